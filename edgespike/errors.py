@@ -1,0 +1,54 @@
+"""The errors that edgespike raises on purpose.
+
+Each message names the object, the value found, the limit and the way out. The command line
+prints them without a stack trace and ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class EdgespikeError(Exception):
+    """Base of all errors that edgespike raises on purpose."""
+
+
+class ViolationsError(EdgespikeError):
+    """Several things are wrong at once; all of them are listed.
+
+    Parameters
+    ----------
+    what
+        What was being checked, as the start of a sentence ("graph 'mnist' cannot run on loihi").
+    violations
+        One line each: object, value, limit and way out.
+    """
+
+    def __init__(self, what: str, violations: Iterable[str]) -> None:
+        self.violations = tuple(violations)
+        lines = "".join(f"\n  - {line}" for line in self.violations)
+        super().__init__(f"{what}:{lines}")
+
+
+class GraphError(ViolationsError):
+    """A graph is not valid: shapes, ranges or connections do not fit."""
+
+
+class InputError(EdgespikeError):
+    """Input data does not fit: wrong shape, dtype, range, or not a number."""
+
+
+class FileFormatError(EdgespikeError):
+    """A file is truncated, changed, foreign, or of a version that is not known."""
+
+
+class UnsupportedError(ViolationsError):
+    """A model, an operation or a value is outside what a converter or target can do exactly."""
+
+
+class EnvironmentMissingError(EdgespikeError):
+    """A runtime, package or data set is not installed; the message says how to get it."""
+
+
+class TargetRunError(EdgespikeError):
+    """A target's runtime failed, ran out of time or died."""
