@@ -1,0 +1,1 @@
+"""Deploy frugal neural networks exactly, and know what they cost."""

@@ -1,0 +1,46 @@
+"""The integer graph: operations, ranges, files. It knows nothing of targets or converters."""
+
+from __future__ import annotations
+
+from edgespike.graph.files import load_graph, save_graph
+from edgespike.graph.graph import Graph, Node
+from edgespike.graph.ops import (
+    Add,
+    Comparison,
+    Conv2d,
+    Dense,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Op,
+    Readout,
+    Reset,
+    ResetTime,
+    Reshape,
+    SumPool2d,
+    Threshold,
+)
+from edgespike.graph.tensor import Signal, Tensor
+
+__all__ = [
+    "Add",
+    "Comparison",
+    "Conv2d",
+    "Dense",
+    "Graph",
+    "Input",
+    "MaxPool2d",
+    "Membrane",
+    "Node",
+    "Op",
+    "Readout",
+    "Reset",
+    "ResetTime",
+    "Reshape",
+    "Signal",
+    "SumPool2d",
+    "Tensor",
+    "Threshold",
+    "load_graph",
+    "save_graph",
+]

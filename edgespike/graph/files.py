@@ -1,0 +1,215 @@
+"""Graph files: one safetensors file with a versioned JSON description, and no pickle.
+
+The description stands in the file's metadata under ``edgespike``; array fields are tensors named
+``node.field``. Integers take the narrowest signed type that holds them, booleans one bit each.
+The SHA-256 of description and tensors stands beside it, so that a changed byte is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import FileFormatError, GraphError
+from edgespike.files import write_atomically
+from edgespike.graph.graph import Graph, Node
+from edgespike.graph.ops import OPERATIONS, Op
+
+FORMAT_VERSION = 1
+FILE_LIMIT = 2**31
+"""Largest graph file that is read, in bytes."""
+
+_KEY = "edgespike"
+
+
+def save_graph(graph: Graph, path: Path | str) -> None:
+    """Write a graph file, whole or not at all.
+
+    Raises
+    ------
+    WriteError
+        The place cannot be written.
+    """
+    write_atomically(Path(path), graph_bytes(graph))
+
+
+def graph_bytes(graph: Graph) -> bytes:
+    """Give the content of a graph file."""
+    from safetensors.numpy import save
+
+    description, tensors = _describe(graph)
+    metadata = {_KEY: description, "sha256": _digest(description, tensors)}
+    return bytes(save(tensors, metadata))
+
+
+def digest(graph: Graph) -> str:
+    """Give the SHA-256 of a graph's description and tensors."""
+    return _digest(*_describe(graph))
+
+
+def load_graph(path: Path | str) -> Graph:
+    """Read and check a graph file.
+
+    Raises
+    ------
+    FileFormatError
+        The file is missing, truncated, changed, foreign, or of another version.
+    GraphError
+        The file is whole, but what it describes is not a valid graph.
+    """
+    path = Path(path)
+    metadata, tensors = read_safetensors(path)
+    description = metadata.get(_KEY)
+    if description is None:
+        raise FileFormatError(
+            f"{path} is a safetensors file but holds no edgespike graph; a trained checkpoint "
+            "becomes one with 'edgespike convert'"
+        )
+    if metadata.get("sha256") != _digest(description, tensors):
+        raise FileFormatError(
+            f"{path} was changed after it was written: its SHA-256 does not match; "
+            "get or write it again"
+        )
+    try:
+        return _build(json.loads(description), tensors)
+    except GraphError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise FileFormatError(f"{path} has a description that makes no graph: {error}") from error
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """Read a safetensors file whole: metadata and tensors.
+
+    Raises
+    ------
+    FileFormatError
+        It cannot be read, is too large, or is no safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        size = path.stat().st_size
+        if size > FILE_LIMIT:
+            raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        header_size = int.from_bytes(content[:8], "little")
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + header_size])
+    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
+        raise FileFormatError(
+            f"{path} is no safetensors file, or is truncated ({len(content)} bytes): {error}"
+        ) from error
+    return dict(header.get("__metadata__", {})), tensors
+
+
+def _digest(description: str, tensors: Mapping[str, NDArray[Any]]) -> str:
+    sha = hashlib.sha256(description.encode())
+    for name in sorted(tensors):
+        array = tensors[name]
+        sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()
+
+
+def _describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
+    tensors: dict[str, NDArray[Any]] = {}
+    nodes = []
+    for node in graph.nodes:
+        attributes: dict[str, Any] = {}
+        for field in fields(node.op):
+            value = getattr(node.op, field.name)
+            if isinstance(value, np.ndarray):
+                tensors[f"{node.name}.{field.name}"] = _narrow(value)
+            elif value is not None:
+                attributes[field.name] = value.value if isinstance(value, Enum) else value
+        nodes.append({"name": node.name, "op": node.op.kind, "inputs": node.inputs, **attributes})
+    whole = {"version": FORMAT_VERSION, "name": graph.name, "steps": graph.steps, "nodes": nodes}
+    return json.dumps(whole, separators=(",", ":")), tensors
+
+
+def _narrow(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype == np.bool_:
+        return np.packbits(array)
+    if array.dtype == np.float64:
+        return array
+    dtype = np.result_type(
+        *(
+            np.min_scalar_type(min(int(v), -1 - int(v)))
+            for v in (array.min(initial=0), array.max(initial=0))
+        )
+    )
+    return array.astype(dtype)
+
+
+def _build(description: Any, tensors: Mapping[str, NDArray[Any]]) -> Graph:
+    version = description["version"]
+    if version != FORMAT_VERSION:
+        raise ValueError(f"format version {version}; this edgespike reads {FORMAT_VERSION}")
+    nodes = tuple(_build_node(entry, tensors) for entry in description["nodes"])
+    return Graph(_typed(description["name"], str), nodes, _typed(description["steps"], int))
+
+
+def _build_node(entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Node:
+    name = _typed(entry["name"], str)
+    if entry["op"] not in OPERATIONS:
+        raise ValueError(f"node {name} is of unknown kind {entry['op']!r}")
+    op = OPERATIONS[entry["op"]]
+    arguments: dict[str, Any] = {}
+    hints = get_type_hints(op)
+    known = {"name", "op", "inputs", *(field.name for field in fields(op))}
+    if entry.keys() - known:
+        raise ValueError(f"node {name} has unknown fields {sorted(entry.keys() - known)}")
+    for field in fields(op):
+        key = f"{name}.{field.name}"
+        if key in tensors:
+            arguments[field.name] = _widen(tensors[key], field.name, arguments)
+        elif field.name in entry:
+            arguments[field.name] = _attribute(entry[field.name], hints[field.name])
+        elif field.default is MISSING:
+            raise ValueError(f"node {name} lacks its field {field.name}")
+    inputs = tuple(_typed(source, str) for source in entry["inputs"])
+    return Node(name, op(**arguments), inputs)
+
+
+def _widen(array: NDArray[Any], field: str, before: Mapping[str, Any]) -> NDArray[Any]:
+    """Undo the packing of booleans, whose shape is that of the field they belong to."""
+    if field == "float_nonzero":
+        shape = before["weight"].shape
+    elif field == "flipped":
+        shape = before["theta"].shape[:1]
+    else:
+        return array
+    count = int(np.prod(shape))
+    if array.dtype != np.uint8 or array.shape != (-(-count // 8),):
+        raise ValueError(f"{field} has {array.size} bytes of {array.dtype}, it needs {count} bits")
+    return np.unpackbits(array, count=count).astype(bool).reshape(shape)
+
+
+def _attribute(value: Any, hint: Any) -> Any:
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(value)
+    if isinstance(value, list):
+        return tuple(_typed(item, int) for item in value)
+    if hint is float:
+        return float(_typed(value, (int, float)))
+    return _typed(value, hint)
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """Refuse a JSON value of another type than the one that is due."""
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not of type {getattr(kind, '__name__', kind)}")
+    return value

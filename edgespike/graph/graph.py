@@ -1,0 +1,175 @@
+"""The graph: named operations in the order in which they run, checked when it is built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TypeVar
+
+from edgespike.errors import GraphError
+from edgespike.graph.ops import Input, Membrane, Op, Readout, Weighted
+from edgespike.graph.ops.neurons import FRACTION_BITS
+from edgespike.graph.tensor import ACCUMULATOR_LIMIT, ELEMENT_LIMIT, Tensor
+
+STEP_LIMIT = 100_000
+"""Most steps that a sample may have."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_OpType = TypeVar("_OpType", bound=Op)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation, its name, and the names of the nodes that it takes its inputs from."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network of whole numbers; every target computes it bit for bit.
+
+    A sample runs for ``steps`` steps; at each step every node computes once, in order. Membranes
+    and the readout keep their state from step to step and start every sample at zero.
+
+    Parameters
+    ----------
+    name
+        Letters, digits, ``_``, ``-`` and ``.``; the start of file names.
+    nodes
+        One input first, one readout last; each node after all the nodes that it takes from.
+    steps
+        Steps of one sample, at least 1. Single-step networks have 1.
+
+    Raises
+    ------
+    GraphError
+        Anything does not fit; all violations are listed.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    steps: int = 1
+    tensors: Mapping[str, Tensor] = field(init=False, repr=False, compare=False)
+    """Shape, proven range and meaning of each node's output, by its name."""
+
+    def __post_init__(self) -> None:
+        violations = list(self._check_frame())
+        tensors: dict[str, Tensor] = {}
+        if not violations:
+            violations = list(self._infer(tensors))
+        if violations:
+            raise GraphError(f"graph {self.name!r} is not valid", violations)
+        object.__setattr__(self, "tensors", MappingProxyType(tensors))
+
+    def __getitem__(self, name: str) -> Node:
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over everything that the graph holds, as 64 hexadecimal digits."""
+        from edgespike.graph.files import digest
+
+        return digest(self)
+
+    @property
+    def input(self) -> Node:
+        """The input node."""
+        return self.nodes[0]
+
+    @property
+    def readout(self) -> Node:
+        """The readout node."""
+        return self.nodes[-1]
+
+    def of_type(self, kind: type[_OpType]) -> Iterator[tuple[Node, _OpType]]:
+        """Iterate over the nodes whose operation is of one type."""
+        for node in self.nodes:
+            if isinstance(node.op, kind):
+                yield node, node.op
+
+    def input_tensors(self, node: Node) -> list[Tensor]:
+        """Give what enters a node."""
+        return [self.tensors[name] for name in node.inputs]
+
+    def _check_frame(self) -> Iterator[str]:
+        """Check names, order and connections, without looking into operations."""
+        if not _NAME.fullmatch(self.name):
+            yield f"name {self.name!r} may hold letters, digits, '_', '-' and '.' only"
+        if not 1 <= self.steps <= STEP_LIMIT:
+            yield f"steps is {self.steps}; it must be in 1..{STEP_LIMIT}"
+        kinds = [type(node.op) for node in self.nodes]
+        if kinds.count(Input) != 1 or kinds[0] is not Input:
+            yield "it must begin with its one input node"
+        if kinds.count(Readout) != 1 or kinds[-1] is not Readout:
+            yield "it must end with its one readout node"
+        seen: set[str] = set()
+        used: set[str] = set()
+        for node in self.nodes:
+            yield from _check_connections(node, seen)
+            seen.add(node.name)
+            used.update(node.inputs)
+        unused = [node.name for node in self.nodes[:-1] if node.name not in used]
+        if unused:
+            yield f"nobody takes the output of {', '.join(unused)}; remove or connect"
+
+    def _infer(self, tensors: dict[str, Tensor]) -> Iterator[str]:
+        """Fill in the tensors; stop behind a node that does not fit."""
+        for node in self.nodes:
+            if any(name not in tensors for name in node.inputs):
+                continue
+            inputs = [tensors[name] for name in node.inputs]
+            violations = [f"{node.name} ({node.op.kind}): {line}" for line in node.op.check(inputs)]
+            yield from violations
+            if violations:
+                continue
+            tensor = node.op.infer(inputs, self.steps)
+            too_large = list(_check_size(node, tensor, inputs, self.steps))
+            yield from too_large
+            if not too_large:
+                tensors[node.name] = tensor
+
+    def synapses(self) -> int:
+        """Count the weights that are not zero, each once however often a kernel is placed."""
+        return sum(
+            int((node.op.weight != 0).sum()) for node in self.nodes if isinstance(node.op, Weighted)
+        )
+
+
+def _check_connections(node: Node, seen: set[str]) -> Iterator[str]:
+    if not _NAME.fullmatch(node.name):
+        yield f"node name {node.name!r} may hold letters, digits, '_', '-' and '.' only"
+    if node.name in seen:
+        yield f"node name {node.name} is used twice"
+    missing = [name for name in node.inputs if name not in seen]
+    if missing:
+        yield f"{node.name} takes from {', '.join(missing)}, which does not come before it"
+    arity = node.op.arity
+    if arity is None and len(node.inputs) < 2:
+        yield f"{node.name} ({node.op.kind}) has {len(node.inputs)} input; it takes two or more"
+    if arity is not None and len(node.inputs) != arity:
+        yield f"{node.name} ({node.op.kind}) has {len(node.inputs)} inputs; it takes {arity}"
+
+
+def _check_size(node: Node, tensor: Tensor, inputs: list[Tensor], steps: int) -> Iterator[str]:
+    if tensor.size > ELEMENT_LIMIT:
+        yield f"{node.name} has {tensor.size} elements; the limit is {ELEMENT_LIMIT}"
+    low, high = tensor.bounds
+    if isinstance(node.op, Membrane):
+        least, most = node.op.potential_range(inputs[0], steps)
+        low, high = int(least.min()), int(most.max())
+    if max(-low, high) > ACCUMULATOR_LIMIT:
+        unit = f" (in 1/{2**FRACTION_BITS})" if isinstance(node.op, Membrane) else ""
+        yield (
+            f"{node.name} can reach {low}..{high}{unit}; the limit is +-{ACCUMULATOR_LIMIT}, "
+            "use smaller weights or fewer steps"
+        )

@@ -1,0 +1,72 @@
+"""Checking samples before they reach a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import InputError
+from edgespike.graph.graph import Graph
+from edgespike.graph.ops import Input
+
+
+def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
+    """Check samples for a graph and give them an axis of steps.
+
+    Parameters
+    ----------
+    graph
+        Whose input they are for.
+    array
+        Integers, ``(samples, *shape)``: each sample is shown unchanged at every step; or
+        ``(samples, steps, *shape)``.
+
+    Returns
+    -------
+    array
+        ``(samples, steps, *shape)``, of the same integer dtype; a view where possible.
+
+    Raises
+    ------
+    InputError
+        Wrong shape, dtype or values outside the input's declared range.
+    """
+    op = graph.input.op
+    if not isinstance(op, Input):  # the graph's own check makes this impossible
+        raise TypeError(type(op))
+    array = np.asarray(array)
+    if array.dtype == np.bool_:
+        array = array.view(np.uint8)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise InputError(_dtype_message(graph, op, array))
+    single, stepped = op.shape, (graph.steps, *op.shape)
+    if array.shape[1:] == single:
+        array = np.broadcast_to(array[:, None], (len(array), *stepped))
+    elif array.shape[1:] != stepped:
+        expected = f"(samples, {', '.join(map(str, single))})"
+        raise InputError(
+            f"input of graph {graph.name!r} has shape {array.shape}; give {expected}, or "
+            f"(samples, {', '.join(map(str, stepped))}) for a value of its own at each step"
+        )
+    if len(array) == 0:
+        raise InputError(f"input of graph {graph.name!r} holds no sample; give at least one")
+    low, high = int(array.min()), int(array.max())
+    if low < op.low or high > op.high:
+        raise InputError(
+            f"input of graph {graph.name!r} has values {low}..{high}; its range is "
+            f"{op.low}..{op.high} in units of {op.scale:g}; clip or quantise them again"
+        )
+    return array
+
+
+def _dtype_message(graph: Graph, op: Input, array: NDArray[Any]) -> str:
+    found = f"input of graph {graph.name!r} has dtype {array.dtype}"
+    if np.issubdtype(array.dtype, np.floating):
+        bad = int((~np.isfinite(array)).sum())
+        found += f" with {bad} values that are not finite" if bad else ""
+    return (
+        f"{found}; give integers {op.low}..{op.high}, where one unit stands for {op.scale:g}: "
+        f"numpy.floor(x / {op.scale:g} + 0.5).astype(numpy.int32)"
+    )

@@ -1,0 +1,174 @@
+"""Neurons: the stateless threshold and the integrate-and-fire membrane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph.ops.base import Op, check_whole
+from edgespike.graph.tensor import Integers, Signal, Tensor
+
+FRACTION_BITS = 6
+"""Fractional bits of a membrane potential; Loihi shifts its accumulators by as many."""
+
+DECAY_ONE = 4096
+"""The decay that forgets everything in one step; Loihi gives decays 12 bits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold(Op):
+    """A stateless activation: the level is how many of its channel's thresholds are reached.
+
+    One threshold a channel makes single-step spikes, ``M - 1`` make the levels of a quantised
+    activation, uneven ones make any monotone function.
+
+    Parameters
+    ----------
+    theta
+        ``(channels, levels)``, each row in ascending order. A value ``x`` reaches ``theta``
+        when ``x >= theta``.
+    flipped
+        ``(channels,)``. A flipped channel counts the thresholds that the value stays below,
+        ``x < theta``, instead: normalisation with a negative factor leads to it.
+    """
+
+    theta: Integers
+    flipped: NDArray[np.bool_]
+
+    kind: ClassVar[str] = "threshold"
+
+    @property
+    def levels(self) -> int:
+        """Highest level that it gives."""
+        return int(self.theta.shape[1])
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield where the thresholds do not fit the channels or are not in order."""
+        yield from check_whole("theta", self.theta, 2)
+        if self.flipped.dtype != np.bool_:
+            yield f"flipped has dtype {self.flipped.dtype}; give booleans"
+        channels = inputs[0].shape[:1]
+        if self.theta.shape[:1] != channels:
+            yield f"theta has shape {self.theta.shape}, its input has {channels[0]} channels"
+        elif self.theta.ndim == 2 and bool((np.diff(self.theta, axis=1) < 0).any()):
+            yield "theta must ascend along each channel's levels; sort it"
+        if self.flipped.shape != channels:
+            yield f"flipped has shape {self.flipped.shape}, it must be {channels}"
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Give the levels that each channel's range can reach."""
+        (tensor,) = inputs
+        at_low = (tensor.low[:, None] >= self.theta).sum(axis=1)
+        at_high = (tensor.high[:, None] >= self.theta).sum(axis=1)
+        low = np.where(self.flipped, self.levels - at_high, at_low)
+        high = np.where(self.flipped, self.levels - at_low, at_high)
+        signal = Signal.SPIKES if self.levels == 1 else Signal.GRADED
+        return Tensor(tensor.shape, low, high, signal)
+
+
+class Reset(str, Enum):
+    """What firing does to the membrane potential."""
+
+    ZERO = "zero"
+    SUBTRACT = "subtract"
+    NONE = "none"
+
+
+class ResetTime(str, Enum):
+    """When the reset takes effect."""
+
+    SAME_STEP = "same_step"
+    """Right after the spike, before the potential is kept for the next step."""
+
+    NEXT_STEP = "next_step"
+    """On the next step's potential, after its decay and integration (snnTorch's default)."""
+
+
+class Comparison(str, Enum):
+    """How the membrane potential is compared with the threshold."""
+
+    GREATER = ">"
+    GREATER_EQUAL = ">="
+
+
+@dataclass(frozen=True, eq=False)
+class Membrane(Op):
+    """Integrate-and-fire neurons with leak and reset, in fixed point.
+
+    With ``x`` the input of step ``t``, in units of ``2**-6`` (:data:`FRACTION_BITS`)::
+
+        v = sign(v) * (abs(v) * (4096 - decay) >> 12)      towards zero
+        v = v + (x << 6)
+        v = v reset, if it fired at t - 1                  only with NEXT_STEP
+        n = how many of theta, 2 theta, ... max_spikes theta does v exceed (or equal)
+        v = v reset, if n > 0                              only with SAME_STEP
+
+    where *reset* makes v zero, or subtracts ``n * theta << 6``. v is zero when a sample starts.
+
+    Parameters
+    ----------
+    theta
+        Firing threshold of each channel, ``(channels,)``, at least 1.
+    decay
+        What is forgotten at each step, in 1/4096: 0 keeps everything, 4096 nothing.
+    reset, reset_time, comparison
+        See :class:`Reset`, :class:`ResetTime`, :class:`Comparison`.
+    max_spikes
+        Most spikes that a neuron may emit in one step, at least 1.
+    """
+
+    theta: Integers
+    decay: int = 0
+    reset: Reset = Reset.SUBTRACT
+    reset_time: ResetTime = ResetTime.SAME_STEP
+    comparison: Comparison = Comparison.GREATER_EQUAL
+    max_spikes: int = 1
+
+    kind: ClassVar[str] = "membrane"
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield where a parameter is out of its range."""
+        yield from check_whole("theta", self.theta, 1)
+        channels = inputs[0].shape[:1]
+        if self.theta.shape != channels:
+            yield f"theta has shape {self.theta.shape}, it must be {channels}"
+        if self.theta.size and self.theta.min() < 1:
+            yield f"theta goes down to {self.theta.min()}; a membrane's threshold is at least 1"
+        if not 0 <= self.decay <= DECAY_ONE:
+            yield f"decay is {self.decay}; it must be in 0..{DECAY_ONE}"
+        if self.max_spikes < 1:
+            yield f"max_spikes is {self.max_spikes}; it must be at least 1"
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Give 0 to ``max_spikes`` spikes."""
+        (tensor,) = inputs
+        high = np.full_like(self.theta, self.max_spikes)
+        return Tensor(tensor.shape, np.zeros_like(self.theta), high, Signal.SPIKES)
+
+    def potential_range(self, tensor: Tensor, steps: int) -> tuple[Integers, Integers]:
+        """Bound each channel's potential over all steps, in units of ``2**-FRACTION_BITS``.
+
+        The bound holds before and after the reset. It ignores that firing pulls the potential
+        down; what a reset may take away is at most ``max_spikes * theta`` a step.
+        """
+        low = high = np.zeros_like(self.theta)
+        least = most = low
+        taken = self.max_spikes * self.theta << FRACTION_BITS
+        for _ in range(steps):
+            low = decayed(low, self.decay) + (np.minimum(tensor.low, 0) << FRACTION_BITS)
+            high = decayed(high, self.decay) + (np.maximum(tensor.high, 0) << FRACTION_BITS)
+            if self.reset is Reset.SUBTRACT and self.reset_time is ResetTime.NEXT_STEP:
+                low = low - taken
+            least, most = np.minimum(least, low), np.maximum(most, high)
+        return least, most
+
+
+def decayed(potential: Integers, decay: int) -> Integers:
+    """Multiply by ``(4096 - decay) / 4096``, rounding towards zero, as Loihi does."""
+    kept: Integers = np.abs(potential) * (DECAY_ONE - decay) // DECAY_ONE
+    return np.sign(potential) * kept

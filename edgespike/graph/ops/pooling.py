@@ -1,0 +1,90 @@
+"""Pooling: sums of values, and the largest value (for spikes: OR)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from edgespike.graph.ops.base import Op
+from edgespike.graph.ops.weighted import check_geometry, window_counts
+from edgespike.graph.tensor import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Pool2d(Op):
+    """What both poolings share: windows over ``(channels, height, width)``.
+
+    Parameters
+    ----------
+    kernel, stride, padding
+        Each ``(vertical, horizontal)``, in elements. Padded places hold nothing: they add
+        nothing to a sum and are no candidate for a maximum. A window that would reach past the
+        last padded place is left out.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int] = (0, 0)
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield where the windows do not fit the input."""
+        if len(self.kernel) != 2 or any(size < 1 for size in self.kernel):
+            yield f"kernel is {self.kernel}; give (vertical, horizontal), each at least 1"
+            return
+        bad_geometry = list(check_geometry(self.stride, self.padding, (1, 1)))
+        yield from bad_geometry
+        shape = inputs[0].shape
+        if len(shape) != 3:
+            yield f"input has shape {shape}; pooling needs (channels, height, width)"
+        elif not bad_geometry:
+            if any(2 * pad > size for pad, size in zip(self.padding, self.kernel, strict=True)):
+                yield f"padding {self.padding} is more than half of the kernel {self.kernel}"
+            if min(self.output_size(shape)) < 1:
+                yield f"kernel {self.kernel} does not fit into input {shape[1:]}"
+
+    def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Height and width of the output for an input of ``shape``."""
+        return window_counts(shape, self.kernel, self.stride, self.padding)
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """Shape of the output for an input of ``shape``."""
+        return (shape[0], *self.output_size(shape))
+
+
+@dataclass(frozen=True, eq=False)
+class SumPool2d(Pool2d):
+    """Sum over each window. Events pass through it one by one; they are not merged."""
+
+    kind: ClassVar[str] = "sum_pool2d"
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Multiply the range by the window's size, or by fewer at a padded border."""
+        tensor = inputs[0].with_padding() if any(self.padding) else inputs[0]
+        size = self.kernel[0] * self.kernel[1]
+        return Tensor(
+            self.output_shape(tensor.shape), tensor.low * size, tensor.high * size, tensor.signal
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool2d(Pool2d):
+    """Largest value of each window, which must be events of no negative value.
+
+    For single spikes this is OR: a window with any spike emits one.
+    """
+
+    kind: ClassVar[str] = "max_pool2d"
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield where windows do not fit or the input is no event or may be negative."""
+        yield from super().check(inputs)
+        if not inputs[0].signal.is_event:
+            yield "its input is an accumulator; pool after the threshold, which gives the same"
+        elif inputs[0].bounds[0] < 0:
+            yield f"its input may be {inputs[0].bounds[0]}; only values from 0 up can be pooled"
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Keep the range."""
+        tensor = inputs[0]
+        return Tensor(self.output_shape(tensor.shape), tensor.low, tensor.high, tensor.signal)

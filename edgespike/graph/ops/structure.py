@@ -1,0 +1,150 @@
+"""Operations without weights or state: input, addition, reshape, readout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph.ops.base import Op
+from edgespike.graph.tensor import Signal, Tensor, per_channel
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Op):
+    """The quantised input of a sample: whole numbers ``q`` that stand for ``q * scale``.
+
+    Parameters
+    ----------
+    shape
+        ``(features,)`` or ``(channels, height, width)``.
+    low, high
+        Smallest and largest value, for all elements. 0 and 1 make it an input of spikes, every
+        other range is graded.
+    scale
+        Real value of one unit.
+    """
+
+    shape: tuple[int, ...]
+    low: int
+    high: int
+    scale: float
+
+    kind: ClassVar[str] = "input"
+    arity: ClassVar[int | None] = 0
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield what is wrong with shape, range or scale."""
+        if len(self.shape) not in (1, 3) or any(size < 1 for size in self.shape):
+            yield f"shape {self.shape} must be (features,) or (channels, height, width)"
+        if self.low > self.high:
+            yield f"range {self.low}..{self.high} is empty; give low <= high"
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            yield f"scale {self.scale} must be a positive finite number"
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Give the declared shape and range."""
+        channels = self.shape[0]
+        spikes = (self.low, self.high) == (0, 1)
+        return Tensor(
+            self.shape,
+            np.full(channels, self.low, np.int64),
+            np.full(channels, self.high, np.int64),
+            Signal.SPIKES if spikes else Signal.GRADED,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Op):
+    """Element-wise sum of two or more inputs of one shape, all events or all accumulators.
+
+    Events are not merged: where two spikes meet, two spikes travel on.
+    """
+
+    kind: ClassVar[str] = "add"
+    arity: ClassVar[int | None] = None
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield where shapes differ or events meet accumulators."""
+        shapes = [tensor.shape for tensor in inputs]
+        if len(set(shapes)) > 1:
+            yield f"inputs have shapes {shapes}; all must be equal"
+        if len({tensor.signal.is_event for tensor in inputs}) > 1:
+            yield (
+                "events and accumulators cannot be added; send the events through a weighted "
+                "layer first, so that their synapses are counted"
+            )
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Add the ranges; graded wins over spikes."""
+        signals = {tensor.signal for tensor in inputs}
+        signal = Signal.GRADED if Signal.GRADED in signals else inputs[0].signal
+        low = np.stack([tensor.low for tensor in inputs]).sum(axis=0)
+        high = np.stack([tensor.high for tensor in inputs]).sum(axis=0)
+        return Tensor(inputs[0].shape, low, high, signal)
+
+
+@dataclass(frozen=True, eq=False)
+class Reshape(Op):
+    """The same elements in the same (row-major) order under another shape."""
+
+    shape: tuple[int, ...]
+
+    kind: ClassVar[str] = "reshape"
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield where the number of elements differs."""
+        if len(self.shape) not in (1, 3) or any(size < 1 for size in self.shape):
+            yield f"shape {self.shape} must be (features,) or (channels, height, width)"
+        elif math.prod(self.shape) != inputs[0].size:
+            yield (
+                f"shape {self.shape} has {math.prod(self.shape)} elements, "
+                f"its input {inputs[0].shape} has {inputs[0].size}; they must be equal"
+            )
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Carry every element's range to its new channel."""
+        (tensor,) = inputs
+
+        def regroup(values: NDArray[np.int64]) -> NDArray[np.int64]:
+            full = np.broadcast_to(per_channel(values, len(tensor.shape)), tensor.shape)
+            return full.reshape(self.shape[0], -1)
+
+        low, high = regroup(tensor.low).min(axis=1), regroup(tensor.high).max(axis=1)
+        return Tensor(self.shape, low, high, tensor.signal)
+
+
+@dataclass(frozen=True, eq=False)
+class Readout(Op):
+    """The answer: each class's accumulator, summed over the steps of a sample.
+
+    Parameters
+    ----------
+    scale
+        Real value of one unit of each class's accumulator, shape ``(classes,)``, positive.
+        ``accumulator * scale`` is the logit.
+    """
+
+    scale: NDArray[np.float64]
+
+    kind: ClassVar[str] = "readout"
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield where the scale does not fit the classes."""
+        if len(inputs[0].shape) != 1:
+            yield f"input has shape {inputs[0].shape}; flatten it with a reshape first"
+        elif self.scale.shape != inputs[0].shape:
+            yield f"scale has shape {self.scale.shape}, it must be {inputs[0].shape}"
+        if not (np.isfinite(self.scale).all() and (self.scale > 0).all()):
+            yield "scale must be positive and finite for every class"
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Sum the range over the steps; after one step it is at least one step's range."""
+        (tensor,) = inputs
+        low = np.minimum(tensor.low, tensor.low * steps)
+        high = np.maximum(tensor.high, tensor.high * steps)
+        return Tensor(tensor.shape, low, high, Signal.ACCUMULATOR)

@@ -1,0 +1,173 @@
+"""Operations with synapses: dense and convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph.ops.base import Op, check_whole
+from edgespike.graph.tensor import Integers, Signal, Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Op):
+    """What dense and convolution share.
+
+    Parameters
+    ----------
+    weight
+        Whole numbers; the first axis is the output channel.
+    bias
+        Whole numbers in units of the accumulator, added once a step, shape ``(outputs,)``.
+    float_nonzero
+        Where the trained float weights were not zero, same shape as ``weight``: needed to count
+        synaptic operations by that convention. ``None`` means: where ``weight`` is not zero.
+    """
+
+    weight: Integers
+    bias: Integers
+    float_nonzero: NDArray[np.bool_] | None = None
+
+    def _check_arrays(self, ndim: int) -> Iterator[str]:
+        yield from check_whole("weight", self.weight, ndim)
+        yield from check_whole("bias", self.bias, 1)
+        if self.bias.shape != self.weight.shape[:1]:
+            yield f"bias has shape {self.bias.shape}, it must be {self.weight.shape[:1]}"
+        mask = self.float_nonzero
+        if mask is not None and mask.dtype != np.bool_:
+            yield f"float_nonzero has dtype {mask.dtype}; give booleans"
+        elif mask is not None and mask.shape != self.weight.shape:
+            yield f"float_nonzero has shape {mask.shape}, it must be {self.weight.shape}"
+        elif mask is not None and bool((~mask & (self.weight != 0)).any()):
+            yield "float_nonzero is False at a weight that is not zero; mark it True"
+
+    def _check_events(self, tensor: Tensor) -> Iterator[str]:
+        if not tensor.signal.is_event:
+            yield (
+                "its input is an accumulator, which is no event; put a threshold or membrane "
+                "between two weighted layers, or merge their weights"
+            )
+
+    def _range(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> tuple[Integers, Integers]:
+        """Bound the weighted sum of inputs, given each weight's input range."""
+        positive, negative = np.maximum(self.weight, 0), np.minimum(self.weight, 0)
+        axes = tuple(range(1, self.weight.ndim))
+        smallest = (positive * low + negative * high).sum(axis=axes) + self.bias
+        largest = (positive * high + negative * low).sum(axis=axes) + self.bias
+        return smallest, largest
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Weighted):
+    """``weight @ x + bias``; weight ``(outputs, inputs)``."""
+
+    kind: ClassVar[str] = "dense"
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield where weight, bias and input do not fit together."""
+        yield from self._check_arrays(2)
+        yield from self._check_events(inputs[0])
+        if len(inputs[0].shape) != 1:
+            yield f"input has shape {inputs[0].shape}; flatten it with a reshape first"
+        elif self.weight.ndim == 2 and self.weight.shape[1] != inputs[0].size:
+            yield f"weight takes {self.weight.shape[1]} inputs, its input has {inputs[0].size}"
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Bound each output by interval arithmetic over its weights."""
+        low, high = self._range(inputs[0].low, inputs[0].high)
+        return Tensor(self.weight.shape[:1], low, high, Signal.ACCUMULATOR)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d(Weighted):
+    """Cross-correlation of ``(channels, height, width)`` with zero padding.
+
+    Parameters
+    ----------
+    weight
+        ``(outputs, inputs / groups, kernel height, kernel width)``.
+    stride, padding, dilation
+        Each ``(vertical, horizontal)``, in elements; padding is the same on opposite sides.
+    groups
+        Input and output channels are split into this many independent blocks.
+    """
+
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    kind: ClassVar[str] = "conv2d"
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield where weight, geometry and input do not fit together."""
+        yield from self._check_arrays(4)
+        yield from self._check_events(inputs[0])
+        bad_geometry = list(check_geometry(self.stride, self.padding, self.dilation))
+        yield from bad_geometry
+        if self.groups < 1:
+            yield f"groups is {self.groups}; give at least 1"
+            return
+        shape = inputs[0].shape
+        if len(shape) != 3:
+            yield f"input has shape {shape}; a convolution needs (channels, height, width)"
+            return
+        if self.weight.ndim != 4 or self.weight.size == 0 or bad_geometry:
+            return
+        outputs, per_group = self.weight.shape[:2]
+        if outputs % self.groups or per_group * self.groups != shape[0]:
+            yield (
+                f"weight {self.weight.shape} with groups {self.groups} takes "
+                f"{per_group * self.groups} channels and needs outputs divisible by groups; "
+                f"its input has {shape[0]} channels"
+            )
+        if min(self.output_size(shape)) < 1:
+            yield (
+                f"kernel {self.weight.shape[2:]} (dilation {self.dilation}) does not fit into "
+                f"input {shape[1:]} with padding {self.padding}"
+            )
+
+    def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Height and width of the output for an input of ``shape``."""
+        kernel = self.weight.shape[2:]
+        extents = [(k - 1) * d + 1 for k, d in zip(kernel, self.dilation, strict=True)]
+        return window_counts(shape, extents, self.stride, self.padding)
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Bound each output channel by interval arithmetic over its weights."""
+        tensor = inputs[0].with_padding() if any(self.padding) else inputs[0]
+        group_of_output = np.arange(len(self.weight)) * self.groups // len(self.weight)
+        low, high = (
+            values.reshape(self.groups, -1)[group_of_output][:, :, None, None]
+            for values in (tensor.low, tensor.high)
+        )
+        shape = (len(self.weight), *self.output_size(tensor.shape))
+        return Tensor(shape, *self._range(low, high), Signal.ACCUMULATOR)
+
+
+def check_geometry(
+    stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]
+) -> Iterator[str]:
+    """Yield what is wrong with the numbers that place a window."""
+    for name, pair, least in (
+        ("stride", stride, 1),
+        ("padding", padding, 0),
+        ("dilation", dilation, 1),
+    ):
+        if len(pair) != 2 or any(value < least for value in pair):
+            yield f"{name} is {pair}; give (vertical, horizontal), each at least {least}"
+
+
+def window_counts(
+    shape: tuple[int, ...], extents: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+) -> tuple[int, int]:
+    """Count how many windows of ``extents`` fit vertically and horizontally."""
+    height, width = (
+        (size + 2 * pad - extent) // step + 1
+        for size, extent, step, pad in zip(shape[1:], extents, stride, padding, strict=True)
+    )
+    return height, width

@@ -1,0 +1,76 @@
+"""What is known of the values that flow along an edge of the graph before anything runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+ACCUMULATOR_LIMIT = 2**53
+"""Largest magnitude of any value in a graph: integers up to here are exact in float64 as well."""
+
+ELEMENT_LIMIT = 2**27
+"""Most elements that one tensor of one sample may have; a larger declared shape is refused."""
+
+
+class Signal(Enum):
+    """What a value means to whoever receives it."""
+
+    SPIKES = "spikes"
+    """Whole numbers of spikes; each spike is one event without a payload."""
+
+    GRADED = "graded"
+    """Events that carry a number: quantised input or one of several levels."""
+
+    ACCUMULATOR = "accumulator"
+    """A weighted sum, local to its neuron: it is no event and no synapse may receive it."""
+
+    @property
+    def is_event(self) -> bool:
+        """Whether values of this kind travel as events to synapses."""
+        return self is not Signal.ACCUMULATOR
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Shape, proven range and meaning of one node's output, for one sample and one step.
+
+    Parameters
+    ----------
+    shape
+        Without sample and step axes: ``(features,)`` or ``(channels, height, width)``.
+    low, high
+        Proven smallest and largest value of each channel, shape ``(shape[0],)``, int64.
+    signal
+        What the values mean.
+    """
+
+    shape: tuple[int, ...]
+    low: Integers
+    high: Integers
+    signal: Signal
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest value over all channels."""
+        return int(self.low.min()), int(self.high.max())
+
+    def with_padding(self) -> Tensor:
+        """Widen the range so that it holds the zeros of a padded border."""
+        return Tensor(self.shape, np.minimum(self.low, 0), np.maximum(self.high, 0), self.signal)
+
+
+def per_channel(values: NDArray[Any], ndim: int) -> NDArray[Any]:
+    """Shape a vector of one number a channel so that it broadcasts over ``ndim`` axes."""
+    return values.reshape(values.shape + (1,) * (ndim - 1))

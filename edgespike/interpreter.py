@@ -1,0 +1,183 @@
+"""The definition: what every operation computes, slow and obvious, in int64.
+
+Whatever a target computes equals this, bit for bit, for every layer and step. One function an
+operation; values are ``(samples, *shape)`` of one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import (
+    Add,
+    Comparison,
+    Conv2d,
+    Dense,
+    Graph,
+    MaxPool2d,
+    Membrane,
+    Readout,
+    Reset,
+    ResetTime,
+    Reshape,
+    SumPool2d,
+    Threshold,
+)
+from edgespike.graph.inputs import as_samples
+from edgespike.graph.ops.neurons import FRACTION_BITS, decayed
+from edgespike.graph.ops.pooling import Pool2d
+from edgespike.graph.tensor import Integers, per_channel
+from edgespike.trace import Trace, observed_names
+
+
+def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None = None) -> Trace:
+    """Run samples through a graph.
+
+    Parameters
+    ----------
+    graph
+        What to compute.
+    samples
+        Integers ``(samples, *shape)`` or ``(samples, steps, *shape)``,
+        see :func:`edgespike.graph.inputs.as_samples`.
+    keep
+        Names of the nodes whose values to keep; the observed ones without it.
+
+    Returns
+    -------
+    trace
+        Every kept node's int64 values, ``(samples, steps, *shape)``.
+
+    Raises
+    ------
+    InputError
+        The samples do not fit the graph's input.
+    """
+    samples = as_samples(graph, samples)
+    kept = observed_names(graph) if keep is None else list(keep)
+    state: dict[str, Any] = {}
+    steps = [_step(graph, samples[:, t].astype(np.int64), state) for t in range(graph.steps)]
+    return Trace({name: np.stack([values[name] for values in steps], axis=1) for name in kept})
+
+
+def _step(graph: Graph, sample: Integers, state: dict[str, Any]) -> dict[str, Integers]:
+    values: dict[str, Integers] = {graph.input.name: sample}
+    for node in graph.nodes[1:]:
+        inputs = [values[name] for name in node.inputs]
+        if type(node.op) in _STATEFUL:
+            compute = _STATEFUL[type(node.op)]
+            values[node.name], state[node.name] = compute(node.op, inputs[0], state.get(node.name))
+        else:
+            values[node.name] = _STATELESS[type(node.op)](node.op, *inputs)
+    return values
+
+
+def dense(op: Dense, x: Integers) -> Integers:
+    """Multiply by the weight and add the bias."""
+    return x @ op.weight.T + op.bias
+
+
+def conv2d(op: Conv2d, x: Integers) -> Integers:
+    """Add up, over the kernel's places, the weighted input as seen from there."""
+    n, channels, _, _ = x.shape
+    (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
+    height, width = op.output_size(x.shape[1:])
+    padded = np.pad(x, ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
+    padded = padded.reshape(n, op.groups, channels // op.groups, *padded.shape[2:])
+    weight = op.weight.reshape(op.groups, -1, *op.weight.shape[1:])
+    out = np.zeros((n, op.groups, weight.shape[1], height, width), np.int64)
+    for ky, kx in np.ndindex(*op.weight.shape[2:]):
+        top, left = ky * op.dilation[0], kx * op.dilation[1]
+        seen = padded[..., top::step_y, left::step_x][..., :height, :width]
+        out += np.einsum("goi,ngihw->ngohw", weight[..., ky, kx], seen)
+    return out.reshape(n, -1, height, width) + per_channel(op.bias, 3)
+
+
+def sum_pool2d(op: SumPool2d, x: Integers) -> Integers:
+    """Add up each window; padded places add nothing."""
+    return reduce(np.add, _windows(op, x, fill=0))
+
+
+def max_pool2d(op: MaxPool2d, x: Integers) -> Integers:
+    """Take each window's largest value; no value is below 0, so padding with 0 is no candidate."""
+    return reduce(np.maximum, _windows(op, x, fill=0))
+
+
+def _windows(op: Pool2d, x: Integers, fill: int) -> list[Integers]:
+    """For each place in a window, that place's value in all windows."""
+    (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
+    height, width = op.output_size(x.shape[1:])
+    pads = ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x))
+    padded = np.pad(x, pads, constant_values=fill)
+    return [
+        padded[..., ky::step_y, kx::step_x][..., :height, :width]
+        for ky, kx in np.ndindex(*op.kernel)
+    ]
+
+
+def add(_: Add, *inputs: Integers) -> Integers:
+    """Add element by element."""
+    return reduce(np.add, inputs)
+
+
+def reshape(op: Reshape, x: Integers) -> Integers:
+    """Give the same elements another shape."""
+    return x.reshape(len(x), *op.shape)
+
+
+def threshold(op: Threshold, x: Integers) -> Integers:
+    """Count the thresholds that are reached, or that are not where the channel is flipped."""
+    reached = np.zeros_like(x)
+    for level in range(op.levels):
+        reached += x >= per_channel(op.theta[:, level], x.ndim - 1)
+    return np.where(per_channel(op.flipped, x.ndim - 1), op.levels - reached, reached)
+
+
+def membrane(
+    op: Membrane, x: Integers, state: tuple[Integers, Integers] | None
+) -> tuple[Integers, tuple[Integers, Integers]]:
+    """Decay, integrate, fire and reset; the state is the potential and the last spikes."""
+    v, fired = state if state is not None else (np.zeros_like(x), np.zeros_like(x))
+    theta = per_channel(op.theta, x.ndim - 1) << FRACTION_BITS
+    v = decayed(v, op.decay) + (x << FRACTION_BITS)
+    if op.reset_time is ResetTime.NEXT_STEP:
+        v = _reset(op, v, fired, theta)
+    enough = v if op.comparison is Comparison.GREATER_EQUAL else v - 1
+    spikes = np.clip(enough // theta, 0, op.max_spikes)
+    if op.reset_time is ResetTime.SAME_STEP:
+        v = _reset(op, v, spikes, theta)
+    return spikes, (v, spikes)
+
+
+def _reset(op: Membrane, v: Integers, spikes: Integers, theta: Integers) -> Integers:
+    if op.reset is Reset.ZERO:
+        return np.where(spikes > 0, 0, v)
+    if op.reset is Reset.SUBTRACT:
+        return v - spikes * theta
+    return v
+
+
+def readout(_: Readout, x: Integers, state: Integers | None) -> tuple[Integers, Integers]:
+    """Add this step's accumulators to those of the steps before."""
+    total = x if state is None else state + x
+    return total, total
+
+
+_STATELESS: dict[type, Callable[..., Integers]] = {
+    Dense: dense,
+    Conv2d: conv2d,
+    SumPool2d: sum_pool2d,
+    MaxPool2d: max_pool2d,
+    Add: add,
+    Reshape: reshape,
+    Threshold: threshold,
+}
+_STATEFUL: dict[type, Callable[..., tuple[Integers, Any]]] = {
+    Membrane: membrane,
+    Readout: readout,
+}

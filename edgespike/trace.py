@@ -1,0 +1,52 @@
+"""What a run of a graph gives, whoever ran it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Graph, MaxPool2d, Membrane, Readout, Threshold
+
+OBSERVED = (Threshold, Membrane, MaxPool2d, Readout)
+"""Operations whose outputs every target must show: all events that cross to other neurons and
+the readout. The rest (accumulators, sums, reshapes) follows from them."""
+
+
+def observed_names(graph: Graph) -> list[str]:
+    """Name the nodes whose outputs a trace holds, in the order in which they run."""
+    return [node.name for node in graph.nodes if isinstance(node.op, OBSERVED)]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The observed values of one run.
+
+    Parameters
+    ----------
+    values
+        For each observed node, integers ``(samples, steps, *shape)``, channels first. The
+        readout's value at a step is its accumulator after that step.
+    """
+
+    values: Mapping[str, NDArray[Any]]
+
+    def accumulators(self, graph: Graph) -> NDArray[np.int64]:
+        """Give the readout after the last step, ``(samples, classes)``."""
+        return np.asarray(self.values[graph.readout.name][:, -1], dtype=np.int64)
+
+
+def logits(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Scale accumulators ``(samples, classes)`` to real numbers."""
+    op = graph.readout.op
+    if not isinstance(op, Readout):  # the graph's own check makes this impossible
+        raise TypeError(type(op))
+    return accumulators * op.scale
+
+
+def predictions(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give each sample's class of the largest logit; the first of equal ones."""
+    return np.argmax(logits(graph, accumulators), axis=1)

@@ -1,0 +1,53 @@
+"""What a target is: a name and a few functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgespike.errors import UnsupportedError
+from edgespike.graph import Graph
+from edgespike.trace import Trace
+
+
+@dataclass(frozen=True)
+class Target:
+    """A place where a graph can run.
+
+    Parameters
+    ----------
+    name
+        As it is named on the command line.
+    summary
+        One line for ``edgespike targets``.
+    violations
+        Lists what of a graph the target cannot do exactly, one line each: node, value, limit and
+        way out. Empty if it can do all.
+    write
+        Writes the artefact's files for a graph into an existing empty folder.
+    run
+        Runs samples, shaped as :func:`edgespike.graph.inputs.as_samples` takes them, on the
+        target's runtime and gives every observed node's values.
+    runtime
+        Names the runtime and its version; raises ``EnvironmentMissingError`` if it is not there.
+    setup
+        Installs the runtime where that is not a matter of ``pip install``, and names it.
+    """
+
+    name: str
+    summary: str
+    violations: Callable[[Graph], list[str]]
+    write: Callable[[Graph, Path], None]
+    run: Callable[[Graph, NDArray[Any]], Trace]
+    runtime: Callable[[], str]
+    setup: Callable[[], str] | None = None
+
+    def check(self, graph: Graph) -> None:
+        """Raise ``UnsupportedError`` with all violations if the target cannot do the graph."""
+        violations = self.violations(graph)
+        if violations:
+            raise UnsupportedError(f"graph {graph.name!r} cannot run on {self.name}", violations)
