@@ -95,7 +95,8 @@ def conv2d(op: Conv2d, x: Integers) -> Integers:
         top, left = ky * op.dilation[0], kx * op.dilation[1]
         seen = padded[..., top::step_y, left::step_x][..., :height, :width]
         out += np.einsum("goi,ngihw->ngohw", weight[..., ky, kx], seen)
-    return out.reshape(n, -1, height, width) + per_channel(op.bias, 3)
+    total: Integers = out.reshape(n, -1, height, width) + per_channel(op.bias, 3)
+    return total
 
 
 def sum_pool2d(op: SumPool2d, x: Integers) -> Integers:

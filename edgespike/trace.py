@@ -44,9 +44,9 @@ def logits(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]
     op = graph.readout.op
     if not isinstance(op, Readout):  # the graph's own check makes this impossible
         raise TypeError(type(op))
-    return accumulators * op.scale
+    return np.asarray(accumulators * op.scale)
 
 
 def predictions(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
     """Give each sample's class of the largest logit; the first of equal ones."""
-    return np.argmax(logits(graph, accumulators), axis=1)
+    return np.asarray(np.argmax(logits(graph, accumulators), axis=1))

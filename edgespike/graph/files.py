@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edgespike.errors import FileFormatError, GraphError
 from edgespike.files import write_atomically
 from edgespike.graph.graph import Graph, Node
-from edgespike.graph.ops import OPERATIONS, Op
+from edgespike.graph.ops import OPERATIONS
 
 FORMAT_VERSION = 1
 FILE_LIMIT = 2**31

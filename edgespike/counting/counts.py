@@ -1,0 +1,133 @@
+"""The numbers of a count: per layer and step, whole, and exact under any split of the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from edgespike.counting.fanout import Convention
+from edgespike.graph.tensor import Integers
+
+PerConvention = Mapping[Convention, Integers]
+
+
+@dataclass(frozen=True)
+class LayerCounts:
+    """What one node of a graph did. Every array is int64, ``(steps,)``, summed over samples.
+
+    Parameters
+    ----------
+    name
+        The node's name.
+    synaptic_operations
+        Spikes arriving at existing synapses of this node, by convention.
+    multiply_accumulates
+        Events that carry a number (quantised input, levels) arriving at existing synapses of
+        this node, by convention.
+    neuron_updates
+        Neurons of this node times samples: each computes once a step.
+    spikes
+        Spikes that this node's neurons emit (thresholds of one level and membranes).
+    events
+        All events that leave this node: spikes, or values that are not zero. Input and max
+        pools give events too.
+    pool_operations
+        Events times the max-pooling windows of this node that they enter. They are no synaptic
+        operations: pooling has no weights. A target that builds the OR from synapses pays them.
+    """
+
+    name: str
+    synaptic_operations: PerConvention
+    multiply_accumulates: PerConvention
+    neuron_updates: Integers
+    spikes: Integers
+    events: Integers
+    pool_operations: Integers
+
+    def __add__(self, other: LayerCounts) -> LayerCounts:
+        if self.name != other.name:
+            raise ValueError(f"counts of {self.name} and {other.name} are not of one layer")
+        sums = {
+            field.name: _sum(getattr(self, field.name), getattr(other, field.name))
+            for field in fields(self)
+            if field.name != "name"
+        }
+        return replace(self, **sums)
+
+    def totals(self) -> dict[str, Any]:
+        """Give the sums over steps as plain integers, with the memory accesses they imply.
+
+        Every synaptic operation or multiply-accumulate reads its weight and reads and writes its
+        neuron's accumulator; every neuron update reads and writes the neuron's potential.
+        """
+        operations = int(
+            self.synaptic_operations[Convention.QUANTISED].sum()
+            + self.multiply_accumulates[Convention.QUANTISED].sum()
+        )
+        updates = int(self.neuron_updates.sum())
+        return {
+            "synaptic_operations": _by_convention(self.synaptic_operations),
+            "multiply_accumulates": int(self.multiply_accumulates[Convention.QUANTISED].sum()),
+            "multiply_accumulates_by_convention": _by_convention(self.multiply_accumulates),
+            "neuron_updates": updates,
+            "spikes": int(self.spikes.sum()),
+            "events": int(self.events.sum()),
+            "pool_operations": int(self.pool_operations.sum()),
+            "weight_reads": operations,
+            "membrane_reads": operations + updates,
+            "membrane_writes": operations + updates,
+        }
+
+    def per_step(self) -> dict[str, list[int]]:
+        """Give the main counts (quantised synapses) step by step."""
+        return {
+            "synaptic_operations": self.synaptic_operations[Convention.QUANTISED].tolist(),
+            "multiply_accumulates": self.multiply_accumulates[Convention.QUANTISED].tolist(),
+            "neuron_updates": self.neuron_updates.tolist(),
+            "spikes": self.spikes.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a graph did on some samples.
+
+    Counts of disjoint samples add up: ``count(a) + count(b)`` is the count of both together.
+    """
+
+    samples: int
+    layers: tuple[LayerCounts, ...]
+
+    def __add__(self, other: Counts) -> Counts:
+        layers = tuple(a + b for a, b in zip(self.layers, other.layers, strict=True))
+        return Counts(self.samples + other.samples, layers)
+
+    @property
+    def total(self) -> LayerCounts:
+        """The sum over all layers, named ``total``."""
+        return reduce(LayerCounts.__add__, (replace(row, name="total") for row in self.layers))
+
+    def synaptic_operations(self, convention: Convention = Convention.QUANTISED) -> int:
+        """Give the number of synaptic operations over all layers, steps and samples."""
+        return int(self.total.synaptic_operations[convention].sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """Give totals, layers and steps as plain numbers; see :class:`LayerCounts`."""
+        layers = [
+            {"name": row.name, **row.totals(), "per_step": row.per_step()} for row in self.layers
+        ]
+        return {"samples": self.samples, **self.total.totals(), "layers": layers}
+
+
+def _by_convention(counts: PerConvention) -> dict[str, int]:
+    return {convention.value: int(counts[convention].sum()) for convention in Convention}
+
+
+def _sum(left: Any, right: Any) -> Any:
+    if isinstance(left, np.ndarray):
+        return left + right
+    return {convention: left[convention] + right[convention] for convention in Convention}

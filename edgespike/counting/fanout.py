@@ -1,0 +1,86 @@
+"""Fan-out: how many synapses leave each neuron, exactly.
+
+A neuron near a border, or one that a stride skips, reaches fewer synapses than one in the middle.
+The fan-out is the transposed convolution of an all-ones output with the kernel's existing
+synapses: for every place of the kernel it marks the inputs that the place is laid on.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Conv2d
+from edgespike.graph.ops import Weighted
+from edgespike.graph.tensor import Integers
+
+
+class Convention(str, Enum):
+    """Which synapses exist."""
+
+    EVERY = "every"
+    """Every synapse of the layer, whatever its weight."""
+
+    NONZERO = "nonzero"
+    """Synapses whose trained float weight is not zero."""
+
+    QUANTISED = "quantised"
+    """Synapses whose integer weight is not zero: those that a target really holds."""
+
+
+def existing(op: Weighted, convention: Convention) -> NDArray[np.bool_]:
+    """Mark the weights that count as synapses, in the shape of the weight."""
+    if convention is Convention.EVERY:
+        return np.ones(op.weight.shape, np.bool_)
+    if convention is Convention.NONZERO and op.float_nonzero is not None:
+        return op.float_nonzero
+    return np.asarray(op.weight != 0)
+
+
+def fan_out(op: Weighted, shape: tuple[int, ...], convention: Convention) -> Integers:
+    """Count the synapses that leave each element of a weighted layer's input.
+
+    Parameters
+    ----------
+    op
+        Dense or convolution.
+    shape
+        Shape of its input, without sample and step axes.
+    convention
+        Which synapses exist.
+
+    Returns
+    -------
+    count
+        int64, of ``shape``.
+    """
+    mask = existing(op, convention)
+    if isinstance(op, Conv2d):
+        return _fan_out_conv2d(op, mask, shape)
+    return np.asarray(mask.sum(axis=0, dtype=np.int64))
+
+
+def _fan_out_conv2d(op: Conv2d, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> Integers:
+    height, width = op.output_size(shape)
+    (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
+    padded = np.zeros((shape[0], shape[1] + 2 * pad_y, shape[2] + 2 * pad_x), np.int64)
+    grouped = mask.reshape(op.groups, -1, *mask.shape[1:])
+    leaving = grouped.sum(axis=1, dtype=np.int64).reshape(shape[0], *mask.shape[2:])
+    for ky, kx in np.ndindex(*mask.shape[2:]):
+        top, left = ky * op.dilation[0], kx * op.dilation[1]
+        below, right = top + height * step_y, left + width * step_x
+        padded[:, top:below:step_y, left:right:step_x] += leaving[:, ky, kx, None, None]
+    return padded[:, pad_y : pad_y + shape[1], pad_x : pad_x + shape[2]]
+
+
+def dense_connections(op: Weighted, shape: tuple[int, ...]) -> int:
+    """Count the synapses between all inputs and outputs of a layer: its dense operations."""
+    return int(fan_out(op, shape, Convention.EVERY).sum())
+
+
+def kernel_places(op: Weighted) -> int:
+    """Count the weights that a layer stores."""
+    return math.prod(op.weight.shape)
