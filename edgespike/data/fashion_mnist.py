@@ -1,0 +1,125 @@
+"""Fashion-MNIST (Xiao et al., arXiv 1708.07747; MIT licence): 70,000 images of 28x28 pixels.
+
+Looked for in the folder of Debian's package dataset-fashion-mnist, then in the user's cache
+folder; if it is in neither, it is downloaded from its authors' repository into the cache.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import urllib.request
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from edgespike.data.idx import parse_idx
+from edgespike.errors import EnvironmentMissingError, FileFormatError
+from edgespike.files import write_atomically
+
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+ADDRESS = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
+SECONDS_WITHOUT_ANSWER = 30
+
+CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+# Of the uncompressed content: distributors compress the same data differently.
+SHA256 = {
+    "train-images-idx3-ubyte.gz": (
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+    ),
+    "train-labels-idx1-ubyte.gz": (
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+    ),
+    "t10k-images-idx3-ubyte.gz": (
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+    ),
+    "t10k-labels-idx1-ubyte.gz": (
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+    ),
+}
+
+Split = Literal["train", "test"]
+
+
+def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Load the 60,000 training or the 10,000 test samples.
+
+    Returns
+    -------
+    tuple
+        Images, uint8, (samples, 1, 28, 28), and labels 0 to 9, int64, (samples,); `CLASSES` names
+        them.
+
+    Raises
+    ------
+    EnvironmentMissingError
+        The data is not on this machine and cannot be downloaded.
+    FileFormatError
+        A file is truncated or is not the one its authors published.
+    """
+    prefix = {"train": "train", "test": "t10k"}[split]
+    images = parse_idx(*_content(f"{prefix}-images-idx3-ubyte.gz"))
+    labels = parse_idx(*_content(f"{prefix}-labels-idx1-ubyte.gz"))
+    return images[:, None], labels.astype(np.int64)
+
+
+def cache_folder() -> Path:
+    """Give the folder where downloads are kept."""
+    return platformdirs.user_cache_path("edgespike") / "fashion-mnist"
+
+
+def _content(file: str) -> tuple[bytes, str]:
+    """Give a file's uncompressed content, and what to call the file in error messages."""
+    for folder in (DEBIAN_FOLDER, cache_folder()):
+        path = folder / file
+        if path.is_file():
+            return _unpack(path.read_bytes(), file, str(path)), str(path)
+    packed = _download(file)
+    content = _unpack(packed, file, ADDRESS + file)
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    write_atomically(cache_folder() / file, packed)
+    return content, ADDRESS + file
+
+
+def _unpack(packed: bytes, file: str, place: str) -> bytes:
+    try:
+        content = gzip.decompress(packed)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FileFormatError(
+            f"{place} is not a whole gzip file ({error}); remove it and run again"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != SHA256[file]:
+        raise FileFormatError(
+            f"{place} is not the {file} that its authors published (its checksum differs); "
+            "remove it and run again"
+        )
+    return content
+
+
+def _download(file: str) -> bytes:
+    try:
+        with urllib.request.urlopen(ADDRESS + file, timeout=SECONDS_WITHOUT_ANSWER) as answer:
+            packed: bytes = answer.read()
+            return packed
+    except OSError as error:
+        raise EnvironmentMissingError(
+            f"Fashion-MNIST is not on this machine, and {file} could not be downloaded ({error}). "
+            "Either install Debian's package dataset-fashion-mnist, or connect to the network and "
+            f"run again, or put the four files of {ADDRESS} into {cache_folder()}"
+        ) from None

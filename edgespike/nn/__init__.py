@@ -1,0 +1,1 @@
+"""The training side, on torch: spiking neurons, integer weights, the synaptic penalty, training."""

@@ -1,0 +1,158 @@
+"""Checkpoints: one safetensors file with a JSON description and a checksum over both.
+
+No pickle is written or read. A model file holds the net's description and its tensors; a training
+checkpoint also holds the optimiser's state, so that training goes on exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from edgespike.errors import FileFormatError, InputError
+from edgespike.files import write_atomically
+from edgespike.nn.models import NetSpec, build, read_spec
+
+MODEL = "edgespike-model-1"
+TRAINING = "edgespike-training-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a file: its tensors by name, and its description as JSON values."""
+
+    tensors: dict[str, Tensor]
+    description: dict[str, Any]
+
+
+def write_checkpoint(
+    path: Path, kind: str, tensors: Mapping[str, Tensor], description: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Parameters
+    ----------
+    kind
+        `MODEL` or `TRAINING`.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(description, sort_keys=True)
+    metadata = {"format": kind, "description": text, "sha256": _digest(kind, text, plain)}
+    write_atomically(Path(path), safetensors.torch.save(plain, metadata))
+
+
+def read_checkpoint(path: Path, kind: str) -> Checkpoint:
+    """Read a checkpoint and check that it is whole and unchanged.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    FileFormatError
+        The file is truncated, changed, or no checkpoint of this kind.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"checkpoint {path} cannot be read: {error.strerror or error}") from None
+    try:
+        tensors = safetensors.torch.load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise FileFormatError(
+            f"checkpoint {path} is not a whole safetensors file ({error}); train or copy it again"
+        ) from None
+    metadata = _metadata(content)
+    if metadata.get("format") != kind:
+        raise FileFormatError(
+            f"file {path} has format {metadata.get('format')!r}, needed is {kind!r}"
+        )
+    text = metadata.get("description", "")
+    if metadata.get("sha256") != _digest(kind, text, tensors):
+        raise FileFormatError(
+            f"checkpoint {path} was changed since it was written (its checksum differs); "
+            "train or copy it again"
+        )
+    return Checkpoint(tensors, json.loads(text))
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    # safetensors gives metadata only for files on disk; the header has been validated by now.
+    size = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
+    return metadata
+
+
+def _digest(kind: str, description: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(f"{kind}\n{description}\n".encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def save_model(
+    path: Path, model: nn.Module, spec: NetSpec, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write a trained net.
+
+    Parameters
+    ----------
+    metadata
+        What else is to be known about it, as JSON values (recipe, epoch, accuracy).
+    """
+    description = {"spec": spec.to_table(), "metadata": dict(metadata or {})}
+    write_checkpoint(path, MODEL, model.state_dict(), description)
+
+
+def load_model(path: Path) -> tuple[nn.Sequential, NetSpec, dict[str, Any]]:
+    """Read a trained net, in evaluation mode.
+
+    Returns
+    -------
+    tuple
+        The module, the description it was built from, and the metadata given to `save_model`.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    FileFormatError
+        The file is truncated, changed, foreign, or its tensors do not fit its description.
+    """
+    checkpoint = read_checkpoint(path, MODEL)
+    faults: list[str] = []
+    spec = read_spec(checkpoint.description.get("spec"), "spec", faults)
+    if spec is None:
+        raise FileFormatError(f"model {path} describes no net: {'; '.join(faults)}")
+    try:
+        model = build(spec)
+        model.load_state_dict(checkpoint.tensors)
+    except (RuntimeError, ValueError) as error:
+        raise FileFormatError(f"the tensors of model {path} do not fit its net: {error}") from None
+    return model.eval(), spec, dict(checkpoint.description.get("metadata", {}))
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Give an optimiser's state as tensors named ``parameter index.key``."""
+    state = optimiser.state_dict()["state"]
+    return {f"{i}.{key}": value for i, entry in state.items() for key, value in entry.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `optimiser_tensors` gave; the hyper-parameters stay as they are."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,104 @@
+"""Layers with integer weights, and the scaling of 8-bit input."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edgespike.nn.quantise import SymmetricQuantiser
+
+
+class InputScale(nn.Module):
+    """Divide integer input by its largest value, so that the net sees 0 to 1.
+
+    Parameters
+    ----------
+    maximum
+        The largest input value; the input's range is ``0..maximum``, its scale ``1 / maximum``.
+    """
+
+    maximum: Tensor
+
+    def __init__(self, maximum: int = 255) -> None:
+        super().__init__()
+        # A buffer, so that the module's dtype and device decide those of the result.
+        self.register_buffer("maximum", torch.tensor(float(maximum)), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give ``x / maximum`` in the module's dtype; ``x`` is uint8 or any other number."""
+        return x.to(self.maximum.dtype) / self.maximum
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"maximum={int(self.maximum)}"
+
+
+class QuantConv2d(nn.Conv2d):
+    """A convolution that computes with ``integer_weight() * weight_scale()``.
+
+    As `torch.nn.Conv2d` with zero padding, besides ``bits``: the width of a weight with its sign,
+    2 to 8 (see `SymmetricQuantiser`).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = False,
+        bits: int = 8,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
+        )
+        self.quantiser = SymmetricQuantiser(bits)
+
+    def integer_weight(self) -> Tensor:
+        """Give the integer weights, int64, (output channels, inputs of a group, height, width)."""
+        return self.quantiser.integers(self.weight)
+
+    def weight_scale(self) -> float:
+        """Give the float value of one integer step."""
+        return self.quantiser.scale(self.weight).item()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``x`` (samples, channels, height, width) with the quantised kernel."""
+        return self._conv_forward(x, self.quantiser(self.weight), self.bias)
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"{super().extra_repr()}, bits={self.quantiser.bits}"
+
+
+class QuantLinear(nn.Linear):
+    """A dense layer that computes with ``integer_weight() * weight_scale()``.
+
+    As `torch.nn.Linear`, besides ``bits``: the width of a weight with its sign, 2 to 8 (see
+    `SymmetricQuantiser`). A bias is not quantised here; it belongs to the accumulator.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = False, bits: int = 8
+    ) -> None:
+        super().__init__(in_features, out_features, bias)
+        self.quantiser = SymmetricQuantiser(bits)
+
+    def integer_weight(self) -> Tensor:
+        """Give the integer weights, int64, (outputs, inputs)."""
+        return self.quantiser.integers(self.weight)
+
+    def weight_scale(self) -> float:
+        """Give the float value of one integer step."""
+        return self.quantiser.scale(self.weight).item()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply ``x`` (samples, inputs) with the quantised matrix."""
+        return nn.functional.linear(x, self.quantiser(self.weight), self.bias)
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"{super().extra_repr()}, bits={self.quantiser.bits}"

@@ -1,0 +1,169 @@
+"""Nets from a small description, as spiking nets or as the float ReLU nets to compare them with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear
+from edgespike.nn.spike import SpikeActivation
+from edgespike.nn.tables import read_table
+
+
+@dataclass(frozen=True)
+class ConvSpec:
+    """Convolution, batch normalisation, max-pooling (if ``pool > 1``), activation.
+
+    Pooling stands before the neuron: it is cheap there, and equal to an OR of the spikes of a
+    channel whatever the sign of its normalisation, since the spike is monotone in what is pooled.
+    """
+
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 1
+    dilation: int = 1
+    groups: int = 1
+    pool: int = 1
+    bits: int = 8
+    kind: Literal["conv"] = "conv"
+
+
+@dataclass(frozen=True)
+class DenseSpec:
+    """Dense layer, batch normalisation, activation."""
+
+    features: int
+    bits: int = 8
+    kind: Literal["dense"] = "dense"
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """A feed-forward net on 8-bit images.
+
+    Parameters
+    ----------
+    input_shape
+        Channels, height, width.
+    classes
+        Number of real-valued outputs of the readout.
+    layers
+        Convolutions first, then dense layers.
+    activation
+        "spike": S3NN with integer weights; "relu": the same shape with float weights.
+    threshold, alpha, beta
+        See `SpikeActivation`.
+    readout_bits
+        Width of the readout's weights.
+    """
+
+    input_shape: tuple[int, int, int]
+    classes: int
+    layers: tuple[ConvSpec | DenseSpec, ...]
+    activation: Literal["spike", "relu"] = "spike"
+    threshold: float = 1.0
+    alpha: float = 4.0
+    beta: float = 1.0
+    readout_bits: int = 8
+
+    def __post_init__(self) -> None:
+        if self.activation not in ("spike", "relu"):
+            raise ValueError(f"activation is {self.activation!r}; 'spike' and 'relu' are known")
+        kinds = [layer.kind for layer in self.layers]
+        if kinds != sorted(kinds):
+            raise ValueError(f"layers are {kinds}; convolutions come before dense layers")
+
+    def to_table(self) -> dict[str, Any]:
+        """Give the description as plain tables, lists, numbers and text."""
+        return asdict(self)
+
+
+def read_spec(table: object, where: str, faults: list[str]) -> NetSpec | None:
+    """Build a description from plain tables; see `read_table` for the parameters."""
+    if not isinstance(table, Mapping):
+        faults.append(f"{where} is {table!r}, a table is needed")
+        return None
+    shape, layers = table.get("input_shape"), table.get("layers")
+    if not (_is_list(shape) and len(shape) == 3 and all(isinstance(size, int) for size in shape)):
+        faults.append(f"{where}.input_shape is {shape!r}; channels, height, width are needed")
+        return None
+    if not _is_list(layers):
+        faults.append(f"{where}.layers is {layers!r}; a list of tables is needed")
+        return None
+    specs = [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
+    if None in specs:
+        return None
+    whole = {**table, "input_shape": tuple(shape), "layers": tuple(specs)}
+    return read_table(NetSpec, whole, where, faults)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _read_layer(table: object, where: str, faults: list[str]) -> ConvSpec | DenseSpec | None:
+    kind = table.get("kind") if isinstance(table, Mapping) else None
+    if kind == "conv":
+        return read_table(ConvSpec, table, where, faults)
+    if kind == "dense":
+        return read_table(DenseSpec, table, where, faults)
+    faults.append(f"{where}.kind is {kind!r}; 'conv' and 'dense' are known")
+    return None
+
+
+def build(spec: NetSpec) -> nn.Sequential:
+    """Build the net; its weights are drawn from torch's global random generator.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Takes (samples, channels, height, width), uint8 or any other number from 0 to 255, and
+        gives float logits (samples, classes).
+    """
+    modules: list[nn.Module] = [InputScale(255)]
+    channels, height, width = spec.input_shape
+    for layer in spec.layers:
+        if isinstance(layer, ConvSpec):
+            modules += [_convolution(spec, layer, channels), nn.BatchNorm2d(layer.channels)]
+            if layer.pool > 1:
+                modules.append(nn.MaxPool2d(layer.pool))
+            modules.append(_activation(spec))
+            channels = layer.channels
+            height, width = (_after(layer, size) for size in (height, width))
+    modules.append(nn.Flatten())
+    features = channels * height * width
+    for layer in spec.layers:
+        if isinstance(layer, DenseSpec):
+            modules.append(_dense(spec, features, layer.features, layer.bits, bias=False))
+            modules += [nn.BatchNorm1d(layer.features), _activation(spec)]
+            features = layer.features
+    modules.append(_dense(spec, features, spec.classes, spec.readout_bits, bias=True))
+    return nn.Sequential(*modules)
+
+
+def _after(layer: ConvSpec, size: int) -> int:
+    reach = layer.dilation * (layer.kernel - 1) + 1
+    return ((size + 2 * layer.padding - reach) // layer.stride + 1) // layer.pool
+
+
+def _activation(spec: NetSpec) -> nn.Module:
+    if spec.activation == "relu":
+        return nn.ReLU()
+    return SpikeActivation(spec.threshold, spec.alpha, spec.beta)
+
+
+def _convolution(spec: NetSpec, layer: ConvSpec, channels: int) -> nn.Conv2d:
+    shape = (channels, layer.channels, layer.kernel, layer.stride, layer.padding, layer.dilation)
+    if spec.activation == "relu":
+        return nn.Conv2d(*shape, groups=layer.groups, bias=False)
+    return QuantConv2d(*shape, groups=layer.groups, bits=layer.bits)
+
+
+def _dense(spec: NetSpec, inputs: int, outputs: int, bits: int, *, bias: bool) -> nn.Linear:
+    if spec.activation == "relu":
+        return nn.Linear(inputs, outputs, bias)
+    return QuantLinear(inputs, outputs, bias, bits)

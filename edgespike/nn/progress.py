@@ -1,0 +1,53 @@
+"""Show an epoch's progress in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class EpochProgress:
+    """A progress bar with loss, accuracy and synaptic operations a sample.
+
+    Parameters
+    ----------
+    epoch, epochs
+        Number of the epoch, from 0, and how many there are.
+    steps
+        Steps in the epoch.
+    quiet
+        Show nothing.
+    """
+
+    def __init__(self, epoch: int, epochs: int, steps: int, quiet: bool) -> None:
+        self._bar = Progress(
+            TextColumn("epoch {task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[measured]}"),
+            disable=quiet,
+        )
+        self._task = self._bar.add_task(f"{epoch + 1}/{epochs}", total=steps, measured="")
+
+    def update(self, step: int, means: Mapping[str, float]) -> None:
+        """Show that ``step`` steps are done, and the means so far."""
+        measured = (
+            f"loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}  "
+            f"synaptic operations {means['synaptic_operations']:,.0f}"
+        )
+        self._bar.update(self._task, completed=step, measured=measured)
+
+    def __enter__(self) -> EpochProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()

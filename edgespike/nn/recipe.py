@@ -1,0 +1,140 @@
+"""Recipes: everything that decides the outcome of a training run, as one TOML file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+from edgespike.errors import FileFormatError, InputError
+from edgespike.nn.models import NetSpec, read_spec
+from edgespike.nn.penalty import Cost
+from edgespike.nn.tables import read_table
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training run does; the same recipe on the same machine gives the same weights.
+
+    Parameters
+    ----------
+    net
+        The net to train.
+    epochs, batch_size, seed
+        As usual; a batch that would be smaller than ``batch_size`` is left out of the epoch.
+    learning_rate, warmup_epochs, weight_decay
+        AdamW; the rate rises linearly during the warm-up and then falls to 0 as a cosine.
+    label_smoothing
+        Share of the target that is spread over all classes.
+    flip, shift
+        Augmentation: mirror half of the images; move each by up to ``shift`` pixels both ways.
+    penalty, penalty_power, penalty_cost
+        Final weight, power and cost of the `SynapticPenalty`; the weight rises linearly with the
+        epoch, and 0 means none.
+    limit
+        Use the first ``limit`` training and test samples only; 0 means all.
+    """
+
+    net: NetSpec
+    epochs: int
+    batch_size: int = 128
+    seed: int = 0
+    learning_rate: float = 2e-3
+    warmup_epochs: float = 1.0
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.0
+    flip: bool = False
+    shift: int = 0
+    penalty: float = 0.0
+    penalty_power: int = 1
+    penalty_cost: Cost = "synaptic"
+    limit: int = 0
+
+    def __post_init__(self) -> None:
+        if self.penalty_cost not in get_args(Cost):
+            raise ValueError(f"penalty_cost is {self.penalty_cost!r}, known are {get_args(Cost)}")
+        for name, least in (("epochs", 1), ("batch_size", 2), ("penalty_power", 1), ("limit", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, at least {least} is needed")
+
+    def override(
+        self, epochs: int | None = None, seed: int | None = None, limit: int | None = None
+    ) -> Recipe:
+        """Give a copy with other values; None leaves a value as it is.
+
+        Raises
+        ------
+        InputError
+            A value is out of range.
+        """
+        given = {"epochs": epochs, "seed": seed, "limit": limit}
+        changes = {name: value for name, value in given.items() if value is not None}
+        try:
+            return replace(self, **changes)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise InputError(f"the recipe cannot be changed: {error}") from None
+
+    def to_table(self) -> dict[str, Any]:
+        """Give the recipe as plain tables, lists, numbers and text."""
+        return asdict(self)
+
+
+def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
+    """Build a recipe from plain tables; see `read_table` for the parameters."""
+    if not isinstance(table, Mapping):
+        faults.append(f"{where} is {table!r}, a table is needed")
+        return None
+    net = read_spec(table.get("net"), f"{where}.net", faults)
+    if net is None:
+        return None
+    return read_table(Recipe, {**table, "net": net}, where, faults)
+
+
+def shipped_recipes() -> list[str]:
+    """Give the names of the recipes that come with edgespike."""
+    folder = resources.files("edgespike.nn") / "recipes"
+    return sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Load a shipped recipe by name, or any recipe by the path of its TOML file.
+
+    Raises
+    ------
+    InputError
+        No such recipe.
+    FileFormatError
+        The file is not TOML, or entries are unknown, missing or of a wrong type (all are named).
+    """
+    text = _recipe_text(str(name_or_path))
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FileFormatError(f"recipe {name_or_path} is not valid TOML: {error}") from None
+    faults: list[str] = []
+    recipe = read_recipe(table, "recipe", faults)
+    if recipe is None:
+        lines = "".join(f"\n  - {fault}" for fault in faults)
+        raise FileFormatError(f"recipe {name_or_path} is not valid:{lines}")
+    return recipe
+
+
+def _recipe_text(name: str) -> str:
+    if name in shipped_recipes():
+        file = resources.files("edgespike.nn") / "recipes" / f"{name}.toml"
+        return file.read_text(encoding="utf-8")
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"recipe {name} cannot be read ({error}); name a TOML file or one of the shipped "
+            f"recipes: {', '.join(shipped_recipes())}"
+        ) from None

@@ -1,0 +1,106 @@
+"""The folder of a training run: checkpoint, log and trained net."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgespike.errors import InputError
+from edgespike.files import WriteError, write_atomically
+from edgespike.nn.checkpoint import (
+    TRAINING,
+    optimiser_tensors,
+    read_checkpoint,
+    restore_optimiser,
+    write_checkpoint,
+)
+from edgespike.nn.recipe import Recipe
+
+
+class RunFolder:
+    """Where a run of a recipe is kept.
+
+    Attributes
+    ----------
+    model, log, checkpoint
+        Paths of the trained net, of the log and of the state to resume from.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe) -> None:
+        self.path, self.recipe = path, recipe
+        self.model = path / "model.safetensors"
+        self.log = path / "training.jsonl"
+        self.checkpoint = path / "checkpoint.safetensors"
+
+    def prepare(self, resume: bool) -> None:
+        """Make the folder; refuse one that holds a run, unless that is to be resumed."""
+        if self.checkpoint.exists() and not resume:
+            raise InputError(
+                f"folder {self.path} holds a training run; resume it, remove it or name another"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(
+                f"cannot make folder {self.path}: {error.strerror}; name another one"
+            ) from None
+
+    def save(
+        self, model: nn.Module, optimiser: torch.optim.Optimizer, history: Sequence[dict[str, Any]]
+    ) -> None:
+        """Write the checkpoint and the log after an epoch."""
+        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        for name, tensor in optimiser_tensors(optimiser).items():
+            tensors[f"optimiser.{name}"] = tensor
+        description = {"recipe": self.recipe.to_table(), "history": list(history)}
+        write_checkpoint(self.checkpoint, TRAINING, tensors, description)
+        lines = [{"recipe": self.recipe.to_table(), "versions": _versions()}, *history]
+        write_atomically(self.log, "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+    def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> list[dict[str, Any]]:
+        """Put the checkpoint's state back, if there is one, and give its epochs' measurements.
+
+        Raises
+        ------
+        InputError
+            The checkpoint is of another recipe.
+        FileFormatError
+            The checkpoint is truncated, changed or foreign.
+        """
+        if not self.checkpoint.exists():
+            return []
+        checkpoint = read_checkpoint(self.checkpoint, TRAINING)
+        self._check_recipe(checkpoint.description["recipe"])
+        parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimiser": {}}
+        for name, tensor in checkpoint.tensors.items():
+            part, rest = name.split(".", 1)
+            parts[part][rest] = tensor
+        model.load_state_dict(parts["model"])
+        restore_optimiser(optimiser, parts["optimiser"])
+        return list(checkpoint.description["history"])
+
+    def _check_recipe(self, found: dict[str, Any]) -> None:
+        # By way of JSON, in which tuples are lists.
+        wanted = json.loads(json.dumps(self.recipe.to_table()))
+        other = [name for name in wanted if wanted[name] != found.get(name)]
+        if other:
+            raise InputError(
+                f"the run in {self.path} has another recipe (different: {', '.join(other)}); "
+                "resume it with its own, or name another folder"
+            )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "edgespike": importlib.metadata.version("edgespike"),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "processor": platform.machine(),
+    }

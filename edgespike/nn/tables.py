@@ -1,0 +1,65 @@
+"""Read frozen dataclasses from plain tables (JSON, TOML), with every fault named at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, TypeVar, get_type_hints
+
+T = TypeVar("T")
+
+
+def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T | None:
+    """Build a dataclass whose fields are whole numbers, numbers, switches or text from a table.
+
+    Parameters
+    ----------
+    kind
+        A dataclass. Its ``__post_init__`` may raise ValueError.
+    table
+        What was read; anything but a mapping is a fault.
+    where
+        How faults name the table.
+    faults
+        One line is added to it for each unknown, missing or wrongly typed entry.
+
+    Returns
+    -------
+    T or None
+        None if there was a fault.
+    """
+    if not isinstance(table, Mapping):
+        faults.append(f"{where} is {table!r}, a table is needed")
+        return None
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    found = [
+        f"{where}.{name} is not known; known are {', '.join(known)}"
+        for name in table
+        if name not in known
+    ]
+    found += [f"{where}.{name} is missing" for name in known if _needed(known[name], table)]
+    for name in known.keys() & table.keys():
+        if not _fits(table[name], hints[name]):
+            found.append(f"{where}.{name} is {table[name]!r}, needed is {hints[name].__name__}")
+    faults.extend(found)
+    if found:
+        return None
+    try:
+        return kind(**table)
+    except ValueError as error:
+        faults.append(f"{where}: {error}")
+        return None
+
+
+def _needed(field: Field[Any], table: Mapping[str, object]) -> bool:
+    optional = field.default is not MISSING or field.default_factory is not MISSING
+    return not optional and field.name not in table
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(hint, type) or isinstance(value, hint)
