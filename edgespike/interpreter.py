@@ -6,7 +6,7 @@ operation; values are ``(samples, *shape)`` of one step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import reduce
 from typing import Any
 
@@ -21,6 +21,7 @@ from edgespike.graph import (
     Graph,
     MaxPool2d,
     Membrane,
+    Op,
     Readout,
     Reset,
     ResetTime,
@@ -69,12 +70,30 @@ def _step(graph: Graph, sample: Integers, state: dict[str, Any]) -> dict[str, In
     values: dict[str, Integers] = {graph.input.name: sample}
     for node in graph.nodes[1:]:
         inputs = [values[name] for name in node.inputs]
-        if type(node.op) in _STATEFUL:
-            compute = _STATEFUL[type(node.op)]
-            values[node.name], state[node.name] = compute(node.op, inputs[0], state.get(node.name))
-        else:
-            values[node.name] = _STATELESS[type(node.op)](node.op, *inputs)
+        values[node.name], state[node.name] = evaluate(node.op, inputs, state.get(node.name))
     return values
+
+
+def evaluate(op: Op, inputs: Sequence[Integers], state: Any = None) -> tuple[Integers, Any]:
+    """Compute one operation for one step.
+
+    Parameters
+    ----------
+    op
+        Any operation but the input.
+    inputs
+        int64 values, each ``(samples, *shape)``.
+    state
+        What the call for the step before gave; ``None`` at a sample's first step.
+
+    Returns
+    -------
+    value, state
+        The output, and what the next step's call needs (``None`` for a stateless operation).
+    """
+    if type(op) in _STATEFUL:
+        return _STATEFUL[type(op)](op, inputs[0], state)
+    return _STATELESS[type(op)](op, *inputs), None
 
 
 def dense(op: Dense, x: Integers) -> Integers:

@@ -1,0 +1,135 @@
+"""Counts: equal to a walk of every event to every synapse, additive, and right by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgespike.counting import Convention, audit, count, fan_out
+from edgespike.graph import Add, Conv2d, Dense, Graph, Input, Node, Readout, Reshape, Threshold
+from edgespike.graph.ops import Weighted
+from edgespike.interpreter import interpret
+from tests.strategies import MIXES, Case, cases
+
+
+@pytest.mark.parametrize("mix", MIXES)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_counts_equal_the_walk(mix: str, data: st.DataObject) -> None:
+    case = data.draw(cases(mix))
+    trace = interpret(case.graph, case.samples)
+    counted = count(case.graph, case.samples, trace).total
+    walked = audit(case.graph, case.samples, trace)
+    for convention in Convention:
+        assert (
+            counted.synaptic_operations[convention].sum() == walked.synaptic_operations[convention]
+        )
+        assert (
+            counted.multiply_accumulates[convention].sum()
+            == walked.multiply_accumulates[convention]
+        )
+
+
+@given(case=st.sampled_from(MIXES).flatmap(cases))
+@settings(max_examples=50)
+def test_counts_of_parts_add_up_to_the_count_of_the_whole(case: Case) -> None:
+    trace = interpret(case.graph, case.samples)
+    whole = count(case.graph, case.samples, trace)
+    one_by_one = [case.samples[i : i + 1] for i in range(len(case.samples))]
+    parts = [count(case.graph, part, interpret(case.graph, part)) for part in one_by_one]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    assert total.to_json() == whole.to_json()
+
+
+@given(case=st.sampled_from(MIXES).flatmap(cases))
+@settings(max_examples=50)
+def test_fan_out_sums_to_the_synapses_of_the_layer(case: Case) -> None:
+    """Each output place has one synapse per kernel place that is not on the padded border."""
+    for node in case.graph.nodes:
+        if isinstance(node.op, Weighted):
+            shape = case.graph.input_tensors(node)[0].shape
+            ones = interpret_all_ones(node.op, shape)
+            assert fan_out(node.op, shape, Convention.EVERY).sum() == ones
+
+
+def interpret_all_ones(op: Weighted, shape: tuple[int, ...]) -> int:
+    """Sum the outputs of a layer whose weights and inputs are all one."""
+    from dataclasses import replace
+
+    from edgespike.interpreter import evaluate
+
+    ones = replace(op, weight=np.ones_like(op.weight), bias=np.zeros_like(op.bias))
+    value, _ = evaluate(ones, [np.ones((1, *shape), np.int64)])
+    return int(value.sum())
+
+
+def test_the_three_conventions_by_hand() -> None:
+    """Two spikes at three synapses each; one weight was rounded to zero, one pruned before."""
+    weight = np.array([[3, 0], [0, 2], [1, 1]])
+    trained = np.array([[True, True], [False, True], [True, True]])
+    graph = Graph(
+        "hand",
+        (
+            Node("input", Input((2,), 0, 1, 1.0)),
+            Node("dense", Dense(weight, np.zeros(3, np.int64), trained), ("input",)),
+            Node("readout", Readout(np.ones(3)), ("dense",)),
+        ),
+    )
+    samples = np.array([[1, 1], [0, 1]], np.uint8)
+    total = count(graph, samples, interpret(graph, samples)).total.totals()
+    assert total["synaptic_operations"] == {"every": 9, "nonzero": 8, "quantised": 6}
+    assert total["multiply_accumulates"] == 0
+    assert total["neuron_updates"] == 6
+    assert total["weight_reads"] == 6
+    assert total["membrane_reads"] == 12
+
+
+def test_graded_input_is_counted_as_multiply_accumulates_and_zeros_are_no_events() -> None:
+    graph = Graph(
+        "graded",
+        (
+            Node("input", Input((1, 3, 3), 0, 255, 1 / 255)),
+            Node(
+                "conv",
+                Conv2d(np.ones((2, 1, 3, 3), int), np.zeros(2, int), padding=(1, 1)),
+                ("input",),
+            ),
+            Node("spikes", Threshold(np.full((2, 1), 100), np.zeros(2, bool)), ("conv",)),
+            Node("flat", Reshape((18,)), ("spikes",)),
+            Node("dense", Dense(np.ones((4, 18), int), np.zeros(4, int)), ("flat",)),
+            Node("readout", Readout(np.ones(4)), ("dense",)),
+        ),
+    )
+    samples = np.zeros((1, 1, 3, 3), np.uint8)
+    samples[0, 0, 0, 0] = 200  # a corner reaches 2 x 2 places of 2 channels
+    counts = count(graph, samples, interpret(graph, samples))
+    rows = {row.name: row.totals() for row in counts.layers}
+    assert rows["conv"]["multiply_accumulates"] == 8
+    assert rows["conv"]["synaptic_operations"]["quantised"] == 0
+    assert rows["spikes"]["spikes"] == 8
+    assert rows["dense"]["synaptic_operations"]["quantised"] == 8 * 4
+    assert rows["dense"]["multiply_accumulates"] == 0
+
+
+def test_spikes_that_meet_in_an_addition_stay_two_events() -> None:
+    one = Dense(np.eye(2, dtype=int), np.zeros(2, int))
+    fires = Threshold(np.ones((2, 1), int), np.zeros(2, bool))
+    graph = Graph(
+        "sum",
+        (
+            Node("input", Input((2,), 0, 1, 1.0)),
+            Node("a", one, ("input",)),
+            Node("spikes", fires, ("a",)),
+            Node("both", Add(), ("input", "spikes")),
+            Node("dense", Dense(np.ones((5, 2), int), np.zeros(5, int)), ("both",)),
+            Node("readout", Readout(np.ones(5)), ("dense",)),
+        ),
+    )
+    samples = np.array([[1, 0]], np.uint8)
+    counts = count(graph, samples, interpret(graph, samples))
+    rows = {row.name: row.totals() for row in counts.layers}
+    assert rows["dense"]["synaptic_operations"]["every"] == 2 * 5

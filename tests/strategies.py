@@ -1,0 +1,243 @@
+"""Random valid graphs and samples for them.
+
+What a graph is made of (operations, geometry, number of layers) is drawn by hypothesis; weights
+come from a drawn seed. Thresholds are set to values that the accumulators really take, so that
+ties, where ``>`` and ``>=`` part, happen all the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgespike.graph import (
+    Add,
+    Comparison,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Op,
+    Readout,
+    Reset,
+    ResetTime,
+    Reshape,
+    SumPool2d,
+    Tensor,
+    Threshold,
+)
+from edgespike.interpreter import evaluate
+
+MIXES = ("dense", "convolution", "pooling", "residual", "membrane", "levels")
+"""Names of the operation mixes that :func:`cases` can draw."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A graph and samples for it."""
+
+    graph: Graph
+    samples: NDArray[Any]
+
+
+@st.composite
+def cases(draw: st.DrawFn, mix: str) -> Case:
+    """Draw a graph of one operation mix, and samples that fit it."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    steps = draw(st.integers(2, 5)) if mix == "membrane" else 1
+    shape: tuple[int, ...] = (draw(st.integers(1, 20)),)
+    if mix != "dense" and (mix != "membrane" or draw(st.booleans())):
+        shape = (draw(st.integers(1, 4)), draw(st.integers(3, 7)), draw(st.integers(3, 7)))
+    high = draw(st.sampled_from((1, 255)))
+    stepped = (steps,) if steps > 1 and draw(st.booleans()) else ()
+    samples = rng.integers(0, high + 1, (draw(st.integers(1, 4)), *stepped, *shape))
+    samples[rng.random(samples.shape) < 0.3] = 0
+    builder = Builder(draw, rng, Input(shape, 0, high, 1 / high), steps, samples)
+    for _ in range(draw(st.integers(1, 3))):
+        LAYERS[mix](builder)
+    builder.flatten()
+    classes = draw(st.integers(1, 5))
+    builder.dense(classes)
+    builder.append(Readout(rng.uniform(0.1, 2.0, classes)))
+    graph = Graph("random", tuple(builder.nodes), steps)
+    return Case(graph, samples.astype(np.uint8))
+
+
+class Builder:
+    """A graph in the making: the nodes so far, and samples that run through them."""
+
+    def __init__(
+        self,
+        draw: st.DrawFn,
+        rng: np.random.Generator,
+        op: Input,
+        steps: int,
+        samples: NDArray[np.int64],
+    ) -> None:
+        self.draw, self.rng, self.steps = draw, rng, steps
+        self.nodes = [Node("input", op)]
+        self.tensors: dict[str, Tensor] = {"input": op.infer([], steps)}
+        spread = samples if samples.ndim > len(op.shape) + 1 else samples[:, None]
+        self.values = {"input": [spread[:, min(t, spread.shape[1] - 1)] for t in range(steps)]}
+
+    @property
+    def last(self) -> str:
+        return self.nodes[-1].name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.tensors[self.last].shape
+
+    def append(self, op: Op, *inputs: str) -> str:
+        """Add a node behind the last one, or behind ``inputs``, and run it."""
+        sources = inputs or (self.last,)
+        name = f"{op.kind}{len(self.nodes)}"
+        self.nodes.append(Node(name, op, sources))
+        self.tensors[name] = op.infer([self.tensors[source] for source in sources], self.steps)
+        state, results = None, []
+        for t in range(self.steps):
+            value, state = evaluate(op, [self.values[source][t] for source in sources], state)
+            results.append(value)
+        self.values[name] = results
+        return name
+
+    def pick(self, *choices: Any) -> Any:
+        """Draw one of some choices."""
+        return self.draw(st.sampled_from(choices))
+
+    def weights(self, *shape: int) -> dict[str, Any]:
+        """Give a sparse weight, now and then with the largest values, its mask, and a bias."""
+        high = self.pick(1, 7, 127)
+        weight = self.rng.integers(-high, high + 1, shape)
+        weight[self.rng.random(shape) < 0.3] = 0
+        bias = self.rng.integers(-20, 21, shape[0]) if self.draw(st.booleans()) else 0
+        trained = (weight != 0) | (self.rng.random(shape) < 0.5)
+        return {
+            "weight": weight,
+            "bias": np.zeros(shape[0], np.int64) + bias,
+            "float_nonzero": self.pick(None, trained),
+        }
+
+    def dense(self, outputs: int | None = None) -> None:
+        self.flatten()
+        outputs = outputs or self.draw(st.integers(1, 12))
+        self.append(Dense(**self.weights(outputs, *self.shape)))
+
+    def flatten(self) -> None:
+        if len(self.shape) == 3:
+            self.append(Reshape((int(np.prod(self.shape)),)))
+
+    def convolution(self, outputs: int | None = None, source: str | None = None) -> str:
+        """Add a convolution of any geometry that fits; one that keeps the size for a branch."""
+        channels, height, width = self.tensors[source or self.last].shape
+        if outputs is not None:
+            weights = self.weights(outputs, channels, 3, 3)
+            return self.append(Conv2d(**weights, padding=(1, 1)), source or self.last)
+        groups = self.pick(*(g for g in range(1, channels + 1) if channels % g == 0))
+        kernel = self.pick(1, 2, 3), self.pick(1, 2, 3)
+        dilation = self.pick(1, 1, 2), self.pick(1, 1, 2)
+        padding = self.pick(0, 1, 2), self.pick(0, 1, 2)
+        stride = self.pick(1, 2, 3), self.pick(1, 2, 3)
+        extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+        if extents[0] > height + 2 * padding[0] or extents[1] > width + 2 * padding[1]:
+            kernel = (1, 1)
+        outputs = groups * self.draw(st.integers(1, 3))
+        weights = self.weights(outputs, channels // groups, *kernel)
+        op = Conv2d(**weights, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        return self.append(op)
+
+    def pool(self) -> None:
+        """Add a max or sum pool with or without overlap and padding."""
+        _, height, width = self.shape
+        kernel = min(self.pick(1, 2, 3), height), min(self.pick(1, 2, 3), width)
+        stride = self.pick(1, 2, 3), self.pick(1, 2, 3)
+        padding = tuple(self.pick(0, size // 2) for size in kernel)
+        kind = self.pick(MaxPool2d, SumPool2d)
+        self.append(kind(kernel, stride, padding))
+
+    def threshold(self, levels: int = 1) -> None:
+        """Add thresholds at values that are really reached, in both directions."""
+        channels = self.shape[0]
+        reached = np.unique(np.stack(self.values[self.last]))
+        theta = np.sort(self.rng.choice(reached, (channels, levels)), axis=1)
+        self.append(Threshold(theta, self.rng.random(channels) < 0.3))
+
+    def membrane(self) -> None:
+        """Add integrate-and-fire neurons of any kind that a graph can state."""
+        reached = np.abs(np.stack(self.values[self.last])).max()
+        theta = self.rng.integers(1, max(int(reached), 1) + 1, self.shape[0])
+        self.append(
+            Membrane(
+                theta,
+                decay=self.pick(0, 1, 410, 2048, 4095, 4096),
+                reset=self.pick(*Reset),
+                reset_time=self.pick(*ResetTime),
+                comparison=self.pick(*Comparison),
+                max_spikes=self.pick(1, 1, 3),
+            )
+        )
+
+
+def _dense_layer(builder: Builder) -> None:
+    builder.dense()
+    builder.threshold()
+
+
+def _convolution_layer(builder: Builder) -> None:
+    builder.convolution()
+    builder.threshold()
+
+
+def _pooling_layer(builder: Builder) -> None:
+    builder.pick(builder.convolution, lambda: None)()
+    if not builder.tensors[builder.last].signal.is_event:
+        builder.threshold()
+    builder.pool()
+
+
+def _residual_layer(builder: Builder) -> None:
+    """Add a block with a shortcut of spikes, or of accumulators through a convolution."""
+    channels = builder.draw(st.integers(1, 4))
+    builder.convolution(channels)
+    builder.threshold()
+    start = builder.last
+    builder.convolution(channels)
+    if builder.draw(st.booleans()):
+        branch = builder.last
+        shortcut = builder.convolution(channels, source=start)
+        builder.append(Add(), branch, shortcut)
+        builder.threshold()
+    else:
+        builder.threshold()
+        builder.append(Add(), start, builder.last)
+
+
+def _membrane_layer(builder: Builder) -> None:
+    if len(builder.shape) == 3:
+        builder.convolution()
+    else:
+        builder.dense()
+    builder.membrane()
+
+
+def _levels_layer(builder: Builder) -> None:
+    builder.convolution()
+    builder.threshold(levels=builder.pick(1, 2, 3, 6))
+
+
+LAYERS: dict[str, Callable[[Builder], None]] = {
+    "dense": _dense_layer,
+    "convolution": _convolution_layer,
+    "pooling": _pooling_layer,
+    "residual": _residual_layer,
+    "membrane": _membrane_layer,
+    "levels": _levels_layer,
+}
