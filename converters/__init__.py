@@ -1,0 +1,91 @@
+"""From trained models to graphs. Each converter is imported only when it is asked for.
+
+Third parties add a converter through an entry point of the group ``edgespike.converters`` that
+names a :class:`edgespike.converters.base.Converter`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgespike.errors import FileFormatError, UnsupportedError
+
+if TYPE_CHECKING:
+    from edgespike.converters.base import Converter
+    from edgespike.graph import Graph
+
+GROUP = "edgespike.converters"
+
+BUILT_IN: tuple[str, ...] = ("edgespike.converters.torch_modules:CONVERTER",)
+"""The converters of this package, as ``module:attribute``."""
+
+
+def convert(model: Any, input_shape: tuple[int, ...], *, name: str = "model") -> Graph:
+    """Turn a trained model into a graph.
+
+    Parameters
+    ----------
+    model
+        A torch module made of layers that a converter knows.
+    input_shape
+        Shape of one sample: ``(features,)`` or ``(channels, height, width)``.
+    name
+        The graph's name.
+
+    Raises
+    ------
+    UnsupportedError
+        No converter takes the model, or it holds parts that cannot be converted exactly; all of
+        them are listed.
+    """
+    for converter in _converters():
+        if converter.accepts(model):
+            return converter.convert(model, input_shape, name)
+    known = ", ".join(f"{converter.name} ({converter.summary})" for converter in _converters())
+    raise UnsupportedError(
+        "model cannot be converted", [f"no converter takes a {type(model).__qualname__}; {known}"]
+    )
+
+
+def load(path: Path | str) -> Graph:
+    """Give the graph of a graph file, or of a trained checkpoint, which is converted.
+
+    Raises
+    ------
+    FileFormatError
+        The file is neither, or damaged.
+    UnsupportedError
+        The checkpoint's net cannot be converted exactly.
+    EnvironmentMissingError
+        The file is a checkpoint, and torch is not installed.
+    """
+    from edgespike.graph.files import load_graph, read_metadata
+
+    path = Path(path)
+    metadata = read_metadata(path)
+    if "edgespike" in metadata:
+        return load_graph(path)
+    if metadata.get("format", "").startswith("edgespike-model"):
+        from edgespike.converters.checkpoints import load_checkpoint
+
+        return load_checkpoint(path)
+    raise FileFormatError(
+        f"{path} is a safetensors file, but neither an edgespike graph nor a trained model; "
+        "make one with 'edgespike train' or 'edgespike convert'"
+    )
+
+
+def _converters() -> Iterator[Converter]:
+    from edgespike.converters.base import Converter
+
+    points = [point.value for point in entry_points(group=GROUP)]
+    for source in (*BUILT_IN, *points):
+        module, _, attribute = source.partition(":")
+        converter = getattr(import_module(module), attribute)
+        if not isinstance(converter, Converter):
+            raise TypeError(f"{source} is no edgespike.converters.base.Converter")
+        yield converter

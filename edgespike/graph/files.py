@@ -7,9 +7,10 @@ The SHA-256 of description and tensors stands beside it, so that a changed byte 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from enum import Enum
 from pathlib import Path
@@ -94,25 +95,57 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]
     FileFormatError
         It cannot be read, is too large, or is no safetensors file.
     """
-    from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    content = _read(path)
+    with _format_errors(path):
+        return _metadata(content), load(content)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read a safetensors file's metadata, and check that the file is whole.
+
+    Raises
+    ------
+    FileFormatError
+        It cannot be read, is too large, or is no safetensors file.
+    """
+    from safetensors import deserialize
+
+    content = _read(path)
+    with _format_errors(path):
+        deserialize(content)
+        return _metadata(content)
+
+
+def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > FILE_LIMIT:
             raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    header_size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + header_size])
+    return dict(header.get("__metadata__") or {})
+
+
+@contextlib.contextmanager
+def _format_errors(path: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
     try:
-        header_size = int.from_bytes(content[:8], "little")
-        tensors = load(content)
-        header = json.loads(content[8 : 8 + header_size])
-    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
+        yield
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        size = path.stat().st_size
         raise FileFormatError(
-            f"{path} is no safetensors file, or is truncated ({len(content)} bytes): {error}"
+            f"{path} is no safetensors file, or is truncated ({size} bytes): {error}; "
+            "get or write it again"
         ) from error
-    return dict(header.get("__metadata__", {})), tensors
 
 
 def _digest(description: str, tensors: Mapping[str, NDArray[Any]]) -> str:

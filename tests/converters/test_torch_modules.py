@@ -1,0 +1,194 @@
+"""Conversion: the graph computes what the trained module computes, or says what it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+from edgespike.converters import convert, load  # noqa: E402
+from edgespike.converters.base import Converter  # noqa: E402
+from edgespike.errors import FileFormatError, UnsupportedError  # noqa: E402
+from edgespike.graph import Conv2d, Dense, MaxPool2d, Threshold, save_graph  # noqa: E402
+from edgespike.interpreter import interpret  # noqa: E402
+from edgespike.nn.checkpoint import save_model  # noqa: E402
+from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear  # noqa: E402
+from edgespike.nn.models import ConvSpec, DenseSpec, NetSpec, build  # noqa: E402
+from edgespike.nn.spike import SpikeActivation  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def small_net(seed: int) -> nn.Sequential:
+    """Build a net with strides, groups, pools and normalisation of both signs."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        InputScale(255),
+        nn.Sequential(
+            QuantConv2d(2, 6, 3, padding=1, bits=6),
+            nn.BatchNorm2d(6),
+            nn.MaxPool2d(2),
+            SpikeActivation(),
+        ),
+        QuantConv2d(6, 8, (3, 2), stride=(1, 2), padding=(1, 0), dilation=(2, 1), groups=2),
+        nn.BatchNorm2d(8),
+        SpikeActivation(threshold=0.5),
+        nn.Dropout(),
+        nn.Flatten(),
+        QuantLinear(8 * 2 * 2, 12),
+        nn.BatchNorm1d(12),
+        SpikeActivation(),
+        QuantLinear(12, 4, bias=True),
+    )
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 0.0, 2.0)
+            nn.init.normal_(module.bias, 0.5)
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.normal_(module.running_mean, 0.0, 0.3)
+            nn.init.uniform_(module.running_var, 0.1, 1.0)
+    return net.eval()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_spike_equals_the_module_unless_it_is_on_a_tie(seed: int) -> None:
+    net = small_net(seed)
+    graph = convert(net, (2, 8, 8))
+    images = np.random.default_rng(seed).integers(0, 256, (40, 2, 8, 8), dtype=np.uint8)
+    trace = interpret(graph, images)
+    potentials, spikes = run_module(net.double(), images)
+    names = [node.name for node in graph.nodes if isinstance(node.op, Threshold)]
+    for name, potential, spike, activation in zip(
+        names,
+        potentials,
+        spikes,
+        (m for m in net.modules() if isinstance(m, SpikeActivation)),
+        strict=True,
+    ):
+        # What leaves the module's activation is pooled already.
+        pooled = f"pool{name.removeprefix('spikes')}"
+        found = trace.values[pooled if pooled in trace.values else name][:, 0]
+        clear = np.abs(potential - activation.threshold) > 1e-9
+        assert (found == spike)[clear].all()
+        assert clear.mean() > 0.999
+    logits = trace.accumulators(graph) * graph.readout.op.scale  # type: ignore[attr-defined]
+    with torch.no_grad():
+        expected = net(torch.from_numpy(images).double()).numpy()
+    # The readout's bias is rounded to a whole unit of the accumulator, nothing else differs.
+    assert np.abs(logits - expected).max() <= graph.readout.op.scale[0] / 2 + 1e-9  # type: ignore[attr-defined]
+
+
+def run_module(net: nn.Module, images: Any) -> tuple[list[Any], list[Any]]:
+    """Record what enters and what leaves each spike activation."""
+    potentials: list[Any] = []
+    spikes: list[Any] = []
+
+    def record(_: nn.Module, inputs: tuple[Any], output: Any) -> None:
+        potentials.append(inputs[0].numpy())
+        spikes.append(output.numpy())
+
+    for module in net.modules():
+        if isinstance(module, SpikeActivation):
+            module.register_forward_hook(record)
+    with torch.no_grad():
+        net(torch.from_numpy(images).double())
+    return potentials, spikes
+
+
+def test_a_pool_before_the_neuron_becomes_an_or_behind_it() -> None:
+    kinds = [type(node.op) for node in convert(small_net(0), (2, 8, 8)).nodes]
+    assert kinds[1:4] == [Conv2d, Threshold, MaxPool2d]
+
+
+def test_weights_pruned_in_float_and_weights_rounded_to_zero_are_told_apart() -> None:
+    net = small_net(0)
+    layer = net[7]
+    assert isinstance(layer, QuantLinear)
+    with torch.no_grad():
+        layer.weight[0, 0] = 0.0
+        layer.weight[0, 1] = layer.weight.abs().max() / 1000
+    dense = next(node.op for node in convert(net, (2, 8, 8)).nodes if node.name == "dense1")
+    assert isinstance(dense, Dense)
+    assert dense.float_nonzero is not None
+    assert dense.weight[0, :2].tolist() == [0, 0]
+    assert dense.float_nonzero[0, :2].tolist() == [False, True]
+
+
+def test_all_unsupported_modules_are_named_by_their_path() -> None:
+    net = nn.Sequential(
+        InputScale(255), nn.Sequential(nn.Conv2d(1, 2, 3), nn.GELU()), nn.LSTM(3, 4)
+    )
+    with pytest.raises(UnsupportedError) as caught:
+        convert(net, (1, 8, 8))
+    text = str(caught.value)
+    assert "1.0 is a Conv2d" in text
+    assert "1.1 is a GELU" in text
+    assert "2 is a LSTM" in text
+    assert "supported are" in text
+    assert "QuantConv2d" in text
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([QuantLinear(4, 4), QuantLinear(4, 2)], "1 follows a weighted layer without"),
+        ([SpikeActivation(), QuantLinear(4, 2)], "0 follows no weighted layer"),
+        ([QuantLinear(4, 4), SpikeActivation()], "ends in spikes"),
+        ([QuantLinear(5, 2)], "weight takes 5 inputs, its input has 4"),
+        ([QuantLinear(4, 2), InputScale(255)], "1 scales values inside the net"),
+        ([QuantLinear(4, 2), nn.BatchNorm1d(2)], "readout is normalised"),
+        (
+            [QuantLinear(4, 4), nn.BatchNorm1d(4, track_running_stats=False), SpikeActivation()],
+            "1 keeps no running statistics",
+        ),
+    ],
+)
+def test_a_net_out_of_order_is_refused(layers: list[nn.Module], message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        convert(nn.Sequential(*layers), (4,))
+
+
+def test_weights_that_are_not_finite_are_refused() -> None:
+    layer = QuantLinear(4, 2)
+    with torch.no_grad():
+        layer.weight[0, 0] = float("nan")
+    with pytest.raises(UnsupportedError, match="0 has 1 weights that are not finite"):
+        convert(nn.Sequential(layer), (4,))
+
+
+def test_something_that_is_no_module_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="no converter takes a dict"):
+        convert({}, (4,))
+
+
+def test_a_checkpoint_and_its_graph_file_load_as_the_same_graph(tmp_path: Path) -> None:
+    spec = NetSpec((1, 8, 8), 3, (ConvSpec(4, pool=2, bits=6), DenseSpec(5)))
+    torch.manual_seed(0)
+    checkpoint = tmp_path / "tiny.safetensors"
+    save_model(checkpoint, build(spec), spec)
+    graph = load(checkpoint)
+    save_graph(graph, tmp_path / "graph.safetensors")
+    assert load(tmp_path / "graph.safetensors") == graph
+    assert graph.name == "tiny"
+
+
+def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "foreign.safetensors"
+    save_file({"x": np.zeros(3)}, path)
+    with pytest.raises(FileFormatError, match="neither an edgespike graph nor a trained model"):
+        load(path)
+
+
+def test_a_converter_says_what_it_takes_without_importing_torch() -> None:
+    from edgespike.converters.torch_modules import CONVERTER
+
+    assert isinstance(CONVERTER, Converter)
+    assert not CONVERTER.accepts(3)
