@@ -1,0 +1,18 @@
+"""The cpu target: every valid graph, exactly, with numpy alone; faster where LiteRT can do it."""
+
+from __future__ import annotations
+
+from edgespike.targets.base import Target
+from edgespike.targets.cpu.artefact import write
+from edgespike.targets.cpu.running import run, run_counted, runtime
+
+__all__ = ["TARGET", "run", "run_counted"]
+
+TARGET = Target(
+    name="cpu",
+    summary="this computer, every graph: numpy, and LiteRT's int8 kernels where they are exact",
+    violations=lambda graph: [],
+    write=write,
+    run=run,
+    runtime=runtime,
+)

@@ -1,0 +1,82 @@
+"""The cpu target's artefact: the graph file, a sample to check an installation with, a README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edgespike import __version__
+from edgespike.files import write_atomically
+from edgespike.graph import Graph, Input, save_graph
+from edgespike.graph.tensor import Integers
+from edgespike.targets.cpu.running import run
+
+SAMPLES = 8
+"""Samples that the artefact holds: enough to check an installation."""
+
+_README = """\
+# {name} for the cpu
+
+Whole numbers only; every result is exact. Written by edgespike {version}.
+
+| File | Content |
+|---|---|
+| graph.safetensors | the network, SHA-256 {hash} |
+| sample_input.npy | {samples} random samples, integers {low}..{high} in units of {scale:g} |
+| expected_output.npy | their accumulators, {classes} a sample; times the scale they are logits |
+
+Check an installation, layer by layer:
+
+    pip install edgespike=={version}
+    edgespike verify graph.safetensors --targets cpu --input sample_input.npy
+
+Run samples of your own from Python:
+
+    import edgespike, numpy
+
+    graph = edgespike.load("graph.safetensors")
+    samples = numpy.load("sample_input.npy")
+    accumulators = edgespike.run(graph, samples).accumulators(graph)
+    assert (accumulators == numpy.load("expected_output.npy")).all()
+
+numpy is all it needs. With `pip install 'edgespike[tflite]'`, graphs that are exact in int8 run
+several times faster, with the same results.
+"""
+
+
+def write(graph: Graph, folder: Path) -> None:
+    """Write the artefact's files into an existing empty folder."""
+    samples = _random_samples(graph)
+    save_graph(graph, folder / "graph.safetensors")
+    np.save(folder / "sample_input.npy", samples)
+    np.save(folder / "expected_output.npy", run(graph, samples).accumulators(graph))
+    write_atomically(folder / "README.md", _readme(graph).encode())
+
+
+def _random_samples(graph: Graph) -> Integers:
+    """Draw samples over the whole input range, the same at every export."""
+    op = _input(graph)
+    random = np.random.default_rng(0)
+    return random.integers(op.low, op.high, (SAMPLES, *op.shape), endpoint=True)
+
+
+def _readme(graph: Graph) -> str:
+    op = _input(graph)
+    return _README.format(
+        name=graph.name,
+        version=__version__,
+        hash=graph.hash,
+        samples=SAMPLES,
+        low=op.low,
+        high=op.high,
+        scale=op.scale,
+        classes=graph.tensors[graph.readout.name].size,
+    )
+
+
+def _input(graph: Graph) -> Input:
+    op = graph.input.op
+    if not isinstance(op, Input):  # the graph's own check makes this impossible
+        raise TypeError(type(op))
+    return op

@@ -1,0 +1,69 @@
+"""Which number type computes an operation exactly, from proven ranges.
+
+Sums of whole numbers in floating point are exact, in any order, as long as no partial sum can
+leave the integers that the type holds without gaps: 2^24 for float32, 2^53 for float64. Where even
+that is not proven, int64 is exact: it wraps around, and the final sum fits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Conv2d, Tensor
+from edgespike.graph.ops import Weighted
+from edgespike.graph.tensor import Integers
+
+FLOAT_LIMITS: tuple[tuple[type[np.floating[Any]], int], ...] = (
+    (np.float32, 2**24),
+    (np.float64, 2**53),
+)
+"""Floating-point types, fastest first, each with the magnitude that sums must stay below."""
+
+
+def sum_type(bound: float) -> np.dtype[Any]:
+    """Give the fastest exact type for sums of whole numbers.
+
+    Parameters
+    ----------
+    bound
+        What the magnitudes of all terms add up to. It may be computed in float64: it is exact
+        below 2^53, and once it is not, it is above every limit.
+    """
+    exact = (dtype for dtype, limit in FLOAT_LIMITS if bound < limit)
+    return np.dtype(next(exact, np.int64))
+
+
+def narrow_type(low: float, high: float) -> np.dtype[Any]:
+    """Give the narrowest signed integer type that holds a range."""
+    for dtype in (np.int8, np.int16, np.int32):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return np.dtype(dtype)
+    return np.dtype(np.int64)
+
+
+def largest_magnitude(tensor: Tensor) -> NDArray[np.float64]:
+    """Bound each channel's magnitude, ``(channels,)``."""
+    return np.maximum(np.abs(tensor.low), np.abs(tensor.high)).astype(np.float64)
+
+
+def weighted_bound(op: Weighted, tensor: Tensor) -> float:
+    """Bound every partial sum of every output, whatever the order: ``sum |w| |x| + |bias|``."""
+    magnitude = largest_magnitude(tensor)
+    weight = np.abs(op.weight.astype(np.float64))
+    if isinstance(op, Conv2d):
+        group_of_output = np.arange(len(weight)) * op.groups // len(weight)
+        magnitude = magnitude.reshape(op.groups, -1)[group_of_output][:, :, None, None]
+    sums = (weight * magnitude).reshape(len(weight), -1).sum(axis=1)
+    return float((sums + np.abs(op.bias.astype(np.float64))).max())
+
+
+def within_reach(theta: Integers, low: Integers, high: Integers) -> Integers:
+    """Move thresholds that lie outside of a range next to it.
+
+    ``x >= theta`` stays the same for every ``x`` in ``low..high``, and whatever type holds the
+    range exactly holds the thresholds too.
+    """
+    return np.clip(theta, low, high + 1)
