@@ -1,0 +1,63 @@
+"""Writing nested tables as a flatbuffer.
+
+A table is a dict from slot to value; the value's type says how it is stored: a numpy scalar in
+place, a ``str``, a one-dimensional array, another table, or a list of tables by reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+
+ALIGNMENT = 16
+"""What TFLite demands of the bytes of a constant, so that kernels may read them in place."""
+
+_PREPEND = {
+    np.dtype(np.bool_): flatbuffers.Builder.PrependBoolSlot,
+    np.dtype(np.int8): flatbuffers.Builder.PrependInt8Slot,
+    np.dtype(np.uint8): flatbuffers.Builder.PrependUint8Slot,
+    np.dtype(np.int32): flatbuffers.Builder.PrependInt32Slot,
+    np.dtype(np.uint32): flatbuffers.Builder.PrependUint32Slot,
+}
+
+
+def encode(root: dict[int, Any], identifier: bytes) -> bytes:
+    """Encode a table and all that it refers to."""
+    builder = flatbuffers.Builder(1 << 16)
+    builder.ForceDefaults(True)
+    builder.Finish(_table(builder, root), identifier)
+    return bytes(builder.Output())
+
+
+def _table(builder: Any, table: dict[int, Any]) -> int:
+    # What a table refers to must be complete before the table itself begins.
+    references = {
+        slot: _reference(builder, value)
+        for slot, value in table.items()
+        if not isinstance(value, np.generic)
+    }
+    builder.StartObject(max(table, default=-1) + 1)
+    for slot, value in table.items():
+        if slot in references:
+            builder.PrependUOffsetTRelativeSlot(slot, references[slot], 0)
+        else:
+            _PREPEND[value.dtype](builder, slot, value.item(), 0)
+    return int(builder.EndObject())
+
+
+def _reference(builder: Any, value: Any) -> int:
+    if isinstance(value, str):
+        return int(builder.CreateString(value))
+    if isinstance(value, dict):
+        return _table(builder, value)
+    if isinstance(value, np.ndarray):
+        if value.dtype == np.uint8:
+            builder.Prep(ALIGNMENT, value.nbytes)
+        return int(builder.CreateNumpyVector(value))
+    offsets = [_table(builder, item) for item in value]
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())

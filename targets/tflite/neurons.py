@@ -1,0 +1,146 @@
+"""Emitting thresholds and membranes in float32 with whole numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
+from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.targets.tflite.emitter import Emitter, Value
+from edgespike.targets.tflite.plan import fraction_bits, reachable
+from edgespike.targets.tflite.schema import Activation
+
+
+def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: Value) -> Value:
+    """Emit a threshold that stands alone: each level is ``min(relu(x - theta + 1), 1)``."""
+    theta = reachable(op, tensor)
+    if op.flipped.any():
+        # Staying below theta is reaching 1 - theta with the sign changed.
+        x = emitter.elementwise("MUL", x, np.where(op.flipped, -1, 1))
+        theta = np.where(op.flipped[:, None], 1 - theta, theta)
+    channels = x.shape[-1]
+    spread = emitter.reshape(x, (int(np.prod(x.shape)) // channels, channels, 1))
+    wide = (*spread.shape[:2], op.levels)
+    offset = emitter.builder.constant(f"{name}.theta", (1 - theta).astype(np.float32))
+    above = emitter.emit("add", "ADD", [spread.index, offset], wide, activation=Activation.RELU)
+    reached = emitter.elementwise("MINIMUM", above, 1)
+    count = emitter.emit("sum", "SUM", [reached.index, emitter.shape_constant((3,))], wide[:2])
+    return emitter.reshape(count, x.shape, name=name)
+
+
+def emit_membrane(emitter: Emitter, name: str, op: Membrane, x: Value) -> Value:
+    """Emit integrate-and-fire neurons, unrolled over the steps.
+
+    Potentials are whole numbers in units of ``2**-fraction``.
+    """
+    one = 2.0 ** fraction_bits(op)
+    scaled = emitter.elementwise("MUL", x, one) if one > 1 else x
+    theta = op.theta * one
+    state: tuple[Value, Value] | None = None
+    spikes = []
+    for current in split_steps(emitter, scaled):
+        v = current
+        if state is not None:
+            kept, fired = state
+            if op.decay < DECAY_ONE:
+                v = _binary(emitter, "ADD", current, _decayed(emitter, kept, op.decay))
+            if op.reset_time is ResetTime.NEXT_STEP:
+                v = _reset(emitter, op, v, fired, theta)
+        fired = _fire(emitter, op, v, theta)
+        if op.reset_time is ResetTime.SAME_STEP:
+            v = _reset(emitter, op, v, fired, theta)
+        state = (v, fired)
+        spikes.append(fired)
+    return join_steps(emitter, spikes, x.shape, name)
+
+
+def split_steps(emitter: Emitter, x: Value) -> list[Value]:
+    """Give each step of a value, ``(batch, 1, places, channels)``."""
+    channels = x.shape[-1]
+    places = int(np.prod(x.shape)) // channels
+    whole = emitter.reshape(x, (emitter.steps, places, channels), steps=1)
+    if emitter.steps == 1:
+        return [whole]
+    parts = [emitter.declare("step", (1, places, channels), steps=1) for _ in range(emitter.steps)]
+    axis = emitter.builder.constant("axis", np.array(1, np.int32))
+    emitter.builder.operator(
+        "SPLIT",
+        [axis, whole.index],
+        [part.index for part in parts],
+        num_splits=emitter.steps,
+    )
+    return parts
+
+
+def join_steps(emitter: Emitter, parts: list[Value], shape: tuple[int, ...], name: str) -> Value:
+    """Undo :func:`split_steps`."""
+    whole = parts[0]
+    if len(parts) > 1:
+        whole = emitter.emit(
+            "steps",
+            "CONCATENATION",
+            [part.index for part in parts],
+            (len(parts), *parts[0].shape[1:]),
+            steps=1,
+            axis=1,
+        )
+    return emitter.reshape(whole, shape, name=name)
+
+
+def _binary(
+    emitter: Emitter,
+    operator: str,
+    left: Value,
+    right: Value | np.ndarray | float,
+    activation: Activation = Activation.NONE,
+) -> Value:
+    return emitter.elementwise(operator, left, right, activation, steps=1)
+
+
+def _decayed(emitter: Emitter, v: Value, decay: int) -> Value:
+    """Multiply by ``(4096 - decay) / 4096``, rounding towards zero.
+
+    The product could exceed what float32 holds, so that the magnitude is split: with
+    ``4096 = high * 2**bits``, ``floor((high * 4096 + low) * kept / 4096)`` is
+    ``high * kept + floor(low * kept / 4096)``, where ``low * kept`` is below 2**24.
+    """
+    kept = DECAY_ONE - decay
+    if decay == 0:
+        return v
+    size = emitter.emit("abs", "ABS", [v.index], v.shape, steps=1)
+    high = _floor(emitter, _binary(emitter, "MUL", size, 1 / DECAY_ONE))
+    low = _binary(emitter, "SUB", size, _binary(emitter, "MUL", high, float(DECAY_ONE)))
+    part = _floor(emitter, _binary(emitter, "MUL", low, kept / DECAY_ONE))
+    result = _binary(emitter, "ADD", _binary(emitter, "MUL", high, float(kept)), part)
+    sign = _binary(emitter, "ADD", v, 0.0, Activation.RELU_N1_TO_1)
+    return _binary(emitter, "MUL", result, sign)
+
+
+def _floor(emitter: Emitter, x: Value) -> Value:
+    return emitter.emit("floor", "FLOOR", [x.index], x.shape, steps=1)
+
+
+def _fire(emitter: Emitter, op: Membrane, v: Value, theta: np.ndarray) -> Value:
+    """Count the multiples of theta that the potential reaches, or exceeds, up to the most."""
+    strict = int(op.comparison is Comparison.GREATER)
+    if op.max_spikes == 1:
+        above = _binary(emitter, "ADD", v, 1 - strict - theta, Activation.RELU)
+        return _binary(emitter, "MINIMUM", above, 1.0)
+    enough = _binary(emitter, "ADD", v, -float(strict), Activation.RELU)
+    # The rounded quotient is off by one at most; its remainder says whether and which way.
+    guess = _floor(emitter, _binary(emitter, "MUL", enough, 1 / theta))
+    rest = _binary(emitter, "SUB", enough, _binary(emitter, "MUL", guess, theta))
+    more = _binary(emitter, "ADD", rest, 1 - theta, Activation.RELU)
+    less = _binary(emitter, "MUL", rest, -1.0, Activation.RELU)
+    exact = _binary(emitter, "ADD", guess, _binary(emitter, "MINIMUM", more, 1.0))
+    exact = _binary(emitter, "SUB", exact, _binary(emitter, "MINIMUM", less, 1.0))
+    return _binary(emitter, "MINIMUM", exact, float(op.max_spikes))
+
+
+def _reset(emitter: Emitter, op: Membrane, v: Value, fired: Value, theta: np.ndarray) -> Value:
+    if op.reset is Reset.SUBTRACT:
+        return _binary(emitter, "SUB", v, _binary(emitter, "MUL", fired, theta))
+    if op.reset is Reset.ZERO:
+        any_spike = fired if op.max_spikes == 1 else _binary(emitter, "MINIMUM", fired, 1.0)
+        return _binary(emitter, "SUB", v, _binary(emitter, "MUL", v, any_spike))
+    return v

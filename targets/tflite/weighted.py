@@ -1,0 +1,165 @@
+"""Emitting dense layers, convolutions and poolings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
+from edgespike.graph.ops import Weighted
+from edgespike.graph.tensor import Integers
+from edgespike.targets.tflite.emitter import ACTIVATION_SCALE, WEIGHT_SCALE, Emitter, Value
+from edgespike.targets.tflite.plan import WEIGHT_LIMIT, Affine, Form
+from edgespike.targets.tflite.schema import Activation, Padding
+
+_BIAS_TYPES = {Form.INT8: np.int32, Form.INT16: np.int64, Form.FLOAT: np.float32}
+
+
+def emit_weighted(
+    emitter: Emitter,
+    name: str,
+    op: Weighted,
+    numbers: Affine,
+    x: Value,
+    activation: Activation = Activation.NONE,
+) -> Value:
+    """Emit a dense layer or convolution in the form of its input."""
+    if isinstance(op, Dense):
+        return _emit_dense(emitter, name, numbers, x, activation)
+    if isinstance(op, Conv2d):
+        return _emit_conv2d(emitter, name, op, numbers, x, activation)
+    raise TypeError(f"{name} is a {type(op).__name__}, which has no weights to emit")
+
+
+def _emit_dense(
+    emitter: Emitter, name: str, numbers: Affine, x: Value, activation: Activation
+) -> Value:
+    weight = numbers.weight
+    if x.flattened is not None:
+        channels_first = weight.reshape(len(weight), *x.flattened)
+        weight = channels_first.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+    inputs = [x.index, *_constants(emitter, name, x.form, weight, numbers.bias)]
+    return emitter.emit(
+        name, "FULLY_CONNECTED", inputs, (len(weight),), x.form, activation=activation
+    )
+
+
+def _emit_conv2d(
+    emitter: Emitter, name: str, op: Conv2d, numbers: Affine, x: Value, activation: Activation
+) -> Value:
+    height, width, channels = x.shape
+    out = op.output_size((channels, height, width))
+    extents = [(k - 1) * d + 1 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True)]
+    padding, x = _pad(emitter, x, extents, op.stride, op.padding, out)
+    depthwise = op.groups == channels > 1
+    # OHWI, or 1HWO where each input channel has filters of its own
+    order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
+    weight = numbers.weight.transpose(order)
+    options = {"depth_multiplier": len(op.weight) // channels} if depthwise else {}
+    return emitter.emit(
+        name,
+        "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
+        [x.index, *_constants(emitter, name, x.form, weight, numbers.bias)],
+        (*out, len(op.weight)),
+        x.form,
+        padding=padding,
+        stride_h=op.stride[0],
+        stride_w=op.stride[1],
+        dilation_h=op.dilation[0],
+        dilation_w=op.dilation[1],
+        activation=activation,
+        **options,
+    )
+
+
+def emit_max_pool2d(emitter: Emitter, name: str, op: MaxPool2d, x: Value) -> Value:
+    """Emit a max pooling; what it pools is never negative, so that padding with 0 is harmless."""
+    height, width, channels = x.shape
+    out = op.output_size((channels, height, width))
+    padding, x = _pad(emitter, x, op.kernel, op.stride, op.padding, out)
+    return emitter.emit(
+        name,
+        "MAX_POOL_2D",
+        [x.index],
+        (*out, channels),
+        x.form,
+        x.zero_point,
+        padding=padding,
+        filter_h=op.kernel[0],
+        filter_w=op.kernel[1],
+        stride_h=op.stride[0],
+        stride_w=op.stride[1],
+    )
+
+
+def emit_sum_pool2d(emitter: Emitter, name: str, op: SumPool2d, x: Value, zero_point: int) -> Value:
+    """Emit a sum pooling: a depthwise convolution with ones (averages would have to round)."""
+    height, width, channels = x.shape
+    out = op.output_size((channels, height, width))
+    padding, x = _pad(emitter, x, op.kernel, op.stride, op.padding, out)
+    weight = np.ones((1, *op.kernel, channels), np.int64)
+    bias = np.zeros(channels, np.int64)
+    return emitter.emit(
+        name,
+        "DEPTHWISE_CONV_2D",
+        [x.index, *_constants(emitter, name, x.form, weight, bias)],
+        (*out, channels),
+        x.form,
+        zero_point,
+        padding=padding,
+        stride_h=op.stride[0],
+        stride_w=op.stride[1],
+        dilation_h=1,
+        dilation_w=1,
+        depth_multiplier=1,
+    )
+
+
+def _pad(
+    emitter: Emitter,
+    x: Value,
+    extents: Any,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    out: tuple[int, int],
+) -> tuple[Padding, Value]:
+    """Give the padding mode that places windows as the graph does, padding explicitly if none."""
+    if padding == (0, 0):
+        return Padding.VALID, x
+    axes = zip(x.shape[:2], extents, stride, padding, out, strict=True)
+    if all(_same_places(*axis) for axis in axes):
+        return Padding.SAME, x
+    height, width, channels = x.shape
+    (pad_h, pad_w) = padding
+    pads = np.array([[0, 0], [pad_h, pad_h], [pad_w, pad_w], [0, 0]], np.int32)
+    shape = (height + 2 * pad_h, width + 2 * pad_w, channels)
+    inputs = [x.index, emitter.builder.constant("paddings", pads)]
+    return Padding.VALID, emitter.emit("pad", "PAD", inputs, shape, x.form, x.zero_point)
+
+
+def _same_places(size: int, extent: int, step: int, pad: int, out: int) -> bool:
+    """Say whether SAME has as many windows and as many padded places before the first."""
+    missing = max((out - 1) * step + extent - size, 0)
+    return out == -(-size // step) and missing // 2 == pad
+
+
+def _constants(
+    emitter: Emitter, name: str, form: Form, weight: Integers, bias: Integers
+) -> list[int]:
+    dtype = _BIAS_TYPES[form]
+    quantisation = None if form is Form.FLOAT else (ACTIVATION_SCALE * WEIGHT_SCALE, 0)
+    bias_index = emitter.builder.constant(f"{name}.bias", bias.astype(dtype), quantisation)
+    return [_weight_constant(emitter, f"{name}.weight", form, weight), bias_index]
+
+
+def _weight_constant(emitter: Emitter, name: str, form: Form, weight: NDArray[np.int64]) -> int:
+    """Store weights as int8 where they fit; float32 layers then widen them when they are loaded."""
+    builder = emitter.builder
+    if np.abs(weight).max() > WEIGHT_LIMIT:
+        return builder.constant(name, weight.astype(np.float32))
+    stored = builder.constant(name, weight.astype(np.int8), (WEIGHT_SCALE, 0))
+    if form is not Form.FLOAT:
+        return stored
+    return builder.widened(name, stored, weight.shape)
