@@ -1,0 +1,159 @@
+"""From work to energy: one model under one profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from edgespike.energy.interval import Interval
+from edgespike.energy.models import Model, Term
+from edgespike.energy.profile import Constant, Grade, Profile
+from edgespike.energy.work import Quantity, Work
+
+_CHARGEABLE = {
+    Quantity.SYNAPTIC_OPERATIONS: (),
+    Quantity.MULTIPLY_ACCUMULATES: (),
+    Quantity.NEURON_UPDATES: (Quantity.ACTIVE_UPDATES, Quantity.QUIET_UPDATES),
+    Quantity.POOL_OPERATIONS: (),
+    Quantity.EVENTS: (),
+    Quantity.WEIGHT_READS: (),
+    Quantity.POTENTIAL_READS: (),
+    Quantity.POTENTIAL_WRITES: (),
+}
+"""What a run does and a model may charge for, with the parts that stand for the whole."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a dense network of the same shape costs under the same constants.
+
+    Parameters
+    ----------
+    name
+        Which network, and how often it runs.
+    operations
+        Its multiply-accumulates over all samples.
+    energy
+        In joules, over all samples.
+    """
+
+    name: str
+    operations: int
+    energy: Interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The energy of a run by one model under one profile.
+
+    Parameters
+    ----------
+    model, profile
+        What was multiplied with what.
+    energy
+        In joules, over all samples.
+    memory
+        The part of it that memory accesses take, ``None`` if the model charges for none.
+    baselines
+        Dense baselines; the first runs once a sample. Empty where the model names none.
+    left_out
+        What the run did and the model does not charge for, with its count.
+    grade
+        The worst grade of the constants that were used.
+    """
+
+    model: Model
+    profile: Profile
+    energy: Interval
+    memory: Interval | None
+    baselines: tuple[Baseline, ...]
+    left_out: dict[Quantity, int]
+    grade: Grade
+
+    @property
+    def memory_share(self) -> float | None:
+        """Part of the typical energy that memory accesses take, 0 to 1."""
+        if self.memory is None or self.energy.typical == 0:
+            return None
+        return self.memory.typical / self.energy.typical
+
+    def to_json(self, samples: int) -> dict[str, Any]:
+        """Give plain numbers: joules over all samples, and per sample where it says so."""
+        return {
+            "model": self.model.name,
+            "profile": self.profile.name,
+            **self.energy.to_json(),
+            "per_sample": (self.energy / samples).to_json(),
+            "grade": self.grade.value,
+            "convention": self.model.convention.value,
+            "formula": self.model.formula,
+            "caveat": self.model.caveat,
+            "memory_share": self.memory_share,
+            "baseline_j": self.baselines[0].energy.typical if self.baselines else None,
+            "baselines": [
+                {"name": row.name, "multiply_accumulates": row.operations, **row.energy.to_json()}
+                for row in self.baselines
+            ],
+            "left_out": {quantity.value: count for quantity, count in self.left_out.items()},
+        }
+
+
+def estimate(model: Model, profile: Profile, work: Work, steps: int) -> Estimate:
+    """Multiply what a model charges for by a profile's constants, and add up.
+
+    Parameters
+    ----------
+    model
+        One of the profile's models.
+    profile
+        Has every constant that the model needs, which loading it has checked.
+    work
+        Measured under the model's convention.
+    steps
+        Steps of a sample, for the dense baseline that runs at every step.
+    """
+    memory_terms = [term for term in model.terms if term.memory is not None]
+    used = [_constant(term, profile, work) for term in model.terms]
+    return Estimate(
+        model,
+        profile,
+        _charge(model.terms, profile, work),
+        _charge(memory_terms, profile, work) if memory_terms else None,
+        tuple(_baselines(model, profile, work, steps)) if model.dense else (),
+        _left_out(model, work),
+        max((constant.grade for constant in used), key=lambda grade: grade.rank),
+    )
+
+
+def _constant(term: Term, profile: Profile, work: Work) -> Constant:
+    if term.memory is None:
+        return profile.constants[term.constant]
+    return profile.constants[f"{term.constant}_{work.sram_size(term.memory)}"]
+
+
+def _charge(terms: Iterable[Term], profile: Profile, work: Work) -> Interval:
+    parts = (_constant(term, profile, work).energy * work.amounts[term.quantity] for term in terms)
+    return sum(parts, start=Interval())
+
+
+def _baselines(model: Model, profile: Profile, work: Work, steps: int) -> Iterable[Baseline]:
+    """Give the baseline that runs once a sample and, if there are steps, once a step.
+
+    A constant input needs one pass however many steps the spiking network takes; an input that
+    changes from step to step needs one a step.
+    """
+    energy = _charge(model.dense_terms, profile, work)
+    operations = work.amounts[model.dense_terms[0].quantity]
+    yield Baseline(f"{model.dense}, one pass a sample", operations, energy)
+    if steps > 1:
+        yield Baseline(f"{model.dense}, one pass a step", operations * steps, energy * steps)
+
+
+def _left_out(model: Model, work: Work) -> dict[Quantity, int]:
+    charged = {term.quantity for term in model.terms}.union(model.inside)
+    return {
+        quantity: work.amounts[quantity]
+        for quantity, parts in _CHARGEABLE.items()
+        if work.amounts[quantity] and not charged.intersection((quantity, *parts))
+    }

@@ -1,0 +1,251 @@
+"""Profiles: energy constants with unit, range, source, year and grade, read from TOML files."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from edgespike.energy.interval import Interval
+from edgespike.energy.models import MODELS, Model
+from edgespike.errors import FileFormatError, InputError, ViolationsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+JOULES = {"fJ": 1e-15, "pJ": 1e-12, "nJ": 1e-9}
+"""Units that a constant may have, in joules."""
+
+FORMAT = 1
+"""Version of the profile files that this code reads."""
+
+_BYTES_LIMIT = 2**20
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_YEARS = (1900, 2200)
+_NUMBERS = ("value", "low", "high")
+_TEXTS = ("source", "note")
+
+
+class ProfileError(ViolationsError):
+    """A profile's entries are unknown, missing, of a wrong type or out of range."""
+
+
+class Grade(str, Enum):
+    """How a constant came about, best first."""
+
+    MEASURED = "measured"
+    """On silicon."""
+
+    SIMULATED = "simulated"
+    """By circuit simulation."""
+
+    FITTED = "fitted"
+    """So that a model agrees with a measurement of something larger."""
+
+    INHERITED = "inherited"
+    """Taken from a publication that does not say how it was found, or derived from such."""
+
+    @property
+    def rank(self) -> int:
+        """Place in the order from best, 0, to worst."""
+        return list(Grade).index(self)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The energy of one operation or access.
+
+    Parameters
+    ----------
+    name
+        As models call it.
+    value, low, high
+        Typical value and range, in ``unit``.
+    unit
+        One of :data:`JOULES`.
+    source
+        Author, year, place, table or figure.
+    year
+        Of the publication.
+    grade
+        How the figure came about.
+    note
+        How the range was set, and what else to know.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    source: str
+    year: int
+    grade: Grade
+    note: str
+
+    @property
+    def energy(self) -> Interval:
+        """The constant in joules."""
+        return Interval(self.low, self.value, self.high) * JOULES[self.unit]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The constants of one technology or chip, and the models that they serve.
+
+    A profile without models says that there is nothing to multiply counts with.
+    """
+
+    name: str
+    title: str
+    note: str
+    models: tuple[Model, ...]
+    constants: Mapping[str, Constant]
+
+
+def shipped_profiles() -> list[str]:
+    """Give the names of the profiles that come with edgespike."""
+    folder = resources.files("edgespike.energy") / "profiles"
+    return sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """Load a shipped profile by name, or any profile by the path of its TOML file.
+
+    Raises
+    ------
+    InputError
+        No such profile.
+    FileFormatError
+        The file is no TOML or of another version.
+    ProfileError
+        Entries are unknown, missing, of a wrong type or out of range; all are listed.
+    """
+    where = f"energy profile {name_or_path}"
+    try:
+        table = tomllib.loads(_read(str(name_or_path)))
+    except tomllib.TOMLDecodeError as error:
+        raise FileFormatError(f"{where} is not valid TOML: {error}") from None
+    if table.pop("format", None) != FORMAT:
+        raise FileFormatError(f"{where} must say 'format = {FORMAT}' at its top")
+    violations = list(_check_profile(table))
+    if violations:
+        raise ProfileError(f"{where} is not valid", violations)
+    return Profile(
+        table["name"],
+        table["title"],
+        table["note"],
+        tuple(MODELS[name] for name in table["models"]),
+        {name: _constant(name, row) for name, row in table.get("constants", {}).items()},
+    )
+
+
+def _read(name: str) -> str:
+    if name in shipped_profiles():
+        file = resources.files("edgespike.energy") / "profiles" / f"{name}.toml"
+        return file.read_text(encoding="utf-8")
+    try:
+        with Path(name).open("rb") as stream:
+            content = stream.read(_BYTES_LIMIT + 1)
+        text = content.decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"energy profile {name} cannot be read ({error}); name a TOML file or one of the "
+            f"shipped profiles: {', '.join(shipped_profiles())}"
+        ) from None
+    if len(content) > _BYTES_LIMIT:
+        raise FileFormatError(f"energy profile {name} is larger than {_BYTES_LIMIT} bytes")
+    return text
+
+
+def _constant(name: str, row: Mapping[str, Any]) -> Constant:
+    return Constant(name, **{**row, "grade": Grade(row["grade"])})
+
+
+def _check_profile(table: Mapping[str, Any]) -> Iterator[str]:
+    texts = ("name", "title", "note")
+    yield from _check_keys("profile", table, (*texts, "models"), ("constants",))
+    yield from _check_texts("profile", table, texts)
+    if not _NAME.fullmatch(str(table.get("name", "-"))):
+        yield f"name is {table['name']!r}; it may hold letters, digits, '_', '-' and '.' only"
+    models, constants = table.get("models", []), table.get("constants", {})
+    if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
+        yield "models must be a list of names"
+        return
+    if not isinstance(constants, dict):
+        yield "constants must be a table of tables"
+        return
+    for name in models:
+        if name not in MODELS:
+            yield f"model {name!r} is not known; known are {', '.join(MODELS)}"
+    yield from _check_needs([name for name in models if name in MODELS], set(constants))
+    for name, row in constants.items():
+        yield from _check_constant(f"constant {name}", row)
+
+
+def _check_needs(models: list[str], given: set[str]) -> Iterator[str]:
+    needed: set[str] = set()
+    for name in models:
+        needs = MODELS[name].constant_names()
+        needed |= needs
+        for missing in sorted(needs - given):
+            yield f"constant {missing} is missing; model {name} needs it"
+    for unused in sorted(given - needed):
+        yield f"constant {unused} is used by none of the profile's models; remove it or add one"
+
+
+def _check_constant(where: str, row: Any) -> Iterator[str]:
+    if not isinstance(row, dict):
+        yield f"{where} must be a table"
+        return
+    names = tuple(field.name for field in fields(Constant) if field.name != "name")
+    yield from _check_keys(where, row, names, ())
+    yield from _check_texts(where, row, _TEXTS)
+    yield from _check_numbers(where, row)
+    if "unit" in row and row["unit"] not in list(JOULES):
+        yield f"{where}: unit is {row['unit']!r}; give one of {', '.join(JOULES)}"
+    if "grade" in row and row["grade"] not in [grade.value for grade in Grade]:
+        known = ", ".join(grade.value for grade in Grade)
+        yield f"{where}: grade is {row['grade']!r}; give one of {known}"
+    year = row.get("year", _YEARS[0])
+    if type(year) is not int or not _YEARS[0] <= year <= _YEARS[1]:
+        yield f"{where}: year is {year!r}; give a whole number in {_YEARS[0]}..{_YEARS[1]}"
+
+
+def _check_numbers(where: str, row: Mapping[str, Any]) -> Iterator[str]:
+    bad = [name for name in _NUMBERS if name in row and not _is_energy(row[name])]
+    for name in bad:
+        yield f"{where}: {name} is {row[name]!r}; give a finite number, at least 0"
+    if not bad and all(name in row for name in _NUMBERS):
+        low, value, high = row["low"], row["value"], row["high"]
+        if not low <= value <= high:
+            yield f"{where}: low {low}, value {value}, high {high} must ascend"
+
+
+def _is_energy(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
+def _check_keys(
+    where: str, table: Mapping[str, Any], needed: tuple[str, ...], optional: tuple[str, ...]
+) -> Iterator[str]:
+    for name in needed:
+        if name not in table:
+            yield f"{where}: entry {name} is missing"
+    for name in table:
+        if name not in needed + optional:
+            yield f"{where}: entry {name!r} is not known; known are {', '.join(needed + optional)}"
+
+
+def _check_texts(where: str, table: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        if name in table and not (isinstance(table[name], str) and table[name].strip()):
+            yield f"{where}: {name} is {table[name]!r}; give a text"

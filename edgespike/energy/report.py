@@ -1,0 +1,75 @@
+"""The energy report: counts of a run, and what several models make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgespike.counting import Convention, Counts
+from edgespike.energy.estimate import Estimate, estimate
+from edgespike.energy.profile import Profile, load_profile, shipped_profiles
+from edgespike.energy.work import measure
+from edgespike.graph import Graph
+
+
+@dataclass(frozen=True)
+class EnergyReport:
+    """Counts of a run and its energy by every model of every profile asked for.
+
+    Parameters
+    ----------
+    graph, graph_hash, steps
+        Name, hash and steps of the graph that ran.
+    counts
+        What it did, over all samples given.
+    profiles
+        All profiles asked for, also those that serve no model.
+    estimates
+        One for each model of each profile, in the profiles' order.
+    """
+
+    graph: str
+    graph_hash: str
+    steps: int
+    counts: Counts
+    profiles: tuple[Profile, ...]
+    estimates: tuple[Estimate, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain numbers under ``counts`` and ``energy``, totals over the samples."""
+        return {
+            "counts": self.counts.to_json(),
+            "energy": [row.to_json(self.counts.samples) for row in self.estimates],
+        }
+
+
+def energy_report(
+    graph: Graph, counts: Counts, profiles: Sequence[str | Path] | None = None
+) -> EnergyReport:
+    """Estimate what a run cost.
+
+    Parameters
+    ----------
+    graph
+        The graph that ran.
+    counts
+        What it did; see :func:`edgespike.counting.count`.
+    profiles
+        Names of shipped profiles or paths of profile files; ``None`` for all that are shipped.
+
+    Raises
+    ------
+    InputError, FileFormatError, ProfileError
+        A profile cannot be read or is not valid.
+    """
+    names = shipped_profiles() if profiles is None else profiles
+    loaded = tuple(load_profile(name) for name in names)
+    works = {convention: measure(graph, counts, convention) for convention in Convention}
+    estimates = tuple(
+        estimate(model, profile, works[model.convention], graph.steps)
+        for profile in loaded
+        for model in profile.models
+    )
+    return EnergyReport(graph.name, graph.hash, graph.steps, counts, loaded, estimates)

@@ -1,0 +1,161 @@
+"""What energy models multiply by constants: counts of a run, and of a dense network's passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from edgespike.counting import Convention, Counts, LayerCounts, dense_connections
+from edgespike.counting.fanout import kernel_places
+from edgespike.graph import Graph, MaxPool2d, Membrane, Node, Readout, Signal, Threshold
+from edgespike.graph.ops import Weighted
+from edgespike.graph.tensor import Integers
+
+NEURONS = (Threshold, Membrane, Readout)
+"""Operations that hold neurons, each with an accumulator or a membrane potential."""
+
+SRAM_SIZES = {"8k": 8 * 2**10, "32k": 32 * 2**10, "1m": 2**20}
+"""The memory sizes in bytes for which access energies are published, smallest first."""
+
+
+class Quantity(Enum):
+    """A number of things done; the value is what people call it."""
+
+    SYNAPTIC_OPERATIONS = "synaptic operations"
+    MULTIPLY_ACCUMULATES = "multiply-accumulates"
+    NEURON_UPDATES = "neuron updates"
+    ACTIVE_UPDATES = "neuron updates that end in an event"
+    QUIET_UPDATES = "neuron updates without an event"
+    EVENTS = "event transport"
+    POOL_OPERATIONS = "pool operations"
+    WEIGHT_READS = "weight reads"
+    POTENTIAL_READS = "potential reads"
+    POTENTIAL_WRITES = "potential writes"
+    DENSE_SPIKING_MACS = "dense multiply-accumulates of the layers that receive spikes"
+    DENSE_MACS = "dense multiply-accumulates"
+    DENSE_UPDATES = "dense neuron updates"
+
+
+class Memory(Enum):
+    """A memory whose size decides what an access costs; the value says what it holds."""
+
+    WEIGHTS = "8-bit weights"
+    POTENTIALS = "32-bit accumulators and potentials"
+    ACTIVATIONS = "8-bit activations"
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that energy models may charge for.
+
+    Parameters
+    ----------
+    amounts
+        Over all samples and steps. The dense quantities are those of one pass a sample.
+    memory_bytes
+        Size of each memory.
+    """
+
+    amounts: Mapping[Quantity, int]
+    memory_bytes: Mapping[Memory, int]
+
+    def sram_size(self, memory: Memory) -> str:
+        """Name the smallest of :data:`SRAM_SIZES` that holds a memory, else the largest.
+
+        A larger memory is built from several of the largest; the wires between are not counted.
+        """
+        needed = self.memory_bytes[memory]
+        fitting = (name for name, size in SRAM_SIZES.items() if needed <= size)
+        return next(fitting, list(SRAM_SIZES)[-1])
+
+
+def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
+    """Collect what ``counts`` and the graph's shapes say.
+
+    Parameters
+    ----------
+    graph
+        The graph that ran.
+    counts
+        What it did.
+    convention
+        Which synapses count. The memory accesses are those of non-zero quantised weights.
+    """
+    totals = counts.total.totals()
+    active, quiet = _updates_by_activity(graph, counts)
+    amounts = {
+        Quantity.SYNAPTIC_OPERATIONS: totals["synaptic_operations"][convention.value],
+        Quantity.MULTIPLY_ACCUMULATES: totals["multiply_accumulates_by_convention"][
+            convention.value
+        ],
+        Quantity.NEURON_UPDATES: totals["neuron_updates"],
+        Quantity.ACTIVE_UPDATES: active,
+        Quantity.QUIET_UPDATES: quiet,
+        Quantity.EVENTS: totals["events"],
+        Quantity.POOL_OPERATIONS: totals["pool_operations"],
+        Quantity.WEIGHT_READS: totals["weight_reads"],
+        Quantity.POTENTIAL_READS: totals["membrane_reads"],
+        Quantity.POTENTIAL_WRITES: totals["membrane_writes"],
+        **_dense_pass(graph, counts.samples),
+    }
+    return Work(amounts, _memory_bytes(graph))
+
+
+def _dense_pass(graph: Graph, samples: int) -> dict[Quantity, int]:
+    spiking = graded = 0
+    for node, op in _weighted(graph):
+        (tensor,) = graph.input_tensors(node)
+        connections = dense_connections(op, tensor.shape)
+        if tensor.signal is Signal.SPIKES:
+            spiking += connections
+        else:
+            graded += connections
+    return {
+        Quantity.DENSE_SPIKING_MACS: samples * spiking,
+        Quantity.DENSE_MACS: samples * (spiking + graded),
+        Quantity.DENSE_UPDATES: samples * _neurons(graph),
+    }
+
+
+def _weighted(graph: Graph) -> Iterator[tuple[Node, Weighted]]:
+    for node in graph.nodes:
+        if isinstance(node.op, Weighted):
+            yield node, node.op
+
+
+def _neurons(graph: Graph) -> int:
+    return sum(
+        graph.tensors[node.name].size for node in graph.nodes if isinstance(node.op, NEURONS)
+    )
+
+
+def _memory_bytes(graph: Graph) -> dict[Memory, int]:
+    neurons = _neurons(graph)
+    return {
+        Memory.WEIGHTS: sum(kernel_places(op) for _, op in _weighted(graph)),
+        Memory.POTENTIALS: 4 * neurons,
+        Memory.ACTIVATIONS: neurons,
+    }
+
+
+def _updates_by_activity(graph: Graph, counts: Counts) -> tuple[int, int]:
+    """Split neuron updates into those that end in an event and the others.
+
+    Max pools count as neurons here: a target that builds the OR from synapses needs them. A
+    neuron that emits several spikes in one step makes the active part an upper bound.
+    """
+    active = updates = 0
+    for row in counts.layers:
+        neurons = _updates(graph, row, counts.samples)
+        active += int(np.minimum(row.events, neurons).sum())
+        updates += int(np.sum(neurons))
+    return active, updates - active
+
+
+def _updates(graph: Graph, row: LayerCounts, samples: int) -> Integers:
+    if isinstance(graph[row.name].op, MaxPool2d):
+        return np.full(graph.steps, graph.tensors[row.name].size * samples, np.int64)
+    return row.neuron_updates
