@@ -1,1 +1,48 @@
-"""The training side, on torch: spiking neurons, integer weights, the synaptic penalty, training."""
+"""The training side, on torch: spiking neurons, integer weights, the synaptic penalty, training.
+
+Needs the extra ``train``; running, exporting and reporting do not need it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from edgespike.errors import EnvironmentMissingError
+
+if find_spec("torch") is None or find_spec("accelerate") is None:
+    raise EnvironmentMissingError(
+        "edgespike.nn needs torch and accelerate, which are not installed; install them with "
+        "pip install 'edgespike[train]'"
+    )
+
+from edgespike.nn.checkpoint import load_model, save_model
+from edgespike.nn.count import count_synaptic_operations
+from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear
+from edgespike.nn.models import ConvSpec, DenseSpec, NetSpec, build
+from edgespike.nn.penalty import SynapticPenalty
+from edgespike.nn.recipe import Recipe, load_recipe, shipped_recipes
+from edgespike.nn.spike import SpikeActivation
+from edgespike.nn.task import Task, load_fashion_mnist
+from edgespike.nn.train import TrainingResult, train
+
+__all__ = [
+    "ConvSpec",
+    "DenseSpec",
+    "InputScale",
+    "NetSpec",
+    "QuantConv2d",
+    "QuantLinear",
+    "Recipe",
+    "SpikeActivation",
+    "SynapticPenalty",
+    "Task",
+    "TrainingResult",
+    "build",
+    "count_synaptic_operations",
+    "load_fashion_mnist",
+    "load_model",
+    "load_recipe",
+    "save_model",
+    "shipped_recipes",
+    "train",
+]

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
+import safetensors.numpy
 import torch
-from safetensors import SafetensorError
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgespike.errors import FileFormatError, InputError
+from edgespike.errors import FileFormatError
 from edgespike.files import write_atomically
+from edgespike.graph.files import read_safetensors
 from edgespike.nn.models import NetSpec, build, read_spec
 
 MODEL = "edgespike-model-1"
@@ -44,10 +45,10 @@ def write_checkpoint(
     kind
         `MODEL` or `TRAINING`.
     """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     text = json.dumps(description, sort_keys=True)
-    metadata = {"format": kind, "description": text, "sha256": _digest(kind, text, plain)}
-    write_atomically(Path(path), safetensors.torch.save(plain, metadata))
+    metadata = {"format": kind, "description": text, "sha256": _digest(kind, text, arrays)}
+    write_atomically(Path(path), safetensors.numpy.save(arrays, metadata))
 
 
 def read_checkpoint(path: Path, kind: str) -> Checkpoint:
@@ -55,48 +56,31 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
 
     Raises
     ------
-    InputError
-        The file cannot be read.
     FileFormatError
-        The file is truncated, changed, or no checkpoint of this kind.
+        The file cannot be read, is truncated, changed, or no checkpoint of this kind.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"checkpoint {path} cannot be read: {error.strerror or error}") from None
-    try:
-        tensors = safetensors.torch.load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise FileFormatError(
-            f"checkpoint {path} is not a whole safetensors file ({error}); train or copy it again"
-        ) from None
-    metadata = _metadata(content)
+    metadata, arrays = read_safetensors(Path(path))
     if metadata.get("format") != kind:
         raise FileFormatError(
-            f"file {path} has format {metadata.get('format')!r}, needed is {kind!r}"
+            f"{path} has format {metadata.get('format')!r}, needed is {kind!r}; name a file that "
+            "'edgespike train' wrote"
         )
     text = metadata.get("description", "")
-    if metadata.get("sha256") != _digest(kind, text, tensors):
+    if metadata.get("sha256") != _digest(kind, text, arrays):
         raise FileFormatError(
-            f"checkpoint {path} was changed since it was written (its checksum differs); "
-            "train or copy it again"
+            f"{path} was changed after it was written: its SHA-256 does not match; "
+            "get or train it again"
         )
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     return Checkpoint(tensors, json.loads(text))
 
 
-def _metadata(content: bytes) -> dict[str, str]:
-    # safetensors gives metadata only for files on disk; the header has been validated by now.
-    size = int.from_bytes(content[:8], "little")
-    metadata: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
-    return metadata
-
-
-def _digest(kind: str, description: str, tensors: Mapping[str, Tensor]) -> str:
+def _digest(kind: str, description: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     digest = hashlib.sha256(f"{kind}\n{description}\n".encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 
@@ -124,10 +108,9 @@ def load_model(path: Path) -> tuple[nn.Sequential, NetSpec, dict[str, Any]]:
 
     Raises
     ------
-    InputError
-        The file cannot be read.
     FileFormatError
-        The file is truncated, changed, foreign, or its tensors do not fit its description.
+        The file cannot be read, is truncated, changed, foreign, or its tensors do not fit its
+        description.
     """
     checkpoint = read_checkpoint(path, MODEL)
     faults: list[str] = []
@@ -135,8 +118,10 @@ def load_model(path: Path) -> tuple[nn.Sequential, NetSpec, dict[str, Any]]:
     if spec is None:
         raise FileFormatError(f"model {path} describes no net: {'; '.join(faults)}")
     try:
-        model = build(spec)
-        model.load_state_dict(checkpoint.tensors)
+        # Without memory of its own: a description of an absurdly large net costs nothing.
+        with torch.device("meta"):
+            model = build(spec)
+        model.load_state_dict(checkpoint.tensors, assign=True)
     except (RuntimeError, ValueError) as error:
         raise FileFormatError(f"the tensors of model {path} do not fit its net: {error}") from None
     return model.eval(), spec, dict(checkpoint.description.get("metadata", {}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from edgespike.nn.quantise import SymmetricQuantiser
@@ -17,20 +16,17 @@ class InputScale(nn.Module):
         The largest input value; the input's range is ``0..maximum``, its scale ``1 / maximum``.
     """
 
-    maximum: Tensor
-
     def __init__(self, maximum: int = 255) -> None:
         super().__init__()
-        # A buffer, so that the module's dtype and device decide those of the result.
-        self.register_buffer("maximum", torch.tensor(float(maximum)), persistent=False)
+        self.maximum = maximum
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give ``x / maximum`` in the module's dtype; ``x`` is uint8 or any other number."""
-        return x.to(self.maximum.dtype) / self.maximum
+        """Give ``x / maximum``: uint8 and other integers become torch's default float type."""
+        return x / self.maximum
 
     def extra_repr(self) -> str:
         """Name the parameters in the module's text form."""
-        return f"maximum={int(self.maximum)}"
+        return f"maximum={self.maximum}"
 
 
 class QuantConv2d(nn.Conv2d):
@@ -67,11 +63,14 @@ class QuantConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x`` (samples, channels, height, width) with the quantised kernel."""
-        return self._conv_forward(x, self.quantiser(self.weight), self.bias)
+        weight = self.quantiser(self.weight)
+        return nn.functional.conv2d(
+            x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
 
     def extra_repr(self) -> str:
         """Name the parameters in the module's text form."""
-        return f"{super().extra_repr()}, bits={self.quantiser.bits}"
+        return f"{super().extra_repr()}, bits={self.quantiser.bits}"  # type: ignore[no-untyped-call]
 
 
 class QuantLinear(nn.Linear):

@@ -9,8 +9,14 @@ from typing import Any, Literal
 from torch import nn
 
 from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear
+from edgespike.nn.quantise import SymmetricQuantiser
 from edgespike.nn.spike import SpikeActivation
 from edgespike.nn.tables import read_table
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(f"{message} is needed")
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,17 @@ class ConvSpec:
     bits: int = 8
     kind: Literal["conv"] = "conv"
 
+    def __post_init__(self) -> None:
+        SymmetricQuantiser(self.bits)
+        for name in ("channels", "kernel", "stride", "dilation", "groups", "pool"):
+            _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, at least 1")
+        _require(self.padding >= 0, f"padding is {self.padding}, at least 0")
+
+    def output_size(self, size: int) -> int:
+        """Give the height (width) after convolution and pooling of an input's height (width)."""
+        reach = self.dilation * (self.kernel - 1) + 1
+        return ((size + 2 * self.padding - reach) // self.stride + 1) // self.pool
+
 
 @dataclass(frozen=True)
 class DenseSpec:
@@ -39,6 +56,10 @@ class DenseSpec:
     features: int
     bits: int = 8
     kind: Literal["dense"] = "dense"
+
+    def __post_init__(self) -> None:
+        SymmetricQuantiser(self.bits)
+        _require(self.features >= 1, f"features is {self.features}, at least 1")
 
 
 @dataclass(frozen=True)
@@ -71,11 +92,36 @@ class NetSpec:
     readout_bits: int = 8
 
     def __post_init__(self) -> None:
-        if self.activation not in ("spike", "relu"):
-            raise ValueError(f"activation is {self.activation!r}; 'spike' and 'relu' are known")
+        SymmetricQuantiser(self.readout_bits)
+        _require(
+            self.activation in ("spike", "relu"),
+            f"activation is {self.activation!r}; 'spike' or 'relu'",
+        )
+        _require(self.classes >= 1, f"classes is {self.classes}, at least 1")
+        shape = self.input_shape
+        _require(
+            len(shape) == 3 and all(isinstance(size, int) and size >= 1 for size in shape),
+            f"input_shape is {shape}; channels, height and width",
+        )
         kinds = [layer.kind for layer in self.layers]
-        if kinds != sorted(kinds):
-            raise ValueError(f"layers are {kinds}; convolutions come before dense layers")
+        _require(kinds == sorted(kinds), f"layers are {kinds}; convolutions before dense layers")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        channels, height, width = self.input_shape
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, ConvSpec):
+                _require(
+                    channels % layer.groups == 0 and layer.channels % layer.groups == 0,
+                    f"layer {i} has {layer.groups} groups of {channels} inputs and "
+                    f"{layer.channels} outputs; groups that divide both",
+                )
+                channels = layer.channels
+                height, width = layer.output_size(height), layer.output_size(width)
+                _require(
+                    height >= 1 and width >= 1,
+                    f"layer {i} gives {height}x{width}; a larger image or less pooling",
+                )
 
     def to_table(self) -> dict[str, Any]:
         """Give the description as plain tables, lists, numbers and text."""
@@ -87,22 +133,17 @@ def read_spec(table: object, where: str, faults: list[str]) -> NetSpec | None:
     if not isinstance(table, Mapping):
         faults.append(f"{where} is {table!r}, a table is needed")
         return None
-    shape, layers = table.get("input_shape"), table.get("layers")
-    if not (_is_list(shape) and len(shape) == 3 and all(isinstance(size, int) for size in shape)):
-        faults.append(f"{where}.input_shape is {shape!r}; channels, height, width are needed")
-        return None
-    if not _is_list(layers):
+    layers = table.get("layers")
+    if not isinstance(layers, list):
         faults.append(f"{where}.layers is {layers!r}; a list of tables is needed")
         return None
     specs = [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
     if None in specs:
         return None
-    whole = {**table, "input_shape": tuple(shape), "layers": tuple(specs)}
+    whole = {**table, "layers": tuple(specs)}
+    if isinstance(table.get("input_shape"), list):
+        whole["input_shape"] = tuple(table["input_shape"])
     return read_table(NetSpec, whole, where, faults)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
 
 
 def _read_layer(table: object, where: str, faults: list[str]) -> ConvSpec | DenseSpec | None:
@@ -133,7 +174,7 @@ def build(spec: NetSpec) -> nn.Sequential:
                 modules.append(nn.MaxPool2d(layer.pool))
             modules.append(_activation(spec))
             channels = layer.channels
-            height, width = (_after(layer, size) for size in (height, width))
+            height, width = layer.output_size(height), layer.output_size(width)
     modules.append(nn.Flatten())
     features = channels * height * width
     for layer in spec.layers:
@@ -143,11 +184,6 @@ def build(spec: NetSpec) -> nn.Sequential:
             features = layer.features
     modules.append(_dense(spec, features, spec.classes, spec.readout_bits, bias=True))
     return nn.Sequential(*modules)
-
-
-def _after(layer: ConvSpec, size: int) -> int:
-    reach = layer.dilation * (layer.kernel - 1) + 1
-    return ((size + 2 * layer.padding - reach) // layer.stride + 1) // layer.pool
 
 
 def _activation(spec: NetSpec) -> nn.Module:

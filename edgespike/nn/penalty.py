@@ -1,75 +1,21 @@
-"""The spiking synaptic penalty (arXiv 2302.01500) and the exact count it stands for.
+"""The spiking synaptic penalty (arXiv 2302.01500).
 
-Both look at what enters each weighted layer that receives spikes, and weigh each event with the
-number of synapses that leave it, so the penalty with power 1 is the number of synaptic operations.
+It looks at what enters each weighted layer that receives spikes, and weighs each spike with the
+number of synapses that it reaches: with power 1 it is the mean number of synaptic operations.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from edgespike.nn.layers import QuantConv2d, QuantLinear
-from edgespike.nn.spike import SpikeActivation
+from edgespike.nn.fanout import Weighted, fan_out, spike_driven_layers
 
 Cost = Literal["synaptic", "spike_count", "layer_balanced"]
-Convention = Literal["every", "nonzero", "quantised"]
-Weighted = nn.Conv2d | nn.Linear
-
-
-def spike_driven_layers(model: nn.Module) -> dict[str, Weighted]:
-    """Give the weighted layers, by path, that come after the first spike activation of a model."""
-    layers: dict[str, Weighted] = {}
-    spikes_seen = False
-    for name, module in model.named_modules():
-        spikes_seen = spikes_seen or isinstance(module, SpikeActivation)
-        if spikes_seen and isinstance(module, nn.Conv2d | nn.Linear):
-            layers[name] = module
-    return layers
-
-
-def fan_out(layer: Weighted, input_shape: torch.Size, mask: Tensor) -> Tensor:
-    """Count the synapses that leave each neuron of a layer's input, exactly.
-
-    For a convolution it is the transposed convolution of an all-ones output with the mask: a
-    neuron near a border or between strides reaches fewer synapses than one in the middle.
-
-    Parameters
-    ----------
-    layer
-        The layer that the neurons feed.
-    input_shape
-        Shape of one sample at the layer's input, without the batch.
-    mask
-        In the shape of the layer's weight: 1 where a synapse exists, else 0.
-
-    Returns
-    -------
-    Tensor
-        float64 whole numbers, ``input_shape``.
-    """
-    mask = mask.double()
-    if isinstance(layer, nn.Linear):
-        return mask.sum(dim=0).expand(input_shape)
-    height, width = (_output_size(layer, input_shape, axis) for axis in (0, 1))
-    ones = mask.new_ones((1, layer.out_channels, height, width))
-    counts = nn.grad.conv2d_input(
-        (1, *input_shape), mask, ones, layer.stride, layer.padding, layer.dilation, layer.groups
-    )
-    # Whatever algorithm the convolution uses: these are sums of ones.
-    return counts[0].round()
-
-
-def _output_size(layer: nn.Conv2d, input_shape: torch.Size, axis: int) -> int:
-    reach = layer.dilation[axis] * (layer.kernel_size[axis] - 1) + 1
-    free = input_shape[axis + 1] + 2 * int(layer.padding[axis]) - reach
-    return free // layer.stride[axis] + 1
 
 
 class SynapticPenalty:
@@ -90,8 +36,10 @@ class SynapticPenalty:
     """
 
     def __init__(self, model: nn.Module, power: int = 1, cost: Cost = "synaptic") -> None:
-        if power < 1 or cost not in get_args(Cost):
-            raise ValueError(f"power is {power}, at least 1 is needed; or cost {cost!r} is unknown")
+        if power < 1:
+            raise ValueError(f"power is {power}; it is at least 1")
+        if cost not in get_args(Cost):
+            raise ValueError(f"cost is {cost!r}; known are {', '.join(get_args(Cost))}")
         self.power, self.cost = power, cost
         self._layers = spike_driven_layers(model)
         self._entered: list[tuple[str, Tensor]] = []
@@ -105,8 +53,9 @@ class SynapticPenalty:
         total = torch.zeros(())
         for name, spikes in self._entered:
             powered = spikes if self.power == 1 else spikes**self.power
-            # Summing over the batch first makes one small product of it.
-            total = (powered.mean(dim=0) * self._cost(name, spikes)).sum() + total.to(spikes.device)
+            # Summing over the batch first leaves one small product.
+            part = (powered.sum(dim=0) * self._cost(name, spikes)).sum() / len(spikes)
+            total = total.to(part) + part
         self._entered.clear()
         return total / self.power
 
@@ -129,7 +78,7 @@ class SynapticPenalty:
     def _forget(self, _model: nn.Module, _inputs: tuple[Tensor, ...]) -> None:
         self._entered.clear()
 
-    def _recorder(self, name: str):  # type: ignore[no-untyped-def]
+    def _recorder(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def record(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             self._entered.append((name, inputs[0]))
 

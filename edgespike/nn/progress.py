@@ -24,7 +24,7 @@ class EpochProgress:
     def __init__(self, epoch: int, epochs: int, steps: int, quiet: bool) -> None:
         self._bar = Progress(
             TextColumn("epoch {task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[measured]}"),
@@ -36,7 +36,7 @@ class EpochProgress:
         """Show that ``step`` steps are done, and the means so far."""
         measured = (
             f"loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}  "
-            f"synaptic operations {means['synaptic_operations']:,.0f}"
+            f"{means['synaptic_operations'] / 1000:,.0f} k synaptic operations"
         )
         self._bar.update(self._task, completed=step, measured=measured)
 

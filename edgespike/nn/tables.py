@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -41,7 +41,8 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
     found += [f"{where}.{name} is missing" for name in known if _needed(known[name], table)]
     for name in known.keys() & table.keys():
         if not _fits(table[name], hints[name]):
-            found.append(f"{where}.{name} is {table[name]!r}, needed is {hints[name].__name__}")
+            kind_name = getattr(hints[name], "__name__", str(hints[name]))
+            found.append(f"{where}.{name} is {table[name]!r}, needed is {kind_name}")
     faults.extend(found)
     if found:
         return None
@@ -62,4 +63,6 @@ def _fits(value: object, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return not isinstance(hint, type) or isinstance(value, hint)
+    # A tuple of which sort is for __post_init__ to check, and so is one of several words.
+    expected = get_origin(hint) or hint
+    return not isinstance(expected, type) or isinstance(value, expected)

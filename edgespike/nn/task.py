@@ -1,0 +1,66 @@
+"""A classification task in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.data import fashion_mnist
+from edgespike.errors import InputError
+
+
+@dataclass(frozen=True)
+class Task:
+    """Images to train and to test on.
+
+    Parameters
+    ----------
+    train_images, test_images
+        uint8, (samples, channels, height, width).
+    train_labels, test_labels
+        int64, (samples,).
+    """
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+
+    def check(self, input_shape: tuple[int, int, int], classes: int) -> None:
+        """Refuse data that a net of this input shape and number of classes cannot learn.
+
+        Raises
+        ------
+        InputError
+            A shape, a dtype or a label does not fit, or there are no samples.
+        """
+        for images, labels in (
+            (self.train_images, self.train_labels),
+            (self.test_images, self.test_labels),
+        ):
+            if images.dtype != np.uint8 or images.shape[1:] != input_shape or not len(images):
+                raise InputError(
+                    f"images are {images.dtype} of shape {images.shape}; the net needs uint8 of "
+                    f"(samples, {', '.join(map(str, input_shape))})"
+                )
+            if labels.shape != images.shape[:1] or not ((labels >= 0) & (labels < classes)).all():
+                raise InputError(
+                    f"labels have shape {labels.shape} and go from {labels.min(initial=0)} to "
+                    f"{labels.max(initial=0)}; needed are {len(images)} from 0 to {classes - 1}"
+                )
+
+    def first(self, limit: int) -> Task:
+        """Give the first ``limit`` samples of each part."""
+        return Task(
+            self.train_images[:limit],
+            self.train_labels[:limit],
+            self.test_images[:limit],
+            self.test_labels[:limit],
+        )
+
+
+def load_fashion_mnist() -> Task:
+    """Load the whole of Fashion-MNIST; see `edgespike.data.fashion_mnist.load` for the errors."""
+    return Task(*fashion_mnist.load("train"), *fashion_mnist.load("test"))

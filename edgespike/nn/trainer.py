@@ -1,0 +1,157 @@
+"""One run's net, optimiser and data, and what an epoch does with them."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgespike.errors import EdgespikeError
+from edgespike.nn.augment import augment
+from edgespike.nn.models import build
+from edgespike.nn.penalty import SynapticPenalty, penalty_weight
+from edgespike.nn.progress import EpochProgress
+from edgespike.nn.recipe import Recipe
+from edgespike.nn.task import Task
+
+EVALUATION_BATCH = 500
+STEPS_BETWEEN_LOOKS = 20
+
+
+class TrainingError(EdgespikeError):
+    """Training cannot go on: the loss is no longer a number."""
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Give the rate of a step, counted from the first epoch's; an epoch has ``steps`` of them."""
+    warmup = recipe.warmup_epochs * steps
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(recipe.epochs * steps - warmup, 1)
+    return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+
+
+class Trainer:
+    """The state of a run: net, optimiser, data on the device."""
+
+    def __init__(self, recipe: Recipe, task: Task) -> None:
+        self.recipe = recipe
+        self.accelerator = Accelerator()
+        self.main = self.accelerator.is_main_process
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.seed)
+            # The faster memory layout of convolutions, on processors and GPUs alike.
+            self.model = build(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = _optimiser(self.model, recipe)
+        self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
+        self.operations = SynapticPenalty(self.model)
+        self.penalty = SynapticPenalty(self.model, recipe.penalty_power, recipe.penalty_cost)
+        self.device = self.accelerator.device
+        self.train_images = torch.from_numpy(task.train_images).to(self.device)
+        self.train_labels = torch.from_numpy(task.train_labels).to(self.device)
+        self.test_images = torch.from_numpy(task.test_images).to(self.device)
+        self.test_labels = torch.from_numpy(task.test_labels).to(self.device)
+        self.batch_size = min(recipe.batch_size, len(self.train_images))
+        self.steps = len(self.train_images) // self.batch_size
+
+    def run_epoch(self, epoch: int, show: EpochProgress) -> dict[str, Any]:
+        """Train for one epoch, measure on the test set, and give the log's line."""
+        start = time.monotonic()
+        trained = self._train(epoch, show)
+        tested = self._test()
+        return {
+            "epoch": epoch + 1,
+            "learning_rate": learning_rate(self.recipe, (epoch + 1) * self.steps - 1, self.steps),
+            "penalty_weight": penalty_weight(self.recipe.penalty, epoch, self.recipe.epochs),
+            **{f"train_{name}": value for name, value in trained.items()},
+            **{f"test_{name}": value for name, value in tested.items()},
+            "seconds": round(time.monotonic() - start, 1),
+        }
+
+    def _train(self, epoch: int, show: EpochProgress) -> dict[str, float]:
+        self.net.train()
+        # Everything random in an epoch follows from its seed: resuming needs no generator states.
+        seed = self.recipe.seed * 1_000_003 + epoch
+        order = torch.randperm(
+            len(self.train_images), generator=torch.Generator().manual_seed(seed)
+        )
+        generator = torch.Generator(self.device)
+        generator.manual_seed(seed * 1_000_003 + self.accelerator.process_index)
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        for i in range(self.steps):
+            batch = order[i * self.batch_size : (i + 1) * self.batch_size]
+            own = batch[self.accelerator.process_index :: self.accelerator.num_processes]
+            sums += self._step(epoch, i, own.to(self.device), generator)
+            if (i + 1) % STEPS_BETWEEN_LOOKS == 0 or i + 1 == self.steps:
+                show.update(i + 1, self._means(sums, epoch))
+        return self._means(self.accelerator.reduce(sums), epoch)
+
+    def _step(self, epoch: int, i: int, batch: Tensor, generator: torch.Generator) -> Tensor:
+        recipe = self.recipe
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, epoch * self.steps + i, self.steps)
+        images = augment(self.train_images[batch], recipe.flip, recipe.shift, generator)
+        labels = self.train_labels[batch]
+        logits = self.net(images)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        if recipe.penalty > 0:
+            loss = loss + penalty_weight(recipe.penalty, epoch, recipe.epochs) * self.penalty()
+        self.optimiser.zero_grad()
+        self.accelerator.backward(loss)
+        self.optimiser.step()
+        return self._measure(loss, logits, labels)
+
+    @torch.inference_mode()
+    def _test(self) -> dict[str, float]:
+        self.net.eval()
+        own = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        batches = zip(
+            torch.split(self.test_images[own], EVALUATION_BATCH),
+            torch.split(self.test_labels[own], EVALUATION_BATCH),
+            strict=True,
+        )
+        for images, labels in batches:
+            logits = self.model(images)
+            sums += self._measure(functional.cross_entropy(logits, labels), logits, labels)
+        return self._means(self.accelerator.reduce(sums))
+
+    def _measure(self, loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """Give the batch's sums: loss, correct answers, synaptic operations, samples."""
+        correct = (logits.detach().argmax(dim=1) == labels).sum()
+        with torch.no_grad():
+            operations = self.operations()
+        samples = torch.tensor(len(labels), device=labels.device)
+        return torch.stack(
+            [loss.detach() * samples, correct, operations * samples, samples]
+        ).double()
+
+    def _means(self, sums: Tensor, epoch: int | None = None) -> dict[str, float]:
+        loss, correct, operations, samples = sums.tolist()
+        if not math.isfinite(loss):
+            when = "" if epoch is None else f" in epoch {epoch + 1}"
+            raise TrainingError(
+                f"the loss became {loss}{when}; lower the recipe's learning_rate "
+                f"({self.recipe.learning_rate}) or penalty ({self.recipe.penalty})"
+            )
+        return {
+            "loss": loss / samples,
+            "accuracy": correct / samples,
+            "synaptic_operations": operations / samples,
+        }
+
+
+def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    # Weight decay is for weights: normalisation and biases are left alone.
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": weights, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from edgespike.nn import QuantConv2d, QuantLinear, SpikeActivation
+from edgespike.nn.fanout import fan_out, spike_driven_layers
+from tests.nn.walk import walked_fan_out
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[nn.Conv2d, tuple[int, int, int]]:
+    def pair(low: int, high: int) -> tuple[int, int]:
+        return draw(st.integers(low, high)), draw(st.integers(low, high))
+
+    groups = draw(st.integers(1, 2))
+    inputs, outputs = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    kernel, stride, dilation = pair(1, 3), pair(1, 3), pair(1, 2)
+    padding = pair(0, 3)
+    reach = [dilation[i] * (kernel[i] - 1) + 1 - 2 * padding[i] for i in (0, 1)]
+    shape = (inputs, *(max(1, needed) + draw(st.integers(0, 4)) for needed in reach))
+    layer = QuantConv2d(inputs, outputs, kernel, stride, padding, dilation, groups)
+    return layer, (shape[0], shape[1], shape[2])
+
+
+@settings(max_examples=150)
+@given(convolutions(), st.integers(0, 2**32), st.sampled_from([0.3, 1.0]))
+def test_fan_out_of_a_convolution_is_what_a_walk_over_its_synapses_counts(
+    drawn: tuple[nn.Conv2d, tuple[int, int, int]], seed: int, share: float
+) -> None:
+    layer, shape = drawn
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(layer.weight.shape, generator=generator) < share
+    counted = fan_out(layer, torch.Size(shape), mask)
+    assert np.array_equal(counted.numpy(), walked_fan_out(layer, shape, mask))
+
+
+def test_fan_out_of_a_dense_layer_is_the_number_of_its_outputs() -> None:
+    layer = QuantLinear(3, 5)
+    assert fan_out(layer, torch.Size([3]), torch.ones(5, 3)).tolist() == [5, 5, 5]
+    mask = torch.tensor([[1, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1], [1, 0, 1]])
+    assert fan_out(layer, torch.Size([3]), mask).tolist() == [2, 0, 5]
+
+
+def test_a_neuron_at_the_border_reaches_fewer_synapses() -> None:
+    layer = QuantConv2d(1, 10, 3, padding=1)
+    counted = fan_out(layer, torch.Size([1, 3, 3]), torch.ones_like(layer.weight))
+    assert counted.tolist() == [[[40, 60, 40], [60, 90, 60], [40, 60, 40]]]
+
+
+def test_layers_before_the_first_spike_receive_none() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3),
+        nn.Conv2d(2, 2, 3),
+        SpikeActivation(),
+        nn.Sequential(QuantConv2d(2, 2, 3), nn.ReLU()),
+        nn.Flatten(),
+        QuantLinear(8, 2),
+    )
+    assert list(spike_driven_layers(net)) == ["3.0", "5"]
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(2, 2), nn.Conv2d(1, 1, 1)])
+def test_a_net_without_spikes_has_no_spike_driven_layers(layer: nn.Module) -> None:
+    assert spike_driven_layers(nn.Sequential(layer, nn.ReLU(), layer)) == {}

@@ -1,0 +1,49 @@
+"""Walk from each neuron to each of its synapses: slow, obvious, and independent of the library."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgespike.nn.fanout import Weighted
+
+
+def walked_fan_out(
+    layer: Weighted, shape: tuple[int, ...], mask: torch.Tensor
+) -> NDArray[np.int64]:
+    """Count, for each output and each weight of its kernel, the input that the synapse leaves."""
+    if isinstance(layer, nn.Linear):
+        return np.array([int(mask[:, i].sum()) for i in range(shape[0])])
+    leaving = np.zeros(shape, np.int64)
+    (step_y, step_x), (gap_y, gap_x) = layer.stride, layer.dilation
+    pad_y, pad_x = int(layer.padding[0]), int(layer.padding[1])
+    outputs, inputs, kernel_y, kernel_x = mask.shape
+    for top in range(-pad_y, shape[1] + pad_y - gap_y * (kernel_y - 1), step_y):
+        for left in range(-pad_x, shape[2] + pad_x - gap_x * (kernel_x - 1), step_x):
+            for o, i, ky, kx in itertools.product(*map(range, mask.shape)):
+                channel = o // (outputs // layer.groups) * inputs + i
+                y, x = top + ky * gap_y, left + kx * gap_x
+                if mask[o, i, ky, kx] and 0 <= y < shape[1] and 0 <= x < shape[2]:
+                    leaving[channel, y, x] += 1
+    return leaving
+
+
+def walked_operations(
+    net: nn.Sequential, images: torch.Tensor, masks: dict[str, torch.Tensor]
+) -> NDArray[np.int64]:
+    """Add up, sample by sample, the fan-out of each neuron that fires."""
+    total = np.zeros(len(images), np.int64)
+    x = images
+    for name, module in net.named_children():
+        if name in masks:
+            assert isinstance(module, nn.Conv2d | nn.Linear)
+            leaving = walked_fan_out(module, tuple(x.shape[1:]), masks[name])
+            for sample in range(len(x)):
+                total[sample] += leaving[x[sample].numpy() != 0].sum()
+        with torch.no_grad():
+            x = module(x)
+    return total
