@@ -1,1 +1,77 @@
-"""Deploy frugal neural networks exactly, and know what they cost."""
+"""Deploy frugal neural networks exactly, and know what they cost.
+
+Five lines go the whole way::
+
+    import edgespike
+
+    graph = edgespike.convert(module, (1, 28, 28))  # or edgespike.load("model.safetensors")
+    edgespike.export(graph, "loihi", "out/loihi")
+    trace = edgespike.run(graph, samples, target="cpu")
+    certificate = edgespike.verify(graph, samples, targets=["cpu", "tflite"])
+    report = edgespike.estimate_energy(graph, samples)
+
+All names are imported when they are first used: ``import edgespike`` itself loads nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgespike.api import (
+        convert,
+        count,
+        estimate_energy,
+        export,
+        load,
+        run,
+        save,
+        verify,
+    )
+    from edgespike.errors import EdgespikeError
+    from edgespike.graph import Graph
+
+    __version__: str
+
+_HOMES = {
+    "EdgespikeError": "edgespike.errors",
+    "Graph": "edgespike.graph",
+    "convert": "edgespike.api",
+    "count": "edgespike.api",
+    "estimate_energy": "edgespike.api",
+    "export": "edgespike.api",
+    "load": "edgespike.api",
+    "run": "edgespike.api",
+    "save": "edgespike.api",
+    "verify": "edgespike.api",
+}
+
+__all__ = [
+    "EdgespikeError",
+    "Graph",
+    "__version__",
+    "convert",
+    "count",
+    "estimate_energy",
+    "export",
+    "load",
+    "run",
+    "save",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("edgespike")
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'edgespike' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,108 @@
+"""What a Python user calls; :mod:`edgespike` offers all of it by the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from edgespike.batches import batches
+from edgespike.converters import convert, load
+from edgespike.counting import Counts
+from edgespike.counting import count as count_trace
+from edgespike.files import new_folder
+from edgespike.graph import Graph
+from edgespike.graph import save_graph as save
+from edgespike.targets import get_target
+from edgespike.trace import Trace
+from edgespike.verification import ReportProgress, verify
+
+if TYPE_CHECKING:
+    from edgespike.energy import EnergyReport
+
+__all__ = ["convert", "count", "estimate_energy", "export", "load", "run", "save", "verify"]
+
+
+def export(graph: Graph, target: str, folder: Path | str) -> Path:
+    """Write a target's artefact for a graph into a new folder, whole or not at all.
+
+    Returns
+    -------
+    folder
+        The folder.
+
+    Raises
+    ------
+    UnknownTargetError
+        No target has this name.
+    UnsupportedError
+        The target cannot do the graph exactly; all reasons are listed.
+    WriteError
+        The folder exists and is not empty, or cannot be written.
+    """
+    chosen = get_target(target)
+    chosen.check(graph)
+    with new_folder(Path(folder)) as temporary:
+        chosen.write(graph, temporary)
+    return Path(folder)
+
+
+def run(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> Trace:
+    """Run samples on a target and give the values of every observed layer and step.
+
+    Parameters
+    ----------
+    graph
+        What to run.
+    samples
+        Integers ``(samples, *shape)``, or ``(samples, steps, *shape)``.
+    target
+        Name of the target.
+
+    Raises
+    ------
+    InputError
+        The samples do not fit the graph's input.
+    UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
+        The target does not exist, cannot do the graph, is not installed, or failed.
+    """
+    chosen = get_target(target)
+    chosen.check(graph)
+    return chosen.run(graph, samples)
+
+
+def count(
+    graph: Graph,
+    samples: NDArray[Any],
+    target: str = "cpu",
+    *,
+    progress: ReportProgress | None = None,
+) -> Counts:
+    """Run samples on a target, batch by batch, and count what it did.
+
+    Parameters and errors are those of :func:`run`; ``progress`` is called before each batch.
+    """
+    chosen = get_target(target)
+    chosen.check(graph)
+
+    def count_each() -> Iterator[Counts]:
+        for start, batch in batches(graph, samples):
+            if progress is not None:
+                progress(target, start, len(samples))
+            yield count_trace(graph, batch, chosen.run(graph, batch))
+
+    return reduce(add, count_each())
+
+
+def estimate_energy(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> EnergyReport:
+    """Run samples on a target, count, and estimate the energy from the counts.
+
+    Parameters and errors are those of :func:`run`.
+    """
+    from edgespike.energy import energy_report
+
+    return energy_report(graph, count(graph, samples, target))

@@ -1,0 +1,104 @@
+"""The commands together, and what every one of them does with errors."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from edgespike.cli import convert, demo, energy, export, run, show, targets, train, verify
+from edgespike.cli.options import BAD_USE
+from edgespike.errors import EdgespikeError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the signal's number, as shells have it."""
+
+app = typer.Typer(
+    name="edgespike",
+    help=(
+        "Deploy frugal neural networks exactly, and know what they cost. One integer graph; "
+        "every target computes it bit for bit; synaptic operations are counted, not guessed."
+    ),
+    epilog="Begin with: edgespike demo. Exit codes: 0 fine, 1 a check failed, 2 wrong use or bad "
+    "input.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # importing rich would double the time that help takes
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except KeyboardInterrupt:
+        _end("interrupted; no file was left half written", INTERRUPTED)
+
+
+def _terminate(number: int, _: object) -> NoReturn:
+    # Unwinding the stack removes temporary files and ends workers.
+    raise SystemExit(128 + number)
+
+
+def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Make a command print expected errors without a stack trace, and exit with their code."""
+
+    @functools.wraps(command)
+    def reporting(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except EdgespikeError as error:
+            _end(f"error: {error}", BAD_USE)
+        except KeyboardInterrupt:
+            _end("interrupted; no file was left half written", INTERRUPTED)
+        except BrokenPipeError:
+            _discard_output()
+            raise SystemExit(BAD_USE) from None
+        except OSError as error:
+            _discard_output()
+            _end(f"error: {error}", BAD_USE)
+
+    return reporting
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _discard_output() -> None:
+    # What is left in the buffer of a full or closed standard output would fail again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from edgespike import __version__
+
+        print(f"edgespike {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+for module in (train, convert, export, run, verify, energy, show, targets, demo):
+    app.command(name=module.__name__.rpartition(".")[2], epilog=f"Example: {module.EXAMPLE}")(
+        _reporting_errors(module.command)
+    )

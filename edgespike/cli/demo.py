@@ -1,0 +1,86 @@
+"""``edgespike demo``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgespike.cli.energy import print_energy, report_with_progress
+from edgespike.cli.options import CHECK_FAILED, Json
+from edgespike.cli.output import print_json, progress, say
+from edgespike.cli.targets import set_up
+from edgespike.cli.verify import print_certificate, split_names
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgespike.graph import Graph
+
+EXAMPLE = "edgespike demo --targets cpu,tflite"
+
+
+def command(
+    targets: Annotated[
+        str, typer.Option(metavar="NAMES", help="Targets to compare, separated by commas.")
+    ] = "cpu,loihi,tflite",
+    samples: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Compare on the first N images.")
+    ] = 100,
+    as_json: Json = False,
+) -> None:
+    """Go the whole way on a shipped model and images.
+
+    Classify 200 images, compare the targets bit for bit, count, and estimate the energy.
+    """
+    import edgespike
+    from edgespike.models import shipped_images, shipped_model
+
+    names = split_names(targets)
+    for name in names:
+        _set_up_if_missing(name)
+    graph = shipped_model()
+    images, labels = shipped_images()
+    say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}")
+    accuracy = float((_predictions(graph, images) == labels).mean())
+    say(f"comparing {', '.join(names)} with the definition, every layer of {samples} images")
+    with progress() as report_progress:
+        certificate = edgespike.verify(graph, images[:samples], names, progress=report_progress)
+    say("counting, and estimating the energy")
+    report = report_with_progress(graph, images, "cpu")
+    if as_json:
+        answer = {
+            "accuracy": accuracy,
+            "verify": certificate.to_json(),
+            "energy": report.to_json(),
+        }
+        print_json(answer)
+    else:
+        print(f"accuracy {accuracy:.2%} of {len(images)} test images")
+        print_certificate(certificate)
+        print_energy(report)
+    if not certificate.equal:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _predictions(graph: Graph, images: NDArray[Any]) -> NDArray[Any]:
+    import edgespike
+    from edgespike.trace import predictions
+
+    return predictions(graph, edgespike.run(graph, images).accumulators(graph))
+
+
+def _set_up_if_missing(name: str) -> None:
+    from edgespike.errors import EdgespikeError, EnvironmentMissingError
+    from edgespike.targets import get_target
+
+    try:
+        get_target(name).runtime()
+    except EnvironmentMissingError:
+        try:
+            set_up(name)
+            get_target(name).runtime()
+        except EdgespikeError as error:
+            raise EnvironmentMissingError(
+                f"{error}\n(or leave {name} out: edgespike demo --targets with the others)"
+            ) from error

@@ -1,0 +1,123 @@
+"""``edgespike energy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgespike.cli.options import CHECK_FAILED, Input, Json, Model, Samples, TargetName
+from edgespike.cli.output import print_json, progress, say
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgespike.counting import Audit, Counts
+    from edgespike.energy import EnergyReport
+    from edgespike.graph import Graph
+
+EXAMPLE = "edgespike energy graph.safetensors --input images.npy --audit 2 --html energy.html"
+
+
+def command(
+    model: Model,
+    input_file: Input,
+    target: TargetName = "cpu",
+    samples: Samples = None,
+    audit: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Recount the first N samples, walking each event (slow)."
+        ),
+    ] = 0,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page with plots there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Count operations and estimate the energy they take.
+
+    Totals are over the given samples. The exit code is 1 if an audit finds another count.
+    """
+    import edgespike
+    from edgespike.samples import read_array
+
+    graph = edgespike.load(model)
+    array = read_array(input_file)[:samples]
+    report = report_with_progress(graph, array, target)
+    recount = _recount(graph, array[:audit], target) if audit else None
+    if html is not None:
+        _write_page(html, graph, report, recount)
+    if as_json:
+        print_json({**report.to_json(), **({"audit": _audit_json(*recount)} if recount else {})})
+    else:
+        print_energy(report)
+        if recount:
+            _print_audit(*recount)
+    if recount and not _agree(*recount):
+        raise typer.Exit(CHECK_FAILED)
+
+
+def report_with_progress(graph: Graph, samples: NDArray[Any], target: str) -> EnergyReport:
+    """Run, count and estimate, with a progress bar."""
+    import edgespike
+    from edgespike.energy import energy_report
+
+    with progress() as report:
+        counts = edgespike.count(graph, samples, target, progress=report)
+    return energy_report(graph, counts)
+
+
+def print_energy(report: EnergyReport) -> None:
+    """Print an energy report for people."""
+    from rich.console import Console
+
+    from edgespike.report import print_report
+
+    print_report(report, Console(highlight=False))
+
+
+def _recount(graph: Graph, samples: NDArray[Any], target: str) -> tuple[Audit, Counts]:
+    import edgespike
+    from edgespike.counting import audit, count
+
+    say(f"recounting {len(samples)} samples, one event after the other")
+    trace = edgespike.run(graph, samples, target)
+    return audit(graph, samples, trace), count(graph, samples, trace)
+
+
+def _agree(audit: Audit, counts: Counts) -> bool:
+    total = counts.total
+    return all(
+        int(counted[convention].sum()) == walked[convention]
+        for counted, walked in (
+            (total.synaptic_operations, audit.synaptic_operations),
+            (total.multiply_accumulates, audit.multiply_accumulates),
+        )
+        for convention in counted
+    )
+
+
+def _audit_json(audit: Audit, counts: Counts) -> dict[str, Any]:
+    return {
+        "samples": audit.samples,
+        "equal": _agree(audit, counts),
+        "synaptic_operations": {k.value: v for k, v in audit.synaptic_operations.items()},
+        "multiply_accumulates": {k.value: v for k, v in audit.multiply_accumulates.items()},
+    }
+
+
+def _print_audit(audit: Audit, counts: Counts) -> None:
+    result = "equal to the count" if _agree(audit, counts) else "DIFFERENT from the count"
+    walked = ", ".join(f"{k.value} {v:,}" for k, v in audit.synaptic_operations.items())
+    print(f"Audit of {audit.samples} samples: synaptic operations {walked}; {result}.")
+
+
+def _write_page(
+    path: Path, graph: Graph, report: EnergyReport, recount: tuple[Audit, Counts] | None
+) -> None:
+    from edgespike.report import write_page
+
+    write_page(path, graph, report, audit=recount)
+    say(f"written to {path}")

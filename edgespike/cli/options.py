@@ -1,0 +1,30 @@
+"""Arguments and options that several commands share, and the exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CHECK_FAILED = 1
+"""Exit code when everything ran, and what was checked does not hold."""
+
+BAD_USE = 2
+"""Exit code for wrong use and bad input."""
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Trained checkpoint or graph file.")]
+Input = Annotated[
+    Path,
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="X.npy",
+        help="Integer samples, (samples, ...) or (samples, steps, ...), as numpy.save writes them.",
+    ),
+]
+Samples = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Use the first N samples only.")
+]
+TargetName = Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="Where to run.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

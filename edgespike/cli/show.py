@@ -1,0 +1,36 @@
+"""``edgespike show``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgespike.cli.options import Json, Model
+from edgespike.cli.output import print_json, say
+
+EXAMPLE = "edgespike show graph.safetensors --svg graph.svg"
+
+
+def command(
+    model: Model,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Also draw the graph there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a model's layers, ranges and parameters."""
+    import edgespike
+    from edgespike.files import write_atomically
+    from edgespike.graph.picture import graph_svg
+    from edgespike.graph.text import graph_json, graph_text
+
+    graph = edgespike.load(model)
+    if svg is not None:
+        write_atomically(svg, graph_svg(graph).encode())
+        say(f"drawn in {svg}")
+    if as_json:
+        print_json(graph_json(graph))
+    else:
+        print(graph_text(graph))

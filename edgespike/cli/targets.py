@@ -1,0 +1,61 @@
+"""``edgespike targets``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from edgespike.cli.options import Json
+from edgespike.cli.output import print_json, print_table, say
+
+EXAMPLE = "edgespike targets --setup loihi"
+
+
+def command(
+    setup: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Install this target's runtime, if it has one."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the targets, and which of them can run here."""
+    if setup is not None:
+        set_up(setup)
+    rows = list_targets()
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["target", "what it is", "runtime"],
+        [(row["name"], row["summary"], row["runtime"] or row["missing"]) for row in rows],
+    )
+
+
+def set_up(name: str) -> None:
+    """Install a target's runtime; one that comes with edgespike needs none."""
+    from edgespike.targets import get_target
+
+    target = get_target(name)
+    if target.setup is None:
+        say(f"{name} needs no setup")
+    else:
+        say(f"setting up {name}")
+        say(f"{name}: {target.setup()} is ready")
+
+
+def list_targets() -> list[dict[str, Any]]:
+    """Describe every target; ``runtime`` is null where it is missing, and ``missing`` says why."""
+    from edgespike.targets import get_target, target_names
+
+    rows = []
+    for name in target_names():
+        row: dict[str, Any] = {"name": name, "summary": None, "runtime": None, "missing": None}
+        rows.append(row)
+        try:
+            target = get_target(name)
+            row["summary"] = target.summary
+            row["runtime"] = target.runtime()
+        except Exception as error:  # a third party's target may be broken in any way
+            row["missing"] = str(error)
+    return rows

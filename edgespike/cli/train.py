@@ -1,0 +1,48 @@
+"""``edgespike train``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgespike.cli.options import Json
+from edgespike.cli.output import print_json
+
+EXAMPLE = "edgespike train fashion_s3nn -o runs/fashion"
+
+
+def command(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for model, log, checkpoint.")
+    ],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use the first samples of the data only.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network by a recipe."""
+    from edgespike.extras import needs_extra
+
+    with needs_extra("train", "training"):
+        from edgespike.nn.recipe import load_recipe
+        from edgespike.nn.train import train
+
+    changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
+    quiet = as_json or not sys.stderr.isatty()
+    result = train(changed, out, resume=resume, quiet=quiet)
+    last = result.history[-1]
+    if as_json:
+        print_json({"model": str(result.model), "log": str(result.log), "last_epoch": last})
+    else:
+        print(f"{result.model}: test accuracy {last['test_accuracy']:.2%}; log in {result.log}")

@@ -1,0 +1,143 @@
+"""A graph in words: one row for each node, and totals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from edgespike.graph.files import graph_bytes
+from edgespike.graph.graph import Graph, Node
+from edgespike.graph.ops import Input, Membrane, Op, Readout, Threshold, Weighted
+
+_IN_OTHER_COLUMNS = {"shape", "low", "high"}
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """What there is to say of one node.
+
+    Parameters
+    ----------
+    name, kind
+        The node's name and the operation's.
+    inputs
+        Names of the nodes that it takes from.
+    shape, low, high
+        Of its output: shape without sample and step, and the proven range.
+    signal
+        What its output means, see :class:`edgespike.graph.Signal`.
+    neurons
+        How many neurons it has; 0 for operations that are none.
+    weights, nonzero_weights
+        How many weights it stores, and how many of them are not zero.
+    parameters
+        All other fields by name, as text; an array by its smallest and largest value.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+    low: int
+    high: int
+    signal: str
+    neurons: int
+    weights: int
+    nonzero_weights: int
+    parameters: dict[str, str]
+
+
+def node_rows(graph: Graph) -> list[NodeRow]:
+    """Describe each node, in the order in which they run."""
+    return [_row(graph, node) for node in graph.nodes]
+
+
+def graph_json(graph: Graph) -> dict[str, Any]:
+    """Describe a graph as plain values: totals, and ``nodes`` as :class:`NodeRow` has them."""
+    rows = node_rows(graph)
+    return {
+        "name": graph.name,
+        "hash": graph.hash,
+        "steps": graph.steps,
+        "neurons": sum(row.neurons for row in rows),
+        "weights": sum(row.weights for row in rows),
+        "nonzero_weights": sum(row.nonzero_weights for row in rows),
+        "file_bytes": len(graph_bytes(graph)),
+        "nodes": [{field.name: getattr(row, field.name) for field in fields(row)} for row in rows],
+    }
+
+
+def graph_text(graph: Graph) -> str:
+    """Describe a graph as a table with one line for each node, and totals below it."""
+    header = ("node", "operation", "takes from", "shape", "range", "signal", "neurons", "weights")
+    table = [(*header, "parameters")] + [_cells(row) for row in node_rows(graph)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    lines = [
+        "  ".join(
+            [cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]
+        ).rstrip()
+        for row in table
+    ]
+    whole = graph_json(graph)
+    totals = (
+        f"{graph.name}: {len(graph.nodes)} nodes, {whole['neurons']:,} neurons, "
+        f"{whole['nonzero_weights']:,} of {whole['weights']:,} weights not zero, "
+        f"{graph.steps} {'step' if graph.steps == 1 else 'steps'} a sample, "
+        f"file of {whole['file_bytes']:,} bytes"
+    )
+    return "\n".join([*lines, "", totals, f"SHA-256 {graph.hash}"])
+
+
+def _row(graph: Graph, node: Node) -> NodeRow:
+    tensor = graph.tensors[node.name]
+    weights = node.op.weight if isinstance(node.op, Weighted) else np.empty(0)
+    return NodeRow(
+        node.name,
+        node.op.kind,
+        node.inputs,
+        tensor.shape,
+        *tensor.bounds,
+        tensor.signal.value,
+        tensor.size if isinstance(node.op, (Threshold, Membrane, Readout)) else 0,
+        weights.size,
+        int(np.count_nonzero(weights)),
+        dict(_parameters(node.op)),
+    )
+
+
+def _parameters(op: Op) -> list[tuple[str, str]]:
+    found = [(field.name, getattr(op, field.name)) for field in fields(op)]
+    hidden = _IN_OTHER_COLUMNS if isinstance(op, Input) else {"shape", "float_nonzero"}
+    return [
+        (name, _value(value)) for name, value in found if name not in hidden and value is not None
+    ]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        if value.dtype == np.bool_:
+            return f"{np.count_nonzero(value)} of {value.size}"
+        low, high = _value(value.min().item()), _value(value.max().item())
+        return low if low == high else f"{low}..{high}"
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _cells(row: NodeRow) -> tuple[str, ...]:
+    return (
+        row.name,
+        row.kind,
+        ", ".join(row.inputs),
+        "x".join(map(str, row.shape)),
+        f"{row.low}..{row.high}",
+        row.signal,
+        f"{row.neurons:,}" if row.neurons else "",
+        f"{row.nonzero_weights:,} of {row.weights:,}" if row.weights else "",
+        ", ".join(f"{name} {text}" for name, text in row.parameters.items()),
+    )

@@ -1,0 +1,257 @@
+"""Showing, on given data, that targets compute what the interpreter defines.
+
+Every observed layer is compared at every step, bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike import __version__
+from edgespike.batches import batches
+from edgespike.counting import Counts, count
+from edgespike.errors import EdgespikeError, TargetRunError, ViolationsError
+from edgespike.graph import Graph
+from edgespike.graph.inputs import as_samples
+from edgespike.interpreter import interpret
+from edgespike.targets import get_target
+from edgespike.targets.base import Target
+from edgespike.trace import Trace, observed_names
+
+ReportProgress = Callable[[str, int, int], None]
+"""Called with a target's name, how many samples it has run, and how many there are."""
+
+
+class VerificationError(ViolationsError):
+    """Some of the targets cannot run the graph, so that there is nothing to compare."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value that a target computed otherwise.
+
+    Parameters
+    ----------
+    layer
+        Name of the graph's node.
+    sample, step
+        Indices, from 0.
+    neuron
+        Index into the layer's values of one step, flattened in row-major order, from 0.
+    expected, found
+        The interpreter's value and the target's.
+    """
+
+    layer: str
+    sample: int
+    step: int
+    neuron: int
+    expected: int
+    found: int
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """How one target compared.
+
+    Parameters
+    ----------
+    runtime
+        Name and version of what ran.
+    samples, steps, layers
+        How many of each were compared.
+    synaptic_operations
+        Counted from what the target ran, over all samples, on non-zero quantised weights.
+    first_difference
+        The one at the smallest step; of these, in the first layer to run; of these, of the first
+        sample; of these, the first neuron. ``None`` if everything is equal.
+    """
+
+    runtime: str
+    samples: int
+    steps: int
+    layers: int
+    synaptic_operations: int
+    first_difference: Difference | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether every value is the interpreter's."""
+        return self.first_difference is None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was compared with the interpreter, and with which result.
+
+    Parameters
+    ----------
+    graph
+        SHA-256 of the graph.
+    inputs
+        SHA-256 of the samples, see :func:`inputs_hash`.
+    targets
+        The result of each target by its name.
+    """
+
+    graph: str
+    inputs: str
+    targets: dict[str, TargetResult]
+
+    @property
+    def equal(self) -> bool:
+        """Whether all targets are equal to the interpreter."""
+        return all(result.equal for result in self.targets.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the certificate as plain values."""
+        targets = {
+            name: {"equal": result.equal, **asdict(result)} for name, result in self.targets.items()
+        }
+        return {
+            "graph": self.graph,
+            "inputs": self.inputs,
+            "edgespike": __version__,
+            "targets": targets,
+        }
+
+
+def verify(
+    graph: Graph,
+    samples: NDArray[Any],
+    targets: Sequence[str] = ("cpu",),
+    *,
+    progress: ReportProgress | None = None,
+) -> Certificate:
+    """Run samples on targets and compare every observed layer and step with the interpreter.
+
+    Parameters
+    ----------
+    graph
+        What to run.
+    samples
+        As :func:`edgespike.graph.inputs.as_samples` takes them. They run in batches, so that
+        memory stays bounded.
+    targets
+        Names of targets.
+    progress
+        Called whenever a target begins a batch.
+
+    Raises
+    ------
+    InputError
+        The samples do not fit the graph's input.
+    VerificationError
+        A target is unknown, cannot do the graph, or its runtime is missing; all are listed.
+    TargetRunError
+        A target's runtime failed, or gave something else than the graph's layers.
+    """
+    samples = as_samples(graph, samples)
+    chosen = _ready_targets(graph, targets)
+    counts: dict[str, Counts] = {}
+    first: dict[str, tuple[int, int, Difference]] = {}
+    for start, batch in batches(graph, samples):
+        expected = interpret(graph, batch)
+        for name, (target, _) in chosen.items():
+            if progress is not None:
+                progress(name, start, len(samples))
+            trace = target.run(graph, batch)
+            _check_trace(name, expected, trace)
+            new = count(graph, batch, trace)
+            counts[name] = counts[name] + new if name in counts else new
+            _keep_first(first, name, _first_difference(expected, trace, start))
+    results = {
+        name: TargetResult(
+            runtime,
+            len(samples),
+            graph.steps,
+            len(observed_names(graph)),
+            counts[name].synaptic_operations(),
+            first[name][2] if name in first else None,
+        )
+        for name, (_, runtime) in chosen.items()
+    }
+    return Certificate(graph.hash, inputs_hash(graph, samples), results)
+
+
+def inputs_hash(graph: Graph, samples: NDArray[Any]) -> str:
+    """Give the SHA-256 of samples as little-endian int64 ``(samples, steps, *shape)``, row-major.
+
+    It depends on the values alone, not on the dtype that they are stored in.
+    """
+    sha = hashlib.sha256()
+    for _, batch in batches(graph, samples):
+        sha.update(batch.astype("<i8").tobytes())
+    return sha.hexdigest()
+
+
+def _ready_targets(graph: Graph, names: Sequence[str]) -> dict[str, tuple[Target, str]]:
+    """Give each target with its runtime's name and version."""
+    ready: dict[str, tuple[Target, str]] = {}
+    problems = [] if names else ["no target is named; name at least one, such as cpu"]
+    for name in dict.fromkeys(names):
+        try:
+            target = get_target(name)
+            violations = target.violations(graph)
+            problems += [f"{name}: {line}" for line in violations]
+            if not violations:
+                ready[name] = target, target.runtime()
+        except EdgespikeError as error:
+            problems.append(f"{name}: {error}")
+    if problems:
+        raise VerificationError(f"graph {graph.name!r} cannot be verified", problems)
+    return ready
+
+
+def _check_trace(target: str, expected: Trace, trace: Trace) -> None:
+    for layer, values in expected.values.items():
+        if layer not in trace.values:
+            raise TargetRunError(f"target {target} gave no values of layer {layer}")
+        found = trace.values[layer]
+        if found.shape != values.shape or not np.issubdtype(found.dtype, np.integer):
+            raise TargetRunError(
+                f"target {target} gave {found.dtype} of shape {found.shape} for layer {layer}; "
+                f"the graph has integers of shape {values.shape}"
+            )
+
+
+def _first_difference(
+    expected: Trace, trace: Trace, start: int
+) -> tuple[int, int, Difference] | None:
+    """Give the first difference of a batch behind its step and its layer's place in the order."""
+    found = [
+        (difference.step, place, difference)
+        for place, (layer, values) in enumerate(expected.values.items())
+        if (difference := _compare(layer, values, trace.values[layer], start)) is not None
+    ]
+    return min(found, key=lambda entry: entry[:2], default=None)
+
+
+def _compare(
+    layer: str, expected: NDArray[Any], found: NDArray[Any], start: int
+) -> Difference | None:
+    samples, steps = expected.shape[:2]
+    differs = (found != expected).reshape(samples, steps, -1)
+    steps_that_differ = np.flatnonzero(differs.any(axis=(0, 2)))
+    if steps_that_differ.size == 0:
+        return None
+    step = int(steps_that_differ[0])
+    sample, neuron = (int(index) for index in np.argwhere(differs[:, step])[0])
+    values = (int(array[sample, step].flat[neuron]) for array in (expected, found))
+    return Difference(layer, start + sample, step, neuron, *values)
+
+
+def _keep_first(
+    first: dict[str, tuple[int, int, Difference]],
+    name: str,
+    new: tuple[int, int, Difference] | None,
+) -> None:
+    # Later batches hold later samples: an equal place in an earlier batch stays.
+    if new is not None and (name not in first or new[:2] < first[name][:2]):
+        first[name] = new

@@ -1,0 +1,72 @@
+"""Small graphs with fixed weights that many tests run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    Threshold,
+)
+from edgespike.graph.tensor import Integers
+
+
+def weights(seed: int, *shape: int) -> Integers:
+    return np.random.default_rng(seed).integers(-3, 4, shape)
+
+
+def residual_graph() -> Graph:
+    """A single-step spiking network with a residual addition: 1x6x6 graded input, 3 classes."""
+    spike = np.array([[2]] * 4)
+    upright = np.zeros(4, bool)
+    return Graph(
+        "residual",
+        (
+            Node("image", Input((1, 6, 6), 0, 15, 1 / 15)),
+            Node(
+                "conv1", Conv2d(weights(1, 4, 1, 3, 3), weights(2, 4), padding=(1, 1)), ("image",)
+            ),
+            Node("spike1", Threshold(spike, upright), ("conv1",)),
+            Node("pool", MaxPool2d((2, 2), (2, 2)), ("spike1",)),
+            Node("conv2", Conv2d(weights(3, 4, 4, 3, 3), weights(4, 4), padding=(1, 1)), ("pool",)),
+            Node("spike2", Threshold(spike, ~upright), ("conv2",)),
+            Node("sum", Add(), ("pool", "spike2")),
+            Node("flat", Reshape((36,)), ("sum",)),
+            Node("dense", Dense(weights(5, 3, 36), weights(6, 3)), ("flat",)),
+            Node("out", Readout(np.full(3, 0.25)), ("dense",)),
+        ),
+    )
+
+
+def membrane_graph(steps: int = 4) -> Graph:
+    """Two layers of leaky integrate-and-fire neurons over several steps: 5 inputs, 2 classes."""
+    return Graph(
+        "membranes",
+        (
+            Node("events", Input((5,), 0, 1, 1.0)),
+            Node("dense1", Dense(weights(7, 8, 5), weights(8, 8)), ("events",)),
+            Node("lif1", Membrane(np.full(8, 3), decay=512), ("dense1",)),
+            Node("dense2", Dense(weights(9, 6, 8), weights(10, 6)), ("lif1",)),
+            Node("lif2", Membrane(np.full(6, 2)), ("dense2",)),
+            Node("dense3", Dense(weights(11, 2, 6), weights(12, 2)), ("lif2",)),
+            Node("out", Readout(np.ones(2)), ("dense3",)),
+        ),
+        steps,
+    )
+
+
+def samples_for(graph: Graph, count: int, seed: int = 0) -> Integers:
+    """Draw samples within a graph's input range, a value of its own for each step."""
+    op = graph.input.op
+    assert isinstance(op, Input)
+    rng = np.random.default_rng(seed)
+    return rng.integers(op.low, op.high + 1, (count, graph.steps, *op.shape))
