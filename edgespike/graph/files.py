@@ -29,6 +29,8 @@ FILE_LIMIT = 2**31
 """Largest graph file that is read, in bytes."""
 
 _KEY = "edgespike"
+_WRONG_CONTENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+# What plain Python code raises when JSON holds something else than it should.
 
 
 def save_graph(graph: Graph, path: Path | str) -> None:
@@ -83,7 +85,7 @@ def load_graph(path: Path | str) -> Graph:
         return _build(json.loads(description), tensors)
     except GraphError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except _WRONG_CONTENT as error:
         raise FileFormatError(f"{path} has a description that makes no graph: {error}") from error
 
 
@@ -114,7 +116,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
     content = _read(path)
     with _format_errors(path):
-        deserialize(content)
+        deserialize(content)  # type: ignore[no-untyped-call]
         return _metadata(content)
 
 
@@ -140,7 +142,7 @@ def _format_errors(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (SafetensorError, *_WRONG_CONTENT) as error:
         size = path.stat().st_size
         raise FileFormatError(
             f"{path} is no safetensors file, or is truncated ({size} bytes): {error}; "

@@ -40,7 +40,7 @@ class Pool2d(Op):
         elif not bad_geometry:
             if any(2 * pad > size for pad, size in zip(self.padding, self.kernel, strict=True)):
                 yield f"padding {self.padding} is more than half of the kernel {self.kernel}"
-            if min(self.output_size(shape)) < 1:
+            if any(size > whole for size, whole in zip(self.kernel, shape[1:], strict=True)):
                 yield f"kernel {self.kernel} does not fit into input {shape[1:]}"
 
     def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph.ops.base import Op
-from edgespike.graph.tensor import Signal, Tensor, per_channel
+from edgespike.graph.tensor import ACCUMULATOR_LIMIT, ELEMENT_LIMIT, Signal, Tensor, per_channel
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,12 @@ class Input(Op):
         """Yield what is wrong with shape, range or scale."""
         if len(self.shape) not in (1, 3) or any(size < 1 for size in self.shape):
             yield f"shape {self.shape} must be (features,) or (channels, height, width)"
+        elif math.prod(self.shape) > ELEMENT_LIMIT:
+            yield f"shape {self.shape} has more than {ELEMENT_LIMIT} elements"
         if self.low > self.high:
             yield f"range {self.low}..{self.high} is empty; give low <= high"
+        if max(-self.low, self.high) > ACCUMULATOR_LIMIT:
+            yield f"range {self.low}..{self.high} is wider than +-{ACCUMULATOR_LIMIT}"
         if not (math.isfinite(self.scale) and self.scale > 0):
             yield f"scale {self.scale} must be a positive finite number"
 

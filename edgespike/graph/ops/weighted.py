@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph.ops.base import Op, check_whole
-from edgespike.graph.tensor import Integers, Signal, Tensor
+from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal, Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +125,9 @@ class Conv2d(Weighted):
                 f"{per_group * self.groups} channels and needs outputs divisible by groups; "
                 f"its input has {shape[0]} channels"
             )
+        padded = [size + 2 * pad for size, pad in zip(shape[1:], self.padding, strict=True)]
+        if shape[0] * padded[0] * padded[1] > ELEMENT_LIMIT:
+            yield f"padding {self.padding} makes more than {ELEMENT_LIMIT} elements"
         if min(self.output_size(shape)) < 1:
             yield (
                 f"kernel {self.weight.shape[2:]} (dilation {self.dilation}) does not fit into "

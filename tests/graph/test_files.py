@@ -1,0 +1,185 @@
+"""Graph files: what is written is read back; what was changed or is hostile is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+from edgespike.errors import EdgespikeError, FileFormatError
+from edgespike.files import WriteError, new_folder, write_atomically
+from edgespike.graph import Dense, Graph, Input, Node, Readout, load_graph, save_graph
+from edgespike.graph.files import graph_bytes
+from tests.strategies import MIXES, Case, cases
+
+
+@given(case=st.sampled_from(MIXES).flatmap(cases))
+@settings(max_examples=60)
+def test_a_graph_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, case: Case) -> None:
+    path = tmp_path_factory.mktemp("graph") / "graph.safetensors"
+    save_graph(case.graph, path)
+    loaded = load_graph(path)
+    assert loaded == case.graph
+    assert loaded.hash == case.graph.hash
+
+
+@pytest.fixture
+def graph() -> Graph:
+    return Graph(
+        "small",
+        (
+            Node("input", Input((3,), 0, 1, 1.0)),
+            Node("dense", Dense(np.array([[1, -2, 300]]), np.array([4])), ("input",)),
+            Node("readout", Readout(np.array([0.5])), ("dense",)),
+        ),
+    )
+
+
+def test_weights_take_the_narrowest_type(graph: Graph) -> None:
+    header = json.loads(graph_bytes(graph)[8:].split(b"}}", 1)[0] + b"}}")
+    assert header["dense.weight"]["dtype"] == "I16"
+    assert header["dense.bias"]["dtype"] == "I8"
+
+
+def test_every_flipped_byte_is_noticed(graph: Graph, tmp_path: Path) -> None:
+    content = graph_bytes(graph)
+    path = tmp_path / "flipped.safetensors"
+    for position in range(len(content)):
+        changed = bytearray(content)
+        changed[position] ^= 1
+        path.write_bytes(changed)
+        try:
+            loaded = load_graph(path)
+        except EdgespikeError:
+            continue
+        # A byte that carries nothing (a space that pads the header) may change.
+        assert loaded == graph
+        assert content[position : position + 1].isspace()
+
+
+def test_every_truncation_is_noticed(graph: Graph, tmp_path: Path) -> None:
+    content = graph_bytes(graph)
+    path = tmp_path / "short.safetensors"
+    for size in range(len(content)):
+        path.write_bytes(content[:size])
+        with pytest.raises(FileFormatError, match=str(path)):
+            load_graph(path)
+
+
+def hostile(description: object) -> bytes:
+    """Make a file with a right checksum around any description."""
+    from edgespike.graph import files
+
+    text = json.dumps(description)
+    return bytes(save({}, {"edgespike": text, "sha256": files._digest(text, {})}))
+
+
+NODE = {"name": "input", "op": "input", "inputs": [], "shape": [3], "low": 0, "high": 1, "scale": 1}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a graph at all",
+        pickle.dumps({"edgespike": 1}),
+        struct.pack("<Q", 2**62) + b"{}",
+        struct.pack("<Q", 2) + b"[]",
+        struct.pack("<Q", 90)
+        + b'{"x":{"dtype":"I64","shape":[4611686018427387904],"data_offsets":[0,8]}}'.ljust(90),
+        bytes(save({"x": np.zeros(3)})),
+        hostile([]),
+        hostile("text"),
+        hostile({"version": 2}),
+        hostile({"version": 1, "name": "x", "steps": 1, "nodes": 5}),
+        hostile({"version": 1, "name": "x", "steps": True, "nodes": [NODE]}),
+        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "op": "exec"}]}),
+        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "evil": 1}]}),
+        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "shape": "abc"}]}),
+        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "shape": [10**30]}]}),
+        hostile({"version": 1, "name": "x", "steps": 10**30, "nodes": [NODE]}),
+        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "low": -(10**30)}]}),
+        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "scale": 10**400}]}),
+        hostile({"version": 1, "name": "../x", "steps": 1, "nodes": [NODE]}),
+        hostile(
+            {
+                "version": 1,
+                "name": "x",
+                "steps": 1,
+                "nodes": [{"name": "d", "op": "dense", "inputs": []}],
+            }
+        ),
+    ],
+)
+def test_foreign_and_hostile_files_get_a_clear_error(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(EdgespikeError):
+        load_graph(path)
+
+
+@given(mix=st.sampled_from(MIXES), data=st.data())
+@settings(max_examples=60)
+def test_a_graph_with_changed_bytes_never_loads_as_another_graph(
+    tmp_path_factory: pytest.TempPathFactory, mix: str, data: st.DataObject
+) -> None:
+    graph = data.draw(cases(mix)).graph
+    content = bytearray(graph_bytes(graph))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("graph") / "graph.safetensors"
+    path.write_bytes(content)
+    with contextlib.suppress(EdgespikeError):
+        assert load_graph(path) == graph
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match=r"nowhere\.safetensors: No such file"):
+        load_graph(tmp_path / "nowhere.safetensors")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError):
+        write_atomically(path, "text is not bytes")  # type: ignore[arg-type]
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_file_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(WriteError, match=r"cannot write .*: Not a directory"):
+        write_atomically(tmp_path / "file" / "below", b"")
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(WriteError, match="File too large"):
+            write_atomically(tmp_path / "large", bytes(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "half") as folder:
+        (folder / "part").write_text(str(1 / 0))
+    assert list(tmp_path.iterdir()) == []
+    with new_folder(tmp_path / "whole") as folder:
+        (folder / "part").write_bytes(b"x")
+    assert (tmp_path / "whole" / "part").read_bytes() == b"x"
+    with pytest.raises(WriteError, match="exists and is not empty"), new_folder(tmp_path / "whole"):
+        pass

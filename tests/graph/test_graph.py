@@ -1,0 +1,206 @@
+"""Building a graph: what fits is accepted, what does not is listed, all at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgespike.errors import GraphError
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Op,
+    Readout,
+    Reshape,
+    Signal,
+    SumPool2d,
+    Threshold,
+)
+
+
+def dense(outputs: int, inputs: int, weight: int = 1) -> Dense:
+    return Dense(np.full((outputs, inputs), weight), np.zeros(outputs, int))
+
+
+def conv(outputs: int, inputs: int, **fields: Any) -> Conv2d:
+    kernel = fields.pop("kernel", (3, 3))
+    return Conv2d(np.ones((outputs, inputs, *kernel), int), np.zeros(outputs, int), **fields)
+
+
+def spikes(channels: int) -> Threshold:
+    return Threshold(np.ones((channels, 1), int), np.zeros(channels, bool))
+
+
+def chain(*ops: Op, steps: int = 1) -> Graph:
+    """Connect operations one behind the other, named op0, op1, ..."""
+    nodes = [Node(f"op{i}", op, (f"op{i - 1}",) if i else ()) for i, op in enumerate(ops)]
+    return Graph("chain", tuple(nodes), steps)
+
+
+FLOATS: Any = np.ones((2, 4))
+VECTOR = Input((4,), 0, 1, 1.0)
+IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("ops", "message"),
+    [
+        ((VECTOR, dense(3, 5), Readout(np.ones(3))), "op1 (dense): weight takes 5 inputs"),
+        ((IMAGE, dense(3, 50), Readout(np.ones(3))), "op1 (dense): input has shape (2, 5, 5)"),
+        ((IMAGE, conv(4, 3), spikes(4)), "takes 3 channels"),
+        ((IMAGE, conv(3, 1, groups=2)), "outputs divisible by groups"),
+        ((IMAGE, conv(3, 2, stride=(0, 1))), "stride is (0, 1)"),
+        ((IMAGE, conv(3, 2, padding=(-1, 0))), "padding is (-1, 0)"),
+        ((IMAGE, conv(3, 2, dilation=(3, 1))), "does not fit into input (5, 5)"),
+        ((IMAGE, conv(3, 2, groups=0)), "groups is 0"),
+        ((IMAGE, conv(3, 2, padding=(10**9, 0))), "makes more than 134217728 elements"),
+        ((Input((4,), -(10**30), 0, 1.0),), "is wider than +-9007199254740992"),
+        ((IMAGE, SumPool2d((6, 2), (1, 1))), "kernel (6, 2) does not fit"),
+        ((IMAGE, MaxPool2d((2, 2), (1, 1), (2, 0))), "padding (2, 0) is more than half"),
+        ((VECTOR, MaxPool2d((2, 2), (2, 2))), "pooling needs (channels, height, width)"),
+        ((IMAGE, conv(3, 2), MaxPool2d((2, 2), (2, 2))), "pool after the threshold"),
+        ((Input((1, 4, 4), -3, 3, 1.0), MaxPool2d((2, 2), (2, 2))), "its input may be -3"),
+        ((VECTOR, dense(3, 4), dense(2, 3)), "put a threshold or membrane between"),
+        ((VECTOR, Reshape((5,))), "has 5 elements, its input (4,) has 4"),
+        ((VECTOR, dense(3, 4), spikes(2)), "its input has 3 channels"),
+        ((VECTOR, Threshold(np.array([[2, 1]] * 4), np.zeros(4, bool))), "must ascend"),
+        ((VECTOR, Membrane(np.array([1, 0, 1, 1]))), "theta goes down to 0"),
+        ((VECTOR, Membrane(np.ones(4, int), decay=4097)), "decay is 4097"),
+        ((VECTOR, Membrane(np.ones(4, int), max_spikes=0)), "max_spikes is 0"),
+        ((VECTOR, Readout(np.array([1.0, 0.0, 1.0, np.nan]))), "positive and finite"),
+        ((VECTOR, Dense(FLOATS, np.zeros(2, int))), "weight has dtype float64"),
+        ((VECTOR, Dense(np.ones((2, 4), int), np.zeros(3, int))), "bias has shape (3,)"),
+        (
+            (VECTOR, Dense(np.ones((2, 4), int), np.zeros(2, int), np.zeros((2, 4), bool))),
+            "float_nonzero is False at a weight that is not zero",
+        ),
+        ((Input((4,), 3, 2, 1.0),), "range 3..2 is empty"),
+        ((Input((4,), 0, 2, float("inf")),), "scale inf"),
+        ((Input((4, 4), 0, 2, 1.0),), "shape (4, 4) must be"),
+        ((Input((2**28,), 0, 1, 1.0),), "more than 134217728 elements"),
+        ((VECTOR, dense(1, 4, 2**52), Readout(np.ones(1))), "the limit is +-9007199254740992"),
+    ],
+)
+def test_what_does_not_fit_is_named(ops: tuple[Op, ...], message: str) -> None:
+    last = () if isinstance(ops[-1], Readout) else (Readout(np.ones(1)),)
+    with pytest.raises(GraphError) as caught:
+        chain(*ops, *last)
+    assert message in str(caught.value)
+
+
+def test_all_violations_are_listed_at_once() -> None:
+    with pytest.raises(GraphError) as caught:
+        Graph(
+            "two faults",
+            (
+                Node("input", VECTOR),
+                Node("input", dense(2, 4), ("input",)),
+                Node("late", dense(2, 4), ("later",)),
+                Node("readout", Readout(np.ones(2)), ("late",)),
+            ),
+            steps=0,
+        )
+    text = str(caught.value)
+    for expected in (
+        "name 'two faults'",
+        "steps is 0",
+        "node name input is used twice",
+        "late takes from later, which does not come before it",
+    ):
+        assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ((), "begin with its one input"),
+        ((Node("a", dense(2, 4)),), "end with its one readout"),
+        ((Node("a", VECTOR), Node("b", Readout(np.ones(4)))), "has 0 inputs; it takes 1"),
+        (
+            (Node("a", VECTOR), Node("s", Add(), ("a",)), Node("b", Readout(np.ones(4)), ("s",))),
+            "it takes two or more",
+        ),
+        (
+            (
+                Node("a", VECTOR),
+                Node("x", dense(2, 4), ("a",)),
+                Node("b", Readout(np.ones(4)), ("a",)),
+            ),
+            "nobody takes the output of x",
+        ),
+    ],
+)
+def test_the_frame_of_a_graph(nodes: tuple[Node, ...], message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        Graph("frame", nodes)
+
+
+def test_events_and_accumulators_cannot_be_added() -> None:
+    nodes = (
+        Node("input", VECTOR),
+        Node("dense", dense(4, 4), ("input",)),
+        Node("both", Add(), ("input", "dense")),
+        Node("readout", Readout(np.ones(4)), ("both",)),
+    )
+    with pytest.raises(GraphError, match="events and accumulators cannot be added"):
+        Graph("mixed", nodes)
+
+
+def test_ranges_and_signals_by_hand() -> None:
+    weight = np.array([[2, -3, 0, 1], [0, 0, 0, 0]])
+    graph = chain(
+        Input((4,), 0, 10, 1.0),
+        Dense(weight, np.array([5, -7])),
+        Threshold(np.array([[1, 20], [0, 3]]), np.array([False, True])),
+        dense(1, 2),
+        Readout(np.ones(1)),
+        steps=3,
+    )
+    acc = graph.tensors["op1"]
+    assert (acc.low.tolist(), acc.high.tolist()) == ([-25, -7], [35, -7])
+    levels = graph.tensors["op2"]
+    # The second channel's sum is always -7, below both of its thresholds.
+    assert (levels.low.tolist(), levels.high.tolist()) == ([0, 2], [2, 2])
+    assert levels.signal is Signal.GRADED
+    assert graph.tensors["op4"].bounds == (2, 12)
+
+
+def test_padding_brings_zero_into_the_range_of_a_convolution() -> None:
+    graph = chain(
+        Input((1, 3, 3), 5, 9, 1.0),
+        conv(1, 1, padding=(1, 1)),
+        spikes(1),
+        Reshape((9,)),
+        dense(1, 9),
+        Readout(np.ones(1)),
+    )
+    assert graph.tensors["op1"].bounds == (0, 81)
+
+
+def test_arrays_of_a_graph_cannot_be_changed() -> None:
+    weight = np.ones((2, 4), int)
+    op = Dense(weight, np.zeros(2, int))
+    weight[0, 0] = 7
+    assert op.weight[0, 0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        op.weight[0, 0] = 7
+
+
+def test_the_hash_changes_with_every_part() -> None:
+    base = chain(VECTOR, dense(2, 4), Readout(np.ones(2)))
+    others = [
+        chain(VECTOR, dense(2, 4, weight=2), Readout(np.ones(2))),
+        chain(VECTOR, dense(2, 4), Readout(np.full(2, 2.0))),
+        chain(VECTOR, dense(2, 4), Readout(np.ones(2)), steps=2),
+        chain(Input((4,), 0, 2, 1.0), dense(2, 4), Readout(np.ones(2))),
+    ]
+    assert chain(VECTOR, dense(2, 4), Readout(np.ones(2))).hash == base.hash
+    assert len({base.hash, *(graph.hash for graph in others)}) == 5

@@ -1,0 +1,165 @@
+"""The definition itself, against loops over single neurons and values worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgespike.graph import (
+    Comparison,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Readout,
+    Reset,
+    ResetTime,
+    SumPool2d,
+    Threshold,
+)
+from edgespike.graph.ops.pooling import Pool2d
+from edgespike.interpreter import evaluate, interpret
+from tests.strategies import MIXES, Case, cases
+
+
+def conv_by_loops(op: Conv2d, x: Any) -> Any:
+    """Follow the definition neuron by neuron, weight by weight."""
+    outputs, per_group, kernel_y, kernel_x = op.weight.shape
+    height, width = op.output_size(x.shape[1:])
+    out = np.zeros((len(x), outputs, height, width), np.int64)
+    for n, o, row, column in np.ndindex(*out.shape):
+        group = o // (outputs // op.groups)
+        total = int(op.bias[o])
+        for i, ky, kx in np.ndindex(per_group, kernel_y, kernel_x):
+            y = row * op.stride[0] - op.padding[0] + ky * op.dilation[0]
+            z = column * op.stride[1] - op.padding[1] + kx * op.dilation[1]
+            if 0 <= y < x.shape[2] and 0 <= z < x.shape[3]:
+                total += int(op.weight[o, i, ky, kx]) * int(x[n, group * per_group + i, y, z])
+        out[n, o, row, column] = total
+    return out
+
+
+def pool_by_loops(op: Pool2d, x: Any, reduce: Any) -> Any:
+    height, width = op.output_size(x.shape[1:])
+    out = np.zeros((*x.shape[:2], height, width), np.int64)
+    for n, c, row, column in np.ndindex(*out.shape):
+        window = [
+            int(x[n, c, y, z])
+            for y in range(
+                row * op.stride[0] - op.padding[0],
+                row * op.stride[0] - op.padding[0] + op.kernel[0],
+            )
+            for z in range(
+                column * op.stride[1] - op.padding[1],
+                column * op.stride[1] - op.padding[1] + op.kernel[1],
+            )
+            if 0 <= y < x.shape[2] and 0 <= z < x.shape[3]
+        ]
+        out[n, c, row, column] = reduce(window)
+    return out
+
+
+@pytest.mark.parametrize("mix", ["convolution", "pooling", "residual"])
+@given(data=st.data())
+@settings(max_examples=30)
+def test_convolutions_and_pools_equal_loops_over_neurons(mix: str, data: st.DataObject) -> None:
+    case = data.draw(cases(mix))
+    names = [node.name for node in case.graph.nodes]
+    values = interpret(case.graph, case.samples, keep=names).values
+    for node in case.graph.nodes:
+        x = values[node.inputs[0]][:, 0] if node.inputs else None
+        found = values[node.name][:, 0]
+        if isinstance(node.op, Conv2d):
+            assert np.array_equal(found, conv_by_loops(node.op, x))
+        elif isinstance(node.op, SumPool2d):
+            assert np.array_equal(found, pool_by_loops(node.op, x, sum))
+        elif isinstance(node.op, MaxPool2d):
+            assert np.array_equal(found, pool_by_loops(node.op, x, max))
+
+
+@given(case=st.sampled_from(MIXES).flatmap(cases))
+@settings(max_examples=150)
+def test_no_value_leaves_its_proven_range(case: Case) -> None:
+    names = [node.name for node in case.graph.nodes]
+    for name, values in interpret(case.graph, case.samples, keep=names).values.items():
+        tensor = case.graph.tensors[name]
+        axes = tuple(axis for axis in range(values.ndim) if axis != 2)
+        assert (values.min(axis=axes) >= tensor.low).all()
+        assert (values.max(axis=axes) <= tensor.high).all()
+
+
+@pytest.mark.parametrize(
+    ("flipped", "expected"), [(False, [0, 1, 1, 3, 3]), (True, [3, 2, 2, 0, 0])]
+)
+def test_threshold_counts_levels_reached_or_not_reached(flipped: bool, expected: list[int]) -> None:
+    op = Threshold(np.array([[-2, 5, 5]]), np.array([flipped]))
+    value, _ = evaluate(op, [np.array([[-3], [-2], [4], [5], [9]])])
+    assert value[:, 0].tolist() == expected
+
+
+def run_membrane(op: Membrane, inputs: list[int]) -> list[int]:
+    state, spikes = None, []
+    for x in inputs:
+        value, state = evaluate(op, [np.array([[x]])], state)
+        spikes.append(int(value[0, 0]))
+    return spikes
+
+
+@pytest.mark.parametrize(
+    ("fields", "inputs", "spikes"),
+    [
+        # Subtracting keeps what is above the threshold; 7 + 7 - 10 = 4, 4 + 7 - 10 = 1.
+        ({}, [7, 7, 7, 7], [0, 1, 1, 0]),
+        ({"reset": Reset.ZERO}, [7, 7, 7, 7], [0, 1, 0, 1]),
+        ({"reset": Reset.NONE}, [7, 7, 0, 0], [0, 1, 1, 1]),
+        # > against >= at a potential of exactly the threshold.
+        ({}, [10, 0], [1, 0]),
+        ({"comparison": Comparison.GREATER}, [10, 0, 1], [0, 0, 1]),
+        # A reset at the next step also takes that step's input, or leaves the rest behind.
+        ({"reset": Reset.ZERO, "reset_time": ResetTime.NEXT_STEP}, [12, 9, 9], [1, 0, 0]),
+        ({"reset_time": ResetTime.NEXT_STEP}, [25, 0, 0, 0], [1, 1, 0, 0]),
+        # Several spikes a step, each taking one threshold away.
+        ({"max_spikes": 3}, [25, 4, 1], [2, 0, 1]),
+        ({"max_spikes": 2}, [45, 0, 0], [2, 2, 0]),
+        # Half is forgotten at each step: 8, 4 + 7 = 11 fires, 0.5 + 9 does not.
+        ({"decay": 2048}, [8, 7, 9], [0, 1, 0]),
+        # Everything is forgotten: no state is left.
+        ({"decay": 4096}, [9, 9, 10], [0, 0, 1]),
+    ],
+)
+def test_membrane_by_hand(fields: dict[str, Any], inputs: list[int], spikes: list[int]) -> None:
+    assert run_membrane(Membrane(np.array([10]), **fields), inputs) == spikes
+
+
+def test_decay_keeps_six_fractional_bits_and_rounds_towards_zero() -> None:
+    """1 decays by a half to 32/64, 16/64, ... and 1/64 to 0; negative potentials do the same."""
+    op = Membrane(np.array([1000]), decay=2048, reset=Reset.NONE)
+    for sign in (1, -1):
+        _, state = evaluate(op, [np.array([[sign]])], None)
+        seen = [int(state[0][0, 0])]
+        for _ in range(8):
+            _, state = evaluate(op, [np.array([[0]])], state)
+            seen.append(int(state[0][0, 0]))
+        assert seen == [sign * v for v in (64, 32, 16, 8, 4, 2, 1, 0, 0)]
+
+
+def test_the_readout_adds_up_over_steps_and_starts_each_sample_at_zero() -> None:
+    graph = Graph(
+        "steps",
+        (
+            Node("input", Input((2,), 0, 1, 1.0)),
+            Node("dense", Dense(np.array([[1, 10]]), np.array([100])), ("input",)),
+            Node("readout", Readout(np.ones(1)), ("dense",)),
+        ),
+        steps=3,
+    )
+    samples = np.array([[[1, 0], [0, 1], [1, 1]], [[0, 0], [0, 0], [1, 0]]], np.uint8)
+    values = interpret(graph, samples).values["readout"]
+    assert values[:, :, 0].tolist() == [[101, 211, 322], [100, 200, 301]]
