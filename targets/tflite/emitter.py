@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgespike.targets.tflite.model import ModelBuilder, Quantisation
 from edgespike.targets.tflite.plan import Form
-from edgespike.targets.tflite.schema import Activation
+from edgespike.targets.tflite.schema import TENSOR_TYPES, Activation
 
 ACTIVATION_SCALE = 6.0
 """Scale of every integer activation: the largest that RELU6 lets through is then one unit."""
@@ -146,7 +146,10 @@ class Emitter:
         )
 
     def convert(self, value: Value, form: Form, zero_point: int = 0) -> Value:
-        """Give a value in another form; INT8 and INT16 only where its range fits."""
+        """Give a value in another form.
+
+        To INT8 only where its range fits, to INT16 only from INT8 with zero point 0.
+        """
         if value.form is form:
             return value
         key = (value.index, form)
@@ -162,11 +165,12 @@ class Emitter:
             scaled = self.emit("dequantize", "DEQUANTIZE", [value.index], value.shape)
             # float32(1/6) is not 1/6, but 6 v times it rounds to v for every |v| <= 255.
             return self.elementwise("MUL", scaled, 1 / ACTIVATION_SCALE)
-        if value.form is Form.FLOAT:
-            value = self.elementwise("MUL", value, ACTIVATION_SCALE)
         if form is Form.INT16:
-            zero_point = 0
-        return self.emit("quantize", "QUANTIZE", [value.index], value.shape, form, zero_point)
+            # QUANTIZE would say the same, but tflite-runtime cannot do it from int8.
+            types = {"from_type": TENSOR_TYPES[value.form.dtype], "to_type": TENSOR_TYPES[form.dtype]}
+            return self.emit("cast", "CAST", [value.index], value.shape, form, **types)
+        scaled = self.elementwise("MUL", value, ACTIVATION_SCALE)
+        return self.emit("quantize", "QUANTIZE", [scaled.index], value.shape, form, zero_point)
 
 
 def _quantisation(form: Form, zero_point: int) -> Quantisation | None:

@@ -55,12 +55,28 @@ def invoke(model: bytes, batch: Any, kernels: str) -> list[Any]:
 def handle(
     arrays: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Answer a worker's job: run ``batch`` through every other array, each a model's bytes."""
+    """Run a batch through several models, as a worker does.
+
+    Parameters
+    ----------
+    arrays
+        ``batch``, and each model's bytes by its name.
+    parameters
+        ``models``, the names, and ``kernels``.
+
+    Returns
+    -------
+    arrays
+        Output ``i`` of a model under ``"name i"``.
+    answers
+        Nothing.
+    """
+    batch = np.ascontiguousarray(arrays["batch"])
     outputs = {
         f"{name} {index}": output
         for name in parameters["models"]
         for index, output in enumerate(
-            invoke(arrays[name].tobytes(), np.ascontiguousarray(arrays["batch"]), DEFAULT)
+            invoke(arrays[name].tobytes(), batch, parameters["kernels"])
         )
     }
     return outputs, {}

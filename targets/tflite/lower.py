@@ -6,8 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
-import numpy as np
-
 from edgespike.graph import (
     Add,
     Dense,

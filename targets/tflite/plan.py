@@ -207,8 +207,11 @@ def _merged_form(graph: Graph, plan: Plan, node: Node) -> Form:
         return Form.FLOAT
     if isinstance(node.op, Threshold):
         return Form.INT8
+    # What 16 bits store of an int8 spike is the same integer, as long as neither is shifted.
+    spikes = graph.tensors[source.inputs[0]]
+    stored = plan.forms[source.inputs[0]] is Form.INT8 and zero_point(spikes) == 0
     low, high = graph.tensors[source.name].bounds
-    return Form.INT16 if max(-low, high) <= INT16_LIMIT else Form.FLOAT
+    return Form.INT16 if stored and max(-low, high) <= INT16_LIMIT else Form.FLOAT
 
 
 def _float_magnitude(graph: Graph, plan: Plan, node: Node) -> int:

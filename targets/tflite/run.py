@@ -1,0 +1,96 @@
+"""Running samples through a graph's TFLite model and showing every observed node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import TargetRunError
+from edgespike.graph import Graph
+from edgespike.graph.inputs import as_samples
+from edgespike.targets.tflite.emitter import Value
+from edgespike.targets.tflite.lower import Lowered, channels_last, lower
+from edgespike.targets.tflite.plan import Form
+from edgespike.trace import Trace, observed_names
+
+Execute = Callable[[Mapping[str, bytes], NDArray[Any]], Mapping[str, NDArray[Any]]]
+"""Takes models by name and a batch; gives output ``i`` of a model under ``"name i"``."""
+
+CHUNK_LIMIT = 256
+"""Most samples that run at once."""
+
+CHUNK_ELEMENTS = 2**24
+"""About how many numbers the tensors of one run may hold."""
+
+
+def run_graph(graph: Graph, samples: NDArray[Any], execute: Execute) -> Trace:
+    """Run samples through the model with every observed node as an output.
+
+    The deployed model, which gives only the readout, runs beside it and must agree.
+
+    Raises
+    ------
+    InputError
+        The samples do not fit the graph's input.
+    TargetRunError
+        The runtime failed, gave numbers that are not whole, or the two models disagree.
+    """
+    samples = as_samples(graph, samples)
+    deployed, probe = lower(graph), lower(graph, observed_names(graph))
+    models = {"deployed": deployed.content, "probe": probe.content}
+    per_sample = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
+    chunk = max(1, min(CHUNK_LIMIT, CHUNK_ELEMENTS // per_sample))
+    parts = []
+    for start in range(0, len(samples), chunk):
+        batch = samples[start : start + chunk]
+        outputs = execute(models, encode_input(graph, deployed, batch))
+        if not np.array_equal(outputs["deployed 0"], outputs["probe 0"]):
+            raise TargetRunError(
+                f"graph {graph.name!r}: the exported model and the one that shows every layer "
+                f"differ in samples {start}..{start + len(batch) - 1}; please report this"
+            )
+        parts.append(_decode_outputs(graph, probe, outputs, len(batch)))
+    names = observed_names(graph)
+    return Trace({name: np.concatenate([part[name] for part in parts]) for name in names})
+
+
+def encode_input(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArray[Any]:
+    """Give samples ``(n, steps, *shape)`` the model's axes and data type."""
+    value = lowered.input
+    if samples.ndim == 5:
+        samples = samples.transpose(0, 1, 3, 4, 2)
+    if graph.steps == 1:
+        samples = samples[:, 0]
+    if value.form is Form.FLOAT:
+        return samples.astype(np.float32)
+    return (samples.astype(np.int64) + value.zero_point).astype(value.form.dtype)
+
+
+def _decode_outputs(
+    graph: Graph, probe: Lowered, outputs: Mapping[str, NDArray[Any]], count: int
+) -> dict[str, NDArray[Any]]:
+    values = {}
+    for index, (name, value) in enumerate(probe.outputs):
+        array = outputs[f"probe {index}"]
+        if index == 0 and graph.steps > 1:
+            continue  # the readout after the last step alone; another output has all steps
+        steps = (count, graph.steps, *channels_last(graph.tensors[name].shape))
+        whole = decode(name, value, array).reshape(steps)
+        values[name] = np.moveaxis(whole, -1, 2)
+    return values
+
+
+def decode(name: str, value: Value, array: NDArray[Any]) -> NDArray[Any]:
+    """Give an output's whole numbers in an integer type that holds them."""
+    if value.form is not Form.FLOAT:
+        return array.astype(np.int32) - value.zero_point if value.zero_point else array
+    whole = array.astype(np.int32)
+    if not np.array_equal(whole, array):
+        raise TargetRunError(
+            f"{name} came out with numbers that are not whole, so this runtime's float32 kernels "
+            "do not compute exactly; use another runtime or the cpu target"
+        )
+    return whole

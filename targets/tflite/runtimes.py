@@ -1,0 +1,111 @@
+"""The three registered targets: one file, run by three sets of kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import EnvironmentMissingError
+from edgespike.graph import Graph
+from edgespike.targets.base import Target
+from edgespike.targets.tflite import environment, execute
+from edgespike.targets.tflite.bundle import write
+from edgespike.targets.tflite.plan import violations
+from edgespike.targets.tflite.run import run_graph
+from edgespike.targets.worker import Worker
+from edgespike.trace import Trace
+
+TIMEOUT_S = 600.0
+"""What tflite-runtime may take for one chunk of samples."""
+
+
+def litert_version() -> str:
+    """Name ai-edge-litert and its version.
+
+    Raises
+    ------
+    EnvironmentMissingError
+        It is not installed.
+    """
+    try:
+        return f"ai-edge-litert {metadata.version('ai-edge-litert')}"
+    except metadata.PackageNotFoundError as error:
+        raise EnvironmentMissingError(
+            "ai-edge-litert is not installed; run pip install 'edgespike[tflite]'"
+        ) from error
+
+
+def _run_litert(graph: Graph, samples: NDArray[Any], kernels: str) -> Trace:
+    litert_version()
+
+    def here(models: Mapping[str, bytes], batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        outputs, _ = execute.handle(*_job(models, batch, kernels))
+        return outputs
+
+    return run_graph(graph, samples, here)
+
+
+def _run_default(graph: Graph, samples: NDArray[Any]) -> Trace:
+    return _run_litert(graph, samples, execute.DEFAULT)
+
+
+def _run_reference(graph: Graph, samples: NDArray[Any]) -> Trace:
+    return _run_litert(graph, samples, execute.REFERENCE)
+
+
+def _run_tflite_runtime(graph: Graph, samples: NDArray[Any]) -> Trace:
+    python = str(environment.environment_python())
+    with Worker(python, Path(execute.__file__), what="tflite-runtime") as worker:
+
+        def there(models: Mapping[str, bytes], batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+            job = _job(models, batch, execute.DEFAULT)
+            outputs, _ = worker.call(*job, timeout_s=TIMEOUT_S)
+            return outputs
+
+        return run_graph(graph, samples, there)
+
+
+def _job(
+    models: Mapping[str, bytes], batch: NDArray[Any], kernels: str
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    arrays = {name: np.frombuffer(content, np.uint8) for name, content in models.items()}
+    return {**arrays, "batch": batch}, {"models": list(models), "kernels": kernels}
+
+
+def _tflite_runtime_version() -> str:
+    environment.environment_python()
+    return f"tflite-runtime {environment.VERSION}"
+
+
+TARGET = Target(
+    name="tflite",
+    summary="TFLite on ai-edge-litert with XNNPACK; exports for Raspberry Pi and microcontroller",
+    violations=violations,
+    write=write,
+    run=_run_default,
+    runtime=litert_version,
+)
+
+REFERENCE_TARGET = Target(
+    name="tflite-reference",
+    summary="the same file on ai-edge-litert's reference kernels",
+    violations=violations,
+    write=write,
+    run=_run_reference,
+    runtime=lambda: f"{litert_version()} (reference kernels)",
+)
+
+RUNTIME_TARGET = Target(
+    name="tflite-runtime",
+    summary=f"the same file on tflite-runtime {environment.VERSION}, in its own environment",
+    violations=violations,
+    write=write,
+    run=_run_tflite_runtime,
+    runtime=_tflite_runtime_version,
+    setup=environment.setup,
+)
