@@ -103,7 +103,7 @@ _DENSE_MEMORY = (
 
 _ALL = (
     Model(
-        "fp32-spiking-layers",
+        "fp32-spiking-only",
         "E = synaptic operations x E_add(fp32)",
         Convention.EVERY,
         (Term(Quantity.SYNAPTIC_OPERATIONS, "fp32_add"),),

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from edgespike.counting import Audit, Counts
-from edgespike.energy import EnergyReport
-from edgespike.graph import Graph
+from edgespike import __version__
+from edgespike.counting import Audit, Convention, Counts
+from edgespike.counting.fanout import kernel_places
+from edgespike.energy import EnergyReport, Estimate, Profile
+from edgespike.errors import InputError
+from edgespike.extras import needs_extra
+from edgespike.files import write_atomically
+from edgespike.graph import Graph, Node
+from edgespike.graph.ops import Weighted
+from edgespike.report import charts, rows
+from edgespike.report.units import joules, joules_range, share, whole
 
 
 def write_page(
-    path: Path,
+    path: Path | str,
     graph: Graph,
     report: EnergyReport,
     certificate: Mapping[str, Any] | None = None,
     audit: tuple[Audit, Counts] | None = None,
 ) -> None:
-    """Write the report.
+    """Write the report as one HTML file. The same report gives the same bytes.
 
     Parameters
     ----------
@@ -37,7 +46,160 @@ def write_page(
     ------
     EnvironmentMissingError
         The extra ``report`` is not installed.
+    InputError
+        Report or certificate are of another graph.
     WriteError
         The file cannot be written.
     """
-    raise NotImplementedError
+    with needs_extra("report", "the HTML report"):
+        from jinja2 import Environment, StrictUndefined
+    _check_graph("report", report.graph_hash, graph)
+    if certificate is not None:
+        _check_graph("certificate", certificate["graph"], graph)
+    source = resources.files("edgespike.report") / "page.html.jinja"
+    # Everything is escaped: names may come from a file of unknown origin.
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+    page = template.render(_values(graph, report, certificate, audit))
+    write_atomically(Path(path), page.encode("utf-8"))
+
+
+def _check_graph(what: str, found: str, graph: Graph) -> None:
+    if found != graph.hash:
+        raise InputError(
+            f"the {what} is of graph {found}, not of {graph.name!r}, which is {graph.hash}; "
+            "make it again from this graph"
+        )
+
+
+def _values(
+    graph: Graph,
+    report: EnergyReport,
+    certificate: Mapping[str, Any] | None,
+    audit: tuple[Audit, Counts] | None,
+) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    total = rows.count_row(report.counts.total)
+    return {
+        "report": report,
+        "version": __version__,
+        "samples": rows.samples(report),
+        "facts": _facts(graph, report),
+        "columns": list(rows.COLUMNS),
+        "layers": [(name, *map(whole, cells)) for name, cells in rows.count_rows(report.counts)],
+        "total": ("total", *map(whole, total)),
+        "conventions": [(text, whole(n)) for text, n in rows.by_convention(report.counts)],
+        "convention_names": rows.CONVENTIONS,
+        "free": rows.free_operations(),
+        "estimates": report.estimates,
+        "energies": [_energy_row(row, report.counts.samples) for row in report.estimates],
+        "constants": _constant_rows,
+        "nodes": [_node_row(graph, node) for node in graph.nodes],
+        "certificate": certificate,
+        "verified": _verified_rows(certificate) if certificate else [],
+        "audit": _audit_values(*audit) if audit else None,
+        "layers_chart": Markup(charts.layers_chart(report)),
+        "steps_chart": Markup(charts.steps_chart(report)) if report.steps > 1 else None,
+        "energy_chart": Markup(charts.energy_chart(report)) if report.estimates else None,
+        "left_out": rows.left_out,
+        "joules": joules,
+        "joules_range": joules_range,
+        "whole": whole,
+    }
+
+
+def _facts(graph: Graph, report: EnergyReport) -> list[tuple[str, str]]:
+    samples = report.counts.samples
+    means = zip(rows.COLUMNS, rows.count_row(report.counts.total), strict=True)
+    per_sample = [(f"{name} per sample", f"{n / samples:,.0f}") for name, n in means if n]
+    weights = sum(kernel_places(node.op) for node in graph.nodes if isinstance(node.op, Weighted))
+    return [
+        ("samples", whole(samples)),
+        ("steps a sample", whole(graph.steps)),
+        ("weights", whole(weights)),
+        ("weights not zero", whole(graph.synapses())),
+        *per_sample,
+    ]
+
+
+def _energy_row(estimate: Estimate, samples: int) -> list[str]:
+    mean = estimate.energy / samples
+    return [
+        estimate.model.name,
+        estimate.profile.name,
+        estimate.grade.value,
+        joules(mean.typical),
+        joules_range(mean),
+        joules(estimate.energy.typical),
+        share(estimate.memory_share),
+    ]
+
+
+def _constant_rows(profile: Profile) -> list[tuple[Any, ...]]:
+    return [
+        (
+            row.name,
+            row.value,
+            row.low,
+            row.high,
+            row.unit,
+            row.grade.value,
+            row.year,
+            row.source,
+            row.note,
+        )
+        for row in profile.constants.values()
+    ]
+
+
+def _node_row(graph: Graph, node: Node) -> list[str]:
+    tensor = graph.tensors[node.name]
+    low, high = tensor.bounds
+    weight = node.op.weight if isinstance(node.op, Weighted) else None
+    return [
+        node.name,
+        node.op.kind,
+        ", ".join(node.inputs) or "–",
+        " x ".join(map(str, tensor.shape)),
+        f"{low:,} .. {high:,}",
+        "–" if weight is None else whole(weight.size),
+        "–" if weight is None else whole(int((weight != 0).sum())),
+    ]
+
+
+def _verified_rows(certificate: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [
+            name,
+            "equal" if result["equal"] else "different",
+            result["runtime"],
+            *(whole(result[key]) for key in ("samples", "steps", "layers", "synaptic_operations")),
+            _difference(result["first_difference"]),
+        ]
+        for name, result in certificate["targets"].items()
+    ]
+
+
+def _difference(first: Mapping[str, Any] | None) -> str:
+    if first is None:
+        return "none"
+    return "{layer}, sample {sample}, step {step}, neuron {neuron}".format(**first)
+
+
+def _audit_values(audit: Audit, counts: Counts) -> dict[str, Any]:
+    total = counts.total
+    pairs = {
+        kind: (
+            int(total.synaptic_operations[kind].sum()),
+            audit.synaptic_operations[kind],
+            int(total.multiply_accumulates[kind].sum()),
+            audit.multiply_accumulates[kind],
+        )
+        for kind in Convention
+    }
+    return {
+        "samples": whole(audit.samples),
+        "equal": all(row[0] == row[1] and row[2] == row[3] for row in pairs.values()),
+        "rows": [(rows.CONVENTIONS[kind], *map(whole, row)) for kind, row in pairs.items()],
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgespike.counting import FREE, Convention, Counts, LayerCounts
 from edgespike.energy import EnergyReport, Estimate
+from edgespike.graph.ops import OPERATIONS
 from edgespike.report.units import whole
 
 COLUMNS = (
@@ -45,7 +46,7 @@ def by_convention(counts: Counts) -> list[tuple[str, int]]:
 
 def free_operations() -> list[tuple[str, str]]:
     """Give the operations that cost nothing and why."""
-    return [(op.kind, reason) for op, reason in FREE.items()]
+    return [(kind, FREE[op]) for kind, op in OPERATIONS.items() if op in FREE]
 
 
 def left_out(estimate: Estimate) -> str:

@@ -36,7 +36,11 @@ def print_report(report: EnergyReport, console: Console) -> None:
 
 def _table(title: str, columns: tuple[str, ...], footer: tuple[str, ...] = ()) -> Table:
     table = Table(
-        title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_footer=bool(footer)
+        title=Text(title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_footer=bool(footer),
     )
     for place, name in enumerate(columns):
         table.add_column(

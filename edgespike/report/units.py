@@ -11,18 +11,16 @@ _PREFIXES = {0: "", -1: "m", -2: "µ", -3: "n", -4: "p", -5: "f"}
 
 def joules(value: float) -> str:
     """Write an energy with an SI prefix and three significant digits, ``8.22 nJ``."""
-    if value == 0:
-        return "0 J"
-    exponent = min(0, max(-5, math.floor(math.log10(float(f"{value:.3g}")) / 3)))
-    scaled = value / 1000.0**exponent
-    digits = max(0, 2 - math.floor(math.log10(float(f"{scaled:.3g}"))))
-    return f"{scaled:,.{digits}f} {_PREFIXES[exponent]}J"
+    exponent = _exponent(value)
+    return f"{_scaled(value, exponent)} {_PREFIXES[exponent]}J"
 
 
 def joules_range(energy: Interval) -> str:
-    """Write the range of an energy, ``0.78 .. 0.87 nJ``, or one figure if it has none."""
-    low, high = joules(energy.low), joules(energy.high)
-    return low if low == high else f"{low} to {high}"
+    """Write the range of an energy in one unit, ``0.783 to 8.22 nJ``."""
+    exponent = _exponent(energy.high)
+    low, high = _scaled(energy.low, exponent), _scaled(energy.high, exponent)
+    figures = low if low == high else f"{low} to {high}"
+    return f"{figures} {_PREFIXES[exponent]}J"
 
 
 def share(value: float | None) -> str:
@@ -33,3 +31,20 @@ def share(value: float | None) -> str:
 def whole(value: int) -> str:
     """Write a count with thousands apart, ``23,084``."""
     return f"{value:,}"
+
+
+def _exponent(value: float) -> int:
+    """Give the power of 1000 of the prefix that leaves 1 to 999 in front of it."""
+    if value == 0:
+        return 0
+    # Rounding comes first: 999.9 nJ is 1.00 µJ.
+    rounded = float(f"{value:.2e}")
+    return min(max(math.floor(math.log10(rounded) / 3), min(_PREFIXES)), 0)
+
+
+def _scaled(value: float, exponent: int) -> str:
+    if value == 0:
+        return "0"
+    scaled = value / 1000.0**exponent
+    decimals = max(0, 2 - math.floor(math.log10(float(f"{scaled:.2e}"))))
+    return f"{scaled:,.{decimals}f}"
