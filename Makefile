@@ -1,0 +1,67 @@
+# make demo   train nothing, install the runtimes, run the shipped model on three targets
+# make test   all tests, here and on the other Pythons that are found
+# make check  lint, types and tests
+# make docs   the pages of the Python interface, in docs/api
+# make bench  the speed of the cpu target against snnTorch with a counter
+#
+# TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
+# PYTHON       the interpreter to build the environment from
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL := $(PIP) install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+OTHER_PYTHONS := 3.10 3.13
+SOURCES := edgespike targets converters tests examples benchmarks
+
+.PHONY: demo test test-here test-others check lint types docs bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/edgespike demo
+
+test: test-here test-others
+
+test-here: $(VENV)/dev.stamp
+	$(BIN)/edgespike targets --setup loihi
+	$(BIN)/edgespike targets --setup tflite-runtime
+	$(BIN)/python -m pytest -n $(JOBS)
+
+# The part that needs no torch. An interpreter that is not found is left out, and said so.
+test-others:
+	@for version in $(OTHER_PYTHONS); do sh tests/on_python.sh $$version $(JOBS) || exit 1; done
+
+check: lint types test
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/pdoc --docformat numpy --output-directory docs/api edgespike
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/cpu_against_snntorch.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) -e ".[demo]"
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) -e ".[dev]"
+	touch $@
+
+$(VENV)/bench.stamp: $(VENV)/dev.stamp
+	$(INSTALL) -e ".[bench]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-* build dist *.egg-info docs/api

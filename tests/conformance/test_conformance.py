@@ -1,0 +1,101 @@
+"""One suite over all targets: random graphs are computed bit for bit as the interpreter does.
+
+A graph that a target refuses, with its reasons, is drawn again; each target must still run the
+stated number of graphs of each operation mix. What a target refuses wholly stands in ``GAPS``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from edgespike.counting import count
+from edgespike.errors import EnvironmentMissingError
+from edgespike.interpreter import interpret
+from edgespike.targets import get_target
+from edgespike.targets.base import Target
+from edgespike.trace import observed_names
+from tests.strategies import MIXES, cases
+
+GRAPHS = {
+    "cpu": 300,
+    "tflite": 300,
+    "tflite-reference": 100,
+    "tflite-runtime": 60,
+    "loihi": 30,
+}
+"""How many graphs of each mix each target runs."""
+
+GAPS = {
+    ("loihi", "levels"): "Loihi runs thresholds of one level; levels need graded spikes",
+}
+
+MARKS = {
+    "loihi": [pytest.mark.loihi],
+    "tflite-runtime": [pytest.mark.tflite_runtime],
+}
+
+
+def pairs() -> list[object]:
+    return [
+        pytest.param(name, mix, id=f"{name}-{mix}", marks=MARKS.get(name, []))
+        for name in GRAPHS
+        for mix in MIXES
+        if (name, mix) not in GAPS
+    ]
+
+
+def available(name: str) -> Target:
+    target = get_target(name)
+    try:
+        target.runtime()
+    except EnvironmentMissingError as missing:
+        pytest.skip(str(missing))
+    return target
+
+
+@pytest.mark.parametrize(("name", "mix"), pairs())
+def test_target_equals_the_interpreter(name: str, mix: str) -> None:
+    target = available(name)
+    ran = 0
+
+    @given(data=st.data())
+    @settings(
+        max_examples=GRAPHS[name],
+        suppress_health_check=list(HealthCheck),
+    )
+    def compare(data: st.DataObject) -> None:
+        nonlocal ran
+        case = data.draw(cases(mix))
+        assume(not target.violations(case.graph))
+        expected = interpret(case.graph, case.samples)
+        found = target.run(case.graph, case.samples)
+        for node in observed_names(case.graph):
+            assert np.array_equal(found.values[node], expected.values[node]), node
+        assert (
+            count(case.graph, case.samples, found).to_json()
+            == count(case.graph, case.samples, expected).to_json()
+        )
+        ran += 1
+
+    compare()
+    assert ran >= GRAPHS[name]
+
+
+@pytest.mark.parametrize("gap", sorted(GAPS), ids="-".join)
+def test_a_gap_is_refused_and_not_run_wrongly(gap: tuple[str, str]) -> None:
+    """Every graph of the mix that holds what the gap is about has a violation."""
+    name, mix = gap
+    target = get_target(name)
+
+    @given(case=cases(mix))
+    @settings(max_examples=50)
+    def refuse(case: object) -> None:
+        graph = case.graph  # type: ignore[attr-defined]
+        graded = [t for n, t in graph.tensors.items() if n.startswith("threshold")]
+        if any(tensor.signal.value == "graded" for tensor in graded):
+            assert target.violations(graph)
+
+    refuse()

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Run the tests that need no torch on another Python: on_python.sh VERSION JOBS
+set -eu
+version=$1
+jobs=$2
+
+find_python() {
+    for candidate in "python$version" "$HOME"/.pyenv/versions/"$version".*/bin/python; do
+        if "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$version')" 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
+python=$(find_python)
+if [ -z "$python" ]; then
+    echo "Python $version is not on this machine: its tests are left out"
+    exit 0
+fi
+venv=.venv-$version
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip --quiet --disable-pip-version-check install -c constraints.txt -e ".[test]"
+"$venv/bin/edgespike" targets --setup loihi
+"$venv/bin/python" -m pytest -n "$jobs" -m "not torch and not slow"
