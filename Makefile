@@ -16,7 +16,7 @@ INSTALL := $(PIP) install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-u
 OTHER_PYTHONS := 3.10 3.13
 SOURCES := edgespike targets converters tests examples benchmarks
 
-.PHONY: demo test test-here test-others check lint types docs bench clean
+.PHONY: demo model test test-here test-others check lint types docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -47,6 +47,11 @@ docs: $(VENV)/dev.stamp
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/cpu_against_snntorch.py
+
+# Train the shipped model again, and write it and its images into the package.
+model: $(VENV)/dev.stamp
+	$(BIN)/edgespike train fashion_s3nn -o runs/fashion_s3nn
+	$(BIN)/python -m edgespike.models.build runs/fashion_s3nn/model.safetensors
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
