@@ -167,7 +167,10 @@ class Emitter:
             return self.elementwise("MUL", scaled, 1 / ACTIVATION_SCALE)
         if form is Form.INT16:
             # QUANTIZE would say the same, but tflite-runtime cannot do it from int8.
-            types = {"from_type": TENSOR_TYPES[value.form.dtype], "to_type": TENSOR_TYPES[form.dtype]}
+            types = {
+                "from_type": TENSOR_TYPES[value.form.dtype],
+                "to_type": TENSOR_TYPES[form.dtype],
+            }
             return self.emit("cast", "CAST", [value.index], value.shape, form, **types)
         scaled = self.elementwise("MUL", value, ACTIVATION_SCALE)
         return self.emit("quantize", "QUANTIZE", [scaled.index], value.shape, form, zero_point)

@@ -75,8 +75,6 @@ def handle(
     outputs = {
         f"{name} {index}": output
         for name in parameters["models"]
-        for index, output in enumerate(
-            invoke(arrays[name].tobytes(), batch, parameters["kernels"])
-        )
+        for index, output in enumerate(invoke(arrays[name].tobytes(), batch, parameters["kernels"]))
     }
     return outputs, {}

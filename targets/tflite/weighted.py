@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
 from edgespike.graph.ops import Weighted
@@ -140,9 +139,13 @@ def _pad(
 
 
 def _same_places(size: int, extent: int, step: int, pad: int, out: int) -> bool:
-    """Say whether SAME has as many windows and as many padded places before the first."""
-    missing = max((out - 1) * step + extent - size, 0)
-    return out == -(-size // step) and missing // 2 == pad
+    """Say whether SAME has as many windows and as many padded places before the first.
+
+    Where the windows do not reach the end of the input, XNNPACK in tflite-runtime 2.14 gets SAME
+    wrong in float32, so that it is not used there.
+    """
+    missing = (out - 1) * step + extent - size
+    return out == -(-size // step) and missing >= 0 and missing // 2 == pad
 
 
 def _constants(
@@ -154,12 +157,12 @@ def _constants(
     return [_weight_constant(emitter, f"{name}.weight", form, weight), bias_index]
 
 
-def _weight_constant(emitter: Emitter, name: str, form: Form, weight: NDArray[np.int64]) -> int:
-    """Store weights as int8 where they fit; float32 layers then widen them when they are loaded."""
+def _weight_constant(emitter: Emitter, name: str, form: Form, weight: Integers) -> int:
+    """Store weights as int8 where they fit; float32 layers widen them when they are loaded."""
     builder = emitter.builder
+    if form is not Form.FLOAT:
+        return builder.constant(name, weight.astype(np.int8), (WEIGHT_SCALE, 0))
     if np.abs(weight).max() > WEIGHT_LIMIT:
         return builder.constant(name, weight.astype(np.float32))
     stored = builder.constant(name, weight.astype(np.int8), (WEIGHT_SCALE, 0))
-    if form is not Form.FLOAT:
-        return stored
     return builder.widened(name, stored, weight.shape)
