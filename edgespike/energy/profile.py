@@ -247,5 +247,7 @@ def _check_keys(
 
 def _check_texts(where: str, table: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
-        if name in table and not (isinstance(table[name], str) and table[name].strip()):
-            yield f"{where}: {name} is {table[name]!r}; give a text"
+        value = table.get(name, "-")
+        # Control characters could rewrite what a terminal shows.
+        if not (isinstance(value, str) and value.strip() and value.isprintable()):
+            yield f"{where}: {name} is {value!r}; give one line of text"

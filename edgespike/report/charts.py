@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Stands for the page's text colour until the SVG is written; no chart has it by chance.
 _INK = "#010203"
 _BLUE, _ORANGE, _GREEN = "#3d86c6", "#d07f2a", "#3f9a63"
-_WIDTH = 6.4
+_WIDTH = 5.2
 
 
 def layers_chart(report: EnergyReport) -> str:
@@ -148,7 +148,7 @@ def _number_axis(axis: Axis, unit: str) -> None:
 
 def _legend(figure: Figure, axes: Axes) -> None:
     if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside upper left", ncols=3, frameon=False, labelcolor=_INK)
+        figure.legend(loc="outside upper left", ncols=2, frameon=False, labelcolor=_INK)
 
 
 def _listed(parts: Iterable[str]) -> str:

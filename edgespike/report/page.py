@@ -95,8 +95,10 @@ def _values(
         "estimates": report.estimates,
         "energies": [_energy_row(row, report.counts.samples) for row in report.estimates],
         "constants": _constant_rows,
+        "sources": _sources,
         "nodes": [_node_row(graph, node) for node in graph.nodes],
         "certificate": certificate,
+        "equal": certificate and all(row["equal"] for row in certificate["targets"].values()),
         "verified": _verified_rows(certificate) if certificate else [],
         "audit": _audit_values(*audit) if audit else None,
         "layers_chart": Markup(charts.layers_chart(report)),
@@ -133,22 +135,26 @@ def _energy_row(estimate: Estimate, samples: int) -> list[str]:
         joules_range(mean),
         joules(estimate.energy.typical),
         share(estimate.memory_share),
+        joules(estimate.baselines[0].energy.typical / samples) if estimate.baselines else "–",
     ]
 
 
-def _constant_rows(profile: Profile) -> list[tuple[Any, ...]]:
+def _sources(profile: Profile) -> list[str]:
+    """Give the sources of a profile's constants, each once."""
+    return list(dict.fromkeys(f"{row.source} ({row.year})" for row in profile.constants.values()))
+
+
+def _constant_rows(profile: Profile) -> list[list[str]]:
+    sources = _sources(profile)
     return [
-        (
+        [
             row.name,
-            row.value,
-            row.low,
-            row.high,
-            row.unit,
+            f"{row.value} {row.unit}",
+            f"{row.low} to {row.high} {row.unit}",
             row.grade.value,
-            row.year,
-            row.source,
+            str(sources.index(f"{row.source} ({row.year})") + 1),
             row.note,
-        )
+        ]
         for row in profile.constants.values()
     ]
 

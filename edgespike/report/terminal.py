@@ -30,8 +30,8 @@ def print_report(report: EnergyReport, console: Console) -> None:
     for estimate in report.estimates:
         _print_model(estimate, report.counts.samples, console)
     for profile in report.profiles:
-        if not profile.models:
-            _print(console, f"{profile.name}: {profile.note}")
+        console.print(Text(f"{profile.name}: {profile.title}", style="bold"))
+        _print(console, profile.note, indent=2)
 
 
 def _table(title: str, columns: tuple[str, ...], footer: tuple[str, ...] = ()) -> Table:
@@ -97,7 +97,7 @@ def _print_model(estimate: Estimate, samples: int, console: Console) -> None:
     model = estimate.model
     console.print(Text(model.name, style="bold"))
     _print(console, model.formula, indent=2)
-    _print(console, f"Counts {rows.CONVENTIONS[model.convention]}. {model.caveat}", indent=2)
+    _print(console, f"Synapses: {rows.CONVENTIONS[model.convention]}. {model.caveat}", indent=2)
     for baseline in estimate.baselines:
         mean = baseline.energy / samples
         _print(console, f"{baseline.name}: {joules(mean.typical)} ({joules_range(mean)})", indent=2)

@@ -1,0 +1,96 @@
+"""The report on a terminal names figures, models, grades, and what is left out."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from edgespike.energy import EnergyReport, energy_report
+from edgespike.report import print_report
+from tests.energy.examples import (
+    THREE_STEP_SAMPLES,
+    THREE_STEPS,
+    TWO_LAYERS,
+    TWO_SAMPLES,
+    counts_of,
+)
+
+
+def printed(report: EnergyReport, width: int = 200) -> str:
+    stream = io.StringIO()
+    print_report(report, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def report() -> EnergyReport:
+    return energy_report(TWO_LAYERS, counts_of(TWO_LAYERS, TWO_SAMPLES))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        # layer, synaptic operations, multiply-accumulates, neuron updates, spikes, pool operations
+        "first 0 5 0 0 0",
+        "spikes 0 0 4 3 0",
+        "second 4 0 0 0 0",
+        "answer 0 0 4 0 0",
+        "total 4 5 8 3 0",
+        # model, typical, range, memory share, dense baseline, all samples
+        "fp32-spiking-only 2.70 pJ 2.55 to 2.85 pJ – 18.4 pJ 5.40 pJ",
+        "int8-with-memory 183 pJ 91.4 to 216 pJ 99.3% 52.8 pJ 365 pJ",
+        "45nm, inherited",
+        "loihi, simulated",
+    ],
+)
+def test_rows(report: EnergyReport, row: str) -> None:
+    assert row in [" ".join(line.split()) for line in printed(report).splitlines()]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Counts of two_layers over 2 samples",
+        "every synapse: 6",
+        "non-zero float weights: 4",
+        "non-zero quantised weights: 4",
+        "reshape: a name for the same elements",
+        "E = synaptic operations x E_add(fp32)",
+        "dense fp32 ReLU, the same layers, one pass a sample: 18.4 pJ (18.0 to 18.8 pJ)",
+        "Not in it: event transport (6).",
+        "No energy of a single operation of Loihi 2 has been published",
+    ],
+)
+def test_sentences(report: EnergyReport, sentence: str) -> None:
+    assert sentence in printed(report)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_nothing_is_wider_than_the_terminal(report: EnergyReport, width: int) -> None:
+    assert max(map(len, printed(report, width).splitlines())) <= width
+
+
+def test_steps_are_named() -> None:
+    counts = counts_of(THREE_STEPS, THREE_STEP_SAMPLES)
+    text = printed(energy_report(THREE_STEPS, counts))
+    assert "1 sample of 3 steps" in text
+    assert "one pass a step" in text
+
+
+def test_without_a_model_there_are_counts_alone(report: EnergyReport) -> None:
+    text = printed(energy_report(TWO_LAYERS, report.counts, ["loihi2"]))
+    assert "second" in text
+    assert "Energy per sample" not in text
+
+
+def test_markup_of_a_profile_is_shown_as_it_is(report: EnergyReport, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'format = 1\nname = "mine"\ntitle = "[red]Mine[/red]"\nnote = "[/]"\nmodels = []\n'
+    )
+    text = printed(energy_report(TWO_LAYERS, report.counts, [path]))
+    assert "[red]Mine[/red]" in text
+    assert "[/]" in text

@@ -1,0 +1,47 @@
+"""Energies and counts as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgespike.energy import Interval
+from edgespike.report.units import joules, joules_range, share, whole
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0 J"),
+        (1e-17, "0.0100 fJ"),
+        (1e-15, "1.00 fJ"),
+        (9.994e-13, "999 fJ"),
+        (9.996e-13, "1.00 pJ"),
+        (1.25e-11, "12.5 pJ"),
+        (8.224e-10, "822 pJ"),
+        (1e-9, "1.00 nJ"),
+        (1.35e-6, "1.35 µJ"),
+        (0.02, "20.0 mJ"),
+        (12.3, "12.3 J"),
+        (50_000.0, "50,000 J"),
+    ],
+)
+def test_joules(value: float, text: str) -> None:
+    assert joules(value) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (3.31e-10, 1.1e-9, "0.331 to 1.10 nJ"),
+        (9.27e-9, 1.04e-8, "9.27 to 10.4 nJ"),
+        (2e-12, 2e-12, "2.00 pJ"),
+        (0.0, 2e-12, "0 to 2.00 pJ"),
+        (0.0, 0.0, "0 J"),
+    ],
+)
+def test_a_range_has_one_unit(low: float, high: float, text: str) -> None:
+    assert joules_range(Interval(low, low, high)) == text
+
+
+def test_shares_and_counts() -> None:
+    assert (share(0.9887), share(None), whole(1234567)) == ("98.9%", "–", "1,234,567")
