@@ -1,0 +1,171 @@
+"""What of a graph Lava's fixed-point simulator cannot do exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import singledispatch
+
+import numpy as np
+
+from edgespike.graph import Graph, Input, MaxPool2d, Membrane, Node, Op, SumPool2d, Threshold
+from edgespike.graph.ops import Weighted
+from edgespike.graph.tensor import Integers
+from edgespike.targets.loihi.limits import (
+    ACCUMULATOR_HIGH,
+    DELAY_HIGH,
+    MESSAGE_BITS,
+    POTENTIAL_HIGH,
+    THRESHOLD_HIGH,
+    WEIGHT_HIGH,
+    WEIGHT_LOW,
+)
+from edgespike.targets.loihi.network import Population
+from edgespike.targets.loihi.neurons import (
+    CONSTANT_VALUE,
+    Arriving,
+    Neurons,
+    is_memoryless,
+    neurons_of,
+)
+from edgespike.targets.loihi.plan import NEURONS, arriving, depths, lowest_weights, source_names
+
+
+def violations(graph: Graph) -> list[str]:
+    """List all that is outside the limits: node, value, limit and way out."""
+    found = []
+    pooled: set[str] = set()
+    for node in graph.nodes:
+        lines = list(_check(node.op, graph, node))
+        if pooled.intersection(node.inputs) or (lines and isinstance(node.op, SumPool2d)):
+            pooled.add(node.name)  # what its neurons would receive has no meaning
+        elif isinstance(node.op, NEURONS):
+            lines += _check_neurons(graph, node)
+        found += [f"{node.name} ({node.op.kind}): {line}" for line in lines]
+    return found
+
+
+@singledispatch
+def _check(op: Op, graph: Graph, node: Node) -> Iterator[str]:
+    """Yield what is wrong with one operation's own numbers."""
+    yield from ()
+
+
+@_check.register
+def _(op: Input, graph: Graph, node: Node) -> Iterator[str]:
+    bits = Population(node.name, 1, op.low, op.high, 0).message_bits
+    if bits > MESSAGE_BITS:
+        yield (
+            f"range {op.low}..{op.high} needs {bits} bits; a graded spike has {MESSAGE_BITS}, "
+            "so scale the input down"
+        )
+
+
+@_check.register
+def _(op: Weighted, graph: Graph, node: Node) -> Iterator[str]:
+    low, high = int(op.weight.min()), int(op.weight.max())
+    if low < WEIGHT_LOW or high > WEIGHT_HIGH:
+        yield (
+            f"weights are {low}..{high}; the limit is {WEIGHT_LOW}..{WEIGHT_HIGH}, quantise to 8 "
+            "bits or fewer"
+        )
+
+
+@_check.register
+def _(op: SumPool2d, graph: Graph, node: Node) -> Iterator[str]:
+    if not graph.tensors[node.inputs[0]].signal.is_event:
+        yield "its input is an accumulator, which no synapse carries; pool the spikes instead"
+
+
+@_check.register
+def _(op: MaxPool2d, graph: Graph, node: Node) -> Iterator[str]:
+    high = graph.tensors[node.inputs[0]].bounds[1]
+    if high > 1:
+        yield (
+            f"its input goes up to {high}; only single spikes (0 or 1) have an OR, so pool "
+            "single spikes or use a strided convolution"
+        )
+
+
+@_check.register
+def _(op: Threshold, graph: Graph, node: Node) -> Iterator[str]:
+    if op.levels > 1:
+        yield f"it has {op.levels} levels; the limit is 1, train it with single spikes"
+
+
+@_check.register
+def _(op: Membrane, graph: Graph, node: Node) -> Iterator[str]:
+    if op.max_spikes.bit_length() >= MESSAGE_BITS:
+        yield (
+            f"max_spikes is {op.max_spikes}; the limit is {2 ** (MESSAGE_BITS - 1) - 1}, what a "
+            "graded spike holds"
+        )
+    if is_memoryless(op, graph.steps):
+        return
+    if op.theta.max() > THRESHOLD_HIGH:
+        yield f"theta goes up to {op.theta.max()}; the limit is {THRESHOLD_HIGH}, scale it down"
+    low, high = op.potential_range(graph.tensors[node.inputs[0]], graph.steps)
+    if max(-int(low.min()), int(high.max())) > POTENTIAL_HIGH:
+        yield (
+            f"its potential can reach {low.min()}..{high.max()} (in 1/64); the limit is "
+            f"+-{POTENTIAL_HIGH}, use smaller weights, more decay or fewer steps"
+        )
+
+
+def _check_neurons(graph: Graph, node: Node) -> Iterator[str]:
+    """Yield what is wrong with the neurons that compute a node."""
+    received = arriving(graph, node)
+    neurons = neurons_of(node.op, received, graph.steps)
+    yield from _check_sums(received, neurons)
+    if neurons.kind == "readout":
+        yield from _check_readout(graph, node)
+    if neurons.negated.any():
+        yield from _check_negated(lowest_weights(graph, node.inputs[0])[neurons.negated])
+    depth = depths(graph)
+    for source in sorted(source_names(graph, node.inputs[0])):
+        delay = depth[node.name] - depth[source] - 1
+        if delay > DELAY_HIGH:
+            yield (
+                f"spikes of {source} must wait {delay} steps for the other inputs; the limit is "
+                f"{DELAY_HIGH}, shorten the skip connection"
+            )
+
+
+def _check_sums(received: Arriving, neurons: Neurons) -> Iterator[str]:
+    """Yield where what a neuron's synapses sum up to does not fit."""
+    sign = np.where(neurons.negated, -1, 1)
+    constant = neurons.constant * CONSTANT_VALUE
+    ends = [sign * (end - received.bias) + constant for end in (received.low, received.high)]
+    low, high = _bounds(*ends)
+    if max(-low, high) > ACCUMULATOR_HIGH:
+        yield (
+            f"its accumulator can reach {low}..{high}; the limit is +-{ACCUMULATOR_HIGH}, use "
+            "smaller weights, fewer inputs or a smaller input range"
+        )
+    low, high = _bounds(neurons.constant)
+    if low < WEIGHT_LOW or high > WEIGHT_HIGH:
+        limit = -WEIGHT_LOW * CONSTANT_VALUE
+        yield (
+            f"its biases and thresholds differ by up to {max(-low, high) * CONSTANT_VALUE}; the "
+            f"limit is {limit}, use smaller biases"
+        )
+
+
+def _check_negated(lowest: Integers) -> Iterator[str]:
+    if lowest.min() == WEIGHT_LOW:
+        yield (
+            f"a flipped channel has the weight {WEIGHT_LOW}, which cannot be negated; the limit "
+            f"is {WEIGHT_LOW + 1}, quantise symmetrically"
+        )
+
+
+def _check_readout(graph: Graph, node: Node) -> Iterator[str]:
+    low, high = graph.tensors[node.name].bounds
+    if max(-low, high) > ACCUMULATOR_HIGH:
+        yield (
+            f"its accumulator can reach {low}..{high} over {graph.steps} steps; the limit is "
+            f"+-{ACCUMULATOR_HIGH}, use smaller weights or fewer steps"
+        )
+
+
+def _bounds(*arrays: Integers) -> tuple[int, int]:
+    return min(int(array.min()) for array in arrays), max(int(array.max()) for array in arrays)

@@ -1,0 +1,72 @@
+"""What Lava's fixed-point processes and the chips behind them can hold, each number once.
+
+Sources: *LIF*, *Sparse* are the fixed-point process models of lava-nc 0.10.0
+(``lava/proc/lif/models.py``, ``lava/proc/sparse/models.py``); *Davies 2018* is M. Davies et al.,
+"Loihi: a neuromorphic manycore processor with on-chip learning", IEEE Micro 38 (1), 2018;
+*Loihi 2 brief* is Intel's technology brief "Taking neuromorphic computing to the next level with
+Loihi 2", 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WEIGHT_LOW, WEIGHT_HIGH = -128, 127
+"""A synapse's weight, 8 bits with sign (Sparse, Davies 2018)."""
+
+ACCUMULATOR_HIGH = 2**17 - 1
+"""Largest magnitude of a neuron's input in one step: shifted left by 6 it must stay below the 24
+bits at which the current wraps around (LIF)."""
+
+POTENTIAL_HIGH = 2**23 - 1
+"""Largest magnitude of a membrane potential, in 1/64; there it saturates (LIF)."""
+
+THRESHOLD_HIGH = 2**17 - 1
+"""Largest ``vth``, which a potential must exceed; 17 bits without sign (LIF)."""
+
+BIAS_LOW, BIAS_HIGH = -4096, 4095
+"""The bias mantissa, 13 bits with sign; with an exponent of 6 in the accumulator's unit (LIF)."""
+
+BIAS_EXPONENT = 6
+"""Exponent that brings a bias to the accumulator's unit."""
+
+DECAY_HIGH = 4095
+"""Largest decay of the potential in 1/4096 that a stock neuron takes, 12 bits (LIF)."""
+
+MESSAGE_BITS = 24
+"""Bits of a graded spike, sign included (LIF's and RingBuffer's ``s_out``); Loihi 1 has none."""
+
+DELAY_HIGH = 62
+"""Most steps that a spike can be delayed (Davies 2018: synaptic delays of 6 bits)."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """What one chip offers; ``None`` where no figure has been published.
+
+    Parameters
+    ----------
+    name, source
+        The chip, and where the figures are from.
+    cores
+        Neuromorphic cores of one chip.
+    neurons_per_core
+        Most neurons of one core.
+    synapse_bits_per_core
+        Memory for synapses of one core, in bits.
+    graded_spikes
+        Whether spikes carry a payload.
+    """
+
+    name: str
+    source: str
+    cores: int
+    neurons_per_core: int
+    synapse_bits_per_core: int | None
+    graded_spikes: bool
+
+
+CHIPS = (
+    Chip("Loihi 1", "Davies 2018", 128, 1024, 2**20, False),
+    Chip("Loihi 2", "Loihi 2 brief", 128, 8192, None, True),
+)

@@ -1,0 +1,124 @@
+"""From a graph to populations and synapses.
+
+Sums, reshapes and sum pools leave no neurons of their own: they decide where synapses run. Each
+way of a spike to a neuron is one synapse, so that two ways stay two and the network's synaptic
+operations are the graph's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from edgespike.graph import Graph, Membrane, Node
+from edgespike.graph.ops import Pool2d, Weighted
+from edgespike.targets.loihi.edges import Edges, concatenate, edges_of, identity
+from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, neurons_of
+from edgespike.targets.loihi.plan import NEURONS, SOURCES, arriving, depths
+
+Ways = dict[str, list[Edges | None]]
+"""For each population, the edges from it; ``None`` stands for each element to itself."""
+
+
+def lower(graph: Graph) -> Network:
+    """Lower a graph that has no violations, see :func:`edgespike.targets.loihi.check.violations`.
+
+    Population names are node names; elements are numbered in row-major order.
+    """
+    populations = list(_populations(graph))
+    by_name = {population.name: population for population in populations}
+    connections = []
+    for population in populations:
+        if population.neurons is not None and population.name in graph.tensors:
+            connections += _connections(graph, population, by_name)
+    return Network(graph.steps, tuple(populations), tuple(connections))
+
+
+def _populations(graph: Graph) -> Iterator[Population]:
+    low, high = graph.tensors[graph.input.name].bounds
+    yield Population(graph.input.name, graph.tensors[graph.input.name].size, low, high, 0)
+    depth = depths(graph)
+    constant = False
+    for node in graph.nodes:
+        if isinstance(node.op, NEURONS):
+            neurons = neurons_of(node.op, arriving(graph, node), graph.steps)
+            constant |= bool(neurons.constant.any())
+            own = node.op if neurons.kind == "membrane" and isinstance(node.op, Membrane) else None
+            tensor = graph.tensors[node.name]
+            high = max(1, tensor.bounds[1])
+            yield Population(node.name, tensor.size, 0, high, depth[node.name], neurons, own)
+    if constant:
+        yield Population(CONSTANT, 1, CONSTANT_VALUE, CONSTANT_VALUE, 0)
+
+
+def _connections(
+    graph: Graph, target: Population, populations: dict[str, Population]
+) -> Iterator[Connection]:
+    neurons = target.neurons
+    if neurons is None:
+        return
+    sign = np.where(neurons.negated, -1, 1)
+    parts: list[tuple[str, Edges]] = []
+    for source, ways in _ways_into(graph, graph[target.name]).items():
+        size = populations[source].size
+        edges = concatenate([identity(size) if way is None else way for way in ways])
+        edges = Edges(edges.inputs, edges.outputs, edges.weights * sign[edges.outputs])
+        parts += [(source, rows) for rows in _without_doubles(edges, size)]
+    (fed,) = np.nonzero(neurons.constant)
+    if len(fed):
+        parts.append((CONSTANT, Edges(np.zeros_like(fed), fed, neurons.constant[fed])))
+    for index, (source, edges) in enumerate(parts):
+        yield _connection(f"{target.name}.{index}", populations[source], target, edges)
+
+
+def _ways_into(graph: Graph, node: Node) -> Ways:
+    """Collect the edges that end at a node's neurons, by the population that they start from."""
+    ways: Ways = {}
+    for name in node.inputs:
+        for source, parts in _ways_from(graph, graph[name]).items():
+            ways.setdefault(source, []).extend(parts)
+    if not isinstance(node.op, (Weighted, Pool2d)):
+        return ways
+    step = edges_of(node.op, graph.tensors[node.inputs[0]].shape)
+    return {
+        source: [step if part is None else part.then(step) for part in parts]
+        for source, parts in ways.items()
+    }
+
+
+def _ways_from(graph: Graph, node: Node) -> Ways:
+    """Collect the edges that make up a node's output."""
+    return {node.name: [None]} if isinstance(node.op, SOURCES) else _ways_into(graph, node)
+
+
+def _without_doubles(edges: Edges, inputs: int) -> list[Edges]:
+    """Sort edges by output and input, and split them so that no two of a part join the same."""
+    keys = edges.outputs * inputs + edges.inputs
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    places = np.arange(len(keys))
+    first = np.ones(len(keys), bool)
+    first[1:] = keys[1:] != keys[:-1]
+    rank = places - np.maximum.accumulate(np.where(first, places, 0))
+    return [
+        Edges(
+            *(values[order][rank == r] for values in (edges.inputs, edges.outputs, edges.weights))
+        )
+        for r in range(int(rank.max(initial=0)) + 1)
+    ]
+
+
+def _connection(name: str, source: Population, target: Population, edges: Edges) -> Connection:
+    delay = 0 if source.name == CONSTANT else target.depth - source.depth - 1
+    return Connection(
+        name=name,
+        source=source.name,
+        target=target.name,
+        weights=edges.weights.astype(np.int8),
+        indices=edges.inputs.astype(np.int32),
+        indptr=np.searchsorted(edges.outputs, np.arange(target.size + 1)).astype(np.int32),
+        delay=delay,
+        message_bits=source.message_bits,
+    )

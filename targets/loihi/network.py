@@ -1,0 +1,144 @@
+"""A network as Lava runs it: populations of neurons and sparse synapses between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Membrane
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, Neurons
+
+CONSTANT = ":constant"
+"""Name of the always-on source; no node's name has a colon."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """A group of neurons, or a source of spikes.
+
+    Parameters
+    ----------
+    name
+        The node that it computes.
+    size
+        How many there are.
+    low, high
+        Range of the spikes' payload; 0 and 1 are plain spikes.
+    depth
+        How many of Lava's steps it lags behind the input.
+    neurons
+        Their numbers; ``None`` for the input and the always-on source.
+    membrane
+        The operation, where edgespike's own process computes it.
+    """
+
+    name: str
+    size: int
+    low: int
+    high: int
+    depth: int
+    neurons: Neurons | None = None
+    membrane: Membrane | None = None
+
+    @property
+    def message_bits(self) -> int:
+        """Bits of the spikes' payload, sign included; 0 for plain spikes."""
+        if (self.low, self.high) in ((0, 0), (0, 1)):
+            return 0
+        return max(self.high.bit_length(), (-self.low - 1).bit_length()) + (self.low < 0)
+
+    def describe(self, steps: int) -> dict[str, Any]:
+        """Give what JSON can hold of it."""
+        entry: dict[str, Any] = {"name": self.name, "size": self.size, "depth": self.depth}
+        if self.neurons is None:
+            kind = "constant" if self.name == CONSTANT else "input"
+            return {**entry, "kind": kind, "value": CONSTANT_VALUE, "record": ""}
+        neurons = self.neurons
+        small = neurons.kind != "readout" and self.high < 256
+        entry |= {"kind": neurons.kind, "vth": neurons.vth, "decay": neurons.decay}
+        entry |= {"interval": steps if neurons.memory else 1}
+        entry |= {"record": "uint8" if small else "int32"}
+        if self.membrane is not None:
+            fields = ("reset", "reset_time", "comparison")
+            entry["membrane"] = {name: getattr(self.membrane, name).value for name in fields}
+            entry["membrane"]["max_spikes"] = self.membrane.max_spikes
+        return entry
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give its arrays, by the names that the simulator knows."""
+        if self.neurons is None:
+            return {}
+        arrays = {f"{self.name}.bias": self.neurons.bias.astype(np.int16)}
+        if self.neurons.theta is not None:
+            arrays[f"{self.name}.theta"] = self.neurons.theta.astype(np.int32)
+        return arrays
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Synapses from one population to another, at most one between two neurons.
+
+    Parameters
+    ----------
+    name
+        Unique in the network.
+    source, target
+        Names of the populations.
+    weights, indices, indptr
+        Compressed rows, one for each neuron of the target, int8 and int32.
+    delay
+        Steps that spikes wait besides the one that every connection takes.
+    message_bits
+        Bits of the payload.
+    """
+
+    name: str
+    source: str
+    target: str
+    weights: NDArray[np.int8]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int32]
+    delay: int
+    message_bits: int
+
+    def describe(self) -> dict[str, Any]:
+        """Give what JSON can hold of it."""
+        fields = ("name", "source", "target", "delay", "message_bits")
+        return {name: getattr(self, name) for name in fields}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give its arrays, by the names that the simulator knows."""
+        fields = ("weights", "indices", "indptr")
+        return {f"{self.name}.{name}": getattr(self, name) for name in fields}
+
+
+@dataclass(frozen=True)
+class Network:
+    """Populations and connections, for samples of ``steps`` steps; the input comes first."""
+
+    steps: int
+    populations: tuple[Population, ...]
+    connections: tuple[Connection, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Give all but the arrays, as the simulator reads it from JSON."""
+        return {
+            "steps": self.steps,
+            "populations": [population.describe(self.steps) for population in self.populations],
+            "connections": [connection.describe() for connection in self.connections],
+        }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give all arrays, by the names that the simulator knows."""
+        arrays: dict[str, NDArray[Any]] = {}
+        for part in (*self.populations, *self.connections):
+            arrays |= part.arrays()
+        return arrays
+
+    @property
+    def synapses(self) -> int:
+        """Number of synapses."""
+        return sum(len(connection.weights) for connection in self.connections)

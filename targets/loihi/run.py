@@ -1,0 +1,100 @@
+"""Running a graph on Lava's fixed-point simulator, in a worker."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import UnsupportedError
+from edgespike.graph import Graph
+from edgespike.graph.inputs import as_samples
+from edgespike.targets.loihi.check import violations
+from edgespike.targets.loihi.environment import lava_path
+from edgespike.targets.loihi.lowering import lower
+from edgespike.targets.loihi.network import Network
+from edgespike.targets.worker import Worker
+from edgespike.trace import Trace, observed_names
+
+SIMULATOR = Path(__file__).parent / "simulator" / "run_lava.py"
+
+RECORDED_BYTES = 2**28
+"""How much one run of the simulator records at most; more samples are run one after the other."""
+
+_START_S, _PROCESS_S, _STEP_S, _SYNAPSE_S = 60.0, 5.0, 0.5, 1e-6
+"""Generous times for the time limit: to start, for each process, for each step with each
+process, and for each synapse at a step."""
+
+
+def run(graph: Graph, samples: NDArray[Any]) -> Trace:
+    """Run samples back to back, one step of one sample at each of Lava's steps.
+
+    Parameters
+    ----------
+    graph
+        A graph without violations.
+    samples
+        See :func:`edgespike.graph.inputs.as_samples`.
+
+    Returns
+    -------
+    trace
+        For each population the spikes that Lava's simulator itself sent at each step (their
+        payload, where a neuron may emit several); for the readout its potential.
+
+    Raises
+    ------
+    InputError, UnsupportedError
+        The samples do not fit, the graph is over a limit.
+    EnvironmentMissingError
+        Lava is not there.
+    TargetRunError
+        The simulator failed or took too long.
+    """
+    samples = as_samples(graph, samples)
+    over = violations(graph)
+    if over:
+        raise UnsupportedError(f"graph {graph.name!r} cannot run on loihi", over)
+    network = lower(graph)
+    chunks = [_run(network, chunk) for chunk in _chunks(network, samples)]
+    return Trace(
+        {
+            name: np.concatenate([chunk[name] for chunk in chunks]).reshape(
+                len(samples), graph.steps, *graph.tensors[name].shape
+            )
+            for name in observed_names(graph)
+        }
+    )
+
+
+def _run(network: Network, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    arrays = {**network.arrays(), "samples": samples.reshape(*samples.shape[:2], -1)}
+    parameters = {"network": network.describe(), "path": lava_path()}
+    values, _ = _worker().call(arrays, parameters, timeout_s=_time_limit(network, len(samples)))
+    return values
+
+
+@cache
+def _worker() -> Worker:
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    what = "Lava's simulator"
+    return Worker(sys.executable, SIMULATOR, what=what, environment=one_thread)
+
+
+def _chunks(network: Network, samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    neurons = sum(population.size for population in network.populations)
+    size = max(1, RECORDED_BYTES // (neurons * network.steps))
+    for start in range(0, len(samples), size):
+        yield samples[start : start + size]
+
+
+def _time_limit(network: Network, samples: int) -> float:
+    steps = samples * network.steps + len(network.populations)
+    processes = 2 * len(network.populations) + 2 * len(network.connections)
+    each = processes * _STEP_S / 10 + network.synapses * _SYNAPSE_S
+    return _START_S + processes * _PROCESS_S + steps * each

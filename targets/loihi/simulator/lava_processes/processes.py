@@ -1,0 +1,151 @@
+# mypy: ignore-errors
+"""Small processes beside Lava's stock ones: membranes, delays and recorders."""
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.lif.models import AbstractPyLifModelFixed
+from lava.proc.lif.process import LIF
+
+
+class Membrane(LIF):
+    """Integrate-and-fire neurons with what Lava's lack, else in Lava's own fixed point.
+
+    Parameters
+    ----------
+    membrane
+        ``theta``: threshold of each neuron, in the accumulator's unit; ``reset``: "zero",
+        "subtract" or "none"; ``reset_time``: "same_step" or "next_step"; ``comparison``: ">" or
+        ">="; ``max_spikes``: most spikes of one step, sent as a graded spike; ``interval`` and
+        ``offset``: the potential starts at zero at steps ``offset`` modulo ``interval``.
+    """
+
+    def __init__(self, *, membrane, **lif):
+        super().__init__(membrane=membrane, **lif)
+
+
+@implements(proc=Membrane, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyMembraneModelFixed(AbstractPyLifModelFixed):
+    """The membrane: Lava's decay and integration, then firing and reset of its own."""
+
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    vth: int = LavaPyType(int, np.int32, precision=17)
+
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.membrane = proc_params["membrane"]
+        self.theta = np.asarray(self.membrane["theta"], np.int64) << self.vth_shift
+        self.fired = np.zeros_like(self.theta)
+
+    def run_spk(self):
+        """Integrate one step's input and send the number of spikes."""
+        accumulator = self.a_in.recv()
+        if self.time_step % self.membrane["interval"] == self.membrane["offset"]:
+            self.v[:] = 0
+            self.fired[:] = 0
+        self.scale_bias()
+        self.subthr_dynamics(activation_in=accumulator)
+        if self.membrane["reset_time"] == "next_step":
+            self._reset()
+        enough = self.v.astype(np.int64) - (self.membrane["comparison"] == ">")
+        self.fired = np.clip(enough // self.theta, 0, self.membrane["max_spikes"])
+        if self.membrane["reset_time"] == "same_step":
+            self._reset()
+        self.s_out.send(self.fired)
+
+    def _reset(self):
+        if self.membrane["reset"] == "zero":
+            self.v[self.fired > 0] = 0
+        elif self.membrane["reset"] == "subtract":
+            self.v[:] = self.v - self.fired * self.theta
+
+
+class Delay(AbstractProcess):
+    """Passes spikes on some steps later, as an axonal delay does."""
+
+    def __init__(self, *, size, steps):
+        super().__init__(size=size, steps=steps)
+        self.s_in = InPort(shape=(size,))
+        self.s_out = OutPort(shape=(size,))
+
+
+@implements(proc=Delay, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyDelayModel(PyLoihiProcessModel):
+    """A ring of the last steps' spikes."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.kept = np.zeros((proc_params["steps"], proc_params["size"]), np.int32)
+
+    def run_spk(self):
+        """Send the oldest spikes, keep the newest."""
+        place = self.time_step % len(self.kept)
+        self.s_out.send(self.kept[place])
+        self.kept[place] = self.s_in.recv()
+
+
+class SpikeRecorder(AbstractProcess):
+    """Writes all spikes of each step into rows of a ``.npy`` file, which must exist."""
+
+    def __init__(self, *, size, file):
+        super().__init__(file=str(file))
+        self.s_in = InPort(shape=(size,))
+
+
+@implements(proc=SpikeRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySpikeRecorderModel(PyLoihiProcessModel):
+    """Row ``t`` holds step ``t``, counted from 0."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.rows = np.load(proc_params["file"], mmap_mode="r+")
+
+    def run_spk(self):
+        """Write one row."""
+        self.rows[self.time_step - 1] = self.s_in.recv()
+
+
+class StateRecorder(AbstractProcess):
+    """Writes a variable after each step into rows of a ``.npy`` file, which must exist."""
+
+    def __init__(self, *, size, file):
+        super().__init__(file=str(file))
+        self.state = RefPort(shape=(size,))
+
+
+@implements(proc=StateRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyStateRecorderModel(PyLoihiProcessModel):
+    """Row ``t`` holds the variable after step ``t``, counted from 0."""
+
+    state: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.rows = np.load(proc_params["file"], mmap_mode="r+")
+
+    def post_guard(self):
+        """Read after every step."""
+        return True
+
+    def run_post_mgmt(self):
+        """Write one row."""
+        self.rows[self.time_step - 1] = self.state.read()

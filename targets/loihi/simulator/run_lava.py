@@ -1,0 +1,193 @@
+"""Run a lowered network on Lava's fixed-point simulator; it needs Lava, numpy and scipy only.
+
+    python run_lava.py samples.npy results.npz
+
+``samples.npy`` holds integers ``(samples, steps, neurons)`` for the network of ``network.json``
+and ``network.npz`` beside this file. The results are each population's spikes
+``(samples, steps, neurons)``, and for the readout its accumulators.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FRACTION_BITS = 6
+"""Lava keeps potentials in 1/64 of the accumulator's unit."""
+
+NO_CURRENT_DECAY = 4095
+"""With this ``du`` the current is the present step's input alone."""
+
+
+def main(samples: str, results: str) -> None:
+    """Run the network beside this file."""
+    here = Path(__file__).parent
+    network = json.loads((here / "network.json").read_text())
+    with np.load(here / "network.npz") as file:
+        arrays = {"samples": np.load(samples), **file}
+    values, _ = handle(arrays, {"network": network})
+    np.savez(results, **values)
+
+
+def handle(
+    arrays: dict[str, Any], parameters: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run samples through a network, back to back, one step of one sample at each step of Lava.
+
+    Parameters
+    ----------
+    arrays
+        ``samples`` and the network's own, named ``<population>.bias``,
+        ``<connection>.weights`` and so on.
+    parameters
+        ``network`` as in ``network.json``; ``path``: folders to find Lava in.
+    """
+    sys.path[:0] = parameters.get("path", [])
+    network = parameters["network"]
+    samples = arrays.pop("samples")
+    length = len(samples) * network["steps"]
+    steps = length + max(population["depth"] for population in network["populations"])
+    _import_lava()
+    with tempfile.TemporaryDirectory() as name:
+        files = _create_files(Path(name), network, steps)
+        spikes = samples.reshape(length, -1).T.astype(np.int32)
+        processes = build(network, arrays, spikes, files)
+        _run(processes, steps)
+        return _read(network, files, length), {}
+
+
+def _import_lava() -> None:
+    # Lava 0.10 gives a field of one module's dataclasses a default that Python takes for mutable
+    # from 3.11 on, unless the class can be hashed.
+    original = dataclasses.dataclass
+
+    def hashable(cls: Any = None, **options: Any) -> Any:
+        if cls is None:
+            return lambda later: hashable(later, **options)
+        if cls.__module__ == "lava.magma.compiler.var_model":
+            options["unsafe_hash"] = True
+        return original(cls, **options)
+
+    dataclasses.dataclass = hashable  # type: ignore[assignment]
+    try:
+        import lava.magma.compiler.var_model  # noqa: F401
+    finally:
+        dataclasses.dataclass = original
+
+
+def build(network: dict[str, Any], arrays: dict[str, Any], spikes: Any, files: Any) -> list[Any]:
+    """Create and connect all processes."""
+    from lava.magma.core.process.process import AbstractProcess
+    from lava.proc.sparse.process import Sparse
+    from lava.utils.weightutils import SignMode
+    from lava_processes.processes import Delay, SpikeRecorder, StateRecorder
+    from scipy.sparse import csr_matrix
+
+    populations: dict[str, AbstractProcess] = {}
+    for entry in network["populations"]:
+        name, size = entry["name"], entry["size"]
+        process = populations[name] = _population(network, entry, arrays, spikes)
+        if entry["kind"] == "readout":
+            StateRecorder(size=size, file=files[name]).state.connect_var(process.v)
+        elif name in files:
+            process.s_out.connect(SpikeRecorder(size=size, file=files[name]).s_in)
+    for entry in network["connections"]:
+        name = entry["name"]
+        parts = [arrays[f"{name}.{part}"] for part in ("weights", "indices", "indptr")]
+        source, target = populations[entry["source"]], populations[entry["target"]]
+        shape = (target.a_in.shape[0], source.s_out.shape[0])
+        # Twice the weight and an exponent of -1: with mixed signs Lava drops the lowest bit.
+        synapses = Sparse(
+            weights=csr_matrix((2 * parts[0].astype(np.int32), *parts[1:]), shape=shape),
+            weight_exp=-1,
+            sign_mode=SignMode.MIXED,
+            num_message_bits=entry["message_bits"],
+        )
+        port = source.s_out
+        if entry["delay"]:
+            delay = Delay(size=shape[1], steps=entry["delay"])
+            port.connect(delay.s_in)
+            port = delay.s_out
+        port.connect(synapses.s_in)
+        synapses.a_out.connect(target.a_in)
+    return list(populations.values())
+
+
+def _population(network: dict[str, Any], entry: dict[str, Any], arrays: Any, spikes: Any) -> Any:
+    from lava.proc.io.source import RingBuffer
+    from lava.proc.lif.process import LIFReset
+    from lava_processes.processes import Membrane
+
+    if entry["kind"] == "input":
+        return RingBuffer(data=spikes)
+    if entry["kind"] == "constant":
+        return RingBuffer(data=np.full((entry["size"], 1), entry["value"], np.int32))
+    neurons = {
+        "shape": (entry["size"],),
+        "du": NO_CURRENT_DECAY,
+        "dv": entry["decay"],
+        "bias_mant": arrays[f"{entry['name']}.bias"],
+        "bias_exp": FRACTION_BITS,
+        "name": entry["name"],
+    }
+    offset = (1 + entry["depth"]) % entry["interval"]
+    if entry["kind"] == "membrane":
+        theta = arrays[f"{entry['name']}.theta"]
+        membrane = {
+            **entry["membrane"],
+            "theta": theta,
+            "interval": entry["interval"],
+            "offset": offset,
+        }
+        return Membrane(membrane=membrane, **neurons)
+    return LIFReset(
+        vth=entry["vth"], reset_interval=entry["interval"], reset_offset=offset, **neurons
+    )
+
+
+def _create_files(folder: Path, network: dict[str, Any], steps: int) -> dict[str, Path]:
+    files = {}
+    for index, entry in enumerate(network["populations"]):
+        if entry["record"]:
+            path = files[entry["name"]] = folder / f"{index}.npy"
+            shape = (steps, entry["size"])
+            np.lib.format.open_memmap(path, mode="w+", dtype=entry["record"], shape=shape)
+    return files
+
+
+def _run(processes: list[Any], steps: int) -> None:
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    first = processes[0]
+    try:
+        first.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+    except (RuntimeError, KeyError) as error:
+        raise RuntimeError(_reason(first.runtime)) from error
+    first.stop()
+
+
+def _reason(runtime: Any) -> str:
+    actors = runtime._messaging_infrastructure.actors
+    return "; ".join(str(actor.exception) for actor in actors if actor.exception)
+
+
+def _read(network: dict[str, Any], files: dict[str, Path], length: int) -> dict[str, Any]:
+    values = {}
+    for entry in network["populations"]:
+        if entry["name"] in files:
+            rows = np.load(files[entry["name"]])[entry["depth"] :][:length]
+            if entry["kind"] == "readout":
+                rows = rows >> FRACTION_BITS
+            values[entry["name"]] = rows.reshape(-1, network["steps"], entry["size"])
+    return values
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
