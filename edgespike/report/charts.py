@@ -75,10 +75,15 @@ def steps_chart(report: EnergyReport) -> str:
     return _svg(figure, "steps", f"Line chart over {report.steps} steps: {_listed(said)}.")
 
 
-def energy_chart(report: EnergyReport) -> str:
-    """Draw the energy of a sample by each model, with its range, on a logarithmic axis."""
+def energy_chart(report: EnergyReport) -> str | None:
+    """Draw the energy of a sample by each model, with its range, on a logarithmic axis.
+
+    A range that reaches down to zero has no place there; ``None`` if there is no other.
+    """
     samples = report.counts.samples
     shown = [estimate for estimate in report.estimates if estimate.energy.low > 0]
+    if not shown:
+        return None
     figure, axes = _figure(0.5 * len(shown) + 1.2)
     places = np.arange(len(shown))
     means = [estimate.energy / samples for estimate in shown]

@@ -103,7 +103,7 @@ def _values(
         "audit": _audit_values(*audit) if audit else None,
         "layers_chart": Markup(charts.layers_chart(report)),
         "steps_chart": Markup(charts.steps_chart(report)) if report.steps > 1 else None,
-        "energy_chart": Markup(charts.energy_chart(report)) if report.estimates else None,
+        "energy_chart": Markup(charts.energy_chart(report) or ""),
         "left_out": rows.left_out,
         "joules": joules,
         "joules_range": joules_range,

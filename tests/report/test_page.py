@@ -193,13 +193,28 @@ def test_the_same_report_gives_the_same_bytes(tmp_path: Path, report: EnergyRepo
 
 
 @given(case=st.sampled_from(MIXES).flatmap(cases), silent=st.booleans())
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_every_graph_gets_a_page(
     tmp_path_factory: pytest.TempPathFactory, case: Case, silent: bool
 ) -> None:
     samples = np.zeros_like(case.samples) if silent else case.samples
     report = energy_report(case.graph, counts_of(case.graph, samples))
     Reader(page_of(tmp_path_factory.mktemp("pages"), case.graph, report))
+
+
+def test_energies_of_zero_are_in_the_table_alone(tmp_path: Path) -> None:
+    silent = np.zeros((1, 2), np.int64)
+    constant = 'unit = "pJ"\nsource = "me"\nyear = 2026\ngrade = "measured"\nnote = "none"\n'
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'format = 1\nname = "mine"\ntitle = "Mine"\nnote = "none"\nmodels = ["fp32-spiking-only"]\n'
+        f"[constants.fp32_add]\nvalue = 1\nlow = 1\nhigh = 1\n{constant}"
+        f"[constants.fp32_multiply_accumulate]\nvalue = 1\nlow = 1\nhigh = 1\n{constant}"
+    )
+    report = energy_report(TWO_LAYERS, counts_of(TWO_LAYERS, silent), [path])
+    reader = Reader(page_of(tmp_path, TWO_LAYERS, report))
+    assert "0 J" in reader.texts
+    assert reader.tags.count("svg") == 1
 
 
 @pytest.mark.parametrize("profiles", [["loihi2"], []])
