@@ -29,7 +29,7 @@ def lower(graph: Graph) -> Network:
     """
     populations = list(_populations(graph))
     by_name = {population.name: population for population in populations}
-    connections = []
+    connections: list[Connection] = []
     for population in populations:
         if population.neurons is not None and population.name in graph.tensors:
             connections += _connections(graph, population, by_name)

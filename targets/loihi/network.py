@@ -134,8 +134,10 @@ class Network:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give all arrays, by the names that the simulator knows."""
         arrays: dict[str, NDArray[Any]] = {}
-        for part in (*self.populations, *self.connections):
-            arrays |= part.arrays()
+        for population in self.populations:
+            arrays |= population.arrays()
+        for connection in self.connections:
+            arrays |= connection.arrays()
         return arrays
 
     @property

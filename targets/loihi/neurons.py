@@ -150,7 +150,7 @@ def _is_stock(op: Membrane) -> bool:
 
 def _memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:
     """Neurons that compare this step's sum with a threshold."""
-    sign = np.where(flipped, -1, 1)
+    sign: Integers = np.where(flipped, -1, 1)
     low = np.where(flipped, -arriving.high, arriving.low)
     high = np.where(flipped, -arriving.low, arriving.high)
     # A threshold outside what the sum can reach makes no difference to one at the end of it.

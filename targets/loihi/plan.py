@@ -32,7 +32,8 @@ def _bias(graph: Graph, name: str) -> Integers:
         return np.zeros(tensor.size, np.int64)
     if isinstance(node.op, Weighted):
         return _per_element(node.op.bias, tensor)
-    return np.sum([_bias(graph, source) for source in node.inputs], axis=0, dtype=np.int64)
+    total: Integers = np.sum([_bias(graph, source) for source in node.inputs], axis=0)
+    return total
 
 
 def lowest_weights(graph: Graph, name: str) -> Integers:

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-not-found, import-untyped"
 """Run a lowered network on Lava's fixed-point simulator; it needs Lava, numpy and scipy only.
 
     python run_lava.py samples.npy results.npz
@@ -48,7 +49,7 @@ def handle(
     parameters
         ``network`` as in ``network.json``; ``path``: folders to find Lava in.
     """
-    sys.path[:0] = parameters.get("path", [])
+    sys.path[:0] = [path for path in parameters.get("path", []) if path not in sys.path]
     network = parameters["network"]
     samples = arrays.pop("samples")
     length = len(samples) * network["steps"]
@@ -74,7 +75,7 @@ def _import_lava() -> None:
             options["unsafe_hash"] = True
         return original(cls, **options)
 
-    dataclasses.dataclass = hashable  # type: ignore[assignment]
+    dataclasses.dataclass = hashable
     try:
         import lava.magma.compiler.var_model  # noqa: F401
     finally:
@@ -83,43 +84,55 @@ def _import_lava() -> None:
 
 def build(network: dict[str, Any], arrays: dict[str, Any], spikes: Any, files: Any) -> list[Any]:
     """Create and connect all processes."""
-    from lava.magma.core.process.process import AbstractProcess
-    from lava.proc.sparse.process import Sparse
-    from lava.utils.weightutils import SignMode
-    from lava_processes.processes import Delay, SpikeRecorder, StateRecorder
-    from scipy.sparse import csr_matrix
+    from lava_processes.processes import SpikeRecorder, StateRecorder
 
-    populations: dict[str, AbstractProcess] = {}
+    populations: dict[str, Any] = {}
     for entry in network["populations"]:
         name, size = entry["name"], entry["size"]
-        process = populations[name] = _population(network, entry, arrays, spikes)
+        process = populations[name] = _population(entry, arrays, spikes)
         if entry["kind"] == "readout":
             StateRecorder(size=size, file=files[name]).state.connect_var(process.v)
         elif name in files:
             process.s_out.connect(SpikeRecorder(size=size, file=files[name]).s_in)
+    delayed = {(name, 0): process.s_out for name, process in populations.items()}
     for entry in network["connections"]:
-        name = entry["name"]
-        parts = [arrays[f"{name}.{part}"] for part in ("weights", "indices", "indptr")]
         source, target = populations[entry["source"]], populations[entry["target"]]
-        shape = (target.a_in.shape[0], source.s_out.shape[0])
-        # Twice the weight and an exponent of -1: with mixed signs Lava drops the lowest bit.
-        synapses = Sparse(
-            weights=csr_matrix((2 * parts[0].astype(np.int32), *parts[1:]), shape=shape),
-            weight_exp=-1,
-            sign_mode=SignMode.MIXED,
-            num_message_bits=entry["message_bits"],
-        )
-        port = source.s_out
-        if entry["delay"]:
-            delay = Delay(size=shape[1], steps=entry["delay"])
-            port.connect(delay.s_in)
-            port = delay.s_out
-        port.connect(synapses.s_in)
+        key = entry["source"], entry["delay"]
+        if key not in delayed:
+            delayed[key] = _delay(source, entry["delay"])
+        synapses = _synapses(entry, arrays, (target.a_in.size, source.s_out.size))
+        delayed[key].connect(synapses.s_in)
         synapses.a_out.connect(target.a_in)
     return list(populations.values())
 
 
-def _population(network: dict[str, Any], entry: dict[str, Any], arrays: Any, spikes: Any) -> Any:
+def _delay(source: Any, steps: int) -> Any:
+    from lava_processes.processes import Delay
+
+    delay = Delay(size=source.s_out.size, steps=steps)
+    source.s_out.connect(delay.s_in)
+    return delay.s_out
+
+
+def _synapses(entry: dict[str, Any], arrays: dict[str, Any], shape: tuple[int, int]) -> Any:
+    from lava.proc.sparse.process import Sparse
+    from lava.utils.weightutils import SignMode
+    from scipy.sparse import csr_matrix
+
+    weights, indices, indptr = (
+        arrays[f"{entry['name']}.{part}"] for part in ("weights", "indices", "indptr")
+    )
+    # Twice the weight and an exponent of -1: with mixed signs Lava drops the lowest bit. Plain
+    # spikes go as messages of one bit: for none, Lava copies the whole matrix at each step.
+    return Sparse(
+        weights=csr_matrix((2 * weights.astype(np.int32), indices, indptr), shape=shape),
+        weight_exp=-1,
+        sign_mode=SignMode.MIXED,
+        num_message_bits=max(1, entry["message_bits"]),
+    )
+
+
+def _population(entry: dict[str, Any], arrays: dict[str, Any], spikes: Any) -> Any:
     from lava.proc.io.source import RingBuffer
     from lava.proc.lif.process import LIFReset
     from lava_processes.processes import Membrane
@@ -168,12 +181,13 @@ def _run(processes: list[Any], steps: int) -> None:
     first = processes[0]
     try:
         first.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-    except (RuntimeError, KeyError) as error:
+    except RuntimeError as error:
         raise RuntimeError(_reason(first.runtime)) from error
     first.stop()
 
 
 def _reason(runtime: Any) -> str:
+    # Lava itself says only how many exceptions there were.
     actors = runtime._messaging_infrastructure.actors
     return "; ".join(str(actor.exception) for actor in actors if actor.exception)
 
