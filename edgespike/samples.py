@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgespike.errors import FileFormatError, InputError
 
 _ADVICE = "save the array again with numpy.save"
+_HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def read_array(path: Path | str) -> NDArray[Any]:
@@ -68,9 +69,7 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[
         raise FileFormatError(f"{path} is an archive (.npz); {_ADVICE} to get one .npy array")
     file.seek(0)
     try:
-        version = npy.read_magic(file)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = read(file)
+        shape, _, dtype = _HEADER_READERS[npy.read_magic(file)](file)
     except Exception as error:  # a hostile header makes numpy raise nearly anything
         raise FileFormatError(
             f"{path} is no .npy file, or its header is damaged; {_ADVICE}"

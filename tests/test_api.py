@@ -1,0 +1,144 @@
+"""The public Python interface: its names, what importing it costs, and the way in five lines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgespike
+from edgespike.counting import count
+from edgespike.errors import UnsupportedError
+from edgespike.files import WriteError
+from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold
+from edgespike.interpreter import interpret
+from edgespike.targets import UnknownTargetError
+from tests.example_graphs import membrane_graph, residual_graph, samples_for
+
+PUBLIC = {
+    "EdgespikeError",
+    "Graph",
+    "__version__",
+    "convert",
+    "count",
+    "estimate_energy",
+    "export",
+    "load",
+    "run",
+    "save",
+    "verify",
+}
+HEAVY = ("torch", "numpy", "safetensors", "typer", "rich", "matplotlib", "jinja2")
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    shown = f"{code}\nimport sys; print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(edgespike.__all__) == PUBLIC
+    assert set(dir(edgespike)) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(edgespike, name) is not None
+
+
+def test_other_names_do_not_exist() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonesuch'"):
+        edgespike.nonesuch  # noqa: B018
+
+
+def test_no_module_hides_a_function() -> None:
+    folder = Path(str(edgespike.__file__)).parent
+    modules = {path.stem for path in folder.iterdir() if path.name != "__init__.py"}
+    assert not modules & PUBLIC
+
+
+def test_importing_edgespike_loads_nothing_heavy() -> None:
+    assert not modules_loaded_by("import edgespike").intersection(HEAVY)
+
+
+def test_help_needs_typer_alone() -> None:
+    code = (
+        "import sys, contextlib; sys.argv = ['edgespike', '--help']\n"
+        "from edgespike.cli import main\n"
+        "with contextlib.suppress(SystemExit): main()"
+    )
+    assert modules_loaded_by(code).intersection(HEAVY) == {"typer"}
+
+
+def test_loading_running_verifying_and_energy_need_no_torch(tmp_path: Path) -> None:
+    edgespike.save(residual_graph(), tmp_path / "g.safetensors")
+    code = (
+        "import edgespike, numpy\n"
+        f"graph = edgespike.load({str(tmp_path / 'g.safetensors')!r})\n"
+        "x = numpy.ones((2, 1, 6, 6), int)\n"
+        f"edgespike.export(graph, 'cpu', {str(tmp_path / 'out')!r})\n"
+        "edgespike.run(graph, x); edgespike.verify(graph, x); edgespike.estimate_energy(graph, x)"
+    )
+    assert "torch" not in modules_loaded_by(code)
+
+
+def test_the_whole_way(tmp_path: Path) -> None:
+    graph = residual_graph()
+    samples = samples_for(graph, 5)
+    edgespike.save(graph, tmp_path / "graph.safetensors")
+    loaded = edgespike.load(tmp_path / "graph.safetensors")
+    assert loaded == graph
+    folder = edgespike.export(loaded, "cpu", tmp_path / "out")
+    assert any(folder.iterdir())
+    trace, defined = edgespike.run(loaded, samples), interpret(graph, samples)
+    for name, values in defined.values.items():
+        np.testing.assert_array_equal(trace.values[name], values)
+    assert edgespike.verify(loaded, samples).equal
+    report = edgespike.estimate_energy(loaded, samples)
+    assert report.counts.to_json() == count(graph, samples, defined).to_json()
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_counts_are_exact_for_every_size_of_batches(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    graph = membrane_graph()
+    samples = samples_for(graph, 7)
+    expected = count(graph, samples, interpret(graph, samples)).to_json()
+    one = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
+    monkeypatch.setattr("edgespike.batches.VALUES_AT_ONCE", size * one)
+    assert edgespike.count(graph, samples).to_json() == expected
+
+
+def test_export_refuses_a_folder_with_files_in_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(WriteError, match="exists and is not empty"):
+        edgespike.export(residual_graph(), "cpu", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownTargetError, match="cpu"):
+        edgespike.export(residual_graph(), "nonesuch", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_violations_of_a_target_are_raised_at_once(tmp_path: Path) -> None:
+    graph = Graph(
+        "wide",
+        (
+            Node("x", Input((1,), 0, 1, 1.0)),
+            Node("a", Dense(np.array([[2**40]]), np.array([2**40])), ("x",)),
+            Node("s", Threshold(np.array([[1]]), np.array([False])), ("a",)),
+            Node("b", Dense(np.array([[2**40]]), np.array([0])), ("s",)),
+            Node("out", Readout(np.ones(1)), ("b",)),
+        ),
+    )
+    with pytest.raises(UnsupportedError, match="cannot run on loihi") as caught:
+        edgespike.export(graph, "loihi", tmp_path / "out")
+    text = "\n".join(caught.value.violations)
+    assert "a" in text
+    assert "b" in text
+    assert len(caught.value.violations) >= 2
+    assert not (tmp_path / "out").exists()
