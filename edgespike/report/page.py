@@ -129,13 +129,13 @@ def _energy_row(estimate: Estimate, samples: int) -> list[str]:
     mean = estimate.energy / samples
     return [
         estimate.model.name,
-        estimate.profile.name,
-        estimate.grade.value,
         joules(mean.typical),
         joules_range(mean),
-        joules(estimate.energy.typical),
+        estimate.profile.name,
+        estimate.grade.value,
         share(estimate.memory_share),
         joules(estimate.baselines[0].energy.typical / samples) if estimate.baselines else "–",
+        joules(estimate.energy.typical),
     ]
 
 

@@ -59,4 +59,4 @@ def samples(report: EnergyReport) -> str:
     """Say how many samples of how many steps a report is about."""
     number = report.counts.samples
     text = f"{whole(number)} sample{'s' if number > 1 else ''}"
-    return text if report.steps == 1 else f"{text} of {report.steps} steps"
+    return text if report.steps == 1 else f"{text} of {whole(report.steps)} steps"
