@@ -7,6 +7,7 @@ It is used in this process with ai-edge-litert, and as a worker's script (see
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,9 @@ REFERENCE = "reference"
 def make_interpreter(model: bytes, kernels: str) -> Any:
     """Load a model into ai-edge-litert's or else tflite-runtime's interpreter, on one thread."""
     try:
-        from ai_edge_litert import interpreter as runtime
+        runtime = import_module("ai_edge_litert.interpreter")
     except ImportError:
-        from tflite_runtime import interpreter as runtime
+        runtime = import_module("tflite_runtime.interpreter")
     resolver = runtime.OpResolverType
     return runtime.Interpreter(
         model_content=model,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import flatbuffers
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 
 ALIGNMENT = 16

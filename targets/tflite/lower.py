@@ -48,12 +48,18 @@ class Lowered:
         name. Samples and steps share their first dimension, ``(batch * steps, *shape)``.
     operators
         The kinds of operators in use.
+    tensors
+        How many tensors there are.
+    activation_bytes
+        Bytes of all that is computed for one sample, if no memory is shared.
     """
 
     content: bytes
     input: Value
     outputs: tuple[tuple[str, Value], ...]
     operators: tuple[str, ...]
+    tensors: int
+    activation_bytes: int
 
 
 def lower(graph: Graph, show: Collection[str] = ()) -> Lowered:
@@ -73,7 +79,14 @@ def lower(graph: Graph, show: Collection[str] = ()) -> Lowered:
         [value.index for _, value in outputs],
         f"edgespike graph {graph.name}, SHA-256 {graph.hash}",
     )
-    return Lowered(content, lowering.input, outputs, tuple(builder.operator_names))
+    return Lowered(
+        content,
+        lowering.input,
+        outputs,
+        tuple(builder.operator_names),
+        builder.tensor_count,
+        builder.activation_bytes,
+    )
 
 
 class _Lowering:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ class ModelBuilder:
         self._buffers: dict[bytes, int] = {b"": 0}
         self._codes: dict[str, int] = {}
         self._constants: dict[tuple[Any, ...], int] = {}
+        self.activation_bytes = 0
+        """Bytes of all tensors that are computed, for a batch of one."""
 
     def tensor(
         self,
@@ -72,6 +75,11 @@ class ModelBuilder:
         """The kinds of operators in use, in alphabetical order."""
         return sorted(self._codes)
 
+    @property
+    def tensor_count(self) -> int:
+        """How many tensors there are, constants included."""
+        return len(self._tensors)
+
     def finish(self, inputs: list[int], outputs: list[int], description: str) -> bytes:
         """Write the model."""
         return encode(
@@ -93,6 +101,8 @@ class ModelBuilder:
         quantisation: Quantisation | None,
         dynamic_batch: bool,
     ) -> int:
+        if not content:
+            self.activation_bytes += math.prod(shape) * dtype.itemsize
         buffer = self._buffers.setdefault(content, len(self._buffers))
         self._tensors.append(schema.tensor(name, shape, dtype, buffer, quantisation, dynamic_batch))
         return len(self._tensors) - 1

@@ -1,0 +1,81 @@
+"""Run this folder's network with numpy and either ai-edge-litert or tflite-runtime.
+
+python run.py               checks this installation with the samples in the folder
+python run.py SAMPLES.npy   prints the class of each sample
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = Path(__file__).parent
+BATCH = 16
+
+
+def load_interpreter() -> Any:
+    """Load the model into the runtime that is installed."""
+    for runtime in ("ai_edge_litert", "tflite_runtime"):
+        try:
+            interpreter = import_module(f"{runtime}.interpreter")
+        except ImportError:
+            continue
+        return interpreter.Interpreter(model_path=str(FOLDER / "model.tflite"))
+    sys.exit("neither ai-edge-litert nor tflite-runtime is installed; see README.md")
+
+
+def encode(samples: Any, network: Any, detail: Any) -> Any:
+    """Turn whole numbers, channels first, into what the model takes: channels last."""
+    low, high = network["low"], network["high"]
+    shape, steps = tuple(network["shape"]), network["steps"]
+    if not np.issubdtype(samples.dtype, np.integer):
+        sys.exit(f"samples have dtype {samples.dtype}; give whole numbers {low}..{high}")
+    if samples.shape[1:] == shape and steps > 1:
+        samples = np.repeat(samples[:, None], steps, axis=1)
+    if samples.shape[1:] != (shape if steps == 1 else (steps, *shape)) or not len(samples):
+        sys.exit(f"samples have shape {samples.shape}; give (samples, {str(shape)[1:]}")
+    if samples.min() < low or samples.max() > high:
+        sys.exit(f"samples have values {samples.min()}..{samples.max()}; give {low}..{high}")
+    if len(shape) == 3:
+        samples = np.moveaxis(samples, -3, -1)
+    zero_point = detail["quantization"][1]
+    return (samples.astype(np.int64) + zero_point).astype(detail["dtype"])
+
+
+def run(interpreter: Any, batch: Any) -> Any:
+    """Give the accumulators of a batch: whole numbers, one for each class."""
+    detail = interpreter.get_input_details()[0]
+    interpreter.resize_tensor_input(detail["index"], batch.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(detail["index"], batch)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).astype(np.int64)
+
+
+def main(arguments: list[str]) -> int:
+    """Check the installation, or classify samples."""
+    network = json.loads((FOLDER / "network.json").read_text())
+    interpreter = load_interpreter()
+    path = Path(arguments[0]) if arguments else FOLDER / "sample_input.npy"
+    try:
+        samples = np.load(path)
+    except (OSError, ValueError) as error:
+        sys.exit(f"cannot read {path}: {error}")
+    encoded = encode(samples, network, interpreter.get_input_details()[0])
+    batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
+    accumulators = np.concatenate([run(interpreter, batch) for batch in batches])
+    if arguments:
+        print(*np.argmax(accumulators * network["scale"], axis=1), sep="\n")
+        return 0
+    wrong = int((accumulators != np.load(FOLDER / "expected_output.npy")).any(axis=1).sum())
+    print(f"{len(samples) - wrong} of {len(samples)} samples are exactly as expected")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

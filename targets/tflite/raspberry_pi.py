@@ -1,0 +1,41 @@
+"""The Raspberry Pi bundle: the model, a short runner, and samples to check both with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from edgespike.graph import Graph
+from edgespike.graph.tensor import Integers
+from edgespike.targets.tflite import pi_runner
+from edgespike.targets.tflite.bundle import described, fill_template, network_ends
+
+
+def write_raspberry_pi(
+    graph: Graph, model: bytes, samples: Integers, expected: Integers, folder: Path
+) -> None:
+    """Write the bundle into an existing empty folder."""
+    source, readout = network_ends(graph)
+    network = {
+        "name": graph.name,
+        "sha256": graph.hash,
+        "shape": source.shape,
+        "steps": graph.steps,
+        "low": source.low,
+        "high": source.high,
+        "input_scale": source.scale,
+        "scale": readout.scale.tolist(),
+    }
+    (folder / "model.tflite").write_bytes(model)
+    (folder / "network.json").write_text(json.dumps(network, indent=1))
+    shutil.copyfile(pi_runner.__file__, folder / "run.py")
+    np.save(folder / "sample_input.npy", samples)
+    np.save(folder / "expected_output.npy", expected)
+    axes = ["samples", *(["steps"] if graph.steps > 1 else []), *map(str, source.shape)]
+    readme = fill_template(
+        "raspberry_pi", **described(graph), axes=", ".join(axes), samples=len(samples)
+    )
+    (folder / "README.md").write_text(readme)
