@@ -29,17 +29,17 @@ def sum_events(values: NDArray[Any], tensor: Tensor) -> Integers:
         int64, ``values.shape[1:]``.
     """
     if tensor.signal is Signal.GRADED:
-        return _sum_over_samples((values != 0).view(np.uint8), largest=1)
-    return _sum_over_samples(values, largest=tensor.bounds[1])
+        return _sum_over_samples((values != 0).view(np.uint8), at_once=255)
+    return _sum_over_samples(values, samples_at_once(tensor))
 
 
-def _sum_over_samples(values: NDArray[Any], largest: int) -> Integers:
-    """Sum along the first axis, in bytes for as long as no byte can overflow.
+def samples_at_once(tensor: Tensor) -> int:
+    """Give over how many samples spikes can be summed in bytes: no sum exceeds 255."""
+    return 255 // max(tensor.bounds[1], 1)
 
-    Bytes are summed 64 at a time by vector instructions, int64 only 8; with single spikes a byte
-    holds the sum of 255 samples.
-    """
-    at_once = 255 // max(largest, 1)
+
+def _sum_over_samples(values: NDArray[Any], at_once: int) -> Integers:
+    """Sum along the first axis, in bytes for as long as none can overflow: 8 times fewer bytes."""
     if values.dtype.itemsize > 1 or at_once < 2:
         return np.asarray(values.sum(axis=0, dtype=np.int64))
     unsigned = values.view(np.uint8)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from edgespike.targets.base import Target
 from edgespike.targets.cpu.artefact import write
-from edgespike.targets.cpu.running import run, run_counted, runtime
+from edgespike.targets.cpu.running import run, run_accumulators, run_counted, runtime
 
-__all__ = ["TARGET", "run", "run_counted"]
+__all__ = ["TARGET", "run", "run_accumulators", "run_counted"]
 
 TARGET = Target(
     name="cpu",

@@ -10,7 +10,7 @@ from edgespike import __version__
 from edgespike.files import write_atomically
 from edgespike.graph import Graph, Input, save_graph
 from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.running import run
+from edgespike.targets.cpu.running import run_accumulators
 
 SAMPLES = 8
 """Samples that the artefact holds: enough to check an installation."""
@@ -50,7 +50,7 @@ def write(graph: Graph, folder: Path) -> None:
     samples = _random_samples(graph)
     save_graph(graph, folder / "graph.safetensors")
     np.save(folder / "sample_input.npy", samples)
-    np.save(folder / "expected_output.npy", run(graph, samples).accumulators(graph))
+    np.save(folder / "expected_output.npy", run_accumulators(graph, samples))
     write_atomically(folder / "README.md", _readme(graph).encode())
 
 

@@ -6,7 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
+
+from edgespike.graph import Graph
+from edgespike.graph.tensor import Integers
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,8 @@ class Block:
     samples, steps
         Which ones, with start and stop.
     values
-        Of the input and of every observed node: integers ``(steps, samples, *shape)`` with
-        channels last. A first axis of 1 stands for the same values at every step.
+        Of every observed node: integers ``(steps, samples, *shape)`` with channels last. A first
+        axis of 1 stands for the same values at every step. The next block may overwrite them.
     """
 
     samples: slice
@@ -28,7 +32,30 @@ class Block:
 
 
 class Engine(Protocol):
-    """Something that runs one graph."""
+    """Something that runs one graph, in one thread at a time."""
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
+
+    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, Integers]]:
+        """Run checked samples for their accumulators and the event sums of neurons and pools.
+
+        Sums are int64 ``(steps, *shape)``, channels last.
+        """
+
+
+def empty_accumulators(graph: Graph, samples: int) -> Integers:
+    """Make room for the readout of some samples, ``(samples, classes)``."""
+    return np.empty((samples, graph.tensors[graph.readout.name].size), np.int64)
+
+
+def zero_sums(graph: Graph, name: str) -> Integers:
+    """Make room for a node's event sums, ``(steps, *shape)``, channels last."""
+    channels, *positions = graph.tensors[name].shape
+    return np.zeros((graph.steps, *positions, channels), np.int64)
+
+
+def cut(count: int, at_once: int) -> Iterator[slice]:
+    """Cut ``0..count`` into slices."""
+    for start in range(0, count, at_once):
+        yield slice(start, min(start + at_once, count))

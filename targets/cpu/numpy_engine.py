@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.counting.events import sum_events
 from edgespike.graph import Graph, Node
+from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu import stateful, stateless
-from edgespike.targets.cpu.blocks import Block
+from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.cpu.exactness import narrow_type
 from edgespike.trace import observed_names
 
-BLOCK_BYTES = 2**25
-"""Memory that the values of one block may take, about; one sample and step always run."""
+BLOCK_BYTES = 2**23
+"""What the caches keep between one operation and the next."""
 
 
 class NumpyEngine:
@@ -29,12 +31,14 @@ class NumpyEngine:
     ----------
     graph
         Any valid graph.
+    block_bytes
+        Memory that the values of one block may take, about; one sample and step always run.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, block_bytes: int = BLOCK_BYTES) -> None:
         self._graph = graph
         self._input_type = narrow_type(*graph.tensors[graph.input.name].bounds)
-        self._kept = {graph.input.name, *observed_names(graph)}
+        self._kept = observed_names(graph)
         self._stateless: dict[str, stateless.Kernel] = {}
         self._stateful: dict[str, stateful.StatefulKernel] = {}
         for node in graph.nodes[1:]:
@@ -49,16 +53,28 @@ class NumpyEngine:
                 )
         # Accumulators take 4 or 8 bytes an element, events mostly 1.
         bytes_each = 4 * sum(tensor.size for tensor in graph.tensors.values())
-        self._steps_at_once = min(graph.steps, max(1, BLOCK_BYTES // bytes_each))
-        self._samples_at_once = max(1, BLOCK_BYTES // (bytes_each * self._steps_at_once))
+        self._steps_at_once = min(graph.steps, max(1, block_bytes // bytes_each))
+        self._samples_at_once = max(1, block_bytes // (bytes_each * self._steps_at_once))
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
-        for some in _ranges(len(samples), self._samples_at_once):
+        for some in cut(len(samples), self._samples_at_once):
             state: dict[str, Any] = {}
-            for steps in _ranges(self._graph.steps, self._steps_at_once):
+            for steps in cut(self._graph.steps, self._steps_at_once):
                 values = self._run(self._enter(samples[some, steps]), steps, state)
                 yield Block(some, steps, values)
+
+    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, Integers]]:
+        """Run checked samples for their accumulators and the event sums of neurons and pools."""
+        readout = self._graph.readout.name
+        accumulators = empty_accumulators(self._graph, len(samples))
+        sums = {name: zero_sums(self._graph, name) for name in self._kept if name != readout}
+        for block in self.blocks(samples):
+            for name, total in sums.items():
+                values = block.values[name].swapaxes(0, 1)
+                total[block.steps] += sum_events(values, self._graph.tensors[name])
+            accumulators[block.samples] = block.values[readout][-1]
+        return accumulators, sums
 
     def _enter(self, samples: NDArray[Any]) -> stateless.Array:
         """Put steps first and channels last; one step stands for a sample that never changes."""
@@ -92,9 +108,3 @@ class NumpyEngine:
         ]
         out = self._stateless[node.name](*folded)
         return out.reshape(steps, samples, *out.shape[1:])
-
-
-def _ranges(count: int, at_once: int) -> Iterator[slice]:
-    """Cut ``0..count`` into slices."""
-    for start in range(0, count, at_once):
-        yield slice(start, min(start + at_once, count))

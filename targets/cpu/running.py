@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.counting import event_sources
 from edgespike.counting.events import sum_events
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.blocks import Engine
+from edgespike.targets.cpu.blocks import Engine, empty_accumulators
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 from edgespike.trace import Trace, observed_names
-
-
-@lru_cache(maxsize=8)
-def engine_for(graph: Graph) -> Engine:
-    """Give the fastest engine that runs a graph exactly."""
-    return NumpyEngine(graph)
 
 
 def run(graph: Graph, samples: NDArray[Any]) -> Trace:
@@ -41,7 +36,7 @@ def run(graph: Graph, samples: NDArray[Any]) -> Trace:
     """
     samples = as_samples(graph, samples)
     kept: dict[str, NDArray[Any]] = {}
-    for block in engine_for(graph).blocks(samples):
+    for block in _engine(graph, len(samples)).blocks(samples):
         for name in observed_names(graph):
             values = block.values[name]
             if name not in kept:
@@ -49,6 +44,23 @@ def run(graph: Graph, samples: NDArray[Any]) -> Trace:
                 kept[name] = np.empty(shape, values.dtype)
             kept[name][block.samples, block.steps] = values.swapaxes(0, 1)
     return Trace({name: np.moveaxis(values, -1, 2) for name, values in kept.items()})
+
+
+def run_accumulators(graph: Graph, samples: NDArray[Any]) -> Integers:
+    """Run samples and keep only the answers.
+
+    Parameters and errors are those of :func:`run`.
+
+    Returns
+    -------
+    accumulators
+        The readout after the last step, int64 ``(samples, classes)``.
+    """
+    samples = as_samples(graph, samples)
+    accumulators = empty_accumulators(graph, len(samples))
+    for block in _engine(graph, len(samples)).blocks(samples):
+        accumulators[block.samples] = block.values[graph.readout.name][-1]
+    return accumulators
 
 
 def run_counted(graph: Graph, samples: NDArray[Any]) -> tuple[Integers, dict[str, Integers]]:
@@ -75,20 +87,49 @@ def run_counted(graph: Graph, samples: NDArray[Any]) -> tuple[Integers, dict[str
         The samples do not fit the graph's input.
     """
     samples = as_samples(graph, samples)
-    accumulators = np.empty((len(samples), *graph.tensors[graph.readout.name].shape), np.int64)
-    sums = {name: _zeros_channels_last(graph, name) for name in event_sources(graph)}
-    for block in engine_for(graph).blocks(samples):
-        for name, total in sums.items():
-            total[block.steps] += sum_events(block.values[name].swapaxes(0, 1), graph.tensors[name])
-        accumulators[block.samples] = block.values[graph.readout.name][-1]
-    return accumulators, {name: np.moveaxis(total, -1, 1) for name, total in sums.items()}
+    accumulators, sums = _engine(graph, len(samples)).run_counted(samples)
+    channels_first = {name: np.moveaxis(total, -1, 1) for name, total in sums.items()}
+    return accumulators, {graph.input.name: _input_events(graph, samples), **channels_first}
 
 
-def _zeros_channels_last(graph: Graph, name: str) -> Integers:
-    channels, *positions = graph.tensors[name].shape
-    return np.zeros((graph.steps, *positions, channels), np.int64)
+def _input_events(graph: Graph, samples: NDArray[Any]) -> Integers:
+    """Sum the input's events; those of a sample that never changes, once for all steps."""
+    different = samples[:, :1] if samples.strides[1] == 0 else samples
+    events = sum_events(different, graph.tensors[graph.input.name])
+    return np.broadcast_to(events, samples.shape[1:])
+
+
+def _engine(graph: Graph, samples: int) -> Engine:
+    """Give the fastest engine that runs a graph exactly."""
+    if _litert_fits(graph):
+        from edgespike.targets.cpu.litert_engine import batch_for
+
+        return _litert_engine(graph, batch_for(graph, samples))
+    return _numpy_engine(graph)
+
+
+@lru_cache(maxsize=8)
+def _numpy_engine(graph: Graph) -> Engine:
+    return NumpyEngine(graph)
+
+
+@lru_cache(maxsize=8)
+def _litert_engine(graph: Graph, batch: int) -> Engine:
+    from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine
+
+    return CountingLiteRtEngine(graph, batch)
+
+
+@lru_cache(maxsize=8)
+def _litert_fits(graph: Graph) -> bool:
+    if find_spec("ai_edge_litert") is None:
+        return False
+    from edgespike.targets.cpu.litert_engine import fits
+
+    return fits(graph)
 
 
 def runtime() -> str:
-    """Name the engine's version."""
-    return f"numpy {np.__version__}"
+    """Name what the engines run on, and its version."""
+    litert = f", ai-edge-litert {version('ai-edge-litert')}" if find_spec("ai_edge_litert") else ""
+    return f"numpy {np.__version__}{litert}"
