@@ -29,17 +29,13 @@ def sum_events(values: NDArray[Any], tensor: Tensor) -> Integers:
         int64, ``values.shape[1:]``.
     """
     if tensor.signal is Signal.GRADED:
-        return _sum_over_samples((values != 0).view(np.uint8), at_once=255)
-    return _sum_over_samples(values, samples_at_once(tensor))
+        return _sum_over_samples((values != 0).view(np.uint8), largest=1)
+    return _sum_over_samples(values, tensor.bounds[1])
 
 
-def samples_at_once(tensor: Tensor) -> int:
-    """Give over how many samples spikes can be summed in bytes: no sum exceeds 255."""
-    return 255 // max(tensor.bounds[1], 1)
-
-
-def _sum_over_samples(values: NDArray[Any], at_once: int) -> Integers:
+def _sum_over_samples(values: NDArray[Any], largest: int) -> Integers:
     """Sum along the first axis, in bytes for as long as none can overflow: 8 times fewer bytes."""
+    at_once = 255 // max(largest, 1)
     if values.dtype.itemsize > 1 or at_once < 2:
         return np.asarray(values.sum(axis=0, dtype=np.int64))
     unsigned = values.view(np.uint8)

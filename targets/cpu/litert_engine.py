@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.counting.events import samples_at_once, sum_events
+from edgespike.counting.events import sum_events
 from edgespike.graph import Graph, Signal
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
@@ -17,24 +18,16 @@ from edgespike.targets.tflite.engine import LiteRtEngine, covers
 from edgespike.targets.tflite.plan import violations
 from edgespike.trace import observed_names
 
-LARGEST_BATCH = 64
-"""Samples that run at once; more are no faster, and a byte holds the spikes of three batches."""
-
 BATCH_BYTES = 2**26
 """Most memory for the events of one batch."""
+
+BYTE_LIMIT = 255
 
 
 def fits(graph: Graph) -> bool:
     """Say whether the engine runs a graph exactly."""
     (source,) = graph.input_tensors(graph.readout)
     return covers(graph) and not violations(graph) and not source.signal.is_event
-
-
-def batch_for(graph: Graph, samples: int) -> int:
-    """Choose a batch, a power of two, that wastes little and fits into memory."""
-    size = sum(tensor.size for tensor in graph.tensors.values())
-    largest = max(1, min(LARGEST_BATCH, BATCH_BYTES // size))
-    return 1 << min((samples - 1).bit_length(), largest.bit_length() - 1)
 
 
 class CountingLiteRtEngine:
@@ -45,15 +38,22 @@ class CountingLiteRtEngine:
     graph
         One that :func:`fits`.
     batch
-        Most samples of one run.
+        Most samples that run at once; fewer where memory sets a limit.
     """
 
     def __init__(self, graph: Graph, batch: int) -> None:
         self._graph = graph
-        self._batch = batch
-        self._engine = LiteRtEngine(graph, batch)
+        size = sum(tensor.size for tensor in graph.tensors.values())
+        self._batch = max(1, min(batch, BATCH_BYTES // size))
+        self._engine = LiteRtEngine(graph, self._batch)
         self._readout_type = narrow_type(*graph.tensors[graph.readout.name].bounds)
         self._names = [name for name in observed_names(graph) if name != graph.readout.name]
+        in_bytes = {
+            name: self._engine.events[name] for name in self._names if self._bytes_hold(name)
+        }
+        self._summed_apart = [name for name in self._names if name not in in_bytes]
+        most = max((graph.tensors[name].bounds[1] for name in in_bytes), default=1)
+        self._spikes = _SpikeSums(in_bytes, BYTE_LIMIT // max(most, 1))
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, 1, *shape)``, channels first, batch by batch."""
@@ -70,56 +70,75 @@ class CountingLiteRtEngine:
     def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, Integers]]:
         """Run checked samples for their accumulators and the event sums of neurons and pools."""
         accumulators = empty_accumulators(self._graph, len(samples))
-        sums = {name: zero_sums(self._graph, name) for name in self._names}
-        in_place = {name: self._sum_in_place(name, sums[name]) for name in sums}
+        sums = {name: zero_sums(self._graph, name) for name in self._summed_apart}
+        self._spikes.start()
         for some in cut(len(samples), self._batch):
             accumulators[some] = self._engine.run(samples[some, 0])
             count = some.stop - some.start
-            for name, byte_sum in in_place.items():
-                if byte_sum is not None:
-                    byte_sum.add(count)
-                else:
-                    values = self._values(name, count)
-                    sums[name] += sum_events(values, self._graph.tensors[name])
-        for byte_sum in in_place.values():
-            if byte_sum is not None:
-                byte_sum.flush()
-        return accumulators, sums
+            self._spikes.add(count)
+            for name, total in sums.items():
+                total += sum_events(self._values(name, count), self._graph.tensors[name])
+        return accumulators, {**self._spikes.totals(), **sums}
 
-    def _sum_in_place(self, name: str, total: Integers) -> _ByteSum | None:
-        """Sum events as they are stored, where they are spikes and a byte holds a batch of them."""
+    def _bytes_hold(self, name: str) -> bool:
+        """Say whether a node's spikes are stored as their number and add up to 255 at most."""
         tensor = self._graph.tensors[name]
-        at_once = samples_at_once(tensor)
-        stored_as_counted = tensor.signal is Signal.SPIKES and not self._engine.zero_points[name]
-        if stored_as_counted and at_once >= self._batch:
-            return _ByteSum(self._engine.events[name], total, at_once)
-        return None
+        stored_as_is = tensor.signal is Signal.SPIKES and not self._engine.zero_points[name]
+        return stored_as_is and tensor.bounds[1] * self._batch <= BYTE_LIMIT
 
 
-class _ByteSum:
-    """Sums spikes over samples, eight neurons in one 64-bit number, a byte for each.
+class _SpikeSums:
+    """Sums spikes over batches where they lie, in bytes that are widened before they overflow.
 
-    No byte carries into the next one, since the bytes are moved to the total before they could
-    exceed 255. Made once for a run, so that a batch costs no more than reading its memory.
+    Everything is laid out once, so that a batch costs little more than reading its memory.
+
+    Parameters
+    ----------
+    stored
+        By name, the memory that each batch overwrites, int8 ``(batch, *shape)``.
+    at_once
+        Over how many samples no sum of any name exceeds 255.
     """
 
-    def __init__(self, stored: NDArray[np.int8], total: Integers, at_once: int) -> None:
-        self._type = np.uint8 if stored[0].size % 8 else np.uint64
-        self._stored = stored.reshape(len(stored), -1).view(self._type)
-        self._sums = np.zeros(self._stored.shape[1:], self._type)
-        self._total = total
+    def __init__(self, stored: Mapping[str, NDArray[np.int8]], at_once: int) -> None:
+        sizes = [array[0].size for array in stored.values()]
+        ends = np.cumsum([0, *sizes])
         self._at_once = at_once
+        self._samples = 0
+        self._total = np.zeros(ends[-1], np.int64)
+        self._bytes = np.zeros(ends[-1], np.uint8)
+        self._shapes = {name: (1, *array.shape[1:]) for name, array in stored.items()}
+        self._places = [slice(*pair) for pair in pairwise(ends)]
+        self._sources = [
+            (array.reshape(len(array), -1).view(np.uint8), self._bytes[place])
+            for array, place in zip(stored.values(), self._places, strict=True)
+        ]
+
+    def start(self) -> None:
+        """Forget what was summed."""
+        self._total = np.zeros_like(self._total)
         self._samples = 0
 
     def add(self, count: int) -> None:
         """Add what the first ``count`` samples of the memory hold now."""
         if self._samples + count > self._at_once:
-            self.flush()
+            self._widen()
+        for stored, sums in self._sources:
+            if self._samples:
+                sums += np.add.reduce(stored[:count], axis=0, dtype=np.uint8)
+            else:
+                np.add.reduce(stored[:count], axis=0, dtype=np.uint8, out=sums)
         self._samples += count
-        self._sums += np.add.reduce(self._stored[:count], axis=0, dtype=self._type)
 
-    def flush(self) -> None:
-        """Move the sums to the total."""
-        self._total += self._sums.view(np.uint8).reshape(self._total.shape)
-        self._sums[:] = 0
+    def totals(self) -> dict[str, Integers]:
+        """Give the sums by name, ``(1, *shape)``."""
+        self._widen()
+        return {
+            name: self._total[place].reshape(shape)
+            for (name, shape), place in zip(self._shapes.items(), self._places, strict=True)
+        }
+
+    def _widen(self) -> None:
+        if self._samples:
+            self._total += self._bytes
         self._samples = 0

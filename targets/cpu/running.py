@@ -18,6 +18,9 @@ from edgespike.targets.cpu.blocks import Engine, empty_accumulators
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 from edgespike.trace import Trace, observed_names
 
+LARGEST_BATCH = 64
+"""Samples that LiteRT runs at once; more are no faster."""
+
 
 def run(graph: Graph, samples: NDArray[Any]) -> Trace:
     """Run samples and keep every observed node's values, in narrow integer types.
@@ -88,8 +91,12 @@ def run_counted(graph: Graph, samples: NDArray[Any]) -> tuple[Integers, dict[str
     """
     samples = as_samples(graph, samples)
     accumulators, sums = _engine(graph, len(samples)).run_counted(samples)
-    channels_first = {name: np.moveaxis(total, -1, 1) for name, total in sums.items()}
+    channels_first = {name: _channels_first(total) for name, total in sums.items()}
     return accumulators, {graph.input.name: _input_events(graph, samples), **channels_first}
+
+
+def _channels_first(total: Integers) -> Integers:
+    return total.transpose(0, 3, 1, 2) if total.ndim == 4 else total
 
 
 def _input_events(graph: Graph, samples: NDArray[Any]) -> Integers:
@@ -100,33 +107,37 @@ def _input_events(graph: Graph, samples: NDArray[Any]) -> Integers:
 
 
 def _engine(graph: Graph, samples: int) -> Engine:
-    """Give the fastest engine that runs a graph exactly."""
-    if _litert_fits(graph):
-        from edgespike.targets.cpu.litert_engine import batch_for
-
-        return _litert_engine(graph, batch_for(graph, samples))
-    return _numpy_engine(graph)
+    """Give the fastest engine that runs a graph exactly, made ready for that many samples."""
+    batch = min(LARGEST_BATCH, 1 << (samples - 1).bit_length())
+    return _prepare(_ById(graph), batch)
 
 
-@lru_cache(maxsize=8)
-def _numpy_engine(graph: Graph) -> Engine:
-    return NumpyEngine(graph)
+class _ById:
+    """A graph as a cache key: it cannot change, so identity is enough, and fast."""
 
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
 
-@lru_cache(maxsize=8)
-def _litert_engine(graph: Graph, batch: int) -> Engine:
-    from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and self.graph is other.graph
 
-    return CountingLiteRtEngine(graph, batch)
+    def __hash__(self) -> int:
+        return id(self.graph)
 
 
 @lru_cache(maxsize=8)
-def _litert_fits(graph: Graph) -> bool:
-    if find_spec("ai_edge_litert") is None:
-        return False
-    from edgespike.targets.cpu.litert_engine import fits
+def _prepare(key: _ById, batch: int) -> Engine:
+    if find_spec("ai_edge_litert") is not None:
+        from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, fits
 
-    return fits(graph)
+        if fits(key.graph):
+            return CountingLiteRtEngine(key.graph, batch)
+    return _prepare_numpy(key)
+
+
+@lru_cache(maxsize=8)
+def _prepare_numpy(key: _ById) -> Engine:
+    return NumpyEngine(key.graph)
 
 
 def runtime() -> str:
