@@ -37,7 +37,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app()
+        app(prog_name="edgespike")
     except KeyboardInterrupt:
         _end("interrupted; no file was left half written", INTERRUPTED)
 

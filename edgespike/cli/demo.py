@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,12 @@ def command(
     samples: Annotated[
         int, typer.Option(min=1, metavar="N", help="Compare on the first N images.")
     ] = 100,
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Only write model, images and labels as files into a new folder."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Go the whole way on a shipped model and images.
@@ -34,8 +41,12 @@ def command(
     Classify 200 images, compare the targets bit for bit, count, and estimate the energy.
     """
     import edgespike
-    from edgespike.models import shipped_images, shipped_model
+    from edgespike.models import shipped_images, shipped_model, write_files
 
+    if files is not None:
+        write_files(files)
+        say(f"model.safetensors, images.npy and labels.npy are in {files}")
+        return
     names = split_names(targets)
     for name in names:
         _set_up_if_missing(name)

@@ -13,6 +13,13 @@ CHECK_FAILED = 1
 BAD_USE = 2
 """Exit code for wrong use and bad input."""
 
+
+def _target_names(start: str) -> list[str]:
+    from edgespike.targets import target_names
+
+    return [name for name in target_names() if name.startswith(start)]
+
+
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Trained checkpoint or graph file.")]
 Input = Annotated[
     Path,
@@ -26,5 +33,10 @@ Input = Annotated[
 Samples = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Use the first N samples only.")
 ]
-TargetName = Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="Where to run.")]
+TargetName = Annotated[
+    str,
+    typer.Option(
+        "--target", "-t", metavar="NAME", help="Where to run.", autocompletion=_target_names
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

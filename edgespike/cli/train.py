@@ -32,14 +32,10 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Train a network by a recipe."""
-    from edgespike.extras import needs_extra
-
-    with needs_extra("train", "training"):
-        from edgespike.nn.recipe import load_recipe
-        from edgespike.nn.train import train
+    from edgespike.nn import load_recipe, train
 
     changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
-    quiet = as_json or not sys.stderr.isatty()
+    quiet = as_json or not sys.stdout.isatty()  # the progress bar goes there
     result = train(changed, out, resume=resume, quiet=quiet)
     last = result.history[-1]
     if as_json:

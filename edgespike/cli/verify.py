@@ -72,7 +72,7 @@ def print_certificate(certificate: Certificate) -> None:
                 result.steps,
                 result.layers,
                 result.synaptic_operations,
-                "equal in every bit" if result.equal else "DIFFERENT",
+                "equal" if result.equal else "DIFFERENT",
             )
             for name, result in certificate.targets.items()
         ],

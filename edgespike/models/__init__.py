@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.graph import Graph, load_graph
+from edgespike.files import new_folder
+from edgespike.graph import Graph, load_graph, save_graph
 
 MODEL = "fashion_s3nn.safetensors"
 IMAGES = "fashion_test_200.npz"
@@ -32,3 +34,18 @@ def shipped_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         np.load(path, allow_pickle=False) as file,
     ):
         return file["images"], file["labels"].astype(np.int64)
+
+
+def write_files(folder: Path) -> None:
+    """Write model and images as the files that commands take, into a new folder.
+
+    Raises
+    ------
+    WriteError
+        The folder exists and is not empty, or cannot be written.
+    """
+    images, labels = shipped_images()
+    with new_folder(folder) as temporary:
+        save_graph(shipped_model(), temporary / "model.safetensors")
+        np.save(temporary / "images.npy", images)
+        np.save(temporary / "labels.npy", labels)

@@ -1,0 +1,155 @@
+"""Running the command line, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgespike.cli import main
+from edgespike.graph import save_graph
+from tests.example_graphs import residual_graph, samples_for
+
+PLUGIN = """
+import signal
+import sys
+from dataclasses import replace
+
+from edgespike.interpreter import interpret
+from edgespike.targets.base import Target
+from edgespike.trace import Trace
+
+
+def write(graph, folder):
+    (folder / "model.bin").write_bytes(b"x" * 4096)
+
+
+def wait(graph, where):
+    if hasattr(where, "mkdir"):
+        (where / "half.bin").write_bytes(b"x")
+    print("waiting", file=sys.stderr, flush=True)
+    while True:
+        signal.pause()
+
+
+def add_one(graph, samples):
+    values = dict(interpret(graph, samples).values)
+    values[graph.readout.name][1, 0, 2] += 1
+    return Trace(values)
+
+
+EXACT = Target("exact", "the interpreter", lambda graph: [], write, interpret, lambda: "exact 1")
+FAULTY = replace(EXACT, name="faulty", summary="one value is wrong", run=add_one)
+WAITING = replace(EXACT, name="waiting", summary="never ends", run=wait, write=wait)
+"""
+ENTRY_POINTS = """
+[edgespike.targets]
+exact = third_party_targets:EXACT
+faulty = third_party_targets:FAULTY
+waiting = third_party_targets:WAITING
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a third party's package, which offers three targets."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "third_party_targets.py").write_text(PLUGIN)
+    info = folder / "third_party-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    return folder
+
+
+@pytest.fixture
+def cli(
+    plugin: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Cli]:
+    """Run a command in this process."""
+    monkeypatch.syspath_prepend(str(plugin))
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["edgespike", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Result(code, *capsys.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def start_cli(plugin: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command in a process of its own, in ``tmp_path``, with Ctrl-C not ignored."""
+    environment = {**os.environ, "PYTHONPATH": str(plugin), "PYTHONDONTWRITEBYTECODE": "1"}
+    started = []
+
+    def start(
+        *arguments: object, stdout: int | Any = subprocess.PIPE, before: Any = None
+    ) -> subprocess.Popen[str]:
+        def prepare() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            if before is not None:
+                before()
+
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgespike", *map(str, arguments)],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            preexec_fn=prepare,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def graph_file(tmp_path: Path) -> Path:
+    """A graph: see :func:`tests.example_graphs.residual_graph`."""
+    path = tmp_path / "graph.safetensors"
+    save_graph(residual_graph(), path)
+    return path
+
+
+@pytest.fixture
+def input_file(tmp_path: Path) -> Path:
+    """Four samples for ``graph_file``."""
+    path = tmp_path / "x.npy"
+    np.save(path, samples_for(residual_graph(), 4).astype(np.uint8))
+    return path

@@ -1,0 +1,225 @@
+"""What each command answers, for machines and for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgespike.counting import audit, count
+from edgespike.energy import energy_report
+from edgespike.graph import load_graph
+from edgespike.graph.text import graph_json, graph_text
+from edgespike.interpreter import interpret
+from edgespike.targets import BUILT_IN
+from edgespike.trace import observed_names, predictions
+from edgespike.verification import inputs_hash
+from tests.cli.conftest import Cli
+from tests.example_graphs import residual_graph, samples_for
+
+GRAPH = residual_graph()
+SAMPLES = samples_for(GRAPH, 4)
+TRACE = interpret(GRAPH, SAMPLES)
+CLASSES = predictions(GRAPH, TRACE.accumulators(GRAPH))
+
+
+def test_verify_answers_as_scripts_expect(cli: Cli, graph_file: Path, input_file: Path) -> None:
+    result = cli("verify", graph_file, "--targets", "cpu,exact", "--input", input_file, "--json")
+    answer = result.json
+    assert result.code == 0
+    assert answer["graph"] == GRAPH.hash
+    assert answer["inputs"] == inputs_hash(GRAPH, SAMPLES)
+    assert list(answer["targets"]) == ["cpu", "exact"]
+    for entry in answer["targets"].values():
+        assert entry.pop("runtime")
+        assert entry == {
+            "equal": True,
+            "samples": 4,
+            "steps": 1,
+            "layers": len(observed_names(GRAPH)),
+            "synaptic_operations": count(GRAPH, SAMPLES, TRACE).synaptic_operations(),
+            "first_difference": None,
+        }
+
+
+def test_verify_ends_with_1_and_the_first_difference(
+    cli: Cli, graph_file: Path, input_file: Path
+) -> None:
+    arguments = ("verify", graph_file, "--targets", "exact,faulty", "-i", input_file)
+    machine, people = cli(*arguments, "--json"), cli(*arguments)
+    assert (machine.code, people.code) == (1, 1)
+    targets = machine.json["targets"]
+    assert targets["exact"]["equal"] is True
+    assert targets["faulty"]["equal"] is False
+    right = int(TRACE.values["out"][1, 0, 2])
+    assert targets["faulty"]["first_difference"] == {
+        "layer": "out",
+        "sample": 1,
+        "step": 0,
+        "neuron": 2,
+        "expected": right,
+        "found": right + 1,
+    }
+    assert (
+        f"faulty first differs in layer out, sample 1, step 0, neuron 2: {right + 1} instead of "
+        f"{right}" in people.stdout
+    )
+
+
+def test_verify_writes_the_certificate_that_it_prints(
+    cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "certificate.json"
+    result = cli("verify", graph_file, "-i", input_file, "--samples", 3, "-o", path, "--json")
+    assert json.loads(path.read_text()) == result.json
+    assert result.json["targets"]["cpu"]["samples"] == 3
+
+
+def test_energy_answers_as_scripts_expect(cli: Cli, graph_file: Path, input_file: Path) -> None:
+    result = cli("energy", graph_file, "--input", input_file, "--json")
+    assert result.code == 0
+    expected = energy_report(GRAPH, count(GRAPH, SAMPLES, TRACE)).to_json()
+    assert result.json == expected
+    counts = {"synaptic_operations", "multiply_accumulates", "neuron_updates", "spikes"}
+    assert counts | {"layers"} <= result.json["counts"].keys()
+    assert set(result.json["counts"]["synaptic_operations"]) == {"every", "nonzero", "quantised"}
+    assert all(counts | {"name"} <= layer.keys() for layer in result.json["counts"]["layers"])
+    assert result.json["energy"]
+    for row in result.json["energy"]:
+        assert {"model", "profile"} <= row.keys()
+        assert 0 <= row["low_j"] <= row["typical_j"] <= row["high_j"]
+
+
+def test_an_audit_recounts_by_walking(cli: Cli, graph_file: Path, input_file: Path) -> None:
+    result = cli("energy", graph_file, "-i", input_file, "--audit", 2, "--json")
+    walked = audit(GRAPH, SAMPLES[:2], interpret(GRAPH, SAMPLES[:2]))
+    assert result.code == 0
+    assert result.json["audit"] == {
+        "samples": 2,
+        "equal": True,
+        "synaptic_operations": {k.value: v for k, v in walked.synaptic_operations.items()},
+        "multiply_accumulates": {k.value: v for k, v in walked.multiply_accumulates.items()},
+    }
+
+
+def test_an_audit_that_finds_another_count_ends_with_1(
+    cli: Cli, graph_file: Path, input_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = count(GRAPH, SAMPLES[:1], interpret(GRAPH, SAMPLES[:1]))
+    monkeypatch.setattr("edgespike.counting.count", lambda *_: wrong + wrong)
+    result = cli("energy", graph_file, "-i", input_file, "--audit", 1, "--json")
+    assert result.code == 1
+    assert result.json["audit"]["equal"] is False
+
+
+def test_energy_writes_a_page(cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "energy.html"
+    result = cli("energy", graph_file, "-i", input_file, "--html", page)
+    assert result.code == 0
+    assert "synaptic operations" in result.stdout
+    assert GRAPH.hash in page.read_text()
+
+
+def test_run_prints_classes_and_accuracy(
+    cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
+) -> None:
+    labels = CLASSES.copy()
+    labels[0] = (labels[0] + 1) % 3
+    np.save(tmp_path / "y.npy", labels)
+    arguments = ("run", graph_file, "-i", input_file, "--labels", tmp_path / "y.npy")
+    result = cli(*arguments, "--json")
+    assert result.code == 0
+    assert result.json["predictions"] == CLASSES.tolist()
+    assert result.json["accuracy"] == 0.75
+    assert (result.json["target"], result.json["samples"]) == ("cpu", 4)
+    assert "accuracy 75.00% of 4 samples" in cli(*arguments).stdout
+    assert cli(*arguments, "--samples", 1, "--json").json["accuracy"] == 0
+
+
+def test_run_without_labels_has_no_accuracy(cli: Cli, graph_file: Path, input_file: Path) -> None:
+    assert cli("run", graph_file, "-i", input_file, "--json").json["accuracy"] is None
+    assert "accuracy" not in cli("run", graph_file, "-i", input_file).stdout
+
+
+@pytest.mark.parametrize("at_once", [1, 2**24], ids=["one by one", "together"])
+def test_run_writes_accumulators(
+    cli: Cli,
+    graph_file: Path,
+    input_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
+) -> None:
+    monkeypatch.setattr("edgespike.batches.VALUES_AT_ONCE", at_once)
+    out = tmp_path / "answers.npz"
+    assert cli("run", graph_file, "-i", input_file, "-o", out).code == 0
+    with np.load(out, allow_pickle=False) as answers:
+        np.testing.assert_array_equal(answers["predictions"], CLASSES)
+        np.testing.assert_array_equal(answers["accumulators"], TRACE.accumulators(GRAPH))
+
+
+@pytest.mark.parametrize("target", ["cpu", "tflite"])
+def test_export_writes_a_folder_and_lists_it(
+    cli: Cli, graph_file: Path, tmp_path: Path, target: str
+) -> None:
+    out = tmp_path / "deep" / "out"
+    result = cli("export", "--target", target, graph_file, "-o", out, "--json")
+    assert result.code == 0
+    assert (result.json["graph"], result.json["target"]) == (GRAPH.hash, target)
+    files = [path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()]
+    assert result.json["files"] == sorted(files)
+    assert files
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_export_fills_an_empty_folder(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    result = cli("export", "--target", "exact", graph_file, "-o", out)
+    assert result.code == 0
+    assert result.stdout == f"{out}/model.bin  (4,096 bytes)\n"
+
+
+def test_convert_writes_a_graph_file(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again.safetensors"
+    result = cli("convert", graph_file, "-o", out, "--json")
+    assert result.json == {"graph": GRAPH.hash, "file": str(out)}
+    assert load_graph(out) == GRAPH
+
+
+def test_show_describes_and_draws(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
+    svg = tmp_path / "graph.svg"
+    assert cli("show", graph_file, "--svg", svg).stdout == graph_text(GRAPH) + "\n"
+    assert svg.read_text().startswith("<svg")
+    shown = cli("show", graph_file, "--json").json
+    assert shown == json.loads(json.dumps(graph_json(GRAPH)))
+
+
+def test_targets_lists_all_with_runtime_or_what_is_missing(cli: Cli) -> None:
+    rows = cli("targets", "--json").json
+    assert [row["name"] for row in rows] == [*BUILT_IN, "exact", "faulty", "waiting"]
+    assert all((row["runtime"] is None) != (row["missing"] is None) for row in rows)
+    exact = {"name": "exact", "summary": "the interpreter", "runtime": "exact 1", "missing": None}
+    assert exact in rows
+    assert "the interpreter" in cli("targets").stdout
+
+
+def test_a_target_that_needs_no_setup_says_so(cli: Cli) -> None:
+    result = cli("targets", "--setup", "exact", "--json")
+    assert result.code == 0
+    assert result.stderr == "exact needs no setup\n"
+
+
+def test_two_targets_of_one_name_are_refused(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "copycat-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: copycat\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[edgespike.targets]\ncpu = copycat:TARGET\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = cli("targets")
+    assert result.code == 2
+    assert "target 'cpu' is offered by" in result.stderr
