@@ -63,13 +63,13 @@ def load(path: Path | str) -> Graph:
     EnvironmentMissingError
         The file is a checkpoint, and torch is not installed.
     """
-    from edgespike.graph.files import load_graph, read_metadata
+    from edgespike.graph.files import GRAPH_KEY, load_graph, read_metadata
 
     path = Path(path)
     metadata = read_metadata(path)
-    if "edgespike" in metadata:
+    if GRAPH_KEY in metadata:
         return load_graph(path)
-    if metadata.get("format", "").startswith("edgespike-model"):
+    if "edgespike" in metadata:
         from edgespike.converters.checkpoints import load_checkpoint
 
         return load_checkpoint(path)

@@ -1,8 +1,9 @@
 """Graph files: one safetensors file with a versioned JSON description, and no pickle.
 
-The description stands in the file's metadata under ``edgespike``; array fields are tensors named
-``node.field``. Integers take the narrowest signed type that holds them, booleans one bit each.
-The SHA-256 of description and tensors stands beside it, so that a changed byte is noticed.
+The description stands in the file's metadata under ``edgespike_graph``; array fields are tensors
+named ``node.field``. Integers take the narrowest signed type that holds them, booleans one bit
+each. The SHA-256 of description and tensors stands beside it, so that a changed byte is noticed.
+Equal graphs make equal files, byte for byte.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ FORMAT_VERSION = 1
 FILE_LIMIT = 2**31
 """Largest graph file that is read, in bytes."""
 
-_KEY = "edgespike"
+GRAPH_KEY = "edgespike_graph"
+"""Where a graph file's metadata holds the graph."""
+
 _WRONG_CONTENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 # What plain Python code raises when JSON holds something else than it should.
 
@@ -49,8 +52,9 @@ def graph_bytes(graph: Graph) -> bytes:
     from safetensors.numpy import save
 
     description, tensors = _describe(graph)
-    metadata = {_KEY: description, "sha256": _digest(description, tensors)}
-    return bytes(save(tensors, metadata))
+    content = {"description": description, "sha256": _digest(description, tensors)}
+    # One entry, since safetensors writes several in an arbitrary order.
+    return bytes(save(tensors, {GRAPH_KEY: json.dumps(content)}))
 
 
 def digest(graph: Graph) -> str:
@@ -70,18 +74,19 @@ def load_graph(path: Path | str) -> Graph:
     """
     path = Path(path)
     metadata, tensors = read_safetensors(path)
-    description = metadata.get(_KEY)
-    if description is None:
+    if GRAPH_KEY not in metadata:
         raise FileFormatError(
             f"{path} is a safetensors file but holds no edgespike graph; a trained checkpoint "
             "becomes one with 'edgespike convert'"
         )
-    if metadata.get("sha256") != _digest(description, tensors):
-        raise FileFormatError(
-            f"{path} was changed after it was written: its SHA-256 does not match; "
-            "get or write it again"
-        )
     try:
+        content = json.loads(metadata[GRAPH_KEY])
+        description, sha256 = _typed(content["description"], str), content["sha256"]
+        if sha256 != _digest(description, tensors):
+            raise FileFormatError(
+                f"{path} was changed after it was written: its SHA-256 does not match; "
+                "get or write it again"
+            )
         return _build(json.loads(description), tensors)
     except GraphError:
         raise

@@ -43,6 +43,10 @@ def graph() -> Graph:
     )
 
 
+def test_equal_graphs_make_equal_files(graph: Graph) -> None:
+    assert len({graph_bytes(graph) for _ in range(20)}) == 1
+
+
 def test_weights_take_the_narrowest_type(graph: Graph) -> None:
     header = json.loads(graph_bytes(graph)[8:].split(b"}}", 1)[0] + b"}}")
     assert header["dense.weight"]["dtype"] == "I16"
@@ -79,7 +83,8 @@ def hostile(description: object) -> bytes:
     from edgespike.graph import files
 
     text = json.dumps(description)
-    return bytes(save({}, {"edgespike": text, "sha256": files._digest(text, {})}))
+    content = {"description": text, "sha256": files._digest(text, {})}
+    return bytes(save({}, {files.GRAPH_KEY: json.dumps(content)}))
 
 
 NODE = {"name": "input", "op": "input", "inputs": [], "shape": [3], "low": 0, "high": 1, "scale": 1}
