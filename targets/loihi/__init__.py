@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgespike.targets.base import Target
+from edgespike.targets.loihi.artefact import write
 from edgespike.targets.loihi.check import violations
 from edgespike.targets.loihi.environment import runtime, setup
 from edgespike.targets.loihi.run import run
@@ -11,7 +12,7 @@ TARGET = Target(
     name="loihi",
     summary="Intel Loihi: Lava's fixed-point simulator, and netx files for the chip",
     violations=violations,
-    write=lambda graph, folder: None,
+    write=write,
     run=run,
     runtime=runtime,
     setup=setup,

@@ -52,21 +52,45 @@ class Chip:
         Neuromorphic cores of one chip.
     neurons_per_core
         Most neurons of one core.
+    synapses
+        Most synapses of one chip.
     synapse_bits_per_core
         Memory for synapses of one core, in bits.
+    input_axons
+        Most sources of spikes that one core can tell apart.
     graded_spikes
-        Whether spikes carry a payload.
+        Whether spikes carry a payload, and neuron models can be programmed.
     """
 
     name: str
     source: str
     cores: int
     neurons_per_core: int
+    synapses: int
     synapse_bits_per_core: int | None
+    input_axons: int | None
     graded_spikes: bool
 
 
 CHIPS = (
-    Chip("Loihi 1", "Davies 2018", 128, 1024, 2**20, False),
-    Chip("Loihi 2", "Loihi 2 brief", 128, 8192, None, True),
+    Chip(
+        name="Loihi 1",
+        source="Davies 2018; synapse memory and axons as in nengo-loihi's block.py",
+        cores=128,
+        neurons_per_core=1024,
+        synapses=130_000_000,
+        synapse_bits_per_core=2**20,
+        input_axons=4096,
+        graded_spikes=False,
+    ),
+    Chip(
+        name="Loihi 2",
+        source="Loihi 2 brief (1 million neurons and 120 million synapses a chip)",
+        cores=128,
+        neurons_per_core=8192,
+        synapses=120_000_000,
+        synapse_bits_per_core=None,
+        input_axons=None,
+        graded_spikes=True,
+    ),
 )

@@ -104,6 +104,11 @@ class Connection:
     delay: int
     message_bits: int
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it comes from the always-on source, and so is no connection of the graph's."""
+        return self.source == CONSTANT
+
     def describe(self) -> dict[str, Any]:
         """Give what JSON can hold of it."""
         fields = ("name", "source", "target", "delay", "message_bits")

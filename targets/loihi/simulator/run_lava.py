@@ -182,14 +182,14 @@ def _run(processes: list[Any], steps: int) -> None:
     try:
         first.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     except RuntimeError as error:
-        raise RuntimeError(_reason(first.runtime)) from error
+        # Lava's own message says only how many exceptions there were.
+        raise RuntimeError(f"{error} {_exceptions(first.runtime)}") from error
     first.stop()
 
 
-def _reason(runtime: Any) -> str:
-    # Lava itself says only how many exceptions there were.
-    actors = runtime._messaging_infrastructure.actors
-    return "; ".join(str(actor.exception) for actor in actors if actor.exception)
+def _exceptions(runtime: Any) -> list[Any]:
+    actors = runtime._messaging_infrastructure.actors if runtime else []
+    return [actor.exception for actor in actors if actor.exception]
 
 
 def _read(network: dict[str, Any], files: dict[str, Path], length: int) -> dict[str, Any]:

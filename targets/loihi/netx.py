@@ -1,0 +1,163 @@
+"""Intel's network exchange file (``.net``), which lava-dl's netx reads for simulator and chip.
+
+It is HDF5 with one group for each layer: convolutions and dense layers in a row, each with its
+neurons. Weights are cross-correlation kernels (output, input, height, width), biases are in units
+of the accumulator, and a neuron fires strictly above ``vThMant``. Files of dense and convolutional
+networks, single-step and multi-step, were loaded with netx of lava-dl 0.6.0 and gave the
+interpreter's accumulators.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import EdgespikeError
+from edgespike.graph import Conv2d, Dense, Graph, Input, Membrane, Node, Readout, Reshape, Threshold
+from edgespike.graph.ops import Weighted
+from edgespike.targets.loihi.neurons import Neurons, neurons_of
+from edgespike.targets.loihi.plan import arriving
+
+NO_CURRENT_DECAY = 4096
+"""With this ``iDecay`` the current is the present step's input alone."""
+
+
+class NetxError(EdgespikeError):
+    """A graph holds what a netx file cannot, or h5py is missing."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One group of the file.
+
+    Parameters
+    ----------
+    kind
+        ``input``, ``conv``, ``dense`` or ``flatten``.
+    fields
+        Its data sets.
+    neuron
+        Those of its neurons; empty if it has none.
+    """
+
+    kind: str
+    fields: dict[str, Any]
+    neuron: dict[str, Any]
+
+
+def netx_bytes(graph: Graph) -> bytes:
+    """Give the content of a netx file for a graph without violations.
+
+    Raises
+    ------
+    NetxError
+        The graph is more than a row of convolutions and dense layers, or needs neurons that
+        netx does not offer; or h5py is not installed.
+    """
+    try:
+        import h5py  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise NetxError("not written, h5py is missing: pip install 'edgespike[loihi]'") from error
+    content = io.BytesIO()
+    layers = netx_layers(graph)
+    with h5py.File(content, "w") as file:
+        for index, layer in enumerate(layers):
+            group = file.create_group(f"layer/{index}")
+            group["type"] = np.array([layer.kind], "S10")
+            for name, value in layer.fields.items():
+                group[name] = value
+            for name, value in layer.neuron.items():
+                group[f"neuron/{name}"] = value
+        file["simulation/Ts"] = 1
+        file["simulation/tSample"] = graph.steps
+    return content.getvalue()
+
+
+def netx_layers(graph: Graph) -> list[Layer]:
+    """Give the layers of the file, see :func:`netx_bytes`."""
+    layers: list[Layer] = []
+    before: Node | None = None
+    for node in graph.nodes:
+        if before is not None and node.inputs != (before.name,):
+            raise NetxError(
+                f"{node.name} takes from {', '.join(node.inputs)}; netx connects each layer to the "
+                "one before it"
+            )
+        if isinstance(node.op, Input):
+            layers.append(Layer("input", {"shape": np.array(node.op.shape)}, {}))
+        elif isinstance(node.op, Reshape):
+            layers += _flatten(graph, node)
+        elif isinstance(node.op, (Threshold, Membrane, Readout)):
+            layers.append(_layer(graph, before, node))
+        elif not isinstance(node.op, Weighted):
+            raise NetxError(f"{node.name} is a {node.op.kind}, which netx does not offer")
+        before = node
+    return layers
+
+
+def _flatten(graph: Graph, node: Node) -> list[Layer]:
+    tensor = graph.tensors[node.inputs[0]]
+    if not tensor.signal.is_event or len(graph.tensors[node.name].shape) != 1:
+        raise NetxError(f"{node.name} reshapes; netx only flattens spikes")
+    return [Layer("flatten", {}, {})] if len(tensor.shape) == 3 else []
+
+
+def _layer(graph: Graph, before: Node | None, node: Node) -> Layer:
+    if before is None or not isinstance(before.op, Weighted):
+        raise NetxError(f"{node.name} does not follow a weighted layer")
+    neurons = neurons_of(node.op, arriving(graph, node), graph.steps)
+    problem = _problem(neurons, graph.steps)
+    if problem:
+        raise NetxError(f"{node.name} {problem}")
+    shape = graph.tensors[before.name].shape
+    sign = np.where(_channels(neurons.negated, shape), -1, 1)
+    weight = before.op.weight * sign.reshape(-1, *(1,) * (before.op.weight.ndim - 1))
+    fields: dict[str, Any] = {
+        "shape": np.array(shape),
+        "weight": weight.astype(np.float32),
+        "bias": _channels(neurons.bias, shape).astype(np.float32),
+    }
+    neuron = {
+        "type": np.array(["CUBA"], "S10"),
+        "iDecay": NO_CURRENT_DECAY,
+        "vDecay": neurons.decay,
+        "vThMant": neurons.vth,
+        "refDelay": 1,
+    }
+    if isinstance(before.op, Conv2d):
+        return Layer("conv", {**fields, **_geometry(before.op)}, neuron)
+    if isinstance(before.op, Dense):
+        return Layer("dense", fields, neuron)
+    raise TypeError(before.op.kind)
+
+
+def _problem(neurons: Neurons, steps: int) -> str:
+    if neurons.kind == "membrane":
+        return "is a membrane that stock neurons cannot compute"
+    if neurons.constant.any():
+        return "has biases or thresholds that do not fit 13 bits"
+    if steps > 1 and not neurons.memory:
+        return "forgets at each step, others do not; netx resets all neurons at once"
+    return ""
+
+
+def _channels(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Give one value for each channel; neurons of a channel share theirs."""
+    return values.reshape(shape[0], -1)[:, 0]
+
+
+def _geometry(op: Conv2d) -> dict[str, Any]:
+    outputs, inputs, *kernel = op.weight.shape
+    return {
+        "inChannels": inputs * op.groups,
+        "outChannels": outputs,
+        "kernelSize": np.array(kernel),
+        "stride": np.array(op.stride),
+        "padding": np.array(op.padding),
+        "dilation": np.array(op.dilation),
+        "groups": op.groups,
+    }

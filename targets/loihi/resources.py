@@ -1,0 +1,150 @@
+"""What a network takes of a chip: an estimate from its own populations and synapses.
+
+Each population is split over cores of its own, until neither a core's neurons nor its synapses
+are exceeded. A synapse takes :data:`SYNAPSE_BITS`; kernels are not shared between neurons, as
+Intel's compiler can for convolutions, so that the number of cores is an upper estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from edgespike.targets.loihi.limits import CHIPS, Chip
+from edgespike.targets.loihi.network import Network, Population
+
+WEIGHT_BITS = 8
+SYNAPSE_BITS = WEIGHT_BITS + 10
+"""A weight, and the number of one of up to 1,024 neurons of the core."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one population takes.
+
+    Parameters
+    ----------
+    population
+        Its name.
+    neurons, synapses
+        How many; a population's synapses are those that end at it.
+    constant_synapses
+        How many of the synapses are from the always-on source, beyond the graph's own.
+    largest_fan_in
+        Most synapses that end at one neuron.
+    weight_bits
+        Bits that hold the largest weight, sign included.
+    message_bits
+        Bits of its spikes' payload, 0 for plain spikes.
+    own_process
+        Whether it needs a neuron model other than Lava's stock one.
+    cores
+        Cores of each chip, by the chip's name.
+    """
+
+    population: str
+    neurons: int
+    synapses: int
+    constant_synapses: int
+    largest_fan_in: int
+    weight_bits: int
+    message_bits: int
+    own_process: bool
+    cores: dict[str, int]
+
+
+def uses(network: Network) -> list[Use]:
+    """Give what each population of neurons takes."""
+    return [_use(network, population) for population in network.populations if population.neurons]
+
+
+def _use(network: Network, population: Population) -> Use:
+    arriving = [part for part in network.connections if part.target == population.name]
+    fan_in = np.sum([np.diff(part.indptr) for part in arriving], axis=0, dtype=np.int64)
+    weights = [part.weights.astype(np.int64) for part in arriving if len(part.weights)]
+    constant = sum(len(part.weights) for part in arriving if part.is_constant)
+    synapses = int(fan_in.sum())
+    return Use(
+        population=population.name,
+        neurons=population.size,
+        synapses=synapses,
+        constant_synapses=constant,
+        largest_fan_in=int(fan_in.max()),
+        weight_bits=max((_bits(values) for values in weights), default=0),
+        message_bits=population.message_bits,
+        own_process=population.membrane is not None,
+        cores={chip.name: _cores(population.size, synapses, chip) for chip in CHIPS},
+    )
+
+
+def _bits(values: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    return 1 + max(int(values.max()).bit_length(), (-int(values.min()) - 1).bit_length())
+
+
+def _cores(neurons: int, synapses: int, chip: Chip) -> int:
+    return max(-(-neurons // chip.neurons_per_core), -(-synapses // _synapses_per_core(chip)))
+
+
+def _synapses_per_core(chip: Chip) -> int:
+    if chip.synapse_bits_per_core is not None:
+        return chip.synapse_bits_per_core // SYNAPSE_BITS
+    return chip.synapses // chip.cores
+
+
+def summary(network: Network) -> dict[str, Any]:
+    """Give all figures as JSON can hold them."""
+    table = uses(network)
+    return {
+        "populations": [asdict(use) for use in table],
+        "neurons": sum(use.neurons for use in table),
+        "synapses": sum(use.synapses for use in table),
+        "synapse_bits": SYNAPSE_BITS,
+        "chips": [_fit(network, table, chip) for chip in CHIPS],
+    }
+
+
+def _fit(network: Network, table: list[Use], chip: Chip) -> dict[str, Any]:
+    cores = sum(use.cores[chip.name] for use in table)
+    obstacles = [
+        f"{use.population}: a neuron has {use.largest_fan_in} synapses, a core takes "
+        f"{chip.input_axons} inputs"
+        for use in table
+        if chip.input_axons is not None and use.largest_fan_in > chip.input_axons
+    ]
+    obstacles += [
+        f"{population.name}: graded spikes of {population.message_bits} bits, the chip has none"
+        for population in network.populations
+        if population.message_bits and not chip.graded_spikes
+    ]
+    obstacles += [
+        f"{use.population}: a neuron model of its own, which the chip cannot be given"
+        if not chip.graded_spikes
+        else f"{use.population}: a neuron model of its own, to be written as microcode"
+        for use in table
+        if use.own_process
+    ]
+    chips = -(-cores // chip.cores)
+    return {**asdict(chip), "cores_used": cores, "chips_used": chips, "obstacles": obstacles}
+
+
+def as_text(figures: dict[str, Any]) -> str:
+    """Lay out the figures of :func:`summary` for reading."""
+    rows = [("population", "neurons", "synapses", "fan-in", "bits", *(c.name for c in CHIPS))]
+    for use in figures["populations"]:
+        cores = [f"{use['cores'][chip.name]} cores" for chip in CHIPS]
+        numbers = [use[key] for key in ("neurons", "synapses", "largest_fan_in", "weight_bits")]
+        rows.append((use["population"], *(f"{number:,}" for number in numbers), *cores))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    for fit in figures["chips"]:
+        lines.append(
+            f"\n{fit['name']}: {fit['cores_used']:,} of {fit['cores']} cores, "
+            f"{fit['chips_used']:,} chip(s). Limits: {fit['source']}."
+        )
+        lines += [f"  - {obstacle}" for obstacle in fit["obstacles"]]
+    return "\n".join(lines) + "\n"
