@@ -14,6 +14,7 @@ import runpy
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ def main(script: str, folder: str) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     _name_shared_memory(Path(folder).name)
+    tempfile.tempdir = folder
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(jobs, Path(folder)), daemon=True).start()
     sys.path[0] = str(Path(script).parent)

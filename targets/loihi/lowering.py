@@ -47,7 +47,7 @@ def _populations(graph: Graph) -> Iterator[Population]:
             constant |= bool(neurons.constant.any())
             own = node.op if neurons.kind == "membrane" and isinstance(node.op, Membrane) else None
             tensor = graph.tensors[node.name]
-            high = max(1, tensor.bounds[1])
+            high = 1 if neurons.kind == "readout" else max(1, tensor.bounds[1])
             yield Population(node.name, tensor.size, 0, high, depth[node.name], neurons, own)
     if constant:
         yield Population(CONSTANT, 1, CONSTANT_VALUE, CONSTANT_VALUE, 0)

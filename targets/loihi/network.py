@@ -15,6 +15,13 @@ CONSTANT = ":constant"
 """Name of the always-on source; no node's name has a colon."""
 
 
+def bits(low: int, high: int) -> int:
+    """Give the bits that hold all of ``low..high``, with a sign if there are negative values."""
+    if low < 0:
+        return 1 + max(high.bit_length(), (-low - 1).bit_length())
+    return high.bit_length()
+
+
 @dataclass(frozen=True)
 class Population:
     """A group of neurons, or a source of spikes.
@@ -46,9 +53,8 @@ class Population:
     @property
     def message_bits(self) -> int:
         """Bits of the spikes' payload, sign included; 0 for plain spikes."""
-        if (self.low, self.high) in ((0, 0), (0, 1)):
-            return 0
-        return max(self.high.bit_length(), (-self.low - 1).bit_length()) + (self.low < 0)
+        plain = self.low == 0 and self.high <= 1
+        return 0 if plain else bits(self.low, self.high)
 
     def describe(self, steps: int) -> dict[str, Any]:
         """Give what JSON can hold of it."""

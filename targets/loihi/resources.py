@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgespike.targets.loihi.limits import CHIPS, Chip
-from edgespike.targets.loihi.network import Network, Population
+from edgespike.targets.loihi.network import Network, Population, bits
 
 WEIGHT_BITS = 8
 SYNAPSE_BITS = WEIGHT_BITS + 10
@@ -63,7 +63,7 @@ def uses(network: Network) -> list[Use]:
 def _use(network: Network, population: Population) -> Use:
     arriving = [part for part in network.connections if part.target == population.name]
     fan_in = np.sum([np.diff(part.indptr) for part in arriving], axis=0, dtype=np.int64)
-    weights = [part.weights.astype(np.int64) for part in arriving if len(part.weights)]
+    weights = np.concatenate([part.weights for part in arriving])
     constant = sum(len(part.weights) for part in arriving if part.is_constant)
     synapses = int(fan_in.sum())
     return Use(
@@ -72,15 +72,11 @@ def _use(network: Network, population: Population) -> Use:
         synapses=synapses,
         constant_synapses=constant,
         largest_fan_in=int(fan_in.max()),
-        weight_bits=max((_bits(values) for values in weights), default=0),
+        weight_bits=bits(min(-1, int(weights.min(initial=0))), int(weights.max(initial=0))),
         message_bits=population.message_bits,
         own_process=population.membrane is not None,
         cores={chip.name: _cores(population.size, synapses, chip) for chip in CHIPS},
     )
-
-
-def _bits(values: np.ndarray[Any, np.dtype[np.int64]]) -> int:
-    return 1 + max(int(values.max()).bit_length(), (-int(values.min()) - 1).bit_length())
 
 
 def _cores(neurons: int, synapses: int, chip: Chip) -> int:
@@ -131,11 +127,12 @@ def _fit(network: Network, table: list[Use], chip: Chip) -> dict[str, Any]:
 
 def as_text(figures: dict[str, Any]) -> str:
     """Lay out the figures of :func:`summary` for reading."""
-    rows = [("population", "neurons", "synapses", "fan-in", "bits", *(c.name for c in CHIPS))]
+    cores = [f"{chip.name} cores" for chip in CHIPS]
+    rows = [("population", "neurons", "synapses", "fan-in", "weight bits", *cores)]
     for use in figures["populations"]:
-        cores = [f"{use['cores'][chip.name]} cores" for chip in CHIPS]
         numbers = [use[key] for key in ("neurons", "synapses", "largest_fan_in", "weight_bits")]
-        rows.append((use["population"], *(f"{number:,}" for number in numbers), *cores))
+        numbers += [use["cores"][chip.name] for chip in CHIPS]
+        rows.append((use["population"], *(f"{number:,}" for number in numbers)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
