@@ -47,7 +47,9 @@ def write_checkpoint(
     """
     arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     text = json.dumps(description, sort_keys=True)
-    metadata = {"format": kind, "description": text, "sha256": _digest(kind, text, arrays)}
+    header = {"format": kind, "description": text, "sha256": _digest(kind, text, arrays)}
+    # One entry, for safetensors writes several in an arbitrary order: equal content, equal files.
+    metadata = {"edgespike": json.dumps(header)}
     write_atomically(Path(path), safetensors.numpy.save(arrays, metadata))
 
 
@@ -60,19 +62,28 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
         The file cannot be read, is truncated, changed, or no checkpoint of this kind.
     """
     metadata, arrays = read_safetensors(Path(path))
-    if metadata.get("format") != kind:
+    header = _header(metadata)
+    if header.get("format") != kind:
         raise FileFormatError(
-            f"{path} has format {metadata.get('format')!r}, needed is {kind!r}; name a file that "
+            f"{path} has format {header.get('format')!r}, needed is {kind!r}; name a file that "
             "'edgespike train' wrote"
         )
-    text = metadata.get("description", "")
-    if metadata.get("sha256") != _digest(kind, text, arrays):
+    text = str(header.get("description"))
+    if header.get("sha256") != _digest(kind, text, arrays):
         raise FileFormatError(
             f"{path} was changed after it was written: its SHA-256 does not match; "
             "get or train it again"
         )
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     return Checkpoint(tensors, json.loads(text))
+
+
+def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        header = json.loads(metadata.get("edgespike", "{}"))
+    except ValueError:
+        return {}
+    return header if isinstance(header, dict) else {}
 
 
 def _digest(kind: str, description: str, arrays: Mapping[str, NDArray[Any]]) -> str:

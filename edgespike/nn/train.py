@@ -73,7 +73,9 @@ def train(
         if trainer.main:
             folder.save(trainer.model, trainer.optimiser, history)
     if trainer.main:
-        last = history[-1]
-        save_model(folder.model, trainer.model, recipe.net, {"recipe": recipe.to_table(), **last})
+        # Without the time it took: the same run gives the same file.
+        measured = {name: value for name, value in history[-1].items() if name != "seconds"}
+        metadata = {"recipe": recipe.to_table(), **measured}
+        save_model(folder.model, trainer.model, recipe.net, metadata)
     trainer.accelerator.wait_for_everyone()
     return TrainingResult(folder.model, folder.log, tuple(history))

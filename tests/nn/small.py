@@ -35,8 +35,8 @@ def striped_task(samples: int = 96) -> Task:
     labels = rng.integers(0, 3, samples)
     stripes = np.tile(np.array([[0], [200]]), (4, 8))
     pictures = np.stack([stripes, stripes.T, np.full((8, 8), 100)])
-    images = pictures[labels] + rng.integers(0, 56, (samples, 8, 8))
-    images = images.astype(np.uint8)[:, None]
+    noisy = pictures[labels] + rng.integers(0, 56, (samples, 8, 8))
+    images = noisy.astype(np.uint8)[:, None]
     return Task(images, labels, images, labels)
 
 

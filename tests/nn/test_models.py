@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from edgespike.nn import (
+    ConvSpec,
+    DenseSpec,
+    NetSpec,
+    QuantConv2d,
+    QuantLinear,
+    SpikeActivation,
+    build,
+)
+from edgespike.nn.models import read_spec
+from tests.nn.small import NET, random_images
+
+
+def test_a_net_has_normalisation_and_pooling_before_each_neuron() -> None:
+    assert [type(module).__name__ for module in build(NET)] == [
+        *("InputScale", "QuantConv2d", "BatchNorm2d", "MaxPool2d", "SpikeActivation"),
+        *("QuantConv2d", "BatchNorm2d", "SpikeActivation", "Flatten"),
+        *("QuantLinear", "BatchNorm1d", "SpikeActivation", "QuantLinear"),
+    ]
+
+
+def test_the_relu_twin_has_the_same_parameters_without_quantisation() -> None:
+    spiking, twin = build(NET), build(replace(NET, activation="relu"))
+    shapes = [{n: t.shape for n, t in net.state_dict().items()} for net in (spiking, twin)]
+    assert shapes[0] == shapes[1]
+    assert {type(m) for m in twin} & {nn.Conv2d, nn.Linear, nn.ReLU} == {
+        *(nn.Conv2d, nn.Linear, nn.ReLU)
+    }
+
+
+@pytest.mark.parametrize("activation", ["spike", "relu"])
+def test_a_net_maps_8_bit_images_to_logits(activation: str) -> None:
+    net = build(replace(NET, activation=activation))  # type: ignore[arg-type]
+    logits = net(random_images(4))
+    assert logits.shape == (4, 3)
+    assert logits.dtype == torch.float32
+
+
+def test_bits_threshold_and_surrogate_come_from_the_description() -> None:
+    net = build(replace(NET, threshold=0.5, alpha=3.0, beta=2.0, readout_bits=4))
+    first, spike, readout = net[1], net[4], net[-1]
+    assert isinstance(first, QuantConv2d)
+    assert isinstance(readout, QuantLinear)
+    assert isinstance(spike, SpikeActivation)
+    assert (first.quantiser.bits, readout.quantiser.bits) == (6, 4)
+    assert (spike.threshold, spike.alpha, spike.beta) == (0.5, 3.0, 2.0)
+
+
+@pytest.mark.parametrize("gamma", [1.0, -1.0])
+def test_pooling_before_the_neuron_is_an_or_of_its_spikes(gamma: float) -> None:
+    norm, pool, spike = nn.BatchNorm2d(2).eval(), nn.MaxPool2d(2), SpikeActivation()
+    nn.init.constant_(norm.weight, gamma)
+    u = norm(3 * torch.randn(4, 2, 6, 6, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(spike(pool(u)), pool(spike(u)))
+
+
+def test_a_description_survives_the_way_through_json() -> None:
+    faults: list[str] = []
+    assert read_spec(json.loads(json.dumps(NET.to_table())), "net", faults) == NET
+    assert faults == []
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ([], "net is \\[\\], a table is needed"),
+        ({"layers": 3}, "net.layers is 3; a list of tables is needed"),
+        ({"layers": [{"kind": "lstm"}]}, "net.layers\\[0\\].kind is 'lstm'; 'conv' and 'dense'"),
+        ({"layers": [7]}, "net.layers\\[0\\].kind is None"),
+        (
+            {"layers": [{"kind": "conv", "channels": "4"}]},
+            "net.layers\\[0\\].channels is '4', needed is int",
+        ),
+        (
+            {"layers": [{"kind": "conv", "channels": 4, "bits": 1}]},
+            "net.layers\\[0\\]: weights have 1 bits; 2 to 8 are possible",
+        ),
+        (
+            {"layers": [{"kind": "dense", "features": 0}]},
+            "net.layers\\[0\\]: features is 0, at least 1 is needed",
+        ),
+        ({"layers": []}, "net.input_shape is missing"),
+        ({"layers": [], "input_shape": [1, 2, 3], "classes": True}, "net.classes is True"),
+        ({"layers": [], "input_shape": [1, 2], "classes": 2}, "input_shape is \\(1, 2\\)"),
+        ({"layers": [], "input_shape": [1, 0, 1], "classes": 2}, "input_shape is \\(1, 0, 1\\)"),
+    ],
+)
+def test_faults_of_a_description_are_named(table: object, fault: str) -> None:
+    faults: list[str] = []
+    assert read_spec(table, "net", faults) is None
+    with pytest.raises(ValueError, match=fault):
+        raise ValueError("\n".join(faults))
+
+
+def test_all_faults_of_a_table_are_named_at_once() -> None:
+    faults: list[str] = []
+    read_spec({"layers": [], "classes": "ten", "colour": 1, "alpha": None}, "net", faults)
+    assert len(faults) == 4
+
+
+@pytest.mark.parametrize(
+    ("layers", "fault"),
+    [
+        ((DenseSpec(3), ConvSpec(3)), "convolutions before dense layers"),
+        ((ConvSpec(3, groups=3),), "layer 0 has 3 groups of 2 inputs"),
+        ((ConvSpec(3, pool=2), ConvSpec(4, pool=5)), "layer 1 gives 0x0"),
+    ],
+)
+def test_layers_that_do_not_fit_each_other_are_refused(
+    layers: tuple[ConvSpec | DenseSpec, ...], fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        NetSpec((2, 8, 8), 3, layers)

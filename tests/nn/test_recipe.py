@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgespike.errors import FileFormatError, InputError
+from edgespike.nn import load_recipe, shipped_recipes
+
+LOIHI_ACCUMULATOR = 131_071
+
+
+def test_the_shipped_recipes_load() -> None:
+    assert shipped_recipes() == ["fashion_relu", "fashion_s3nn"]
+    for name in shipped_recipes():
+        load_recipe(name)
+
+
+def test_the_float_net_has_the_shape_and_recipe_of_the_spiking_one() -> None:
+    spiking, twin = load_recipe("fashion_s3nn"), load_recipe("fashion_relu")
+    layers = tuple(replace(layer, bits=8) for layer in spiking.net.layers)
+    net = replace(spiking.net, activation="relu", layers=layers)
+    assert twin == replace(spiking, net=net, penalty=0.0)
+
+
+def test_the_first_layer_of_the_spiking_net_stays_inside_loihis_accumulator() -> None:
+    first = load_recipe("fashion_s3nn").net.layers[0]
+    assert first.kind == "conv"
+    largest_weight = 2 ** (first.bits - 1) - 1
+    assert 255 * first.kernel**2 * largest_weight <= LOIHI_ACCUMULATOR
+
+
+def test_a_recipe_is_loaded_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "epochs = 2\nlearning_rate = 1\n"
+        "[net]\ninput_shape = [1, 4, 4]\nclasses = 2\n"
+        "[[net.layers]]\nkind = 'dense'\nfeatures = 3\n"
+    )
+    recipe = load_recipe(path)
+    assert (recipe.epochs, recipe.learning_rate, recipe.net.input_shape) == (2, 1, (1, 4, 4))
+
+
+NET = "\n[net]\ninput_shape = [1, 4, 4]\nclasses = 2\nlayers = []"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("epochs = ", "mine.toml is not valid TOML"),
+        ("epochs = 2", "recipe.net is None, a table is needed"),
+        ("epochs = 'two'\nsped = 1" + NET, "recipe.epochs is 'two', needed is int"),
+        ("epochs = 'two'\nsped = 1" + NET, "recipe.sped is not known; known are net, epochs"),
+        ("epochs = 0" + NET, "recipe: epochs is 0, at least 1 is needed"),
+        ("epochs = 1\npenalty_cost = 'joules'" + NET, "penalty_cost is 'joules', known are"),
+    ],
+)
+def test_faults_of_a_recipe_are_named(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(FileFormatError, match=fault):
+        load_recipe(path)
+
+
+def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="shipped recipes: fashion_relu, fashion_s3nn"):
+        load_recipe("nothing")
+
+
+def test_some_values_can_be_overridden() -> None:
+    recipe = load_recipe("fashion_s3nn")
+    changed = recipe.override(epochs=2, limit=100)
+    assert changed == replace(recipe, epochs=2, limit=100)
+    assert recipe.override() == recipe
+    with pytest.raises(InputError, match="epochs is 0, at least 1"):
+        recipe.override(epochs=0)
