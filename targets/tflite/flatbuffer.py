@@ -8,23 +8,36 @@ from __future__ import annotations
 
 from typing import Any
 
-import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
+
+from edgespike.errors import EnvironmentMissingError
 
 ALIGNMENT = 16
 """What TFLite demands of the bytes of a constant, so that kernels may read them in place."""
 
 _PREPEND = {
-    np.dtype(np.bool_): flatbuffers.Builder.PrependBoolSlot,
-    np.dtype(np.int8): flatbuffers.Builder.PrependInt8Slot,
-    np.dtype(np.uint8): flatbuffers.Builder.PrependUint8Slot,
-    np.dtype(np.int32): flatbuffers.Builder.PrependInt32Slot,
-    np.dtype(np.uint32): flatbuffers.Builder.PrependUint32Slot,
+    np.dtype(np.bool_): "PrependBoolSlot",
+    np.dtype(np.int8): "PrependInt8Slot",
+    np.dtype(np.uint8): "PrependUint8Slot",
+    np.dtype(np.int32): "PrependInt32Slot",
+    np.dtype(np.uint32): "PrependUint32Slot",
 }
 
 
 def encode(root: dict[int, Any], identifier: bytes) -> bytes:
-    """Encode a table and all that it refers to."""
+    """Encode a table and all that it refers to.
+
+    Raises
+    ------
+    EnvironmentMissingError
+        The package flatbuffers is not installed.
+    """
+    try:
+        import flatbuffers  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise EnvironmentMissingError(
+            "flatbuffers is not installed; run pip install 'edgespike[tflite]'"
+        ) from error
     builder = flatbuffers.Builder(1 << 16)
     builder.ForceDefaults(True)
     builder.Finish(_table(builder, root), identifier)
@@ -43,7 +56,7 @@ def _table(builder: Any, table: dict[int, Any]) -> int:
         if slot in references:
             builder.PrependUOffsetTRelativeSlot(slot, references[slot], 0)
         else:
-            _PREPEND[value.dtype](builder, slot, value.item(), 0)
+            getattr(builder, _PREPEND[value.dtype])(slot, value.item(), 0)
     return int(builder.EndObject())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -59,15 +60,19 @@ def _run_reference(graph: Graph, samples: NDArray[Any]) -> Trace:
 
 
 def _run_tflite_runtime(graph: Graph, samples: NDArray[Any]) -> Trace:
-    python = str(environment.environment_python())
-    with Worker(python, Path(execute.__file__), what="tflite-runtime") as worker:
+    worker = _worker(str(environment.environment_python()))
 
-        def there(models: Mapping[str, bytes], batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
-            job = _job(models, batch, execute.DEFAULT)
-            outputs, _ = worker.call(*job, timeout_s=TIMEOUT_S)
-            return outputs
+    def there(models: Mapping[str, bytes], batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        outputs, _ = worker.call(*_job(models, batch, execute.DEFAULT), timeout_s=TIMEOUT_S)
+        return outputs
 
-        return run_graph(graph, samples, there)
+    return run_graph(graph, samples, there)
+
+
+@cache
+def _worker(python: str) -> Worker:
+    """Give the one worker of this process; it starts when it is first called."""
+    return Worker(python, Path(execute.__file__), what="tflite-runtime")
 
 
 def _job(

@@ -35,7 +35,7 @@ def handle(
     answers
         ``arena``: bytes of working memory that the model took.
     """
-    runtime = import_module("tflite_micro.runtime")
+    runtime = import_module("tflite_micro").runtime
     interpreter = runtime.Interpreter.from_bytes(
         arrays["model"].tobytes(), arena_size=parameters["arena"]
     )
