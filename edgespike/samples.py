@@ -11,6 +11,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from edgespike.errors import FileFormatError, InputError
+from edgespike.graph import Graph
+from edgespike.graph.inputs import as_samples
 
 _ADVICE = "save the array again with numpy.save"
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -45,6 +47,22 @@ def read_array(path: Path | str) -> NDArray[Any]:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> NDArray[Any]:
+    """Read a graph's samples, the first ``limit`` of them if that is given.
+
+    Returns
+    -------
+    samples
+        ``(samples, steps, *shape)``, see :func:`edgespike.graph.inputs.as_samples`.
+
+    Raises
+    ------
+    InputError
+        The file holds something else; also what :func:`read_array` raises.
+    """
+    return as_samples(graph, read_array(path))[:limit]
 
 
 def read_labels(path: Path | str, samples: int) -> NDArray[np.int64]:

@@ -41,10 +41,10 @@ def command(
     Totals are over the given samples. The exit code is 1 if an audit finds another count.
     """
     import edgespike
-    from edgespike.samples import read_array
+    from edgespike.samples import read_samples
 
     graph = edgespike.load(model)
-    array = read_array(input_file)[:samples]
+    array = read_samples(graph, input_file, samples)
     report = report_with_progress(graph, array, target)
     recount = _recount(graph, array[:audit], target) if audit else None
     if html is not None:

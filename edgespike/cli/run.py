@@ -39,12 +39,12 @@ def command(
 ) -> None:
     """Run samples on a target and print the classes."""
     import edgespike
-    from edgespike.samples import read_array, read_labels
+    from edgespike.samples import read_labels, read_samples
     from edgespike.targets import get_target
     from edgespike.trace import predictions
 
     graph = edgespike.load(model)
-    array = read_array(input_file)
+    array = read_samples(graph, input_file)
     labels = read_labels(labels_file, len(array))[:samples] if labels_file else None
     accumulators = _accumulators(graph, array[:samples], target)
     predicted = predictions(graph, accumulators)

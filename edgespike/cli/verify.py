@@ -38,10 +38,10 @@ def command(
     """
     import edgespike
     from edgespike.files import write_atomically
-    from edgespike.samples import read_array
+    from edgespike.samples import read_samples
 
     graph = edgespike.load(model)
-    array = read_array(input_file)[:samples]
+    array = read_samples(graph, input_file, samples)
     with progress() as report:
         certificate = edgespike.verify(graph, array, split_names(targets), progress=report)
     if out is not None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -56,6 +56,15 @@ ENTRY_POINTS = """
 exact = third_party_targets:EXACT
 faulty = third_party_targets:FAULTY
 waiting = third_party_targets:WAITING
+"""
+
+# A test run in the background ignores Ctrl-C, and its children would inherit that.
+START = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+{first}
+from edgespike.cli import main
+main()
 """
 
 
@@ -109,34 +118,28 @@ def cli(
 
 @pytest.fixture
 def start_cli(plugin: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a command in a process of its own, in ``tmp_path``, with Ctrl-C not ignored."""
+    """Start a command in a process of its own, in ``tmp_path``; ``first`` is run before it."""
     environment = {**os.environ, "PYTHONPATH": str(plugin), "PYTHONDONTWRITEBYTECODE": "1"}
     started = []
 
     def start(
-        *arguments: object, stdout: int | Any = subprocess.PIPE, before: Any = None
+        *arguments: object, first: str = "", stdout: int | IO[str] = subprocess.PIPE
     ) -> subprocess.Popen[str]:
-        def prepare() -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            if before is not None:
-                before()
-
         process = subprocess.Popen(
-            [sys.executable, "-m", "edgespike", *map(str, arguments)],
+            [sys.executable, "-c", START.format(first=first), *map(str, arguments)],
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             cwd=tmp_path,
             env=environment,
-            preexec_fn=prepare,
         )
         started.append(process)
         return process
 
     yield start
     for process in started:
-        process.kill()
-        process.communicate()
+        with process:
+            process.kill()
 
 
 @pytest.fixture

@@ -1,0 +1,262 @@
+"""Bad input ends with exit code 2 and one clear error: no stack trace, no answer, no file."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold, save_graph
+from tests.cli.conftest import Cli, Result
+
+GOOD = np.zeros((2, 1, 6, 6), np.uint8)
+
+
+def refused(result: Result, *named: object) -> None:
+    assert result.code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.stderr
+    for what in named:
+        assert str(what) in result.stderr
+
+
+def flip(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("array", "named"),
+    [
+        (GOOD[:, :, :5], ["(2, 1, 5, 6)", "(samples, 1, 6, 6)"]),
+        (GOOD[0, 0], ["(6, 6)", "(samples, 1, 6, 6)"]),
+        (GOOD[:0], ["no sample"]),
+        (GOOD / 2, ["float64", "numpy.floor"]),
+        (np.full(GOOD.shape, np.nan, np.float32), ["72 values that are not finite"]),
+        (GOOD + 16, ["16..16", "0..15"]),
+        (GOOD.astype(int) - 1, ["-1..-1", "0..15"]),
+        (np.full(GOOD.shape, 2**64 - 1, np.uint64), ["18446744073709551615", "0..15"]),
+        (GOOD.astype(str), ["<U3"]),
+        (GOOD.astype(object), ["pickle"]),
+        (np.array(5), ["()"]),
+    ],
+    ids=[
+        "shape",
+        "too few axes",
+        "no samples",
+        "floats",
+        "not a number",
+        "too large",
+        "too small",
+        "beyond int64",
+        "text",
+        "objects",
+        "one number",
+    ],
+)
+@pytest.mark.parametrize("command", ["verify", "run", "energy"])
+def test_samples_that_do_not_fit(
+    cli: Cli, graph_file: Path, tmp_path: Path, command: str, array: NDArray[Any], named: list[str]
+) -> None:
+    np.save(tmp_path / "bad.npy", array, allow_pickle=True)
+    refused(cli(command, graph_file, "--input", tmp_path / "bad.npy", "--json"), *named)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-1],
+        lambda content: content[:20],
+        lambda content: b"",
+        lambda content: flip(content, 1),
+        lambda content: content.replace(b"(4, 1, 1, 6, 6)", b"(4**99, 6,6,6)"),
+        lambda content: content.replace(b"(4, 1, 1, 6, 6)", b"(999999999999,)"),
+        lambda content: pickle.dumps(GOOD),
+        lambda content: b"\x89PNG\r\n\x1a\n" + bytes(100),
+    ],
+    ids=["cut", "cut header", "empty", "flipped", "formula", "absurd size", "pickle", "image"],
+)
+def test_damaged_and_foreign_sample_files(
+    cli: Cli, graph_file: Path, input_file: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    input_file.write_bytes(damage(input_file.read_bytes()))
+    refused(cli("verify", graph_file, "--input", input_file, "--json"), input_file, "numpy.save")
+
+
+@pytest.mark.parametrize("name", ["missing.npy", "."])
+def test_sample_files_that_cannot_be_read(
+    cli: Cli, graph_file: Path, tmp_path: Path, name: str
+) -> None:
+    refused(cli("run", graph_file, "--input", tmp_path / name), "cannot read", tmp_path / name)
+
+
+GRAPH_DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda content: content[:-1],
+    "cut header": lambda content: content[:40],
+    "empty": lambda content: b"",
+    "flipped weight": lambda content: flip(content, len(content) - 3),
+    "flipped description": lambda content: content.replace(b"padding", b"qadding", 1),
+    "absurd header": lambda content: struct.pack("<Q", 2**63) + content[8:],
+    "absurd tensor": lambda content: content.replace(b'"shape":[4,', b'"shape":[4000000000000,'),
+    "pickle": pickle.dumps,
+    "image": lambda content: b"\x89PNG\r\n\x1a\n" + bytes(100),
+    "appended": lambda content: content + b"x",
+}
+
+
+@pytest.mark.parametrize("damage", GRAPH_DAMAGE.values(), ids=GRAPH_DAMAGE)
+@pytest.mark.parametrize("command", ["verify", "export", "show"])
+def test_damaged_and_foreign_graph_files(
+    cli: Cli,
+    graph_file: Path,
+    input_file: Path,
+    tmp_path: Path,
+    command: str,
+    damage: Callable[[bytes], bytes],
+) -> None:
+    whole = graph_file.read_bytes()
+    graph_file.write_bytes(damage(whole))
+    assert graph_file.read_bytes() != whole
+    arguments = {
+        "verify": ("--input", input_file),
+        "export": ("--target", "cpu", "-o", tmp_path / "out"),
+        "show": (),
+    }
+    refused(cli(command, graph_file, *arguments[command]), graph_file)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_safetensors_file_of_another_kind(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": np.zeros(3)}, path)
+    refused(cli("show", path), path, "edgespike train")
+
+
+@pytest.mark.parametrize("name", ["missing.safetensors", "."])
+def test_graph_files_that_cannot_be_read(cli: Cli, tmp_path: Path, name: str) -> None:
+    refused(cli("show", tmp_path / name), "cannot read", tmp_path / name)
+
+
+@pytest.mark.parametrize("labels", [np.zeros(3, int), np.zeros(4), np.zeros((4, 1), int)])
+def test_labels_that_do_not_fit(
+    cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path, labels: NDArray[Any]
+) -> None:
+    np.save(tmp_path / "y.npy", labels)
+    result = cli("run", graph_file, "-i", input_file, "--labels", tmp_path / "y.npy")
+    refused(result, "labels", "(4,)")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "-t", "nonesuch"],
+        ["energy", "-t", "nonesuch"],
+        ["verify", "--targets", "cpu,nonesuch"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_unknown_targets(
+    cli: Cli, graph_file: Path, input_file: Path, arguments: list[str]
+) -> None:
+    command, *options = arguments
+    refused(cli(command, graph_file, "-i", input_file, *options), "nonesuch", "cpu, loihi, tflite")
+
+
+def test_verify_without_any_target(cli: Cli, graph_file: Path, input_file: Path) -> None:
+    refused(cli("verify", graph_file, "-i", input_file, "--targets", ","), "no target is named")
+
+
+@pytest.fixture
+def large_file(tmp_path: Path) -> Path:
+    """A graph whose weights, biases and thresholds are over every integer target's limits."""
+    graph = Graph(
+        "large",
+        (
+            Node("x", Input((1,), 0, 1, 1.0)),
+            Node("first", Dense(np.array([[2**40]]), np.array([2**41])), ("x",)),
+            Node("fire", Threshold(np.array([[2**40]]), np.array([False])), ("first",)),
+            Node("second", Dense(np.array([[2**42]]), np.array([0])), ("fire",)),
+            Node("out", Readout(np.ones(1)), ("second",)),
+        ),
+    )
+    save_graph(graph, tmp_path / "large.safetensors")
+    return tmp_path / "large.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("target", "nodes"), [("loihi", ("first", "second")), ("tflite", ("fire", "out"))]
+)
+def test_all_values_over_a_target_s_limits_are_named_at_once(
+    cli: Cli, large_file: Path, tmp_path: Path, target: str, nodes: tuple[str, str]
+) -> None:
+    result = cli("export", "--target", target, large_file, "-o", tmp_path / "out")
+    refused(result, f"graph 'large' cannot run on {target}", *(f"\n  - {node}" for node in nodes))
+    assert not (tmp_path / "out").exists()
+
+
+def test_verify_names_the_problems_of_all_targets_at_once(
+    cli: Cli, large_file: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "one.npy", np.ones((1, 1), int))
+    result = cli("verify", large_file, "-i", tmp_path / "one.npy", "--targets", "loihi,tflite,no")
+    refused(result, "\n  - loihi: first", "\n  - tflite: fire", "\n  - no: no target is named")
+
+
+def test_an_output_folder_that_holds_something(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
+    result = cli("export", "-t", "cpu", graph_file, "-o", tmp_path)
+    refused(result, tmp_path, "exists and is not empty")
+    assert [path.name for path in tmp_path.iterdir()] == [graph_file.name]
+
+
+@pytest.mark.parametrize("place", ["/proc/edgespike/out", "graph.safetensors/out"])
+def test_an_output_folder_that_cannot_be_made(
+    cli: Cli, graph_file: Path, tmp_path: Path, place: str
+) -> None:
+    result = cli("export", "-t", "cpu", graph_file, "-o", tmp_path / place)
+    refused(result, "cannot write", place)
+    assert [path.name for path in tmp_path.iterdir()] == [graph_file.name]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["convert", "-o"],
+        ["show", "--svg"],
+        ["verify", "-i", "x.npy", "-o"],
+        ["run", "-i", "x.npy", "-o"],
+        ["energy", "-i", "x.npy", "--html"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_output_file_that_cannot_be_written(
+    cli: Cli,
+    graph_file: Path,
+    input_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(input_file.parent)
+    command, *options = arguments
+    refused(cli(command, graph_file, *options, "missing/out"), "cannot write missing/out")
+    assert not Path("missing").exists()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("recipe", "named"),
+    [("nonesuch", ["nonesuch", "fashion_s3nn"]), ("x.toml", ["x.toml", "net"])],
+)
+def test_recipes_that_cannot_be_used(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str, named: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.toml").write_text("epochs = 'many'\nwrong = 1\n")
+    refused(cli("train", recipe, "-o", "out"), *named)
+    assert not Path("out").exists()

@@ -1,0 +1,129 @@
+"""However a command ends, nothing is left half written, and nobody sees a stack trace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgespike.graph import save_graph
+from tests.example_graphs import residual_graph
+
+Start = Callable[..., subprocess.Popen[str]]
+
+FULL_DISK = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900))"
+"""Writing more than 900 bytes to a file fails, as it does where the disk is full."""
+
+
+@pytest.fixture
+def graph_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph file outside of the folder in which commands run."""
+    path = tmp_path_factory.mktemp("graph") / "graph.safetensors"
+    save_graph(residual_graph(), path)
+    return path
+
+
+def wait_until_busy(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    assert process.stderr.readline() == "waiting\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [
+        (signal.SIGINT, 130, "interrupted; no file was left half written\n"),
+        (signal.SIGTERM, 143, ""),
+    ],
+)
+def test_a_stopped_export_leaves_nothing(
+    start_cli: Start, graph_file: Path, tmp_path: Path, number: int, code: int, told: str
+) -> None:
+    process = start_cli("export", "-t", "waiting", graph_file, "-o", "out")
+    wait_until_busy(process)
+    assert len(list(tmp_path.iterdir())) == 1
+    process.send_signal(number)
+    assert process.communicate() == ("", told)
+    assert process.returncode == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_export_leaves_no_folder_of_its_name(
+    start_cli: Start, graph_file: Path, tmp_path: Path
+) -> None:
+    process = start_cli("export", "-t", "waiting", graph_file, "-o", "out")
+    wait_until_busy(process)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "out").exists()
+    assert start_cli("export", "-t", "exact", graph_file, "-o", "out").wait() == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.bin"]
+
+
+def test_an_interrupted_verification_writes_no_certificate(
+    start_cli: Start, graph_file: Path, input_file: Path, tmp_path: Path
+) -> None:
+    before = set(tmp_path.iterdir())
+    arguments = ("-i", input_file, "--targets", "waiting", "-o", "certificate.json", "--json")
+    process = start_cli("verify", graph_file, *arguments)
+    wait_until_busy(process)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "interrupted; no file was left half written\n")
+    assert process.returncode == 130
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [("export", "-t", "exact", "-o", "out"), ("convert", "-o", "out.safetensors")]
+)
+def test_a_full_disk_leaves_nothing(
+    start_cli: Start, graph_file: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    command, *options = arguments
+    process = start_cli(command, graph_file, *options, first=FULL_DISK)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 2
+    assert stdout == ""
+    assert stderr.startswith("error: cannot write out")
+    assert "File too large" in stderr
+    assert "Traceback" not in stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_standard_output_is_an_error(
+    start_cli: Start, graph_file: Path, options: tuple[str, ...]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start_cli("show", graph_file, *options, stdout=full)
+        stderr = process.communicate()[1]
+    assert process.returncode == 2
+    assert stderr == "error: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_reader_that_leaves_early_is_no_stack_trace(
+    start_cli: Start, graph_file: Path, options: tuple[str, ...]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        process = start_cli("show", graph_file, *options, stdout=closed)
+        assert process.communicate()[1] == ""
+    assert process.returncode == 2
+
+
+def test_progress_and_talk_never_mix_with_the_answer(
+    start_cli: Start, graph_file: Path, input_file: Path
+) -> None:
+    process = start_cli(
+        "energy", graph_file, "-i", input_file, "-t", "exact", "--audit", 1, "--json"
+    )
+    stdout, stderr = process.communicate()
+    assert process.returncode == 0
+    assert stdout.startswith("{\n")
+    assert stdout.endswith("}\n")
+    assert stderr == "recounting 1 samples, one event after the other\n"
