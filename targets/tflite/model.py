@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ class ModelBuilder:
     """Collects a model and writes it as the bytes of one ``.tflite`` file.
 
     Tensors that are computed have the batch as their first dimension, stored as 1 and marked as
-    dynamic. Equal constants are stored once.
+    dynamic. Equal constants are stored once. Where a name is used again, a number is
+    added to it.
     """
 
     def __init__(self, name: str) -> None:
@@ -28,6 +30,7 @@ class ModelBuilder:
         self._operators: list[schema.Table] = []
         self._buffers: dict[bytes, int] = {b"": 0}
         self._codes: dict[str, int] = {}
+        self._names: Counter[str] = Counter()
         self._constants: dict[tuple[Any, ...], int] = {}
         self.activation_bytes = 0
         """Bytes of all tensors that are computed, for a batch of one."""

@@ -157,10 +157,10 @@ def violations(graph: Graph) -> list[str]:
     for node in graph.nodes:
         if plan.forms.get(node.name) is Form.FLOAT:
             largest = _float_magnitude(graph, plan, node)
-            if largest >= FLOAT_LIMIT:
+            if largest > FLOAT_LIMIT:
                 lines.append(
                     f"{node.name} ({node.op.kind}) needs whole numbers up to {largest} in float32, "
-                    f"where only those below {FLOAT_LIMIT} are exact; use smaller weights, "
+                    f"where only those up to {FLOAT_LIMIT} are exact; use smaller weights, "
                     "fewer inputs or fewer steps, or the cpu target"
                 )
     return lines

@@ -1,0 +1,250 @@
+"""Hand-written graphs: every operation and geometry, in int8 and in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import (
+    Add,
+    Comparison,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Op,
+    Readout,
+    Reset,
+    ResetTime,
+    Reshape,
+    SumPool2d,
+    Tensor,
+    Threshold,
+)
+
+SMALL, LARGE = 3, 300
+"""Largest weights: the small ones fit int8, the large ones need float32."""
+
+
+class Chain:
+    """A graph in the making: each operation takes from the last one unless told otherwise."""
+
+    def __init__(self, shape: tuple[int, ...], high: int = 1, steps: int = 1) -> None:
+        self.rng = np.random.default_rng(len(shape) + high + steps)
+        self.nodes = [Node("input", Input(shape, 0, high, 1.0))]
+        self.steps = steps
+
+    def add(self, op: Op, *sources: str, name: str | None = None) -> Chain:
+        name = name or f"{op.kind}{len(self.nodes)}"
+        self.nodes.append(Node(name, op, sources or (self.nodes[-1].name,)))
+        return self
+
+    def weights(self, *shape: int, largest: int = SMALL) -> NDArray[np.int64]:
+        weights = self.rng.integers(-SMALL, SMALL + 1, shape)
+        weights.flat[0] = largest
+        return weights
+
+    def conv(self, *shape: int, largest: int = SMALL, **geometry: Any) -> Chain:
+        weight = self.weights(*shape, largest=largest)
+        return self.add(Conv2d(weight, self.weights(shape[0]), **geometry))
+
+    def dense(self, outputs: int, inputs: int, largest: int = SMALL) -> Chain:
+        weight = self.weights(outputs, inputs, largest=largest)
+        return self.add(Dense(weight, self.weights(outputs)))
+
+    def threshold(self, channels: int, levels: int = 1) -> Chain:
+        theta = np.sort(self.rng.integers(-SMALL, 2 * SMALL, (channels, levels)), axis=1)
+        return self.add(Threshold(theta, np.arange(channels) % 3 == 1))
+
+    def finish(self, features: int, largest: int = SMALL) -> Graph:
+        """Flatten, classify and read out."""
+        if len(self._last_shape()) == 3:
+            self.add(Reshape((features,)))
+        self.dense(4, features, largest)
+        self.add(Readout(np.ones(4)), name="readout")
+        return Graph("network", tuple(self.nodes), self.steps)
+
+    def _last_shape(self) -> tuple[int, ...]:
+        tensors: dict[str, Tensor] = {}
+        for node in self.nodes:
+            inputs = [tensors[name] for name in node.inputs]
+            tensors[node.name] = node.op.infer(inputs, self.steps)
+        return tensors[self.nodes[-1].name].shape
+
+
+# kernel, stride, padding, dilation; the input is 7 high and 6 wide
+GEOMETRIES = {
+    "plain": ((3, 3), (1, 1), (0, 0), (1, 1)),
+    "same": ((3, 3), (1, 1), (1, 1), (1, 1)),
+    "stride beside SAME": ((3, 3), (2, 2), (1, 1), (1, 1)),
+    "stride larger than kernel": ((3, 1), (1, 3), (1, 0), (1, 1)),
+    "uneven": ((2, 3), (2, 1), (1, 2), (1, 1)),
+    "dilation": ((3, 2), (1, 1), (2, 1), (2, 3)),
+    "dilation and stride": ((2, 2), (2, 3), (0, 1), (2, 2)),
+    "pointwise": ((1, 1), (2, 2), (0, 0), (1, 1)),
+    "much padding": ((2, 2), (1, 1), (3, 2), (1, 1)),
+}
+
+GROUPS = {"dense": (1, 6), "grouped": (2, 6), "depthwise": (4, 4), "multiplied": (4, 8)}
+"""Groups and outputs of a convolution of 4 channels."""
+
+POOLS = {
+    "halves": ((2, 2), (2, 2), (0, 0)),
+    "overlap": ((3, 2), (1, 1), (1, 1)),
+    "gaps": ((1, 2), (3, 3), (0, 1)),
+}
+
+
+def convolution(geometry: str, groups: str, largest: int) -> Graph:
+    kernel, stride, padding, dilation = GEOMETRIES[geometry]
+    count, outputs = GROUPS[groups]
+    chain = Chain((4, 7, 6))
+    chain.conv(
+        outputs,
+        4 // count,
+        *kernel,
+        largest=largest,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=count,
+    )
+    op = chain.nodes[-1].op
+    assert isinstance(op, Conv2d)
+    height, width = op.output_size((4, 7, 6))
+    return chain.threshold(outputs).finish(outputs * height * width)
+
+
+def pooling(kind: type[MaxPool2d] | type[SumPool2d], pool: str, levels: int) -> Graph:
+    op = kind(*POOLS[pool])
+    chain = Chain((2, 7, 6)).conv(3, 2, 3, 3, padding=(1, 1)).threshold(3, levels).add(op)
+    return chain.finish(int(np.prod(op.output_shape((3, 7, 6)))))
+
+
+def graded_input(high: int) -> Graph:
+    chain = Chain((2, 4, 4), high).conv(3, 2, 3, 3, padding=(1, 1)).threshold(3)
+    return chain.finish(48)
+
+
+def sum_pooled_input() -> Graph:
+    return Chain((2, 4, 4), 255).add(SumPool2d((2, 2), (2, 2))).finish(8)
+
+
+def sum_pooled_accumulators() -> Graph:
+    chain = Chain((2, 4, 4)).conv(3, 2, 3, 3).add(SumPool2d((2, 2), (1, 1))).threshold(3)
+    return chain.finish(3)
+
+
+def residual(of_spikes: bool) -> Graph:
+    chain = Chain((2, 4, 4)).conv(2, 2, 3, 3, padding=(1, 1)).threshold(2)
+    chain.conv(2, 2, 3, 3, padding=(1, 1))
+    if of_spikes:
+        chain.threshold(2).add(Add(), "threshold2", "threshold4", "threshold4")
+    else:
+        chain.add(Conv2d(chain.weights(2, 2, 1, 1), chain.weights(2)), "threshold2")
+        chain.add(Add(), "conv2d3", "conv2d4").threshold(2)
+    return chain.finish(32)
+
+
+def reshapes() -> Graph:
+    """Reshapes whose elements must be in the graph's order: before a threshold, into an image."""
+    chain = Chain((2, 3, 4)).conv(2, 2, 1, 1).add(Reshape((24,))).threshold(24)
+    chain.add(Reshape((4, 3, 2))).conv(3, 4, 2, 2).add(Reshape((2, 1, 3)))
+    chain.threshold(2).add(Reshape((3, 2, 1)))
+    return chain.conv(2, 3, 2, 1).threshold(2).finish(2)
+
+
+def shared_reshape() -> Graph:
+    """One flattened image for a dense layer and for an addition."""
+    chain = Chain((2, 3, 3)).conv(2, 2, 1, 1).threshold(2).add(Reshape((18,)), name="flat")
+    chain.dense(18, 18).threshold(18).add(Add(), "flat", "threshold5")
+    return chain.finish(18)
+
+
+def two_consumers() -> Graph:
+    """An accumulator that two thresholds read, so that it cannot be merged into either."""
+    chain = Chain((5,)).dense(6, 5)
+    chain.threshold(6).add(Threshold(np.full((6, 1), 1), np.zeros(6, bool)), "dense1")
+    return chain.add(Add(), "threshold2", "threshold3").finish(6)
+
+
+def levels(count: int) -> Graph:
+    chain = Chain((2, 4, 4), 15).conv(3, 2, 3, 3, padding=(1, 1)).threshold(3, count)
+    return chain.conv(3, 3, 3, 3).threshold(3).finish(12)
+
+
+def large_readout() -> Graph:
+    """Accumulators beyond 16 bits, behind spikes in int8."""
+    return Chain((6,)).dense(8, 6).threshold(8).finish(8, largest=40_000)
+
+
+def membrane(shape: tuple[int, ...], **parameters: Any) -> Graph:
+    chain = Chain(shape, steps=4)
+    if len(shape) == 3:
+        chain.conv(3, shape[0], 2, 2)
+        features = 3 * (shape[1] - 1) * (shape[2] - 1)
+    else:
+        chain.dense(3, shape[0])
+        features = 3
+    chain.add(Membrane(np.array([1, 2, 5]), **parameters))
+    return chain.finish(features)
+
+
+def _networks() -> dict[str, Callable[[], Graph]]:
+    found: dict[str, Callable[[], Graph]] = {
+        "graded input in int8": lambda: graded_input(255),
+        "graded input in float32": lambda: graded_input(4000),
+        "sum pooled input": sum_pooled_input,
+        "sum pooled accumulators": sum_pooled_accumulators,
+        "residual of spikes": lambda: residual(of_spikes=True),
+        "residual of accumulators": lambda: residual(of_spikes=False),
+        "reshapes": reshapes,
+        "shared reshape": shared_reshape,
+        "two consumers": two_consumers,
+        "large readout": large_readout,
+        "two levels": lambda: levels(2),
+        "fifteen levels": lambda: levels(15),
+    }
+    for geometry in GEOMETRIES:
+        for groups in GROUPS:
+            for largest in (SMALL, LARGE):
+                name = f"convolution {geometry}, {groups}, weights to {largest}"
+                found[name] = lambda g=geometry, n=groups, w=largest: convolution(g, n, w)
+    for kind in (MaxPool2d, SumPool2d):
+        for pool in POOLS:
+            for count in (1, 3):
+                name = f"{kind.kind} {pool}, {count} levels"
+                found[name] = lambda k=kind, p=pool, c=count: pooling(k, p, c)
+    for decay in (0, 1, 410, 2048, 4095, 4096):
+        name = f"membrane decay {decay}"
+        found[name] = lambda d=decay: membrane((3, 4, 3), decay=d)
+    for reset in Reset:
+        for time in ResetTime:
+            for most in (1, 3):
+                name = f"membrane reset {reset.value} {time.value}, {most} spikes"
+                found[name] = lambda r=reset, t=time, m=most: membrane(
+                    (6,),
+                    decay=300,
+                    reset=r,
+                    reset_time=t,
+                    max_spikes=m,
+                    comparison=Comparison.GREATER,
+                )
+    return found
+
+
+NETWORKS = _networks()
+
+
+def samples_of(graph: Graph, count: int = 5) -> NDArray[np.int64]:
+    """Draw samples over the whole input range, a value of its own for each step."""
+    source = graph.input.op
+    assert isinstance(source, Input)
+    stepped = (count, graph.steps, *source.shape)
+    return np.random.default_rng(7).integers(source.low, source.high, stepped, endpoint=True)

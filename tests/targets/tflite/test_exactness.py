@@ -1,0 +1,176 @@
+"""What the three sets of kernels compute equals the interpreter, tie for tie."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgespike.errors import EnvironmentMissingError
+from edgespike.graph import (
+    Add,
+    Dense,
+    Graph,
+    Input,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    SumPool2d,
+    Threshold,
+)
+from edgespike.interpreter import interpret
+from edgespike.targets import get_target
+from edgespike.targets.base import Target
+from tests.targets.tflite.networks import NETWORKS, samples_of
+
+RUNTIMES = [
+    "tflite",
+    "tflite-reference",
+    pytest.param("tflite-runtime", marks=pytest.mark.tflite_runtime),
+]
+
+
+@pytest.fixture(params=RUNTIMES)
+def target(request: pytest.FixtureRequest) -> Target:
+    found = get_target(request.param)
+    try:
+        found.runtime()
+    except EnvironmentMissingError as missing:
+        pytest.skip(str(missing))
+    return found
+
+
+def assert_equal(target: Target, graph: Graph, samples: np.ndarray) -> None:
+    target.check(graph)
+    expected, found = interpret(graph, samples), target.run(graph, samples)
+    assert found.values.keys() == expected.values.keys()
+    for name, values in expected.values.items():
+        assert np.array_equal(found.values[name], values), name
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_operation_and_geometry(target: Target, name: str) -> None:
+    graph = NETWORKS[name]()
+    assert_equal(target, graph, samples_of(graph))
+
+
+def test_the_networks_fire_and_meet_their_thresholds() -> None:
+    """The test above would be easy if spikes were rare or no accumulator met a threshold."""
+    fired, ties = [], 0
+    for build in NETWORKS.values():
+        graph = build()
+        samples = samples_of(graph)
+        trace = interpret(graph, samples, keep=[node.name for node in graph.nodes])
+        for node, op in graph.of_type(Threshold):
+            accumulators = np.moveaxis(trace.values[node.inputs[0]], 2, -1)
+            ties += int((accumulators[..., None] == op.theta).sum())
+            fired.append(trace.values[node.name].mean() / op.levels)
+    assert 0.2 < np.mean(fired) < 0.8
+    assert ties > 1000
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+@pytest.mark.parametrize(("low", "high"), [(0, 255), (-128, 127), (-255, 0), (0, 1), (-3, 7)])
+def test_every_input_value_against_every_threshold(
+    target: Target, low: int, high: int, flipped: bool
+) -> None:
+    theta = np.arange(low - 1, high + 3)
+    graph = Graph(
+        "comparisons",
+        (
+            Node("input", Input((1,), low, high, 1.0)),
+            Node(
+                "copy", Dense(np.ones((len(theta), 1), int), np.zeros(len(theta), int)), ("input",)
+            ),
+            Node("spikes", Threshold(theta[:, None], np.full(len(theta), flipped)), ("copy",)),
+            Node("sum", Dense(np.ones((1, len(theta)), int), np.zeros(1, int)), ("spikes",)),
+            Node("readout", Readout(np.ones(1)), ("sum",)),
+        ),
+    )
+    assert_equal(target, graph, np.arange(low, high + 1)[:, None])
+
+
+@pytest.mark.parametrize("offset", [2**24 - 60, 2**29, 2**30 - 400])
+def test_thresholds_far_from_zero(target: Target, offset: int) -> None:
+    """Float32 could not tell these accumulators apart; folded, only the distance is left."""
+    theta = offset + np.arange(-50, 51)
+    graph = Graph(
+        "far",
+        (
+            Node("input", Input((1,), 0, 100, 1.0)),
+            Node("shift", Dense(np.ones((101, 1), int), np.full(101, offset - 50)), ("input",)),
+            Node("spikes", Threshold(theta[:, None], np.zeros(101, bool)), ("shift",)),
+            Node("sum", Dense(np.ones((1, 101), int), np.zeros(1, int)), ("spikes",)),
+            Node("readout", Readout(np.ones(1)), ("sum",)),
+        ),
+    )
+    assert_equal(target, graph, np.arange(101)[:, None])
+
+
+def test_every_pair_of_int8_summands(target: Target) -> None:
+    """The sum of two inputs through an addition in int8 with a zero point that is not 0."""
+    high = 100
+    one = np.eye(2, dtype=int)
+    graph = Graph(
+        "summands",
+        (
+            Node("input", Input((2, 1, 1), 0, high, 1.0)),
+            Node("twice", Add(), ("input", "input")),
+            Node("pool", SumPool2d((1, 1), (1, 1)), ("input",)),
+            Node("sum", Add(), ("pool", "input")),
+            Node("spikes", Threshold(np.array([[high], [37]]), np.zeros(2, bool)), ("sum",)),
+            Node("others", Threshold(np.array([[50], [2]]), np.zeros(2, bool)), ("twice",)),
+            Node("all", Add(), ("spikes", "others")),
+            Node("flat", Reshape((2,)), ("all",)),
+            Node("copy", Dense(one, np.zeros(2, int)), ("flat",)),
+            Node("readout", Readout(np.ones(2)), ("copy",)),
+        ),
+    )
+    left, right = np.meshgrid(np.arange(high + 1), np.arange(high + 1))
+    samples = np.stack([left.ravel(), right.ravel()], axis=1)[:, :, None, None]
+    assert_equal(target, graph, samples)
+
+
+@pytest.mark.parametrize("extreme", [32767, -32767, 32768, 2**24 - 1])
+def test_accumulators_at_the_edge_of_their_form(target: Target, extreme: int) -> None:
+    """Up to 16 bits the readout is int16, beyond it float32."""
+    graph = Graph(
+        "edge",
+        (
+            Node("input", Input((1,), 0, 1, 1.0)),
+            Node("copy", Dense(np.array([[1]]), np.array([0])), ("input",)),
+            Node("spike", Threshold(np.array([[1]]), np.array([False])), ("copy",)),
+            Node("dense", Dense(np.array([[1]]), np.array([extreme - (extreme > 0)])), ("spike",)),
+            Node("readout", Readout(np.ones(1)), ("dense",)),
+        ),
+    )
+    assert_equal(target, graph, np.array([[0], [1]]))
+
+
+def test_more_samples_than_run_at_once(target: Target) -> None:
+    graph = NETWORKS["residual of spikes"]()
+    assert_equal(target, graph, samples_of(graph, 300))
+
+
+def test_a_sample_shown_at_every_step(target: Target) -> None:
+    graph = NETWORKS["membrane decay 410"]()
+    assert_equal(target, graph, samples_of(graph)[:, 0])
+
+
+@pytest.mark.parametrize("decay", [0, 1, 37, 410, 1365, 2048, 4000, 4095])
+@pytest.mark.parametrize("most", [1, 200])
+def test_potentials_as_large_as_float32_holds(target: Target, decay: int, most: int) -> None:
+    """Potential times decay would not fit into float32, and the quotient must not round."""
+    weight, theta = np.array([[1], [3], [-2]]), np.array([7, 613, 5000])
+    graph = Graph(
+        "potentials",
+        (
+            Node("input", Input((1,), -20_000, 20_000, 1.0)),
+            Node("scaled", Dense(weight, np.array([0, 11, -5])), ("input",)),
+            Node("membrane", Membrane(theta, decay=decay, max_spikes=most), ("scaled",)),
+            Node("sum", Dense(np.array([[1, 1, 1]]), np.array([0])), ("membrane",)),
+            Node("readout", Readout(np.ones(1)), ("sum",)),
+        ),
+        steps=4,
+    )
+    assert_equal(target, graph, samples_of(graph, 200))

@@ -1,0 +1,131 @@
+"""The file, as the official schema reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgespike.targets.tflite.lower import lower
+from edgespike.targets.tflite.schema import OPERATORS
+from tests.targets.tflite.networks import NETWORKS
+
+schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+
+
+def read(content: bytes) -> Any:
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+
+
+def tensor_named(model: Any, name: str) -> Any:
+    (found,) = [t for t in model.subgraphs[0].tensors if t.name == name.encode()]
+    return found
+
+
+@pytest.mark.parametrize("name", ["graded input in int8", "membrane decay 410", "fifteen levels"])
+def test_operators_are_those_that_were_written(name: str) -> None:
+    lowered = lower(NETWORKS[name]())
+    model = read(lowered.content)
+    codes = {code.builtinCode: code for code in model.operatorCodes}
+    assert sorted(codes) == sorted(OPERATORS[operator].code for operator in lowered.operators)
+    for operator in lowered.operators:
+        expected = OPERATORS[operator]
+        assert codes[expected.code].version == expected.version
+        assert codes[expected.code].deprecatedBuiltinCode == expected.code
+    used = {operator.opcodeIndex for operator in model.subgraphs[0].operators}
+    assert used == set(range(len(codes)))
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_operator_numbers_are_those_of_the_schema(operator: str) -> None:
+    assert getattr(schema.BuiltinOperator, operator) == OPERATORS[operator].code
+
+
+def test_every_options_table_is_read_as_what_it_is() -> None:
+    seen = set()
+    for build in NETWORKS.values():
+        model = read(lower(build()).content)
+        for call in model.subgraphs[0].operators:
+            code = model.operatorCodes[call.opcodeIndex].builtinCode
+            seen.add((code, type(call.builtinOptions).__name__))
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    assert {(names[code], options) for code, options in seen} == {
+        ("ABS", "AbsOptionsT"),
+        ("ADD", "AddOptionsT"),
+        ("CAST", "CastOptionsT"),
+        ("CONCATENATION", "ConcatenationOptionsT"),
+        ("CONV_2D", "Conv2DOptionsT"),
+        ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptionsT"),
+        ("DEQUANTIZE", "DequantizeOptionsT"),
+        ("FLOOR", "NoneType"),
+        ("FULLY_CONNECTED", "FullyConnectedOptionsT"),
+        ("MAX_POOL_2D", "Pool2DOptionsT"),
+        ("MINIMUM", "MaximumMinimumOptionsT"),
+        ("MUL", "MulOptionsT"),
+        ("PAD", "PadOptionsT"),
+        ("QUANTIZE", "QuantizeOptionsT"),
+        ("RESHAPE", "ReshapeOptionsT"),
+        ("SPLIT", "SplitOptionsT"),
+        ("SUB", "SubOptionsT"),
+        ("SUM", "ReducerOptionsT"),
+        ("TRANSPOSE", "TransposeOptionsT"),
+    }
+
+
+def test_options_of_a_convolution() -> None:
+    name = "convolution dilation and stride, multiplied, weights to 3"
+    model = read(lower(NETWORKS[name]()).content)
+    (options,) = [
+        call.builtinOptions
+        for call in model.subgraphs[0].operators
+        if isinstance(call.builtinOptions, schema.DepthwiseConv2DOptionsT)
+    ]
+    assert (options.strideH, options.strideW) == (2, 3)
+    assert (options.dilationHFactor, options.dilationWFactor) == (2, 2)
+    assert options.depthMultiplier == 2
+    assert options.padding == schema.Padding.VALID
+    assert options.fusedActivationFunction == schema.ActivationFunctionType.RELU6
+
+
+def test_the_multiplier_of_every_integer_layer_is_exactly_one() -> None:
+    for build in NETWORKS.values():
+        (graph,) = read(lower(build()).content).subgraphs
+        for call in graph.operators:
+            tensors = [graph.tensors[index] for index in [*call.inputs, *call.outputs]]
+            if len(tensors) == 4 and tensors[-1].type in (
+                schema.TensorType.INT8,
+                schema.TensorType.INT16,
+            ):
+                source, weight, bias, output = (t.quantization.scale[0] for t in tensors)
+                assert source * weight / output == 1
+                assert bias == source * weight
+
+
+def test_the_batch_is_dynamic_and_stored_as_one() -> None:
+    model = read(lower(NETWORKS["membrane decay 0"]()).content)
+    source = tensor_named(model, "input")
+    assert source.shape.tolist() == [1, 4, 4, 3, 3]
+    assert source.shapeSignature.tolist() == [-1, 4, 4, 3, 3]
+    names = [tensor.name for tensor in model.subgraphs[0].tensors]
+    assert len(names) == len(set(names))
+
+
+def test_constants_are_aligned_and_stored_once() -> None:
+    content = lower(NETWORKS["membrane decay 410"]()).content
+    model = schema.Model.GetRootAs(content, 0)
+    assert schema.Model.ModelBufferHasIdentifier(content, 0)
+    stored = []
+    for index in range(model.BuffersLength()):
+        buffer = model.Buffers(index)
+        if buffer.DataLength():
+            data = buffer.DataAsNumpy()
+            start = np.frombuffer(content, np.uint8).ctypes.data
+            assert (data.ctypes.data - start) % 16 == 0
+            stored.append(data.tobytes())
+    assert len(stored) == len(set(stored)) > 5
+
+
+def test_the_same_graph_gives_the_same_bytes() -> None:
+    build = NETWORKS["residual of spikes"]
+    assert lower(build()).content == lower(build()).content

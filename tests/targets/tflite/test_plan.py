@@ -1,0 +1,125 @@
+"""Which numbers a node is computed in, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgespike.errors import UnsupportedError
+from edgespike.graph import Dense, Graph, Input, Membrane, Node, Readout, Signal, Tensor, Threshold
+from edgespike.targets import get_target
+from edgespike.targets.tflite.plan import Form, make_plan, violations, zero_point
+from tests.targets.tflite.networks import NETWORKS
+
+
+def dense_network(weight: int, high: int = 1, levels: int = 1) -> Graph:
+    """One input, one neuron whose thresholds lie beside 0, one class."""
+    one = np.array([[1]])
+    return Graph(
+        "one",
+        (
+            Node("input", Input((1,), 0, high, 1.0)),
+            Node("dense", Dense(one * weight, np.array([0])), ("input",)),
+            Node("spike", Threshold(np.arange(levels)[None], np.array([False])), ("dense",)),
+            Node("class", Dense(one, np.array([0])), ("spike",)),
+            Node("readout", Readout(np.ones(1)), ("class",)),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("graph", "spike", "readout"),
+    [
+        (dense_network(127), Form.INT8, Form.INT16),
+        (dense_network(-127), Form.INT8, Form.INT16),
+        (dense_network(128), Form.FLOAT, Form.FLOAT),
+        (dense_network(-128), Form.FLOAT, Form.FLOAT),
+        (dense_network(127, high=255), Form.INT8, Form.INT16),
+        (dense_network(127, high=256), Form.FLOAT, Form.FLOAT),
+        (dense_network(1, levels=2), Form.FLOAT, Form.FLOAT),
+    ],
+)
+def test_forms_of_a_spiking_neuron(graph: Graph, spike: Form, readout: Form) -> None:
+    forms = make_plan(graph).forms
+    assert forms["spike"] is spike
+    assert forms["readout"] is readout
+
+
+def test_a_single_step_network_is_all_integers() -> None:
+    for name in ("graded input in int8", "residual of spikes", "max_pool2d halves, 1 levels"):
+        *others, readout = make_plan(NETWORKS[name]()).forms.values()
+        assert set(others) == {Form.INT8}
+        assert readout is Form.INT16
+
+
+def test_one_layer_in_float32_leaves_the_others_in_int8() -> None:
+    forms = make_plan(NETWORKS["large readout"]()).forms
+    assert forms["threshold2"] is Form.INT8
+    assert forms["readout"] is Form.FLOAT
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 1, 0),
+        (0, 127, 0),
+        (0, 128, -1),
+        (0, 255, -128),
+        (0, 256, None),
+        (-128, 127, 0),
+        (-255, 0, 127),
+        (-256, 0, None),
+        (-200, 55, 72),
+        (200, 255, -128),
+        (200, 256, None),
+    ],
+)
+def test_zero_point(low: int, high: int, expected: int | None) -> None:
+    tensor = Tensor((1,), np.array([low]), np.array([high]), Signal.GRADED)
+    assert zero_point(tensor) == expected
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_nothing_that_fits_is_refused(name: str) -> None:
+    assert violations(NETWORKS[name]()) == []
+
+
+def test_partial_sums_count_not_only_the_result() -> None:
+    """Two products of 2**24 that cancel: the accumulator is small, a partial sum is not."""
+    graph = Graph(
+        "cancel",
+        (
+            Node("input", Input((2,), 1, 1, 1.0)),
+            Node("dense", Dense(np.array([[2**24, -(2**24)]]), np.array([0])), ("input",)),
+            Node("readout", Readout(np.ones(1)), ("dense",)),
+        ),
+    )
+    assert graph.tensors["dense"].bounds == (0, 0)
+    (line,) = violations(graph)
+    assert str(2**25) in line
+
+
+def test_all_violations_at_once_with_node_value_limit_and_way_out() -> None:
+    graph = Graph(
+        "large",
+        (
+            Node("input", Input((1,), 0, 1000, 1.0)),
+            Node("dense", Dense(np.array([[2**15]]), np.array([0])), ("input",)),
+            Node("cells", Membrane(np.array([10]), decay=100), ("dense",)),
+            Node("class", Dense(np.array([[2**25]]), np.array([0])), ("cells",)),
+            Node("readout", Readout(np.ones(1)), ("class",)),
+        ),
+        steps=300,
+    )
+    with pytest.raises(UnsupportedError) as caught:
+        get_target("tflite").check(graph)
+    lines = caught.value.violations
+    for what in ("steps is 300; the limit is 256", "dense (dense)", "cells (membrane)"):
+        assert any(line.startswith(what) for line in lines), what
+    assert any(str(1000 * 2**15) in line and str(2**24) in line for line in lines)
+    assert all("cpu target" in line for line in lines)
+
+
+def test_the_largest_whole_number_of_float32() -> None:
+    assert violations(dense_network(1, high=2**24 - 1)) == []
+    assert violations(dense_network(1, high=2**24)) != []
