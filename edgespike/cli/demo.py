@@ -90,8 +90,8 @@ def _set_up_if_missing(name: str) -> None:
     except EnvironmentMissingError:
         try:
             set_up(name)
-            get_target(name).runtime()
         except EdgespikeError as error:
             raise EnvironmentMissingError(
-                f"{error}\n(or leave {name} out: edgespike demo --targets with the others)"
+                f"{error}\nto go on without {name}, name the other targets: "
+                "edgespike demo --targets cpu,..."
             ) from error

@@ -33,15 +33,14 @@ def command(
 
 
 def set_up(name: str) -> None:
-    """Install a target's runtime; one that comes with edgespike needs none."""
+    """Install a target's runtime, or say what is missing where ``pip install`` has to do it."""
     from edgespike.targets import get_target
 
     target = get_target(name)
-    if target.setup is None:
-        say(f"{name} needs no setup")
-    else:
+    if target.setup is not None:
         say(f"setting up {name}")
-        say(f"{name}: {target.setup()} is ready")
+    runtime = target.runtime() if target.setup is None else target.setup()
+    say(f"{name}: {runtime} is ready")
 
 
 def list_targets() -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ import signal
 import sys
 from dataclasses import replace
 
+from edgespike.errors import EnvironmentMissingError
 from edgespike.interpreter import interpret
 from edgespike.targets.base import Target
 from edgespike.trace import Trace
@@ -47,15 +48,37 @@ def add_one(graph, samples):
     return Trace(values)
 
 
+installed = []
+
+
+def runtime():
+    if not installed:
+        raise EnvironmentMissingError("the simulator is missing; run: edgespike targets --setup")
+    return installed[0]
+
+
+def install():
+    installed.append("simulator 2")
+    return runtime()
+
+
+def fail():
+    raise EnvironmentMissingError("the simulator cannot be downloaded: no network")
+
+
 EXACT = Target("exact", "the interpreter", lambda graph: [], write, interpret, lambda: "exact 1")
 FAULTY = replace(EXACT, name="faulty", summary="one value is wrong", run=add_one)
 WAITING = replace(EXACT, name="waiting", summary="never ends", run=wait, write=wait)
+ABSENT = replace(EXACT, name="absent", summary="cannot be set up", runtime=runtime, setup=fail)
+LATER = replace(EXACT, name="later", summary="can be set up", runtime=runtime, setup=install)
 """
 ENTRY_POINTS = """
 [edgespike.targets]
 exact = third_party_targets:EXACT
 faulty = third_party_targets:FAULTY
 waiting = third_party_targets:WAITING
+absent = third_party_targets:ABSENT
+later = third_party_targets:LATER
 """
 
 # A test run in the background ignores Ctrl-C, and its children would inherit that.
@@ -86,7 +109,7 @@ Cli = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a third party's package, which offers three targets."""
+    """A folder with a third party's package, which offers targets."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "third_party_targets.py").write_text(PLUGIN)
     info = folder / "third_party-1.0.dist-info"
@@ -102,6 +125,7 @@ def cli(
 ) -> Iterator[Cli]:
     """Run a command in this process."""
     monkeypatch.syspath_prepend(str(plugin))
+    monkeypatch.delitem(sys.modules, "third_party_targets", raising=False)
     handler = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> Result:

@@ -22,6 +22,7 @@ from tests.example_graphs import residual_graph, samples_for
 GRAPH = residual_graph()
 SAMPLES = samples_for(GRAPH, 4)
 TRACE = interpret(GRAPH, SAMPLES)
+THIRD_PARTY = ["exact", "faulty", "waiting", "absent", "later"]
 CLASSES = predictions(GRAPH, TRACE.accumulators(GRAPH))
 
 
@@ -199,17 +200,31 @@ def test_show_describes_and_draws(cli: Cli, graph_file: Path, tmp_path: Path) ->
 
 def test_targets_lists_all_with_runtime_or_what_is_missing(cli: Cli) -> None:
     rows = cli("targets", "--json").json
-    assert [row["name"] for row in rows] == [*BUILT_IN, "exact", "faulty", "waiting"]
+    assert [row["name"] for row in rows] == [*BUILT_IN, *THIRD_PARTY]
     assert all((row["runtime"] is None) != (row["missing"] is None) for row in rows)
+    missing = {row["name"]: row["missing"] for row in rows}
+    assert missing["absent"] == "the simulator is missing; run: edgespike targets --setup"
     exact = {"name": "exact", "summary": "the interpreter", "runtime": "exact 1", "missing": None}
     assert exact in rows
     assert "the interpreter" in cli("targets").stdout
 
 
-def test_a_target_that_needs_no_setup_says_so(cli: Cli) -> None:
-    result = cli("targets", "--setup", "exact", "--json")
+def test_setup_installs_a_runtime_and_names_it(cli: Cli) -> None:
+    result = cli("targets", "--setup", "later", "--json")
     assert result.code == 0
-    assert result.stderr == "exact needs no setup\n"
+    assert result.stderr == "setting up later\nlater: simulator 2 is ready\n"
+    assert {row["name"]: row["runtime"] for row in result.json}["later"] == "simulator 2"
+
+
+def test_setup_of_a_target_that_needs_none_says_that_it_is_ready(cli: Cli) -> None:
+    result = cli("targets", "--setup", "exact")
+    assert (result.code, result.stderr) == (0, "exact: exact 1 is ready\n")
+
+
+def test_setup_that_fails_ends_with_2(cli: Cli) -> None:
+    result = cli("targets", "--setup", "absent")
+    assert (result.code, result.stdout) == (2, "")
+    assert "error: the simulator cannot be downloaded: no network\n" in result.stderr
 
 
 def test_two_targets_of_one_name_are_refused(
