@@ -107,5 +107,8 @@ class ModelBuilder:
         if not content:
             self.activation_bytes += math.prod(shape) * dtype.itemsize
         buffer = self._buffers.setdefault(content, len(self._buffers))
-        self._tensors.append(schema.tensor(name, shape, dtype, buffer, quantisation, dynamic_batch))
+        self._names[name] += 1
+        unique = name if self._names[name] == 1 else f"{name}.{self._names[name]}"
+        table = schema.tensor(unique, shape, dtype, buffer, quantisation, dynamic_batch)
+        self._tensors.append(table)
         return len(self._tensors) - 1
