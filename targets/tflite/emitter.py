@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ class Emitter:
         self,
         operator: str,
         left: Value,
-        right: Value | NDArray[np.int64] | float,
+        right: Value | NDArray[Any] | float,
         activation: Activation = Activation.NONE,
         steps: int | None = None,
     ) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE
@@ -35,7 +36,7 @@ def emit_membrane(emitter: Emitter, name: str, op: Membrane, x: Value) -> Value:
     """
     one = 2.0 ** fraction_bits(op)
     scaled = emitter.elementwise("MUL", x, one) if one > 1 else x
-    theta = op.theta * one
+    theta = op.theta.astype(np.float64) * one
     state: tuple[Value, Value] | None = None
     spikes = []
     for current in split_steps(emitter, scaled):
@@ -91,7 +92,7 @@ def _binary(
     emitter: Emitter,
     operator: str,
     left: Value,
-    right: Value | np.ndarray | float,
+    right: Value | NDArray[np.float64] | float,
     activation: Activation = Activation.NONE,
 ) -> Value:
     return emitter.elementwise(operator, left, right, activation, steps=1)
@@ -120,7 +121,7 @@ def _floor(emitter: Emitter, x: Value) -> Value:
     return emitter.emit("floor", "FLOOR", [x.index], x.shape, steps=1)
 
 
-def _fire(emitter: Emitter, op: Membrane, v: Value, theta: np.ndarray) -> Value:
+def _fire(emitter: Emitter, op: Membrane, v: Value, theta: NDArray[np.float64]) -> Value:
     """Count the multiples of theta that the potential reaches, or exceeds, up to the most."""
     strict = int(op.comparison is Comparison.GREATER)
     if op.max_spikes == 1:
@@ -137,7 +138,9 @@ def _fire(emitter: Emitter, op: Membrane, v: Value, theta: np.ndarray) -> Value:
     return _binary(emitter, "MINIMUM", exact, float(op.max_spikes))
 
 
-def _reset(emitter: Emitter, op: Membrane, v: Value, fired: Value, theta: np.ndarray) -> Value:
+def _reset(
+    emitter: Emitter, op: Membrane, v: Value, fired: Value, theta: NDArray[np.float64]
+) -> Value:
     if op.reset is Reset.SUBTRACT:
         return _binary(emitter, "SUB", v, _binary(emitter, "MUL", fired, theta))
     if op.reset is Reset.ZERO:

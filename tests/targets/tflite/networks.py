@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -198,44 +200,40 @@ def membrane(shape: tuple[int, ...], **parameters: Any) -> Graph:
 
 def _networks() -> dict[str, Callable[[], Graph]]:
     found: dict[str, Callable[[], Graph]] = {
-        "graded input in int8": lambda: graded_input(255),
-        "graded input in float32": lambda: graded_input(4000),
+        "graded input in int8": partial(graded_input, 255),
+        "graded input in float32": partial(graded_input, 4000),
         "sum pooled input": sum_pooled_input,
         "sum pooled accumulators": sum_pooled_accumulators,
-        "residual of spikes": lambda: residual(of_spikes=True),
-        "residual of accumulators": lambda: residual(of_spikes=False),
+        "residual of spikes": partial(residual, of_spikes=True),
+        "residual of accumulators": partial(residual, of_spikes=False),
         "reshapes": reshapes,
         "shared reshape": shared_reshape,
         "two consumers": two_consumers,
         "large readout": large_readout,
-        "two levels": lambda: levels(2),
-        "fifteen levels": lambda: levels(15),
+        "two levels": partial(levels, 2),
+        "fifteen levels": partial(levels, 15),
     }
     for geometry in GEOMETRIES:
         for groups in GROUPS:
             for largest in (SMALL, LARGE):
                 name = f"convolution {geometry}, {groups}, weights to {largest}"
-                found[name] = lambda g=geometry, n=groups, w=largest: convolution(g, n, w)
+                found[name] = partial(convolution, geometry, groups, largest)
     for kind in (MaxPool2d, SumPool2d):
         for pool in POOLS:
             for count in (1, 3):
-                name = f"{kind.kind} {pool}, {count} levels"
-                found[name] = lambda k=kind, p=pool, c=count: pooling(k, p, c)
+                found[f"{kind.kind} {pool}, {count} levels"] = partial(pooling, kind, pool, count)
     for decay in (0, 1, 410, 2048, 4095, 4096):
-        name = f"membrane decay {decay}"
-        found[name] = lambda d=decay: membrane((3, 4, 3), decay=d)
-    for reset in Reset:
-        for time in ResetTime:
-            for most in (1, 3):
-                name = f"membrane reset {reset.value} {time.value}, {most} spikes"
-                found[name] = lambda r=reset, t=time, m=most: membrane(
-                    (6,),
-                    decay=300,
-                    reset=r,
-                    reset_time=t,
-                    max_spikes=m,
-                    comparison=Comparison.GREATER,
-                )
+        found[f"membrane decay {decay}"] = partial(membrane, (3, 4, 3), decay=decay)
+    for reset, time, most in product(Reset, ResetTime, (1, 3)):
+        found[f"membrane reset {reset.value} {time.value}, {most} spikes"] = partial(
+            membrane,
+            (6,),
+            decay=300,
+            reset=reset,
+            reset_time=time,
+            max_spikes=most,
+            comparison=Comparison.GREATER,
+        )
     return found
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgespike.graph import Graph, Reshape
 from edgespike.interpreter import interpret
@@ -17,7 +19,7 @@ pytest.importorskip("ai_edge_litert")
 COVERED = [name for name, build in NETWORKS.items() if covers(build())]
 
 
-def assert_equal(engine: LiteRtEngine, graph: Graph, samples: np.ndarray) -> None:
+def assert_equal(engine: LiteRtEngine, graph: Graph, samples: NDArray[Any]) -> None:
     trace = interpret(graph, samples, keep=[node.name for node in graph.nodes])
     assert np.array_equal(engine.run(samples), trace.accumulators(graph))
     for name, stored in engine.events.items():
@@ -37,7 +39,7 @@ def test_runs_of_any_size_equal_the_interpreter(name: str) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
 def test_any_integer_dtype(dtype: type) -> None:
     graph = NETWORKS["graded input in int8"]()
-    samples = samples_of(graph)[:, 0].astype(dtype)
+    samples: NDArray[Any] = samples_of(graph)[:, 0].astype(dtype)
     assert_equal(LiteRtEngine(graph, batch=5), graph, samples)
 
 

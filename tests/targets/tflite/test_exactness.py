@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgespike.errors import EnvironmentMissingError
 from edgespike.graph import (
@@ -40,7 +43,7 @@ def target(request: pytest.FixtureRequest) -> Target:
     return found
 
 
-def assert_equal(target: Target, graph: Graph, samples: np.ndarray) -> None:
+def assert_equal(target: Target, graph: Graph, samples: NDArray[Any]) -> None:
     target.check(graph)
     expected, found = interpret(graph, samples), target.run(graph, samples)
     assert found.values.keys() == expected.values.keys()

@@ -1,0 +1,258 @@
+"""The export folder: the runner runs, the C compiles, TFLite Micro agrees."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgespike.errors import EnvironmentMissingError
+from edgespike.interpreter import interpret
+from edgespike.targets import get_target
+from edgespike.targets.tflite.environment import environment_python
+from edgespike.targets.tflite.export import check_samples
+from edgespike.targets.tflite.lower import lower
+from edgespike.targets.tflite.microcontroller import measure_arena, resolver_method
+from edgespike.targets.tflite.run import encode_input
+from edgespike.targets.tflite.schema import OPERATORS
+from tests.targets.tflite.networks import NETWORKS
+
+EXPORTED = ["graded input in int8", "graded input in float32", "membrane decay 410"]
+FLAGS = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
+
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+needs_gxx = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+needs_tflm = pytest.mark.skipif(find_spec("tflite_micro") is None, reason="no tflite-micro")
+
+Export = Callable[[str], Path]
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Export:
+    def write(name: str) -> Path:
+        get_target("tflite").write(NETWORKS[name](), tmp_path)
+        return tmp_path
+
+    return write
+
+
+def run(*command: str | Path, cwd: Path, fails: bool = False) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + (done.stderr if fails else "")
+
+
+def test_files(export: Export) -> None:
+    folder = export(EXPORTED[0])
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
+        "model.tflite",
+        "raspberry-pi/README.md",
+        "raspberry-pi/expected_output.npy",
+        "raspberry-pi/model.tflite",
+        "raspberry-pi/network.json",
+        "raspberry-pi/run.py",
+        "raspberry-pi/sample_input.npy",
+        "microcontroller/README.md",
+        "microcontroller/check.c",
+        "microcontroller/check.h",
+        "microcontroller/main.cc",
+        "microcontroller/network.c",
+        "microcontroller/network.h",
+    }
+    model = (folder / "model.tflite").read_bytes()
+    assert (folder / "raspberry-pi" / "model.tflite").read_bytes() == model
+
+
+class TestRaspberryPi:
+    @pytest.fixture(params=["here", pytest.param("there", marks=pytest.mark.tflite_runtime)])
+    def python(self, request: pytest.FixtureRequest) -> str:
+        """An interpreter with ai-edge-litert, and one with tflite-runtime and nothing of ours."""
+        if request.param == "here":
+            pytest.importorskip("ai_edge_litert")
+            return sys.executable
+        try:
+            return str(environment_python())
+        except EnvironmentMissingError as missing:
+            pytest.skip(str(missing))
+
+    @pytest.mark.parametrize("name", EXPORTED)
+    def test_the_runner_checks_itself(self, export: Export, python: str, name: str) -> None:
+        folder = export(name) / "raspberry-pi"
+        assert run(python, "run.py", cwd=folder) == "8 of 8 samples are exactly as expected\n"
+
+    def test_the_runner_notices_a_difference(self, export: Export, python: str) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        expected = np.load(folder / "expected_output.npy")
+        expected[3, 1] += 1
+        np.save(folder / "expected_output.npy", expected)
+        assert "7 of 8 samples" in run(python, "run.py", cwd=folder, fails=True)
+
+    def test_the_runner_classifies(self, export: Export, python: str) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        printed = run(python, "run.py", "sample_input.npy", cwd=folder)
+        expected = np.load(folder / "expected_output.npy").argmax(axis=1)
+        assert [int(line) for line in printed.split()] == expected.tolist()
+
+    @pytest.mark.parametrize(
+        ("samples", "message"),
+        [
+            (np.full((1, 2, 4, 4), 256), "values 256..256; give 0..255"),
+            (np.full((1, 2, 4, 4), -1), "values -1..-1; give 0..255"),
+            (np.zeros((1, 4, 4, 2), int), "shape (1, 4, 4, 2); give (samples, 2, 4, 4)"),
+            (np.zeros((0, 2, 4, 4), int), "shape (0, 2, 4, 4)"),
+            (np.zeros((1, 2, 4, 4)), "dtype float64"),
+        ],
+    )
+    def test_bad_samples(
+        self, export: Export, python: str, samples: NDArray[Any], message: str
+    ) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        np.save(folder / "bad.npy", samples)
+        assert message in run(python, "run.py", "bad.npy", cwd=folder, fails=True)
+
+    def test_a_missing_file(self, export: Export, python: str) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        assert "no.npy" in run(python, "run.py", "no.npy", cwd=folder, fails=True)
+
+
+PRINT_ARRAYS = """
+#include <stdio.h>
+#include "check.h"
+#include "network.h"
+int main(void) {
+  if ((unsigned long)network_model % 16 != 0) return 1;
+  for (int i = 0; i < NETWORK_MODEL_SIZE; ++i) printf("%d ", network_model[i]);
+  for (int s = 0; s < CHECK_SAMPLES; ++s) {
+    for (int i = 0; i < CHECK_INPUT_SIZE; ++i) printf("%.0f ", (double)check_input[s][i]);
+    for (int i = 0; i < CHECK_OUTPUT_SIZE; ++i) printf("%.0f ", (double)check_output[s][i]);
+  }
+  return 0;
+}
+"""
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", EXPORTED)
+def test_c_arrays_hold_model_and_samples(export: Export, name: str) -> None:
+    root = export(name)
+    folder = root / "microcontroller"
+    (folder / "print.c").write_text(PRINT_ARRAYS)
+    sources = ["print.c", "network.c", "check.c"]
+    run("gcc", "-std=c11", *FLAGS, *sources, "-o", "print", cwd=folder)
+    numbers = [int(word) for word in run(folder / "print", cwd=folder).split()]
+    model = (root / "model.tflite").read_bytes()
+    assert bytes(numbers[: len(model)]) == model
+
+    graph = NETWORKS[name]()
+    samples = np.load(root / "raspberry-pi" / "sample_input.npy")[:2]
+    stepped = samples.reshape(2, graph.steps, *graph.tensors["input"].shape)
+    inputs = encode_input(graph, lower(graph), stepped)
+    outputs = np.load(root / "raspberry-pi" / "expected_output.npy")[:2]
+    rows = [[*inputs[i].ravel(), *outputs[i]] for i in range(2)]
+    assert numbers[len(model) :] == [int(number) for row in rows for number in row]
+
+
+# What main.cc uses of TFLite Micro, whose library is in no package: declarations with its names,
+# and an interpreter that looks its answers up, so that main.cc compiles and its check can be seen
+# to pass and to fail. It says nothing of TFLite Micro itself.
+STAND_IN = """
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include "check.h"
+enum TfLiteStatus { kTfLiteOk = 0, kTfLiteError = 1 };
+struct TfLiteTensor { union { char* raw; } data; size_t bytes; };
+namespace tflite {
+struct Model {};
+inline const Model* GetModel(const void* bytes) { return static_cast<const Model*>(bytes); }
+template <unsigned N> struct MicroMutableOpResolver {
+ADDERS
+ private:
+  unsigned left_ = N;
+  TfLiteStatus Add() { return left_-- > 0 ? kTfLiteOk : kTfLiteError; }
+};
+class MicroInterpreter {
+ public:
+  template <typename R>
+  MicroInterpreter(const Model*, R&, uint8_t*, size_t) {
+    input_.data.raw = reinterpret_cast<char*>(input_bytes_);
+    input_.bytes = sizeof(input_bytes_);
+    output_.data.raw = reinterpret_cast<char*>(output_bytes_);
+    output_.bytes = sizeof(output_bytes_);
+  }
+  TfLiteStatus AllocateTensors() { return kTfLiteOk; }
+  TfLiteTensor* input(int) { return &input_; }
+  TfLiteTensor* output(int) { return &output_; }
+  size_t arena_used_bytes() const { return 0; }
+  TfLiteStatus Invoke() {
+    for (int i = 0; i < CHECK_SAMPLES; ++i) {
+      if (std::memcmp(input_bytes_, check_input[i], sizeof(input_bytes_)) == 0) {
+        std::memcpy(output_bytes_, check_output[i], sizeof(output_bytes_));
+        output_bytes_[0] += WRONG && i == 1;
+        return kTfLiteOk;
+      }
+    }
+    return kTfLiteError;
+  }
+ private:
+  TfLiteTensor input_, output_;
+  unsigned char input_bytes_[sizeof(check_input[0])];
+  unsigned char output_bytes_[sizeof(check_output[0])];
+};
+}  // namespace tflite
+"""
+
+
+@needs_gxx
+@pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_the_main_program_checks_itself(export: Export, name: str, wrong: int) -> None:
+    folder = export(name) / "microcontroller"
+    adders = "".join(
+        f"  TfLiteStatus {resolver_method(operator)}() {{ return Add(); }}\n"
+        for operator in OPERATORS
+    )
+    for header in re.findall(r'#include "(tensorflow/.*)"', (folder / "main.cc").read_text()):
+        (folder / header).parent.mkdir(parents=True, exist_ok=True)
+        (folder / header).write_text(
+            STAND_IN.replace("ADDERS", adders) if "inter" in header else ""
+        )
+    run("gcc", "-std=c11", *FLAGS, "-c", "network.c", "check.c", cwd=folder)
+    objects = ["network.o", "check.o"]
+    flags = ["-std=c++17", *FLAGS, f"-DWRONG={wrong}", "-I."]
+    run("g++", *flags, "main.cc", *objects, "-o", "main", cwd=folder)
+    printed = run(folder / "main", cwd=folder, fails=bool(wrong))
+    assert printed.startswith(f"{2 - wrong} of 2 samples are exactly as expected")
+
+
+def test_the_readme_names_arena_and_operators(export: Export) -> None:
+    text = (export(EXPORTED[0]) / "microcontroller" / "README.md").read_text()
+    assert "AddCast, AddConv2D, AddFullyConnected, AddReshape" in text
+    assert re.search(r"Working memory \(arena\): \d+ bytes", text)
+    measured = find_spec("tflite_micro") is not None
+    assert ("measured with TFLite Micro" in text) == measured
+    assert "$" not in text
+
+
+@needs_tflm
+@pytest.mark.parametrize("name", NETWORKS)
+def test_tflite_micro_equals_the_interpreter(name: str) -> None:
+    graph = NETWORKS[name]()
+    samples = check_samples(graph)
+    stepped = samples.reshape(len(samples), graph.steps, *graph.tensors["input"].shape)
+    expected = interpret(graph, samples).accumulators(graph)
+    lowered = lower(graph)
+    batch = encode_input(graph, lowered, stepped)
+    arena = measure_arena(sys.executable, lowered, batch, expected)
+    assert 0 < arena <= lowered.activation_bytes + 256 * lowered.tensors + 4096

@@ -1,0 +1,68 @@
+"""The environment of tflite-runtime: found, missing, or impossible."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgespike.errors import EnvironmentMissingError
+from edgespike.targets import get_target
+from edgespike.targets.tflite import environment
+from tests.targets.tflite.networks import NETWORKS, samples_of
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_missing_environment_says_how_to_get_it() -> None:
+    target = get_target("tflite-runtime")
+    graph = NETWORKS["two levels"]()
+    way_out = "edgespike targets --setup tflite-runtime"
+    with pytest.raises(EnvironmentMissingError, match=way_out):
+        target.runtime()
+    with pytest.raises(EnvironmentMissingError, match=way_out):
+        target.run(graph, samples_of(graph))
+
+
+def test_a_failed_installation_leaves_nothing_behind(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "PACKAGES", ("./no-such-package",))
+    monkeypatch.setattr(environment, "PYTHONS", (sys.version_info[:2],))
+    with pytest.raises(EnvironmentMissingError, match="cannot install it"):
+        environment.setup()
+    assert [path for path in empty_cache.rglob("*") if path.is_file()] == []
+
+
+def test_no_fitting_python_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(environment, "PYTHONS", ((3, 1), (3, 0)))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvironmentMissingError, match=r"needs Python 3\.1, 3\.0 beside this one"):
+        environment.find_python()
+
+
+def test_a_stub_on_the_path_is_no_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stub = tmp_path / "python3.1"
+    stub.write_text("#!/bin/sh\nexit 127\n")
+    stub.chmod(0o755)
+    monkeypatch.setattr(environment, "PYTHONS", ((3, 1),))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvironmentMissingError):
+        environment.find_python()
+
+
+@pytest.mark.tflite_runtime
+def test_setting_up_twice_installs_once() -> None:
+    try:
+        python = environment.environment_python()
+    except EnvironmentMissingError as missing:
+        pytest.skip(str(missing))
+    before = python.lstat().st_mtime_ns
+    assert environment.setup() == get_target("tflite-runtime").runtime()
+    assert environment.environment_python().lstat().st_mtime_ns == before
