@@ -6,7 +6,7 @@ from edgespike.targets.base import Target
 from edgespike.targets.loihi.artefact import write
 from edgespike.targets.loihi.check import violations
 from edgespike.targets.loihi.environment import runtime, setup
-from edgespike.targets.loihi.run import run
+from edgespike.targets.loihi.running import run
 
 TARGET = Target(
     name="loihi",

@@ -17,7 +17,7 @@ from edgespike.targets.loihi.lowering import lower
 from edgespike.targets.loihi.network import Network
 from edgespike.targets.loihi.netx import NetxError, netx_bytes
 from edgespike.targets.loihi.resources import as_text, summary
-from edgespike.targets.loihi.run import SIMULATOR
+from edgespike.targets.loihi.running import SIMULATOR
 
 _README = """\
 # {name} for Loihi

@@ -170,14 +170,15 @@ def test_a_job_beyond_its_time_leaves_nothing(script: Path, fifo: Fifo, temporar
 def test_nothing_outlives_a_killed_parent(
     script: Path, fifo: Fifo, temporary: Path, number: signal.Signals
 ) -> None:
-    parent = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", PARENT, str(script), str(fifo.path)], stderr=subprocess.DEVNULL
-    )
-    assert wait_for_line(fifo) == b"ready\n"
-    (folder,) = temporary.iterdir()
-    assert list(SHARED_MEMORY.glob(f"{folder.name}*"))
-    parent.send_signal(number)
-    parent.wait(PATIENCE_S)
+    ) as parent:
+        try:
+            assert wait_for_line(fifo) == b"ready\n"
+            (folder,) = temporary.iterdir()
+            assert list(SHARED_MEMORY.glob(f"{folder.name}*"))
+        finally:
+            parent.send_signal(number)
     assert fifo.read() == b""
     assert list(temporary.iterdir()) == []
     assert not list(SHARED_MEMORY.glob(f"{folder.name}*"))

@@ -1,0 +1,66 @@
+"""Short ways to write the graphs of these tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgespike.graph import Conv2d, Dense, Graph, Input, Node, Op, Readout, Reshape, Threshold
+from edgespike.graph.tensor import Integers, Tensor
+
+rng = np.random.default_rng
+
+
+def dense(outputs: int, inputs: int, seed: int = 1, high: int = 5) -> Dense:
+    random = rng(seed)
+    weight = random.integers(-high, high + 1, (outputs, inputs))
+    return Dense(weight, random.integers(-high, high + 1, outputs))
+
+
+def conv(outputs: int, inputs: int, kernel: int = 3, seed: int = 1, **geometry: Any) -> Conv2d:
+    random = rng(seed)
+    weight = random.integers(-5, 6, (outputs, inputs, kernel, kernel))
+    return Conv2d(weight, random.integers(-5, 6, outputs), **geometry)
+
+
+def threshold(theta: Sequence[int], flipped: Sequence[int] = ()) -> Threshold:
+    mask = np.isin(np.arange(len(theta)), flipped)
+    return Threshold(np.array(theta)[:, None], mask)
+
+
+def chain(source: Input, *ops: Op, steps: int = 1, classes: int = 3) -> Graph:
+    """Connect operations in a row; a flattening, dense layer and readout are put at the end."""
+    nodes = [Node("input", source)]
+    for index, op in enumerate(ops):
+        nodes.append(Node(f"{op.kind}{index}", op, (nodes[-1].name,)))
+    return ended(nodes, steps, classes)
+
+
+def ended(nodes: Sequence[Node], steps: int = 1, classes: int = 3) -> Graph:
+    """Put a flattening, a dense layer and a readout behind the last of some nodes."""
+    last = nodes[-1].name
+    size = _size(nodes, steps)
+    end = (
+        Node("flat", Reshape((size,)), (last,)),
+        Node("last", dense(classes, size, seed=99), ("flat",)),
+        Node("readout", Readout(np.ones(classes)), ("last",)),
+    )
+    return Graph("test", (*nodes, *end), steps)
+
+
+def _size(nodes: Sequence[Node], steps: int) -> int:
+    tensors: dict[str, Tensor] = {}
+    for node in nodes:
+        tensors[node.name] = node.op.infer([tensors[name] for name in node.inputs], steps)
+    return tensors[nodes[-1].name].size
+
+
+def samples(graph: Graph, count: int = 4, seed: int = 0) -> Integers:
+    """Draw samples over the whole input range, a value of its own at each step."""
+    op = graph.input.op
+    assert isinstance(op, Input)
+    drawn = rng(seed).integers(op.low, op.high + 1, (count, graph.steps, *op.shape))
+    drawn[rng(seed + 1).random(drawn.shape) < 0.3] = max(0, op.low)
+    return drawn

@@ -1,0 +1,180 @@
+"""The exported folder: it runs without edgespike, its netx file and resource table are true."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py  # type: ignore[import-untyped,unused-ignore]
+import numpy as np
+import pytest
+
+from edgespike.api import export
+from edgespike.graph import Comparison, Conv2d, Dense, Graph, Input, MaxPool2d, Membrane, Op, Reset
+from edgespike.interpreter import conv2d, dense, interpret
+from edgespike.targets.loihi.environment import lava_path
+from edgespike.targets.loihi.lowering import lower
+from edgespike.targets.loihi.netx import NetxError, netx_bytes
+from edgespike.targets.loihi.resources import as_text, summary
+from tests.targets.loihi import graphs
+from tests.targets.loihi.graphs import chain, conv, samples, threshold
+
+IMAGE = Input((2, 7, 6), 0, 255, 1 / 255)
+STRIDED = conv(4, 2, kernel=2, padding=(1, 0), stride=(2, 1))
+GROUPED = conv(6, 2, kernel=2, dilation=(1, 2), groups=2)
+
+
+def sequential(steps: int = 1) -> Graph:
+    first: Op = threshold([-100, 0, 100, 200], flipped=[1, 2])
+    second: Op = threshold([-1, 0, 1, 2, 3, 4], flipped=[5])
+    if steps > 1:
+        first = Membrane(np.full(4, 300), 20, Reset.ZERO, comparison=Comparison.GREATER)
+        second = Membrane(np.full(6, 9), reset=Reset.ZERO)
+    return chain(IMAGE, STRIDED, first, GROUPED, second, steps=steps)
+
+
+def read_netx(file: h5py.File, x: Any, steps: int) -> Any:
+    """Compute the last layer's potentials over samples ``(samples, steps, ...)`` from a file."""
+    layers = [file["layer"][str(index)] for index in range(len(file["layer"]))]
+    potentials: dict[int, Any] = {}
+    for t in range(steps):
+        values = x[:, t]
+        for index, layer in enumerate(layers[1:]):
+            values = _apply(layer, values, potentials, index)
+    return potentials[len(layers) - 2] >> 6
+
+
+def _apply(layer: Any, values: Any, potentials: dict[int, Any], index: int) -> Any:
+    kind = layer["type"][0].decode()
+    if kind == "flatten":
+        return values.reshape(len(values), -1)
+    weight, bias = layer["weight"][()].astype(int), layer["bias"][()].astype(int)
+    if kind == "conv":
+        geometry: Any = {name: tuple(layer[name][()]) for name in ("stride", "padding", "dilation")}
+        groups = int(layer["groups"][()])
+        sums = conv2d(Conv2d(weight, bias, groups=groups, **geometry), values)
+    else:
+        sums = dense(Dense(weight, bias), values)
+    assert sums.shape[1:] == tuple(layer["shape"][()])
+    v = potentials.get(index, np.zeros_like(sums))
+    v = np.sign(v) * (np.abs(v) * (4096 - layer["neuron/vDecay"][()]) >> 12) + (sums << 6)
+    spikes = v > layer["neuron/vThMant"][()] << 6
+    potentials[index] = np.where(spikes, 0, v)
+    return spikes.astype(int)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_netx_file_holds_the_network(steps: int, tmp_path: Path) -> None:
+    graph = sequential(steps)
+    path = tmp_path / "test.net"
+    path.write_bytes(netx_bytes(graph))
+    x = samples(graph, 5)
+    with h5py.File(path) as file:
+        assert [file[f"layer/{i}/type"][0] for i in range(5)] == [
+            b"input", b"conv", b"conv", b"flatten", b"dense",
+        ]  # fmt: skip
+        found = read_netx(file, x, steps)
+    np.testing.assert_array_equal(found, interpret(graph, x).accumulators(graph))
+
+
+@pytest.mark.parametrize(
+    ("ops", "steps", "reason"),
+    [
+        ((STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2))), 1, "max_pool2d2 is a max_pool"),
+        ((STRIDED, Membrane(np.full(4, 9))), 3, "membrane1 is a membrane that stock neurons"),
+        ((STRIDED, threshold([1] * 4)), 3, "threshold1 forgets at each step"),
+        ((STRIDED, threshold([-9000, 0, 0, 9000])), 1, "threshold1 has biases or thresholds"),
+    ],
+)
+def test_what_netx_cannot_hold(ops: tuple[Op, ...], steps: int, reason: str) -> None:
+    wide = Conv2d(20 * STRIDED.weight, STRIDED.bias, None, STRIDED.stride, STRIDED.padding)
+    with pytest.raises(NetxError, match=reason):
+        netx_bytes(chain(IMAGE, wide, *ops[1:], steps=steps))
+
+
+def test_the_folder_says_what_is_in_it(tmp_path: Path) -> None:
+    export(sequential(), "loihi", tmp_path / "row")
+    assert sorted(path.name for path in (tmp_path / "row").iterdir()) == [
+        "README.md",
+        "lava_processes",
+        "network.json",
+        "network.npz",
+        "resources.json",
+        "resources.txt",
+        "run_lava.py",
+        "test.net",
+    ]
+    pooled = chain(IMAGE, STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2)))
+    export(pooled, "loihi", tmp_path / "pooled")
+    assert not list((tmp_path / "pooled").glob("*.net"))
+    readme = (tmp_path / "pooled" / "README.md").read_text()
+    assert "max_pool2d2 is a max_pool2d, which netx does not offer" in readme
+
+
+@pytest.mark.loihi
+@pytest.mark.usefixtures("lava")
+def test_the_folder_runs_on_lava_without_edgespike(tmp_path: Path) -> None:
+    graph = chain(IMAGE, STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2)))
+    export(graph, "loihi", tmp_path / "out")
+    x = samples(graph, 3)
+    np.save(tmp_path / "samples.npy", x.reshape(3, 1, -1))
+    folders = lava_path() or [str(Path(np.__file__).parents[1])]
+    script = tmp_path / "out" / "run_lava.py"
+    start = "import runpy, sys; sys.modules['edgespike'] = None; del sys.argv[0]; "
+    start += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    subprocess.run(
+        [sys.executable, "-c", start, str(script), "samples.npy", "results.npz"],
+        cwd=tmp_path,
+        env={"PATH": "", "PYTHONPATH": ":".join([str(script.parent), *folders])},
+        check=True,
+        start_new_session=True,
+        timeout=120,
+    )
+    expected = interpret(graph, x)
+    with np.load(tmp_path / "results.npz") as results:
+        assert set(results.files) == set(expected.values)
+        for name, values in expected.values.items():
+            np.testing.assert_array_equal(results[name], values.reshape(3, 1, -1))
+
+
+def test_resources_counted_by_hand() -> None:
+    """2 inputs fully connected to 3 neurons, 3 to 3 classes, and an always-on source to one."""
+    layer = Dense(np.array([[100, -100], [100, 0], [-128, 127]]), np.zeros(3, int))
+    graph = chain(Input((2,), 0, 255, 1.0), layer, threshold([0, 12000, 0]))
+    figures = summary(lower(graph))
+    hidden, readout = figures["populations"]
+    assert hidden == {
+        "population": "threshold1",
+        "neurons": 3,
+        "synapses": 5 + 3,
+        "constant_synapses": 3,
+        "largest_fan_in": 3,
+        "weight_bits": 8,
+        "message_bits": 0,
+        "own_process": False,
+        "cores": {"Loihi 1": 1, "Loihi 2": 1},
+    }
+    assert readout["synapses"] == int((graphs.dense(3, 3, seed=99).weight != 0).sum())
+    assert figures["neurons"] == 6
+    assert [chip["obstacles"] for chip in figures["chips"]] == [
+        [
+            "input: graded spikes of 8 bits, the chip has none",
+            ":constant: graded spikes of 13 bits, the chip has none",
+        ],
+        [],
+    ]
+
+
+def test_cores_are_filled_by_neurons_or_by_synapses() -> None:
+    """Loihi 1: 1,024 neurons or 2**20 // 18 = 58,254 synapses a core."""
+    ones = Dense(np.ones((1025, 100), int), np.zeros(1025, int))
+    figures = summary(lower(chain(Input((100,), 0, 1, 1.0), ones, threshold([1] * 1025))))
+    assert figures["populations"][0]["cores"] == {"Loihi 1": 2, "Loihi 2": 1}
+    few = Dense(np.ones((1025, 10), int), np.zeros(1025, int))
+    figures = summary(lower(chain(Input((10,), 0, 1, 1.0), few, threshold([1] * 1025))))
+    assert figures["populations"][0]["cores"] == {"Loihi 1": 2, "Loihi 2": 1}
+    assert json.loads(json.dumps(figures)) == figures
+    assert "Loihi 1: 3 of 128 cores, 1 chip(s)" in as_text(figures)

@@ -1,0 +1,161 @@
+"""What is over a limit is refused, all at once, with value, limit and way out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgespike.errors import UnsupportedError
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Op,
+    Readout,
+    Reset,
+    SumPool2d,
+    Threshold,
+)
+from edgespike.targets.loihi import TARGET
+from tests.targets.loihi.graphs import chain, conv, ended, threshold
+
+EVENTS = Input((12,), 0, 1, 1.0)
+IMAGE = Input((2, 6, 5), 0, 255, 1.0)
+
+
+def weighted(value: int, outputs: int = 1, inputs: int = 12) -> Dense:
+    return Dense(np.full((outputs, inputs), value), np.zeros(outputs, int))
+
+
+@pytest.mark.parametrize("low", [-128, -127])
+def test_what_is_at_the_limit_passes(low: int) -> None:
+    ops: tuple[Op, ...] = (weighted(low, inputs=4), threshold([1], flipped=[0][: low + 128]))
+    assert TARGET.violations(chain(Input((4,), 0, 255, 1.0), *ops)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "ops", "message"),
+    [
+        (
+            EVENTS,
+            (weighted(128), threshold([1])),
+            "dense0 (dense): weights are 128..128; the limit is -128..127, quantise to 8 bits or "
+            "fewer",
+        ),
+        (
+            EVENTS,
+            (weighted(-128), threshold([1], flipped=[0])),
+            "threshold1 (threshold): a flipped channel has the weight -128, which cannot be "
+            "negated; the limit is -127, quantise symmetrically",
+        ),
+        (
+            Input((12,), 0, 255, 1.0),
+            (weighted(43), threshold([1])),
+            "threshold1 (threshold): its accumulator can reach 0..131580; the limit is +-131071, "
+            "use smaller weights, fewer inputs or a smaller input range",
+        ),
+        (
+            EVENTS,
+            (weighted(1), Threshold(np.array([[1, 2]]), np.array([False]))),
+            "threshold1 (threshold): it has 2 levels; the limit is 1, train it with single spikes",
+        ),
+        (
+            IMAGE,
+            (conv(1, 2), SumPool2d((2, 2), (2, 2)), threshold([1])),
+            "sum_pool2d1 (sum_pool2d): its input is an accumulator, which no synapse carries; pool "
+            "the spikes instead",
+        ),
+        (
+            IMAGE,
+            (MaxPool2d((2, 2), (2, 2)), threshold([1, 1])),
+            "max_pool2d0 (max_pool2d): its input goes up to 255; only single spikes (0 or 1) have "
+            "an OR, so pool single spikes or use a strided convolution",
+        ),
+        (
+            Input((12,), -(2**23) - 1, 0, 1.0),
+            (weighted(0), threshold([1])),
+            "input (input): range -8388609..0 needs 25 bits; a graded spike has 24, so scale the "
+            "input down",
+        ),
+    ],
+    ids=["weight", "negated", "accumulator", "levels", "sum pool", "max pool", "input"],
+)
+def test_each_limit(source: Input, ops: tuple[Op, ...], message: str) -> None:
+    assert TARGET.violations(chain(source, *ops)) == [message]
+
+
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        (
+            Membrane(np.array([131072]), reset=Reset.ZERO),
+            "theta goes up to 131072; the limit is 131071, scale it down",
+        ),
+        (
+            Membrane(np.array([1]), max_spikes=2**23),
+            "max_spikes is 8388608; the limit is 8388607, what a graded spike holds",
+        ),
+    ],
+)
+def test_membrane_limits(op: Membrane, message: str) -> None:
+    graph = chain(EVENTS, weighted(1), op, steps=2)
+    (found,) = (line for line in TARGET.violations(graph) if "membrane1" in line)
+    assert found == f"membrane1 (membrane): {message}"
+
+
+def test_a_potential_that_would_saturate() -> None:
+    graph = chain(EVENTS, weighted(100), Membrane(np.array([9]), reset=Reset.ZERO), steps=110)
+    assert TARGET.violations(graph) == [
+        "membrane1 (membrane): its potential can reach 0..8448000 (in 1/64); the limit is "
+        "+-8388607, use smaller weights, more decay or fewer steps"
+    ]
+
+
+def test_a_readout_that_would_saturate() -> None:
+    nodes = (
+        Node("input", EVENTS),
+        Node("dense", weighted(100), ("input",)),
+        Node("readout", Readout(np.ones(1)), ("dense",)),
+    )
+    assert TARGET.violations(Graph("test", nodes, steps=110)) == [
+        "readout (readout): its accumulator can reach 0..132000 over 110 steps; the limit is "
+        "+-131071, use smaller weights or fewer steps"
+    ]
+
+
+def test_biases_and_thresholds_too_far_apart_are_refused() -> None:
+    op = Dense(np.ones((2, 12), int), np.array([0, 600_000]))
+    lines = TARGET.violations(chain(EVENTS, op, Membrane(np.array([9, 9])), steps=2))
+    assert any("biases and thresholds differ by up to" in line for line in lines)
+
+
+def test_a_skip_connection_that_is_too_long() -> None:
+    nodes = [Node("input", EVENTS), Node("first", threshold([1] * 12), ("input",))]
+    for index in range(64):
+        nodes.append(Node(f"spike{index}", threshold([1] * 12), (nodes[-1].name,)))
+    nodes.append(Node("sum", Add(), (nodes[-1].name, "first")))
+    assert TARGET.violations(ended(nodes)) == [
+        "readout (readout): spikes of first must wait 64 steps for the other inputs; the limit is "
+        "62, shorten the skip connection"
+    ]
+
+
+def test_all_violations_come_at_once_and_running_raises_them() -> None:
+    graph = chain(EVENTS, weighted(300), threshold([1]), weighted(-300, 2, 1), threshold([1, 1]))
+    assert [line.split()[0] for line in TARGET.violations(graph)] == ["dense0", "dense2"]
+    with pytest.raises(UnsupportedError, match="dense0") as caught:
+        TARGET.run(graph, np.zeros((1, 12), int))
+    assert "dense2" in str(caught.value)
+
+
+def test_unpooled_accumulators_are_still_checked_beside_a_refused_pool() -> None:
+    """A refused node does not hide what is wrong elsewhere, nor break the check behind it."""
+    wide = Conv2d(np.full((1, 2, 3, 3), 200), np.zeros(1, int))
+    pool = SumPool2d((2, 2), (2, 2))
+    lines = TARGET.violations(chain(IMAGE, wide, pool, threshold([1])))
+    assert [line.split()[0] for line in lines] == ["conv2d0", "sum_pool2d1"]

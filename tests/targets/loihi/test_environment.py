@@ -1,0 +1,118 @@
+"""Finding Lava, and what is said where there is none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from edgespike.errors import EnvironmentMissingError
+from edgespike.targets.loihi import environment
+from edgespike.targets.loihi.running import SIMULATOR
+from tests.targets.test_worker import SHARED_MEMORY, Fifo, wait_for_line
+
+PARENT = """
+import sys
+import numpy as np
+from pathlib import Path
+from edgespike.targets.loihi import running
+from tests.targets.loihi.graphs import chain, dense, threshold
+from edgespike.graph import Input
+
+running.SIMULATOR = Path(sys.argv[1])
+graph = chain(Input((4,), 0, 1, 1.0), dense(4, 4), threshold([1] * 4))
+running.run(graph, np.zeros((1_000_000, 4), np.uint8))
+"""
+
+SIMULATOR_SCRIPT = """
+# The real simulator, which tells through a pipe when all of Lava's processes are running.
+import sys
+sys.path.insert(0, {folder!r})
+import run_lava
+
+def handle(arrays, parameters):
+    fifo = open({fifo!r}, "w")
+    sys.path[:0] = parameters["path"]
+    run_lava._import_lava()
+    from lava.magma.runtime.runtime import Runtime
+    start = Runtime.start
+
+    def tell(*arguments, **options):
+        fifo.write("ready\\n")
+        fifo.flush()
+        return start(*arguments, **options)
+
+    Runtime.start = tell
+    return run_lava.handle(arrays, parameters)
+"""
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a cache folder without Lava, on a machine without network."""
+    monkeypatch.setattr(environment, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(environment, "PACKAGE", "lava-nc-that-nobody-has")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    return tmp_path / "cache"
+
+
+def test_a_missing_lava_names_the_way_out(empty_cache: Path) -> None:
+    with pytest.raises(EnvironmentMissingError, match=r"edgespike targets --setup loihi"):
+        environment.runtime()
+
+
+def test_setup_without_network_leaves_nothing_half_done(empty_cache: Path) -> None:
+    with pytest.raises(
+        EnvironmentMissingError, match=r"connect to a package index, or on"
+    ) as caught:
+        environment.setup()
+    assert "No matching distribution found" in str(caught.value)
+    assert list(empty_cache.glob("*/*")) == []
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "NEEDED", ("numpy", "nobody_has_this"))
+    with pytest.raises(EnvironmentMissingError, match=r"needs nobody_has_this; run: pip install"):
+        environment.runtime()
+
+
+@pytest.mark.loihi
+def test_lava_is_named_and_setup_keeps_it(lava: str) -> None:
+    assert lava == "lava-nc 0.10.0"
+    assert environment.setup() == lava
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """Give a folder near the root: names of the sockets that Lava makes have 108 characters."""
+    with TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.mark.loihi
+@pytest.mark.usefixtures("lava")
+def test_no_process_of_lava_outlives_a_killed_parent(tmp_path: Path, short_folder: Path) -> None:
+    fifo = Fifo(tmp_path / "fifo")
+    script = tmp_path / "script.py"
+    script.write_text(SIMULATOR_SCRIPT.format(folder=str(SIMULATOR.parent), fifo=str(fifo.path)))
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(script)],
+        env={**os.environ, "TMPDIR": str(short_folder)},
+    ) as parent:
+        try:
+            assert wait_for_line(fifo) == b"ready\n"
+            (folder,) = short_folder.iterdir()
+            assert list(SHARED_MEMORY.glob(f"{folder.name}*"))
+        finally:
+            parent.kill()
+    assert fifo.read() == b""
+    assert list(short_folder.iterdir()) == []
+    assert not list(SHARED_MEMORY.glob(f"{folder.name}*"))
+    fifo.close()

@@ -1,0 +1,190 @@
+"""What a graph becomes: which neurons, which synapses, how many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgespike.graph import (
+    Add,
+    Comparison,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Reset,
+    ResetTime,
+    SumPool2d,
+)
+from edgespike.interpreter import conv2d, max_pool2d, sum_pool2d
+from edgespike.targets.loihi.edges import Edges, edges_of
+from edgespike.targets.loihi.lowering import lower
+from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
+from tests.targets.loihi.graphs import chain, conv, dense, ended, threshold
+
+EVENTS = Input((12,), 0, 1, 1.0)
+
+
+def matrix(edges: Edges, outputs: int, inputs: int) -> NDArray[np.int64]:
+    """Add up the weights of all edges from an input to an output."""
+    full = np.zeros((outputs, inputs), np.int64)
+    np.add.at(full, (edges.outputs, edges.inputs), edges.weights)
+    return full
+
+
+def population(network: Network, name: str) -> Population:
+    (found,) = (one for one in network.populations if one.name == name)
+    return found
+
+
+def into(network: Network, name: str) -> list[Connection]:
+    return [connection for connection in network.connections if connection.target == name]
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        conv(4, 2),
+        conv(4, 2, padding=(1, 2), stride=(2, 1)),
+        conv(4, 1, kernel=2, dilation=(2, 1), groups=2),
+        conv(4, 1, kernel=4, padding=(5, 3), stride=(3, 2), groups=2),
+    ],
+    ids=["plain", "padded", "grouped", "mostly padding"],
+)
+def test_edges_of_a_convolution(op: Conv2d) -> None:
+    """Edges applied to single events give what the interpreter gives, without the bias."""
+    shape = (2, 5, 6)
+    events = np.eye(60, dtype=np.int64).reshape(60, *shape)
+    expected = conv2d(Conv2d(op.weight, 0 * op.bias, None, *_geometry(op)), events)
+    edges = edges_of(op, shape)
+    np.testing.assert_array_equal(matrix(edges, expected[0].size, 60), expected.reshape(60, -1).T)
+    assert (edges.weights != 0).all()
+
+
+def _geometry(op: Conv2d) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]:
+    return op.stride, op.padding, op.dilation, op.groups
+
+
+@pytest.mark.parametrize("geometry", [((2, 2), (2, 2)), ((3, 2), (1, 2), (1, 1))])
+def test_edges_of_pools(geometry: tuple[tuple[int, int], ...]) -> None:
+    shape = (2, 5, 6)
+    events = np.eye(60, dtype=np.int64).reshape(60, *shape)
+    sums, largest = SumPool2d(*geometry), MaxPool2d(*geometry)
+    for op, expected in ((sums, sum_pool2d(sums, events)), (largest, max_pool2d(largest, events))):
+        found = matrix(edges_of(op, shape), expected[0].size, 60)
+        np.testing.assert_array_equal(found, expected.reshape(60, -1).T)
+
+
+def test_joined_edges_are_the_product_of_their_matrices() -> None:
+    random = np.random.default_rng(0)
+    first, second = random.integers(-2, 3, (5, 7)), random.integers(-2, 3, (6, 5))
+    edges = [edges_of(Dense(weight, np.zeros(len(weight), int)), ()) for weight in (first, second)]
+    np.testing.assert_array_equal(matrix(edges[0].then(edges[1]), 6, 7), second @ first)
+
+
+def test_each_way_of_a_spike_is_one_synapse() -> None:
+    """Of 3x3 spikes, a corner is in 1 window of an overlapping 2x2 pool, the middle in 4."""
+    pool, ones = SumPool2d((2, 2), (1, 1)), Conv2d(np.full((1, 1, 2, 2), 3), np.zeros(1, int))
+    network = lower(chain(Input((1, 3, 3), 0, 1, 1.0), pool, ones, threshold([1])))
+    ways = np.zeros(9, int)
+    for connection in into(network, "threshold2"):
+        assert (connection.weights == 3).all()
+        assert len(set(connection.indices)) == len(connection.indices)
+        np.add.at(ways, connection.indices, 1)
+    np.testing.assert_array_equal(ways, [1, 2, 1, 2, 4, 2, 1, 2, 1])
+
+
+def test_zero_weights_make_no_synapse() -> None:
+    weight = np.array([[0, 1, 0], [2, 0, -3]])
+    network = lower(
+        chain(Input((3,), 0, 1, 1.0), Dense(weight, np.zeros(2, int)), threshold([1, 1]))
+    )
+    (connection,) = into(network, "threshold1")
+    assert connection.weights.tolist() == [1, 2, -3]
+    assert connection.indices.tolist() == [1, 0, 2]
+    assert connection.indptr.tolist() == [0, 1, 3]
+
+
+def test_delays_balance_paths_of_different_depth() -> None:
+    nodes = [
+        Node("input", EVENTS),
+        Node("dense1", dense(4, 12), ("input",)),
+        Node("spike1", threshold([1] * 4), ("dense1",)),
+        Node("dense2", dense(4, 4), ("spike1",)),
+        Node("spike2", threshold([1] * 4), ("dense2",)),
+        Node("sum", Add(), ("spike1", "spike2")),
+    ]
+    network = lower(ended(nodes))
+    assert [one.depth for one in network.populations] == [0, 1, 2, 3]
+    delays = {one.source: one.delay for one in into(network, "readout")}
+    assert delays == {"spike1": 1, "spike2": 0}
+
+
+def test_a_flipped_channel_gets_negated_weights() -> None:
+    """``x < 5`` is ``-x >= -4``."""
+    weight = np.array([[7, -7], [7, -7]])
+    op = Dense(weight, np.zeros(2, int))
+    network = lower(chain(Input((2,), 0, 1, 1.0), op, threshold([5, 5], flipped=[1])))
+    (connection,) = into(network, "threshold1")
+    assert connection.weights.tolist() == [7, -7, -7, 7]
+    neurons = population(network, "threshold1").neurons
+    assert neurons is not None
+    np.testing.assert_array_equal(neurons.vth + 1 - neurons.bias, [5, -4])
+
+
+def test_biases_beyond_13_bits_come_from_an_always_on_source() -> None:
+    theta = [10, 9000, -9000]
+    op = Dense(np.array([[20] * 6 + [-20] * 6] * 3), np.zeros(3, int))
+    network = lower(chain(Input((12,), 0, 255, 1.0), op, threshold(theta)))
+    neurons = population(network, "threshold1").neurons
+    assert neurons is not None
+    bias = neurons.bias + 4096 * neurons.constant
+    np.testing.assert_array_equal(neurons.vth + 1 - bias, theta)
+    assert neurons.constant.tolist() == [0, -2, 2]
+    (fed,) = (one for one in into(network, "threshold1") if one.is_constant)
+    assert fed.weights.tolist() == [-2, 2]
+    assert fed.indptr.tolist() == [0, 0, 1, 2]
+    assert population(network, CONSTANT).size == 1
+
+
+STOCK = Membrane(np.full(3, 9), reset=Reset.ZERO)
+
+
+@pytest.mark.parametrize(
+    ("op", "steps", "kind"),
+    [
+        (STOCK, 4, "lif"),
+        (Membrane(STOCK.theta, 9, Reset.ZERO, comparison=Comparison.GREATER), 4, "lif"),
+        (Membrane(STOCK.theta), 1, "lif"),
+        (Membrane(STOCK.theta, 4096), 4, "lif"),
+        (Membrane(STOCK.theta, 9, Reset.ZERO), 4, "membrane"),
+        (Membrane(np.array([1, 2, 3]), reset=Reset.ZERO), 4, "membrane"),
+        (Membrane(STOCK.theta), 4, "membrane"),
+        (Membrane(STOCK.theta, reset=Reset.ZERO, max_spikes=2), 4, "membrane"),
+        (Membrane(STOCK.theta, max_spikes=2), 1, "membrane"),
+        (Membrane(STOCK.theta, 0, Reset.ZERO, ResetTime.NEXT_STEP), 4, "membrane"),
+    ],
+)
+def test_stock_neurons_are_used_where_they_are_exact(op: Membrane, steps: int, kind: str) -> None:
+    graph = chain(EVENTS, dense(3, 12), op, steps=steps)
+    neurons = population(lower(graph), "membrane1").neurons
+    assert neurons is not None
+    assert neurons.kind == kind
+
+
+def test_payloads_are_declared() -> None:
+    def bits(low: int, high: int) -> int:
+        graph: Graph = chain(Input((3,), low, high, 1.0), dense(3, 3), threshold([1, 1, 1]))
+        return lower(graph).populations[0].message_bits
+
+    assert [bits(0, 1), bits(0, 255), bits(0, 256), bits(-128, 127), bits(-129, 0)] == [
+        0,
+        8,
+        9,
+        8,
+        9,
+    ]
