@@ -100,15 +100,10 @@ class Emitter:
             other = self.builder.constant("constant", array)
         else:
             other = right.index
-        # MINIMUM has no activation; options that an operator lacks are not written.
-        return self.emit(
-            operator.lower(),
-            operator,
-            [left.index, other],
-            left.shape,
-            steps=steps,
-            activation=activation,
-        )
+        # MINIMUM has no option for an activation.
+        options: dict[str, Any] = {"activation": activation} if activation else {}
+        inputs = [left.index, other]
+        return self.emit(operator.lower(), operator, inputs, left.shape, steps=steps, **options)
 
     def shape_constant(self, shape: tuple[int, ...]) -> int:
         """Add a constant of whole numbers, such as a shape."""

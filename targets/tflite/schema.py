@@ -178,14 +178,14 @@ def operator_code(name: str) -> Table:
 def operator_call(
     name: str, code_index: int, inputs: list[int], outputs: list[int], options: Mapping[str, int]
 ) -> Table:
-    """Describe one use of an operator."""
+    """Describe one use of an operator; options that are not given have the schema's defaults."""
     operator = OPERATORS[name]
     table: Table = {0: np.uint32(code_index), 1: _int32(inputs), 2: _int32(outputs)}
     if operator.options_type:
         table[3] = np.uint8(operator.options_type)
         table[4] = {
-            slot: np.dtype(dtype).type(options.get(option, 0))
-            for option, (slot, dtype) in operator.options.items()
+            operator.options[option][0]: np.dtype(operator.options[option][1]).type(value)
+            for option, value in options.items()
         }
     return table
 

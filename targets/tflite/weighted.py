@@ -110,8 +110,6 @@ def emit_sum_pool2d(emitter: Emitter, name: str, op: SumPool2d, x: Value, zero_p
         padding=padding,
         stride_h=op.stride[0],
         stride_w=op.stride[1],
-        dilation_h=1,
-        dilation_w=1,
         depth_multiplier=1,
     )
 

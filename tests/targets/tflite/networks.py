@@ -162,6 +162,20 @@ def reshapes() -> Graph:
     return chain.conv(2, 3, 2, 1).threshold(2).finish(2)
 
 
+def integer_reshapes() -> Graph:
+    """Reshapes between images, of input and spikes in int8."""
+    chain = Chain((2, 3, 4), 255).add(Reshape((4, 3, 2))).conv(4, 4, 2, 2).threshold(4)
+    chain.add(Reshape((1, 4, 2))).conv(3, 1, 2, 2).threshold(3).add(Reshape((9,)))
+    return (
+        chain.dense(9, 9)
+        .threshold(9)
+        .add(Reshape((3, 1, 3)))
+        .conv(2, 3, 1, 1)
+        .threshold(2)
+        .finish(6)
+    )
+
+
 def shared_reshape() -> Graph:
     """One flattened image for a dense layer and for an addition."""
     chain = Chain((2, 3, 3)).conv(2, 2, 1, 1).threshold(2).add(Reshape((18,)), name="flat")
@@ -207,6 +221,7 @@ def _networks() -> dict[str, Callable[[], Graph]]:
         "residual of spikes": partial(residual, of_spikes=True),
         "residual of accumulators": partial(residual, of_spikes=False),
         "reshapes": reshapes,
+        "reshapes in int8": integer_reshapes,
         "shared reshape": shared_reshape,
         "two consumers": two_consumers,
         "large readout": large_readout,

@@ -46,7 +46,12 @@ def test_forms_of_a_spiking_neuron(graph: Graph, spike: Form, readout: Form) -> 
 
 
 def test_a_single_step_network_is_all_integers() -> None:
-    for name in ("graded input in int8", "residual of spikes", "max_pool2d halves, 1 levels"):
+    for name in (
+        "graded input in int8",
+        "residual of spikes",
+        "max_pool2d halves, 1 levels",
+        "reshapes in int8",
+    ):
         *others, readout = make_plan(NETWORKS[name]()).forms.values()
         assert set(others) == {Form.INT8}
         assert readout is Form.INT16
