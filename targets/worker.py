@@ -60,7 +60,6 @@ class Worker:
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path()
-        atexit.register(self.close)
 
     def __enter__(self) -> Worker:
         return self

@@ -37,6 +37,10 @@ class Edges:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def at(self, places: Indices) -> Edges:
+        """Give the edges at some places of the list."""
+        return Edges(self.inputs[places], self.outputs[places], self.weights[places])
+
     def then(self, following: Edges) -> Edges:
         """Join with edges that start where these end: one edge for each pair that meets."""
         order = np.argsort(following.inputs, kind="stable")
@@ -61,6 +65,8 @@ def identity(size: int) -> Edges:
 
 def concatenate(parts: list[Edges]) -> Edges:
     """All edges of several lists."""
+    if len(parts) == 1:
+        return parts[0]
     return Edges(
         np.concatenate([part.inputs for part in parts]),
         np.concatenate([part.outputs for part in parts]),

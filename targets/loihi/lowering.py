@@ -97,17 +97,14 @@ def _without_doubles(edges: Edges, inputs: int) -> list[Edges]:
     """Sort edges by output and input, and split them so that no two of a part join the same."""
     keys = edges.outputs * inputs + edges.inputs
     order = np.argsort(keys, kind="stable")
-    keys = keys[order]
+    keys, edges = keys[order], edges.at(order)
+    again = np.zeros(len(keys), bool)
+    again[1:] = keys[1:] == keys[:-1]
+    if not again.any():
+        return [edges]
     places = np.arange(len(keys))
-    first = np.ones(len(keys), bool)
-    first[1:] = keys[1:] != keys[:-1]
-    rank = places - np.maximum.accumulate(np.where(first, places, 0))
-    return [
-        Edges(
-            *(values[order][rank == r] for values in (edges.inputs, edges.outputs, edges.weights))
-        )
-        for r in range(int(rank.max(initial=0)) + 1)
-    ]
+    rank = places - np.maximum.accumulate(np.where(again, 0, places))
+    return [edges.at(np.flatnonzero(rank == r)) for r in range(int(rank.max()) + 1)]
 
 
 def _connection(name: str, source: Population, target: Population, edges: Edges) -> Connection:

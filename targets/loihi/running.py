@@ -26,9 +26,9 @@ SIMULATOR = Path(__file__).parent / "simulator" / "run_lava.py"
 RECORDED_BYTES = 2**28
 """How much one run of the simulator records at most; more samples are run one after the other."""
 
-_START_S, _PROCESS_S, _STEP_S, _SYNAPSE_S = 60.0, 5.0, 0.5, 1e-6
-"""Generous times for the time limit: to start, for each process, for each step with each
-process, and for each synapse at a step."""
+_START_S, _PROCESS_S, _STEP_S, _SYNAPSE_S = 60.0, 2.0, 0.01, 1e-7
+"""What the time limit allows, some 50 times what an idle machine takes: to start, to start each
+process, and at each step for each process and for each synapse."""
 
 
 def run(graph: Graph, samples: NDArray[Any]) -> Trace:
@@ -96,5 +96,5 @@ def _chunks(network: Network, samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
 def _time_limit(network: Network, samples: int) -> float:
     steps = samples * network.steps + len(network.populations)
     processes = 2 * len(network.populations) + 2 * len(network.connections)
-    each = processes * _STEP_S / 10 + network.synapses * _SYNAPSE_S
+    each = processes * _STEP_S + network.synapses * _SYNAPSE_S
     return _START_S + processes * _PROCESS_S + steps * each
