@@ -1,0 +1,226 @@
+"""Measure the cpu target with and without counting against snnTorch with others' counters.
+
+    pip install -c constraints.txt -e ".[train,tflite,bench]"
+    python benchmarks/cpu_against_snntorch.py
+
+Everything runs the same images through the same net in batches of 64, on one thread. What is
+measured is the processor time of the process, which other processes hardly disturb; repetitions
+of all methods alternate, and medians are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from neurobench.benchmarks import Benchmark
+from neurobench.metrics.workload import SynapticOperations
+from neurobench.models import SNNTorchModel
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from snntorch import utils
+from snntorch_net import SnnTorchNet
+from spikingjelly.activation_based.op_counter import DispatchCounterMode, SynOpCounter
+from threadpoolctl import threadpool_limits
+from torch.utils.data import DataLoader, TensorDataset
+
+from edgespike.counting import Convention, count_events
+from edgespike.graph import Graph, Input, load_graph
+from edgespike.graph.inputs import as_samples
+from edgespike.models import shipped_model
+from edgespike.targets.cpu import TARGET, run, run_accumulators, run_counted
+from edgespike.targets.cpu.numpy_engine import NumpyEngine
+
+BATCH = 64
+CPU_BATCHES = 32
+"""Batches of one repetition of the cpu target; the counts of all are computed at its end."""
+
+TORCH_BATCHES = 2
+"""Batches of one repetition of a method in torch, each about twenty times as long."""
+
+COUNTING = "cpu target, counting"
+NOT_COUNTING = "cpu target, not counting"
+FORWARD = "snnTorch, forward only"
+SPIKINGJELLY = "snnTorch with SpikingJelly's counter"
+NEUROBENCH = "snnTorch with NeuroBench's counter"
+
+Method = Callable[[], float | None]
+"""Runs its images once; gives synaptic operations an image, or ``None`` if it does not count."""
+
+
+def main() -> None:
+    arguments = _arguments()
+    torch.set_num_threads(1)
+    with threadpool_limits(1), torch.no_grad():
+        graph = load_graph(arguments.graph) if arguments.graph else shipped_model()
+        images = _images(graph)
+        net = SnnTorchNet(graph)
+        same = _share_of_same_answers(graph, net, images)
+        methods = {**_cpu_methods(graph, images), **_torch_methods(graph, images)}
+        rates, operations = _measure(methods, arguments.repetitions)
+    operations.update(_own_operations(graph, images[: TORCH_BATCHES * BATCH]))
+    result = {
+        "graph": graph.hash,
+        "runtime": f"{TARGET.runtime()}, torch {torch.__version__}",
+        "batch": BATCH,
+        "same_answers": same,
+        "images_per_second": rates,
+        "synaptic_operations_per_image": operations,
+        "ratios": _ratios(rates),
+    }
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+    else:
+        _print(result)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--graph", type=Path, help="graph file; the shipped model without it")
+    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def _images(graph: Graph) -> NDArray[np.uint8]:
+    """Draw images of the graph's input range: the speed does not depend on what they show."""
+    op = graph.input.op
+    assert isinstance(op, Input)
+    rng = np.random.default_rng(0)
+    size = (CPU_BATCHES * BATCH, *op.shape)
+    return rng.integers(op.low, op.high, size, np.uint8, endpoint=True)
+
+
+def _share_of_same_answers(graph: Graph, net: SnnTorchNet, images: NDArray[np.uint8]) -> float:
+    """Compare the classes that both name for the first batch."""
+    utils.reset(net)
+    logits, _ = net(torch.from_numpy(images[:BATCH]).float())
+    scale = graph.readout.op.scale  # type: ignore[attr-defined]
+    ours = (run_accumulators(graph, images[:BATCH]) * scale).argmax(axis=1)
+    return float((ours == logits.numpy().argmax(axis=1)).mean())
+
+
+def _cpu_methods(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Method]:
+    numpy_engine = NumpyEngine(graph)
+    checked = as_samples(graph, images)
+
+    def counting() -> None:
+        _, sums = run_counted(graph, images)
+        count_events(graph, sums, len(images))
+
+    return {
+        COUNTING: counting,
+        NOT_COUNTING: lambda: _nothing(run_accumulators(graph, images)),
+        "cpu target, keeping every spike": lambda: _nothing(run(graph, images)),
+        "numpy alone, counting": lambda: _nothing(numpy_engine.run_counted(checked[: 4 * BATCH])),
+    }
+
+
+def _own_operations(graph: Graph, images: NDArray[np.uint8]) -> dict[str, float]:
+    """Count the images that the methods in torch count: by two conventions.
+
+    SpikingJelly counts every synapse, NeuroBench those whose weight is not zero.
+    """
+    _, sums = run_counted(graph, images)
+    counted = count_events(graph, sums, len(images)).total.synaptic_operations
+    return {
+        f"cpu target, {kind.value}": float(counted[kind].sum()) / len(images)
+        for kind in (Convention.EVERY, Convention.QUANTISED)
+    }
+
+
+def _torch_methods(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Method]:
+    net, hooked_net = SnnTorchNet(graph), SnnTorchNet(graph)
+    batches = torch.from_numpy(images[: TORCH_BATCHES * BATCH]).float()
+    batches = batches.reshape(TORCH_BATCHES, BATCH, *batches.shape[1:])
+
+    def forward() -> None:
+        for batch in batches:
+            utils.reset(net)
+            net(batch)
+
+    def spikingjelly() -> float:
+        counter = SynOpCounter()
+        with DispatchCounterMode([counter]):
+            forward()
+        return float(counter.get_total()) / (TORCH_BATCHES * BATCH)
+
+    one_step = TensorDataset(batches[:, :, None], torch.zeros(TORCH_BATCHES, BATCH))
+    loader = DataLoader(one_step, batch_size=None)
+    benchmark = Benchmark(SNNTorchModel(hooked_net), loader, [], [], [[], [SynapticOperations]])
+
+    def neurobench() -> float:
+        answer = benchmark.run(quiet=True)["SynapticOperations"]
+        return float(answer["Effective_ACs"])
+
+    return {FORWARD: forward, SPIKINGJELLY: spikingjelly, NEUROBENCH: neurobench}
+
+
+def _nothing(_: object) -> None:
+    """Drop a result, as a method does that does not count."""
+
+
+IMAGES = {
+    "numpy alone, counting": 4 * BATCH,
+    FORWARD: TORCH_BATCHES * BATCH,
+    SPIKINGJELLY: TORCH_BATCHES * BATCH,
+    NEUROBENCH: TORCH_BATCHES * BATCH,
+}
+"""Images of one repetition, where they are not those of all batches."""
+
+
+def _measure(
+    methods: dict[str, Method], repetitions: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Alternate all methods and give images a second, and operations where they count."""
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
+    operations: dict[str, float] = {}
+    for repetition in range(repetitions + 1):
+        for name, method in methods.items():
+            start = time.process_time()
+            answer = method()
+            if repetition:  # the first one warms up
+                seconds[name].append(time.process_time() - start)
+            if answer is not None:
+                operations[name] = answer
+    rates = {
+        name: IMAGES.get(name, CPU_BATCHES * BATCH) / statistics.median(each)
+        for name, each in seconds.items()
+    }
+    return rates, operations
+
+
+def _ratios(rates: dict[str, float]) -> dict[str, float]:
+    return {
+        f"times {SPIKINGJELLY}": rates[COUNTING] / rates[SPIKINGJELLY],
+        f"times {NEUROBENCH}": rates[COUNTING] / rates[NEUROBENCH],
+        f"times {FORWARD}": rates[COUNTING] / rates[FORWARD],
+        "time of counting over not counting": rates[NOT_COUNTING] / rates[COUNTING],
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    console = Console()
+    table = Table(title=f"Batch {BATCH}, one thread: {result['runtime']}")
+    table.add_column("Method")
+    table.add_column("Images/s", justify="right")
+    for name, rate in result["images_per_second"].items():
+        table.add_row(name, f"{rate:,.0f}")
+    console.print(table)
+    for name, operations in result["synaptic_operations_per_image"].items():
+        console.print(f"synaptic operations an image, {name}: {operations:,.1f}")
+    for name, ratio in result["ratios"].items():
+        console.print(f"{name}: {ratio:.3g}")
+    console.print(f"same answers as snnTorch: {result['same_answers']:.1%}")
+
+
+if __name__ == "__main__":
+    main()

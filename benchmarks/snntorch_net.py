@@ -1,0 +1,98 @@
+"""A graph of single-step spikes as a snnTorch net that computes the same, as far as float32 can."""
+
+from __future__ import annotations
+
+import numpy as np
+import snntorch
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Readout, Reshape, Threshold
+from edgespike.graph.ops import Weighted
+
+
+class SnnTorchNet(nn.Sequential):
+    """Weighted layer, batch normalisation, max-pooling, leaky neuron, as the net was trained.
+
+    It takes the graph's integers as floats, ``(samples, channels, height, width)``, and gives
+    logits twice, since NeuroBench wants spikes and potentials. The neurons are its own children,
+    since ``snntorch.utils.reset`` resets no others.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(*_layers(graph))
+        self.eval()
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run one step."""
+        logits = super().forward(images)  # type: ignore[no-untyped-call]
+        return logits, logits
+
+
+def _layers(graph: Graph) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    neuron: nn.Module | None = None
+    for node in graph.nodes[1:]:
+        if neuron is not None and not isinstance(node.op, MaxPool2d):
+            layers.append(neuron)
+            neuron = None
+        match node.op:
+            case Conv2d() | Dense() as op:
+                layers.append(_weighted(op))
+            case Threshold() as op if op.levels == 1:
+                layers.append(_normalisation(op, len(graph.tensors[node.name].shape)))
+                neuron = snntorch.Leaky(beta=0.5, threshold=1.0, init_hidden=True)
+            case MaxPool2d() as op:
+                layers.append(nn.MaxPool2d(op.kernel, op.stride, op.padding))
+            case Reshape():
+                layers.append(nn.Flatten())
+            case Readout() as op:
+                layers.append(_scale(op))
+            case other:
+                raise SystemExit(f"{node.name}: {other.kind} is not written for snnTorch")
+    return layers
+
+
+def _weighted(op: Weighted) -> nn.Module:
+    weight = _tensor(op.weight)
+    biased = bool(op.bias.any())
+    layer: nn.Module
+    if isinstance(op, Conv2d):
+        channels = weight.shape[1] * op.groups
+        layer = nn.Conv2d(
+            channels,
+            len(weight),
+            (weight.shape[2], weight.shape[3]),
+            op.stride,
+            op.padding,
+            op.dilation,
+            op.groups,
+            bias=biased,
+        )
+    else:
+        layer = nn.Linear(weight.shape[1], len(weight), bias=biased)
+    layer.load_state_dict({"weight": weight, **({"bias": _tensor(op.bias)} if biased else {})})
+    return layer
+
+
+def _normalisation(op: Threshold, dimensions: int) -> nn.Module:
+    """Put the threshold half-way between two integers at 1, where snnTorch compares with >."""
+    kind = nn.BatchNorm2d if dimensions == 3 else nn.BatchNorm1d
+    layer = kind(len(op.theta))
+    with torch.no_grad():
+        layer.weight.copy_(_tensor(np.where(op.flipped, -1, 1)))
+        layer.bias.fill_(1.0)
+    layer.running_mean = _tensor(op.theta[:, 0]) - 0.5
+    return layer
+
+
+def _scale(op: Readout) -> nn.Module:
+    """Scale accumulators to logits as a normalisation that changes nothing else."""
+    layer = nn.BatchNorm1d(len(op.scale), affine=False, eps=0.0)
+    layer.running_var = _tensor(1 / op.scale**2)
+    return layer
+
+
+def _tensor(array: NDArray[np.generic]) -> torch.Tensor:
+    return torch.from_numpy(array.astype(np.float32))

@@ -1,0 +1,120 @@
+"""What the cpu target offers: values, answers and counts, on LiteRT where that is exact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgespike import api
+from edgespike.counting import count, count_events
+from edgespike.errors import InputError
+from edgespike.graph import (
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Reshape,
+    SumPool2d,
+    Threshold,
+)
+from edgespike.interpreter import interpret
+from edgespike.targets import get_target
+from edgespike.targets.cpu import run, run_accumulators, run_counted
+from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, fits
+from tests.targets.cpu.graphs import chain, dense_spikes, random_samples
+
+IMAGE = Input((1, 8, 8), 0, 255, 1 / 255)
+
+
+def spiking_net(pool: SumPool2d | MaxPool2d) -> Graph:
+    rng = np.random.default_rng(5)
+    weight = rng.integers(-31, 32, (6, 1, 3, 3))
+    convolution = Conv2d(weight, np.zeros(6, np.int64), padding=(1, 1))
+    threshold = Threshold(rng.integers(-500, 500, (6, 1)), rng.random(6) < 0.5)
+    last = Dense(rng.integers(-9, 10, (3, 96)), np.zeros(3, np.int64))
+    return chain(IMAGE, convolution, threshold, pool, Reshape((96,)), last)
+
+
+OR_POOLED = spiking_net(MaxPool2d((2, 2), (2, 2)))
+SUM_POOLED = spiking_net(SumPool2d((2, 2), (2, 2)))
+MEMBRANE = chain(
+    Input((6,), 0, 1, 1.0), dense_spikes(6, 8)[0], Membrane(np.full(8, 5), decay=99), steps=5
+)
+
+
+@pytest.mark.parametrize("graph", [OR_POOLED, SUM_POOLED])
+def test_single_step_spikes_run_on_litert(graph: Graph) -> None:
+    assert fits(graph)
+
+
+def test_membranes_do_not_run_on_litert() -> None:
+    assert not fits(MEMBRANE)
+
+
+@pytest.mark.parametrize("graph", [OR_POOLED, SUM_POOLED, MEMBRANE], ids=["or", "sum", "membrane"])
+@pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 254, 255, 256, 257, 400])
+def test_everything_equals_the_interpreter(graph: Graph, samples: int) -> None:
+    op = graph.input.op
+    assert isinstance(op, Input)
+    batch = random_samples(op, samples)
+    expected = interpret(graph, batch)
+    trace = run(graph, batch)
+    assert list(trace.values) == list(expected.values)
+    for name, values in expected.values.items():
+        np.testing.assert_array_equal(trace.values[name], values, err_msg=name)
+    accumulators, sums = run_counted(graph, batch)
+    np.testing.assert_array_equal(accumulators, expected.accumulators(graph))
+    np.testing.assert_array_equal(run_accumulators(graph, batch), accumulators)
+    counts = count_events(graph, sums, samples).to_json()
+    assert counts == count(graph, batch, expected).to_json()
+
+
+def test_a_neuron_that_always_fires_fills_its_byte_and_no_other() -> None:
+    """Thresholds at and above the range: one neuron spikes always, its neighbour never."""
+    fire = Threshold(np.array([[-1], [9]] * 4), np.zeros(8, bool))
+    graph = chain(Input((8,), 0, 1, 1.0), dense_spikes(8, 8)[0], fire, dense_spikes(8, 2)[0])
+    assert fits(graph)
+    _, sums = run_counted(graph, np.zeros((600, 8), np.uint8))
+    assert sums["threshold1"].tolist() == [[600, 0] * 4]
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_a_run_starts_counting_from_zero(batch: int) -> None:
+    engine = CountingLiteRtEngine(OR_POOLED, batch)
+    samples = random_samples(IMAGE, 70)[:, None]
+    _, first = engine.run_counted(samples)
+    _, second = engine.run_counted(samples)
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_values_are_narrow() -> None:
+    trace = run(OR_POOLED, random_samples(IMAGE, 3))
+    assert trace.values["threshold1"].dtype == np.int8
+
+
+def test_samples_are_checked() -> None:
+    for function in (run, run_accumulators, run_counted):
+        with pytest.raises(InputError, match=r"0\.\.255"):
+            function(OR_POOLED, np.full((1, 1, 8, 8), 256))
+
+
+@pytest.mark.parametrize("graph", [OR_POOLED, MEMBRANE], ids=["or", "membrane"])
+def test_artefact_holds_a_graph_and_samples_that_check_it(graph: Graph, tmp_path: Path) -> None:
+    folder = api.export(graph, "cpu", tmp_path / "out")
+    loaded = api.load(folder / "graph.safetensors")
+    assert loaded.hash == graph.hash
+    samples = np.load(folder / "sample_input.npy", allow_pickle=False)
+    expected = np.load(folder / "expected_output.npy", allow_pickle=False)
+    np.testing.assert_array_equal(interpret(loaded, samples).accumulators(loaded), expected)
+    assert graph.hash in (folder / "README.md").read_text()
+
+
+def test_the_target_names_its_runtime_and_refuses_no_graph() -> None:
+    target = get_target("cpu")
+    assert target.runtime().startswith(f"numpy {np.__version__}, ai-edge-litert ")
+    assert target.violations(MEMBRANE) == []
