@@ -103,6 +103,10 @@ POOLS = {
 }
 
 
+PADDED = ((2, 2), (2, 2), (1, 1))
+"""A pool of a 4 x 4 image with 9 windows, most of which have padded places."""
+
+
 def convolution(geometry: str, groups: str, largest: int) -> Graph:
     kernel, stride, padding, dilation = GEOMETRIES[geometry]
     count, outputs = GROUPS[groups]
@@ -134,8 +138,8 @@ def graded_input(high: int) -> Graph:
     return chain.finish(48)
 
 
-def sum_pooled_input() -> Graph:
-    return Chain((2, 4, 4), 255).add(SumPool2d((2, 2), (2, 2))).finish(8)
+def pooled_input(op: MaxPool2d | SumPool2d, high: int) -> Graph:
+    return Chain((2, 4, 4), high).add(op).finish(18)
 
 
 def sum_pooled_accumulators() -> Graph:
@@ -216,7 +220,10 @@ def _networks() -> dict[str, Callable[[], Graph]]:
     found: dict[str, Callable[[], Graph]] = {
         "graded input in int8": partial(graded_input, 255),
         "graded input in float32": partial(graded_input, 4000),
-        "sum pooled input": sum_pooled_input,
+        "sum pooled input in int8": partial(pooled_input, SumPool2d(*PADDED), 60),
+        "sum pooled input in float32": partial(pooled_input, SumPool2d(*PADDED), 255),
+        "max pooled input in int8": partial(pooled_input, MaxPool2d(*PADDED), 255),
+        "max pooled input in float32": partial(pooled_input, MaxPool2d(*PADDED), 300),
         "sum pooled accumulators": sum_pooled_accumulators,
         "residual of spikes": partial(residual, of_spikes=True),
         "residual of accumulators": partial(residual, of_spikes=False),
