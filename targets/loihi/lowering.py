@@ -31,8 +31,7 @@ def lower(graph: Graph) -> Network:
     by_name = {population.name: population for population in populations}
     connections: list[Connection] = []
     for population in populations:
-        if population.neurons is not None and population.name in graph.tensors:
-            connections += _connections(graph, population, by_name)
+        connections += _connections(graph, population, by_name)
     return Network(graph.steps, tuple(populations), tuple(connections))
 
 
@@ -47,8 +46,8 @@ def _populations(graph: Graph) -> Iterator[Population]:
             constant |= bool(neurons.constant.any())
             own = node.op if neurons.kind == "membrane" and isinstance(node.op, Membrane) else None
             tensor = graph.tensors[node.name]
-            high = 1 if neurons.kind == "readout" else max(1, tensor.bounds[1])
-            yield Population(node.name, tensor.size, 0, high, depth[node.name], neurons, own)
+            most = 1 if neurons.kind == "readout" else max(1, tensor.bounds[1])
+            yield Population(node.name, tensor.size, 0, most, depth[node.name], neurons, own)
     if constant:
         yield Population(CONSTANT, 1, CONSTANT_VALUE, CONSTANT_VALUE, 0)
 
@@ -57,7 +56,7 @@ def _connections(
     graph: Graph, target: Population, populations: dict[str, Population]
 ) -> Iterator[Connection]:
     neurons = target.neurons
-    if neurons is None:
+    if neurons is None:  # a source of spikes
         return
     sign = np.where(neurons.negated, -1, 1)
     parts: list[tuple[str, Edges]] = []
