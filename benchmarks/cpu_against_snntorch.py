@@ -5,7 +5,7 @@
 
 Everything runs the same images through the same net in batches of 64, on one thread. What is
 measured is the processor time of the process, which other processes hardly disturb; repetitions
-of all methods alternate, and medians are compared.
+of all methods alternate, and ratios are medians over neighbouring repetitions.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def main() -> None:
         net = SnnTorchNet(graph)
         same = _share_of_same_answers(graph, net, images)
         methods = {**_cpu_methods(graph, images), **_torch_methods(graph, images)}
-        rates, operations = _measure(methods, arguments.repetitions)
+        seconds, operations = _measure(methods, arguments.repetitions)
     operations.update(_own_operations(graph, images[: TORCH_BATCHES * BATCH]))
+    rates = {name: 1 / statistics.median(each) for name, each in seconds.items()}
     result = {
         "graph": graph.hash,
         "runtime": f"{TARGET.runtime()}, torch {torch.__version__}",
@@ -74,7 +75,7 @@ def main() -> None:
         "same_answers": same,
         "images_per_second": rates,
         "synaptic_operations_per_image": operations,
-        "ratios": _ratios(rates),
+        "ratios": _ratios(seconds),
     }
     if arguments.json:
         print(json.dumps(result, indent=2))
@@ -179,8 +180,8 @@ IMAGES = {
 
 def _measure(
     methods: dict[str, Method], repetitions: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Alternate all methods and give images a second, and operations where they count."""
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Alternate all methods and give seconds an image, and operations where they count."""
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     operations: dict[str, float] = {}
     for repetition in range(repetitions + 1):
@@ -188,23 +189,25 @@ def _measure(
             start = time.process_time()
             answer = method()
             if repetition:  # the first one warms up
-                seconds[name].append(time.process_time() - start)
+                images = IMAGES.get(name, CPU_BATCHES * BATCH)
+                seconds[name].append((time.process_time() - start) / images)
             if answer is not None:
                 operations[name] = answer
-    rates = {
-        name: IMAGES.get(name, CPU_BATCHES * BATCH) / statistics.median(each)
-        for name, each in seconds.items()
-    }
-    return rates, operations
+    return seconds, operations
 
 
-def _ratios(rates: dict[str, float]) -> dict[str, float]:
+def _ratios(seconds: dict[str, list[float]]) -> dict[str, float]:
     return {
-        f"times {SPIKINGJELLY}": rates[COUNTING] / rates[SPIKINGJELLY],
-        f"times {NEUROBENCH}": rates[COUNTING] / rates[NEUROBENCH],
-        f"times {FORWARD}": rates[COUNTING] / rates[FORWARD],
-        "time of counting over not counting": rates[NOT_COUNTING] / rates[COUNTING],
+        f"times {SPIKINGJELLY}": _ratio(seconds[SPIKINGJELLY], seconds[COUNTING]),
+        f"times {NEUROBENCH}": _ratio(seconds[NEUROBENCH], seconds[COUNTING]),
+        f"times {FORWARD}": _ratio(seconds[FORWARD], seconds[COUNTING]),
+        "time of counting over not counting": _ratio(seconds[COUNTING], seconds[NOT_COUNTING]),
     }
+
+
+def _ratio(times: list[float], others: list[float]) -> float:
+    """Compare repetitions that ran next to each other: the computer's load drifts."""
+    return statistics.median(a / b for a, b in zip(times, others, strict=True))
 
 
 def _print(result: dict[str, Any]) -> None:
