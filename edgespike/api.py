@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from edgespike.batches import batches
+from edgespike.batches import ReportProgress, batches, no_report
 from edgespike.converters import convert, load
 from edgespike.counting import Counts
 from edgespike.counting import count as count_trace
@@ -19,7 +19,7 @@ from edgespike.graph import Graph
 from edgespike.graph import save_graph as save
 from edgespike.targets import get_target
 from edgespike.trace import Trace
-from edgespike.verification import ReportProgress, verify
+from edgespike.verification import verify
 
 if TYPE_CHECKING:
     from edgespike.energy import EnergyReport
@@ -80,20 +80,21 @@ def count(
     samples: NDArray[Any],
     target: str = "cpu",
     *,
-    progress: ReportProgress | None = None,
+    progress: ReportProgress = no_report,
 ) -> Counts:
     """Run samples on a target, batch by batch, and count what it did.
 
-    Parameters and errors are those of :func:`run`; ``progress`` is called before each batch.
+    Parameters and errors are those of :func:`run`; ``progress`` is called before and after each
+    batch.
     """
     chosen = get_target(target)
     chosen.check(graph)
 
     def count_each() -> Iterator[Counts]:
         for start, batch in batches(graph, samples):
-            if progress is not None:
-                progress(target, start, len(samples))
+            progress(target, start, len(samples))
             yield count_trace(graph, batch, chosen.run(graph, batch))
+            progress(target, start + len(batch), len(samples))
 
     return reduce(add, count_each())
 

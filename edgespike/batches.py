@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,6 +12,13 @@ from edgespike.graph.inputs import as_samples
 
 VALUES_AT_ONCE = 2**24
 """Most values that one batch may have over all nodes and steps: 128 MiB as int64."""
+
+ReportProgress = Callable[[str, int, int], None]
+"""Called with a target's name, how many samples it has run, and how many there are."""
+
+
+def no_report(name: str, done: int, total: int) -> None:
+    """Take a report of progress and tell nobody."""
 
 
 def batch_size(graph: Graph) -> int:

@@ -6,7 +6,7 @@ Every observed layer is compared at every step, bit for bit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike import __version__
-from edgespike.batches import batches
+from edgespike.batches import ReportProgress, batches, no_report
 from edgespike.counting import Counts, count
 from edgespike.errors import EdgespikeError, TargetRunError, ViolationsError
 from edgespike.graph import Graph
@@ -23,9 +23,6 @@ from edgespike.interpreter import interpret
 from edgespike.targets import get_target
 from edgespike.targets.base import Target
 from edgespike.trace import Trace, observed_names
-
-ReportProgress = Callable[[str, int, int], None]
-"""Called with a target's name, how many samples it has run, and how many there are."""
 
 
 class VerificationError(ViolationsError):
@@ -127,7 +124,7 @@ def verify(
     samples: NDArray[Any],
     targets: Sequence[str] = ("cpu",),
     *,
-    progress: ReportProgress | None = None,
+    progress: ReportProgress = no_report,
 ) -> Certificate:
     """Run samples on targets and compare every observed layer and step with the interpreter.
 
@@ -141,7 +138,7 @@ def verify(
     targets
         Names of targets.
     progress
-        Called whenever a target begins a batch.
+        Called whenever a target begins or has run a batch.
 
     Raises
     ------
@@ -159,13 +156,13 @@ def verify(
     for start, batch in batches(graph, samples):
         expected = interpret(graph, batch)
         for name, (target, _) in chosen.items():
-            if progress is not None:
-                progress(name, start, len(samples))
+            progress(name, start, len(samples))
             trace = target.run(graph, batch)
             _check_trace(name, expected, trace)
             new = count(graph, batch, trace)
             counts[name] = counts[name] + new if name in counts else new
             _keep_first(first, name, _first_difference(expected, trace, start))
+            progress(name, start + len(batch), len(samples))
     results = {
         name: TargetResult(
             runtime,

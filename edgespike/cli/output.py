@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgespike.verification import ReportProgress
+    from edgespike.batches import ReportProgress
 
 
 def print_json(value: Any) -> None:
@@ -46,8 +46,10 @@ def _cell(value: object) -> str:
 @contextmanager
 def progress() -> Iterator[ReportProgress]:
     """Show progress on standard error while the block runs, if that is a terminal."""
+    from edgespike.batches import no_report
+
     if not sys.stderr.isatty():
-        yield lambda name, done, total: None
+        yield no_report
         return
     from rich.console import Console
     from rich.progress import (

@@ -82,6 +82,7 @@ def _accumulators(graph: Graph, samples: NDArray[Any], target: str) -> NDArray[n
         for start, batch in batches(graph, samples):
             report(target, start, len(samples))
             parts.append(edgespike.run(graph, batch, target).accumulators(graph))
+            report(target, start + len(batch), len(samples))
     return np.concatenate(parts)
 
 

@@ -1,0 +1,92 @@
+"""From a recipe to a graph on the command line, on a small task in place of Fashion-MNIST."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgespike.graph import load_graph
+from tests.cli.conftest import Cli, Result
+
+pytestmark = pytest.mark.torch
+
+RECIPE = """
+epochs = 3
+batch_size = 16
+learning_rate = 0.01
+
+[net]
+input_shape = [1, 8, 8]
+classes = 3
+activation = "spike"
+
+[[net.layers]]
+kind = "conv"
+channels = 4
+pool = 2
+bits = 6
+
+[[net.layers]]
+kind = "dense"
+features = 8
+"""
+
+
+@pytest.fixture
+def train(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Give a function that trains the recipe into ``run`` with further options."""
+    pytest.importorskip("torch")
+    from tests.nn.small import striped_task
+
+    monkeypatch.setattr(import_module("edgespike.nn.train"), "load_fashion_mnist", striped_task)
+    monkeypatch.chdir(tmp_path)
+    Path("small.toml").write_text(RECIPE)
+
+    def run(*options: object) -> Result:
+        return cli("train", "small.toml", "-o", "run", *options)
+
+    return run
+
+
+def test_a_trained_checkpoint_goes_wherever_a_graph_file_goes(cli: Cli, train: Cli) -> None:
+    answer = train("--json")
+    assert answer.code == 0
+    model = answer.json["model"]
+    assert cli("convert", model, "-o", "graph.safetensors").code == 0
+    np.save("x.npy", np.random.default_rng(0).integers(0, 256, (6, 1, 8, 8)))
+    for command in (["run"], ["verify", "--targets", "cpu,exact"], ["energy"]):
+        trained, graph = (
+            cli(*command, path, "-i", "x.npy", "--json") for path in (model, "graph.safetensors")
+        )
+        assert trained.code == graph.code == 0
+        assert trained.json == graph.json
+    exported = cli("export", "-t", "cpu", model, "-o", "out", "--json")
+    assert exported.json["graph"] == load_graph("graph.safetensors").hash
+
+
+def test_the_answer_names_the_files_and_the_last_epoch(train: Cli) -> None:
+    answer = train("--json").json
+    assert Path(answer["model"]).is_file()
+    assert Path(answer["log"]).is_file()
+    assert answer["last_epoch"]["epoch"] == 3
+
+
+def test_options_change_the_recipe(train: Cli) -> None:
+    result = train("--epochs", 1, "--limit", 32, "--seed", 5, "--json")
+    assert result.json["last_epoch"]["epoch"] == 1
+    assert '"seed": 5' in Path(result.json["log"]).read_text()
+
+
+def test_people_read_the_accuracy(train: Cli) -> None:
+    assert "model.safetensors: test accuracy " in train().stdout
+
+
+def test_a_folder_with_a_run_is_refused_unless_it_goes_on(train: Cli) -> None:
+    assert train().code == 0
+    again = train()
+    assert again.code == 2
+    assert again.stderr.startswith("error: ")
+    assert train("--resume").code == 0
