@@ -27,7 +27,7 @@ optimiser = torch.optim.Adam(module.parameters(), lr=1e-2)
 for _ in range(30):
     loss = nn.functional.cross_entropy(module(torch.from_numpy(images)), torch.from_numpy(labels))
     optimiser.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
 module.eval()
 

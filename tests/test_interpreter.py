@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgespike.errors import GraphError
 from edgespike.graph import (
     Comparison,
     Conv2d,
@@ -24,6 +25,7 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
+from edgespike.graph.ops.neurons import decayed
 from edgespike.graph.ops.pooling import Pool2d
 from edgespike.interpreter import evaluate, interpret
 from tests.strategies import MIXES, Case, cases
@@ -163,3 +165,21 @@ def test_the_readout_adds_up_over_steps_and_starts_each_sample_at_zero() -> None
     samples = np.array([[[1, 0], [0, 1], [1, 1]], [[0, 0], [0, 0], [1, 0]]], np.uint8)
     values = interpret(graph, samples).values["readout"]
     assert values[:, :, 0].tolist() == [[101, 211, 322], [100, 200, 301]]
+
+
+@pytest.mark.parametrize("decay", [0, 1, 2048, 4095, 4096])
+@pytest.mark.parametrize("potential", [0, 1, 4095, 2**51 + 4097, 2**53, -(2**53) - 1, -4095])
+def test_decay_is_exact_for_every_potential(decay: int, potential: int) -> None:
+    sign = -1 if potential < 0 else 1
+    expected = sign * (abs(potential) * (4096 - decay) // 4096)
+    assert int(decayed(np.array([potential]), decay)[0]) == expected
+
+
+def test_a_readout_over_many_steps_cannot_wrap_around_unnoticed() -> None:
+    nodes = (
+        Node("input", Input((1,), 0, 1, 1.0)),
+        Node("dense", Dense(np.array([[2**52]]), np.array([0])), ("input",)),
+        Node("readout", Readout(np.ones(1)), ("dense",)),
+    )
+    with pytest.raises(GraphError, match="readout can reach"):
+        Graph("long", nodes, steps=100_000)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edgespike.counting.audit import Audit, audit
-from edgespike.counting.count import FREE, count, count_events, event_sources, sum_events
+from edgespike.counting.count import FREE, count, count_events, event_sources
 from edgespike.counting.counts import Counts, LayerCounts
+from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, dense_connections, fan_out
 
 __all__ = [

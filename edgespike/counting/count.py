@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgespike import interpreter
 from edgespike.counting.counts import Counts, LayerCounts
+from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, fan_out
 from edgespike.errors import EdgespikeError
 from edgespike.graph import (
@@ -62,7 +63,7 @@ def count(graph: Graph, samples: NDArray[Any], trace: Trace) -> Counts:
     """
     samples = as_samples(graph, samples)
     observed = {graph.input.name: samples, **trace.values}
-    sums = {name: sum_events(graph, name, observed[name]) for name in event_sources(graph)}
+    sums = {name: sum_events(observed[name], graph.tensors[name]) for name in event_sources(graph)}
     return count_events(graph, sums, len(samples))
 
 
@@ -70,16 +71,6 @@ def event_sources(graph: Graph) -> list[str]:
     """Name the nodes at which events arise: input, neurons and max pools."""
     kinds = (Input, Threshold, Membrane, MaxPool2d)
     return [node.name for node in graph.nodes if isinstance(node.op, kinds)]
-
-
-def sum_events(graph: Graph, name: str, values: NDArray[Any]) -> Integers:
-    """Sum the events of a source over samples: ``(samples, steps, *shape)`` to ``(steps, ...)``.
-
-    A value of ``n`` spikes is ``n`` events; a graded value is one event unless it is zero.
-    """
-    if graph.tensors[name].signal is Signal.GRADED:
-        values = values != 0
-    return np.asarray(values.sum(axis=0, dtype=np.int64))
 
 
 def count_events(graph: Graph, sums: Mapping[str, Integers], samples: int) -> Counts:

@@ -19,6 +19,10 @@ ELEMENT_LIMIT = 2**27
 """Most elements that one tensor of one sample may have; a larger declared shape is refused."""
 
 
+BEYOND = 2**60
+"""Stands for any magnitude from here on; far beyond the limit, and far from wrapping around."""
+
+
 class Signal(Enum):
     """What a value means to whoever receives it."""
 
@@ -69,6 +73,20 @@ class Tensor:
     def with_padding(self) -> Tensor:
         """Widen the range so that it holds the zeros of a padded border."""
         return Tensor(self.shape, np.minimum(self.low, 0), np.maximum(self.high, 0), self.signal)
+
+
+def bounded(exact: Integers, estimate: NDArray[np.floating[Any]]) -> Integers:
+    """Give ``exact``, or a value far beyond every limit where 64 bits were too few for it.
+
+    Parameters
+    ----------
+    exact
+        The result of int64 arithmetic, which may have wrapped around.
+    estimate
+        The result of the same arithmetic in float64, which cannot.
+    """
+    beyond = np.sign(estimate) * BEYOND
+    return np.where(np.abs(estimate) >= BEYOND, beyond, exact).astype(np.int64)
 
 
 def per_channel(values: NDArray[Any], ndim: int) -> NDArray[Any]:

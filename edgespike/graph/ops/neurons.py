@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph.ops.base import Op, check_whole
-from edgespike.graph.tensor import Integers, Signal, Tensor
+from edgespike.graph.tensor import ACCUMULATOR_LIMIT, BEYOND, Integers, Signal, Tensor
 
 FRACTION_BITS = 6
 """Fractional bits of a membrane potential; Loihi shifts its accumulators by as many."""
+
+POTENTIAL_LIMIT = ACCUMULATOR_LIMIT >> FRACTION_BITS
+"""Largest whole number that a membrane potential may stand for."""
 
 DECAY_ONE = 4096
 """The decay that forgets everything in one step; Loihi gives decays 12 bits."""
@@ -143,6 +146,11 @@ class Membrane(Op):
             yield f"decay is {self.decay}; it must be in 0..{DECAY_ONE}"
         if self.max_spikes < 1:
             yield f"max_spikes is {self.max_spikes}; it must be at least 1"
+        elif self.theta.size and int(self.theta.max()) * self.max_spikes > POTENTIAL_LIMIT:
+            yield (
+                f"theta {self.theta.max()} times max_spikes {self.max_spikes} is more than "
+                f"{POTENTIAL_LIMIT}, which no potential can reach; use smaller ones"
+            )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Give 0 to ``max_spikes`` spikes."""
@@ -164,11 +172,15 @@ class Membrane(Op):
             high = decayed(high, self.decay) + (np.maximum(tensor.high, 0) << FRACTION_BITS)
             if self.reset is Reset.SUBTRACT and self.reset_time is ResetTime.NEXT_STEP:
                 low = low - taken
+            low, high = np.maximum(low, -BEYOND), np.minimum(high, BEYOND)
             least, most = np.minimum(least, low), np.maximum(most, high)
         return least, most
 
 
 def decayed(potential: Integers, decay: int) -> Integers:
     """Multiply by ``(4096 - decay) / 4096``, rounding towards zero, as Loihi does."""
-    kept: Integers = np.abs(potential) * (DECAY_ONE - decay) // DECAY_ONE
-    return np.sign(potential) * kept
+    kept = DECAY_ONE - decay
+    # In two parts, so that no product wraps around, however large the potential.
+    whole, rest = np.divmod(np.abs(potential), DECAY_ONE)
+    result: Integers = np.sign(potential) * (whole * kept + rest * kept // DECAY_ONE)
+    return result

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from edgespike.graph.ops.base import Op
 from edgespike.graph.ops.weighted import check_geometry, window_counts
-from edgespike.graph.tensor import Tensor
+from edgespike.graph.tensor import Tensor, bounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +62,8 @@ class SumPool2d(Pool2d):
         """Multiply the range by the window's size, or by fewer at a padded border."""
         tensor = inputs[0].with_padding() if any(self.padding) else inputs[0]
         size = self.kernel[0] * self.kernel[1]
-        return Tensor(
-            self.output_shape(tensor.shape), tensor.low * size, tensor.high * size, tensor.signal
-        )
+        low, high = (bounded(end * size, end * float(size)) for end in (tensor.low, tensor.high))
+        return Tensor(self.output_shape(tensor.shape), low, high, tensor.signal)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph.ops.base import Op
-from edgespike.graph.tensor import ACCUMULATOR_LIMIT, ELEMENT_LIMIT, Signal, Tensor, per_channel
+from edgespike.graph.tensor import (
+    ACCUMULATOR_LIMIT,
+    ELEMENT_LIMIT,
+    Signal,
+    Tensor,
+    bounded,
+    per_channel,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +94,10 @@ class Add(Op):
         """Add the ranges; graded wins over spikes."""
         signals = {tensor.signal for tensor in inputs}
         signal = Signal.GRADED if Signal.GRADED in signals else inputs[0].signal
-        low = np.stack([tensor.low for tensor in inputs]).sum(axis=0)
-        high = np.stack([tensor.high for tensor in inputs]).sum(axis=0)
+        lows = np.stack([tensor.low for tensor in inputs])
+        highs = np.stack([tensor.high for tensor in inputs])
+        low = bounded(lows.sum(axis=0), lows.sum(axis=0, dtype=np.float64))
+        high = bounded(highs.sum(axis=0), highs.sum(axis=0, dtype=np.float64))
         return Tensor(inputs[0].shape, low, high, signal)
 
 
@@ -149,6 +158,6 @@ class Readout(Op):
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Sum the range over the steps; after one step it is at least one step's range."""
         (tensor,) = inputs
-        low = np.minimum(tensor.low, tensor.low * steps)
-        high = np.maximum(tensor.high, tensor.high * steps)
+        low = np.minimum(tensor.low, bounded(tensor.low * steps, tensor.low * float(steps)))
+        high = np.maximum(tensor.high, bounded(tensor.high * steps, tensor.high * float(steps)))
         return Tensor(tensor.shape, low, high, Signal.ACCUMULATOR)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph.ops.base import Op, check_whole
-from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal, Tensor
+from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal, Tensor, bounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +54,22 @@ class Weighted(Op):
 
     def _range(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> tuple[Integers, Integers]:
         """Bound the weighted sum of inputs, given each weight's input range."""
-        positive, negative = np.maximum(self.weight, 0), np.minimum(self.weight, 0)
-        axes = tuple(range(1, self.weight.ndim))
-        smallest = (positive * low + negative * high).sum(axis=axes) + self.bias
-        largest = (positive * high + negative * low).sum(axis=axes) + self.bias
+        smallest = _interval_end(self.weight, self.bias, low, high)
+        largest = _interval_end(self.weight, self.bias, high, low)
         return smallest, largest
+
+
+def _interval_end(
+    weight: Integers, bias: Integers, positive: Integers, negative: Integers
+) -> Integers:
+    """Sum the weights, each times the end of the interval that belongs to its sign."""
+
+    def total(dtype: type) -> NDArray[Any]:
+        kernel: NDArray[Any] = weight.astype(dtype)
+        products = np.maximum(kernel, 0) * positive + np.minimum(kernel, 0) * negative
+        return np.asarray(products.sum(axis=tuple(range(1, weight.ndim))) + bias)
+
+    return bounded(total(np.int64), total(np.float64))
 
 
 @dataclass(frozen=True, eq=False)
