@@ -49,9 +49,16 @@ def _read_jobs(jobs: queue.SimpleQueue[str], folder: Path) -> None:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             jobs.put(line.decode())
-    remove_shared_memory(folder.name)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.killpg(0, signal.SIGKILL)
+    group = os.getpgrp()
+    cleaner = os.fork()
+    if cleaner == 0:
+        # Whoever cleans up must outlive the group: until it is dead it may make new blocks.
+        os.setsid()
+        os.killpg(group, signal.SIGKILL)
+        remove_shared_memory(folder.name)
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(0)
+    os.waitpid(cleaner, 0)
 
 
 def _answer(handle: Callable[[Any, Any], tuple[Any, Any]], job: Path) -> dict[str, Any]:

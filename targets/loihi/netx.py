@@ -1,8 +1,9 @@
 """Intel's network exchange file (``.net``), which lava-dl's netx reads for simulator and chip.
 
 It is HDF5 with one group for each layer: convolutions and dense layers in a row, each with its
-neurons. Weights are cross-correlation kernels (output, input, height, width), biases are in units
-of the accumulator, and a neuron fires strictly above ``vThMant``. Files of dense and convolutional
+neurons; netx has no pooling, so a max pool is written as the convolution that computes its OR.
+Weights are cross-correlation kernels (output, input, height, width), biases are in units of the
+accumulator, and a neuron fires strictly above ``vThMant``. Files of dense and convolutional
 networks, single-step and multi-step, were loaded with netx of lava-dl 0.6.0 and gave the
 interpreter's accumulators.
 """
@@ -17,7 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import EdgespikeError
-from edgespike.graph import Conv2d, Dense, Graph, Input, Membrane, Node, Readout, Reshape, Threshold
+from edgespike.graph import (
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    Threshold,
+)
 from edgespike.graph.ops import Weighted
 from edgespike.targets.loihi.neurons import Neurons, neurons_of
 from edgespike.targets.loihi.plan import arriving
@@ -93,6 +105,8 @@ def netx_layers(graph: Graph) -> list[Layer]:
             layers += _flatten(graph, node)
         elif isinstance(node.op, (Threshold, Membrane, Readout)):
             layers.append(_layer(graph, before, node))
+        elif isinstance(node.op, MaxPool2d):
+            layers.append(_or_pool(graph, node, node.op))
         elif not isinstance(node.op, Weighted):
             raise NetxError(f"{node.name} is a {node.op.kind}, which netx does not offer")
         before = node
@@ -121,18 +135,41 @@ def _layer(graph: Graph, before: Node | None, node: Node) -> Layer:
         "weight": weight.astype(np.float32),
         "bias": _channels(neurons.bias, shape).astype(np.float32),
     }
-    neuron = {
-        "type": np.array(["CUBA"], "S10"),
-        "iDecay": NO_CURRENT_DECAY,
-        "vDecay": neurons.decay,
-        "vThMant": neurons.vth,
-        "refDelay": 1,
-    }
+    neuron = _neuron(neurons.decay, neurons.vth)
     if isinstance(before.op, Conv2d):
         return Layer("conv", {**fields, **_geometry(before.op)}, neuron)
     if isinstance(before.op, Dense):
         return Layer("dense", fields, neuron)
     raise TypeError(before.op.kind)
+
+
+def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
+    """Build the OR of each window from synapses of weight 1 onto neurons that one spike fires.
+
+    Such a neuron keeps nothing: any spike makes it fire and resets it.
+    """
+    channels = graph.tensors[node.name].shape[0]
+    ones = np.ones((channels, 1, *op.kernel), np.int64)
+    synapses = Conv2d(
+        ones, np.zeros(channels, np.int64), None, op.stride, op.padding, groups=channels
+    )
+    fields = {
+        "shape": np.array(graph.tensors[node.name].shape),
+        "weight": ones.astype(np.float32),
+        "bias": np.zeros(channels, np.float32),
+        **_geometry(synapses),
+    }
+    return Layer("conv", fields, _neuron(decay=0, vth=0))
+
+
+def _neuron(decay: int, vth: int) -> dict[str, Any]:
+    return {
+        "type": np.array(["CUBA"], "S10"),
+        "iDecay": NO_CURRENT_DECAY,
+        "vDecay": decay,
+        "vThMant": vth,
+        "refDelay": 1,
+    }
 
 
 def _problem(neurons: Neurons, steps: int) -> str:

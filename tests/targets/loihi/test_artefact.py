@@ -13,7 +13,18 @@ import numpy as np
 import pytest
 
 from edgespike.api import export
-from edgespike.graph import Comparison, Conv2d, Dense, Graph, Input, MaxPool2d, Membrane, Op, Reset
+from edgespike.graph import (
+    Comparison,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Op,
+    Reset,
+    SumPool2d,
+)
 from edgespike.interpreter import conv2d, dense, interpret
 from edgespike.targets.loihi.environment import lava_path
 from edgespike.targets.loihi.lowering import lower
@@ -80,10 +91,27 @@ def test_the_netx_file_holds_the_network(steps: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, interpret(graph, x).accumulators(graph))
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("pool", [MaxPool2d((2, 2), (2, 2)), MaxPool2d((3, 2), (2, 1), (1, 1))])
+def test_a_max_pool_is_written_as_the_convolution_that_computes_it(
+    pool: MaxPool2d, steps: int, tmp_path: Path
+) -> None:
+    fires: Op = threshold([-100, 0, 100, 200])
+    if steps > 1:
+        fires = Membrane(np.full(4, 300), 20, Reset.ZERO, comparison=Comparison.GREATER)
+    graph = chain(IMAGE, STRIDED, fires, pool, steps=steps)
+    (tmp_path / "pool.net").write_bytes(netx_bytes(graph))
+    x = samples(graph, 5)
+    with h5py.File(tmp_path / "pool.net") as file:
+        assert file["layer/2/type"][0] == b"conv"
+        found = read_netx(file, x, steps)
+    np.testing.assert_array_equal(found, interpret(graph, x).accumulators(graph))
+
+
 @pytest.mark.parametrize(
     ("ops", "steps", "reason"),
     [
-        ((STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2))), 1, "max_pool2d2 is a max_pool"),
+        ((STRIDED, threshold([1] * 4), SumPool2d((2, 2), (2, 2))), 1, "sum_pool2d2 is a sum_pool"),
         ((STRIDED, Membrane(np.full(4, 9))), 3, "membrane1 is a membrane that stock neurons"),
         ((STRIDED, threshold([1] * 4)), 3, "threshold1 forgets at each step"),
         ((STRIDED, threshold([-9000, 0, 0, 9000])), 1, "threshold1 has biases or thresholds"),
@@ -107,11 +135,11 @@ def test_the_folder_says_what_is_in_it(tmp_path: Path) -> None:
         "run_lava.py",
         "test.net",
     ]
-    pooled = chain(IMAGE, STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2)))
+    pooled = chain(IMAGE, STRIDED, threshold([1] * 4), SumPool2d((2, 2), (2, 2)))
     export(pooled, "loihi", tmp_path / "pooled")
     assert not list((tmp_path / "pooled").glob("*.net"))
     readme = (tmp_path / "pooled" / "README.md").read_text()
-    assert "max_pool2d2 is a max_pool2d, which netx does not offer" in readme
+    assert "sum_pool2d2 is a sum_pool2d, which netx does not offer" in readme
 
 
 @pytest.mark.loihi
