@@ -13,12 +13,15 @@ from torch import nn  # noqa: E402
 
 from edgespike.converters import convert, load  # noqa: E402
 from edgespike.converters.base import Converter  # noqa: E402
+from edgespike.counting import Convention, count  # noqa: E402
 from edgespike.errors import FileFormatError, UnsupportedError  # noqa: E402
 from edgespike.graph import Conv2d, Dense, MaxPool2d, Threshold, save_graph  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
 from edgespike.nn.checkpoint import save_model  # noqa: E402
+from edgespike.nn.count import count_synaptic_operations  # noqa: E402
 from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear  # noqa: E402
 from edgespike.nn.models import ConvSpec, DenseSpec, NetSpec, build  # noqa: E402
+from edgespike.nn.penalty import SynapticPenalty  # noqa: E402
 from edgespike.nn.spike import SpikeActivation  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -192,3 +195,24 @@ def test_a_converter_says_what_it_takes_without_importing_torch() -> None:
 
     assert isinstance(CONVERTER, Converter)
     assert not CONVERTER.accepts(3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_training_penalty_is_the_count_of_the_converted_graph(seed: int) -> None:
+    """In double precision the module has the graph's spikes, so all numbers are equal."""
+    net = small_net(seed)
+    graph = convert(net, (2, 8, 8))
+    images = np.random.default_rng(seed).integers(0, 256, (20, 2, 8, 8), dtype=np.uint8)
+    counted = count(graph, images, interpret(graph, images))
+    net.double()
+    with SynapticPenalty(net, power=1) as penalty, torch.no_grad():
+        net(torch.from_numpy(images).double())
+        mean = float(penalty())
+    every = counted.synaptic_operations(Convention.EVERY)
+    # The penalty is a mean in floating point; its sum is a whole number far below 2**53.
+    assert round(mean * len(images)) == every
+    assert mean == pytest.approx(every / len(images), rel=1e-12)
+    for convention in Convention:
+        by_layer = count_synaptic_operations(net, torch.from_numpy(images).double(), convention)
+        total = sum(int(operations.sum()) for operations in by_layer.values())
+        assert total == counted.synaptic_operations(convention)
