@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 from edgespike.graph import (
     Add,
@@ -27,7 +26,7 @@ from edgespike.targets.tflite.neurons import (
     join_steps,
     split_steps,
 )
-from edgespike.targets.tflite.plan import Form, Plan, affine, make_plan, zero_point
+from edgespike.targets.tflite.plan import Form, Plan, affine, make_plan, partial_sums, zero_point
 from edgespike.targets.tflite.schema import Activation
 from edgespike.targets.tflite.weighted import emit_max_pool2d, emit_sum_pool2d, emit_weighted
 
@@ -130,7 +129,7 @@ class _Lowering:
             case SumPool2d() as op:
                 return emit_sum_pool2d(self.emitter, node.name, op, values[0], zero)
             case Add():
-                return self._add(node, values, zero)
+                return self._add(node, values)
             case Reshape() as op:
                 return self._reshape(node, op, values[0])
         raise TypeError(f"{node.name} is of kind {node.op.kind}, which is not known here")
@@ -161,14 +160,15 @@ class _Lowering:
         above = emit_weighted(self.emitter, node.name, op, numbers, x, Activation.RELU)
         return self.emitter.elementwise("MINIMUM", above, 1)
 
-    def _add(self, node: Node, values: Sequence[Value], zero: int) -> Value:
-        form = values[0].form
-
-        def plus(left: Value, right: Value) -> Value:
-            inputs = [left.index, right.index]
-            return self.emitter.emit(node.name, "ADD", inputs, left.shape, form, zero)
-
-        return reduce(plus, values)
+    def _add(self, node: Node, values: Sequence[Value]) -> Value:
+        """Add one summand after the other; in int8 each partial sum has a zero point of its own."""
+        total, form = values[0], values[0].form
+        sums = partial_sums(self.graph.input_tensors(node))
+        for value, tensor in zip(values[1:], sums[1:], strict=True):
+            zero = zero_point(tensor) or 0 if form is Form.INT8 else 0
+            inputs = [total.index, value.index]
+            total = self.emitter.emit(node.name, "ADD", inputs, total.shape, form, zero)
+        return total
 
     def _reshape(self, node: Node, op: Reshape, x: Value) -> Value:
         """Keep the graph's order, channels first, unless only dense layers can see it."""

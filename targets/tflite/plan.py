@@ -15,9 +15,10 @@ that is a violation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,14 @@ def zero_point(tensor: Tensor) -> int | None:
     return min(max(0, least), most) if least <= most else None
 
 
+def partial_sums(summands: Sequence[Tensor]) -> list[Tensor]:
+    """Give what an addition has after each of its summands, from the first one on.
+
+    With signs, a partial sum may leave the range of the whole sum, and int8 would saturate.
+    """
+    return list(accumulate(summands, lambda left, right: Add().infer([left, right], 1)))
+
+
 def fraction_bits(op: Membrane) -> int:
     """Give how many fractional bits a membrane needs: none where nothing decays to a fraction."""
     return 0 if op.decay in (0, DECAY_ONE) else FRACTION_BITS
@@ -187,7 +196,10 @@ def _merges(graph: Graph, node: Node) -> bool:
 def _form(graph: Graph, node: Node, forms: dict[str, Form], merged: dict[str, Node]) -> Form:
     if node.name in merged:
         return _merged_form(graph, Plan(forms, merged), node)
-    fits = zero_point(graph.tensors[node.name]) is not None
+    outputs = [graph.tensors[node.name]]
+    if isinstance(node.op, Add):
+        outputs = partial_sums(graph.input_tensors(node))
+    fits = all(zero_point(tensor) is not None for tensor in outputs)
     sources = {forms[name] for name in node.inputs}
     if isinstance(node.op, Reshape) or (isinstance(node.op, Readout) and graph.steps == 1):
         return sources.pop()

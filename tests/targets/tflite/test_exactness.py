@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from edgespike.errors import EnvironmentMissingError
 from edgespike.graph import (
     Add,
+    Conv2d,
     Dense,
     Graph,
     Input,
@@ -24,6 +26,7 @@ from edgespike.graph import (
 from edgespike.interpreter import interpret
 from edgespike.targets import get_target
 from edgespike.targets.base import Target
+from edgespike.targets.tflite.plan import Form, make_plan
 from tests.targets.tflite.networks import NETWORKS, samples_of
 
 RUNTIMES = [
@@ -132,6 +135,41 @@ def test_every_pair_of_int8_summands(target: Target) -> None:
     left, right = np.meshgrid(np.arange(high + 1), np.arange(high + 1))
     samples = np.stack([left.ravel(), right.ravel()], axis=1)[:, :, None, None]
     assert_equal(target, graph, samples)
+
+
+@pytest.mark.parametrize("summands", sorted(set(permutations(["many", "many", "first"]))))
+@pytest.mark.parametrize(
+    ("low", "high", "theta", "width", "form"),
+    [(-100, -50, -70, 75, Form.INT8), (-250, -200, -250, 150, Form.FLOAT)],
+    ids=["another zero point", "too wide for int8"],
+)
+def test_partial_sums_may_leave_the_range_of_the_sum(
+    target: Target,
+    summands: tuple[str, ...],
+    low: int,
+    high: int,
+    theta: int,
+    width: int,
+    form: Form,
+) -> None:
+    graph = Graph(
+        "partial",
+        (
+            Node("input", Input((1, 1, width), low, high, 1.0)),
+            Node("same", Conv2d(np.ones((1, 1, 1, 1), int), np.zeros(1, int)), ("input",)),
+            Node("spikes", Threshold(np.array([[theta]]), np.array([False])), ("same",)),
+            Node("many", SumPool2d((1, width), (1, 1)), ("spikes",)),
+            Node("first", SumPool2d((1, 1), (1, width)), ("input",)),
+            Node("sum", Add(), summands),
+            Node("flat", Reshape((1,)), ("sum",)),
+            Node("copy", Dense(np.array([[1]]), np.array([0])), ("flat",)),
+            Node("readout", Readout(np.ones(1)), ("copy",)),
+        ),
+    )
+    if summands[0] == summands[1]:
+        assert make_plan(graph).forms["sum"] is form
+    all_fire = np.full((1, 1, 1, width), high)
+    assert_equal(target, graph, np.concatenate([samples_of(graph, 20)[:, 0], all_fire]))
 
 
 @pytest.mark.parametrize("extreme", [32767, -32767, 32768, 2**24 - 1])
