@@ -22,10 +22,14 @@ class WriteError(EdgespikeError):
 
 
 @contextlib.contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
+def _write_errors(path: Path, inside: Path | None = None) -> Iterator[None]:
+    """Name the place in errors of the file system; leave those about files elsewhere alone."""
     try:
         yield
     except OSError as error:
+        named = error.filename
+        if inside is not None and named is not None and inside not in Path(named).parents:
+            raise
         reason = error.strerror or str(error)
         message = f"cannot write {path}: {reason}; choose another place or free it, then run again"
         raise WriteError(message) from error
@@ -52,6 +56,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
             temporary = None
+            _flush(path.parent)
         finally:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
@@ -72,18 +77,28 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise WriteError(
             f"output folder {path} exists and is not empty; remove it or name another one"
         )
-    temporary: Path | None = None
     with _write_errors(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-            temporary.chmod(0o777 & ~_umask())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary.chmod(0o777 & ~_umask())
+    try:
+        with _write_errors(path, inside=temporary):
             yield temporary
+            for file in temporary.rglob("*"):
+                _flush(file)
             temporary.replace(path)
-            temporary = None
-        finally:
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
+            _flush(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or a folder's list of files, is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.graph import Graph, MaxPool2d, Membrane, Readout, Threshold
-
-OBSERVED = (Threshold, Membrane, MaxPool2d, Readout)
-"""Operations whose outputs every target must show: all events that cross to other neurons and
-the readout. The rest (accumulators, sums, reshapes) follows from them."""
+from edgespike.graph import Graph, Readout
 
 
 def observed_names(graph: Graph) -> list[str]:
-    """Name the nodes whose outputs a trace holds, in the order in which they run."""
-    return [node.name for node in graph.nodes if isinstance(node.op, OBSERVED)]
+    """Name the nodes whose outputs every target must show, in the order in which they run.
+
+    These are all nodes behind the input at which events arise, and the readout. The rest
+    (accumulators, sums, reshapes) follows from them.
+    """
+    behind = graph.nodes[1:]
+    return [node.name for node in behind if node.op.emits_events or node is graph.readout]
 
 
 @dataclass(frozen=True)

@@ -52,15 +52,15 @@ class Case:
 def cases(draw: st.DrawFn, mix: str) -> Case:
     """Draw a graph of one operation mix, and samples that fit it."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    steps = draw(st.integers(2, 5)) if mix == "membrane" else 1
+    steps = draw(st.integers(2, 5)) if mix == "membrane" else draw(st.sampled_from((1, 1, 2)))
     shape: tuple[int, ...] = (draw(st.integers(1, 20)),)
     if mix != "dense" and (mix != "membrane" or draw(st.booleans())):
         shape = (draw(st.integers(1, 4)), draw(st.integers(3, 7)), draw(st.integers(3, 7)))
-    high = draw(st.sampled_from((1, 255)))
+    low, high = draw(st.sampled_from(((0, 1), (0, 255), (-100, 27), (3, 9))))
     stepped = (steps,) if steps > 1 and draw(st.booleans()) else ()
-    samples = rng.integers(0, high + 1, (draw(st.integers(1, 4)), *stepped, *shape))
-    samples[rng.random(samples.shape) < 0.3] = 0
-    builder = Builder(draw, rng, Input(shape, 0, high, 1 / high), steps, samples)
+    samples = rng.integers(low, high + 1, (draw(st.integers(1, 4)), *stepped, *shape))
+    samples[rng.random(samples.shape) < 0.3] = max(low, 0)
+    builder = Builder(draw, rng, Input(shape, low, high, 1 / high), steps, samples)
     for _ in range(draw(st.integers(1, 3))):
         LAYERS[mix](builder)
     builder.flatten()
@@ -68,7 +68,7 @@ def cases(draw: st.DrawFn, mix: str) -> Case:
     builder.dense(classes)
     builder.append(Readout(rng.uniform(0.1, 2.0, classes)))
     graph = Graph("random", tuple(builder.nodes), steps)
-    return Case(graph, samples.astype(np.uint8))
+    return Case(graph, samples.astype(np.uint8 if low >= 0 else np.int16))
 
 
 class Builder:
@@ -197,8 +197,8 @@ def _convolution_layer(builder: Builder) -> None:
 
 
 def _pooling_layer(builder: Builder) -> None:
-    builder.pick(builder.convolution, lambda: None)()
-    if not builder.tensors[builder.last].signal.is_event:
+    if builder.tensors[builder.last].low.min() < 0 or builder.draw(st.booleans()):
+        builder.convolution()
         builder.threshold()
     builder.pool()
 
@@ -217,7 +217,8 @@ def _residual_layer(builder: Builder) -> None:
         builder.threshold()
     else:
         builder.threshold()
-        builder.append(Add(), start, builder.last)
+        more = builder.pick((), (start,), (start, builder.last))
+        builder.append(Add(), start, builder.last, *more)
 
 
 def _membrane_layer(builder: Builder) -> None:

@@ -1,7 +1,7 @@
 """The audit: a recount by brute force, walking each event to each synapse that it reaches.
 
-It shares nothing with :mod:`edgespike.counting.fanout`: it starts at the event and goes forward
-through the graph, where the count starts at the layer and looks back.
+It shares with the count which weights are synapses, and nothing else: it starts at the event and
+goes forward through the graph, where the count starts at the layer and looks back.
 """
 
 from __future__ import annotations
@@ -51,11 +51,10 @@ def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
     }
     takers = _takers(graph)
     for source in event_sources(graph):
-        spikes = graph.tensors[source].signal is Signal.SPIKES
+        signal = graph.tensors[source].signal
         for index in np.argwhere(values[source]):
-            events = int(values[source][tuple(index)]) if spikes else 1
+            events = int(values[source][tuple(index)]) if signal is Signal.SPIKES else 1
             for node, place in _arrivals(graph, takers, source, tuple(map(int, index[2:]))):
-                signal = graph.input_tensors(node)[0].signal
                 for convention, synapses in _synapses(graph, node, place).items():
                     found[signal][convention] += events * synapses
     return Audit(len(values[graph.input.name]), found[Signal.SPIKES], found[Signal.GRADED])
@@ -88,6 +87,8 @@ def _arrivals(
             for window in np.ndindex(*size):
                 if _in_window(node.op, window, position):
                     yield from _arrivals(graph, takers, node.name, (channel, *window))
+        elif not (node.op.emits_events or node.op.has_neurons):
+            raise TypeError(f"the audit cannot walk through {node.name} ({node.op.kind})")
 
 
 def _in_window(op: SumPool2d, window: Place, position: list[int]) -> bool:

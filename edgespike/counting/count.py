@@ -1,7 +1,8 @@
 """Counting: events times fan-out, from what a target really ran.
 
 What enters a weighted layer is counted there. Sums, reshapes and additions are transparent: each
-event passes through them on its own. A max pool merges the events of a window into one.
+event passes through them on its own. A max pool takes in the events of a window and emits the
+largest of their values: of single spikes, one.
 """
 
 from __future__ import annotations
@@ -18,19 +19,7 @@ from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, fan_out
 from edgespike.errors import EdgespikeError
-from edgespike.graph import (
-    Add,
-    Graph,
-    Input,
-    MaxPool2d,
-    Membrane,
-    Node,
-    Readout,
-    Reshape,
-    Signal,
-    SumPool2d,
-    Threshold,
-)
+from edgespike.graph import Add, Graph, MaxPool2d, Node, Op, Reshape, Signal, SumPool2d
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.ops import Weighted
 from edgespike.graph.ops.pooling import Pool2d
@@ -43,6 +32,10 @@ FREE = {
     SumPool2d: "a bundle of axons or of synapses; each event is counted where it arrives",
 }
 """Operations that cost nothing of their own, each with its reason."""
+
+
+Events = Mapping[Signal, Integers]
+"""Events of each kind that arrive somewhere, ``(steps, *shape)``; an absent kind has none."""
 
 
 class UncountedOperationError(EdgespikeError):
@@ -69,8 +62,7 @@ def count(graph: Graph, samples: NDArray[Any], trace: Trace) -> Counts:
 
 def event_sources(graph: Graph) -> list[str]:
     """Name the nodes at which events arise: input, neurons and max pools."""
-    kinds = (Input, Threshold, Membrane, MaxPool2d)
-    return [node.name for node in graph.nodes if isinstance(node.op, kinds)]
+    return [node.name for node in graph.nodes if node.op.emits_events]
 
 
 def count_events(graph: Graph, sums: Mapping[str, Integers], samples: int) -> Counts:
@@ -91,66 +83,71 @@ def count_events(graph: Graph, sums: Mapping[str, Integers], samples: int) -> Co
     UncountedOperationError
         The graph holds an operation that this function knows nothing of.
     """
-    arriving: dict[str, Integers] = dict(sums)
+    arriving: dict[str, Events] = {
+        name: {graph.tensors[name].signal: events} for name, events in sums.items()
+    }
     layers = []
     for node in graph.nodes:
         inputs = [arriving[name] for name in node.inputs if name in arriving]
         if type(node.op) in FREE:
             if len(inputs) == len(node.inputs):  # events; sums of accumulators carry none
-                arriving[node.name] = _pass_on(node, inputs)
-            continue
-        layers.append(_count_node(graph, node, inputs, arriving.get(node.name), samples))
+                arriving[node.name] = _pass_on(node.op, inputs)
+        else:
+            layers.append(_count_node(graph, node, inputs, sums.get(node.name), samples))
     return Counts(samples, tuple(layers))
 
 
-def _pass_on(node: Node, inputs: list[Integers]) -> Integers:
-    if isinstance(node.op, SumPool2d):
-        return interpreter.sum_pool2d(node.op, inputs[0])
-    if isinstance(node.op, Reshape):
-        return interpreter.reshape(node.op, inputs[0])
-    return reduce(np.add, inputs)
+def _pass_on(op: Op, inputs: list[Events]) -> Events:
+    """Let spikes and graded events through an operation, each kind on its own."""
+    kinds = {kind for events in inputs for kind in events}
+    if isinstance(op, SumPool2d):
+        return {kind: interpreter.sum_pool2d(op, inputs[0][kind]) for kind in kinds}
+    if isinstance(op, Reshape):
+        return {kind: interpreter.reshape(op, inputs[0][kind]) for kind in kinds}
+    return {
+        kind: reduce(np.add, [events[kind] for events in inputs if kind in events])
+        for kind in kinds
+    }
 
 
 def _count_node(
-    graph: Graph, node: Node, inputs: list[Integers], leaving: Integers | None, samples: int
+    graph: Graph, node: Node, inputs: list[Events], leaving: Integers | None, samples: int
 ) -> LayerCounts:
     nothing = np.zeros(graph.steps, np.int64)
-    operations = dict.fromkeys(Convention, nothing)
-    pooled, updates = nothing, nothing
-    multiplied = operations
+    operations = multiplied = dict.fromkeys(Convention, nothing)
+    pooled = nothing
     if isinstance(node.op, Weighted):
-        counted = {kind: _operations(node.op, inputs[0], kind) for kind in Convention}
-        if graph.input_tensors(node)[0].signal is Signal.SPIKES:
-            operations = counted
-        else:
-            multiplied = counted
-    elif isinstance(node.op, (Threshold, Membrane, Readout)):
-        updates = nothing + graph.tensors[node.name].size * samples
+        operations = _operations(node.op, inputs[0].get(Signal.SPIKES), nothing)
+        multiplied = _operations(node.op, inputs[0].get(Signal.GRADED), nothing)
     elif isinstance(node.op, MaxPool2d):
-        pooled = _over_steps(inputs[0] * _windows_over(node.op, inputs[0].shape[1:]))
-    elif not isinstance(node.op, Input):
+        events = reduce(np.add, inputs[0].values())
+        pooled = _over_steps(events * _windows_over(node.op, events.shape[1:]))
+    elif not (node.op.has_neurons or node.op.emits_events):
         raise UncountedOperationError(
             f"{node.name} ({node.op.kind}) is neither counted nor declared free; "
             "teach edgespike.counting.count about this operation"
         )
+    neurons = graph.tensors[node.name].size if node.op.has_neurons else 0
     left = nothing if leaving is None else _over_steps(leaving)
-    spiking = isinstance(node.op, (Threshold, Membrane)) and (
-        graph.tensors[node.name].signal is Signal.SPIKES
-    )
+    spiking = node.op.has_neurons and graph.tensors[node.name].signal is Signal.SPIKES
     return LayerCounts(
         node.name,
         operations,
         multiplied,
-        updates,
+        nothing + neurons * samples,
         left if spiking else nothing,
         left,
         pooled,
     )
 
 
-def _operations(op: Weighted, events: Integers, convention: Convention) -> Integers:
-    fans = _fan_out_of(op, events.shape[1:], convention)
-    return np.asarray(events.reshape(len(events), -1) @ fans.ravel())
+def _operations(
+    op: Weighted, events: Integers | None, nothing: Integers
+) -> dict[Convention, Integers]:
+    if events is None:
+        return dict.fromkeys(Convention, nothing)
+    flat, shape = events.reshape(len(events), -1), events.shape[1:]
+    return {kind: flat @ _fan_out_of(op, shape, kind).ravel() for kind in Convention}
 
 
 @lru_cache(maxsize=256)

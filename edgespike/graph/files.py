@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from enum import Enum
@@ -173,6 +174,8 @@ def _describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
             value = getattr(node.op, field.name)
             if isinstance(value, np.ndarray):
                 tensors[f"{node.name}.{field.name}"] = _narrow(value)
+                if value.dtype == np.bool_:
+                    attributes[field.name] = value.shape  # a tensor of bits does not tell it
             elif value is not None:
                 attributes[field.name] = value.value if isinstance(value, Enum) else value
         nodes.append({"name": node.name, "op": node.op.kind, "inputs": node.inputs, **attributes})
@@ -215,7 +218,8 @@ def _build_node(entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     for field in fields(op):
         key = f"{name}.{field.name}"
         if key in tensors:
-            arguments[field.name] = _widen(tensors[key], field.name, arguments)
+            shape = entry.get(field.name)
+            arguments[field.name] = tensors[key] if shape is None else _unpack(tensors[key], shape)
         elif field.name in entry:
             arguments[field.name] = _attribute(entry[field.name], hints[field.name])
         elif field.default is MISSING:
@@ -224,18 +228,13 @@ def _build_node(entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     return Node(name, op(**arguments), inputs)
 
 
-def _widen(array: NDArray[Any], field: str, before: Mapping[str, Any]) -> NDArray[Any]:
-    """Undo the packing of booleans, whose shape is that of the field they belong to."""
-    if field == "float_nonzero":
-        shape = before["weight"].shape
-    elif field == "flipped":
-        shape = before["theta"].shape[:1]
-    else:
-        return array
-    count = int(np.prod(shape))
-    if array.dtype != np.uint8 or array.shape != (-(-count // 8),):
-        raise ValueError(f"{field} has {array.size} bytes of {array.dtype}, it needs {count} bits")
-    return np.unpackbits(array, count=count).astype(bool).reshape(shape)
+def _unpack(bits: NDArray[Any], shape: Any) -> NDArray[np.bool_]:
+    """Undo the packing of booleans, eight to a byte."""
+    sizes = [_typed(size, int) for size in shape]
+    count = math.prod(sizes)
+    if bits.dtype != np.uint8 or bits.shape != (-(-count // 8),):
+        raise ValueError(f"{bits.size} bytes of {bits.dtype} do not hold {count} bits")
+    return np.unpackbits(bits, count=count).astype(bool).reshape(sizes)
 
 
 def _attribute(value: Any, hint: Any) -> Any:

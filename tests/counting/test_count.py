@@ -133,3 +133,27 @@ def test_spikes_that_meet_in_an_addition_stay_two_events() -> None:
     counts = count(graph, samples, interpret(graph, samples))
     rows = {row.name: row.totals() for row in counts.layers}
     assert rows["dense"]["synaptic_operations"]["every"] == 2 * 5
+
+
+def test_spikes_and_graded_events_that_meet_are_counted_apart() -> None:
+    """Two spikes and two graded events, each at three synapses."""
+    levels = Threshold(np.array([[1, 2], [1, 2]]), np.zeros(2, bool))
+    graph = Graph(
+        "mixed",
+        (
+            Node("input", Input((2,), 0, 1, 1.0)),
+            Node("a", Dense(np.eye(2, dtype=int), np.zeros(2, int)), ("input",)),
+            Node("levels", levels, ("a",)),
+            Node("both", Add(), ("input", "levels")),
+            Node("dense", Dense(np.ones((3, 2), int), np.zeros(3, int)), ("both",)),
+            Node("readout", Readout(np.ones(3)), ("dense",)),
+        ),
+    )
+    samples = np.array([[1, 1]], np.uint8)
+    trace = interpret(graph, samples)
+    rows = {row.name: row.totals() for row in count(graph, samples, trace).layers}
+    assert rows["dense"]["synaptic_operations"]["quantised"] == 6
+    assert rows["dense"]["multiply_accumulates"] == 6
+    walked = audit(graph, samples, trace)
+    assert walked.synaptic_operations[Convention.QUANTISED] == 2 * 1 + 6
+    assert walked.multiply_accumulates[Convention.QUANTISED] == 6

@@ -188,3 +188,9 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "whole" / "part").read_bytes() == b"x"
     with pytest.raises(WriteError, match="exists and is not empty"), new_folder(tmp_path / "whole"):
         pass
+
+
+def test_an_error_about_another_file_is_not_blamed_on_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="elsewhere"), new_folder(tmp_path / "out"):
+        (tmp_path / "elsewhere").read_bytes()
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import pytest
 from edgespike.errors import GraphError
 from edgespike.graph import (
     Add,
+    Comparison,
     Conv2d,
     Dense,
     Graph,
@@ -19,6 +20,7 @@ from edgespike.graph import (
     Node,
     Op,
     Readout,
+    Reset,
     Reshape,
     Signal,
     SumPool2d,
@@ -65,7 +67,8 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
         ((VECTOR, Membrane(np.full(4, 2**40), max_spikes=2**20)), "more than 140737488355328"),
         ((Input((4,), 0, 4, 1.0), dense(1, 4, 2**62)), "the limit is +-9007199254740992"),
         ((Input((4,), 0, 4, 1.0), dense(1, 4, -(2**62))), "the limit is +-9007199254740992"),
-        ((IMAGE, conv(3, 2, padding=(10**9, 0))), "makes more than 134217728 elements"),
+        ((IMAGE, conv(3, 2, padding=(32767, 32767))), "makes more than 134217728 elements"),
+        ((IMAGE, conv(3, 2, stride=(2**40, 1))), "stride is (1099511627776, 1)"),
         ((Input((4,), -(10**30), 0, 1.0),), "is wider than +-9007199254740992"),
         ((IMAGE, SumPool2d((6, 2), (1, 1))), "kernel (6, 2) does not fit"),
         ((IMAGE, MaxPool2d((2, 2), (1, 1), (2, 0))), "padding (2, 0) is more than half"),
@@ -208,3 +211,26 @@ def test_the_hash_changes_with_every_part() -> None:
     ]
     assert chain(VECTOR, dense(2, 4), Readout(np.ones(2))).hash == base.hash
     assert len({base.hash, *(graph.hash for graph in others)}) == 5
+
+
+def test_fields_take_the_type_they_are_declared_with() -> None:
+    """A word, a list or numpy's integer means the same in memory as after a way through a file."""
+    membrane = Membrane([3, 4], reset="zero", comparison=">")  # type: ignore[arg-type]
+    assert membrane == Membrane(np.array([3, 4]), reset=Reset.ZERO, comparison=Comparison.GREATER)
+    given: Any = Input([2, np.int64(3), 3], np.int32(0), 255, 1)  # type: ignore[arg-type]
+    assert given == Input((2, 3, 3), 0, 255, 1.0)
+    assert type(given.shape[1]) is int
+    assert type(given.low) is int
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Membrane(np.ones(2, int), reset="hard"), "reset is 'hard'"),  # type: ignore[arg-type]
+        (lambda: Input((2.5,), 0, 1, 1.0), "shape is"),  # type: ignore[arg-type]
+        (lambda: Dense(np.array([[2**64 - 1]], np.uint64), np.zeros(1, int)), "above 2"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_value_that_has_no_such_type_is_refused(make: Any, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        make()

@@ -5,11 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from enum import Enum
+from functools import cache
+from operator import index
+from typing import Any, ClassVar, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.errors import GraphError
 from edgespike.graph.tensor import Tensor
 
 
@@ -17,8 +21,9 @@ from edgespike.graph.tensor import Tensor
 class Op(ABC):
     """One operation. Its fields are all there is to know of it; arrays are read-only.
 
-    A subclass is a frozen dataclass. Array fields are stored as tensors in a graph file, all
-    other fields in its JSON description.
+    A subclass is a frozen dataclass. Values are given the type that the field is declared with:
+    lists become arrays or tuples, numpy's integers Python's, words members of an Enum. Array
+    fields are stored as tensors in a graph file, all other fields in its JSON description.
     """
 
     kind: ClassVar[str]
@@ -27,11 +32,17 @@ class Op(ABC):
     arity: ClassVar[int | None] = 1
     """How many inputs it takes; ``None`` for two or more."""
 
+    emits_events: ClassVar[bool] = False
+    """Whether new events arise at it, rather than pass through it or end in it."""
+
+    has_neurons: ClassVar[bool] = False
+    """Whether each element of its output is a neuron, which computes once a step."""
+
     def __post_init__(self) -> None:
+        hints = _hints(type(self))
         for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, field.name, _frozen(value))
+            value = _normal(self.kind, field.name, getattr(self, field.name), hints[field.name])
+            object.__setattr__(self, field.name, value)
 
     @abstractmethod
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
@@ -52,8 +63,33 @@ class Op(ABC):
         return hash((self.kind, tuple(field.name for field in fields(self))))
 
 
+@cache
+def _hints(op: type[Op]) -> dict[str, Any]:
+    return get_type_hints(op)
+
+
+def _normal(kind: str, name: str, value: Any, hint: Any) -> Any:
+    """Give a field's value the one type that it has in every graph; check what it holds later."""
+    try:
+        if value is None:
+            return None
+        if hint is float:
+            return float(value)
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            return hint(value)
+        if hint is int:
+            return index(value)
+        if get_origin(hint) is tuple:
+            return tuple(index(item) for item in value)
+        return _frozen(np.asarray(value))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise GraphError(f"{kind} cannot be made", [f"{name} is {value!r}: {error}"]) from error
+
+
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     """Copy an array to the one dtype that graphs use for its sort of number, read-only."""
+    if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max:
+        raise OverflowError("values above 2**63 - 1 have no place in a graph")
     if array.dtype == bool:
         dtype: type = np.bool_
     elif np.issubdtype(array.dtype, np.floating):

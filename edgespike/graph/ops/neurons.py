@@ -44,6 +44,8 @@ class Threshold(Op):
     flipped: NDArray[np.bool_]
 
     kind: ClassVar[str] = "threshold"
+    emits_events: ClassVar[bool] = True
+    has_neurons: ClassVar[bool] = True
 
     @property
     def levels(self) -> int:
@@ -133,6 +135,8 @@ class Membrane(Op):
     max_spikes: int = 1
 
     kind: ClassVar[str] = "membrane"
+    emits_events: ClassVar[bool] = True
+    has_neurons: ClassVar[bool] = True
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield where a parameter is out of its range."""

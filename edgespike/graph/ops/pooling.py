@@ -74,6 +74,7 @@ class MaxPool2d(Pool2d):
     """
 
     kind: ClassVar[str] = "max_pool2d"
+    emits_events: ClassVar[bool] = True
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield where windows do not fit or the input is no event or may be negative."""

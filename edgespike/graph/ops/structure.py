@@ -42,6 +42,7 @@ class Input(Op):
     scale: float
 
     kind: ClassVar[str] = "input"
+    emits_events: ClassVar[bool] = True
     arity: ClassVar[int | None] = 0
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
@@ -145,6 +146,7 @@ class Readout(Op):
     scale: NDArray[np.float64]
 
     kind: ClassVar[str] = "readout"
+    has_neurons: ClassVar[bool] = True
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield where the scale does not fit the classes."""

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from edgespike.graph.ops.base import Op, check_whole
 from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal, Tensor, bounded
 
+GEOMETRY_LIMIT = 2**15 - 1
+"""Largest stride, padding or dilation, in elements."""
+
 
 @dataclass(frozen=True, eq=False)
 class Weighted(Op):
@@ -172,8 +175,10 @@ def check_geometry(
         ("padding", padding, 0),
         ("dilation", dilation, 1),
     ):
-        if len(pair) != 2 or any(value < least for value in pair):
-            yield f"{name} is {pair}; give (vertical, horizontal), each at least {least}"
+        if len(pair) != 2 or any(not least <= value <= GEOMETRY_LIMIT for value in pair):
+            yield (
+                f"{name} is {pair}; give (vertical, horizontal), each in {least}..{GEOMETRY_LIMIT}"
+            )
 
 
 def window_counts(
