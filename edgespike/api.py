@@ -90,10 +90,15 @@ def count(
     chosen = get_target(target)
     chosen.check(graph)
 
+    def run_and_count(graph: Graph, batch: NDArray[Any]) -> Counts:
+        return count_trace(graph, batch, chosen.run(graph, batch))
+
+    count_batch = chosen.count or run_and_count
+
     def count_each() -> Iterator[Counts]:
         for start, batch in batches(graph, samples):
             progress(target, start, len(samples))
-            yield count_trace(graph, batch, chosen.run(graph, batch))
+            yield count_batch(graph, batch)
             progress(target, start + len(batch), len(samples))
 
     return reduce(add, count_each())

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from edgespike.counting import Counts
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Graph
 from edgespike.trace import Trace
@@ -36,6 +37,10 @@ class Target:
         Names the runtime and its version; raises ``EnvironmentMissingError`` if it is not there.
     setup
         Installs the runtime where that is not a matter of ``pip install``, and names it.
+    runtime_of
+        Names what runs a graph, where that is not the same for all graphs.
+    count
+        Runs samples as ``run`` does and counts, where that takes less than counting all values.
     """
 
     name: str
@@ -45,6 +50,8 @@ class Target:
     run: Callable[[Graph, NDArray[Any]], Trace]
     runtime: Callable[[], str]
     setup: Callable[[], str] | None = None
+    runtime_of: Callable[[Graph], str] | None = None
+    count: Callable[[Graph, NDArray[Any]], Counts] | None = None
 
     def check(self, graph: Graph) -> None:
         """Raise ``UnsupportedError`` with all violations if the target cannot do the graph."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import edgespike
 from edgespike.counting import count
@@ -15,7 +18,8 @@ from edgespike.errors import UnsupportedError
 from edgespike.files import WriteError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold
 from edgespike.interpreter import interpret
-from edgespike.targets import UnknownTargetError
+from edgespike.targets import UnknownTargetError, get_target
+from edgespike.trace import Trace
 from tests.example_graphs import membrane_graph, residual_graph, samples_for
 
 PUBLIC = {
@@ -109,6 +113,26 @@ def test_counts_are_exact_for_every_size_of_batches(
     one = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
     monkeypatch.setattr("edgespike.batches.VALUES_AT_ONCE", size * one)
     assert edgespike.count(graph, samples).to_json() == expected
+
+
+def test_a_target_that_counts_by_itself_keeps_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(graph: Graph, samples: NDArray[Any]) -> Trace:
+        raise AssertionError("values were asked for")
+
+    target = replace(get_target("cpu"), run=run)
+    monkeypatch.setattr("edgespike.api.get_target", {"cpu": target}.__getitem__)
+    graph = membrane_graph()
+    samples = samples_for(graph, 7)
+    expected = count(graph, samples, interpret(graph, samples)).to_json()
+    assert edgespike.count(graph, samples).to_json() == expected
+
+
+@pytest.mark.parametrize("target", ["cpu", "tflite"])
+def test_every_target_counts_the_same(target: str) -> None:
+    graph = residual_graph()
+    samples = samples_for(graph, 7)
+    expected = count(graph, samples, interpret(graph, samples)).to_json()
+    assert edgespike.count(graph, samples, target).to_json() == expected
 
 
 def test_export_refuses_a_folder_with_files_in_it(tmp_path: Path) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from edgespike.targets.base import Target
 from edgespike.targets.cpu.artefact import write
-from edgespike.targets.cpu.running import run, run_accumulators, run_counted, runtime
+from edgespike.targets.cpu.running import (
+    count,
+    run,
+    run_accumulators,
+    run_counted,
+    runtime,
+    runtime_of,
+)
 
-__all__ = ["TARGET", "run", "run_accumulators", "run_counted"]
+__all__ = ["TARGET", "count", "run", "run_accumulators", "run_counted"]
 
 TARGET = Target(
     name="cpu",
@@ -15,4 +22,6 @@ TARGET = Target(
     write=write,
     run=run,
     runtime=runtime,
+    runtime_of=runtime_of,
+    count=count,
 )

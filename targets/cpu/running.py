@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.counting import Counts, count_events
 from edgespike.counting.events import sum_events
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
@@ -39,13 +43,14 @@ def run(graph: Graph, samples: NDArray[Any]) -> Trace:
     """
     samples = as_samples(graph, samples)
     kept: dict[str, NDArray[Any]] = {}
-    for block in _engine(graph, len(samples)).blocks(samples):
-        for name in observed_names(graph):
-            values = block.values[name]
-            if name not in kept:
-                shape = (len(samples), graph.steps, *values.shape[2:])
-                kept[name] = np.empty(shape, values.dtype)
-            kept[name][block.samples, block.steps] = values.swapaxes(0, 1)
+    with _engine(graph, len(samples)) as engine:
+        for block in engine.blocks(samples):
+            for name in observed_names(graph):
+                values = block.values[name]
+                if name not in kept:
+                    shape = (len(samples), graph.steps, *values.shape[2:])
+                    kept[name] = np.empty(shape, values.dtype)
+                kept[name][block.samples, block.steps] = values.swapaxes(0, 1)
     return Trace({name: np.moveaxis(values, -1, 2) for name, values in kept.items()})
 
 
@@ -61,8 +66,9 @@ def run_accumulators(graph: Graph, samples: NDArray[Any]) -> Integers:
     """
     samples = as_samples(graph, samples)
     accumulators = empty_accumulators(graph, len(samples))
-    for block in _engine(graph, len(samples)).blocks(samples):
-        accumulators[block.samples] = block.values[graph.readout.name][-1]
+    with _engine(graph, len(samples)) as engine:
+        for block in engine.blocks(samples):
+            accumulators[block.samples] = block.values[graph.readout.name][-1]
     return accumulators
 
 
@@ -90,9 +96,19 @@ def run_counted(graph: Graph, samples: NDArray[Any]) -> tuple[Integers, dict[str
         The samples do not fit the graph's input.
     """
     samples = as_samples(graph, samples)
-    accumulators, sums = _engine(graph, len(samples)).run_counted(samples)
+    with _engine(graph, len(samples)) as engine:
+        accumulators, sums = engine.run_counted(samples)
     channels_first = {name: _channels_first(total) for name, total in sums.items()}
     return accumulators, {graph.input.name: _input_events(graph, samples), **channels_first}
+
+
+def count(graph: Graph, samples: NDArray[Any]) -> Counts:
+    """Run samples and count what was done, without keeping values.
+
+    Parameters and errors are those of :func:`run`.
+    """
+    _, sums = run_counted(graph, samples)
+    return count_events(graph, sums, len(samples))
 
 
 def _channels_first(total: Integers) -> Integers:
@@ -106,41 +122,53 @@ def _input_events(graph: Graph, samples: NDArray[Any]) -> Integers:
     return np.broadcast_to(events, samples.shape[1:])
 
 
-def _engine(graph: Graph, samples: int) -> Engine:
-    """Give the fastest engine that runs a graph exactly, made ready for that many samples."""
+@contextmanager
+def _engine(graph: Graph, samples: int) -> Iterator[Engine]:
+    """Give the fastest engine that runs a graph exactly, made ready for that many samples.
+
+    All threads share the engine; until it is given back, no other one gets it.
+    """
     batch = min(LARGEST_BATCH, 1 << (samples - 1).bit_length())
-    return _prepare(_ById(graph), batch)
-
-
-class _ById:
-    """A graph as a cache key: it cannot change, so identity is enough, and fast."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ById) and self.graph is other.graph
-
-    def __hash__(self) -> int:
-        return id(self.graph)
+    engine, alone = _prepare(graph, batch)
+    with alone:
+        yield engine
 
 
 @lru_cache(maxsize=8)
-def _prepare(key: _ById, batch: int) -> Engine:
-    if find_spec("ai_edge_litert") is not None:
-        from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, fits
+def _prepare(graph: Graph, batch: int) -> tuple[Engine, AbstractContextManager[Any]]:
+    """Prepare an engine, and what a thread must hold to use it."""
+    if _runs_on_litert(graph):
+        from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine
 
-        if fits(key.graph):
-            return CountingLiteRtEngine(key.graph, batch)
-    return _prepare_numpy(key)
+        return CountingLiteRtEngine(graph, batch), Lock()  # each batch overwrites its memory
+    return _prepare_numpy(graph), nullcontext()
 
 
 @lru_cache(maxsize=8)
-def _prepare_numpy(key: _ById) -> Engine:
-    return NumpyEngine(key.graph)
+def _prepare_numpy(graph: Graph) -> Engine:
+    return NumpyEngine(graph)
+
+
+def _runs_on_litert(graph: Graph) -> bool:
+    if find_spec("ai_edge_litert") is None:
+        return False
+    from edgespike.targets.cpu.litert_engine import fits
+
+    return fits(graph)
 
 
 def runtime() -> str:
     """Name what the engines run on, and its version."""
-    litert = f", ai-edge-litert {version('ai-edge-litert')}" if find_spec("ai_edge_litert") else ""
-    return f"numpy {np.__version__}{litert}"
+    return f"{_NUMPY}{_litert()}" if find_spec("ai_edge_litert") else _NUMPY
+
+
+def runtime_of(graph: Graph) -> str:
+    """Name what a graph runs on, and its version."""
+    return f"{_NUMPY}{_litert()}" if _runs_on_litert(graph) else _NUMPY
+
+
+_NUMPY = f"numpy {np.__version__}"
+
+
+def _litert() -> str:
+    return f", ai-edge-litert {version('ai-edge-litert')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.interpreter import interpret
-from edgespike.targets import get_target
+from edgespike.targets import cpu, get_target
 from edgespike.targets.cpu import run, run_accumulators, run_counted
 from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, fits
 from tests.targets.cpu.graphs import chain, dense_spikes, random_samples
@@ -69,8 +70,9 @@ def test_everything_equals_the_interpreter(graph: Graph, samples: int) -> None:
     accumulators, sums = run_counted(graph, batch)
     np.testing.assert_array_equal(accumulators, expected.accumulators(graph))
     np.testing.assert_array_equal(run_accumulators(graph, batch), accumulators)
-    counts = count_events(graph, sums, samples).to_json()
-    assert counts == count(graph, batch, expected).to_json()
+    counts = count(graph, batch, expected).to_json()
+    assert count_events(graph, sums, samples).to_json() == counts
+    assert cpu.count(graph, batch).to_json() == counts
 
 
 def test_a_neuron_that_always_fires_fills_its_byte_and_no_other() -> None:
@@ -97,8 +99,29 @@ def test_values_are_narrow() -> None:
     assert trace.values["threshold1"].dtype == np.int8
 
 
+@pytest.mark.parametrize("graph", [OR_POOLED, MEMBRANE], ids=["or", "membrane"])
+def test_threads_may_share_a_graph(graph: Graph) -> None:
+    """Each thread runs samples of its own, over and over, on the engine that all share."""
+    op = graph.input.op
+    assert isinstance(op, Input)
+    samples = random_samples(op, 8 * 20).reshape(8, 20, *op.shape)
+    expected = [interpret(graph, each).accumulators(graph) for each in samples]
+    counts = [count(graph, each, interpret(graph, each)).to_json() for each in samples]
+
+    def check(index: int) -> None:
+        each = samples[index % 8]
+        np.testing.assert_array_equal(
+            run(graph, each).accumulators(graph), expected[index % 8], str(index)
+        )
+        np.testing.assert_array_equal(run_accumulators(graph, each), expected[index % 8])
+        assert cpu.count(graph, each).to_json() == counts[index % 8]
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(check, range(400)))
+
+
 def test_samples_are_checked() -> None:
-    for function in (run, run_accumulators, run_counted):
+    for function in (run, cpu.count, run_accumulators, run_counted):
         with pytest.raises(InputError, match=r"0\.\.255"):
             function(OR_POOLED, np.full((1, 1, 8, 8), 256))
 
@@ -112,6 +135,15 @@ def test_artefact_holds_a_graph_and_samples_that_check_it(graph: Graph, tmp_path
     expected = np.load(folder / "expected_output.npy", allow_pickle=False)
     np.testing.assert_array_equal(interpret(loaded, samples).accumulators(loaded), expected)
     assert graph.hash in (folder / "README.md").read_text()
+
+
+def test_the_certificate_names_what_ran() -> None:
+    """Membranes run on numpy alone."""
+    runtimes = {}
+    for graph, shape in ((OR_POOLED, (2, 1, 8, 8)), (MEMBRANE, (2, 6))):
+        certificate = api.verify(graph, np.zeros(shape, np.int64), ["cpu"])
+        runtimes[graph] = certificate.targets["cpu"].runtime
+    assert runtimes == {OR_POOLED: get_target("cpu").runtime(), MEMBRANE: f"numpy {np.__version__}"}
 
 
 def test_the_target_names_its_runtime_and_refuses_no_graph() -> None:
