@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,6 +59,7 @@ class Worker:
         self.what = what
         self._command = [python, str(worker_main.__file__), str(script)]
         self._environment = {**os.environ, **(environment or {})}
+        self._one_job = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path()
 
@@ -70,34 +72,40 @@ class Worker:
     def call(
         self, arrays: Arrays, parameters: Any, *, timeout_s: float
     ) -> tuple[dict[str, NDArray[Any]], Any]:
-        """Give the worker one job and wait for its answer.
+        """Give the worker one job and wait for its answer. Threads wait for each other.
 
         Parameters
         ----------
         arrays, parameters
             What ``handle`` receives; ``parameters`` goes through JSON.
         timeout_s
-            Seconds that the job may take, the worker's start included.
+            Seconds that the job may take, the worker's start included, other threads' jobs not.
 
         Raises
         ------
         TargetRunError
             The job failed, took too long, or the worker died; with its last lines of output.
         """
+        with self._one_job:
+            try:
+                return self._call(arrays, parameters, timeout_s)
+            except BaseException:
+                self.close()
+                raise
+
+    def _call(
+        self, arrays: Arrays, parameters: Any, timeout_s: float
+    ) -> tuple[dict[str, NDArray[Any]], Any]:
         end = time.monotonic() + timeout_s
-        try:
-            process = self._start()
-            with tempfile.TemporaryDirectory(dir=self._folder) as name:
-                job = Path(name)
-                worker_main.save_arrays(job / "arrays.npz", arrays)
-                (job / "parameters.json").write_text(json.dumps(parameters))
-                self._send(process, name)
-                self._check(self._receive(process, end, timeout_s))
-                answers = json.loads((job / "answers.json").read_text())
-                return worker_main.load_arrays(job / "results.npz"), answers
-        except BaseException:
-            self.close()
-            raise
+        process = self._start()
+        with tempfile.TemporaryDirectory(dir=self._folder) as name:
+            job = Path(name)
+            worker_main.save_arrays(job / "arrays.npz", arrays)
+            (job / "parameters.json").write_text(json.dumps(parameters))
+            self._send(process, name)
+            self._check(self._receive(process, end, timeout_s))
+            answers = json.loads((job / "answers.json").read_text())
+            return worker_main.load_arrays(job / "results.npz"), answers
 
     def close(self) -> None:
         """End the whole process group and remove what it left."""
@@ -168,27 +176,6 @@ class Worker:
     def _output(self) -> str:
         text = (self._folder / "stderr").read_text(errors="replace")
         return "".join(f"\n  | {line}" for line in text.splitlines()[-_LAST_LINES:])
-
-
-def run_worker(
-    python: str,
-    script: Path,
-    arrays: Arrays,
-    parameters: Any,
-    *,
-    what: str,
-    timeout_s: float,
-    environment: Mapping[str, str] | None = None,
-) -> tuple[dict[str, NDArray[Any]], Any]:
-    """Run one job in a worker of its own, see :class:`Worker`.
-
-    Raises
-    ------
-    TargetRunError
-        See :meth:`Worker.call`.
-    """
-    with Worker(python, script, what=what, environment=environment) as worker:
-        return worker.call(arrays, parameters, timeout_s=timeout_s)
 
 
 def _ending(code: int) -> str:

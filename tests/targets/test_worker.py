@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
-from edgespike.targets.worker import Worker, run_worker
+from edgespike.targets.worker import Worker
 
 SHARED_MEMORY = Path("/dev/shm")
 PATIENCE_S = 60
@@ -64,12 +65,11 @@ TASKS = {f.__name__: f for f in (double, fail, abort, leave, hang, environment)}
 PARENT = """
 import sys
 from pathlib import Path
-from edgespike.targets.worker import run_worker
+from edgespike.targets.worker import Worker
 
 script, fifo = sys.argv[1:]
-run_worker(
-    sys.executable, Path(script), {}, {"task": "hang", "fifo": fifo}, what="it", timeout_s=1000
-)
+with Worker(sys.executable, Path(script), what="it") as worker:
+    worker.call({}, {"task": "hang", "fifo": fifo}, timeout_s=1000)
 """
 
 
@@ -139,6 +139,17 @@ def test_one_process_answers_many_jobs(worker: Worker) -> None:
     assert jobs == [1, 2, 3]
 
 
+def test_threads_may_share_a_worker(worker: Worker) -> None:
+    def call(number: int) -> tuple[int, int]:
+        results, answers = worker.call({"x": np.array([number])}, {"task": "double"}, timeout_s=60)
+        return int(results["x"][0]), answers["jobs"]
+
+    with ThreadPoolExecutor(8) as threads:
+        doubled, jobs = zip(*threads.map(call, range(40)), strict=True)
+    assert list(doubled) == list(range(0, 80, 2))
+    assert sorted(jobs) == list(range(1, 41))
+
+
 @pytest.mark.parametrize(
     ("task", "message"),
     [
@@ -156,10 +167,10 @@ def test_a_failed_job_is_explained_and_the_next_one_runs(
     assert worker.call({}, {"task": "double"}, timeout_s=60)[1] == {"jobs": 1}
 
 
-def test_a_job_beyond_its_time_leaves_nothing(script: Path, fifo: Fifo, temporary: Path) -> None:
+def test_a_job_beyond_its_time_leaves_nothing(temporary: Path, worker: Worker, fifo: Fifo) -> None:
     job = {"task": "hang", "fifo": str(fifo.path)}
     with pytest.raises(TargetRunError, match=r"the simulator did not finish within 4 s") as caught:
-        run_worker(sys.executable, script, {}, job, what="the simulator", timeout_s=4)
+        worker.call({}, job, timeout_s=4)
     assert "  | some chatter of a library" in str(caught.value)
     assert fifo.read() == b"ready\n"
     assert fifo.read() == b""
@@ -194,19 +205,14 @@ def wait_for_line(fifo: Fifo) -> bytes:
 
 def test_environment_variables_are_added(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INHERITED", "yes")
-    _, found = run_worker(
-        sys.executable,
-        script,
-        {},
-        {"task": "environment", "names": ["INHERITED", "ADDED"]},
-        what="it",
-        timeout_s=60,
-        environment={"ADDED": "1"},
-    )
+    names = {"task": "environment", "names": ["INHERITED", "ADDED"]}
+    with Worker(sys.executable, script, what="it", environment={"ADDED": "1"}) as worker:
+        _, found = worker.call({}, names, timeout_s=60)
     assert found == {"INHERITED": "yes", "ADDED": "1"}
 
 
 def test_a_missing_interpreter_is_named(script: Path, temporary: Path) -> None:
+    worker = Worker("/no/python", script, what="it")
     with pytest.raises(TargetRunError, match=r"it cannot start: /no/python: No such file"):
-        run_worker("/no/python", script, {}, {}, what="it", timeout_s=60)
+        worker.call({}, {}, timeout_s=60)
     assert list(temporary.iterdir()) == []
