@@ -9,11 +9,7 @@ import numpy as np
 from edgespike import __version__
 from edgespike.files import write_atomically
 from edgespike.graph import Graph, Input, save_graph
-from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.running import run_accumulators
-
-SAMPLES = 8
-"""Samples that the artefact holds: enough to check an installation."""
+from edgespike.targets.check_samples import SAMPLES, check_samples
 
 _README = """\
 # {name} for the cpu
@@ -47,18 +43,11 @@ several times faster, with the same results.
 
 def write(graph: Graph, folder: Path) -> None:
     """Write the artefact's files into an existing empty folder."""
-    samples = _random_samples(graph)
+    samples, expected = check_samples(graph)
     save_graph(graph, folder / "graph.safetensors")
     np.save(folder / "sample_input.npy", samples)
-    np.save(folder / "expected_output.npy", run_accumulators(graph, samples))
+    np.save(folder / "expected_output.npy", expected)
     write_atomically(folder / "README.md", _readme(graph).encode())
-
-
-def _random_samples(graph: Graph) -> Integers:
-    """Draw samples over the whole input range, the same at every export."""
-    op = _input(graph)
-    random = np.random.default_rng(0)
-    return random.integers(op.low, op.high, (SAMPLES, *op.shape), endpoint=True)
 
 
 def _readme(graph: Graph) -> str:

@@ -137,6 +137,18 @@ def test_artefact_holds_a_graph_and_samples_that_check_it(graph: Graph, tmp_path
     assert graph.hash in (folder / "README.md").read_text()
 
 
+def test_what_an_artefact_expects_comes_from_no_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine's error would otherwise be what the artefact checks for."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("an engine ran")
+
+    monkeypatch.setattr("edgespike.targets.cpu.running._prepare", refuse)
+    api.export(OR_POOLED, "cpu", tmp_path / "out")
+
+
 def test_the_certificate_names_what_ran() -> None:
     """Membranes run on numpy alone."""
     runtimes = {}

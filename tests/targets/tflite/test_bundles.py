@@ -16,10 +16,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.errors import EnvironmentMissingError
-from edgespike.interpreter import interpret
 from edgespike.targets import get_target
+from edgespike.targets.check_samples import check_samples
 from edgespike.targets.tflite.environment import environment_python
-from edgespike.targets.tflite.export import check_samples
 from edgespike.targets.tflite.lower import lower
 from edgespike.targets.tflite.microcontroller import measure_arena, resolver_method
 from edgespike.targets.tflite.run import encode_input
@@ -249,9 +248,8 @@ def test_the_readme_names_arena_and_operators(export: Export) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_tflite_micro_equals_the_interpreter(name: str) -> None:
     graph = NETWORKS[name]()
-    samples = check_samples(graph)
+    samples, expected = check_samples(graph)
     stepped = samples.reshape(len(samples), graph.steps, *graph.tensors["input"].shape)
-    expected = interpret(graph, samples).accumulators(graph)
     lowered = lower(graph)
     batch = encode_input(graph, lowered, stepped)
     arena = measure_arena(sys.executable, lowered, batch, expected)
