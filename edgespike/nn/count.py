@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgespike.counting import Convention
 from edgespike.errors import UnsupportedError
-from edgespike.nn.fanout import Weighted, fan_out, spike_driven_layers
+from edgespike.nn.fanout import SpikeInputs, Weighted, fan_out
 from edgespike.nn.layers import QuantConv2d, QuantLinear
 
 
@@ -27,7 +27,7 @@ def count_synaptic_operations(
     Parameters
     ----------
     model
-        Its layers after the first `SpikeActivation` are counted, the readout among them.
+        Its layers that run after its first `SpikeActivation` are counted, the readout among them.
     images
         (samples, channels, height, width).
     convention
@@ -36,26 +36,29 @@ def count_synaptic_operations(
     Returns
     -------
     dict
-        For each layer, by path, the operations of each sample: int64, (samples,).
+        For each layer, by path, the operations of each sample: int64, (samples,). They are in the
+        order in which they run.
 
     Raises
     ------
     UnsupportedError
-        The convention is "quantised" and layers have float weights; all of them are named.
+        The convention is "quantised" and layers have float weights (all of them are named), or no
+        layer runs after a `SpikeActivation`.
     """
-    layers = spike_driven_layers(model)
-    masks = _existing_synapses(layers, convention)
-    counts: dict[str, Tensor] = {}
-    hooks = [
-        layer.register_forward_pre_hook(_counter(counts, name, layer, masks[name]))
-        for name, layer in layers.items()
-    ]
+    inputs = SpikeInputs(model)
     try:
         with _evaluating(model):
             model(images)
+        entered = inputs.latest()
     finally:
-        for hook in hooks:
-            hook.remove()
+        inputs.close()
+    layers = {name: inputs.layers[name] for name, _ in entered}
+    masks = _existing_synapses(layers, convention)
+    counts: dict[str, Tensor] = {}
+    for name, spikes in entered:
+        reached = fan_out(layers[name], spikes.shape[1:], masks[name]).long()
+        found = ((spikes != 0) * reached).flatten(1).sum(dim=1)
+        counts[name] = counts[name] + found if name in counts else found
     return counts
 
 
@@ -80,18 +83,6 @@ def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> d
             ],
         )
     return masks
-
-
-def _counter(
-    counts: dict[str, Tensor], name: str, layer: Weighted, mask: Tensor
-) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-    def count(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        events = inputs[0] != 0
-        reached = fan_out(layer, events.shape[1:], mask).long()
-        found = (events * reached).flatten(1).sum(dim=1)
-        counts[name] = counts[name] + found if name in counts else found
-
-    return count
 
 
 @contextmanager

@@ -2,26 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
+from edgespike.errors import UnsupportedError
 from edgespike.nn.spike import SpikeActivation
 
 Weighted: TypeAlias = nn.Conv2d | nn.Linear
 
 
-def spike_driven_layers(model: nn.Module) -> dict[str, Weighted]:
-    """Give the weighted layers, by path, that come after the first spike activation of a model."""
-    layers: dict[str, Weighted] = {}
-    spikes_seen = False
-    for name, module in model.named_modules():
-        spikes_seen = spikes_seen or isinstance(module, SpikeActivation)
-        if spikes_seen and isinstance(module, nn.Conv2d | nn.Linear):
-            layers[name] = module
-    return layers
+class SpikeInputs:
+    """Record what enters the weighted layers that run after a model's first spike activation.
+
+    Which layers these are is seen while the model runs: the order in which its modules are
+    registered decides nothing. Each forward pass of the model starts anew.
+
+    Parameters
+    ----------
+    model
+        Carries hooks until `close`.
+
+    Attributes
+    ----------
+    layers
+        All weighted layers of the model by path, those that receive no spikes among them.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.layers: dict[str, Weighted] = {}
+        self._entered: list[tuple[str, Tensor]] | None = None
+        self._spikes_seen = False
+        self._hooks = [
+            model.register_forward_pre_hook(self._begin),
+            model.register_forward_hook(self._end),
+        ]
+        for name, module in model.named_modules():
+            if isinstance(module, SpikeActivation):
+                self._hooks.append(module.register_forward_hook(self._see_spikes))
+            elif isinstance(module, nn.Conv2d | nn.Linear):
+                self.layers[name] = module
+                self._hooks.append(module.register_forward_pre_hook(self._recorder(name)))
+
+    def latest(self) -> list[tuple[str, Tensor]]:
+        """Give path and input of each layer in the order of the latest forward pass.
+
+        A layer that ran several times appears as often.
+
+        Raises
+        ------
+        UnsupportedError
+            No forward pass was seen, or none of its weighted layers ran after a spike activation.
+        """
+        if not self._entered:
+            reason = (
+                "no forward pass of the model was seen; run the model after hooking it and before "
+                "closing"
+                if self._entered is None
+                else "no Conv2d or Linear ran after a SpikeActivation in the latest forward pass; "
+                "give a spiking net, and call its modules rather than functions on their weights"
+            )
+            raise UnsupportedError("synaptic operations cannot be counted", [reason])
+        return self._entered
+
+    def close(self) -> None:
+        """Take the hooks off the model, and forget its latest forward pass."""
+        for hook in self._hooks:
+            hook.remove()
+        self._entered = None
+
+    def _begin(self, _model: nn.Module, _inputs: tuple[Tensor, ...]) -> None:
+        self._entered, self._spikes_seen = [], False
+
+    def _end(self, _model: nn.Module, _inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        # A layer that is called on its own afterwards is no part of the pass.
+        self._spikes_seen = False
+
+    def _see_spikes(self, _module: nn.Module, _inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        self._spikes_seen = True
+
+    def _recorder(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def record(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            if self._spikes_seen and self._entered is not None:
+                self._entered.append((name, inputs[0]))
+
+        return record
 
 
 def fan_out(layer: Weighted, input_shape: torch.Size, mask: Tensor) -> Tensor:

@@ -123,6 +123,11 @@ class NetSpec:
                     f"layer {i} gives {height}x{width}; a larger image or less pooling",
                 )
 
+    @property
+    def spiking(self) -> bool:
+        """Whether any layer, the readout among them, receives spikes."""
+        return self.activation == "spike" and len(self.layers) > 0
+
     def to_table(self) -> dict[str, Any]:
         """Give the description as plain tables, lists, numbers and text."""
         return asdict(self)

@@ -6,14 +6,13 @@ number of synapses that it reaches: with power 1 it is the mean number of synapt
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from edgespike.nn.fanout import Weighted, fan_out, spike_driven_layers
+from edgespike.nn.fanout import SpikeInputs, Weighted, fan_out
 
 Cost = Literal["synaptic", "spike_count", "layer_balanced"]
 
@@ -27,7 +26,7 @@ class SynapticPenalty:
     Parameters
     ----------
     model
-        Its layers after the first `SpikeActivation` are counted, the readout among them.
+        Its layers that run after its first `SpikeActivation` are counted, the readout among them.
     power
         ``p``, at least 1.
     cost
@@ -40,29 +39,43 @@ class SynapticPenalty:
             raise ValueError(f"power is {power}; it is at least 1")
         if cost not in get_args(Cost):
             raise ValueError(f"cost is {cost!r}; known are {', '.join(get_args(Cost))}")
-        self.power, self.cost = power, cost
-        self._layers = spike_driven_layers(model)
-        self._entered: list[tuple[str, Tensor]] = []
-        self._costs: dict[tuple[str, torch.Size, torch.device], Tensor] = {}
-        self._hooks = [model.register_forward_pre_hook(self._forget)]
-        for name, layer in self._layers.items():
-            self._hooks.append(layer.register_forward_pre_hook(self._recorder(name)))
+        self.power: int = power
+        self.cost: Cost = cost
+        self._inputs = SpikeInputs(model)
+        self._costs: dict[tuple[str, Cost, torch.Size, torch.device], Tensor] = {}
 
     def __call__(self) -> Tensor:
-        """Give the penalty of the latest forward pass, a scalar that can be differentiated."""
+        """Give the penalty of the latest forward pass, a scalar that can be differentiated.
+
+        Raises
+        ------
+        UnsupportedError
+            No forward pass was seen, or no layer ran after a `SpikeActivation` in it.
+        """
+        return self._total(self.power, self.cost) / self.power
+
+    def synaptic_operations(self) -> Tensor:
+        """Give the mean number of synaptic operations a sample, whatever power and cost are.
+
+        Raises
+        ------
+        UnsupportedError
+            As for the penalty.
+        """
+        return self._total(1, "synaptic")
+
+    def _total(self, power: int, cost: Cost) -> Tensor:
         total = torch.zeros(())
-        for name, spikes in self._entered:
-            powered = spikes if self.power == 1 else spikes**self.power
+        for name, spikes in self._inputs.latest():
+            powered = spikes if power == 1 else spikes**power
             # Summing over the batch first leaves one small product.
-            part = (powered.sum(dim=0) * self._cost(name, spikes)).sum() / len(spikes)
+            part = (powered.sum(dim=0) * self._cost(name, cost, spikes)).sum() / len(spikes)
             total = total.to(part) + part
-        self._entered.clear()
-        return total / self.power
+        return total
 
     def close(self) -> None:
         """Take the hooks off the model."""
-        for hook in self._hooks:
-            hook.remove()
+        self._inputs.close()
 
     def __enter__(self) -> SynapticPenalty:
         return self
@@ -75,32 +88,23 @@ class SynapticPenalty:
     ) -> None:
         self.close()
 
-    def _forget(self, _model: nn.Module, _inputs: tuple[Tensor, ...]) -> None:
-        self._entered.clear()
-
-    def _recorder(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def record(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            self._entered.append((name, inputs[0]))
-
-        return record
-
-    def _cost(self, name: str, spikes: Tensor) -> Tensor:
-        shape = spikes.shape[1:]
-        key = (name, shape, spikes.device)
+    def _cost(self, name: str, cost: Cost, spikes: Tensor) -> Tensor:
+        key = (name, cost, spikes.shape[1:], spikes.device)
         if key not in self._costs:
             # Outside inference mode even when called in it: a later training pass uses it too.
             with torch.inference_mode(False):
-                cost = self._new_cost(self._layers[name], shape)
+                found = _new_cost(self._inputs.layers[name], cost, spikes.shape[1:])
                 # In the memory layout of the spikes, else their gradient is copied back and forth.
-                self._costs[key] = torch.empty_like(spikes[0], requires_grad=False).copy_(cost)
+                self._costs[key] = torch.empty_like(spikes[0], requires_grad=False).copy_(found)
         return self._costs[key]
 
-    def _new_cost(self, layer: Weighted, shape: torch.Size) -> Tensor:
-        if self.cost == "synaptic":
-            return fan_out(layer, shape, torch.ones_like(layer.weight.detach()))
-        if self.cost == "spike_count":
-            return torch.ones(shape)
-        return torch.full(shape, 1 / shape.numel())
+
+def _new_cost(layer: Weighted, cost: Cost, shape: torch.Size) -> Tensor:
+    if cost == "synaptic":
+        return fan_out(layer, shape, torch.ones_like(layer.weight.detach()))
+    if cost == "spike_count":
+        return torch.ones(shape)
+    return torch.full(shape, 1 / shape.numel())
 
 
 def penalty_weight(strength: float, epoch: int, epochs: int) -> float:

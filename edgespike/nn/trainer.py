@@ -49,7 +49,6 @@ class Trainer:
             self.model = build(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = _optimiser(self.model, recipe)
         self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
-        self.operations = SynapticPenalty(self.model)
         self.penalty = SynapticPenalty(self.model, recipe.penalty_power, recipe.penalty_cost)
         self.device = self.accelerator.device
         self.train_images = torch.from_numpy(task.train_images).to(self.device)
@@ -125,7 +124,8 @@ class Trainer:
         """Give the batch's sums: loss, correct answers, synaptic operations, samples."""
         correct = (logits.detach().argmax(dim=1) == labels).sum()
         with torch.no_grad():
-            operations = self.operations()
+            spiking = self.recipe.net.spiking
+            operations = self.penalty.synaptic_operations() if spiking else torch.zeros_like(loss)
         samples = torch.tensor(len(labels), device=labels.device)
         return torch.stack(
             [loss.detach() * samples, correct, operations * samples, samples]

@@ -7,8 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from edgespike.nn import QuantConv2d, QuantLinear, SpikeActivation
-from edgespike.nn.fanout import fan_out, spike_driven_layers
+from edgespike.counting import Convention
+from edgespike.errors import UnsupportedError
+from edgespike.nn import (
+    QuantConv2d,
+    QuantLinear,
+    SpikeActivation,
+    SynapticPenalty,
+    count_synaptic_operations,
+)
+from edgespike.nn.fanout import SpikeInputs, fan_out
 from tests.nn.walk import walked_fan_out
 
 
@@ -52,6 +60,14 @@ def test_a_neuron_at_the_border_reaches_fewer_synapses() -> None:
     assert counted.tolist() == [[[40, 60, 40], [60, 90, 60], [40, 60, 40]]]
 
 
+def entered(net: nn.Module, x: torch.Tensor) -> list[str]:
+    inputs = SpikeInputs(net)
+    net(x)
+    names = [name for name, _ in inputs.latest()]
+    inputs.close()
+    return names
+
+
 def test_layers_before_the_first_spike_receive_none() -> None:
     net = nn.Sequential(
         nn.Conv2d(1, 2, 3),
@@ -61,9 +77,55 @@ def test_layers_before_the_first_spike_receive_none() -> None:
         nn.Flatten(),
         QuantLinear(8, 2),
     )
-    assert list(spike_driven_layers(net)) == ["3.0", "5"]
+    assert entered(net, torch.zeros(1, 1, 8, 8)) == ["3.0", "5"]
 
 
-@pytest.mark.parametrize("layer", [nn.Linear(2, 2), nn.Conv2d(1, 1, 1)])
-def test_a_net_without_spikes_has_no_spike_driven_layers(layer: nn.Module) -> None:
-    assert spike_driven_layers(nn.Sequential(layer, nn.ReLU(), layer)) == {}
+class OutOfOrder(nn.Module):
+    """Register modules in another order than they run in; one activation serves both blocks."""
+
+    def __init__(self, order: str) -> None:
+        super().__init__()
+        modules = {
+            "a": QuantLinear(4, 4),
+            "b": QuantLinear(4, 3),
+            "c": QuantLinear(3, 2),
+            "s": SpikeActivation(-99.0),
+        }
+        for name in order:
+            self.add_module(name, modules[name])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.c(self.s(self.b(self.s(self.a(x)))))
+        return logits
+
+
+@pytest.mark.parametrize("order", ["abcs", "sabc", "csba"])
+def test_the_order_of_execution_decides_not_that_of_registration(order: str) -> None:
+    net, x = OutOfOrder(order), torch.ones(1, 4)
+    assert entered(net, x) == ["b", "c"]
+    # All neurons fire: 4 with 3 synapses each, then 3 with 2.
+    with SynapticPenalty(net) as penalty:
+        net(x)
+        assert penalty().item() == 4 * 3 + 3 * 2
+    counts = count_synaptic_operations(net, x, Convention.EVERY)
+    assert {name: found.tolist() for name, found in counts.items()} == {"b": [12], "c": [6]}
+
+
+def test_a_layer_that_is_called_on_its_own_is_no_part_of_the_pass() -> None:
+    layer = QuantLinear(4, 2)
+    net = nn.Sequential(SpikeActivation(), layer)
+    inputs = SpikeInputs(net)
+    net(torch.ones(1, 4))
+    layer(torch.ones(1, 4))
+    assert [name for name, _ in inputs.latest()] == ["1"]
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(2, 2), nn.Conv2d(2, 2, 1)])
+def test_a_net_without_spikes_is_refused(layer: nn.Module) -> None:
+    with pytest.raises(UnsupportedError, match="no Conv2d or Linear ran after a SpikeActivation"):
+        entered(nn.Sequential(layer, nn.ReLU(), layer), torch.ones(2, 2, 2, 2))
+
+
+def test_a_net_that_did_not_run_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="no forward pass of the model was seen"):
+        SpikeInputs(nn.Sequential(SpikeActivation(), nn.Linear(2, 2))).latest()

@@ -16,14 +16,20 @@ from edgespike.nn import (
     SynapticPenalty,
     count_synaptic_operations,
 )
-from edgespike.nn.fanout import spike_driven_layers
+from edgespike.nn.fanout import Weighted
 from edgespike.nn.penalty import Cost, penalty_weight
 from tests.nn.small import random_images, random_net
 from tests.nn.walk import walked_operations
 
 
-def masks(net: nn.Module, convention: Convention) -> dict[str, torch.Tensor]:
-    layers = spike_driven_layers(net).items()
+def after_the_first_spike(net: nn.Sequential) -> dict[str, Weighted]:
+    kinds = [type(module) for module in net]
+    later = list(net.named_children())[kinds.index(SpikeActivation) :]
+    return {name: layer for name, layer in later if isinstance(layer, nn.Conv2d | nn.Linear)}
+
+
+def masks(net: nn.Sequential, convention: Convention) -> dict[str, torch.Tensor]:
+    layers = after_the_first_spike(net).items()
     if convention is Convention.EVERY:
         return {name: torch.ones_like(layer.weight) for name, layer in layers}
     if convention is Convention.NONZERO:
@@ -37,7 +43,7 @@ def masks(net: nn.Module, convention: Convention) -> dict[str, torch.Tensor]:
 def sparse_net() -> nn.Sequential:
     """Have weights that are zero, and others that are only quantised to zero."""
     net = random_net()
-    for layer in spike_driven_layers(net).values():
+    for layer in after_the_first_spike(net).values():
         layer.weight.data[:, ::2] = 0
         layer.weight.data[::2] *= 1e-4
     return net
@@ -48,7 +54,7 @@ def test_the_count_of_each_sample_is_what_a_walk_finds(convention: Convention) -
     net, images = sparse_net().double(), random_images(3).double()
     counts = count_synaptic_operations(net, images, convention)
     expected = walked_operations(net, images, masks(net, convention))
-    assert list(counts) == list(spike_driven_layers(net))
+    assert list(counts) == list(after_the_first_spike(net))
     total = torch.stack(list(counts.values())).sum(dim=0)
     assert total.dtype == torch.int64
     assert np.array_equal(total.numpy(), expected)
@@ -135,7 +141,16 @@ def test_each_forward_pass_starts_anew_and_a_layer_that_runs_twice_counts_twice(
         for _ in range(2):
             net(torch.ones(1, 2))
         assert penalty().item() == 8
-        assert penalty().item() == 0
+
+
+def test_the_penalty_of_a_pass_is_the_same_however_often_it_is_asked_for() -> None:
+    net, images = random_net().double(), random_images(4).double()
+    with SynapticPenalty(net, power=2, cost="layer_balanced") as penalty, torch.no_grad():
+        net(images)
+        first, operations = penalty(), penalty.synaptic_operations()
+        assert penalty() == first > 0
+    counts = count_synaptic_operations(net, images, Convention.EVERY)
+    assert operations.item() == sum(int(layer.sum()) for layer in counts.values()) / 4
 
 
 def test_a_penalty_first_seen_in_inference_mode_can_be_trained_with() -> None:
@@ -151,19 +166,21 @@ def test_a_penalty_first_seen_in_inference_mode_can_be_trained_with() -> None:
     assert all(gradient.any() for gradient in gradients)
 
 
-def test_a_closed_penalty_sees_nothing() -> None:
+def test_a_closed_penalty_has_seen_nothing() -> None:
     net = random_net()
     penalty = SynapticPenalty(net)
-    penalty.close()
     net(random_images(1))
-    assert penalty().item() == 0
+    penalty.close()
+    with pytest.raises(UnsupportedError, match="no forward pass of the model was seen"):
+        penalty()
 
 
 def test_a_net_without_spikes_has_no_penalty() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
     with SynapticPenalty(net) as penalty:
         net(torch.ones(1, 2))
-        assert penalty().item() == 0
+        with pytest.raises(UnsupportedError, match="ran after a SpikeActivation"):
+            penalty()
 
 
 def test_impossible_powers_and_costs_are_refused() -> None:

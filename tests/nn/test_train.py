@@ -15,7 +15,7 @@ import torch
 
 from edgespike.errors import FileFormatError, InputError
 from edgespike.files import WriteError
-from edgespike.nn import Recipe, Task, load_model, train
+from edgespike.nn import NetSpec, Recipe, Task, load_model, train
 from edgespike.nn.trainer import TrainingError, learning_rate
 from tests.nn.small import NET, RECIPE, striped_task
 
@@ -49,6 +49,15 @@ def test_the_penalty_saves_synaptic_operations(tmp_path: Path) -> None:
         result = train(recipe, tmp_path / str(penalty), task=striped_task(), quiet=True)
         used.append(result.history[-1]["test_synaptic_operations"])
     assert used[1] < used[0] / 2
+
+
+@pytest.mark.parametrize(
+    "net", [replace(NET, activation="relu"), replace(NET, layers=())], ids=["relu", "readout only"]
+)
+def test_a_net_without_spikes_has_no_synaptic_operations(tmp_path: Path, net: NetSpec) -> None:
+    recipe = replace(RECIPE, net=net, penalty=0.0, epochs=1)
+    result = train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
+    assert result.history[-1]["test_synaptic_operations"] == 0
 
 
 def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
