@@ -15,12 +15,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgespike.errors import EnvironmentMissingError
+from edgespike.errors import EnvironmentMissingError, TargetRunError
 from edgespike.targets import get_target
 from edgespike.targets.check_samples import check_samples
 from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.lower import lower
-from edgespike.targets.tflite.microcontroller import measure_arena, resolver_method
+from edgespike.targets.tflite.microcontroller import (
+    resolver_method,
+    run_on_tflite_micro,
+    write_microcontroller,
+)
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.schema import OPERATORS
 from tests.targets.tflite.networks import NETWORKS
@@ -252,5 +256,16 @@ def test_tflite_micro_equals_the_interpreter(name: str) -> None:
     stepped = samples.reshape(len(samples), graph.steps, *graph.tensors["input"].shape)
     lowered = lower(graph)
     batch = encode_input(graph, lowered, stepped)
-    arena = measure_arena(sys.executable, lowered, batch, expected)
+    outputs, arena = run_on_tflite_micro(sys.executable, lowered, batch)
+    np.testing.assert_array_equal(outputs, expected)
     assert 0 < arena <= lowered.activation_bytes + 256 * lowered.tensors + 4096
+
+
+@needs_tflm
+def test_a_model_that_is_not_exact_on_tflite_micro_is_not_exported(tmp_path: Path) -> None:
+    graph = NETWORKS[EXPORTED[0]]()
+    samples, expected = check_samples(graph)
+    expected[1, -1] += 1
+    with pytest.raises(TargetRunError, match="gives another output than the interpreter"):
+        write_microcontroller(graph, lower(graph), samples, expected, tmp_path)
+    assert list(tmp_path.iterdir()) == []
