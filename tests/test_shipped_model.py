@@ -1,0 +1,84 @@
+"""The shipped model: small, accurate, and the same on every target, in every layer."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+import pytest
+
+import edgespike
+from edgespike.counting import Convention, audit, count
+from edgespike.data.fashion_mnist import load as load_fashion_mnist
+from edgespike.errors import EnvironmentMissingError
+from edgespike.interpreter import interpret
+from edgespike.models import MODEL, shipped_images, shipped_model
+from edgespike.targets import get_target
+from edgespike.trace import predictions
+
+ACCURACY = 0.925
+"""At least this part of the whole test set is classified right."""
+
+
+def need(target: str) -> None:
+    try:
+        get_target(target).runtime()
+    except EnvironmentMissingError as missing:
+        pytest.skip(str(missing))
+
+
+def test_it_is_well_under_a_megabyte() -> None:
+    with resources.as_file(resources.files("edgespike.models") / MODEL) as path:
+        assert path.stat().st_size < 700_000
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "cpu",
+        "tflite",
+        "tflite-reference",
+        pytest.param("tflite-runtime", marks=pytest.mark.tflite_runtime),
+        pytest.param("loihi", marks=pytest.mark.loihi),
+    ],
+)
+def test_every_layer_of_100_images_is_equal(target: str) -> None:
+    need(target)
+    images, _ = shipped_images()
+    certificate = edgespike.verify(shipped_model(), images[:100], [target])
+    assert certificate.targets[target].first_difference is None
+    assert certificate.targets[target].layers == len(interpret(shipped_model(), images[:1]).values)
+
+
+def test_counts_equal_a_walk_of_every_event() -> None:
+    graph = shipped_model()
+    images = shipped_images()[0][:5]
+    trace = interpret(graph, images)
+    counted, walked = count(graph, images, trace).total, audit(graph, images, trace)
+    for convention in Convention:
+        assert (
+            int(counted.synaptic_operations[convention].sum())
+            == (walked.synaptic_operations[convention])
+        )
+        assert (
+            int(counted.multiply_accumulates[convention].sum())
+            == (walked.multiply_accumulates[convention])
+        )
+
+
+@pytest.mark.slow
+def test_accuracy_and_predictions_on_the_whole_test_set() -> None:
+    try:
+        images, labels = load_fashion_mnist("test")
+    except EnvironmentMissingError as missing:
+        pytest.skip(str(missing))
+    graph = shipped_model()
+    found = {}
+    for target in ("cpu", "tflite"):
+        classes = [
+            predictions(graph, edgespike.run(graph, part, target).accumulators(graph))
+            for part in np.array_split(images, 10)
+        ]
+        found[target] = np.concatenate(classes)
+    assert (found["cpu"] == found["tflite"]).all()
+    assert (found["cpu"] == labels).mean() >= ACCURACY
