@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Conv2d, Tensor
 from edgespike.graph.ops import Weighted
-from edgespike.graph.tensor import Integers
 
 FLOAT_LIMITS: tuple[tuple[type[np.floating[Any]], int], ...] = (
     (np.float32, 2**24),
@@ -58,12 +57,3 @@ def weighted_bound(op: Weighted, tensor: Tensor) -> float:
         magnitude = magnitude.reshape(op.groups, -1)[group_of_output][:, :, None, None]
     sums = (weight * magnitude).reshape(len(weight), -1).sum(axis=1)
     return float((sums + np.abs(op.bias.astype(np.float64))).max())
-
-
-def within_reach(theta: Integers, low: Integers, high: Integers) -> Integers:
-    """Move thresholds that lie outside of a range next to it.
-
-    ``x >= theta`` stays the same for every ``x`` in ``low..high``, and whatever type holds the
-    range exactly holds the thresholds too.
-    """
-    return np.clip(theta, low, high + 1)

@@ -25,12 +25,12 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Op, Pool2d
+from edgespike.graph.ops.neurons import reachable
 from edgespike.targets.cpu.exactness import (
     largest_magnitude,
     narrow_type,
     sum_type,
     weighted_bound,
-    within_reach,
 )
 
 Array = NDArray[Any]
@@ -155,7 +155,7 @@ def prepare_reshape(op: Reshape, inputs: Sequence[Tensor], output: Tensor) -> Ke
 def prepare_threshold(op: Threshold, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
     """Count the thresholds that are reached, or that are not where the channel is flipped."""
     (source,) = inputs
-    theta = within_reach(op.theta.T, source.low, source.high)
+    theta = reachable(op.theta.T, source.low, source.high)
     flipped = op.flipped if op.flipped.any() else None
     dtype = narrow_type(0, op.levels)
 

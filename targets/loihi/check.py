@@ -119,9 +119,9 @@ def _check_neurons(graph: Graph, node: Node) -> Iterator[str]:
     if neurons.kind == "readout":
         yield from _check_readout(graph, node)
     if neurons.negated.any():
-        yield from _check_negated(lowest_weights(graph, node.inputs[0])[neurons.negated])
+        yield from _check_negated(lowest_weights(graph)[node.inputs[0]][neurons.negated])
     depth = depths(graph)
-    for source in sorted(source_names(graph, node.inputs[0])):
+    for source in sorted(source_names(graph)[node.inputs[0]]):
         delay = depth[node.name] - depth[source] - 1
         if delay > DELAY_HIGH:
             yield (

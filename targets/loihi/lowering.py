@@ -30,8 +30,9 @@ def lower(graph: Graph) -> Network:
     populations = list(_populations(graph))
     by_name = {population.name: population for population in populations}
     connections: list[Connection] = []
-    for population in populations:
-        connections += _connections(graph, population, by_name)
+    for node, ways in _ways(graph):
+        if isinstance(node.op, NEURONS):
+            connections += _connections(by_name[node.name], ways, by_name)
     return Network(graph.steps, tuple(populations), tuple(connections))
 
 
@@ -53,14 +54,14 @@ def _populations(graph: Graph) -> Iterator[Population]:
 
 
 def _connections(
-    graph: Graph, target: Population, populations: dict[str, Population]
+    target: Population, ways_into: Ways, populations: dict[str, Population]
 ) -> Iterator[Connection]:
     neurons = target.neurons
-    if neurons is None:  # a source of spikes
-        return
+    if neurons is None:  # only sources of spikes have none
+        raise TypeError(target.name)
     sign = np.where(neurons.negated, -1, 1)
     parts: list[tuple[str, Edges]] = []
-    for source, ways in _ways_into(graph, graph[target.name]).items():
+    for source, ways in ways_into.items():
         size = populations[source].size
         edges = concatenate([identity(size) if way is None else way for way in ways])
         edges = Edges(edges.inputs, edges.outputs, edges.weights * sign[edges.outputs])
@@ -72,11 +73,23 @@ def _connections(
         yield _connection(f"{target.name}.{index}", populations[source], target, edges)
 
 
-def _ways_into(graph: Graph, node: Node) -> Ways:
-    """Collect the edges that end at a node's neurons, by the population that they start from."""
+def _ways(graph: Graph) -> Iterator[tuple[Node, Ways]]:
+    """Collect the edges that end at each node, by the population that they start from."""
+    last_taker = {name: node.name for node in graph.nodes for name in node.inputs}
+    leaving: dict[str, Ways] = {}
+    for node in graph.nodes:
+        ways = _ways_into(graph, node, leaving)
+        yield node, ways
+        leaving[node.name] = {node.name: [None]} if isinstance(node.op, SOURCES) else ways
+        for name in set(node.inputs):
+            if last_taker[name] == node.name:
+                del leaving[name]  # edges take far more memory than all else
+
+
+def _ways_into(graph: Graph, node: Node, leaving: dict[str, Ways]) -> Ways:
     ways: Ways = {}
     for name in node.inputs:
-        for source, parts in _ways_from(graph, graph[name]).items():
+        for source, parts in leaving[name].items():
             ways.setdefault(source, []).extend(parts)
     if not isinstance(node.op, (Weighted, Pool2d)):
         return ways
@@ -85,11 +98,6 @@ def _ways_into(graph: Graph, node: Node) -> Ways:
         source: [step if part is None else part.then(step) for part in parts]
         for source, parts in ways.items()
     }
-
-
-def _ways_from(graph: Graph, node: Node) -> Ways:
-    """Collect the edges that make up a node's output."""
-    return {node.name: [None]} if isinstance(node.op, SOURCES) else _ways_into(graph, node)
 
 
 def _without_doubles(edges: Edges, inputs: int) -> list[Edges]:

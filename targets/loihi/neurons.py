@@ -27,7 +27,7 @@ from edgespike.graph import (
     ResetTime,
     Threshold,
 )
-from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.graph.ops.neurons import DECAY_ONE, reachable
 from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.limits import BIAS_HIGH, BIAS_LOW, DECAY_HIGH, THRESHOLD_HIGH
 
@@ -151,11 +151,8 @@ def _is_stock(op: Membrane) -> bool:
 def _memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:
     """Neurons that compare this step's sum with a threshold."""
     sign: Integers = np.where(flipped, -1, 1)
-    low = np.where(flipped, -arriving.high, arriving.low)
-    high = np.where(flipped, -arriving.low, arriving.high)
-    # A threshold outside what the sum can reach makes no difference to one at the end of it.
-    theta = np.clip(np.where(flipped, 1 - theta, theta), low, high + 1)
-    least = theta - sign * arriving.bias
+    theta = reachable(theta, arriving.low, arriving.high)
+    least = np.where(flipped, 1 - theta, theta) - sign * arriving.bias
     middle = (int(least.min()) + int(least.max())) // 2
     vth = min(max(middle - 1, 0), THRESHOLD_HIGH)
     bias, constant = _split(vth + 1 - least)

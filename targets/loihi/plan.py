@@ -1,11 +1,17 @@
-"""What each neuron of a graph receives and when, without making a single synapse."""
+"""What each neuron of a graph receives and when, without making a single synapse.
+
+Everything is computed once for a graph, in the order of its nodes.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
 from edgespike.graph import Graph, Input, MaxPool2d, Membrane, Node, Readout, Threshold
-from edgespike.graph.ops import Weighted
+from edgespike.graph.ops import Pool2d, Weighted
 from edgespike.graph.tensor import Integers, Tensor, per_channel
 from edgespike.targets.loihi.neurons import Arriving
 
@@ -22,48 +28,65 @@ def arriving(graph: Graph, node: Node) -> Arriving:
     name = node.name if isinstance(node.op, MaxPool2d) else node.inputs[0]
     tensor = graph.tensors[name]
     channel = _per_element(np.arange(tensor.shape[0]), tensor)
-    return Arriving(channel, tensor.low[channel], tensor.high[channel], _bias(graph, name))
+    return Arriving(channel, tensor.low[channel], tensor.high[channel], biases(graph)[name])
 
 
-def _bias(graph: Graph, name: str) -> Integers:
-    """Give the constant part of each element of a node's output."""
-    node, tensor = graph[name], graph.tensors[name]
-    if tensor.signal.is_event:
-        return np.zeros(tensor.size, np.int64)
-    if isinstance(node.op, Weighted):
-        return _per_element(node.op.bias, tensor)
-    total: Integers = np.sum([_bias(graph, source) for source in node.inputs], axis=0)
-    return total
+@lru_cache(maxsize=8)
+def biases(graph: Graph) -> Mapping[str, Integers]:
+    """Give the constant part of each element of each node's output."""
+    found: dict[str, Integers] = {}
+    for node in graph.nodes:
+        tensor = graph.tensors[node.name]
+        if _has_no_synapses(node, tensor):
+            found[node.name] = np.zeros(tensor.size, np.int64)
+        elif isinstance(node.op, Weighted):
+            found[node.name] = _per_element(node.op.bias, tensor)
+        else:
+            found[node.name] = np.sum([found[name] for name in node.inputs], axis=0)
+    return found
 
 
-def lowest_weights(graph: Graph, name: str) -> Integers:
-    """Give the lowest weight among the synapses that make up each element of a node's output."""
-    node, tensor = graph[name], graph.tensors[name]
-    if tensor.signal.is_event:
-        return np.ones(tensor.size, np.int64)
-    if isinstance(node.op, Weighted):
-        return _per_element(node.op.weight.reshape(len(node.op.weight), -1).min(axis=1), tensor)
-    lowest: Integers = np.min([lowest_weights(graph, source) for source in node.inputs], axis=0)
-    return lowest
+@lru_cache(maxsize=8)
+def lowest_weights(graph: Graph) -> Mapping[str, Integers]:
+    """Give the lowest weight among the synapses behind each element of each node's output."""
+    found: dict[str, Integers] = {}
+    for node in graph.nodes:
+        tensor = graph.tensors[node.name]
+        if _has_no_synapses(node, tensor):
+            found[node.name] = np.ones(tensor.size, np.int64)
+        elif isinstance(node.op, Weighted):
+            lowest = node.op.weight.reshape(len(node.op.weight), -1).min(axis=1)
+            found[node.name] = _per_element(lowest, tensor)
+        else:
+            found[node.name] = np.min([found[name] for name in node.inputs], axis=0)
+    return found
+
+
+def _has_no_synapses(node: Node, tensor: Tensor) -> bool:
+    """Say whether a node's output is spikes; a pool of anything else is a violation."""
+    return tensor.signal.is_event or isinstance(node.op, Pool2d)
 
 
 def _per_element(values: Integers, tensor: Tensor) -> Integers:
     return np.broadcast_to(per_channel(values, len(tensor.shape)), tensor.shape).ravel()
 
 
-def source_names(graph: Graph, name: str) -> set[str]:
-    """Name the populations whose spikes make up a node's output."""
-    node = graph[name]
-    if isinstance(node.op, SOURCES):
-        return {name}
-    return set().union(*(source_names(graph, source) for source in node.inputs))
+@lru_cache(maxsize=8)
+def source_names(graph: Graph) -> Mapping[str, frozenset[str]]:
+    """Name the populations whose spikes make up each node's output."""
+    found: dict[str, frozenset[str]] = {}
+    for node in graph.nodes:
+        sources = frozenset().union(*(found[name] for name in node.inputs))
+        found[node.name] = frozenset({node.name}) if isinstance(node.op, SOURCES) else sources
+    return found
 
 
-def depths(graph: Graph) -> dict[str, int]:
+@lru_cache(maxsize=8)
+def depths(graph: Graph) -> Mapping[str, int]:
     """Give each population's lag behind the input; every connection takes one step."""
     found = {graph.input.name: 0}
     for node in graph.nodes:
         if isinstance(node.op, NEURONS):
-            sources = source_names(graph, node.inputs[0])
+            sources = source_names(graph)[node.inputs[0]]
             found[node.name] = 1 + max(found[source] for source in sources)
     return found

@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
-from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.graph.ops.neurons import DECAY_ONE, reachable
 from edgespike.targets.tflite.emitter import Emitter, Value
-from edgespike.targets.tflite.plan import fraction_bits, reachable
+from edgespike.targets.tflite.plan import fraction_bits
 from edgespike.targets.tflite.schema import Activation
 
 
 def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: Value) -> Value:
     """Emit a threshold that stands alone: each level is ``min(relu(x - theta + 1), 1)``."""
-    theta = reachable(op, tensor)
+    theta = reachable(op.theta, tensor.low[:, None], tensor.high[:, None])
     if op.flipped.any():
         # Staying below theta is reaching 1 - theta with the sign changed.
         x = emitter.elementwise("MUL", x, np.where(op.flipped, -1, 1))

@@ -37,7 +37,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Weighted
-from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
+from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS, reachable
 from edgespike.graph.tensor import Integers
 
 FLOAT_LIMIT = 2**24
@@ -122,16 +122,12 @@ def affine(graph: Graph, plan: Plan, node: Node) -> tuple[Node, Affine]:
         raise TypeError(type(op))
     if source is node or not isinstance(node.op, Threshold):
         return source, Affine(op.weight, op.bias)
-    theta = reachable(node.op, graph.tensors[source.name])[:, 0]
+    accumulator = graph.tensors[source.name]
+    theta = reachable(node.op.theta[:, 0], accumulator.low, accumulator.high)
     flipped = node.op.flipped
     sign = np.where(flipped, -1, 1).reshape(-1, *[1] * (op.weight.ndim - 1))
     # Staying below theta, acc < theta, is reaching 1 - theta with everything negated.
     return source, Affine(op.weight * sign, np.where(flipped, theta - op.bias, op.bias + 1 - theta))
-
-
-def reachable(op: Threshold, tensor: Tensor) -> Integers:
-    """Give a threshold's theta, moved to the edge of the range where no value can be beyond."""
-    return np.clip(op.theta, tensor.low[:, None], tensor.high[:, None] + 1)
 
 
 def zero_point(tensor: Tensor) -> int | None:

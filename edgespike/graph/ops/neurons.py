@@ -23,6 +23,15 @@ DECAY_ONE = 4096
 """The decay that forgets everything in one step; Loihi gives decays 12 bits."""
 
 
+def reachable(theta: Integers, low: Integers, high: Integers) -> Integers:
+    """Move thresholds that lie outside of a range next to it.
+
+    ``x >= theta`` stays the same for every ``x`` in ``low..high``, and whatever type holds the
+    range and the integer above it holds the thresholds too.
+    """
+    return np.clip(theta, low, high + 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Threshold(Op):
     """A stateless activation: the level is how many of its channel's thresholds are reached.

@@ -18,9 +18,11 @@ from edgespike.graph import (
     Node,
     Reset,
     ResetTime,
+    Reshape,
     SumPool2d,
 )
 from edgespike.interpreter import conv2d, max_pool2d, sum_pool2d
+from edgespike.targets.loihi import TARGET
 from edgespike.targets.loihi.edges import Edges, edges_of
 from edgespike.targets.loihi.lowering import lower
 from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
@@ -188,3 +190,38 @@ def test_payloads_are_declared() -> None:
         8,
         9,
     ]
+
+
+def test_a_long_row_of_operations_without_neurons() -> None:
+    """More of them than Python's calls can nest."""
+    reshapes = [Reshape((12,)) if index % 2 else Reshape((1, 3, 4)) for index in range(1200)]
+    graph = chain(EVENTS, *reshapes, dense(3, 12), threshold([1, 1, 1]))
+    assert TARGET.violations(graph) == []
+    direct = lower(chain(EVENTS, dense(3, 12), threshold([1, 1, 1])))
+    (found,), (expected,) = into(lower(graph), "threshold1201"), into(direct, "threshold1")
+    np.testing.assert_array_equal(found.weights, expected.weights)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+
+
+def test_sums_of_sums_are_looked_at_once() -> None:
+    """There are 2^39 ways from the first to the last: walking each would not end."""
+    nodes = [Node("input", EVENTS), Node("sum0", dense(4, 12), ("input",))]
+    nodes += [Node(f"sum{i}", Add(), (f"sum{i - 1}",) * 2) for i in range(1, 40)]
+    nodes.append(Node("spike", threshold([1] * 4, flipped=[0]), ("sum39",)))
+    (line, *_) = TARGET.violations(ended(nodes))
+    assert line.startswith("spike (threshold): its accumulator can reach")
+
+
+@pytest.mark.parametrize("flipped", [[], [0, 1]])
+def test_thresholds_at_the_ends_of_their_type_are_always_or_never_reached(
+    flipped: list[int],
+) -> None:
+    """The accumulator is in -10..10."""
+    op = Dense(np.array([[5, -5]] * 2), np.zeros(2, int))
+    theta = [-(2**63), 2**63 - 1]
+    graph = chain(Input((2,), 0, 2, 1.0), op, threshold(theta, flipped))
+    assert TARGET.violations(graph) == []
+    neurons = population(lower(graph), "threshold1").neurons
+    assert neurons is not None
+    least = neurons.vth + 1 - neurons.bias
+    np.testing.assert_array_equal(least, [11, -10] if flipped else [-10, 11])
