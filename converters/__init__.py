@@ -34,14 +34,24 @@ def convert(model: Any, input_shape: tuple[int, ...], *, name: str = "model") ->
     input_shape
         Shape of one sample: ``(features,)`` or ``(channels, height, width)``.
     name
-        The graph's name.
+        The graph's name: letters, digits, ``_``, ``-`` and ``.``.
 
     Raises
     ------
     UnsupportedError
-        No converter takes the model, or it holds parts that cannot be converted exactly; all of
-        them are listed.
+        No converter takes the model, the shape is no tuple of whole numbers, or the model holds
+        parts that cannot be converted exactly; all of them are listed.
+    GraphError
+        The name is none that a graph may have, or a sum in the model may exceed every limit.
     """
+    if not isinstance(input_shape, tuple) or not all(isinstance(n, int) for n in input_shape):
+        raise UnsupportedError(
+            "model cannot be converted",
+            [
+                f"input_shape is {input_shape!r}; give the shape of one sample as a tuple, "
+                "(features,) or (channels, height, width)"
+            ],
+        )
     for converter in _converters():
         if converter.accepts(model):
             return converter.convert(model, input_shape, name)

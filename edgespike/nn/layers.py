@@ -13,12 +13,20 @@ class InputScale(nn.Module):
     Parameters
     ----------
     maximum
-        The largest input value; the input's range is ``0..maximum``, its scale ``1 / maximum``.
+        The largest input value, whole and at least 1; the input's range is ``0..maximum``, its
+        scale ``1 / maximum``.
     """
 
     def __init__(self, maximum: int = 255) -> None:
         super().__init__()
-        self.maximum = maximum
+        if not isinstance(maximum, int) or maximum < 1:
+            raise ValueError(f"maximum is {maximum!r}; it is a whole number of at least 1")
+        self._maximum = maximum
+
+    @property
+    def maximum(self) -> int:
+        """The largest input value."""
+        return self._maximum
 
     def forward(self, x: Tensor) -> Tensor:
         """Give ``x / maximum``: uint8 and other integers become torch's default float type."""

@@ -95,7 +95,8 @@ class OutOfOrder(nn.Module):
             self.add_module(name, modules[name])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.c(self.s(self.b(self.s(self.a(x)))))
+        a, b, c, s = (self.get_submodule(name) for name in "abcs")
+        logits: torch.Tensor = c(s(b(s(a(x)))))
         return logits
 
 

@@ -1,0 +1,156 @@
+"""What is known while a torch module is converted: the graph so far, and the sums at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import UnsupportedError
+from edgespike.graph import Dense, Input, MaxPool2d, Node, Op, Readout
+from edgespike.graph.folding import Normalisation, fold
+from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Tensor
+
+
+class CannotGoOnError(Exception):
+    """What follows cannot be looked at, because an earlier part is missing."""
+
+
+@dataclass
+class Sums:
+    """A weighted layer whose sums wait for their activation.
+
+    Parameters
+    ----------
+    scale
+        Real value of one unit of the accumulator.
+    bias
+        Trained bias of each channel, in real units, not yet part of the graph.
+    """
+
+    scale: Fraction
+    bias: NDArray[np.float64]
+    normalisation: Normalisation | None = None
+    pool: MaxPool2d | None = None
+
+
+@dataclass
+class Progress:
+    """The graph so far, and what is known of the values at its end.
+
+    Parameters
+    ----------
+    nodes, tensors
+        The graph, and what its nodes give, by name.
+    event_scale
+        Real value of one unit of what the last node gives, if that is an event.
+    sums
+        Of the last node, if that is a weighted layer.
+    violations
+        What cannot be converted, so far.
+    """
+
+    nodes: list[Node]
+    tensors: dict[str, Tensor]
+    event_scale: Fraction = Fraction(1)
+    sums: Sums | None = None
+    violations: list[str] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, shape: tuple[int, ...]) -> Progress:
+        """Begin with an input of single spikes, until `scale_input` says otherwise."""
+        op = Input(shape, 0, 1, 1.0)
+        faults = list(op.check([]))
+        if faults:
+            raise UnsupportedError("input cannot be converted", faults)
+        return cls([Node("input", op)], {"input": op.infer([], 1)})
+
+    @property
+    def tensor(self) -> Tensor:
+        """What the last node gives."""
+        return self.tensors[self.nodes[-1].name]
+
+    def scale_input(self, path: str, high: int) -> None:
+        """Make the input one of whole numbers ``0..high`` that stand for 0 to 1."""
+        if len(self.nodes) > 1 or self.event_scale != 1:
+            self.violations.append(f"{path} scales values inside the net; it must come first")
+            return
+        op = Input(self.tensor.shape, 0, high, 1 / high)
+        self._stop_at(path, op.check([]))
+        self.nodes, self.tensors = [Node("input", op)], {"input": op.infer([], 1)}
+        self.event_scale = Fraction(1, high)
+
+    def append(self, path: str, label: str, op: Op) -> None:
+        """Add a node behind the last one."""
+        inputs = [self.tensor]
+        self._stop_at(f"{path} ({label})", op.check(inputs))
+        number = self._numbers[label] = self._numbers.get(label, 0) + 1
+        name = f"{label}{number}"
+        source = self.nodes[-1].name
+        self.nodes.append(Node(name, op, (source,)))
+        self.tensors[name] = op.infer(inputs, 1)
+
+    def fire(self, path: str, threshold: float) -> None:
+        """Compare the waiting sums with a threshold, and pool the spikes if the sums were to be."""
+        sums = self.sums
+        if sums is None:
+            self.violations.append(f"{path} follows no weighted layer, so there is nothing to sum")
+            return
+        normalisation = sums.normalisation or Normalisation.identity(len(sums.bias))
+        levels = [Fraction(threshold)]
+        try:
+            op = fold(sums.scale, sums.bias.tolist(), normalisation, levels, self.tensor)
+        except UnsupportedError as error:
+            self._stop_at(path, error.violations)
+            raise
+        self.append(path, "spikes", op)
+        if sums.pool is not None:
+            self.append(path, "pool", sums.pool)
+        self.sums, self.event_scale = None, Fraction(1)
+
+    def finish(self) -> None:
+        """Make the waiting sums the logits."""
+        sums, node = self.sums, self.nodes[-1]
+        if sums is None:
+            raise CannotGoOnError(
+                "the net ends in spikes; end it with a quantised layer, whose sums are the logits"
+            )
+        if sums.normalisation is not None or sums.pool is not None:
+            self.violations.append("the readout is normalised or pooled; end with the plain layer")
+        if not isinstance(node.op, Dense):
+            raise CannotGoOnError(
+                "the net ends in a convolution; end it with a quantised dense layer"
+            )
+        op = Dense(node.op.weight, _whole_bias(sums), node.op.float_nonzero)
+        self.nodes[-1] = Node(node.name, op, node.inputs)
+        self.tensors[node.name] = op.infer([self.tensors[node.inputs[0]]], 1)
+        units = np.full(len(sums.bias), float(sums.scale))
+        self.append("the readout", "readout", Readout(units))
+
+    def _stop_at(self, place: str, found: Iterable[str]) -> None:
+        before = len(self.violations)
+        self.violations += [f"{place}: {violation}" for violation in found]
+        if len(self.violations) > before:
+            raise CannotGoOnError(f"what follows {place} was not looked at")
+
+
+def _whole_bias(sums: Sums) -> NDArray[np.int64]:
+    """Round the bias to whole units of the accumulator."""
+    if not np.isfinite(sums.bias).all():
+        raise CannotGoOnError("the readout's bias is not finite; train again")
+    bias = [_round_half_up(Fraction(float(value)) / sums.scale) for value in sums.bias]
+    largest = max(bias, key=abs)
+    if abs(largest) > ACCUMULATOR_LIMIT:
+        raise CannotGoOnError(
+            f"the readout's bias is {float(largest):.3g} units of its accumulator; the limit is "
+            f"+-{ACCUMULATOR_LIMIT}, so train with smaller biases"
+        )
+    return np.array(bias, np.int64)
+
+
+def _round_half_up(value: Fraction) -> int:
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
