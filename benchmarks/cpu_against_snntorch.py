@@ -32,22 +32,24 @@ from spikingjelly.activation_based.op_counter import DispatchCounterMode, SynOpC
 from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, TensorDataset
 
-from edgespike.counting import Convention, count_events
+import edgespike
+from edgespike.counting import Convention
 from edgespike.graph import Graph, Input, load_graph
 from edgespike.graph.inputs import as_samples
 from edgespike.models import shipped_model
-from edgespike.targets.cpu import TARGET, run, run_accumulators, run_counted
+from edgespike.targets.cpu import TARGET, run_accumulators
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 
 BATCH = 64
 CPU_BATCHES = 32
-"""Batches of one repetition of the cpu target; the counts of all are computed at its end."""
+"""Batches of one repetition of the cpu target."""
 
 TORCH_BATCHES = 2
 """Batches of one repetition of a method in torch, each about twenty times as long."""
 
-COUNTING = "cpu target, counting"
-NOT_COUNTING = "cpu target, not counting"
+COUNTING = "cpu target, counting (edgespike.count)"
+NOT_COUNTING = "cpu target, answers only"
+KEEPING = "cpu target, keeping every spike (edgespike.run)"
 FORWARD = "snnTorch, forward only"
 SPIKINGJELLY = "snnTorch with SpikingJelly's counter"
 NEUROBENCH = "snnTorch with NeuroBench's counter"
@@ -113,14 +115,10 @@ def _cpu_methods(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Method]:
     numpy_engine = NumpyEngine(graph)
     checked = as_samples(graph, images)
 
-    def counting() -> None:
-        _, sums = run_counted(graph, images)
-        count_events(graph, sums, len(images))
-
     return {
-        COUNTING: counting,
+        COUNTING: lambda: _nothing(edgespike.count(graph, images)),
         NOT_COUNTING: lambda: _nothing(run_accumulators(graph, images)),
-        "cpu target, keeping every spike": lambda: _nothing(run(graph, images)),
+        KEEPING: lambda: _nothing(edgespike.run(graph, images)),
         "numpy alone, counting": lambda: _nothing(numpy_engine.run_counted(checked[: 4 * BATCH])),
     }
 
@@ -130,8 +128,7 @@ def _own_operations(graph: Graph, images: NDArray[np.uint8]) -> dict[str, float]
 
     SpikingJelly counts every synapse, NeuroBench those whose weight is not zero.
     """
-    _, sums = run_counted(graph, images)
-    counted = count_events(graph, sums, len(images)).total.synaptic_operations
+    counted = edgespike.count(graph, images).total.synaptic_operations
     return {
         f"cpu target, {kind.value}": float(counted[kind].sum()) / len(images)
         for kind in (Convention.EVERY, Convention.QUANTISED)

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["convert", "count", "estimate_energy", "export", "load", "run", "save", "verify"]
 
 
+COUNTED_SIZES = 64
+"""How many times as large a batch is where a target counts by itself and keeps no values."""
+
+
 def export(graph: Graph, target: str, folder: Path | str) -> Path:
     """Write a target's artefact for a graph into a new folder, whole or not at all.
 
@@ -94,9 +98,10 @@ def count(
         return count_trace(graph, batch, chosen.run(graph, batch))
 
     count_batch = chosen.count or run_and_count
+    sizes = COUNTED_SIZES if chosen.count else 1
 
     def count_each() -> Iterator[Counts]:
-        for start, batch in batches(graph, samples):
+        for start, batch in batches(graph, samples, sizes):
             progress(target, start, len(samples))
             yield count_batch(graph, batch)
             progress(target, start + len(batch), len(samples))

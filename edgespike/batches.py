@@ -27,7 +27,9 @@ def batch_size(graph: Graph) -> int:
     return max(1, VALUES_AT_ONCE // values)
 
 
-def batches(graph: Graph, samples: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+def batches(
+    graph: Graph, samples: NDArray[Any], sizes: int = 1
+) -> Iterator[tuple[int, NDArray[Any]]]:
     """Iterate over samples in batches of bounded size.
 
     Parameters
@@ -37,6 +39,8 @@ def batches(graph: Graph, samples: NDArray[Any]) -> Iterator[tuple[int, NDArray[
     samples
         As :func:`edgespike.graph.inputs.as_samples` takes them; they are all checked before the
         first batch is given.
+    sizes
+        How many times :func:`batch_size` a batch has: more than 1 where no values are kept.
 
     Yields
     ------
@@ -49,6 +53,6 @@ def batches(graph: Graph, samples: NDArray[Any]) -> Iterator[tuple[int, NDArray[
         The samples do not fit the graph's input.
     """
     samples = as_samples(graph, samples)
-    size = batch_size(graph)
+    size = batch_size(graph) * sizes
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]

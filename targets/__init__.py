@@ -6,6 +6,8 @@ Third parties add a target through an entry point of the group ``edgespike.targe
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
@@ -64,7 +66,7 @@ def get_target(name: str) -> Target:
 
 def _sources() -> dict[str, str]:
     sources = dict(BUILT_IN)
-    for point in _third_party():
+    for point in _third_party(tuple(sys.path)):
         if point.name in sources:
             raise DuplicateTargetError(
                 f"target {point.name!r} is offered by {sources[point.name]} and by "
@@ -74,5 +76,6 @@ def _sources() -> dict[str, str]:
     return sources
 
 
-def _third_party() -> tuple[EntryPoint, ...]:
+@cache  # looking through all that is installed takes as long as running dozens of samples
+def _third_party(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))
