@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
@@ -17,6 +18,9 @@ from edgespike.errors import EdgespikeError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the signal's number, as shells have it."""
+
+FAULT = 70
+"""Exit code after an error that nobody foresaw, as in BSD's sysexits: not to be taken for 1."""
 
 app = typer.Typer(
     name="edgespike",
@@ -64,6 +68,11 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
         except OSError as error:
             _discard_output()
             _end(f"error: {error}", BAD_USE)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception:
+            traceback.print_exc()
+            _end("unexpected error, a fault of edgespike: please report the lines above", FAULT)
 
     return reporting
 

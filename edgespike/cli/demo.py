@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgespike.cli.energy import print_energy, report_with_progress
-from edgespike.cli.options import CHECK_FAILED, Json
+from edgespike.cli.options import CHECK_FAILED, Html, Json
 from edgespike.cli.output import print_json, progress, say
 from edgespike.cli.targets import set_up
 from edgespike.cli.verify import print_certificate, split_names
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edgespike.graph import Graph
 
-EXAMPLE = "edgespike demo --targets cpu,tflite"
+EXAMPLE = "edgespike demo --targets cpu,tflite --html demo.html"
 
 
 def command(
@@ -34,6 +34,7 @@ def command(
             metavar="DIR", help="Only write model, images and labels as files into a new folder."
         ),
     ] = None,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Go the whole way on a shipped model and images.
@@ -59,6 +60,11 @@ def command(
         certificate = edgespike.verify(graph, images[:samples], names, progress=report_progress)
     say("counting, and estimating the energy")
     report = report_with_progress(graph, images, "cpu")
+    if html is not None:
+        from edgespike.report import write_page
+
+        write_page(html, graph, report, certificate=certificate.to_json())
+        say(f"written to {html}")
     if as_json:
         answer = {
             "accuracy": accuracy,

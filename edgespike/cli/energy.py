@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import CHECK_FAILED, Input, Json, Model, Samples, TargetName
+from edgespike.cli.options import CHECK_FAILED, Html, Input, Json, Model, Samples, TargetName
 from edgespike.cli.output import print_json, progress, say
 
 if TYPE_CHECKING:
@@ -31,9 +31,15 @@ def command(
             min=0, metavar="N", help="Recount the first N samples, walking each event (slow)."
         ),
     ] = 0,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Also write a page with plots there.")
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PROFILE",
+            help="A shipped energy profile, or a TOML file; several times for several. "
+            "Default: all shipped.",
+        ),
     ] = None,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Count operations and estimate the energy they take.
@@ -41,14 +47,16 @@ def command(
     Totals are over the given samples. The exit code is 1 if an audit finds another count.
     """
     import edgespike
+    from edgespike.report import write_page
     from edgespike.samples import read_samples
 
     graph = edgespike.load(model)
     array = read_samples(graph, input_file, samples)
-    report = report_with_progress(graph, array, target)
+    report = report_with_progress(graph, array, target, profile or None)
     recount = _recount(graph, array[:audit], target) if audit else None
     if html is not None:
-        _write_page(html, graph, report, recount)
+        write_page(html, graph, report, audit=recount)
+        say(f"written to {html}")
     if as_json:
         print_json({**report.to_json(), **({"audit": _audit_json(*recount)} if recount else {})})
     else:
@@ -59,14 +67,16 @@ def command(
         raise typer.Exit(CHECK_FAILED)
 
 
-def report_with_progress(graph: Graph, samples: NDArray[Any], target: str) -> EnergyReport:
-    """Run, count and estimate, with a progress bar."""
+def report_with_progress(
+    graph: Graph, samples: NDArray[Any], target: str, profiles: Sequence[str] | None = None
+) -> EnergyReport:
+    """Run, count and estimate, with a progress bar; see `edgespike.energy.energy_report`."""
     import edgespike
     from edgespike.energy import energy_report
 
     with progress() as report:
         counts = edgespike.count(graph, samples, target, progress=report)
-    return energy_report(graph, counts)
+    return energy_report(graph, counts, profiles)
 
 
 def print_energy(report: EnergyReport) -> None:
@@ -112,12 +122,3 @@ def _print_audit(audit: Audit, counts: Counts) -> None:
     result = "equal to the count" if _agree(audit, counts) else "DIFFERENT from the count"
     walked = ", ".join(f"{k.value} {v:,}" for k, v in audit.synaptic_operations.items())
     print(f"Audit of {audit.samples} samples: synaptic operations {walked}; {result}.")
-
-
-def _write_page(
-    path: Path, graph: Graph, report: EnergyReport, recount: tuple[Audit, Counts] | None
-) -> None:
-    from edgespike.report import write_page
-
-    write_page(path, graph, report, audit=recount)
-    say(f"written to {path}")

@@ -39,4 +39,7 @@ TargetName = Annotated[
         "--target", "-t", metavar="NAME", help="Where to run.", autocompletion=_target_names
     ),
 ]
+Html = Annotated[
+    Path | None, typer.Option(metavar="FILE.html", help="Also write a page with plots there.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from edgespike.cli.app import FAULT, main
 from edgespike.graph import save_graph
 from tests.example_graphs import residual_graph
 
@@ -127,3 +129,17 @@ def test_progress_and_talk_never_mix_with_the_answer(
     assert stdout.startswith("{\n")
     assert stdout.endswith("}\n")
     assert stderr == "recounting 1 samples, one event after the other\n"
+
+
+def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("broken")
+
+    monkeypatch.setattr("edgespike.load", broken, raising=False)
+    monkeypatch.setattr(sys, "argv", ["edgespike", "show", "model.safetensors"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == FAULT
+    assert "ZeroDivisionError: broken" in capsys.readouterr().err
