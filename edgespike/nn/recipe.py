@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
 from edgespike.errors import FileFormatError, InputError
-from edgespike.nn.models import NetSpec, read_spec
+from edgespike.nn.models import DenseSpec, NetSpec, read_spec
 from edgespike.nn.penalty import Cost
 from edgespike.nn.tables import read_table
 
@@ -18,6 +18,22 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+# Whole numbers that every library takes; floats that single precision can hold.
+_MOST, _LARGEST = 2**31 - 1, 3e38
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("epochs", 1, _MOST),
+    ("batch_size", 2, _MOST),
+    ("seed", 0, 2**63 - 1),
+    ("learning_rate", 0, _LARGEST),
+    ("warmup_epochs", 0, _LARGEST),
+    ("weight_decay", 0, _LARGEST),
+    ("label_smoothing", 0, 1),
+    ("penalty", 0, _LARGEST),
+    ("penalty_power", 1, _MOST),
+    ("limit", 0, _MOST),
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,11 @@ class Recipe:
         epoch, and 0 means none.
     limit
         Use the first ``limit`` training and test samples only; 0 means all.
+
+    Raises
+    ------
+    ValueError
+        Values are out of range; all of them are named.
     """
 
     net: NetSpec
@@ -59,11 +80,20 @@ class Recipe:
     limit: int = 0
 
     def __post_init__(self) -> None:
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    def _faults(self) -> Iterator[str]:
+        side = min(self.net.input_shape[1:])
+        for name, low, high in (*_RANGES, ("shift", 0, side)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                yield f"{name} is {value}, {low} to {high} is needed"
         if self.penalty_cost not in get_args(Cost):
-            raise ValueError(f"penalty_cost is {self.penalty_cost!r}, known are {get_args(Cost)}")
-        for name, least in (("epochs", 1), ("batch_size", 2), ("penalty_power", 1), ("limit", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}, at least {least} is needed")
+            yield f"penalty_cost is {self.penalty_cost!r}, known are {get_args(Cost)}"
+        if self.penalty > 0 and not self.net.spiking:
+            yield f"penalty is {self.penalty}, but no layer of the net receives spikes; set it to 0"
 
     def override(
         self, epochs: int | None = None, seed: int | None = None, limit: int | None = None
@@ -87,15 +117,18 @@ class Recipe:
         return asdict(self)
 
 
+# In place of a net with faults, so that the rest of its recipe is checked too.
+_STAND_IN = NetSpec(input_shape=(1, _MOST, _MOST), classes=1, layers=(DenseSpec(1),))
+
+
 def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
     """Build a recipe from plain tables; see `read_table` for the parameters."""
     if not isinstance(table, Mapping):
         faults.append(f"{where} is {table!r}, a table is needed")
         return None
     net = read_spec(table.get("net"), f"{where}.net", faults)
-    if net is None:
-        return None
-    return read_table(Recipe, {**table, "net": net}, where, faults)
+    recipe = read_table(Recipe, {**table, "net": net or _STAND_IN}, where, faults)
+    return recipe if net else None
 
 
 def shipped_recipes() -> list[str]:
@@ -112,7 +145,8 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     InputError
         No such recipe.
     FileFormatError
-        The file is not TOML, or entries are unknown, missing or of a wrong type (all are named).
+        The file is not TOML, or entries are unknown, missing, of a wrong type or out of range (all
+        are named).
     """
     text = _recipe_text(str(name_or_path))
     try:

@@ -75,12 +75,12 @@ class Trainer:
     def _train(self, epoch: int, show: EpochProgress) -> dict[str, float]:
         self.net.train()
         # Everything random in an epoch follows from its seed: resuming needs no generator states.
-        seed = self.recipe.seed * 1_000_003 + epoch
+        seed = _derived(self.recipe.seed, epoch)
         order = torch.randperm(
             len(self.train_images), generator=torch.Generator().manual_seed(seed)
         )
         generator = torch.Generator(self.device)
-        generator.manual_seed(seed * 1_000_003 + self.accelerator.process_index)
+        generator.manual_seed(_derived(seed, self.accelerator.process_index))
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         for i in range(self.steps):
             batch = order[i * self.batch_size : (i + 1) * self.batch_size]
@@ -144,6 +144,11 @@ class Trainer:
             "accuracy": correct / samples,
             "synaptic_operations": operations / samples,
         }
+
+
+def _derived(seed: int, number: int) -> int:
+    """Give a seed of one's own to each epoch or process; torch takes 63 bits."""
+    return (seed * 1_000_003 + number) % 2**63
 
 
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -52,7 +52,7 @@ NET = "\n[net]\ninput_shape = [1, 4, 4]\nclasses = 2\nlayers = []"
         ("epochs = 2", "recipe.net is None, a table is needed"),
         ("epochs = 'two'\nsped = 1" + NET, "recipe.epochs is 'two', needed is int"),
         ("epochs = 'two'\nsped = 1" + NET, "recipe.sped is not known; known are net, epochs"),
-        ("epochs = 0" + NET, "recipe: epochs is 0, at least 1 is needed"),
+        ("epochs = 0" + NET, "recipe: epochs is 0, 1 to 2147483647 is needed"),
         ("epochs = 1\npenalty_cost = 'joules'" + NET, "penalty_cost is 'joules', known are"),
     ],
 )
@@ -61,6 +61,44 @@ def test_faults_of_a_recipe_are_named(tmp_path: Path, text: str, fault: str) -> 
     path.write_text(text)
     with pytest.raises(FileFormatError, match=fault):
         load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ("seed = -1", "seed is -1, 0 to 9223372036854775807"),
+        ("seed = 9223372036854775808", "seed is 9223372036854775808, 0 to"),
+        ("shift = -1", "shift is -1, 0 to 4"),
+        ("shift = 5", "shift is 5, 0 to 4"),
+        ("label_smoothing = 5", "label_smoothing is 5, 0 to 1"),
+        ("label_smoothing = nan", "label_smoothing is nan, 0 to 1"),
+        ("penalty = -1e-3", "penalty is -0.001, 0 to"),
+        ("penalty = 1e-3", "penalty is 0.001, but no layer of the net receives spikes"),
+        ("penalty_power = 0", "penalty_power is 0, 1 to"),
+        ("learning_rate = -1.0", "learning_rate is -1.0, 0 to"),
+        ("learning_rate = inf", "learning_rate is inf, 0 to"),
+        ("warmup_epochs = -0.5", "warmup_epochs is -0.5, 0 to"),
+        ("weight_decay = -1", "weight_decay is -1, 0 to"),
+        ("batch_size = 1", "batch_size is 1, 2 to"),
+        ("limit = -1", "limit is -1, 0 to"),
+    ],
+)
+def test_values_out_of_range_are_named(tmp_path: Path, entry: str, fault: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"epochs = 1\n{entry}{NET}")
+    with pytest.raises(FileFormatError, match=fault):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize("net", ["", "\n[net]\nclasses = 2\nlayers = []", NET])
+def test_all_faults_are_named_at_once(tmp_path: Path, net: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("epochs = 0\nlabel_smoothing = 5\npenalty_cost = 'joules'" + net)
+    with pytest.raises(FileFormatError) as caught:
+        load_recipe(path)
+    for name in ("epochs is 0", "label_smoothing is 5", "penalty_cost is 'joules'"):
+        assert name in str(caught.value)
+    assert ("recipe.net" in str(caught.value)) == (net != NET)
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
@@ -73,5 +111,5 @@ def test_some_values_can_be_overridden() -> None:
     changed = recipe.override(epochs=2, limit=100)
     assert changed == replace(recipe, epochs=2, limit=100)
     assert recipe.override() == recipe
-    with pytest.raises(InputError, match="epochs is 0, at least 1"):
+    with pytest.raises(InputError, match="epochs is 0, 1 to 2147483647"):
         recipe.override(epochs=0)

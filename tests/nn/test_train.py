@@ -69,6 +69,12 @@ def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tmp_path
     assert not equal(runs["a"], runs["c"])
 
 
+@pytest.mark.parametrize("seed", [20240101, 2**63 - 1])
+def test_every_seed_that_a_recipe_takes_can_be_trained_with(tmp_path: Path, seed: int) -> None:
+    recipe = RECIPE.override(seed=seed, epochs=1)
+    assert train(recipe, tmp_path / "run", task=striped_task(), quiet=True).history
+
+
 def test_training_leaves_the_global_random_generator_alone(tmp_path: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
