@@ -70,6 +70,8 @@ def load(path: Path | str) -> Graph:
         The file is neither, or damaged.
     UnsupportedError
         The checkpoint's net cannot be converted exactly.
+    GraphError
+        The file holds no valid graph, or the name in the checkpoint's metadata is none.
     EnvironmentMissingError
         The file is a checkpoint, and torch is not installed.
     """

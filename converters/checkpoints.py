@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from edgespike.converters import convert
@@ -11,27 +10,28 @@ from edgespike.graph import Graph
 
 
 def load_checkpoint(path: Path) -> Graph:
-    """Build the net of a checkpoint and convert it; the graph is named after the file.
+    """Build the net of a checkpoint and convert it.
+
+    The graph's name, and with it its hash, comes from the content and not from the path: it is
+    ``name`` of the checkpoint's metadata, or "model".
 
     Raises
     ------
     EnvironmentMissingError
-        torch is not installed.
+        torch or accelerate is not installed.
     FileFormatError
         The checkpoint is damaged or foreign.
     UnsupportedError
         The net cannot be converted exactly.
+    GraphError
+        The name in the metadata is none that a graph may have.
     """
     try:
         from edgespike.nn.checkpoint import load_model
-    except ImportError as error:
+    except EnvironmentMissingError as error:
         raise EnvironmentMissingError(
-            f"{path} is a trained checkpoint, and reading it needs torch ({error}); "
-            "install edgespike[train], or convert it where torch is and use the graph file"
-        ) from error
-    model, spec, _ = load_model(path)
-    return convert(model, spec.input_shape, name=_graph_name(path))
-
-
-def _graph_name(path: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", path.name.removesuffix(".safetensors")) or "model"
+            f"{path} is a trained checkpoint: {error}, or convert it where they are and use the "
+            "graph file"
+        ) from None
+    model, spec, metadata = load_model(path)
+    return convert(model, spec.input_shape, name=str(metadata.get("name", "model")))

@@ -103,7 +103,8 @@ def save_model(
     Parameters
     ----------
     metadata
-        What else is to be known about it, as JSON values (recipe, epoch, accuracy).
+        What else is to be known about it, as JSON values (recipe, epoch, accuracy). ``name`` is
+        what the converted graph is called.
     """
     description = {"spec": spec.to_table(), "metadata": dict(metadata or {})}
     write_checkpoint(path, MODEL, model.state_dict(), description)
