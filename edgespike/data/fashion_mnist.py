@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import urllib.request
 import zlib
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
@@ -117,7 +118,8 @@ def _download(file: str) -> bytes:
         with urllib.request.urlopen(ADDRESS + file, timeout=SECONDS_WITHOUT_ANSWER) as answer:
             packed: bytes = answer.read()
             return packed
-    except OSError as error:
+    # A connection that breaks off raises an HTTPException, which is no OSError.
+    except (OSError, HTTPException) as error:
         raise EnvironmentMissingError(
             f"Fashion-MNIST is not on this machine, and {file} could not be downloaded ({error}). "
             "Either install Debian's package dataset-fashion-mnist, or connect to the network and "

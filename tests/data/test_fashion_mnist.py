@@ -3,7 +3,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -128,6 +130,32 @@ def test_a_damaged_download_is_refused_and_not_kept(
     (published / IMAGES).write_bytes(damage((published / IMAGES).read_bytes()))
     with pytest.raises(FileFormatError, match=fault):
         fashion_mnist.load("train")
+    assert not folders[1].exists()
+
+
+class BreaksOff(BaseHTTPRequestHandler):
+    """Promise 100 bytes, send 3 and hang up."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.write(b"abc")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_download_that_breaks_off_is_said_to(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), BreaksOff) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        monkeypatch.setattr(fashion_mnist, "ADDRESS", f"http://127.0.0.1:{server.server_port}/")
+        with pytest.raises(EnvironmentMissingError, match=r"downloaded \(IncompleteRead"):
+            fashion_mnist.load("train")
+        thread.join()
     assert not folders[1].exists()
 
 
