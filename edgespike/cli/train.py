@@ -35,7 +35,7 @@ def command(
     from edgespike.nn import load_recipe, train
 
     changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
-    quiet = as_json or not sys.stdout.isatty()  # the progress bar goes there
+    quiet = as_json or not sys.stderr.isatty()  # the progress bar goes there
     result = train(changed, out, resume=resume, quiet=quiet)
     last = result.history[-1]
     if as_json:

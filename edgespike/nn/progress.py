@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 class EpochProgress:
-    """A progress bar with loss, accuracy and synaptic operations a sample.
+    """A progress bar on stderr with loss, accuracy and synaptic operations a sample.
 
     Parameters
     ----------
@@ -28,6 +29,7 @@ class EpochProgress:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[measured]}"),
+            console=Console(stderr=True),
             disable=quiet,
         )
         self._task = self._bar.add_task(f"{epoch + 1}/{epochs}", total=steps, measured="")

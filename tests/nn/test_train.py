@@ -216,9 +216,13 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert all(a > b for a, b in pairwise(rates[10:]))
 
 
-def test_progress_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_where_it_is_no_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(RECIPE.override(epochs=1), tmp_path / "run", task=striped_task())
-    assert "epoch 1/1" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "epoch 1/1" in shown.err
+    assert shown.out == ""
 
 
 def test_several_processes_share_each_batch(tmp_path: Path) -> None:
