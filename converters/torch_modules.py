@@ -19,6 +19,7 @@ from edgespike.converters.base import Converter
 from edgespike.converters.torch_progress import CannotGoOnError, Progress, Sums
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Op, Reshape
+from edgespike.graph import SumPool2d as SumOfEvents
 from edgespike.graph.folding import Normalisation
 
 if TYPE_CHECKING:
@@ -182,6 +183,14 @@ def _max_pool(progress: Progress, leaf: Any, path: str) -> None:
         progress.violations.append(f"{path} follows another pool; put the activation between")
 
 
+def _sum_pool(progress: Progress, leaf: Any, path: str) -> None:
+    if progress.sums is not None:
+        progress.violations.append(f"{path} stands before an activation; put it behind")
+    else:
+        size = _pair(leaf.kernel_size)
+        progress.append(path, "pool", SumOfEvents(size, size))
+
+
 def _spike(progress: Progress, leaf: Any, path: str) -> None:
     threshold = leaf.threshold
     if not isinstance(threshold, int | float) or not isfinite(threshold):
@@ -215,7 +224,7 @@ def _handlers() -> dict[type, Handler]:
     """Give what converts each supported type of module; torch is imported by now."""
     from torch import nn
 
-    from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear
+    from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
     from edgespike.nn.spike import SpikeActivation
 
     return {
@@ -225,6 +234,7 @@ def _handlers() -> dict[type, Handler]:
         nn.BatchNorm1d: _normalise,
         nn.BatchNorm2d: _normalise,
         nn.MaxPool2d: _max_pool,
+        SumPool2d: _sum_pool,
         SpikeActivation: _spike,
         nn.Flatten: _flatten,
         nn.Dropout: _nothing,

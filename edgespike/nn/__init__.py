@@ -17,7 +17,7 @@ if find_spec("torch") is None or find_spec("accelerate") is None:
 
 from edgespike.nn.checkpoint import load_model, save_model
 from edgespike.nn.count import count_synaptic_operations
-from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear
+from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
 from edgespike.nn.models import ConvSpec, DenseSpec, NetSpec, build
 from edgespike.nn.penalty import SynapticPenalty
 from edgespike.nn.recipe import Recipe, load_recipe, shipped_recipes
@@ -34,6 +34,7 @@ __all__ = [
     "QuantLinear",
     "Recipe",
     "SpikeActivation",
+    "SumPool2d",
     "SynapticPenalty",
     "Task",
     "TrainingResult",

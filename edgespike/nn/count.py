@@ -57,7 +57,8 @@ def count_synaptic_operations(
     counts: dict[str, Tensor] = {}
     for name, spikes in entered:
         reached = fan_out(layers[name], spikes.shape[1:], masks[name]).long()
-        found = ((spikes != 0) * reached).flatten(1).sum(dim=1)
+        # A pool that sums has let several spikes meet: each is an operation of its own.
+        found = (spikes.long() * reached).flatten(1).sum(dim=1)
         counts[name] = counts[name] + found if name in counts else found
     return counts
 

@@ -37,6 +37,33 @@ class InputScale(nn.Module):
         return f"maximum={self.maximum}"
 
 
+class SumPool2d(nn.Module):
+    """Add up the spikes of each window, so that every spike passes on to the next layer.
+
+    Windows touch and do not overlap; what does not fill one at the lower and right border is left
+    out. The sum, unlike the mean, keeps one spike at 1, so that the synaptic penalty counts it.
+
+    Parameters
+    ----------
+    kernel_size
+        Height and width of a window, at least 1.
+    """
+
+    def __init__(self, kernel_size: int) -> None:
+        super().__init__()
+        if kernel_size < 1:
+            raise ValueError(f"kernel_size is {kernel_size}; it is at least 1")
+        self.kernel_size = kernel_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the sums, (samples, channels, height // size, width // size)."""
+        return nn.functional.avg_pool2d(x, self.kernel_size, divisor_override=1)
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"kernel_size={self.kernel_size}"
+
+
 class QuantConv2d(nn.Conv2d):
     """A convolution that computes with ``integer_weight() * weight_scale()``.
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear
+from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
 from edgespike.nn.quantise import SymmetricQuantiser
 from edgespike.nn.spike import SpikeActivation
 from edgespike.nn.tables import read_table
@@ -21,10 +21,12 @@ def _require(holds: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class ConvSpec:
-    """Convolution, batch normalisation, max-pooling (if ``pool > 1``), activation.
+    """Convolution, batch normalisation, pooling (if ``pool > 1``), activation.
 
-    Pooling stands before the neuron: it is cheap there, and equal to an OR of the spikes of a
-    channel whatever the sign of its normalisation, since the spike is monotone in what is pooled.
+    With ``pooling`` "max", the pool stands before the neuron: it is cheap there, and equal to an
+    OR of the spikes of a channel whatever the sign of its normalisation, since the spike is
+    monotone in what is pooled. With "sum" it stands behind the neuron and lets every spike pass;
+    the float ReLU net takes the mean there, which differs by a factor alone.
     """
 
     channels: int
@@ -35,10 +37,12 @@ class ConvSpec:
     groups: int = 1
     pool: int = 1
     bits: int = 8
+    pooling: Literal["max", "sum"] = "max"
     kind: Literal["conv"] = "conv"
 
     def __post_init__(self) -> None:
         SymmetricQuantiser(self.bits)
+        _require(self.pooling in ("max", "sum"), f"pooling is {self.pooling!r}, max or sum")
         for name in ("channels", "kernel", "stride", "dilation", "groups", "pool"):
             _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, at least 1")
         _require(self.padding >= 0, f"padding is {self.padding}, at least 0")
@@ -175,9 +179,7 @@ def build(spec: NetSpec) -> nn.Sequential:
     for layer in spec.layers:
         if isinstance(layer, ConvSpec):
             modules += [_convolution(spec, layer, channels), nn.BatchNorm2d(layer.channels)]
-            if layer.pool > 1:
-                modules.append(nn.MaxPool2d(layer.pool))
-            modules.append(_activation(spec))
+            modules += _pool_and_activation(spec, layer)
             channels = layer.channels
             height, width = layer.output_size(height), layer.output_size(width)
     modules.append(nn.Flatten())
@@ -189,6 +191,15 @@ def build(spec: NetSpec) -> nn.Sequential:
             features = layer.features
     modules.append(_dense(spec, features, spec.classes, spec.readout_bits, bias=True))
     return nn.Sequential(*modules)
+
+
+def _pool_and_activation(spec: NetSpec, layer: ConvSpec) -> list[nn.Module]:
+    if layer.pool == 1:
+        return [_activation(spec)]
+    if layer.pooling == "max":
+        return [nn.MaxPool2d(layer.pool), _activation(spec)]
+    mean = spec.activation == "relu"
+    return [_activation(spec), nn.AvgPool2d(layer.pool) if mean else SumPool2d(layer.pool)]
 
 
 def _activation(spec: NetSpec) -> nn.Module:

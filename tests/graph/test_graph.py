@@ -228,7 +228,7 @@ def test_fields_take_the_type_they_are_declared_with() -> None:
     [
         (lambda: Membrane(np.ones(2, int), reset="hard"), "reset is 'hard'"),  # type: ignore[arg-type]
         (lambda: Input((2.5,), 0, 1, 1.0), "shape is"),  # type: ignore[arg-type]
-        (lambda: Dense(np.array([[2**64 - 1]], np.uint64), np.zeros(1, int)), "above 2"),  # type: ignore[arg-type]
+        (lambda: Dense(np.array([[2**64 - 1]], np.uint64), np.zeros(1, int)), "above 2"),
     ],
 )
 def test_a_value_that_has_no_such_type_is_refused(make: Any, message: str) -> None:
