@@ -3,9 +3,12 @@
 It is HDF5 with one group for each layer: convolutions and dense layers in a row, each with its
 neurons; netx has no pooling, so a max pool is written as the convolution that computes its OR.
 Weights are cross-correlation kernels (output, input, height, width), biases are in units of the
-accumulator, and a neuron fires strictly above ``vThMant``. Files of dense and convolutional
-networks, single-step and multi-step, were loaded with netx of lava-dl 0.6.0 and gave the
-interpreter's accumulators.
+accumulator, and a neuron fires strictly above ``vThMant``.
+
+Checked by hand on 2026-11-23: netx of lava-dl 0.6.0 on lava-nc 0.10.0 loaded files of a dense
+network and of a convolutional one with an OR pool, of 1 and of 4 steps each, and gave the
+interpreter's accumulators for 6 samples. No test repeats this, since lava-dl declares Python 3.10
+and PyTorch; tests read the files with a few lines of numpy instead.
 """
 
 from __future__ import annotations
