@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgespike.converters.base import Converter
 from edgespike.converters.torch_progress import CannotGoOnError, Progress, Sums
+from edgespike.converters.torch_sequence import is_sequence, walk
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Op, Reshape
 from edgespike.graph import SumPool2d as SumOfEvents
@@ -41,7 +42,7 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
     GraphError
         The name is none that a graph may have, or a sum may be too large.
     """
-    modules = list(_walk(module))
+    modules = list(walk(module))
     refused = [fault for path, part in modules for fault in _refusals(path, part)]
     if refused:
         known = ", ".join(sorted(kind.__name__ for kind in _handlers()))
@@ -50,7 +51,7 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
     progress = Progress.start(input_shape)
     try:
         for path, part in modules:
-            if not _is_sequence(part):
+            if not is_sequence(part):
                 _handlers()[type(part)](progress, part, path)
         progress.finish()
     except CannotGoOnError as stop:
@@ -60,26 +61,10 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
     return Graph(name, tuple(progress.nodes))
 
 
-def _walk(module: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Give sequences and what they hold in the order of execution, with repetitions."""
-    yield path, module
-    if _is_sequence(module):
-        # Not named_children(), which leaves repetitions out.
-        for key, child in module._modules.items():
-            yield from _walk(child, f"{path}.{key}" if path else key)
-
-
-def _is_sequence(module: Any) -> bool:
-    """Tell whether it runs what it holds one by one; a subclass may do something else with it."""
-    from torch import nn
-
-    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
-
-
 def _refusals(path: str, module: Any) -> Iterator[str]:
     """Yield why a module may compute something else than its type says."""
     place = path or "the model"
-    if not _is_sequence(module) and type(module) not in _handlers():
+    if not is_sequence(module) and type(module) not in _handlers():
         yield f"{place} is a {type(module).__qualname__}"
     elif module._forward_hooks or module._forward_pre_hooks:
         yield (
