@@ -19,8 +19,7 @@ def test_the_shipped_recipes_load() -> None:
 
 def test_the_float_net_has_the_shape_and_recipe_of_the_spiking_one() -> None:
     spiking, twin = load_recipe("fashion_s3nn"), load_recipe("fashion_relu")
-    layers = tuple(replace(layer, bits=8) for layer in spiking.net.layers)
-    net = replace(spiking.net, activation="relu", layers=layers)
+    net = replace(spiking.net, activation="relu")
     assert twin == replace(spiking, net=net, penalty=0.0)
 
 
