@@ -198,16 +198,12 @@ def _ready_targets(graph: Graph, names: Sequence[str]) -> dict[str, tuple[Target
             violations = target.violations(graph)
             problems += [f"{name}: {line}" for line in violations]
             if not violations:
-                ready[name] = target, _runtime(target, graph)
+                ready[name] = target, target.runtime_for(graph)
         except EdgespikeError as error:
             problems.append(f"{name}: {error}")
     if problems:
         raise VerificationError(f"graph {graph.name!r} cannot be verified", problems)
     return ready
-
-
-def _runtime(target: Target, graph: Graph) -> str:
-    return target.runtime() if target.runtime_of is None else target.runtime_of(graph)
 
 
 def _check_trace(target: str, expected: Trace, trace: Trace) -> None:

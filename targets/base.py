@@ -53,6 +53,10 @@ class Target:
     runtime_of: Callable[[Graph], str] | None = None
     count: Callable[[Graph, NDArray[Any]], Counts] | None = None
 
+    def runtime_for(self, graph: Graph) -> str:
+        """Name what runs this very graph, and its version."""
+        return self.runtime() if self.runtime_of is None else self.runtime_of(graph)
+
     def check(self, graph: Graph) -> None:
         """Raise ``UnsupportedError`` with all violations if the target cannot do the graph."""
         violations = self.violations(graph)

@@ -55,7 +55,7 @@ def command(
         answer = {
             "graph": graph.hash,
             "target": target,
-            "runtime": get_target(target).runtime(),
+            "runtime": get_target(target).runtime_for(graph),
             "samples": len(predicted),
             "predictions": predicted.tolist(),
             "accuracy": accuracy,

@@ -42,7 +42,8 @@ def count_synaptic_operations(
     Raises
     ------
     UnsupportedError
-        The convention is "quantised" and layers have float weights (all of them are named), or no
+        The convention is "quantised" and layers have float weights (all of them are named), a
+        layer receives fractions of spikes, or no
         layer runs after a `SpikeActivation`.
     """
     inputs = SpikeInputs(model)
@@ -57,6 +58,11 @@ def count_synaptic_operations(
     counts: dict[str, Tensor] = {}
     for name, spikes in entered:
         reached = fan_out(layers[name], spikes.shape[1:], masks[name]).long()
+        if bool((spikes != spikes.floor()).any()):
+            raise UnsupportedError(
+                "spikes cannot be counted",
+                [f"layer {name} receives fractions; pool spikes with SumPool2d, not with a mean"],
+            )
         # A pool that sums has let several spikes meet: each is an operation of its own.
         found = (spikes.long() * reached).flatten(1).sum(dim=1)
         counts[name] = counts[name] + found if name in counts else found

@@ -192,3 +192,11 @@ def test_impossible_powers_and_costs_are_refused() -> None:
 
 def test_the_weight_of_the_penalty_rises_linearly_to_its_strength() -> None:
     assert [penalty_weight(8.0, epoch, 4) for epoch in range(4)] == [2.0, 4.0, 6.0, 8.0]
+
+
+def test_fractions_of_spikes_are_an_error_and_not_counted_as_none() -> None:
+    net = nn.Sequential(
+        QuantConv2d(1, 2, 3), SpikeActivation(), nn.AvgPool2d(2), nn.Flatten(), QuantLinear(8, 3)
+    )
+    with pytest.raises(UnsupportedError, match="receives fractions; pool spikes with SumPool2d"):
+        count_synaptic_operations(net, torch.rand(20, 1, 6, 6) * 9)

@@ -34,6 +34,7 @@ def test_a_failed_installation_leaves_nothing_behind(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "PACKAGES", ("./no-such-package",))
+    monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setattr(environment, "PYTHONS", (sys.version_info[:2],))
     with pytest.raises(EnvironmentMissingError, match="cannot install it"):
         environment.setup()
