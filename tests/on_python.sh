@@ -22,4 +22,4 @@ venv=.venv-$version
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip --quiet --disable-pip-version-check install -c constraints.txt -e ".[test]"
 "$venv/bin/edgespike" targets --setup loihi
-"$venv/bin/python" -m pytest -n "$jobs" -m "not torch and not slow"
+CONFORMANCE_GRAPHS=10 "$venv/bin/python" -m pytest -n "$jobs" -m "not torch and not slow"
