@@ -28,8 +28,10 @@ def _write_errors(path: Path, inside: Path | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         named = error.filename
-        if inside is not None and named is not None and inside not in Path(named).parents:
-            raise
+        if inside is not None and named is not None:
+            place = Path(os.fsdecode(named))
+            if place != inside and inside not in place.parents:
+                raise
         reason = error.strerror or str(error)
         message = f"cannot write {path}: {reason}; choose another place or free it, then run again"
         raise WriteError(message) from error
@@ -73,9 +75,10 @@ def new_folder(path: Path) -> Iterator[Path]:
         full. Nothing is left behind.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
         raise WriteError(
-            f"output folder {path} exists and is not empty; remove it or name another one"
+            f"output folder {path} exists and is not empty, or is no folder; remove "
+            "it or name another"
         )
     with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,10 +87,14 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         with _write_errors(path, inside=temporary):
             yield temporary
+        with _write_errors(path):
             for file in temporary.rglob("*"):
                 _flush(file)
             temporary.replace(path)
             _flush(path.parent)
+    except WriteError as error:
+        # Nobody needs to know the temporary name.
+        raise WriteError(str(error).replace(str(temporary), str(path))) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -40,10 +43,29 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    _prepare_streams()
     try:
         app(prog_name="edgespike")
     except KeyboardInterrupt:
         _end("interrupted; no file was left half written", INTERRUPTED)
+    except OSError as error:  # the help itself could not be written
+        _discard_output()
+        _end(_os_message(error), BAD_USE)
+
+
+def _prepare_streams() -> None:
+    """Give closed streams a place to go, and letters that a stream's encoding lacks a stand-in."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open until the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _os_message(error: OSError) -> str:
+    place = error.filename if error.filename is not None else "standard output"
+    return f"error: {place}: {error.strerror or error}; free or change it, then run again"
 
 
 def _terminate(number: int, _: object) -> NoReturn:
@@ -67,7 +89,9 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
             raise SystemExit(BAD_USE) from None
         except OSError as error:
             _discard_output()
-            _end(f"error: {error}", BAD_USE)
+            _end(_os_message(error), BAD_USE)
+        except MemoryError as error:
+            _end(f"error: not enough memory: {error}; give fewer samples or more memory", BAD_USE)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception:
@@ -78,7 +102,8 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    print(message, file=sys.stderr)
+    with contextlib.suppress(OSError):  # where standard error is full, the exit code still tells
+        print(message, file=sys.stderr, flush=True)
     raise SystemExit(code)
 
 

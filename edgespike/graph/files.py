@@ -128,6 +128,8 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def _read(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise FileFormatError(f"cannot read {path}: it is no regular file; name a file")
         size = path.stat().st_size
         if size > FILE_LIMIT:
             raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")

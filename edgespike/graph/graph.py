@@ -29,6 +29,14 @@ class Node:
     op: Op
     inputs: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, str):
+            raise GraphError(
+                f"node {self.name!r} cannot be made",
+                [f"inputs is the word {self.inputs!r}; give a tuple of names, ({self.inputs!r},)"],
+            )
+        object.__setattr__(self, "inputs", tuple(self.inputs))
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -59,6 +67,7 @@ class Graph:
     """Shape, proven range and meaning of each node's output, by its name."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(self.nodes))
         violations = list(self._check_frame())
         tensors: dict[str, Tensor] = {}
         if not violations:
@@ -105,8 +114,8 @@ class Graph:
         """Check names, order and connections, without looking into operations."""
         if not _NAME.fullmatch(self.name):
             yield f"name {self.name!r} may hold letters, digits, '_', '-' and '.' only"
-        if not 1 <= self.steps <= STEP_LIMIT:
-            yield f"steps is {self.steps}; it must be in 1..{STEP_LIMIT}"
+        if not isinstance(self.steps, int) or not 1 <= self.steps <= STEP_LIMIT:
+            yield f"steps is {self.steps!r}; it must be a whole number in 1..{STEP_LIMIT}"
         kinds = [type(node.op) for node in self.nodes]
         if kinds.count(Input) != 1 or kinds[0] is not Input:
             yield "it must begin with its one input node"

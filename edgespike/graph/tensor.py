@@ -19,6 +19,9 @@ ELEMENT_LIMIT = 2**27
 """Most elements that one tensor of one sample may have; a larger declared shape is refused."""
 
 
+CHANNEL_LIMIT = 2**22
+"""Most channels or features of an input; each has a range of its own."""
+
 BEYOND = 2**60
 """Stands for any magnitude from here on; far beyond the limit, and far from wrapping around."""
 

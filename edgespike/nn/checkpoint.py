@@ -75,7 +75,10 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
             "get or train it again"
         )
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-    return Checkpoint(tensors, json.loads(text))
+    description = json.loads(text)
+    if not isinstance(description, dict):
+        raise FileFormatError(f"{path} holds a description that is no table; get or train it again")
+    return Checkpoint(tensors, description)
 
 
 def _header(metadata: Mapping[str, str]) -> dict[str, Any]:

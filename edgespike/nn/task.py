@@ -36,6 +36,11 @@ class Task:
         InputError
             A shape, a dtype or a label does not fit, or there are no samples.
         """
+        if len(self.train_images) < 2:
+            raise InputError(
+                f"there are {len(self.train_images)} training images; batch normalisation needs at "
+                "least 2, raise the limit"
+            )
         for images, labels in (
             (self.train_images, self.train_labels),
             (self.test_images, self.test_labels),

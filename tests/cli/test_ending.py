@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgespike.cli.app import FAULT, main
-from edgespike.graph import save_graph
+from edgespike.graph import load_graph, save_graph
 from tests.example_graphs import residual_graph
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -103,7 +104,9 @@ def test_a_full_standard_output_is_an_error(
         process = start_cli("show", graph_file, *options, stdout=full)
         stderr = process.communicate()[1]
     assert process.returncode == 2
-    assert stderr == "error: [Errno 28] No space left on device\n"
+    assert stderr == (
+        "error: standard output: No space left on device; free or change it, then run again\n"
+    )
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
@@ -143,3 +146,32 @@ def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_check(
         main()
     assert ended.value.code == FAULT
     assert "ZeroDivisionError: broken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code"),
+    [
+        ("energy {model} -i {x} 2>&-", 0),
+        ("run {model} -i {x} >/dev/full", 2),
+        ("--help >/dev/full", 2),
+        ("show nowhere.safetensors 2>/dev/full", 2),
+        ("energy {model} -i {x} >/dev/null", 0),
+    ],
+)
+def test_streams_that_are_closed_full_or_ascii(
+    graph_file: Path, tmp_path: Path, redirected: str, code: int
+) -> None:
+    graph = load_graph(graph_file)
+    tensor = graph.tensors[graph.input.name]
+    np.save(tmp_path / "x.npy", np.full((2, *tensor.shape), tensor.bounds[1]))
+    command = redirected.format(model=graph_file, x=tmp_path / "x.npy")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    result = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m edgespike {command}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr

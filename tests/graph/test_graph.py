@@ -47,6 +47,7 @@ def chain(*ops: Op, steps: int = 1) -> Graph:
     return Graph("chain", tuple(nodes), steps)
 
 
+EXTREMES = np.array([[-(2**63), 2**63 - 1]] * 4)
 FLOATS: Any = np.ones((2, 4))
 VECTOR = Input((4,), 0, 1, 1.0)
 IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
@@ -63,6 +64,8 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
         ((IMAGE, conv(3, 2, padding=(-1, 0))), "padding is (-1, 0)"),
         ((IMAGE, conv(3, 2, dilation=(3, 1))), "does not fit into input (5, 5)"),
         ((IMAGE, conv(3, 2, groups=0)), "groups is 0"),
+        ((VECTOR, Threshold(EXTREMES[:, ::-1], np.zeros(4, bool))), "must ascend"),
+        ((Input((2**23,), 0, 1, 1.0),), "more than 4194304 channels or features"),
         ((VECTOR, Membrane(np.full(4, 2**58))), "more than 140737488355328"),
         ((VECTOR, Membrane(np.full(4, 2**40), max_spikes=2**20)), "more than 140737488355328"),
         ((Input((4,), 0, 4, 1.0), dense(1, 4, 2**62)), "the limit is +-9007199254740992"),
@@ -234,3 +237,24 @@ def test_fields_take_the_type_they_are_declared_with() -> None:
 def test_a_value_that_has_no_such_type_is_refused(make: Any, message: str) -> None:
     with pytest.raises(GraphError, match=message):
         make()
+
+
+def test_thresholds_may_be_anywhere_in_64_bits() -> None:
+    graph = chain(VECTOR, Threshold(EXTREMES, np.zeros(4, bool)), dense(1, 4), Readout(np.ones(1)))
+    assert graph.tensors["op1"].bounds == (1, 1)
+
+
+@pytest.mark.parametrize("weight", [[["1", "2"]], [[1j, 2.0]], np.array([["2020-01-01"]], "M8[D]")])
+def test_what_is_no_number_is_no_weight(weight: Any) -> None:
+    with pytest.raises(GraphError, match="is not one of numbers"):
+        Dense(weight, np.zeros(1, int))
+
+
+def test_a_graph_of_lists_is_the_graph_of_tuples() -> None:
+    nodes: Any = [Node("a", VECTOR), Node("b", Readout(np.ones(4)), ["a"])]  # type: ignore[arg-type]
+    assert hash(Graph("lists", nodes)) == hash(Graph("lists", tuple(nodes)))
+    with pytest.raises(GraphError, match="give a tuple of names"):
+        Node("b", Readout(np.ones(4)), "a")  # type: ignore[arg-type]
+    steps: Any = 1.5
+    with pytest.raises(GraphError, match=r"steps is 1\.5"):
+        Graph("half", nodes, steps)

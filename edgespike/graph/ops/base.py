@@ -90,6 +90,8 @@ def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     """Copy an array to the one dtype that graphs use for its sort of number, read-only."""
     if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max:
         raise OverflowError("values above 2**63 - 1 have no place in a graph")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"dtype {array.dtype} is not one of numbers")
     if array.dtype == bool:
         dtype: type = np.bool_
     elif np.issubdtype(array.dtype, np.floating):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgespike.graph.ops.base import Op
 from edgespike.graph.tensor import (
     ACCUMULATOR_LIMIT,
+    CHANNEL_LIMIT,
     ELEMENT_LIMIT,
     Signal,
     Tensor,
@@ -51,6 +52,8 @@ class Input(Op):
             yield f"shape {self.shape} must be (features,) or (channels, height, width)"
         elif math.prod(self.shape) > ELEMENT_LIMIT:
             yield f"shape {self.shape} has more than {ELEMENT_LIMIT} elements"
+        elif self.shape[0] > CHANNEL_LIMIT:
+            yield f"shape {self.shape} has more than {CHANNEL_LIMIT} channels or features"
         if self.low > self.high:
             yield f"range {self.low}..{self.high} is empty; give low <= high"
         if max(-self.low, self.high) > ACCUMULATOR_LIMIT:
