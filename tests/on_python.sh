@@ -5,7 +5,8 @@ version=$1
 jobs=$2
 
 find_python() {
-    for candidate in "python$version" "$HOME"/.pyenv/versions/"$version".*/bin/python; do
+    pyenv=${PYENV_ROOT:-$HOME/.pyenv}
+    for candidate in "python$version" "$pyenv"/versions/"$version".*/bin/python; do
         if "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$version')" 2>/dev/null; then
             echo "$candidate"
             return

@@ -12,19 +12,25 @@ from pathlib import Path
 
 import numpy as np
 
-from edgespike.converters.checkpoints import load_checkpoint
+from edgespike.converters import convert
 from edgespike.data.fashion_mnist import load as load_fashion_mnist
 from edgespike.files import write_atomically
-from edgespike.graph import Graph, save_graph
+from edgespike.graph import save_graph
 from edgespike.models import IMAGES, MODEL
+from edgespike.nn.checkpoint import load_model, save_model
 
 COUNT = 200
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+"""Where a checkout keeps the checkpoint itself."""
 
 
 def build(checkpoint: Path, folder: Path) -> None:
-    """Write the model and the images into a folder."""
-    trained = load_checkpoint(checkpoint)
-    save_graph(Graph(MODEL.removesuffix(".safetensors"), trained.nodes), folder / MODEL)
+    """Write the model and the images into a folder, and the named checkpoint to the examples."""
+    model, spec, metadata = load_model(checkpoint)
+    name = MODEL.removesuffix(".safetensors")
+    save_graph(convert(model, spec.input_shape, name=name), folder / MODEL)
+    named = EXAMPLES / f"{name}.checkpoint.safetensors"
+    save_model(named, model, spec, {**metadata, "name": name})
     images, labels = load_fashion_mnist("test")
     content = io.BytesIO()
     np.savez_compressed(content, images=images[:COUNT], labels=labels[:COUNT].astype(np.uint8))

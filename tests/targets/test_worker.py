@@ -63,10 +63,13 @@ TASKS = {f.__name__: f for f in (double, fail, abort, leave, hang, environment)}
 """
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 from edgespike.targets.worker import Worker
 
+# A test run in the background ignores Ctrl-C, and its children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 script, fifo = sys.argv[1:]
 with Worker(sys.executable, Path(script), what="it") as worker:
     worker.call({}, {"task": "hang", "fifo": fifo}, timeout_s=1000)
