@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,3 +83,10 @@ def test_accuracy_and_predictions_on_the_whole_test_set() -> None:
         found[target] = np.concatenate(classes)
     assert (found["cpu"] == found["tflite"]).all()
     assert (found["cpu"] == labels).mean() >= ACCURACY
+
+
+@pytest.mark.torch
+def test_the_checkpoint_of_the_examples_is_the_shipped_model() -> None:
+    pytest.importorskip("torch")
+    checkpoint = Path(__file__).parent.parent / "examples" / "fashion_s3nn.checkpoint.safetensors"
+    assert edgespike.load(checkpoint).hash == shipped_model().hash

@@ -24,12 +24,12 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 """Where a checkout keeps the checkpoint itself."""
 
 
-def build(checkpoint: Path, folder: Path) -> None:
-    """Write the model and the images into a folder, and the named checkpoint to the examples."""
+def build(checkpoint: Path, folder: Path, examples: Path) -> None:
+    """Write the model and the images into a folder, and the named checkpoint into another."""
     model, spec, metadata = load_model(checkpoint)
     name = MODEL.removesuffix(".safetensors")
     save_graph(convert(model, spec.input_shape, name=name), folder / MODEL)
-    named = EXAMPLES / f"{name}.checkpoint.safetensors"
+    named = examples / f"{name}.checkpoint.safetensors"
     save_model(named, model, spec, {**metadata, "name": name})
     images, labels = load_fashion_mnist("test")
     content = io.BytesIO()
@@ -38,4 +38,4 @@ def build(checkpoint: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), Path(__file__).parent)
+    build(Path(sys.argv[1]), Path(__file__).parent, EXAMPLES)

@@ -56,8 +56,10 @@ def test_the_shipped_graph_is_named_after_its_file(
         return np.zeros((9, 1, 8, 8), np.uint8), np.zeros(9, np.int64)
 
     monkeypatch.setattr(build, "load_fashion_mnist", images)
-    build.build(saved(tmp_path / "checkpoint"), tmp_path)
-    assert load_graph(tmp_path / MODEL).name == "fashion_s3nn"
+    build.build(saved(tmp_path / "checkpoint"), tmp_path, tmp_path)
+    graph = load_graph(tmp_path / MODEL)
+    assert graph.name == "fashion_s3nn"
+    assert load(tmp_path / "fashion_s3nn.checkpoint.safetensors").hash == graph.hash
     assert (tmp_path / IMAGES).is_file()
 
 
