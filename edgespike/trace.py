@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.graph import Graph, Readout
+from edgespike.graph import Graph
 
 
 def observed_names(graph: Graph) -> list[str]:
@@ -42,10 +42,7 @@ class Trace:
 
 def logits(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]:
     """Scale accumulators ``(samples, classes)`` to real numbers."""
-    op = graph.readout.op
-    if not isinstance(op, Readout):  # the graph's own check makes this impossible
-        raise TypeError(type(op))
-    return np.asarray(accumulators * op.scale)
+    return np.asarray(accumulators * graph.readout_op.scale)
 
 
 def predictions(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:

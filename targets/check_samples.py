@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgespike.graph import Graph, Input
+from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
 from edgespike.interpreter import interpret
 
@@ -23,9 +23,7 @@ def check_samples(graph: Graph) -> tuple[Integers, Integers]:
     expected
         The interpreter's accumulators, ``(samples, classes)``.
     """
-    source = graph.input.op
-    if not isinstance(source, Input):  # the graph's own check makes this impossible
-        raise TypeError(source.kind)
+    source = graph.input_op
     stepped = (graph.steps, *source.shape) if graph.steps > 1 else source.shape
     random = np.random.default_rng(0)
     samples = random.integers(source.low, source.high, (SAMPLES, *stepped), endpoint=True)

@@ -100,6 +100,22 @@ class Graph:
         """The readout node."""
         return self.nodes[-1]
 
+    @property
+    def input_op(self) -> Input:
+        """The input node's operation."""
+        op = self.input.op
+        if not isinstance(op, Input):  # the check at construction makes this impossible
+            raise TypeError(type(op))
+        return op
+
+    @property
+    def readout_op(self) -> Readout:
+        """The readout node's operation."""
+        op = self.readout.op
+        if not isinstance(op, Readout):  # the check at construction makes this impossible
+            raise TypeError(type(op))
+        return op
+
     def of_type(self, kind: type[_OpType]) -> Iterator[tuple[Node, _OpType]]:
         """Iterate over the nodes whose operation is of one type."""
         for node in self.nodes:

@@ -33,9 +33,7 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
     InputError
         Wrong shape, dtype or values outside the input's declared range.
     """
-    op = graph.input.op
-    if not isinstance(op, Input):  # the graph's own check makes this impossible
-        raise TypeError(type(op))
+    op = graph.input_op
     array = np.asarray(array)
     if array.dtype == np.bool_:
         array = array.view(np.uint8)

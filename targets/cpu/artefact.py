@@ -8,7 +8,7 @@ import numpy as np
 
 from edgespike import __version__
 from edgespike.files import write_atomically
-from edgespike.graph import Graph, Input, save_graph
+from edgespike.graph import Graph, save_graph
 from edgespike.targets.check_samples import SAMPLES, check_samples
 
 _README = """\
@@ -51,7 +51,7 @@ def write(graph: Graph, folder: Path) -> None:
 
 
 def _readme(graph: Graph) -> str:
-    op = _input(graph)
+    op = graph.input_op
     return _README.format(
         name=graph.name,
         version=__version__,
@@ -62,10 +62,3 @@ def _readme(graph: Graph) -> str:
         scale=op.scale,
         classes=graph.tensors[graph.readout.name].size,
     )
-
-
-def _input(graph: Graph) -> Input:
-    op = graph.input.op
-    if not isinstance(op, Input):  # the graph's own check makes this impossible
-        raise TypeError(type(op))
-    return op

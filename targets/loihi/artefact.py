@@ -12,7 +12,7 @@ import numpy as np
 
 from edgespike import __version__
 from edgespike.files import write_atomically
-from edgespike.graph import Graph, Input
+from edgespike.graph import Graph
 from edgespike.targets.loihi.lowering import lower
 from edgespike.targets.loihi.network import Network
 from edgespike.targets.loihi.netx import NetxError, netx_bytes
@@ -101,9 +101,7 @@ def _json(content: Any) -> bytes:
 
 
 def _readme(graph: Graph, network: Network, netx_file: str, reason: str) -> str:
-    op = graph.input.op
-    if not isinstance(op, Input):  # the graph's own check makes this impossible
-        raise TypeError(type(op))
+    op = graph.input_op
     use = _NETX_USE.format(
         file=netx_file, bits=network.populations[0].message_bits, steps=graph.steps
     )

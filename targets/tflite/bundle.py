@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from string import Template
 
-from edgespike.graph import Graph, Input, Readout
+from edgespike.graph import Graph
 
 
 def fill_template(template: str, /, **values: object) -> str:
@@ -16,7 +16,7 @@ def fill_template(template: str, /, **values: object) -> str:
 
 def described(graph: Graph) -> dict[str, object]:
     """Give what every README says of a graph."""
-    source, _ = network_ends(graph)
+    source = graph.input_op
     return {
         "name": graph.name,
         "hash": graph.hash,
@@ -24,11 +24,3 @@ def described(graph: Graph) -> dict[str, object]:
         "high": source.high,
         "scale": f"{source.scale:g}",
     }
-
-
-def network_ends(graph: Graph) -> tuple[Input, Readout]:
-    """Give a graph's input and readout."""
-    source, readout = graph.input.op, graph.readout.op
-    if not isinstance(source, Input) or not isinstance(readout, Readout):  # the graph's own check
-        raise TypeError(graph.name)
-    return source, readout

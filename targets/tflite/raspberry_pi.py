@@ -11,14 +11,14 @@ import numpy as np
 from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite import pi_runner
-from edgespike.targets.tflite.bundle import described, fill_template, network_ends
+from edgespike.targets.tflite.bundle import described, fill_template
 
 
 def write_raspberry_pi(
     graph: Graph, model: bytes, samples: Integers, expected: Integers, folder: Path
 ) -> None:
     """Write the bundle into an existing empty folder."""
-    source, readout = network_ends(graph)
+    source, readout = graph.input_op, graph.readout_op
     network = {
         "name": graph.name,
         "sha256": graph.hash,
