@@ -30,7 +30,9 @@ class _RoundClip(torch.autograd.Function):
         # The states are found in single precision whatever the module's dtype, so that a module
         # that is evaluated in double precision has the same integers.
         states = integer_states(x.float(), scale, low, high)
-        return states.to(x.dtype) * scale.to(x.dtype)
+        # The strides of x, also where they are ambiguous (one input channel): a convolution takes
+        # its fast layout from its kernel's.
+        return torch.mul(states.to(x.dtype), scale.to(x.dtype), out=torch.empty_like(x))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
