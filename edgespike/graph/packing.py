@@ -113,9 +113,11 @@ def _narrowest(array: Integers) -> np.dtype[Any]:
 
 
 def _levels(values: list[int]) -> tuple[int, int, int] | None:
-    """Find low, step and states of ascending values; ``None`` if they are too few or too many."""
-    if not 2 <= len(values) <= STATE_LIMIT:
+    """Find low, step and states of ascending values; ``None`` if there are none or too many."""
+    if not 1 <= len(values) <= STATE_LIMIT:
         return None
+    if len(values) == 1:  # beside zero, which is never out of int64's range
+        values = sorted({0, *values}) if values[0] else [0, 1]
     low, high = values[0], values[-1]
     step = math.gcd(*(value - low for value in values))
     states = (high - low) // step + 1
