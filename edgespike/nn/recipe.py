@@ -23,13 +23,16 @@ else:
 
 # Whole numbers that every library takes; floats that single precision can hold.
 _MOST, _LARGEST = 2**31 - 1, 3e38
+_MOST_AVERAGING = 1 - 1e-6
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("epochs", 1, _MOST),
     ("batch_size", 2, _MOST),
     ("seed", 0, 2**63 - 1),
     ("learning_rate", 0, _LARGEST),
+    ("final_learning_rate", 0, _LARGEST),
     ("warmup_epochs", 0, _LARGEST),
     ("weight_decay", 0, _LARGEST),
+    ("averaging", 0, _MOST_AVERAGING),
     ("label_smoothing", 0, 1),
     ("penalty", 0, _LARGEST),
     ("penalty_power", 1, _MOST),
@@ -47,8 +50,12 @@ class Recipe:
         The net to train.
     epochs, batch_size, seed
         As usual; a batch that would be smaller than ``batch_size`` is left out of the epoch.
-    learning_rate, warmup_epochs, weight_decay
-        AdamW; the rate rises linearly during the warm-up and then falls to 0 as a cosine.
+    learning_rate, final_learning_rate, warmup_epochs, weight_decay
+        AdamW; the rate rises linearly during the warm-up and then falls as a cosine.
+    averaging
+        What an exponential moving average of the weights keeps in a step, e.g. 0.999 for about
+        1,000 steps. The averaged net is what is tested and kept; 0 means none. It goes well with
+        a final learning rate above 0.
     label_smoothing
         Share of the target that is spread over all classes.
     flip, shift
@@ -72,8 +79,10 @@ class Recipe:
     batch_size: int = 128
     seed: int = 0
     learning_rate: float = 2e-3
+    final_learning_rate: float = 0.0
     warmup_epochs: float = 1.0
     weight_decay: float = 1e-2
+    averaging: float = 0.0
     label_smoothing: float = 0.0
     flip: bool = False
     shift: int = 0

@@ -67,16 +67,19 @@ def train(
     task = task or load_task(recipe.data, shape, classes)
     task.check(shape, classes)
     trainer = Trainer(recipe, task.first(recipe.limit) if recipe.limit else task)
-    history = folder.restore(trainer.model, trainer.optimiser) if resume else []
+    history: list[dict[str, Any]] = []
+    if resume and (found := folder.read()):
+        tensors, history = found
+        trainer.restore(tensors)
     for epoch in range(len(history), recipe.epochs):
         with EpochProgress(epoch, recipe.epochs, trainer.steps, quiet or not trainer.main) as show:
             history.append(trainer.run_epoch(epoch, show))
         if trainer.main:
-            folder.save(trainer.model, trainer.optimiser, history)
+            folder.save(trainer.tensors(), history)
     if trainer.main:
         # Without the time it took: the same run gives the same file.
         measured = {name: value for name, value in history[-1].items() if name != "seconds"}
         metadata = {"recipe": recipe.to_table(), **measured}
-        save_model(folder.model, trainer.model, recipe.net, metadata)
+        save_model(folder.model, trainer.result, recipe.net, metadata)
     trainer.accelerator.wait_for_everyone()
     return TrainingResult(folder.model, folder.log, tuple(history))

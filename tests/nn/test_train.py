@@ -95,10 +95,10 @@ from tests.nn.small import RECIPE, striped_task
 torch.set_num_threads(1)
 whole_save, killed_at = RunFolder.save, int(sys.argv[2])
 
-def save(folder, model, optimiser, history):
+def save(folder, tensors, history):
     if len(history) == killed_at:
         os.kill(os.getpid(), signal.SIGKILL)
-    whole_save(folder, model, optimiser, history)
+    whole_save(folder, tensors, history)
 
 RunFolder.save = save
 train(RECIPE, Path(sys.argv[1]), task=striped_task(), quiet=True)
@@ -117,10 +117,12 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(tmp_path: Path)
     assert resumed.model.read_bytes() == expected.model.read_bytes()
 
 
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
 def test_an_interrupted_run_resumes_to_the_weights_of_one_that_was_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    averaging: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C arrives in the middle of the third epoch."""
+    recipe = replace(RECIPE, averaging=averaging)
 
     def interrupted(recipe: Recipe, step: int, steps: int) -> float:
         if step == 2 * steps + steps // 2:
@@ -129,10 +131,10 @@ def test_an_interrupted_run_resumes_to_the_weights_of_one_that_was_not(
 
     monkeypatch.setattr("edgespike.nn.trainer.learning_rate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
+        train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
     monkeypatch.undo()
-    resumed = train(RECIPE, tmp_path / "run", task=striped_task(), resume=True, quiet=True)
-    expected = train(RECIPE, tmp_path / "whole", task=striped_task(), quiet=True)
+    resumed = train(recipe, tmp_path / "run", task=striped_task(), resume=True, quiet=True)
+    expected = train(recipe, tmp_path / "whole", task=striped_task(), quiet=True)
     assert resumed.model.read_bytes() == expected.model.read_bytes()
 
 
@@ -234,6 +236,11 @@ def test_the_limit_takes_the_first_samples(tmp_path: Path) -> None:
     limited = train(RECIPE.override(limit=40), tmp_path / "limited", task=task, quiet=True)
     first = train(RECIPE, tmp_path / "first", task=task.first(40), quiet=True)
     assert equal(weights(limited.model), weights(first.model))
+
+
+def test_the_learning_rate_may_end_above_zero() -> None:
+    recipe = replace(RECIPE, epochs=5, learning_rate=1.0, final_learning_rate=0.25)
+    assert learning_rate(recipe, 50, 10) == 0.25
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
