@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
+from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError
 from edgespike.nn.models import DenseSpec, NetSpec, read_spec
 from edgespike.nn.penalty import Cost
@@ -64,6 +65,8 @@ class Recipe:
         epoch, and 0 means none.
     limit
         Use the first ``limit`` training and test samples only; 0 means all.
+    data
+        What to train on, one of `edgespike.data.DATA_SETS`: ``fashion_mnist`` or ``cifar10``.
 
     Raises
     ------
@@ -87,6 +90,7 @@ class Recipe:
     penalty_power: int = 1
     penalty_cost: Cost = "synaptic"
     limit: int = 0
+    data: str = "fashion_mnist"
 
     def __post_init__(self) -> None:
         faults = list(self._faults())
@@ -101,6 +105,8 @@ class Recipe:
                 yield f"{name} is {value}, {low} to {high} is needed"
         if self.penalty_cost not in get_args(Cost):
             yield f"penalty_cost is {self.penalty_cost!r}, known are {get_args(Cost)}"
+        if self.data not in DATA_SETS:
+            yield f"data is {self.data!r}, known are {', '.join(DATA_SETS)}"
         if self.penalty > 0 and not self.net.spiking:
             yield f"penalty is {self.penalty}, but no layer of the net receives spikes; set it to 0"
 

@@ -14,7 +14,7 @@ from edgespike.nn.checkpoint import save_model
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
 from edgespike.nn.run_folder import RunFolder
-from edgespike.nn.task import Task, load_fashion_mnist
+from edgespike.nn.task import Task, load_task
 from edgespike.nn.trainer import Trainer
 
 
@@ -47,7 +47,7 @@ def train(
         Folder for ``model.safetensors`` (the trained net), ``training.jsonl`` (recipe, versions,
         then one line an epoch) and ``checkpoint.safetensors`` (to resume from).
     task
-        What to train on; Fashion-MNIST if None.
+        What to train on; the recipe's data set if None.
     resume
         Go on from the folder's checkpoint, or start if there is none.
     quiet
@@ -63,8 +63,9 @@ def train(
     """
     folder = RunFolder(Path(out), recipe)
     folder.prepare(resume)
-    task = task or load_fashion_mnist()
-    task.check(recipe.net.input_shape, recipe.net.classes)
+    shape, classes = recipe.net.input_shape, recipe.net.classes
+    task = task or load_task(recipe.data, shape, classes)
+    task.check(shape, classes)
     trainer = Trainer(recipe, task.first(recipe.limit) if recipe.limit else task)
     history: list[dict[str, Any]] = []
     if resume and (found := folder.read()):

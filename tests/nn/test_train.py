@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError
 from edgespike.files import WriteError
 from edgespike.nn import NetSpec, Recipe, Task, load_model, train
@@ -199,6 +200,35 @@ def test_a_task_that_does_not_fit_the_net_is_refused(
     task: Task = replace(striped_task(), **change)
     with pytest.raises(InputError, match=fault):
         train(RECIPE, tmp_path / "run", task=task, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ("fashion_mnist", r"fashion_mnist has images of shape \(1, 28, 28\) and 10 classes"),
+        ("cifar10", r"cifar10 has images of shape \(3, 32, 32\) and 10 classes"),
+    ],
+)
+def test_a_recipe_whose_net_does_not_fit_its_data_is_refused(
+    tmp_path: Path, data: str, found: str
+) -> None:
+    recipe = replace(RECIPE, data=data)
+    with pytest.raises(InputError, match=rf"{found}; .* \(1, 8, 8\) and 3 classes: change"):
+        train(recipe, tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("data", DATA_SETS)
+def test_a_recipe_is_trained_on_the_data_it_names(
+    tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape, classes = DATA_SETS[data].SHAPE, len(DATA_SETS[data].CLASSES)
+    images = np.zeros((20, *shape), np.uint8)
+    labels = np.arange(20) % classes
+    monkeypatch.setattr(DATA_SETS[data], "load", lambda split: (images, labels))
+    net = replace(RECIPE.net, input_shape=shape, classes=classes)
+    recipe = replace(RECIPE, data=data, net=net, epochs=1)
+    result = train(recipe, tmp_path / "run", quiet=True)
+    assert result.history[-1]["test_accuracy"] == 0.1  # black images are all of one class
 
 
 def test_the_limit_takes_the_first_samples(tmp_path: Path) -> None:
