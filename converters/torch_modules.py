@@ -43,6 +43,11 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
     GraphError
         The name is none that a graph may have, or a sum may be too large.
     """
+    return Graph(name, tuple(convert_parts(module, input_shape, name).nodes))
+
+
+def convert_parts(module: nn.Module, input_shape: tuple[int, ...], name: str) -> Progress:
+    """Do what `convert_module` does, and give the nodes with what is known of them."""
     refused = [fault for path, part in walk_all(module) for fault in _refusals(path, part)]
     if refused:
         known = ", ".join(sorted(kind.__name__ for kind in _handlers()))
@@ -56,7 +61,7 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
         progress.violations.append(str(stop))
     if progress.violations:
         raise UnsupportedError(f"model {name!r} cannot be converted", progress.violations)
-    return Graph(name, tuple(progress.nodes))
+    return progress
 
 
 def _convert_sequence(progress: Progress, module: Any, path: str) -> None:

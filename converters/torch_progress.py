@@ -53,6 +53,8 @@ class Progress:
         Of the last node, if that is a weighted layer.
     violations
         What cannot be converted, so far.
+    activations
+        Path of each activation, in the order of execution, and the node that gives what leaves it.
     """
 
     nodes: list[Node]
@@ -61,6 +63,7 @@ class Progress:
     event_scale: Fraction = Fraction(1)
     sums: Sums | None = None
     violations: list[str] = field(default_factory=list)
+    activations: list[tuple[str, str]] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -138,6 +141,7 @@ class Progress:
         self.append(path, "spikes" if op.levels == 1 else "levels", op)
         if sums.pool is not None:
             self.append(path, "pool", sums.pool)
+        self.activations.append((path, self.last))
         self.sums, self.event_scale = None, scale
 
     def finish(self) -> None:

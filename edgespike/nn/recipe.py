@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError
-from edgespike.nn.models import DenseSpec, NetSpec, read_spec
 from edgespike.nn.penalty import Cost
+from edgespike.nn.spec import DenseSpec, NetSpec, read_spec
 from edgespike.nn.tables import read_table
 
 if sys.version_info >= (3, 11):

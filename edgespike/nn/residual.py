@@ -26,6 +26,7 @@ class Residual(nn.Module):
         self.shortcut = nn.Identity() if shortcut is None else shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give ``shortcut(x) + body(x)``."""
-        result: Tensor = self.shortcut(x) + self.body(x)
-        return result
+        """Give ``body(x) + shortcut(x)``."""
+        events: Tensor = self.body(x)
+        passed: Tensor = self.shortcut(x)
+        return events + passed
