@@ -36,7 +36,7 @@ from edgespike.graph import (
 )
 from edgespike.interpreter import evaluate
 
-LEVEL_MIXES = ("levels", "pooling of levels", "residual of levels")
+LEVEL_MIXES = ("levels", "pooled-levels", "residual-levels")
 """Operation mixes whose neurons have several levels."""
 
 MIXES = ("dense", "convolution", "pooling", "residual", "membrane", *LEVEL_MIXES)
@@ -252,6 +252,6 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "residual": _residual_layer,
     "membrane": _membrane_layer,
     "levels": _levels_layer,
-    "pooling of levels": lambda builder: _pooling_layer(builder, _some_levels(builder)),
-    "residual of levels": lambda builder: _residual_layer(builder, _some_levels(builder)),
+    "pooled-levels": lambda builder: _pooling_layer(builder, _some_levels(builder)),
+    "residual-levels": lambda builder: _residual_layer(builder, _some_levels(builder)),
 }
