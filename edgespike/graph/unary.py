@@ -26,6 +26,7 @@ from edgespike.graph.ops import (
     MaxPool2d,
     Membrane,
     Op,
+    Pool2d,
     Readout,
     Reshape,
     SumPool2d,
@@ -71,26 +72,30 @@ def _event_layouts(graph: Graph) -> tuple[Layouts, list[str]]:
     layouts: Layouts = {}
     refused: list[str] = []
     for node in graph.nodes:
+        tensor = graph.tensors[node.name]
         found = list(_misused(graph, node, layouts))
-        origins: Integers | None = np.arange(graph.tensors[node.name].shape[0])
-        if isinstance(node.op, Threshold):
-            origins = np.repeat(np.arange(len(node.op.theta)), node.op.levels)
-        elif not graph.tensors[node.name].signal.is_event and not isinstance(node.op, Readout):
-            origins = None  # how often accumulators are copied, the nodes behind them decide
-        elif isinstance(node.op, (Add, SumPool2d, MaxPool2d)) and not found:
-            (origins,) = layouts[node.inputs[0]]
-        elif isinstance(node.op, Reshape):
-            (before,) = layouts[node.inputs[0]]
-            moved = _reshaped(before, graph.tensors[node.inputs[0]].shape, node.op.shape)
-            found += [] if moved is not None else [_TORN]
-            origins = origins if moved is None else moved
-        if origins is not None:
+        if tensor.signal.is_event or isinstance(node.op, Readout):
+            origins = _event_origins(graph, node, layouts)
+            found += [_TORN] if origins is None else []
+            if origins is None or found:
+                origins = np.arange(tensor.shape[0])  # go on as if there were no levels
             layouts[node.name] = [origins]
         refused += [f"{node.name} ({node.op.kind}): {line}" for line in found]
     return layouts, refused
 
 
 _TORN = "it tears the levels of a channel apart; keep its channels, or flatten behind the threshold"
+
+
+def _event_origins(graph: Graph, node: Node, layouts: Layouts) -> Integers | None:
+    if isinstance(node.op, Threshold):
+        return np.repeat(np.arange(len(node.op.theta)), node.op.levels)
+    if isinstance(node.op, Reshape):
+        (before,) = layouts[node.inputs[0]]
+        return _reshaped(before, graph.tensors[node.inputs[0]].shape, node.op.shape)
+    if isinstance(node.op, (Add, Pool2d)):
+        return layouts[node.inputs[0]][0]
+    return np.arange(graph.tensors[node.name].shape[0])
 
 
 def _misused(graph: Graph, node: Node, layouts: Layouts) -> Iterator[str]:

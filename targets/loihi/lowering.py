@@ -2,7 +2,8 @@
 
 Sums, reshapes and sum pools leave no neurons of their own: they decide where synapses run. Each
 way of a spike to a neuron is one synapse, so that two ways stay two and the network's synaptic
-operations are the graph's.
+operations are the graph's. Max pools, which have no weights, get synapses of weight 1: for an OR
+one from each element of a window, for a maximum one from each element that is pooled.
 """
 
 from __future__ import annotations

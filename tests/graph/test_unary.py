@@ -219,8 +219,6 @@ def test_everything_that_has_no_unary_form_is_listed() -> None:
         "largest (max_pool2d): it takes the largest of sums of levels; pool before they are "
         "summed up",
         f"bare (threshold): {bare}",
-        "joined (add): its inputs have 2 and 1 and 1 and 1 levels, or have them in different "
-        "orders; give all the same, or add accumulators",
     )
 
 
