@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from edgespike.graph import (
-    Add,
     Dense,
     Graph,
     Input,
     Node,
     Readout,
-    Reshape,
     Threshold,
     save_graph,
 )
@@ -199,25 +197,23 @@ def test_an_unknown_coding(cli: Cli, graph_file: Path, tmp_path: Path, command: 
 
 
 def test_a_graph_without_a_unary_form(cli: Cli, tmp_path: Path) -> None:
-    """Its input becomes levels without synapses, which are added to events of one part."""
-    theta = np.array([[0, 1], [2, 3]])
-    upright = np.zeros(2, bool)
+    """One threshold gets no weighted sum, and the other's levels go straight to the readout."""
+    levels = Threshold(np.array([[0, 1], [2, 3]]), np.zeros(2, bool))
     graph = Graph(
         "straight",
         (
-            Node("x", Input((2, 1, 1), 0, 9, 1.0)),
-            Node("fire", Threshold(theta, upright), ("x",)),
-            Node("sum", Add(), ("fire", "x")),
-            Node("flat", Reshape((2,)), ("sum",)),
-            Node("out", Readout(np.ones(2)), ("flat",)),
+            Node("x", Input((2,), 0, 9, 1.0)),
+            Node("bare", levels, ("x",)),
+            Node("dense", Dense(np.ones((2, 2), int), np.zeros(2, int)), ("bare",)),
+            Node("fire", levels, ("dense",)),
+            Node("out", Readout(np.ones(2)), ("fire",)),
         ),
     )
     save_graph(graph, tmp_path / "graph.safetensors")
     arguments = ("convert", tmp_path / "graph.safetensors", "--coding", "unary")
     result = cli(*arguments, "-o", tmp_path / "out")
-    refused(
-        result, "graph 'straight' has no unary form", "\n  - fire (threshold)", "\n  - sum (add)"
-    )
+    found = "\n  - bare (threshold)", "\n  - out (readout)"
+    refused(result, "graph 'straight' has no unary form", *found)
     assert not (tmp_path / "out").exists()
 
 
