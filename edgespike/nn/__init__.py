@@ -22,7 +22,7 @@ from edgespike.nn.models import ConvSpec, DenseSpec, NetSpec, build
 from edgespike.nn.penalty import SynapticPenalty
 from edgespike.nn.recipe import Recipe, load_recipe, shipped_recipes
 from edgespike.nn.spike import SpikeActivation
-from edgespike.nn.task import Task, load_fashion_mnist
+from edgespike.nn.task import Task, load_task
 from edgespike.nn.train import TrainingResult, train
 
 __all__ = [
@@ -40,9 +40,9 @@ __all__ = [
     "TrainingResult",
     "build",
     "count_synaptic_operations",
-    "load_fashion_mnist",
     "load_model",
     "load_recipe",
+    "load_task",
     "save_model",
     "shipped_recipes",
     "train",

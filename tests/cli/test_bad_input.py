@@ -112,7 +112,7 @@ GRAPH_DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "flipped weight": lambda content: flip(content, len(content) - 3),
     "flipped description": lambda content: content.replace(b"padding", b"qadding", 1),
     "absurd header": lambda content: struct.pack("<Q", 2**63) + content[8:],
-    "absurd tensor": lambda content: content.replace(b'"shape":[4,', b'"shape":[4000000000000,'),
+    "absurd tensor": lambda content: content.replace(b'"shape":[', b'"shape":[4000000000000,'),
     "pickle": pickle.dumps,
     "image": lambda content: b"\x89PNG\r\n\x1a\n" + bytes(100),
     "appended": lambda content: content + b"x",
