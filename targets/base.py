@@ -41,6 +41,9 @@ class Target:
         Names what runs a graph, where that is not the same for all graphs.
     count
         Runs samples as ``run`` does and counts, where that takes less than counting all values.
+    codings
+        The ways ("graded", "unary") between which its user chooses how levels travel, the default
+        first; empty where there is no choice.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Target:
     setup: Callable[[], str] | None = None
     runtime_of: Callable[[Graph], str] | None = None
     count: Callable[[Graph, NDArray[Any]], Counts] | None = None
+    codings: tuple[str, ...] = ()
 
     def runtime_for(self, graph: Graph) -> str:
         """Name what runs this very graph, and its version."""
