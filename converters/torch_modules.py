@@ -211,7 +211,7 @@ def _residual(progress: Progress, leaf: Any, path: str) -> None:
         path,
         [
             partial(_convert_sequence, progress, branch, f"{path}.{name}")
-            for name, branch in leaf.named_children()
+            for name, branch in (("body", leaf.body), ("shortcut", leaf.shortcut))
         ],
     )
 

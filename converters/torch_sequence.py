@@ -22,8 +22,8 @@ def walk_all(module: Any) -> Iterator[tuple[str, Any]]:
     for path, part in walk(module):
         yield path, part
         if type(part) is Residual:
-            for name, branch in part.named_children():
-                for inner, held in walk_all(branch):
+            for name in ("body", "shortcut"):
+                for inner, held in walk_all(part.get_submodule(name)):
                     yield ".".join(filter(None, (path, name, inner))), held
 
 

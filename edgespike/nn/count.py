@@ -68,7 +68,7 @@ def count_synaptic_operations(
                 [f"layer {name} receives fractions; pool spikes with SumPool2d, not with a mean"],
             )
         # A pool that sums has let several spikes meet: each is an operation of its own.
-        found = (events.count().round().long() * reached).flatten(1).sum(dim=1)
+        found = (events.numbers.round().long() * reached).flatten(1).sum(dim=1)
         counts[name] = counts[name] + found if name in counts else found
     return counts
 

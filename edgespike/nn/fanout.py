@@ -12,6 +12,8 @@ from torch.nn.grad import conv2d_input
 
 from edgespike.errors import UnsupportedError
 from edgespike.nn.activation import LevelActivation
+from edgespike.nn.layers import SumPool2d
+from edgespike.nn.residual import EventSum
 
 Weighted: TypeAlias = nn.Conv2d | nn.Linear
 
@@ -26,18 +28,15 @@ class Events:
         The layer's path.
     values
         Whole numbers (samples, ...), differentiable: spikes, or levels.
-    graded
-        Whether they are levels of more than two states: each that is not 0 is one event, which
-        carries a number. A spike is an event without one; a pool may let several meet.
+    numbers
+        Of events that arrive, in the shape of ``values``. Each spike is one. A level of more than
+        two states is one event, which carries a number, if it is not 0. Where pools or residual
+        blocks add, several may arrive at once.
     """
 
     layer: str
     values: Tensor
-    graded: bool
-
-    def count(self) -> Tensor:
-        """Give the number of events, in the shape of ``values``."""
-        return (self.values != 0).to(self.values) if self.graded else self.values
+    numbers: Tensor
 
 
 class SpikeInputs:
@@ -68,6 +67,8 @@ class SpikeInputs:
         for name, module in model.named_modules():
             if isinstance(module, LevelActivation):
                 self._hooks.append(module.register_forward_hook(self._see_spikes))
+            elif isinstance(module, SumPool2d | EventSum | nn.Flatten):
+                self._hooks.append(module.register_forward_hook(_pass_on))
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 self.layers[name] = module
                 self._hooks.append(module.register_forward_pre_hook(self._recorder(name)))
@@ -108,21 +109,41 @@ class SpikeInputs:
         # A layer that is called on its own afterwards is no part of the pass.
         self._activation = None
 
-    def _see_spikes(self, module: nn.Module, _inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+    def _see_spikes(self, module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, LevelActivation):
             self._activation = module
+            if module.states > 2:
+                _note(output, (output.detach() != 0).to(output.dtype))
 
     def _recorder(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def record(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             activation = self._activation
             if activation is None or self._entered is None:
                 return
-            values, scale = inputs[0], activation.scale
-            self._entered.append(
-                Events(name, values if scale == 1 else values / scale, activation.states > 2)
-            )
+            scale = activation.scale
+            values = inputs[0] if scale == 1 else inputs[0] / scale
+            numbers = values.detach()
+            if activation.states > 2:
+                noted: Tensor | None = getattr(inputs[0], _NUMBERS, None)
+                numbers = (numbers != 0).to(numbers.dtype) if noted is None else noted
+            self._entered.append(Events(name, values, numbers))
 
         return record
+
+
+_NUMBERS = "edgespike_numbers_of_events"
+"""Where a tensor of levels notes how many events each of its values stands for."""
+
+
+def _note(values: Tensor, numbers: Tensor) -> None:
+    setattr(values, _NUMBERS, numbers)
+
+
+def _pass_on(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    """Let numbers of events go the way of the levels."""
+    numbers = [getattr(values, _NUMBERS, None) for values in inputs]
+    if None not in numbers:
+        _note(output, module.forward(*numbers))
 
 
 def fan_out(layer: Weighted, input_shape: torch.Size, mask: Tensor) -> Tensor:

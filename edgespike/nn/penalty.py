@@ -67,7 +67,7 @@ class SynapticPenalty:
         """
         total = torch.zeros(())
         for events in self._inputs.latest():
-            part = self._weighed(events, events.count(), "synaptic")
+            part = self._weighed(events, events.numbers, "synaptic")
             total = total.to(part) + part
         return total
 

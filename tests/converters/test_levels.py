@@ -1,0 +1,217 @@
+"""Nets of few levels become graphs that give the same level for every neuron."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+import edgespike  # noqa: E402
+from edgespike.converters import convert  # noqa: E402
+from edgespike.converters.torch_agreement import agreement  # noqa: E402
+from edgespike.counting import Convention  # noqa: E402
+from edgespike.errors import UnsupportedError  # noqa: E402
+from edgespike.graph import Add, Threshold  # noqa: E402
+from edgespike.interpreter import interpret  # noqa: E402
+from edgespike.nn import (  # noqa: E402
+    ConvSpec,
+    DenseSpec,
+    InputScale,
+    LayerBatchNorm,
+    NetSpec,
+    QuantLinear,
+    Residual,
+    ResidualSpec,
+    RoundClip,
+    SpikeActivation,
+    build,
+    count_synaptic_operations,
+)
+from edgespike.nn.normalise import Reading  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+SHAPE = (2, 8, 8)
+
+
+def net(activation_states: int = 4, weight_states: int = 3, **changes: Any) -> nn.Sequential:
+    """Build a net with pools, depthwise, residual and dense layers, as after some training."""
+    spec = NetSpec(
+        SHAPE,
+        5,
+        (
+            ConvSpec(6, pool=2, states=15),
+            ConvSpec(6, groups=6, pooling="sum", pool=2, states=7),
+            ResidualSpec(6),
+            ResidualSpec(8, stride=2),
+            DenseSpec(12),
+        ),
+        activation="levels",
+        activation_states=activation_states,
+        weight_states=weight_states,
+        **{"normalisation": "layer_batch", **changes},
+    )
+    torch.manual_seed(7)
+    model = build(spec)
+    for module in model.modules():
+        if isinstance(module, LayerBatchNorm | nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    model.train()(torch.from_numpy(images(64)))
+    return model.eval()
+
+
+def images(samples: int) -> Any:
+    return np.random.default_rng(1).integers(0, 256, (samples, *SHAPE), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("activation_states", [2, 3, 4, 16, 256])
+@pytest.mark.parametrize("weight_states", [2, 3, 4, 16])
+def test_every_level_equals_the_module_unless_it_is_near_a_tie(
+    activation_states: int, weight_states: int
+) -> None:
+    model = net(activation_states, weight_states)
+    found = agreement(model.double(), SHAPE, images(50))
+    assert len(found) == 8
+    assert [layer.different for layer in found] == [0] * 8
+    # In double precision hardly anything is near a tie, so that nothing hides there.
+    assert sum(layer.near_ties for layer in found) <= 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"normalisation": "layer_batch", "reading": reading} for reading in get_args(Reading)),
+        {"normalisation": "batch"},
+    ],
+    ids=str,
+)
+def test_single_precision_differs_near_ties_only(changes: dict[str, Any]) -> None:
+    found = agreement(net(**changes), SHAPE, images(50))
+    assert [layer.unexplained for layer in found] == [0] * 8
+    assert all(layer.near_ties < layer.neurons / 100 for layer in found)
+
+
+def test_a_graph_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shifted(*arguments: Any) -> Any:
+        trace = interpret(*arguments)
+        trace.values["levels3"][:] = np.maximum(trace.values["levels3"], 1)
+        return trace
+
+    monkeypatch.setattr("edgespike.converters.torch_agreement.interpret", shifted)
+    found = agreement(net(), SHAPE, images(10))
+    # The layer behind it receives what the graph claims, and differs then too.
+    wrong = next(layer for layer in found if layer.unexplained)
+    assert wrong.node == "levels3"
+    assert wrong.path == "9.body.2"
+
+
+def test_the_logits_are_those_of_the_module() -> None:
+    model = net().double()
+    graph = convert(model, SHAPE)
+    scale = graph.readout.op.scale  # type: ignore[attr-defined]
+    logits = interpret(graph, images(40)).accumulators(graph) * scale
+    with torch.no_grad():
+        expected = model(torch.from_numpy(images(40)).double()).numpy()
+    # The readout's bias is rounded to a whole unit of the accumulator, nothing else differs.
+    assert np.abs(logits - expected).max() <= scale[0] / 2 + 1e-9
+
+
+@pytest.mark.parametrize("activation_states", [2, 4])
+def test_operations_are_those_that_the_module_counts(activation_states: int) -> None:
+    model = net(activation_states).double()
+    found = count_synaptic_operations(model, torch.from_numpy(images(30)).double())
+    total = sum(int(layer.sum()) for layer in found.values())
+    counts = edgespike.count(convert(model, SHAPE), images(30))
+    spikes, levels = (
+        {layer.name: getattr(layer, kind)[Convention.QUANTISED].sum() for layer in counts.layers}
+        for kind in ("synaptic_operations", "multiply_accumulates")
+    )
+    # What the first layer receives are pixels, in either case.
+    levels.pop("conv1")
+    kind, other = (spikes, levels) if activation_states == 2 else (levels, spikes)
+    assert sum(kind.values()) == total
+    assert sum(other.values()) == 0
+
+
+def test_a_residual_block_adds_levels() -> None:
+    graph = convert(net(), SHAPE)
+    adds = [node for node in graph.nodes if isinstance(node.op, Add)]
+    assert [node.inputs for node in adds] == [("levels4", "pool2"), ("levels6", "levels7")]
+    thresholds = [node.op for node in graph.nodes if isinstance(node.op, Threshold)]
+    assert [op.levels for op in thresholds] == [3] * 8
+
+
+def dense(*layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(InputScale(9), *layers, QuantLinear(4, 2))
+
+
+def block(activation: nn.Module) -> nn.Sequential:
+    return nn.Sequential(QuantLinear(4, 4, states=3), activation)
+
+
+def test_levels_of_different_scales_are_not_added() -> None:
+    model = dense(*block(RoundClip(4)), Residual(block(RoundClip(3))))
+    with pytest.raises(UnsupportedError, match=r"3 adds events of the scales 0.65\d+, 0.84\d+"):
+        convert(model, (4,))
+
+
+def test_a_branch_that_ends_in_sums_is_refused() -> None:
+    model = dense(*block(RoundClip(4)), Residual(QuantLinear(4, 4)))
+    with pytest.raises(UnsupportedError, match="3 has a branch that ends in sums"):
+        convert(model, (4,))
+
+
+def test_what_a_branch_holds_is_looked_at() -> None:
+    model = dense(*block(RoundClip(4)), Residual(nn.Sequential(nn.GELU())))
+    with pytest.raises(UnsupportedError, match=r"3\.body\.0 is a GELU"):
+        convert(model, (4,))
+
+
+@pytest.mark.parametrize("normalisation", ["layer", "group"])
+def test_statistics_of_each_sample_cannot_be_folded(normalisation: str) -> None:
+    with pytest.raises(UnsupportedError, match="2 is a GroupNorm"):
+        convert(net(normalisation=normalisation), SHAPE)
+
+
+def normalised(**values: float) -> nn.Sequential:
+    norm = LayerBatchNorm(4)
+    for name, value in values.items():
+        tensor = getattr(norm, name)
+        with torch.no_grad():
+            tensor.reshape(-1)[0] = value
+    torch.manual_seed(2)
+    return dense(QuantLinear(4, 4, states=3), norm, RoundClip(4))
+
+
+def test_a_channel_with_gamma_0_has_one_level() -> None:
+    model = normalised(weight=0.0, bias=1.0).eval()
+    samples = np.random.default_rng(0).integers(0, 10, (30, 4))
+    levels = interpret(convert(model, (4,)), samples).values["levels1"]
+    assert set(levels[..., 0].flat) == {2}
+    assert [layer.different for layer in agreement(model, (4,), samples)] == [0]
+
+
+def test_a_running_variance_of_0_is_folded_with_its_epsilon() -> None:
+    samples = np.random.default_rng(0).integers(0, 10, (30, 4))
+    (layer,) = agreement(normalised(running_var=0.0).double(), (4,), samples)
+    assert layer.different == 0
+
+
+@pytest.mark.parametrize("name", ["weight", "bias", "running_mean", "running_var"])
+def test_statistics_that_are_no_numbers_are_refused(name: str) -> None:
+    with pytest.raises(UnsupportedError, match="of channel 0 is nan; it must be finite"):
+        convert(normalised(**{name: float("nan")}), (4,))
+
+
+def test_a_spike_and_two_levels_of_scale_1_are_the_same_graph() -> None:
+    torch.manual_seed(0)
+    layer = QuantLinear(4, 4, states=3)
+    readout = QuantLinear(4, 2)
+    spiking = nn.Sequential(InputScale(9), layer, SpikeActivation(0.5), readout)
+    levels = nn.Sequential(InputScale(9), layer, RoundClip(2, step=1.0), readout)
+    assert convert(spiking, (4,)) == convert(levels, (4,))
