@@ -15,7 +15,7 @@ from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.cpu.exactness import narrow_type
 from edgespike.targets.tflite.engine import LiteRtEngine, covers
-from edgespike.targets.tflite.plan import violations
+from edgespike.targets.tflite.limits import violations
 from edgespike.trace import observed_names
 
 BATCH_BYTES = 2**26

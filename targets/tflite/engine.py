@@ -20,7 +20,8 @@ from edgespike.graph import Graph, Reshape
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.execute import DEFAULT, make_interpreter, resize
 from edgespike.targets.tflite.lower import lower
-from edgespike.targets.tflite.plan import Form, make_plan
+from edgespike.targets.tflite.plan import make_plan
+from edgespike.targets.tflite.storage import Form
 
 
 def covers(graph: Graph) -> bool:

@@ -14,7 +14,7 @@ from edgespike.targets.tflite.raspberry_pi import write_raspberry_pi
 def write(graph: Graph, folder: Path) -> None:
     """Write ``model.tflite``, ``raspberry-pi/`` and ``microcontroller/`` into an empty folder.
 
-    The graph must have no :func:`edgespike.targets.tflite.plan.violations`.
+    The graph must have no :func:`edgespike.targets.tflite.limits.violations`.
     """
     lowered = lower(graph)
     samples, expected = check_samples(graph)

@@ -11,9 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from edgespike.targets.tflite import schema
 from edgespike.targets.tflite.flatbuffer import encode
-
-Quantisation = tuple[float, int]
-"""Scale and zero point: the stored integer ``q`` stands for ``(q - zero point) * scale``."""
+from edgespike.targets.tflite.schema import Quantisation
 
 
 class ModelBuilder:

@@ -16,7 +16,7 @@ from edgespike.graph import Graph
 from edgespike.targets.base import Target
 from edgespike.targets.tflite import environment, execute
 from edgespike.targets.tflite.export import write
-from edgespike.targets.tflite.plan import violations
+from edgespike.targets.tflite.limits import violations
 from edgespike.targets.tflite.run import run_graph
 from edgespike.targets.worker import Worker
 from edgespike.trace import Trace

@@ -44,6 +44,25 @@ class Padding(IntEnum):
 
 
 @dataclass(frozen=True)
+class Quantisation:
+    """What stored integers stand for: ``q`` is the real number ``(q - zero_point) * scale``.
+
+    Parameters
+    ----------
+    scales
+        One, or one for each index along ``axis``.
+    zero_point
+        The stored integer that stands for 0.
+    axis
+        Along which the scales differ.
+    """
+
+    scales: tuple[float, ...]
+    zero_point: int = 0
+    axis: int = 0
+
+
+@dataclass(frozen=True)
 class Operator:
     """How one operator is written.
 
@@ -147,7 +166,7 @@ def tensor(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     buffer: int,
-    quantisation: tuple[float, int] | None,
+    quantisation: Quantisation | None,
     dynamic_batch: bool,
 ) -> Table:
     """Describe a tensor; a dynamic first dimension is stored as 1 with the signature -1."""
@@ -158,8 +177,9 @@ def tensor(
         3: name,
     }
     if quantisation is not None:
-        scale, zero_point = quantisation
-        table[4] = {2: np.array([scale], np.float32), 3: np.array([zero_point], np.int64)}
+        scales = np.array(quantisation.scales, np.float32)
+        zero_points = np.full(len(scales), quantisation.zero_point, np.int64)
+        table[4] = {2: scales, 3: zero_points, 6: np.int32(quantisation.axis)}
     if dynamic_batch:
         table[7] = _int32((-1, *shape[1:]))
     return table

@@ -8,7 +8,9 @@ import pytest
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Dense, Graph, Input, Membrane, Node, Readout, Signal, Tensor, Threshold
 from edgespike.targets import get_target
-from edgespike.targets.tflite.plan import Form, make_plan, violations, zero_point
+from edgespike.targets.tflite.limits import violations
+from edgespike.targets.tflite.plan import make_plan
+from edgespike.targets.tflite.storage import Form, zero_point
 from tests.targets.tflite.networks import NETWORKS
 
 
@@ -36,7 +38,8 @@ def dense_network(weight: int, high: int = 1, levels: int = 1) -> Graph:
         (dense_network(-128), Form.FLOAT, Form.FLOAT),
         (dense_network(127, high=255), Form.INT8, Form.INT16),
         (dense_network(127, high=256), Form.FLOAT, Form.FLOAT),
-        (dense_network(1, levels=2), Form.FLOAT, Form.FLOAT),
+        (dense_network(1, levels=2), Form.INT8, Form.INT16),
+        (dense_network(63, levels=2), Form.FLOAT, Form.FLOAT),
     ],
 )
 def test_forms_of_a_spiking_neuron(graph: Graph, spike: Form, readout: Form) -> None:
