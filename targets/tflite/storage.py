@@ -62,8 +62,8 @@ def activation_scale(levels: int) -> float:
     widened to float32, that is, multiplied by the scale and then by its rounded inverse.
     """
     values = np.arange(LARGEST_STORED + 1, dtype=np.float32)
-    for step in range(LARGEST_STORED):
-        scale = np.float32(ACTIVATION_SCALE / levels * (1 + step * 2.0**-16))
+    for step in range(2**11):  # fine and few enough to stay far from half a level
+        scale = np.float32(ACTIVATION_SCALE / levels * (1 + step * 2.0**-22))
         if np.array_equal(values * scale * np.float32(1 / float(scale)), values):
             return float(scale)
     raise ValueError(f"no scale for {levels} levels")
