@@ -39,7 +39,6 @@ def dense_network(weight: int, high: int = 1, levels: int = 1) -> Graph:
         (dense_network(127, high=255), Form.INT8, Form.INT16),
         (dense_network(127, high=256), Form.FLOAT, Form.FLOAT),
         (dense_network(1, levels=2), Form.INT8, Form.INT16),
-        (dense_network(63, levels=2), Form.FLOAT, Form.FLOAT),
     ],
 )
 def test_forms_of_a_spiking_neuron(graph: Graph, spike: Form, readout: Form) -> None:
