@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from edgespike.errors import UnsupportedError
 from edgespike.graph import (
@@ -27,6 +28,7 @@ from edgespike.targets.tflite.limits import violations
 from edgespike.targets.tflite.plan import make_plan
 from edgespike.targets.tflite.recipes import recipes
 from edgespike.targets.tflite.storage import Form, zero_point
+from tests.strategies import Case, cases
 from tests.targets.cpu.graphs import chain
 from tests.targets.tflite.networks import NETWORKS, STATES
 
@@ -82,6 +84,23 @@ def test_even_thresholds_of_any_number_of_states_are_all_integers(count: int, hi
     *others, readout = make_plan(NETWORKS[f"{count} states, input to {high}"]()).forms.values()
     assert set(others) == {Form.INT8}
     assert readout is Form.INT16
+
+
+def test_random_graphs_of_even_levels_mostly_take_int8() -> None:
+    """Otherwise the suite over all targets would say little of the levels in int8."""
+    numbers: list[str] = []
+
+    @given(case=cases("even levels"))
+    @settings(max_examples=100, suppress_health_check=list(HealthCheck))
+    def collect(case: Case) -> None:
+        numbers.extend(
+            row.numbers
+            for row in recipes(case.graph)
+            if row.layer.split()[-1].startswith("threshold")
+        )
+
+    collect()
+    assert numbers.count("int8, a scale for each channel") > len(numbers) / 3
 
 
 def test_folded_normalisation_is_all_integers() -> None:
