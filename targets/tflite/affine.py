@@ -21,6 +21,8 @@ from edgespike.targets.tflite.requantise import (
 WEIGHT_LIMIT = 127
 """TFLite's int8 weights leave out -128."""
 
+INT4_WEIGHT_LIMIT = 7
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -66,7 +68,12 @@ def fold_spikes(
 
 
 def fold_levels(
-    op: Weighted, threshold: Threshold, accumulator: Tensor, source: Tensor, ratio: float
+    op: Weighted,
+    threshold: Threshold,
+    accumulator: Tensor,
+    source: Tensor,
+    ratio: float,
+    limit: int = WEIGHT_LIMIT,
 ) -> tuple[Affine, NDArray[np.bool_]]:
     """Fold several thresholds a channel into a multiplier and a bias.
 
@@ -78,11 +85,13 @@ def fold_levels(
         Ranges of the layer's output and input.
     ratio
         Scale of the levels over that of the layer's input.
+    limit
+        Magnitude up to which weights are scaled.
 
     Returns
     -------
     affine
-        Weights as large as int8 permits, so that accumulators keep away from ties.
+        Weights as large as the limit permits, so that accumulators keep away from ties.
     proven
         For each channel whether every kernel gives the right level at every threshold.
     """
@@ -92,7 +101,7 @@ def fold_levels(
     theta = np.where(flipped[:, None], 1 - theta[:, ::-1], theta)
     low = np.where(flipped, -accumulator.high, accumulator.low)
     high = np.where(flipped, -accumulator.low, accumulator.high)
-    factor = _factors(op, source)
+    factor = _factors(op, source, limit)
     step, start = fit(theta, low, high)
     multiplier, offset = multiplier_and_offset(step, start, factor)
     scale = (multiplier * ratio).astype(np.float32)
@@ -106,11 +115,11 @@ def _signs(op: Weighted, flipped: NDArray[np.bool_]) -> Integers:
     return per_channel(np.where(flipped, -1, 1), op.weight.ndim)
 
 
-def _factors(op: Weighted, source: Tensor) -> Integers:
+def _factors(op: Weighted, source: Tensor, limit: int) -> Integers:
     """Give for each output channel the largest factor that weights and sums leave room for."""
     axes = tuple(range(1, op.weight.ndim))
     largest = np.maximum(np.abs(op.weight).max(axis=axes), 1)
     sums = np.maximum(Affine(op.weight, op.bias).magnitudes(source), 1)
     # Thresholds in reach are no larger than the sums, so that the bias at most doubles them.
-    room = np.minimum(WEIGHT_LIMIT // largest, ACCUMULATOR_LIMIT // (4 * sums))
+    room = np.minimum(limit // largest, ACCUMULATOR_LIMIT // (4 * sums))
     return np.asarray(np.maximum(room, 1))

@@ -54,9 +54,10 @@ class Emitter:
     steps must be told apart, tensors are emitted with ``steps=1`` and an axis of steps.
     """
 
-    def __init__(self, name: str, steps: int) -> None:
+    def __init__(self, name: str, steps: int, four_bits: bool) -> None:
         self.builder = ModelBuilder(name)
         self.steps = steps
+        self.four_bits = four_bits
         self._converted: dict[tuple[int, Storage], Value] = {}
 
     def emit(

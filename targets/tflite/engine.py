@@ -1,4 +1,4 @@
-"""A fast engine for graphs of single-step spikes: LiteRT's int8 kernels on one thread.
+"""A fast engine for graphs of spikes and levels of one step: LiteRT's int8 kernels, one thread.
 
 The model and its interpreter are prepared once for a fixed batch. What a run leaves in the
 interpreter's memory can be read in place, so that counting events costs no copy::
@@ -51,7 +51,7 @@ class LiteRtEngine:
         it; rows from the number of samples on are left-overs.
     zero_points
         For the same names, the stored integer that stands for 0: subtract it to get the value.
-        It is 0 for spikes; an input of 0..255 has -128.
+        It is 0 for spikes and up to 127 levels; an input of 0..255 has -128.
     """
 
     def __init__(self, graph: Graph, batch: int) -> None:

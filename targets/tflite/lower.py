@@ -62,12 +62,13 @@ class Lowered:
     activation_bytes: int
 
 
-def lower(graph: Graph, show: Collection[str] = ()) -> Lowered:
+def lower(graph: Graph, show: Collection[str] = (), four_bits: bool = False) -> Lowered:
     """Write a graph as a model whose outputs are the readout and the nodes of ``show``.
 
-    The graph must have no :func:`edgespike.targets.tflite.limits.violations`.
+    With ``four_bits``, weights of layers in int8 take 4 bits each where they fit. The graph
+    must have no :func:`edgespike.targets.tflite.limits.violations`.
     """
-    lowering = _Lowering(graph)
+    lowering = _Lowering(graph, four_bits)
     for node in graph.nodes:
         lowering.add(node)
     final = (graph.readout.name, lowering.final)
@@ -92,10 +93,10 @@ def lower(graph: Graph, show: Collection[str] = ()) -> Lowered:
 class _Lowering:
     """Walks a graph and keeps each node's value."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, four_bits: bool) -> None:
         self.graph = graph
-        self.choices = make_plan(graph).choices
-        self.emitter = Emitter(graph.name, graph.steps)
+        self.choices = make_plan(graph, four_bits).choices
+        self.emitter = Emitter(graph.name, graph.steps, four_bits)
         self.values: dict[str, Value] = {}
         self.input: Value
         self.final: Value

@@ -40,7 +40,13 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Weighted
-from edgespike.targets.tflite.affine import WEIGHT_LIMIT, Affine, fold_levels, fold_spikes
+from edgespike.targets.tflite.affine import (
+    INT4_WEIGHT_LIMIT,
+    WEIGHT_LIMIT,
+    Affine,
+    fold_levels,
+    fold_spikes,
+)
 from edgespike.targets.tflite.requantise import ACCUMULATOR_LIMIT
 from edgespike.targets.tflite.storage import (
     ACTIVATION_SCALE,
@@ -97,9 +103,12 @@ class Plan:
 
 
 @lru_cache(maxsize=8)
-def make_plan(graph: Graph) -> Plan:
-    """Choose for a graph; whether float32 suffices is for the limits to say."""
-    planner = _Planner(graph)
+def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
+    """Choose for a graph; whether float32 suffices is for the limits to say.
+
+    With ``four_bits``, weights are scaled up to what 4 bits hold where that is enough.
+    """
+    planner = _Planner(graph, four_bits)
     for node in graph.nodes:
         planner.add(node)
     return Plan(planner.choices)
@@ -116,8 +125,9 @@ def partial_sums(summands: Sequence[Tensor]) -> list[Tensor]:
 class _Planner:
     """Walks a graph and keeps each node's choice."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, four_bits: bool) -> None:
         self.graph = graph
+        self.limits = (INT4_WEIGHT_LIMIT, WEIGHT_LIMIT) if four_bits else (WEIGHT_LIMIT,)
         self.choices: dict[str, Choice] = {}
         self._refusals: dict[str, str] = {}
 
@@ -168,7 +178,10 @@ class _Planner:
             if why:
                 return Choice(FLOAT32, why, FLOAT32, node, affine), ""
             return Choice(output, "one threshold: the multiplier is 1", entering, node, affine), ""
-        affine, proven = fold_levels(op, follower.op, accumulator, source, ratio)
+        for limit in self.limits:
+            affine, proven = fold_levels(op, follower.op, accumulator, source, ratio, limit)
+            if affine.largest_weight <= limit and proven.all():
+                break
         why = _obstacle(affine, source) or _unproven(op, follower.op, proven)
         if why:
             return None, why

@@ -114,8 +114,11 @@ def proven(
 
 
 def _gaps(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:
-    """Give the two values between which each level begins; outside of the range it is wide."""
-    width = high - low + 2
+    """Give the two values between which each level begins; outside of the range they are wide.
+
+    Steps as wide as the range, as many as there are levels, must find room there.
+    """
+    width = (high - low + 2) * theta.shape[1]
     always, never = theta <= low, theta > high
     below = np.where(always, low - width, np.where(never, high, theta - 1))
     above = np.where(always, low, np.where(never, high + width, theta))

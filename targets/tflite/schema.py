@@ -27,6 +27,10 @@ TENSOR_TYPES: dict[np.dtype[Any], int] = {
 }
 
 
+INT4 = 17
+"""The type of constants with two numbers a byte, the first one in the lower half."""
+
+
 class Activation(IntEnum):
     """What an operator does to its result before it stores it."""
 
@@ -164,7 +168,7 @@ def subgraph(
 def tensor(
     name: str,
     shape: tuple[int, ...],
-    dtype: np.dtype[Any],
+    tensor_type: int,
     buffer: int,
     quantisation: Quantisation | None,
     dynamic_batch: bool,
@@ -172,7 +176,7 @@ def tensor(
     """Describe a tensor; a dynamic first dimension is stored as 1 with the signature -1."""
     table: Table = {
         0: _int32(shape),
-        1: np.int8(TENSOR_TYPES[dtype]),
+        1: np.int8(tensor_type),
         2: np.uint32(buffer),
         3: name,
     }

@@ -10,7 +10,7 @@ import numpy as np
 from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
-from edgespike.targets.tflite.affine import WEIGHT_LIMIT, Affine
+from edgespike.targets.tflite.affine import INT4_WEIGHT_LIMIT, WEIGHT_LIMIT, Affine
 from edgespike.targets.tflite.emitter import Emitter, Value
 from edgespike.targets.tflite.schema import Activation, Padding, Quantisation
 from edgespike.targets.tflite.storage import Form, Storage
@@ -174,10 +174,13 @@ def _weight_constant(
     emitter: Emitter, name: str, form: Form, weight: Integers, quantisation: Quantisation
 ) -> int:
     """Store weights as int8 where they fit; float32 layers widen them when they are loaded."""
-    builder = emitter.builder
+    builder, largest = emitter.builder, np.abs(weight).max()
+    # With int16 activations, tflite-runtime computes wrongly from int4, and TFLite Micro refuses.
+    if emitter.four_bits and form is Form.INT8 and largest <= INT4_WEIGHT_LIMIT:
+        return builder.constant_int4(name, weight.astype(np.int8), quantisation)
     if form is not Form.FLOAT:
         return builder.constant(name, weight.astype(np.int8), quantisation)
-    if np.abs(weight).max() > WEIGHT_LIMIT:
+    if largest > WEIGHT_LIMIT:
         return builder.constant(name, weight.astype(np.float32))
     stored = builder.constant(name, weight.astype(np.int8), Quantisation((1.0,)))
     return builder.widened(name, stored, weight.shape)

@@ -118,8 +118,17 @@ def test_uneven_thresholds_are_not_proven(theta: list[int], low: int, high: int)
         ([-100, 3, 500], 0, 30),
         ([3, 3], 0, 30),
         ([0, 1], 0, 0),
+        (list(range(-400, 400, 9)), 0, 30),
     ],
-    ids=["none in reach", "all reached", "none reached", "one in reach", "equal", "constant"],
+    ids=[
+        "none in reach",
+        "all reached",
+        "none reached",
+        "one in reach",
+        "equal",
+        "constant",
+        "few of many in reach",
+    ],
 )
 def test_thresholds_out_of_reach_lie_anywhere_outside(
     theta: list[int], low: int, high: int
