@@ -1,7 +1,8 @@
 """From torch modules of :mod:`edgespike.nn` to a graph.
 
 A net is a sequence, however nested, of input scaling, then blocks of a quantised layer, an
-optional normalisation, an optional max pool and a spike activation, then a quantised readout.
+optional normalisation, an optional max pool and an activation of few levels, then a quantised
+readout. Residual blocks hold such sequences.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgespike.converters.base import Converter
 from edgespike.converters.torch_progress import CannotGoOnError, Progress, Sums
-from edgespike.converters.torch_sequence import is_sequence, walk
+from edgespike.converters.torch_sequence import is_sequence, walk, walk_all
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Op, Reshape
 from edgespike.graph import SumPool2d as SumOfEvents
@@ -42,23 +43,31 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
     GraphError
         The name is none that a graph may have, or a sum may be too large.
     """
-    modules = list(walk(module))
-    refused = [fault for path, part in modules for fault in _refusals(path, part)]
+    return Graph(name, tuple(convert_parts(module, input_shape, name).nodes))
+
+
+def convert_parts(module: nn.Module, input_shape: tuple[int, ...], name: str) -> Progress:
+    """Do what `convert_module` does, and give the nodes with what is known of them."""
+    refused = [fault for path, part in walk_all(module) for fault in _refusals(path, part)]
     if refused:
         known = ", ".join(sorted(kind.__name__ for kind in _handlers()))
         supported = f"supported are {known} in a Sequential"
         raise UnsupportedError(f"model {name!r} cannot be converted", [*refused, supported])
     progress = Progress.start(input_shape)
     try:
-        for path, part in modules:
-            if not is_sequence(part):
-                _handlers()[type(part)](progress, part, path)
+        _convert_sequence(progress, module, "")
         progress.finish()
     except CannotGoOnError as stop:
         progress.violations.append(str(stop))
     if progress.violations:
         raise UnsupportedError(f"model {name!r} cannot be converted", progress.violations)
-    return Graph(name, tuple(progress.nodes))
+    return progress
+
+
+def _convert_sequence(progress: Progress, module: Any, path: str) -> None:
+    for place, part in walk(module, path):
+        if not is_sequence(part):
+            _handlers()[type(part)](progress, part, place)
 
 
 def _refusals(path: str, module: Any) -> Iterator[str]:
@@ -106,7 +115,7 @@ def _weighted(
 ) -> None:
     if progress.sums is not None:
         raise CannotGoOnError(
-            f"{path} follows a weighted layer without a SpikeActivation between them; add one"
+            f"{path} follows a weighted layer without an activation between them; add one"
         )
     trained = leaf.weight.detach().cpu().numpy()
     if trained.dtype not in (np.float32, np.float64):
@@ -121,32 +130,45 @@ def _weighted(
         )
     weight = leaf.integer_weight().cpu().numpy().astype(np.int64)
     no_bias = np.zeros(len(weight), np.int64)
-    progress.append(path, label, make(weight, no_bias, float_nonzero=trained != 0))
+    float_nonzero = leaf.float_weight().cpu().numpy() != 0
+    progress.append(path, label, make(weight, no_bias, float_nonzero=float_nonzero))
     scale = Fraction(float(leaf.weight_scale())) * progress.event_scale
     bias = np.zeros(len(weight)) if leaf.bias is None else _floats(leaf.bias)
     progress.sums = Sums(scale, bias)
 
 
-def _normalise(progress: Progress, leaf: Any, path: str) -> None:
+def _batch_norm(progress: Progress, leaf: Any, path: str) -> None:
+    if leaf.running_mean is None:
+        progress.violations.append(
+            f"{path} keeps no running statistics; set track_running_stats=True"
+        )
+    else:
+        _normalise(progress, leaf, path, len(leaf.running_mean), leaf.eps)
+
+
+def _layer_batch_norm(progress: Progress, leaf: Any, path: str) -> None:
+    _normalise(progress, leaf, path, leaf.channels, leaf.epsilon)
+
+
+def _normalise(progress: Progress, leaf: Any, path: str, channels: int, epsilon: float) -> None:
     sums = progress.sums
     if sums is None or sums.normalisation is not None or sums.pool is not None:
         progress.violations.append(
             f"{path} must stand right behind a weighted layer, before pool and activation"
         )
-    elif leaf.running_mean is None:
+    elif channels != len(sums.bias):
         progress.violations.append(
-            f"{path} keeps no running statistics; set track_running_stats=True"
-        )
-    elif len(leaf.running_mean) != len(sums.bias):
-        progress.violations.append(
-            f"{path} normalises {len(leaf.running_mean)} channels; the layer before it has "
-            f"{len(sums.bias)}"
+            f"{path} normalises {channels} channels; the layer before it has {len(sums.bias)}"
         )
     else:
-        mean, variance = _floats(leaf.running_mean), _floats(leaf.running_var)
-        gamma = np.ones_like(mean) if leaf.weight is None else _floats(leaf.weight)
-        beta = np.zeros_like(mean) if leaf.bias is None else _floats(leaf.bias)
-        sums.normalisation = Normalisation(gamma, beta, mean, variance, float(leaf.eps))
+        # One number a channel, or one for the layer.
+        mean, variance = (
+            np.broadcast_to(_floats(values), channels)
+            for values in (leaf.running_mean, leaf.running_var)
+        )
+        gamma = np.ones(channels) if leaf.weight is None else _floats(leaf.weight)
+        beta = np.zeros(channels) if leaf.bias is None else _floats(leaf.bias)
+        sums.normalisation = Normalisation(gamma, beta, mean, variance, float(epsilon))
 
 
 def _max_pool(progress: Progress, leaf: Any, path: str) -> None:
@@ -176,11 +198,22 @@ def _sum_pool(progress: Progress, leaf: Any, path: str) -> None:
         progress.append(path, "pool", SumOfEvents(size, size))
 
 
-def _spike(progress: Progress, leaf: Any, path: str) -> None:
-    threshold = leaf.threshold
-    if not isinstance(threshold, int | float) or not isfinite(threshold):
-        raise CannotGoOnError(f"{path} has threshold {threshold!r}; give one finite number")
-    progress.fire(path, threshold)
+def _activation(progress: Progress, leaf: Any, path: str) -> None:
+    for name in ("first", "step", "scale"):
+        value = getattr(leaf, name)
+        if not isinstance(value, int | float) or not isfinite(value):
+            raise CannotGoOnError(f"{path} has {name} {value!r}; give one finite number")
+    progress.fire(path, leaf.thresholds(), Fraction(leaf.scale))
+
+
+def _residual(progress: Progress, leaf: Any, path: str) -> None:
+    progress.add_branches(
+        path,
+        [
+            partial(_convert_sequence, progress, branch, f"{path}.{name}")
+            for name, branch in leaf.named_children()
+        ],
+    )
 
 
 def _flatten(progress: Progress, leaf: Any, path: str) -> None:
@@ -209,18 +242,25 @@ def _handlers() -> dict[type, Handler]:
     """Give what converts each supported type of module; torch is imported by now."""
     from torch import nn
 
+    from edgespike.nn.activation import LevelActivation, RoundClip
     from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
+    from edgespike.nn.normalise import LayerBatchNorm
+    from edgespike.nn.residual import Residual
     from edgespike.nn.spike import SpikeActivation
 
     return {
         InputScale: _input_scale,
         QuantConv2d: _conv,
         QuantLinear: _linear,
-        nn.BatchNorm1d: _normalise,
-        nn.BatchNorm2d: _normalise,
+        nn.BatchNorm1d: _batch_norm,
+        nn.BatchNorm2d: _batch_norm,
+        LayerBatchNorm: _layer_batch_norm,
         nn.MaxPool2d: _max_pool,
         SumPool2d: _sum_pool,
-        SpikeActivation: _spike,
+        SpikeActivation: _activation,
+        RoundClip: _activation,
+        LevelActivation: _activation,
+        Residual: _residual,
         nn.Flatten: _flatten,
         nn.Dropout: _nothing,
         nn.Identity: _nothing,

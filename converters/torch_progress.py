@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Dense, Input, MaxPool2d, Node, Op, Readout
+from edgespike.graph import Add, Dense, Input, MaxPool2d, Node, Op, Readout
 from edgespike.graph.folding import Normalisation, fold
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Tensor
 
@@ -45,19 +45,25 @@ class Progress:
     ----------
     nodes, tensors
         The graph, and what its nodes give, by name.
+    last
+        Name of the node that the next one follows.
     event_scale
         Real value of one unit of what the last node gives, if that is an event.
     sums
         Of the last node, if that is a weighted layer.
     violations
         What cannot be converted, so far.
+    activations
+        Path of each activation, in the order of execution, and the node that gives what leaves it.
     """
 
     nodes: list[Node]
     tensors: dict[str, Tensor]
+    last: str = "input"
     event_scale: Fraction = Fraction(1)
     sums: Sums | None = None
     violations: list[str] = field(default_factory=list)
+    activations: list[tuple[str, str]] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -72,7 +78,7 @@ class Progress:
     @property
     def tensor(self) -> Tensor:
         """What the last node gives."""
-        return self.tensors[self.nodes[-1].name]
+        return self.tensors[self.last]
 
     def scale_input(self, path: str, high: int) -> None:
         """Make the input one of whole numbers ``0..high`` that stand for 0 to 1."""
@@ -84,33 +90,59 @@ class Progress:
         self.nodes, self.tensors = [Node("input", op)], {"input": op.infer([], 1)}
         self.event_scale = Fraction(1, high)
 
-    def append(self, path: str, label: str, op: Op) -> None:
-        """Add a node behind the last one."""
-        inputs = [self.tensor]
+    def append(self, path: str, label: str, op: Op, beside: tuple[str, ...] = ()) -> None:
+        """Add a node behind the last one, and behind some others beside it."""
+        sources = (self.last, *beside)
+        inputs = [self.tensors[source] for source in sources]
         self._stop_at(f"{path} ({label})", op.check(inputs))
         number = self._numbers[label] = self._numbers.get(label, 0) + 1
         name = f"{label}{number}"
-        source = self.nodes[-1].name
-        self.nodes.append(Node(name, op, (source,)))
+        self.nodes.append(Node(name, op, sources))
         self.tensors[name] = op.infer(inputs, 1)
+        self.last = name
 
-    def fire(self, path: str, threshold: float) -> None:
-        """Compare the waiting sums with a threshold, and pool the spikes if the sums were to be."""
+    def add_branches(self, path: str, branches: Sequence[Callable[[], None]]) -> None:
+        """Convert several branches that start here, and add the events at their ends."""
+        start = (self.last, self.event_scale)
+        ends = []
+        for branch in branches:
+            self.last, self.event_scale = start
+            branch()
+            if self.sums is not None:
+                raise CannotGoOnError(
+                    f"{path} has a branch that ends in sums; end it with an activation"
+                )
+            ends.append((self.last, self.event_scale))
+        scales = {scale for _, scale in ends}
+        if len(scales) > 1:
+            listed = ", ".join(str(float(scale)) for scale in sorted(scales))
+            raise CannotGoOnError(
+                f"{path} adds events of the scales {listed}; give the activations of both branches "
+                "the same one"
+            )
+        (self.last, _), *others = ends
+        self.append(path, "add", Add(), tuple(name for name, _ in others))
+
+    def fire(self, path: str, thresholds: Sequence[Fraction], scale: Fraction) -> None:
+        """Compare the waiting sums with thresholds, and pool the events if the sums were to be.
+
+        ``scale`` is the real value of one level.
+        """
         sums = self.sums
         if sums is None:
             self.violations.append(f"{path} follows no weighted layer, so there is nothing to sum")
             return
         normalisation = sums.normalisation or Normalisation.identity(len(sums.bias))
-        levels = [Fraction(threshold)]
         try:
-            op = fold(sums.scale, sums.bias.tolist(), normalisation, levels, self.tensor)
+            op = fold(sums.scale, sums.bias.tolist(), normalisation, thresholds, self.tensor)
         except UnsupportedError as error:
             self._stop_at(path, error.violations)
             raise
-        self.append(path, "spikes", op)
+        self.append(path, "spikes" if op.levels == 1 else "levels", op)
         if sums.pool is not None:
             self.append(path, "pool", sums.pool)
-        self.sums, self.event_scale = None, Fraction(1)
+        self.activations.append((path, self.last))
+        self.sums, self.event_scale = None, scale
 
     def finish(self) -> None:
         """Make the waiting sums the logits."""

@@ -15,6 +15,18 @@ def walk(module: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from walk(child, f"{path}.{key}" if path else key)
 
 
+def walk_all(module: Any) -> Iterator[tuple[str, Any]]:
+    """As `walk`, with what the branches of residual blocks hold."""
+    from edgespike.nn.residual import Residual
+
+    for path, part in walk(module):
+        yield path, part
+        if type(part) is Residual:
+            for name, branch in part.named_children():
+                for inner, held in walk_all(branch):
+                    yield ".".join(filter(None, (path, name, inner))), held
+
+
 def is_sequence(module: Any) -> bool:
     """Tell whether it runs what it holds one by one; a subclass may do something else with it."""
     from torch import nn

@@ -63,6 +63,9 @@ class Target:
     recipes
         Tells in which numbers each layer of a graph is computed, where that is not the same for
         all layers.
+    codings
+        The ways ("graded", "unary") between which its user chooses how levels travel, the default
+        first; empty where there is no choice.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Target:
     runtime_of: Callable[[Graph], str] | None = None
     count: Callable[[Graph, NDArray[Any]], Counts] | None = None
     recipes: Callable[[Graph], list[Recipe]] | None = None
+    codings: tuple[str, ...] = ()
 
     def runtime_for(self, graph: Graph) -> str:
         """Name what runs this very graph, and its version."""

@@ -36,7 +36,10 @@ from edgespike.graph import (
 )
 from edgespike.interpreter import evaluate
 
-MIXES = ("dense", "convolution", "pooling", "residual", "membrane", "levels", "even levels")
+LEVEL_MIXES = ("levels", "pooled-levels", "residual-levels", "even-levels")
+"""Operation mixes whose neurons have several levels."""
+
+MIXES = ("dense", "convolution", "pooling", "residual", "membrane", *LEVEL_MIXES)
 """Names of the operation mixes that :func:`cases` can draw."""
 
 
@@ -205,27 +208,27 @@ def _convolution_layer(builder: Builder) -> None:
     builder.threshold()
 
 
-def _pooling_layer(builder: Builder) -> None:
+def _pooling_layer(builder: Builder, levels: int = 1) -> None:
     if builder.tensors[builder.last].low.min() < 0 or builder.draw(st.booleans()):
         builder.convolution()
-        builder.threshold()
+        builder.threshold(levels)
     builder.pool()
 
 
-def _residual_layer(builder: Builder) -> None:
-    """Add a block with a shortcut of spikes, or of accumulators through a convolution."""
+def _residual_layer(builder: Builder, levels: int = 1) -> None:
+    """Add a block with a shortcut of events, or of accumulators through a convolution."""
     channels = builder.draw(st.integers(1, 4))
     builder.convolution(channels)
-    builder.threshold()
+    builder.threshold(levels)
     start = builder.last
     builder.convolution(channels)
     if builder.draw(st.booleans()):
         branch = builder.last
         shortcut = builder.convolution(channels, source=start)
         builder.append(Add(), branch, shortcut)
-        builder.threshold()
+        builder.threshold(levels)
     else:
-        builder.threshold()
+        builder.threshold(levels)
         more = builder.pick((), (start,), (start, builder.last))
         builder.append(Add(), start, builder.last, *more)
 
@@ -239,8 +242,16 @@ def _membrane_layer(builder: Builder) -> None:
 
 
 def _levels_layer(builder: Builder) -> None:
-    builder.convolution()
-    builder.threshold(levels=builder.pick(1, 2, 3, 6))
+    if len(builder.shape) == 3 and builder.pick(True, True, False):
+        builder.convolution()
+    else:
+        builder.dense()
+    builder.threshold(_some_levels(builder))
+
+
+def _some_levels(builder: Builder) -> int:
+    levels: int = builder.pick(1, 2, 3, 6, 15)
+    return levels
 
 
 def _even_levels_layer(builder: Builder) -> None:
@@ -268,5 +279,7 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "residual": _residual_layer,
     "membrane": _membrane_layer,
     "levels": _levels_layer,
-    "even levels": _even_levels_layer,
+    "pooled-levels": lambda builder: _pooling_layer(builder, _some_levels(builder)),
+    "residual-levels": lambda builder: _residual_layer(builder, _some_levels(builder)),
+    "even-levels": _even_levels_layer,
 }

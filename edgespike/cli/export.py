@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgespike.cli.options import Json, Model, TargetName
+from edgespike.cli.options import Coding, Json, Model, TargetName
 from edgespike.cli.output import print_json, print_table
 
 EXAMPLE = "edgespike export --target tflite graph.safetensors -o out/tflite"
@@ -20,6 +20,13 @@ def command(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write; new or empty.")
     ],
+    coding: Annotated[
+        Coding | None,
+        typer.Option(
+            help="loihi: how levels travel, as graded spikes (default), or as so many single "
+            "spikes, which Loihi 1 can send too."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write what a target needs to run a model.
@@ -30,6 +37,9 @@ def command(
     from edgespike.targets import get_target
 
     graph = edgespike.load(model)
+    if coding is not None:
+        _check_coding(target, coding)
+        graph = coding.apply(graph)
     edgespike.export(graph, target, out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     tell = get_target(target).recipes
@@ -52,4 +62,20 @@ def command(
         print_table(
             ("Layer", "Numbers", "Why"),
             [(recipe.layer, recipe.numbers, recipe.why) for recipe in recipes],
+        )
+
+
+def _check_coding(target: str, coding: Coding) -> None:
+    from edgespike.errors import UnsupportedError
+    from edgespike.targets import get_target
+
+    codings = get_target(target).codings
+    if coding.value not in codings:
+        offered = f"it takes {' and '.join(codings)}" if codings else "it leaves no choice"
+        raise UnsupportedError(
+            f"target {target!r} does not take --coding {coding.value}",
+            [
+                f"{offered}; leave it out, or make a graph of single spikes for any target with: "
+                "edgespike convert --coding unary"
+            ],
         )

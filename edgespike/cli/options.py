@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from edgespike.graph import Graph
 
 CHECK_FAILED = 1
 """Exit code when everything ran, and what was checked does not hold."""
@@ -18,6 +22,24 @@ def _target_names(start: str) -> list[str]:
     from edgespike.targets import target_names
 
     return [name for name in target_names() if name.startswith(start)]
+
+
+class Coding(str, Enum):
+    """How a neuron's level travels."""
+
+    GRADED = "graded"
+    """As one event that carries a number: the graph as it is."""
+
+    UNARY = "unary"
+    """As so many single spikes, see :func:`edgespike.graph.unary.unary`."""
+
+    def apply(self, graph: Graph) -> Graph:
+        """Give the graph whose levels travel in this way."""
+        if self is Coding.GRADED:
+            return graph
+        from edgespike.graph.unary import unary
+
+        return unary(graph)
 
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Trained checkpoint or graph file.")]

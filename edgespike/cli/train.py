@@ -16,7 +16,12 @@ EXAMPLE = "edgespike train fashion_s3nn -o runs/fashion"
 
 def command(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="Name of a shipped recipe, or a TOML file; its entry 'data' names the data set, "
+            "fashion_mnist (if there is none) or cifar10.",
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for model, log, checkpoint.")

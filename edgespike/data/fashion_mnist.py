@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import urllib.request
 import zlib
-from http.client import HTTPException
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from edgespike.data.base import Split
+from edgespike.data.download import download
 from edgespike.data.idx import parse_idx
-from edgespike.errors import EnvironmentMissingError, FileFormatError
+from edgespike.errors import FileFormatError
 from edgespike.files import write_atomically
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 ADDRESS = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
-SECONDS_WITHOUT_ANSWER = 30
 
+SHAPE = (1, 28, 28)
 CLASSES = (
     "T-shirt/top",
     "Trouser",
@@ -54,8 +53,6 @@ SHA256 = {
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
     ),
 }
-
-Split = Literal["train", "test"]
 
 
 def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -91,7 +88,12 @@ def _content(file: str) -> tuple[bytes, str]:
         path = folder / file
         if path.is_file():
             return _unpack(path.read_bytes(), file, str(path)), str(path)
-    packed = _download(file)
+    packed = download(
+        ADDRESS + file,
+        "Fashion-MNIST",
+        "install Debian's package dataset-fashion-mnist, or put the four files of "
+        f"{ADDRESS} into {cache_folder()}",
+    )
     content = _unpack(packed, file, ADDRESS + file)
     cache_folder().mkdir(parents=True, exist_ok=True)
     write_atomically(cache_folder() / file, packed)
@@ -111,17 +113,3 @@ def _unpack(packed: bytes, file: str, place: str) -> bytes:
             "remove it and run again"
         )
     return content
-
-
-def _download(file: str) -> bytes:
-    try:
-        with urllib.request.urlopen(ADDRESS + file, timeout=SECONDS_WITHOUT_ANSWER) as answer:
-            packed: bytes = answer.read()
-            return packed
-    # A connection that breaks off raises an HTTPException, which is no OSError.
-    except (OSError, HTTPException) as error:
-        raise EnvironmentMissingError(
-            f"Fashion-MNIST is not on this machine, and {file} could not be downloaded ({error}). "
-            "Either install Debian's package dataset-fashion-mnist, or connect to the network and "
-            f"run again, or put the four files of {ADDRESS} into {cache_folder()}"
-        ) from None

@@ -1,4 +1,4 @@
-"""The energy report: counts of a run, and what several models make of them."""
+"""The energy report: counts of a run, what several models make of them, and the graph's size."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from edgespike.energy.estimate import Estimate, estimate
 from edgespike.energy.profile import Profile, load_profile, shipped_profiles
 from edgespike.energy.work import measure
 from edgespike.graph import Graph
+from edgespike.graph.size import GraphSize, graph_size
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class EnergyReport:
         All profiles asked for, also those that serve no model.
     estimates
         One for each model of each profile, in the profiles' order.
+    size
+        What the graph's weights take in a file, beside their entropy.
     """
 
     graph: str
@@ -36,12 +39,14 @@ class EnergyReport:
     counts: Counts
     profiles: tuple[Profile, ...]
     estimates: tuple[Estimate, ...]
+    size: GraphSize
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain numbers under ``counts`` and ``energy``, totals over the samples."""
+        """Give plain numbers: ``counts`` and ``energy``, totals over the samples, and ``size``."""
         return {
             "counts": self.counts.to_json(),
             "energy": [row.to_json(self.counts.samples) for row in self.estimates],
+            "size": self.size.to_json(),
         }
 
 
@@ -72,4 +77,5 @@ def energy_report(
         for profile in loaded
         for model in profile.models
     )
-    return EnergyReport(graph.name, graph.hash, graph.steps, counts, loaded, estimates)
+    size = graph_size(graph)
+    return EnergyReport(graph.name, graph.hash, graph.steps, counts, loaded, estimates, size)

@@ -1,9 +1,9 @@
 """Graph files: one safetensors file with a versioned JSON description, and no pickle.
 
 The description stands in the file's metadata under ``edgespike_graph``; array fields are tensors
-named ``node.field``. Integers take the narrowest signed type that holds them, booleans one bit
-each. The SHA-256 of description and tensors stands beside it, so that a changed byte is noticed.
-Equal graphs make equal files, byte for byte.
+named ``node.field``, stored as :mod:`edgespike.graph.packing` says. The SHA-256 of description and
+tensors stands beside it, so that a changed byte is noticed. Equal graphs make equal files, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from enum import Enum
@@ -25,8 +24,12 @@ from edgespike.errors import FileFormatError, GraphError
 from edgespike.files import write_atomically
 from edgespike.graph.graph import Graph, Node
 from edgespike.graph.ops import OPERATIONS
+from edgespike.graph.packing import pack, typed, unpack
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""Version 1 packed booleans only."""
+
 FILE_LIMIT = 2**31
 """Largest graph file that is read, in bytes."""
 
@@ -82,7 +85,7 @@ def load_graph(path: Path | str) -> Graph:
         )
     try:
         content = json.loads(metadata[GRAPH_KEY])
-        description, sha256 = _typed(content["description"], str), content["sha256"]
+        description, sha256 = typed(content["description"], str), content["sha256"]
         if sha256 != _digest(description, tensors):
             raise FileFormatError(
                 f"{path} was changed after it was written: its SHA-256 does not match; "
@@ -175,9 +178,9 @@ def _describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
         for field in fields(node.op):
             value = getattr(node.op, field.name)
             if isinstance(value, np.ndarray):
-                tensors[f"{node.name}.{field.name}"] = _narrow(value)
-                if value.dtype == np.bool_:
-                    attributes[field.name] = value.shape  # a tensor of bits does not tell it
+                tensors[f"{node.name}.{field.name}"], note = pack(value)
+                if note is not None:
+                    attributes[field.name] = note
             elif value is not None:
                 attributes[field.name] = value.value if isinstance(value, Enum) else value
         nodes.append({"name": node.name, "op": node.op.kind, "inputs": node.inputs, **attributes})
@@ -185,30 +188,16 @@ def _describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
     return json.dumps(whole, separators=(",", ":")), tensors
 
 
-def _narrow(array: NDArray[Any]) -> NDArray[Any]:
-    if array.dtype == np.bool_:
-        return np.packbits(array)
-    if array.dtype == np.float64:
-        return array
-    dtype = np.result_type(
-        *(
-            np.min_scalar_type(min(int(v), -1 - int(v)))
-            for v in (array.min(initial=0), array.max(initial=0))
-        )
-    )
-    return array.astype(dtype)
-
-
 def _build(description: Any, tensors: Mapping[str, NDArray[Any]]) -> Graph:
     version = description["version"]
-    if version != FORMAT_VERSION:
-        raise ValueError(f"format version {version}; this edgespike reads {FORMAT_VERSION}")
+    if version not in READABLE_VERSIONS:
+        raise ValueError(f"format version {version}; this edgespike reads {READABLE_VERSIONS}")
     nodes = tuple(_build_node(entry, tensors) for entry in description["nodes"])
-    return Graph(_typed(description["name"], str), nodes, _typed(description["steps"], int))
+    return Graph(typed(description["name"], str), nodes, typed(description["steps"], int))
 
 
 def _build_node(entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Node:
-    name = _typed(entry["name"], str)
+    name = typed(entry["name"], str)
     if entry["op"] not in OPERATIONS:
         raise ValueError(f"node {name} is of unknown kind {entry['op']!r}")
     op = OPERATIONS[entry["op"]]
@@ -220,37 +209,20 @@ def _build_node(entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     for field in fields(op):
         key = f"{name}.{field.name}"
         if key in tensors:
-            shape = entry.get(field.name)
-            arguments[field.name] = tensors[key] if shape is None else _unpack(tensors[key], shape)
+            arguments[field.name] = unpack(tensors[key], entry.get(field.name))
         elif field.name in entry:
             arguments[field.name] = _attribute(entry[field.name], hints[field.name])
         elif field.default is MISSING:
             raise ValueError(f"node {name} lacks its field {field.name}")
-    inputs = tuple(_typed(source, str) for source in entry["inputs"])
+    inputs = tuple(typed(source, str) for source in entry["inputs"])
     return Node(name, op(**arguments), inputs)
-
-
-def _unpack(bits: NDArray[Any], shape: Any) -> NDArray[np.bool_]:
-    """Undo the packing of booleans, eight to a byte."""
-    sizes = [_typed(size, int) for size in shape]
-    count = math.prod(sizes)
-    if bits.dtype != np.uint8 or bits.shape != (-(-count // 8),):
-        raise ValueError(f"{bits.size} bytes of {bits.dtype} do not hold {count} bits")
-    return np.unpackbits(bits, count=count).astype(bool).reshape(sizes)
 
 
 def _attribute(value: Any, hint: Any) -> Any:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
     if isinstance(value, list):
-        return tuple(_typed(item, int) for item in value)
+        return tuple(typed(item, int) for item in value)
     if hint is float:
-        return float(_typed(value, (int, float)))
-    return _typed(value, hint)
-
-
-def _typed(value: Any, kind: Any) -> Any:
-    """Refuse a JSON value of another type than the one that is due."""
-    if isinstance(value, bool) or not isinstance(value, kind):
-        raise TypeError(f"{value!r} is not of type {getattr(kind, '__name__', kind)}")
-    return value
+        return float(typed(value, (int, float)))
+    return typed(value, hint)

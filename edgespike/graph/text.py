@@ -1,16 +1,17 @@
-"""A graph in words: one row for each node, and totals."""
+"""A graph in words: one row for each node, one for each layer's weights, and totals."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from edgespike.graph.files import graph_bytes
 from edgespike.graph.graph import Graph, Node
 from edgespike.graph.ops import Input, Membrane, Op, Readout, Threshold, Weighted
+from edgespike.graph.size import COLUMNS, GraphSize, graph_size
 
 _IN_OTHER_COLUMNS = {"shape", "low", "high"}
 
@@ -56,7 +57,11 @@ def node_rows(graph: Graph) -> list[NodeRow]:
 
 
 def graph_json(graph: Graph) -> dict[str, Any]:
-    """Describe a graph as plain values: totals, and ``nodes`` as :class:`NodeRow` has them."""
+    """Describe a graph as plain values.
+
+    Totals, ``size`` as :class:`edgespike.graph.size.GraphSize` has it, and ``nodes`` as
+    :class:`NodeRow` has them.
+    """
     rows = node_rows(graph)
     return {
         "name": graph.name,
@@ -65,30 +70,47 @@ def graph_json(graph: Graph) -> dict[str, Any]:
         "neurons": sum(row.neurons for row in rows),
         "weights": sum(row.weights for row in rows),
         "nonzero_weights": sum(row.nonzero_weights for row in rows),
-        "file_bytes": len(graph_bytes(graph)),
+        "size": graph_size(graph).to_json(),
         "nodes": [{field.name: getattr(row, field.name) for field in fields(row)} for row in rows],
     }
 
 
 def graph_text(graph: Graph) -> str:
-    """Describe a graph as a table with one line for each node, and totals below it."""
+    """Describe a graph as two tables, of its nodes and of its weights, and totals below them."""
     header = ("node", "operation", "takes from", "shape", "range", "signal", "neurons", "weights")
-    table = [(*header, "parameters")] + [_cells(row) for row in node_rows(graph)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    lines = [
+    rows = node_rows(graph)
+    size = graph_size(graph)
+    totals = (
+        f"{graph.name}: {len(graph.nodes)} nodes, {sum(row.neurons for row in rows):,} neurons, "
+        f"{graph.synapses():,} of {size.total.weights:,} weights not zero, "
+        f"{graph.steps} {'step' if graph.steps == 1 else 'steps'} a sample"
+    )
+    return "\n".join(
+        [
+            *_table([(*header, "parameters"), *map(_cells, rows)]),
+            "",
+            *_size_lines(size),
+            "",
+            totals,
+            f"SHA-256 {graph.hash}",
+        ]
+    )
+
+
+def _size_lines(size: GraphSize) -> list[str]:
+    rows = [(row.name, *row.cells()) for row in (*size.layers, size.total)]
+    return [*_table([("layer", *COLUMNS), *rows]), size.sentence]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align all columns but the last, which may be long."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    return [
         "  ".join(
             [cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]
         ).rstrip()
-        for row in table
+        for row in rows
     ]
-    whole = graph_json(graph)
-    totals = (
-        f"{graph.name}: {len(graph.nodes)} nodes, {whole['neurons']:,} neurons, "
-        f"{whole['nonzero_weights']:,} of {whole['weights']:,} weights not zero, "
-        f"{graph.steps} {'step' if graph.steps == 1 else 'steps'} a sample, "
-        f"file of {whole['file_bytes']:,} bytes"
-    )
-    return "\n".join([*lines, "", totals, f"SHA-256 {graph.hash}"])
 
 
 def _row(graph: Graph, node: Node) -> NodeRow:

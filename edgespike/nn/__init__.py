@@ -15,24 +15,32 @@ if find_spec("torch") is None or find_spec("accelerate") is None:
         "pip install 'edgespike[train]'"
     )
 
+from edgespike.nn.activation import RoundClip
 from edgespike.nn.checkpoint import load_model, save_model
 from edgespike.nn.count import count_synaptic_operations
 from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
-from edgespike.nn.models import ConvSpec, DenseSpec, NetSpec, build
+from edgespike.nn.models import build
+from edgespike.nn.normalise import LayerBatchNorm
 from edgespike.nn.penalty import SynapticPenalty
 from edgespike.nn.recipe import Recipe, load_recipe, shipped_recipes
+from edgespike.nn.residual import Residual
+from edgespike.nn.spec import ConvSpec, DenseSpec, NetSpec, ResidualSpec
 from edgespike.nn.spike import SpikeActivation
-from edgespike.nn.task import Task, load_fashion_mnist
+from edgespike.nn.task import Task, load_task
 from edgespike.nn.train import TrainingResult, train
 
 __all__ = [
     "ConvSpec",
     "DenseSpec",
     "InputScale",
+    "LayerBatchNorm",
     "NetSpec",
     "QuantConv2d",
     "QuantLinear",
     "Recipe",
+    "Residual",
+    "ResidualSpec",
+    "RoundClip",
     "SpikeActivation",
     "SumPool2d",
     "SynapticPenalty",
@@ -40,9 +48,9 @@ __all__ = [
     "TrainingResult",
     "build",
     "count_synaptic_operations",
-    "load_fashion_mnist",
     "load_model",
     "load_recipe",
+    "load_task",
     "save_model",
     "shipped_recipes",
     "train",

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from edgespike.errors import FileFormatError
 from edgespike.files import write_atomically
 from edgespike.graph.files import read_safetensors
-from edgespike.nn.models import NetSpec, build, read_spec
+from edgespike.nn.models import build
+from edgespike.nn.spec import NetSpec, read_spec
 
 MODEL = "edgespike-model-1"
 TRAINING = "edgespike-training-1"

@@ -20,14 +20,16 @@ def count_synaptic_operations(
 ) -> dict[str, Tensor]:
     """Run a module in evaluation mode and count its synaptic operations.
 
-    A synaptic operation is one spike that arrives at one existing synapse. Give the module and the
-    images in double precision to have the spikes of the integer graph: in single precision a
-    membrane potential may be rounded across its threshold.
+    A synaptic operation is one spike that arrives at one existing synapse; for activations of more
+    than two states it is one level that is not 0, and costs a multiply-accumulate. Give the module
+    and the images in double precision to have the spikes of the integer graph: in single
+    precision a membrane potential may be rounded across its threshold.
 
     Parameters
     ----------
     model
-        Its layers that run after its first `SpikeActivation` are counted, the readout among them.
+        Its layers that run after its first activation of few levels are counted, the readout
+        among them.
     images
         (samples, channels, height, width).
     convention
@@ -44,27 +46,29 @@ def count_synaptic_operations(
     UnsupportedError
         The convention is "quantised" and layers have float weights (all of them are named), a
         layer receives fractions of spikes, or no
-        layer runs after a `SpikeActivation`.
+        layer runs after an activation of few levels.
     """
     inputs = SpikeInputs(model)
     try:
-        with _evaluating(model):
+        with evaluating(model):
             model(images)
         entered = inputs.latest()
     finally:
         inputs.close()
-    layers = {name: inputs.layers[name] for name, _ in entered}
+    layers = {events.layer: inputs.layers[events.layer] for events in entered}
     masks = _existing_synapses(layers, convention)
     counts: dict[str, Tensor] = {}
-    for name, spikes in entered:
-        reached = fan_out(layers[name], spikes.shape[1:], masks[name]).long()
-        if bool((spikes != spikes.floor()).any()):
+    for events in entered:
+        name, values = events.layer, events.values
+        reached = fan_out(layers[name], values.shape[1:], masks[name]).long()
+        # A level is restored from its scale with an error far below this.
+        if bool(((values - values.round()).abs() > 1e-3).any()):
             raise UnsupportedError(
                 "spikes cannot be counted",
                 [f"layer {name} receives fractions; pool spikes with SumPool2d, not with a mean"],
             )
         # A pool that sums has let several spikes meet: each is an operation of its own.
-        found = (spikes.long() * reached).flatten(1).sum(dim=1)
+        found = (events.count().round().long() * reached).flatten(1).sum(dim=1)
         counts[name] = counts[name] + found if name in counts else found
     return counts
 
@@ -73,7 +77,7 @@ def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> d
     if convention is Convention.EVERY:
         return {name: torch.ones_like(layer.weight) for name, layer in layers.items()}
     if convention is Convention.NONZERO:
-        return {name: layer.weight != 0 for name, layer in layers.items()}
+        return {name: _float_weight(layer) != 0 for name, layer in layers.items()}
     masks = {
         name: layer.integer_weight() != 0
         for name, layer in layers.items()
@@ -92,8 +96,15 @@ def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> d
     return masks
 
 
+def _float_weight(layer: Weighted) -> Tensor:
+    if isinstance(layer, QuantConv2d | QuantLinear):
+        return layer.float_weight()
+    return layer.weight
+
+
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode, and each of its parts back into its own afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edgespike.nn.quantise import SymmetricQuantiser
+from edgespike.nn.quantise import StandardisedQuantiser, SymmetricQuantiser, WeightQuantiser
 
 
 class InputScale(nn.Module):
@@ -64,11 +64,25 @@ class SumPool2d(nn.Module):
         return f"kernel_size={self.kernel_size}"
 
 
+def weight_quantiser(bits: int, states: int | None) -> WeightQuantiser:
+    """Choose how a layer makes integers of its weights.
+
+    Parameters
+    ----------
+    bits
+        Width of a weight with its sign, 2 to 8 (see `SymmetricQuantiser`).
+    states
+        If given, it decides, and not ``bits``: number of states of a weight (see
+        `StandardisedQuantiser`).
+    """
+    return SymmetricQuantiser(bits) if states is None else StandardisedQuantiser(states)
+
+
 class QuantConv2d(nn.Conv2d):
     """A convolution that computes with ``integer_weight() * weight_scale()``.
 
-    As `torch.nn.Conv2d` with zero padding, besides ``bits``: the width of a weight with its sign,
-    2 to 8 (see `SymmetricQuantiser`).
+    As `torch.nn.Conv2d` with zero padding, besides ``bits`` and ``states``: see
+    `weight_quantiser`. With as many groups as channels it is a depthwise convolution.
     """
 
     def __init__(
@@ -82,15 +96,20 @@ class QuantConv2d(nn.Conv2d):
         groups: int = 1,
         bias: bool = False,
         bits: int = 8,
+        states: int | None = None,
     ) -> None:
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
         )
-        self.quantiser = SymmetricQuantiser(bits)
+        self.quantiser = weight_quantiser(bits, states)
 
     def integer_weight(self) -> Tensor:
         """Give the integer weights, int64, (output channels, inputs of a group, height, width)."""
         return self.quantiser.integers(self.weight)
+
+    def float_weight(self) -> Tensor:
+        """Give the weights before they are rounded, in the shape of the integer ones."""
+        return self.quantiser.before_rounding(self.weight.detach())
 
     def weight_scale(self) -> float:
         """Give the float value of one integer step."""
@@ -105,25 +124,34 @@ class QuantConv2d(nn.Conv2d):
 
     def extra_repr(self) -> str:
         """Name the parameters in the module's text form."""
-        return f"{super().extra_repr()}, bits={self.quantiser.bits}"  # type: ignore[no-untyped-call]
+        return f"{super().extra_repr()}, {self.quantiser}"  # type: ignore[no-untyped-call]
 
 
 class QuantLinear(nn.Linear):
     """A dense layer that computes with ``integer_weight() * weight_scale()``.
 
-    As `torch.nn.Linear`, besides ``bits``: the width of a weight with its sign, 2 to 8 (see
-    `SymmetricQuantiser`). A bias is not quantised here; it belongs to the accumulator.
+    As `torch.nn.Linear`, besides ``bits`` and ``states``: see `weight_quantiser`. A bias is not
+    quantised here; it belongs to the accumulator.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = False, bits: int = 8
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = False,
+        bits: int = 8,
+        states: int | None = None,
     ) -> None:
         super().__init__(in_features, out_features, bias)
-        self.quantiser = SymmetricQuantiser(bits)
+        self.quantiser = weight_quantiser(bits, states)
 
     def integer_weight(self) -> Tensor:
         """Give the integer weights, int64, (outputs, inputs)."""
         return self.quantiser.integers(self.weight)
+
+    def float_weight(self) -> Tensor:
+        """Give the weights before they are rounded, in the shape of the integer ones."""
+        return self.quantiser.before_rounding(self.weight.detach())
 
     def weight_scale(self) -> float:
         """Give the float value of one integer step."""
@@ -135,4 +163,4 @@ class QuantLinear(nn.Linear):
 
     def extra_repr(self) -> str:
         """Name the parameters in the module's text form."""
-        return f"{super().extra_repr()}, bits={self.quantiser.bits}"
+        return f"{super().extra_repr()}, {self.quantiser}"

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from edgespike.nn.fanout import SpikeInputs, Weighted, fan_out
+from edgespike.nn.fanout import Events, SpikeInputs, Weighted, fan_out
 
 Cost = Literal["synaptic", "spike_count", "layer_balanced"]
 
@@ -21,12 +21,15 @@ class SynapticPenalty:
     r"""The penalty ``(1/p) * sum_l sum_i c_{l,i} * s_{l,i} ** p``, mean over the batch.
 
     Hooks the model; calling the object gives the penalty of the model's latest forward pass. A
-    layer that runs several times in one pass counts each time.
+    layer that runs several times in one pass counts each time. ``s`` is a spike, or the level of
+    an activation with more states: then the penalty weighs an event by its level, and is not the
+    number of synaptic operations.
 
     Parameters
     ----------
     model
-        Its layers that run after its first `SpikeActivation` are counted, the readout among them.
+        Its layers that run after its first activation of few levels are counted, the readout
+        among them.
     power
         ``p``, at least 1.
     cost
@@ -50,7 +53,7 @@ class SynapticPenalty:
         Raises
         ------
         UnsupportedError
-            No forward pass was seen, or no layer ran after a `SpikeActivation` in it.
+            No forward pass was seen, or no layer ran after an activation of few levels in it.
         """
         return self._total(self.power, self.cost) / self.power
 
@@ -62,16 +65,25 @@ class SynapticPenalty:
         UnsupportedError
             As for the penalty.
         """
-        return self._total(1, "synaptic")
+        total = torch.zeros(())
+        for events in self._inputs.latest():
+            part = self._weighed(events, events.count(), "synaptic")
+            total = total.to(part) + part
+        return total
 
     def _total(self, power: int, cost: Cost) -> Tensor:
         total = torch.zeros(())
-        for name, spikes in self._inputs.latest():
-            powered = spikes if power == 1 else spikes**power
-            # Summing over the batch first leaves one small product.
-            part = (powered.sum(dim=0) * self._cost(name, cost, spikes)).sum() / len(spikes)
+        for events in self._inputs.latest():
+            values = events.values
+            powered = values if power == 1 else values**power
+            part = self._weighed(events, powered, cost)
             total = total.to(part) + part
         return total
+
+    def _weighed(self, events: Events, values: Tensor, cost: Cost) -> Tensor:
+        # Summing over the batch first leaves one small product.
+        costs = self._cost(events.layer, cost, events.values)
+        return (values.sum(dim=0) * costs).sum() / len(values)
 
     def close(self) -> None:
         """Take the hooks off the model."""

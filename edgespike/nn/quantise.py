@@ -1,9 +1,16 @@
-"""Quantise weights to few integer states, with a straight-through gradient."""
+"""Quantise weights to few integer states, with a straight-through gradient.
+
+Two quantisers: `SymmetricQuantiser` counts bits and takes its scale from the largest weight;
+`StandardisedQuantiser` counts states and has a fixed scale, since it standardises weights first.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,28 +29,38 @@ def integer_states(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
     return round_half_up(x / scale).clamp(low, high)
 
 
-class _RoundClip(torch.autograd.Function):
+def odd_states(x: Tensor, scale: Tensor, high: int) -> Tensor:
+    """Give the nearest odd integer to ``x / scale`` in ``-high..high``, in the dtype of ``x``."""
+    return (2 * torch.floor(x / (2 * scale)) + 1).clamp(-high, high)
+
+
+class _StraightThrough(torch.autograd.Function):
+    """What a function makes of ``x``, with the gradient of ``x`` where that is within a range."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
-        ctx.save_for_backward(x, scale)
-        ctx.range = (low, high)
-        # The states are found in single precision whatever the module's dtype, so that a module
-        # that is evaluated in double precision has the same integers.
-        states = integer_states(x.float(), scale, low, high)
-        # The strides of x, also where they are ambiguous (one input channel): a convolution takes
-        # its fast layout from its kernel's.
-        return torch.mul(states.to(x.dtype), scale.to(x.dtype), out=torch.empty_like(x))
+    def forward(
+        ctx: Any, x: Tensor, low: Tensor, high: Tensor, quantise: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        ctx.save_for_backward((x >= low) & (x <= high))
+        return quantise(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        x, scale = ctx.saved_tensors
-        low, high = ctx.range
-        ratio = x / scale
-        inside = (ratio >= low - 0.5) & (ratio <= high + 0.5)
+        (inside,) = ctx.saved_tensors
         return gradients[0] * inside, None, None, None
 
 
-def round_clip(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
+def _times(integers: Tensor, scale: Tensor, like: Tensor) -> Tensor:
+    """Multiply in the dtype of ``like`` and with its strides.
+
+    Where strides are ambiguous (one input channel), a convolution takes its fast memory layout
+    from its kernel's.
+    """
+    dtype = like.dtype
+    return torch.mul(integers.to(dtype), scale.to(dtype), out=torch.empty_like(like))
+
+
+def round_clip(x: Tensor, scale: Tensor, low: int, high: int, like: Tensor | None = None) -> Tensor:
     """Quantise ``x`` to ``scale * clip(round(x / scale), low, high)``.
 
     The gradient is passed straight through where ``x`` is not clipped, and is zero elsewhere
@@ -57,9 +74,52 @@ def round_clip(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
         Scalar, float32, positive: the distance of two states.
     low, high
         The lowest and the highest state.
+    like
+        Whose dtype and strides the result has; those of ``x`` if None.
     """
-    result: Tensor = _RoundClip.apply(x, scale, low, high)  # type: ignore[no-untyped-call]
+
+    def quantise(x: Tensor) -> Tensor:
+        # The states are found in single precision whatever the module's dtype, so that a module
+        # that is evaluated in double precision has the same integers.
+        states = integer_states(x.float(), scale, low, high)
+        return _times(states, scale, x if like is None else like)
+
+    return _straight_through(x, (low - 0.5) * scale, (high + 0.5) * scale, quantise)
+
+
+def round_clip_odd(x: Tensor, scale: Tensor, high: int, like: Tensor) -> Tensor:
+    """Quantise ``x`` to ``scale`` times the nearest odd integer in ``-high..high``.
+
+    As `round_clip`, for an even number of states, which have none at 0.
+    """
+
+    def quantise(x: Tensor) -> Tensor:
+        return _times(odd_states(x.float(), scale, high), scale, like)
+
+    return _straight_through(x, -(high + 1) * scale, (high + 1) * scale, quantise)
+
+
+def _straight_through(
+    x: Tensor, low: Tensor, high: Tensor, quantise: Callable[[Tensor], Tensor]
+) -> Tensor:
+    result: Tensor = _StraightThrough.apply(x, low, high, quantise)  # type: ignore[no-untyped-call]
     return result
+
+
+class WeightQuantiser(Protocol):
+    """How a layer makes integers of its weights; the first axis is the output channel."""
+
+    def scale(self, weight: Tensor) -> Tensor:
+        """Give the float value of one integer step, a float32 scalar."""
+
+    def before_rounding(self, weight: Tensor) -> Tensor:
+        """Give what is rounded, in the shape of ``weight``."""
+
+    def integers(self, weight: Tensor) -> Tensor:
+        """Give the integer weights, int64, in the shape of ``weight``."""
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """Give ``integers * scale``, in a way that can be trained."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +148,10 @@ class SymmetricQuantiser:
         largest = weight.detach().float().abs().amax()
         return (largest / self.limit).clamp(min=SMALLEST_SCALE)
 
+    def before_rounding(self, weight: Tensor) -> Tensor:
+        """Give the weights as they are."""
+        return weight
+
     def integers(self, weight: Tensor) -> Tensor:
         """Give the integer weights, int64, in the shape of ``weight``."""
         weight = weight.detach().float()
@@ -96,3 +160,119 @@ class SymmetricQuantiser:
     def __call__(self, weight: Tensor) -> Tensor:
         """Give ``integers * scale`` with a straight-through gradient."""
         return round_clip(weight, self.scale(weight), -self.limit, self.limit)
+
+    def __str__(self) -> str:
+        return f"bits={self.bits}"
+
+
+@dataclass(frozen=True)
+class StandardisedQuantiser:
+    """MaQD's weights: standardised, then rounded and clipped to few states (arXiv 2403.14999).
+
+    Each output channel has its mean subtracted and is divided by its standard deviation (biased).
+    The result is quantised with the step of least squared error for a normal distribution. An odd
+    number of states has one at 0, ``-(M-1)/2 .. (M-1)/2`` steps; an even number has none, ``+-1/2,
+    +-3/2 ..`` steps, which are odd integers of half a step. A layer's integers are multiplied by
+    ``step / sqrt(fan-in)``, so that sums over standard normal inputs are standard normal. Whether
+    the paper scales the same way is not known.
+
+    A channel whose weights are all equal is standardised to zeros: its integers are 0, or 1 if
+    the number of states is even.
+
+    Parameters
+    ----------
+    states
+        M, 2 to 256. Up to 255, odd, and up to 128, even, the integers fit signed bytes.
+
+    Raises
+    ------
+    ValueError
+        M is out of its range.
+    """
+
+    states: int
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.states <= 256:
+            raise ValueError(f"weights have {self.states} states; 2 to 256 are possible")
+
+    def scale(self, weight: Tensor) -> Tensor:
+        """Give the float value of one integer step, a float32 scalar."""
+        step = optimal_step(self.states) / math.sqrt(weight[0].numel())
+        return torch.tensor(step / 2 if self._is_even else step, device=weight.device)
+
+    def before_rounding(self, weight: Tensor) -> Tensor:
+        """Give the standardised weights, float32, with variance ``1 / fan-in``."""
+        return _standardised(weight.float())
+
+    def integers(self, weight: Tensor) -> Tensor:
+        """Give the integer weights, int64, in the shape of ``weight``."""
+        scaled, scale = _standardised(weight.detach().float()), self.scale(weight)
+        if self._is_even:
+            return odd_states(scaled, scale, self.states - 1).long()
+        return integer_states(scaled, scale, -(self.states // 2), self.states // 2).long()
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """Give ``integers * scale`` with a straight-through gradient."""
+        scaled, scale = _standardised(weight.float()), self.scale(weight)
+        if self._is_even:
+            return round_clip_odd(scaled, scale, self.states - 1, like=weight)
+        half = self.states // 2
+        return round_clip(scaled, scale, -half, half, like=weight)
+
+    @property
+    def _is_even(self) -> bool:
+        return self.states % 2 == 0
+
+    def __str__(self) -> str:
+        return f"states={self.states}"
+
+
+def _standardised(weight: Tensor) -> Tensor:
+    """Give each output channel mean 0 and variance ``1 / fan-in``; zeros where all are equal."""
+    flat = weight.flatten(1)
+    variance, mean = torch.var_mean(flat, dim=1, correction=0)
+    shape = (-1, *[1] * (weight.ndim - 1))
+    factor = torch.rsqrt((variance * flat.shape[1]).clamp(min=SMALLEST_SCALE))
+    return (weight - mean.reshape(shape)) * factor.reshape(shape)
+
+
+@lru_cache
+def optimal_step(states: int) -> float:
+    """Give the step with which uniform states quantise a normal distribution best.
+
+    Best is the least mean squared error for mean 0 and variance 1; the states lie symmetrically
+    around 0. Found by golden section, to 9 digits.
+    """
+    low, high, ratio = 0.0, 4.0, (math.sqrt(5) - 1) / 2
+    while high - low > 1e-9:
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        if _squared_error(left, states) < _squared_error(right, states):
+            high = right
+        else:
+            low = left
+    return (low + high) / 2
+
+
+def _squared_error(step: float, states: int) -> float:
+    """Integrate the squared error over the cell of each state, in closed form."""
+    values = [(k - (states - 1) / 2) * step for k in range(states)]
+    edges = [-math.inf, *(value + step / 2 for value in values[:-1]), math.inf]
+    return sum(
+        (1 + value**2) * (_normal_share(right) - _normal_share(left))
+        - (_edge(right) - _edge(left))
+        - 2 * value * (_density(left) - _density(right))
+        for value, left, right in zip(values, edges[:-1], edges[1:], strict=True)
+    )
+
+
+def _density(x: float) -> float:
+    return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def _edge(x: float) -> float:
+    return 0.0 if math.isinf(x) else x * _density(x)
+
+
+def _normal_share(x: float) -> float:
+    return (1 + math.erf(x / math.sqrt(2))) / 2

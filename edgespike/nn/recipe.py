@@ -9,9 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
+from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError
-from edgespike.nn.models import DenseSpec, NetSpec, read_spec
 from edgespike.nn.penalty import Cost
+from edgespike.nn.spec import DenseSpec, NetSpec, read_spec
 from edgespike.nn.tables import read_table
 
 if sys.version_info >= (3, 11):
@@ -22,13 +23,16 @@ else:
 
 # Whole numbers that every library takes; floats that single precision can hold.
 _MOST, _LARGEST = 2**31 - 1, 3e38
+_MOST_AVERAGING = 1 - 1e-6
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("epochs", 1, _MOST),
     ("batch_size", 2, _MOST),
     ("seed", 0, 2**63 - 1),
     ("learning_rate", 0, _LARGEST),
+    ("final_learning_rate", 0, _LARGEST),
     ("warmup_epochs", 0, _LARGEST),
     ("weight_decay", 0, _LARGEST),
+    ("averaging", 0, _MOST_AVERAGING),
     ("label_smoothing", 0, 1),
     ("penalty", 0, _LARGEST),
     ("penalty_power", 1, _MOST),
@@ -46,8 +50,12 @@ class Recipe:
         The net to train.
     epochs, batch_size, seed
         As usual; a batch that would be smaller than ``batch_size`` is left out of the epoch.
-    learning_rate, warmup_epochs, weight_decay
-        AdamW; the rate rises linearly during the warm-up and then falls to 0 as a cosine.
+    learning_rate, final_learning_rate, warmup_epochs, weight_decay
+        AdamW; the rate rises linearly during the warm-up and then falls as a cosine.
+    averaging
+        What an exponential moving average of the weights keeps in a step, e.g. 0.999 for about
+        1,000 steps. The averaged net is what is tested and kept; 0 means none. It goes well with
+        a final learning rate above 0.
     label_smoothing
         Share of the target that is spread over all classes.
     flip, shift
@@ -57,6 +65,8 @@ class Recipe:
         epoch, and 0 means none.
     limit
         Use the first ``limit`` training and test samples only; 0 means all.
+    data
+        What to train on, one of `edgespike.data.DATA_SETS`: ``fashion_mnist`` or ``cifar10``.
 
     Raises
     ------
@@ -69,8 +79,10 @@ class Recipe:
     batch_size: int = 128
     seed: int = 0
     learning_rate: float = 2e-3
+    final_learning_rate: float = 0.0
     warmup_epochs: float = 1.0
     weight_decay: float = 1e-2
+    averaging: float = 0.0
     label_smoothing: float = 0.0
     flip: bool = False
     shift: int = 0
@@ -78,6 +90,7 @@ class Recipe:
     penalty_power: int = 1
     penalty_cost: Cost = "synaptic"
     limit: int = 0
+    data: str = "fashion_mnist"
 
     def __post_init__(self) -> None:
         faults = list(self._faults())
@@ -92,6 +105,8 @@ class Recipe:
                 yield f"{name} is {value}, {low} to {high} is needed"
         if self.penalty_cost not in get_args(Cost):
             yield f"penalty_cost is {self.penalty_cost!r}, known are {get_args(Cost)}"
+        if self.data not in DATA_SETS:
+            yield f"data is {self.data!r}, known are {', '.join(DATA_SETS)}"
         if self.penalty > 0 and not self.net.spiking:
             yield f"penalty is {self.penalty}, but no layer of the net receives spikes; set it to 0"
 

@@ -5,22 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from edgespike.errors import InputError
 from edgespike.files import WriteError, write_atomically
-from edgespike.nn.checkpoint import (
-    TRAINING,
-    optimiser_tensors,
-    read_checkpoint,
-    restore_optimiser,
-    write_checkpoint,
-)
+from edgespike.nn.checkpoint import TRAINING, read_checkpoint, write_checkpoint
 from edgespike.nn.recipe import Recipe
 
 
@@ -52,20 +46,15 @@ class RunFolder:
                 f"cannot make folder {self.path}: {error.strerror}; name another one"
             ) from None
 
-    def save(
-        self, model: nn.Module, optimiser: torch.optim.Optimizer, history: Sequence[dict[str, Any]]
-    ) -> None:
+    def save(self, tensors: Mapping[str, Tensor], history: Sequence[dict[str, Any]]) -> None:
         """Write the checkpoint and the log after an epoch."""
-        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-        for name, tensor in optimiser_tensors(optimiser).items():
-            tensors[f"optimiser.{name}"] = tensor
         description = {"recipe": self.recipe.to_table(), "history": list(history)}
         write_checkpoint(self.checkpoint, TRAINING, tensors, description)
         lines = [{"recipe": self.recipe.to_table(), "versions": _versions()}, *history]
         write_atomically(self.log, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
-    def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> list[dict[str, Any]]:
-        """Put the checkpoint's state back, if there is one, and give its epochs' measurements.
+    def read(self) -> tuple[dict[str, Tensor], list[dict[str, Any]]] | None:
+        """Give the checkpoint's tensors and its epochs' measurements, if there is one.
 
         Raises
         ------
@@ -75,16 +64,10 @@ class RunFolder:
             The checkpoint is truncated, changed or foreign.
         """
         if not self.checkpoint.exists():
-            return []
+            return None
         checkpoint = read_checkpoint(self.checkpoint, TRAINING)
         self._check_recipe(checkpoint.description["recipe"])
-        parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimiser": {}}
-        for name, tensor in checkpoint.tensors.items():
-            part, rest = name.split(".", 1)
-            parts[part][rest] = tensor
-        model.load_state_dict(parts["model"])
-        restore_optimiser(optimiser, parts["optimiser"])
-        return list(checkpoint.description["history"])
+        return checkpoint.tensors, list(checkpoint.description["history"])
 
     def _check_recipe(self, found: dict[str, Any]) -> None:
         # By way of JSON, in which tuples are lists.

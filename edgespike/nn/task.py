@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.data import fashion_mnist
+from edgespike.data import DATA_SETS
 from edgespike.errors import InputError
 
 
@@ -66,6 +66,28 @@ class Task:
         )
 
 
-def load_fashion_mnist() -> Task:
-    """Load the whole of Fashion-MNIST; see `edgespike.data.fashion_mnist.load` for the errors."""
-    return Task(*fashion_mnist.load("train"), *fashion_mnist.load("test"))
+def load_task(data: str, input_shape: tuple[int, int, int], classes: int) -> Task:
+    """Load the whole of a data set for a net.
+
+    Parameters
+    ----------
+    data
+        One of `edgespike.data.DATA_SETS`.
+    input_shape, classes
+        Of the net.
+
+    Raises
+    ------
+    InputError
+        The net takes other images, or has another number of classes.
+    EnvironmentMissingError, FileFormatError, WriteError
+        The data is not here and cannot be downloaded, is damaged, or cannot be kept.
+    """
+    found = DATA_SETS[data]
+    if (found.SHAPE, len(found.CLASSES)) != (input_shape, classes):
+        raise InputError(
+            f"data {data} has images of shape {found.SHAPE} and {len(found.CLASSES)} classes; the "
+            f"net has input_shape {input_shape} and {classes} classes: change the recipe's data "
+            "or its net"
+        )
+    return Task(*found.load("train"), *found.load("test"))

@@ -14,7 +14,7 @@ from edgespike.nn.checkpoint import save_model
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
 from edgespike.nn.run_folder import RunFolder
-from edgespike.nn.task import Task, load_fashion_mnist
+from edgespike.nn.task import Task, load_task
 from edgespike.nn.trainer import Trainer
 
 
@@ -47,7 +47,7 @@ def train(
         Folder for ``model.safetensors`` (the trained net), ``training.jsonl`` (recipe, versions,
         then one line an epoch) and ``checkpoint.safetensors`` (to resume from).
     task
-        What to train on; Fashion-MNIST if None.
+        What to train on; the recipe's data set if None.
     resume
         Go on from the folder's checkpoint, or start if there is none.
     quiet
@@ -63,19 +63,23 @@ def train(
     """
     folder = RunFolder(Path(out), recipe)
     folder.prepare(resume)
-    task = task or load_fashion_mnist()
-    task.check(recipe.net.input_shape, recipe.net.classes)
+    shape, classes = recipe.net.input_shape, recipe.net.classes
+    task = task or load_task(recipe.data, shape, classes)
+    task.check(shape, classes)
     trainer = Trainer(recipe, task.first(recipe.limit) if recipe.limit else task)
-    history = folder.restore(trainer.model, trainer.optimiser) if resume else []
+    history: list[dict[str, Any]] = []
+    if resume and (found := folder.read()):
+        tensors, history = found
+        trainer.restore(tensors)
     for epoch in range(len(history), recipe.epochs):
         with EpochProgress(epoch, recipe.epochs, trainer.steps, quiet or not trainer.main) as show:
             history.append(trainer.run_epoch(epoch, show))
         if trainer.main:
-            folder.save(trainer.model, trainer.optimiser, history)
+            folder.save(trainer.tensors(), history)
     if trainer.main:
         # Without the time it took: the same run gives the same file.
         measured = {name: value for name, value in history[-1].items() if name != "seconds"}
         metadata = {"recipe": recipe.to_table(), **measured}
-        save_model(folder.model, trainer.model, recipe.net, metadata)
+        save_model(folder.model, trainer.result, recipe.net, metadata)
     trainer.accelerator.wait_for_everyone()
     return TrainingResult(folder.model, folder.log, tuple(history))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch.nn import functional
 
 from edgespike.errors import EdgespikeError
 from edgespike.nn.augment import augment
+from edgespike.nn.averaging import WeightAverage
+from edgespike.nn.checkpoint import optimiser_tensors, restore_optimiser
 from edgespike.nn.models import build
 from edgespike.nn.penalty import SynapticPenalty, penalty_weight
 from edgespike.nn.progress import EpochProgress
@@ -21,6 +24,8 @@ from edgespike.nn.task import Task
 
 EVALUATION_BATCH = 500
 STEPS_BETWEEN_LOOKS = 20
+BATCHES_OF_STATISTICS = 100
+"""Training batches on which an averaged net's normalisation is measured."""
 
 
 class TrainingError(EdgespikeError):
@@ -33,11 +38,20 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     if step < warmup:
         return recipe.learning_rate * (step + 1) / (warmup + 1)
     done = (step - warmup) / max(recipe.epochs * steps - warmup, 1)
-    return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+    low, high = recipe.final_learning_rate, recipe.learning_rate
+    return low + (high - low) * (1 + math.cos(math.pi * done)) / 2
 
 
 class Trainer:
-    """The state of a run: net, optimiser, data on the device."""
+    """The state of a run: net, optimiser, data on the device.
+
+    Attributes
+    ----------
+    model
+        The net that is trained.
+    result
+        The net that is tested and kept: the averaged one if the recipe wants it, else ``model``.
+    """
 
     def __init__(self, recipe: Recipe, task: Task) -> None:
         self.recipe = recipe
@@ -49,8 +63,12 @@ class Trainer:
             self.model = build(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = _optimiser(self.model, recipe)
         self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
-        self.penalty = SynapticPenalty(self.model, recipe.penalty_power, recipe.penalty_cost)
         self.device = self.accelerator.device
+        self.average = WeightAverage(self.model, recipe.averaging) if recipe.averaging else None
+        self.result: nn.Module = self.average.model if self.average else self.model
+        kind = (recipe.penalty_power, recipe.penalty_cost)
+        self.penalty = SynapticPenalty(self.model, *kind)
+        self.result_penalty = SynapticPenalty(self.result, *kind) if self.average else self.penalty
         self.train_images = torch.from_numpy(task.train_images).to(self.device)
         self.train_labels = torch.from_numpy(task.train_labels).to(self.device)
         self.test_images = torch.from_numpy(task.test_images).to(self.device)
@@ -62,6 +80,8 @@ class Trainer:
         """Train for one epoch, measure on the test set, and give the log's line."""
         start = time.monotonic()
         trained = self._train(epoch, show)
+        if self.average:
+            self.average.measure_statistics(self._some_inputs(epoch))
         tested = self._test()
         return {
             "epoch": epoch + 1,
@@ -71,6 +91,26 @@ class Trainer:
             **{f"test_{name}": value for name, value in tested.items()},
             "seconds": round(time.monotonic() - start, 1),
         }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give what is needed to go on after an epoch."""
+        parts = {"model": self.model.state_dict(), "optimiser": optimiser_tensors(self.optimiser)}
+        if self.average:
+            parts["average"] = self.average.tensors()
+        return {
+            f"{part}.{name}": t for part, entries in parts.items() for name, t in entries.items()
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `tensors` gave."""
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}, "average": {}}
+        for name, tensor in tensors.items():
+            part, rest = name.split(".", 1)
+            parts[part][rest] = tensor
+        self.model.load_state_dict(parts["model"])
+        restore_optimiser(self.optimiser, parts["optimiser"])
+        if self.average:
+            self.average.restore(parts["average"])
 
     def _train(self, epoch: int, show: EpochProgress) -> dict[str, float]:
         self.net.train()
@@ -103,11 +143,20 @@ class Trainer:
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
         self.optimiser.step()
-        return self._measure(loss, logits, labels)
+        if self.average:
+            self.average.update(self.model)
+        return self._measure(loss, logits, labels, self.penalty)
+
+    def _some_inputs(self, epoch: int) -> Iterator[Tensor]:
+        """Give training batches, augmented; the same in every process, so that results are too."""
+        generator = torch.Generator(self.device)
+        generator.manual_seed(_derived(self.recipe.seed, epoch))
+        for batch in torch.split(self.train_images, self.batch_size)[:BATCHES_OF_STATISTICS]:
+            yield augment(batch, self.recipe.flip, self.recipe.shift, generator)
 
     @torch.inference_mode()
     def _test(self) -> dict[str, float]:
-        self.net.eval()
+        self.result.eval()
         own = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         batches = zip(
@@ -116,16 +165,19 @@ class Trainer:
             strict=True,
         )
         for images, labels in batches:
-            logits = self.model(images)
-            sums += self._measure(functional.cross_entropy(logits, labels), logits, labels)
+            logits = self.result(images)
+            loss = functional.cross_entropy(logits, labels)
+            sums += self._measure(loss, logits, labels, self.result_penalty)
         return self._means(self.accelerator.reduce(sums))
 
-    def _measure(self, loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    def _measure(
+        self, loss: Tensor, logits: Tensor, labels: Tensor, penalty: SynapticPenalty
+    ) -> Tensor:
         """Give the batch's sums: loss, correct answers, synaptic operations, samples."""
         correct = (logits.detach().argmax(dim=1) == labels).sum()
         with torch.no_grad():
             spiking = self.recipe.net.spiking
-            operations = self.penalty.synaptic_operations() if spiking else torch.zeros_like(loss)
+            operations = penalty.synaptic_operations() if spiking else torch.zeros_like(loss)
         samples = torch.tensor(len(labels), device=labels.device)
         return torch.stack(
             [loss.detach() * samples, correct, operations * samples, samples]

@@ -16,6 +16,7 @@ from edgespike.extras import needs_extra
 from edgespike.files import write_atomically
 from edgespike.graph import Graph, Node
 from edgespike.graph.ops import Weighted
+from edgespike.graph.size import COLUMNS as SIZE_COLUMNS
 from edgespike.report import charts, rows
 from edgespike.report.units import joules, joules_range, share, whole
 
@@ -97,6 +98,9 @@ def _values(
         "constants": _constant_rows,
         "sources": _sources,
         "nodes": [_node_row(graph, node) for node in graph.nodes],
+        "size_columns": list(SIZE_COLUMNS),
+        "sizes": [(row.name, *row.cells()) for row in report.size.layers],
+        "size_total": ("total", *report.size.total.cells()),
         "certificate": certificate,
         "equal": certificate and all(row["equal"] for row in certificate["targets"].values()),
         "verified": _verified_rows(certificate) if certificate else [],

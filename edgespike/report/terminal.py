@@ -9,12 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from edgespike.energy import EnergyReport, Estimate
+from edgespike.graph.size import COLUMNS as SIZE_COLUMNS
+from edgespike.graph.size import GraphSize
 from edgespike.report import rows
 from edgespike.report.units import joules, joules_range, share, whole
 
 
 def print_report(report: EnergyReport, console: Console) -> None:
-    """Print counts, energies, and what is in neither.
+    """Print counts, energies, what is in neither, and the size of the weights.
 
     Parameters
     ----------
@@ -32,6 +34,8 @@ def print_report(report: EnergyReport, console: Console) -> None:
     for profile in report.profiles:
         console.print(Text(f"{profile.name}: {profile.title}", style="bold"))
         _print(console, profile.note, indent=2)
+    console.print(_size_table(report.size))
+    _print(console, report.size.sentence)
 
 
 def _table(title: str, columns: tuple[str, ...], footer: tuple[str, ...] = ()) -> Table:
@@ -69,6 +73,14 @@ def _print_conventions(report: EnergyReport, console: Console) -> None:
     for kind, reason in rows.free_operations():
         _print(console, f"{kind}: {reason}", indent=2)
     console.print()
+
+
+def _size_table(size: GraphSize) -> Table:
+    title = "Weights in the graph file; entropy in bits a weight, its bound in bytes"
+    table = _table(title, ("layer", *SIZE_COLUMNS), ("total", *size.total.cells()))
+    for layer in size.layers:
+        table.add_row(Text(layer.name), *layer.cells())
+    return table
 
 
 def _energy_table(report: EnergyReport) -> Table:

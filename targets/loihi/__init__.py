@@ -16,4 +16,5 @@ TARGET = Target(
     run=run,
     runtime=runtime,
     setup=setup,
+    codings=("graded", "unary"),
 )

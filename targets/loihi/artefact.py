@@ -38,8 +38,8 @@ Run it with lava-nc 0.10, numpy and scipy:
 
 `samples.npy` holds integers ({shape}): samples, steps and the input's elements in row-major
 order, each in {low}..{high}, where one unit stands for {scale:g}. `results.npz` holds each
-population's spikes, and as `{readout}` the readout's accumulators after each step; times the
-scale of its class, the last one is the logit.
+population's spikes or levels, and as `{readout}` the readout's accumulators after each step;
+times the scale of its class, the last one is the logit.
 
 Or compare Lava with the definition of every layer, on your own samples:
 

@@ -7,13 +7,14 @@ from functools import singledispatch
 
 import numpy as np
 
-from edgespike.graph import Graph, Input, MaxPool2d, Membrane, Node, Op, SumPool2d, Threshold
+from edgespike.graph import Graph, Input, Membrane, Node, Op, SumPool2d, Threshold
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.limits import (
     ACCUMULATOR_HIGH,
     DELAY_HIGH,
     MESSAGE_BITS,
+    PAYLOAD_HIGH,
     POTENTIAL_HIGH,
     THRESHOLD_HIGH,
     WEIGHT_HIGH,
@@ -77,27 +78,19 @@ def _(op: SumPool2d, graph: Graph, node: Node) -> Iterator[str]:
 
 
 @_check.register
-def _(op: MaxPool2d, graph: Graph, node: Node) -> Iterator[str]:
-    high = graph.tensors[node.inputs[0]].bounds[1]
-    if high > 1:
+def _(op: Threshold, graph: Graph, node: Node) -> Iterator[str]:
+    if op.levels > PAYLOAD_HIGH:
         yield (
-            f"its input goes up to {high}; only single spikes (0 or 1) have an OR, so pool "
-            "single spikes or use a strided convolution"
+            f"it has {op.levels} levels; the limit is {PAYLOAD_HIGH}, what a graded spike holds, "
+            "train it with fewer"
         )
 
 
 @_check.register
-def _(op: Threshold, graph: Graph, node: Node) -> Iterator[str]:
-    if op.levels > 1:
-        yield f"it has {op.levels} levels; the limit is 1, train it with single spikes"
-
-
-@_check.register
 def _(op: Membrane, graph: Graph, node: Node) -> Iterator[str]:
-    if op.max_spikes.bit_length() >= MESSAGE_BITS:
+    if op.max_spikes > PAYLOAD_HIGH:
         yield (
-            f"max_spikes is {op.max_spikes}; the limit is {2 ** (MESSAGE_BITS - 1) - 1}, what a "
-            "graded spike holds"
+            f"max_spikes is {op.max_spikes}; the limit is {PAYLOAD_HIGH}, what a graded spike holds"
         )
     if is_memoryless(op, graph.steps):
         return

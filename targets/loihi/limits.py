@@ -36,6 +36,9 @@ DECAY_HIGH = 4095
 MESSAGE_BITS = 24
 """Bits of a graded spike, sign included (LIF's and RingBuffer's ``s_out``); Loihi 1 has none."""
 
+PAYLOAD_HIGH = 2 ** (MESSAGE_BITS - 1) - 1
+"""Largest number that a graded spike holds."""
+
 DELAY_HIGH = 62
 """Most steps that a spike can be delayed (Davies 2018: synaptic delays of 6 bits)."""
 

@@ -2,7 +2,8 @@
 
 Sums, reshapes and sum pools leave no neurons of their own: they decide where synapses run. Each
 way of a spike to a neuron is one synapse, so that two ways stay two and the network's synaptic
-operations are the graph's.
+operations are the graph's. Max pools, which have no weights, get synapses of weight 1: for an OR
+one from each element of a window, for a maximum one from each element that is pooled.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from edgespike.graph.ops import Pool2d, Weighted
 from edgespike.targets.loihi.edges import Edges, concatenate, edges_of, identity
 from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
 from edgespike.targets.loihi.neurons import CONSTANT_VALUE, neurons_of
-from edgespike.targets.loihi.plan import NEURONS, SOURCES, arriving, depths
+from edgespike.targets.loihi.plan import NEURONS, SOURCES, arriving, depths, is_maximum
 
 Ways = dict[str, list[Edges | None]]
 """For each population, the edges from it; ``None`` stands for each element to itself."""
@@ -46,9 +47,11 @@ def _populations(graph: Graph) -> Iterator[Population]:
             neurons = neurons_of(node.op, arriving(graph, node), graph.steps)
             constant |= bool(neurons.constant.any())
             own = node.op if neurons.kind == "membrane" and isinstance(node.op, Membrane) else None
+            windows = _step(graph, node) if neurons.kind == "maximum" else None
             tensor = graph.tensors[node.name]
             most = 1 if neurons.kind == "readout" else max(1, tensor.bounds[1])
-            yield Population(node.name, tensor.size, 0, most, depth[node.name], neurons, own)
+            lag = depth[node.name]
+            yield Population(node.name, tensor.size, 0, most, lag, neurons, own, windows)
     if constant:
         yield Population(CONSTANT, 1, CONSTANT_VALUE, CONSTANT_VALUE, 0)
 
@@ -91,13 +94,17 @@ def _ways_into(graph: Graph, node: Node, leaving: dict[str, Ways]) -> Ways:
     for name in node.inputs:
         for source, parts in leaving[name].items():
             ways.setdefault(source, []).extend(parts)
-    if not isinstance(node.op, (Weighted, Pool2d)):
-        return ways
-    step = edges_of(node.op, graph.tensors[node.inputs[0]].shape)
+    if not isinstance(node.op, (Weighted, Pool2d)) or is_maximum(graph, node):
+        return ways  # where the largest is taken, each element comes to the neurons by itself
+    step = _step(graph, node)
     return {
         source: [step if part is None else part.then(step) for part in parts]
         for source, parts in ways.items()
     }
+
+
+def _step(graph: Graph, node: Node) -> Edges:
+    return edges_of(node.op, graph.tensors[node.inputs[0]].shape)
 
 
 def _without_doubles(edges: Edges, inputs: int) -> list[Edges]:
@@ -122,7 +129,7 @@ def _connection(name: str, source: Population, target: Population, edges: Edges)
         target=target.name,
         weights=edges.weights.astype(np.int8),
         indices=edges.inputs.astype(np.int32),
-        indptr=np.searchsorted(edges.outputs, np.arange(target.size + 1)).astype(np.int32),
+        indptr=np.searchsorted(edges.outputs, np.arange(target.inputs + 1)).astype(np.int32),
         delay=delay,
         message_bits=source.message_bits,
     )

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Membrane
-from edgespike.targets.loihi.neurons import CONSTANT_VALUE, Neurons
+from edgespike.targets.loihi.edges import Edges
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, OWN_PROCESSES, Neurons
 
 CONSTANT = ":constant"
 """Name of the always-on source; no node's name has a colon."""
@@ -40,6 +41,8 @@ class Population:
         Their numbers; ``None`` for the input and the always-on source.
     membrane
         The operation, where edgespike's own process computes it.
+    windows
+        From the elements that are pooled to the neurons, where these take the largest.
     """
 
     name: str
@@ -49,6 +52,17 @@ class Population:
     depth: int
     neurons: Neurons | None = None
     membrane: Membrane | None = None
+    windows: Edges | None = None
+
+    @property
+    def inputs(self) -> int:
+        """How many sums its synapses make: one a neuron, unless it pools; a source has none."""
+        return 0 if self.neurons is None else len(self.neurons.bias)
+
+    @property
+    def own_process(self) -> bool:
+        """Whether its neurons are edgespike's, and not Lava's stock ones."""
+        return self.neurons is not None and self.neurons.kind in OWN_PROCESSES
 
     @property
     def message_bits(self) -> int:
@@ -65,7 +79,7 @@ class Population:
         neurons = self.neurons
         small = neurons.kind != "readout" and self.high < 256
         entry |= {"kind": neurons.kind, "vth": neurons.vth, "decay": neurons.decay}
-        entry |= {"interval": steps if neurons.memory else 1}
+        entry |= {"inputs": self.inputs, "interval": steps if neurons.memory else 1}
         entry |= {"record": "uint8" if small else "int32"}
         if self.membrane is not None:
             fields = ("reset", "reset_time", "comparison")
@@ -77,10 +91,15 @@ class Population:
         """Give its arrays, by the names that the simulator knows."""
         if self.neurons is None:
             return {}
-        arrays = {f"{self.name}.bias": self.neurons.bias.astype(np.int16)}
+        arrays: dict[str, NDArray[Any]] = {"bias": self.neurons.bias.astype(np.int16)}
         if self.neurons.theta is not None:
-            arrays[f"{self.name}.theta"] = self.neurons.theta.astype(np.int32)
-        return arrays
+            arrays["theta"] = self.neurons.theta.astype(np.int32)
+        if self.windows is not None:
+            edges = self.windows.at(np.argsort(self.windows.outputs, kind="stable"))
+            arrays["elements"] = edges.inputs.astype(np.int32)
+            starts = np.searchsorted(edges.outputs, np.arange(self.size))
+            arrays["starts"] = starts.astype(np.int32)
+        return {f"{self.name}.{key}": array for key, array in arrays.items()}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import Weighted
 from edgespike.targets.loihi.neurons import Neurons, neurons_of
-from edgespike.targets.loihi.plan import arriving
+from edgespike.targets.loihi.plan import arriving, is_maximum
 
 NO_CURRENT_DECAY = 4096
 """With this ``iDecay`` the current is the present step's input alone."""
@@ -151,6 +151,8 @@ def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
 
     Such a neuron keeps nothing: any spike makes it fire and resets it.
     """
+    if is_maximum(graph, node):
+        raise NetxError(f"{node.name} takes the largest of graded spikes; netx only has their sum")
     channels = graph.tensors[node.name].shape[0]
     ones = np.ones((channels, 1, *op.kernel), np.int64)
     synapses = Conv2d(
@@ -178,6 +180,8 @@ def _neuron(decay: int, vth: int) -> dict[str, Any]:
 def _problem(neurons: Neurons, steps: int) -> str:
     if neurons.kind == "membrane":
         return "is a membrane that stock neurons cannot compute"
+    if neurons.kind == "levels":
+        return "has several levels, which stock neurons cannot send; export with --coding unary"
     if neurons.constant.any():
         return "has biases or thresholds that do not fit 13 bits"
     if steps > 1 and not neurons.memory:

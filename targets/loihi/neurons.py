@@ -5,6 +5,9 @@ Lava's stock neurons share one threshold in a population and fire strictly above
 1 - (theta - b)`` instead, which is the same comparison. A flipped channel, which fires at
 ``s + b < theta``, gets negated weights: ``-s - b >= 1 - theta``.
 
+No stock neuron compares its sum with several thresholds, or takes the largest of its inputs:
+edgespike has a memoryless process of its own for each, which send graded spikes.
+
 A bias that does not fit its 13 bits is split: a multiple of :data:`CONSTANT_VALUE` comes through
 a synapse from a source that sends this value at every step, the rest stays a bias.
 """
@@ -30,6 +33,9 @@ from edgespike.graph import (
 from edgespike.graph.ops.neurons import DECAY_ONE, reachable
 from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.limits import BIAS_HIGH, BIAS_LOW, DECAY_HIGH, THRESHOLD_HIGH
+
+OWN_PROCESSES = ("membrane", "levels", "maximum")
+"""Kinds of neurons that Lava does not have, see ``simulator/lava_processes``."""
 
 CONSTANT_VALUE = 2**12
 """What the always-on source sends: with a bias of half as much either way it reaches everything."""
@@ -57,13 +63,15 @@ class Arriving:
 
 @dataclass(frozen=True)
 class Neurons:
-    """The numbers of one population.
+    """The numbers of one population, for each sum that its synapses make.
+
+    There is one sum a neuron; for ``maximum`` there is one for each element that is pooled.
 
     Parameters
     ----------
     kind
         ``lif``: Lava's ``LIFReset``; ``readout``: the same, never firing, its potential is read;
-        ``membrane``: edgespike's own process.
+        one of :data:`OWN_PROCESSES`: edgespike's own.
     bias
         Bias mantissa of each neuron, in the accumulator's unit.
     constant
@@ -71,7 +79,8 @@ class Neurons:
     negated
         Whether a neuron's weights change their sign.
     theta
-        A membrane's threshold of each neuron.
+        A membrane's threshold of each neuron, ``(neurons,)``; of ``levels``, the least sums that
+        reach each level, ``(neurons, levels)``.
     vth, decay
         The population's threshold and decay.
     memory
@@ -96,13 +105,20 @@ def neurons_of(op: Op, arriving: Arriving, steps: int) -> Neurons:
 
 @neurons_of.register
 def _(op: Threshold, arriving: Arriving, steps: int) -> Neurons:
-    theta = op.theta[:, 0][arriving.channel]
-    return _memoryless(theta, op.flipped[arriving.channel], arriving)
+    theta, flipped = op.theta[arriving.channel], op.flipped[arriving.channel]
+    if op.levels == 1:
+        return _memoryless(theta[:, 0], flipped, arriving)
+    nothing = np.zeros_like(arriving.bias)
+    return Neurons("levels", nothing, nothing, flipped, theta=_least(theta, flipped, arriving))
 
 
 @neurons_of.register
 def _(op: MaxPool2d, arriving: Arriving, steps: int) -> Neurons:
-    return _memoryless(np.ones_like(arriving.bias), np.zeros(arriving.bias.shape, bool), arriving)
+    nothing = np.zeros_like(arriving.bias)
+    upright = np.zeros(nothing.shape, bool)
+    if arriving.high.max() > 1:
+        return Neurons("maximum", nothing, nothing, upright)
+    return _memoryless(nothing + 1, upright, arriving)
 
 
 @neurons_of.register
@@ -150,13 +166,21 @@ def _is_stock(op: Membrane) -> bool:
 
 def _memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:
     """Neurons that compare this step's sum with a threshold."""
-    sign: Integers = np.where(flipped, -1, 1)
-    theta = reachable(theta, arriving.low, arriving.high)
-    least = np.where(flipped, 1 - theta, theta) - sign * arriving.bias
+    least = _least(theta[:, None], flipped, arriving)[:, 0]
     middle = (int(least.min()) + int(least.max())) // 2
     vth = min(max(middle - 1, 0), THRESHOLD_HIGH)
     bias, constant = _split(vth + 1 - least)
     return Neurons("lif", bias, constant, flipped, vth=vth)
+
+
+def _least(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Integers:
+    """Give the least sums of a neuron's synapses, negated or not, that count as reached.
+
+    ``theta`` and the result are ``(neurons, levels)``.
+    """
+    theta = reachable(theta, arriving.low[:, None], arriving.high[:, None])
+    own: Integers = np.where(flipped, -arriving.bias, arriving.bias)
+    return np.where(flipped[:, None], 1 - theta, theta) - own[:, None]
 
 
 def _split(bias: Integers) -> tuple[Integers, Integers]:

@@ -22,10 +22,16 @@ SOURCES = (Input, Threshold, Membrane, MaxPool2d)
 """Operations that send spikes."""
 
 
+def is_maximum(graph: Graph, node: Node) -> bool:
+    """Say whether a node is a max pool of more than single spikes, so that it is no OR."""
+    return isinstance(node.op, MaxPool2d) and graph.tensors[node.inputs[0]].bounds[1] > 1
+
+
 def arriving(graph: Graph, node: Node) -> Arriving:
     """Give what reaches the neurons of a node."""
-    # A pool's own neurons receive its windows, every other neuron one element of its input.
-    name = node.name if isinstance(node.op, MaxPool2d) else node.inputs[0]
+    # An OR's neurons receive its windows, all others one element of their input.
+    is_or = isinstance(node.op, MaxPool2d) and not is_maximum(graph, node)
+    name = node.name if is_or else node.inputs[0]
     tensor = graph.tensors[name]
     channel = _per_element(np.arange(tensor.shape[0]), tensor)
     return Arriving(channel, tensor.low[channel], tensor.high[channel], biases(graph)[name])

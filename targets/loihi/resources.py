@@ -7,6 +7,7 @@ Intel's compiler can for convolutions, so that the number of cores is an upper e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,7 +75,7 @@ def _use(network: Network, population: Population) -> Use:
         largest_fan_in=int(fan_in.max()),
         weight_bits=bits(min(-1, int(weights.min(initial=0))), int(weights.max(initial=0))),
         message_bits=population.message_bits,
-        own_process=population.membrane is not None,
+        own_process=population.own_process,
         cores={chip.name: _cores(population.size, synapses, chip) for chip in CHIPS},
     )
 
@@ -110,19 +111,28 @@ def _fit(network: Network, table: list[Use], chip: Chip) -> dict[str, Any]:
         if chip.input_axons is not None and use.largest_fan_in > chip.input_axons
     ]
     obstacles += [
-        f"{population.name}: graded spikes of {population.message_bits} bits, the chip has none"
+        f"{population.name}: {obstacle}"
         for population in network.populations
-        if population.message_bits and not chip.graded_spikes
-    ]
-    obstacles += [
-        f"{use.population}: a neuron model of its own, which the chip cannot be given"
-        if not chip.graded_spikes
-        else f"{use.population}: a neuron model of its own, to be written as microcode"
-        for use in table
-        if use.own_process
+        for obstacle in _obstacles(population, chip)
     ]
     chips = -(-cores // chip.cores)
     return {**asdict(chip), "cores_used": cores, "chips_used": chips, "obstacles": obstacles}
+
+
+def _obstacles(population: Population, chip: Chip) -> Iterator[str]:
+    """Yield what of a population's neurons and spikes the chip does not have by itself."""
+    kind = "" if population.neurons is None else population.neurons.kind
+    if not chip.graded_spikes:
+        remedy = "; levels need --coding unary" if kind in ("levels", "maximum") else ""
+        if population.message_bits:
+            bits = population.message_bits
+            yield f"graded spikes of {bits} bits, the chip has none{remedy}"
+        if population.own_process:
+            yield f"a neuron model of its own, which the chip cannot be given{remedy}"
+    elif kind == "maximum":
+        yield "it takes the largest of its inputs, and the chip's synapses add them up"
+    elif population.own_process:
+        yield "a neuron model of its own, to be written as microcode"
 
 
 def as_text(figures: dict[str, Any]) -> str:

@@ -13,7 +13,15 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold, save_graph
+from edgespike.graph import (
+    Dense,
+    Graph,
+    Input,
+    Node,
+    Readout,
+    Threshold,
+    save_graph,
+)
 from tests.cli.conftest import Cli, Result
 
 GOOD = np.zeros((2, 1, 6, 6), np.uint8)
@@ -104,7 +112,7 @@ GRAPH_DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "flipped weight": lambda content: flip(content, len(content) - 3),
     "flipped description": lambda content: content.replace(b"padding", b"qadding", 1),
     "absurd header": lambda content: struct.pack("<Q", 2**63) + content[8:],
-    "absurd tensor": lambda content: content.replace(b'"shape":[4,', b'"shape":[4000000000000,'),
+    "absurd tensor": lambda content: content.replace(b'"shape":[', b'"shape":[4000000000000,'),
     "pickle": pickle.dumps,
     "image": lambda content: b"\x89PNG\r\n\x1a\n" + bytes(100),
     "appended": lambda content: content + b"x",
@@ -167,6 +175,46 @@ def test_unknown_targets(
 ) -> None:
     command, *options = arguments
     refused(cli(command, graph_file, "-i", input_file, *options), "nonesuch", "cpu, loihi, tflite")
+
+
+@pytest.mark.parametrize("coding", ["graded", "unary"])
+@pytest.mark.parametrize("target", ["cpu", "tflite", "exact"])
+def test_a_coding_for_a_target_that_takes_none(
+    cli: Cli, graph_file: Path, tmp_path: Path, target: str, coding: str
+) -> None:
+    result = cli("export", "-t", target, "--coding", coding, graph_file, "-o", tmp_path / "out")
+    refused(result, f"target {target!r} does not take --coding {coding}", "convert --coding unary")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["convert", "export"])
+def test_an_unknown_coding(cli: Cli, graph_file: Path, tmp_path: Path, command: str) -> None:
+    target = ("-t", "loihi") if command == "export" else ()
+    result = cli(command, graph_file, *target, "--coding", "binary", "-o", tmp_path / "out")
+    assert (result.code, result.stdout) == (2, "")
+    assert "'binary' is not one of 'graded', 'unary'" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_graph_without_a_unary_form(cli: Cli, tmp_path: Path) -> None:
+    """One threshold gets no weighted sum, and the other's levels go straight to the readout."""
+    levels = Threshold(np.array([[0, 1], [2, 3]]), np.zeros(2, bool))
+    graph = Graph(
+        "straight",
+        (
+            Node("x", Input((2,), 0, 9, 1.0)),
+            Node("bare", levels, ("x",)),
+            Node("dense", Dense(np.ones((2, 2), int), np.zeros(2, int)), ("bare",)),
+            Node("fire", levels, ("dense",)),
+            Node("out", Readout(np.ones(2)), ("fire",)),
+        ),
+    )
+    save_graph(graph, tmp_path / "graph.safetensors")
+    arguments = ("convert", tmp_path / "graph.safetensors", "--coding", "unary")
+    result = cli(*arguments, "-o", tmp_path / "out")
+    found = "\n  - bare (threshold)", "\n  - out (readout)"
+    refused(result, "graph 'straight' has no unary form", *found)
+    assert not (tmp_path / "out").exists()
 
 
 def test_verify_without_any_target(cli: Cli, graph_file: Path, input_file: Path) -> None:

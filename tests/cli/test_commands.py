@@ -10,8 +10,9 @@ import pytest
 
 from edgespike.counting import audit, count
 from edgespike.energy import energy_report
-from edgespike.graph import load_graph
+from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold, load_graph, save_graph
 from edgespike.graph.text import graph_json, graph_text
+from edgespike.graph.unary import unary
 from edgespike.interpreter import interpret
 from edgespike.targets import BUILT_IN
 from edgespike.trace import observed_names, predictions
@@ -23,6 +24,20 @@ GRAPH = residual_graph()
 SAMPLES = samples_for(GRAPH, 4)
 TRACE = interpret(GRAPH, SAMPLES)
 THIRD_PARTY = ["exact", "faulty", "waiting", "absent", "later"]
+LEVELS = Graph(
+    "levels",
+    (
+        Node("x", Input((4,), 0, 1, 1.0)),
+        Node("first", Dense(np.arange(12).reshape(3, 4) - 5, np.zeros(3, int)), ("x",)),
+        Node(
+            "fire",
+            Threshold(np.array([[-2, 0, 3]] * 3), np.array([True, False, False])),
+            ("first",),
+        ),
+        Node("second", Dense(np.eye(3, dtype=int), np.zeros(3, int)), ("fire",)),
+        Node("out", Readout(np.ones(3)), ("second",)),
+    ),
+)
 CLASSES = predictions(GRAPH, TRACE.accumulators(GRAPH))
 
 
@@ -201,6 +216,51 @@ def test_convert_writes_a_graph_file(cli: Cli, graph_file: Path, tmp_path: Path)
     result = cli("convert", graph_file, "-o", out, "--json")
     assert result.json == {"graph": GRAPH.hash, "file": str(out)}
     assert load_graph(out) == GRAPH
+
+
+@pytest.fixture
+def levels_file(tmp_path: Path) -> Path:
+    """The graph file of a dense network with neurons of three levels."""
+    save_graph(LEVELS, tmp_path / "levels.safetensors")
+    return tmp_path / "levels.safetensors"
+
+
+def test_convert_and_export_code_levels_in_unary(
+    cli: Cli, levels_file: Path, tmp_path: Path
+) -> None:
+    out, folder = tmp_path / "unary.safetensors", tmp_path / "out"
+    result = cli("convert", levels_file, "--coding", "unary", "-o", out, "--json")
+    assert result.json == {"graph": unary(LEVELS).hash, "file": str(out)}
+    assert load_graph(out) == unary(LEVELS) != LEVELS
+    exported = cli(
+        "export", "-t", "loihi", "--coding", "unary", levels_file, "-o", folder, "--json"
+    )
+    assert exported.code == 0
+    assert exported.json["graph"] == unary(LEVELS).hash
+    assert "--coding" not in (folder / "resources.txt").read_text()
+
+
+def test_levels_are_graded_unless_asked_otherwise(
+    cli: Cli, levels_file: Path, tmp_path: Path
+) -> None:
+    cli("convert", levels_file, "-o", tmp_path / "same.safetensors")
+    assert load_graph(tmp_path / "same.safetensors") == LEVELS
+    for index, options in enumerate([(), ("--coding", "graded")]):
+        arguments = ("export", "-t", "loihi", *options, levels_file, "-o", tmp_path / str(index))
+        assert cli(*arguments, "--json").json["graph"] == LEVELS.hash
+    assert (tmp_path / "0/network.json").read_text() == (tmp_path / "1/network.json").read_text()
+
+
+def test_a_unary_graph_file_is_verified_as_any_other(
+    cli: Cli, levels_file: Path, tmp_path: Path
+) -> None:
+    out, x = tmp_path / "unary.safetensors", tmp_path / "x.npy"
+    np.save(x, samples_for(LEVELS, 4))
+    cli("convert", levels_file, "--coding", "unary", "-o", out)
+    result = cli("verify", out, "--targets", "cpu,tflite", "-i", x, "--json")
+    assert result.code == 0
+    answers = [cli("run", path, "-i", x, "--json").json for path in (levels_file, out)]
+    assert answers[0]["predictions"] == answers[1]["predictions"]
 
 
 def test_show_describes_and_draws(cli: Cli, graph_file: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 import pytest
 
 from edgespike.cli.app import app
+from edgespike.data import DATA_SETS
 from tests.cli.conftest import Cli
 
 COMMANDS = ("train", "convert", "export", "run", "verify", "energy", "show", "targets", "demo")
@@ -34,6 +35,10 @@ def test_help_lists_every_command_in_one_line(cli: Cli) -> None:
     described = result.stdout.partition("Commands:")[2].split("\n\n")[0].splitlines()[1:]
     assert [line.split()[0] for line in described] == list(COMMANDS)
     assert "..." not in "".join(described)
+
+
+def test_the_help_of_train_names_every_data_set(cli: Cli) -> None:
+    assert all(name in cli("train", "--help").stdout for name in DATA_SETS)
 
 
 @pytest.mark.parametrize("option", ["--version", "-V"])

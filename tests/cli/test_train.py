@@ -41,7 +41,8 @@ def train(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     pytest.importorskip("torch")
     from tests.nn.small import striped_task
 
-    monkeypatch.setattr(import_module("edgespike.nn.train"), "load_fashion_mnist", striped_task)
+    module = import_module("edgespike.nn.train")
+    monkeypatch.setattr(module, "load_task", lambda *_: striped_task())
     monkeypatch.chdir(tmp_path)
     Path("small.toml").write_text(RECIPE)
 

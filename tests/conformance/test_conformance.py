@@ -1,7 +1,7 @@
 """One suite over all targets: random graphs are computed bit for bit as the interpreter does.
 
 A graph that a target refuses, with its reasons, is drawn again; each target must still run the
-stated number of graphs of each operation mix. What a target refuses wholly stands in ``GAPS``.
+stated number of graphs of each operation mix.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 
 from edgespike.counting import count
 from edgespike.errors import EnvironmentMissingError
-from edgespike.graph import Threshold
 from edgespike.interpreter import interpret
 from edgespike.targets import get_target
 from edgespike.targets.base import Target
 from edgespike.trace import observed_names
-from tests.strategies import MIXES, Case, cases
+from tests.strategies import MIXES, cases
 
 GRAPHS = {
     "cpu": 300,
@@ -34,11 +33,6 @@ GRAPHS = {
 MOST = int(os.environ.get("CONFORMANCE_GRAPHS", "300"))
 """A limit on these numbers, for a shorter run on a second version of Python."""
 
-GAPS = {
-    ("loihi", "levels"): "Loihi runs thresholds of one level; levels need graded spikes",
-    ("loihi", "even levels"): "as above",
-}
-
 MARKS = {
     "loihi": [pytest.mark.loihi],
     "tflite-runtime": [pytest.mark.tflite_runtime],
@@ -50,7 +44,6 @@ def pairs() -> list[object]:
         pytest.param(name, mix, id=f"{name}-{mix}", marks=MARKS.get(name, []))
         for name in GRAPHS
         for mix in MIXES
-        if (name, mix) not in GAPS
     ]
 
 
@@ -90,23 +83,3 @@ def test_target_equals_the_interpreter(name: str, mix: str) -> None:
 
     compare()
     assert ran >= wanted
-
-
-@pytest.mark.parametrize("gap", sorted(GAPS), ids="-".join)
-def test_a_gap_is_refused_and_not_run_wrongly(gap: tuple[str, str]) -> None:
-    """A graph that holds what the gap is about has a violation; others run."""
-    name, mix = gap
-    target = get_target(name)
-    refused = 0
-
-    @given(case=cases(mix))
-    @settings(max_examples=50, suppress_health_check=list(HealthCheck))
-    def refuse(case: Case) -> None:
-        nonlocal refused
-        thresholds = [op for _, op in case.graph.of_type(Threshold)]
-        if any(op.levels > 1 for op in thresholds):
-            assert any("level" in line for line in target.violations(case.graph))
-            refused += 1
-
-    refuse()
-    assert refused > 0

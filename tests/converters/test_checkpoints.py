@@ -15,8 +15,8 @@ from edgespike.errors import GraphError  # noqa: E402
 from edgespike.graph import load_graph, save_graph  # noqa: E402
 from edgespike.models import IMAGES, MODEL, build  # noqa: E402
 from edgespike.nn.checkpoint import save_model  # noqa: E402
-from edgespike.nn.models import ConvSpec, DenseSpec, NetSpec  # noqa: E402
 from edgespike.nn.models import build as build_net  # noqa: E402
+from edgespike.nn.spec import ConvSpec, DenseSpec, NetSpec  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

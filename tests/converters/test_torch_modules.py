@@ -77,7 +77,7 @@ def test_every_spike_equals_the_module_unless_it_is_on_a_tie(seed: int, sum_pool
         # What leaves the module's activation is pooled already.
         pooled = f"pool{name.removeprefix('spikes')}"
         found = trace.values[pooled if pooled in trace.values else name][:, 0]
-        clear = np.abs(potential - activation.threshold) > 1e-9
+        clear = np.abs(potential - activation.first) > 1e-9
         assert (found == spike)[clear].all()
         assert clear.mean() > 0.999
     logits = trace.accumulators(graph) * graph.readout.op.scale  # type: ignore[attr-defined]

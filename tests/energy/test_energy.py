@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edgespike.counting import Counts
 from edgespike.energy import MODELS, EnergyReport, Estimate, energy_report
 from edgespike.graph import Membrane
+from edgespike.graph.size import graph_size
 from tests.energy.examples import (
     OR,
     OR_SAMPLES,
@@ -137,9 +138,10 @@ def test_grades_are_the_worst_of_the_constants(report: EnergyReport) -> None:
 
 def test_json_keeps_the_contract(report: EnergyReport, counts: Counts) -> None:
     answer = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert set(answer) == {"counts", "energy"}
+    assert set(answer) == {"counts", "energy", "size"}
     assert answer["counts"] == counts.to_json()
     assert answer["counts"]["synaptic_operations"] == {"every": 6, "nonzero": 4, "quantised": 4}
+    assert answer["size"] == graph_size(TWO_LAYERS).to_json()
     assert [row["model"] for row in answer["energy"]] == list(MODELS)
     for row, estimate in zip(answer["energy"], report.estimates, strict=True):
         assert row["profile"] == estimate.profile.name

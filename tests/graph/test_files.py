@@ -6,18 +6,21 @@ import contextlib
 import json
 import pickle
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from edgespike.errors import EdgespikeError, FileFormatError
 from edgespike.files import WriteError, new_folder, write_atomically
-from edgespike.graph import Dense, Graph, Input, Node, Readout, load_graph, save_graph
-from edgespike.graph.files import graph_bytes
+from edgespike.graph import Dense, Graph, Input, Node, Readout, files, load_graph, save_graph
+from edgespike.graph.files import graph_bytes, read_safetensors
 from tests.strategies import MIXES, Case, cases
 
 
@@ -78,13 +81,12 @@ def test_every_truncation_is_noticed(graph: Graph, tmp_path: Path) -> None:
             load_graph(path)
 
 
-def hostile(description: object) -> bytes:
-    """Make a file with a right checksum around any description."""
-    from edgespike.graph import files
-
+def hostile(description: object, tensors: dict[str, NDArray[Any]] | None = None) -> bytes:
+    """Make a file with a right checksum around any description and tensors."""
+    tensors = tensors or {}
     text = json.dumps(description)
-    content = {"description": text, "sha256": files._digest(text, {})}
-    return bytes(save({}, {files.GRAPH_KEY: json.dumps(content)}))
+    content = {"description": text, "sha256": files._digest(text, tensors)}
+    return bytes(save(tensors, {files.GRAPH_KEY: json.dumps(content)}))
 
 
 NODE = {"name": "input", "op": "input", "inputs": [], "shape": [3], "low": 0, "high": 1, "scale": 1}
@@ -103,20 +105,21 @@ NODE = {"name": "input", "op": "input", "inputs": [], "shape": [3], "low": 0, "h
         bytes(save({"x": np.zeros(3)})),
         hostile([]),
         hostile("text"),
+        hostile({"version": 3}),
         hostile({"version": 2}),
-        hostile({"version": 1, "name": "x", "steps": 1, "nodes": 5}),
-        hostile({"version": 1, "name": "x", "steps": True, "nodes": [NODE]}),
-        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "op": "exec"}]}),
-        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "evil": 1}]}),
-        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "shape": "abc"}]}),
-        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "shape": [10**30]}]}),
-        hostile({"version": 1, "name": "x", "steps": 10**30, "nodes": [NODE]}),
-        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "low": -(10**30)}]}),
-        hostile({"version": 1, "name": "x", "steps": 1, "nodes": [{**NODE, "scale": 10**400}]}),
-        hostile({"version": 1, "name": "../x", "steps": 1, "nodes": [NODE]}),
+        hostile({"version": 2, "name": "x", "steps": 1, "nodes": 5}),
+        hostile({"version": 2, "name": "x", "steps": True, "nodes": [NODE]}),
+        hostile({"version": 2, "name": "x", "steps": 1, "nodes": [{**NODE, "op": "exec"}]}),
+        hostile({"version": 2, "name": "x", "steps": 1, "nodes": [{**NODE, "evil": 1}]}),
+        hostile({"version": 2, "name": "x", "steps": 1, "nodes": [{**NODE, "shape": "abc"}]}),
+        hostile({"version": 2, "name": "x", "steps": 1, "nodes": [{**NODE, "shape": [10**30]}]}),
+        hostile({"version": 2, "name": "x", "steps": 10**30, "nodes": [NODE]}),
+        hostile({"version": 2, "name": "x", "steps": 1, "nodes": [{**NODE, "low": -(10**30)}]}),
+        hostile({"version": 2, "name": "x", "steps": 1, "nodes": [{**NODE, "scale": 10**400}]}),
+        hostile({"version": 2, "name": "../x", "steps": 1, "nodes": [NODE]}),
         hostile(
             {
-                "version": 1,
+                "version": 2,
                 "name": "x",
                 "steps": 1,
                 "nodes": [{"name": "d", "op": "dense", "inputs": []}],
@@ -129,6 +132,137 @@ def test_foreign_and_hostile_files_get_a_clear_error(content: bytes, tmp_path: P
     path.write_bytes(content)
     with pytest.raises(EdgespikeError):
         load_graph(path)
+
+
+def dense_graph(weight: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Graph:
+    outputs, inputs = weight.shape
+    dense = Dense(weight, np.arange(outputs), mask)
+    return Graph(
+        "dense",
+        (
+            Node("input", Input((inputs,), 0, 1, 1.0)),
+            Node("dense", dense, ("input",)),
+            Node("readout", Readout(np.full(outputs, 0.5)), ("dense",)),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "size"),
+    [((-1, 0, 1), 2000), ((-3, -1, 1, 3), 2500), ((0, 1), 1250), (range(5), 3334)],
+)
+def test_10_000_weights_of_few_states_take_that_many_bytes(
+    values: Sequence[int], size: int, tmp_path: Path
+) -> None:
+    graph = dense_graph(np.random.default_rng(0).choice(values, (50, 200)))
+    path = tmp_path / "few.safetensors"
+    save_graph(graph, path)
+    assert read_safetensors(path)[1]["dense.weight"].nbytes == size
+    assert load_graph(path) == graph
+
+
+TERNARY = np.array([[0, 1, -1, 1], [1, 0, 0, -1]])
+PACKING = {"shape": [2, 4], "low": -1, "step": 1, "states": 3}
+
+
+def packed_file(packing: object, weight: NDArray[Any]) -> bytes:
+    """Describe a dense graph of two outputs whose weights are stored as given."""
+    nodes = [
+        {**NODE, "shape": [4]},
+        {"name": "dense", "op": "dense", "inputs": ["input"], "weight": packing},
+        {"name": "readout", "op": "readout", "inputs": ["dense"]},
+    ]
+    tensors = {
+        "dense.weight": weight,
+        "dense.bias": np.array([0, 1], np.int8),
+        "readout.scale": np.array([0.5, 0.5]),
+    }
+    whole = {"version": 2, "name": "dense", "steps": 1, "nodes": nodes}
+    return hostile(whole, tensors)
+
+
+# Most significant digit first, five to a byte: 1 2 0 2 2, and 1 1 0 behind it with zeros.
+PACKED = np.array([1 * 81 + 2 * 27 + 0 * 9 + 2 * 3 + 2, 1 * 81 + 1 * 27], np.uint8)
+
+
+def test_digits_of_a_file_are_read_as_documented(tmp_path: Path) -> None:
+    path = tmp_path / "packed.safetensors"
+    path.write_bytes(packed_file(PACKING, PACKED))
+    assert load_graph(path) == dense_graph(TERNARY)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            packed_file({**PACKING, name: value}, PACKED)
+            for name, value in [
+                ("shape", [2, 5]),
+                ("shape", [2, 5**20]),
+                ("shape", [10**30]),
+                ("shape", [0, 10**30]),
+                ("shape", [-2, -4]),
+                ("shape", [2, True, 4]),
+                ("shape", [2.0, 4]),
+                ("shape", [1] * 100 + [8]),
+                ("shape", 8),
+                ("shape", {"2": 4}),
+                ("shape", None),
+                ("low", 2**63 - 2),
+                ("low", -(2**63) - 1),
+                ("low", 10**400),
+                ("low", -1.0),
+                ("low", None),
+                ("step", 0),
+                ("step", -1),
+                ("step", 2**62),
+                ("step", "1"),
+                ("states", 0),
+                ("states", 1),
+                ("states", True),
+                ("states", 17),
+                ("states", 1000),
+                ("states", 10**400),
+                ("states", -3),
+                ("more", 1),
+            ]
+        ),
+        packed_file({"shape": [2, 4], "low": -1, "step": 1}, PACKED),
+        packed_file({}, PACKED),
+        packed_file("24", PACKED),
+        packed_file(PACKING, PACKED[:1]),
+        packed_file(PACKING, np.append(PACKED, np.uint8(0))),
+        packed_file(PACKING, PACKED[:, None]),
+        packed_file(PACKING, PACKED.astype(np.int8)),
+        packed_file(PACKING, np.array([243, 108], np.uint8)),
+        packed_file(PACKING, PACKED + np.array([0, 1], np.uint8)),
+        packed_file([2, 4], np.array([0b10101010], np.uint8)),
+        packed_file(None, PACKED),
+    ],
+)
+def test_a_packing_that_does_not_fit_gets_a_clear_error(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(EdgespikeError, match=r"hostile\.safetensors|graph 'dense' is not valid"):
+        load_graph(path)
+
+
+def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
+    mask = np.array([[1, 1, 1, 1], [1, 0, 0, 1]], bool)
+    nodes = [
+        {**NODE, "shape": [4]},
+        {"name": "dense", "op": "dense", "inputs": ["input"], "float_nonzero": [2, 4]},
+        {"name": "readout", "op": "readout", "inputs": ["dense"]},
+    ]
+    tensors = {
+        "dense.weight": TERNARY.astype(np.int8),
+        "dense.bias": np.array([0, 1], np.int8),
+        "dense.float_nonzero": np.packbits(mask),
+        "readout.scale": np.array([0.5, 0.5]),
+    }
+    path = tmp_path / "old.safetensors"
+    path.write_bytes(hostile({"version": 1, "name": "dense", "steps": 1, "nodes": nodes}, tensors))
+    assert load_graph(path) == dense_graph(TERNARY, mask)
 
 
 @given(mix=st.sampled_from(MIXES), data=st.data())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgespike.graph import Graph
-from edgespike.graph.files import graph_bytes
+from edgespike.graph.size import graph_size
 from edgespike.graph.text import graph_json, graph_text, node_rows
 from tests.example_graphs import membrane_graph, residual_graph
 
@@ -64,7 +64,7 @@ def test_a_membrane_hides_none_of_its_choices() -> None:
 def test_totals_are_sums_of_the_rows(graph: Graph) -> None:
     whole = json.loads(json.dumps(graph_json(graph)))
     assert (whole["name"], whole["hash"], whole["steps"]) == (graph.name, graph.hash, graph.steps)
-    assert whole["file_bytes"] == len(graph_bytes(graph))
+    assert whole["size"] == graph_size(graph).to_json()
     assert whole["nonzero_weights"] == graph.synapses()
     for total in ("neurons", "weights", "nonzero_weights"):
         assert whole[total] == sum(node[total] for node in whole["nodes"])
@@ -81,6 +81,14 @@ def test_the_text_has_a_line_for_each_node_and_the_totals() -> None:
     assert [line.split()[0] for line in lines[1 : len(graph.nodes) + 1]] == [
         node.name for node in graph.nodes
     ]
+    assert [line.split()[0] for line in lines[-9:-4]] == [
+        "layer",
+        "dense1",
+        "dense2",
+        "dense3",
+        "total",
+    ]
+    assert lines[-4].startswith("File of ")
     assert lines[-2].startswith("membranes: 7 nodes, 16 neurons, ")
     assert "4 steps a sample" in lines[-2]
     assert lines[-1] == f"SHA-256 {graph.hash}"

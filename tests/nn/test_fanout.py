@@ -63,7 +63,7 @@ def test_a_neuron_at_the_border_reaches_fewer_synapses() -> None:
 def entered(net: nn.Module, x: torch.Tensor) -> list[str]:
     inputs = SpikeInputs(net)
     net(x)
-    names = [name for name, _ in inputs.latest()]
+    names = [events.layer for events in inputs.latest()]
     inputs.close()
     return names
 
@@ -118,7 +118,7 @@ def test_a_layer_that_is_called_on_its_own_is_no_part_of_the_pass() -> None:
     inputs = SpikeInputs(net)
     net(torch.ones(1, 4))
     layer(torch.ones(1, 4))
-    assert [name for name, _ in inputs.latest()] == ["1"]
+    assert [events.layer for events in inputs.latest()] == ["1"]
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(2, 2), nn.Conv2d(2, 2, 1)])

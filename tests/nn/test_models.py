@@ -16,7 +16,9 @@ from edgespike.nn import (
     SpikeActivation,
     build,
 )
-from edgespike.nn.models import read_spec
+from edgespike.nn.quantise import SymmetricQuantiser
+from edgespike.nn.spec import read_spec
+from edgespike.nn.surrogates import SumOfBumps
 from tests.nn.small import NET, random_images
 
 
@@ -51,8 +53,8 @@ def test_bits_threshold_and_surrogate_come_from_the_description() -> None:
     assert isinstance(first, QuantConv2d)
     assert isinstance(readout, QuantLinear)
     assert isinstance(spike, SpikeActivation)
-    assert (first.quantiser.bits, readout.quantiser.bits) == (6, 4)
-    assert (spike.threshold, spike.alpha, spike.beta) == (0.5, 3.0, 2.0)
+    assert (first.quantiser, readout.quantiser) == (SymmetricQuantiser(6), SymmetricQuantiser(4))
+    assert (spike.first, spike.surrogate) == (0.5, SumOfBumps(3.0, 2.0))
 
 
 @pytest.mark.parametrize("gamma", [1.0, -1.0])
@@ -74,7 +76,10 @@ def test_a_description_survives_the_way_through_json() -> None:
     [
         ([], "net is \\[\\], a table is needed"),
         ({"layers": 3}, "net.layers is 3; a list of tables is needed"),
-        ({"layers": [{"kind": "lstm"}]}, "net.layers\\[0\\].kind is 'lstm'; 'conv' and 'dense'"),
+        (
+            {"layers": [{"kind": "lstm"}]},
+            "net.layers\\[0\\].kind is 'lstm'; 'conv', 'residual' and 'dense'",
+        ),
         ({"layers": [7]}, "net.layers\\[0\\].kind is None"),
         (
             {"layers": [{"kind": "conv", "channels": "4"}]},

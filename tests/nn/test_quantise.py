@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgespike.nn import InputScale, QuantConv2d, QuantLinear
-from edgespike.nn.quantise import SymmetricQuantiser, round_clip, round_half_up
+from edgespike.nn.quantise import (
+    StandardisedQuantiser,
+    SymmetricQuantiser,
+    optimal_step,
+    round_clip,
+    round_half_up,
+)
 
 WIDTHS = st.integers(2, 8)
 WEIGHTS = hnp.arrays(
@@ -122,3 +128,84 @@ def test_pixels_are_scaled_to_one(dtype: torch.dtype, result: torch.dtype) -> No
     scaled = InputScale(255)(torch.tensor([0, 51, 255]).to(dtype))
     assert scaled.dtype == result
     assert torch.equal(scaled, torch.tensor([0, 51, 255]).to(result) / 255)
+
+
+STATES = st.sampled_from([2, 3, 4, 5, 7, 8, 15, 16, 255, 256])
+KERNELS = hnp.arrays(
+    np.float32,
+    hnp.array_shapes(min_dims=2, max_dims=4, max_side=6),
+    elements=st.floats(-100, 100, width=32),
+).map(torch.from_numpy)
+
+
+@given(KERNELS, STATES)
+def test_standardised_weights_have_the_states_that_were_asked_for(
+    weight: torch.Tensor, states: int
+) -> None:
+    integers = StandardisedQuantiser(states).integers(weight)
+    allowed = range(1 - states, states, 2) if states % 2 == 0 else range(-(states // 2), states)
+    assert set(integers.flatten().tolist()) <= set(allowed)
+
+
+@given(KERNELS, STATES)
+def test_standardised_weights_are_exactly_integer_times_scale(
+    weight: torch.Tensor, states: int
+) -> None:
+    quantiser = StandardisedQuantiser(states)
+    integers, scale = quantiser.integers(weight), quantiser.scale(weight)
+    assert torch.equal(quantiser(weight), integers.float() * scale)
+    assert torch.equal(quantiser(weight.double()), integers.double() * scale.double())
+
+
+@pytest.mark.parametrize("states", [2, 3, 4, 8, 15])
+def test_each_channel_is_standardised_and_rounded_to_the_nearest_state(states: int) -> None:
+    weight = torch.randn(6, 5, 3, 3) * torch.arange(1.0, 7).reshape(-1, 1, 1, 1) + 2
+    quantiser = StandardisedQuantiser(states)
+    flat = weight.flatten(1).double()
+    standardised = (flat - flat.mean(1, keepdim=True)) / flat.std(1, correction=0, keepdim=True)
+    step = optimal_step(states)
+    values = torch.tensor([(k - (states - 1) / 2) * step for k in range(states)])
+    nearest = values[(standardised[..., None] - values).abs().argmin(-1)]
+    found = quantiser(weight).flatten(1) * 45**0.5
+    torch.testing.assert_close(found, nearest.float())
+
+
+@pytest.mark.parametrize(("states", "integer"), [(3, 0), (2, 1), (15, 0), (16, 1)])
+def test_a_channel_of_equal_weights_has_the_documented_state(states: int, integer: int) -> None:
+    weight = torch.stack([torch.full((4,), 0.7), torch.randn(4)])
+    quantised = StandardisedQuantiser(states).integers(weight)
+    assert (quantised[0] == integer).all()
+    x = weight.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(StandardisedQuantiser(states)(x).sum(), x)
+    assert torch.isfinite(gradient).all()
+
+
+def test_the_gradient_passes_through_the_standardisation() -> None:
+    """Where nothing is clipped, it is that of the standardised weights."""
+    weight = torch.randn(3, 8, dtype=torch.float64, requires_grad=True)
+    towards = torch.randn(3, 8, dtype=torch.float64)
+    (found,) = torch.autograd.grad((StandardisedQuantiser(256)(weight) * towards).sum(), weight)
+    centred = weight - weight.mean(1, keepdim=True)
+    standardised = centred / centred.norm(dim=1, keepdim=True)
+    (expected,) = torch.autograd.grad((standardised * towards).sum(), weight)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("states", [3, 4])
+def test_a_kernel_keeps_its_memory_layout(states: int) -> None:
+    weight = torch.randn(4, 1, 3, 3).to(memory_format=torch.channels_last)
+    assert StandardisedQuantiser(states)(weight).stride() == weight.stride()
+
+
+@pytest.mark.parametrize("states", [-1, 0, 1, 257])
+def test_impossible_numbers_of_states_are_refused(states: int) -> None:
+    with pytest.raises(ValueError, match=f"weights have {states} states; 2 to 256 are possible"):
+        StandardisedQuantiser(states)
+
+
+def test_a_depthwise_convolution_computes_with_its_states() -> None:
+    layer = QuantConv2d(4, 8, 3, groups=4, states=3).double()
+    x = torch.randn(2, 4, 6, 6, dtype=torch.float64)
+    weight = layer.integer_weight().double() * layer.weight_scale()
+    torch.testing.assert_close(layer(x), torch.nn.functional.conv2d(x, weight, groups=4))
+    assert "states=3" in repr(layer)

@@ -39,6 +39,7 @@ def test_a_recipe_is_loaded_from_a_file(tmp_path: Path) -> None:
     )
     recipe = load_recipe(path)
     assert (recipe.epochs, recipe.learning_rate, recipe.net.input_shape) == (2, 1, (1, 4, 4))
+    assert recipe.data == "fashion_mnist"
 
 
 NET = "\n[net]\ninput_shape = [1, 4, 4]\nclasses = 2\nlayers = []"
@@ -53,6 +54,8 @@ NET = "\n[net]\ninput_shape = [1, 4, 4]\nclasses = 2\nlayers = []"
         ("epochs = 'two'\nsped = 1" + NET, "recipe.sped is not known; known are net, epochs"),
         ("epochs = 0" + NET, "recipe: epochs is 0, 1 to 2147483647 is needed"),
         ("epochs = 1\npenalty_cost = 'joules'" + NET, "penalty_cost is 'joules', known are"),
+        ("epochs = 1\ndata = 'mnist'" + NET, "data is 'mnist', known are fashion_mnist, cifar10"),
+        ("epochs = 1\ndata = 10" + NET, "recipe.data is 10, needed is str"),
     ],
 )
 def test_faults_of_a_recipe_are_named(tmp_path: Path, text: str, fault: str) -> None:

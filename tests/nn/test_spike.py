@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgespike.nn import SpikeActivation
-from edgespike.nn.spike import surrogate_derivative
+from edgespike.nn.surrogates import surrogate_derivative
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError
 from edgespike.files import WriteError
 from edgespike.nn import NetSpec, Recipe, Task, load_model, train
@@ -94,10 +95,10 @@ from tests.nn.small import RECIPE, striped_task
 torch.set_num_threads(1)
 whole_save, killed_at = RunFolder.save, int(sys.argv[2])
 
-def save(folder, model, optimiser, history):
+def save(folder, tensors, history):
     if len(history) == killed_at:
         os.kill(os.getpid(), signal.SIGKILL)
-    whole_save(folder, model, optimiser, history)
+    whole_save(folder, tensors, history)
 
 RunFolder.save = save
 train(RECIPE, Path(sys.argv[1]), task=striped_task(), quiet=True)
@@ -116,10 +117,12 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(tmp_path: Path)
     assert resumed.model.read_bytes() == expected.model.read_bytes()
 
 
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
 def test_an_interrupted_run_resumes_to_the_weights_of_one_that_was_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    averaging: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C arrives in the middle of the third epoch."""
+    recipe = replace(RECIPE, averaging=averaging)
 
     def interrupted(recipe: Recipe, step: int, steps: int) -> float:
         if step == 2 * steps + steps // 2:
@@ -128,10 +131,10 @@ def test_an_interrupted_run_resumes_to_the_weights_of_one_that_was_not(
 
     monkeypatch.setattr("edgespike.nn.trainer.learning_rate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
+        train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
     monkeypatch.undo()
-    resumed = train(RECIPE, tmp_path / "run", task=striped_task(), resume=True, quiet=True)
-    expected = train(RECIPE, tmp_path / "whole", task=striped_task(), quiet=True)
+    resumed = train(recipe, tmp_path / "run", task=striped_task(), resume=True, quiet=True)
+    expected = train(recipe, tmp_path / "whole", task=striped_task(), quiet=True)
     assert resumed.model.read_bytes() == expected.model.read_bytes()
 
 
@@ -199,11 +202,45 @@ def test_a_task_that_does_not_fit_the_net_is_refused(
         train(RECIPE, tmp_path / "run", task=task, quiet=True)
 
 
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ("fashion_mnist", r"fashion_mnist has images of shape \(1, 28, 28\) and 10 classes"),
+        ("cifar10", r"cifar10 has images of shape \(3, 32, 32\) and 10 classes"),
+    ],
+)
+def test_a_recipe_whose_net_does_not_fit_its_data_is_refused(
+    tmp_path: Path, data: str, found: str
+) -> None:
+    recipe = replace(RECIPE, data=data)
+    with pytest.raises(InputError, match=rf"{found}; .* \(1, 8, 8\) and 3 classes: change"):
+        train(recipe, tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("data", DATA_SETS)
+def test_a_recipe_is_trained_on_the_data_it_names(
+    tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape, classes = DATA_SETS[data].SHAPE, len(DATA_SETS[data].CLASSES)
+    images = np.zeros((20, *shape), np.uint8)
+    labels = np.arange(20) % classes
+    monkeypatch.setattr(DATA_SETS[data], "load", lambda split: (images, labels))
+    net = replace(RECIPE.net, input_shape=shape, classes=classes)
+    recipe = replace(RECIPE, data=data, net=net, epochs=1)
+    result = train(recipe, tmp_path / "run", quiet=True)
+    assert result.history[-1]["test_accuracy"] == 0.1  # black images are all of one class
+
+
 def test_the_limit_takes_the_first_samples(tmp_path: Path) -> None:
     task = striped_task()
     limited = train(RECIPE.override(limit=40), tmp_path / "limited", task=task, quiet=True)
     first = train(RECIPE, tmp_path / "first", task=task.first(40), quiet=True)
     assert equal(weights(limited.model), weights(first.model))
+
+
+def test_the_learning_rate_may_end_above_zero() -> None:
+    recipe = replace(RECIPE, epochs=5, learning_rate=1.0, final_learning_rate=0.25)
+    assert learning_rate(recipe, 50, 10) == 0.25
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:

@@ -106,6 +106,8 @@ def test_the_page_holds_the_figures(tmp_path: Path, report: EnergyReport) -> Non
         "inherited",
         "simulated",
         "sram_8bit_1m",
+        "Weights in the graph file",
+        "entropy bound",
         "Not in it: event transport (6).",
         "E = synaptic operations x E_add(fp32)",
     ):

@@ -39,6 +39,9 @@ def report() -> EnergyReport:
         "second 4 0 0 0 0",
         "answer 0 0 4 0 0",
         "total 4 5 8 3 0",
+        # layer, weights, states in use, zeros, entropy, bytes in the file, entropy bound
+        "first 4 4 25.0% 2.00 1 1",
+        "total 8 – 25.0% 2.00 2 2",
         # model, typical, range, memory share, dense baseline, all samples
         "fp32-spiking-only 2.70 pJ 2.55 to 2.85 pJ – 18.4 pJ 5.40 pJ",
         "int8-with-memory 183 pJ 91.4 to 216 pJ 99.3% 52.8 pJ 365 pJ",
@@ -61,6 +64,7 @@ def test_rows(report: EnergyReport, row: str) -> None:
         "E = synaptic operations x E_add(fp32)",
         "dense fp32 ReLU, the same layers, one pass a sample: 18.4 pJ (18.0 to 18.8 pJ)",
         "Not in it: event transport (6).",
+        "no code of one weight at a time takes fewer than their entropy, 2 bytes",
         "No energy of a single operation of Loihi 2 has been published",
     ],
 )

@@ -5,7 +5,7 @@
 
 ``samples.npy`` holds integers ``(samples, steps, neurons)`` for the network of ``network.json``
 and ``network.npz`` beside this file. The results are each population's spikes
-``(samples, steps, neurons)``, and for the readout its accumulators.
+or levels ``(samples, steps, neurons)``, and for the readout its accumulators.
 """
 
 from __future__ import annotations
@@ -135,12 +135,17 @@ def _synapses(entry: dict[str, Any], arrays: dict[str, Any], shape: tuple[int, i
 def _population(entry: dict[str, Any], arrays: dict[str, Any], spikes: Any) -> Any:
     from lava.proc.io.source import RingBuffer
     from lava.proc.lif.process import LIFReset
-    from lava_processes.processes import Membrane
+    from lava_processes.processes import Levels, Maximum, Membrane
 
     if entry["kind"] == "input":
         return RingBuffer(data=spikes)
     if entry["kind"] == "constant":
         return RingBuffer(data=np.full((entry["size"], 1), entry["value"], np.int32))
+    if entry["kind"] == "levels":
+        return Levels(theta=arrays[f"{entry['name']}.theta"])
+    if entry["kind"] == "maximum":
+        windows = (arrays[f"{entry['name']}.{part}"] for part in ("elements", "starts"))
+        return Maximum(entry["inputs"], *windows)
     neurons = {
         "shape": (entry["size"],),
         "du": NO_CURRENT_DECAY,

@@ -30,6 +30,14 @@ def threshold(theta: Sequence[int], flipped: Sequence[int] = ()) -> Threshold:
     return Threshold(np.array(theta)[:, None], mask)
 
 
+def levels(
+    channels: int, number: int, flipped: Sequence[int] = (), low: int = -20, high: int = 20
+) -> Threshold:
+    """Spread a number of thresholds over a range, for each channel a little differently."""
+    theta = np.linspace(low, high, number, dtype=int) + np.arange(channels)[:, None]
+    return Threshold(theta, np.isin(np.arange(channels), flipped))
+
+
 def chain(source: Input, *ops: Op, steps: int = 1, classes: int = 3) -> Graph:
     """Connect operations in a row; a flattening, dense layer and readout are put at the end."""
     nodes = [Node("input", source)]

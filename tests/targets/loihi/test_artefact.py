@@ -25,16 +25,18 @@ from edgespike.graph import (
     Reset,
     SumPool2d,
 )
+from edgespike.graph.unary import unary
 from edgespike.interpreter import conv2d, dense, interpret
 from edgespike.targets.loihi.environment import lava_path
 from edgespike.targets.loihi.lowering import lower
 from edgespike.targets.loihi.netx import NetxError, netx_bytes
 from edgespike.targets.loihi.resources import as_text, summary
 from tests.targets.loihi import graphs
-from tests.targets.loihi.graphs import chain, conv, samples, threshold
+from tests.targets.loihi.graphs import chain, conv, levels, samples, threshold
 
 IMAGE = Input((2, 7, 6), 0, 255, 1 / 255)
 STRIDED = conv(4, 2, kernel=2, padding=(1, 0), stride=(2, 1))
+WIDE = Conv2d(20 * STRIDED.weight, STRIDED.bias, None, STRIDED.stride, STRIDED.padding)
 GROUPED = conv(6, 2, kernel=2, dilation=(1, 2), groups=2)
 
 
@@ -114,13 +116,14 @@ def test_a_max_pool_is_written_as_the_convolution_that_computes_it(
         ((STRIDED, threshold([1] * 4), SumPool2d((2, 2), (2, 2))), 1, "sum_pool2d2 is a sum_pool"),
         ((STRIDED, Membrane(np.full(4, 9))), 3, "membrane1 is a membrane that stock neurons"),
         ((STRIDED, threshold([1] * 4)), 3, "threshold1 forgets at each step"),
-        ((STRIDED, threshold([-9000, 0, 0, 9000])), 1, "threshold1 has biases or thresholds"),
+        ((WIDE, threshold([-9000, 0, 0, 9000])), 1, "threshold1 has biases or thresholds"),
+        ((STRIDED, levels(4, 3)), 1, "threshold1 has several levels.* --coding unary"),
+        ((MaxPool2d((2, 2), (2, 2)),), 1, "max_pool2d0 takes the largest of graded spikes"),
     ],
 )
 def test_what_netx_cannot_hold(ops: tuple[Op, ...], steps: int, reason: str) -> None:
-    wide = Conv2d(20 * STRIDED.weight, STRIDED.bias, None, STRIDED.stride, STRIDED.padding)
     with pytest.raises(NetxError, match=reason):
-        netx_bytes(chain(IMAGE, wide, *ops[1:], steps=steps))
+        netx_bytes(chain(IMAGE, *ops, steps=steps))
 
 
 def test_the_folder_says_what_is_in_it(tmp_path: Path) -> None:
@@ -140,6 +143,15 @@ def test_the_folder_says_what_is_in_it(tmp_path: Path) -> None:
     assert not list((tmp_path / "pooled").glob("*.net"))
     readme = (tmp_path / "pooled" / "README.md").read_text()
     assert "sum_pool2d2 is a sum_pool2d, which netx does not offer" in readme
+
+
+def test_levels_are_exported_without_a_netx_file(tmp_path: Path) -> None:
+    export(chain(IMAGE, STRIDED, levels(4, 3)), "loihi", tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.net"))
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "threshold1 has several levels, which stock neurons cannot send" in readme
+    table = (tmp_path / "out" / "resources.txt").read_text()
+    assert "threshold1: graded spikes of 2 bits, the chip has none; levels need --coding" in table
 
 
 @pytest.mark.loihi
@@ -194,6 +206,27 @@ def test_resources_counted_by_hand() -> None:
         ],
         [],
     ]
+
+
+def test_loihi_1_is_told_to_use_unary_spikes_where_these_help() -> None:
+    pool = MaxPool2d((2, 2), (2, 2))
+    graph = chain(Input((2, 7, 6), 0, 1, 1.0), STRIDED, levels(4, 4), pool)
+    first, second = summary(lower(graph))["chips"]
+    unary_helps = "levels need --coding unary"
+    assert first["obstacles"] == [
+        f"{name}: {what}; {unary_helps}"
+        for name in ("threshold1", "max_pool2d2")
+        for what in (
+            "graded spikes of 3 bits, the chip has none",
+            "a neuron model of its own, which the chip cannot be given",
+        )
+    ]
+    assert second["obstacles"] == [
+        "threshold1: a neuron model of its own, to be written as microcode",
+        "max_pool2d2: it takes the largest of its inputs, and the chip's synapses add them up",
+    ]
+    coded = summary(lower(unary(graph)))["chips"]
+    assert [chip["obstacles"] for chip in coded] == [[], []]
 
 
 def test_cores_are_filled_by_neurons_or_by_synapses() -> None:

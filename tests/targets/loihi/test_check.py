@@ -61,8 +61,21 @@ def test_what_is_at_the_limit_passes(low: int) -> None:
         ),
         (
             EVENTS,
-            (weighted(1), Threshold(np.array([[1, 2]]), np.array([False]))),
-            "threshold1 (threshold): it has 2 levels; the limit is 1, train it with single spikes",
+            (weighted(-128), Threshold(np.array([[1, 2]]), np.array([True]))),
+            "threshold1 (threshold): a flipped channel has the weight -128, which cannot be "
+            "negated; the limit is -127, quantise symmetrically",
+        ),
+        (
+            Input((12,), 0, 255, 1.0),
+            (weighted(43), Threshold(np.array([[1, 2]]), np.array([False]))),
+            "threshold1 (threshold): its accumulator can reach 0..131580; the limit is +-131071, "
+            "use smaller weights, fewer inputs or a smaller input range",
+        ),
+        (
+            EVENTS,
+            (weighted(1), Threshold(np.arange(2**23)[None] + 20, np.array([False]))),
+            "threshold1 (threshold): it has 8388608 levels; the limit is 8388607, what a graded "
+            "spike holds, train it with fewer",
         ),
         (
             IMAGE,
@@ -71,10 +84,10 @@ def test_what_is_at_the_limit_passes(low: int) -> None:
             "the spikes instead",
         ),
         (
-            IMAGE,
-            (MaxPool2d((2, 2), (2, 2)), threshold([1, 1])),
-            "max_pool2d0 (max_pool2d): its input goes up to 255; only single spikes (0 or 1) have "
-            "an OR, so pool single spikes or use a strided convolution",
+            Input((2, 6, 5), 0, 2**17, 1.0),
+            (MaxPool2d((2, 2), (2, 2)), conv(1, 2, kernel=1), threshold([1])),
+            "max_pool2d0 (max_pool2d): its accumulator can reach 0..131072; the limit is "
+            "+-131071, use smaller weights, fewer inputs or a smaller input range",
         ),
         (
             Input((12,), -(2**23) - 1, 0, 1.0),
@@ -83,7 +96,17 @@ def test_what_is_at_the_limit_passes(low: int) -> None:
             "input down",
         ),
     ],
-    ids=["weight", "negated", "accumulator", "levels", "sum pool", "max pool", "input"],
+    ids=[
+        "weight",
+        "negated",
+        "accumulator",
+        "levels, negated",
+        "levels, accumulator",
+        "levels",
+        "sum pool",
+        "max pool",
+        "input",
+    ],
 )
 def test_each_limit(source: Input, ops: tuple[Op, ...], message: str) -> None:
     assert TARGET.violations(chain(source, *ops)) == [message]

@@ -20,13 +20,14 @@ from edgespike.graph import (
     ResetTime,
     Reshape,
     SumPool2d,
+    Threshold,
 )
 from edgespike.interpreter import conv2d, max_pool2d, sum_pool2d
 from edgespike.targets.loihi import TARGET
 from edgespike.targets.loihi.edges import Edges, edges_of
 from edgespike.targets.loihi.lowering import lower
 from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
-from tests.targets.loihi.graphs import chain, conv, dense, ended, threshold
+from tests.targets.loihi.graphs import chain, conv, dense, ended, levels, threshold
 
 EVENTS = Input((12,), 0, 1, 1.0)
 
@@ -190,6 +191,43 @@ def test_payloads_are_declared() -> None:
         8,
         9,
     ]
+
+
+@pytest.mark.parametrize(("number", "bits"), [(2, 2), (3, 2), (4, 3), (15, 4)])
+def test_the_payload_of_levels_is_declared(number: int, bits: int) -> None:
+    network = lower(chain(EVENTS, dense(3, 12), levels(3, number)))
+    assert population(network, "threshold1").message_bits == bits
+    (out,) = into(network, "readout")
+    assert out.message_bits == bits
+
+
+def test_biases_and_flips_move_the_thresholds_of_levels() -> None:
+    """The sum is in -14..14. ``s + 3 < 5`` is ``-s >= -1``."""
+    op = Dense(np.array([[7, -7], [7, -7]]), np.array([3, 3]))
+    theta = np.array([[5, 8, 99], [5, 8, 99]])
+    graph = chain(Input((2,), 0, 2, 1.0), op, Threshold(theta, np.array([False, True])))
+    network = lower(graph)
+    (connection,) = into(network, "threshold1")
+    assert connection.weights.tolist() == [7, -7, -7, 7]
+    neurons = population(network, "threshold1").neurons
+    assert neurons is not None
+    assert neurons.theta is not None
+    assert neurons.theta.tolist() == [[2, 5, 15], [-1, -4, -14]]
+    assert not neurons.bias.any()
+
+
+def test_a_pool_of_levels_receives_each_element_by_itself() -> None:
+    """3x3 elements, windows of 2x2 side by side: the last row and column is in none."""
+    ops = (conv(1, 1, padding=(1, 1)), levels(1, 3), MaxPool2d((2, 2), (2, 2)))
+    network = lower(chain(Input((1, 3, 3), 0, 1, 1.0), *ops))
+    pool = population(network, "max_pool2d2")
+    assert (pool.size, pool.inputs) == (1, 9)
+    (connection,) = into(network, "max_pool2d2")
+    assert connection.indices.tolist() == list(range(9))
+    assert (connection.weights == 1).all()
+    arrays = pool.arrays()
+    assert arrays["max_pool2d2.elements"].tolist() == [0, 1, 3, 4]
+    assert arrays["max_pool2d2.starts"].tolist() == [0]
 
 
 def test_a_long_row_of_operations_without_neurons() -> None:

@@ -90,7 +90,7 @@ def test_random_graphs_of_even_levels_mostly_take_int8() -> None:
     """Otherwise the suite over all targets would say little of the levels in int8."""
     numbers: list[str] = []
 
-    @given(case=cases("even levels"))
+    @given(case=cases("even-levels"))
     @settings(max_examples=100, suppress_health_check=list(HealthCheck))
     def collect(case: Case) -> None:
         numbers.extend(

@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Small processes beside Lava's stock ones: membranes, delays and recorders."""
+"""Small processes beside Lava's stock ones: membranes, levels, maxima, delays and recorders."""
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
@@ -66,6 +66,80 @@ class PyMembraneModelFixed(AbstractPyLifModelFixed):
             self.v[self.fired > 0] = 0
         elif self.membrane["reset"] == "subtract":
             self.v[:] = self.v - self.fired * self.theta
+
+
+class Levels(AbstractProcess):
+    """Neurons without memory that send, as a graded spike, how many thresholds their sum reaches.
+
+    Parameters
+    ----------
+    theta
+        ``(neurons, levels)``, in the accumulator's unit and any order; a sum ``x`` reaches
+        ``theta`` when ``x >= theta``.
+    """
+
+    def __init__(self, *, theta):
+        super().__init__(theta=theta)
+        self.a_in = InPort(shape=theta.shape[:1])
+        self.s_out = OutPort(shape=theta.shape[:1])
+
+
+@implements(proc=Levels, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyLevelsModel(PyLoihiProcessModel):
+    """One comparison a level."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.theta = np.ascontiguousarray(proc_params["theta"].T)
+
+    def run_spk(self):
+        """Send this step's levels."""
+        sums = self.a_in.recv()
+        levels = np.zeros(sums.shape, np.int32)
+        for theta in self.theta:
+            levels += sums >= theta
+        self.s_out.send(levels)
+
+
+class Maximum(AbstractProcess):
+    """Neurons without memory that send, as a graded spike, the largest of several sums.
+
+    Parameters
+    ----------
+    inputs
+        How many sums there are.
+    elements, starts
+        Neuron ``i`` looks at the sums ``elements[starts[i]:starts[i + 1]]``, one at least.
+    """
+
+    def __init__(self, inputs, elements, starts):
+        super().__init__(elements=elements, starts=starts)
+        self.a_in = InPort(shape=(inputs,))
+        self.s_out = OutPort(shape=starts.shape)
+
+
+@implements(proc=Maximum, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyMaximumModel(PyLoihiProcessModel):
+    """All windows in one pass over their elements."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.elements, self.starts = proc_params["elements"], proc_params["starts"]
+
+    def run_spk(self):
+        """Send this step's largest sums."""
+        sums = self.a_in.recv()
+        self.s_out.send(np.maximum.reduceat(sums[self.elements], self.starts))
 
 
 class Delay(AbstractProcess):

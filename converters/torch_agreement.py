@@ -1,0 +1,124 @@
+"""Whether a graph computes what the torch module it came from computes, neuron by neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.converters.torch_modules import convert_parts
+from edgespike.graph import Graph
+from edgespike.interpreter import interpret
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ROUNDING = 64
+"""A tie is near where it is within this many roundings of the layer's largest potential."""
+
+
+@dataclass(frozen=True)
+class LayerAgreement:
+    """What was compared in one activation.
+
+    Parameters
+    ----------
+    path, node
+        Of the module's activation, and of the graph's node.
+    neurons
+        Values compared: neurons times samples.
+    near_ties
+        Those whose membrane potential is so near to a threshold that the module's own arithmetic
+        may round it across: within 64 roundings of the layer's largest potential.
+    different
+        Those that differ.
+    unexplained
+        Those that differ and are not near a tie. It must be 0.
+    """
+
+    path: str
+    node: str
+    neurons: int
+    near_ties: int
+    different: int
+    unexplained: int
+
+
+def agreement(
+    module: nn.Module, input_shape: tuple[int, ...], samples: NDArray[Any]
+) -> list[LayerAgreement]:
+    """Convert a module, and compare each of its activations with the graph's.
+
+    The graph is exact; a float module rounds. So that one rounding does not show up in all later
+    layers, each layer of the module receives what the graph's layer before it gave.
+
+    Parameters
+    ----------
+    module
+        In float32 or float64: its own rounding decides what is near a tie. It is run in
+        evaluation mode and left as it is.
+    samples
+        Whole numbers ``(samples, *input_shape)`` in the range of the module's input.
+
+    Raises
+    ------
+    UnsupportedError
+        The module cannot be converted, or the samples do not fit.
+    """
+    import torch
+
+    from edgespike.nn.count import evaluating
+
+    progress = convert_parts(module, input_shape, "model")
+    graph = Graph("model", tuple(progress.nodes))
+    trace = interpret(graph, samples)
+    waiting = iter(progress.activations)
+    found: list[LayerAgreement] = []
+
+    def compare(activation: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        path, node = next(waiting)
+        levels = torch.from_numpy(trace.values[node][:, 0]).to(output)
+        own = torch.round(output / activation.scale)
+        near = _near_a_threshold(activation, inputs[0])
+        wrong = own != levels
+        found.append(
+            LayerAgreement(
+                path,
+                node,
+                wrong.numel(),
+                int(near.sum()),
+                int(wrong.sum()),
+                int((wrong & ~near).sum()),
+            )
+        )
+        return levels * activation.scale
+
+    dtype = next(module.parameters()).dtype
+    paths = {path for path, _ in progress.activations}
+    hooks = [
+        part.register_forward_hook(compare)
+        for path, part in module.named_modules()
+        if path in paths
+    ]
+    try:
+        with torch.inference_mode(), evaluating(module):
+            module(torch.from_numpy(np.ascontiguousarray(samples)).to(dtype))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _near_a_threshold(activation: Any, potential: Any) -> Any:
+    import torch
+
+    thresholds = torch.tensor([float(value) for value in activation.thresholds()]).to(potential)
+    after = torch.bucketize(potential, thresholds)
+    distances = [
+        (potential - thresholds[(after + shift).clamp(0, len(thresholds) - 1)]).abs()
+        for shift in (-1, 0)
+    ]
+    rounding = ROUNDING * torch.finfo(potential.dtype).eps * potential.abs().max()
+    return torch.minimum(*distances) <= rounding

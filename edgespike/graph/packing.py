@@ -1,0 +1,153 @@
+"""How a graph file stores arrays: digits of few states, the narrowest integers, or as they are.
+
+An array of whole numbers ``low + step * digit`` with n digits, 2 <= n <= 16, takes base-n digits:
+as many in each byte as fit, the first in the highest place, zeros behind the last.
+
+====== =============== ==============
+states digits a byte   bits a value
+====== =============== ==============
+2      8               1
+3      5               1.6
+4      4               2
+5, 6   3               2.67
+7..16  2               4
+====== =============== ==============
+
+Booleans are base-2 digits too. Three states need ``log2(3) = 1.585`` bits, so 1.6 waste 1 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph.tensor import Integers
+
+STATE_LIMIT = 16
+"""Most states that digits have; with more, two digits do not fit into a byte."""
+
+DIGIT_LIMIT = 2**31
+"""Most digits of one array: as many as the largest readable file has bytes, however packed."""
+
+Note = list[int] | dict[str, Any] | None
+"""What the JSON description says of a stored array: nothing, a shape (booleans), or a packing."""
+
+
+def pack(array: NDArray[Any]) -> tuple[NDArray[Any], Note]:
+    """Give an array in the form that a graph file stores, and what the description must say of it.
+
+    Parameters
+    ----------
+    array
+        bool, int64 or float64, as graphs hold them. Whole numbers become digits where that takes
+        fewer bytes than the narrowest signed type that holds them.
+    """
+    if array.dtype == np.bool_:
+        return _to_digits(array.ravel(), 2), list(array.shape)
+    if array.dtype == np.float64:
+        return array, None
+    narrow = array.astype(_narrowest(array))
+    values = np.unique(narrow)
+    found = _levels([int(value) for value in values[: STATE_LIMIT + 1]])
+    if found is None:
+        return narrow, None
+    low, step, states = found
+    digits = np.array([(int(value) - low) // step for value in values], np.uint8)
+    packed = _to_digits(digits[np.searchsorted(values, narrow.ravel())], states)
+    if packed.nbytes >= narrow.nbytes:
+        return narrow, None
+    return packed, {"shape": list(array.shape), "low": low, "step": step, "states": states}
+
+
+def unpack(stored: NDArray[Any], note: Any) -> NDArray[Any]:
+    """Undo :func:`pack`.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, OverflowError
+        The note is none that packing writes, or the stored bytes do not fit it.
+    """
+    if note is None:
+        return stored
+    if not isinstance(note, Mapping):
+        shape = _shape(note)
+        return _from_digits(stored, 2, math.prod(shape)).astype(np.bool_).reshape(shape)
+    if note.keys() != {"shape", "low", "step", "states"}:
+        raise ValueError(f"a packing says {sorted(note)}; it has shape, low, step and states")
+    shape = _shape(note["shape"])
+    low, step, states = (typed(note[name], int) for name in ("low", "step", "states"))
+    if not 2 <= states <= STATE_LIMIT or step < 1:
+        raise ValueError(f"{states} states in steps of {step}; 2..{STATE_LIMIT} in steps from 1")
+    # Python's integers do not wrap around; what int64 cannot hold is an OverflowError.
+    levels = np.array([low + step * digit for digit in range(states)], dtype=np.int64)
+    return levels[_from_digits(stored, states, math.prod(shape))].reshape(shape)
+
+
+def typed(value: Any, kind: Any) -> Any:
+    """Refuse a JSON value of another type than the one that is due.
+
+    Raises
+    ------
+    TypeError
+        It is of another type, or a boolean.
+    """
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not of type {getattr(kind, '__name__', kind)}")
+    return value
+
+
+def _shape(sizes: Any) -> list[int]:
+    shape: list[int] = [typed(size, int) for size in typed(sizes, Sequence)]
+    if min(shape, default=0) < 0 or math.prod(shape) > DIGIT_LIMIT:
+        raise ValueError(f"shape {shape} is none of 0 to {DIGIT_LIMIT} elements")
+    return shape
+
+
+def _narrowest(array: Integers) -> np.dtype[Any]:
+    ends = (int(array.min(initial=0)), int(array.max(initial=0)))
+    return np.result_type(*(np.min_scalar_type(min(end, -1 - end)) for end in ends))
+
+
+def _levels(values: list[int]) -> tuple[int, int, int] | None:
+    """Find low, step and states of ascending values; ``None`` if there are none or too many."""
+    if not 1 <= len(values) <= STATE_LIMIT:
+        return None
+    if len(values) == 1:  # beside zero, which is never out of int64's range
+        values = sorted({0, *values}) if values[0] else [0, 1]
+    low, high = values[0], values[-1]
+    step = math.gcd(*(value - low for value in values))
+    states = (high - low) // step + 1
+    return (low, step, states) if states <= STATE_LIMIT else None
+
+
+def _place_values(states: int) -> NDArray[np.uint8]:
+    """Give what a digit counts at each place of a byte, from the highest place down to 1."""
+    places = max(k for k in range(1, 9) if states**k <= 256)
+    return np.array([states**place for place in reversed(range(places))], np.uint8)
+
+
+def _to_digits(digits: NDArray[Any], states: int) -> NDArray[np.uint8]:
+    values = _place_values(states)
+    padded = np.zeros((-(-digits.size // values.size), values.size), np.uint8)
+    padded.reshape(-1)[: digits.size] = digits
+    packed: NDArray[np.uint8] = padded @ values
+    return packed
+
+
+def _from_digits(packed: NDArray[Any], states: int, count: int) -> NDArray[np.uint8]:
+    values = _place_values(states)
+    if packed.dtype != np.uint8 or packed.shape != (-(-count // values.size),):
+        raise ValueError(
+            f"{packed.dtype} of shape {packed.shape} does not hold {count} digits, "
+            f"{values.size} a byte"
+        )
+    if packed.size and int(packed.max()) >= states**values.size:
+        raise ValueError(f"byte {packed.max()} holds no {values.size} digits of {states} states")
+    digits = (packed[:, None] // values % np.uint8(states)).reshape(-1)
+    if digits[count:].any():
+        raise ValueError(f"there are digits behind the last of {count}")
+    return digits[:count]

@@ -1,0 +1,150 @@
+"""What a graph's weights take in a file, and what they would take at least."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgespike.graph.files import graph_bytes
+from edgespike.graph.graph import Graph
+from edgespike.graph.ops import Weighted
+from edgespike.graph.packing import pack
+
+COLUMNS = ("weights", "states in use", "zeros", "entropy", "bytes in the file", "entropy bound")
+"""What :meth:`WeightSize.cells` gives; entropies in bits a weight, bounds in bytes."""
+
+
+@dataclass(frozen=True)
+class WeightSize:
+    """The weights of one layer, or of all.
+
+    Parameters
+    ----------
+    name
+        The layer's.
+    weights
+        How many there are, each once however often a kernel is placed.
+    states
+        How many different values they have; ``None`` for several layers together.
+    zeros
+        How many are zero.
+    entropy
+        ``-sum(p * log2(p))`` over the shares ``p`` of the values in a layer, in bits a weight; of
+        several layers, the mean over their weights.
+    file_bytes
+        What they take in a graph file.
+    """
+
+    name: str
+    weights: int
+    states: int | None
+    zeros: int
+    entropy: float
+    file_bytes: int
+
+    @property
+    def zero_share(self) -> float:
+        """Part of the weights that is zero, 0 to 1."""
+        return self.zeros / self.weights if self.weights else 0.0
+
+    @property
+    def entropy_bytes(self) -> int:
+        """Bytes that no code of one weight at a time, made for each layer, falls below."""
+        return math.ceil(self.weights * self.entropy / 8)
+
+    def cells(self) -> tuple[str, ...]:
+        """Give :data:`COLUMNS` as people read them."""
+        return (
+            f"{self.weights:,}",
+            "–" if self.states is None else f"{self.states:,}",
+            f"{self.zero_share:.1%}",
+            f"{self.entropy:.2f}",
+            f"{self.file_bytes:,}",
+            f"{self.entropy_bytes:,}",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain numbers."""
+        return {
+            "name": self.name,
+            "weights": self.weights,
+            "states": self.states,
+            "zero_share": self.zero_share,
+            "entropy_bits_per_weight": self.entropy,
+            "file_bytes": self.file_bytes,
+            "entropy_bound_bytes": self.entropy_bytes,
+        }
+
+
+@dataclass(frozen=True)
+class GraphSize:
+    """The weights of each layer, of all together, and the whole file.
+
+    Parameters
+    ----------
+    layers
+        Those with weights, in the order in which they run.
+    total
+        All of them together.
+    file_bytes
+        The whole graph file: weights, biases, thresholds, masks and description.
+    """
+
+    layers: tuple[WeightSize, ...]
+    total: WeightSize
+    file_bytes: int
+
+    @property
+    def sentence(self) -> str:
+        """Say in words what file and weights take."""
+        return (
+            f"File of {self.file_bytes:,} bytes, {self.total.file_bytes:,} of them weights; no "
+            "code of one weight at a time takes fewer than their entropy, "
+            f"{self.total.entropy_bytes:,} bytes."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain numbers."""
+        return {
+            "file_bytes": self.file_bytes,
+            "layers": [layer.to_json() for layer in self.layers],
+            "total": self.total.to_json(),
+        }
+
+
+def graph_size(graph: Graph) -> GraphSize:
+    """Measure what a graph's weights take in a file, and the entropy of their values."""
+    layers = tuple(
+        _measure(node.name, node.op) for node in graph.nodes if isinstance(node.op, Weighted)
+    )
+    return GraphSize(layers, _total(layers), len(graph_bytes(graph)))
+
+
+def _measure(name: str, op: Weighted) -> WeightSize:
+    values, counts = np.unique(op.weight, return_counts=True)
+    shares = counts / op.weight.size
+    return WeightSize(
+        name,
+        op.weight.size,
+        values.size,
+        int(counts[values == 0].sum()),
+        float(shares @ np.log2(1 / shares)),
+        pack(op.weight)[0].nbytes,
+    )
+
+
+def _total(layers: Sequence[WeightSize]) -> WeightSize:
+    weights = sum(layer.weights for layer in layers)
+    bits = sum(layer.weights * layer.entropy for layer in layers)
+    return WeightSize(
+        "total",
+        weights,
+        None,
+        sum(layer.zeros for layer in layers),
+        bits / weights if weights else 0.0,
+        sum(layer.file_bytes for layer in layers),
+    )

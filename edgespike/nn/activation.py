@@ -1,0 +1,130 @@
+"""Activations with few levels; a spike is the one with two."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgespike.nn.quantise import optimal_step
+from edgespike.nn.surrogates import StraightThrough, Surrogate
+
+
+class _Staircase(torch.autograd.Function):
+    """``scale`` times the number of edges ``first, first + step, ...`` that are reached."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        u: Tensor,
+        first: float,
+        step: float,
+        states: int,
+        scale: float,
+        surrogate: Surrogate,
+    ) -> Tensor:
+        ctx.save_for_backward(u)
+        ctx.parameters = (first, step, states, scale, surrogate)
+        if states == 2:
+            level = (u >= first).to(u.dtype)
+        else:
+            level = u.sub(first).div_(step).floor_().add_(1).clamp_(0, states - 1)
+        return level if scale == 1 else level.mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (u,) = ctx.saved_tensors
+        first, step, states, scale, surrogate = ctx.parameters
+        slope = surrogate.derivative((u - first) / step, states - 1)
+        if scale != step:
+            slope = slope * (scale / step)
+        return (gradients[0] * slope, *(None,) * 5)
+
+
+class LevelActivation(nn.Module):
+    """A staircase: ``scale`` times the number of thresholds that the membrane potential reaches.
+
+    The thresholds are ``first, first + step, ..., first + (states - 2) * step``. There is no time
+    axis, no decay, no reset and no state.
+
+    Parameters
+    ----------
+    states
+        Number of different values, at least 2.
+    first
+        The lowest threshold.
+    step
+        Distance of two thresholds, positive.
+    scale
+        Distance of two values, positive.
+    surrogate
+        What stands in for the derivative.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of its range.
+    """
+
+    def __init__(
+        self, states: int, first: float, step: float, scale: float, surrogate: Surrogate
+    ) -> None:
+        super().__init__()
+        if states < 2:
+            raise ValueError(f"an activation has {states} states; at least 2 are needed")
+        if not (step > 0 and scale > 0):
+            raise ValueError(f"step is {step} and scale {scale}; both must be positive")
+        self.states, self.first, self.step, self.scale = states, first, step, scale
+        self.surrogate = surrogate
+
+    def thresholds(self) -> list[Fraction]:
+        """Give the thresholds exactly, ascending."""
+        first, step = Fraction(self.first), Fraction(self.step)
+        return [first + level * step for level in range(self.states - 1)]
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Give ``scale`` times the level of each membrane potential, in its shape and dtype."""
+        levels: Tensor = _Staircase.apply(  # type: ignore[no-untyped-call]
+            u, self.first, self.step, self.states, self.scale, self.surrogate
+        )
+        return levels
+
+
+class RoundClip(LevelActivation):
+    r"""MaQD's activation, ``s * clip(round(u / s), 0, states - 1)`` (arXiv 2403.14999).
+
+    Rounding is half up, so that it is a staircase with thresholds ``(l - 1/2) * s``.
+
+    Parameters
+    ----------
+    states
+        Number of different values, at least 2; two make a spike.
+    step
+        ``s``. The default is the step with the least squared error for the positive part of a
+        normal distribution, which is what a normalisation leaves. The paper's choice is not known.
+    surrogate
+        What stands in for the derivative.
+
+    Raises
+    ------
+    ValueError
+        There are less than two states, or the step is not positive.
+    """
+
+    def __init__(
+        self,
+        states: int,
+        step: float | None = None,
+        surrogate: Surrogate = StraightThrough(),  # noqa: B008 - it is frozen
+    ) -> None:
+        if states < 2:
+            raise ValueError(f"an activation has {states} states; at least 2 are needed")
+        # The positive half of a symmetric quantiser with a state at 0.
+        step = optimal_step(2 * states - 1) if step is None else step
+        super().__init__(states, step / 2, step, step, surrogate)
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"states={self.states}, step={self.step:.4g}, surrogate={self.surrogate}"

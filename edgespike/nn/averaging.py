@@ -1,0 +1,51 @@
+"""The moving average of a net's weights, which is what a recipe with averaging tests and keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+
+
+class WeightAverage:
+    """An exponential moving average of all parameters, with normalisation statistics of its own.
+
+    Surrogate gradients never settle: from step to step, spikes near their threshold come and go.
+    The average of the last weights is free of that. Its spikes are not the average spikes, so the
+    statistics of its normalisations are measured on it, not averaged.
+
+    Parameters
+    ----------
+    model
+        The net that is trained.
+    decay
+        Share of the average that a step keeps, at least 0 and below 1; about ``1 / (1 - decay)``
+        steps are averaged.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self._average = AveragedModel(model, multi_avg_fn=average)
+
+    @property
+    def model(self) -> nn.Module:
+        """The net with averaged weights."""
+        averaged: nn.Module = self._average.module
+        return averaged
+
+    def update(self, model: nn.Module) -> None:
+        """Take in the weights after a step."""
+        self._average.update_parameters(model)
+
+    def measure_statistics(self, batches: Iterable[Tensor]) -> None:
+        """Set running means and variances to those of some batches of inputs."""
+        update_bn(batches, self._average.module)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give what is needed to go on later."""
+        return dict(self._average.state_dict())
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from what `tensors` gave."""
+        self._average.load_state_dict(tensors)

@@ -1,0 +1,43 @@
+"""Unary forms of random graphs on Lava: every spike, the levels they sum up to, the readout."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from edgespike.errors import UnsupportedError
+from edgespike.graph.unary import unary
+from edgespike.interpreter import interpret
+from edgespike.trace import observed_names
+from tests.conformance.test_conformance import GRAPHS, MOST, available
+from tests.strategies import LEVEL_MIXES, cases
+from tests.unary import assert_decodes
+
+
+@pytest.mark.loihi
+@pytest.mark.parametrize("mix", LEVEL_MIXES)
+def test_lava_runs_the_unary_form(mix: str) -> None:
+    target = available("loihi")
+    wanted = min(GRAPHS["loihi"], MOST)
+    ran = 0
+
+    @given(data=st.data())
+    @settings(max_examples=wanted, suppress_health_check=list(HealthCheck))
+    def compare(data: st.DataObject) -> None:
+        nonlocal ran
+        case = data.draw(cases(mix))
+        try:
+            coded = unary(case.graph)
+        except UnsupportedError:
+            assume(False)
+        assume(coded != case.graph and not target.violations(coded))
+        expected, found = interpret(coded, case.samples), target.run(coded, case.samples)
+        for node in observed_names(coded):
+            assert np.array_equal(found.values[node], expected.values[node]), node
+        assert_decodes(case.graph, interpret(case.graph, case.samples), found)
+        ran += 1
+
+    compare()
+    assert ran >= wanted
