@@ -2,7 +2,7 @@
 # make test   all tests, here and on the other Pythons that are found
 # make check  lint, types and tests
 # make docs   the pages of the Python interface, in docs/api
-# make bench  the speed of the cpu target against snnTorch with a counter
+# make bench  the speed of the cpu target against snnTorch with a counter and ONNX Runtime
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
 # PYTHON       the interpreter to build the environment from
@@ -51,6 +51,7 @@ docs: $(VENV)/dev.stamp
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/cpu_against_snntorch.py
+	$(BIN)/python benchmarks/maqd_against_onnxruntime.py
 
 # Train the shipped model again, and write it and its images into the package.
 model: $(VENV)/dev.stamp

@@ -16,6 +16,25 @@ from edgespike.trace import Trace
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """In which numbers a target computes a layer.
+
+    Parameters
+    ----------
+    layer
+        Name of the node, or of those that are computed together.
+    numbers
+        Data type, and how it is scaled.
+    why
+        What allows it, or what forbids a cheaper one.
+    """
+
+    layer: str
+    numbers: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Target:
     """A place where a graph can run.
 
@@ -41,6 +60,9 @@ class Target:
         Names what runs a graph, where that is not the same for all graphs.
     count
         Runs samples as ``run`` does and counts, where that takes less than counting all values.
+    recipes
+        Tells in which numbers each layer of a graph is computed, where that is not the same for
+        all layers.
     codings
         The ways ("graded", "unary") between which its user chooses how levels travel, the default
         first; empty where there is no choice.
@@ -55,6 +77,7 @@ class Target:
     setup: Callable[[], str] | None = None
     runtime_of: Callable[[Graph], str] | None = None
     count: Callable[[Graph, NDArray[Any]], Counts] | None = None
+    recipes: Callable[[Graph], list[Recipe]] | None = None
     codings: tuple[str, ...] = ()
 
     def runtime_for(self, graph: Graph) -> str:

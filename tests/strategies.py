@@ -36,7 +36,7 @@ from edgespike.graph import (
 )
 from edgespike.interpreter import evaluate
 
-LEVEL_MIXES = ("levels", "pooled-levels", "residual-levels")
+LEVEL_MIXES = ("levels", "pooled-levels", "residual-levels", "even-levels")
 """Operation mixes whose neurons have several levels."""
 
 MIXES = ("dense", "convolution", "pooling", "residual", "membrane", *LEVEL_MIXES)
@@ -173,6 +173,15 @@ class Builder:
         theta = np.sort(self.rng.choice(reached, (channels, levels)), axis=1)
         self.append(Threshold(theta, self.rng.random(channels) < 0.3))
 
+    def even_threshold(self, levels: int) -> None:
+        """Add thresholds as folding gives them: least integers that reach evenly spaced lines."""
+        channels = self.shape[0]
+        reached = np.stack(self.values[self.last])
+        ends = np.sort(self.rng.choice(reached.ravel(), (2, channels)), axis=0)
+        middle = (np.arange(1, levels + 1) - self.rng.random((channels, 1))) / levels
+        theta = np.ceil(ends[0][:, None] + middle * (ends[1] - ends[0])[:, None])
+        self.append(Threshold(theta.astype(np.int64), self.rng.random(channels) < 0.3))
+
     def membrane(self) -> None:
         """Add integrate-and-fire neurons of any kind that a graph can state."""
         reached = np.abs(np.stack(self.values[self.last])).max()
@@ -245,6 +254,24 @@ def _some_levels(builder: Builder) -> int:
     return levels
 
 
+def _even_levels_layer(builder: Builder) -> None:
+    """Add a layer of levels, now and then pooled, added to the one before, or dense."""
+    levels = builder.pick(2, 3, 4, 7, 15)
+    start, shape = builder.last, builder.shape
+    if len(shape) == 1 or builder.pick(False, False, True):
+        builder.dense()
+    elif len(builder.nodes) > 1 and builder.draw(st.booleans()):
+        builder.convolution(shape[0])
+        builder.even_threshold(levels)
+        builder.append(Add(), start, builder.last)
+        return
+    else:
+        builder.convolution()
+    builder.even_threshold(levels)
+    if len(builder.shape) == 3 and builder.draw(st.booleans()):
+        builder.pool()
+
+
 LAYERS: dict[str, Callable[[Builder], None]] = {
     "dense": _dense_layer,
     "convolution": _convolution_layer,
@@ -254,4 +281,5 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "levels": _levels_layer,
     "pooled-levels": lambda builder: _pooling_layer(builder, _some_levels(builder)),
     "residual-levels": lambda builder: _residual_layer(builder, _some_levels(builder)),
+    "even-levels": _even_levels_layer,
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from edgespike.cli.options import Coding, Json, Model, TargetName
-from edgespike.cli.output import print_json
+from edgespike.cli.output import print_json, print_table
 
 EXAMPLE = "edgespike export --target tflite graph.safetensors -o out/tflite"
 
@@ -33,6 +34,7 @@ def command(
     The folder is new, and appears whole or not at all.
     """
     import edgespike
+    from edgespike.targets import get_target
 
     graph = edgespike.load(model)
     if coding is not None:
@@ -40,12 +42,27 @@ def command(
         graph = coding.apply(graph)
     edgespike.export(graph, target, out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
+    tell = get_target(target).recipes
+    recipes = tell(graph) if tell else []
     if as_json:
         names = [path.relative_to(out).as_posix() for path in files]
-        print_json({"graph": graph.hash, "target": target, "folder": str(out), "files": names})
+        answer: dict[str, Any] = {
+            "graph": graph.hash,
+            "target": target,
+            "folder": str(out),
+            "files": names,
+        }
+        if recipes:
+            answer["layers"] = [asdict(recipe) for recipe in recipes]
+        print_json(answer)
         return
     for path in files:
         print(f"{path}  ({path.stat().st_size:,} bytes)")
+    if recipes:
+        print_table(
+            ("Layer", "Numbers", "Why"),
+            [(recipe.layer, recipe.numbers, recipe.why) for recipe in recipes],
+        )
 
 
 def _check_coding(target: str, coding: Coding) -> None:

@@ -1,8 +1,9 @@
-"""The LiteRT engine: graphs of single-step spikes on int8 kernels, counted in their memory."""
+"""The LiteRT engine: graphs of spikes and levels on int8 kernels, counted in their memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,13 +16,16 @@ from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.cpu.exactness import narrow_type
 from edgespike.targets.tflite.engine import LiteRtEngine, covers
-from edgespike.targets.tflite.plan import violations
+from edgespike.targets.tflite.limits import violations
 from edgespike.trace import observed_names
 
 BATCH_BYTES = 2**26
 """Most memory for the events of one batch."""
 
 BYTE_LIMIT = 255
+
+ROWS_BYTES = 2**19
+"""About how many bytes are marked as events at once."""
 
 
 def fits(graph: Graph) -> bool:
@@ -48,12 +52,13 @@ class CountingLiteRtEngine:
         self._engine = LiteRtEngine(graph, self._batch)
         self._readout_type = narrow_type(*graph.tensors[graph.readout.name].bounds)
         self._names = [name for name in observed_names(graph) if name != graph.readout.name]
-        in_bytes = {
-            name: self._engine.events[name] for name in self._names if self._bytes_hold(name)
-        }
+        most = {name: self._most_events(name) for name in self._names}
+        in_bytes = [name for name in self._names if most[name] * self._batch <= BYTE_LIMIT]
         self._summed_apart = [name for name in self._names if name not in in_bytes]
-        most = max((graph.tensors[name].bounds[1] for name in in_bytes), default=1)
-        self._spikes = _SpikeSums(in_bytes, BYTE_LIMIT // max(most, 1))
+        self._events = _EventSums(
+            [self._source(name) for name in in_bytes],
+            BYTE_LIMIT // max([1, *(most[name] for name in in_bytes)]),
+        )
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, 1, *shape)``, channels first, batch by batch."""
@@ -71,48 +76,76 @@ class CountingLiteRtEngine:
         """Run checked samples for their accumulators and the event sums of neurons and pools."""
         accumulators = empty_accumulators(self._graph, len(samples))
         sums = {name: zero_sums(self._graph, name) for name in self._summed_apart}
-        self._spikes.start()
+        self._events.start()
         for some in cut(len(samples), self._batch):
             accumulators[some] = self._engine.run(samples[some, 0])
             count = some.stop - some.start
-            self._spikes.add(count)
+            self._events.add(count)
             for name, total in sums.items():
                 total += sum_events(self._values(name, count), self._graph.tensors[name])
-        return accumulators, {**self._spikes.totals(), **sums}
+        return accumulators, {**self._events.totals(), **sums}
 
-    def _bytes_hold(self, name: str) -> bool:
-        """Say whether a node's spikes are stored as their number and add up to 255 at most."""
+    def _source(self, name: str) -> _Source:
+        zero_point = self._engine.zero_points[name]
+        graded = self._graph.tensors[name].signal is Signal.GRADED
+        return _Source(name, self._engine.events[name], zero_point if graded else None)
+
+    def _most_events(self, name: str) -> int:
+        """Give how many events one sample has at most, as summed where they lie."""
         tensor = self._graph.tensors[name]
-        stored_as_is = tensor.signal is Signal.SPIKES and not self._engine.zero_points[name]
-        return stored_as_is and tensor.bounds[1] * self._batch <= BYTE_LIMIT
+        if tensor.signal is Signal.GRADED:
+            return 1
+        # A number of spikes that is not stored as it is does not lie there.
+        return tensor.bounds[1] if not self._engine.zero_points[name] else BYTE_LIMIT + 1
 
 
-class _SpikeSums:
-    """Sums spikes over batches where they lie, in bytes that are widened before they overflow.
+@dataclass(frozen=True)
+class _Source:
+    """Where a node's events lie.
+
+    Parameters
+    ----------
+    name
+        The node.
+    stored
+        The memory that each batch overwrites, int8 ``(batch, *shape)``.
+    zero_point
+        What stands for no event where any other number is one event; ``None`` where the number
+        stored is that of events.
+    """
+
+    name: str
+    stored: NDArray[np.int8]
+    zero_point: int | None
+
+
+class _EventSums:
+    """Sums events over batches where they lie, in bytes that are widened before they overflow.
 
     Everything is laid out once, so that a batch costs little more than reading its memory.
 
     Parameters
     ----------
-    stored
-        By name, the memory that each batch overwrites, int8 ``(batch, *shape)``.
+    sources
+        What to sum.
     at_once
-        Over how many samples no sum of any name exceeds 255.
+        Over how many samples no sum exceeds 255.
     """
 
-    def __init__(self, stored: Mapping[str, NDArray[np.int8]], at_once: int) -> None:
-        sizes = [array[0].size for array in stored.values()]
+    def __init__(self, sources: Sequence[_Source], at_once: int) -> None:
+        sizes = [source.stored[0].size for source in sources]
         ends = np.cumsum([0, *sizes])
         self._at_once = at_once
         self._samples = 0
         self._total = np.zeros(ends[-1], np.int64)
         self._bytes = np.zeros(ends[-1], np.uint8)
-        self._shapes = {name: (1, *array.shape[1:]) for name, array in stored.items()}
+        self._shapes = {source.name: (1, *source.stored.shape[1:]) for source in sources}
         self._places = [slice(*pair) for pair in pairwise(ends)]
         self._sources = [
-            (array.reshape(len(array), -1).view(np.uint8), self._bytes[place])
-            for array, place in zip(stored.values(), self._places, strict=True)
+            (source.stored.reshape(len(source.stored), -1), source.zero_point, self._bytes[place])
+            for source, place in zip(sources, self._places, strict=True)
         ]
+        self._is_event = np.empty(max(ROWS_BYTES, *sizes, 1), np.bool_)
 
     def start(self) -> None:
         """Forget what was summed."""
@@ -123,12 +156,25 @@ class _SpikeSums:
         """Add what the first ``count`` samples of the memory hold now."""
         if self._samples + count > self._at_once:
             self._widen()
-        for stored, sums in self._sources:
-            if self._samples:
-                sums += np.add.reduce(stored[:count], axis=0, dtype=np.uint8)
+        if not self._samples:
+            self._bytes[:] = 0
+        for stored, zero_point, sums in self._sources:
+            if zero_point is None:
+                sums += np.add.reduce(stored[:count].view(np.uint8), axis=0, dtype=np.uint8)
             else:
-                np.add.reduce(stored[:count], axis=0, dtype=np.uint8, out=sums)
+                self._add_graded(stored[:count], zero_point, sums)
         self._samples += count
+
+    def _add_graded(
+        self, stored: NDArray[np.int8], zero_point: int, sums: NDArray[np.uint8]
+    ) -> None:
+        """Mark events, a few rows at a time so that the marks stay in the cache, and sum them."""
+        size = stored.shape[1]
+        for rows in cut(len(stored), max(1, ROWS_BYTES // size)):
+            some = stored[rows]
+            marks = self._is_event[: some.size].reshape(some.shape)
+            np.not_equal(some, np.int8(zero_point), out=marks)
+            sums += np.add.reduce(marks.view(np.uint8), axis=0, dtype=np.uint8)
 
     def totals(self) -> dict[str, Integers]:
         """Give the sums by name, ``(1, *shape)``."""

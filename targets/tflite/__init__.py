@@ -5,6 +5,13 @@ The model takes samples with channels last, ``(batch, height, width, channels)``
 is stored for a batch of one and may be resized. Values are int8 with the zero point that the file
 names where the input's range fits, else float32. It gives the readout's accumulators after the
 last step, ``(batch, classes)``: int16 or float32, always whole numbers.
+
+``model_int4.tflite`` gives the same numbers with 4 bits a weight where they fit: int8 layers of
+single-step spikes with weights of -7..7, and of levels where so small a factor is proven. All
+runtimes compute it exactly, but LiteRT without XNNPACK, several times slower, and TFLite Micro
+unpacks the largest layer's weights into its arena; it is for where the file's size counts most.
+The readout keeps 8 bits: with int16 activations tflite-runtime 2.14 computes wrongly from int4
+weights, and TFLite Micro refuses them.
 """
 
 from __future__ import annotations

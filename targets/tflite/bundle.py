@@ -6,6 +6,7 @@ from importlib import resources
 from string import Template
 
 from edgespike.graph import Graph
+from edgespike.targets.tflite.recipes import as_markdown
 
 
 def fill_template(template: str, /, **values: object) -> str:
@@ -23,4 +24,5 @@ def described(graph: Graph) -> dict[str, object]:
         "low": source.low,
         "high": source.high,
         "scale": f"{source.scale:g}",
+        "layers": as_markdown(graph),
     }

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.targets.tflite.model import ModelBuilder, Quantisation
-from edgespike.targets.tflite.plan import Form
-from edgespike.targets.tflite.schema import TENSOR_TYPES, Activation
-
-ACTIVATION_SCALE = 6.0
-"""Scale of every integer activation: the largest that RELU6 lets through is then one unit."""
-
-WEIGHT_SCALE = 1.0
+from edgespike.targets.tflite.model import ModelBuilder
+from edgespike.targets.tflite.schema import TENSOR_TYPES, Activation, Quantisation
+from edgespike.targets.tflite.storage import FLOAT32, Form, Storage
 
 
 @dataclass(frozen=True)
@@ -29,10 +24,8 @@ class Value:
     shape
         Its shape behind the batch: ``(features,)`` or, channels last,
         ``(height, width, channels)``.
-    form
-        Its data type.
-    zero_point
-        The stored integer that stands for 0.
+    storage
+        How it is stored.
     flattened
         ``(channels, height, width)`` if its features are a flattened image in the order of the
         image, channels last; ``None`` for the graph's own order.
@@ -40,9 +33,18 @@ class Value:
 
     index: int
     shape: tuple[int, ...]
-    form: Form
-    zero_point: int = 0
+    storage: Storage
     flattened: tuple[int, int, int] | None = None
+
+    @property
+    def form(self) -> Form:
+        """Its data type."""
+        return self.storage.form
+
+    @property
+    def zero_point(self) -> int:
+        """The stored integer that stands for 0."""
+        return self.storage.zero_point
 
 
 class Emitter:
@@ -52,10 +54,11 @@ class Emitter:
     steps must be told apart, tensors are emitted with ``steps=1`` and an axis of steps.
     """
 
-    def __init__(self, name: str, steps: int) -> None:
+    def __init__(self, name: str, steps: int, four_bits: bool) -> None:
         self.builder = ModelBuilder(name)
         self.steps = steps
-        self._converted: dict[tuple[int, Form], Value] = {}
+        self.four_bits = four_bits
+        self._converted: dict[tuple[int, Storage], Value] = {}
 
     def emit(
         self,
@@ -63,13 +66,12 @@ class Emitter:
         operator: str,
         inputs: list[int],
         shape: tuple[int, ...],
-        form: Form = Form.FLOAT,
-        zero_point: int = 0,
+        storage: Storage = FLOAT32,
         steps: int | None = None,
         **options: int,
     ) -> Value:
         """Emit an operator with one output and give that."""
-        value = self.declare(name, shape, form, zero_point, steps)
+        value = self.declare(name, shape, storage, steps)
         self.builder.operator(operator, inputs, [value.index], **options)
         return value
 
@@ -77,14 +79,13 @@ class Emitter:
         self,
         name: str,
         shape: tuple[int, ...],
-        form: Form = Form.FLOAT,
-        zero_point: int = 0,
+        storage: Storage = FLOAT32,
         steps: int | None = None,
     ) -> Value:
         """Add a tensor without the operator that computes it."""
         whole = (self.steps if steps is None else steps, *shape)
-        index = self.builder.tensor(name, whole, form.dtype, _quantisation(form, zero_point))
-        return Value(index, shape, form, zero_point)
+        index = self.builder.tensor(name, whole, storage.form.dtype, _quantisation(storage))
+        return Value(index, shape, storage)
 
     def elementwise(
         self,
@@ -118,59 +119,45 @@ class Emitter:
     ) -> Value:
         """Give a value another shape behind the batch."""
         target = self.shape_constant((-1, *shape))
-        return self.emit(
-            name,
-            "RESHAPE",
-            [value.index, target],
-            shape,
-            value.form,
-            value.zero_point,
-            steps,
-        )
+        return self.emit(name, "RESHAPE", [value.index, target], shape, value.storage, steps)
 
     def transpose(self, value: Value, order: tuple[int, int, int]) -> Value:
         """Exchange the three axes behind the batch."""
         permutation = self.shape_constant((0, *(axis + 1 for axis in order)))
         shape = tuple(value.shape[axis] for axis in order)
-        return self.emit(
-            "transpose",
-            "TRANSPOSE",
-            [value.index, permutation],
-            shape,
-            value.form,
-            value.zero_point,
-        )
+        inputs = [value.index, permutation]
+        return self.emit("transpose", "TRANSPOSE", inputs, shape, value.storage)
 
-    def convert(self, value: Value, form: Form, zero_point: int = 0) -> Value:
-        """Give a value in another form.
+    def convert(self, value: Value, storage: Storage) -> Value:
+        """Give a value in another storage.
 
-        To INT8 only where its range fits, to INT16 only from INT8 with zero point 0.
+        To int8 only where its range fits, to int16 only from int8 with zero point 0.
         """
-        if value.form is form:
+        if value.form is storage.form:
             return value
-        key = (value.index, form)
+        key = (value.index, storage)
         if key not in self._converted:
-            converted = self._convert(value, form, zero_point)
-            self._converted[key] = Value(
-                converted.index, value.shape, form, converted.zero_point, value.flattened
-            )
+            converted = self._convert(value, storage)
+            self._converted[key] = replace(converted, flattened=value.flattened)
         return self._converted[key]
 
-    def _convert(self, value: Value, form: Form, zero_point: int) -> Value:
-        if form is Form.FLOAT:
-            scaled = self.emit("dequantize", "DEQUANTIZE", [value.index], value.shape)
-            # float32(1/6) is not 1/6, but 6 v times it rounds to v for every |v| <= 255.
-            return self.elementwise("MUL", scaled, 1 / ACTIVATION_SCALE)
-        if form is Form.INT16:
+    def _convert(self, value: Value, storage: Storage) -> Value:
+        if storage.form is Form.FLOAT:
+            widened = self.emit("dequantize", "DEQUANTIZE", [value.index], value.shape)
+            # Activations have scales for which this gives whole numbers again.
+            return self.elementwise("MUL", widened, 1 / value.storage.scale)
+        if storage.form is Form.INT16:
             # QUANTIZE would say the same, but tflite-runtime cannot do it from int8.
             types = {
                 "from_type": TENSOR_TYPES[value.form.dtype],
-                "to_type": TENSOR_TYPES[form.dtype],
+                "to_type": TENSOR_TYPES[storage.form.dtype],
             }
-            return self.emit("cast", "CAST", [value.index], value.shape, form, **types)
-        scaled = self.elementwise("MUL", value, ACTIVATION_SCALE)
-        return self.emit("quantize", "QUANTIZE", [scaled.index], value.shape, form, zero_point)
+            return self.emit("cast", "CAST", [value.index], value.shape, storage, **types)
+        scaled = self.elementwise("MUL", value, storage.scale)
+        return self.emit("quantize", "QUANTIZE", [scaled.index], value.shape, storage)
 
 
-def _quantisation(form: Form, zero_point: int) -> Quantisation | None:
-    return None if form is Form.FLOAT else (ACTIVATION_SCALE, zero_point)
+def _quantisation(storage: Storage) -> Quantisation | None:
+    if storage.form is Form.FLOAT:
+        return None
+    return Quantisation((storage.scale,), storage.zero_point)

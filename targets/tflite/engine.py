@@ -1,4 +1,4 @@
-"""A fast engine for graphs of single-step spikes: LiteRT's int8 kernels on one thread.
+"""A fast engine for graphs of spikes and levels of one step: LiteRT's int8 kernels, one thread.
 
 The model and its interpreter are prepared once for a fixed batch. What a run leaves in the
 interpreter's memory can be read in place, so that counting events costs no copy::
@@ -20,7 +20,8 @@ from edgespike.graph import Graph, Reshape
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.execute import DEFAULT, make_interpreter, resize
 from edgespike.targets.tflite.lower import lower
-from edgespike.targets.tflite.plan import Form, make_plan
+from edgespike.targets.tflite.plan import make_plan
+from edgespike.targets.tflite.storage import Form
 
 
 def covers(graph: Graph) -> bool:
@@ -50,7 +51,7 @@ class LiteRtEngine:
         it; rows from the number of samples on are left-overs.
     zero_points
         For the same names, the stored integer that stands for 0: subtract it to get the value.
-        It is 0 for spikes; an input of 0..255 has -128.
+        It is 0 for spikes and up to 127 levels; an input of 0..255 has -128.
     """
 
     def __init__(self, graph: Graph, batch: int) -> None:

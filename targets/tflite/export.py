@@ -14,11 +14,15 @@ from edgespike.targets.tflite.raspberry_pi import write_raspberry_pi
 def write(graph: Graph, folder: Path) -> None:
     """Write ``model.tflite``, ``raspberry-pi/`` and ``microcontroller/`` into an empty folder.
 
-    The graph must have no :func:`edgespike.targets.tflite.plan.violations`.
+    ``model_int4.tflite`` is written where that makes a smaller file. The graph must
+    have no :func:`edgespike.targets.tflite.limits.violations`.
     """
     lowered = lower(graph)
     samples, expected = check_samples(graph)
     (folder / "model.tflite").write_bytes(lowered.content)
+    in_int4 = lower(graph, four_bits=True).content
+    if len(in_int4) < len(lowered.content):
+        (folder / "model_int4.tflite").write_bytes(in_int4)
     for name in ("raspberry-pi", "microcontroller"):
         (folder / name).mkdir()
     write_raspberry_pi(graph, lowered.content, samples, expected, folder / "raspberry-pi")

@@ -26,8 +26,9 @@ from edgespike.targets.tflite.neurons import (
     join_steps,
     split_steps,
 )
-from edgespike.targets.tflite.plan import Form, Plan, affine, make_plan, partial_sums, zero_point
+from edgespike.targets.tflite.plan import make_plan, partial_sums
 from edgespike.targets.tflite.schema import Activation
+from edgespike.targets.tflite.storage import Form, zero_point
 from edgespike.targets.tflite.weighted import emit_max_pool2d, emit_sum_pool2d, emit_weighted
 
 
@@ -61,12 +62,13 @@ class Lowered:
     activation_bytes: int
 
 
-def lower(graph: Graph, show: Collection[str] = ()) -> Lowered:
+def lower(graph: Graph, show: Collection[str] = (), four_bits: bool = False) -> Lowered:
     """Write a graph as a model whose outputs are the readout and the nodes of ``show``.
 
-    The graph must have no :func:`edgespike.targets.tflite.plan.violations`.
+    With ``four_bits``, weights of layers in int8 take 4 bits each where they fit. The graph
+    must have no :func:`edgespike.targets.tflite.limits.violations`.
     """
-    lowering = _Lowering(graph)
+    lowering = _Lowering(graph, four_bits)
     for node in graph.nodes:
         lowering.add(node)
     final = (graph.readout.name, lowering.final)
@@ -91,33 +93,32 @@ def lower(graph: Graph, show: Collection[str] = ()) -> Lowered:
 class _Lowering:
     """Walks a graph and keeps each node's value."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, four_bits: bool) -> None:
         self.graph = graph
-        self.plan: Plan = make_plan(graph)
-        self.emitter = Emitter(graph.name, graph.steps)
+        self.choices = make_plan(graph, four_bits).choices
+        self.emitter = Emitter(graph.name, graph.steps, four_bits)
         self.values: dict[str, Value] = {}
         self.input: Value
         self.final: Value
 
     def add(self, node: Node) -> None:
         """Emit a node, unless it is merged into the one that follows."""
-        if node.name not in self.plan.forms:
+        if node.name not in self.choices:
             return
         inputs = [self.values[name] for name in node.inputs if name in self.values]
         if isinstance(node.op, Input):
             value = self._input(node)
         elif isinstance(node.op, Readout):
             value = self._readout(node, inputs)
-        elif node.name in self.plan.merged or isinstance(node.op, Weighted):
+        elif self.choices[node.name].affine is not None:
             value = self._weighted(node)
         else:
             value = self._plain(node, inputs)
         self.values[node.name] = value
 
     def _plain(self, node: Node, inputs: Sequence[Value]) -> Value:
-        form = self.plan.forms[node.name]
-        values = [self.emitter.convert(value, form) for value in inputs]
-        zero = self._zero_point(node)
+        output = self.choices[node.name].output
+        values = [self.emitter.convert(value, output) for value in inputs]
         match node.op:
             case Threshold() as op:
                 (tensor,) = self.graph.input_tensors(node)
@@ -127,7 +128,7 @@ class _Lowering:
             case MaxPool2d() as op:
                 return emit_max_pool2d(self.emitter, node.name, op, values[0])
             case SumPool2d() as op:
-                return emit_sum_pool2d(self.emitter, node.name, op, values[0], zero)
+                return emit_sum_pool2d(self.emitter, node.name, op, values[0], output)
             case Add():
                 return self._add(node, values)
             case Reshape() as op:
@@ -136,38 +137,38 @@ class _Lowering:
 
     def _input(self, node: Node) -> Value:
         shape = channels_last(self.graph.tensors[node.name].shape)
-        form = self.plan.forms[node.name]
+        storage = self.choices[node.name].output
         steps = self.graph.steps
         whole = shape if steps == 1 else (steps, *shape)
-        self.input = self.emitter.declare(node.name, whole, form, self._zero_point(node), steps=1)
+        self.input = self.emitter.declare(node.name, whole, storage, steps=1)
         if steps == 1:
             return self.input
         return self.emitter.reshape(self.input, shape, name=node.name)
 
     def _weighted(self, node: Node) -> Value:
         """Emit a weighted node with what is merged into it."""
-        source, numbers = affine(self.graph, self.plan, node)
-        op, form = source.op, self.plan.forms[node.name]
-        if not isinstance(op, Weighted):
-            raise TypeError(type(op))
-        (name,) = source.inputs
-        zero = zero_point(self.graph.tensors[name]) or 0
-        x = self.emitter.convert(self.values[name], form, zero)
+        choice = self.choices[node.name]
+        source = choice.source or node
+        op, affine, output = source.op, choice.affine, choice.output
+        if not isinstance(op, Weighted) or affine is None:
+            raise TypeError(f"{node.name} has no weights")
+        x = self.emitter.convert(self.values[source.inputs[0]], choice.entering)
         if not isinstance(node.op, Threshold):
-            return emit_weighted(self.emitter, node.name, op, numbers, x)
-        if form is Form.INT8:
-            return emit_weighted(self.emitter, node.name, op, numbers, x, Activation.RELU6)
-        above = emit_weighted(self.emitter, node.name, op, numbers, x, Activation.RELU)
-        return self.emitter.elementwise("MINIMUM", above, 1)
+            return emit_weighted(self.emitter, node.name, op, affine, x, output)
+        integers = output.form is Form.INT8
+        activation = Activation.RELU6 if integers else Activation.RELU
+        above = emit_weighted(self.emitter, node.name, op, affine, x, output, activation)
+        return above if integers else self.emitter.elementwise("MINIMUM", above, 1)
 
     def _add(self, node: Node, values: Sequence[Value]) -> Value:
         """Add one summand after the other; in int8 each partial sum has a zero point of its own."""
-        total, form = values[0], values[0].form
+        total = values[0]
         sums = partial_sums(self.graph.input_tensors(node))
         for value, tensor in zip(values[1:], sums[1:], strict=True):
-            zero = zero_point(tensor) or 0 if form is Form.INT8 else 0
+            zero = zero_point(tensor) or 0 if total.form is Form.INT8 else 0
+            storage = replace(total.storage, zero_point=zero)
             inputs = [total.index, value.index]
-            total = self.emitter.emit(node.name, "ADD", inputs, total.shape, form, zero)
+            total = self.emitter.emit(node.name, "ADD", inputs, total.shape, storage)
         return total
 
     def _reshape(self, node: Node, op: Reshape, x: Value) -> Value:
@@ -201,11 +202,6 @@ class _Lowering:
             totals.append(emitter.elementwise("ADD", before, part, steps=1) if before else part)
         self.final = emitter.reshape(totals[-1], x.shape, steps=1, name=node.name)
         return join_steps(emitter, totals, x.shape, f"{node.name}.steps")
-
-    def _zero_point(self, node: Node) -> int:
-        if self.plan.forms[node.name] is not Form.INT8:
-            return 0
-        return zero_point(self.graph.tensors[node.name]) or 0
 
 
 def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:

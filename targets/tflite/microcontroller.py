@@ -16,8 +16,8 @@ from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite import tflm
 from edgespike.targets.tflite.bundle import described, fill_template
 from edgespike.targets.tflite.lower import Lowered
-from edgespike.targets.tflite.plan import Form
 from edgespike.targets.tflite.run import encode_input
+from edgespike.targets.tflite.storage import Form
 from edgespike.targets.worker import Worker
 
 SAMPLES = 2

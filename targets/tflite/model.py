@@ -11,9 +11,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from edgespike.targets.tflite import schema
 from edgespike.targets.tflite.flatbuffer import encode
+from edgespike.targets.tflite.schema import Quantisation
 
-Quantisation = tuple[float, int]
-"""Scale and zero point: the stored integer ``q`` stands for ``(q - zero point) * scale``."""
+_FLOAT32 = np.dtype(np.float32)
 
 
 class ModelBuilder:
@@ -43,27 +43,32 @@ class ModelBuilder:
         quantisation: Quantisation | None = None,
     ) -> int:
         """Add a tensor that is computed and give its index."""
-        return self._add(name, shape, np.dtype(dtype), b"", quantisation, dynamic_batch=True)
+        dtype = np.dtype(dtype)
+        self.activation_bytes += math.prod(shape) * dtype.itemsize
+        tensor_type = schema.TENSOR_TYPES[dtype]
+        return self._add(name, shape, tensor_type, b"", quantisation, dynamic_batch=True)
 
     def constant(
         self, name: str, array: NDArray[Any], quantisation: Quantisation | None = None
     ) -> int:
         """Add a constant and give its index."""
         content = np.ascontiguousarray(array).tobytes()
-        key = (array.shape, array.dtype, content, quantisation)
-        if key not in self._constants:
-            self._constants[key] = self._add(
-                name, array.shape, array.dtype, content, quantisation, dynamic_batch=False
-            )
-        return self._constants[key]
+        tensor_type = schema.TENSOR_TYPES[array.dtype]
+        return self._constant(name, array.shape, tensor_type, content, quantisation)
+
+    def constant_int4(self, name: str, array: NDArray[np.int8], quantisation: Quantisation) -> int:
+        """Add a constant of numbers in -8..7, two in a byte, and give its index."""
+        halves = array.ravel().view(np.uint8) & 15
+        halves = np.append(halves, np.zeros(halves.size % 2, np.uint8))
+        content = (halves[::2] | halves[1::2] << 4).tobytes()
+        return self._constant(name, array.shape, schema.INT4, content, quantisation)
 
     def widened(self, name: str, stored: int, shape: tuple[int, ...]) -> int:
         """Add the float32 values of a constant that is stored as integers, and give its index."""
         key = ("widened", stored)
         if key not in self._constants:
-            index = self._add(
-                f"{name}.widened", shape, np.dtype(np.float32), b"", None, dynamic_batch=False
-            )
+            self.activation_bytes += math.prod(shape) * _FLOAT32.itemsize
+            index = self._add(f"{name}.widened", shape, schema.TENSOR_TYPES[_FLOAT32], b"", None)
             self.operator("DEQUANTIZE", [stored], [index])
             self._constants[key] = index
         return self._constants[key]
@@ -95,20 +100,31 @@ class ModelBuilder:
             schema.IDENTIFIER,
         )
 
+    def _constant(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        tensor_type: int,
+        content: bytes,
+        quantisation: Quantisation | None,
+    ) -> int:
+        key = (shape, tensor_type, content, quantisation)
+        if key not in self._constants:
+            self._constants[key] = self._add(name, shape, tensor_type, content, quantisation)
+        return self._constants[key]
+
     def _add(
         self,
         name: str,
         shape: tuple[int, ...],
-        dtype: np.dtype[Any],
+        tensor_type: int,
         content: bytes,
         quantisation: Quantisation | None,
-        dynamic_batch: bool,
+        dynamic_batch: bool = False,
     ) -> int:
-        if not content:
-            self.activation_bytes += math.prod(shape) * dtype.itemsize
         buffer = self._buffers.setdefault(content, len(self._buffers))
         self._names[name] += 1
         unique = name if self._names[name] == 1 else f"{name}.{self._names[name]}"
-        table = schema.tensor(unique, shape, dtype, buffer, quantisation, dynamic_batch)
+        table = schema.tensor(unique, shape, tensor_type, buffer, quantisation, dynamic_batch)
         self._tensors.append(table)
         return len(self._tensors) - 1

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE, reachable
 from edgespike.targets.tflite.emitter import Emitter, Value
-from edgespike.targets.tflite.plan import fraction_bits
+from edgespike.targets.tflite.limits import fraction_bits
 from edgespike.targets.tflite.schema import Activation
 
 

@@ -1,34 +1,37 @@
 """Choosing, for each node, numbers in which TFLite computes it exactly.
 
-``INT8``: every activation has scale 6, every weight scale 1, so that the requantising multiplier
-is exactly 1 and no kernel rounds. With the bias ``b + 1 - theta`` and a fused RELU6, which clamps
-the stored integer to 0..1, the output is 1 exactly where ``acc >= theta``.
+Spikes, int8: every activation has scale 6, every weight scale 1, so that the requantising
+multiplier is exactly 1 and no kernel rounds. With the bias ``b + 1 - theta`` and a fused RELU6,
+which clamps the stored integer to 0..1, the output is 1 exactly where ``acc >= theta``.
 
-``INT16``: the same with 16-bit activations and without a clamp, for the readout's accumulators.
+Levels, int8: activations have scale ``6 / levels``, so that RELU6 clamps to ``0..levels``, and each
+output channel has a multiplier of its own that is proven at every threshold, see
+:mod:`edgespike.targets.tflite.requantise`.
 
-``FLOAT``: whole numbers in float32. Every sum, product and comparison is exact while no partial
+Readout, int16: as for spikes, with 16-bit activations and without a clamp, for accumulators.
+
+All else, float32: whole numbers. Every sum, product and comparison is exact while no partial
 sum, in whatever order it is formed, exceeds 2**24.
 
-A node gets the first of these that its proven range allows; where float32 does not do either,
-that is a violation.
+A node gets the first of these that is proven; where float32 does not do either, that is a
+violation, see :mod:`edgespike.targets.tflite.limits`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from functools import lru_cache
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgespike.graph import (
     Add,
     Graph,
     Input,
     MaxPool2d,
-    Membrane,
     Node,
     Readout,
     Reshape,
@@ -37,104 +40,78 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Weighted
-from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS, reachable
-from edgespike.graph.tensor import Integers
-
-FLOAT_LIMIT = 2**24
-"""Whole numbers up to here are exact in float32."""
-
-INT8_ACCUMULATOR_LIMIT = 2**30
-"""Built-in kernels double the 32-bit accumulator before they multiply it by one half."""
+from edgespike.targets.tflite.affine import (
+    INT4_WEIGHT_LIMIT,
+    WEIGHT_LIMIT,
+    Affine,
+    fold_levels,
+    fold_spikes,
+)
+from edgespike.targets.tflite.requantise import ACCUMULATOR_LIMIT
+from edgespike.targets.tflite.storage import (
+    ACTIVATION_SCALE,
+    FLOAT32,
+    LARGEST_STORED,
+    Form,
+    Storage,
+    activation_scale,
+    zero_point,
+)
 
 INT16_LIMIT = 2**15 - 1
-WEIGHT_LIMIT = 127
-"""TFLite's int8 weights leave out -128."""
 
-STEP_LIMIT = 256
-"""Membranes and the readout are unrolled: each step adds operators to the file."""
+SHOWN = 4
+"""Thresholds that a reason names as an example."""
 
 
-class Form(Enum):
-    """The data type in which a node's output is computed."""
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for a node, and why.
 
-    INT8 = "int8"
-    INT16 = "int16"
-    FLOAT = "float32"
+    Parameters
+    ----------
+    output
+        How its output is stored.
+    entering
+        How a weighted node, or what it is merged into, takes its input.
+    why
+        A few words.
+    source
+        The weighted node that is computed in one operator with this one: its accumulators are
+        nobody else's.
+    affine
+        Weight and bias of the operator, with any threshold folded in.
+    """
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The data type for numpy."""
-        return np.dtype(self.value)
+    output: Storage
+    why: str
+    entering: Storage = FLOAT32
+    source: Node | None = None
+    affine: Affine | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was chosen for a graph.
+    """What was chosen for a graph: by name, for every node that is not merged into another."""
 
-    Parameters
-    ----------
-    forms
-        Form of each node's output; a merged weighted node has none.
-    merged
-        Weighted nodes whose accumulators are nobody else's: they are computed in one operator
-        with the single threshold a channel that follows. Name of the threshold to weighted node.
+    choices: Mapping[str, Choice]
+
+    @property
+    def forms(self) -> dict[str, Form]:
+        """Data type of each node's output."""
+        return {name: choice.output.form for name, choice in self.choices.items()}
+
+
+@lru_cache(maxsize=8)
+def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
+    """Choose for a graph; whether float32 suffices is for the limits to say.
+
+    With ``four_bits``, weights are scaled up to what 4 bits hold where that is enough.
     """
-
-    forms: Mapping[str, Form]
-    merged: Mapping[str, Node]
-
-
-@dataclass(frozen=True)
-class Affine:
-    """Weight and bias as they are written."""
-
-    weight: Integers
-    bias: Integers
-
-    def magnitude(self, graph: Graph, node: Node) -> int:
-        """Bound every partial sum that a weighted node forms, in whatever order."""
-        (tensor,) = graph.input_tensors(node)
-        largest = max(abs(bound) for bound in tensor.bounds)
-        axes = tuple(range(1, self.weight.ndim))
-        sums = np.abs(self.weight).sum(axis=axes) * largest + np.abs(self.bias)
-        return int(sums.max())
-
-
-def make_plan(graph: Graph) -> Plan:
-    """Choose forms for a graph; whether float32 suffices is for :func:`violations` to say."""
-    merged = _merged(graph)
-    skipped = {node.name for node in merged.values()}
-    forms: dict[str, Form] = {}
+    planner = _Planner(graph, four_bits)
     for node in graph.nodes:
-        if node.name not in skipped:
-            forms[node.name] = _form(graph, node, forms, merged)
-    return Plan(forms, merged)
-
-
-def affine(graph: Graph, plan: Plan, node: Node) -> tuple[Node, Affine]:
-    """Give the weighted node behind a node, and its weight and bias with any threshold folded in.
-
-    For a merged threshold the accumulator of the result is at least 1 where the neuron fires.
-    """
-    source = plan.merged.get(node.name, node)
-    op = source.op
-    if not isinstance(op, Weighted):  # the plan merges nothing else
-        raise TypeError(type(op))
-    if source is node or not isinstance(node.op, Threshold):
-        return source, Affine(op.weight, op.bias)
-    accumulator = graph.tensors[source.name]
-    theta = reachable(node.op.theta[:, 0], accumulator.low, accumulator.high)
-    flipped = node.op.flipped
-    sign = np.where(flipped, -1, 1).reshape(-1, *[1] * (op.weight.ndim - 1))
-    # Staying below theta, acc < theta, is reaching 1 - theta with everything negated.
-    return source, Affine(op.weight * sign, np.where(flipped, theta - op.bias, op.bias + 1 - theta))
-
-
-def zero_point(tensor: Tensor) -> int | None:
-    """Give the stored int8 integer that stands for 0, or None where the range is too wide."""
-    low, high = tensor.bounds
-    least, most = max(-128, -128 - low), min(127, 127 - high)
-    return min(max(0, least), most) if least <= most else None
+        planner.add(node)
+    return Plan(planner.choices)
 
 
 def partial_sums(summands: Sequence[Tensor]) -> list[Tensor]:
@@ -145,101 +122,146 @@ def partial_sums(summands: Sequence[Tensor]) -> list[Tensor]:
     return list(accumulate(summands, lambda left, right: Add().infer([left, right], 1)))
 
 
-def fraction_bits(op: Membrane) -> int:
-    """Give how many fractional bits a membrane needs: none where nothing decays to a fraction."""
-    return 0 if op.decay in (0, DECAY_ONE) else FRACTION_BITS
+class _Planner:
+    """Walks a graph and keeps each node's choice."""
 
+    def __init__(self, graph: Graph, four_bits: bool) -> None:
+        self.graph = graph
+        self.limits = (INT4_WEIGHT_LIMIT, WEIGHT_LIMIT) if four_bits else (WEIGHT_LIMIT,)
+        self.choices: dict[str, Choice] = {}
+        self._refusals: dict[str, str] = {}
 
-def violations(graph: Graph) -> list[str]:
-    """List what float32 cannot hold exactly, and what is too large to unroll."""
-    plan = make_plan(graph)
-    lines = []
-    if graph.steps > STEP_LIMIT:
-        lines.append(
-            f"steps is {graph.steps}; the limit is {STEP_LIMIT}, since every step is written "
-            "into the file: use fewer steps or the cpu target"
+    def add(self, node: Node) -> None:
+        """Choose for a node, and for one that is computed with it."""
+        if node.name in self.choices:
+            return
+        if not isinstance(node.op, Weighted):
+            self.choices[node.name] = self._plain(node)
+            return
+        follower = self._follower(node)
+        why = "its sums are needed elsewhere than in one threshold or readout"
+        if follower is not None:
+            choice, why = self._together(node, node.op, follower)
+            if choice is not None:
+                self.choices[follower.name] = choice
+                return
+            self._refusals[follower.name] = why
+        affine = Affine(node.op.weight, node.op.bias)
+        self.choices[node.name] = Choice(FLOAT32, why, affine=affine)
+
+    def _follower(self, node: Node) -> Node | None:
+        """Give the only reader of a weighted node's sums, where the two can be one operator."""
+        last, *others = (
+            reader for reader in self.graph.nodes for name in reader.inputs if name == node.name
         )
-    for node in graph.nodes:
-        if plan.forms.get(node.name) is Form.FLOAT:
-            largest = _float_magnitude(graph, plan, node)
-            if largest > FLOAT_LIMIT:
-                lines.append(
-                    f"{node.name} ({node.op.kind}) needs whole numbers up to {largest} in float32, "
-                    f"where only those up to {FLOAT_LIMIT} are exact; use smaller weights, "
-                    "fewer inputs or fewer steps, or the cpu target"
-                )
-    return lines
+        final = isinstance(last.op, Readout) and self.graph.steps == 1
+        return last if not others and (final or isinstance(last.op, Threshold)) else None
+
+    def _together(self, node: Node, op: Weighted, follower: Node) -> tuple[Choice | None, str]:
+        """Choose for a weighted node and its follower; nothing, and why, for levels in float32."""
+        entering = self._in_int8(node.inputs[0])
+        if not isinstance(follower.op, Threshold):
+            return self._readout(node, Affine(op.weight, op.bias), entering), ""
+        levels = follower.op.levels
+        if levels > LARGEST_STORED:
+            return None, f"int8 does not hold {levels} levels"
+        output = Storage(
+            Form.INT8,
+            activation_scale(levels),
+            zero_point(self.graph.tensors[follower.name]) or 0,
+        )
+        accumulator, (source,) = self.graph.tensors[node.name], self.graph.input_tensors(node)
+        ratio = output.scale / entering.scale
+        if levels == 1:
+            affine = fold_spikes(op, follower.op, accumulator, ratio)
+            why = _obstacle(affine, source)
+            if why:
+                return Choice(FLOAT32, why, FLOAT32, node, affine), ""
+            return Choice(output, "one threshold: the multiplier is 1", entering, node, affine), ""
+        for limit in self.limits:
+            affine, proven = fold_levels(op, follower.op, accumulator, source, ratio, limit)
+            if affine.largest_weight <= limit and proven.all():
+                break
+        why = _obstacle(affine, source) or _unproven(op, follower.op, proven)
+        if why:
+            return None, why
+        why = f"a multiplier for each channel is proven at all of its {levels} thresholds"
+        return Choice(output, why, entering, node, affine), ""
+
+    def _readout(self, node: Node, affine: Affine, entering: Storage) -> Choice:
+        (source,) = self.graph.input_tensors(node)
+        low, high = self.graph.tensors[node.name].bounds
+        why = _obstacle(affine, source)
+        # What 16 bits store of an int8 value is the same integer, as long as neither is shifted.
+        if self.choices[node.inputs[0]].output.form is not Form.INT8 or entering.zero_point:
+            why = why or "its input is not stored as it is in int8"
+        if max(-low, high) > INT16_LIMIT:
+            why = why or f"16 bits do not hold sums of {low}..{high}"
+        if why:
+            return Choice(FLOAT32, why, FLOAT32, node, affine)
+        storage = Storage(Form.INT16, entering.scale)
+        return Choice(storage, "16 bits hold the sums: the multiplier is 1", storage, node, affine)
+
+    def _in_int8(self, name: str) -> Storage:
+        """Say how a node's output is stored in int8, or would be after a conversion."""
+        stored = self.choices[name].output
+        if stored.form is Form.INT8:
+            return stored
+        return Storage(Form.INT8, ACTIVATION_SCALE, zero_point(self.graph.tensors[name]) or 0)
+
+    def _plain(self, node: Node) -> Choice:
+        """Choose for a node that is computed alone."""
+        sources = {self.choices[name].output for name in node.inputs}
+        if isinstance(node.op, Reshape) or (isinstance(node.op, Readout) and self.graph.steps == 1):
+            return Choice(sources.pop(), "it changes no number")
+        if not isinstance(node.op, Input | MaxPool2d | SumPool2d | Add):
+            why = self._refusals.get(node.name, "int8 has no exact recipe for it")
+            return Choice(FLOAT32, why)
+        outputs = [self.graph.tensors[node.name]]
+        if isinstance(node.op, Add):
+            outputs = partial_sums(self.graph.input_tensors(node))
+        why = _outside_int8(outputs, sources)
+        if why:
+            return Choice(FLOAT32, why)
+        scale = next((source.scale for source in sources), ACTIVATION_SCALE)
+        zero = zero_point(outputs[-1]) or 0
+        return Choice(Storage(Form.INT8, scale, zero), "int8 holds every value")
 
 
-def _merged(graph: Graph) -> dict[str, Node]:
-    consumers: dict[str, list[Node]] = {}
-    for node in graph.nodes:
-        for name in node.inputs:
-            consumers.setdefault(name, []).append(node)
-    merged = {}
-    for node, _ in graph.of_type(Weighted):  # type: ignore[type-abstract]
-        (*others, last) = consumers[node.name]
-        if not others and _merges(graph, last):
-            merged[last.name] = node
-    return merged
+def _obstacle(affine: Affine, source: Tensor) -> str:
+    """Say what keeps a weighted node from int8 weights and input, if anything does."""
+    if zero_point(source) is None:
+        low, high = source.bounds
+        return f"int8 does not hold its input, {low}..{high}"
+    if affine.largest_weight > WEIGHT_LIMIT:
+        return f"a weight of {affine.largest_weight} is beyond {WEIGHT_LIMIT}"
+    largest = int(affine.magnitudes(source).max())
+    return f"sums of up to {largest} are beyond 2**30" if largest >= ACCUMULATOR_LIMIT else ""
 
 
-def _merges(graph: Graph, node: Node) -> bool:
-    single_threshold = isinstance(node.op, Threshold) and node.op.levels == 1
-    return single_threshold or (isinstance(node.op, Readout) and graph.steps == 1)
-
-
-def _form(graph: Graph, node: Node, forms: dict[str, Form], merged: dict[str, Node]) -> Form:
-    if node.name in merged:
-        return _merged_form(graph, Plan(forms, merged), node)
-    outputs = [graph.tensors[node.name]]
-    if isinstance(node.op, Add):
-        outputs = partial_sums(graph.input_tensors(node))
-    fits = all(zero_point(tensor) is not None for tensor in outputs)
-    sources = {forms[name] for name in node.inputs}
-    if isinstance(node.op, Reshape) or (isinstance(node.op, Readout) and graph.steps == 1):
-        return sources.pop()
-    if isinstance(node.op, Input | MaxPool2d | SumPool2d | Add):
-        return Form.INT8 if fits and sources <= {Form.INT8} else Form.FLOAT
-    return Form.FLOAT
-
-
-def _merged_form(graph: Graph, plan: Plan, node: Node) -> Form:
-    source, numbers = affine(graph, plan, node)
-    narrow = (
-        zero_point(graph.tensors[source.inputs[0]]) is not None
-        and int(np.abs(numbers.weight).max()) <= WEIGHT_LIMIT
-        and numbers.magnitude(graph, source) < INT8_ACCUMULATOR_LIMIT
+def _unproven(op: Weighted, threshold: Threshold, proven: NDArray[np.bool_]) -> str:
+    """Say how many channels no multiplier serves, if any, with the first as an example."""
+    if proven.all():
+        return ""
+    channel = int(np.argmin(proven))
+    largest = int(np.abs(op.weight[channel]).max())
+    thetas = ", ".join(map(str, threshold.theta[channel, :SHOWN].tolist()))
+    more = ", ..." if threshold.levels > SHOWN else ""
+    return (
+        f"no multiplier is proven for {int((~proven).sum())} of {len(proven)} channels: "
+        f"thresholds too uneven or weights too large, as in channel {channel} with thresholds "
+        f"{thetas}{more} and weights up to {largest}"
     )
-    if not narrow:
-        return Form.FLOAT
-    if isinstance(node.op, Threshold):
-        return Form.INT8
-    # What 16 bits store of an int8 spike is the same integer, as long as neither is shifted.
-    spikes = graph.tensors[source.inputs[0]]
-    stored = plan.forms[source.inputs[0]] is Form.INT8 and zero_point(spikes) == 0
-    low, high = graph.tensors[source.name].bounds
-    return Form.INT16 if stored and max(-low, high) <= INT16_LIMIT else Form.FLOAT
 
 
-def _float_magnitude(graph: Graph, plan: Plan, node: Node) -> int:
-    """Bound every number that a node computes in float32."""
-    own = max(abs(bound) for bound in graph.tensors[node.name].bounds)
-    if node.name in plan.merged or isinstance(node.op, Weighted):
-        source, numbers = affine(graph, plan, node)
-        return numbers.magnitude(graph, source)
-    if isinstance(node.op, Membrane):
-        return _membrane_magnitude(graph, node, node.op)
-    largest = sum(max(abs(bound) for bound in t.bounds) for t in graph.input_tensors(node))
-    if isinstance(node.op, Threshold):
-        # x - theta + 1, where theta lies in the range or just above it
-        (tensor,) = graph.input_tensors(node)
-        largest += int((tensor.high - tensor.low).max()) + 1
-    return max(own, largest)
-
-
-def _membrane_magnitude(graph: Graph, node: Node, op: Membrane) -> int:
-    least, most = op.potential_range(graph.input_tensors(node)[0], graph.steps)
-    largest = int(np.maximum(-least, most).max())
-    theta = int(op.theta.max()) << FRACTION_BITS
-    return (largest + theta) >> (FRACTION_BITS - fraction_bits(op))
+def _outside_int8(outputs: Sequence[Tensor], sources: set[Storage]) -> str:
+    """Say what keeps a pool, a sum or the input from int8, if anything does."""
+    for tensor in outputs:
+        if zero_point(tensor) is None:
+            low, high = tensor.bounds
+            return f"int8 does not hold {low}..{high}"
+    if not {source.form for source in sources} <= {Form.INT8}:
+        return "its input is in float32"
+    if len({source.scale for source in sources}) > 1:
+        return "what it adds has different numbers of levels, and so different scales"
+    return ""

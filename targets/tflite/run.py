@@ -13,7 +13,7 @@ from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.tflite.emitter import Value
 from edgespike.targets.tflite.lower import Lowered, channels_last, lower
-from edgespike.targets.tflite.plan import Form
+from edgespike.targets.tflite.storage import Form
 from edgespike.trace import Trace, observed_names
 
 Execute = Callable[[Mapping[str, bytes], NDArray[Any]], Mapping[str, NDArray[Any]]]

@@ -16,7 +16,8 @@ from edgespike.graph import Graph
 from edgespike.targets.base import Target
 from edgespike.targets.tflite import environment, execute
 from edgespike.targets.tflite.export import write
-from edgespike.targets.tflite.plan import violations
+from edgespike.targets.tflite.limits import violations
+from edgespike.targets.tflite.recipes import recipes
 from edgespike.targets.tflite.run import run_graph
 from edgespike.targets.worker import Worker
 from edgespike.trace import Trace
@@ -92,6 +93,7 @@ TARGET = Target(
     summary="TFLite on ai-edge-litert with XNNPACK; exports for Raspberry Pi and microcontroller",
     violations=violations,
     write=write,
+    recipes=recipes,
     run=_run_default,
     runtime=litert_version,
 )
@@ -101,6 +103,7 @@ REFERENCE_TARGET = Target(
     summary="the same file on ai-edge-litert's reference kernels",
     violations=violations,
     write=write,
+    recipes=recipes,
     run=_run_reference,
     runtime=lambda: f"{litert_version()} (reference kernels)",
 )
@@ -110,6 +113,7 @@ RUNTIME_TARGET = Target(
     summary=f"the same file on tflite-runtime {environment.VERSION}, in its own environment",
     violations=violations,
     write=write,
+    recipes=recipes,
     run=_run_tflite_runtime,
     runtime=_tflite_runtime_version,
     setup=environment.setup,

@@ -27,6 +27,10 @@ TENSOR_TYPES: dict[np.dtype[Any], int] = {
 }
 
 
+INT4 = 17
+"""The type of constants with two numbers a byte, the first one in the lower half."""
+
+
 class Activation(IntEnum):
     """What an operator does to its result before it stores it."""
 
@@ -41,6 +45,25 @@ class Padding(IntEnum):
 
     SAME = 0
     VALID = 1
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """What stored integers stand for: ``q`` is the real number ``(q - zero_point) * scale``.
+
+    Parameters
+    ----------
+    scales
+        One, or one for each index along ``axis``.
+    zero_point
+        The stored integer that stands for 0.
+    axis
+        Along which the scales differ.
+    """
+
+    scales: tuple[float, ...]
+    zero_point: int = 0
+    axis: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,21 +168,22 @@ def subgraph(
 def tensor(
     name: str,
     shape: tuple[int, ...],
-    dtype: np.dtype[Any],
+    tensor_type: int,
     buffer: int,
-    quantisation: tuple[float, int] | None,
+    quantisation: Quantisation | None,
     dynamic_batch: bool,
 ) -> Table:
     """Describe a tensor; a dynamic first dimension is stored as 1 with the signature -1."""
     table: Table = {
         0: _int32(shape),
-        1: np.int8(TENSOR_TYPES[dtype]),
+        1: np.int8(tensor_type),
         2: np.uint32(buffer),
         3: name,
     }
     if quantisation is not None:
-        scale, zero_point = quantisation
-        table[4] = {2: np.array([scale], np.float32), 3: np.array([zero_point], np.int64)}
+        scales = np.array(quantisation.scales, np.float32)
+        zero_points = np.full(len(scales), quantisation.zero_point, np.int64)
+        table[4] = {2: scales, 3: zero_points, 6: np.int32(quantisation.axis)}
     if dynamic_batch:
         table[7] = _int32((-1, *shape[1:]))
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
-from edgespike.targets.tflite.emitter import ACTIVATION_SCALE, WEIGHT_SCALE, Emitter, Value
-from edgespike.targets.tflite.plan import WEIGHT_LIMIT, Affine, Form
-from edgespike.targets.tflite.schema import Activation, Padding
+from edgespike.targets.tflite.affine import INT4_WEIGHT_LIMIT, WEIGHT_LIMIT, Affine
+from edgespike.targets.tflite.emitter import Emitter, Value
+from edgespike.targets.tflite.schema import Activation, Padding, Quantisation
+from edgespike.targets.tflite.storage import Form, Storage
 
 _BIAS_TYPES = {Form.INT8: np.int32, Form.INT16: np.int64, Form.FLOAT: np.float32}
 
@@ -20,33 +22,45 @@ def emit_weighted(
     emitter: Emitter,
     name: str,
     op: Weighted,
-    numbers: Affine,
+    affine: Affine,
     x: Value,
+    output: Storage,
     activation: Activation = Activation.NONE,
 ) -> Value:
-    """Emit a dense layer or convolution in the form of its input."""
-    if isinstance(op, Dense):
-        return _emit_dense(emitter, name, numbers, x, activation)
+    """Emit a dense layer or convolution whose input has the output's data type."""
     if isinstance(op, Conv2d):
-        return _emit_conv2d(emitter, name, op, numbers, x, activation)
-    raise TypeError(f"{name} is a {type(op).__name__}, which has no weights to emit")
+        return _emit_conv2d(emitter, name, op, affine, x, output, activation)
+    if not isinstance(op, Dense):
+        raise TypeError(f"{name} is a {type(op).__name__}, which has no weights to emit")
+    affine = _for_flattened(affine, x)
+    if affine.scale.size == 1:
+        inputs = [x.index, *_constants(emitter, name, x, affine.weight, affine)]
+        shape = (len(affine.weight),)
+        return emitter.emit(name, "FULLY_CONNECTED", inputs, shape, output, activation=activation)
+    # tflite-runtime's dense layers know one scale only, its convolutions one for each channel.
+    weight = affine.weight[:, :, None, None]
+    x = emitter.reshape(x, (1, 1, weight.shape[1]))
+    op = Conv2d(weight, affine.bias)
+    pixel = _emit_conv2d(emitter, name, op, replace(affine, weight=weight), x, output, activation)
+    return emitter.reshape(pixel, (len(weight),), name=name)
 
 
-def _emit_dense(
-    emitter: Emitter, name: str, numbers: Affine, x: Value, activation: Activation
-) -> Value:
-    weight = numbers.weight
-    if x.flattened is not None:
-        channels_first = weight.reshape(len(weight), *x.flattened)
-        weight = channels_first.transpose(0, 2, 3, 1).reshape(len(weight), -1)
-    inputs = [x.index, *_constants(emitter, name, x.form, weight, numbers.bias)]
-    return emitter.emit(
-        name, "FULLY_CONNECTED", inputs, (len(weight),), x.form, activation=activation
-    )
+def _for_flattened(affine: Affine, x: Value) -> Affine:
+    """Give the weights of a dense layer the order of its input's features."""
+    if x.flattened is None:
+        return affine
+    weight = affine.weight.reshape(-1, *x.flattened).transpose(0, 2, 3, 1)
+    return replace(affine, weight=weight.reshape(affine.weight.shape))
 
 
 def _emit_conv2d(
-    emitter: Emitter, name: str, op: Conv2d, numbers: Affine, x: Value, activation: Activation
+    emitter: Emitter,
+    name: str,
+    op: Conv2d,
+    affine: Affine,
+    x: Value,
+    output: Storage,
+    activation: Activation,
 ) -> Value:
     height, width, channels = x.shape
     out = op.output_size((channels, height, width))
@@ -55,14 +69,14 @@ def _emit_conv2d(
     depthwise = op.groups == channels > 1
     # OHWI, or 1HWO where each input channel has filters of its own
     order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
-    weight = numbers.weight.transpose(order)
+    weight = affine.weight.transpose(order)
     options = {"depth_multiplier": len(op.weight) // channels} if depthwise else {}
     return emitter.emit(
         name,
         "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
-        [x.index, *_constants(emitter, name, x.form, weight, numbers.bias)],
+        [x.index, *_constants(emitter, name, x, weight, affine, axis=order.index(0))],
         (*out, len(op.weight)),
-        x.form,
+        output,
         padding=padding,
         stride_h=op.stride[0],
         stride_w=op.stride[1],
@@ -83,8 +97,7 @@ def emit_max_pool2d(emitter: Emitter, name: str, op: MaxPool2d, x: Value) -> Val
         "MAX_POOL_2D",
         [x.index],
         (*out, channels),
-        x.form,
-        x.zero_point,
+        x.storage,
         padding=padding,
         filter_h=op.kernel[0],
         filter_w=op.kernel[1],
@@ -93,20 +106,18 @@ def emit_max_pool2d(emitter: Emitter, name: str, op: MaxPool2d, x: Value) -> Val
     )
 
 
-def emit_sum_pool2d(emitter: Emitter, name: str, op: SumPool2d, x: Value, zero_point: int) -> Value:
+def emit_sum_pool2d(emitter: Emitter, name: str, op: SumPool2d, x: Value, output: Storage) -> Value:
     """Emit a sum pooling: a depthwise convolution with ones (averages would have to round)."""
     height, width, channels = x.shape
     out = op.output_size((channels, height, width))
     padding, x = _pad(emitter, x, op.kernel, op.stride, op.padding, out)
-    weight = np.ones((1, *op.kernel, channels), np.int64)
-    bias = np.zeros(channels, np.int64)
+    ones = Affine(np.ones((1, *op.kernel, channels), np.int64), np.zeros(channels, np.int64))
     return emitter.emit(
         name,
         "DEPTHWISE_CONV_2D",
-        [x.index, *_constants(emitter, name, x.form, weight, bias)],
+        [x.index, *_constants(emitter, name, x, ones.weight, ones)],
         (*out, channels),
-        x.form,
-        zero_point,
+        output,
         padding=padding,
         stride_h=op.stride[0],
         stride_w=op.stride[1],
@@ -133,7 +144,7 @@ def _pad(
     pads = np.array([[0, 0], [pad_h, pad_h], [pad_w, pad_w], [0, 0]], np.int32)
     shape = (height + 2 * pad_h, width + 2 * pad_w, channels)
     inputs = [x.index, emitter.builder.constant("paddings", pads)]
-    return Padding.VALID, emitter.emit("pad", "PAD", inputs, shape, x.form, x.zero_point)
+    return Padding.VALID, emitter.emit("pad", "PAD", inputs, shape, x.storage)
 
 
 def _same_places(size: int, extent: int, step: int, pad: int, out: int) -> bool:
@@ -147,20 +158,29 @@ def _same_places(size: int, extent: int, step: int, pad: int, out: int) -> bool:
 
 
 def _constants(
-    emitter: Emitter, name: str, form: Form, weight: Integers, bias: Integers
+    emitter: Emitter, name: str, x: Value, weight: Integers, affine: Affine, axis: int = 0
 ) -> list[int]:
-    dtype = _BIAS_TYPES[form]
-    quantisation = None if form is Form.FLOAT else (ACTIVATION_SCALE * WEIGHT_SCALE, 0)
-    bias_index = emitter.builder.constant(f"{name}.bias", bias.astype(dtype), quantisation)
-    return [_weight_constant(emitter, f"{name}.weight", form, weight), bias_index]
+    """Add weights, in the order in which they are stored, and biases."""
+    scales, bias = affine.scale, affine.bias.astype(_BIAS_TYPES[x.form])
+    quantisation = None
+    if x.form is not Form.FLOAT:
+        quantisation = Quantisation(tuple((scales * np.float32(x.storage.scale)).tolist()))
+    bias_index = emitter.builder.constant(f"{name}.bias", bias, quantisation)
+    stored = Quantisation(tuple(scales.tolist()), axis=axis)
+    return [_weight_constant(emitter, f"{name}.weight", x.form, weight, stored), bias_index]
 
 
-def _weight_constant(emitter: Emitter, name: str, form: Form, weight: Integers) -> int:
+def _weight_constant(
+    emitter: Emitter, name: str, form: Form, weight: Integers, quantisation: Quantisation
+) -> int:
     """Store weights as int8 where they fit; float32 layers widen them when they are loaded."""
-    builder = emitter.builder
+    builder, largest = emitter.builder, np.abs(weight).max()
+    # With int16 activations, tflite-runtime computes wrongly from int4, and TFLite Micro refuses.
+    if emitter.four_bits and form is Form.INT8 and largest <= INT4_WEIGHT_LIMIT:
+        return builder.constant_int4(name, weight.astype(np.int8), quantisation)
     if form is not Form.FLOAT:
-        return builder.constant(name, weight.astype(np.int8), (WEIGHT_SCALE, 0))
-    if np.abs(weight).max() > WEIGHT_LIMIT:
+        return builder.constant(name, weight.astype(np.int8), quantisation)
+    if largest > WEIGHT_LIMIT:
         return builder.constant(name, weight.astype(np.float32))
-    stored = builder.constant(name, weight.astype(np.int8), (WEIGHT_SCALE, 0))
+    stored = builder.constant(name, weight.astype(np.int8), Quantisation((1.0,)))
     return builder.widened(name, stored, weight.shape)

@@ -190,6 +190,19 @@ def test_export_writes_a_folder_and_lists_it(
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
+def test_export_tells_how_tflite_computes_each_layer(
+    cli: Cli, graph_file: Path, tmp_path: Path
+) -> None:
+    answer = cli("export", "-t", "tflite", graph_file, "-o", tmp_path / "a", "--json").json
+    assert answer["layers"]
+    assert all(set(row) == {"layer", "numbers", "why"} for row in answer["layers"])
+    printed = cli("export", "-t", "tflite", graph_file, "-o", tmp_path / "b").stdout
+    assert answer["layers"][0]["layer"] in printed
+    assert (
+        "layers" not in cli("export", "-t", "cpu", graph_file, "-o", tmp_path / "c", "--json").json
+    )
+
+
 def test_export_fills_an_empty_folder(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

@@ -40,6 +40,26 @@ def spiking_net(pool: SumPool2d | MaxPool2d) -> Graph:
     return chain(IMAGE, convolution, threshold, pool, Reshape((96,)), last)
 
 
+def levels_net(levels: int, pool: SumPool2d | MaxPool2d) -> Graph:
+    """Two layers of evenly spaced levels, more than 127 of them stored with a zero point."""
+    start = 9 * np.arange(1, levels + 1)[None] - np.arange(6)[:, None] - 4 * levels
+    flipped = np.arange(6) % 2 == 1
+    rng = np.random.default_rng(6)
+    return chain(
+        IMAGE,
+        Conv2d(rng.integers(-9, 10, (6, 1, 1, 1)), np.zeros(6, np.int64)),
+        Threshold(start, flipped),
+        pool,
+        Conv2d(rng.integers(-1, 2, (6, 6, 3, 3)), np.zeros(6, np.int64), padding=(1, 1)),
+        Threshold(np.array([[-7, -1, 5]] * 6), flipped),
+        Reshape((96,)),
+        Dense(rng.integers(-9, 10, (3, 96)), np.zeros(3, np.int64)),
+    )
+
+
+LEVELS = levels_net(3, MaxPool2d((2, 2), (2, 2)))
+SUMS_OF_LEVELS = levels_net(7, SumPool2d((2, 2), (2, 2)))
+LEVELS_WITH_ZERO_POINT = levels_net(200, MaxPool2d((2, 2), (2, 2)))
 OR_POOLED = spiking_net(MaxPool2d((2, 2), (2, 2)))
 SUM_POOLED = spiking_net(SumPool2d((2, 2), (2, 2)))
 MEMBRANE = chain(
@@ -47,8 +67,10 @@ MEMBRANE = chain(
 )
 
 
-@pytest.mark.parametrize("graph", [OR_POOLED, SUM_POOLED])
-def test_single_step_spikes_run_on_litert(graph: Graph) -> None:
+@pytest.mark.parametrize(
+    "graph", [OR_POOLED, SUM_POOLED, LEVELS, SUMS_OF_LEVELS, LEVELS_WITH_ZERO_POINT]
+)
+def test_spikes_and_levels_of_one_step_run_on_litert(graph: Graph) -> None:
     assert fits(graph)
 
 
@@ -56,7 +78,11 @@ def test_membranes_do_not_run_on_litert() -> None:
     assert not fits(MEMBRANE)
 
 
-@pytest.mark.parametrize("graph", [OR_POOLED, SUM_POOLED, MEMBRANE], ids=["or", "sum", "membrane"])
+@pytest.mark.parametrize(
+    "graph",
+    [OR_POOLED, SUM_POOLED, LEVELS, SUMS_OF_LEVELS, LEVELS_WITH_ZERO_POINT, MEMBRANE],
+    ids=["or", "sum", "levels", "sums of levels", "levels with a zero point", "membrane"],
+)
 @pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 254, 255, 256, 257, 400])
 def test_everything_equals_the_interpreter(graph: Graph, samples: int) -> None:
     op = graph.input.op

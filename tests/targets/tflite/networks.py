@@ -37,10 +37,13 @@ SMALL, LARGE = 3, 300
 class Chain:
     """A graph in the making: each operation takes from the last one unless told otherwise."""
 
-    def __init__(self, shape: tuple[int, ...], high: int = 1, steps: int = 1) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], high: int = 1, steps: int = 1, ternary: bool = False
+    ) -> None:
         self.rng = np.random.default_rng(len(shape) + high + steps)
         self.nodes = [Node("input", Input(shape, 0, high, 1.0))]
         self.steps = steps
+        self.ternary = ternary
 
     def add(self, op: Op, *sources: str, name: str | None = None) -> Chain:
         name = name or f"{op.kind}{len(self.nodes)}"
@@ -50,7 +53,7 @@ class Chain:
     def weights(self, *shape: int, largest: int = SMALL) -> NDArray[np.int64]:
         weights = self.rng.integers(-SMALL, SMALL + 1, shape)
         weights.flat[0] = largest
-        return weights
+        return np.sign(weights) if self.ternary else weights
 
     def conv(self, *shape: int, largest: int = SMALL, **geometry: Any) -> Chain:
         weight = self.weights(*shape, largest=largest)
@@ -64,20 +67,34 @@ class Chain:
         theta = np.sort(self.rng.integers(-SMALL, 2 * SMALL, (channels, levels)), axis=1)
         return self.add(Threshold(theta, np.arange(channels) % 3 == 1))
 
+    def even_threshold(self, levels: int) -> Chain:
+        """Add thresholds as folding gives them, over the middle half of what can be reached."""
+        tensor = self._last_tensor()
+        channels = tensor.shape[0]
+        reach = (tensor.high - tensor.low) / self.rng.uniform(1.5, 3.0, channels)
+        start = (tensor.high + tensor.low - reach) / 2 + self.rng.normal(0.0, 0.3, channels)
+        middle = (np.arange(1, levels + 1) - 0.5) / levels
+        theta = np.ceil(middle * reach[:, None] + start[:, None]).astype(np.int64)
+        return self.add(Threshold(theta, np.arange(channels) % 3 == 1))
+
+    def flatten(self) -> Chain:
+        """Flatten an image."""
+        return self.add(Reshape((self._last_tensor().size,)))
+
     def finish(self, features: int, largest: int = SMALL) -> Graph:
         """Flatten, classify and read out."""
-        if len(self._last_shape()) == 3:
+        if len(self._last_tensor().shape) == 3:
             self.add(Reshape((features,)))
         self.dense(4, features, largest)
         self.add(Readout(np.ones(4)), name="readout")
         return Graph("network", tuple(self.nodes), self.steps)
 
-    def _last_shape(self) -> tuple[int, ...]:
+    def _last_tensor(self) -> Tensor:
         tensors: dict[str, Tensor] = {}
         for node in self.nodes:
             inputs = [tensors[name] for name in node.inputs]
             tensors[node.name] = node.op.infer(inputs, self.steps)
-        return tensors[self.nodes[-1].name].shape
+        return tensors[self.nodes[-1].name]
 
 
 # kernel, stride, padding, dilation; the input is 7 high and 6 wide
@@ -102,6 +119,9 @@ POOLS = {
     "gaps": ((1, 2), (3, 3), (0, 1)),
 }
 
+
+STATES = (2, 3, 4, 5, 8, 16)
+"""Numbers of activation states that a whole network has."""
 
 PADDED = ((2, 2), (2, 2), (1, 1))
 """A pool of a 4 x 4 image with 9 windows, most of which have padded places."""
@@ -199,6 +219,39 @@ def levels(count: int) -> Graph:
     return chain.conv(3, 3, 3, 3).threshold(3).finish(12)
 
 
+def states(count: int, high: int) -> Graph:
+    """Ternary layers of every sort with even thresholds, between values of several levels."""
+    levels = count - 1
+    chain = Chain((2, 9, 8), high, ternary=True)
+    chain.conv(6, 2, 3, 3, padding=(1, 1)).even_threshold(levels)
+    chain.add(MaxPool2d((2, 2), (1, 1)), name="pool")
+    chain.conv(6, 1, 3, 3, padding=(1, 1), groups=6).even_threshold(levels)
+    chain.add(Add(), "pool", chain.nodes[-1].name)
+    chain.conv(8, 6, 2, 2, stride=(2, 2)).even_threshold(levels)
+    chain.add(SumPool2d((2, 1), (1, 1)))
+    chain.conv(6, 8, 1, 1).even_threshold(levels).flatten()
+    features = 6 * 3 * 3
+    chain.dense(9, features).even_threshold(levels).dense(7, 9).even_threshold(1)
+    return chain.dense(1, 7).even_threshold(levels).finish(1)
+
+
+def different_levels() -> Graph:
+    """Add what two layers with different numbers of levels give, and take it in a third one."""
+    chain = Chain((2, 4, 4)).conv(3, 2, 3, 3, padding=(1, 1)).even_threshold(3)
+    chain.conv(3, 3, 3, 3, padding=(1, 1)).even_threshold(5)
+    chain.add(Add(), "threshold2", "threshold4")
+    return chain.conv(3, 3, 3, 3).even_threshold(3).finish(12)
+
+
+def levels_that_fill_a_byte() -> Graph:
+    """256 states, 3 accumulators wide each."""
+    theta = 3 * np.arange(1, 256)[None] - np.array([[1], [2]])
+    one = np.ones((2, 1, 1, 1), int)
+    chain = Chain((1, 4, 4), 255).add(SumPool2d((1, 1), (1, 1))).add(Conv2d(3 * one, one.ravel()))
+    chain.add(Threshold(theta, np.array([False, True]))).conv(3, 2, 3, 3, padding=(1, 1))
+    return chain.even_threshold(3).finish(48)
+
+
 def large_readout() -> Graph:
     """Accumulators beyond 16 bits, behind spikes in int8."""
     return Chain((6,)).dense(8, 6).threshold(8).finish(8, largest=40_000)
@@ -232,9 +285,14 @@ def _networks() -> dict[str, Callable[[], Graph]]:
         "shared reshape": shared_reshape,
         "two consumers": two_consumers,
         "large readout": large_readout,
+        "different numbers of levels": different_levels,
+        "levels that fill a byte": levels_that_fill_a_byte,
         "two levels": partial(levels, 2),
         "fifteen levels": partial(levels, 15),
     }
+    for count in STATES:
+        for high in (3, 255):
+            found[f"{count} states, input to {high}"] = partial(states, count, high)
     for geometry in GEOMETRIES:
         for groups in GROUPS:
             for largest in (SMALL, LARGE):

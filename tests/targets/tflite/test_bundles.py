@@ -59,6 +59,7 @@ def test_files(export: Export) -> None:
     folder = export(EXPORTED[0])
     assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
         "model.tflite",
+        "model_int4.tflite",
         "raspberry-pi/README.md",
         "raspberry-pi/expected_output.npy",
         "raspberry-pi/model.tflite",
@@ -74,6 +75,21 @@ def test_files(export: Export) -> None:
     }
     model = (folder / "model.tflite").read_bytes()
     assert (folder / "raspberry-pi" / "model.tflite").read_bytes() == model
+
+
+def test_int4_is_written_where_it_is_smaller(export: Export) -> None:
+    """The float32 layers of this network keep their weights in int8."""
+    folder = export("graded input in float32")
+    assert (folder / "model.tflite").exists()
+    assert not (folder / "model_int4.tflite").exists()
+
+
+def test_the_readmes_tell_in_which_numbers_layers_are_computed(export: Export) -> None:
+    folder = export("two levels")
+    for bundle in ("raspberry-pi", "microcontroller"):
+        text = (folder / bundle / "README.md").read_text()
+        assert "| Layer | Numbers | Why |" in text
+        assert "| conv2d1 + threshold2 | int8, a scale for each channel | " in text
 
 
 class TestRaspberryPi:

@@ -73,7 +73,7 @@ def test_views_outlive_the_engine() -> None:
         ("graded input in int8", True),
         ("graded input in float32", False),
         ("large readout", True),
-        ("two levels", False),
+        ("two levels", True),
         ("residual of accumulators", False),
         ("membrane decay 0", False),
     ],

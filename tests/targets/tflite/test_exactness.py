@@ -26,7 +26,8 @@ from edgespike.graph import (
 from edgespike.interpreter import interpret
 from edgespike.targets import get_target
 from edgespike.targets.base import Target
-from edgespike.targets.tflite.plan import Form, make_plan
+from edgespike.targets.tflite.plan import make_plan
+from edgespike.targets.tflite.storage import Form
 from tests.targets.tflite.networks import NETWORKS, samples_of
 
 RUNTIMES = [

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from edgespike.graph import Graph, Threshold
 from edgespike.targets.tflite.lower import lower
 from edgespike.targets.tflite.schema import OPERATORS
+from edgespike.targets.tflite.storage import activation_scale
 from tests.targets.tflite.networks import NETWORKS
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
@@ -88,18 +92,41 @@ def test_options_of_a_convolution() -> None:
     assert options.fusedActivationFunction == schema.ActivationFunctionType.RELU6
 
 
-def test_the_multiplier_of_every_integer_layer_is_exactly_one() -> None:
+def integer_layers(build: Callable[[], Graph]) -> Iterator[list[NDArray[np.float32]]]:
+    """Give the scales of input, weight, bias and output of each layer with integer weights."""
+    (graph,) = read(lower(build()).content).subgraphs
+    for call in graph.operators:
+        tensors = [graph.tensors[index] for index in [*call.inputs, *call.outputs]]
+        if len(tensors) == 4 and tensors[-1].type in (
+            schema.TensorType.INT8,
+            schema.TensorType.INT16,
+        ):
+            yield [tensor.quantization.scale for tensor in tensors]
+
+
+def test_the_multiplier_of_spikes_and_sums_is_exactly_one() -> None:
     for build in NETWORKS.values():
-        (graph,) = read(lower(build()).content).subgraphs
-        for call in graph.operators:
-            tensors = [graph.tensors[index] for index in [*call.inputs, *call.outputs]]
-            if len(tensors) == 4 and tensors[-1].type in (
-                schema.TensorType.INT8,
-                schema.TensorType.INT16,
-            ):
-                source, weight, bias, output = (t.quantization.scale[0] for t in tensors)
+        if all(op.levels == 1 for _, op in build().of_type(Threshold)):
+            for source, weight, bias, output in integer_layers(build):
                 assert source * weight / output == 1
                 assert bias == source * weight
+
+
+def test_levels_have_a_multiplier_for_each_channel() -> None:
+    first, *_ = integer_layers(NETWORKS["two levels"])
+    source, weight, bias, output = first
+    assert weight.shape == bias.shape == (3,)
+    assert len(set(weight.tolist())) == 3
+    assert np.array_equal(bias, source * weight)
+    assert output == 3
+
+
+@pytest.mark.parametrize("levels", range(1, 256))
+def test_relu6_clamps_to_the_levels_and_whole_numbers_come_back(levels: int) -> None:
+    scale = np.float32(activation_scale(levels))
+    assert np.rint(np.float32(6) / scale) == levels
+    values = np.arange(256, dtype=np.float32)
+    assert np.array_equal(values * scale * np.float32(1 / scale), values)
 
 
 def test_the_batch_is_dynamic_and_stored_as_one() -> None:

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Dense, Graph, Input, Membrane, Node, Readout, Signal, Tensor, Threshold
+from edgespike.graph import (
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    Signal,
+    Tensor,
+    Threshold,
+)
+from edgespike.graph.folding import Normalisation, fold
 from edgespike.targets import get_target
-from edgespike.targets.tflite.plan import Form, make_plan, violations, zero_point
-from tests.targets.tflite.networks import NETWORKS
+from edgespike.targets.tflite.limits import violations
+from edgespike.targets.tflite.plan import make_plan
+from edgespike.targets.tflite.recipes import recipes
+from edgespike.targets.tflite.storage import Form, zero_point
+from tests.strategies import Case, cases
+from tests.targets.cpu.graphs import chain
+from tests.targets.tflite.networks import NETWORKS, STATES
 
 
 def dense_network(weight: int, high: int = 1, levels: int = 1) -> Graph:
@@ -36,7 +57,7 @@ def dense_network(weight: int, high: int = 1, levels: int = 1) -> Graph:
         (dense_network(-128), Form.FLOAT, Form.FLOAT),
         (dense_network(127, high=255), Form.INT8, Form.INT16),
         (dense_network(127, high=256), Form.FLOAT, Form.FLOAT),
-        (dense_network(1, levels=2), Form.FLOAT, Form.FLOAT),
+        (dense_network(1, levels=2), Form.INT8, Form.INT16),
     ],
 )
 def test_forms_of_a_spiking_neuron(graph: Graph, spike: Form, readout: Form) -> None:
@@ -55,6 +76,104 @@ def test_a_single_step_network_is_all_integers() -> None:
         *others, readout = make_plan(NETWORKS[name]()).forms.values()
         assert set(others) == {Form.INT8}
         assert readout is Form.INT16
+
+
+@pytest.mark.parametrize("count", STATES)
+@pytest.mark.parametrize("high", [3, 255])
+def test_even_thresholds_of_any_number_of_states_are_all_integers(count: int, high: int) -> None:
+    *others, readout = make_plan(NETWORKS[f"{count} states, input to {high}"]()).forms.values()
+    assert set(others) == {Form.INT8}
+    assert readout is Form.INT16
+
+
+def test_random_graphs_of_even_levels_mostly_take_int8() -> None:
+    """Otherwise the suite over all targets would say little of the levels in int8."""
+    numbers: list[str] = []
+
+    @given(case=cases("even-levels"))
+    @settings(max_examples=100, suppress_health_check=list(HealthCheck))
+    def collect(case: Case) -> None:
+        numbers.extend(
+            row.numbers
+            for row in recipes(case.graph)
+            if row.layer.split()[-1].startswith("threshold")
+        )
+
+    collect()
+    assert numbers.count("int8, a scale for each channel") > len(numbers) / 3
+
+
+def test_folded_normalisation_is_all_integers() -> None:
+    """Ternary weights, 4 states, and what training makes of a normalisation: gammas of any sign."""
+    rng = np.random.default_rng(3)
+    op = Conv2d(rng.integers(-1, 2, (96, 48, 3, 3)), np.zeros(96, int), padding=(1, 1))
+    source = Input((48, 6, 6), 0, 3, 1 / 3)
+    accumulator = op.infer([source.infer([], 1)], 1)
+    normalisation = Normalisation(
+        rng.normal(0.6, 0.4, 96),
+        rng.normal(0.0, 0.5, 96),
+        rng.normal(0.0, 3.0, 96),
+        rng.uniform(2.0, 9.0, 96),
+        1e-5,
+    )
+    levels = [Fraction(2 * level - 1, 6) for level in (1, 2, 3)]
+    threshold = fold(Fraction(0.0173), [0.0] * 96, normalisation, levels, accumulator)
+    assert threshold.flipped.any()
+    assert not threshold.flipped.all()
+    graph = chain(
+        source,
+        op,
+        threshold,
+        Reshape((96 * 36,)),
+        Dense(np.ones((2, 96 * 36), int), np.zeros(2, int)),
+    )
+    assert make_plan(graph).forms["threshold1"] is Form.INT8
+
+
+def test_uneven_thresholds_are_left_to_float32_and_the_report_says_why() -> None:
+    theta = np.array([[1, 2, 3], [1, 2, 90], [3, 3, 3]])
+    graph = chain(
+        Input((4,), 0, 9, 1.0),
+        Dense(np.array([[1, 2, 3, 4]] * 3), np.zeros(3, int)),
+        Threshold(theta, np.zeros(3, bool)),
+        Dense(np.ones((2, 3), int), np.zeros(2, int)),
+    )
+    rows = recipes(graph)
+    assert [(row.layer, row.numbers) for row in rows] == [
+        ("dense0", "float32"),
+        ("threshold1", "float32"),
+        ("dense2 + out", "float32"),
+    ]
+    assert "1 of 3 channels" in rows[0].why
+    assert "channel 1 with thresholds 1, 2, 90 and weights up to 4" in rows[0].why
+    assert rows[1].why == rows[0].why
+
+
+def test_the_report_names_what_is_computed_together() -> None:
+    rows = recipes(NETWORKS["4 states, input to 255"]())
+    assert rows[0].layer == "conv2d1 + threshold2"
+    assert rows[0].numbers == "int8, a scale for each channel"
+    assert "proven at all of its 3 thresholds" in rows[0].why
+    assert rows[-1].layer.endswith("+ readout")
+    assert rows[-1].numbers == "int16"
+    assert [row.numbers for row in rows].count("float32") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "why"),
+    [
+        ("graded input in float32", "conv2d1 + threshold2", "does not hold its input, 0..4000"),
+        ("sum pooled accumulators", "conv2d1", "needed elsewhere than in one threshold"),
+        ("sum pooled accumulators", "threshold3", "no exact recipe"),
+        ("different numbers of levels", "add5", "different numbers of levels"),
+        ("large readout", "dense3 + readout", "a weight of 40000 is beyond 127"),
+        ("convolution plain, dense, weights to 300", "conv2d1 + threshold2", "a weight of 300"),
+    ],
+)
+def test_reasons_for_float32(name: str, layer: str, why: str) -> None:
+    found = {row.layer: row for row in recipes(NETWORKS[name]())}
+    assert found[layer].numbers == "float32"
+    assert why in found[layer].why
 
 
 def test_one_layer_in_float32_leaves_the_others_in_int8() -> None:

@@ -1,0 +1,184 @@
+"""Measure a MaQD net on the cpu target, counting, against ONNX Runtime in float32.
+
+    pip install -c constraints.txt -e ".[tflite,bench]"
+    python benchmarks/maqd_against_onnxruntime.py [--graph FILE]
+
+Both run the same images through the same architecture in batches of 64, on one thread: the cpu
+target with whole numbers and levels, ONNX Runtime with float32 and ReLU. Without a file, the net
+has random ternary weights and activations of 4 states. What is measured is the processor time of
+the process; repetitions alternate, and the ratios are medians over neighbouring repetitions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx_float_net import float_net
+from rich.console import Console
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+import edgespike
+from edgespike.graph import (
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Op,
+    Readout,
+    Reshape,
+    Tensor,
+    Threshold,
+    load_graph,
+)
+from edgespike.targets.cpu import TARGET, run_accumulators
+
+BATCH = 64
+BATCHES = 8
+"""Batches of one repetition."""
+
+STATES = 4
+CHANNELS = (48, 96, 192)
+HIDDEN = 192
+CLASSES = 10
+
+COUNTING = "cpu target, counting (edgespike.count)"
+NOT_COUNTING = "cpu target, answers only"
+FLOAT = "ONNX Runtime, float32"
+
+
+def main() -> None:
+    arguments = _arguments()
+    graph = load_graph(arguments.graph) if arguments.graph else random_net()
+    images = _images(graph)
+    session = _session(graph)
+    floats = images.astype(np.float32) * np.float32(graph.input_op.scale)
+    methods: dict[str, Callable[[], object]] = {
+        COUNTING: lambda: edgespike.count(graph, images),
+        NOT_COUNTING: lambda: run_accumulators(graph, images),
+        FLOAT: lambda: [
+            session.run(None, {graph.input.name: floats[start : start + BATCH]})
+            for start in range(0, len(floats), BATCH)
+        ],
+    }
+    with threadpool_limits(1):
+        seconds = _measure(methods, arguments.repetitions)
+    result = {
+        "graph": graph.hash,
+        "runtime": f"{TARGET.runtime_for(graph)}, onnxruntime {onnxruntime.__version__}",
+        "batch": BATCH,
+        "images_per_second": {
+            name: BATCH * BATCHES / statistics.median(each) for name, each in seconds.items()
+        },
+        "ratios": {
+            f"times {FLOAT}, counting": _ratio(seconds[FLOAT], seconds[COUNTING]),
+            f"times {FLOAT}, answers only": _ratio(seconds[FLOAT], seconds[NOT_COUNTING]),
+        },
+    }
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+    else:
+        _print(result)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--graph", type=Path, help="graph file; a net of random weights without it")
+    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def random_net() -> Graph:
+    """Build a convolution net with ternary weights, and thresholds that all states meet."""
+    rng = np.random.default_rng(0)
+    source = Input((1, 28, 28), 0, 255, 1 / 255)
+    nodes, tensor = [Node("input", source)], source.infer([], 1)
+
+    def append(op: Op) -> None:
+        nonlocal tensor
+        nodes.append(Node(f"{op.kind}{len(nodes)}", op, (nodes[-1].name,)))
+        tensor = op.infer([tensor], 1)
+
+    for channels in CHANNELS:
+        weight = rng.integers(-1, 2, (channels, tensor.shape[0], 3, 3))
+        append(Conv2d(weight, np.zeros(channels, np.int64), padding=(1, 1)))
+        append(_even_threshold(rng, tensor))
+        append(MaxPool2d((2, 2), (2, 2)))
+    append(Reshape((tensor.size,)))
+    append(Dense(rng.integers(-1, 2, (HIDDEN, tensor.size)), np.zeros(HIDDEN, np.int64)))
+    append(_even_threshold(rng, tensor))
+    append(Dense(rng.integers(-1, 2, (CLASSES, HIDDEN)), np.zeros(CLASSES, np.int64)))
+    append(Readout(np.ones(CLASSES)))
+    return Graph("maqd-random", tuple(nodes))
+
+
+def _even_threshold(rng: np.random.Generator, accumulator: Tensor) -> Threshold:
+    """Give what folding gives: thresholds at ``ceil((l - 1/2) * step + start)``."""
+    channels = len(accumulator.low)
+    step = (accumulator.high - accumulator.low) * rng.uniform(0.02, 0.05, channels)
+    start = rng.normal(0.0, 1.0, channels) * step
+    middle = np.arange(1, STATES) - 0.5
+    theta = np.ceil(middle * step[:, None] + start[:, None]).astype(np.int64)
+    return Threshold(theta, rng.random(channels) < 0.1)
+
+
+def _images(graph: Graph) -> NDArray[np.int64]:
+    """Draw images of the graph's input range: the speed does not depend on what they show."""
+    op = graph.input_op
+    size = (BATCHES * BATCH, *op.shape)
+    return np.random.default_rng(0).integers(op.low, op.high, size, endpoint=True)
+
+
+def _session(graph: Graph) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    content = float_net(graph).SerializeToString()
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _measure(methods: dict[str, Callable[[], object]], repetitions: int) -> dict[str, list[float]]:
+    """Alternate the methods and give the seconds of each repetition."""
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
+    for repetition in range(repetitions + 1):
+        # Forth and back, so that none always runs on caches that another one has just emptied.
+        for name, method in list(methods.items())[:: 1 if repetition % 2 else -1]:
+            start = time.process_time()
+            method()
+            if repetition:  # the first one warms up
+                seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def _ratio(times: list[float], others: list[float]) -> float:
+    """Compare repetitions that ran next to each other: the computer's load drifts."""
+    return statistics.median(a / b for a, b in zip(times, others, strict=True))
+
+
+def _print(result: dict[str, object]) -> None:
+    console = Console()
+    table = Table(title=f"Batch {BATCH}, one thread: {result['runtime']}")
+    table.add_column("Method")
+    table.add_column("Images/s", justify="right")
+    rates, ratios = result["images_per_second"], result["ratios"]
+    assert isinstance(rates, dict)
+    assert isinstance(ratios, dict)
+    for name, rate in rates.items():
+        table.add_row(name, f"{rate:,.0f}")
+    console.print(table)
+    for name, ratio in ratios.items():
+        console.print(f"{name}: {ratio:.3g}")
+
+
+if __name__ == "__main__":
+    main()

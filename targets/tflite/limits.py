@@ -1,0 +1,66 @@
+"""What float32 cannot hold exactly, and what is too large to unroll."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgespike.graph import Graph, Membrane, Node, Threshold
+from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
+from edgespike.targets.tflite.plan import Plan, make_plan
+from edgespike.targets.tflite.storage import Form
+
+FLOAT_LIMIT = 2**24
+"""Whole numbers up to here are exact in float32."""
+
+STEP_LIMIT = 256
+"""Membranes and the readout are unrolled: each step adds operators to the file."""
+
+
+def violations(graph: Graph) -> list[str]:
+    """List what float32 cannot hold exactly, and what is too large to unroll."""
+    plan = make_plan(graph)
+    lines = []
+    if graph.steps > STEP_LIMIT:
+        lines.append(
+            f"steps is {graph.steps}; the limit is {STEP_LIMIT}, since every step is written "
+            "into the file: use fewer steps or the cpu target"
+        )
+    for node in graph.nodes:
+        if plan.forms.get(node.name) is Form.FLOAT:
+            largest = _float_magnitude(graph, plan, node)
+            if largest > FLOAT_LIMIT:
+                lines.append(
+                    f"{node.name} ({node.op.kind}) needs whole numbers up to {largest} in float32, "
+                    f"where only those up to {FLOAT_LIMIT} are exact; use smaller weights, "
+                    "fewer inputs or fewer steps, or the cpu target"
+                )
+    return lines
+
+
+def fraction_bits(op: Membrane) -> int:
+    """Give how many fractional bits a membrane needs: none where nothing decays to a fraction."""
+    return 0 if op.decay in (0, DECAY_ONE) else FRACTION_BITS
+
+
+def _float_magnitude(graph: Graph, plan: Plan, node: Node) -> int:
+    """Bound every number that a node computes in float32."""
+    choice = plan.choices[node.name]
+    if choice.affine is not None:
+        (source,) = graph.input_tensors(choice.source or node)
+        return int(choice.affine.magnitudes(source).max())
+    if isinstance(node.op, Membrane):
+        return _membrane_magnitude(graph, node, node.op)
+    own = max(abs(bound) for bound in graph.tensors[node.name].bounds)
+    largest = sum(max(abs(bound) for bound in t.bounds) for t in graph.input_tensors(node))
+    if isinstance(node.op, Threshold):
+        # x - theta + 1, where theta lies in the range or just above it
+        (tensor,) = graph.input_tensors(node)
+        largest += int((tensor.high - tensor.low).max()) + 1
+    return max(own, largest)
+
+
+def _membrane_magnitude(graph: Graph, node: Node, op: Membrane) -> int:
+    least, most = op.potential_range(graph.input_tensors(node)[0], graph.steps)
+    largest = int(np.maximum(-least, most).max())
+    theta = int(op.theta.max()) << FRACTION_BITS
+    return (largest + theta) >> (FRACTION_BITS - fraction_bits(op))

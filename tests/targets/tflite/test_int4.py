@@ -1,0 +1,112 @@
+"""Weights of 4 bits: the same numbers as the interpreter's, on every runtime, in a smaller file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgespike.errors import EnvironmentMissingError
+from edgespike.interpreter import interpret
+from edgespike.targets.tflite import execute
+from edgespike.targets.tflite.environment import environment_python
+from edgespike.targets.tflite.lower import Lowered, lower
+from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
+from edgespike.targets.tflite.run import encode_input
+from edgespike.targets.worker import Worker
+from tests.targets.tflite.networks import NETWORKS, STATES, samples_of
+
+schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+
+Run = Callable[[Lowered, NDArray[Any]], NDArray[Any]]
+
+
+def smaller(name: str) -> bool:
+    graph = NETWORKS[name]()
+    return len(lower(graph, four_bits=True).content) < len(lower(graph).content)
+
+
+SMALLER = [name for name in NETWORKS if smaller(name)]
+
+
+def default(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(execute.invoke(lowered.content, batch, execute.DEFAULT)[0])
+
+
+def reference(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(execute.invoke(lowered.content, batch, execute.REFERENCE)[0])
+
+
+@cache
+def worker() -> Worker:
+    try:
+        return Worker(str(environment_python()), Path(execute.__file__), what="tflite-runtime")
+    except EnvironmentMissingError as missing:
+        pytest.skip(str(missing))
+
+
+def tflite_runtime(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
+    arrays = {"model": np.frombuffer(lowered.content, np.uint8), "batch": batch}
+    parameters = {"models": ["model"], "kernels": execute.DEFAULT}
+    outputs, _ = worker().call(arrays, parameters, timeout_s=60)
+    return np.asarray(outputs["model 0"])
+
+
+def tflite_micro(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
+    if find_spec("tflite_micro") is None:
+        pytest.skip("no tflite-micro")
+    return run_on_tflite_micro(sys.executable, lowered, batch)[0]
+
+
+RUNTIMES = [
+    default,
+    reference,
+    pytest.param(tflite_runtime, marks=pytest.mark.tflite_runtime),
+    tflite_micro,
+]
+
+
+@pytest.mark.parametrize("run", RUNTIMES)
+@pytest.mark.parametrize("name", SMALLER)
+def test_every_runtime_equals_the_interpreter(name: str, run: Run) -> None:
+    graph = NETWORKS[name]()
+    samples = samples_of(graph)
+    lowered = lower(graph, four_bits=True)
+    found = run(lowered, encode_input(graph, lowered, samples))
+    np.testing.assert_array_equal(found, interpret(graph, samples).accumulators(graph))
+
+
+def test_networks_of_every_sort_are_smaller() -> None:
+    """Four states need a factor of 5 or more: 7 is enough for ternary weights."""
+    assert {f"{count} states, input to 255" for count in STATES if count <= 4} <= set(SMALLER)
+    assert len(SMALLER) > 40
+
+
+def test_what_is_stored_is_what_8_bits_hold() -> None:
+    graph = NETWORKS["residual of spikes"]()
+    stored = []
+    for four_bits in (False, True):
+        content = lower(graph, four_bits=four_bits).content
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+        weights = {
+            tensor.name: (tensor, np.asarray(model.buffers[tensor.buffer].data, np.uint8))
+            for tensor in model.subgraphs[0].tensors
+            if tensor.name.endswith(b".weight")
+        }
+        stored.append(weights)
+    eight, four = stored
+    types = {name.decode(): tensor.type for name, (tensor, _) in four.items()}
+    readout = types.pop("readout.weight")
+    assert readout == schema.TensorType.INT8  # its input is int16
+    assert set(types.values()) == {schema.TensorType.INT4}
+    for name in types:
+        (tensor, packed), (_, whole) = four[name.encode()], eight[name.encode()]
+        halves = np.stack([packed & 15, packed >> 4], axis=1).ravel()[: np.prod(tensor.shape)]
+        assert np.array_equal((halves ^ 8).astype(np.int8) - 8, whole.view(np.int8))
