@@ -56,7 +56,7 @@ bench: $(VENV)/bench.stamp
 # Train the shipped model again, and write it and its images into the package.
 model: $(VENV)/dev.stamp
 	$(BIN)/edgespike train fashion_s3nn -o runs/fashion_s3nn
-	$(BIN)/python -m edgespike.models.build runs/fashion_s3nn/model.safetensors
+	$(BIN)/python -m edgespike.models.build fashion_s3nn runs/fashion_s3nn
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from edgespike.converters import convert
 from edgespike.errors import EnvironmentMissingError
 from edgespike.graph import Graph
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgespike.converters.torch_agreement import LayerAgreement
 
 
 def load_checkpoint(path: Path) -> Graph:
@@ -26,6 +34,28 @@ def load_checkpoint(path: Path) -> Graph:
     GraphError
         The name in the metadata is none that a graph may have.
     """
+    model, shape, name = _load_model(path)
+    return convert(model, shape, name=name)
+
+
+def check_checkpoint(path: Path, samples: NDArray[Any]) -> list[LayerAgreement]:
+    """Compare the net of a checkpoint with its graph, neuron by neuron.
+
+    See :func:`edgespike.converters.torch_agreement.agreement`; it raises what `load_checkpoint`
+    does.
+
+    Parameters
+    ----------
+    samples
+        Whole numbers ``(samples, *shape)``.
+    """
+    model, shape, _ = _load_model(path)
+    from edgespike.converters.torch_agreement import agreement
+
+    return agreement(model, shape, samples)
+
+
+def _load_model(path: Path) -> tuple[nn.Module, tuple[int, ...], str]:
     try:
         from edgespike.nn.checkpoint import load_model
     except EnvironmentMissingError as error:
@@ -34,4 +64,4 @@ def load_checkpoint(path: Path) -> Graph:
             "graph file"
         ) from None
     model, spec, metadata = load_model(path)
-    return convert(model, spec.input_shape, name=str(metadata.get("name", "model")))
+    return model, spec.input_shape, str(metadata.get("name", "model"))

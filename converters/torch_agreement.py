@@ -104,7 +104,7 @@ def agreement(
     ]
     try:
         with torch.inference_mode(), evaluating(module):
-            module(torch.from_numpy(np.ascontiguousarray(samples)).to(dtype))
+            module(torch.tensor(np.asarray(samples), dtype=dtype))
     finally:
         for hook in hooks:
             hook.remove()

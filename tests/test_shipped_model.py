@@ -13,12 +13,17 @@ from edgespike.counting import Convention, audit, count
 from edgespike.data.fashion_mnist import load as load_fashion_mnist
 from edgespike.errors import EnvironmentMissingError
 from edgespike.interpreter import interpret
-from edgespike.models import MODEL, shipped_images, shipped_model
+from edgespike.models import MODELS, file_name, shipped_images, shipped_model
 from edgespike.targets import get_target
 from edgespike.trace import predictions
 
-ACCURACY = 0.925
+ACCURACY = {"fashion_s3nn": 0.925, "fashion_maqd": 0.925}
 """At least this part of the whole test set is classified right."""
+
+SIZE = {"fashion_s3nn": 700_000, "fashion_maqd": 250_000}
+"""Bytes that a model's file stays below."""
+
+pytestmark = pytest.mark.parametrize("name", MODELS)
 
 
 def need(target: str) -> None:
@@ -28,9 +33,9 @@ def need(target: str) -> None:
         pytest.skip(str(missing))
 
 
-def test_it_is_well_under_a_megabyte() -> None:
-    with resources.as_file(resources.files("edgespike.models") / MODEL) as path:
-        assert path.stat().st_size < 700_000
+def test_it_is_well_under_a_megabyte(name: str) -> None:
+    with resources.as_file(resources.files("edgespike.models") / file_name(name)) as path:
+        assert path.stat().st_size < SIZE[name]
 
 
 @pytest.mark.parametrize(
@@ -43,16 +48,17 @@ def test_it_is_well_under_a_megabyte() -> None:
         pytest.param("loihi", marks=pytest.mark.loihi),
     ],
 )
-def test_every_layer_of_100_images_is_equal(target: str) -> None:
+def test_every_layer_of_100_images_is_equal(name: str, target: str) -> None:
     need(target)
+    graph = shipped_model(name)
     images, _ = shipped_images()
-    certificate = edgespike.verify(shipped_model(), images[:100], [target])
+    certificate = edgespike.verify(graph, images[:100], [target])
     assert certificate.targets[target].first_difference is None
-    assert certificate.targets[target].layers == len(interpret(shipped_model(), images[:1]).values)
+    assert certificate.targets[target].layers == len(interpret(graph, images[:1]).values)
 
 
-def test_counts_equal_a_walk_of_every_event() -> None:
-    graph = shipped_model()
+def test_counts_equal_a_walk_of_every_event(name: str) -> None:
+    graph = shipped_model(name)
     images = shipped_images()[0][:5]
     trace = interpret(graph, images)
     counted, walked = count(graph, images, trace).total, audit(graph, images, trace)
@@ -68,12 +74,12 @@ def test_counts_equal_a_walk_of_every_event() -> None:
 
 
 @pytest.mark.slow
-def test_accuracy_and_predictions_on_the_whole_test_set() -> None:
+def test_accuracy_and_predictions_on_the_whole_test_set(name: str) -> None:
     try:
         images, labels = load_fashion_mnist("test")
     except EnvironmentMissingError as missing:
         pytest.skip(str(missing))
-    graph = shipped_model()
+    graph = shipped_model(name)
     found = {}
     for target in ("cpu", "tflite"):
         classes = [
@@ -82,11 +88,11 @@ def test_accuracy_and_predictions_on_the_whole_test_set() -> None:
         ]
         found[target] = np.concatenate(classes)
     assert (found["cpu"] == found["tflite"]).all()
-    assert (found["cpu"] == labels).mean() >= ACCURACY
+    assert (found["cpu"] == labels).mean() >= ACCURACY[name]
 
 
 @pytest.mark.torch
-def test_the_checkpoint_of_the_examples_is_the_shipped_model() -> None:
+def test_the_checkpoint_of_the_examples_is_the_shipped_model(name: str) -> None:
     pytest.importorskip("torch")
-    checkpoint = Path(__file__).parent.parent / "examples" / "fashion_s3nn.checkpoint.safetensors"
-    assert edgespike.load(checkpoint).hash == shipped_model().hash
+    checkpoint = Path(__file__).parent.parent / "examples" / f"{name}.checkpoint.safetensors"
+    assert edgespike.load(checkpoint).hash == shipped_model(name).hash

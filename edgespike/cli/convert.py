@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgespike.cli.options import Coding, Json, Model
-from edgespike.cli.output import print_json
+from edgespike.cli.options import CHECK_FAILED, Coding, Json, Model, Samples
+from edgespike.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from edgespike.converters.torch_agreement import LayerAgreement
+    from edgespike.graph import Graph
 
 EXAMPLE = "edgespike convert runs/fashion/model.safetensors -o graph.safetensors"
 
@@ -20,18 +26,53 @@ def command(
         Coding,
         typer.Option(help="How levels travel: as numbers, or as so many single spikes."),
     ] = Coding.GRADED,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="X.npy",
+            help="Compare the checkpoint's own neurons with the graph's on these samples.",
+        ),
+    ] = None,
+    samples: Samples = None,
     as_json: Json = False,
 ) -> None:
     """Convert a trained checkpoint to an integer graph.
 
     With --coding unary, neurons of several levels become several neurons of single spikes: the
     readout stays the same, and every target runs the graph, the counts of which are its own.
+
+    With --check, each layer of the checkpoint's float net receives what the graph gave, and its
+    neurons are compared. The graph is exact; the float net may round where it is near a tie. The
+    exit code is 1 if a neuron differs that is not.
     """
     import edgespike
 
-    graph = coding.apply(edgespike.load(model))
+    converted = edgespike.load(model)
+    found = None if check is None else _agreement(converted, model, check, samples)
+    graph = coding.apply(converted)
     edgespike.save(graph, out)
     if as_json:
-        print_json({"graph": graph.hash, "file": str(out)})
+        answer = {"graph": graph.hash, "file": str(out)}
+        print_json(answer if found is None else {**answer, "check": [asdict(x) for x in found]})
     else:
         print(f"{out}: graph {graph.hash}, {len(graph.nodes)} nodes")
+        if found is not None:
+            _print_agreement(found)
+    if found is not None and any(layer.unexplained for layer in found):
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _agreement(
+    graph: Graph, model: Path, samples_file: Path, limit: int | None
+) -> list[LayerAgreement]:
+    from edgespike.converters.checkpoints import check_checkpoint
+    from edgespike.samples import read_samples
+
+    return check_checkpoint(model, read_samples(graph, samples_file, limit)[:, 0])
+
+
+def _print_agreement(layers: Sequence[LayerAgreement]) -> None:
+    print_table(
+        ["activation", "node", "compared ", "near a tie ", "different ", "of these not near "],
+        [(x.path, x.node, x.neurons, x.near_ties, x.different, x.unexplained) for x in layers],
+    )

@@ -12,6 +12,7 @@ from edgespike.cli.options import CHECK_FAILED, Html, Json
 from edgespike.cli.output import print_json, progress, say
 from edgespike.cli.targets import set_up
 from edgespike.cli.verify import print_certificate, split_names
+from edgespike.models import DEFAULT, MODELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,10 @@ def command(
             metavar="DIR", help="Only write model, images and labels as files into a new folder."
         ),
     ] = None,
+    model: Annotated[
+        str,
+        typer.Option(metavar="NAME", help=f"What to show: {', '.join(MODELS)}."),
+    ] = DEFAULT,
     html: Html = None,
     as_json: Json = False,
 ) -> None:
@@ -45,13 +50,13 @@ def command(
     from edgespike.models import shipped_images, shipped_model, write_files
 
     if files is not None:
-        write_files(files)
+        write_files(files, model)
         say(f"model.safetensors, images.npy and labels.npy are in {files}")
         return
     names = split_names(targets)
     for name in names:
         _set_up_if_missing(name)
-    graph = shipped_model()
+    graph = shipped_model(model)
     images, labels = shipped_images()
     say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}")
     accuracy = float((_predictions(graph, images) == labels).mean())

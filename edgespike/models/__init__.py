@@ -1,23 +1,53 @@
-"""The model and the images that come with edgespike, so that it can show itself offline."""
+"""The models and the images that come with edgespike, so that it can show itself offline."""
 
 from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+from edgespike.errors import InputError
 
-from edgespike.files import new_folder
-from edgespike.graph import Graph, load_graph, save_graph
+# The command line names the models in its help, which must not wait for numpy.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-MODEL = "fashion_s3nn.safetensors"
+    from edgespike.graph import Graph
+
+MODELS = {
+    "fashion_s3nn": "single-step spiking net, trained with the synaptic penalty",
+    "fashion_maqd": "ternary weights and activations of 4 states",
+}
+"""What is shipped: a name, which is also that of the recipe it was trained by, and what it is."""
+
+DEFAULT = "fashion_s3nn"
 IMAGES = "fashion_test_200.npz"
 
 
-def shipped_model() -> Graph:
-    """Load the single-step spiking network that was trained on Fashion-MNIST."""
-    with resources.as_file(resources.files(__name__) / MODEL) as path:
+def file_name(name: str) -> str:
+    """Give the file of a shipped model in this package."""
+    return f"{name}.safetensors"
+
+
+def shipped_model(name: str = DEFAULT) -> Graph:
+    """Load a net that was trained on Fashion-MNIST.
+
+    Parameters
+    ----------
+    name
+        One of :data:`MODELS`.
+
+    Raises
+    ------
+    InputError
+        No model of this name is shipped.
+    """
+    from edgespike.graph import load_graph
+
+    if name not in MODELS:
+        raise InputError(f"no model {name!r} is shipped; there are {', '.join(MODELS)}")
+    with resources.as_file(resources.files(__name__) / file_name(name)) as path:
         return load_graph(path)
 
 
@@ -29,6 +59,8 @@ def shipped_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     images, labels
         uint8 ``(200, 1, 28, 28)`` and int64 ``(200,)``.
     """
+    import numpy as np
+
     with (
         resources.as_file(resources.files(__name__) / IMAGES) as path,
         np.load(path, allow_pickle=False) as file,
@@ -36,16 +68,24 @@ def shipped_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         return file["images"], file["labels"].astype(np.int64)
 
 
-def write_files(folder: Path) -> None:
+def write_files(folder: Path, name: str = DEFAULT) -> None:
     """Write model and images as the files that commands take, into a new folder.
 
     Raises
     ------
+    InputError
+        No model of this name is shipped.
     WriteError
         The folder exists and is not empty, or cannot be written.
     """
+    import numpy as np
+
+    from edgespike.files import new_folder
+    from edgespike.graph import save_graph
+
+    model = shipped_model(name)
     images, labels = shipped_images()
     with new_folder(folder) as temporary:
-        save_graph(shipped_model(), temporary / "model.safetensors")
+        save_graph(model, temporary / "model.safetensors")
         np.save(temporary / "images.npy", images)
         np.save(temporary / "labels.npy", labels)

@@ -1,7 +1,7 @@
-"""Make the shipped files again: ``python -m edgespike.models.build CHECKPOINT``.
+"""Make the shipped files again: ``python -m edgespike.models.build NAME RUN``.
 
-The checkpoint comes from ``edgespike train fashion_s3nn``. The images are the first 200 of
-Fashion-MNIST's test set, in its order.
+RUN is the folder of ``edgespike train NAME``. The images are the first 200 of Fashion-MNIST's
+test set, in its order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgespike.converters import convert
 from edgespike.data.fashion_mnist import load as load_fashion_mnist
 from edgespike.files import write_atomically
 from edgespike.graph import save_graph
-from edgespike.models import IMAGES, MODEL
+from edgespike.models import IMAGES, file_name
 from edgespike.nn.checkpoint import load_model, save_model
 
 COUNT = 200
@@ -24,11 +24,11 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 """Where a checkout keeps the checkpoint itself."""
 
 
-def build(checkpoint: Path, folder: Path, examples: Path) -> None:
-    """Write the model and the images into a folder, and the named checkpoint into another."""
-    model, spec, metadata = load_model(checkpoint)
-    name = MODEL.removesuffix(".safetensors")
-    save_graph(convert(model, spec.input_shape, name=name), folder / MODEL)
+def build(name: str, run: Path, folder: Path, examples: Path) -> None:
+    """Write model, log and images into a folder, and the named checkpoint into another."""
+    model, spec, metadata = load_model(run / "model.safetensors")
+    save_graph(convert(model, spec.input_shape, name=name), folder / file_name(name))
+    write_atomically(folder / f"{name}.jsonl", (run / "training.jsonl").read_bytes())
     named = examples / f"{name}.checkpoint.safetensors"
     save_model(named, model, spec, {**metadata, "name": name})
     images, labels = load_fashion_mnist("test")
@@ -38,4 +38,4 @@ def build(checkpoint: Path, folder: Path, examples: Path) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), Path(__file__).parent, EXAMPLES)
+    build(sys.argv[1], Path(sys.argv[2]), Path(__file__).parent, EXAMPLES)

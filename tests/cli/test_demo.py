@@ -24,7 +24,7 @@ LABELS[:2] = (LABELS[:2] + 1) % 3
 
 @pytest.fixture(autouse=True)
 def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgespike.models.shipped_model", residual_graph)
+    monkeypatch.setattr("edgespike.models.shipped_model", lambda name: residual_graph())
     monkeypatch.setattr("edgespike.models.shipped_images", lambda: (IMAGES, LABELS))
 
 

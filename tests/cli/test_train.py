@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgespike.graph import load_graph
+from edgespike.graph import load_graph, save_graph
+from edgespike.models import shipped_images, shipped_model
 from tests.cli.conftest import Cli, Result
 
 pytestmark = pytest.mark.torch
@@ -91,3 +92,31 @@ def test_a_folder_with_a_run_is_refused_unless_it_goes_on(train: Cli) -> None:
     assert again.code == 2
     assert again.stderr.startswith("error: ")
     assert train("--resume").code == 0
+
+
+def test_convert_compares_the_neurons_of_a_checkpoint_with_the_graph(
+    cli: Cli, tmp_path: Path
+) -> None:
+    model = Path(__file__).parents[2] / "examples" / "fashion_s3nn.checkpoint.safetensors"
+    np.save(tmp_path / "x.npy", shipped_images()[0][:20])
+    arguments = ("convert", model, "-o", tmp_path / "g.safetensors", "--check", tmp_path / "x.npy")
+    result = cli(*arguments, "--json")
+    layers = result.json["check"]
+    assert result.code == 0
+    assert [layer["node"] for layer in layers] == ["pool1", "pool2", "pool3", "spikes4"]
+    assert all(layer["neurons"] > layer["near_ties"] for layer in layers)
+    assert all(layer["unexplained"] == 0 for layer in layers)
+    assert "of these not near" in cli(*arguments, "--samples", 2).stdout
+
+
+def test_only_a_checkpoint_has_neurons_of_its_own(cli: Cli, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", shipped_images()[0][:2])
+    save_graph(shipped_model(), tmp_path / "graph.safetensors")
+    result = cli(
+        "convert",
+        tmp_path / "graph.safetensors",
+        *("-o", tmp_path / "again.safetensors", "--check", tmp_path / "x.npy"),
+    )
+    assert result.code == 2
+    assert "name a file that 'edgespike train' wrote" in result.stderr
+    assert not (tmp_path / "again.safetensors").exists()

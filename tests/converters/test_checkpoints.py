@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from edgespike.converters import load  # noqa: E402
 from edgespike.errors import GraphError  # noqa: E402
 from edgespike.graph import load_graph, save_graph  # noqa: E402
-from edgespike.models import IMAGES, MODEL, build  # noqa: E402
+from edgespike.models import IMAGES, build  # noqa: E402
 from edgespike.nn.checkpoint import save_model  # noqa: E402
 from edgespike.nn.models import build as build_net  # noqa: E402
 from edgespike.nn.spec import ConvSpec, DenseSpec, NetSpec  # noqa: E402
@@ -56,10 +56,15 @@ def test_the_shipped_graph_is_named_after_its_file(
         return np.zeros((9, 1, 8, 8), np.uint8), np.zeros(9, np.int64)
 
     monkeypatch.setattr(build, "load_fashion_mnist", images)
-    build.build(saved(tmp_path / "checkpoint"), tmp_path, tmp_path)
-    graph = load_graph(tmp_path / MODEL)
-    assert graph.name == "fashion_s3nn"
-    assert load(tmp_path / "fashion_s3nn.checkpoint.safetensors").hash == graph.hash
+    run = tmp_path / "run"
+    run.mkdir()
+    saved(run / "model.safetensors")
+    (run / "training.jsonl").write_text("{}")
+    build.build("small", run, tmp_path, tmp_path)
+    graph = load_graph(tmp_path / "small.safetensors")
+    assert graph.name == "small"
+    assert load(tmp_path / "small.checkpoint.safetensors").hash == graph.hash
+    assert (tmp_path / "small.jsonl").read_text() == "{}"
     assert (tmp_path / IMAGES).is_file()
 
 
