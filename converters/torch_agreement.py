@@ -80,19 +80,8 @@ def agreement(
     def compare(activation: Any, inputs: tuple[Any, ...], output: Any) -> Any:
         path, node = next(waiting)
         levels = torch.from_numpy(trace.values[node][:, 0]).to(output)
-        own = torch.round(output / activation.scale)
-        near = _near_a_threshold(activation, inputs[0])
-        wrong = own != levels
-        found.append(
-            LayerAgreement(
-                path,
-                node,
-                wrong.numel(),
-                int(near.sum()),
-                int(wrong.sum()),
-                int((wrong & ~near).sum()),
-            )
-        )
+        wrong = torch.round(output / activation.scale) != levels
+        found.append(_layer(path, node, wrong, _near_a_threshold(activation, inputs[0])))
         return levels * activation.scale
 
     dtype = next(module.parameters()).dtype
@@ -109,6 +98,11 @@ def agreement(
         for hook in hooks:
             hook.remove()
     return found
+
+
+def _layer(path: str, node: str, wrong: Any, near: Any) -> LayerAgreement:
+    unexplained = int((wrong & ~near).sum())
+    return LayerAgreement(path, node, wrong.numel(), int(near.sum()), int(wrong.sum()), unexplained)
 
 
 def _near_a_threshold(activation: Any, potential: Any) -> Any:
