@@ -108,7 +108,8 @@ def _layer(path: str, node: str, wrong: Any, near: Any) -> LayerAgreement:
 def _near_a_threshold(activation: Any, potential: Any) -> Any:
     import torch
 
-    thresholds = torch.tensor([float(value) for value in activation.thresholds()]).to(potential)
+    exact = [float(value) for value in activation.thresholds()]
+    thresholds = torch.tensor(exact, dtype=potential.dtype, device=potential.device)
     after = torch.bucketize(potential, thresholds)
     distances = [
         (potential - thresholds[(after + shift).clamp(0, len(thresholds) - 1)]).abs()

@@ -98,6 +98,17 @@ def test_single_precision_differs_near_ties_only(changes: dict[str, Any]) -> Non
     assert all(layer.near_ties < layer.neurons / 100 for layer in found)
 
 
+def test_a_tie_in_double_precision_is_near_a_tie() -> None:
+    # Single precision puts a threshold of 0.05 millions of roundings elsewhere.
+    layers = (QuantLinear(1, 1, bias=True), RoundClip(4, step=0.1), QuantLinear(1, 2))
+    model = nn.Sequential(*layers).double()
+    with torch.no_grad():
+        model.get_parameter("0.weight").zero_()
+        model.get_parameter("0.bias").fill_(0.05)
+    (layer,) = agreement(model, (1,), np.array([[0], [1]]))
+    assert layer.near_ties == layer.neurons == 2
+
+
 def test_a_graph_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def shifted(*arguments: Any) -> Any:
         trace = interpret(*arguments)
