@@ -80,19 +80,8 @@ def agreement(
     def compare(activation: Any, inputs: tuple[Any, ...], output: Any) -> Any:
         path, node = next(waiting)
         levels = torch.from_numpy(trace.values[node][:, 0]).to(output)
-        own = torch.round(output / activation.scale)
-        near = _near_a_threshold(activation, inputs[0])
-        wrong = own != levels
-        found.append(
-            LayerAgreement(
-                path,
-                node,
-                wrong.numel(),
-                int(near.sum()),
-                int(wrong.sum()),
-                int((wrong & ~near).sum()),
-            )
-        )
+        wrong = torch.round(output / activation.scale) != levels
+        found.append(_layer(path, node, wrong, _near_a_threshold(activation, inputs[0])))
         return levels * activation.scale
 
     dtype = next(module.parameters()).dtype
@@ -111,10 +100,16 @@ def agreement(
     return found
 
 
+def _layer(path: str, node: str, wrong: Any, near: Any) -> LayerAgreement:
+    unexplained = int((wrong & ~near).sum())
+    return LayerAgreement(path, node, wrong.numel(), int(near.sum()), int(wrong.sum()), unexplained)
+
+
 def _near_a_threshold(activation: Any, potential: Any) -> Any:
     import torch
 
-    thresholds = torch.tensor([float(value) for value in activation.thresholds()]).to(potential)
+    exact = [float(value) for value in activation.thresholds()]
+    thresholds = torch.tensor(exact, dtype=potential.dtype, device=potential.device)
     after = torch.bucketize(potential, thresholds)
     distances = [
         (potential - thresholds[(after + shift).clamp(0, len(thresholds) - 1)]).abs()

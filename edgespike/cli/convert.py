@@ -46,7 +46,10 @@ def command(
     exit code is 1 if a neuron differs that is not.
     """
     import edgespike
+    from edgespike.errors import InputError
 
+    if samples is not None and check is None:
+        raise InputError("--samples says how many samples --check compares; give --check X.npy too")
     converted = edgespike.load(model)
     found = None if check is None else _agreement(converted, model, check, samples)
     graph = coding.apply(converted)

@@ -53,10 +53,9 @@ def command(
         write_files(files, model)
         say(f"model.safetensors, images.npy and labels.npy are in {files}")
         return
+    graph = shipped_model(model)  # before anything is installed for it
     names = split_names(targets)
-    for name in names:
-        _set_up_if_missing(name)
-    graph = shipped_model(model)
+    _set_up_missing(names)
     images, labels = shipped_images()
     say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}")
     accuracy = float((_predictions(graph, images) == labels).mean())
@@ -71,12 +70,8 @@ def command(
         write_page(html, graph, report, certificate=certificate.to_json())
         say(f"written to {html}")
     if as_json:
-        answer = {
-            "accuracy": accuracy,
-            "verify": certificate.to_json(),
-            "energy": report.to_json(),
-        }
-        print_json(answer)
+        answers = {"verify": certificate.to_json(), "energy": report.to_json()}
+        print_json({"accuracy": accuracy, **answers})
     else:
         print(f"accuracy {accuracy:.2%} of {len(images)} test images")
         print_certificate(certificate)
@@ -90,6 +85,11 @@ def _predictions(graph: Graph, images: NDArray[Any]) -> NDArray[Any]:
     from edgespike.trace import predictions
 
     return predictions(graph, edgespike.run(graph, images).accumulators(graph))
+
+
+def _set_up_missing(names: list[str]) -> None:
+    for name in names:
+        _set_up_if_missing(name)
 
 
 def _set_up_if_missing(name: str) -> None:

@@ -1,7 +1,7 @@
 """How a graph file stores arrays: digits of few states, the narrowest integers, or as they are.
 
-An array of whole numbers ``low + step * digit`` with n digits, 2 <= n <= 16, takes base-n digits:
-as many in each byte as fit, the first in the highest place, zeros behind the last.
+An array of whole numbers ``low + step * digit`` with ``digit`` below n, 2 <= n <= 16, takes base-n
+digits: as many in each byte as fit, the first in the highest place, zeros behind the last.
 
 ====== =============== ==============
 states digits a byte   bits a value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import torch
@@ -76,6 +77,10 @@ class LevelActivation(nn.Module):
             raise ValueError(f"an activation has {states} states; at least 2 are needed")
         if not (step > 0 and scale > 0):
             raise ValueError(f"step is {step} and scale {scale}; both must be positive")
+        if not (isfinite(first) and isfinite(step) and isfinite(scale)):
+            raise ValueError(
+                f"first, step and scale are {first}, {step}, {scale}; give finite ones"
+            )
         self.states, self.first, self.step, self.scale = states, first, step, scale
         self.surrogate = surrogate
 

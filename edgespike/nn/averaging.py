@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from edgespike.nn.normalise import LayerBatchNorm
 
 
 class WeightAverage:
@@ -38,9 +42,27 @@ class WeightAverage:
         """Take in the weights after a step."""
         self._average.update_parameters(model)
 
+    @torch.no_grad()
     def measure_statistics(self, batches: Iterable[Tensor]) -> None:
-        """Set running means and variances to those of some batches of inputs."""
-        update_bn(batches, self._average.module)
+        """Set running means and variances to their averages over some batches of inputs."""
+        # Not torch's update_bn, which passes over all normalisations but its own.
+        momenta = {
+            part: part.momentum
+            for part in self.model.modules()
+            if isinstance(part, _BatchNorm | LayerBatchNorm)
+        }
+        if not momenta:
+            return
+        training = self.model.training
+        self.model.train()
+        for part in momenta:
+            part.reset_running_stats()
+            part.momentum = None
+        for batch in batches:
+            self.model(batch)
+        for part, momentum in momenta.items():
+            part.momentum = momentum
+        self.model.train(training)
 
     def tensors(self) -> dict[str, Tensor]:
         """Give what is needed to go on later."""

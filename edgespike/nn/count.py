@@ -45,8 +45,7 @@ def count_synaptic_operations(
     ------
     UnsupportedError
         The convention is "quantised" and layers have float weights (all of them are named), a
-        layer receives fractions of spikes, or no
-        layer runs after an activation of few levels.
+        layer receives fractions of spikes, or no layer runs after an activation of few levels.
     """
     inputs = SpikeInputs(model)
     try:
@@ -67,7 +66,7 @@ def count_synaptic_operations(
                 "spikes cannot be counted",
                 [f"layer {name} receives fractions; pool spikes with SumPool2d, not with a mean"],
             )
-        # A pool that sums has let several spikes meet: each is an operation of its own.
+        # Where pools or residual blocks add, events have met: each is an operation of its own.
         found = (events.numbers.round().long() * reached).flatten(1).sum(dim=1)
         counts[name] = counts[name] + found if name in counts else found
     return counts

@@ -67,7 +67,7 @@ class SpikeInputs:
         for name, module in model.named_modules():
             if isinstance(module, LevelActivation):
                 self._hooks.append(module.register_forward_hook(self._see_spikes))
-            elif isinstance(module, SumPool2d | EventSum | nn.Flatten):
+            elif isinstance(module, SumPool2d | EventSum | nn.Flatten | nn.MaxPool2d):
                 self._hooks.append(module.register_forward_hook(_pass_on))
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 self.layers[name] = module
@@ -112,38 +112,67 @@ class SpikeInputs:
     def _see_spikes(self, module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, LevelActivation):
             self._activation = module
-            if module.states > 2:
-                _note(output, (output.detach() != 0).to(output.dtype))
+            setattr(output, _NOTE, _note_of(module, output))
 
     def _recorder(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def record(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             activation = self._activation
             if activation is None or self._entered is None:
                 return
-            scale = activation.scale
-            values = inputs[0] if scale == 1 else inputs[0] / scale
-            numbers = values.detach()
-            if activation.states > 2:
-                noted: Tensor | None = getattr(inputs[0], _NUMBERS, None)
-                numbers = (numbers != 0).to(numbers.dtype) if noted is None else noted
+            entering = inputs[0]
+            # Functions leave no note; then what enters is taken to come from the last activation.
+            note: _Note = getattr(entering, _NOTE, None) or _note_of(activation, entering)
+            values = entering if note.scale == 1 else entering / note.scale
+            numbers = values.detach() if note.numbers is None else note.numbers
             self._entered.append(Events(name, values, numbers))
 
         return record
 
 
-_NUMBERS = "edgespike_numbers_of_events"
-"""Where a tensor of levels notes how many events each of its values stands for."""
+_NOTE = "edgespike_note"
+"""The attribute of a tensor of events that holds its `_Note`."""
 
 
-def _note(values: Tensor, numbers: Tensor) -> None:
-    setattr(values, _NUMBERS, numbers)
+@dataclass(frozen=True)
+class _Note:
+    """What a tensor of events stands for; it goes with the tensor, whatever runs in between.
+
+    ``scale`` is the real value of one level, ``numbers`` how many events each value stands for;
+    None for spikes, where the values say it.
+    """
+
+    scale: float
+    numbers: Tensor | None
+
+
+def _note_of(activation: LevelActivation, values: Tensor) -> _Note:
+    return _Note(activation.scale, None if activation.states == 2 else _not_zero(values))
+
+
+def _not_zero(values: Tensor) -> Tensor:
+    return (values.detach() != 0).to(values.dtype)
 
 
 def _pass_on(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
     """Let numbers of events go the way of the levels."""
-    numbers = [getattr(values, _NUMBERS, None) for values in inputs]
-    if None not in numbers:
-        _note(output, module.forward(*numbers))
+    notes = [note for values in inputs if (note := getattr(values, _NOTE, None)) is not None]
+    if len(notes) < len(inputs) or not isinstance(output, Tensor):
+        return
+    numbers = None
+    if any(note.numbers is not None for note in notes):
+        # A max pool emits the largest level, as one event.
+        numbers = _not_zero(output) if isinstance(module, nn.MaxPool2d) else _add(module, inputs)
+    setattr(output, _NOTE, _Note(notes[0].scale, numbers))
+
+
+def _add(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Let numbers of events through a module that adds or reshapes."""
+    total: Tensor = module.forward(*(_numbers(getattr(x, _NOTE), x) for x in inputs))
+    return total
+
+
+def _numbers(note: _Note, values: Tensor) -> Tensor:
+    return values.detach() / note.scale if note.numbers is None else note.numbers
 
 
 def fan_out(layer: Weighted, input_shape: torch.Size, mask: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class LayerBatchNorm(nn.Module):
     Raises
     ------
     ValueError
-        A parameter is out of its range.
+        The reading is unknown, or epsilon is not positive.
     """
 
     running_mean: Tensor
@@ -108,7 +108,9 @@ def _statistics(x: Tensor, *, by_sample: bool) -> tuple[Tensor, Tensor]:
     """Give mean and variance of each sample, or of all together."""
     axes = tuple(range(int(by_sample), x.ndim))
     mean = x.mean(axes)
-    # Ten times as fast as torch.var_mean, which goes through the values one by one.
+    # Ten times as fast as torch.var_mean, which goes through the values one by one. In float32 the
+    # difference loses what the mean's square exceeds the variance by: 3 of 7 digits if the mean is
+    # 30 standard deviations. Sums of standardised weights stay far below that.
     square = torch.linalg.vector_norm(x, dim=axes).square() * (mean.numel() / x.numel())
     return mean, (square - mean.square()).clamp(min=0)
 

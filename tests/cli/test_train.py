@@ -120,3 +120,13 @@ def test_only_a_checkpoint_has_neurons_of_its_own(cli: Cli, tmp_path: Path) -> N
     assert result.code == 2
     assert "name a file that 'edgespike train' wrote" in result.stderr
     assert not (tmp_path / "again.safetensors").exists()
+
+
+def test_a_number_of_samples_without_any_is_no_comparison(cli: Cli, tmp_path: Path) -> None:
+    save_graph(shipped_model(), tmp_path / "graph.safetensors")
+    result = cli(
+        *("convert", tmp_path / "graph.safetensors"),
+        *("-o", tmp_path / "again.safetensors", "--samples", 2),
+    )
+    assert result.code == 2
+    assert "give --check X.npy too" in result.stderr

@@ -23,11 +23,13 @@ from edgespike.nn import (  # noqa: E402
     InputScale,
     LayerBatchNorm,
     NetSpec,
+    QuantConv2d,
     QuantLinear,
     Residual,
     ResidualSpec,
     RoundClip,
     SpikeActivation,
+    SumPool2d,
     build,
     count_synaptic_operations,
 )
@@ -96,6 +98,17 @@ def test_single_precision_differs_near_ties_only(changes: dict[str, Any]) -> Non
     assert all(layer.near_ties < layer.neurons / 100 for layer in found)
 
 
+def test_a_tie_in_double_precision_is_near_a_tie() -> None:
+    # Single precision puts a threshold of 0.05 millions of roundings elsewhere.
+    layers = (QuantLinear(1, 1, bias=True), RoundClip(4, step=0.1), QuantLinear(1, 2))
+    model = nn.Sequential(*layers).double()
+    with torch.no_grad():
+        model.get_parameter("0.weight").zero_()
+        model.get_parameter("0.bias").fill_(0.05)
+    (layer,) = agreement(model, (1,), np.array([[0], [1]]))
+    assert layer.near_ties == layer.neurons == 2
+
+
 def test_a_graph_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def shifted(*arguments: Any) -> Any:
         trace = interpret(*arguments)
@@ -136,6 +149,71 @@ def test_operations_are_those_that_the_module_counts(activation_states: int) -> 
     kind, other = (spikes, levels) if activation_states == 2 else (levels, spikes)
     assert sum(kind.values()) == total
     assert sum(other.values()) == 0
+
+
+def convolved(inputs: int, activation: nn.Module) -> nn.Sequential:
+    layer = QuantConv2d(inputs, 4, 3, padding=1, states=3)
+    return nn.Sequential(layer, nn.BatchNorm2d(4), activation)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param(
+            (convolved(2, RoundClip(4)), nn.MaxPool2d(2), Residual(convolved(4, RoundClip(4)))),
+            id="pool before the block",
+        ),
+        pytest.param(
+            (
+                convolved(2, RoundClip(4)),
+                Residual(
+                    nn.Sequential(convolved(4, RoundClip(4)), nn.MaxPool2d(2)), nn.MaxPool2d(2)
+                ),
+            ),
+            id="pools in the branches",
+        ),
+        pytest.param(
+            (
+                convolved(2, RoundClip(4, step=0.5)),
+                Residual(convolved(4, RoundClip(3)), convolved(4, RoundClip(3))),
+            ),
+            id="another scale before the block",
+        ),
+        pytest.param(
+            (
+                convolved(2, RoundClip(4, step=1.0)),
+                Residual(convolved(4, SpikeActivation()), convolved(4, SpikeActivation())),
+            ),
+            id="spikes behind levels",
+        ),
+        pytest.param(
+            (
+                convolved(2, RoundClip(4, step=1.0)),
+                Residual(convolved(4, SpikeActivation())),
+            ),
+            id="spikes added to levels",
+        ),
+        pytest.param(
+            (convolved(2, RoundClip(4)), SumPool2d(2), nn.MaxPool2d(2)), id="largest of sums"
+        ),
+    ],
+)
+def test_operations_do_not_depend_on_what_else_ran_in_between(parts: tuple[nn.Module, ...]) -> None:
+    samples = images(20)
+    body = nn.Sequential(InputScale(255), *parts, nn.Flatten())
+    readout = QuantLinear(body(torch.from_numpy(samples)).shape[1], 3, states=3)
+    model, inputs = nn.Sequential(body, readout).double(), torch.from_numpy(samples).double()
+    model(inputs)
+    every = Convention.EVERY
+    found = count_synaptic_operations(model, inputs, every)
+    counts = edgespike.count(convert(model, SHAPE), samples)
+    expected = [
+        int((layer.synaptic_operations[every] + layer.multiply_accumulates[every]).sum())
+        for layer in counts.layers
+        if layer.name.startswith(("conv", "dense"))
+    ]
+    # What the first layer receives are pixels.
+    assert [int(layer.sum()) for layer in found.values()] == expected[1:]
 
 
 def test_a_residual_block_adds_levels() -> None:

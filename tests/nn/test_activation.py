@@ -94,6 +94,13 @@ def test_a_step_that_is_not_positive_is_refused(step: float) -> None:
         RoundClip(3, step=step)
 
 
+@pytest.mark.parametrize("name", ["first", "step", "scale"])
+def test_numbers_that_are_not_finite_are_refused(name: str) -> None:
+    numbers = {"first": 1.0, "step": 1.0, "scale": 1.0, name: float("inf")}
+    with pytest.raises(ValueError, match="give finite ones"):
+        LevelActivation(4, surrogate=StraightThrough(), **numbers)
+
+
 def test_the_text_form_names_the_parameters() -> None:
     assert "states=4, step=0.6508" in repr(RoundClip(4))
     assert "StraightThrough" in repr(RoundClip(4))

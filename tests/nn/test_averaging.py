@@ -3,16 +3,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
 from edgespike.nn import load_model, train
 from edgespike.nn.averaging import WeightAverage
+from edgespike.nn.normalise import LayerBatchNorm, Reading
 from tests.nn.small import RECIPE, striped_task
 
-
-def net() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+READINGS: tuple[Reading, ...] = ("joint", "averaged", "per_sample")
 
 
 def test_each_step_moves_the_average_towards_the_weights() -> None:
@@ -27,16 +27,21 @@ def test_each_step_moves_the_average_towards_the_weights() -> None:
     assert torch.equal(averaged, torch.full((3, 2), 0.75 * (0.75 * 4 + 0.25 * 8)))
 
 
-def test_statistics_are_those_of_the_averaged_net() -> None:
-    model = net()
+@pytest.mark.parametrize(
+    "normalisation",
+    [nn.BatchNorm1d(3), *(LayerBatchNorm(3, reading) for reading in READINGS)],
+    ids=str,
+)
+def test_statistics_are_those_of_the_averaged_net(normalisation: nn.Module) -> None:
+    model = nn.Sequential(nn.Linear(2, 3), normalisation)
     average = WeightAverage(model, decay=0.5)
     before = {name: value.clone() for name, value in model.named_buffers()}
     batches = [torch.randn(8, 2) + 3 for _ in range(4)]
     average.measure_statistics(batches)
-    linear, normalisation = average.model.children()
-    sums = [linear(batch) for batch in batches]
-    mean = torch.stack([batch.mean(0) for batch in sums]).mean(0)
-    torch.testing.assert_close(normalisation.running_mean, mean)
+    linear, measured = average.model.children()
+    axes = 0 if isinstance(normalisation, nn.BatchNorm1d) else (0, 1)
+    mean = torch.stack([linear(batch).mean(axes) for batch in batches]).mean(0)
+    torch.testing.assert_close(measured.running_mean, mean)
     assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())
 
 

@@ -12,7 +12,8 @@ LOIHI_ACCUMULATOR = 131_071
 
 
 def test_the_shipped_recipes_load() -> None:
-    assert shipped_recipes() == ["fashion_relu", "fashion_s3nn"]
+    fashion = ["fashion_maqd", "fashion_relu", "fashion_s3nn"]
+    assert shipped_recipes() == ["cifar10_resnet", "cifar10_vgg", *fashion]
     for name in shipped_recipes():
         load_recipe(name)
 
@@ -104,7 +105,7 @@ def test_all_faults_are_named_at_once(tmp_path: Path, net: str) -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="shipped recipes: fashion_relu, fashion_s3nn"):
+    with pytest.raises(InputError, match="shipped recipes: cifar10_resnet, cifar10_vgg"):
         load_recipe("nothing")
 
 
