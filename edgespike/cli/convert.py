@@ -42,8 +42,8 @@ def command(
     readout stays the same, and every target runs the graph, the counts of which are its own.
 
     With --check, each layer of the checkpoint's float net receives what the graph gave, and its
-    neurons are compared. The graph is exact; the float net may round where it is near a tie. The
-    exit code is 1 if a neuron differs that is not.
+    neurons are compared. The graph is exact; the float net may round where it is near a tie. If a
+    neuron differs that is not, the exit code is 1 and no graph is written.
     """
     import edgespike
     from edgespike.errors import InputError
@@ -52,16 +52,19 @@ def command(
         raise InputError("--samples says how many samples --check compares; give --check X.npy too")
     converted = edgespike.load(model)
     found = None if check is None else _agreement(converted, model, check, samples)
+    failed = found is not None and any(layer.unexplained for layer in found)
     graph = coding.apply(converted)
-    edgespike.save(graph, out)
+    if not failed:
+        edgespike.save(graph, out)
     if as_json:
-        answer = {"graph": graph.hash, "file": str(out)}
+        answer = {"graph": graph.hash, "file": None if failed else str(out)}
         print_json(answer if found is None else {**answer, "check": [asdict(x) for x in found]})
     else:
-        print(f"{out}: graph {graph.hash}, {len(graph.nodes)} nodes")
         if found is not None:
             _print_agreement(found)
-    if found is not None and any(layer.unexplained for layer in found):
+        written = "nothing written" if failed else str(out)
+        print(f"{written}: graph {graph.hash}, {len(graph.nodes)} nodes")
+    if failed:
         raise typer.Exit(CHECK_FAILED)
 
 

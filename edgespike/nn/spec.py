@@ -176,6 +176,11 @@ class NetSpec:
             len(shape) == 3 and all(isinstance(size, int) and size >= 1 for size in shape),
             f"input_shape is {shape}; channels, height and width",
         )
+        stated = [i for i, layer in enumerate(self.layers) if layer.states]
+        _require(
+            self.activation != "spike" or not (stated or self.readout_states),
+            f"layers {stated} or the readout have states, which a net of spikes does not use; bits",
+        )
         dense = [layer.kind == "dense" for layer in self.layers]
         kinds = [layer.kind for layer in self.layers]
         _require(dense == sorted(dense), f"layers are {kinds}; convolutions before dense layers")

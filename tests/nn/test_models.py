@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from edgespike.nn import (
     NetSpec,
     QuantConv2d,
     QuantLinear,
+    ResidualSpec,
     SpikeActivation,
     build,
 )
@@ -125,3 +127,25 @@ def test_layers_that_do_not_fit_each_other_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=fault):
         NetSpec((2, 8, 8), 3, layers)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"layers": (DenseSpec(4, states=3),)}, {"readout_states": 3}], ids=str
+)
+def test_states_of_weights_are_not_ignored_in_a_net_of_spikes(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="have states, which a net of spikes does not use"):
+        replace(NET, **changes)
+    assert replace(NET, **changes, activation="levels")
+
+
+@pytest.mark.parametrize("normalisation", ["batch", "layer_batch", "layer", "group"])
+@pytest.mark.parametrize("activation", ["spike", "levels", "relu"])
+def test_a_residual_net_of_any_kind_gives_logits(activation: str, normalisation: str) -> None:
+    layers = (ConvSpec(4), ResidualSpec(4), ResidualSpec(6, stride=2), DenseSpec(8))
+    net = build(replace(NET, layers=layers, activation=activation, normalisation=normalisation))  # type: ignore[arg-type]
+    assert net(random_images(4)).shape == (4, 3)
+
+
+def test_a_residual_block_does_not_come_first() -> None:
+    with pytest.raises(ValueError, match="a convolution before the first residual block"):
+        replace(NET, layers=(ResidualSpec(4),))
