@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from edgespike.nn import (
     NetSpec,
     QuantConv2d,
     QuantLinear,
+    ResidualSpec,
     SpikeActivation,
     build,
 )
@@ -87,11 +89,11 @@ def test_a_description_survives_the_way_through_json() -> None:
         ),
         (
             {"layers": [{"kind": "conv", "channels": 4, "bits": 1}]},
-            "net.layers\\[0\\]: weights have 1 bits; 2 to 8 are possible",
+            "net.layers\\[0\\]: bits is 1, 2 to 8 is needed",
         ),
         (
             {"layers": [{"kind": "dense", "features": 0}]},
-            "net.layers\\[0\\]: features is 0, at least 1 is needed",
+            "net.layers\\[0\\]: features is 0, 1 to 4194304 is needed",
         ),
         ({"layers": []}, "net.input_shape is missing"),
         ({"layers": [], "input_shape": [1, 2, 3], "classes": True}, "net.classes is True"),
@@ -125,3 +127,29 @@ def test_layers_that_do_not_fit_each_other_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=fault):
         NetSpec((2, 8, 8), 3, layers)
+
+
+def test_all_faults_of_net_and_layers_are_named_at_once() -> None:
+    with pytest.raises(ValueError, match=r"channels is 0.*pool is 0.*bits is 77.*states is 1,"):
+        ConvSpec(0, pool=0, bits=77, states=1)
+    with pytest.raises(
+        ValueError, match=r"input_shape is \(1, 8\).*classes is 0.*weight_states is 0.*alpha is nan"
+    ):
+        NetSpec((1, 8), 0, (), weight_states=0, alpha=float("nan"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("states", [-1, 1, 257, 3.0, True, "3"])
+def test_impossible_numbers_of_states_are_refused(states: Any) -> None:
+    for make in (ConvSpec, ResidualSpec, DenseSpec):
+        with pytest.raises(ValueError, match=f"states is {states!r}, 2 to 256, or 0"):
+            make(4, states=states)
+    for name in ("activation_states", "weight_states", "readout_states"):
+        with pytest.raises(ValueError, match=f"{name} is {states!r}, 2 to 256"):
+            NetSpec((1, 8, 8), 3, (), **{name: states})
+
+
+def test_layers_that_no_memory_holds_are_refused() -> None:
+    with pytest.raises(ValueError, match="channels is 1000000000, 1 to 4194304 is needed"):
+        ConvSpec(10**9)
+    with pytest.raises(ValueError, match="layer 1 has 16000000000000 weights, at most 134217728"):
+        NetSpec((1, 8, 8), 3, (DenseSpec(4_000_000), DenseSpec(4_000_000)))
