@@ -2,6 +2,8 @@
 # make test   all tests, here and on the other Pythons that are found
 # make check  lint, types and tests
 # make docs   the pages of the Python interface, in docs/api
+# make model  train the shipped models again
+# make experiment  MaQD's accuracy against states, normalisation and batch size
 # make bench  the speed of the cpu target against snnTorch with a counter and ONNX Runtime
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
@@ -20,7 +22,7 @@ DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.in
 	converters errors)
 SOURCES := edgespike targets converters tests examples benchmarks
 
-.PHONY: demo model test test-here test-others check lint types docs bench clean
+.PHONY: demo model experiment test test-here test-others check lint types docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -52,11 +54,17 @@ docs: $(VENV)/dev.stamp
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/cpu_against_snntorch.py
 	$(BIN)/python benchmarks/maqd_against_onnxruntime.py
+	$(BIN)/python benchmarks/maqd_training_step.py
 
-# Train the shipped model again, and write it and its images into the package.
+# Train the shipped models again, and write them and their images into the package.
 model: $(VENV)/dev.stamp
-	$(BIN)/edgespike train fashion_s3nn -o runs/fashion_s3nn
-	$(BIN)/python -m edgespike.models.build fashion_s3nn runs/fashion_s3nn
+	for name in fashion_s3nn fashion_maqd; do \
+	    $(BIN)/edgespike train $$name -o runs/$$name && \
+	    $(BIN)/python -m edgespike.models.build $$name runs/$$name || exit 1; done
+
+# MaQD's accuracy against states, normalisation and batch size; tables and plot in docs/maqd.
+experiment: $(VENV)/dev.stamp
+	$(BIN)/python examples/maqd_experiment.py --full --jobs $(JOBS) --out docs/maqd
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

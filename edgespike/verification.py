@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgespike import __version__
 from edgespike.batches import ReportProgress, batches, no_report
-from edgespike.counting import Counts, count
+from edgespike.counting import Convention, Counts, count
 from edgespike.errors import EdgespikeError, TargetRunError, ViolationsError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
@@ -63,8 +63,9 @@ class TargetResult:
         Name and version of what ran.
     samples, steps, layers
         How many of each were compared.
-    synaptic_operations
-        Counted from what the target ran, over all samples, on non-zero quantised weights.
+    synaptic_operations, multiply_accumulates
+        Counted from what the target ran, over all samples, on non-zero quantised weights: spikes,
+        and events that carry a number, at existing synapses.
     first_difference
         The one at the smallest step; of these, in the first layer to run; of these, of the first
         sample; of these, the first neuron. ``None`` if everything is equal.
@@ -75,6 +76,7 @@ class TargetResult:
     steps: int
     layers: int
     synaptic_operations: int
+    multiply_accumulates: int
     first_difference: Difference | None
 
     @property
@@ -170,6 +172,7 @@ def verify(
             graph.steps,
             len(observed_names(graph)),
             counts[name].synaptic_operations(),
+            int(counts[name].total.multiply_accumulates[Convention.QUANTISED].sum()),
             first[name][2] if name in first else None,
         )
         for name, (_, runtime) in chosen.items()

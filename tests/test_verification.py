@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgespike import verification
 from edgespike.batches import batch_size
-from edgespike.counting import count
+from edgespike.counting import Convention, count
 from edgespike.errors import EnvironmentMissingError, InputError, TargetRunError
 from edgespike.graph import Graph
 from edgespike.interpreter import interpret
@@ -73,7 +73,7 @@ def test_an_equal_target_has_a_certificate_without_difference(
     use: Callable[..., list[str]],
 ) -> None:
     certificate = verify(GRAPH, SAMPLES, use(EXACT))
-    operations = count(GRAPH, SAMPLES, interpret(GRAPH, SAMPLES)).synaptic_operations()
+    counts = count(GRAPH, SAMPLES, interpret(GRAPH, SAMPLES))
     assert certificate.equal
     answer = certificate.to_json()
     assert answer["graph"] == GRAPH.hash
@@ -83,7 +83,8 @@ def test_an_equal_target_has_a_certificate_without_difference(
             "samples": 6,
             "steps": 4,
             "layers": 3,
-            "synaptic_operations": operations,
+            "synaptic_operations": counts.synaptic_operations(),
+            "multiply_accumulates": counts.total.multiply_accumulates[Convention.QUANTISED].sum(),
             "runtime": "exact 1",
             "first_difference": None,
         }

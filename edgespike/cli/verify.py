@@ -63,7 +63,10 @@ def print_certificate(certificate: Certificate) -> None:
     """Print a certificate for people."""
     print(f"graph  {certificate.graph}\ninputs {certificate.inputs}")
     print_table(
-        ["target", "runtime", "samples ", "steps ", "layers ", "synaptic operations ", "result"],
+        [
+            *("target", "runtime", "samples ", "steps ", "layers "),
+            *("synaptic operations ", "multiply-accumulates ", "result"),
+        ],
         [
             (
                 name,
@@ -72,6 +75,7 @@ def print_certificate(certificate: Certificate) -> None:
                 result.steps,
                 result.layers,
                 result.synaptic_operations,
+                result.multiply_accumulates,
                 "equal" if result.equal else "DIFFERENT",
             )
             for name, result in certificate.targets.items()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgespike.counting import Convention, Counts
+from edgespike.counting import FREE, Convention, Counts
 from edgespike.energy.estimate import Estimate, estimate
 from edgespike.energy.profile import Profile, load_profile, shipped_profiles
 from edgespike.energy.work import measure
@@ -31,6 +31,8 @@ class EnergyReport:
         One for each model of each profile, in the profiles' order.
     size
         What the graph's weights take in a file, beside their entropy.
+    free
+        Kinds of operations of the graph that cost nothing, and why.
     """
 
     graph: str
@@ -40,6 +42,7 @@ class EnergyReport:
     profiles: tuple[Profile, ...]
     estimates: tuple[Estimate, ...]
     size: GraphSize
+    free: tuple[tuple[str, str], ...]
 
     def to_json(self) -> dict[str, Any]:
         """Give plain numbers: ``counts`` and ``energy``, totals over the samples, and ``size``."""
@@ -77,5 +80,7 @@ def energy_report(
         for profile in loaded
         for model in profile.models
     )
+    kinds = {type(node.op) for node in graph.nodes}
+    free = tuple((op.kind, reason) for op, reason in FREE.items() if op in kinds)
     size = graph_size(graph)
-    return EnergyReport(graph.name, graph.hash, graph.steps, counts, loaded, estimates, size)
+    return EnergyReport(graph.name, graph.hash, graph.steps, counts, loaded, estimates, size, free)

@@ -92,7 +92,7 @@ def _values(
         "total": ("total", *map(whole, total)),
         "conventions": [(text, whole(n)) for text, n in rows.by_convention(report.counts)],
         "convention_names": rows.CONVENTIONS,
-        "free": rows.free_operations(),
+        "free": report.free,
         "estimates": report.estimates,
         "energies": [_energy_row(row, report.counts.samples) for row in report.estimates],
         "constants": _constant_rows,
@@ -184,7 +184,8 @@ def _verified_rows(certificate: Mapping[str, Any]) -> list[list[str]]:
             name,
             "equal" if result["equal"] else "different",
             result["runtime"],
-            *(whole(result[key]) for key in ("samples", "steps", "layers", "synaptic_operations")),
+            *(whole(result[key]) for key in ("samples", "steps", "layers")),
+            *(whole(result[key]) for key in ("synaptic_operations", "multiply_accumulates")),
             _difference(result["first_difference"]),
         ]
         for name, result in certificate["targets"].items()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from edgespike.counting import FREE, Convention, Counts, LayerCounts
+from edgespike.counting import Convention, Counts, LayerCounts
 from edgespike.energy import EnergyReport, Estimate
-from edgespike.graph.ops import OPERATIONS
 from edgespike.report.units import whole
 
 COLUMNS = (
@@ -42,11 +41,6 @@ def count_rows(counts: Counts) -> list[tuple[str, list[int]]]:
 def by_convention(counts: Counts) -> list[tuple[str, int]]:
     """Give what each convention is called and its synaptic operations."""
     return [(text, counts.synaptic_operations(kind)) for kind, text in CONVENTIONS.items()]
-
-
-def free_operations() -> list[tuple[str, str]]:
-    """Give the operations that cost nothing and why."""
-    return [(kind, FREE[op]) for kind, op in OPERATIONS.items() if op in FREE]
 
 
 def left_out(estimate: Estimate) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgespike.counting import audit, count
+from edgespike.counting import Convention, audit, count
 from edgespike.energy import energy_report
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold, load_graph, save_graph
 from edgespike.graph.text import graph_json, graph_text
@@ -56,6 +56,10 @@ def test_verify_answers_as_scripts_expect(cli: Cli, graph_file: Path, input_file
             "steps": 1,
             "layers": len(observed_names(GRAPH)),
             "synaptic_operations": count(GRAPH, SAMPLES, TRACE).synaptic_operations(),
+            "multiply_accumulates": sum(
+                int(layer.multiply_accumulates[Convention.QUANTISED].sum())
+                for layer in count(GRAPH, SAMPLES, TRACE).layers
+            ),
             "first_difference": None,
         }
 

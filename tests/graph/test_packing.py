@@ -102,3 +102,25 @@ def test_floats_stay_as_they_are() -> None:
     array = np.array([0.0, 1.0, np.pi])
     stored, note = pack(array)
     assert (stored.tobytes(), note) == (array.tobytes(), None)
+
+
+def test_booleans_that_are_all_true_take_no_byte() -> None:
+    stored, note = pack(np.ones((3, 4), np.bool_))
+    assert stored.nbytes == 0
+    assert (unpack(stored, note) == np.ones((3, 4), np.bool_)).all()
+
+
+@pytest.mark.parametrize(
+    ("stored", "note"),
+    [
+        (np.zeros(1, np.uint8), {"shape": [3], "every": 1}),
+        (np.zeros(0, np.uint8), {"shape": [3], "every": 0}),
+        (np.zeros(0, np.uint8), {"shape": [-3], "every": 1}),
+        (np.zeros(0, np.uint8), {"shape": [2**40], "every": 1}),
+    ],
+)
+def test_other_claims_about_every_boolean_are_refused(
+    stored: np.ndarray, note: dict[str, object]
+) -> None:
+    with pytest.raises(ValueError, match=r"boolean|shape"):
+        unpack(stored, note)

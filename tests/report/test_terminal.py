@@ -60,7 +60,6 @@ def test_rows(report: EnergyReport, row: str) -> None:
         "every synapse: 6",
         "non-zero float weights: 4",
         "non-zero quantised weights: 4",
-        "reshape: a name for the same elements",
         "E = synaptic operations x E_add(fp32)",
         "dense fp32 ReLU, the same layers, one pass a sample: 18.4 pJ (18.0 to 18.8 pJ)",
         "Not in it: event transport (6).",
