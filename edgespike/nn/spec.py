@@ -264,12 +264,12 @@ def read_spec(table: object, where: str, faults: list[str]) -> NetSpec | None:
         faults.append(f"{where}.layers is {layers!r}; a list of tables is needed")
         return None
     specs = [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
-    if None in specs:
-        return None
-    whole = {**table, "layers": tuple(specs)}
+    # Without layers where they have faults, so that the rest is checked too.
+    whole = {**table, "layers": () if None in specs else tuple(specs)}
     if isinstance(table.get("input_shape"), list):
         whole["input_shape"] = tuple(table["input_shape"])
-    return read_table(NetSpec, whole, where, faults)
+    net = read_table(NetSpec, whole, where, faults)
+    return None if None in specs else net
 
 
 def _read_layer(table: object, where: str, faults: list[str]) -> LayerSpec | None:

@@ -114,6 +114,17 @@ def test_all_faults_of_a_table_are_named_at_once() -> None:
     assert len(faults) == 4
 
 
+def test_faults_of_layers_do_not_hide_those_of_the_net() -> None:
+    faults: list[str] = []
+    layers = [{"kind": "dense", "features": 0}]
+    table = {"layers": layers, "input_shape": [1, 8, 8], "classes": 3, "weight_states": 1}
+    assert read_spec(table, "net", faults) is None
+    assert [fault.partition(" is ")[0] for fault in faults] == [
+        "net.layers[0]: features",
+        "net: weight_states",
+    ]
+
+
 @pytest.mark.parametrize(
     ("layers", "fault"),
     [
