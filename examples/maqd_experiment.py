@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +23,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from edgespike.errors import EdgespikeError
+from edgespike.files import write_atomically
 from edgespike.models import shipped_images
 from edgespike.nn import ConvSpec, DenseSpec, NetSpec, Recipe, Task, train
 
@@ -167,7 +170,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for runs and results")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time")
     arguments = parser.parse_args()
+    if arguments.jobs < 1:
+        parser.error(f"--jobs is {arguments.jobs}; at least 1 is needed")
     out = arguments.out or Path(tempfile.mkdtemp(prefix="maqd-"))
+    (out / "runs").mkdir(parents=True, exist_ok=True)
     scale, task = FULL, None
     if not arguments.full:
         images, labels = shipped_images()
@@ -189,10 +195,14 @@ def main() -> None:
         for r, a in done
     ]
     content = {"means": results, "runs": runs_of}
-    (out / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+    write_atomically(out / "results.json", (json.dumps(content, indent=1) + "\n").encode())
     plot(results, out / "accuracy.svg")
     console.print(f"written to {out}: results.json, accuracy.svg")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (EdgespikeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
