@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from edgespike.converters import convert
 from edgespike.errors import FileFormatError
 from edgespike.files import WriteError
+from edgespike.graph import save_graph
 from edgespike.nn import load_model, save_model
 from edgespike.nn.checkpoint import MODEL, TRAINING, read_checkpoint, write_checkpoint
 from tests.nn.small import NET, random_images, random_net
@@ -95,6 +97,12 @@ def test_a_training_checkpoint_is_no_model(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "state", TRAINING, {"a": torch.ones(1)}, {})
     with pytest.raises(FileFormatError, match="format 'edgespike-training-1', needed is"):
         load_model(tmp_path / "state")
+
+
+def test_a_graph_is_no_checkpoint(tmp_path: Path) -> None:
+    save_graph(convert(random_net(), (1, 8, 8)), tmp_path / "graph")
+    with pytest.raises(FileFormatError, match="graph is a graph already; needed is the checkpoint"):
+        load_model(tmp_path / "graph")
 
 
 def test_tensors_that_do_not_fit_the_description_are_refused(tmp_path: Path) -> None:
