@@ -65,7 +65,8 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
     metadata, arrays = read_safetensors(Path(path))
     if GRAPH_KEY in metadata:
         raise FileFormatError(
-            f"{path} is a graph already; needed is the checkpoint that it was converted from"
+            f"{path} is a graph already; needed is the checkpoint that it came from: name a file "
+            "that 'edgespike train' wrote"
         )
     header = _header(metadata)
     if header.get("format") != kind:
