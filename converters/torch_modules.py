@@ -72,15 +72,27 @@ def _convert_sequence(progress: Progress, module: Any, path: str) -> None:
 
 def _refusals(path: str, module: Any) -> Iterator[str]:
     """Yield why a module may compute something else than its type says."""
+    from edgespike.nn.residual import EventSum, Residual
+
     place = path or "the model"
     if not is_sequence(module) and type(module) not in _handlers():
         yield f"{place} is a {type(module).__qualname__}"
-    elif module._forward_hooks or module._forward_pre_hooks:
+        return
+    yield from _changes(place, module)
+    if isinstance(module, Residual):
+        if type(module.sum) is not EventSum:
+            yield f"{place}.sum is a {type(module.sum).__qualname__}, not an EventSum"
+        yield from _changes(f"{place}.sum", module.sum)
+
+
+def _changes(place: str, module: Any) -> Iterator[str]:
+    """Yield what may change the result of a module."""
+    if module._forward_hooks or module._forward_pre_hooks:
         yield (
             f"{place} has forward hooks, which may change what it computes; remove them first "
             "(a SynapticPenalty's by close(), those of pruning by torch.nn.utils.prune.remove)"
         )
-    elif "forward" in vars(module):
+    if "forward" in vars(module):
         yield f"{place} has a forward function of its own; use its type's"
 
 
@@ -130,7 +142,7 @@ def _weighted(
         )
     weight = leaf.integer_weight().cpu().numpy().astype(np.int64)
     no_bias = np.zeros(len(weight), np.int64)
-    float_nonzero = leaf.float_weight().cpu().numpy() != 0
+    float_nonzero = leaf.float_nonzero().cpu().numpy()
     progress.append(path, label, make(weight, no_bias, float_nonzero=float_nonzero))
     scale = Fraction(float(leaf.weight_scale())) * progress.event_scale
     bias = np.zeros(len(weight)) if leaf.bias is None else _floats(leaf.bias)

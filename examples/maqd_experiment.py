@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +26,7 @@ from matplotlib import pyplot
 from rich.console import Console
 from rich.table import Table
 
+from edgespike.errors import EdgespikeError
 from edgespike.files import write_atomically
 from edgespike.models import shipped_images
 from edgespike.nn import ConvSpec, DenseSpec, NetSpec, Recipe, Task, train
@@ -168,7 +170,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for runs and results")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time")
     arguments = parser.parse_args()
+    if arguments.jobs < 1:
+        parser.error(f"--jobs is {arguments.jobs}; at least 1 is needed")
     out = arguments.out or Path(tempfile.mkdtemp(prefix="maqd-"))
+    (out / "runs").mkdir(parents=True, exist_ok=True)
     scale, task = FULL, None
     if not arguments.full:
         images, labels = shipped_images()
@@ -196,4 +201,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (EdgespikeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -25,3 +25,26 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--jobs", "0"], "--jobs is 0; at least 1"), (["--out", "file"], "Not a directory: 'file")],
+)
+def test_wrong_use_of_the_experiment_gets_a_clear_error(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "file").touch()
+    example = next(path for path in EXAMPLES if path.stem == "maqd_experiment")
+    result = subprocess.run(
+        [sys.executable, str(example), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

@@ -34,7 +34,7 @@ FORBIDDEN = {
     "edgespike/energy": ["edgespike.targets", "edgespike.converters", "edgespike.nn", "torch"],
     "edgespike/report": ["edgespike.targets", "edgespike.converters", "edgespike.nn", "torch"],
     "targets": ["edgespike.converters", "edgespike.nn", "edgespike.cli", "torch"],
-    "converters": ["edgespike.targets", "edgespike.interpreter", "edgespike.cli"],
+    "converters": ["edgespike.targets", "edgespike.counting", "edgespike.cli"],
     "edgespike/nn": ["edgespike.targets", "edgespike.converters", "edgespike.cli"],
     "edgespike/trace.py": ["edgespike.counting", "edgespike.targets", "edgespike.converters"],
     "edgespike/samples.py": ["edgespike.targets", "edgespike.converters", "edgespike.nn"],

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,10 +189,16 @@ def _describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
 
 
 def _build(description: Any, tensors: Mapping[str, NDArray[Any]]) -> Graph:
-    version = description["version"]
+    version = typed(description["version"], int)
     if version not in READABLE_VERSIONS:
-        raise ValueError(f"format version {version}; this edgespike reads {READABLE_VERSIONS}")
+        raise ValueError(
+            f"format version {version}; this edgespike reads {READABLE_VERSIONS}, "
+            "a newer one may read others"
+        )
     nodes = tuple(_build_node(entry, tensors) for entry in description["nodes"])
+    fields_of_nodes = {f"{node.name}.{field.name}" for node in nodes for field in fields(node.op)}
+    if foreign := sorted(tensors.keys() - fields_of_nodes):
+        raise ValueError(f"tensors {foreign} belong to no node")
     return Graph(typed(description["name"], str), nodes, typed(description["steps"], int))
 
 
@@ -210,19 +216,24 @@ def _build_node(entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
         key = f"{name}.{field.name}"
         if key in tensors:
             arguments[field.name] = unpack(tensors[key], entry.get(field.name))
-        elif field.name in entry:
+        elif field.name in entry and not _is_array(hints[field.name]):
             arguments[field.name] = _attribute(entry[field.name], hints[field.name])
-        elif field.default is MISSING:
+        elif field.name in entry or field.default is MISSING:
             raise ValueError(f"node {name} lacks its field {field.name}")
     inputs = tuple(typed(source, str) for source in entry["inputs"])
     return Node(name, op(**arguments), inputs)
 
 
+def _is_array(hint: Any) -> bool:
+    """Tell whether a field, be it optional, is an array."""
+    return np.ndarray in {get_origin(kind) for kind in (hint, *get_args(hint))}
+
+
 def _attribute(value: Any, hint: Any) -> Any:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
-    if isinstance(value, list):
-        return tuple(typed(item, int) for item in value)
+    if get_origin(hint) is tuple:
+        return tuple(typed(item, int) for item in typed(value, list))
     if hint is float:
         return float(typed(value, (int, float)))
     return typed(value, hint)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgespike.nn.quantise import optimal_step
+from edgespike.nn.quantise import MOST_STATES, is_whole, optimal_step
 from edgespike.nn.surrogates import StraightThrough, Surrogate
 
 
@@ -53,13 +53,13 @@ class LevelActivation(nn.Module):
     Parameters
     ----------
     states
-        Number of different values, at least 2.
+        Number of different values, 2 to 256.
     first
         The lowest threshold.
     step
-        Distance of two thresholds, positive.
+        Distance of two thresholds, positive and finite.
     scale
-        Distance of two values, positive.
+        Distance of two values, positive and finite.
     surrogate
         What stands in for the derivative.
 
@@ -73,14 +73,11 @@ class LevelActivation(nn.Module):
         self, states: int, first: float, step: float, scale: float, surrogate: Surrogate
     ) -> None:
         super().__init__()
-        if states < 2:
-            raise ValueError(f"an activation has {states} states; at least 2 are needed")
-        if not (step > 0 and scale > 0):
-            raise ValueError(f"step is {step} and scale {scale}; both must be positive")
-        if not (isfinite(first) and isfinite(step) and isfinite(scale)):
-            raise ValueError(
-                f"first, step and scale are {first}, {step}, {scale}; give finite ones"
-            )
+        _check_states(states)
+        if not (0 < step < float("inf") and 0 < scale < float("inf")):
+            raise ValueError(f"step is {step} and scale {scale}; both must be positive and finite")
+        if not isfinite(first):
+            raise ValueError(f"the lowest threshold is {first}; it must be finite")
         self.states, self.first, self.step, self.scale = states, first, step, scale
         self.surrogate = surrogate
 
@@ -97,6 +94,11 @@ class LevelActivation(nn.Module):
         return levels
 
 
+def _check_states(states: int) -> None:
+    if not is_whole(states, 2, MOST_STATES):
+        raise ValueError(f"an activation has {states!r} states; 2 to {MOST_STATES} are possible")
+
+
 class RoundClip(LevelActivation):
     r"""MaQD's activation, ``s * clip(round(u / s), 0, states - 1)`` (arXiv 2403.14999).
 
@@ -105,7 +107,7 @@ class RoundClip(LevelActivation):
     Parameters
     ----------
     states
-        Number of different values, at least 2; two make a spike.
+        Number of different values, 2 to 256; two make a spike.
     step
         ``s``. The default is the step with the least squared error for the positive part of a
         normal distribution, which is what a normalisation leaves. The paper's choice is not known.
@@ -115,7 +117,7 @@ class RoundClip(LevelActivation):
     Raises
     ------
     ValueError
-        There are less than two states, or the step is not positive.
+        A parameter is out of its range.
     """
 
     def __init__(
@@ -124,8 +126,7 @@ class RoundClip(LevelActivation):
         step: float | None = None,
         surrogate: Surrogate = StraightThrough(),  # noqa: B008 - it is frozen
     ) -> None:
-        if states < 2:
-            raise ValueError(f"an activation has {states} states; at least 2 are needed")
+        _check_states(states)
         # The positive half of a symmetric quantiser with a state at 0.
         step = optimal_step(2 * states - 1) if step is None else step
         super().__init__(states, step / 2, step, step, surrogate)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from edgespike.errors import FileFormatError
 from edgespike.files import write_atomically
-from edgespike.graph.files import read_safetensors
+from edgespike.graph.files import GRAPH_KEY, read_safetensors
 from edgespike.nn.models import build
 from edgespike.nn.spec import NetSpec, read_spec
 
@@ -63,6 +63,11 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
         The file cannot be read, is truncated, changed, or no checkpoint of this kind.
     """
     metadata, arrays = read_safetensors(Path(path))
+    if GRAPH_KEY in metadata:
+        raise FileFormatError(
+            f"{path} is a graph already; needed is the checkpoint that it came from: name a file "
+            "that 'edgespike train' wrote"
+        )
     header = _header(metadata)
     if header.get("format") != kind:
         raise FileFormatError(

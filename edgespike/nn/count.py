@@ -76,7 +76,7 @@ def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> d
     if convention is Convention.EVERY:
         return {name: torch.ones_like(layer.weight) for name, layer in layers.items()}
     if convention is Convention.NONZERO:
-        return {name: _float_weight(layer) != 0 for name, layer in layers.items()}
+        return {name: _float_nonzero(layer) for name, layer in layers.items()}
     masks = {
         name: layer.integer_weight() != 0
         for name, layer in layers.items()
@@ -95,10 +95,10 @@ def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> d
     return masks
 
 
-def _float_weight(layer: Weighted) -> Tensor:
+def _float_nonzero(layer: Weighted) -> Tensor:
     if isinstance(layer, QuantConv2d | QuantLinear):
-        return layer.float_weight()
-    return layer.weight
+        return layer.float_nonzero()
+    return layer.weight != 0
 
 
 @contextmanager

@@ -107,9 +107,9 @@ class QuantConv2d(nn.Conv2d):
         """Give the integer weights, int64, (output channels, inputs of a group, height, width)."""
         return self.quantiser.integers(self.weight)
 
-    def float_weight(self) -> Tensor:
-        """Give the weights before they are rounded, in the shape of the integer ones."""
-        return self.quantiser.before_rounding(self.weight.detach())
+    def float_nonzero(self) -> Tensor:
+        """Say which weights are synapses before rounding, bool, in the shape of the integers."""
+        return self.quantiser.nonzero_before_rounding(self.weight)
 
     def weight_scale(self) -> float:
         """Give the float value of one integer step."""
@@ -149,9 +149,9 @@ class QuantLinear(nn.Linear):
         """Give the integer weights, int64, (outputs, inputs)."""
         return self.quantiser.integers(self.weight)
 
-    def float_weight(self) -> Tensor:
-        """Give the weights before they are rounded, in the shape of the integer ones."""
-        return self.quantiser.before_rounding(self.weight.detach())
+    def float_nonzero(self) -> Tensor:
+        """Say which weights are synapses before rounding, bool, in the shape of the integers."""
+        return self.quantiser.nonzero_before_rounding(self.weight)
 
     def weight_scale(self) -> float:
         """Give the float value of one integer step."""

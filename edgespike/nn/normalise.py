@@ -8,6 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgespike.errors import InputError
+from edgespike.graph.tensor import CHANNEL_LIMIT
+from edgespike.nn.quantise import is_whole
+
 Reading = Literal["joint", "averaged", "per_sample"]
 
 
@@ -29,7 +33,7 @@ class LayerBatchNorm(nn.Module):
     Parameters
     ----------
     channels
-        Size of axis 1.
+        Size of axis 1, at least 1.
     reading
         See above.
     epsilon
@@ -57,6 +61,8 @@ class LayerBatchNorm(nn.Module):
         super().__init__()
         if reading not in get_args(Reading):
             raise ValueError(f"reading is {reading!r}; known are {', '.join(get_args(Reading))}")
+        if not is_whole(channels, 1, CHANNEL_LIMIT):
+            raise ValueError(f"channels is {channels!r}; 1 to {CHANNEL_LIMIT} are possible")
         if not epsilon > 0:
             raise ValueError(f"epsilon is {epsilon}; it must be positive")
         self.channels, self.epsilon, self.momentum = channels, epsilon, momentum
@@ -74,7 +80,14 @@ class LayerBatchNorm(nn.Module):
         self.num_batches_tracked.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``x`` (samples, channels, ...)."""
+        """Normalise ``x`` (samples, channels, ...).
+
+        Raises
+        ------
+        InputError
+            ``x`` has other channels, or, in training, no values to take statistics of.
+        """
+        self._check(x)
         if not self.training:
             mean, variance = _each(self.running_mean, x), _each(self.running_var, x)
             return functional.batch_norm(
@@ -90,6 +103,14 @@ class LayerBatchNorm(nn.Module):
             x, mean, variance.mean(), self.weight, self.bias, self.epsilon
         )
         return result
+
+    def _check(self, x: Tensor) -> None:
+        # Before running statistics change.
+        if x.ndim < 2 or x.shape[1] != self.channels or (self.training and not x.numel()):
+            raise InputError(
+                f"layer-batch normalisation received shape {tuple(x.shape)}; it needs "
+                f"(samples, {self.channels}, ...), in training with at least 1 value"
+            )
 
     def _track(self, mean: Tensor, variance: Tensor) -> None:
         self.num_batches_tracked += 1

@@ -18,6 +18,14 @@ from torch import Tensor
 # A layer of zeros still needs a scale to divide by.
 SMALLEST_SCALE = 1e-12
 
+MOST_STATES = 256
+"""Most states that a weight or an activation has."""
+
+
+def is_whole(value: object, low: int, high: int) -> bool:
+    """Tell whether a parameter is a whole number in a range; True and 3.0 are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
 
 def round_half_up(x: Tensor) -> Tensor:
     """Round to the nearest whole number, ties upwards: ``floor(x + 1/2)``."""
@@ -112,8 +120,8 @@ class WeightQuantiser(Protocol):
     def scale(self, weight: Tensor) -> Tensor:
         """Give the float value of one integer step, a float32 scalar."""
 
-    def before_rounding(self, weight: Tensor) -> Tensor:
-        """Give what is rounded, in the shape of ``weight``."""
+    def nonzero_before_rounding(self, weight: Tensor) -> Tensor:
+        """Say which weights are synapses before they are rounded, bool, in their shape."""
 
     def integers(self, weight: Tensor) -> Tensor:
         """Give the integer weights, int64, in the shape of ``weight``."""
@@ -135,8 +143,8 @@ class SymmetricQuantiser:
     bits: int
 
     def __post_init__(self) -> None:
-        if not 2 <= self.bits <= 8:
-            raise ValueError(f"weights have {self.bits} bits; 2 to 8 are possible")
+        if not is_whole(self.bits, 2, 8):
+            raise ValueError(f"weights have {self.bits!r} bits; 2 to 8 are possible")
 
     @property
     def limit(self) -> int:
@@ -148,9 +156,9 @@ class SymmetricQuantiser:
         largest = weight.detach().float().abs().amax()
         return (largest / self.limit).clamp(min=SMALLEST_SCALE)
 
-    def before_rounding(self, weight: Tensor) -> Tensor:
-        """Give the weights as they are."""
-        return weight
+    def nonzero_before_rounding(self, weight: Tensor) -> Tensor:
+        """Say which weights are not zero, bool, in their shape."""
+        return weight.detach() != 0
 
     def integers(self, weight: Tensor) -> Tensor:
         """Give the integer weights, int64, in the shape of ``weight``."""
@@ -193,17 +201,21 @@ class StandardisedQuantiser:
     states: int
 
     def __post_init__(self) -> None:
-        if not 2 <= self.states <= 256:
-            raise ValueError(f"weights have {self.states} states; 2 to 256 are possible")
+        if not is_whole(self.states, 2, MOST_STATES):
+            raise ValueError(
+                f"weights have {self.states!r} states; 2 to {MOST_STATES} are possible"
+            )
 
     def scale(self, weight: Tensor) -> Tensor:
         """Give the float value of one integer step, a float32 scalar."""
         step = optimal_step(self.states) / math.sqrt(weight[0].numel())
         return torch.tensor(step / 2 if self._is_even else step, device=weight.device)
 
-    def before_rounding(self, weight: Tensor) -> Tensor:
-        """Give the standardised weights, float32, with variance ``1 / fan-in``."""
-        return _standardised(weight.float())
+    def nonzero_before_rounding(self, weight: Tensor) -> Tensor:
+        """Say which weights are not zero when standardised; all, if there is no state at 0."""
+        if self._is_even:
+            return torch.ones_like(weight, dtype=torch.bool)
+        return _standardised(weight.detach().float()) != 0
 
     def integers(self, weight: Tensor) -> Tensor:
         """Give the integer weights, int64, in the shape of ``weight``."""

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError
 from edgespike.nn.penalty import Cost
-from edgespike.nn.spec import DenseSpec, NetSpec, read_spec
+from edgespike.nn.spec import ConvSpec, NetSpec, read_spec
 from edgespike.nn.tables import read_table
 
 if sys.version_info >= (3, 11):
@@ -133,7 +133,7 @@ class Recipe:
 
 
 # In place of a net with faults, so that the rest of its recipe is checked too.
-_STAND_IN = NetSpec(input_shape=(1, _MOST, _MOST), classes=1, layers=(DenseSpec(1),))
+_STAND_IN = NetSpec(input_shape=(1, _MOST, _MOST), classes=1, layers=(ConvSpec(1),))
 
 
 def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:

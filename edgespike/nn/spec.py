@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args
 
-from edgespike.nn.layers import weight_quantiser
+from edgespike.graph.ops.weighted import GEOMETRY_LIMIT
+from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
 from edgespike.nn.normalise import Reading
+from edgespike.nn.quantise import MOST_STATES, is_whole
 from edgespike.nn.tables import read_table
+
+_MOST_PIXELS = 2**31 - 1
 
 Normalisation = Literal["batch", "layer_batch", "layer", "group"]
 
 
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise ValueError(f"{message} is needed")
+def _refuse(faults: Iterable[str]) -> None:
+    if found := list(faults):
+        raise ValueError("; ".join(found))
 
 
-def _check_weights(bits: int, states: int) -> None:
-    weight_quantiser(bits, states or None)
+def _outside(spec: object, low: int, high: int, *names: str) -> Iterator[str]:
+    for name in names:
+        value = getattr(spec, name)
+        if not is_whole(value, low, high):
+            yield f"{name} is {value!r}, {low} to {high} is needed"
+
+
+def _unknown(spec: object, words: tuple[str, ...], name: str) -> Iterator[str]:
+    value = getattr(spec, name)
+    if value not in words:
+        yield f"{name} is {value!r}, one of {', '.join(words)} is needed"
+
+
+def _states_outside(spec: object, name: str) -> Iterator[str]:
+    """Yield what is wrong with a number of states, where 0 stands for that of the net."""
+    value = getattr(spec, name)
+    if not (is_whole(value, 0, 0) or is_whole(value, 2, MOST_STATES)):
+        yield f"{name} is {value!r}, 2 to {MOST_STATES}, or 0 for weight_states, is needed"
 
 
 @dataclass(frozen=True)
@@ -48,11 +69,19 @@ class ConvSpec:
     kind: Literal["conv"] = "conv"
 
     def __post_init__(self) -> None:
-        _check_weights(self.bits, self.states)
-        _require(self.pooling in ("max", "sum"), f"pooling is {self.pooling!r}, max or sum")
-        for name in ("channels", "kernel", "stride", "dilation", "groups", "pool"):
-            _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, at least 1")
-        _require(self.padding >= 0, f"padding is {self.padding}, at least 0")
+        _refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from _outside(self, 1, CHANNEL_LIMIT, "channels", "groups")
+        yield from _outside(self, 1, GEOMETRY_LIMIT, "kernel", "stride", "dilation", "pool")
+        yield from _outside(self, 0, GEOMETRY_LIMIT, "padding")
+        yield from _outside(self, 2, 8, "bits")
+        yield from _states_outside(self, "states")
+        yield from _unknown(self, ("max", "sum"), "pooling")
+
+    def fan_in(self, channels: int) -> int:
+        """Give the weights of each output channel behind so many input channels."""
+        return channels // self.groups * self.kernel**2
 
     def output_size(self, size: int) -> int:
         """Give the height (width) after convolution and pooling of an input's height (width)."""
@@ -75,15 +104,23 @@ class ResidualSpec:
     kind: Literal["residual"] = "residual"
 
     def __post_init__(self) -> None:
-        _check_weights(self.bits, self.states)
-        for name in ("channels", "stride"):
-            _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, at least 1")
+        _refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from _outside(self, 1, CHANNEL_LIMIT, "channels")
+        yield from _outside(self, 1, GEOMETRY_LIMIT, "stride")
+        yield from _outside(self, 2, 8, "bits")
+        yield from _states_outside(self, "states")
 
     def convolutions(self) -> tuple[ConvSpec, ConvSpec, ConvSpec]:
         """Give those of the body, and that of the shortcut."""
         second = ConvSpec(self.channels, bits=self.bits, states=self.states)
         first = replace(second, stride=self.stride)
         return first, second, replace(first, kernel=1, padding=0)
+
+    def fan_in(self, channels: int) -> int:
+        """Give the weights of each output channel of its largest convolution."""
+        return max(channels, self.channels) * 9
 
     def output_size(self, size: int) -> int:
         """Give the height (width) of the output from that of the input."""
@@ -100,8 +137,12 @@ class DenseSpec:
     kind: Literal["dense"] = "dense"
 
     def __post_init__(self) -> None:
-        _check_weights(self.bits, self.states)
-        _require(self.features >= 1, f"features is {self.features}, at least 1")
+        _refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from _outside(self, 1, CHANNEL_LIMIT, "features")
+        yield from _outside(self, 2, 8, "bits")
+        yield from _states_outside(self, "states")
 
 
 LayerSpec: TypeAlias = ConvSpec | ResidualSpec | DenseSpec
@@ -156,54 +197,58 @@ class NetSpec:
     reading: Reading = "averaged"
 
     def __post_init__(self) -> None:
-        _check_weights(self.readout_bits, self.readout_states)
-        _check_weights(8, self.weight_states)
-        _require(
-            2 <= self.activation_states <= 256,
-            f"activation_states is {self.activation_states}, 2 to 256",
-        )
-        for name, words in (
-            ("activation", ("spike", "levels", "relu")),
-            ("surrogate", ("straight_through", "bumps")),
-            ("normalisation", get_args(Normalisation)),
-            ("reading", get_args(Reading)),
-        ):
-            value = getattr(self, name)
-            _require(value in words, f"{name} is {value!r}; one of {', '.join(words)}")
-        _require(self.classes >= 1, f"classes is {self.classes}, at least 1")
-        shape = self.input_shape
-        _require(
-            len(shape) == 3 and all(isinstance(size, int) and size >= 1 for size in shape),
-            f"input_shape is {shape}; channels, height and width",
-        )
-        stated = [i for i, layer in enumerate(self.layers) if layer.states]
-        _require(
-            self.activation != "spike" or not (stated or self.readout_states),
-            f"layers {stated} or the readout have states, which a net of spikes does not use; bits",
-        )
-        dense = [layer.kind == "dense" for layer in self.layers]
-        kinds = [layer.kind for layer in self.layers]
-        _require(dense == sorted(dense), f"layers are {kinds}; convolutions before dense layers")
-        self._check_sizes()
+        faults = list(self._faults())
+        # Sizes are followed through the layers only where each is one.
+        _refuse(faults or self._size_faults())
 
-    def _check_sizes(self) -> None:
+    def _faults(self) -> Iterator[str]:
+        shape = self.input_shape
+        if not (len(shape) == 3 and all(is_whole(size, 1, _MOST_PIXELS) for size in shape)):
+            yield f"input_shape is {shape}; channels, height and width is needed"
+        yield from _outside(self, 1, CHANNEL_LIMIT, "classes")
+        yield from _outside(self, 2, 8, "readout_bits")
+        yield from _outside(self, 2, MOST_STATES, "activation_states", "weight_states")
+        yield from _states_outside(self, "readout_states")
+        for name in ("threshold", "alpha", "beta"):
+            if not isfinite(getattr(self, name)):
+                yield f"{name} is {getattr(self, name)}, a finite number is needed"
+        yield from _unknown(self, ("spike", "levels", "relu"), "activation")
+        yield from _unknown(self, ("straight_through", "bumps"), "surrogate")
+        yield from _unknown(self, get_args(Normalisation), "normalisation")
+        yield from _unknown(self, get_args(Reading), "reading")
+        stated = [i for i, layer in enumerate(self.layers) if layer.states]
+        if self.activation == "spike" and (stated or self.readout_states):
+            yield (
+                f"layers {stated} or the readout have states, which a net of spikes does not use; "
+                "bits are needed"
+            )
+        kinds = [layer.kind for layer in self.layers]
+        if "dense" in kinds and set(kinds[kinds.index("dense") :]) != {"dense"}:
+            yield f"layers are {kinds}; convolutions before dense layers is needed"
+        if kinds[:1] == ["residual"]:
+            yield "layer 0 is residual, a convolution before the first residual block is needed"
+
+    def _size_faults(self) -> Iterator[str]:
         channels, height, width = self.input_shape
         for i, layer in enumerate(self.layers):
-            if isinstance(layer, ConvSpec):
-                _require(
-                    channels % layer.groups == 0 and layer.channels % layer.groups == 0,
-                    f"layer {i} has {layer.groups} groups of {channels} inputs and "
-                    f"{layer.channels} outputs; groups that divide both",
-                )
-            if isinstance(layer, ResidualSpec):
-                _require(i > 0, "a convolution before the first residual block")
-            if not isinstance(layer, DenseSpec):
-                channels = layer.channels
+            if isinstance(layer, DenseSpec):
+                inputs, channels, height, width = channels * height * width, layer.features, 1, 1
+            else:
+                if isinstance(layer, ConvSpec) and (
+                    channels % layer.groups or layer.channels % layer.groups
+                ):
+                    yield (
+                        f"layer {i} has {layer.groups} groups of {channels} inputs and "
+                        f"{layer.channels} outputs; groups that divide both is needed"
+                    )
+                inputs, channels = layer.fan_in(channels), layer.channels
                 height, width = layer.output_size(height), layer.output_size(width)
-                _require(
-                    height >= 1 and width >= 1,
-                    f"layer {i} gives {height}x{width}; a larger image or less pooling",
-                )
+            if inputs * channels > ELEMENT_LIMIT:
+                weights = inputs * channels
+                yield f"layer {i} has {weights} weights, at most {ELEMENT_LIMIT} is needed"
+            if height < 1 or width < 1:
+                yield f"layer {i} gives {height}x{width}; a larger image or less pooling is needed"
+                return
 
     @property
     def spiking(self) -> bool:
@@ -225,12 +270,12 @@ def read_spec(table: object, where: str, faults: list[str]) -> NetSpec | None:
         faults.append(f"{where}.layers is {layers!r}; a list of tables is needed")
         return None
     specs = [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
-    if None in specs:
-        return None
-    whole = {**table, "layers": tuple(specs)}
+    # Without layers where they have faults, so that the rest is checked too.
+    whole = {**table, "layers": () if None in specs else tuple(specs)}
     if isinstance(table.get("input_shape"), list):
         whole["input_shape"] = tuple(table["input_shape"])
-    return read_table(NetSpec, whole, where, faults)
+    net = read_table(NetSpec, whole, where, faults)
+    return None if None in specs else net
 
 
 def _read_layer(table: object, where: str, faults: list[str]) -> LayerSpec | None:

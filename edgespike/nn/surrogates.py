@@ -7,6 +7,7 @@ height 1, so that one surrogate serves activations of any scale.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
 
 import torch
@@ -39,10 +40,20 @@ def surrogate_derivative(x: Tensor, alpha: float, beta: float) -> Tensor:
 
 @dataclass(frozen=True)
 class SumOfBumps:
-    """One `surrogate_derivative` at each edge; with a single edge it is S3NN's."""
+    """One `surrogate_derivative` at each edge; with a single edge it is S3NN's.
+
+    Raises
+    ------
+    ValueError
+        ``alpha`` or ``beta`` is not finite.
+    """
 
     alpha: float = 4.0
     beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.alpha) and isfinite(self.beta)):
+            raise ValueError(f"alpha is {self.alpha} and beta {self.beta}; both must be finite")
 
     def derivative(self, x: Tensor, steps: int) -> Tensor:
         """Add up the bumps of all edges."""

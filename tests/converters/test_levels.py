@@ -16,6 +16,7 @@ from edgespike.converters.torch_agreement import agreement  # noqa: E402
 from edgespike.counting import Convention  # noqa: E402
 from edgespike.errors import UnsupportedError  # noqa: E402
 from edgespike.graph import Add, Threshold  # noqa: E402
+from edgespike.graph.ops import Weighted  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
 from edgespike.nn import (  # noqa: E402
     ConvSpec,
@@ -293,3 +294,40 @@ def test_a_spike_and_two_levels_of_scale_1_are_the_same_graph() -> None:
     spiking = nn.Sequential(InputScale(9), layer, SpikeActivation(0.5), readout)
     levels = nn.Sequential(InputScale(9), layer, RoundClip(2, step=1.0), readout)
     assert convert(spiking, (4,)) == convert(levels, (4,))
+
+
+@pytest.mark.parametrize("weight_states", [2, 3, 4, 16])
+def test_channels_of_equal_weights_have_their_documented_states_in_the_graph(
+    weight_states: int,
+) -> None:
+    model = net(weight_states=weight_states).double()
+    for part in model.modules():
+        if isinstance(part, QuantConv2d | QuantLinear):
+            part.weight.data[1] = 0.7
+    assert [layer.different for layer in agreement(model, SHAPE, images(20))] == [0] * 8
+    graph = convert(model, SHAPE)
+    weights = {
+        node.name: node.op.weight[1] for node in graph.nodes if isinstance(node.op, Weighted)
+    }
+    assert (weights["conv2"] == 0).all()  # 7 states
+    assert (weights["conv3"] == (weight_states % 2 == 0)).all()
+    # What the first layer receives are pixels, which the module does not count.
+    counts = edgespike.count(graph, images(5))
+    layers = [layer for layer in counts.layers if layer.name != "conv1"]
+    for convention in Convention:
+        found = count_synaptic_operations(model, torch.from_numpy(images(5)).double(), convention)
+        assert sum(int(layer.sum()) for layer in found.values()) == sum(
+            int(layer.multiply_accumulates[convention].sum()) for layer in layers
+        )
+
+
+def test_what_may_change_the_sum_of_a_residual_block_is_refused() -> None:
+    model = net()
+    block = next(part for part in model if isinstance(part, Residual))
+    hook = block.sum.register_forward_hook(lambda _module, _inputs, output: 2 * output)
+    with pytest.raises(UnsupportedError, match=r"\.sum has forward hooks"):
+        convert(model, SHAPE)
+    hook.remove()
+    block.sum.forward = torch.maximum  # type: ignore[method-assign]
+    with pytest.raises(UnsupportedError, match=r"\.sum has a forward function of its own"):
+        convert(model, SHAPE)

@@ -247,6 +247,30 @@ def test_a_packing_that_does_not_fit_gets_a_clear_error(content: bytes, tmp_path
         load_graph(path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "tensors", "fault"),
+    [
+        ({}, {}, "node dense lacks its field weight"),
+        ({"weight": PACKING}, {}, "node dense lacks its field weight"),
+        ({"stride": 1}, {"dense.weight": TERNARY}, "unknown fields \\['stride'\\]"),
+        (
+            {"weight": None},
+            {"dense.weight": TERNARY, "dense.bias": TERNARY[:, 0], "other.weight": TERNARY},
+            "tensors \\['other.weight'\\] belong to no node",
+        ),
+    ],
+)
+def test_arrays_that_are_missing_or_foreign_are_named(
+    changes: dict[str, Any], tensors: dict[str, Any], fault: str, tmp_path: Path
+) -> None:
+    dense = {"name": "dense", "op": "dense", "inputs": ["input"], **changes}
+    path = tmp_path / "hostile.safetensors"
+    description = {"version": 2, "name": "g", "steps": 1, "nodes": [NODE, dense]}
+    path.write_bytes(hostile(description, tensors))
+    with pytest.raises(FileFormatError, match=fault):
+        load_graph(path)
+
+
 def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
     mask = np.array([[1, 1, 1, 1], [1, 0, 0, 1]], bool)
     nodes = [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import floor
+from typing import Any
 
 import pytest
 import torch
@@ -82,13 +83,24 @@ def test_the_steps_for_weights_are_the_known_ones(states: int, step: float) -> N
     assert round(optimal_step(states), 3) == step
 
 
-@pytest.mark.parametrize("states", [1, 0, -3])
-def test_less_than_two_states_are_refused(states: int) -> None:
-    with pytest.raises(ValueError, match=f"has {states} states; at least 2 are needed"):
+@pytest.mark.parametrize("states", [1, 0, -3, 257, 10**9, 3.0, True, "3"])
+def test_impossible_numbers_of_states_are_refused(states: Any) -> None:
+    with pytest.raises(ValueError, match=f"has {states!r} states; 2 to 256 are possible"):
         RoundClip(states)
 
 
-@pytest.mark.parametrize("step", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
+def test_a_threshold_that_is_not_finite_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match=f"threshold is {threshold}; it must be finite"):
+        SpikeActivation(threshold)
+
+
+def test_a_surrogate_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"alpha is nan and beta 1\.0; both must be finite"):
+        SpikeActivation(alpha=float("nan"))
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_step_that_is_not_positive_is_refused(step: float) -> None:
     with pytest.raises(ValueError, match="both must be positive"):
         RoundClip(3, step=step)
@@ -97,7 +109,7 @@ def test_a_step_that_is_not_positive_is_refused(step: float) -> None:
 @pytest.mark.parametrize("name", ["first", "step", "scale"])
 def test_numbers_that_are_not_finite_are_refused(name: str) -> None:
     numbers = {"first": 1.0, "step": 1.0, "scale": 1.0, name: float("inf")}
-    with pytest.raises(ValueError, match="give finite ones"):
+    with pytest.raises(ValueError, match="finite"):
         LevelActivation(4, surrogate=StraightThrough(), **numbers)
 
 

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from edgespike.converters import convert
 from edgespike.errors import FileFormatError
 from edgespike.files import WriteError
+from edgespike.graph import save_graph
 from edgespike.nn import load_model, save_model
 from edgespike.nn.checkpoint import MODEL, TRAINING, read_checkpoint, write_checkpoint
 from tests.nn.small import NET, random_images, random_net
@@ -97,6 +99,12 @@ def test_a_training_checkpoint_is_no_model(tmp_path: Path) -> None:
         load_model(tmp_path / "state")
 
 
+def test_a_graph_is_no_checkpoint(tmp_path: Path) -> None:
+    save_graph(convert(random_net(), (1, 8, 8)), tmp_path / "graph")
+    with pytest.raises(FileFormatError, match="graph is a graph already; needed is the checkpoint"):
+        load_model(tmp_path / "graph")
+
+
 def test_tensors_that_do_not_fit_the_description_are_refused(tmp_path: Path) -> None:
     state = random_net().state_dict()
     state["1.weight"] = torch.ones(4, 1, 5, 5)
@@ -107,7 +115,7 @@ def test_tensors_that_do_not_fit_the_description_are_refused(tmp_path: Path) -> 
 
 def test_a_description_of_an_absurdly_large_net_takes_no_memory(tmp_path: Path) -> None:
     table = json.loads(json.dumps(NET.to_table()))
-    table["layers"][2]["features"] = 10**12
+    table["layers"][2]["features"] = 2 * 10**6
     state = random_net().state_dict()
     write_checkpoint(tmp_path / "model", MODEL, state, {"spec": table})
     with pytest.raises(FileFormatError, match="do not fit"):

@@ -89,11 +89,11 @@ def test_a_description_survives_the_way_through_json() -> None:
         ),
         (
             {"layers": [{"kind": "conv", "channels": 4, "bits": 1}]},
-            "net.layers\\[0\\]: weights have 1 bits; 2 to 8 are possible",
+            "net.layers\\[0\\]: bits is 1, 2 to 8 is needed",
         ),
         (
             {"layers": [{"kind": "dense", "features": 0}]},
-            "net.layers\\[0\\]: features is 0, at least 1 is needed",
+            "net.layers\\[0\\]: features is 0, 1 to 4194304 is needed",
         ),
         ({"layers": []}, "net.input_shape is missing"),
         ({"layers": [], "input_shape": [1, 2, 3], "classes": True}, "net.classes is True"),
@@ -112,6 +112,17 @@ def test_all_faults_of_a_table_are_named_at_once() -> None:
     faults: list[str] = []
     read_spec({"layers": [], "classes": "ten", "colour": 1, "alpha": None}, "net", faults)
     assert len(faults) == 4
+
+
+def test_faults_of_layers_do_not_hide_those_of_the_net() -> None:
+    faults: list[str] = []
+    layers = [{"kind": "dense", "features": 0}]
+    table = {"layers": layers, "input_shape": [1, 8, 8], "classes": 3, "weight_states": 1}
+    assert read_spec(table, "net", faults) is None
+    assert [fault.partition(" is ")[0] for fault in faults] == [
+        "net.layers[0]: features",
+        "net: weight_states",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -149,3 +160,29 @@ def test_a_residual_net_of_any_kind_gives_logits(activation: str, normalisation:
 def test_a_residual_block_does_not_come_first() -> None:
     with pytest.raises(ValueError, match="a convolution before the first residual block"):
         replace(NET, layers=(ResidualSpec(4),))
+
+
+def test_all_faults_of_net_and_layers_are_named_at_once() -> None:
+    with pytest.raises(ValueError, match=r"channels is 0.*pool is 0.*bits is 77.*states is 1,"):
+        ConvSpec(0, pool=0, bits=77, states=1)
+    with pytest.raises(
+        ValueError, match=r"input_shape is \(1, 8\).*classes is 0.*weight_states is 0.*alpha is nan"
+    ):
+        NetSpec((1, 8), 0, (), weight_states=0, alpha=float("nan"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("states", [-1, 1, 257, 3.0, True, "3"])
+def test_impossible_numbers_of_states_are_refused(states: Any) -> None:
+    for make in (ConvSpec, ResidualSpec, DenseSpec):
+        with pytest.raises(ValueError, match=f"states is {states!r}, 2 to 256, or 0"):
+            make(4, states=states)
+    for name in ("activation_states", "weight_states", "readout_states"):
+        with pytest.raises(ValueError, match=f"{name} is {states!r}, 2 to 256"):
+            NetSpec((1, 8, 8), 3, (), **{name: states})
+
+
+def test_layers_that_no_memory_holds_are_refused() -> None:
+    with pytest.raises(ValueError, match="channels is 1000000000, 1 to 4194304 is needed"):
+        ConvSpec(10**9)
+    with pytest.raises(ValueError, match="layer 1 has 16000000000000 weights, at most 134217728"):
+        NetSpec((1, 8, 8), 3, (DenseSpec(4_000_000), DenseSpec(4_000_000)))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from edgespike.errors import InputError
 from edgespike.nn import LayerBatchNorm
 from edgespike.nn.normalise import Reading
 
@@ -126,3 +127,25 @@ def test_unknown_readings_and_an_epsilon_of_zero_are_refused() -> None:
         LayerBatchNorm(4, "all")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="epsilon is 0; it must be positive"):
         LayerBatchNorm(4, epsilon=0)
+
+
+@pytest.mark.parametrize("channels", [0, -1, 2.5, True, "4"])
+def test_impossible_numbers_of_channels_are_refused(channels: Any) -> None:
+    with pytest.raises(ValueError, match=f"channels is {channels!r}; 1 to"):
+        LayerBatchNorm(channels)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("shape", [(2, 3, 5, 5), (4,), (0, 4, 3, 3), (2, 4, 0, 0)])
+def test_input_that_does_not_fit_is_refused_before_statistics_change(
+    reading: Reading, shape: tuple[int, ...]
+) -> None:
+    norm = LayerBatchNorm(4, reading)
+    with pytest.raises(InputError, match=r"received shape .*; it needs \(samples, 4, ...\)"):
+        norm(torch.randn(shape))
+    assert norm.num_batches_tracked == 0
+    assert norm.running_var == 1
+
+
+def test_no_samples_pass_at_inference() -> None:
+    assert LayerBatchNorm(4).eval()(torch.ones(0, 4, 3, 3)).shape == (0, 4, 3, 3)

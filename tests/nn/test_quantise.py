@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -88,9 +90,9 @@ def test_a_layer_of_zeros_is_quantised_to_zeros() -> None:
     assert not SymmetricQuantiser(8)(torch.zeros(3)).any()
 
 
-@pytest.mark.parametrize("bits", [-1, 0, 1, 9])
-def test_impossible_widths_are_refused(bits: int) -> None:
-    with pytest.raises(ValueError, match=f"weights have {bits} bits; 2 to 8 are possible"):
+@pytest.mark.parametrize("bits", [-1, 0, 1, 9, 8.0, "8"])
+def test_impossible_widths_are_refused(bits: Any) -> None:
+    with pytest.raises(ValueError, match=f"weights have {bits!r} bits; 2 to 8 are possible"):
         SymmetricQuantiser(bits)
 
 
@@ -197,9 +199,9 @@ def test_a_kernel_keeps_its_memory_layout(states: int) -> None:
     assert StandardisedQuantiser(states)(weight).stride() == weight.stride()
 
 
-@pytest.mark.parametrize("states", [-1, 0, 1, 257])
-def test_impossible_numbers_of_states_are_refused(states: int) -> None:
-    with pytest.raises(ValueError, match=f"weights have {states} states; 2 to 256 are possible"):
+@pytest.mark.parametrize("states", [-1, 0, 1, 257, 3.0, True, "3"])
+def test_impossible_numbers_of_states_are_refused(states: Any) -> None:
+    with pytest.raises(ValueError, match=f"weights have {states!r} states; 2 to 256 are possible"):
         StandardisedQuantiser(states)
 
 
