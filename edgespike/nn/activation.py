@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgespike.nn.quantise import MOST_STATES, is_whole, optimal_step
+from edgespike.nn.optimal_step import optimal_step
+from edgespike.nn.quantise import MOST_STATES, is_whole
 from edgespike.nn.surrogates import StraightThrough, Surrogate
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgespike.nn import RoundClip, SpikeActivation
 from edgespike.nn.activation import LevelActivation
-from edgespike.nn.quantise import optimal_step
+from edgespike.nn.optimal_step import optimal_step
 from edgespike.nn.surrogates import StraightThrough, SumOfBumps, surrogate_derivative
 
 STATES = [2, 3, 4, 5, 7, 8, 15, 16, 256]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgespike.nn import InputScale, QuantConv2d, QuantLinear
+from edgespike.nn.optimal_step import optimal_step
 from edgespike.nn.quantise import (
     StandardisedQuantiser,
     SymmetricQuantiser,
-    optimal_step,
     round_clip,
     round_half_up,
 )
