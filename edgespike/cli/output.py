@@ -22,6 +22,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+_WORD = 9
+"""Text of up to this many characters is not folded in a table."""
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table for people; columns whose name ends in a space are aligned to the right."""
     from rich import box
@@ -29,13 +33,21 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    cells = [[_cell(value) for value in row] for row in rows]
+    for place, column in enumerate(columns):
+        is_number = column.endswith(" ")
         table.add_column(
-            column.strip(), justify="right" if column.endswith(" ") else "left", overflow="fold"
+            column.strip(),
+            justify="right" if is_number else "left",
+            overflow="fold",
+            # Long text may be folded on a narrow terminal, a number or a word must not be.
+            min_width=min(
+                max((len(row[place]) for row in cells), default=0), 20 if is_number else _WORD
+            ),
         )
-    for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
+    for row in cells:
+        table.add_row(*map(escape, row))
     Console(highlight=False).print(table)
 
 

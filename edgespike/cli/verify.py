@@ -65,7 +65,7 @@ def print_certificate(certificate: Certificate) -> None:
     print_table(
         [
             *("target", "runtime", "samples ", "steps ", "layers "),
-            *("synaptic operations ", "multiply-accumulates ", "result"),
+            *("synaptic operations ", "multiply-\naccumulates ", "result"),
         ],
         [
             (
