@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache, reduce
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from edgespike.errors import EdgespikeError
 from edgespike.graph import Add, Graph, MaxPool2d, Node, Op, Reshape, Signal, SumPool2d
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.ops import Weighted
-from edgespike.graph.ops.pooling import Pool2d
 from edgespike.graph.tensor import Integers
 from edgespike.trace import Trace
 
@@ -33,6 +32,8 @@ FREE = {
 }
 """Operations that cost nothing of their own, each with its reason."""
 
+
+AnyOp = TypeVar("AnyOp", bound=Op)
 
 Events = Mapping[Signal, Integers]
 """Events of each kind that arrive somewhere, ``(steps, *shape)``; an absent kind has none."""
@@ -121,7 +122,7 @@ def _count_node(
         multiplied = _operations(node.op, inputs[0].get(Signal.GRADED), nothing)
     elif isinstance(node.op, MaxPool2d):
         events = reduce(np.add, inputs[0].values())
-        pooled = _over_steps(events * _windows_over(node.op, events.shape[1:]))
+        pooled = _over_steps(events * _windows_over(_ById(node.op), events.shape[1:]))
     elif not (node.op.has_neurons or node.op.emits_events):
         raise UncountedOperationError(
             f"{node.name} ({node.op.kind}) is neither counted nor declared free; "
@@ -151,14 +152,16 @@ def _operations(
 
 
 @lru_cache(maxsize=256)
-def _cached_fan_out(key: _ById, shape: tuple[int, ...], convention: Convention) -> Integers:
+def _cached_fan_out(
+    key: _ById[Weighted], shape: tuple[int, ...], convention: Convention
+) -> Integers:
     return fan_out(key.op, shape, convention)
 
 
-class _ById:
+class _ById(Generic[AnyOp]):
     """An operation as a cache key: its arrays cannot change, so identity is enough."""
 
-    def __init__(self, op: Weighted) -> None:
+    def __init__(self, op: AnyOp) -> None:
         self.op = op
 
     def __eq__(self, other: object) -> bool:
@@ -172,8 +175,10 @@ def _fan_out_of(op: Weighted, shape: tuple[int, ...], convention: Convention) ->
     return _cached_fan_out(_ById(op), shape, convention)
 
 
-def _windows_over(op: Pool2d, shape: tuple[int, ...]) -> Integers:
+@lru_cache(maxsize=256)
+def _windows_over(key: _ById[MaxPool2d], shape: tuple[int, ...]) -> Integers:
     """Count, for each element, the pooling windows that it is in."""
+    op = key.op
     (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
     height, width = op.output_size(shape)
     padded = np.zeros((shape[1] + 2 * pad_y, shape[2] + 2 * pad_x), np.int64)
