@@ -11,22 +11,18 @@ share, so let none run.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from alternation import measure, parse_arguments, print_rates, ratio
 from neurobench.benchmarks import Benchmark
 from neurobench.metrics.workload import SynapticOperations
 from neurobench.models import SNNTorchModel
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 from snntorch import utils
 from snntorch_net import SnnTorchNet
 from spikingjelly.activation_based.op_counter import DispatchCounterMode, SynOpCounter
@@ -63,7 +59,7 @@ Method = Callable[[], float | None]
 
 
 def main() -> None:
-    arguments = _arguments()
+    arguments = parse_arguments(__doc__, "graph file; the shipped model without it")
     torch.set_num_threads(1)
     with threadpool_limits(1), torch.no_grad():
         graph = load_graph(arguments.graph) if arguments.graph else shipped_model()
@@ -86,21 +82,13 @@ def main() -> None:
         "synaptic_operations_per_image": operations,
         "ratios": {
             **_ratios(seconds),
-            "time of counting over answers only": _ratio(close[COUNTING], close[NOT_COUNTING]),
+            "time of counting over answers only": ratio(close[COUNTING], close[NOT_COUNTING]),
         },
     }
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:
         _print(result)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--graph", type=Path, help="graph file; the shipped model without it")
-    parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
 
 
 def _images(graph: Graph) -> NDArray[np.uint8]:
@@ -189,46 +177,27 @@ def _measure(
     methods: dict[str, Method], repetitions: int
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Alternate all methods and give seconds an image, and operations where they count."""
-    seconds: dict[str, list[float]] = {name: [] for name in methods}
-    operations: dict[str, float] = {}
-    for repetition in range(repetitions + 1):
-        # Forth and back, so that none always runs on caches that another one has just emptied.
-        for name, method in list(methods.items())[:: 1 if repetition % 2 else -1]:
-            start = time.process_time()
-            answer = method()
-            if repetition:  # the first one warms up
-                images = IMAGES.get(name, CPU_BATCHES * BATCH)
-                seconds[name].append((time.process_time() - start) / images)
-            if answer is not None:
-                operations[name] = answer
-    return seconds, operations
+    seconds, answers = measure(methods, repetitions)
+    images = {name: IMAGES.get(name, CPU_BATCHES * BATCH) for name in methods}
+    each = {name: [time / images[name] for time in times] for name, times in seconds.items()}
+    return each, {name: answer for name, answer in answers.items() if answer is not None}
 
 
 def _ratios(seconds: dict[str, list[float]]) -> dict[str, float]:
     return {
-        f"times {SPIKINGJELLY}": _ratio(seconds[SPIKINGJELLY], seconds[COUNTING]),
-        f"times {NEUROBENCH}": _ratio(seconds[NEUROBENCH], seconds[COUNTING]),
-        f"times {FORWARD}": _ratio(seconds[FORWARD], seconds[COUNTING]),
+        f"times {SPIKINGJELLY}": ratio(seconds[SPIKINGJELLY], seconds[COUNTING]),
+        f"times {NEUROBENCH}": ratio(seconds[NEUROBENCH], seconds[COUNTING]),
+        f"times {FORWARD}": ratio(seconds[FORWARD], seconds[COUNTING]),
     }
 
 
-def _ratio(times: list[float], others: list[float]) -> float:
-    """Compare repetitions that ran next to each other: the computer's load drifts."""
-    return statistics.median(a / b for a, b in zip(times, others, strict=True))
-
-
 def _print(result: dict[str, Any]) -> None:
-    console = Console()
-    table = Table(title=f"Batch {BATCH}, one thread: {result['runtime']}")
-    table.add_column("Method")
-    table.add_column("Images/s", justify="right")
-    for name, rate in result["images_per_second"].items():
-        table.add_row(name, f"{rate:,.0f}")
-    console.print(table)
+    title = f"Batch {BATCH}, one thread: {result['runtime']}"
+    console = print_rates(title, result["images_per_second"])
     for name, operations in result["synaptic_operations_per_image"].items():
         console.print(f"synaptic operations an image, {name}: {operations:,.1f}")
-    for name, ratio in result["ratios"].items():
-        console.print(f"{name}: {ratio:.3g}")
+    for name, value in result["ratios"].items():
+        console.print(f"{name}: {value:.3g}")
     console.print(f"same answers as snnTorch: {result['same_answers']:.1%}")
 
 

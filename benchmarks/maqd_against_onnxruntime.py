@@ -11,19 +11,16 @@ the process; repetitions alternate, and the ratios are medians over neighbouring
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
+from alternation import measure, parse_arguments, print_rates, ratio
 from numpy.typing import NDArray
 from onnx_float_net import float_net
-from rich.console import Console
-from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 import edgespike
@@ -58,7 +55,7 @@ FLOAT = "ONNX Runtime, float32"
 
 
 def main() -> None:
-    arguments = _arguments()
+    arguments = parse_arguments(__doc__, "graph file; a net of random weights without it")
     graph = load_graph(arguments.graph) if arguments.graph else random_net()
     images = _images(graph)
     session = _session(graph)
@@ -72,7 +69,7 @@ def main() -> None:
         ],
     }
     with threadpool_limits(1):
-        seconds = _measure(methods, arguments.repetitions)
+        seconds, _ = measure(methods, arguments.repetitions)
     result = {
         "graph": graph.hash,
         "runtime": f"{TARGET.runtime_for(graph)}, onnxruntime {onnxruntime.__version__}",
@@ -81,22 +78,14 @@ def main() -> None:
             name: BATCH * BATCHES / statistics.median(each) for name, each in seconds.items()
         },
         "ratios": {
-            f"times {FLOAT}, counting": _ratio(seconds[FLOAT], seconds[COUNTING]),
-            f"times {FLOAT}, answers only": _ratio(seconds[FLOAT], seconds[NOT_COUNTING]),
+            f"times {FLOAT}, counting": ratio(seconds[FLOAT], seconds[COUNTING]),
+            f"times {FLOAT}, answers only": ratio(seconds[FLOAT], seconds[NOT_COUNTING]),
         },
     }
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:
         _print(result)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--graph", type=Path, help="graph file; a net of random weights without it")
-    parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
 
 
 def random_net() -> Graph:
@@ -147,37 +136,11 @@ def _session(graph: Graph) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _measure(methods: dict[str, Callable[[], object]], repetitions: int) -> dict[str, list[float]]:
-    """Alternate the methods and give the seconds of each repetition."""
-    seconds: dict[str, list[float]] = {name: [] for name in methods}
-    for repetition in range(repetitions + 1):
-        # Forth and back, so that none always runs on caches that another one has just emptied.
-        for name, method in list(methods.items())[:: 1 if repetition % 2 else -1]:
-            start = time.process_time()
-            method()
-            if repetition:  # the first one warms up
-                seconds[name].append(time.process_time() - start)
-    return seconds
-
-
-def _ratio(times: list[float], others: list[float]) -> float:
-    """Compare repetitions that ran next to each other: the computer's load drifts."""
-    return statistics.median(a / b for a, b in zip(times, others, strict=True))
-
-
-def _print(result: dict[str, object]) -> None:
-    console = Console()
-    table = Table(title=f"Batch {BATCH}, one thread: {result['runtime']}")
-    table.add_column("Method")
-    table.add_column("Images/s", justify="right")
-    rates, ratios = result["images_per_second"], result["ratios"]
-    assert isinstance(rates, dict)
-    assert isinstance(ratios, dict)
-    for name, rate in rates.items():
-        table.add_row(name, f"{rate:,.0f}")
-    console.print(table)
-    for name, ratio in ratios.items():
-        console.print(f"{name}: {ratio:.3g}")
+def _print(result: dict[str, Any]) -> None:
+    title = f"Batch {BATCH}, one thread: {result['runtime']}"
+    console = print_rates(title, result["images_per_second"])
+    for name, value in result["ratios"].items():
+        console.print(f"{name}: {value:.3g}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgespike import __version__
 from edgespike.batches import ReportProgress, batches, no_report
-from edgespike.counting import Convention, Counts, count
+from edgespike.counting import Counts, count
 from edgespike.errors import EdgespikeError, TargetRunError, ViolationsError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
@@ -172,7 +172,7 @@ def verify(
             graph.steps,
             len(observed_names(graph)),
             counts[name].synaptic_operations(),
-            int(counts[name].total.multiply_accumulates[Convention.QUANTISED].sum()),
+            counts[name].multiply_accumulates(),
             first[name][2] if name in first else None,
         )
         for name, (_, runtime) in chosen.items()

@@ -115,6 +115,10 @@ class Counts:
         """Give the number of synaptic operations over all layers, steps and samples."""
         return int(self.total.synaptic_operations[convention].sum())
 
+    def multiply_accumulates(self, convention: Convention = Convention.QUANTISED) -> int:
+        """Give the number of multiply-accumulates over all layers, steps and samples."""
+        return int(self.total.multiply_accumulates[convention].sum())
+
     def to_json(self) -> dict[str, Any]:
         """Give totals, layers and steps as plain numbers; see :class:`LayerCounts`."""
         layers = [

@@ -43,6 +43,11 @@ def _states_outside(spec: object, name: str) -> Iterator[str]:
         yield f"{name} is {value!r}, 2 to {MOST_STATES}, or 0 for weight_states, is needed"
 
 
+def _weights_outside(spec: object) -> Iterator[str]:
+    yield from _outside(spec, 2, 8, "bits")
+    yield from _states_outside(spec, "states")
+
+
 @dataclass(frozen=True)
 class ConvSpec:
     """Convolution, normalisation, pooling (if ``pool > 1``), activation.
@@ -75,8 +80,7 @@ class ConvSpec:
         yield from _outside(self, 1, CHANNEL_LIMIT, "channels", "groups")
         yield from _outside(self, 1, GEOMETRY_LIMIT, "kernel", "stride", "dilation", "pool")
         yield from _outside(self, 0, GEOMETRY_LIMIT, "padding")
-        yield from _outside(self, 2, 8, "bits")
-        yield from _states_outside(self, "states")
+        yield from _weights_outside(self)
         yield from _unknown(self, ("max", "sum"), "pooling")
 
     def fan_in(self, channels: int) -> int:
@@ -109,8 +113,7 @@ class ResidualSpec:
     def _faults(self) -> Iterator[str]:
         yield from _outside(self, 1, CHANNEL_LIMIT, "channels")
         yield from _outside(self, 1, GEOMETRY_LIMIT, "stride")
-        yield from _outside(self, 2, 8, "bits")
-        yield from _states_outside(self, "states")
+        yield from _weights_outside(self)
 
     def convolutions(self) -> tuple[ConvSpec, ConvSpec, ConvSpec]:
         """Give those of the body, and that of the shortcut."""
@@ -141,8 +144,7 @@ class DenseSpec:
 
     def _faults(self) -> Iterator[str]:
         yield from _outside(self, 1, CHANNEL_LIMIT, "features")
-        yield from _outside(self, 2, 8, "bits")
-        yield from _states_outside(self, "states")
+        yield from _weights_outside(self)
 
 
 LayerSpec: TypeAlias = ConvSpec | ResidualSpec | DenseSpec
