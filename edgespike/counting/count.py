@@ -122,7 +122,8 @@ def _count_node(
         multiplied = _operations(node.op, inputs[0].get(Signal.GRADED), nothing)
     elif isinstance(node.op, MaxPool2d):
         events = reduce(np.add, inputs[0].values())
-        pooled = _over_steps(events * _windows_over(_ById(node.op), events.shape[1:]))
+        windows = _windows_over(_ById(node.op), events.shape[1:])
+        pooled = np.einsum("tchw,hw->t", events, windows)
     elif not (node.op.has_neurons or node.op.emits_events):
         raise UncountedOperationError(
             f"{node.name} ({node.op.kind}) is neither counted nor declared free; "

@@ -24,6 +24,9 @@ BATCH_BYTES = 2**26
 
 BYTE_LIMIT = 255
 
+WORDS_PER_BYTE = 65535 // BYTE_LIMIT
+"""How many full bytes 16 bits can add up."""
+
 ROWS_BYTES = 2**19
 """About how many bytes are marked as events at once."""
 
@@ -120,9 +123,10 @@ class _Source:
 
 
 class _EventSums:
-    """Sums events over batches where they lie, in bytes that are widened before they overflow.
+    """Sums events over batches where they lie, in bytes that are emptied before they overflow.
 
-    Everything is laid out once, so that a batch costs little more than reading its memory.
+    Everything is laid out once, so that a batch costs little more than reading its memory. Bytes
+    are emptied into 16 bits, and those into 64: sums in 64 bits alone would not stay in the cache.
 
     Parameters
     ----------
@@ -135,35 +139,37 @@ class _EventSums:
     def __init__(self, sources: Sequence[_Source], at_once: int) -> None:
         sizes = [source.stored[0].size for source in sources]
         ends = np.cumsum([0, *sizes])
-        self._at_once = at_once
-        self._samples = 0
+        self._bytes = _Sums(np.zeros(ends[-1], np.uint8), at_once)
+        self._words = _Sums(np.zeros(ends[-1], np.uint16), at_once * WORDS_PER_BYTE)
         self._total = np.zeros(ends[-1], np.int64)
-        self._bytes = np.zeros(ends[-1], np.uint8)
         self._shapes = {source.name: (1, *source.stored.shape[1:]) for source in sources}
         self._places = [slice(*pair) for pair in pairwise(ends)]
         self._sources = [
-            (source.stored.reshape(len(source.stored), -1), source.zero_point, self._bytes[place])
+            (
+                source.stored.reshape(len(source.stored), -1),
+                source.zero_point,
+                self._bytes.sums[place],
+            )
             for source, place in zip(sources, self._places, strict=True)
         ]
         self._is_event = np.empty(max(ROWS_BYTES, *sizes, 1), np.bool_)
 
     def start(self) -> None:
         """Forget what was summed."""
+        self._bytes.clear()
+        self._words.clear()
         self._total = np.zeros_like(self._total)
-        self._samples = 0
 
     def add(self, count: int) -> None:
         """Add what the first ``count`` samples of the memory hold now."""
-        if self._samples + count > self._at_once:
-            self._widen()
-        if not self._samples:
-            self._bytes[:] = 0
+        if not self._bytes.has_room(count):
+            self._empty_bytes()
         for stored, zero_point, sums in self._sources:
             if zero_point is None:
                 sums += np.add.reduce(stored[:count].view(np.uint8), axis=0, dtype=np.uint8)
             else:
                 self._add_graded(stored[:count], zero_point, sums)
-        self._samples += count
+        self._bytes.samples += count
 
     def _add_graded(
         self, stored: NDArray[np.int8], zero_point: int, sums: NDArray[np.uint8]
@@ -178,13 +184,38 @@ class _EventSums:
 
     def totals(self) -> dict[str, Integers]:
         """Give the sums by name, ``(1, *shape)``."""
-        self._widen()
+        self._empty_bytes()
+        self._empty_words()
         return {
             name: self._total[place].reshape(shape)
             for (name, shape), place in zip(self._shapes.items(), self._places, strict=True)
         }
 
-    def _widen(self) -> None:
-        if self._samples:
-            self._total += self._bytes
-        self._samples = 0
+    def _empty_bytes(self) -> None:
+        if not self._words.has_room(self._bytes.samples):
+            self._empty_words()
+        self._words.sums += self._bytes.sums
+        self._words.samples += self._bytes.samples
+        self._bytes.clear()
+
+    def _empty_words(self) -> None:
+        self._total += self._words.sums
+        self._words.clear()
+
+
+class _Sums:
+    """Sums of so many samples, in a type that overflows at some number of them."""
+
+    def __init__(self, sums: NDArray[Any], limit: int) -> None:
+        self.sums = sums
+        self.samples = 0
+        self._limit = limit
+
+    def has_room(self, count: int) -> bool:
+        """Say whether that many more samples cannot overflow."""
+        return self.samples + count <= self._limit
+
+    def clear(self) -> None:
+        """Start again from zero."""
+        self.sums[:] = 0
+        self.samples = 0
