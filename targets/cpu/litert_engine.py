@@ -139,7 +139,8 @@ class _EventSums:
     def __init__(self, sources: Sequence[_Source], at_once: int) -> None:
         sizes = [source.stored[0].size for source in sources]
         ends = np.cumsum([0, *sizes])
-        self._bytes = _Sums(np.zeros(ends[-1], np.uint8), at_once)
+        in_bytes = np.zeros(ends[-1], np.uint8)
+        self._bytes = _Sums(in_bytes, at_once)
         self._words = _Sums(np.zeros(ends[-1], np.uint16), at_once * WORDS_PER_BYTE)
         self._total = np.zeros(ends[-1], np.int64)
         self._shapes = {source.name: (1, *source.stored.shape[1:]) for source in sources}
