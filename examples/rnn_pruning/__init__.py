@@ -1,0 +1,1 @@
+"""What `examples/pruning_experiment.py` is made of."""

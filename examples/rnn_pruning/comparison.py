@@ -1,0 +1,90 @@
+"""Train a network, prune it by every method to the same number of weights, tune what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgespike.prune import Gathered, Method, Options, gather, prune
+
+from rnn_pruning.results import UNPRUNED, Comparison, Row
+from rnn_pruning.tasks import Task
+from rnn_pruning.training import Advance, Schedule, SequenceNet, fit, measure, new_net
+
+GATHERED = 10_000
+"""Training samples at most whose states make up the covariance."""
+
+Watch = Callable[[str], Advance]
+"""Is told what begins to be trained, and gives what is told its steps."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared on a task.
+
+    Parameters
+    ----------
+    task
+        On what.
+    units, keep
+        Recurrent units before and after pruning.
+    training, tuning
+        Of the whole network, and of each pruned one.
+    seeds
+        One training each.
+    """
+
+    task: Task
+    units: int
+    keep: int
+    training: Schedule
+    tuning: Schedule
+    seeds: tuple[int, ...]
+
+    def in_words(self) -> str:
+        """Say what is run."""
+        seeds = f"{len(self.seeds)} seeds" if len(self.seeds) > 1 else "1 seed"
+        samples = len(self.task.train.inputs)
+        gathered = min(samples, GATHERED)
+        return (
+            f"{self.units} {self.task.nonlinearity} units, {self.keep} kept; {seeds}. Trained in "
+            f"{self.training.in_words(samples)}; tuned in {self.tuning.in_words(samples)}. The "
+            f"covariance is that of {gathered:,} training sequences; measured with all "
+            f"{len(self.task.test.inputs):,} test sequences."
+        )
+
+
+def compare(plan: Plan, folder: Path, watch: Watch) -> Comparison:
+    """Run a plan; trainings that are finished in ``folder`` are not repeated."""
+    rows = []
+    for seed in plan.seeds:
+        net = new_net(plan.task, plan.units, seed)
+        place = folder / plan.task.name / f"seed{seed}"
+        advance = watch(f"{plan.task.name}, seed {seed}: {UNPRUNED}")
+        fit(net, plan.task, plan.training, seed, place / f"{UNPRUNED}.safetensors", advance)
+        gathered = gather(net, plan.task.batches(plan.task.train.first(GATHERED), 500))
+        whole = measure(net, plan.task)
+        rows.append(Row(UNPRUNED, seed, net.weights(), whole, whole))
+        for method in Method:
+            advance = watch(f"{plan.task.name}, seed {seed}: {method.value}")
+            path = place / f"{method.value}.safetensors"
+            rows.append(_pruned(plan, net, gathered, method, seed, path, advance))
+    return Comparison(plan.task.description, plan.in_words(), plan.task.every_step, rows)
+
+
+def _pruned(
+    plan: Plan,
+    net: SequenceNet,
+    gathered: Gathered,
+    method: Method,
+    seed: int,
+    path: Path,
+    advance: Advance,
+) -> Row:
+    """Prune, measure, tune and measure again."""
+    pruned = prune(net, gathered, plan.keep, method=method, options=Options(seed=seed))
+    before = measure(pruned.model, plan.task)
+    fit(pruned.model, plan.task, plan.tuning, seed, path, advance, pruned.limited)
+    after = measure(pruned.model, plan.task)
+    return Row(method.value, seed, pruned.report.weights_after, before, after)
