@@ -4,6 +4,7 @@
 # make docs   the pages of the Python interface, in docs/api
 # make model  train the shipped models again
 # make experiment  MaQD's accuracy against states, normalisation and batch size
+# make pruning-experiment  spectral pruning of recurrent networks against its rivals
 # make bench  the speed of the cpu target against snnTorch with a counter and ONNX Runtime
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
@@ -22,7 +23,7 @@ DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.in
 	converters errors)
 SOURCES := edgespike targets converters tests examples benchmarks
 
-.PHONY: demo model experiment test test-here test-others check lint types docs bench clean
+.PHONY: demo model experiment pruning-experiment test test-here test-others check lint types docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -65,6 +66,11 @@ model: $(VENV)/dev.stamp
 # MaQD's accuracy against states, normalisation and batch size; tables and plot in docs/maqd.
 experiment: $(VENV)/dev.stamp
 	$(BIN)/python examples/maqd_experiment.py --full --jobs $(JOBS) --out docs/maqd
+
+# Recurrent networks pruned to a third; tables and plot in docs/pruning, checkpoints in runs/pruning.
+pruning-experiment: $(VENV)/dev.stamp
+	$(BIN)/python examples/pruning_experiment.py --tasks pixels text \
+	    --runs runs/pruning --out docs/pruning
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgespike.prune import Gathered, Method, Options, gather, prune
+from torch import nn
 
+from edgespike.prune import Gathered, Method, Options, Spectrum, gather, prune
+from edgespike.prune.rivals import Limited, drop_columns, lower_rank
 from rnn_pruning.results import UNPRUNED, Comparison, Row
 from rnn_pruning.tasks import Task
 from rnn_pruning.training import Advance, Schedule, SequenceNet, fit, measure, new_net
 
 GATHERED = 10_000
 """Training samples at most whose states make up the covariance."""
+
+RECURRENT_ONLY = (Method.LOW_RANK, Method.COLUMNS)
+"""Methods that leave the weights of input and readout alone."""
 
 Watch = Callable[[str], Advance]
 """Is told what begins to be trained, and gives what is told its steps."""
@@ -42,6 +48,16 @@ class Plan:
     tuning: Schedule
     seeds: tuple[int, ...]
 
+    @property
+    def budget_of_all_weights(self) -> bool:
+        """Whether pruned units save less than there are recurrent weights.
+
+        If not, no method that leaves the input's weights and the readout alone saves as much.
+        """
+        around = self.task.features + self.task.classes
+        rank_1 = 2 * self.units
+        return self.keep * (self.keep + around) >= self.units * around + rank_1
+
     def in_words(self) -> str:
         """Say what is run."""
         seeds = f"{len(self.seeds)} seeds" if len(self.seeds) > 1 else "1 seed"
@@ -57,20 +73,25 @@ class Plan:
 
 def compare(plan: Plan, folder: Path, watch: Watch) -> Comparison:
     """Run a plan; trainings that are finished in ``folder`` are not repeated."""
-    rows = []
+    rows: list[Row] = []
+    directions = []
     for seed in plan.seeds:
         net = new_net(plan.task, plan.units, seed)
         place = folder / plan.task.name / f"seed{seed}"
         advance = watch(f"{plan.task.name}, seed {seed}: {UNPRUNED}")
         fit(net, plan.task, plan.training, seed, place / f"{UNPRUNED}.safetensors", advance)
         gathered = gather(net, plan.task.batches(plan.task.train.first(GATHERED), 500))
+        covariance = next(iter(gathered.covariances.values()))
+        directions.append(Spectrum(covariance.matrix()).units_needed(0.01))
         whole = measure(net, plan.task)
         rows.append(Row(UNPRUNED, seed, net.weights(), whole, whole))
         for method in Method:
             advance = watch(f"{plan.task.name}, seed {seed}: {method.value}")
             path = place / f"{method.value}.safetensors"
             rows.append(_pruned(plan, net, gathered, method, seed, path, advance))
-    return Comparison(plan.task.description, plan.in_words(), plan.task.every_step, rows)
+    return Comparison(
+        plan.task.description, plan.in_words(), plan.task.every_step, directions, rows
+    )
 
 
 def _pruned(
@@ -83,8 +104,20 @@ def _pruned(
     advance: Advance,
 ) -> Row:
     """Prune, measure, tune and measure again."""
-    pruned = prune(net, gathered, plan.keep, method=method, options=Options(seed=seed))
-    before = measure(pruned.model, plan.task)
-    fit(pruned.model, plan.task, plan.tuning, seed, path, advance, pruned.limited)
-    after = measure(pruned.model, plan.task)
-    return Row(method.value, seed, pruned.report.weights_after, before, after)
+    model, weights, limited = _prune(plan, net, gathered, method, seed)
+    before = measure(model, plan.task)
+    fit(model, plan.task, plan.tuning, seed, path, advance, limited)
+    return Row(method.value, seed, weights, before, measure(model, plan.task))
+
+
+def _prune(
+    plan: Plan, net: SequenceNet, gathered: Gathered, method: Method, seed: int
+) -> tuple[nn.Module, int, Limited | None]:
+    """Give the pruned network, its weights, and what keeps zeros and ranks in training."""
+    if method not in RECURRENT_ONLY or plan.budget_of_all_weights:
+        pruned = prune(net, gathered, plan.keep, method=method, options=Options(seed=seed))
+        return pruned.model, pruned.report.weights_after, pruned.limited
+    model = copy.deepcopy(net)
+    lower = lower_rank if method is Method.LOW_RANK else drop_columns
+    limited = lower([(model.recurrent, "weight_hh_l0")], plan.keep**2)
+    return model, net.weights() - plan.units**2 + limited.weights, limited

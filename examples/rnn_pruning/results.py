@@ -19,6 +19,9 @@ from edgespike.files import write_atomically
 matplotlib.use("svg")
 
 UNPRUNED = "unpruned"
+LARGE = 1000
+"""From here on, numbers are given as powers of ten."""
+
 BEFORE, AFTER = "tab:gray", "tab:blue"
 
 
@@ -65,6 +68,8 @@ class Comparison:
         How, in words.
     every_step
         Whether the answers are the characters of a text.
+    directions
+        For each seed, how many hold 99 % of the energy of the unpruned network's states.
     rows
         For each seed, the unpruned network first.
     """
@@ -72,16 +77,26 @@ class Comparison:
     task: str
     trained: str
     every_step: bool
+    directions: Sequence[int]
     rows: Sequence[Row]
+
+    @property
+    def loss_unit(self) -> str:
+        """What `loss` is counted in."""
+        return "bits per character" if self.every_step else "loss, nats"
+
+    def loss(self, measured: Measured) -> float:
+        """Give the cross-entropy."""
+        return measured.loss / math.log(2) if self.every_step else measured.loss
 
     @property
     def unit(self) -> str:
         """What `figure` is counted in."""
-        return "bits per character" if self.every_step else "accuracy, %"
+        return self.loss_unit if self.every_step else "accuracy, %"
 
     def figure(self, measured: Measured) -> float:
         """Give what the task is judged by."""
-        return measured.loss / math.log(2) if self.every_step else 100 * measured.accuracy
+        return self.loss(measured) if self.every_step else 100 * measured.accuracy
 
     def methods(self) -> dict[str, list[Row]]:
         """Give the rows of each method."""
@@ -100,33 +115,28 @@ def write(comparisons: Sequence[Comparison], introduction: str, folder: Path) ->
     write_atomically(folder / "results.svg", _plot(comparisons))
 
 
-def mean_and_deviation(values: Iterable[float], digits: int) -> str:
+def mean_and_deviation(values: Sequence[float], digits: int) -> str:
     """Give a mean, and a sample standard deviation if there is more than one value."""
-    found = list(values)
-    mean = f"{statistics.fmean(found):.{digits}f}"
-    return f"{mean} ± {statistics.stdev(found):.{digits}f}" if len(found) > 1 else mean
+    found = [statistics.fmean(values)]
+    if len(values) > 1:
+        found.append(statistics.stdev(values))
+    style = f".{digits}f" if found[0] < LARGE else ".1e"
+    return " ± ".join(f"{value:{style}}" for value in found)
 
 
 def table(comparison: Comparison) -> list[list[str]]:
     """Give the cells of a table, its head first."""
     head = ["", "weights"]
     for when in ("before", "after"):
-        head += [f"{comparison.unit}, {when} tuning"]
-        head += [f"accuracy, %, {when}" if comparison.every_step else f"loss, {when}"]
+        head += [f"accuracy, %, {when} tuning", f"{comparison.loss_unit}, {when}"]
     return [head, *(_cells(comparison, *found) for found in comparison.methods().items())]
 
 
 def _cells(comparison: Comparison, method: str, rows: list[Row]) -> list[str]:
-    cells = [method, mean_and_deviation((row.weights for row in rows), 0)]
-    if len({row.weights for row in rows}) == 1:
-        cells[1] = f"{rows[0].weights:,}"
+    cells = [method, f"{rows[0].weights:,}"]
     for measured in ([row.before for row in rows], [row.after for row in rows]):
-        digits = 3 if comparison.every_step else 2
-        cells.append(mean_and_deviation(map(comparison.figure, measured), digits))
-        if comparison.every_step:
-            cells.append(mean_and_deviation((100 * each.accuracy for each in measured), 2))
-        else:
-            cells.append(mean_and_deviation((each.loss for each in measured), 3))
+        cells.append(mean_and_deviation([100 * each.accuracy for each in measured], 2))
+        cells.append(mean_and_deviation([comparison.loss(each) for each in measured], 3))
     if method == UNPRUNED:
         cells[4:] = ["", ""]
     return cells
@@ -134,7 +144,9 @@ def _cells(comparison: Comparison, method: str, rows: list[Row]) -> list[str]:
 
 def _markdown(comparison: Comparison) -> str:
     head, *cells = table(comparison)
-    lines = [f"## {comparison.task}", "", comparison.trained, ""]
+    held = ", ".join(map(str, comparison.directions))
+    energy = f"Directions that hold 99 % of the energy of the states, by seed: {held}."
+    lines = [f"## {comparison.task}", "", comparison.trained, "", energy, ""]
     lines += [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, cells), ""]
     return "\n".join(lines)
 
