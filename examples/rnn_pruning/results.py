@@ -117,6 +117,8 @@ def write(comparisons: Sequence[Comparison], introduction: str, folder: Path) ->
 
 def mean_and_deviation(values: Sequence[float], digits: int) -> str:
     """Give a mean, and a sample standard deviation if there is more than one value."""
+    if not all(map(math.isfinite, values)):
+        return "overflows"
     found = [statistics.fmean(values)]
     if len(values) > 1:
         found.append(statistics.stdev(values))

@@ -161,8 +161,10 @@ def fit(
             optimiser.param_groups[0]["lr"] = schedule.rate(done)
             optimiser.zero_grad()
             torch.autograd.backward(_loss(net(inputs), answers))
-            nn.utils.clip_grad_norm_(weights.values(), schedule.largest_gradient)
-            optimiser.step()
+            norm = nn.utils.clip_grad_norm_(weights.values(), schedule.largest_gradient)
+            # A badly pruned network may overflow; one such step would make all weights NaN.
+            if norm.isfinite():
+                optimiser.step()
             if after_step:
                 after_step()
             advance(step + 1, steps * schedule.epochs)
