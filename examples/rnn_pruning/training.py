@@ -217,8 +217,10 @@ def _resume(
             raise InputError(f"{path} is of a training that differs from {schedule}; remove it")
         for name, weight in weights.items():
             weight.data.copy_(file.get_tensor(name))
+            # There are none yet if all steps overflowed.
             optimiser.state[weight] = {
                 moment: file.get_tensor(f"adam.{moment}.{name}")
                 for moment in ("step", "exp_avg", "exp_avg_sq")
+                if f"adam.{moment}.{name}" in file.keys()  # noqa: SIM118 - no mapping
             }
         return int(file.get_tensor("epochs"))
