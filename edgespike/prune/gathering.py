@@ -57,7 +57,7 @@ def gather(
     loader: Iterable[Any],
     layers: Names | None = None,
     inputs: Inputs | None = None,
-    thin: int = 16,
+    thin: int = 32,
 ) -> Gathered:
     """Run a model over data once, and gather the covariances of what can be pruned.
 
