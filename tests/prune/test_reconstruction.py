@@ -78,7 +78,7 @@ def test_what_is_kept_whole_loses_nothing() -> None:
 
 @pytest.mark.parametrize("units", [[], [0, 0], [3], [-1], [0.5], [[0, 1]]])
 def test_impossible_units_are_refused(units: ArrayLike) -> None:
-    with pytest.raises(InputError, match="units (is|has shape)"):
+    with pytest.raises(InputError, match=r"units (is|has shape)"):
         reconstruct(np.eye(3), units)
 
 

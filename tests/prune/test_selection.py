@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,7 +101,11 @@ def test_the_objective_adds_up_its_three_losses() -> None:
 
 def test_the_same_seed_draws_the_same_units() -> None:
     S = covariance(states(100, 20))
-    for draw in (lambda seed: by_leverage(S, 8, 0.1, seed), lambda seed: at_random(20, 8, seed)):
+    draws: list[Callable[[int], NDArray[np.int64]]] = [
+        lambda seed: by_leverage(S, 8, 0.1, seed),
+        lambda seed: at_random(20, 8, seed),
+    ]
+    for draw in draws:
         assert len(set(draw(3))) == 8
         np.testing.assert_array_equal(draw(3), draw(3))
         assert any(draw(seed).tolist() != draw(0).tolist() for seed in range(1, 5))

@@ -60,11 +60,11 @@ def test_a_layer_that_is_dead_needs_no_units() -> None:
 
 @pytest.mark.parametrize("lam", [0.0, -1.0, np.inf, np.nan])
 def test_lambda_must_be_positive(lam: float) -> None:
-    with pytest.raises(InputError, match="lam is .*; it must be positive and finite"):
+    with pytest.raises(InputError, match=r"lam is .*; it must be positive and finite"):
         Spectrum(np.eye(2)).degrees_of_freedom(lam)
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.0, np.nan])
 def test_the_tolerance_is_a_share(tolerance: float) -> None:
-    with pytest.raises(InputError, match="tolerance is .*; it is a share"):
+    with pytest.raises(InputError, match=r"tolerance is .*; it is a share"):
         Spectrum(np.eye(2)).units_needed(tolerance)
