@@ -40,11 +40,15 @@ TEXTS: dict[str, Callable[[], Task]] = {
 INTRODUCTION = """\
 # Recurrent networks pruned to a third of their units
 
-Written by `make pruning-experiment`. Mean and sample standard deviation over the seeds; figures of
-the test set, at the end of training, with nothing chosen by it. All methods leave at most as
-many weights as spectral pruning does; biases are not counted, and a low rank is counted as its
-two factors. Where the input's weights and the readout alone are more than that, low rank and
-columns, which leave those alone, get as many recurrent weights as spectral pruning leaves.
+Written by `make pruning-experiment`. Mean and sample standard deviation over the seeds, measured
+with the test sequences at the end of training; each sequence begins with a state of 0. Nothing was
+chosen by these figures but the rates of tuning: for each task two were tried, with spectral pruning
+and the first seed.
+
+All methods leave at most as many weights as spectral pruning does; biases are not counted, and a
+low rank is counted as its two factors. Where the input's weights and the readout alone are more
+than that, low rank and columns, which leave those alone, get as many recurrent weights as spectral
+pruning leaves, and are the larger networks. `-bare` is without reconstruction.
 
 ![results](results.svg)
 """
