@@ -74,8 +74,9 @@ def test_training_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monke
     left = []
     fit(resumed, task, schedule, 1, tmp_path / "killed", lambda done, steps: left.append(done))
     assert left == [5, 6, 7, 8, 9, 10, 11, 12]  # the second epoch begins with step 5
-    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
-        assert torch.equal(one, other)
+    for one, two in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, two)
     longer = Schedule(epochs=4, limit=100, batch_size=32, learning_rate=1e-2)
-    with pytest.raises(InputError, match=r"whole is of a training that differs from .*; remove it"):
-        fit(whole, task, longer, 1, tmp_path / "whole", lambda done, steps: None)
+    for net, other in ((new_net(task, 8, seed=1), longer), (new_net(task, 8, seed=2), schedule)):
+        with pytest.raises(InputError, match=r"whole is of a training that differs .*; remove it"):
+            fit(net, task, other, 1, tmp_path / "whole", lambda done, steps: None)

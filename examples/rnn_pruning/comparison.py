@@ -13,7 +13,15 @@ from edgespike.prune import Gathered, Method, Options, Spectrum, gather, prune
 from edgespike.prune.rivals import Limited, drop_columns, lower_rank
 from rnn_pruning.results import UNPRUNED, Comparison, Row
 from rnn_pruning.tasks import Task
-from rnn_pruning.training import Advance, Schedule, SequenceNet, fit, measure, new_net
+from rnn_pruning.training import (
+    MEASURED_TOGETHER,
+    Advance,
+    Schedule,
+    SequenceNet,
+    fit,
+    measure,
+    new_net,
+)
 
 GATHERED = 10_000
 """Training samples at most whose states make up the covariance."""
@@ -80,7 +88,9 @@ def compare(plan: Plan, folder: Path, watch: Watch) -> Comparison:
         place = folder / plan.task.name / f"seed{seed}"
         advance = watch(f"{plan.task.name}, seed {seed}: {UNPRUNED}")
         fit(net, plan.task, plan.training, seed, place / f"{UNPRUNED}.safetensors", advance)
-        gathered = gather(net, plan.task.batches(plan.task.train.first(GATHERED), 500))
+        # Every state, so that dropped units are reconstructed as well as they can be.
+        samples = plan.task.train.first(GATHERED)
+        gathered = gather(net, plan.task.batches(samples, MEASURED_TOGETHER), thin=1)
         covariance = next(iter(gathered.covariances.values()))
         directions.append(Spectrum(covariance.matrix()).units_needed(0.01))
         whole = measure(net, plan.task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -146,13 +147,14 @@ def fit(
     Raises
     ------
     InputError
-        The checkpoint is of another schedule.
+        The checkpoint is of another schedule, or began with other weights.
     """
     weights = dict(net.named_parameters())
+    training = f"{schedule} from weights {_digest(weights)}"
     optimiser = torch.optim.Adam(weights.values())
     samples = len(task.train.inputs)
     steps = schedule.steps_of_epoch(samples)
-    for epoch in range(_resume(path, weights, optimiser, schedule), schedule.epochs):
+    for epoch in range(_resume(path, weights, optimiser, training), schedule.epochs):
         generator = torch.Generator().manual_seed(1000 * seed + epoch)
         order = torch.randperm(samples, generator=generator)[: schedule.limit]
         batches = task.batches(task.train, schedule.batch_size, order)
@@ -168,7 +170,7 @@ def fit(
             if after_step:
                 after_step()
             advance(step + 1, steps * schedule.epochs)
-        _checkpoint(path, weights, optimiser, epoch + 1, schedule)
+        _checkpoint(path, weights, optimiser, epoch + 1, training)
 
 
 @torch.no_grad()
@@ -192,7 +194,7 @@ def _checkpoint(
     weights: dict[str, nn.Parameter],
     optimiser: torch.optim.Adam,
     epochs: int,
-    schedule: Schedule,
+    training: str,
 ) -> None:
     tensors = {"epochs": torch.tensor(epochs)}
     for name, weight in weights.items():
@@ -200,21 +202,21 @@ def _checkpoint(
         for moment, tensor in optimiser.state[weight].items():
             tensors[f"adam.{moment}.{name}"] = tensor
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, save(tensors, {"schedule": repr(schedule)}))
+    write_atomically(path, save(tensors, {"training": training}))
 
 
 def _resume(
     path: Path,
     weights: dict[str, nn.Parameter],
     optimiser: torch.optim.Adam,
-    schedule: Schedule,
+    training: str,
 ) -> int:
     """Load weights and the optimiser's moments, and give the epochs that are done."""
     if not path.exists():
         return 0
     with safe_open(path, "pt") as file:
-        if (file.metadata() or {}).get("schedule") != repr(schedule):
-            raise InputError(f"{path} is of a training that differs from {schedule}; remove it")
+        if file.metadata() != {"training": training}:
+            raise InputError(f"{path} is of a training that differs from {training}; remove it")
         for name, weight in weights.items():
             weight.data.copy_(file.get_tensor(name))
             # There are none yet if all steps overflowed.
@@ -224,3 +226,8 @@ def _resume(
                 if f"adam.{moment}.{name}" in file.keys()  # noqa: SIM118 - no mapping
             }
         return int(file.get_tensor("epochs"))
+
+
+def _digest(weights: dict[str, nn.Parameter]) -> str:
+    """Give a checksum of weights."""
+    return hashlib.sha256(save(dict(weights))).hexdigest()
