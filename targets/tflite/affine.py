@@ -47,9 +47,12 @@ class Affine:
 
     def magnitudes(self, source: Tensor) -> Integers:
         """Bound every partial sum of each output channel, in whatever order it is formed."""
-        largest = max(abs(bound) for bound in source.bounds)
+        largest = np.maximum(np.abs(source.low), np.abs(source.high))
+        if len(largest) != self.weight.shape[1]:  # in groups, a weight meets several channels
+            largest = np.full(self.weight.shape[1], largest.max())
+        products = np.abs(self.weight) * per_channel(largest, self.weight.ndim - 1)
         axes = tuple(range(1, self.weight.ndim))
-        return np.asarray(np.abs(self.weight).sum(axis=axes) * largest + np.abs(self.bias))
+        return np.asarray(products.sum(axis=axes) + np.abs(self.bias))
 
 
 def fold_spikes(

@@ -42,7 +42,7 @@ def write_microcontroller(
         TFLite Micro is installed and gives another output than ``expected``.
     """
     batch = encode_input(graph, lowered, samples[:SAMPLES].reshape(-1, graph.steps, *_shape(graph)))
-    output_form = lowered.outputs[0][1].form
+    output_form = lowered.outputs[0].form
     outputs = expected[:SAMPLES].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
     types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}

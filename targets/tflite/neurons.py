@@ -30,29 +30,51 @@ def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x
 
 
 def emit_membrane(emitter: Emitter, name: str, op: Membrane, x: Value) -> Value:
-    """Emit integrate-and-fire neurons, unrolled over the steps.
-
-    Potentials are whole numbers in units of ``2**-fraction``.
-    """
-    one = 2.0 ** fraction_bits(op)
-    scaled = emitter.elementwise("MUL", x, one) if one > 1 else x
-    theta = op.theta.astype(np.float64) * one
-    state: tuple[Value, Value] | None = None
+    """Emit integrate-and-fire neurons, unrolled over the steps."""
+    v: Value | None = None
+    fired: Value | None = None
     spikes = []
-    for current in split_steps(emitter, scaled):
-        v = current
-        if state is not None:
-            kept, fired = state
-            if op.decay < DECAY_ONE:
-                v = _binary(emitter, "ADD", current, _decayed(emitter, kept, op.decay))
-            if op.reset_time is ResetTime.NEXT_STEP:
-                v = _reset(emitter, op, v, fired, theta)
-        fired = _fire(emitter, op, v, theta)
-        if op.reset_time is ResetTime.SAME_STEP:
-            v = _reset(emitter, op, v, fired, theta)
-        state = (v, fired)
+    for current in split_steps(emitter, scale_up(emitter, op, x)):
+        v, fired = membrane_step(emitter, op, current, v, fired)
         spikes.append(fired)
     return join_steps(emitter, spikes, x.shape, name)
+
+
+def scale_up(emitter: Emitter, op: Membrane, x: Value) -> Value:
+    """Give accumulators in the unit of potentials: whole numbers, of ``2**-fraction``."""
+    one = 2.0 ** fraction_bits(op)
+    return emitter.elementwise("MUL", x, one) if one > 1 else x
+
+
+def membrane_step(
+    emitter: Emitter, op: Membrane, current: Value, kept: Value | None, fired: Value | None
+) -> tuple[Value, Value]:
+    """Emit one step of integrate-and-fire neurons.
+
+    Parameters
+    ----------
+    emitter, op
+        Where to, and the neurons.
+    current
+        What they integrate at this step, as :func:`scale_up` gives it.
+    kept, fired
+        Potential and spikes after the step before; none at the first step.
+
+    Returns
+    -------
+    potential, spikes
+        After this step.
+    """
+    theta = op.theta.astype(np.float64) * 2.0 ** fraction_bits(op)
+    v = current
+    if kept is not None and op.decay < DECAY_ONE:
+        v = _binary(emitter, "ADD", current, _decayed(emitter, kept, op.decay))
+    if fired is not None and op.reset_time is ResetTime.NEXT_STEP:
+        v = _reset(emitter, op, v, fired, theta)
+    fired = _fire(emitter, op, v, theta)
+    if op.reset_time is ResetTime.SAME_STEP:
+        v = _reset(emitter, op, v, fired, theta)
+    return v, fired
 
 
 def split_steps(emitter: Emitter, x: Value) -> list[Value]:
