@@ -152,7 +152,7 @@ int main(void) {
   if ((unsigned long)network_model % 16 != 0) return 1;
   for (int i = 0; i < NETWORK_MODEL_SIZE; ++i) printf("%d ", network_model[i]);
   for (int s = 0; s < CHECK_SAMPLES; ++s) {
-    for (int i = 0; i < CHECK_INPUT_SIZE; ++i) printf("%.0f ", (double)check_input[s][i]);
+    for (int i = 0; i < CHECK_INPUT_SIZE; ++i) printf("%.0f ", (double)check_input[s][0][i]);
     for (int i = 0; i < CHECK_OUTPUT_SIZE; ++i) printf("%.0f ", (double)check_output[s][i]);
   }
   return 0;

@@ -54,7 +54,7 @@ def worker() -> Worker:
 
 def tflite_runtime(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
     arrays = {"model": np.frombuffer(lowered.content, np.uint8), "batch": batch}
-    parameters = {"models": ["model"], "kernels": execute.DEFAULT}
+    parameters = {"models": ["model"], "kernels": execute.DEFAULT, "carried": []}
     outputs, _ = worker().call(arrays, parameters, timeout_s=60)
     return np.asarray(outputs["model 0"])
 
