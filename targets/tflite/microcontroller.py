@@ -17,6 +17,7 @@ from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite import tflm
 from edgespike.targets.tflite.bundle import described, fill_template
+from edgespike.targets.tflite.c_arrays import check_c, check_h, network_c, network_h
 from edgespike.targets.tflite.lower import Lowered
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.storage import Form
@@ -27,7 +28,6 @@ SAMPLES = 2
 
 C_TYPES = {Form.INT8: "int8_t", Form.INT16: "int16_t", Form.FLOAT: "float"}
 
-_ALIGNMENT = 16
 _PER_TENSOR = 256
 _PER_INTERPRETER = 4096
 _TIMEOUT_S = 60.0
@@ -48,12 +48,12 @@ def write_microcontroller(
     outputs = expected[:SAMPLES].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
     types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}
-    (folder / "network.h").write_text(_NETWORK_H.format(size=len(lowered.content)))
-    (folder / "network.c").write_text(_network_c(lowered.content))
+    (folder / "network.h").write_text(network_h(lowered.content))
+    (folder / "network.c").write_text(network_c(lowered.content))
     # The model runs once for each step, or for all.
     runs = batch if lowered.states else batch[:, None]
-    (folder / "check.h").write_text(_check_h(runs, outputs, **types))
-    (folder / "check.c").write_text(_check_c(runs, outputs, **types))
+    (folder / "check.h").write_text(check_h(runs, outputs, **types))
+    (folder / "check.c").write_text(check_c(runs, outputs, **types))
     main = fill_template(
         "main",
         arena_size=arena_size,
@@ -175,90 +175,3 @@ def _upper_bound(lowered: Lowered) -> int:
 
 def _shape(graph: Graph) -> tuple[int, ...]:
     return graph.tensors[graph.input.name].shape
-
-
-_NETWORK_H = """\
-#ifndef NETWORK_H
-#define NETWORK_H
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-#define NETWORK_MODEL_SIZE {size}
-extern const unsigned char network_model[NETWORK_MODEL_SIZE];
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
-
-_CHECK_H = """\
-#ifndef CHECK_H
-#define CHECK_H
-
-#include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-#define CHECK_SAMPLES {samples}
-/* How many times the model runs for a sample. */
-#define CHECK_STEPS {steps}
-#define CHECK_INPUT_SIZE {inputs}
-#define CHECK_OUTPUT_SIZE {outputs}
-extern const {input_type} check_input[CHECK_SAMPLES][CHECK_STEPS][CHECK_INPUT_SIZE];
-extern const {output_type} check_output[CHECK_SAMPLES][CHECK_OUTPUT_SIZE];
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
-
-
-def _network_c(content: bytes) -> str:
-    declaration = f"_Alignas({_ALIGNMENT}) const unsigned char network_model[NETWORK_MODEL_SIZE]"
-    rows = _rows([str(byte) for byte in content])
-    return f'#include "network.h"\n\n{declaration} = {{\n{rows}\n}};\n'
-
-
-def _check_h(runs: NDArray[Any], outputs: NDArray[Any], input_type: str, output_type: str) -> str:
-    return _CHECK_H.format(
-        samples=len(runs),
-        steps=runs.shape[1],
-        inputs=runs[0, 0].size,
-        outputs=outputs[0].size,
-        input_type=input_type,
-        output_type=output_type,
-    )
-
-
-def _check_c(runs: NDArray[Any], outputs: NDArray[Any], input_type: str, output_type: str) -> str:
-    inputs = ",\n".join(_array(sample) for sample in runs)
-    return "\n".join(
-        (
-            '#include "check.h"\n',
-            f"const {input_type} check_input[CHECK_SAMPLES][CHECK_STEPS][CHECK_INPUT_SIZE] = "
-            f"{{{inputs}}};\n",
-            f"const {output_type} check_output[CHECK_SAMPLES][CHECK_OUTPUT_SIZE] = "
-            f"{_array(outputs)};\n",
-        )
-    )
-
-
-def _array(rows: NDArray[Any]) -> str:
-    """Write ``(rows, ...)`` as a C initialiser of one block a row."""
-    suffix = ".0f" if rows.dtype == np.float32 else ""
-    blocks = (
-        "{\n" + _rows([f"{int(number)}{suffix}" for number in row.ravel()]) + "}" for row in rows
-    )
-    return "{" + ", ".join(blocks) + "}"
-
-
-def _rows(numbers: list[str]) -> str:
-    return ",\n".join(",".join(numbers[i : i + 24]) for i in range(0, len(numbers), 24))

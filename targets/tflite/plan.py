@@ -27,9 +27,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgespike.graph import (
     Add,
     Delay,
@@ -54,7 +51,7 @@ from edgespike.targets.tflite.affine import (
 )
 from edgespike.targets.tflite.alignment import align
 from edgespike.targets.tflite.joining import find_joins, joined_tensor
-from edgespike.targets.tflite.requantise import ACCUMULATOR_LIMIT
+from edgespike.targets.tflite.reasons import obstacle, outside_int8, unproven
 from edgespike.targets.tflite.storage import (
     ACTIVATION_SCALE,
     FLOAT32,
@@ -64,9 +61,6 @@ from edgespike.targets.tflite.storage import (
 )
 
 INT16_LIMIT = 2**15 - 1
-
-SHOWN = 4
-"""Thresholds that a reason names as an example."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +204,7 @@ class _Planner:
         ratio = output.scale / entering.scale
         if levels == 1:
             affine = fold_spikes(op, follower.op, accumulator, ratio)
-            why = apart or _obstacle(affine, tensor)
+            why = apart or obstacle(affine, tensor)
             if why:
                 return Choice(FLOAT32, why, FLOAT32, source, affine), ""
             why = "one threshold: the multiplier is 1"
@@ -219,7 +213,7 @@ class _Planner:
             affine, proven = fold_levels(op, follower.op, accumulator, tensor, ratio, limit)
             if affine.largest_weight <= limit and proven.all():
                 break
-        why = apart or _obstacle(affine, tensor) or _unproven(op, follower.op, proven)
+        why = apart or obstacle(affine, tensor) or unproven(op, follower.op, proven)
         if why:
             return None, why
         why = f"a multiplier for each channel is proven at all of its {levels} thresholds"
@@ -227,7 +221,7 @@ class _Planner:
 
     def _readout(self, source: Node, affine: Affine, entering: Storage, apart: str) -> Choice:
         tensor = joined_tensor(self.graph.input_tensors(source))
-        why = apart or _obstacle(affine, tensor)
+        why = apart or obstacle(affine, tensor)
         # What 16 bits store of an int8 value is the same integer, as long as neither is shifted.
         forms = {self.choices[name].output.form for name in source.inputs}
         if forms != {Form.INT8} or entering.zero_point:
@@ -274,7 +268,7 @@ class _Planner:
         outputs = [self.graph.tensors[node.name]]
         if isinstance(node.op, Add):
             outputs = partial_sums(self.graph.input_tensors(node))
-        why = _outside_int8(outputs, sources)
+        why = outside_int8(outputs, sources)
         if why:
             return Choice(FLOAT32, why)
         why = "int8 holds every value"
@@ -283,42 +277,3 @@ class _Planner:
         if isinstance(node.op, Input):
             return Choice(self._aligned[node.name], why)
         return Choice(replace(sources[0], zero_point=zero_point(outputs[-1]) or 0), why)
-
-
-def _obstacle(affine: Affine, source: Tensor) -> str:
-    """Say what keeps a weighted node from int8 weights and input, if anything does."""
-    if zero_point(source) is None:
-        low, high = source.bounds
-        return f"int8 does not hold its input, {low}..{high}"
-    if affine.largest_weight > WEIGHT_LIMIT:
-        return f"a weight of {affine.largest_weight} is beyond {WEIGHT_LIMIT}"
-    largest = int(affine.magnitudes(source).max())
-    return f"sums of up to {largest} are beyond 2**30" if largest >= ACCUMULATOR_LIMIT else ""
-
-
-def _unproven(op: Weighted, threshold: Threshold, proven: NDArray[np.bool_]) -> str:
-    """Say how many channels no multiplier serves, if any, with the first as an example."""
-    if proven.all():
-        return ""
-    channel = int(np.argmin(proven))
-    largest = int(np.abs(op.weight[channel]).max())
-    thetas = ", ".join(map(str, threshold.theta[channel, :SHOWN].tolist()))
-    more = ", ..." if threshold.levels > SHOWN else ""
-    return (
-        f"no multiplier is proven for {int((~proven).sum())} of {len(proven)} channels: "
-        f"thresholds too uneven or weights too large, as in channel {channel} with thresholds "
-        f"{thetas}{more} and weights up to {largest}"
-    )
-
-
-def _outside_int8(outputs: Sequence[Tensor], sources: Sequence[Storage]) -> str:
-    """Say what keeps a pool, a sum or the input from int8, if anything does."""
-    for tensor in outputs:
-        if zero_point(tensor) is None:
-            low, high = tensor.bounds
-            return f"int8 does not hold {low}..{high}"
-    if not {source.form for source in sources} <= {Form.INT8}:
-        return "its input is in float32"
-    if len({source.scale for source in sources}) > 1:
-        return "what it adds has different numbers of levels, and so different scales"
-    return ""

@@ -257,9 +257,11 @@ class MicroInterpreter {
     ++runs_;
     bool right = std::memcmp(inputs_[0].data(), check_input[sample][step], inputs_[0].size()) == 0;
     for (size_t i = 0; i < wanted.size(); ++i) {
-      const size_t size = wanted[i].first.size();
-      right = right && inputs_[i + 1] == (step ? Bytes(size, char(step + 1 + wanted[i].output)) : wanted[i].first);
-      outputs_[wanted[i].output] = Bytes(size, char(step + 2 + wanted[i].output));
+      const State& state = wanted[i];
+      const size_t size = state.first.size();
+      const Bytes before(size, char(step + state.output));
+      right = right && inputs_[i + 1] == (step ? before : state.first);
+      outputs_[state.output] = Bytes(size, char(step + state.output + 1));
       inputs_[i + 1] = Bytes(size, 99);
     }
     std::memcpy(outputs_[0].data(), check_output[sample], outputs_[0].size());
