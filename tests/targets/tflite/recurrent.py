@@ -170,7 +170,7 @@ RECURRENT: dict[str, Callable[[], Graph]] = {
     "recurrent layer of uneven levels": partial(layers, 6, even=False, initial=3, largest=20),
     "recurrent layer of large weights": partial(layers, 15, largest=300, initial=2),
     "recurrent layer, negative input": partial(layers, 3, low=-255, high=0),
-    "recurrent layer, input beyond int8": partial(layers, 7, high=4000, initial=7),
+    "recurrent layer, input beyond int8": partial(layers, 7, high=300, initial=7),
     "recurrent layer of one step": partial(layers, 3, initial=2, steps=1),
     "recurrent layers of equal levels": partial(layers, 3, 3, 3, initial=1),
     "recurrent layers of different levels": partial(layers, 3, 5, high=7, initial=2),
