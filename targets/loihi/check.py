@@ -74,11 +74,10 @@ def _(op: Input, graph: Graph, node: Node) -> Iterator[str]:
 
 @_check.register
 def _(op: Delay, graph: Graph, node: Node) -> Iterator[str]:
-    bits = message_bits(min(0, op.initial), max(0, op.initial))
-    if bits > MESSAGE_BITS:
+    if abs(op.initial) > PAYLOAD_HIGH:
         yield (
-            f"initial is {op.initial}, which needs {bits} bits; a graded spike has {MESSAGE_BITS}, "
-            "so begin nearer to 0"
+            f"initial is {op.initial}; the limit is +-{PAYLOAD_HIGH}, what a graded spike holds, "
+            "begin nearer to 0"
         )
 
 

@@ -98,7 +98,7 @@ def netx_layers(graph: Graph) -> list[Layer]:
     layers: list[Layer] = []
     before: Node | None = None
     for node, _ in graph.of_type(Delay):
-        raise NetxError(f"{node.name} is a delay, as in recurrent graphs, which netx does not offer")
+        raise NetxError(f"{node.name} is a delay; netx has neither these nor loops")
     for node in graph.nodes:
         if before is not None and node.inputs != (before.name,):
             raise NetxError(

@@ -69,8 +69,17 @@ def _is_delayed(graph: Graph, axon: str) -> bool:
 
 def _links(graph: Graph) -> dict[str, frozenset[str]]:
     """Name the axons that end at each population of neurons."""
+    leaving = axons(graph)
     neurons = (node for node in graph.nodes if isinstance(node.op, NEURONS))
-    return {node.name: axons(graph)[node.inputs[0]] for node in neurons}
+    return {node.name: leaving[node.inputs[0]] for node in neurons}
+
+
+def _sources(graph: Graph) -> dict[str, list[str]]:
+    """Name the populations whose spikes reach each population of neurons."""
+    return {
+        target: [population_of(graph, axon) for axon in sorted(found)]
+        for target, found in _links(graph).items()
+    }
 
 
 @lru_cache(maxsize=8)
@@ -85,41 +94,42 @@ def slow_loops(graph: Graph) -> tuple[tuple[str, ...], ...]:
     """
     if not any(graph.of_type(Delay)):
         return ()
-    links = _links(graph)
-    before = {
-        target: [population_of(graph, axon) for axon in sorted(sources)]
-        for target, sources in links.items()
-    }
+    sources = _sources(graph)
     ways = (
-        _way(before, target, axon)
-        for target, sources in links.items()
-        for axon in sorted(sources)
+        _way(sources, target, axon)
+        for target, found in _links(graph).items()
+        for axon in sorted(found)
         if not _is_delayed(graph, axon)
     )
     return tuple(way for way in ways if way)
 
 
-def _way(before: Mapping[str, list[str]], start: str, end: str) -> tuple[str, ...]:
+def _way(sources: Mapping[str, list[str]], start: str, end: str) -> tuple[str, ...]:
     """Name the populations on a shortest way; empty if there is none."""
-    ways = {end: (end,)}
+    behind = {end: end}
     queue = deque([end])
-    while queue:
+    while queue and start not in behind:
         name = queue.popleft()
-        for source in before.get(name, []):
-            if source not in ways:
-                ways[source] = (source, *ways[name])
+        for source in sources.get(name, []):
+            if source not in behind:
+                behind[source] = name
                 queue.append(source)
-    return ways.get(start, ())
+    if start not in behind:
+        return ()
+    way = [start]
+    while way[-1] != end:
+        way.append(behind[way[-1]])
+    return tuple(way)
 
 
-def without_input(graph: Graph) -> list[str]:
-    """Name the populations that no chain of connections joins to the input."""
-    joined = {graph.input.name}
-    links = _links(graph)
-    ends = {
-        target: {target, *(population_of(graph, axon) for axon in sources)}
-        for target, sources in links.items()
-    }
-    while any(found := [group for group in ends.values() if joined & group and group - joined]):
-        joined.update(*found)
-    return [name for name in links if name not in joined]
+@lru_cache(maxsize=8)
+def without_input(graph: Graph) -> frozenset[str]:
+    """Name the populations that no connections, in either direction, join to the input."""
+    groups = [{target, *found} for target, found in _sources(graph).items()]
+    joined, before = {graph.input.name}, 0
+    while len(joined) > before:
+        before = len(joined)
+        for group in groups:
+            if joined & group:
+                joined |= group
+    return frozenset().union(*groups) - joined
