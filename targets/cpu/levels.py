@@ -1,7 +1,7 @@
-"""Levels of evenly spaced thresholds, from a line in floating point where that is exact.
+"""The levels of many thresholds: from a line where that is exact, else by comparing with each.
 
-Comparing with every threshold takes two passes over the values for each level. Where all
-thresholds of a channel lie on a line, ``floor(x * slope + offset)`` takes four altogether. Every
+Comparing takes two passes over the values for each level. Where all thresholds of a channel lie
+evenly spaced, ``floor(x * slope + offset)`` in float32 takes four altogether. Every
 operation in it is monotone in ``x``, rounding included, so that it is exact for all values in
 range if it is right on both sides of each threshold: that is tried out, with the same operations.
 """
@@ -21,6 +21,10 @@ from edgespike.targets.cpu.exactness import FLOAT32_LIMIT, narrow_type
 from edgespike.targets.tflite.requantise import fit
 
 
+MARK_BYTES = 2**20
+"""About how many comparisons are made before they are added up: what a core's cache can keep."""
+
+
 @dataclass(frozen=True)
 class Line:
     """Where each channel's levels lie.
@@ -31,19 +35,22 @@ class Line:
         Of each channel, float32.
     levels
         Highest level.
+    dtype
+        Integer type to give levels in.
     """
 
     slope: NDArray[np.float32]
     offset: NDArray[np.float32]
     levels: int
+    dtype: np.dtype[Any]
 
     def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Give the levels of float32 values ``(..., channels)``, in the narrowest integer type."""
+        """Give the levels of float32 values, ``(..., channels)``."""
         on_line = x * self.slope
         on_line += self.offset
         # Not below 0, so that the conversion, which drops the fraction, rounds down.
         on_line.clip(0, self.levels, out=on_line)
-        return on_line.astype(narrow_type(0, self.levels))
+        return on_line.astype(self.dtype)
 
 
 def exact_line(op: Threshold, source: Tensor) -> Line | None:
@@ -58,7 +65,7 @@ def exact_line(op: Threshold, source: Tensor) -> Line | None:
     step, start = fit(theta, low, high)
     sign = np.where(op.flipped, -1, 1)
     slope, offset = (sign / step).astype(np.float32), (-start / step).astype(np.float32)
-    line = Line(slope, offset, op.levels)
+    line = Line(slope, offset, op.levels, narrow_type(0, op.levels))
     return line if _is_exact(line, theta, sign, low[:, None], high[:, None]) else None
 
 
@@ -72,3 +79,25 @@ def _is_exact(line: Line, theta: Integers, sign: Integers, low: Integers, high: 
     reached = levels_of(np.minimum(theta, high)) >= level
     missed = levels_of(np.maximum(theta - 1, low)) < level
     return bool((reached | (theta > high).T).all() and (missed | (theta <= low).T).all())
+
+
+def count_reached(x: NDArray[Any], theta: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Compare values with every threshold.
+
+    Parameters
+    ----------
+    x
+        ``(..., channels)``.
+    theta
+        ``(levels, channels)``, contiguous and of a type that compares exactly with that of ``x``.
+    dtype
+        Of the result, which has the shape of ``x``.
+    """
+    rows, limits = x.reshape(-1, theta.shape[1]), theta[:, None]
+    reached = np.empty(rows.shape, dtype)
+    at_once = max(1, MARK_BYTES // theta.size)
+    for start in range(0, len(rows), at_once):
+        some = slice(start, start + at_once)
+        marks = (rows[some] >= limits).view(np.int8)
+        np.add.reduce(marks, axis=0, dtype=dtype, out=reached[some])
+    return reached.reshape(x.shape)
