@@ -1,9 +1,9 @@
 """The levels of many thresholds: from a line where that is exact, else by comparing with each.
 
-Comparing takes two passes over the values for each level. Where all thresholds of a channel lie
-evenly spaced, ``floor(x * slope + offset)`` in float32 takes four altogether. Every
-operation in it is monotone in ``x``, rounding included, so that it is exact for all values in
-range if it is right on both sides of each threshold: that is tried out, with the same operations.
+Comparing takes two passes over the values for each level. Where the thresholds of a channel are
+evenly spaced, ``floor(x * slope + offset)`` in float32 takes four altogether. Every operation in it
+is monotone in ``x``, rounding included, so that it is exact for all values in range if it is right
+on both sides of each threshold: that is tried out, with the same operations.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from edgespike.graph.ops.neurons import reachable
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.exactness import FLOAT32_LIMIT, narrow_type
 from edgespike.targets.tflite.requantise import fit
-
 
 MARK_BYTES = 2**20
 """About how many comparisons are made before they are added up: what a core's cache can keep."""
