@@ -23,10 +23,10 @@ from edgespike.targets.cpu.parts import Loop, State, Values, make_parts
 from edgespike.targets.cpu.stateless import Array
 from edgespike.trace import observed_names
 
-BLOCK_BYTES = 2**23
+BLOCK_BYTES = 2**22
 """What the caches keep between one operation and the next."""
 
-LOOP_SAMPLES = 256
+LOOP_SAMPLES = 512
 """Samples that go through a loop together; more are no faster."""
 
 
