@@ -46,7 +46,7 @@ CLASSES = 10
 SHAPES = ((28, 28), (196, 1))
 """Steps and features."""
 
-BATCHES = {256: 1, 1: 16}
+BATCHES = {256: 4, 1: 32}
 """Batch sizes, and how many batches one repetition runs."""
 
 ANSWERS = "cpu target, answers only"
