@@ -7,14 +7,11 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE
-from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.affine import upright
 from edgespike.targets.tflite.emitter import Emitter, Value
 from edgespike.targets.tflite.limits import fraction_bits
-from edgespike.targets.tflite.requantise import fit
+from edgespike.targets.tflite.lines import fit_line
 from edgespike.targets.tflite.schema import Activation
-
-Singles = NDArray[np.float32]
 
 
 def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: Value) -> Value:
@@ -22,14 +19,14 @@ def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x
 
     Otherwise each level is ``min(relu(x - theta + 1), 1)``, and they are summed.
     """
-    sign, theta, low, high = upright(op, tensor)
-    line = fit_line(theta, low, high)
+    line = fit_line(op, tensor)
     if line is not None:
-        offset, multiplier = line
-        moved = emitter.elementwise("ADD", x, sign * offset)
-        scaled = emitter.elementwise("MUL", moved, sign * multiplier, Activation.RELU)
-        most = emitter.elementwise("MINIMUM", scaled, op.levels)
+        slope, offset = line
+        scaled = emitter.elementwise("MUL", x, slope)
+        moved = emitter.elementwise("ADD", scaled, offset, Activation.RELU)
+        most = emitter.elementwise("MINIMUM", moved, op.levels)
         return emitter.emit(name, "FLOOR", [most.index], x.shape)
+    sign, theta, _, _ = upright(op, tensor)
     if op.flipped.any():
         x = emitter.elementwise("MUL", x, sign)
     channels = x.shape[-1]
@@ -40,36 +37,6 @@ def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x
     reached = emitter.elementwise("MINIMUM", above, 1)
     count = emitter.emit("sum", "SUM", [reached.index, emitter.shape_constant((3,))], wide[:2])
     return emitter.reshape(count, x.shape, name=name)
-
-
-def fit_line(theta: Integers, low: Integers, high: Integers) -> tuple[Singles, Singles] | None:
-    """Lay a line through the thresholds of each channel, if float32 then counts them right.
-
-    Parameters
-    ----------
-    theta, low, high
-        Ascending thresholds ``(channels, levels)`` and the range of what is compared with them,
-        ``(channels,)``.
-
-    Returns
-    -------
-    offset, multiplier
-        ``clip(floor((x + offset) * multiplier), 0, levels)`` is the number of thresholds that
-        ``x`` reaches, ``(channels,)``; ``None`` if it is not so in every channel. Each of these
-        operations is monotone in IEEE arithmetic, so that it is enough to look beside every
-        threshold.
-    """
-    step, start = fit(theta, low, high)
-    offset, multiplier = (-start).astype(np.float32), (1 / step).astype(np.float32)
-    level = np.arange(1, theta.shape[1] + 1)
-
-    def counted(x: Integers) -> Singles:
-        within = np.clip(x, low[:, None], high[:, None]).astype(np.float32)
-        return np.asarray(np.floor((within + offset[:, None]) * multiplier[:, None]), np.float32)
-
-    reached = (counted(theta) >= level) | (theta > high[:, None])
-    missed = (counted(theta - 1) < level) | (theta <= low[:, None])
-    return (offset, multiplier) if bool((reached & missed).all()) else None
 
 
 def emit_membrane(emitter: Emitter, name: str, op: Membrane, x: Value) -> Value:

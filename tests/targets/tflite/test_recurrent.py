@@ -7,8 +7,6 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from hypothesis import given, reject
-from hypothesis import strategies as st
 
 from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, ReadoutMode
@@ -18,7 +16,6 @@ from edgespike.targets.tflite import execute, run
 from edgespike.targets.tflite.joining import find_joins, joined_tensor
 from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
-from edgespike.targets.tflite.neurons import fit_line
 from edgespike.targets.tflite.plan import make_plan
 from edgespike.targets.tflite.recipes import recipes
 from edgespike.targets.tflite.run import encode_input
@@ -169,28 +166,3 @@ def test_the_last_readout_of_a_graph_without_loops() -> None:
     trace = get_target("tflite").run(graph, samples)
     assert np.array_equal(trace.values["readout"], samples)
     assert np.array_equal(trace.accumulators(graph), samples[:, -1])
-
-
-@given(st.data())
-def test_a_line_counts_thresholds_at_every_value(data: st.DataObject) -> None:
-    low = data.draw(st.integers(-500, 0))
-    high = data.draw(st.integers(low, low + 900))
-    levels = data.draw(st.integers(1, 15))
-    start, step = data.draw(st.floats(low - 9, high + 9)), data.draw(st.floats(0.2, 99))
-    theta = np.ceil(start + step * np.arange(levels)).astype(np.int64)[None]
-    theta = np.clip(theta, low, high + 1)
-    line = fit_line(theta, np.array([low]), np.array([high]))
-    if line is None:
-        reject()
-    offset, multiplier = line
-    x = np.arange(low, high + 1).astype(np.float32)
-    found = np.clip(np.floor((x + offset) * multiplier), 0, levels)
-    assert np.array_equal(found, (x[:, None] >= theta).sum(axis=1))
-
-
-@pytest.mark.parametrize(
-    ("theta", "fits"), [([0, 10, 20], True), ([0, 10, 21], True), ([0, 10, 22], False)]
-)
-def test_thresholds_may_lie_off_the_line_by_less_than_one(theta: list[int], fits: bool) -> None:
-    line = fit_line(np.array([theta]), np.array([-100]), np.array([100]))
-    assert (line is not None) == fits
