@@ -59,6 +59,9 @@ class SeparationBound:
     value: Array
     """Nats, ``(...)``."""
 
+    alpha: Array
+    """The separations, ``(..., K, K)``; 0 on the diagonal."""
+
     best_s: Array
     """The s in [0, 1) that is best for each pair, ``(..., K, K)``; 0 where it is vacuous."""
 
@@ -83,7 +86,7 @@ def error_bounds(mixture: GaussianMixture) -> ErrorBounds:
 def weight_entropy(log_weights: Array) -> Array:
     """Give the entropy of the weights ``(..., K)`` in nats, ``(...)``."""
     xp = array_namespace(log_weights)
-    return -xp.sum(xp.exp(log_weights) * log_weights, axis=-1)
+    return 0 - xp.sum(xp.exp(log_weights) * log_weights, axis=-1)  # never -0.0
 
 
 def overlap_error(log_weights: Array, distances: Array) -> Array:
@@ -159,7 +162,8 @@ def separation_bound(mixture: GaussianMixture) -> SeparationBound:
     """
     xp = array_namespace(mixture.means)
     logs, m = mixture.log_weights(), mixture.dimension
-    squares = separations(mixture) ** 2
+    alpha = separations(mixture)
+    squares = alpha**2
     # A number above m stands for each pair that is not far apart, to keep logarithms defined.
     apart = squares > m
     used = xp.where(apart, squares, xp.full_like(squares, 2.0 * m))
@@ -168,6 +172,7 @@ def separation_bound(mixture: GaussianMixture) -> SeparationBound:
     off_diagonal = ~_diagonal(squares)
     return SeparationBound(
         value=xp.sum(xp.exp(terms), axis=(-2, -1)),
+        alpha=alpha,
         best_s=xp.where(apart, 1 - m / used, xp.zeros_like(used)),
         vacuous=xp.any(~apart & off_diagonal, axis=(-2, -1)),
     )

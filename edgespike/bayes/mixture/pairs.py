@@ -5,6 +5,7 @@ Matrices over pairs are ``(..., K, K)``; no array of the size of all pairs and d
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace
@@ -55,15 +56,25 @@ class Directed:
 def middles(mixture: GaussianMixture) -> Middles:
     """Compare all pairs in the mean of their covariances."""
     xp = array_namespace(mixture.means)
-    half = xp.full_like(mixture.means[..., 0, 0], 0.5, dtype=xp.float64)
-    half = xp.broadcast_to(half[..., None, None], (*mixture.batch, *[mixture.components] * 2))
-    distance, log_determinants, own = interpolated(mixture, half)
-    gain = log_determinants - (own[..., :, None] + own[..., None, :]) / 2
-    gain = xp.maximum(xp.triu(gain, k=1), xp.zeros_like(gain))
-    return Middles(mirrored(distance), mirrored(gain))
+    components = range(mixture.components)
+    if mixture.is_full:
+        means, matrices = mixture.standardised()
+        distances, logs = _triangles([_full_middles(means, matrices, k) for k in components])
+        own = log_determinant(xp.linalg.cholesky(matrices))
+    else:
+        distances = logs = own = 0
+        for means, variances in mixture.standardised_blocks():
+            more = _triangles([_diagonal_middles(means, variances, k) for k in components])
+            distances, logs = distances + more[0], logs + more[1]
+            own = own + xp.sum(xp.log(variances), axis=-1)
+    gain = logs - (own[..., :, None] + own[..., None, :]) / 2
+    gain = xp.triu(gain, k=1)
+    # Rounding makes it negative for equal covariances.
+    gain = xp.maximum(gain, xp.zeros_like(gain))
+    return Middles(mirrored(distances), mirrored(gain))
 
 
-def interpolated(mixture: GaussianMixture, t: Array) -> tuple[Array, Array, Array]:
+def distances_between(mixture: GaussianMixture, t: Array) -> Array:
     """Measure pairs in ``S_t = (1 - t) S_k + t S_j``, each with its own t.
 
     Parameters
@@ -77,25 +88,21 @@ def interpolated(mixture: GaussianMixture, t: Array) -> tuple[Array, Array, Arra
     -------
     distances
         ``d' S_t^-1 d`` above the diagonal, 0 elsewhere.
-    log_determinants
-        ``log|S_t|`` above the diagonal, 0 elsewhere, in standardised dimensions.
-    own
-        ``(..., K)``, ``log|S_k|`` in standardised dimensions.
     """
     xp = array_namespace(mixture.means)
+    components = range(mixture.components)
     if mixture.is_full:
         means, matrices = mixture.standardised()
-        rows = [_full_row(means, matrices, t, k) for k in range(mixture.components)]
-        own = log_determinant(xp.linalg.cholesky(matrices))
-        return *_triangles(rows), own
-    distances = log_determinants = own = 0
+        return upper_triangle([_full_distances(means, matrices, t, k) for k in components])
+    total = 0
     for means, variances in mixture.standardised_blocks():
-        rows = [_diagonal_row(means, variances, t, k) for k in range(mixture.components)]
-        more_distances, more_logs = _triangles(rows)
-        distances = distances + more_distances
-        log_determinants = log_determinants + more_logs
-        own = own + xp.sum(xp.log(variances), axis=-1)
-    return distances, log_determinants, own
+        rows = []
+        for k in components:
+            share = t[..., k, k + 1 :, None]
+            between = (1 - share) * variances[..., k : k + 1, :] + share * variances[..., k + 1 :, :]
+            rows.append(xp.sum(_differences(means, k) ** 2 / between, axis=-1))
+        total = total + upper_triangle(rows)
+    return total
 
 
 def directed(mixture: GaussianMixture) -> Directed:
@@ -122,27 +129,45 @@ def _triangles(rows: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     return upper_triangle(first), upper_triangle(second)
 
 
-def _diagonal_row(means: Array, variances: Array, t: Array, k: int) -> tuple[Array, Array]:
+def _differences(means: Array, k: int) -> Array:
+    return means[..., k + 1 :, :] - means[..., k : k + 1, :]
+
+
+def _diagonal_middles(means: Array, variances: Array, k: int) -> tuple[Array, Array]:
+    # Nearly all the time goes here: the sum is halved after it is used.
     xp = array_namespace(means)
-    difference = means[..., k + 1 :, :] - means[..., k : k + 1, :]
-    share = t[..., k, k + 1 :, None]
-    between = (1 - share) * variances[..., k : k + 1, :] + share * variances[..., k + 1 :, :]
-    distance = xp.sum(difference * difference / between, axis=-1)
-    return distance, xp.sum(xp.log(between), axis=-1)
+    both = variances[..., k : k + 1, :] + variances[..., k + 1 :, :]
+    distances = 2 * xp.sum(_differences(means, k) ** 2 / both, axis=-1)
+    return distances, xp.sum(xp.log(both), axis=-1) - math.log(2) * means.shape[-1]
 
 
-def _full_row(means: Array, matrices: Array, t: Array, k: int) -> tuple[Array, Array]:
+def _full_middles(means: Array, matrices: Array, k: int) -> tuple[Array, Array]:
     # One pair after the other: a row of matrices would be as large as the mixture.
     xp = array_namespace(means)
-    own = matrices[..., k, :, :]
-    distances, logs = [t[..., k, :0]], [t[..., k, :0]]
+    distances, logs = [means[..., k, :0]], [means[..., k, :0]]
     for j in range(k + 1, means.shape[-2]):
-        share = t[..., k, j, None, None]
-        factor = xp.linalg.cholesky((1 - share) * own + share * matrices[..., j, :, :])
-        difference = (means[..., j, :] - means[..., k, :])[..., None]
-        distances.append(xp.sum(xp.linalg.solve(factor, difference) ** 2, axis=-2))
+        middle = (matrices[..., k, :, :] + matrices[..., j, :, :]) / 2
+        factor = xp.linalg.cholesky(middle)
+        distances.append(_squared_length(factor, means[..., j, :] - means[..., k, :]))
         logs.append(log_determinant(factor)[..., None])
     return xp.concat(distances, axis=-1), xp.concat(logs, axis=-1)
+
+
+def _full_distances(means: Array, matrices: Array, t: Array, k: int) -> Array:
+    xp = array_namespace(means)
+    distances = [means[..., k, :0]]
+    for j in range(k + 1, means.shape[-2]):
+        share = t[..., k, j, None, None]
+        between = (1 - share) * matrices[..., k, :, :] + share * matrices[..., j, :, :]
+        factor = xp.linalg.cholesky(between)
+        distances.append(_squared_length(factor, means[..., j, :] - means[..., k, :]))
+    return xp.concat(distances, axis=-1)
+
+
+def _squared_length(factor: Array, difference: Array) -> Array:
+    """Give ``d' S^-1 d`` for S with this Cholesky factor, ``(..., 1)``."""
+    xp = array_namespace(factor)
+    return xp.sum(xp.linalg.solve(factor, difference[..., None]) ** 2, axis=-2)
 
 
 def _diagonal_column(means: Array, variances: Array, j: int) -> tuple[Array, Array]:

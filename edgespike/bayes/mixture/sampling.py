@@ -81,9 +81,7 @@ def sampled_error_by_components(
     )
 
 
-def monte_carlo_entropy(
-    mixture: GaussianMixture, samples: int = 10_000, seed: int = 0
-) -> Estimate:
+def monte_carlo_entropy(mixture: GaussianMixture, samples: int = 10_000, seed: int = 0) -> Estimate:
     """Estimate the entropy as the mean of the negative log density, from points of each component.
 
     The plain estimate that closed forms are compared with; the approximate entropy less
@@ -103,13 +101,14 @@ def _each(mixture: GaussianMixture, samples: int, sampler: _Sampler, seed: int) 
     """Apply a sampler to each mixture of a batch."""
     if samples < 2:
         raise InputError(f"{samples} samples give no standard error; draw at least 2")
-    arrays = [to_numpy(a) for a in (mixture.weights, mixture.means, mixture.covariances)]
+    weights, means, covariances = map(
+        to_numpy, (mixture.weights, mixture.means, mixture.covariances)
+    )
     rng = np.random.default_rng(seed)
     values, errors = np.zeros(mixture.batch), np.zeros(mixture.batch)
     for index in np.ndindex(mixture.batch):
-        one = GaussianMixture(*(array[index] for array in arrays), validate=False)
-        if one.components > 1:
-            values[index], errors[index] = sampler(one, rng)
+        one = GaussianMixture(weights[index], means[index], covariances[index], validate=False)
+        values[index], errors[index] = sampler(one, rng)
     return Estimate(values, errors, samples)
 
 
@@ -119,14 +118,16 @@ def _between(
     logs = mixture.log_weights()
     pairs = middles(mixture)
     total = log_overlap(logs, pairs)
+    if np.exp(total) == 0:  # below the smallest double, as the error then is
+        return 0.0, 0.0
     first, second = np.triu_indices(mixture.components, 1)
     shares = (logs[first] + logs[second]) / 2 - pairs.bhattacharyya()[first, second] - total
     draws = draws_of(mixture)
     values = []
     counts = rng.multinomial(samples, np.exp(shares) / np.exp(shares).sum())
-    for k, j, count in zip(first, second, counts, strict=True):
+    for k, j, count in zip(first.tolist(), second.tolist(), counts.tolist(), strict=True):
         if count:
-            joint = draws.middle(int(k), int(j))(int(count), rng)
+            joint = draws.middle(k, j)(count, rng)
             values.append(_pair_values(joint - log_sum_exp(joint)[:, None], k, j))
     return _mean(np.concatenate(values), float(np.exp(total)))
 
@@ -160,7 +161,7 @@ def _by_components(
 
 def _error_values(mixture: GaussianMixture, joint: Floats, k: int) -> Floats:
     others = log_sum_exp(np.delete(joint, k, axis=1)) - joint[:, k]
-    return np.logaddexp(0.0, others)
+    return np.asarray(np.logaddexp(0.0, others))
 
 
 def _entropy_values(mixture: GaussianMixture, joint: Floats, k: int) -> Floats:

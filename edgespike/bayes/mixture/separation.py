@@ -13,11 +13,11 @@ from array_api_compat import array_namespace
 
 from edgespike.bayes.mixture.arrays import Array, constant, mirrored, safe_sqrt, upper_triangle
 from edgespike.bayes.mixture.gaussian import GaussianMixture
-from edgespike.bayes.mixture.pairs import interpolated
+from edgespike.bayes.mixture.pairs import distances_between
 
-_ROUNDS = 100
-_STEP = 1e-9
-"""A step of t that ends the search: at a maximum, the value changes with its square."""
+_ROUNDS = 200
+_LOSS = 1e-9
+"""Most that a found maximum may be too small, as a part of it; it is much less by then."""
 
 Moments = Callable[[Array], tuple[Array, Array, Array]]
 """From t to ``d' S_t^-1 d`` and its first and second derivatives by t."""
@@ -32,10 +32,8 @@ def separations(mixture: GaussianMixture) -> Array:
         Float64, symmetric ``(..., K, K)``; 0 on the diagonal and for equal means. Gradients are
         exact: those of the maximum are those at the best t, and 0 for equal means.
     """
-    xp = array_namespace(mixture.means)
     t = _best_t(mixture)
-    distances, _, _ = interpolated(mixture, t)
-    squares = xp.triu(t * (1 - t) * distances, k=1)
+    squares = t * (1 - t) * distances_between(mixture, t)
     return safe_sqrt(mirrored(squares))
 
 
@@ -68,14 +66,14 @@ def _maximise(moments: Moments, t: Array) -> Array:
         curvature = -2 * g + 2 * (1 - 2 * t) * first + t * (1 - t) * second
         low = xp.where(slope > 0, t, low)
         high = xp.where(slope < 0, t, high)
+        # A concave function stays below its tangents.
+        found = xp.abs(slope) * (high - low) <= _LOSS * t * (1 - t) * g
+        if bool(xp.all(found)):
+            break
         curved = curvature < 0
         newton = t - xp.where(curved, slope / xp.where(curved, curvature, t * 0 - 1), t * 0)
-        inside = (newton > low) & (newton < high)
-        following = xp.where(inside, newton, (low + high) / 2)
-        moved = float(xp.max(xp.abs(following - t)))
-        t = following
-        if moved < _STEP:
-            break
+        better = xp.where((newton > low) & (newton < high), newton, (low + high) / 2)
+        t = xp.where(found, t, better)
     return t
 
 
