@@ -77,7 +77,7 @@ def error_bounds(mixture: GaussianMixture) -> ErrorBounds:
     return ErrorBounds(
         weight_entropy=weight_entropy(logs),
         bhattacharyya=bhattacharyya_bound(logs, pairs),
-        kolchinsky_tracey=overlap_error(logs, pairs.bhattacharyya()),
+        kolchinsky_tracey=_still_above(logs, overlap_error(logs, pairs.bhattacharyya())),
         lower_divergence=overlap_error(logs, divergences),
         lower_bhattacharyya=bhattacharyya_lower_bound(logs, pairs),
     )
@@ -122,14 +122,10 @@ def bhattacharyya_bound(log_weights: Array, pairs: Middles) -> Array:
     -------
     bound
         ``(...)``. Where it is below the smallest normal double, that one, so that it stays a
-        bound; :func:`log_overlap` has its logarithm.
+        bound; :func:`log_overlap` has the logarithm. 0 for K = 1.
     """
     xp = array_namespace(log_weights)
-    if log_weights.shape[-1] == 1:
-        return xp.sum(log_weights, axis=-1) * 0
-    value = 2 * math.log(2) * xp.exp(log_overlap(log_weights, pairs))
-    least = float(xp.finfo(value.dtype).smallest_normal)
-    return xp.maximum(value, xp.full_like(value, least))
+    return _still_above(log_weights, 2 * math.log(2) * xp.exp(log_overlap(log_weights, pairs)))
 
 
 def log_overlap(log_weights: Array, pairs: Middles) -> Array:
@@ -171,7 +167,7 @@ def separation_bound(mixture: GaussianMixture) -> SeparationBound:
     terms = _without_diagonal(math.log(2) + decay + (logs[..., None, :] + logs[..., :, None]) / 2)
     off_diagonal = ~_diagonal(squares)
     return SeparationBound(
-        value=xp.sum(xp.exp(terms), axis=(-2, -1)),
+        value=_still_above(logs, xp.sum(xp.exp(terms), axis=(-2, -1))),
         alpha=alpha,
         best_s=xp.where(apart, 1 - m / used, xp.zeros_like(used)),
         vacuous=xp.any(~apart & off_diagonal, axis=(-2, -1)),
@@ -206,6 +202,15 @@ def expected_error_bound(components: int, dimension: int, spread: Array) -> Arra
     """
     xp = array_namespace(spread)
     return (components - 1) * xp.exp(-dimension / 2 * xp.log1p(spread**2 / 2))
+
+
+def _still_above(log_weights: Array, bound: Array) -> Array:
+    """Raise an upper bound that vanished by underflow: the error of two components is not 0."""
+    xp = array_namespace(bound)
+    if log_weights.shape[-1] == 1:
+        return bound
+    least = float(xp.finfo(bound.dtype).smallest_normal)
+    return xp.maximum(bound, xp.full_like(bound, least))
 
 
 def _log_overlaps(log_weights: Array, pairs: Middles) -> Array:

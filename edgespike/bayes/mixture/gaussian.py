@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from array_api_compat import array_namespace
 
-from edgespike.bayes.mixture.arrays import Array, blocks, constant, to_double
+from edgespike.bayes.mixture.arrays import Array, blocks, constant, to_double, to_numpy
 from edgespike.bayes.mixture.checks import check_shapes, check_values
 
 
@@ -56,7 +56,7 @@ class GaussianMixture:
     weights: Array
     means: Array
     covariances: Array
-    validate: bool = True
+    validate: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         check_shapes(self.weights, self.means, self.covariances)
@@ -88,6 +88,15 @@ class GaussianMixture:
     def is_full(self) -> bool:
         """Whether the covariances are matrices."""
         return self.kind is Covariance.FULL
+
+    def as_numpy(self) -> GaussianMixture:
+        """Give the same mixture as numpy arrays, without gradients and without checks."""
+        return GaussianMixture(
+            to_numpy(self.weights),
+            to_numpy(self.means),
+            to_numpy(self.covariances),
+            validate=False,
+        )
 
     def log_weights(self) -> Array:
         """Give the logarithms of the weights over their sum, float64 ``(..., K)``."""

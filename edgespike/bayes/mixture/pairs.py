@@ -99,7 +99,8 @@ def distances_between(mixture: GaussianMixture, t: Array) -> Array:
         rows = []
         for k in components:
             share = t[..., k, k + 1 :, None]
-            between = (1 - share) * variances[..., k : k + 1, :] + share * variances[..., k + 1 :, :]
+            own, others = variances[..., k : k + 1, :], variances[..., k + 1 :, :]
+            between = (1 - share) * own + share * others
             rows.append(xp.sum(_differences(means, k) ** 2 / between, axis=-1))
         total = total + upper_triangle(rows)
     return total

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.bayes.mixture.arrays import log_sum_exp, to_numpy
+from edgespike.bayes.mixture.arrays import log_sum_exp
 from edgespike.bayes.mixture.bounds import log_overlap
 from edgespike.bayes.mixture.draws import draws_of
 from edgespike.bayes.mixture.entropy import LOG_2PI
@@ -101,13 +101,12 @@ def _each(mixture: GaussianMixture, samples: int, sampler: _Sampler, seed: int) 
     """Apply a sampler to each mixture of a batch."""
     if samples < 2:
         raise InputError(f"{samples} samples give no standard error; draw at least 2")
-    weights, means, covariances = map(
-        to_numpy, (mixture.weights, mixture.means, mixture.covariances)
-    )
+    whole = mixture.as_numpy()
     rng = np.random.default_rng(seed)
     values, errors = np.zeros(mixture.batch), np.zeros(mixture.batch)
     for index in np.ndindex(mixture.batch):
-        one = GaussianMixture(weights[index], means[index], covariances[index], validate=False)
+        parts = (part[index] for part in (whole.weights, whole.means, whole.covariances))
+        one = GaussianMixture(*parts, validate=False)
         values[index], errors[index] = sampler(one, rng)
     return Estimate(values, errors, samples)
 

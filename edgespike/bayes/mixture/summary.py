@@ -126,7 +126,7 @@ class Summary:
 
 
 def summarise(mixture: GaussianMixture, samples: int | None = None, seed: int = 0) -> Summary:
-    """Compute everything about the entropy of one mixture of numpy arrays.
+    """Compute everything about the entropy of one mixture.
 
     Parameters
     ----------
@@ -144,6 +144,7 @@ def summarise(mixture: GaussianMixture, samples: int | None = None, seed: int = 
     """
     if mixture.batch:
         raise InputError(f"a batch of {mixture.batch} mixtures; summarise one after the other")
+    mixture = mixture.as_numpy()
     if samples is None:
         values = mixture.components * mixture.dimension
         samples = min(_SAMPLES, max(_FEWEST_SAMPLES, _VALUES // values))
@@ -211,7 +212,7 @@ def _trusted(
     entropy: float, bounds: tuple[float, float], error: float, deviation: float
 ) -> Trusted:
     lower, upper = bounds
-    if upper == 0:
+    if upper == 0:  # of one component
         return Trusted("approximate_entropy", entropy, 0.0, "it is exact for one component")
     if upper <= NEGLIGIBLE:
         why = f"it is too large by at most {upper:.3g} nats"
