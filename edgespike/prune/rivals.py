@@ -185,6 +185,6 @@ def _largest(values: Tensor, count: int) -> Tensor:
 
 def _too_little(budget: int, what: str, least: int) -> InputError:
     return InputError(
-        f"the budget leaves {budget} weights for the recurrent matrices, but {what} {least}; "
-        "keep more units"
+        f"the budget leaves {budget} weights for the matrices to change, but {what} {least}; "
+        "keep more units, or change all matrices (Options.matrices)"
     )
