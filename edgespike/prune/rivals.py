@@ -78,9 +78,8 @@ def sparsify(
     budget
         Number of weights that are left in all of them, at least 1.
     scope
-        Whether weights compete with all others, or in their own matrix for its share.
-
-        Shares are rounded down.
+        Whether weights compete with all others, or in their own matrix for its share, which is
+        rounded down.
 
     Raises
     ------
