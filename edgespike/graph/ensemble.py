@@ -68,7 +68,9 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
         return members[0]
     violations = [] if members else ["no graph is given; give one or more"]
     for number, other in enumerate(members[1:], start=2):
-        violations += [f"graph {number} ({other.name}): {x}" for x in _differences(members[0], other)]
+        violations += [
+            f"graph {number} ({other.name}): {x}" for x in _differences(members[0], other)
+        ]
     if not violations:
         violations = list(_not_shared(members))
     if violations:
@@ -160,7 +162,7 @@ def _side_by_side(members: Sequence[Graph]) -> Iterator[Node]:
     for place, node in enumerate(first.nodes):
         op = _merged(first, node, [graph.nodes[place].op for graph in members], own)
         inputs = node.inputs
-        if isinstance(node.op, Dense | Reshape | Readout):
+        if isinstance(node.op, Reshape | Readout) or _sees_image(node, own):
             inputs = (_before_reshapes(first, inputs[0]),)
         if not isinstance(op, Delay):
             inputs = tuple(images.get(name, name) for name in inputs)
@@ -179,7 +181,7 @@ def _merged(first: Graph, node: Node, ops: Sequence[Any], own: set[str]) -> Op:
     op, count = node.op, len(ops) if node.name in own else 1
     if isinstance(op, Weighted):
         groups = len(ops) if node.inputs[0] in own else 1
-        return _convolution(ops, _kernel(first, node, op), groups)
+        return _convolution(ops, _kernel(first, node, op, own), groups)
     if isinstance(op, Reshape):
         return Reshape(_image(op.shape, count))
     if isinstance(op, Delay):
@@ -190,19 +192,29 @@ def _merged(first: Graph, node: Node, ops: Sequence[Any], own: set[str]) -> Op:
     if isinstance(op, Readout):
         scale = np.concatenate([each.scale for each in ops])
         return replace(op, scale=scale, members=count * op.members)
-    if count == 1 or not isinstance(op, Threshold | Membrane):
-        return op
-    changed = {"theta": np.concatenate([each.theta for each in ops])}
-    if isinstance(op, Threshold):
-        changed["flipped"] = np.concatenate([each.flipped for each in ops])
-    return replace(op, **changed)
+    if count > 1 and isinstance(op, Membrane):
+        return replace(op, theta=np.concatenate([each.theta for each in ops]))
+    if count > 1 and isinstance(op, Threshold):
+        flipped = np.concatenate([each.flipped for each in ops])
+        return Threshold(np.concatenate([each.theta for each in ops]), flipped)
+    return op
 
 
-def _kernel(graph: Graph, node: Node, op: Weighted) -> tuple[int, ...]:
-    """Give a weight's axes behind the outputs: a dense layer sees all places of an image."""
+def _sees_image(node: Node, own: set[str]) -> bool:
+    """Say whether a node is a dense layer whose kernel is laid on what was flattened for it.
+
+    It saves members' images from being put in another order. The input, which may have few
+    channels, is better flattened: a kernel of many places with few channels is slow.
+    """
+    return isinstance(node.op, Dense) and node.inputs[0] in own
+
+
+def _kernel(graph: Graph, node: Node, op: Weighted, own: set[str]) -> tuple[int, ...]:
+    """Give a weight's axes behind the outputs."""
     if isinstance(op, Conv2d):
         return op.weight.shape[1:]
-    return _image(graph.tensors[_before_reshapes(graph, node.inputs[0])].shape)
+    (name,) = node.inputs
+    return _image(graph.tensors[_before_reshapes(graph, name) if name in own else name].shape)
 
 
 def _convolution(ops: Sequence[Weighted], kernel: tuple[int, ...], groups: int) -> Conv2d:

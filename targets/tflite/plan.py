@@ -161,7 +161,9 @@ class _Planner:
         return last if not others and (final or isinstance(last.op, Threshold)) else None
 
     def _readers(self, node: Node) -> list[Node]:
-        return [reader for reader in self.graph.nodes for name in reader.inputs if name == node.name]
+        return [
+            reader for reader in self.graph.nodes for name in reader.inputs if name == node.name
+        ]
 
     def _is_merged(self, node: Node) -> bool:
         """Say whether a node is a reshape between a weighted node and its follower."""
