@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgespike.errors import InputError, UnsupportedError
 from edgespike.graph import Graph
 
-MOST_SUBSETS = 5000
+MOST_SUBSETS = 2000
 """Up to so many subsets are all tried; where there are more, the search is greedy."""
 
 

@@ -114,7 +114,8 @@ _LARGEST_LOGIT = 1e300
 
 def _log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
     cut = np.clip(values, -_LARGEST_LOGIT, _LARGEST_LOGIT)
-    return np.asarray(cut - np.logaddexp.reduce(cut, axis=-1, keepdims=True))
+    below = cut - cut.max(axis=-1, keepdims=True)
+    return np.asarray(below - np.logaddexp.reduce(below, axis=-1, keepdims=True))
 
 
 def _entropy(log_probability: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -68,6 +68,7 @@ def show(logits: Any, members: int) -> None:
         print(*np.argmax(logits, axis=1), sep="\n")
         return
     each = np.clip(logits, -1e300, 1e300).reshape(len(logits), members, -1)
+    each = each - each.max(axis=2, keepdims=True)
     each = each - np.logaddexp.reduce(each, axis=2, keepdims=True)
     mean = np.logaddexp.reduce(each, axis=1) - np.log(members)
     entropy = -(np.exp(mean) * mean).sum(axis=1)
