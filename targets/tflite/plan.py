@@ -157,7 +157,7 @@ class _Planner:
 
     def add(self, node: Node) -> None:
         """Choose for a node, and for one that is computed with it."""
-        if node.name in self.choices or node.name in self._joined:
+        if node.name in self.choices or node.name in self._joined or self._is_merged(node):
             return
         source = self._joins.get(node.name, node)
         if not isinstance(source.op, Weighted):
@@ -177,12 +177,24 @@ class _Planner:
 
     def _follower(self, node: Node) -> Node | None:
         """Give the only reader of a node's weighted sums, where the two can be one operator."""
-        last, *others = (
-            reader for reader in self.graph.nodes for name in reader.inputs if name == node.name
-        )
+        last, *others = self._readers(node)
+        tensor = self.graph.tensors[node.name]
+        if isinstance(last.op, Reshape) and tensor.size == tensor.shape[0]:
+            flat, *more = self._readers(last)  # one pixel: there is no order to change
+            if isinstance(flat.op, Readout):
+                last, others = flat, others + more
         if others or not isinstance(last.op, Readout | Threshold):
             return None
         return last if isinstance(last.op, Threshold) or self._reads_one_step() else None
+
+    def _readers(self, node: Node) -> list[Node]:
+        return [
+            reader for reader in self.graph.nodes for name in reader.inputs if name == node.name
+        ]
+
+    def _is_merged(self, node: Node) -> bool:
+        """Say whether a node is a reshape between a weighted node and its follower."""
+        return isinstance(node.op, Reshape) and node.inputs[0] not in self.choices
 
     def _reads_one_step(self) -> bool:
         """Say whether the readout gives what it takes, and no sum over steps."""

@@ -33,6 +33,7 @@ def write_raspberry_pi(
             {"name": state.memory.name, "output": state.output, "initial": state.initial}
             for state in lowered.states
         ],
+        "members": readout.members,
     }
     (folder / "model.tflite").write_bytes(lowered.content)
     (folder / "network.json").write_text(json.dumps(network, indent=1))

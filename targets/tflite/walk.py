@@ -76,8 +76,13 @@ class Walk(ABC):
             return self.delay(node, node.op)
         if self.choices[node.name].affine is not None:
             value = self._weighted(node)
-            return self.readout(node, value) if isinstance(node.op, Readout) else value
+            return self._read_out(node, value) if isinstance(node.op, Readout) else value
         return self._plain(node, [self.values[name] for name in node.inputs])
+
+    def _read_out(self, node: Node, x: Value) -> Value:
+        if len(x.shape) > 1:  # a pixel whose reshape was merged with it
+            x = self.emitter.reshape(x, self.graph.tensors[node.name].shape)
+        return self.readout(node, x)
 
     def _plain(self, node: Node, inputs: Sequence[Value]) -> Value:
         output = self.choices[node.name].output
