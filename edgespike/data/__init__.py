@@ -6,6 +6,11 @@ from collections.abc import Mapping
 
 from edgespike.data import cifar10, fashion_mnist
 from edgespike.data.base import DataSet
+from edgespike.data.sequences import Sequences
 
-DATA_SETS: Mapping[str, DataSet] = {"fashion_mnist": fashion_mnist, "cifar10": cifar10}
+DATA_SETS: Mapping[str, DataSet] = {
+    "fashion_mnist": fashion_mnist,
+    "fashion_mnist_rows": Sequences(fashion_mnist, steps=28),
+    "cifar10": cifar10,
+}
 """The data sets that a recipe can name."""

@@ -12,7 +12,8 @@ from typing import Any, get_args
 from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError
 from edgespike.nn.penalty import Cost
-from edgespike.nn.spec import ConvSpec, NetSpec, read_spec
+from edgespike.nn.recurrent_spec import RecurrentSpec
+from edgespike.nn.spec import AnySpec, ConvSpec, NetSpec, read_spec
 from edgespike.nn.tables import read_table
 
 if sys.version_info >= (3, 11):
@@ -60,13 +61,15 @@ class Recipe:
         Share of the target that is spread over all classes.
     flip, shift
         Augmentation: mirror half of the images; move each by up to ``shift`` pixels both ways.
+        Not for sequences.
     penalty, penalty_power, penalty_cost
         Final weight, power and cost of the `SynapticPenalty`; the weight rises linearly with the
         epoch, and 0 means none.
     limit
         Use the first ``limit`` training and test samples only; 0 means all.
     data
-        What to train on, one of `edgespike.data.DATA_SETS`: ``fashion_mnist`` or ``cifar10``.
+        What to train on, one of `edgespike.data.DATA_SETS`: ``fashion_mnist``, ``cifar10``, or, for
+        recurrent nets, ``fashion_mnist_rows``.
 
     Raises
     ------
@@ -74,7 +77,7 @@ class Recipe:
         Values are out of range; all of them are named.
     """
 
-    net: NetSpec
+    net: AnySpec
     epochs: int
     batch_size: int = 128
     seed: int = 0
@@ -98,7 +101,13 @@ class Recipe:
             raise ValueError("; ".join(faults))
 
     def _faults(self) -> Iterator[str]:
-        side = min(self.net.input_shape[1:])
+        sequences = isinstance(self.net, RecurrentSpec)
+        if sequences and (self.flip or self.shift):
+            yield (
+                f"flip is {self.flip} and shift {self.shift}, which are for images; false and 0 is "
+                "needed for a recurrent net"
+            )
+        side = _MOST if sequences else min(self.net.input_shape[1:])
         for name, low, high in (*_RANGES, ("shift", 0, side)):
             value = getattr(self, name)
             if not low <= value <= high:
