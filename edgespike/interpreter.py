@@ -6,7 +6,7 @@ operation; values are ``(samples, *shape)`` of one step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -17,12 +17,14 @@ from edgespike.graph import (
     Add,
     Comparison,
     Conv2d,
+    Delay,
     Dense,
     Graph,
     MaxPool2d,
     Membrane,
     Op,
     Readout,
+    ReadoutMode,
     Reset,
     ResetTime,
     Reshape,
@@ -62,13 +64,28 @@ def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None 
     samples = as_samples(graph, samples)
     kept = observed_names(graph) if keep is None else list(keep)
     state: dict[str, Any] = {}
-    steps = [_step(graph, samples[:, t].astype(np.int64), state) for t in range(graph.steps)]
-    return Trace({name: np.stack([values[name] for values in steps], axis=1) for name in kept})
+    values: dict[str, Integers] | None = None
+    steps: dict[str, list[Integers]] = {name: [] for name in kept}
+    for t in range(graph.steps):
+        values = _step(graph, samples[:, t].astype(np.int64), state, values)
+        for name in kept:
+            steps[name].append(values[name])
+    return Trace({name: np.stack(each, axis=1) for name, each in steps.items()})
 
 
-def _step(graph: Graph, sample: Integers, state: dict[str, Any]) -> dict[str, Integers]:
+def _step(
+    graph: Graph,
+    sample: Integers,
+    state: dict[str, Any],
+    before: Mapping[str, Integers] | None,
+) -> dict[str, Integers]:
+    """Compute every node once; ``before`` is what the step before gave, if there was one."""
     values: dict[str, Integers] = {graph.input.name: sample}
     for node in graph.nodes[1:]:
+        if isinstance(node.op, Delay):
+            source = None if before is None else before[node.inputs[0]]
+            values[node.name] = delay(node.op, source, len(sample))
+            continue
         inputs = [values[name] for name in node.inputs]
         values[node.name], state[node.name] = evaluate(node.op, inputs, state.get(node.name))
     return values
@@ -80,7 +97,7 @@ def evaluate(op: Op, inputs: Sequence[Integers], state: Any = None) -> tuple[Int
     Parameters
     ----------
     op
-        Any operation but the input.
+        Any operation but the input and the delay, which computes nothing.
     inputs
         int64 values, each ``(samples, *shape)``.
     state
@@ -158,6 +175,11 @@ def threshold(op: Threshold, x: Integers) -> Integers:
     return np.where(per_channel(op.flipped, x.ndim - 1), op.levels - reached, reached)
 
 
+def delay(op: Delay, before: Integers | None, samples: int) -> Integers:
+    """Give what the source gave the step before, ``None`` at the first step."""
+    return np.full((samples, *op.shape), op.initial) if before is None else before
+
+
 def membrane(
     op: Membrane, x: Integers, state: tuple[Integers, Integers] | None
 ) -> tuple[Integers, tuple[Integers, Integers]]:
@@ -182,9 +204,9 @@ def _reset(op: Membrane, v: Integers, spikes: Integers, theta: Integers) -> Inte
     return v
 
 
-def readout(_: Readout, x: Integers, state: Integers | None) -> tuple[Integers, Integers]:
-    """Add this step's accumulators to those of the steps before."""
-    total = x if state is None else state + x
+def readout(op: Readout, x: Integers, state: Integers | None) -> tuple[Integers, Integers]:
+    """Add this step's accumulators to those of the steps before, or give them alone."""
+    total = x if state is None or op.mode is ReadoutMode.LAST else state + x
     return total, total
 
 

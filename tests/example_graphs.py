@@ -7,6 +7,7 @@ import numpy as np
 from edgespike.graph import (
     Add,
     Conv2d,
+    Delay,
     Dense,
     Graph,
     Input,
@@ -14,7 +15,9 @@ from edgespike.graph import (
     Membrane,
     Node,
     Readout,
+    ReadoutMode,
     Reshape,
+    Signal,
     Threshold,
 )
 from edgespike.graph.tensor import Integers
@@ -70,3 +73,21 @@ def samples_for(graph: Graph, count: int, seed: int = 0) -> Integers:
     assert isinstance(op, Input)
     rng = np.random.default_rng(seed)
     return rng.integers(op.low, op.high + 1, (count, graph.steps, *op.shape))
+
+
+def recurrent_graph(steps: int = 4) -> Graph:
+    """A recurrent net of levels whose states begin in the middle: 5 inputs, 6 units, 2 classes."""
+    return Graph(
+        "recurrent",
+        (
+            Node("rows", Input((5,), 0, 15, 1 / 15)),
+            Node("before", Delay((6,), 0, 4, Signal.GRADED, initial=2), ("state",)),
+            Node("input", Dense(weights(13, 6, 5), weights(14, 6)), ("rows",)),
+            Node("recurrent", Dense(weights(15, 6, 6), weights(16, 6)), ("before",)),
+            Node("sum", Add(), ("input", "recurrent")),
+            Node("state", Threshold(np.array([[-9, -3, 2, 20]] * 6), np.eye(6)[1] > 0), ("sum",)),
+            Node("dense", Dense(weights(17, 2, 6), weights(18, 2)), ("state",)),
+            Node("out", Readout(np.full(2, 0.5), ReadoutMode.LAST), ("dense",)),
+        ),
+        steps,
+    )

@@ -19,6 +19,7 @@ from edgespike.graph import (
     Add,
     Comparison,
     Conv2d,
+    Delay,
     Dense,
     Graph,
     Input,
@@ -27,19 +28,24 @@ from edgespike.graph import (
     Node,
     Op,
     Readout,
+    ReadoutMode,
     Reset,
     ResetTime,
     Reshape,
+    Signal,
     SumPool2d,
     Tensor,
     Threshold,
 )
-from edgespike.interpreter import evaluate
+from edgespike.interpreter import delay, evaluate
 
 LEVEL_MIXES = ("levels", "pooled-levels", "residual-levels", "even-levels")
 """Operation mixes whose neurons have several levels."""
 
-MIXES = ("dense", "convolution", "pooling", "residual", "membrane", *LEVEL_MIXES)
+STEPPED_MIXES = ("membrane", "recurrent", "delays")
+"""Operation mixes of several steps: neurons with a potential, loops of one layer, any delays."""
+
+MIXES = ("dense", "convolution", "pooling", "residual", *STEPPED_MIXES, *LEVEL_MIXES)
 """Names of the operation mixes that :func:`cases` can draw."""
 
 
@@ -55,9 +61,10 @@ class Case:
 def cases(draw: st.DrawFn, mix: str) -> Case:
     """Draw a graph of one operation mix, and samples that fit it."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    steps = draw(st.integers(2, 5)) if mix == "membrane" else draw(st.sampled_from((1, 1, 2)))
+    stepped_mix = mix in STEPPED_MIXES
+    steps = draw(st.integers(2, 5)) if stepped_mix else draw(st.sampled_from((1, 1, 2)))
     shape: tuple[int, ...] = (draw(st.integers(1, 20)),)
-    if mix != "dense" and (mix != "membrane" or draw(st.booleans())):
+    if mix != "dense" and (not stepped_mix or draw(st.booleans())):
         shape = (draw(st.integers(1, 4)), draw(st.integers(3, 7)), draw(st.integers(3, 7)))
     low, high = draw(st.sampled_from(((0, 1), (0, 255), (-100, 27), (3, 9))))
     stepped = (steps,) if steps > 1 and draw(st.booleans()) else ()
@@ -69,7 +76,7 @@ def cases(draw: st.DrawFn, mix: str) -> Case:
     builder.flatten()
     classes = draw(st.integers(1, 5))
     builder.dense(classes)
-    builder.append(Readout(rng.uniform(0.1, 2.0, classes)))
+    builder.append(Readout(rng.uniform(0.1, 2.0, classes), builder.pick(*ReadoutMode)))
     graph = Graph("random", tuple(builder.nodes), steps)
     return Case(graph, samples.astype(np.uint8 if low >= 0 else np.int16))
 
@@ -105,12 +112,50 @@ class Builder:
         name = f"{op.kind}{len(self.nodes)}"
         self.nodes.append(Node(name, op, sources))
         self.tensors[name] = op.infer([self.tensors[source] for source in sources], self.steps)
-        state, results = None, []
-        for t in range(self.steps):
-            value, state = evaluate(op, [self.values[source][t] for source in sources], state)
-            results.append(value)
-        self.values[name] = results
+        self.run(len(self.nodes) - 1)
         return name
+
+    def open_loop(self, shape: tuple[int, ...], high: int, signal: Signal) -> int:
+        """Add a delay of neurons that are still to come; give its place, to close the loop."""
+        place = len(self.nodes)
+        op = Delay(shape, 0, high, signal, self.pick(0, 0, high, high // 2))
+        self.delay(op, "to come")
+        # Until the loop is closed, anything that the delay may give stands in for its values.
+        size = (self.steps, len(self.values["input"][0]), *shape)
+        self.values[self.last] = list(self.rng.integers(0, high + 1, size))
+        return place
+
+    def close_loop(self, place: int) -> None:
+        """Let the delay at a place take from the last node, and run all nodes from there on."""
+        opened = self.nodes[place]
+        self.nodes[place] = Node(opened.name, opened.op, (self.last,))
+        self.run(place)
+
+    def delay(self, op: Delay, source: str) -> None:
+        """Add a delay behind any node."""
+        name = f"delay{len(self.nodes)}"
+        self.nodes.append(Node(name, op, (source,)))
+        self.tensors[name] = op.infer([], self.steps)
+        if source in self.values:
+            self.run(len(self.nodes) - 1)
+
+    def run(self, place: int) -> None:
+        """Run the nodes from a place on, step by step, on the values of those before."""
+        nodes = self.nodes[place:]
+        for node in nodes:
+            if node.name in self.values:
+                del self.values[node.name]
+        state: dict[str, Any] = {}
+        for t in range(self.steps):
+            for node in nodes:
+                made = self.values.setdefault(node.name, [])
+                if isinstance(node.op, Delay):
+                    before = self.values[node.inputs[0]][t - 1] if t else None
+                    made.append(delay(node.op, before, len(self.values["input"][0])))
+                    continue
+                inputs = [self.values[source][t] for source in node.inputs]
+                value, state[node.name] = evaluate(node.op, inputs, state.get(node.name))
+                made.append(value)
 
     def pick(self, *choices: Any) -> Any:
         """Draw one of some choices."""
@@ -182,7 +227,7 @@ class Builder:
         theta = np.ceil(ends[0][:, None] + middle * (ends[1] - ends[0])[:, None])
         self.append(Threshold(theta.astype(np.int64), self.rng.random(channels) < 0.3))
 
-    def membrane(self) -> None:
+    def membrane(self, max_spikes: int | None = None) -> None:
         """Add integrate-and-fire neurons of any kind that a graph can state."""
         reached = np.abs(np.stack(self.values[self.last])).max()
         theta = self.rng.integers(1, max(int(reached), 1) + 1, self.shape[0])
@@ -193,7 +238,7 @@ class Builder:
                 reset=self.pick(*Reset),
                 reset_time=self.pick(*ResetTime),
                 comparison=self.pick(*Comparison),
-                max_spikes=self.pick(1, 1, 3),
+                max_spikes=max_spikes or self.pick(1, 1, 3),
             )
         )
 
@@ -242,10 +287,7 @@ def _membrane_layer(builder: Builder) -> None:
 
 
 def _levels_layer(builder: Builder) -> None:
-    if len(builder.shape) == 3 and builder.pick(True, True, False):
-        builder.convolution()
-    else:
-        builder.dense()
+    _weighted_layer(builder)
     builder.threshold(_some_levels(builder))
 
 
@@ -272,12 +314,68 @@ def _even_levels_layer(builder: Builder) -> None:
         builder.pool()
 
 
+def _weighted_layer(builder: Builder) -> None:
+    if len(builder.shape) == 3 and builder.pick(True, True, False):
+        builder.convolution()
+    else:
+        builder.dense()
+
+
+def _through_delay(builder: Builder) -> None:
+    """Add synapses behind a delay, whose sums have the shape of what is delayed."""
+    if len(builder.shape) == 3:
+        builder.convolution(builder.shape[0])
+    else:
+        builder.dense(builder.shape[0])
+
+
+def _recurrent_layer(builder: Builder) -> None:
+    """Add a layer whose neurons also take what they gave the step before, through synapses."""
+    _weighted_layer(builder)
+    forward, levels = builder.last, _some_levels(builder)
+    signal = Signal.SPIKES if levels == 1 else Signal.GRADED
+    place = builder.open_loop(builder.shape, levels, signal)
+    _through_delay(builder)
+    builder.append(Add(), forward, builder.last)
+    builder.threshold(levels)
+    builder.close_loop(place)
+
+
+def _delays_layer(builder: Builder) -> None:
+    """Add a loop through one or two layers of membranes or thresholds, or a delay without one."""
+    _weighted_layer(builder)
+    forward, shape = builder.last, builder.shape
+    if builder.pick(True, False, False):
+        builder.threshold(_some_levels(builder))
+        neurons = builder.last
+        builder.delay(Delay.behind(builder.tensors[neurons]), neurons)
+        delayed = builder.last
+        if builder.draw(st.booleans()):
+            builder.append(Add(), neurons, delayed)
+        return
+    spikes, membranes = builder.pick(1, 3), builder.draw(st.booleans())
+    signal = Signal.SPIKES if membranes or spikes == 1 else Signal.GRADED
+    place = builder.open_loop(shape, spikes, signal)
+    _through_delay(builder)
+    builder.append(Add(), forward, builder.last)
+    if builder.draw(st.booleans()):
+        builder.threshold(_some_levels(builder))
+        _through_delay(builder)
+    if membranes:
+        builder.membrane(spikes)
+    else:
+        builder.threshold(spikes)
+    builder.close_loop(place)
+
+
 LAYERS: dict[str, Callable[[Builder], None]] = {
     "dense": _dense_layer,
     "convolution": _convolution_layer,
     "pooling": _pooling_layer,
     "residual": _residual_layer,
     "membrane": _membrane_layer,
+    "recurrent": _recurrent_layer,
+    "delays": _delays_layer,
     "levels": _levels_layer,
     "pooled-levels": lambda builder: _pooling_layer(builder, _some_levels(builder)),
     "residual-levels": lambda builder: _residual_layer(builder, _some_levels(builder)),

@@ -19,6 +19,7 @@ from edgespike.counting.fanout import Convention, existing
 from edgespike.graph import (
     Add,
     Conv2d,
+    Delay,
     Dense,
     Graph,
     Node,
@@ -44,20 +45,25 @@ class Audit:
 
 def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
     """Recount every synaptic operation of a run by walking. Slow: for a few samples."""
-    values = {graph.input.name: as_samples(graph, samples), **trace.values}
+    samples = as_samples(graph, samples)
+    values = {graph.input.name: samples, **trace.values}
     found = {
         Signal.SPIKES: dict.fromkeys(Convention, 0),
         Signal.GRADED: dict.fromkeys(Convention, 0),
     }
     takers = _takers(graph)
-    for source in event_sources(graph):
+    starts = {source: values[source] for source in event_sources(graph)}
+    for delay, op in graph.of_type(Delay):
+        starts[delay.name] = np.full((len(samples), 1, *op.shape), op.initial)
+    for source, array in starts.items():
         signal = graph.tensors[source].signal
-        for index in np.argwhere(values[source]):
-            events = int(values[source][tuple(index)]) if signal is Signal.SPIKES else 1
-            for node, place in _arrivals(graph, takers, source, tuple(map(int, index[2:]))):
-                for convention, synapses in _synapses(graph, node, place).items():
+        for index in np.argwhere(array):
+            events = int(array[tuple(index)]) if signal is Signal.SPIKES else 1
+            step, *place = map(int, index[1:])
+            for node, reached in _arrivals(graph, takers, source, step, tuple(place)):
+                for convention, synapses in _synapses(graph, node, reached).items():
                     found[signal][convention] += events * synapses
-    return Audit(len(values[graph.input.name]), found[Signal.SPIKES], found[Signal.GRADED])
+    return Audit(len(samples), found[Signal.SPIKES], found[Signal.GRADED])
 
 
 def _takers(graph: Graph) -> dict[str, list[Node]]:
@@ -69,24 +75,28 @@ def _takers(graph: Graph) -> dict[str, list[Node]]:
 
 
 def _arrivals(
-    graph: Graph, takers: dict[str, list[Node]], name: str, place: Place
+    graph: Graph, takers: dict[str, list[Node]], name: str, step: int, place: Place
 ) -> Iterator[tuple[Node, Place]]:
     """Walk one event forward to every element of a weighted layer's input that it reaches."""
     for node in takers[name]:
         if isinstance(node.op, Weighted):
             yield node, place
         elif isinstance(node.op, Add):
-            yield from _arrivals(graph, takers, node.name, place)
+            yield from _arrivals(graph, takers, node.name, step, place)
+        elif isinstance(node.op, Delay):
+            if step + 1 < graph.steps:
+                yield from _arrivals(graph, takers, node.name, step + 1, place)
         elif isinstance(node.op, Reshape):
             flat = np.ravel_multi_index(place, graph.tensors[name].shape)
             moved = tuple(map(int, np.unravel_index(flat, node.op.shape)))
-            yield from _arrivals(graph, takers, node.name, moved)
+            yield from _arrivals(graph, takers, node.name, step, moved)
         elif isinstance(node.op, SumPool2d):
             channel, *position = place
             size = node.op.output_size(graph.tensors[name].shape)
             for window in np.ndindex(*size):
                 if _in_window(node.op, window, position):
-                    yield from _arrivals(graph, takers, node.name, (channel, *window))
+                    moved = (channel, *window)
+                    yield from _arrivals(graph, takers, node.name, step, moved)
         elif not (node.op.emits_events or node.op.has_neurons):
             raise TypeError(f"the audit cannot walk through {node.name} ({node.op.kind})")
 

@@ -19,7 +19,7 @@ from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, fan_out
 from edgespike.errors import EdgespikeError
-from edgespike.graph import Add, Graph, MaxPool2d, Node, Op, Reshape, Signal, SumPool2d
+from edgespike.graph import Add, Delay, Graph, MaxPool2d, Node, Op, Reshape, Signal, SumPool2d
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
@@ -28,6 +28,7 @@ from edgespike.trace import Trace
 FREE = {
     Add: "sources that meet in one neuron or one axon; their events are counted where they arrive",
     Reshape: "a name for the same elements",
+    Delay: "an axon whose events arrive a step later; they are counted where they arrive",
     SumPool2d: "a bundle of axons or of synapses; each event is counted where it arrives",
 }
 """Operations that cost nothing of their own, each with its reason."""
@@ -87,8 +88,13 @@ def count_events(graph: Graph, sums: Mapping[str, Integers], samples: int) -> Co
     arriving: dict[str, Events] = {
         name: {graph.tensors[name].signal: events} for name, events in sums.items()
     }
+    for node, op in graph.of_type(Delay):
+        before = sums[node.inputs[0]]
+        arriving[node.name] = {op.signal: _delayed(op, before, samples)}
     layers = []
     for node in graph.nodes:
+        if isinstance(node.op, Delay):
+            continue
         inputs = [arriving[name] for name in node.inputs if name in arriving]
         if type(node.op) in FREE:
             if len(inputs) == len(node.inputs):  # events; sums of accumulators carry none
@@ -96,6 +102,12 @@ def count_events(graph: Graph, sums: Mapping[str, Integers], samples: int) -> Co
         else:
             layers.append(_count_node(graph, node, inputs, sums.get(node.name), samples))
     return Counts(samples, tuple(layers))
+
+
+def _delayed(op: Delay, events: Integers, samples: int) -> Integers:
+    """Move events to the next step; what is there at the first step comes in their place."""
+    initial = op.initial if op.signal is Signal.SPIKES else int(op.initial != 0)
+    return np.concatenate([np.full_like(events[:1], initial * samples), events[:-1]])
 
 
 def _pass_on(op: Op, inputs: list[Events]) -> Events:

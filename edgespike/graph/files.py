@@ -26,9 +26,9 @@ from edgespike.graph.graph import Graph, Node
 from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.packing import pack, typed, unpack
 
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)
-"""Version 1 packed booleans only."""
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
+"""Version 1 packed booleans only; up to version 2 there were no delays."""
 
 FILE_LIMIT = 2**31
 """Largest graph file that is read, in bytes."""

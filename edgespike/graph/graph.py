@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from edgespike.errors import GraphError
-from edgespike.graph.ops import Input, Membrane, Op, Readout, Weighted
+from edgespike.graph.ops import Delay, Input, Membrane, Op, Readout, Weighted
 from edgespike.graph.ops.neurons import FRACTION_BITS
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, ELEMENT_LIMIT, Tensor
 
@@ -43,14 +43,16 @@ class Graph:
     """A network of whole numbers; every target computes it bit for bit.
 
     A sample runs for ``steps`` steps; at each step every node computes once, in order. Membranes
-    and the readout keep their state from step to step and start every sample at zero.
+    and the readout keep their state from step to step and start every sample at zero; delays give
+    what their source gave the step before.
 
     Parameters
     ----------
     name
         Letters, digits, ``_``, ``-`` and ``.``; the start of file names.
     nodes
-        One input first, one readout last; each node after all the nodes that it takes from.
+        One input first, one readout last; each node after all the nodes that it takes from. Only
+        a delay may stand before its source.
     steps
         Steps of one sample, at least 1. Single-step networks have 1.
 
@@ -137,10 +139,13 @@ class Graph:
             yield "it must begin with its one input node"
         if kinds.count(Readout) != 1 or kinds[-1] is not Readout:
             yield "it must end with its one readout node"
+        names = {node.name for node in self.nodes}
         seen: set[str] = set()
         used: set[str] = set()
         for node in self.nodes:
-            yield from _check_connections(node, seen)
+            yield from _check_connections(node, names if isinstance(node.op, Delay) else seen)
+            if node.name in seen:
+                yield f"node name {node.name} is used twice"
             seen.add(node.name)
             used.update(node.inputs)
         unused = [node.name for node in self.nodes[:-1] if node.name not in used]
@@ -150,9 +155,10 @@ class Graph:
     def _infer(self, tensors: dict[str, Tensor]) -> Iterator[str]:
         """Fill in the tensors; stop behind a node that does not fit."""
         for node in self.nodes:
-            if any(name not in tensors for name in node.inputs):
+            sources = () if isinstance(node.op, Delay) else node.inputs
+            if any(name not in tensors for name in sources):
                 continue
-            inputs = [tensors[name] for name in node.inputs]
+            inputs = [tensors[name] for name in sources]
             violations = [f"{node.name} ({node.op.kind}): {line}" for line in node.op.check(inputs)]
             yield from violations
             if violations:
@@ -162,6 +168,21 @@ class Graph:
             yield from too_large
             if not too_large:
                 tensors[node.name] = tensor
+        yield from self._check_delays(tensors)
+
+    def _check_delays(self, tensors: Mapping[str, Tensor]) -> Iterator[str]:
+        """Compare what delays declare with what their sources turned out to give."""
+        sources = {node.name: node for node in self.nodes}
+        for node, op in self.of_type(Delay):
+            (name,) = node.inputs
+            if not sources[name].op.emits_events:
+                yield (
+                    f"{node.name} (delay) takes from {name} ({sources[name].op.kind}), where no "
+                    "events arise; delay the neurons before it"
+                )
+            elif name in tensors and node.name in tensors:
+                violations = op.check_source(tensors[name])
+                yield from (f"{node.name} (delay): {line}" for line in violations)
 
     def synapses(self) -> int:
         """Count the weights that are not zero, each once however often a kernel is placed."""
@@ -170,12 +191,10 @@ class Graph:
         )
 
 
-def _check_connections(node: Node, seen: set[str]) -> Iterator[str]:
+def _check_connections(node: Node, known: set[str]) -> Iterator[str]:
     if not _NAME.fullmatch(node.name):
         yield f"node name {node.name!r} may hold letters, digits, '_', '-' and '.' only"
-    if node.name in seen:
-        yield f"node name {node.name} is used twice"
-    missing = [name for name in node.inputs if name not in seen]
+    missing = [name for name in node.inputs if name not in known]
     if missing:
         yield f"{node.name} takes from {', '.join(missing)}, which does not come before it"
     arity = node.op.arity

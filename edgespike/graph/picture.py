@@ -1,7 +1,7 @@
 """A graph as a picture (SVG): the nodes from top to bottom in the order in which they run.
 
 An edge to the next node is a straight arrow; every other edge goes round on the right, in a lane of
-its own, so that residual connections are seen at a glance.
+its own, so that residual connections are seen at a glance, and loops by their arrows upwards.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def graph_svg(graph: Graph) -> str:
     """
     rows = node_rows(graph)
     edges = _edges(rows)
-    lanes = assign_lanes([edge for edge in edges if edge[1] > edge[0] + 1])
+    lanes = assign_lanes([edge for edge in edges if edge[1] != edge[0] + 1])
     box_width = max(
         max(len(row.name) * _CHARACTER, len(_detail(row)) * _SMALL_CHARACTER) for row in rows
     )
@@ -77,11 +77,11 @@ def assign_lanes(edges: list[Edge]) -> dict[Edge, int]:
     Parameters
     ----------
     edges
-        ``(source, target)`` as places in the order, ``source < target``.
+        ``(source, target)`` as places in the order; a loop has ``source > target``.
     """
     lanes: list[list[Edge]] = []
     chosen: dict[Edge, int] = {}
-    for edge in sorted(edges, key=lambda edge: (edge[1] - edge[0], edge)):
+    for edge in sorted(edges, key=lambda edge: (abs(edge[1] - edge[0]), edge)):
         free = (lane for lane in lanes if all(not _overlap(edge, other) for other in lane))
         lane = next(free, None)
         if lane is None:
@@ -93,7 +93,7 @@ def assign_lanes(edges: list[Edge]) -> dict[Edge, int]:
 
 
 def _overlap(left: Edge, right: Edge) -> bool:
-    return left[0] < right[1] and right[0] < left[1]
+    return min(left) < max(right) and min(right) < max(left)
 
 
 def _edges(rows: list[NodeRow]) -> list[Edge]:
@@ -141,10 +141,12 @@ def _draw_edge(
         line = f"M {x} {_top(source) + BOX_HEIGHT} V {_top(target) - 1}"
     else:
         out = right + LANE_WIDTH * (lane + 1)
-        start, end = _top(source) + BOX_HEIGHT * 3 // 4, _top(target) + BOX_HEIGHT // 4
+        upper, lower = BOX_HEIGHT // 4, BOX_HEIGHT * 3 // 4
+        leaves, enters, bend = (lower, upper, 8) if target > source else (upper, lower, -8)
+        start, end = _top(source) + leaves, _top(target) + enters
         line = (
-            f"M {right} {start} H {out - 8} Q {out} {start} {out} {start + 8} "
-            f"V {end - 8} Q {out} {end} {out - 8} {end} H {right + 1}"
+            f"M {right} {start} H {out - 8} Q {out} {start} {out} {start + bend} "
+            f"V {end - bend} Q {out} {end} {out - 8} {end} H {right + 1}"
         )
     SubElement(
         svg,

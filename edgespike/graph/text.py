@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from edgespike.graph.graph import Graph, Node
-from edgespike.graph.ops import Input, Membrane, Op, Readout, Threshold, Weighted
+from edgespike.graph.ops import Delay, Input, Membrane, Op, Readout, Threshold, Weighted
 from edgespike.graph.size import COLUMNS, GraphSize, graph_size
 
-_IN_OTHER_COLUMNS = {"shape", "low", "high"}
+_IN_OTHER_COLUMNS = {"shape", "low", "high", "signal"}
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _row(graph: Graph, node: Node) -> NodeRow:
 
 def _parameters(op: Op) -> list[tuple[str, str]]:
     found = [(field.name, getattr(op, field.name)) for field in fields(op)]
-    hidden = _IN_OTHER_COLUMNS if isinstance(op, Input) else {"shape", "float_nonzero"}
+    hidden = _IN_OTHER_COLUMNS if isinstance(op, (Input, Delay)) else {"shape", "float_nonzero"}
     return [
         (name, _value(value)) for name, value in found if name not in hidden and value is not None
     ]

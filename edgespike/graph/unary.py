@@ -23,6 +23,7 @@ from edgespike.graph.graph import Graph, Node
 from edgespike.graph.ops import (
     Add,
     Conv2d,
+    Delay,
     MaxPool2d,
     Membrane,
     Op,
@@ -33,7 +34,7 @@ from edgespike.graph.ops import (
     Threshold,
     Weighted,
 )
-from edgespike.graph.tensor import ELEMENT_LIMIT, Integers
+from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal
 
 Layouts = dict[str, list[Integers]]
 """For each node of the old graph the origins of its outputs in the new one."""
@@ -56,8 +57,8 @@ def unary(graph: Graph) -> Graph:
     UnsupportedError
         Levels are used where single spikes cannot stand for them: sums of levels in a max pool,
         sums of different numbers of levels, neurons that take levels without synapses between,
-        reshapes or groups that tear a channel's levels apart; or a weight becomes too large. All
-        such nodes are listed.
+        reshapes or groups that tear a channel's levels apart, delays that begin with some of the
+        levels; or a weight becomes too large. All such nodes are listed.
     """
     layouts, refused = _event_layouts(graph)
     refused += _accumulator_layouts(graph, layouts)
@@ -88,8 +89,8 @@ _TORN = "it tears the levels of a channel apart; keep its channels, or flatten b
 
 
 def _event_origins(graph: Graph, node: Node, layouts: Layouts) -> Integers | None:
-    if isinstance(node.op, Threshold):
-        return np.repeat(np.arange(len(node.op.theta)), node.op.levels)
+    if isinstance(node.op, (Threshold, Delay)):
+        return np.repeat(np.arange(graph.tensors[node.name].shape[0]), _levels(graph, node))
     if isinstance(node.op, Reshape):
         (before,) = layouts[node.inputs[0]]
         return _reshaped(before, graph.tensors[node.inputs[0]].shape, node.op.shape)
@@ -98,8 +99,29 @@ def _event_origins(graph: Graph, node: Node, layouts: Layouts) -> Integers | Non
     return np.arange(graph.tensors[node.name].shape[0])
 
 
+def _levels(graph: Graph, node: Node) -> int:
+    """Give how many single spikes stand for a threshold's level, or for what a delay hands on."""
+    if isinstance(node.op, Delay):  # its source may stand behind it
+        node = graph[node.inputs[0]]
+    return node.op.levels if isinstance(node.op, Threshold) else 1
+
+
+def _misused_delay(graph: Graph, node: Node, op: Delay) -> Iterator[str]:
+    levels, source = _levels(graph, node), graph[node.inputs[0]]
+    if levels > 1 and op.initial not in (0, levels):
+        yield (
+            f"it begins with {op.initial} of {levels} levels, and all neurons of a tensor begin "
+            "alike; use graded spikes"
+        )
+    if isinstance(source.op, MaxPool2d):
+        yield f"it delays the pool {source.name}; delay the neurons before it, then pool"
+
+
 def _misused(graph: Graph, node: Node, layouts: Layouts) -> Iterator[str]:
     """Yield where a node takes events that single spikes cannot stand for."""
+    if isinstance(node.op, Delay):
+        yield from _misused_delay(graph, node, node.op)
+        return
     events = [name for name in node.inputs if graph.tensors[name].signal.is_event]
     levels = [len(layouts[name][0]) // graph.tensors[name].shape[0] for name in events]
     op = node.op
@@ -233,6 +255,8 @@ def _laid_out(op: Op, origins: Integers, columns: Integers) -> Op:
         return Threshold(op.theta.reshape(-1, 1), np.repeat(op.flipped, op.levels))
     if isinstance(op, Reshape):
         return Reshape((len(origins), *op.shape[1:]))
+    if isinstance(op, Delay) and len(origins) > op.shape[0]:
+        return Delay((len(origins), *op.shape[1:]), 0, 1, Signal.SPIKES, int(op.initial > 0))
     if not isinstance(op, Weighted):
         return op
     local, trained = _columns(op, columns), op.float_nonzero

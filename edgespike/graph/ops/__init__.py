@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from edgespike.graph.ops.base import Op
+from edgespike.graph.ops.delay import Delay
 from edgespike.graph.ops.neurons import Comparison, Membrane, Reset, ResetTime, Threshold
 from edgespike.graph.ops.pooling import MaxPool2d, Pool2d, SumPool2d
-from edgespike.graph.ops.structure import Add, Input, Readout, Reshape
+from edgespike.graph.ops.structure import Add, Input, Readout, ReadoutMode, Reshape
 from edgespike.graph.ops.weighted import Conv2d, Dense, Weighted
 
 OPERATIONS: dict[str, type[Op]] = {
@@ -18,6 +19,7 @@ OPERATIONS: dict[str, type[Op]] = {
         MaxPool2d,
         Add,
         Reshape,
+        Delay,
         Threshold,
         Membrane,
         Readout,
@@ -30,6 +32,7 @@ __all__ = [
     "Add",
     "Comparison",
     "Conv2d",
+    "Delay",
     "Dense",
     "Input",
     "MaxPool2d",
@@ -37,6 +40,7 @@ __all__ = [
     "Op",
     "Pool2d",
     "Readout",
+    "ReadoutMode",
     "Reset",
     "ResetTime",
     "Reshape",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,16 @@ from edgespike.graph.tensor import (
     bounded,
     per_channel,
 )
+
+
+def check_shape(shape: tuple[int, ...]) -> Iterator[str]:
+    """Yield what keeps a declared shape from being one of a graph's tensors."""
+    if len(shape) not in (1, 3) or any(size < 1 for size in shape):
+        yield f"shape {shape} must be (features,) or (channels, height, width)"
+    elif math.prod(shape) > ELEMENT_LIMIT:
+        yield f"shape {shape} has more than {ELEMENT_LIMIT} elements"
+    elif shape[0] > CHANNEL_LIMIT:
+        yield f"shape {shape} has more than {CHANNEL_LIMIT} channels or features"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +59,7 @@ class Input(Op):
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield what is wrong with shape, range or scale."""
-        if len(self.shape) not in (1, 3) or any(size < 1 for size in self.shape):
-            yield f"shape {self.shape} must be (features,) or (channels, height, width)"
-        elif math.prod(self.shape) > ELEMENT_LIMIT:
-            yield f"shape {self.shape} has more than {ELEMENT_LIMIT} elements"
-        elif self.shape[0] > CHANNEL_LIMIT:
-            yield f"shape {self.shape} has more than {CHANNEL_LIMIT} channels or features"
+        yield from check_shape(self.shape)
         if self.low > self.high:
             yield f"range {self.low}..{self.high} is empty; give low <= high"
         if max(-self.low, self.high) > ACCUMULATOR_LIMIT:
@@ -135,18 +141,31 @@ class Reshape(Op):
         return Tensor(self.shape, low, high, tensor.signal)
 
 
+class ReadoutMode(str, Enum):
+    """What a readout makes of the steps of a sample."""
+
+    SUM = "sum"
+    """Accumulators are summed over the steps so far."""
+
+    LAST = "last"
+    """Each step has its own accumulators, and the answer is the last step's."""
+
+
 @dataclass(frozen=True, eq=False)
 class Readout(Op):
-    """The answer: each class's accumulator, summed over the steps of a sample.
+    """The answer: each class's accumulator after the last step of a sample.
 
     Parameters
     ----------
     scale
         Real value of one unit of each class's accumulator, shape ``(classes,)``, positive.
         ``accumulator * scale`` is the logit.
+    mode
+        Whether accumulators go on from step to step.
     """
 
     scale: NDArray[np.float64]
+    mode: ReadoutMode = ReadoutMode.SUM
 
     kind: ClassVar[str] = "readout"
     has_neurons: ClassVar[bool] = True
@@ -163,6 +182,8 @@ class Readout(Op):
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Sum the range over the steps; after one step it is at least one step's range."""
         (tensor,) = inputs
+        if self.mode is ReadoutMode.LAST:
+            return Tensor(tensor.shape, tensor.low, tensor.high, Signal.ACCUMULATOR)
         low = np.minimum(tensor.low, bounded(tensor.low * steps, tensor.low * float(steps)))
         high = np.maximum(tensor.high, bounded(tensor.high * steps, tensor.high * float(steps)))
         return Tensor(tensor.shape, low, high, Signal.ACCUMULATOR)
