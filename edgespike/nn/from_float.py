@@ -73,7 +73,10 @@ def _levels_per_unit(states: Tensor, spec: RecurrentSpec) -> float:
     if spec.nonlinearity == "tanh":
         return 1.0
     if not torch.isfinite(states).all():
-        raise InputError("x")
+        raise InputError(
+            "the float net's hidden states grow beyond all numbers on the training data, so that "
+            "no levels hold them; train it with a lower learning rate"
+        )
     high = states.flatten().sort().values[int(HIGHEST * (states.numel() - 1))].item()
     return (spec.activation_states - 1) / max(high, 1e-12)
 
