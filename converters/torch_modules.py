@@ -14,7 +14,6 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgespike.converters.base import Converter
 from edgespike.converters.torch_progress import CannotGoOnError, Progress, Sums

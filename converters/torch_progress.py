@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Add, Delay, Dense, Graph, Input, MaxPool2d, Node, Op, Readout, ReadoutMode
+from edgespike.graph import (
+    Add,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Op,
+    Readout,
+    ReadoutMode,
+)
 from edgespike.graph.folding import Normalisation, fold
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Tensor
 

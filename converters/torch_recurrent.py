@@ -17,7 +17,9 @@ from edgespike.converters.torch_weights import check_weights, floats, zero_share
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Add, Delay, Dense, ReadoutMode, Signal
 
-ORDER = "a recurrent net is InputScale, one or more QuantRNN, LastStep and QuantLinear, in this order"
+ORDER = (
+    "a recurrent net is InputScale, one or more QuantRNN, LastStep and QuantLinear, in this order"
+)
 
 
 def start_sequence(module: Any, input_shape: tuple[int, ...]) -> Progress | None:
@@ -60,7 +62,9 @@ def recurrent_layer(progress: Progress, leaf: Any, path: str) -> None:
     """Add the nodes of a `QuantRNN`: the sums of input and delayed state, and the new state."""
     _check(progress, leaf, path)
     activation = leaf.activation
-    label, signal = ("spikes", Signal.SPIKES) if activation.states == 2 else ("levels", Signal.GRADED)
+    label, signal = (
+        ("spikes", Signal.SPIKES) if activation.states == 2 else ("levels", Signal.GRADED)
+    )
     state, hidden = progress.upcoming(label), len(leaf.bias)
     progress.append(path, "dense", _dense(leaf.input, progress.event_zero))
     drive = progress.last

@@ -27,7 +27,7 @@ def check_weights(weight: Any, path: str) -> None:
 
 def zero_share(weight: NDArray[np.int64], zero: int) -> NDArray[np.int64]:
     """Give the bias that takes off each sum what the level for 0 adds to it on every synapse."""
-    return -zero * weight.reshape(len(weight), -1).sum(axis=1)
+    return np.asarray(-zero * weight.reshape(len(weight), -1).sum(axis=1))
 
 
 def floats(tensor: Any) -> NDArray[np.float64]:

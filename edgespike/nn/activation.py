@@ -170,7 +170,7 @@ class TanhLevels(EventActivation):
     Parameters
     ----------
     states
-        Number of different values, odd, 3 to 256: ``2 * half + 1``.
+        Number of different values, odd, 3 to 255: ``2 * half + 1``.
 
     Raises
     ------
@@ -181,7 +181,7 @@ class TanhLevels(EventActivation):
     def __init__(self, states: int) -> None:
         super().__init__()
         if not is_whole(states, 3, MOST_STATES) or states % 2 == 0:
-            raise ValueError(f"tanh has {states!r} states; odd numbers up to {MOST_STATES} are possible")
+            raise ValueError(f"tanh has {states!r} states; odd numbers from 3 to 255 are possible")
         self.states, self.scale, self.zero = states, 1.0, states // 2
         middles = [(2 * level - states) / (states - 1) for level in range(1, states)]
         self._thresholds = [round(atanh(middle), 8) for middle in middles]

@@ -40,7 +40,8 @@ def from_float(model: nn.Sequential, spec: RecurrentSpec, sequences: Tensor) -> 
         The states on ``sequences`` are not finite.
     """
     scale, recurrent, _, readout = model
-    assert isinstance(recurrent, Recurrent)
+    if not isinstance(recurrent, Recurrent):
+        raise TypeError(f"the net holds a {type(recurrent).__name__} where its recurrent layer is")
     quantised = build(spec)
     layers = [layer for layer in quantised if isinstance(layer, QuantRNN)]
     states, factor = scale(sequences), 1.0
@@ -49,14 +50,14 @@ def from_float(model: nn.Sequential, spec: RecurrentSpec, sequences: Tensor) -> 
         states = _hidden_states(states, weights, spec.nonlinearity)
         before, factor = factor, _levels_per_unit(states, spec)
         _fill(layer, weights, before, factor)
-    quantised[-1].weight.copy_(readout.weight / factor)
-    quantised[-1].bias.copy_(readout.bias)
+    trained = readout.state_dict()
+    quantised[-1].load_state_dict({**trained, "weight": trained["weight"] / factor})
     return quantised
 
 
 def _layer_weights(rnn: nn.RNNBase, index: int) -> LayerWeights:
     inputs, recurrent, *biases = rnn.all_weights[index]
-    return inputs, recurrent, sum(biases, torch.zeros(rnn.hidden_size))
+    return inputs, recurrent, sum(biases, torch.zeros(()))
 
 
 def _hidden_states(x: Tensor, weights: LayerWeights, nonlinearity: str) -> Tensor:

@@ -10,10 +10,10 @@ from torch import nn
 from edgespike.nn.activation import RoundClip
 from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
 from edgespike.nn.normalise import LayerBatchNorm
-from edgespike.nn.residual import Residual
 from edgespike.nn.quant_rnn import QuantRNN
 from edgespike.nn.recurrent import LastStep, Recurrent, recurrent_cell
 from edgespike.nn.recurrent_spec import RecurrentSpec
+from edgespike.nn.residual import Residual
 from edgespike.nn.spec import AnySpec, ConvSpec, DenseSpec, NetSpec, ResidualSpec
 from edgespike.nn.spike import SpikeActivation
 from edgespike.nn.surrogates import StraightThrough, SumOfBumps

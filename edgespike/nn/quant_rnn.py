@@ -52,9 +52,9 @@ class SharedUnitLinear(nn.Linear):
         """Say which weights are synapses before rounding, bool, in the shape of the integers."""
         return self.weight.detach() != 0
 
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Multiply whole numbers ``x`` (..., inputs) with what `whole_weight` gave."""
-        return nn.functional.linear(x, weight)
+    def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Multiply whole numbers ``x`` (..., inputs) with `whole_weight`, if that is not given."""
+        return nn.functional.linear(x, self.whole_weight() if weight is None else weight)
 
 
 class InitialState(nn.Module):
@@ -133,12 +133,15 @@ class QuantRNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the hidden states (samples, steps, hidden) for ``x`` (samples, steps, features)."""
+        # Once for all steps.
         unit, recurrent = self.unit().to(x.dtype), self.recurrent.whole_weight()
         in_units = x / self.input.input_step
         whole = straight_through(in_units, torch.round(in_units))
-        drive = self.input(whole, self.input.whole_weight())
+        drive = self.input(whole)
         state, states = self.initial(drive), []
         for arriving in drive.unbind(dim=1):
-            state = self.activation(unit * (arriving + self.recurrent(state, recurrent)) + self.bias)
+            state = self.activation(
+                unit * (arriving + self.recurrent(state, recurrent)) + self.bias
+            )
             states.append(state)
         return torch.stack(states, dim=1) * self.step

@@ -34,6 +34,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("warmup_epochs", 0, _LARGEST),
     ("weight_decay", 0, _LARGEST),
     ("averaging", 0, _MOST_AVERAGING),
+    ("gradient_norm", 0, _LARGEST),
     ("label_smoothing", 0, 1),
     ("penalty", 0, _LARGEST),
     ("penalty_power", 1, _MOST),
@@ -57,6 +58,9 @@ class Recipe:
         What an exponential moving average of the weights keeps in a step, e.g. 0.999 for about
         1,000 steps. The averaged net is what is tested and kept; 0 means none. It goes well with
         a final learning rate above 0.
+    gradient_norm
+        Largest norm of all gradients together; longer ones are shortened to it, as recurrent nets
+        need (Pascanu et al., arXiv 1211.5063). 0 leaves them as they are.
     label_smoothing
         Share of the target that is spread over all classes.
     flip, shift
@@ -86,6 +90,7 @@ class Recipe:
     warmup_epochs: float = 1.0
     weight_decay: float = 1e-2
     averaging: float = 0.0
+    gradient_norm: float = 0.0
     label_smoothing: float = 0.0
     flip: bool = False
     shift: int = 0

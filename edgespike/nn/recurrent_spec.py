@@ -72,12 +72,16 @@ class RecurrentSpec:
         yield from unknown(self, ("recurrent",), "kind")
         if self.cell in ("gru", "lstm"):
             yield from self._gate_faults()
-        if self.activation == "levels" and self.nonlinearity == "tanh":
-            if is_whole(self.activation_states, 2, MOST_STATES) and self.activation_states % 2 == 0:
-                yield (
-                    f"activation_states is {self.activation_states}, an odd number is needed with "
-                    "tanh, so that one state is 0"
-                )
+        if (self.activation, self.nonlinearity) == ("levels", "tanh"):
+            yield from self._even_states()
+
+    def _even_states(self) -> Iterator[str]:
+        states = self.activation_states
+        if is_whole(states, 2, MOST_STATES) and states % 2 == 0:
+            yield (
+                f"activation_states is {states}, an odd number is needed with tanh, so that one "
+                "state is 0"
+            )
 
     def _gate_faults(self) -> Iterator[str]:
         if self.activation == "levels":

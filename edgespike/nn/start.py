@@ -56,15 +56,18 @@ def load_start(path: Path, net: AnySpec, samples: NDArray[Any]) -> Start:
     other = _differences(found, net) - {"initialisation"}
     if not other:
         return Start(model, metadata)
-    if isinstance(net, RecurrentSpec) and net.activation == "levels":
-        if "activation" in other and other <= _OF_LEVELS:
-            sequences = torch.from_numpy(samples[:SEEN_SAMPLES])
-            return Start(from_float(model, net, sequences), metadata)
+    if isinstance(net, RecurrentSpec) and _is_float_net_of(net, other):
+        sequences = torch.from_numpy(samples[:SEEN_SAMPLES])
+        return Start(from_float(model, net, sequences), metadata)
     raise InputError(
         f"{path} holds another net than the recipe trains (different: {', '.join(sorted(other))}); "
         "start from one of the same description, or, for a recurrent net of levels, from its float "
         "net"
     )
+
+
+def _is_float_net_of(net: RecurrentSpec, other: set[str]) -> bool:
+    return net.activation == "levels" and "activation" in other and other <= _OF_LEVELS
 
 
 def _differences(found: AnySpec, wanted: AnySpec) -> set[str]:

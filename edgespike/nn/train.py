@@ -73,7 +73,7 @@ def train(
     task.check(shape, classes)
     task = task.first(recipe.limit) if recipe.limit else task
     begin = load_start(Path(start), recipe.net, task.train_images) if start else None
-    trainer = Trainer(recipe, task, begin and begin.model)
+    trainer = Trainer(recipe, task, begin.model if begin else None)
     log = Log()
     if resume and (found := folder.read()):
         tensors, log = found

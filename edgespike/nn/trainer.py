@@ -154,6 +154,8 @@ class Trainer:
             loss = loss + penalty_weight(recipe.penalty, epoch, recipe.epochs) * self.penalty()
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
+        if recipe.gradient_norm > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_norm)
         self.optimiser.step()
         if self.average:
             self.average.update(self.model)
