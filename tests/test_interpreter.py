@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from edgespike.errors import GraphError
 from edgespike.graph import (
+    Add,
     Comparison,
     Conv2d,
+    Delay,
     Dense,
     Graph,
     Input,
@@ -20,14 +22,17 @@ from edgespike.graph import (
     Membrane,
     Node,
     Readout,
+    ReadoutMode,
     Reset,
     ResetTime,
+    Signal,
     SumPool2d,
     Threshold,
 )
 from edgespike.graph.ops.neurons import decayed
 from edgespike.graph.ops.pooling import Pool2d
 from edgespike.interpreter import evaluate, interpret
+from tests.example_graphs import recurrent_graph
 from tests.strategies import MIXES, Case, cases
 
 
@@ -183,3 +188,45 @@ def test_a_readout_over_many_steps_cannot_wrap_around_unnoticed() -> None:
     )
     with pytest.raises(GraphError, match="readout can reach"):
         Graph("long", nodes, steps=100_000)
+
+
+def adding_up(initial: int) -> Graph:
+    """One unit whose level is its last level plus its input, up to 5."""
+    return Graph(
+        "adding",
+        (
+            Node("input", Input((1,), -5, 5, 1.0)),
+            Node("before", Delay((1,), 0, 5, Signal.GRADED, initial), ("level",)),
+            Node("kept", Dense(np.array([[1]]), np.array([0])), ("before",)),
+            Node("more", Dense(np.array([[1]]), np.array([0])), ("input",)),
+            Node("sum", Add(), ("kept", "more")),
+            Node("level", Threshold(np.arange(1, 6)[None], np.array([False])), ("sum",)),
+            Node("copy", Dense(np.array([[1]]), np.array([0])), ("level",)),
+            Node("readout", Readout(np.ones(1), ReadoutMode.LAST), ("copy",)),
+        ),
+        steps=4,
+    )
+
+
+@pytest.mark.parametrize(("initial", "levels"), [(0, [2, 3, 0, 5]), (3, [5, 5, 0, 5])])
+def test_a_loop_by_hand(initial: int, levels: list[int]) -> None:
+    """Each sample begins anew, and the readout of the last step does not add up."""
+    samples = np.array([[[2], [1], [-5], [5]]] * 2)
+    trace = interpret(adding_up(initial), samples)
+    assert trace.values["level"][:, :, 0].tolist() == [levels, levels]
+    assert trace.values["readout"][:, :, 0].tolist() == [levels, levels]
+
+
+def test_a_recurrent_net_by_the_formula_of_its_steps() -> None:
+    """h[t] = f(W_h h[t-1] + W_i x[t] + b), y = W_o h[T] + b_o, with h[0] the middle level."""
+    graph = recurrent_graph(steps=7)
+    samples = np.random.default_rng(5).integers(0, 16, (3, 7, 5))
+    ops: dict[str, Any] = {node.name: node.op for node in graph.nodes}
+    state = np.full((3, 6), 2)
+    for t in range(7):
+        total = samples[:, t] @ ops["input"].weight.T + ops["input"].bias
+        total = total + state @ ops["recurrent"].weight.T + ops["recurrent"].bias
+        reached = (total[:, :, None] >= ops["state"].theta).sum(axis=2)
+        state = np.where(ops["state"].flipped, 4 - reached, reached)
+    answer = state @ ops["dense"].weight.T + ops["dense"].bias
+    assert np.array_equal(interpret(graph, samples).accumulators(graph), answer)

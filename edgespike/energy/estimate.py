@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class Estimate:
     memory
         The part of it that memory accesses take, ``None`` if the model charges for none.
     baselines
-        Dense baselines; the first runs once a sample. Empty where the model names none.
+        Dense baselines, the one of fewest passes first. Empty where the model names none.
     left_out
         What the run did and the model does not charge for, with its count.
     grade
@@ -99,7 +99,7 @@ class Estimate:
         }
 
 
-def estimate(model: Model, profile: Profile, work: Work, steps: int) -> Estimate:
+def estimate(model: Model, profile: Profile, work: Work, passes: Mapping[str, int]) -> Estimate:
     """Multiply what a model charges for by a profile's constants, and add up.
 
     Parameters
@@ -110,8 +110,8 @@ def estimate(model: Model, profile: Profile, work: Work, steps: int) -> Estimate
         Has every constant that the model needs, which loading it has checked.
     work
         Measured under the model's convention.
-    steps
-        Steps of a sample, for the dense baseline that runs at every step.
+    passes
+        How many passes a sample each dense baseline makes, by its name.
     """
     memory_terms = [term for term in model.terms if term.memory is not None]
     used = [_constant(term, profile, work) for term in model.terms]
@@ -120,7 +120,7 @@ def estimate(model: Model, profile: Profile, work: Work, steps: int) -> Estimate
         profile,
         _charge(model.terms, profile, work),
         _charge(memory_terms, profile, work) if memory_terms else None,
-        tuple(_baselines(model, profile, work, steps)) if model.dense else (),
+        tuple(_baselines(model, profile, work, passes)) if model.dense else (),
         _left_out(model, work),
         max((constant.grade for constant in used), key=lambda grade: grade.rank),
     )
@@ -137,17 +137,13 @@ def _charge(terms: Iterable[Term], profile: Profile, work: Work) -> Interval:
     return sum(parts, start=Interval())
 
 
-def _baselines(model: Model, profile: Profile, work: Work, steps: int) -> Iterable[Baseline]:
-    """Give the baseline that runs once a sample and, if there are steps, once a step.
-
-    A constant input needs one pass however many steps the spiking network takes; an input that
-    changes from step to step needs one a step.
-    """
+def _baselines(
+    model: Model, profile: Profile, work: Work, passes: Mapping[str, int]
+) -> Iterable[Baseline]:
     energy = _charge(model.dense_terms, profile, work)
     operations = work.amounts[model.dense_terms[0].quantity]
-    yield Baseline(f"{model.dense}, one pass a sample", operations, energy)
-    if steps > 1:
-        yield Baseline(f"{model.dense}, one pass a step", operations * steps, energy * steps)
+    for name, times in passes.items():
+        yield Baseline(f"{model.dense}, {name}", operations * times, energy * times)
 
 
 def _left_out(model: Model, work: Work) -> dict[Quantity, int]:

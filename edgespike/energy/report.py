@@ -75,8 +75,9 @@ def energy_report(
     names = shipped_profiles() if profiles is None else profiles
     loaded = tuple(load_profile(name) for name in names)
     works = {convention: measure(graph, counts, convention) for convention in Convention}
+    passes = _dense_passes(graph)
     estimates = tuple(
-        estimate(model, profile, works[model.convention], graph.steps)
+        estimate(model, profile, works[model.convention], passes)
         for profile in loaded
         for model in profile.models
     )
@@ -84,3 +85,15 @@ def energy_report(
     free = tuple((op.kind, reason) for op, reason in FREE.items() if op in kinds)
     size = graph_size(graph)
     return EnergyReport(graph.name, graph.hash, graph.steps, counts, loaded, estimates, size, free)
+
+
+def _dense_passes(graph: Graph) -> dict[str, int]:
+    """Name the dense baselines, and say how many passes a sample each makes.
+
+    A constant input needs one pass however many steps a spiking network takes; an input that
+    changes from step to step needs one a step, and so does a recurrent network's dense twin.
+    """
+    each_step = {"one pass a step": graph.steps}
+    if graph.is_recurrent:
+        return each_step
+    return {"one pass a sample": 1, **(each_step if graph.steps > 1 else {})}

@@ -118,6 +118,11 @@ class Graph:
             raise TypeError(type(op))
         return op
 
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether what it computes at one step depends on neurons at the step before."""
+        return any(isinstance(node.op, Delay) for node in self.nodes)
+
     def of_type(self, kind: type[_OpType]) -> Iterator[tuple[Node, _OpType]]:
         """Iterate over the nodes whose operation is of one type."""
         for node in self.nodes:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgespike.counting import Convention, audit, count, fan_out
-from edgespike.graph import Add, Conv2d, Dense, Graph, Input, Node, Readout, Reshape, Threshold
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    Node,
+    Readout,
+    Reshape,
+    Signal,
+    Threshold,
+)
 from edgespike.graph.ops import Weighted
 from edgespike.interpreter import interpret
+from tests.example_graphs import recurrent_graph
 from tests.strategies import MIXES, Case, cases
 
 
@@ -58,8 +73,6 @@ def test_fan_out_sums_to_the_synapses_of_the_layer(case: Case) -> None:
 
 def interpret_all_ones(op: Weighted, shape: tuple[int, ...]) -> int:
     """Sum the outputs of a layer whose weights and inputs are all one."""
-    from dataclasses import replace
-
     from edgespike.interpreter import evaluate
 
     ones = replace(op, weight=np.ones_like(op.weight), bias=np.zeros_like(op.bias))
@@ -157,3 +170,22 @@ def test_spikes_and_graded_events_that_meet_are_counted_apart() -> None:
     walked = audit(graph, samples, trace)
     assert walked.synaptic_operations[Convention.QUANTISED] == 2 * 1 + 6
     assert walked.multiply_accumulates[Convention.QUANTISED] == 6
+
+
+@pytest.mark.parametrize("initial", [0, 2])
+def test_recurrent_synapses_by_hand(initial: int) -> None:
+    """What the last step gives is not delivered; what the first begins with is, if not zero."""
+    graph = recurrent_graph(steps=3)
+    begins = Node("before", Delay((6,), 0, 4, Signal.GRADED, initial), ("state",))
+    nodes = tuple(begins if node.name == "before" else node for node in graph.nodes)
+    graph = Graph("recurrent", nodes, 3)
+    samples = np.random.default_rng(1).integers(0, 16, (4, 3, 5))
+    trace = interpret(graph, samples)
+    layers = {row.name: row for row in count(graph, samples, trace).layers}
+    fan = (np.asarray(graph["recurrent"].op.weight) != 0).sum(axis=0)  # type: ignore[attr-defined]
+    events = (trace.values["state"] != 0).sum(axis=0)
+    first = 4 * fan.sum() if initial else 0
+    expected = [first, events[0] @ fan, events[1] @ fan]
+    found = layers["recurrent"].multiply_accumulates[Convention.QUANTISED]
+    assert found.tolist() == [int(number) for number in expected]
+    assert "before" not in layers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from tests.energy.examples import (
     TWO_SAMPLES,
     counts_of,
 )
+from tests.example_graphs import recurrent_graph
 from tests.strategies import MIXES, Case, cases
 
 PICOJOULE = 1e-12
@@ -128,6 +130,14 @@ def test_a_rate_coded_network_is_compared_with_one_pass_and_with_one_pass_a_step
     once, every_step = by_model(report)["fp32-all-layers"].baselines
     assert (once.operations, every_step.operations) == (4, 12)
     assert every_step.energy == once.energy * 3
+
+
+def test_a_recurrent_network_is_compared_with_one_that_takes_every_step_too() -> None:
+    graph = recurrent_graph(steps=4)
+    counts = counts_of(graph, np.zeros((2, 5), np.int64))
+    (baseline,) = by_model(energy_report(graph, counts, ["45nm"]))["fp32-all-layers"].baselines
+    assert baseline.name.endswith("one pass a step")
+    assert baseline.operations == 2 * 4 * (6 * 5 + 6 * 6 + 2 * 6)
 
 
 def test_grades_are_the_worst_of_the_constants(report: EnergyReport) -> None:

@@ -12,6 +12,7 @@ from edgespike.graph import (
     Add,
     Comparison,
     Conv2d,
+    Delay,
     Dense,
     Graph,
     Input,
@@ -20,6 +21,7 @@ from edgespike.graph import (
     Node,
     Op,
     Readout,
+    ReadoutMode,
     Reset,
     Reshape,
     Signal,
@@ -258,3 +260,79 @@ def test_a_graph_of_lists_is_the_graph_of_tuples() -> None:
     steps: Any = 1.5
     with pytest.raises(GraphError, match=r"steps is 1\.5"):
         Graph("half", nodes, steps)
+
+
+def loop(delay: Delay, *, source: str = "levels", levels: int = 3) -> Graph:
+    """A delay whose source stands behind it."""
+    theta = np.arange(levels) + np.zeros((4, 1), int)
+    return Graph(
+        "loop",
+        (
+            Node("input", VECTOR),
+            Node("before", delay, (source,)),
+            Node("recurrent", dense(4, 4), ("before",)),
+            Node("forward", dense(4, 4), ("input",)),
+            Node("sum", Add(), ("recurrent", "forward")),
+            Node("levels", Threshold(theta, np.zeros(4, bool)), ("sum",)),
+            Node("out", dense(2, 4), ("levels",)),
+            Node("readout", Readout(np.ones(2), ReadoutMode.LAST), ("out",)),
+        ),
+        steps=3,
+    )
+
+
+def test_a_loop_has_the_range_that_its_delay_declares() -> None:
+    graph = loop(Delay((4,), 0, 5, Signal.GRADED))
+    assert graph.is_recurrent
+    assert graph.tensors["recurrent"].bounds == (0, 20)
+    assert graph.tensors["levels"].bounds == (1, 3)
+
+
+def test_a_readout_of_the_last_step_has_the_range_of_one_step() -> None:
+    assert loop(Delay((4,), 0, 3, Signal.GRADED)).tensors["readout"].bounds == (4, 12)
+
+
+@pytest.mark.parametrize(
+    ("delay", "message"),
+    [
+        (Delay((4,), 0, 2, Signal.GRADED), "range is 0..2, its source gives 1..3; widen it"),
+        (Delay((4,), 4, 5, Signal.GRADED, 4), "range is 4..5, its source gives 3..3; widen it"),
+        (Delay((4,), 0, 3, Signal.SPIKES), "signal is spikes, its source's is graded"),
+        (Delay((4,), 0, 3, Signal.GRADED, 4), "initial is 4; it must be within 0..3"),
+        (Delay((4,), 3, 0, Signal.GRADED), "range 3..0 is empty"),
+        (Delay((4,), 0, 2**54, Signal.GRADED), "range 0..18014398509481984 is wider than"),
+        (Delay((4, 4), 0, 3, Signal.GRADED), "shape (4, 4) must be"),
+        (
+            Delay((4,), 0, 3, Signal.ACCUMULATOR),
+            "signal is accumulator; only events can be delayed",
+        ),
+    ],
+)
+def test_a_delay_that_does_not_fit_is_named(delay: Delay, message: str) -> None:
+    with pytest.raises(GraphError) as caught:
+        loop(delay)
+    assert f"before (delay): {message}" in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["sum", "before"])
+def test_only_events_that_arise_at_the_source_can_be_delayed(source: str) -> None:
+    with pytest.raises(GraphError, match=f"takes from {source} .*, where no events arise"):
+        loop(Delay((4,), 0, 3, Signal.GRADED), source=source)
+
+
+def test_a_delay_of_nothing_is_named() -> None:
+    with pytest.raises(GraphError, match="before takes from nobody"):
+        loop(Delay((4,), 0, 3, Signal.GRADED), source="nobody")
+
+
+def test_nothing_but_a_delay_may_take_from_what_is_behind_it() -> None:
+    with pytest.raises(GraphError, match="a takes from b, which does not come before it"):
+        Graph(
+            "cycle",
+            (
+                Node("input", VECTOR),
+                Node("a", dense(4, 4), ("b",)),
+                Node("b", spikes(4), ("a",)),
+                Node("readout", Readout(np.ones(4)), ("a",)),
+            ),
+        )

@@ -11,24 +11,30 @@ from hypothesis import strategies as st
 
 from edgespike.graph import Graph
 from edgespike.graph.picture import assign_lanes, graph_svg
-from tests.example_graphs import membrane_graph, residual_graph
+from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph
+
+EXAMPLES = [residual_graph(), membrane_graph(), recurrent_graph()]
 
 SVG = "{http://www.w3.org/2000/svg}"
 
-edges = st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda edge: edge[0] < edge[1])
+edges = st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda edge: edge[0] != edge[1])
 
 
 def drawn(graph: Graph) -> ElementTree.Element:
     return ElementTree.fromstring(graph_svg(graph))
 
 
-@pytest.mark.parametrize("graph", [residual_graph(), membrane_graph()], ids=lambda g: g.name)
+@pytest.mark.parametrize(
+    "graph", [residual_graph(), membrane_graph(), recurrent_graph()], ids=lambda g: g.name
+)
 def test_every_node_has_a_box_with_its_name(graph: Graph) -> None:
     names = [text.text for text in drawn(graph).iter(f"{SVG}text") if text.get("class") == "name"]
     assert names == [node.name for node in graph.nodes]
 
 
-@pytest.mark.parametrize("graph", [residual_graph(), membrane_graph()], ids=lambda g: g.name)
+@pytest.mark.parametrize(
+    "graph", [residual_graph(), membrane_graph(), recurrent_graph()], ids=lambda g: g.name
+)
 def test_every_edge_has_an_arrow_of_what_travels_along_it(graph: Graph) -> None:
     found = sorted(
         str(path.get("marker-end"))
@@ -52,6 +58,14 @@ def test_a_residual_connection_goes_round_the_boxes() -> None:
     assert right < max(numbers[2:4]) < int(str(svg.get("width")))
 
 
+def test_a_loop_goes_round_the_boxes_upwards() -> None:
+    svg = drawn(recurrent_graph())
+    bent = [str(path.get("d")) for path in svg.iter(f"{SVG}path") if "Q" in str(path.get("d"))]
+    heights = [[int(y) for y in re.findall(r"M \d+ (\d+)|V (\d+)", d)[0] if y] for d in bent]
+    ends = [int(re.findall(r"Q \d+ (\d+) \d+ \d+ H", d)[0]) for d in bent]
+    assert sum(end < start for (start, *_), end in zip(heights, ends, strict=True)) == 1
+
+
 def test_the_picture_holds_all_it_draws() -> None:
     svg = drawn(residual_graph())
     height = int(str(svg.get("height")))
@@ -67,7 +81,7 @@ def test_edges_of_one_lane_never_meet(some: set[tuple[int, int]]) -> None:
     for left in some:
         for right in some - {left}:
             if lanes[left] == lanes[right]:
-                assert left[1] <= right[0] or right[1] <= left[0]
+                assert max(left) <= min(right) or max(right) <= min(left)
 
 
 @given(st.sets(edges, min_size=1))

@@ -10,7 +10,9 @@ import pytest
 from edgespike.graph import Graph
 from edgespike.graph.size import graph_size
 from edgespike.graph.text import graph_json, graph_text, node_rows
-from tests.example_graphs import membrane_graph, residual_graph
+from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph
+
+EXAMPLES = [residual_graph(), membrane_graph(), recurrent_graph()]
 
 
 def test_a_row_says_what_there_is_to_know_of_a_node() -> None:
@@ -48,6 +50,12 @@ def test_parameters_that_no_other_column_shows_are_listed(
     assert rows[name].parameters == parameters
 
 
+def test_a_delay_shows_what_it_begins_with() -> None:
+    row = next(row for row in node_rows(recurrent_graph()) if row.name == "before")
+    assert (row.inputs, row.low, row.high, row.signal) == (("state",), 0, 4, "graded")
+    assert row.parameters == {"initial": "2"}
+
+
 def test_a_membrane_hides_none_of_its_choices() -> None:
     rows = {row.name: row for row in node_rows(membrane_graph())}
     assert rows["lif1"].parameters == {
@@ -60,7 +68,9 @@ def test_a_membrane_hides_none_of_its_choices() -> None:
     }
 
 
-@pytest.mark.parametrize("graph", [residual_graph(), membrane_graph()], ids=lambda g: g.name)
+@pytest.mark.parametrize(
+    "graph", [residual_graph(), membrane_graph(), recurrent_graph()], ids=lambda g: g.name
+)
 def test_totals_are_sums_of_the_rows(graph: Graph) -> None:
     whole = json.loads(json.dumps(graph_json(graph)))
     assert (whole["name"], whole["hash"], whole["steps"]) == (graph.name, graph.hash, graph.steps)
