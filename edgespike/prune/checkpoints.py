@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -208,9 +209,11 @@ def _matrices(model: nn.Module) -> Iterator[Tensor]:
 
 
 def _operations(model: nn.Module, sample: Tensor) -> int:
-    # With gradients, or a recurrent layer is one operation that the counter does not look into.
-    with FlopCounterMode(display=False) as counter, torch.enable_grad():
-        model(sample)
+    # Where nothing is computed, no recurrent layer is one operation that the counter cannot look
+    # into.
+    shapes = copy.deepcopy(model).to("meta")
+    with FlopCounterMode(display=False) as counter:
+        shapes(sample.to("meta"))
     return int(counter.get_total_flops()) // 2
 
 
