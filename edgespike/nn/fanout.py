@@ -47,7 +47,9 @@ class SpikeInputs:
     """Record what enters the weighted layers that run after a model's first activation.
 
     Which layers these are is seen while the model runs: the order in which its modules are
-    registered decides nothing. Each forward pass of the model starts anew.
+    registered decides nothing. Each forward pass of the model starts anew. A recurrent layer
+    receives its own states a step later; behind `LastStep` the events of every step arrive, as they
+    do in a graph.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from fractions import Fraction
 from typing import Any
 
@@ -82,6 +83,14 @@ def test_both_matrices_are_whole_in_one_unit_and_fill_the_bits(bits: int) -> Non
         largest.append(int(whole.abs().max()))
         assert (real / rnn.unit() - whole).abs().max() <= 0.5 + 1e-4
     assert max(largest) == limit
+
+
+def test_a_copy_has_a_unit_of_its_own() -> None:
+    rnn = layer("tanh", 17)
+    copied, before = copy.deepcopy(rnn), rnn.unit().item()
+    rnn.recurrent.weight.data *= 3
+    assert copied.unit().item() == before < rnn.unit().item()
+    assert copied.recurrent.integer_weight().abs().max() == 127
 
 
 def test_weights_of_zero_have_a_unit() -> None:
