@@ -18,7 +18,7 @@ INSTALL := $(PIP) install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-u
 OTHER_PYTHONS := 3.10 3.13
 # Named one by one: the top level loads its names when they are used, which pdoc cannot see.
 DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.inputs graph.unary interpreter \
-	trace counting verification energy report samples models data.fashion_mnist nn targets \
+	trace counting verification energy report samples models data.fashion_mnist nn prune targets \
 	converters errors)
 SOURCES := edgespike targets converters tests examples benchmarks
 
@@ -55,6 +55,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/cpu_against_snntorch.py
 	$(BIN)/python benchmarks/maqd_against_onnxruntime.py
 	$(BIN)/python benchmarks/maqd_training_step.py
+	$(BIN)/python benchmarks/pruning.py
 
 # Train the shipped models again, and write them and their images into the package.
 model: $(VENV)/dev.stamp

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,14 +21,16 @@ from edgespike.prune.rivals import Limited, drop_columns, lower_rank, sparsify
 from edgespike.prune.spectrum import Spectrum, check_tolerance
 from edgespike.prune.structure import Names, Structure, find
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 @dataclass(frozen=True)
-class Pruned:
+class Pruned(Generic[Model]):
     """A pruned model and what pruning changed.
 
     Attributes
     ----------
-    model : nn.Module
+    model : Model
         A new model of the same classes; the original is left as it was.
     report : Report
         Units, weights, losses, bounds and spectra.
@@ -37,13 +39,13 @@ class Pruned:
         that fine-tuning keeps the number of weights.
     """
 
-    model: nn.Module
+    model: Model
     report: Report
     limited: Limited | None = None
 
 
 def prune(
-    model: nn.Module,
+    model: Model,
     data: Iterable[Any] | Gathered,
     keep: int | Mapping[str, int] | None = None,
     *,
@@ -52,7 +54,7 @@ def prune(
     layers: Names | None = None,
     options: Options | None = None,
     inputs: Inputs | None = None,
-) -> Pruned:
+) -> Pruned[Model]:
     """Prune the units of a model's recurrent layers, or of its hidden layers if it has none.
 
     The weights of what takes a layer's values (the layer itself, the next one, the readout) are
@@ -106,16 +108,16 @@ def prune(
 
 
 @dataclass(frozen=True)
-class _Request:
+class _Request(Generic[Model]):
     """What is asked for, checked."""
 
-    model: nn.Module
+    model: Model
     layers: Names | None
     method: Method
     options: Options
     gathered: Gathered
 
-    def copy(self) -> tuple[nn.Module, Structure]:
+    def copy(self) -> tuple[Model, Structure]:
         model = copy.deepcopy(self.model)
         return model, find(model, self.layers)
 
@@ -124,7 +126,7 @@ _Every = Mapping[str, "tuple[Group, int]"]
 """Each group, and how many units it keeps."""
 
 
-def _prune_units(request: _Request, every: _Every) -> Pruned:
+def _prune_units(request: _Request[Model], every: _Every) -> Pruned[Model]:
     model, structure = request.copy()
     before = structure.weights()
     groups = {name: group for name, (group, _) in every.items()}
@@ -143,7 +145,7 @@ def _prune_units(request: _Request, every: _Every) -> Pruned:
     return Pruned(model, Report(request.method, reports, before, structure.weights(), bounds))
 
 
-def _prune_weights(request: _Request, every: _Every) -> Pruned:
+def _prune_weights(request: _Request[Model], every: _Every) -> Pruned[Model]:
     _, smaller = request.copy()
     first = {n: (group.size, np.arange(keep)) for n, (group, keep) in every.items()}
     smaller.cut({n: Choice(units, embedding(size, units)) for n, (size, units) in first.items()})
@@ -155,7 +157,7 @@ def _prune_weights(request: _Request, every: _Every) -> Pruned:
     return Pruned(model, Report(request.method, reports, before, after, {}), limited)
 
 
-def _limit(structure: Structure, budget: int, request: _Request) -> Limited:
+def _limit(structure: Structure, budget: int, request: _Request[Model]) -> Limited:
     """Prune weights, so that at most ``budget`` are left."""
     if request.method is Method.MAGNITUDE:
         return sparsify(structure.matrices(), budget, request.options.magnitude_scope)

@@ -76,7 +76,7 @@ class Structure:
 
     def matrices(self) -> list[tuple[nn.Module, str]]:
         """Give each matrix of weights that leads into or out of a pruned unit, once."""
-        found = [
+        found: list[tuple[nn.Module, str]] = [
             (layer.rnn, f"weight_{kind}_{suffix}")
             for layer in self.recurrent
             for suffix in layer.suffixes
