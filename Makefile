@@ -56,6 +56,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/maqd_against_onnxruntime.py
 	$(BIN)/python benchmarks/maqd_training_step.py
 	$(BIN)/python benchmarks/pruning.py
+	$(BIN)/python benchmarks/recurrent.py
 
 # Train the shipped models again, and write them and their images into the package.
 model: $(VENV)/dev.stamp

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from edgespike.graph import Conv2d, Tensor
 from edgespike.graph.ops import Weighted
 
+FLOAT32_LIMIT = 2**24
+
 FLOAT_LIMITS: tuple[tuple[type[np.floating[Any]], int], ...] = (
-    (np.float32, 2**24),
+    (np.float32, FLOAT32_LIMIT),
     (np.float64, 2**53),
 )
 """Floating-point types, fastest first, each with the magnitude that sums must stay below."""

@@ -1,28 +1,36 @@
 """The numpy engine: every valid graph, exactly, by matrix products in floating point.
 
 Samples run in blocks that fit into memory. All steps of a block go through a stateless operation
-at once; membranes go from step to step. How many threads a matrix product takes is for numpy's
-BLAS library to say; on a busy computer ``OPENBLAS_NUM_THREADS=1`` is several times faster.
+at once; only what is on a cycle, and membranes, go from step to step. How many threads a matrix
+product takes is for numpy's BLAS library to say; on a busy computer ``OPENBLAS_NUM_THREADS=1`` is
+several times faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.counting.events import sum_events
-from edgespike.graph import Graph, Node
+from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu import stateful, stateless
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.cpu.exactness import narrow_type
+from edgespike.targets.cpu.parts import Loop, State, Values, make_parts
+from edgespike.targets.cpu.stateless import Array
 from edgespike.trace import observed_names
 
-BLOCK_BYTES = 2**23
+BLOCK_BYTES = 2**22
 """What the caches keep between one operation and the next."""
+
+LOOP_SAMPLES = 512
+"""Samples that go through a loop together; more are no faster."""
+
+LOOP_BYTES = 2**21
+"""As :data:`BLOCK_BYTES`, for graphs with loops: less, so that freed memory stays the process's."""
 
 
 class NumpyEngine:
@@ -40,30 +48,30 @@ class NumpyEngine:
         self._graph = graph
         self._input_type = narrow_type(*graph.tensors[graph.input.name].bounds)
         self._kept = observed_names(graph)
-        self._stateless: dict[str, stateless.Kernel] = {}
-        self._stateful: dict[str, stateful.StatefulKernel] = {}
-        for node in graph.nodes[1:]:
-            inputs, output = graph.input_tensors(node), graph.tensors[node.name]
-            if type(node.op) in stateless.PREPARE:
-                prepare = stateless.PREPARE[type(node.op)]
-                self._stateless[node.name] = prepare(node.op, inputs, output)
-            else:
-                prepare_stateful = stateful.PREPARE[type(node.op)]
-                self._stateful[node.name] = prepare_stateful(
-                    node.op, inputs[0], output, graph.steps
-                )
+        self._parts = make_parts(graph)
+        self._in_loops = any(isinstance(part, Loop) for part in self._parts)
+        if self._in_loops:
+            block_bytes = min(block_bytes, LOOP_BYTES)
         # Accumulators take 4 or 8 bytes an element, events mostly 1.
         bytes_each = 4 * sum(tensor.size for tensor in graph.tensors.values())
-        self._steps_at_once = min(graph.steps, max(1, block_bytes // bytes_each))
-        self._samples_at_once = max(1, block_bytes // (bytes_each * self._steps_at_once))
+        self._at_once = max(1, block_bytes // bytes_each)
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
-        for some in cut(len(samples), self._samples_at_once):
-            state: dict[str, Any] = {}
-            for steps in cut(self._graph.steps, self._steps_at_once):
+        samples_at_once, steps_at_once = self._cuts(len(samples))
+        for some in cut(len(samples), samples_at_once):
+            state: State = {}
+            for steps in cut(self._graph.steps, steps_at_once):
                 values = self._run(self._enter(samples[some, steps]), steps, state)
                 yield Block(some, steps, values)
+
+    def _cuts(self, samples: int) -> tuple[int, int]:
+        """Give how many samples and steps a block has at most."""
+        if self._in_loops:  # a few calls a step, so that each shall serve many samples
+            samples_at_once = max(1, min(samples, self._at_once, LOOP_SAMPLES))
+            return samples_at_once, max(1, self._at_once // samples_at_once)
+        steps_at_once = min(self._graph.steps, self._at_once)
+        return max(1, self._at_once // steps_at_once), steps_at_once
 
     def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, Integers]]:
         """Run checked samples for their accumulators and the event sums of neurons and pools."""
@@ -72,40 +80,21 @@ class NumpyEngine:
         sums = {name: zero_sums(self._graph, name) for name in self._kept if name != readout}
         for block in self.blocks(samples):
             for name, total in sums.items():
-                values = block.values[name].swapaxes(0, 1)
+                # Whole rows of all steps add up several times faster than those of each step.
+                values = np.ascontiguousarray(block.values[name].swapaxes(0, 1))
                 total[block.steps] += sum_events(values, self._graph.tensors[name])
             accumulators[block.samples] = block.values[readout][-1]
         return accumulators, sums
 
-    def _enter(self, samples: NDArray[Any]) -> stateless.Array:
+    def _enter(self, samples: NDArray[Any]) -> Array:
         """Put steps first and channels last; one step stands for a sample that never changes."""
         if samples.strides[1] == 0:
             samples = samples[:, :1]
         ordered = np.moveaxis(samples.swapaxes(0, 1), 2, -1)
         return np.ascontiguousarray(ordered, self._input_type)
 
-    def _run(
-        self, sample: stateless.Array, steps: slice, state: dict[str, Any]
-    ) -> dict[str, stateless.Array]:
+    def _run(self, sample: Array, steps: slice, state: State) -> Values:
         values = {self._graph.input.name: sample}
-        for node in self._graph.nodes[1:]:
-            inputs = [values[name] for name in node.inputs]
-            if node.name in self._stateful:
-                kernel = self._stateful[node.name]
-                values[node.name], state[node.name] = kernel(
-                    inputs[0], state.get(node.name), steps.stop - steps.start
-                )
-            else:
-                values[node.name] = self._over_steps(node, inputs)
+        for part in self._parts:
+            part.run(values, steps.stop - steps.start, state)
         return {name: values[name] for name in self._kept}
-
-    def _over_steps(self, node: Node, inputs: Sequence[stateless.Array]) -> stateless.Array:
-        """Run a stateless operation with the steps folded into the batch."""
-        steps = max(len(array) for array in inputs)
-        samples = inputs[0].shape[1]
-        folded = [
-            np.broadcast_to(array, (steps, *array.shape[1:])).reshape(-1, *array.shape[2:])
-            for array in inputs
-        ]
-        out = self._stateless[node.name](*folded)
-        return out.reshape(steps, samples, *out.shape[1:])

@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from edgespike.graph import Comparison, Membrane, Readout, Reset, ResetTime, Tensor
+from edgespike.graph import (
+    Comparison,
+    Delay,
+    Membrane,
+    Readout,
+    ReadoutMode,
+    Reset,
+    ResetTime,
+    Tensor,
+)
 from edgespike.graph.ops import Op
 from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.cpu.exactness import narrow_type
@@ -80,11 +89,27 @@ def _decay(v: Array, decay: int) -> Array:
     return np.sign(v) * (whole + part)
 
 
+def prepare_delay(op: Delay, source: Tensor, output: Tensor, graph_steps: int) -> StatefulKernel:
+    """Move values to the next step."""
+    dtype = narrow_type(*output.bounds)
+
+    def run(x: Array, state: State, steps: int) -> tuple[Array, State]:
+        out = np.empty((steps, *x.shape[1:]), dtype)
+        out[0] = op.initial if state is None else state
+        out[1:] = x[: steps - 1]
+        return out, x[-1]
+
+    return run
+
+
 def prepare_readout(
     op: Readout, source: Tensor, output: Tensor, graph_steps: int
 ) -> StatefulKernel:
-    """Add up accumulators over the steps."""
+    """Add up accumulators over the steps, or give each step's own."""
     dtype = narrow_type(*output.bounds)
+
+    def run_last(x: Array, state: State, steps: int) -> tuple[Array, State]:
+        return x.astype(dtype), None
 
     def run(x: Array, state: State, steps: int) -> tuple[Array, State]:
         each = np.broadcast_to(x, (steps, *x.shape[1:]))
@@ -93,10 +118,11 @@ def prepare_readout(
             totals += state
         return totals.astype(dtype), totals[-1]
 
-    return run
+    return run_last if op.mode is ReadoutMode.LAST else run
 
 
 PREPARE: dict[type[Op], Callable[..., StatefulKernel]] = {
+    Delay: prepare_delay,
     Membrane: prepare_membrane,
     Readout: prepare_readout,
 }

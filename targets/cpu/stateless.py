@@ -32,6 +32,7 @@ from edgespike.targets.cpu.exactness import (
     sum_type,
     weighted_bound,
 )
+from edgespike.targets.cpu.levels import count_reached, exact_line
 
 Array = NDArray[Any]
 Kernel = Callable[..., Array]
@@ -44,8 +45,17 @@ def prepare_dense(op: Dense, inputs: Sequence[Tensor], output: Tensor) -> Kernel
     """Multiply by the weight and add the bias, in the fastest exact type."""
     dtype = sum_type(weighted_bound(op, inputs[0]))
     weight = np.ascontiguousarray(op.weight.T, dtype)
-    bias = op.bias.astype(dtype)
-    return lambda x: x.astype(dtype, copy=False) @ weight + bias
+    bias = op.bias.astype(dtype) if op.bias.any() else None
+    # Libraries are slow at matrices of a single column.
+    multiply = np.multiply if len(weight) == 1 else np.matmul
+
+    def run(x: Array) -> Array:
+        out: Array = multiply(x.astype(dtype, copy=False), weight)
+        if bias is not None:
+            out += bias
+        return out
+
+    return run
 
 
 def prepare_conv2d(op: Conv2d, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
@@ -155,8 +165,9 @@ def prepare_reshape(op: Reshape, inputs: Sequence[Tensor], output: Tensor) -> Ke
 def prepare_threshold(op: Threshold, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
     """Count the thresholds that are reached, or that are not where the channel is flipped."""
     (source,) = inputs
-    theta = reachable(op.theta.T, source.low, source.high)
+    theta = np.ascontiguousarray(reachable(op.theta.T, source.low, source.high))
     flipped = op.flipped if op.flipped.any() else None
+    line = exact_line(op, source) if op.levels > 1 else None
     dtype = narrow_type(0, op.levels)
 
     def run_single(x: Array) -> Array:
@@ -166,9 +177,9 @@ def prepare_threshold(op: Threshold, inputs: Sequence[Tensor], output: Tensor) -
         return reached.view(np.int8)
 
     def run_levels(x: Array) -> Array:
-        reached = np.zeros(x.shape, dtype)
-        for row in _comparable(theta, x):
-            reached += x >= row
+        if line is not None and x.dtype == np.float32:
+            return line(x)
+        reached = count_reached(x, _comparable(theta, x), dtype)
         if flipped is not None:
             np.subtract(op.levels, reached, out=reached, where=flipped)
         return reached

@@ -7,7 +7,17 @@ from functools import singledispatch
 
 import numpy as np
 
-from edgespike.graph import Graph, Input, Membrane, Node, Op, SumPool2d, Threshold
+from edgespike.graph import (
+    Delay,
+    Graph,
+    Input,
+    Membrane,
+    Node,
+    Op,
+    ReadoutMode,
+    SumPool2d,
+    Threshold,
+)
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.limits import (
@@ -20,7 +30,7 @@ from edgespike.targets.loihi.limits import (
     WEIGHT_HIGH,
     WEIGHT_LOW,
 )
-from edgespike.targets.loihi.network import Population
+from edgespike.targets.loihi.network import message_bits
 from edgespike.targets.loihi.neurons import (
     CONSTANT_VALUE,
     Arriving,
@@ -28,7 +38,8 @@ from edgespike.targets.loihi.neurons import (
     is_memoryless,
     neurons_of,
 )
-from edgespike.targets.loihi.plan import NEURONS, arriving, depths, lowest_weights, source_names
+from edgespike.targets.loihi.plan import NEURONS, arriving, lowest_weights
+from edgespike.targets.loihi.timing import axons, population_of, slow_loops, wait, without_input
 
 
 def violations(graph: Graph) -> list[str]:
@@ -40,7 +51,7 @@ def violations(graph: Graph) -> list[str]:
         if pooled.intersection(node.inputs) or (lines and isinstance(node.op, SumPool2d)):
             pooled.add(node.name)  # what its neurons would receive has no meaning
         elif isinstance(node.op, NEURONS):
-            lines += _check_neurons(graph, node)
+            lines += [*_check_neurons(graph, node), *_check_timing(graph, node)]
         found += [f"{node.name} ({node.op.kind}): {line}" for line in lines]
     return found
 
@@ -53,11 +64,20 @@ def _check(op: Op, graph: Graph, node: Node) -> Iterator[str]:
 
 @_check.register
 def _(op: Input, graph: Graph, node: Node) -> Iterator[str]:
-    bits = Population(node.name, 1, op.low, op.high, 0).message_bits
+    bits = message_bits(op.low, op.high)
     if bits > MESSAGE_BITS:
         yield (
             f"range {op.low}..{op.high} needs {bits} bits; a graded spike has {MESSAGE_BITS}, "
             "so scale the input down"
+        )
+
+
+@_check.register
+def _(op: Delay, graph: Graph, node: Node) -> Iterator[str]:
+    if abs(op.initial) > PAYLOAD_HIGH:
+        yield (
+            f"initial is {op.initial}; the limit is +-{PAYLOAD_HIGH}, what a graded spike holds, "
+            "begin nearer to 0"
         )
 
 
@@ -113,13 +133,27 @@ def _check_neurons(graph: Graph, node: Node) -> Iterator[str]:
         yield from _check_readout(graph, node)
     if neurons.negated.any():
         yield from _check_negated(lowest_weights(graph)[node.inputs[0]][neurons.negated])
-    depth = depths(graph)
-    for source in sorted(source_names(graph)[node.inputs[0]]):
-        delay = depth[node.name] - depth[source] - 1
-        if delay > DELAY_HIGH:
+
+
+def _check_timing(graph: Graph, node: Node) -> Iterator[str]:
+    """Yield where spikes cannot reach a node's neurons at the step at which they must."""
+    if node.name in without_input(graph):
+        yield "no connections join it to the input, so that Lava would not run it; remove it"
+    for loop in slow_loops(graph):
+        if loop[0] == node.name:
             yield (
-                f"spikes of {source} must wait {delay} steps for the other inputs; the limit is "
-                f"{DELAY_HIGH}, shorten the skip connection"
+                f"it takes from {loop[-1]} at once, and they are in a loop of {len(loop)} "
+                f"populations ({', '.join(loop)}), each of which takes one of Lava's steps; put a "
+                f"delay between each two, or leave one population in the loop"
+            )
+    if slow_loops(graph):
+        return
+    for axon in sorted(axons(graph)[node.inputs[0]]):
+        steps = wait(graph, axon, node.name)
+        if steps > DELAY_HIGH:
+            yield (
+                f"spikes of {population_of(graph, axon)} must wait {steps} steps for the other "
+                f"inputs; the limit is {DELAY_HIGH}, shorten the skip connection"
             )
 
 
@@ -153,7 +187,7 @@ def _check_negated(lowest: Integers) -> Iterator[str]:
 
 def _check_readout(graph: Graph, node: Node) -> Iterator[str]:
     low, high = graph.tensors[node.name].bounds
-    if max(-low, high) > ACCUMULATOR_HIGH:
+    if graph.readout_op.mode is ReadoutMode.SUM and max(-low, high) > ACCUMULATOR_HIGH:
         yield (
             f"its accumulator can reach {low}..{high} over {graph.steps} steps; the limit is "
             f"+-{ACCUMULATOR_HIGH}, use smaller weights or fewer steps"

@@ -3,7 +3,8 @@
 Sums, reshapes and sum pools leave no neurons of their own: they decide where synapses run. Each
 way of a spike to a neuron is one synapse, so that two ways stay two and the network's synaptic
 operations are the graph's. Max pools, which have no weights, get synapses of weight 1: for an OR
-one from each element of a window, for a maximum one from each element that is pooled.
+one from each element of a window, for a maximum one from each element that is pooled. A delay is
+an axon of its own from the population that it delays.
 """
 
 from __future__ import annotations
@@ -12,15 +13,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgespike.graph import Graph, Membrane, Node
+from edgespike.graph import Delay, Graph, Membrane, Node
 from edgespike.graph.ops import Pool2d, Weighted
 from edgespike.targets.loihi.edges import Edges, concatenate, edges_of, identity
-from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
+from edgespike.targets.loihi.network import (
+    CONSTANT,
+    Connection,
+    Network,
+    Population,
+    message_bits,
+)
 from edgespike.targets.loihi.neurons import CONSTANT_VALUE, neurons_of
-from edgespike.targets.loihi.plan import NEURONS, SOURCES, arriving, depths, is_maximum
+from edgespike.targets.loihi.plan import NEURONS, arriving, is_maximum
+from edgespike.targets.loihi.timing import AXONS, depths, population_of, wait
 
 Ways = dict[str, list[Edges | None]]
-"""For each population, the edges from it; ``None`` stands for each element to itself."""
+"""For each axon, the edges from it; ``None`` stands for each element to itself."""
 
 
 def lower(graph: Graph) -> Network:
@@ -33,7 +41,7 @@ def lower(graph: Graph) -> Network:
     connections: list[Connection] = []
     for node, ways in _ways(graph):
         if isinstance(node.op, NEURONS):
-            connections += _connections(by_name[node.name], ways, by_name)
+            connections += _connections(graph, by_name[node.name], ways, by_name)
     return Network(graph.steps, tuple(populations), tuple(connections))
 
 
@@ -57,33 +65,38 @@ def _populations(graph: Graph) -> Iterator[Population]:
 
 
 def _connections(
-    target: Population, ways_into: Ways, populations: dict[str, Population]
+    graph: Graph, target: Population, ways_into: Ways, populations: dict[str, Population]
 ) -> Iterator[Connection]:
     neurons = target.neurons
     if neurons is None:  # only sources of spikes have none
         raise TypeError(target.name)
     sign = np.where(neurons.negated, -1, 1)
     parts: list[tuple[str, Edges]] = []
-    for source, ways in ways_into.items():
-        size = populations[source].size
+    for axon, ways in ways_into.items():
+        size = graph.tensors[axon].size
         edges = concatenate([identity(size) if way is None else way for way in ways])
         edges = Edges(edges.inputs, edges.outputs, edges.weights * sign[edges.outputs])
-        parts += [(source, rows) for rows in _without_doubles(edges, size)]
+        parts += [(axon, rows) for rows in _without_doubles(edges, size)]
+    for index, (axon, edges) in enumerate(parts):
+        source = populations[population_of(graph, axon)]
+        delay, op = wait(graph, axon, target.name), graph[axon].op
+        initial = op.initial if isinstance(op, Delay) else None
+        yield _connection(f"{target.name}.{index}", source, target, edges, delay, initial)
     (fed,) = np.nonzero(neurons.constant)
     if len(fed):
-        parts.append((CONSTANT, Edges(np.zeros_like(fed), fed, neurons.constant[fed])))
-    for index, (source, edges) in enumerate(parts):
-        yield _connection(f"{target.name}.{index}", populations[source], target, edges)
+        edges = Edges(np.zeros_like(fed), fed, neurons.constant[fed])
+        yield _connection(f"{target.name}.{len(parts)}", populations[CONSTANT], target, edges)
 
 
 def _ways(graph: Graph) -> Iterator[tuple[Node, Ways]]:
-    """Collect the edges that end at each node, by the population that they start from."""
-    last_taker = {name: node.name for node in graph.nodes for name in node.inputs}
-    leaving: dict[str, Ways] = {}
-    for node in graph.nodes:
+    """Collect the edges that end at each node, by the axon that they start from."""
+    nodes = [node for node in graph.nodes if not isinstance(node.op, Delay)]
+    last_taker = {name: node.name for node in nodes for name in node.inputs}
+    leaving: dict[str, Ways] = {node.name: {node.name: [None]} for node, _ in graph.of_type(Delay)}
+    for node in nodes:
         ways = _ways_into(graph, node, leaving)
         yield node, ways
-        leaving[node.name] = {node.name: [None]} if isinstance(node.op, SOURCES) else ways
+        leaving[node.name] = {node.name: [None]} if isinstance(node.op, AXONS) else ways
         for name in set(node.inputs):
             if last_taker[name] == node.name:
                 del leaving[name]  # edges take far more memory than all else
@@ -121,8 +134,15 @@ def _without_doubles(edges: Edges, inputs: int) -> list[Edges]:
     return [edges.at(np.flatnonzero(rank == r)) for r in range(int(rank.max()) + 1)]
 
 
-def _connection(name: str, source: Population, target: Population, edges: Edges) -> Connection:
-    delay = 0 if source.name == CONSTANT else target.depth - source.depth - 1
+def _connection(
+    name: str,
+    source: Population,
+    target: Population,
+    edges: Edges,
+    delay: int = 0,
+    initial: int | None = None,
+) -> Connection:
+    ends = source.low, source.high, *(() if initial is None else (initial,))
     return Connection(
         name=name,
         source=source.name,
@@ -131,5 +151,6 @@ def _connection(name: str, source: Population, target: Population, edges: Edges)
         indices=edges.inputs.astype(np.int32),
         indptr=np.searchsorted(edges.outputs, np.arange(target.inputs + 1)).astype(np.int32),
         delay=delay,
-        message_bits=source.message_bits,
+        initial=initial,
+        message_bits=message_bits(min(ends), max(ends)),
     )

@@ -23,6 +23,11 @@ def bits(low: int, high: int) -> int:
     return high.bit_length()
 
 
+def message_bits(low: int, high: int) -> int:
+    """Give the bits of the payload of spikes of ``low..high``; 0 for plain spikes."""
+    return 0 if low == 0 and high <= 1 else bits(low, high)
+
+
 @dataclass(frozen=True)
 class Population:
     """A group of neurons, or a source of spikes.
@@ -67,8 +72,7 @@ class Population:
     @property
     def message_bits(self) -> int:
         """Bits of the spikes' payload, sign included; 0 for plain spikes."""
-        plain = self.low == 0 and self.high <= 1
-        return 0 if plain else bits(self.low, self.high)
+        return message_bits(self.low, self.high)
 
     def describe(self, steps: int) -> dict[str, Any]:
         """Give what JSON can hold of it."""
@@ -116,6 +120,10 @@ class Connection:
         Compressed rows, one for each neuron of the target, int8 and int32.
     delay
         Steps that spikes wait besides the one that every connection takes.
+    initial
+        What all of the source's neurons send, as far as this connection goes, to a sample's first
+        step, in place of what they sent at the last step of the sample before; ``None`` where
+        spikes of a step arrive for that same step.
     message_bits
         Bits of the payload.
     """
@@ -127,6 +135,7 @@ class Connection:
     indices: NDArray[np.int32]
     indptr: NDArray[np.int32]
     delay: int
+    initial: int | None
     message_bits: int
 
     @property
@@ -136,7 +145,7 @@ class Connection:
 
     def describe(self) -> dict[str, Any]:
         """Give what JSON can hold of it."""
-        fields = ("name", "source", "target", "delay", "message_bits")
+        fields = ("name", "source", "target", "delay", "initial", "message_bits")
         return {name: getattr(self, name) for name in fields}
 
     def arrays(self) -> dict[str, NDArray[Any]]:

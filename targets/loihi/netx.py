@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from edgespike.errors import EdgespikeError
 from edgespike.graph import (
     Conv2d,
+    Delay,
     Dense,
     Graph,
     Input,
@@ -96,6 +97,8 @@ def netx_layers(graph: Graph) -> list[Layer]:
     """Give the layers of the file, see :func:`netx_bytes`."""
     layers: list[Layer] = []
     before: Node | None = None
+    for node, _ in graph.of_type(Delay):
+        raise NetxError(f"{node.name} is a delay; netx has neither these nor loops")
     for node in graph.nodes:
         if before is not None and node.inputs != (before.name,):
             raise NetxError(
@@ -185,7 +188,7 @@ def _problem(neurons: Neurons, steps: int) -> str:
     if neurons.constant.any():
         return "has biases or thresholds that do not fit 13 bits"
     if steps > 1 and not neurons.memory:
-        return "forgets at each step, others do not; netx resets all neurons at once"
+        return "forgets at each step; netx resets all neurons at once, with each sample"
     return ""
 
 

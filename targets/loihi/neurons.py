@@ -26,6 +26,7 @@ from edgespike.graph import (
     Membrane,
     Op,
     Readout,
+    ReadoutMode,
     Reset,
     ResetTime,
     Threshold,
@@ -125,7 +126,8 @@ def _(op: MaxPool2d, arriving: Arriving, steps: int) -> Neurons:
 def _(op: Readout, arriving: Arriving, steps: int) -> Neurons:
     bias, constant = _split(arriving.bias)
     keep = np.zeros(bias.shape, bool)
-    return Neurons("readout", bias, constant, keep, vth=THRESHOLD_HIGH, memory=True)
+    sums = op.mode is ReadoutMode.SUM
+    return Neurons("readout", bias, constant, keep, vth=THRESHOLD_HIGH, memory=sums)
 
 
 @neurons_of.register

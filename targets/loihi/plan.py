@@ -1,4 +1,4 @@
-"""What each neuron of a graph receives and when, without making a single synapse.
+"""What each neuron of a graph receives, without making a single synapse.
 
 Everything is computed once for a graph, in the order of its nodes.
 """
@@ -10,16 +10,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from edgespike.graph import Graph, Input, MaxPool2d, Membrane, Node, Readout, Threshold
+from edgespike.graph import Graph, MaxPool2d, Membrane, Node, Readout, Threshold
 from edgespike.graph.ops import Pool2d, Weighted
 from edgespike.graph.tensor import Integers, Tensor, per_channel
 from edgespike.targets.loihi.neurons import Arriving
 
 NEURONS = (Threshold, Membrane, MaxPool2d, Readout)
 """Operations that neurons compute; the rest is made of synapses."""
-
-SOURCES = (Input, Threshold, Membrane, MaxPool2d)
-"""Operations that send spikes."""
 
 
 def is_maximum(graph: Graph, node: Node) -> bool:
@@ -75,24 +72,3 @@ def _has_no_synapses(node: Node, tensor: Tensor) -> bool:
 
 def _per_element(values: Integers, tensor: Tensor) -> Integers:
     return np.broadcast_to(per_channel(values, len(tensor.shape)), tensor.shape).ravel()
-
-
-@lru_cache(maxsize=8)
-def source_names(graph: Graph) -> Mapping[str, frozenset[str]]:
-    """Name the populations whose spikes make up each node's output."""
-    found: dict[str, frozenset[str]] = {}
-    for node in graph.nodes:
-        sources = frozenset().union(*(found[name] for name in node.inputs))
-        found[node.name] = frozenset({node.name}) if isinstance(node.op, SOURCES) else sources
-    return found
-
-
-@lru_cache(maxsize=8)
-def depths(graph: Graph) -> Mapping[str, int]:
-    """Give each population's lag behind the input; every connection takes one step."""
-    found = {graph.input.name: 0}
-    for node in graph.nodes:
-        if isinstance(node.op, NEURONS):
-            sources = source_names(graph)[node.inputs[0]]
-            found[node.name] = 1 + max(found[source] for source in sources)
-    return found

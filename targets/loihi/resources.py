@@ -115,8 +115,19 @@ def _fit(network: Network, table: list[Use], chip: Chip) -> dict[str, Any]:
         for population in network.populations
         for obstacle in _obstacles(population, chip)
     ]
+    obstacles += [
+        f"{source}: what arrives a step later begins each sample at {initial}, which the program "
+        "that sends the samples must see to"
+        for source, initial in _beginnings(network)
+    ]
     chips = -(-cores // chip.cores)
     return {**asdict(chip), "cores_used": cores, "chips_used": chips, "obstacles": obstacles}
+
+
+def _beginnings(network: Network) -> list[tuple[str, int]]:
+    """Give the delayed populations, each with what their axons begin a sample with."""
+    found = ((part.source, part.initial) for part in network.connections)
+    return sorted({(source, initial) for source, initial in found if initial is not None})
 
 
 def _obstacles(population: Population, chip: Chip) -> Iterator[str]:

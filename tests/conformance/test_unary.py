@@ -17,7 +17,7 @@ from tests.unary import assert_decodes
 
 
 @pytest.mark.loihi
-@pytest.mark.parametrize("mix", LEVEL_MIXES)
+@pytest.mark.parametrize("mix", [*LEVEL_MIXES, "recurrent", "delays"])
 def test_lava_runs_the_unary_form(mix: str) -> None:
     target = available("loihi")
     wanted = min(GRAPHS["loihi"], MOST)

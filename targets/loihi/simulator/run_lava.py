@@ -94,22 +94,27 @@ def build(network: dict[str, Any], arrays: dict[str, Any], spikes: Any, files: A
             StateRecorder(size=size, file=files[name]).state.connect_var(process.v)
         elif name in files:
             process.s_out.connect(SpikeRecorder(size=size, file=files[name]).s_in)
-    delayed = {(name, 0): process.s_out for name, process in populations.items()}
+    depths = {entry["name"]: entry["depth"] for entry in network["populations"]}
+    axons = {(name, 0, None): process.s_out for name, process in populations.items()}
     for entry in network["connections"]:
         source, target = populations[entry["source"]], populations[entry["target"]]
-        key = entry["source"], entry["delay"]
-        if key not in delayed:
-            delayed[key] = _delay(source, entry["delay"])
+        key = entry["source"], entry["delay"], entry["initial"]
+        if key not in axons:
+            # A sample's first spikes set out here one step before the target's first step.
+            first = depths[entry["target"]] % network["steps"]
+            axons[key] = _delay(source, entry["delay"], entry["initial"], network["steps"], first)
         synapses = _synapses(entry, arrays, (target.a_in.size, source.s_out.size))
-        delayed[key].connect(synapses.s_in)
+        axons[key].connect(synapses.s_in)
         synapses.a_out.connect(target.a_in)
     return list(populations.values())
 
 
-def _delay(source: Any, steps: int) -> Any:
+def _delay(source: Any, steps: int, initial: int | None, interval: int, offset: int) -> Any:
     from lava_processes.processes import Delay
 
-    delay = Delay(size=source.s_out.size, steps=steps)
+    delay = Delay(
+        size=source.s_out.size, steps=steps, initial=initial, interval=interval, offset=offset
+    )
     source.s_out.connect(delay.s_in)
     return delay.s_out
 

@@ -26,6 +26,7 @@ from edgespike.interpreter import interpret
 from edgespike.targets import cpu, get_target
 from edgespike.targets.cpu import run, run_accumulators, run_counted
 from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, fits
+from tests.example_graphs import recurrent_graph
 from tests.targets.cpu.graphs import chain, dense_spikes, random_samples
 
 IMAGE = Input((1, 8, 8), 0, 255, 1 / 255)
@@ -65,6 +66,7 @@ SUM_POOLED = spiking_net(SumPool2d((2, 2), (2, 2)))
 MEMBRANE = chain(
     Input((6,), 0, 1, 1.0), dense_spikes(6, 8)[0], Membrane(np.full(8, 5), decay=99), steps=5
 )
+RECURRENT = recurrent_graph()
 
 
 @pytest.mark.parametrize(
@@ -74,14 +76,15 @@ def test_spikes_and_levels_of_one_step_run_on_litert(graph: Graph) -> None:
     assert fits(graph)
 
 
-def test_membranes_do_not_run_on_litert() -> None:
-    assert not fits(MEMBRANE)
+@pytest.mark.parametrize("graph", [MEMBRANE, RECURRENT, recurrent_graph(steps=1)])
+def test_membranes_and_loops_do_not_run_on_litert(graph: Graph) -> None:
+    assert not fits(graph)
 
 
 @pytest.mark.parametrize(
     "graph",
-    [OR_POOLED, SUM_POOLED, LEVELS, SUMS_OF_LEVELS, LEVELS_WITH_ZERO_POINT, MEMBRANE],
-    ids=["or", "sum", "levels", "sums of levels", "levels with a zero point", "membrane"],
+    [OR_POOLED, SUM_POOLED, LEVELS, SUMS_OF_LEVELS, LEVELS_WITH_ZERO_POINT, MEMBRANE, RECURRENT],
+    ids=["or", "sum", "levels", "sums of levels", "with a zero point", "membrane", "recurrent"],
 )
 @pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 254, 255, 256, 257, 400])
 def test_everything_equals_the_interpreter(graph: Graph, samples: int) -> None:
@@ -125,7 +128,9 @@ def test_values_are_narrow() -> None:
     assert trace.values["threshold1"].dtype == np.int8
 
 
-@pytest.mark.parametrize("graph", [OR_POOLED, MEMBRANE], ids=["or", "membrane"])
+@pytest.mark.parametrize(
+    "graph", [OR_POOLED, MEMBRANE, RECURRENT], ids=["or", "membrane", "recurrent"]
+)
 def test_threads_may_share_a_graph(graph: Graph) -> None:
     """Each thread runs samples of its own, over and over, on the engine that all share."""
     op = graph.input.op
@@ -152,7 +157,9 @@ def test_samples_are_checked() -> None:
             function(OR_POOLED, np.full((1, 1, 8, 8), 256))
 
 
-@pytest.mark.parametrize("graph", [OR_POOLED, MEMBRANE], ids=["or", "membrane"])
+@pytest.mark.parametrize(
+    "graph", [OR_POOLED, MEMBRANE, RECURRENT], ids=["or", "membrane", "recurrent"]
+)
 def test_artefact_holds_a_graph_and_samples_that_check_it(graph: Graph, tmp_path: Path) -> None:
     folder = api.export(graph, "cpu", tmp_path / "out")
     loaded = api.load(folder / "graph.safetensors")
@@ -187,4 +194,4 @@ def test_the_certificate_names_what_ran() -> None:
 def test_the_target_names_its_runtime_and_refuses_no_graph() -> None:
     target = get_target("cpu")
     assert target.runtime().startswith(f"numpy {np.__version__}, ai-edge-litert ")
-    assert target.violations(MEMBRANE) == []
+    assert target.violations(MEMBRANE) == target.violations(RECURRENT) == []

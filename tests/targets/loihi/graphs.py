@@ -1,4 +1,4 @@
-"""Short ways to write the graphs of these tests."""
+"""Short ways to write the graphs of these tests, and to run them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from edgespike.graph import Conv2d, Dense, Graph, Input, Node, Op, Readout, Reshape, Threshold
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    Membrane,
+    Node,
+    Op,
+    Readout,
+    ReadoutMode,
+    Reshape,
+    Signal,
+    Threshold,
+)
 from edgespike.graph.tensor import Integers, Tensor
+from edgespike.interpreter import interpret
+from edgespike.targets.loihi import TARGET
+from edgespike.trace import Trace
 
 rng = np.random.default_rng
 
@@ -46,14 +64,16 @@ def chain(source: Input, *ops: Op, steps: int = 1, classes: int = 3) -> Graph:
     return ended(nodes, steps, classes)
 
 
-def ended(nodes: Sequence[Node], steps: int = 1, classes: int = 3) -> Graph:
+def ended(
+    nodes: Sequence[Node], steps: int = 1, classes: int = 3, mode: ReadoutMode = ReadoutMode.SUM
+) -> Graph:
     """Put a flattening, a dense layer and a readout behind the last of some nodes."""
     last = nodes[-1].name
     size = _size(nodes, steps)
     end = (
         Node("flat", Reshape((size,)), (last,)),
         Node("last", dense(classes, size, seed=99), ("flat",)),
-        Node("readout", Readout(np.ones(classes)), ("last",)),
+        Node("readout", Readout(np.ones(classes), mode), ("last",)),
     )
     return Graph("test", (*nodes, *end), steps)
 
@@ -61,8 +81,30 @@ def ended(nodes: Sequence[Node], steps: int = 1, classes: int = 3) -> Graph:
 def _size(nodes: Sequence[Node], steps: int) -> int:
     tensors: dict[str, Tensor] = {}
     for node in nodes:
-        tensors[node.name] = node.op.infer([tensors[name] for name in node.inputs], steps)
+        sources = () if isinstance(node.op, Delay) else node.inputs
+        tensors[node.name] = node.op.infer([tensors[name] for name in sources], steps)
     return tensors[nodes[-1].name].size
+
+
+def delayed(op: Threshold | Membrane, initial: int = 0) -> Delay:
+    """Delay what neurons in a row give."""
+    high = op.levels if isinstance(op, Threshold) else op.max_spikes
+    signal = Signal.GRADED if isinstance(op, Threshold) and high > 1 else Signal.SPIKES
+    return Delay((len(op.theta),), 0, high, signal, initial)
+
+
+def loop(
+    name: str, source: str, inputs: int, op: Threshold | Membrane, initial: int = 0
+) -> list[Node]:
+    """Give a layer of neurons that also take what they gave the step before."""
+    size = len(op.theta)
+    return [
+        Node(f"{name}.before", delayed(op, initial), (name,)),
+        Node(f"{name}.forward", dense(size, inputs, seed=len(name)), (source,)),
+        Node(f"{name}.back", dense(size, size, seed=50 + len(name)), (f"{name}.before",)),
+        Node(f"{name}.sum", Add(), (f"{name}.forward", f"{name}.back")),
+        Node(name, op, (f"{name}.sum",)),
+    ]
 
 
 def samples(graph: Graph, count: int = 4, seed: int = 0) -> Integers:
@@ -72,3 +114,13 @@ def samples(graph: Graph, count: int = 4, seed: int = 0) -> Integers:
     drawn = rng(seed).integers(op.low, op.high + 1, (count, graph.steps, *op.shape))
     drawn[rng(seed + 1).random(drawn.shape) < 0.3] = max(0, op.low)
     return drawn
+
+
+def run(graph: Graph, x: Any) -> Trace:
+    """Run on Lava, and compare everything with the definition."""
+    assert TARGET.violations(graph) == []
+    expected, found = interpret(graph, x), TARGET.run(graph, x)
+    assert found.values.keys() == expected.values.keys()
+    for name, values in expected.values.items():
+        np.testing.assert_array_equal(found.values[name], values, err_msg=name)
+    return found

@@ -21,6 +21,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Node,
     Op,
     Reset,
     SumPool2d,
@@ -32,12 +33,16 @@ from edgespike.targets.loihi.lowering import lower
 from edgespike.targets.loihi.netx import NetxError, netx_bytes
 from edgespike.targets.loihi.resources import as_text, summary
 from tests.targets.loihi import graphs
-from tests.targets.loihi.graphs import chain, conv, levels, samples, threshold
+from tests.targets.loihi.graphs import chain, conv, ended, levels, loop, samples, threshold
 
 IMAGE = Input((2, 7, 6), 0, 255, 1 / 255)
 STRIDED = conv(4, 2, kernel=2, padding=(1, 0), stride=(2, 1))
 WIDE = Conv2d(20 * STRIDED.weight, STRIDED.bias, None, STRIDED.stride, STRIDED.padding)
 GROUPED = conv(6, 2, kernel=2, dilation=(1, 2), groups=2)
+
+
+EVENTS = Input((12,), 0, 1, 1.0)
+LOOP = ended([Node("input", EVENTS), *loop("state", "input", 12, levels(6, 4), 2)], steps=3)
 
 
 def sequential(steps: int = 1) -> Graph:
@@ -145,6 +150,13 @@ def test_the_folder_says_what_is_in_it(tmp_path: Path) -> None:
     assert "sum_pool2d2 is a sum_pool2d, which netx does not offer" in readme
 
 
+def test_loops_are_exported_without_a_netx_file(tmp_path: Path) -> None:
+    export(LOOP, "loihi", tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.net"))
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "state.before is a delay; netx has neither these nor loops" in readme
+
+
 def test_levels_are_exported_without_a_netx_file(tmp_path: Path) -> None:
     export(chain(IMAGE, STRIDED, levels(4, 3)), "loihi", tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.net"))
@@ -156,11 +168,15 @@ def test_levels_are_exported_without_a_netx_file(tmp_path: Path) -> None:
 
 @pytest.mark.loihi
 @pytest.mark.usefixtures("lava")
-def test_the_folder_runs_on_lava_without_edgespike(tmp_path: Path) -> None:
-    graph = chain(IMAGE, STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2)))
+@pytest.mark.parametrize(
+    "graph",
+    [chain(IMAGE, STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2))), LOOP],
+    ids=["pooling", "loop"],
+)
+def test_the_folder_runs_on_lava_without_edgespike(graph: Graph, tmp_path: Path) -> None:
     export(graph, "loihi", tmp_path / "out")
     x = samples(graph, 3)
-    np.save(tmp_path / "samples.npy", x.reshape(3, 1, -1))
+    np.save(tmp_path / "samples.npy", x.reshape(3, graph.steps, -1))
     folders = lava_path() or [str(Path(np.__file__).parents[1])]
     script = tmp_path / "out" / "run_lava.py"
     start = "import runpy, sys; sys.modules['edgespike'] = None; del sys.argv[0]; "
@@ -177,7 +193,7 @@ def test_the_folder_runs_on_lava_without_edgespike(tmp_path: Path) -> None:
     with np.load(tmp_path / "results.npz") as results:
         assert set(results.files) == set(expected.values)
         for name, values in expected.values.items():
-            np.testing.assert_array_equal(results[name], values.reshape(3, 1, -1))
+            np.testing.assert_array_equal(results[name], values.reshape(3, graph.steps, -1))
 
 
 def test_resources_counted_by_hand() -> None:
@@ -206,6 +222,22 @@ def test_resources_counted_by_hand() -> None:
         ],
         [],
     ]
+
+
+def test_the_synapses_of_a_loop_are_the_loop_s_neurons_own() -> None:
+    figures = summary(lower(LOOP))
+    (state, _), (first, second) = figures["populations"], figures["chips"]
+    forward, back = (LOOP[f"state.{name}"].op for name in ("forward", "back"))
+    assert isinstance(forward, Dense)
+    assert isinstance(back, Dense)
+    used = np.concatenate([forward.weight != 0, back.weight != 0], axis=1)
+    assert (state["neurons"], state["synapses"]) == (6, used.sum())
+    assert state["largest_fan_in"] == used.sum(axis=1).max()
+    for chip in (first, second):
+        assert chip["obstacles"][-1] == (
+            "state: what arrives a step later begins each sample at 2, which the program that "
+            "sends the samples must see to"
+        )
 
 
 def test_loihi_1_is_told_to_use_unary_spikes_where_these_help() -> None:

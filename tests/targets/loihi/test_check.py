@@ -9,6 +9,7 @@ from edgespike.errors import UnsupportedError
 from edgespike.graph import (
     Add,
     Conv2d,
+    Delay,
     Dense,
     Graph,
     Input,
@@ -17,12 +18,14 @@ from edgespike.graph import (
     Node,
     Op,
     Readout,
+    ReadoutMode,
     Reset,
+    Signal,
     SumPool2d,
     Threshold,
 )
 from edgespike.targets.loihi import TARGET
-from tests.targets.loihi.graphs import chain, conv, ended, threshold
+from tests.targets.loihi.graphs import chain, conv, delayed, ended, threshold
 
 EVENTS = Input((12,), 0, 1, 1.0)
 IMAGE = Input((2, 6, 5), 0, 255, 1.0)
@@ -148,6 +151,63 @@ def test_a_readout_that_would_saturate() -> None:
     assert TARGET.violations(Graph("test", nodes, steps=110)) == [
         "readout (readout): its accumulator can reach 0..132000 over 110 steps; the limit is "
         "+-131071, use smaller weights or fewer steps"
+    ]
+
+
+def test_a_readout_of_the_last_step_does_not_saturate() -> None:
+    nodes = (
+        Node("input", EVENTS),
+        Node("dense", weighted(100), ("input",)),
+        Node("readout", Readout(np.ones(1), ReadoutMode.LAST), ("dense",)),
+    )
+    assert TARGET.violations(Graph("test", nodes, steps=110)) == []
+
+
+def two_layers(delays: int) -> Graph:
+    """Two layers in a loop, with one delay or with two."""
+    op = threshold([1] * 12)
+    between = [Node("between", delayed(op), ("first",))] if delays > 1 else []
+    nodes = [
+        Node("input", EVENTS),
+        Node("before", delayed(op), ("second",)),
+        Node("sum", Add(), ("input", "before")),
+        Node("first", op, ("sum",)),
+        *between,
+        Node("second", op, (between[0].name if between else "first",)),
+    ]
+    return ended(nodes, steps=3)
+
+
+def test_a_loop_that_takes_longer_than_its_delays() -> None:
+    assert TARGET.violations(two_layers(delays=2)) == []
+    assert TARGET.violations(two_layers(delays=1)) == [
+        "second (threshold): it takes from first at once, and they are in a loop of 2 populations "
+        "(second, first), each of which takes one of Lava's steps; put a delay between each two, "
+        "or leave one population in the loop"
+    ]
+
+
+def test_a_loop_that_nothing_reaches() -> None:
+    op = threshold([1] * 12)
+    lonely = [Node("before", delayed(op, 1), ("again",)), Node("again", op, ("before",))]
+    graph = ended([Node("input", EVENTS), *lonely, Node("spike", op, ("input",))], steps=3)
+    assert TARGET.violations(graph) == [
+        "again (threshold): no connections join it to the input, so that Lava would not run it; "
+        "remove it"
+    ]
+
+
+def test_a_delay_that_begins_with_more_than_a_spike_holds() -> None:
+    op = Delay((12,), 0, 2**23, Signal.SPIKES, initial=2**23)
+    nodes = [
+        Node("input", EVENTS),
+        Node("before", op, ("input",)),
+        Node("none", weighted(0), ("before",)),
+    ]
+    graph = ended([*nodes, Node("spike", threshold([1]), ("none",))], steps=3)
+    assert TARGET.violations(graph) == [
+        "before (delay): initial is 8388608; the limit is +-8388607, what a graded spike holds, "
+        "begin nearer to 0"
     ]
 
 

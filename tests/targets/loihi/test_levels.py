@@ -26,8 +26,7 @@ from edgespike.graph.unary import unary
 from edgespike.interpreter import interpret
 from edgespike.targets.loihi import TARGET
 from edgespike.targets.loihi.lowering import lower
-from edgespike.trace import Trace
-from tests.targets.loihi.graphs import chain, conv, dense, ended, levels, samples
+from tests.targets.loihi.graphs import chain, conv, dense, ended, levels, run, samples
 from tests.unary import assert_decodes
 
 pytestmark = [pytest.mark.loihi, pytest.mark.usefixtures("lava")]
@@ -35,16 +34,6 @@ pytestmark = [pytest.mark.loihi, pytest.mark.usefixtures("lava")]
 IMAGE = Input((2, 6, 5), 0, 255, 1 / 255)
 ROW = Input((12,), 0, 255, 1 / 255)
 EVENTS = Input((12,), 0, 1, 1.0)
-
-
-def run(graph: Graph, x: Any) -> Trace:
-    """Run on Lava, and compare everything with the definition."""
-    assert TARGET.violations(graph) == []
-    expected, found = interpret(graph, x), TARGET.run(graph, x)
-    assert found.values.keys() == expected.values.keys()
-    for name, values in expected.values.items():
-        np.testing.assert_array_equal(found.values[name], values, err_msg=name)
-    return found
 
 
 @pytest.mark.parametrize("flipped", [(), (0, 2)], ids=["upright", "flipped"])

@@ -10,6 +10,7 @@ from edgespike.graph import (
     Add,
     Comparison,
     Conv2d,
+    Delay,
     Dense,
     Graph,
     Input,
@@ -19,6 +20,7 @@ from edgespike.graph import (
     Reset,
     ResetTime,
     Reshape,
+    Signal,
     SumPool2d,
     Threshold,
 )
@@ -27,7 +29,7 @@ from edgespike.targets.loihi import TARGET
 from edgespike.targets.loihi.edges import Edges, edges_of
 from edgespike.targets.loihi.lowering import lower
 from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
-from tests.targets.loihi.graphs import chain, conv, dense, ended, levels, threshold
+from tests.targets.loihi.graphs import chain, conv, delayed, dense, ended, levels, loop, threshold
 
 EVENTS = Input((12,), 0, 1, 1.0)
 
@@ -125,6 +127,42 @@ def test_delays_balance_paths_of_different_depth() -> None:
     assert [one.depth for one in network.populations] == [0, 1, 2, 3]
     delays = {one.source: one.delay for one in into(network, "readout")}
     assert delays == {"spike1": 1, "spike2": 0}
+
+
+def test_a_loop_of_one_population_takes_the_step_that_its_delay_is() -> None:
+    graph = ended([Node("input", EVENTS), *loop("state", "input", 12, levels(4, 3), 2)], steps=3)
+    network = lower(graph)
+    assert [one.depth for one in network.populations] == [0, 1, 2]
+    found = [(one.source, one.delay, one.initial) for one in into(network, "state")]
+    assert found == [("input", 0, None), ("state", 0, 2)]
+
+
+def test_a_delay_lets_its_takers_be_as_early_as_its_source() -> None:
+    op = threshold([1] * 4)
+    nodes = [
+        Node("input", EVENTS),
+        Node("dense1", dense(4, 12), ("input",)),
+        Node("spike1", op, ("dense1",)),
+        Node("before", delayed(op), ("spike1",)),
+        Node("dense2", dense(4, 4), ("before",)),
+        Node("spike2", op, ("dense2",)),
+        Node("sum", Add(), ("spike1", "spike2", "before")),
+    ]
+    network = lower(ended(nodes, steps=2))
+    assert [one.depth for one in network.populations] == [0, 1, 1, 2]
+    found = {(one.source, one.delay, one.initial) for one in into(network, "readout")}
+    assert found == {("spike1", 0, None), ("spike2", 0, None), ("spike1", 1, 0)}
+
+
+def test_the_payload_of_a_delay_holds_what_it_begins_with() -> None:
+    op = Delay((12,), 0, 9, Signal.SPIKES, initial=9)
+    nodes = [
+        Node("input", EVENTS),
+        Node("before", op, ("input",)),
+        Node("d", dense(4, 12), ("before",)),
+    ]
+    (connection,) = into(lower(ended([*nodes, Node("spike", threshold([1] * 4), ("d",))])), "spike")
+    assert connection.message_bits == 4
 
 
 def test_a_flipped_channel_gets_negated_weights() -> None:

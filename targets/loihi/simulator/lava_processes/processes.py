@@ -143,10 +143,19 @@ class PyMaximumModel(PyLoihiProcessModel):
 
 
 class Delay(AbstractProcess):
-    """Passes spikes on some steps later, as an axonal delay does."""
+    """Passes spikes on some steps later, as an axonal delay does.
 
-    def __init__(self, *, size, steps):
-        super().__init__(size=size, steps=steps)
+    Parameters
+    ----------
+    size, steps
+        How many neurons, and how many steps; 0 passes spikes on at the same step.
+    initial, interval, offset
+        What all neurons send at steps ``offset`` modulo ``interval`` in place of their spikes;
+        ``None``: nothing else than these.
+    """
+
+    def __init__(self, *, size, steps, initial=None, interval=1, offset=0):
+        super().__init__(size=size, steps=steps, initial=initial, interval=interval, offset=offset)
         self.s_in = InPort(shape=(size,))
         self.s_out = OutPort(shape=(size,))
 
@@ -155,20 +164,23 @@ class Delay(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt")
 class PyDelayModel(PyLoihiProcessModel):
-    """A ring of the last steps' spikes."""
+    """A ring of the last steps' spikes and this step's."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        self.kept = np.zeros((proc_params["steps"], proc_params["size"]), np.int32)
+        self.kept = np.zeros((proc_params["steps"] + 1, proc_params["size"]), np.int32)
+        self.initial = proc_params["initial"]
+        self.interval, self.offset = proc_params["interval"], proc_params["offset"]
 
     def run_spk(self):
-        """Send the oldest spikes, keep the newest."""
-        place = self.time_step % len(self.kept)
-        self.s_out.send(self.kept[place])
-        self.kept[place] = self.s_in.recv()
+        """Keep the newest spikes, send the oldest."""
+        self.kept[self.time_step % len(self.kept)] = self.s_in.recv()
+        oldest = self.kept[(self.time_step + 1) % len(self.kept)]
+        begins = self.initial is not None and self.time_step % self.interval == self.offset
+        self.s_out.send(np.full_like(oldest, self.initial) if begins else oldest)
 
 
 class SpikeRecorder(AbstractProcess):

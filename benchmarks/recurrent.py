@@ -1,0 +1,152 @@
+"""Measure pruned and unpruned recurrent nets on the cpu target, and against torch in float32.
+
+    pip install -c constraints.txt -e ".[train,tflite,bench]"
+    python benchmarks/recurrent.py
+
+The nets are vanilla RNNs of random weights: 128 ReLU units of 16 states, and the 42 that are left
+of them after pruning. Both run the same samples, 28 rows of 28 pixels or 196 pixels one by one, in
+batches of 256 and one by one, on one thread. What is measured is the processor time of the process;
+repetitions alternate, and ratios are medians over neighbouring repetitions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from alternation import measure, print_rates, ratio
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+import edgespike
+from edgespike.graph import (
+    Add,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    Node,
+    Readout,
+    ReadoutMode,
+    Signal,
+    Threshold,
+)
+from edgespike.targets.cpu import TARGET, run_accumulators
+
+UNITS = (128, 42)
+"""Before and after pruning."""
+
+STATES = 16
+CLASSES = 10
+SHAPES = ((28, 28), (196, 1))
+"""Steps and features."""
+
+BATCHES = {256: 4, 1: 32}
+"""Batch sizes, and how many batches one repetition runs."""
+
+ANSWERS = "cpu target, answers only"
+COUNTING = "cpu target, counting"
+TORCH = "torch, float32"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    with threadpool_limits(1), torch.no_grad():
+        results = [
+            compare(steps, features, batch, arguments.repetitions)
+            for steps, features in SHAPES
+            for batch in BATCHES
+        ]
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+    else:
+        for result in results:
+            _print(result)
+
+
+def compare(steps: int, features: int, batch: int, repetitions: int) -> dict[str, Any]:
+    """Let both nets take turns on the same samples, on each runtime."""
+    size = (BATCHES[batch], batch, steps, features)
+    samples = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    methods = {
+        f"{name}, {units} units": method
+        for units in UNITS
+        for name, method in _methods(units, samples).items()
+    }
+    seconds, _ = measure(methods, repetitions)
+    unpruned, pruned = (
+        {name: seconds[f"{name}, {units} units"] for name in (ANSWERS, COUNTING, TORCH)}
+        for units in UNITS
+    )
+    return {
+        "runtime": f"{TARGET.runtime_for(random_net(UNITS[0], steps, features))}, "
+        f"torch {torch.__version__}",
+        "steps": steps,
+        "features": features,
+        "batch": batch,
+        "samples_per_second": {
+            name: BATCHES[batch] * batch / statistics.median(each) for name, each in seconds.items()
+        },
+        "ratios": {
+            **{f"unpruned over pruned time, {k}": ratio(unpruned[k], pruned[k]) for k in unpruned},
+            "times torch, unpruned": ratio(unpruned[TORCH], unpruned[ANSWERS]),
+            "times torch, pruned": ratio(pruned[TORCH], pruned[ANSWERS]),
+        },
+    }
+
+
+def _methods(units: int, samples: NDArray[np.uint8]) -> dict[str, Callable[[], object]]:
+    """Give each runtime's way to run all batches, ``(batches, batch, steps, features)``."""
+    graph = random_net(units, *samples.shape[2:])
+    net = torch.nn.RNN(samples.shape[-1], units, nonlinearity="relu", batch_first=True)
+    readout = torch.nn.Linear(units, CLASSES)
+    floats = torch.from_numpy(samples).float() / 255
+    return {
+        ANSWERS: lambda: [run_accumulators(graph, batch) for batch in samples],
+        COUNTING: lambda: [edgespike.count(graph, batch) for batch in samples],
+        TORCH: lambda: [readout(net(batch)[0][:, -1]) for batch in floats],
+    }
+
+
+def random_net(units: int, steps: int, features: int) -> Graph:
+    """Build a vanilla RNN with int4 weights, and evenly spaced thresholds that its sums reach."""
+    rng = np.random.default_rng(0)
+    levels = STATES - 1
+
+    def dense(outputs: int, inputs: int) -> Dense:
+        return Dense(rng.integers(-7, 8, (outputs, inputs)), np.zeros(outputs, np.int64))
+
+    spread = np.sqrt(features * 85**2 + units * levels**2)
+    middle = np.arange(1, levels + 1) - rng.random((units, 1))
+    theta = np.ceil(middle * spread / 2).astype(np.int64)
+    nodes = (
+        Node("input", Input((features,), 0, 255, 1 / 255)),
+        Node("before", Delay((units,), 0, levels, Signal.GRADED), ("state",)),
+        Node("forward", dense(units, features), ("input",)),
+        Node("recurrent", dense(units, units), ("before",)),
+        Node("sum", Add(), ("forward", "recurrent")),
+        Node("state", Threshold(theta, np.zeros(units, np.bool_)), ("sum",)),
+        Node("dense", dense(CLASSES, units), ("state",)),
+        Node("out", Readout(np.ones(CLASSES), ReadoutMode.LAST), ("dense",)),
+    )
+    return Graph(f"rnn-{units}", nodes, steps)
+
+
+def _print(result: dict[str, Any]) -> None:
+    title = "Batch {batch}, {steps} steps of {features}, one thread: {runtime}".format(**result)
+    console = print_rates(title, result["samples_per_second"])
+    for name, value in result["ratios"].items():
+        console.print(f"{name}: {value:.3g}")
+
+
+if __name__ == "__main__":
+    main()

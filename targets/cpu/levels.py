@@ -1,0 +1,102 @@
+"""The levels of many thresholds: from a line where that is exact, else by comparing with each.
+
+Comparing takes two passes over the values for each level. Where the thresholds of a channel are
+evenly spaced, ``floor(x * slope + offset)`` in float32 takes four altogether. Every operation in it
+is monotone in ``x``, rounding included, so that it is exact for all values in range if it is right
+on both sides of each threshold: that is tried out, with the same operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Tensor, Threshold
+from edgespike.graph.ops.neurons import reachable
+from edgespike.graph.tensor import Integers
+from edgespike.targets.cpu.exactness import FLOAT32_LIMIT, narrow_type
+from edgespike.targets.tflite.requantise import fit
+
+MARK_BYTES = 2**20
+"""About how many comparisons are made before they are added up: what a core's cache can keep."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where each channel's levels lie.
+
+    Parameters
+    ----------
+    slope, offset
+        Of each channel, float32.
+    levels
+        Highest level.
+    dtype
+        Integer type to give levels in.
+    """
+
+    slope: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    levels: int
+    dtype: np.dtype[Any]
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Give the levels of float32 values, ``(..., channels)``."""
+        on_line = x * self.slope
+        on_line += self.offset
+        # Not below 0, so that the conversion, which drops the fraction, rounds down.
+        on_line.clip(0, self.levels, out=on_line)
+        return on_line.astype(self.dtype)
+
+
+def exact_line(op: Threshold, source: Tensor) -> Line | None:
+    """Give the line for float32 values of a range, if there is one that is exact."""
+    low = np.where(op.flipped, -source.high, source.low)
+    high = np.where(op.flipped, -source.low, source.high)
+    if max(-low.min(), high.max()) >= FLOAT32_LIMIT:
+        return None
+    # Staying below theta, x < theta, is reaching 1 - theta with -x.
+    theta = np.where(op.flipped[:, None], 1 - op.theta[:, ::-1], op.theta)
+    theta = reachable(theta, low[:, None], high[:, None])
+    step, start = fit(theta, low, high)
+    sign = np.where(op.flipped, -1, 1)
+    slope, offset = (sign / step).astype(np.float32), (-start / step).astype(np.float32)
+    line = Line(slope, offset, op.levels, narrow_type(0, op.levels))
+    return line if _is_exact(line, theta, sign, low[:, None], high[:, None]) else None
+
+
+def _is_exact(line: Line, theta: Integers, sign: Integers, low: Integers, high: Integers) -> bool:
+    """Try the least value that reaches each threshold, and the largest one that does not."""
+    level = np.arange(1, line.levels + 1)[:, None]
+
+    def levels_of(values: Integers) -> NDArray[Any]:
+        return line((values * sign[:, None]).T.astype(np.float32))
+
+    reached = levels_of(np.minimum(theta, high)) >= level
+    missed = levels_of(np.maximum(theta - 1, low)) < level
+    return bool((reached | (theta > high).T).all() and (missed | (theta <= low).T).all())
+
+
+def count_reached(x: NDArray[Any], theta: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Compare values with every threshold.
+
+    Parameters
+    ----------
+    x
+        ``(..., channels)``.
+    theta
+        ``(levels, channels)``, contiguous and of a type that compares exactly with that of ``x``.
+    dtype
+        Of the result, which has the shape of ``x``.
+    """
+    rows, limits = x.reshape(-1, theta.shape[1]), theta[:, None]
+    reached = np.empty(rows.shape, dtype)
+    at_once = max(1, MARK_BYTES // theta.size)
+    for start in range(0, len(rows), at_once):
+        some = slice(start, start + at_once)
+        marks = (rows[some] >= limits).view(np.int8)
+        np.add.reduce(marks, axis=0, dtype=dtype, out=reached[some])
+    return reached.reshape(x.shape)
