@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import groupby, product
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,18 +77,20 @@ def agreement(
     graph = progress.graph("model")
     trace = interpret(graph, samples)
     # A recurrent layer runs through all its steps before the next one begins.
-    waiting = iter(product(progress.activations, range(graph.steps)))
+    waiting = iter([(each, call) for each in progress.activations for call in range(each.calls)])
     found: list[LayerAgreement] = []
 
     def compare(activation: Any, inputs: tuple[Any, ...], output: Any) -> Any:
-        (path, node), step = next(waiting)
-        levels = torch.from_numpy(trace.values[node][:, step]).to(output) - activation.zero
+        each, call = next(waiting)
+        values = trace.values[each.node]
+        here = values[:, call] if each.calls > 1 else values.reshape(output.shape)
+        levels = torch.from_numpy(here).to(output) - activation.zero
         wrong = torch.round(output / activation.scale) != levels
-        found.append(_layer(path, node, wrong, _near_a_threshold(activation, inputs[0])))
+        found.append(_layer(each.path, each.node, wrong, _near_a_threshold(activation, inputs[0])))
         return levels * activation.scale
 
     dtype = next(module.parameters()).dtype
-    paths = {path for path, _ in progress.activations}
+    paths = {each.path for each in progress.activations}
     hooks = [
         part.register_forward_hook(compare)
         for path, part in module.named_modules()

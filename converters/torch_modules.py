@@ -20,13 +20,14 @@ from edgespike.converters.torch_progress import CannotGoOnError, Progress, Sums
 from edgespike.converters.torch_recurrent import (
     children_refusals,
     float_refusals,
+    pass_input_on,
     recurrent_layer,
     start_sequence,
 )
 from edgespike.converters.torch_sequence import is_sequence, walk, walk_all
 from edgespike.converters.torch_weights import check_weights, floats, zero_share
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Op, Reshape
+from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Op, ReadoutMode, Reshape
 from edgespike.graph import SumPool2d as SumOfEvents
 from edgespike.graph.folding import Normalisation
 
@@ -219,6 +220,8 @@ def _activation(progress: Progress, leaf: Any, path: str) -> None:
         value = getattr(leaf, name)
         if not isinstance(value, int | float) or not isfinite(value):
             raise CannotGoOnError(f"{path} has {name} {value!r}; give one finite number")
+    if progress.mode is ReadoutMode.LAST:
+        pass_input_on(progress, path)
     progress.fire(path, leaf.thresholds(), Fraction(leaf.scale))
 
 

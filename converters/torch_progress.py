@@ -48,6 +48,23 @@ class Sums:
     pool: MaxPool2d | None = None
 
 
+@dataclass(frozen=True)
+class Activation:
+    """An activation of the module and what it became.
+
+    Parameters
+    ----------
+    path, node
+        Of the module, and of the graph's node that gives what leaves it.
+    calls
+        How often the module runs in a pass: once with all steps, or once for each.
+    """
+
+    path: str
+    node: str
+    calls: int
+
+
 @dataclass
 class Progress:
     """The graph so far, and what is known of the values at its end.
@@ -66,7 +83,7 @@ class Progress:
     violations
         What cannot be converted, so far.
     activations
-        Path of each activation, in the order of execution, and the node that gives what leaves it.
+        In the order of execution.
     steps
         Of a sample.
     mode
@@ -82,7 +99,7 @@ class Progress:
     event_zero: int = 0
     sums: Sums | None = None
     violations: list[str] = field(default_factory=list)
-    activations: list[tuple[str, str]] = field(default_factory=list)
+    activations: list[Activation] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -159,11 +176,17 @@ class Progress:
         self.append(path, "add", Add(), tuple(name for name, _ in others))
 
     def fire(
-        self, path: str, thresholds: Sequence[Fraction], scale: Fraction, zero: int = 0
+        self,
+        path: str,
+        thresholds: Sequence[Fraction],
+        scale: Fraction,
+        zero: int = 0,
+        calls: int = 1,
     ) -> None:
         """Compare the waiting sums with thresholds, and pool the events if the sums were to be.
 
-        ``scale`` is the real value of one level, ``zero`` the level that stands for 0.
+        ``scale`` is the real value of one level, ``zero`` the level that stands for 0; ``calls``
+        is for `Activation`.
         """
         sums = self.sums
         if sums is None:
@@ -178,7 +201,7 @@ class Progress:
         self.append(path, "spikes" if op.levels == 1 else "levels", op)
         if sums.pool is not None:
             self.append(path, "pool", sums.pool)
-        self.activations.append((path, self.last))
+        self.activations.append(Activation(path, self.last, calls))
         self.sums, self.event_scale, self.event_zero = None, scale, zero
 
     def finish(self) -> None:

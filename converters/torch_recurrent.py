@@ -1,6 +1,7 @@
 """From recurrent torch nets to graphs with delays.
 
-A net is a sequence of input scaling, one or more `QuantRNN`, `LastStep` and a quantised readout.
+A net is a sequence of input scaling, an optional `RoundClip` of the input, one or more `QuantRNN`,
+`LastStep` and a quantised readout.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from edgespike.errors import UnsupportedError
 from edgespike.graph import Add, Delay, Dense, ReadoutMode, Signal
 
 ORDER = (
-    "a recurrent net is InputScale, one or more QuantRNN, LastStep and QuantLinear, in this order"
+    "a recurrent net is InputScale, RoundClip if the input is to have few states, one or more "
+    "QuantRNN, LastStep and QuantLinear, in this order"
 )
 
 
@@ -32,6 +34,7 @@ def start_sequence(module: Any, input_shape: tuple[int, ...]) -> Progress | None
     """
     from torch import nn
 
+    from edgespike.nn.activation import RoundClip
     from edgespike.nn.layers import InputScale, QuantLinear
     from edgespike.nn.quant_rnn import QuantRNN
     from edgespike.nn.recurrent import LastStep
@@ -43,9 +46,10 @@ def start_sequence(module: Any, input_shape: tuple[int, ...]) -> Progress | None
     ]
     if not {QuantRNN, LastStep} & set(parts):
         return None
+    rounding = [RoundClip] * (RoundClip in parts)
     layers = [QuantRNN] * max(parts.count(QuantRNN), 1)
     faults = []
-    if parts != [InputScale, *layers, LastStep, QuantLinear]:
+    if parts != [InputScale, *rounding, *layers, LastStep, QuantLinear]:
         found = ", ".join(part.__name__ for part in parts)
         faults.append(f"its parts are {found}; {ORDER}")
     if len(input_shape) != 2:
@@ -56,6 +60,13 @@ def start_sequence(module: Any, input_shape: tuple[int, ...]) -> Progress | None
     progress = Progress.start((features,), steps)
     progress.mode = ReadoutMode.LAST
     return progress
+
+
+def pass_input_on(progress: Progress, path: str) -> None:
+    """Let a recurrent net's first activation see the input, through one synapse a feature."""
+    size = progress.tensor.size
+    progress.append(path, "dense", Dense(np.eye(size, dtype=np.int64), np.zeros(size, np.int64)))
+    progress.sums = Sums(progress.event_scale, np.zeros(size))
 
 
 def recurrent_layer(progress: Progress, leaf: Any, path: str) -> None:
@@ -73,9 +84,8 @@ def recurrent_layer(progress: Progress, leaf: Any, path: str) -> None:
     progress.append(path, "dense", _dense(leaf.recurrent, activation.zero))
     progress.append(path, "add", Add(), (drive,))
     progress.sums = Sums(Fraction(leaf.unit().item()), floats(leaf.bias))
-    progress.fire(
-        f"{path}.activation", activation.thresholds(), Fraction(leaf.step), activation.zero
-    )
+    place, scale = f"{path}.activation", Fraction(leaf.step)
+    progress.fire(place, activation.thresholds(), scale, activation.zero, calls=progress.steps)
 
 
 def _check(progress: Progress, leaf: Any, path: str) -> None:
@@ -117,11 +127,11 @@ def float_refusals(place: str, module: Any) -> Iterator[str]:
 def children_refusals(place: str, module: Any) -> Iterator[str]:
     """Yield why a part of a `QuantRNN` may compute something else than its type says."""
     from edgespike.nn.activation import RoundClip, TanhLevels
-    from edgespike.nn.quant_rnn import InitialState, SharedUnitLinear
+    from edgespike.nn.quant_rnn import InitialState, InputLinear, SharedUnitLinear
 
     expected = {
         "activation": (RoundClip, TanhLevels),
-        "input": (SharedUnitLinear,),
+        "input": (InputLinear,),
         "recurrent": (SharedUnitLinear,),
         "initial": (InitialState,),
     }

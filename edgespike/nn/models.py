@@ -43,8 +43,11 @@ def _recurrent(spec: RecurrentSpec) -> nn.Sequential:
     return nn.Sequential(scale, *_quantised_layers(spec, 1 / scale.maximum), LastStep(), readout)
 
 
-def _quantised_layers(spec: RecurrentSpec, input_step: float) -> Iterator[QuantRNN]:
+def _quantised_layers(spec: RecurrentSpec, input_step: float) -> Iterator[nn.Module]:
     features = spec.input_shape[1]
+    if spec.input_states:
+        input_step = 1 / (spec.input_states - 1)
+        yield RoundClip(spec.input_states, input_step)
     for _ in range(spec.layers):
         layer = QuantRNN(
             *(features, spec.hidden, input_step),

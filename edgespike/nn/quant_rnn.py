@@ -57,6 +57,16 @@ class SharedUnitLinear(nn.Linear):
         return nn.functional.linear(x, self.whole_weight() if weight is None else weight)
 
 
+class InputLinear(SharedUnitLinear):
+    """As `SharedUnitLinear`, on real inputs, which are whole numbers of its ``input_step``."""
+
+    def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Multiply real ``x`` (..., inputs) with `whole_weight`, if that is not given."""
+        in_units = x / self.input_step
+        # What a float's division left of a fraction is rounded off.
+        return super().forward(straight_through(in_units, torch.round(in_units)), weight)
+
+
 class InitialState(nn.Module):
     """The hidden state before the first step: zeros."""
 
@@ -118,7 +128,7 @@ class QuantRNN(nn.Module):
             self.activation = RoundClip(states, step=1.0)
             self.step = 1.0
         self._limit = SymmetricQuantiser(bits).limit
-        self.input = SharedUnitLinear(features, hidden, input_step, self.unit)
+        self.input = InputLinear(features, hidden, input_step, self.unit)
         self.recurrent = SharedUnitLinear(hidden, hidden, self.step, self.unit)
         self.bias = nn.Parameter(torch.zeros(hidden))
         self.initial = InitialState()
@@ -135,9 +145,7 @@ class QuantRNN(nn.Module):
         """Give the hidden states (samples, steps, hidden) for ``x`` (samples, steps, features)."""
         # Once for all steps.
         unit, recurrent = self.unit().to(x.dtype), self.recurrent.whole_weight()
-        in_units = x / self.input.input_step
-        whole = straight_through(in_units, torch.round(in_units))
-        drive = self.input(whole)
+        drive = self.input(x)
         state, states = self.initial(drive), []
         for arriving in drive.unbind(dim=1):
             state = self.activation(

@@ -38,6 +38,10 @@ class RecurrentSpec:
         "float", or "levels": integer weights and few states, see `edgespike.nn.QuantRNN`.
     activation_states
         Of a hidden unit, with levels; an odd number for "tanh", so that one of them is 0.
+    input_states
+        Of a feature, with levels; 0 leaves the input's 256. Fewer make room for the input's weights
+        beside the recurrent ones, which share their unit (see `edgespike.nn.QuantRNN`): a ReLU that
+        keeps its state for many steps adds little to it in each.
     bits, readout_bits
         Width of the weights of a layer and of the readout, with levels.
     """
@@ -51,6 +55,7 @@ class RecurrentSpec:
     initialisation: Literal["default", "identity"] = "default"
     activation: Literal["float", "levels"] = "float"
     activation_states: int = 17
+    input_states: int = 0
     bits: int = 8
     readout_bits: int = 8
     kind: Literal["recurrent"] = "recurrent"
@@ -64,6 +69,8 @@ class RecurrentSpec:
         yield from outside(self, 1, _MOST_HIDDEN, "hidden")
         yield from outside(self, 1, _MOST_LAYERS, "layers")
         yield from outside(self, 2, MOST_STATES, "activation_states")
+        if not is_whole(self.input_states, 0, 0):
+            yield from outside(self, 2, MOST_STATES, "input_states")
         yield from outside(self, 2, 8, "bits", "readout_bits")
         yield from unknown(self, ("rnn", "gru", "lstm"), "cell")
         yield from unknown(self, ("tanh", "relu"), "nonlinearity")

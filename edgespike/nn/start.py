@@ -19,7 +19,7 @@ from edgespike.nn.spec import AnySpec
 SEEN_SAMPLES = 1000
 """Training samples from which the levels of a quantised net are placed."""
 
-_OF_LEVELS = {"activation", "activation_states", "bits", "readout_bits"}
+_OF_LEVELS = {"activation", "activation_states", "input_states", "bits", "readout_bits"}
 """What may differ between a float recurrent net and its net of levels."""
 
 

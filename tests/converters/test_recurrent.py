@@ -40,7 +40,9 @@ KINDS = [("relu", 2), ("relu", 16), ("tanh", 3), ("tanh", 17)]
 kinds = pytest.mark.parametrize(("nonlinearity", "states"), KINDS)
 
 
-def net(nonlinearity: Any = "tanh", states: int = 17, layers: int = 1) -> nn.Sequential:
+def net(
+    nonlinearity: Any = "tanh", states: int = 17, layers: int = 1, input_states: int = 0
+) -> nn.Sequential:
     """Build a net with weights and biases that reach most levels."""
     spec = RecurrentSpec(
         SHAPE,
@@ -50,6 +52,7 @@ def net(nonlinearity: Any = "tanh", states: int = 17, layers: int = 1) -> nn.Seq
         nonlinearity=nonlinearity,
         activation="levels",
         activation_states=states,
+        input_states=input_states,
     )
     torch.manual_seed(3)
     model = build(spec)
@@ -146,6 +149,34 @@ def test_operations_are_those_of_the_module_and_of_a_walk(
     assert total == sum(expected)
 
 
+@kinds
+@pytest.mark.parametrize("input_states", [2, 16])
+def test_an_input_of_few_states_is_a_layer_of_its_own(
+    nonlinearity: Any, states: int, input_states: int
+) -> None:
+    model, x = net(nonlinearity, states, 1, input_states).double(), sequences(20)
+    rounded, layer = agreement(model, SHAPE, x)
+    assert (rounded.path, rounded.neurons, rounded.different) == ("1", 20 * 6 * 5, 0)
+    assert (layer.path, layer.neurons, layer.different) == ("2.activation", 20 * 6 * 7, 0)
+    graph = convert(model, SHAPE)
+    counts = count(graph, x, interpret(graph, x))
+    quantised = Convention.QUANTISED
+    operations = {
+        layer.name: int(
+            (layer.synaptic_operations[quantised] + layer.multiply_accumulates[quantised]).sum()
+        )
+        for layer in counts.layers
+    }
+    found = count_synaptic_operations(model, torch.from_numpy(x).double())
+    # Each pixel that is not black passes its one synapse, which the module does not count.
+    assert operations["dense1"] == np.count_nonzero(x)
+    assert {path: int(layer.sum()) for path, layer in found.items()} == {
+        "2.input": operations["dense2"],
+        "2.recurrent": operations["dense3"],
+        "4": operations["dense4"],
+    }
+
+
 def described(graph: Graph) -> list[tuple[str, tuple[str, ...]]]:
     return [(node.name, node.inputs) for node in graph.nodes]
 
@@ -206,7 +237,7 @@ def changed(change: Callable[[nn.Sequential], Any]) -> nn.Sequential:
             lambda m: m.insert(2, RoundClip(4)),
             "its parts are InputScale, QuantRNN, RoundClip, Last",
         ),
-        (lambda m: m.pop(2), "a recurrent net is InputScale, one or more QuantRNN, LastStep"),
+        (lambda m: m.pop(2), "a recurrent net is InputScale, RoundClip if .*, LastStep and"),
         (lambda m: m.pop(1), "its parts are InputScale, LastStep, QuantLinear"),
         (lambda m: setattr(m[0], "_maximum", 15), "made for an input in units of 0.00392.*0.0666"),
         (lambda m: m[1].recurrent.register_forward_hook(print), r"1\.recurrent has forward hooks"),

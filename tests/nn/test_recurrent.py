@@ -74,6 +74,13 @@ def test_a_net_of_levels_has_the_same_parts() -> None:
     assert net(sequences(4)).shape == (4, 3)
 
 
+def test_the_input_may_have_few_states() -> None:
+    net = build(replace(SPEC, input_states=4, **LEVELS))
+    rounded = net[:2](sequences(50))
+    torch.testing.assert_close(rounded.unique(), torch.tensor([0, 1, 2, 3]) / 3)
+    assert net(sequences(4)).shape == (4, 3)
+
+
 def test_identity_makes_the_untrained_layer_keep_what_it_has_seen() -> None:
     net = build(replace(SPEC, nonlinearity="relu", initialisation="identity", layers=2))
     weights = dict(net.named_parameters())
@@ -127,6 +134,7 @@ def test_a_description_survives_the_way_through_json() -> None:
         ({"cell": "lstm", "nonlinearity": "relu"}, "tanh and default is needed with the cell lstm"),
         ({**LEVELS, "activation_states": 16}, "16, an odd number is needed with tanh"),
         ({"activation_states": 1}, "activation_states is 1, 2 to 256"),
+        ({"input_states": 1}, "input_states is 1, 2 to 256"),
     ],
     ids=str,
 )
