@@ -11,7 +11,7 @@ from edgespike.nn.quant_rnn import QuantRNN
 from edgespike.nn.recurrent import Recurrent
 from edgespike.nn.recurrent_spec import RecurrentSpec
 
-HIGHEST = 0.999
+HIGHEST = 0.99
 """Share of a ReLU's states that its highest level holds; what lies above is clipped."""
 
 LayerWeights = tuple[Tensor, Tensor, Tensor]
