@@ -19,6 +19,8 @@ from edgespike.cli import (
     convert,
     demo,
     energy,
+    ensemble,
+    entropy,
     export,
     prune,
     run,
@@ -143,7 +145,20 @@ def _options(
     pass
 
 
-for module in (train, prune, convert, export, run, verify, energy, show, targets, demo):
+for module in (
+    train,
+    prune,
+    convert,
+    ensemble,
+    export,
+    run,
+    verify,
+    energy,
+    entropy,
+    show,
+    targets,
+    demo,
+):
     app.command(name=module.__name__.rpartition(".")[2], epilog=f"Example: {module.EXAMPLE}")(
         _reporting_errors(module.command)
     )

@@ -36,9 +36,9 @@ class Method(str, Enum):
     MAGNITUDE = "magnitude"
     """The smallest single weights are set to zero."""
     LOW_RANK = "low-rank"
-    """The recurrent matrices, and those between stacked layers, are lowered in rank."""
+    """Matrices are lowered in rank: the recurrent ones, and those between stacked layers."""
     COLUMNS = "columns"
-    """The smallest columns of the same matrices are set to zero."""
+    """The smallest columns of such matrices are set to zero."""
 
     @property
     def keeps_units(self) -> bool:
@@ -72,6 +72,10 @@ class Options:
     magnitude_scope : {"all", "each"}
         Which weights compete in magnitude pruning: all of the pruned layers, or those of each
         matrix, which then all keep the same share.
+    matrices : {"recurrent", "all"}
+        Which matrices low rank and columns change: the recurrent ones and those between stacked
+        layers, or those from the input and of the readout too. Where these alone exceed the
+        budget, only "all" reaches it.
     column_norm : {1, 2}
         By which norm columns are compared.
     """
@@ -81,6 +85,7 @@ class Options:
     regularise: bool = False
     seed: int = 0
     magnitude_scope: Literal["all", "each"] = "all"
+    matrices: Literal["recurrent", "all"] = "recurrent"
     column_norm: Literal[1, 2] = 2
 
 

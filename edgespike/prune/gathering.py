@@ -89,8 +89,8 @@ def gather(
     UnsupportedError
         The model has nothing that can be pruned.
     InputError
-        There are no batches, one is not known, a state holds NaN or infinity, or ``thin`` is out
-        of range.
+        There are no batches, one is not known, a state that is taken holds NaN or infinity, or
+        ``thin`` is out of range.
     """
     if thin < 1:
         raise InputError(f"thin is {thin}; it is at least 1, which takes every state")

@@ -161,8 +161,9 @@ def _limit(structure: Structure, budget: int, request: _Request[Model]) -> Limit
     """Prune weights, so that at most ``budget`` are left."""
     if request.method is Method.MAGNITUDE:
         return sparsify(structure.matrices(), budget, request.options.magnitude_scope)
-    matrices = structure.inner_matrices()
-    if not matrices:
+    inner = structure.inner_matrices()
+    matrices = structure.matrices() if request.options.matrices == "all" else inner
+    if not inner:
         raise UnsupportedError(
             f"{request.method.value!r} cannot prune this model",
             ["it changes recurrent weights, and there are none"],

@@ -78,9 +78,8 @@ def sparsify(
     budget
         Number of weights that are left in all of them, at least 1.
     scope
-        Whether weights compete with all others, or in their own matrix for its share.
-
-        Shares are rounded down.
+        Whether weights compete with all others, or in their own matrix for its share, which is
+        rounded down.
 
     Raises
     ------
@@ -185,6 +184,6 @@ def _largest(values: Tensor, count: int) -> Tensor:
 
 def _too_little(budget: int, what: str, least: int) -> InputError:
     return InputError(
-        f"the budget leaves {budget} weights for the recurrent matrices, but {what} {least}; "
-        "keep more units"
+        f"the budget leaves {budget} weights for the matrices to change, but {what} {least}; "
+        "keep more units, or change all matrices (Options.matrices)"
     )

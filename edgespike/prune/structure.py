@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from edgespike.errors import UnsupportedError
+from edgespike.errors import InputError, UnsupportedError
 from edgespike.prune.choice import Choice, Group
 from edgespike.prune.covariance import Covariance
 from edgespike.prune.feedforward import HiddenLayer, hidden_layers
@@ -45,8 +45,29 @@ class Structure:
         sizes = {layer.name: layer.size for layer in self.recurrent}
         return sizes | {layer.name: layer.size for layer in self.hidden}
 
+    def group_sizes(self) -> dict[str, int]:
+        """Give the number of units of each group, by its name."""
+        sizes = {name: layer.size for layer in self.recurrent for name in layer.groups}
+        return sizes | {layer.name: layer.size for layer in self.hidden}
+
     def groups(self, gathered: Mapping[str, Covariance]) -> dict[str, list[Group]]:
-        """Give the units of each module, by its name: of all its layers and directions."""
+        """Give the units of each module, by its name: of all its layers and directions.
+
+        Raises
+        ------
+        InputError
+            Covariances are missing, or of other sizes.
+        """
+        faults = [
+            f"{name!r} ({size} units)"
+            for name, size in self.group_sizes().items()
+            if name not in gathered or gathered[name].units != size
+        ]
+        if faults:
+            raise InputError(
+                f"no states were gathered of {', '.join(faults)}; gather them from this model, "
+                "with the same layers, while it runs through them"
+            )
         found: dict[str, list[Group]] = {}
         for chain in self.chains:
             for layer, groups in zip(chain.layers, chain.groups(gathered), strict=True):

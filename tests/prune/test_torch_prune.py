@@ -161,6 +161,31 @@ def test_recurrent_models_that_cannot_be_pruned_say_why(model: nn.Module, reason
         prune(model, [sequences().float()], keep=2)
 
 
+def test_layers_that_did_not_run_and_states_of_other_models_are_refused() -> None:
+    class Unused(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.readout = recurrent("tanh"), nn.Linear(6, 2, dtype=torch.float64)
+            self.other = net(recurrent("gru"))
+
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = self.other(x)
+            return result
+
+    with pytest.raises(InputError, match=r"no states were gathered of 'rnn\.l0' \(6 units\)"):
+        prune(Unused(), [sequences()], keep=3)
+    data = gather(net(recurrent("gru", units=4)), [sequences()])
+    with pytest.raises(InputError, match=r"no states were gathered of '0\.rnn\.l0' \(6 units\)"):
+        prune(net(recurrent("gru")), data, keep=3)
+
+
+def test_batches_of_no_samples_add_nothing() -> None:
+    model, x = net(recurrent("tanh")), sequences()
+    assert gather(model, [x[:0], x, x[:0]]).covariances["0.rnn.l0"].count == 35
+    with pytest.raises(InputError, match="no states were seen"):
+        prune(model, [x[:0]], keep=3)
+
+
 def test_float32_stays_float32() -> None:
     model = net(recurrent("gru")).float()
     pruned = prune(model, [sequences().float()], keep=4).model

@@ -155,6 +155,17 @@ def test_budgets_that_reach_for_nothing_are_refused(method: Method) -> None:
         prune(net(recurrent("tanh")), [sequences()], keep=1, method=method)
 
 
+@pytest.mark.parametrize("method", [Method.LOW_RANK, Method.COLUMNS])
+def test_all_matrices_can_share_a_budget_that_the_inputs_alone_exceed(method: Method) -> None:
+    model = net(recurrent("tanh", 16, inputs=40))
+    x = sequences(features=40)
+    with pytest.raises(InputError, match="the budget leaves -"):
+        prune(model, [x], keep=8, method=method)
+    report = prune(model, [x], keep=8, method=method, options=Options(matrices="all")).report
+    budget = 8 * (40 + 8 + 4)
+    assert 0.7 * budget < report.weights_after <= budget
+
+
 def test_a_budget_of_no_weights_is_refused() -> None:
     with pytest.raises(InputError, match="budget is 0 weights; magnitude pruning needs at least 1"):
         sparsify([(linear([[1.0]]), "weight")], 0)
