@@ -78,7 +78,9 @@ def shipped_images(name: str = DEFAULT) -> tuple[NDArray[np.uint8], NDArray[np.i
         np.load(path, allow_pickle=False) as file,
     ):
         images, labels = file["images"], file["labels"].astype(np.int64)
-    return as_sequences(images, STEPS[name]) if name in STEPS else images, labels
+    if name in STEPS:
+        images = as_sequences(images, STEPS[name])
+    return images, labels
 
 
 def write_files(folder: Path, name: str = DEFAULT) -> None:

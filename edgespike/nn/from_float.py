@@ -42,7 +42,8 @@ def from_float(model: nn.Sequential, spec: RecurrentSpec, sequences: Tensor) -> 
     scale, recurrent, _, readout = model
     if not isinstance(recurrent, Recurrent):
         raise TypeError(f"the net holds a {type(recurrent).__name__} where its recurrent layer is")
-    quantised = build(spec)
+    with torch.random.fork_rng():  # what is drawn is replaced
+        quantised = build(spec)
     layers = [layer for layer in quantised if isinstance(layer, QuantRNN)]
     states, factor = scale(sequences), 1.0
     for index, layer in enumerate(layers):
