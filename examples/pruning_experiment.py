@@ -46,9 +46,8 @@ chosen by these figures but the rates of tuning: for each task two were tried, w
 and the first seed.
 
 All methods leave at most as many weights as spectral pruning does; biases are not counted, and a
-low rank is counted as its two factors. Where the input's weights and the readout alone are more
-than that, low rank and columns, which leave those alone, get as many recurrent weights as spectral
-pruning leaves, and are the larger networks. `-bare` is without reconstruction.
+low rank is counted as its two factors. Low rank and columns change the recurrent weights, and those
+of input and readout too where these alone are more than that. `-bare` is without reconstruction.
 
 ![results](results.svg)
 """

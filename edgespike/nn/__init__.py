@@ -15,14 +15,17 @@ if find_spec("torch") is None or find_spec("accelerate") is None:
         "pip install 'edgespike[train]'"
     )
 
-from edgespike.nn.activation import RoundClip
+from edgespike.nn.activation import RoundClip, TanhLevels
 from edgespike.nn.checkpoint import load_model, save_model
 from edgespike.nn.count import count_synaptic_operations
 from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
 from edgespike.nn.models import build
 from edgespike.nn.normalise import LayerBatchNorm
 from edgespike.nn.penalty import SynapticPenalty
+from edgespike.nn.quant_rnn import QuantRNN
 from edgespike.nn.recipe import Recipe, load_recipe, shipped_recipes
+from edgespike.nn.recurrent import LastStep, Recurrent
+from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.residual import Residual
 from edgespike.nn.spec import ConvSpec, DenseSpec, NetSpec, ResidualSpec
 from edgespike.nn.spike import SpikeActivation
@@ -33,17 +36,22 @@ __all__ = [
     "ConvSpec",
     "DenseSpec",
     "InputScale",
+    "LastStep",
     "LayerBatchNorm",
     "NetSpec",
     "QuantConv2d",
     "QuantLinear",
+    "QuantRNN",
     "Recipe",
+    "Recurrent",
+    "RecurrentSpec",
     "Residual",
     "ResidualSpec",
     "RoundClip",
     "SpikeActivation",
     "SumPool2d",
     "SynapticPenalty",
+    "TanhLevels",
     "Task",
     "TrainingResult",
     "build",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
+from types import UnionType
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -64,5 +65,5 @@ def _fits(value: object, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     # A tuple of which sort is for __post_init__ to check, and so is one of several words.
-    expected = get_origin(hint) or hint
-    return not isinstance(expected, type) or isinstance(value, expected)
+    expected = hint if isinstance(hint, UnionType) else get_origin(hint) or hint
+    return not isinstance(expected, type | UnionType) or isinstance(value, expected)

@@ -13,7 +13,8 @@ from typing import Any
 from edgespike.nn.checkpoint import save_model
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
-from edgespike.nn.run_folder import RunFolder
+from edgespike.nn.run_folder import Log, RunFolder
+from edgespike.nn.start import load_start
 from edgespike.nn.task import Task, load_task
 from edgespike.nn.trainer import Trainer
 
@@ -32,6 +33,7 @@ def train(
     out: Path,
     *,
     task: Task | None = None,
+    start: Path | None = None,
     resume: bool = False,
     quiet: bool = False,
 ) -> TrainingResult:
@@ -48,6 +50,9 @@ def train(
         then one line an epoch) and ``checkpoint.safetensors`` (to resume from).
     task
         What to train on; the recipe's data set if None.
+    start
+        Checkpoint to start from instead of random weights, see `edgespike.nn.start`. The log then
+        says what it holds, and what it gives before the first step.
     resume
         Go on from the folder's checkpoint, or start if there is none.
     quiet
@@ -57,7 +62,7 @@ def train(
     ------
     InputError
         ``out`` holds a run and ``resume`` is False, or its recipe is another one; or the task
-        does not fit the net.
+        or ``start`` does not fit the net.
     TrainingError
         The loss is no longer a number. The last checkpoint stays.
     """
@@ -66,20 +71,27 @@ def train(
     shape, classes = recipe.net.input_shape, recipe.net.classes
     task = task or load_task(recipe.data, shape, classes)
     task.check(shape, classes)
-    trainer = Trainer(recipe, task.first(recipe.limit) if recipe.limit else task)
-    history: list[dict[str, Any]] = []
+    task = task.first(recipe.limit) if recipe.limit else task
+    begin = load_start(Path(start), recipe.net, task.train_images) if start else None
+    trainer = Trainer(recipe, task, begin.model if begin else None)
+    log = Log()
     if resume and (found := folder.read()):
-        tensors, history = found
+        tensors, log = found
         trainer.restore(tensors)
+    elif begin:
+        log = Log({"metadata": begin.metadata, **trainer.measure()})
+    history = log.epochs
     for epoch in range(len(history), recipe.epochs):
         with EpochProgress(epoch, recipe.epochs, trainer.steps, quiet or not trainer.main) as show:
             history.append(trainer.run_epoch(epoch, show))
         if trainer.main:
-            folder.save(trainer.tensors(), history)
+            folder.save(trainer.tensors(), log)
     if trainer.main:
         # Without the time it took: the same run gives the same file.
         measured = {name: value for name, value in history[-1].items() if name != "seconds"}
         metadata = {"recipe": recipe.to_table(), **measured}
+        if log.start is not None:
+            metadata["start"] = log.start
         save_model(folder.model, trainer.result, recipe.net, metadata)
     trainer.accelerator.wait_for_everyone()
     return TrainingResult(folder.model, folder.log, tuple(history))

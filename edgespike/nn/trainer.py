@@ -45,6 +45,13 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 class Trainer:
     """The state of a run: net, optimiser, data on the device.
 
+    Parameters
+    ----------
+    recipe, task
+        What to do, and on what.
+    start
+        The net to begin with; one of random weights if None.
+
     Attributes
     ----------
     model
@@ -53,14 +60,15 @@ class Trainer:
         The net that is tested and kept: the averaged one if the recipe wants it, else ``model``.
     """
 
-    def __init__(self, recipe: Recipe, task: Task) -> None:
+    def __init__(self, recipe: Recipe, task: Task, start: nn.Module | None = None) -> None:
         self.recipe = recipe
         self.accelerator = Accelerator()
         self.main = self.accelerator.is_main_process
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             # The faster memory layout of convolutions, on processors and GPUs alike.
-            self.model = build(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            model = build(recipe.net) if start is None else start
+            self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = _optimiser(self.model, recipe)
         self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
         self.device = self.accelerator.device
@@ -82,15 +90,19 @@ class Trainer:
         trained = self._train(epoch, show)
         if self.average:
             self.average.measure_statistics(self._some_inputs(epoch))
-        tested = self._test()
+        tested = self.measure()
         return {
             "epoch": epoch + 1,
             "learning_rate": learning_rate(self.recipe, (epoch + 1) * self.steps - 1, self.steps),
             "penalty_weight": penalty_weight(self.recipe.penalty, epoch, self.recipe.epochs),
             **{f"train_{name}": value for name, value in trained.items()},
-            **{f"test_{name}": value for name, value in tested.items()},
+            **tested,
             "seconds": round(time.monotonic() - start, 1),
         }
+
+    def measure(self) -> dict[str, float]:
+        """Measure the net on the test set, for the log."""
+        return {f"test_{name}": value for name, value in self._test().items()}
 
     def tensors(self) -> dict[str, Tensor]:
         """Give what is needed to go on after an epoch."""
@@ -142,6 +154,8 @@ class Trainer:
             loss = loss + penalty_weight(recipe.penalty, epoch, recipe.epochs) * self.penalty()
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
+        if recipe.gradient_norm > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_norm)
         self.optimiser.step()
         if self.average:
             self.average.update(self.model)

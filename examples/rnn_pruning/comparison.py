@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from torch import nn
+from typing import Literal
 
 from edgespike.prune import Gathered, Method, Options, Spectrum, gather, prune
-from edgespike.prune.rivals import Limited, drop_columns, lower_rank
 from rnn_pruning.results import UNPRUNED, Comparison, Row
 from rnn_pruning.tasks import Task
 from rnn_pruning.training import (
@@ -25,9 +22,6 @@ from rnn_pruning.training import (
 
 GATHERED = 10_000
 """Training samples at most whose states make up the covariance."""
-
-RECURRENT_ONLY = (Method.LOW_RANK, Method.COLUMNS)
-"""Methods that leave the weights of input and readout alone."""
 
 Watch = Callable[[str], Advance]
 """Is told what begins to be trained, and gives what is told its steps."""
@@ -57,14 +51,12 @@ class Plan:
     seeds: tuple[int, ...]
 
     @property
-    def budget_of_all_weights(self) -> bool:
-        """Whether pruned units save less than there are recurrent weights.
-
-        If not, no method that leaves the input's weights and the readout alone saves as much.
-        """
+    def matrices(self) -> Literal["recurrent", "all"]:
+        """Which matrices low rank and columns change: all, if else the budget is out of reach."""
         around = self.task.features + self.task.classes
         rank_1 = 2 * self.units
-        return self.keep * (self.keep + around) >= self.units * around + rank_1
+        enough = self.keep * (self.keep + around) >= self.units * around + rank_1
+        return "recurrent" if enough else "all"
 
     def in_words(self) -> str:
         """Say what is run."""
@@ -114,20 +106,9 @@ def _pruned(
     advance: Advance,
 ) -> Row:
     """Prune, measure, tune and measure again."""
-    model, weights, limited = _prune(plan, net, gathered, method, seed)
-    before = measure(model, plan.task)
-    fit(model, plan.task, plan.tuning, seed, path, advance, limited)
-    return Row(method.value, seed, weights, before, measure(model, plan.task))
-
-
-def _prune(
-    plan: Plan, net: SequenceNet, gathered: Gathered, method: Method, seed: int
-) -> tuple[nn.Module, int, Limited | None]:
-    """Give the pruned network, its weights, and what keeps zeros and ranks in training."""
-    if method not in RECURRENT_ONLY or plan.budget_of_all_weights:
-        pruned = prune(net, gathered, plan.keep, method=method, options=Options(seed=seed))
-        return pruned.model, pruned.report.weights_after, pruned.limited
-    model = copy.deepcopy(net)
-    lower = lower_rank if method is Method.LOW_RANK else drop_columns
-    limited = lower([(model.recurrent, "weight_hh_l0")], plan.keep**2)
-    return model, net.weights() - plan.units**2 + limited.weights, limited
+    options = Options(seed=seed, matrices=plan.matrices)
+    pruned = prune(net, gathered, plan.keep, method=method, options=options)
+    before = measure(pruned.model, plan.task)
+    fit(pruned.model, plan.task, plan.tuning, seed, path, advance, pruned.limited)
+    after = measure(pruned.model, plan.task)
+    return Row(method.value, seed, pruned.report.weights_after, before, after)
