@@ -4,6 +4,7 @@
 # make docs   the pages of the Python interface, in docs/api
 # make model  train the shipped models again
 # make experiment  MaQD's accuracy against states, normalisation and batch size
+# make entropy-experiment  errors of the approximate entropy of mixtures, and their bounds
 # make bench  the speed of the cpu target against snnTorch with a counter and ONNX Runtime
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
@@ -19,10 +20,10 @@ OTHER_PYTHONS := 3.10 3.13
 # Named one by one: the top level loads its names when they are used, which pdoc cannot see.
 DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.inputs graph.unary interpreter \
 	trace counting verification energy report samples models data.fashion_mnist nn targets \
-	converters errors)
+	converters bayes.mixture errors)
 SOURCES := edgespike targets converters tests examples benchmarks
 
-.PHONY: demo model experiment test test-here test-others check lint types docs bench clean
+.PHONY: demo model experiment entropy-experiment test test-here test-others check lint types docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -56,6 +57,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/maqd_against_onnxruntime.py
 	$(BIN)/python benchmarks/maqd_training_step.py
 	$(BIN)/python benchmarks/recurrent.py
+	$(BIN)/python benchmarks/entropy.py
 
 # Train the shipped models again, and write them and their images into the package.
 model: $(VENV)/dev.stamp
@@ -66,6 +68,10 @@ model: $(VENV)/dev.stamp
 # MaQD's accuracy against states, normalisation and batch size; tables and plot in docs/maqd.
 experiment: $(VENV)/dev.stamp
 	$(BIN)/python examples/maqd_experiment.py --full --jobs $(JOBS) --out docs/maqd
+
+# Bounds of the approximate entropy, and errors of all approximations; pages in docs/entropy.
+entropy-experiment: $(VENV)/dev.stamp
+	$(BIN)/python examples/entropy_experiment.py --full --out docs/entropy
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

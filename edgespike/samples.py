@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from edgespike.errors import FileFormatError, InputError
+from edgespike.errors import InputError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
+from edgespike.npy import check_size, read_header
 
 _ADVICE = "save the array again with numpy.save"
-_HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def read_array(path: Path | str) -> NDArray[Any]:
@@ -40,8 +39,8 @@ def read_array(path: Path | str) -> NDArray[Any]:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            shape, dtype = _read_header(path, file)
-            _check_size(path, shape, dtype, path.stat().st_size - file.tell())
+            shape, dtype = read_header(path, file, _ADVICE)
+            check_size(path, shape, dtype, path.stat().st_size - file.tell(), _ADVICE)
         if math.prod(shape) == 0:  # an empty file part cannot be mapped
             return np.empty(shape, dtype)
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -80,30 +79,3 @@ def read_labels(path: Path | str, samples: int) -> NDArray[np.int64]:
             f"give integers of shape ({samples},), one for each sample"
         )
     return labels.astype(np.int64)
-
-
-def _read_header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    if file.read(4) == b"PK\x03\x04":
-        raise FileFormatError(f"{path} is an archive (.npz); {_ADVICE} to get one .npy array")
-    file.seek(0)
-    try:
-        shape, _, dtype = _HEADER_READERS[npy.read_magic(file)](file)
-    except Exception as error:  # a hostile header makes numpy raise nearly anything
-        raise FileFormatError(
-            f"{path} is no .npy file, or its header is damaged; {_ADVICE}"
-        ) from error
-    if dtype.kind not in "biuf":
-        held = "Python objects (a pickle)" if dtype.hasobject else f"values of type {dtype}"
-        raise FileFormatError(
-            f"{path} holds {held}, which are not read; give an array of integers: {_ADVICE}"
-        )
-    return shape, dtype
-
-
-def _check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], present: int) -> None:
-    declared = math.prod(shape) * dtype.itemsize
-    if any(size < 0 for size in shape) or declared != present:
-        raise FileFormatError(
-            f"{path} declares {dtype} of shape {shape}, which is {declared} bytes, but holds "
-            f"{present}; it is truncated or changed: {_ADVICE}"
-        )

@@ -29,15 +29,19 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
 
 @pytest.mark.torch
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(["--jobs", "0"], "--jobs is 0; at least 1"), (["--out", "file"], "Not a directory: 'file")],
+    ("name", "arguments", "message"),
+    [
+        ("maqd_experiment", ["--jobs", "0"], "--jobs is 0; at least 1"),
+        ("maqd_experiment", ["--out", "file"], "Not a directory: 'file"),
+        ("entropy_experiment", ["--out", "file"], "File exists: 'file'"),
+    ],
 )
-def test_wrong_use_of_the_experiment_gets_a_clear_error(
-    arguments: list[str], message: str, tmp_path: Path
+def test_wrong_use_of_an_experiment_gets_a_clear_error(
+    name: str, arguments: list[str], message: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("torch")
     (tmp_path / "file").touch()
-    example = next(path for path in EXAMPLES if path.stem == "maqd_experiment")
+    example = next(path for path in EXAMPLES if path.stem == name)
     result = subprocess.run(
         [sys.executable, str(example), *arguments],
         cwd=tmp_path,

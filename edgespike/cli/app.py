@@ -15,7 +15,18 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from edgespike.cli import convert, demo, energy, export, run, show, targets, train, verify
+from edgespike.cli import (
+    convert,
+    demo,
+    energy,
+    entropy,
+    export,
+    run,
+    show,
+    targets,
+    train,
+    verify,
+)
 from edgespike.cli.options import BAD_USE
 from edgespike.errors import EdgespikeError
 
@@ -132,7 +143,7 @@ def _options(
     pass
 
 
-for module in (train, convert, export, run, verify, energy, show, targets, demo):
+for module in (train, convert, export, run, verify, energy, entropy, show, targets, demo):
     app.command(name=module.__name__.rpartition(".")[2], epilog=f"Example: {module.EXAMPLE}")(
         _reporting_errors(module.command)
     )

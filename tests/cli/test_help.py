@@ -13,7 +13,10 @@ from edgespike.cli.app import app
 from edgespike.data import DATA_SETS
 from tests.cli.conftest import Cli
 
-COMMANDS = ("train", "convert", "export", "run", "verify", "energy", "show", "targets", "demo")
+COMMANDS = (
+    *("train", "convert", "export", "run", "verify", "energy", "entropy", "show", "targets"),
+    "demo",
+)
 
 
 def test_the_commands_are_these() -> None:

@@ -1,0 +1,4 @@
+"""Networks that know when they do not know: mixtures of Gaussians as posteriors over weights.
+
+``edgespike.bayes.mixture`` needs no torch, and differentiates torch tensors where it gets them.
+"""

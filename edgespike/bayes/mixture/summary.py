@@ -1,0 +1,228 @@
+"""What can be said of a mixture's entropy, and which value of it to trust."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from edgespike.bayes.mixture.bounds import (
+    SeparationBound,
+    error_bounds,
+    expected_error_bound,
+    separation_bound,
+    spread,
+)
+from edgespike.bayes.mixture.entropy import APPROXIMATIONS
+from edgespike.bayes.mixture.gaussian import GaussianMixture
+from edgespike.bayes.mixture.pairs import Middles, middles
+from edgespike.bayes.mixture.sampling import monte_carlo_entropy, sampled_error
+from edgespike.errors import InputError
+
+NEGLIGIBLE = 0.01
+"""Nats: a value that is certainly off by no more is trusted without sampling."""
+
+COINCIDENT = 1e-12
+"""Bhattacharyya distance up to which two components are the same but for rounding."""
+
+_SAMPLES = 10_000
+_FEWEST_SAMPLES = 30
+_VALUES = 2**30
+"""Coordinates of samples, for each component, that the default number of samples may take."""
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """The value of the entropy to trust, in nats."""
+
+    method: str
+    """``approximate_entropy``; ``bounds``: that less the middle of the error's bounds; ``sampled``:
+    that less the estimated error."""
+
+    entropy: float
+    uncertainty: float
+    """A standard error for ``sampled``, else the most that the value is off."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Closest:
+    """The two components of the least separation."""
+
+    components: tuple[int, int]
+    """Counted from 0."""
+
+    alpha: float
+    best_s: float | None
+    """The best s of their part in the bound by separations; None where that is vacuous."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The error that is expected at most if the means had been drawn at random; no bound."""
+
+    spread: float
+    """The c of ``N(0, c^2 S)`` that the means look as if they were drawn from."""
+
+    error: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Entropy of one mixture in nats; error means that of the approximate entropy.
+
+    Where there are no pairs, that is, for one component, what is about pairs is None.
+    """
+
+    components: int
+    dimension: int
+    covariances: str
+    entropy: float
+    """The approximate entropy; never below the entropy."""
+
+    error_upper: float
+    """The least of the upper bounds."""
+
+    error_lower: float
+    """The largest of the lower bounds."""
+
+    error_estimate: float
+    """Monte-Carlo estimate of the error, held within its bounds."""
+
+    error_estimate_standard_error: float
+    samples: int
+    """Points of each Monte-Carlo estimate."""
+
+    weight_entropy: float
+    """The most that the error can be for these weights; what it is if all components coincide."""
+
+    error_upper_bhattacharyya: float
+    error_upper_kolchinsky_tracey: float
+    error_upper_separation: float | None
+    """None where it is vacuous: unless ``alpha^2 > dimension`` for all pairs."""
+
+    alpha_min: float | None
+    """The least separation."""
+
+    closest: Closest | None
+    expected: Expected | None
+    coinciding: tuple[tuple[int, int], ...]
+    """Pairs of components that are the same: the error holds the entropy of their weights."""
+
+    approximations: dict[str, float]
+    """All closed forms by name."""
+
+    monte_carlo: float
+    """Plain Monte-Carlo estimate of the entropy."""
+
+    monte_carlo_standard_error: float
+    trusted: Trusted
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all values as JSON has them."""
+        return asdict(self)
+
+
+def summarise(mixture: GaussianMixture, samples: int | None = None, seed: int = 0) -> Summary:
+    """Compute everything about the entropy of one mixture.
+
+    Parameters
+    ----------
+    mixture
+        No batch.
+    samples
+        Points of each Monte-Carlo estimate; by default 10,000, or as many as take some seconds.
+    seed
+        Of the Monte-Carlo estimates.
+
+    Raises
+    ------
+    InputError
+        A batch of mixtures, or too few samples.
+    """
+    if mixture.batch:
+        raise InputError(f"a batch of {mixture.batch} mixtures; summarise one after the other")
+    mixture = mixture.as_numpy()
+    if samples is None:
+        values = mixture.components * mixture.dimension
+        samples = min(_SAMPLES, max(_FEWEST_SAMPLES, _VALUES // values))
+    bounds = error_bounds(mixture)
+    lower, upper = float(bounds.lower), float(bounds.upper)
+    estimate = sampled_error(mixture, samples, seed)
+    error, deviation = float(estimate.value), float(estimate.standard_error)
+    error, deviation = min(max(error, lower), upper), min(deviation, upper - lower)
+    plain = monte_carlo_entropy(mixture, samples, seed)
+    approximations = {name: float(form(mixture)) for name, form in APPROXIMATIONS.items()}
+    entropy = approximations["approximate_entropy"]
+    pairs = middles(mixture)
+    separation = separation_bound(mixture)
+    closest = _closest(separation)
+    return Summary(
+        components=mixture.components,
+        dimension=mixture.dimension,
+        covariances=mixture.kind.value,
+        entropy=entropy,
+        error_upper=upper,
+        error_lower=lower,
+        error_estimate=error,
+        error_estimate_standard_error=deviation,
+        samples=samples,
+        weight_entropy=float(bounds.weight_entropy),
+        error_upper_bhattacharyya=float(bounds.bhattacharyya),
+        error_upper_kolchinsky_tracey=float(bounds.kolchinsky_tracey),
+        error_upper_separation=None if separation.vacuous else float(separation.value),
+        alpha_min=closest.alpha if closest else None,
+        closest=closest,
+        expected=_expected(pairs, mixture.dimension),
+        coinciding=_coinciding(pairs),
+        approximations=approximations,
+        monte_carlo=float(plain.value),
+        monte_carlo_standard_error=float(plain.standard_error),
+        trusted=_trusted(entropy, (lower, upper), error, deviation),
+    )
+
+
+def _closest(separation: SeparationBound) -> Closest | None:
+    components = separation.alpha.shape[-1]
+    if components == 1:
+        return None
+    first, second = np.triu_indices(components, 1)
+    least = int(np.argmin(separation.alpha[first, second]))
+    k, j = int(first[least]), int(second[least])
+    best_s = float(separation.best_s[k, j])
+    return Closest((k, j), float(separation.alpha[k, j]), best_s or None)
+
+
+def _expected(pairs: Middles, dimension: int) -> Expected | None:
+    components = pairs.distance.shape[-1]
+    if components == 1:
+        return None
+    found = spread(pairs, dimension)
+    return Expected(float(found), float(expected_error_bound(components, dimension, found)))
+
+
+def _coinciding(pairs: Middles) -> tuple[tuple[int, int], ...]:
+    same = np.argwhere(np.triu(pairs.bhattacharyya() <= COINCIDENT, k=1))
+    return tuple((int(k), int(j)) for k, j in same)
+
+
+def _trusted(
+    entropy: float, bounds: tuple[float, float], error: float, deviation: float
+) -> Trusted:
+    lower, upper = bounds
+    if upper == 0:  # of one component
+        return Trusted("approximate_entropy", entropy, 0.0, "it is exact for one component")
+    if upper <= NEGLIGIBLE:
+        why = f"it is too large by at most {upper:.3g} nats"
+        return Trusted("approximate_entropy", entropy, upper, why)
+    half = (upper - lower) / 2
+    if half <= NEGLIGIBLE:
+        why = f"the components overlap, and the bounds of the error are {2 * half:.3g} nats apart"
+        return Trusted("bounds", entropy - lower - half, half, why)
+    why = (
+        "the components overlap, and the bounds of the error are far apart; "
+        f"sampling finds it as {error:.4g} nats"
+    )
+    return Trusted("sampled", entropy - error, deviation, why)

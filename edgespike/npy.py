@@ -1,0 +1,67 @@
+"""Headers of ``.npy`` data of unknown origin, read before memory is taken for what they declare."""
+
+from __future__ import annotations
+
+import math
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from edgespike.errors import FileFormatError
+
+_HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def read_header(
+    place: object, file: IO[bytes], advice: str
+) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read shape and dtype, and leave the file where the values begin.
+
+    Parameters
+    ----------
+    place
+        What errors call the data.
+    file
+        Where the data begin; seekable.
+    advice
+        What to do about a bad file, for errors.
+
+    Raises
+    ------
+    FileFormatError
+        This is no ``.npy`` data, or it holds Python objects or text instead of numbers.
+    """
+    if file.read(4) == b"PK\x03\x04":
+        raise FileFormatError(f"{place} is an archive (.npz); {advice} to get one .npy array")
+    file.seek(0)
+    try:
+        shape, _, dtype = _HEADER_READERS[npy.read_magic(file)](file)
+    except Exception as error:  # a hostile header makes numpy raise nearly anything
+        raise FileFormatError(
+            f"{place} is no .npy file, or its header is damaged; {advice}"
+        ) from error
+    if dtype.kind not in "biuf":
+        held = "Python objects (a pickle)" if dtype.hasobject else f"values of type {dtype}"
+        raise FileFormatError(
+            f"{place} holds {held}, which are not read; give an array of numbers: {advice}"
+        )
+    return shape, dtype
+
+
+def check_size(
+    place: object, shape: tuple[int, ...], dtype: np.dtype[Any], present: int, advice: str
+) -> None:
+    """Check that so many bytes are what a header declares.
+
+    Raises
+    ------
+    FileFormatError
+        They are not; parameters are those of :func:`read_header`.
+    """
+    declared = math.prod(shape) * dtype.itemsize
+    if any(size < 0 for size in shape) or declared != present:
+        raise FileFormatError(
+            f"{place} declares {dtype} of shape {shape}, which is {declared} bytes, but holds "
+            f"{present}; it is truncated or changed: {advice}"
+        )
