@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgespike.api import (
         convert,
         count,
+        ensemble,
         estimate_energy,
         export,
         load,
@@ -38,6 +39,7 @@ _HOMES = {
     "Graph": "edgespike.graph",
     "convert": "edgespike.api",
     "count": "edgespike.api",
+    "ensemble": "edgespike.api",
     "estimate_energy": "edgespike.api",
     "export": "edgespike.api",
     "load": "edgespike.api",
@@ -52,6 +54,7 @@ __all__ = [
     "__version__",
     "convert",
     "count",
+    "ensemble",
     "estimate_energy",
     "export",
     "load",

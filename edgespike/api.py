@@ -17,6 +17,7 @@ from edgespike.counting import count as count_trace
 from edgespike.files import new_folder
 from edgespike.graph import Graph
 from edgespike.graph import save_graph as save
+from edgespike.graph.ensemble import ensemble
 from edgespike.targets import get_target
 from edgespike.trace import Trace
 from edgespike.verification import verify
@@ -24,7 +25,17 @@ from edgespike.verification import verify
 if TYPE_CHECKING:
     from edgespike.energy import EnergyReport
 
-__all__ = ["convert", "count", "estimate_energy", "export", "load", "run", "save", "verify"]
+__all__ = [
+    "convert",
+    "count",
+    "ensemble",
+    "estimate_energy",
+    "export",
+    "load",
+    "run",
+    "save",
+    "verify",
+]
 
 
 COUNTED_SIZES = 64

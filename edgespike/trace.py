@@ -41,10 +41,83 @@ class Trace:
 
 
 def logits(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Scale accumulators ``(samples, classes)`` to real numbers."""
-    return np.asarray(accumulators * graph.readout_op.scale)
+    """Scale accumulators ``(samples, members * classes)`` to real numbers of the same shape."""
+    with np.errstate(over="ignore"):  # a huge scale makes them infinite
+        return np.asarray(accumulators * graph.readout_op.scale)
+
+
+def member_logits(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give the logits of each member of an ensemble, ``(samples, members, classes)``."""
+    op = graph.readout_op
+    return logits(graph, accumulators).reshape(-1, op.members, op.classes)
+
+
+def log_probabilities(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give the logarithm of each class's mean probability over members, ``(samples, classes)``.
+
+    A member's probabilities are the softmax of its logits. All is done with logarithms, so that
+    no probability that is too small for a float becomes 0.
+    """
+    each = _log_softmax(member_logits(graph, accumulators))
+    return np.asarray(np.logaddexp.reduce(each, axis=1) - np.log(graph.readout_op.members))
 
 
 def predictions(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each sample's class of the largest logit; the first of equal ones."""
-    return np.asarray(np.argmax(logits(graph, accumulators), axis=1))
+    """Give each sample's class of the largest mean probability; the first of equal ones.
+
+    Of one member, that is the class of the largest logit.
+    """
+    if graph.readout_op.members == 1:
+        return np.asarray(np.argmax(logits(graph, accumulators), axis=1))
+    return np.asarray(np.argmax(log_probabilities(graph, accumulators), axis=1))
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """What an ensemble does not know, for each sample, in nats, all ``(samples,)``.
+
+    Parameters
+    ----------
+    entropy
+        Of the mean probability: all uncertainty of the prediction.
+    expected_entropy
+        The mean of the members' entropies: what every member finds uncertain (aleatoric).
+    """
+
+    entropy: NDArray[np.float64]
+    expected_entropy: NDArray[np.float64]
+
+    @property
+    def mutual_information(self) -> NDArray[np.float64]:
+        """How much the members disagree (epistemic): the entropy less the expected one.
+
+        It is between class and member, 0 to the logarithm of the number of members.
+        """
+        return np.maximum(self.entropy - self.expected_entropy, 0.0)
+
+
+def uncertainty(graph: Graph, accumulators: NDArray[np.int64]) -> Uncertainty:
+    """Split the predictive entropy of accumulators ``(samples, members * classes)``.
+
+    Source: Depeweg et al., "Decomposition of Uncertainty in Bayesian Deep Learning", 2018,
+    equation 1: entropy = expected entropy + mutual information.
+    """
+    each = _log_softmax(member_logits(graph, accumulators))
+    return Uncertainty(
+        _entropy(log_probabilities(graph, accumulators)), _entropy(each).mean(axis=1)
+    )
+
+
+_LARGEST_LOGIT = 1e300
+"""Logits are cut off here: the difference of any two is finite."""
+
+
+def _log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    cut = np.clip(values, -_LARGEST_LOGIT, _LARGEST_LOGIT)
+    below = cut - cut.max(axis=-1, keepdims=True)
+    return np.asarray(below - np.logaddexp.reduce(below, axis=-1, keepdims=True))
+
+
+def _entropy(log_probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the entropy over the last axis."""
+    return np.asarray(-(np.exp(log_probability) * log_probability).sum(axis=-1))

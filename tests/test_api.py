@@ -28,6 +28,7 @@ PUBLIC = {
     "__version__",
     "convert",
     "count",
+    "ensemble",
     "estimate_energy",
     "export",
     "load",

@@ -47,6 +47,7 @@ FORBIDDEN = {
     "edgespike/trace.py": ["edgespike.counting", "edgespike.targets", "edgespike.converters"],
     "edgespike/samples.py": ["edgespike.targets", "edgespike.converters", "edgespike.nn"],
     "edgespike/verification.py": ["edgespike.converters", "edgespike.nn", "edgespike.cli"],
+    "edgespike/selection.py": ["edgespike.converters", "edgespike.nn", "edgespike.cli"],
     "edgespike/api.py": ["edgespike.nn", "edgespike.cli"],
     "edgespike/models/__init__.py": ["edgespike.converters", "edgespike.nn", "edgespike.targets"],
 }

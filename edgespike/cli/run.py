@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,11 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run samples on a target and print the classes."""
+    """Run samples on a target and print the classes.
+
+    Of an ensemble, also the probability of each class, mean over members, and the entropy of that
+    in nats, split into what every member finds uncertain and how much they disagree.
+    """
     import edgespike
     from edgespike.samples import read_labels, read_samples
     from edgespike.targets import get_target
@@ -49,8 +54,9 @@ def command(
     accumulators = _accumulators(graph, array[:samples], target)
     predicted = predictions(graph, accumulators)
     accuracy = float((predicted == labels).mean()) if labels is not None else None
+    beliefs = _beliefs(graph, accumulators)
     if out is not None:
-        _write(out, predictions=predicted, accumulators=accumulators)
+        _write(out, predictions=predicted, accumulators=accumulators, **beliefs)
     if as_json:
         answer = {
             "graph": graph.hash,
@@ -59,15 +65,47 @@ def command(
             "samples": len(predicted),
             "predictions": predicted.tolist(),
             "accuracy": accuracy,
+            **{name: values.tolist() for name, values in beliefs.items()},
         }
         print_json(answer)
         return
-    rows = enumerate(predicted.tolist())
-    if labels is None:
-        print_table(["sample ", "class "], rows)
-    else:
-        print_table(["sample ", "class ", "label "], [(*row, labels[row[0]]) for row in rows])
+    columns: dict[str, Sequence[object]] = {"class": predicted.tolist()}
+    if labels is not None:
+        columns["label"] = labels.tolist()
+    if beliefs:
+        columns |= _belief_columns(beliefs)
+    names = [f"{name} " for name in ("sample", *columns)]
+    print_table(names, zip(range(len(predicted)), *columns.values(), strict=True))
+    if labels is not None:
         print(f"accuracy {accuracy:.2%} of {len(predicted)} samples")
+
+
+def _beliefs(graph: Graph, accumulators: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Give what an ensemble says beyond the class; nothing of a single network."""
+    import numpy as np
+
+    from edgespike.trace import log_probabilities, uncertainty
+
+    if graph.readout_op.members == 1:
+        return {}
+    found = uncertainty(graph, accumulators)
+    return {
+        "probabilities": np.exp(log_probabilities(graph, accumulators)),
+        "entropy": found.entropy,
+        "expected_entropy": found.expected_entropy,
+        "mutual_information": found.mutual_information,
+    }
+
+
+def _belief_columns(beliefs: dict[str, NDArray[np.float64]]) -> dict[str, Sequence[object]]:
+    largest = {"probability": beliefs["probabilities"].max(axis=1)}
+    entropies = {
+        name.replace("_", " "): values for name, values in beliefs.items() if values.ndim == 1
+    }
+    return {
+        name: [f"{value:.4f}" for value in values]
+        for name, values in {**largest, **entropies}.items()
+    }
 
 
 def _accumulators(graph: Graph, samples: NDArray[Any], target: str) -> NDArray[np.int64]:
@@ -86,7 +124,7 @@ def _accumulators(graph: Graph, samples: NDArray[Any], target: str) -> NDArray[n
     return np.concatenate(parts)
 
 
-def _write(path: Path, **arrays: NDArray[np.int64]) -> None:
+def _write(path: Path, **arrays: NDArray[Any]) -> None:
     import numpy as np
 
     from edgespike.files import write_atomically

@@ -192,6 +192,8 @@ class _Lowering:
         """Give the accumulators after every step; those after the last are the model's output."""
         if self.graph.steps == 1:
             value = inputs[0] if inputs else self._weighted(node)
+            if len(value.shape) > 1:  # a pixel whose reshape was merged with it
+                value = self.emitter.reshape(value, self.graph.tensors[node.name].shape)
             self.final = value
             return value
         emitter = self.emitter

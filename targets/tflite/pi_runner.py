@@ -1,7 +1,7 @@
 """Run this folder's network with numpy and either ai-edge-litert or tflite-runtime.
 
 python run.py               checks this installation with the samples in the folder
-python run.py SAMPLES.npy   prints the class of each sample
+python run.py SAMPLES.npy   prints the class of each sample; of an ensemble also how sure it is
 """
 
 from __future__ import annotations
@@ -57,6 +57,28 @@ def run(interpreter: Any, batch: Any) -> Any:
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).astype(np.int64)
 
 
+def show(logits: Any, members: int) -> None:
+    """Print the class of each sample, one a line.
+
+    Of an ensemble it is the class of the largest probability, mean over members, whose
+    probabilities are the softmax of their logits. Behind it stand that probability, the entropy of
+    the mean, the mean of the members' entropies, and the difference, their disagreement; in nats.
+    """
+    if members == 1:
+        print(*np.argmax(logits, axis=1), sep="\n")
+        return
+    each = np.clip(logits, -1e300, 1e300).reshape(len(logits), members, -1)
+    each = each - each.max(axis=2, keepdims=True)
+    each = each - np.logaddexp.reduce(each, axis=2, keepdims=True)
+    mean = np.logaddexp.reduce(each, axis=1) - np.log(members)
+    entropy = -(np.exp(mean) * mean).sum(axis=1)
+    expected = -(np.exp(each) * each).sum(axis=2).mean(axis=1)
+    disagreement = np.maximum(entropy - expected, 0)
+    columns = mean.argmax(axis=1), np.exp(mean.max(axis=1)), entropy, expected, disagreement
+    header = "class probability entropy expected_entropy mutual_information"
+    np.savetxt(sys.stdout, np.column_stack(columns), "%d %.6f %.6f %.6f %.6f", header=header)
+
+
 def main(arguments: list[str]) -> int:
     """Check the installation, or classify samples."""
     network = json.loads((FOLDER / "network.json").read_text())
@@ -70,7 +92,7 @@ def main(arguments: list[str]) -> int:
     batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
     accumulators = np.concatenate([run(interpreter, batch) for batch in batches])
     if arguments:
-        print(*np.argmax(accumulators * network["scale"], axis=1), sep="\n")
+        show(accumulators * network["scale"], network["members"])
         return 0
     wrong = int((accumulators != np.load(FOLDER / "expected_output.npy")).any(axis=1).sum())
     print(f"{len(samples) - wrong} of {len(samples)} samples are exactly as expected")

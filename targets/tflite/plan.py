@@ -133,7 +133,7 @@ class _Planner:
 
     def add(self, node: Node) -> None:
         """Choose for a node, and for one that is computed with it."""
-        if node.name in self.choices:
+        if node.name in self.choices or self._is_merged(node):
             return
         if not isinstance(node.op, Weighted):
             self.choices[node.name] = self._plain(node)
@@ -151,11 +151,23 @@ class _Planner:
 
     def _follower(self, node: Node) -> Node | None:
         """Give the only reader of a weighted node's sums, where the two can be one operator."""
-        last, *others = (
-            reader for reader in self.graph.nodes for name in reader.inputs if name == node.name
-        )
+        last, *others = self._readers(node)
+        tensor = self.graph.tensors[node.name]
+        if isinstance(last.op, Reshape) and tensor.size == tensor.shape[0]:
+            flat, *more = self._readers(last)  # one pixel: there is no order to change
+            if isinstance(flat.op, Readout):
+                last, others = flat, others + more
         final = isinstance(last.op, Readout) and self.graph.steps == 1
         return last if not others and (final or isinstance(last.op, Threshold)) else None
+
+    def _readers(self, node: Node) -> list[Node]:
+        return [
+            reader for reader in self.graph.nodes for name in reader.inputs if name == node.name
+        ]
+
+    def _is_merged(self, node: Node) -> bool:
+        """Say whether a node is a reshape between a weighted node and its follower."""
+        return isinstance(node.op, Reshape) and node.inputs[0] not in self.choices
 
     def _together(self, node: Node, op: Weighted, follower: Node) -> tuple[Choice | None, str]:
         """Choose for a weighted node and its follower; nothing, and why, for levels in float32."""

@@ -28,6 +28,7 @@ def write_raspberry_pi(
         "high": source.high,
         "input_scale": source.scale,
         "scale": readout.scale.tolist(),
+        "members": readout.members,
     }
     (folder / "model.tflite").write_bytes(model)
     (folder / "network.json").write_text(json.dumps(network, indent=1))

@@ -14,7 +14,16 @@ from edgespike.data import DATA_SETS
 from tests.cli.conftest import Cli
 
 COMMANDS = (
-    *("train", "convert", "export", "run", "verify", "energy", "entropy", "show", "targets"),
+    "train",
+    "convert",
+    "ensemble",
+    "export",
+    "run",
+    "verify",
+    "energy",
+    "entropy",
+    "show",
+    "targets",
     "demo",
 )
 

@@ -40,7 +40,7 @@ def test_a_row_says_what_there_is_to_know_of_a_node() -> None:
         ("spike2", {"theta": "2", "flipped": "4 of 4"}),
         ("sum", {}),
         ("flat", {}),
-        ("out", {"scale": "0.25", "mode": "sum"}),
+        ("out", {"scale": "0.25", "mode": "sum", "members": "1"}),
     ],
 )
 def test_parameters_that_no_other_column_shows_are_listed(

@@ -162,10 +162,14 @@ class Readout(Op):
         ``accumulator * scale`` is the logit.
     mode
         Whether accumulators go on from step to step.
+    members
+        How many networks stand side by side, see :func:`edgespike.graph.ensemble.ensemble`. All
+        classes of the first member come first: shapes are ``(members * classes,)``.
     """
 
     scale: NDArray[np.float64]
     mode: ReadoutMode = ReadoutMode.SUM
+    members: int = 1
 
     kind: ClassVar[str] = "readout"
     has_neurons: ClassVar[bool] = True
@@ -178,6 +182,16 @@ class Readout(Op):
             yield f"scale has shape {self.scale.shape}, it must be {inputs[0].shape}"
         if not (np.isfinite(self.scale).all() and (self.scale > 0).all()):
             yield "scale must be positive and finite for every class"
+        if self.members < 1 or self.scale.size % self.members:
+            yield (
+                f"members is {self.members}; it must be at least 1 and divide the scale's "
+                f"{self.scale.size} entries"
+            )
+
+    @property
+    def classes(self) -> int:
+        """Classes of one member."""
+        return self.scale.size // self.members
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Sum the range over the steps; after one step it is at least one step's range."""

@@ -1,0 +1,141 @@
+"""``edgespike ensemble``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgespike.cli.options import Json, Samples
+from edgespike.cli.output import print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from edgespike.graph import Graph
+    from edgespike.selection import MemberFigures, Score
+
+EXAMPLE = "edgespike ensemble a.safetensors b.safetensors -o both.safetensors"
+
+
+def command(
+    models: Annotated[
+        list[Path],
+        typer.Argument(metavar="MODEL...", help="Trained checkpoints or graph files."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Graph file to write.")],
+    name: Annotated[str, typer.Option(help="Name of the merged graph.")] = "ensemble",
+    members: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Choose the best K; needs --input and --labels."),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            metavar="OPERATIONS",
+            help="Choose the best that take at most so many synaptic operations and "
+            "multiply-accumulates a sample, mean over the samples; needs --input and --labels.",
+        ),
+    ] = None,
+    input_file: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", metavar="X.npy", help="Held-out integer samples."),
+    ] = None,
+    labels_file: Annotated[
+        Path | None, typer.Option("--labels", metavar="Y.npy", help="Class of each sample.")
+    ] = None,
+    samples: Samples = None,
+    as_json: Json = False,
+) -> None:
+    """Merge models of one architecture into one graph of all.
+
+    The graph computes its members side by side, and every target runs it. Its class is that of
+    the largest probability, mean over members; their disagreement tells how sure it is.
+
+    With --members or --budget, those members are taken whose mean probability makes the labels of
+    held-out samples most likely.
+    """
+    import edgespike
+    from edgespike.errors import InputError
+    from edgespike.graph.ensemble import ensemble
+    from edgespike.selection import select_members
+
+    if (input_file is None) != (labels_file is None):
+        raise InputError("--input and --labels belong together; give both")
+    if input_file is None and (members, budget, samples) != (None, None, None):
+        raise InputError(
+            "--members, --budget and --samples need held-out samples; give --input and --labels"
+        )
+    graphs = [edgespike.load(model) for model in models]
+    merged = ensemble(graphs, name)  # what does not fit is told before anything runs
+    rows: list[dict[str, Any]] = []
+    if input_file is not None and labels_file is not None:
+        figures = _measure(graphs, input_file, labels_file, samples)
+        wanted = len(graphs) if (members, budget) == (None, None) else members
+        chosen = select_members(figures, wanted, budget)
+        merged = ensemble([graphs[place] for place in chosen.members], name)
+        rows = _rows(models, figures, chosen)
+    edgespike.save(merged, out)
+    if as_json:
+        print_json(
+            {
+                "graph": merged.hash,
+                "file": str(out),
+                "members": merged.readout_op.members,
+                "scores": rows,
+            }
+        )
+        return
+    if rows:
+        print_table(
+            ["ensemble", "members ", "NLL (nats) ", "accuracy ", "operations a sample "],
+            [
+                (
+                    row["ensemble"],
+                    ", ".join(map(str, row["members"])),
+                    f"{row['nll']:.4f}",
+                    f"{row['accuracy']:.2%}",
+                    f"{row['operations']:,.0f}",
+                )
+                for row in rows
+            ],
+        )
+    count = merged.readout_op.members
+    print(f"{out}: graph {merged.hash}, {count} {'member' if count == 1 else 'members'}")
+
+
+def _measure(
+    graphs: Sequence[Graph], input_file: Path, labels_file: Path, limit: int | None
+) -> MemberFigures:
+    from edgespike.samples import read_labels, read_samples
+    from edgespike.selection import measure_members
+
+    array = read_samples(graphs[0], input_file)
+    labels = read_labels(labels_file, len(array))
+    with progress() as report:
+        report("members", 0, len(graphs))
+        return measure_members(
+            graphs,
+            array[:limit],
+            labels[:limit],
+            lambda done: report("members", done, len(graphs)),
+        )
+
+
+def _rows(models: Sequence[Path], figures: MemberFigures, chosen: Score) -> list[dict[str, Any]]:
+    """Give each candidate's figures, those of all together, and of the chosen ones."""
+    places = range(len(models))
+    scores = [
+        (str(path), figures.score([place])) for path, place in zip(models, places, strict=True)
+    ]
+    scores += [("all", figures.score(places)), ("chosen", chosen)]
+    return [
+        {
+            "ensemble": label,
+            "members": [place + 1 for place in score.members],
+            "nll": score.nll,
+            "accuracy": score.accuracy,
+            "operations": score.operations,
+        }
+        for label, score in scores
+    ]

@@ -1,0 +1,187 @@
+"""Choosing the members of an ensemble by what held-out samples say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import InputError, UnsupportedError
+from edgespike.graph import Graph
+
+MOST_SUBSETS = 2000
+"""Up to so many subsets are all tried; where there are more, the search is greedy."""
+
+
+@dataclass(frozen=True)
+class MemberFigures:
+    """What candidates for an ensemble give on held-out samples.
+
+    Parameters
+    ----------
+    log_probabilities
+        Logarithm of each class's probability by each candidate, ``(candidates, samples, classes)``.
+    labels
+        Class of each sample, ``(samples,)``.
+    operations
+        Synaptic operations and multiply-accumulates a sample of each candidate, on non-zero
+        quantised weights, mean over the samples: ``(candidates,)``.
+    """
+
+    log_probabilities: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    operations: NDArray[np.float64]
+
+    def score(self, members: Sequence[int]) -> Score:
+        """Score the ensemble of some candidates."""
+        mean = _log_mean(self.log_probabilities[list(members)])
+        return Score(
+            tuple(members),
+            -float(mean[np.arange(len(self.labels)), self.labels].mean()),
+            float((mean.argmax(axis=1) == self.labels).mean()),
+            float(self.operations[list(members)].sum()),
+        )
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good an ensemble is, and what it costs.
+
+    Parameters
+    ----------
+    members
+        Places of its members among the candidates, from 0, ascending.
+    nll
+        Negative log-likelihood of the labels under the mean probability, in nats a sample.
+    accuracy
+        Part of the samples whose class of the largest mean probability is the label, 0 to 1.
+    operations
+        Synaptic operations and multiply-accumulates a sample.
+    """
+
+    members: tuple[int, ...]
+    nll: float
+    accuracy: float
+    operations: float
+
+
+def measure_members(
+    graphs: Sequence[Graph],
+    samples: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    progress: Callable[[int], None] = lambda done: None,
+) -> MemberFigures:
+    """Run every graph on labelled samples, on the cpu target.
+
+    Parameters
+    ----------
+    graphs
+        Candidates, which take the same input and have the same classes.
+    samples
+        As :func:`edgespike.graph.inputs.as_samples` takes them.
+    labels
+        Class of each sample.
+    progress
+        Called with the number of graphs that have run.
+
+    Raises
+    ------
+    InputError
+        Samples do not fit, or labels are no classes.
+    """
+    from edgespike.counting import count_events
+    from edgespike.targets.cpu.running import run_counted
+    from edgespike.trace import log_probabilities
+
+    classes = graphs[0].readout_op.classes
+    low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
+    if labels.shape != (len(samples),) or low < 0 or high >= classes:
+        raise InputError(
+            f"labels have shape {labels.shape} and values {low}..{high}; give one class for each "
+            f"of {len(samples)} samples, 0..{classes - 1}"
+        )
+    probabilities, operations = [], []
+    for done, graph in enumerate(graphs, start=1):
+        accumulators, sums = run_counted(graph, samples)
+        counts = count_events(graph, sums, len(samples))
+        total = counts.synaptic_operations() + counts.multiply_accumulates()
+        probabilities.append(log_probabilities(graph, accumulators))
+        operations.append(total / len(samples))
+        progress(done)
+    return MemberFigures(np.stack(probabilities), labels, np.array(operations))
+
+
+def select_members(
+    figures: MemberFigures, members: int | None = None, budget: float | None = None
+) -> Score:
+    """Choose the ensemble whose mean probability makes the labels most likely.
+
+    All subsets are tried where there are at most :data:`MOST_SUBSETS`. Else members are added one
+    by one, each time the one that makes the labels most likely.
+
+    Parameters
+    ----------
+    figures
+        Of the candidates.
+    members
+        How many to choose; any number without it.
+    budget
+        Most operations a sample, no limit without it.
+
+    Raises
+    ------
+    UnsupportedError
+        There are fewer candidates, or the budget is too small for any choice.
+    """
+    costs, cheapest = figures.operations, np.sort(figures.operations)
+    limit = np.inf if budget is None else budget
+    least = float(cheapest[: members or 1].sum())
+    violations = []
+    if members is not None and members > len(costs):
+        violations.append(f"members is {members}; there are {len(costs)} to choose from")
+    elif not least <= limit:
+        violations.append(
+            f"the budget is {limit:,.0f} operations a sample; the cheapest {members or 1} need "
+            f"{least:,.0f}"
+        )
+    if violations:
+        raise UnsupportedError("members cannot be chosen", violations)
+    likely = figures.log_probabilities[:, np.arange(len(figures.labels)), figures.labels]
+    sizes = range(1, len(costs) + 1) if members is None else range(members, members + 1)
+    if sum(comb(len(costs), size) for size in sizes) <= MOST_SUBSETS:
+        subsets = (each for size in sizes for each in combinations(range(len(costs)), size))
+        tried = (each for each in subsets if costs[list(each)].sum() <= limit)
+    else:
+        tried = (each for each in _greedily(likely, costs, members, limit) if len(each) in sizes)
+    best = min(tried, key=lambda each: -_log_mean(likely[list(each)]).mean())
+    return figures.score(sorted(best))
+
+
+def _greedily(
+    likely: NDArray[np.float64], costs: NDArray[np.float64], members: int | None, limit: float
+) -> Iterator[tuple[int, ...]]:
+    """Add member after member, and leave room in the budget for those that must still come."""
+    chosen: tuple[int, ...] = ()
+    rest = set(range(len(costs)))
+    while rest and len(chosen) != members:
+        missing = 0 if members is None else members - len(chosen) - 1
+        spent = costs[list(chosen)].sum()
+        fitting = [
+            one
+            for one in sorted(rest)
+            if spent + costs[one] + np.sort(costs[sorted(rest - {one})])[:missing].sum() <= limit
+        ]
+        if not fitting:
+            return
+        best = min(fitting, key=lambda one: -_log_mean(likely[[*chosen, one]]).mean())
+        chosen, rest = (*chosen, best), rest - {best}
+        yield chosen
+
+
+def _log_mean(log_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the logarithm of the mean over the first axis."""
+    return np.asarray(np.logaddexp.reduce(log_values, axis=0) - np.log(len(log_values)))

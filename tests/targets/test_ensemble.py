@@ -1,0 +1,125 @@
+"""Every target runs an ensemble of four members, and gives what the members give."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgespike.counting import count
+from edgespike.errors import EnvironmentMissingError
+from edgespike.graph import Dense, Graph, Input, Node, Readout, Reshape, Threshold
+from edgespike.graph.ensemble import ensemble
+from edgespike.interpreter import interpret
+from edgespike.targets import get_target
+from edgespike.targets.base import Target
+from edgespike.targets.cpu.litert_engine import fits
+from edgespike.targets.tflite.lower import lower
+from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
+from edgespike.targets.tflite.recipes import recipes
+from edgespike.targets.tflite.run import encode_input
+from edgespike.trace import log_probabilities, predictions, uncertainty
+from tests.ensembles import flat, siblings, side_by_side
+from tests.example_graphs import membrane_graph, residual_graph, samples_for, weights
+
+
+def levels_graph() -> Graph:
+    """A dense network of levels on an image, which it flattens first: 2x3x3 input, 3 classes."""
+    levels = np.array([[-12, 0, 12]] * 5) + np.arange(5)[:, None]
+    return Graph(
+        "levels",
+        (
+            Node("image", Input((2, 3, 3), 0, 7, 1 / 7)),
+            Node("flat", Reshape((18,)), ("image",)),
+            Node("dense1", Dense(weights(1, 5, 18), weights(2, 5)), ("flat",)),
+            Node("levels1", Threshold(levels, np.arange(5) == 2), ("dense1",)),
+            Node("dense2", Dense(weights(3, 5, 5), weights(4, 5)), ("levels1",)),
+            Node("levels2", Threshold(levels, np.arange(5) == 0), ("dense2",)),
+            Node("dense3", Dense(weights(5, 3, 5), weights(6, 3)), ("levels2",)),
+            Node("out", Readout(np.ones(3)), ("dense3",)),
+        ),
+    )
+
+
+GRAPHS = {graph.name: graph for graph in (residual_graph(), levels_graph(), membrane_graph())}
+TARGETS = [
+    "cpu",
+    "tflite",
+    "tflite-reference",
+    pytest.param("tflite-runtime", marks=pytest.mark.tflite_runtime),
+    pytest.param("loihi", marks=pytest.mark.loihi),
+]
+needs_tflm = pytest.mark.skipif(find_spec("tflite_micro") is None, reason="no tflite-micro")
+
+
+@pytest.fixture(params=TARGETS)
+def target(request: pytest.FixtureRequest) -> Target:
+    found = get_target(request.param)
+    try:
+        found.runtime()
+    except EnvironmentMissingError as missing:
+        pytest.skip(str(missing))
+    return found
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_four_members_run_exactly(target: Target, name: str) -> None:
+    members = siblings(GRAPHS[name], 4)
+    merged, samples = ensemble(members), samples_for(GRAPHS[name], 5)
+    target.check(merged)
+    found, expected = target.run(merged, samples), side_by_side(members, samples)
+    assert found.values.keys() == expected.keys()
+    for layer, values in expected.items():
+        assert np.array_equal(flat(found.values[layer]), values), layer
+    counts = count(merged, samples, found)
+    own = [count(member, samples, interpret(member, samples)) for member in members]
+    assert counts.synaptic_operations() == sum(each.synaptic_operations() for each in own)
+    assert counts.multiply_accumulates() == sum(each.multiply_accumulates() for each in own)
+
+
+@pytest.mark.parametrize("name", ["residual", "levels"])
+def test_an_ensemble_has_the_numbers_of_its_members(name: str) -> None:
+    """Otherwise four members would take far more than four times as long."""
+    graph = GRAPHS[name]
+    merged = ensemble([graph] * 4)
+    assert recipes(merged) == recipes(graph)
+    assert {recipe.numbers.split(",")[0] for recipe in recipes(merged)} == {"int8", "int16"}
+    assert fits(merged)
+
+
+@needs_tflm
+@pytest.mark.parametrize("name", GRAPHS)
+def test_tflite_micro_runs_an_ensemble(name: str) -> None:
+    merged = ensemble(siblings(GRAPHS[name], 4))
+    samples = samples_for(merged, 3)
+    expected = interpret(merged, samples).accumulators(merged)
+    lowered = lower(merged)
+    batch = encode_input(merged, lowered, samples)
+    found, _ = run_on_tflite_micro(sys.executable, lowered, batch)
+    assert np.array_equal(found, expected)
+
+
+def test_the_runner_on_the_pi_tells_how_sure_the_ensemble_is(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    merged = ensemble(siblings(residual_graph(), 4))
+    get_target("tflite").write(merged, tmp_path)
+    folder = tmp_path / "raspberry-pi"
+    assert json.loads((folder / "network.json").read_text())["members"] == 4
+    command = [sys.executable, "run.py", "sample_input.npy"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    accumulators = np.load(folder / "expected_output.npy")
+    doubts = uncertainty(merged, accumulators)
+    expected = [
+        predictions(merged, accumulators),
+        np.exp(log_probabilities(merged, accumulators).max(axis=1)),
+        doubts.entropy,
+        doubts.expected_entropy,
+        doubts.mutual_information,
+    ]
+    printed = np.loadtxt(done.stdout.splitlines())
+    np.testing.assert_allclose(printed, np.stack(expected, axis=1), atol=1e-6)
