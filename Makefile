@@ -19,8 +19,8 @@ INSTALL := $(PIP) install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-u
 OTHER_PYTHONS := 3.10 3.13
 # Named one by one: the top level loads its names when they are used, which pdoc cannot see.
 DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.inputs graph.unary interpreter \
-	trace counting verification energy report samples models data.fashion_mnist nn targets \
-	converters bayes.mixture errors)
+	trace counting verification energy report samples models data.fashion_mnist data.mnist data.text \
+	nn targets converters bayes.mixture errors)
 SOURCES := edgespike targets converters tests examples benchmarks
 
 .PHONY: demo model experiment entropy-experiment test test-here test-others check lint types docs bench clean

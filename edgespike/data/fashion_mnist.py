@@ -6,9 +6,6 @@ folder; if it is in neither, it is downloaded from its authors' repository into 
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +13,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from edgespike.data.base import Split
-from edgespike.data.download import download
-from edgespike.data.idx import parse_idx
-from edgespike.errors import FileFormatError
-from edgespike.files import write_atomically
+from edgespike.data.idx_files import IdxFiles
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 ADDRESS = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
@@ -71,45 +65,18 @@ def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     FileFormatError
         A file is truncated or is not the one its authors published.
     """
-    prefix = {"train": "train", "test": "t10k"}[split]
-    images = parse_idx(*_content(f"{prefix}-images-idx3-ubyte.gz"))
-    labels = parse_idx(*_content(f"{prefix}-labels-idx1-ubyte.gz"))
-    return images[:, None], labels.astype(np.int64)
+    files = IdxFiles(
+        name="Fashion-MNIST",
+        address=ADDRESS,
+        sha256=SHA256,
+        folders=(DEBIAN_FOLDER,),
+        cache=cache_folder(),
+        other_ways="install Debian's package dataset-fashion-mnist, or put the four files of "
+        f"{ADDRESS} into {cache_folder()}",
+    )
+    return files.load(split)
 
 
 def cache_folder() -> Path:
     """Give the folder where downloads are kept."""
     return platformdirs.user_cache_path("edgespike") / "fashion-mnist"
-
-
-def _content(file: str) -> tuple[bytes, str]:
-    """Give a file's uncompressed content, and what to call the file in error messages."""
-    for folder in (DEBIAN_FOLDER, cache_folder()):
-        path = folder / file
-        if path.is_file():
-            return _unpack(path.read_bytes(), file, str(path)), str(path)
-    packed = download(
-        ADDRESS + file,
-        "Fashion-MNIST",
-        "install Debian's package dataset-fashion-mnist, or put the four files of "
-        f"{ADDRESS} into {cache_folder()}",
-    )
-    content = _unpack(packed, file, ADDRESS + file)
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    write_atomically(cache_folder() / file, packed)
-    return content, ADDRESS + file
-
-
-def _unpack(packed: bytes, file: str, place: str) -> bytes:
-    try:
-        content = gzip.decompress(packed)
-    except (OSError, EOFError, zlib.error) as error:
-        raise FileFormatError(
-            f"{place} is not a whole gzip file ({error}); remove it and run again"
-        ) from None
-    if hashlib.sha256(content).hexdigest() != SHA256[file]:
-        raise FileFormatError(
-            f"{place} is not the {file} that its authors published (its checksum differs); "
-            "remove it and run again"
-        )
-    return content

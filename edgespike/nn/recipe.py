@@ -66,7 +66,7 @@ class Recipe:
     limit
         Use the first ``limit`` training and test samples only; 0 means all.
     data
-        What to train on, one of `edgespike.data.DATA_SETS`: ``fashion_mnist`` or ``cifar10``.
+        What to train on, one of `edgespike.data.DATA_SETS`.
 
     Raises
     ------
