@@ -22,6 +22,7 @@ from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
 from edgespike.nn.models import build
 from edgespike.nn.normalise import LayerBatchNorm
 from edgespike.nn.penalty import SynapticPenalty
+from edgespike.nn.posterior_spec import PosteriorSpec
 from edgespike.nn.recipe import Recipe, load_recipe, shipped_recipes
 from edgespike.nn.residual import Residual
 from edgespike.nn.spec import ConvSpec, DenseSpec, NetSpec, ResidualSpec
@@ -35,6 +36,7 @@ __all__ = [
     "InputScale",
     "LayerBatchNorm",
     "NetSpec",
+    "PosteriorSpec",
     "QuantConv2d",
     "QuantLinear",
     "Recipe",

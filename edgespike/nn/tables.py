@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
+from types import UnionType
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -63,6 +64,8 @@ def _fits(value: object, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
+    if get_origin(hint) is UnionType:
+        return isinstance(value, hint)
     # A tuple of which sort is for __post_init__ to check, and so is one of several words.
     expected = get_origin(hint) or hint
     return not isinstance(expected, type) or isinstance(value, expected)

@@ -20,11 +20,18 @@ from edgespike.nn.trainer import Trainer
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the trained net and its log are, and what each epoch measured (as in the log)."""
+    """Where the trained nets and the log are, and what each epoch measured (as in the log)."""
 
-    model: Path
+    models: tuple[Path, ...]
+    """The net, or those of a mixture posterior: its members, then the nets drawn from it."""
+
     log: Path
     history: tuple[dict[str, Any], ...]
+
+    @property
+    def model(self) -> Path:
+        """The net, or the first member."""
+        return self.models[0]
 
 
 def train(
@@ -35,7 +42,7 @@ def train(
     resume: bool = False,
     quiet: bool = False,
 ) -> TrainingResult:
-    """Train the recipe's net.
+    """Train the recipe's net, or a mixture of such nets.
 
     Each epoch ends with a checkpoint, so a killed run loses an epoch at most, and with the same
     number of threads on a CPU it ends with the weights of an uninterrupted one. The net after the
@@ -45,7 +52,8 @@ def train(
     ----------
     out
         Folder for ``model.safetensors`` (the trained net), ``training.jsonl`` (recipe, versions,
-        then one line an epoch) and ``checkpoint.safetensors`` (to resume from).
+        then one line an epoch) and ``checkpoint.safetensors`` (to resume from). A mixture's nets
+        are ``member1.safetensors`` and so on, draws from it ``sample1.safetensors`` and so on.
     task
         What to train on; the recipe's data set if None.
     resume
@@ -60,6 +68,11 @@ def train(
         does not fit the net.
     TrainingError
         The loss is no longer a number. The last checkpoint stays.
+
+    Warns
+    -----
+    CollapseWarning
+        Components of a mixture overlap after an epoch.
     """
     folder = RunFolder(Path(out), recipe)
     folder.prepare(resume)
@@ -76,10 +89,20 @@ def train(
             history.append(trainer.run_epoch(epoch, show))
         if trainer.main:
             folder.save(trainer.tensors(), history)
-    if trainer.main:
-        # Without the time it took: the same run gives the same file.
-        measured = {name: value for name, value in history[-1].items() if name != "seconds"}
-        metadata = {"recipe": recipe.to_table(), **measured}
-        save_model(folder.model, trainer.result, recipe.net, metadata)
+    paths = _save_networks(folder, trainer, history)
     trainer.accelerator.wait_for_everyone()
-    return TrainingResult(folder.model, folder.log, tuple(history))
+    return TrainingResult(paths, folder.log, tuple(history))
+
+
+def _save_networks(
+    folder: RunFolder, trainer: Trainer, history: list[dict[str, Any]]
+) -> tuple[Path, ...]:
+    # Without the time it took: the same run gives the same file.
+    measured = {name: value for name, value in history[-1].items() if name != "seconds"}
+    metadata = {"recipe": folder.recipe.to_table(), **measured}
+    paths = []
+    for name, net in trainer.networks():
+        paths.append(folder.path / f"{name}.safetensors")
+        if trainer.main:
+            save_model(paths[-1], net, folder.recipe.net, metadata)
+    return tuple(paths)

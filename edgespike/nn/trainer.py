@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from edgespike.errors import EdgespikeError
 from edgespike.nn.augment import augment
-from edgespike.nn.averaging import WeightAverage
+from edgespike.nn.averaging import WeightAverage, measure_statistics
 from edgespike.nn.checkpoint import optimiser_tensors, restore_optimiser
-from edgespike.nn.models import build
-from edgespike.nn.penalty import SynapticPenalty, penalty_weight
+from edgespike.nn.objective import Objective, build_model, objective_of
+from edgespike.nn.penalty import penalty_weight
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
 from edgespike.nn.task import Task
@@ -25,7 +25,7 @@ from edgespike.nn.task import Task
 EVALUATION_BATCH = 500
 STEPS_BETWEEN_LOOKS = 20
 BATCHES_OF_STATISTICS = 100
-"""Training batches on which an averaged net's normalisation is measured."""
+"""Training batches on which the normalisation of weights that were not trained is measured."""
 
 
 class TrainingError(EdgespikeError):
@@ -48,27 +48,29 @@ class Trainer:
     Attributes
     ----------
     model
-        The net that is trained.
+        The net that is trained, or the mixture of nets.
     result
         The net that is tested and kept: the averaged one if the recipe wants it, else ``model``.
+    result_objective
+        What it answers.
     """
 
     def __init__(self, recipe: Recipe, task: Task) -> None:
         self.recipe = recipe
         self.accelerator = Accelerator()
         self.main = self.accelerator.is_main_process
-        with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
-            # The faster memory layout of convolutions, on processors and GPUs alike.
-            self.model = build(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # The faster memory layout of convolutions, on processors and GPUs alike.
+        self.model = build_model(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = _optimiser(self.model, recipe)
         self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
         self.device = self.accelerator.device
         self.average = WeightAverage(self.model, recipe.averaging) if recipe.averaging else None
         self.result: nn.Module = self.average.model if self.average else self.model
-        kind = (recipe.penalty_power, recipe.penalty_cost)
-        self.penalty = SynapticPenalty(self.model, *kind)
-        self.result_penalty = SynapticPenalty(self.result, *kind) if self.average else self.penalty
+        samples = len(task.train_images)
+        self.objective = objective_of(recipe, self.model, samples)
+        self.result_objective = self.objective
+        if self.average:
+            self.result_objective = objective_of(recipe, self.result, samples)
         self.train_images = torch.from_numpy(task.train_images).to(self.device)
         self.train_labels = torch.from_numpy(task.train_labels).to(self.device)
         self.test_images = torch.from_numpy(task.test_images).to(self.device)
@@ -80,8 +82,8 @@ class Trainer:
         """Train for one epoch, measure on the test set, and give the log's line."""
         start = time.monotonic()
         trained = self._train(epoch, show)
-        if self.average:
-            self.average.measure_statistics(self._some_inputs(epoch))
+        if self.average or self.recipe.posterior:
+            measure_statistics(self.result, self._some_inputs(epoch))
         tested = self._test()
         return {
             "epoch": epoch + 1,
@@ -89,8 +91,16 @@ class Trainer:
             "penalty_weight": penalty_weight(self.recipe.penalty, epoch, self.recipe.epochs),
             **{f"train_{name}": value for name, value in trained.items()},
             **{f"test_{name}": value for name, value in tested.items()},
+            **self.result_objective.measure(),
             "seconds": round(time.monotonic() - start, 1),
         }
+
+    def networks(self) -> Iterator[tuple[str, nn.Module]]:
+        """Give the nets to keep, each with the name of its file."""
+        yield from self.result_objective.networks()
+        for name, drawn in self.result_objective.draws():
+            measure_statistics(drawn, self._some_inputs(self.recipe.epochs - 1))
+            yield name, drawn
 
     def tensors(self) -> dict[str, Tensor]:
         """Give what is needed to go on after an epoch."""
@@ -136,16 +146,16 @@ class Trainer:
             group["lr"] = learning_rate(recipe, epoch * self.steps + i, self.steps)
         images = augment(self.train_images[batch], recipe.flip, recipe.shift, generator)
         labels = self.train_labels[batch]
-        logits = self.net(images)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        loss, logits = self.objective.step(self.net, images, labels, generator)
         if recipe.penalty > 0:
-            loss = loss + penalty_weight(recipe.penalty, epoch, recipe.epochs) * self.penalty()
+            weight = penalty_weight(recipe.penalty, epoch, recipe.epochs)
+            loss = loss + weight * self.objective.penalty()
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
         self.optimiser.step()
         if self.average:
             self.average.update(self.model)
-        return self._measure(loss, logits, labels, self.penalty)
+        return self._measure(loss, logits, labels, self.objective)
 
     def _some_inputs(self, epoch: int) -> Iterator[Tensor]:
         """Give training batches, augmented; the same in every process, so that results are too."""
@@ -165,19 +175,19 @@ class Trainer:
             strict=True,
         )
         for images, labels in batches:
-            logits = self.result(images)
+            logits = self.result_objective.logits(images)
             loss = functional.cross_entropy(logits, labels)
-            sums += self._measure(loss, logits, labels, self.result_penalty)
+            sums += self._measure(loss, logits, labels, self.result_objective)
         return self._means(self.accelerator.reduce(sums))
 
     def _measure(
-        self, loss: Tensor, logits: Tensor, labels: Tensor, penalty: SynapticPenalty
+        self, loss: Tensor, logits: Tensor, labels: Tensor, objective: Objective
     ) -> Tensor:
         """Give the batch's sums: loss, correct answers, synaptic operations, samples."""
         correct = (logits.detach().argmax(dim=1) == labels).sum()
         with torch.no_grad():
             spiking = self.recipe.net.spiking
-            operations = penalty.synaptic_operations() if spiking else torch.zeros_like(loss)
+            operations = objective.synaptic_operations() if spiking else torch.zeros_like(loss)
         samples = torch.tensor(len(labels), device=labels.device)
         return torch.stack(
             [loss.detach() * samples, correct, operations * samples, samples]
