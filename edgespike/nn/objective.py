@@ -52,15 +52,21 @@ def build_model(recipe: Recipe) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         if recipe.posterior is None:
-            return build(recipe.net)
+            return _build_net(recipe)
         spec = recipe.posterior
         return MixturePosterior(
-            [build(recipe.net) for _ in range(spec.members)],
+            [_build_net(recipe) for _ in range(spec.members)],
             prior_deviation=spec.prior_deviation,
             initial_deviation=spec.initial_deviation,
             deviations=spec.deviations,
             weights=spec.weights,
         )
+
+
+def _build_net(recipe: Recipe) -> nn.Module:
+    net: nn.Module = build(recipe.net)
+    # The faster memory layout of convolutions, on processors and GPUs alike.
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def objective_of(recipe: Recipe, model: nn.Module, samples: int) -> Objective:

@@ -59,8 +59,7 @@ class Trainer:
         self.recipe = recipe
         self.accelerator = Accelerator()
         self.main = self.accelerator.is_main_process
-        # The faster memory layout of convolutions, on processors and GPUs alike.
-        self.model = build_model(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = build_model(recipe)
         self.optimiser = _optimiser(self.model, recipe)
         self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
         self.device = self.accelerator.device
