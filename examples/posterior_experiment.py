@@ -4,7 +4,7 @@ Two parts, both measured on the integer graphs that are deployed. A regression o
 a gap in the data, in which members should disagree. And Fashion-MNIST: accuracy, calibration, and
 how well digits (MNIST) are told from clothes, for a net, a deep ensemble, and mixtures of as many
 members that were trained for as many epochs. Without arguments it is a rehearsal of seconds on the
-200 shipped images, whose figures mean nothing. With ``--full`` (about a quarter of an hour on one core)
+200 shipped images, whose figures mean nothing. With ``--full`` (a quarter of an hour on one core)
 it writes ``README.md``, ``results.json`` and ``posterior.svg``; what it measured last is in
 ``docs/posterior``. A training that is finished is not repeated.
 """
@@ -101,7 +101,7 @@ def regression_net() -> nn.Sequential:
     """Build a net of 16 activation states whose first steps are spread over the inputs."""
     first = QuantLinear(1, 48, bias=True)
     nn.init.normal_(first.weight, std=4)
-    nn.init.uniform_(first.bias, -4, 4)  # type: ignore[arg-type]
+    nn.init.uniform_(first.bias, -4, 4)
     middle, last = QuantLinear(48, 48, bias=True), QuantLinear(48, 1, bias=True)
     nn.init.normal_(middle.weight, std=48**-0.5)
     return nn.Sequential(InputScale(255), first, RoundClip(16), middle, RoundClip(16), last)
@@ -308,8 +308,8 @@ def markdown(content: dict[str, Any]) -> str:
         "",
         f"80 points of a sine with noise of {NOISE}, none of them between the inputs {GAP[0]} and",
         f"{GAP[1]}; {scale.regression_members} members of two hidden layers of 48 neurons with 16",
-        f"states, {scale.regression_steps:,} steps each. Deviations are those of the members around",
-        "their mean: the error should not be larger than they say.",
+        f"states, {scale.regression_steps:,} steps each. Errors are root mean squares, of the mean",
+        "of the members against the truth; deviations are those of the members around their mean.",
         "",
         *_table(content["regression"]),
         "",
@@ -319,7 +319,7 @@ def markdown(content: dict[str, Any]) -> str:
         "members; S3NN of 16 and 32 channels and 64 neurons. Tested on all 10,000 test images of",
         "both. *One net* is the mean over the ensemble's nets, each measured alone. T is the",
         "temperature of a mixture: 1 is Bayes' rule. *Means* has the means of the components as",
-        "members, *draws* one draw of each. NLL in nats, ECE with 15 bins; AUROC is the probability",
+        "members, *draws* one draw of each. NLL in nats, ECE with 15 bins; AUROC is the chance",
         "that a digit has more entropy (mutual information) than a piece of clothing; one net has",
         "no mutual information, which makes it 0.5. Operations are synaptic operations and",
         "multiply-accumulates a sample.",

@@ -44,6 +44,16 @@ FORBIDDEN = {
         "edgespike.cli",
         "torch",
     ],
+    **{
+        f"edgespike/bayes/{name}.py": [
+            "edgespike.graph",
+            "edgespike.targets",
+            "edgespike.converters",
+            "edgespike.nn",
+            "edgespike.cli",
+        ]
+        for name in ("metrics", "overlap", "posterior")
+    },
     "edgespike/trace.py": ["edgespike.counting", "edgespike.targets", "edgespike.converters"],
     "edgespike/samples.py": ["edgespike.targets", "edgespike.converters", "edgespike.nn"],
     "edgespike/verification.py": ["edgespike.converters", "edgespike.nn", "edgespike.cli"],

@@ -42,11 +42,13 @@ def command(
     A recipe with a table 'posterior' trains several as a mixture over the network's weights;
     'edgespike ensemble' makes one graph of them.
     """
+    from edgespike.bayes.overlap import CollapseWarning
     from edgespike.nn import load_recipe, train
 
     changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
     quiet = as_json or not sys.stderr.isatty()  # the progress bar goes there
     with warnings.catch_warnings():
+        warnings.simplefilter("always", CollapseWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment]
         result = train(changed, out, resume=resume, quiet=quiet)
     last = result.history[-1]
