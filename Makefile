@@ -21,8 +21,7 @@ OTHER_PYTHONS := 3.10 3.13
 # Named one by one: the top level loads its names when they are used, which pdoc cannot see.
 DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.inputs graph.unary interpreter \
 	trace counting verification energy report samples models data.fashion_mnist data.mnist data.text \
-	nn targets converters bayes.metrics bayes.mixture bayes.overlap \
-	bayes.posterior errors)
+	nn prune targets converters bayes.metrics bayes.mixture bayes.overlap bayes.posterior errors)
 SOURCES := edgespike targets converters tests examples benchmarks
 
 .PHONY: demo model experiment entropy-experiment posterior-experiment test test-here test-others check lint types docs bench clean
@@ -60,6 +59,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/maqd_training_step.py
 	$(BIN)/python benchmarks/recurrent.py
 	$(BIN)/python benchmarks/entropy.py
+	$(BIN)/python benchmarks/pruning.py
 
 # Train the shipped models again, and write them and their images into the package.
 model: $(VENV)/dev.stamp

@@ -1,11 +1,12 @@
-"""Measure pruned and unpruned recurrent nets on the cpu target, and against torch in float32.
+"""Measure pruned and unpruned recurrent nets on the cpu target and LiteRT, and against torch.
 
     pip install -c constraints.txt -e ".[train,tflite,bench]"
     python benchmarks/recurrent.py
 
 The nets are vanilla RNNs of random weights: 128 ReLU units of 16 states, and the 42 that are left
 of them after pruning. Both run the same samples, 28 rows of 28 pixels or 196 pixels one by one, in
-batches of 256 and one by one, on one thread. What is measured is the processor time of the process;
+batches of 256 and one by one, on one thread. LiteRT runs the exported models: one step an
+invocation, and all of them. What is measured is the processor time of the process;
 repetitions alternate, and ratios are medians over neighbouring repetitions.
 """
 
@@ -37,6 +38,9 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.targets.cpu import TARGET, run_accumulators
+from edgespike.targets.tflite.execute import DEFAULT, make_interpreter, resize
+from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
+from edgespike.targets.tflite.run import encode_input
 
 UNITS = (128, 42)
 """Before and after pruning."""
@@ -51,7 +55,10 @@ BATCHES = {256: 4, 1: 32}
 
 ANSWERS = "cpu target, answers only"
 COUNTING = "cpu target, counting"
+LITERT = "LiteRT, a step an invocation"
+UNROLLED = "LiteRT, unrolled"
 TORCH = "torch, float32"
+METHODS = (ANSWERS, COUNTING, LITERT, UNROLLED, TORCH)
 
 
 def main() -> None:
@@ -84,8 +91,7 @@ def compare(steps: int, features: int, batch: int, repetitions: int) -> dict[str
     }
     seconds, _ = measure(methods, repetitions)
     unpruned, pruned = (
-        {name: seconds[f"{name}, {units} units"] for name in (ANSWERS, COUNTING, TORCH)}
-        for units in UNITS
+        {name: seconds[f"{name}, {units} units"] for name in METHODS} for units in UNITS
     )
     return {
         "runtime": f"{TARGET.runtime_for(random_net(UNITS[0], steps, features))}, "
@@ -113,8 +119,56 @@ def _methods(units: int, samples: NDArray[np.uint8]) -> dict[str, Callable[[], o
     return {
         ANSWERS: lambda: [run_accumulators(graph, batch) for batch in samples],
         COUNTING: lambda: [edgespike.count(graph, batch) for batch in samples],
+        LITERT: _by_step(lower(graph), graph, samples),
+        UNROLLED: _unrolled(lower_unrolled(graph), graph, samples),
         TORCH: lambda: [readout(net(batch)[0][:, -1]) for batch in floats],
     }
+
+
+def _by_step(
+    lowered: Lowered, graph: Graph, samples: NDArray[np.uint8]
+) -> Callable[[], list[NDArray[Any]]]:
+    """Prepare the model of one step; each batch starts with the first states."""
+    interpreter, batches = _prepared(lowered, graph, samples)
+    source, *states = interpreter.get_input_details()
+    outputs = [detail["index"] for detail in interpreter.get_output_details()]
+
+    def run(batch: NDArray[Any]) -> NDArray[Any]:
+        for state, (_, initial) in zip(states, lowered.carried, strict=True):
+            first = np.full(state["shape"], initial, state["dtype"])
+            interpreter.set_tensor(state["index"], first)
+        for step in batch.swapaxes(0, 1):
+            interpreter.set_tensor(source["index"], step)
+            interpreter.invoke()
+            for state, (place, _) in zip(states, lowered.carried, strict=True):
+                interpreter.set_tensor(state["index"], interpreter.get_tensor(outputs[place]))
+        return np.asarray(interpreter.get_tensor(outputs[0]))
+
+    return lambda: [run(batch) for batch in batches]
+
+
+def _unrolled(
+    lowered: Lowered, graph: Graph, samples: NDArray[np.uint8]
+) -> Callable[[], list[NDArray[Any]]]:
+    """Prepare the model of all steps."""
+    interpreter, batches = _prepared(lowered, graph, samples)
+    (source,), (final,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(batch: NDArray[Any]) -> NDArray[Any]:
+        interpreter.set_tensor(source["index"], batch)
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(final["index"]))
+
+    return lambda: [run(batch) for batch in batches]
+
+
+def _prepared(
+    lowered: Lowered, graph: Graph, samples: NDArray[np.uint8]
+) -> tuple[Any, list[NDArray[Any]]]:
+    """Load a model for batches of this size, and encode these."""
+    interpreter = make_interpreter(lowered.content, DEFAULT)
+    resize(interpreter, samples.shape[1])
+    return interpreter, [encode_input(graph, lowered, batch) for batch in samples]
 
 
 def random_net(units: int, steps: int, features: int) -> Graph:

@@ -35,6 +35,13 @@ FORBIDDEN = {
     "edgespike/report": ["edgespike.targets", "edgespike.converters", "edgespike.nn", "torch"],
     "targets": ["edgespike.converters", "edgespike.nn", "edgespike.cli", "torch"],
     "converters": ["edgespike.targets", "edgespike.counting", "edgespike.cli"],
+    "edgespike/prune": [
+        "edgespike.graph",
+        "edgespike.targets",
+        "edgespike.converters",
+        "edgespike.nn",
+        "edgespike.cli",
+    ],
     "edgespike/nn": ["edgespike.targets", "edgespike.converters", "edgespike.cli"],
     "edgespike/bayes/mixture": [
         "edgespike.graph",

@@ -144,7 +144,19 @@ def _options(
     pass
 
 
-for module in (train, convert, ensemble, export, run, verify, energy, entropy, show, targets, demo):
+for module in (
+    train,
+    convert,
+    ensemble,
+    export,
+    run,
+    verify,
+    energy,
+    entropy,
+    show,
+    targets,
+    demo,
+):
     app.command(name=module.__name__.rpartition(".")[2], epilog=f"Example: {module.EXAMPLE}")(
         _reporting_errors(module.command)
     )

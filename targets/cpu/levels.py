@@ -1,9 +1,8 @@
 """The levels of many thresholds: from a line where that is exact, else by comparing with each.
 
 Comparing takes two passes over the values for each level. Where the thresholds of a channel are
-evenly spaced, ``floor(x * slope + offset)`` in float32 takes four altogether. Every operation in it
-is monotone in ``x``, rounding included, so that it is exact for all values in range if it is right
-on both sides of each threshold: that is tried out, with the same operations.
+evenly spaced, ``floor(x * slope + offset)`` in float32 takes four altogether, see
+:mod:`edgespike.targets.tflite.lines`.
 """
 
 from __future__ import annotations
@@ -15,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Tensor, Threshold
-from edgespike.graph.ops.neurons import reachable
-from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.exactness import FLOAT32_LIMIT, narrow_type
-from edgespike.targets.tflite.requantise import fit
+from edgespike.targets.cpu.exactness import narrow_type
+from edgespike.targets.tflite.lines import fit_line
 
 MARK_BYTES = 2**20
 """About how many comparisons are made before they are added up: what a core's cache can keep."""
@@ -54,30 +51,8 @@ class Line:
 
 def exact_line(op: Threshold, source: Tensor) -> Line | None:
     """Give the line for float32 values of a range, if there is one that is exact."""
-    low = np.where(op.flipped, -source.high, source.low)
-    high = np.where(op.flipped, -source.low, source.high)
-    if max(-low.min(), high.max()) >= FLOAT32_LIMIT:
-        return None
-    # Staying below theta, x < theta, is reaching 1 - theta with -x.
-    theta = np.where(op.flipped[:, None], 1 - op.theta[:, ::-1], op.theta)
-    theta = reachable(theta, low[:, None], high[:, None])
-    step, start = fit(theta, low, high)
-    sign = np.where(op.flipped, -1, 1)
-    slope, offset = (sign / step).astype(np.float32), (-start / step).astype(np.float32)
-    line = Line(slope, offset, op.levels, narrow_type(0, op.levels))
-    return line if _is_exact(line, theta, sign, low[:, None], high[:, None]) else None
-
-
-def _is_exact(line: Line, theta: Integers, sign: Integers, low: Integers, high: Integers) -> bool:
-    """Try the least value that reaches each threshold, and the largest one that does not."""
-    level = np.arange(1, line.levels + 1)[:, None]
-
-    def levels_of(values: Integers) -> NDArray[Any]:
-        return line((values * sign[:, None]).T.astype(np.float32))
-
-    reached = levels_of(np.minimum(theta, high)) >= level
-    missed = levels_of(np.maximum(theta - 1, low)) < level
-    return bool((reached | (theta > high).T).all() and (missed | (theta <= low).T).all())
+    line = fit_line(op, source)
+    return None if line is None else Line(*line, op.levels, narrow_type(0, op.levels))
 
 
 def count_reached(x: NDArray[Any], theta: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -47,9 +47,12 @@ class Affine:
 
     def magnitudes(self, source: Tensor) -> Integers:
         """Bound every partial sum of each output channel, in whatever order it is formed."""
-        largest = max(abs(bound) for bound in source.bounds)
+        largest = np.maximum(np.abs(source.low), np.abs(source.high))
+        if len(largest) != self.weight.shape[1]:  # in groups, a weight meets several channels
+            largest = np.full(self.weight.shape[1], largest.max())
+        products = np.abs(self.weight) * per_channel(largest, self.weight.ndim - 1)
         axes = tuple(range(1, self.weight.ndim))
-        return np.asarray(np.abs(self.weight).sum(axis=axes) * largest + np.abs(self.bias))
+        return np.asarray(products.sum(axis=axes) + np.abs(self.bias))
 
 
 def fold_spikes(
@@ -96,11 +99,7 @@ def fold_levels(
         For each channel whether every kernel gives the right level at every threshold.
     """
     flipped = threshold.flipped
-    sign = np.where(flipped, -1, 1)
-    theta = reachable(threshold.theta, accumulator.low[:, None], accumulator.high[:, None])
-    theta = np.where(flipped[:, None], 1 - theta[:, ::-1], theta)
-    low = np.where(flipped, -accumulator.high, accumulator.low)
-    high = np.where(flipped, -accumulator.low, accumulator.high)
+    sign, theta, low, high = upright(threshold, accumulator)
     factor = _factors(op, source, limit)
     step, start = fit(theta, low, high)
     multiplier, offset = multiplier_and_offset(step, start, factor)
@@ -109,6 +108,31 @@ def fold_levels(
     affine = Affine(weight, factor * sign * op.bias + offset, scale)
     right = proven(theta, low, high, factor, offset, scale.astype(np.float64) / ratio)
     return affine, right & (affine.magnitudes(source) < ACCUMULATOR_LIMIT)
+
+
+def upright(
+    threshold: Threshold, accumulator: Tensor
+) -> tuple[Integers, Integers, Integers, Integers]:
+    """Turn flipped channels around, so that all count the thresholds that are reached.
+
+    Returns
+    -------
+    sign
+        What accumulators must be multiplied by, ``(channels,)``.
+    theta
+        Thresholds of the products, ascending, ``(channels, levels)``.
+    low, high
+        Range of the products, ``(channels,)``.
+    """
+    flipped = threshold.flipped
+    theta = reachable(threshold.theta, accumulator.low[:, None], accumulator.high[:, None])
+    return (
+        np.where(flipped, -1, 1),
+        # Staying below theta, acc < theta, is reaching 1 - theta with everything negated.
+        np.where(flipped[:, None], 1 - theta[:, ::-1], theta),
+        np.where(flipped, -accumulator.high, accumulator.low),
+        np.where(flipped, -accumulator.low, accumulator.high),
+    )
 
 
 def _signs(op: Weighted, flipped: NDArray[np.bool_]) -> Integers:

@@ -121,6 +121,18 @@ class Emitter:
         target = self.shape_constant((-1, *shape))
         return self.emit(name, "RESHAPE", [value.index, target], shape, value.storage, steps)
 
+    def split(self, value: Value) -> list[Value]:
+        """Give the parts of a value along its first axis behind the batch."""
+        count, first, *rest = value.shape
+        if count == 1:
+            return [self.reshape(value, (first, *rest))]
+        whole = self.reshape(value, (count * first, *rest))
+        parts = [self.declare("part", (first, *rest), value.storage) for _ in range(count)]
+        axis = self.builder.constant("axis", np.array(1, np.int32))
+        outputs = [part.index for part in parts]
+        self.builder.operator("SPLIT", [axis, whole.index], outputs, num_splits=count)
+        return parts
+
     def transpose(self, value: Value, order: tuple[int, int, int]) -> Value:
         """Exchange the three axes behind the batch."""
         permutation = self.shape_constant((0, *(axis + 1 for axis in order)))

@@ -20,13 +20,13 @@ from edgespike.graph import Graph, Reshape
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.execute import DEFAULT, make_interpreter, resize
 from edgespike.targets.tflite.lower import lower
-from edgespike.targets.tflite.plan import make_plan
+from edgespike.targets.tflite.plan import make_plan, runs_by_step
 from edgespike.targets.tflite.storage import Form
 
 
 def covers(graph: Graph) -> bool:
     """Say whether every event of a graph is int8, so that :class:`LiteRtEngine` can run it."""
-    if graph.steps != 1:
+    if graph.steps != 1 or runs_by_step(graph):
         return False
     *others, _ = make_plan(graph).forms.values()
     return all(form is Form.INT8 for form in others)
@@ -62,7 +62,7 @@ class LiteRtEngine:
         ]
         lowered = lower(graph, shown)
         self._interpreter = make_interpreter(lowered.content, DEFAULT)
-        resize(self._interpreter, (batch, *lowered.input.shape))
+        resize(self._interpreter, batch)
         self._interpreter.invoke()
         (source,) = self._interpreter.get_input_details()
         final, *details = self._interpreter.get_output_details()
@@ -71,7 +71,10 @@ class LiteRtEngine:
         self._channels_last = (0, 2, 3, 1) if self._input.ndim == 4 else (0, 1)
         self._offset = np.uint8(lowered.input.zero_point % 256)
         arrays = [self._input, *(_memory(self._interpreter, item["index"]) for item in details)]
-        values = {graph.input.name: lowered.input, **dict(lowered.outputs[1:])}
+        values = {
+            graph.input.name: lowered.input,
+            **dict(zip(shown, lowered.outputs[1:], strict=True)),
+        }
         self.zero_points = {name: value.zero_point for name, value in values.items()}
         self.events: dict[str, NDArray[np.int8]] = {}
         for name, array in zip(values, arrays, strict=True):

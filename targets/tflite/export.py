@@ -6,7 +6,8 @@ from pathlib import Path
 
 from edgespike.graph import Graph
 from edgespike.targets.check_samples import check_samples
-from edgespike.targets.tflite.lower import lower
+from edgespike.targets.tflite.limits import unrolls
+from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.microcontroller import write_microcontroller
 from edgespike.targets.tflite.raspberry_pi import write_raspberry_pi
 
@@ -14,8 +15,9 @@ from edgespike.targets.tflite.raspberry_pi import write_raspberry_pi
 def write(graph: Graph, folder: Path) -> None:
     """Write ``model.tflite``, ``raspberry-pi/`` and ``microcontroller/`` into an empty folder.
 
-    ``model_int4.tflite`` is written where that makes a smaller file. The graph must
-    have no :func:`edgespike.targets.tflite.limits.violations`.
+    ``model_int4.tflite`` is written where that makes a smaller file, ``model_unrolled.tflite`` for
+    a recurrent graph of few steps. The graph must have no
+    :func:`edgespike.targets.tflite.limits.violations`.
     """
     lowered = lower(graph)
     samples, expected = check_samples(graph)
@@ -23,7 +25,9 @@ def write(graph: Graph, folder: Path) -> None:
     in_int4 = lower(graph, four_bits=True).content
     if len(in_int4) < len(lowered.content):
         (folder / "model_int4.tflite").write_bytes(in_int4)
+    if unrolls(graph):
+        (folder / "model_unrolled.tflite").write_bytes(lower_unrolled(graph).content)
     for name in ("raspberry-pi", "microcontroller"):
         (folder / name).mkdir()
-    write_raspberry_pi(graph, lowered.content, samples, expected, folder / "raspberry-pi")
+    write_raspberry_pi(graph, lowered, samples, expected, folder / "raspberry-pi")
     write_microcontroller(graph, lowered, samples, expected, folder / "microcontroller")

@@ -6,7 +6,8 @@ import numpy as np
 
 from edgespike.graph import Graph, Membrane, Node, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
-from edgespike.targets.tflite.plan import Plan, make_plan
+from edgespike.targets.tflite.joining import joined_tensor
+from edgespike.targets.tflite.plan import Plan, make_plan, runs_by_step
 from edgespike.targets.tflite.storage import Form
 
 FLOAT_LIMIT = 2**24
@@ -20,7 +21,7 @@ def violations(graph: Graph) -> list[str]:
     """List what float32 cannot hold exactly, and what is too large to unroll."""
     plan = make_plan(graph)
     lines = []
-    if graph.steps > STEP_LIMIT:
+    if graph.steps > STEP_LIMIT and not runs_by_step(graph):
         lines.append(
             f"steps is {graph.steps}; the limit is {STEP_LIMIT}, since every step is written "
             "into the file: use fewer steps or the cpu target"
@@ -37,6 +38,11 @@ def violations(graph: Graph) -> list[str]:
     return lines
 
 
+def unrolls(graph: Graph) -> bool:
+    """Say whether a recurrent graph is short enough to be written with all its steps as well."""
+    return runs_by_step(graph) and graph.steps <= STEP_LIMIT
+
+
 def fraction_bits(op: Membrane) -> int:
     """Give how many fractional bits a membrane needs: none where nothing decays to a fraction."""
     return 0 if op.decay in (0, DECAY_ONE) else FRACTION_BITS
@@ -46,7 +52,7 @@ def _float_magnitude(graph: Graph, plan: Plan, node: Node) -> int:
     """Bound every number that a node computes in float32."""
     choice = plan.choices[node.name]
     if choice.affine is not None:
-        (source,) = graph.input_tensors(choice.source or node)
+        source = joined_tensor(graph.input_tensors(choice.source or node))
         return int(choice.affine.magnitudes(source).max())
     if isinstance(node.op, Membrane):
         return _membrane_magnitude(graph, node, node.op)

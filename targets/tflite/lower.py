@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from edgespike.graph import (
-    Add,
-    Dense,
-    Graph,
-    Input,
-    MaxPool2d,
-    Membrane,
-    Node,
-    Readout,
-    Reshape,
-    SumPool2d,
-    Threshold,
-)
-from edgespike.graph.ops import Weighted
+from edgespike.graph import Graph
+from edgespike.targets.tflite.by_step import Memory, OneStep, memories, remembering
 from edgespike.targets.tflite.emitter import Emitter, Value
-from edgespike.targets.tflite.neurons import (
-    emit_membrane,
-    emit_threshold,
-    join_steps,
-    split_steps,
-)
-from edgespike.targets.tflite.plan import make_plan, partial_sums
-from edgespike.targets.tflite.schema import Activation
-from edgespike.targets.tflite.storage import Form, zero_point
-from edgespike.targets.tflite.weighted import emit_max_pool2d, emit_sum_pool2d, emit_weighted
+from edgespike.targets.tflite.plan import make_plan, runs_by_step
+from edgespike.targets.tflite.walk import channels_last
+from edgespike.targets.tflite.whole_sample import WholeSample
+
+
+@dataclass(frozen=True)
+class State:
+    """A tensor that is an input and, after the step, an output of the model.
+
+    Parameters
+    ----------
+    memory
+        What it holds.
+    output
+        Its place among the model's outputs. Among the inputs, states stand behind the sample in
+        their own order.
+    """
+
+    memory: Memory
+    output: int
+
+    @property
+    def initial(self) -> int:
+        """The number that is stored in every element before a sample's first step."""
+        return self.memory.initial + self.memory.storage.zero_point
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,15 @@ class Lowered:
         The file's bytes.
     input
         What the model takes: ``(batch, *input.shape)``, or ``(batch, steps, *input.shape)`` for
-        graphs of several steps.
+        several steps at once.
     outputs
-        What it gives: the readout after the last step, then the nodes that were asked for, by
-        name. Samples and steps share their first dimension, ``(batch * steps, *shape)``.
+        What it gives, first the readout: after the last step, or after this step.
+    shown
+        Where the readout and the nodes that were asked for are among the outputs. Where the model
+        takes all steps at once, samples and steps share the first dimension of these nodes,
+        ``(batch * steps, *shape)``; of the readout too if it was asked for.
+    states
+        What the model takes and gives beside, if it computes one step; none if it computes all.
     operators
         The kinds of operators in use.
     tensors
@@ -56,156 +64,104 @@ class Lowered:
 
     content: bytes
     input: Value
-    outputs: tuple[tuple[str, Value], ...]
+    outputs: tuple[Value, ...]
+    shown: Mapping[str, int]
+    states: tuple[State, ...]
     operators: tuple[str, ...]
     tensors: int
     activation_bytes: int
+
+    @property
+    def carried(self) -> list[list[int]]:
+        """Place among the outputs and stored first value of each state."""
+        return [[state.output, state.initial] for state in self.states]
 
 
 def lower(graph: Graph, show: Collection[str] = (), four_bits: bool = False) -> Lowered:
     """Write a graph as a model whose outputs are the readout and the nodes of ``show``.
 
-    With ``four_bits``, weights of layers in int8 take 4 bits each where they fit. The graph
-    must have no :func:`edgespike.targets.tflite.limits.violations`.
+    The model of a recurrent graph computes one step. With ``four_bits``, weights of layers in int8
+    take 4 bits each where they fit. The graph must have no
+    :func:`edgespike.targets.tflite.limits.violations`.
     """
-    lowering = _Lowering(graph, four_bits)
-    for node in graph.nodes:
-        lowering.add(node)
-    final = (graph.readout.name, lowering.final)
-    shown = [(name, lowering.values[name]) for name in show]
-    outputs = (final, *(item for item in shown if item[1] != lowering.final))
-    builder = lowering.emitter.builder
+    choices = make_plan(graph, four_bits).choices
+    if runs_by_step(graph):
+        return _lower_step(graph, show, four_bits)
+    emitter = Emitter(graph.name, graph.steps, four_bits)
+    walk = WholeSample(graph, choices, emitter)
+    walk.run()
+    values = {graph.readout.name: walk.final, **{name: walk.values[name] for name in show}}
+    return _finish(graph, emitter, walk.input, values, walk.final)
+
+
+def lower_unrolled(graph: Graph) -> Lowered:
+    """Write a recurrent graph as a model that takes all steps of a sample, one after the other."""
+    choices = make_plan(graph).choices
+    emitter = Emitter(graph.name, 1, four_bits=False)
+    shape = channels_last(graph.tensors[graph.input.name].shape)
+    storage = choices[graph.input.name].output
+    source = emitter.declare(graph.input.name, (graph.steps, *shape), storage)
+    kept, needed = list(memories(graph, choices)), remembering(graph)
+    before: dict[str, Value] = {}
+    for step, x in enumerate(emitter.split(source), start=1):
+        walk = OneStep(graph, choices, emitter, x, before)
+        walk.run(only=None if step == graph.steps else needed)
+        before = {memory.name: walk.remembered(memory) for memory in kept}
+    final = walk.values[graph.readout.name]
+    return _finish(graph, emitter, source, {graph.readout.name: final}, final)
+
+
+def _lower_step(graph: Graph, show: Collection[str], four_bits: bool) -> Lowered:
+    """Write a recurrent graph as a model that computes one step."""
+    choices = make_plan(graph, four_bits).choices
+    emitter = Emitter(graph.name, 1, four_bits)
+    shape = channels_last(graph.tensors[graph.input.name].shape)
+    source = emitter.declare(graph.input.name, shape, choices[graph.input.name].output)
+    kept = list(memories(graph, choices))
+    before = {
+        memory.name: emitter.declare(f"{memory.name}.before", memory.shape, memory.storage)
+        for memory in kept
+    }
+    walk = OneStep(graph, choices, emitter, source, before)
+    walk.run()
+    inputs = {value.index for value in (source, *before.values())}
+
+    def computed(value: Value) -> Value:
+        """Copy what is an input; runtimes want outputs that an operator computes."""
+        return emitter.reshape(value, value.shape) if value.index in inputs else value
+
+    final = computed(walk.values[graph.readout.name])
+    after = [computed(walk.remembered(memory)) for memory in kept]
+    values = {name: walk.values[name] for name in show} | {graph.readout.name: final}
+    states = list(zip(kept, before.values(), after, strict=True))
+    return _finish(graph, emitter, source, values, final, states)
+
+
+def _finish(
+    graph: Graph,
+    emitter: Emitter,
+    source: Value,
+    values: Mapping[str, Value],
+    final: Value,
+    states: Sequence[tuple[Memory, Value, Value]] = (),
+) -> Lowered:
+    """Write the model; a tensor that is several things at once is one output."""
+    found = [final, *(after for _, _, after in states), *values.values()]
+    outputs = list({value.index: value for value in found}.values())
+    places = {value.index: place for place, value in enumerate(outputs)}
+    builder = emitter.builder
     content = builder.finish(
-        [lowering.input.index],
-        [value.index for _, value in outputs],
+        [source.index, *(before.index for _, before, _ in states)],
+        [value.index for value in outputs],
         f"edgespike graph {graph.name}, SHA-256 {graph.hash}",
     )
     return Lowered(
         content,
-        lowering.input,
-        outputs,
+        source,
+        tuple(outputs),
+        {name: places[value.index] for name, value in values.items()},
+        tuple(State(memory, places[after.index]) for memory, _, after in states),
         tuple(builder.operator_names),
         builder.tensor_count,
         builder.activation_bytes,
     )
-
-
-class _Lowering:
-    """Walks a graph and keeps each node's value."""
-
-    def __init__(self, graph: Graph, four_bits: bool) -> None:
-        self.graph = graph
-        self.choices = make_plan(graph, four_bits).choices
-        self.emitter = Emitter(graph.name, graph.steps, four_bits)
-        self.values: dict[str, Value] = {}
-        self.input: Value
-        self.final: Value
-
-    def add(self, node: Node) -> None:
-        """Emit a node, unless it is merged into the one that follows."""
-        if node.name not in self.choices:
-            return
-        inputs = [self.values[name] for name in node.inputs if name in self.values]
-        if isinstance(node.op, Input):
-            value = self._input(node)
-        elif isinstance(node.op, Readout):
-            value = self._readout(node, inputs)
-        elif self.choices[node.name].affine is not None:
-            value = self._weighted(node)
-        else:
-            value = self._plain(node, inputs)
-        self.values[node.name] = value
-
-    def _plain(self, node: Node, inputs: Sequence[Value]) -> Value:
-        output = self.choices[node.name].output
-        values = [self.emitter.convert(value, output) for value in inputs]
-        match node.op:
-            case Threshold() as op:
-                (tensor,) = self.graph.input_tensors(node)
-                return emit_threshold(self.emitter, node.name, op, tensor, values[0])
-            case Membrane() as op:
-                return emit_membrane(self.emitter, node.name, op, values[0])
-            case MaxPool2d() as op:
-                return emit_max_pool2d(self.emitter, node.name, op, values[0])
-            case SumPool2d() as op:
-                return emit_sum_pool2d(self.emitter, node.name, op, values[0], output)
-            case Add():
-                return self._add(node, values)
-            case Reshape() as op:
-                return self._reshape(node, op, values[0])
-        raise TypeError(f"{node.name} is of kind {node.op.kind}, which is not known here")
-
-    def _input(self, node: Node) -> Value:
-        shape = channels_last(self.graph.tensors[node.name].shape)
-        storage = self.choices[node.name].output
-        steps = self.graph.steps
-        whole = shape if steps == 1 else (steps, *shape)
-        self.input = self.emitter.declare(node.name, whole, storage, steps=1)
-        if steps == 1:
-            return self.input
-        return self.emitter.reshape(self.input, shape, name=node.name)
-
-    def _weighted(self, node: Node) -> Value:
-        """Emit a weighted node with what is merged into it."""
-        choice = self.choices[node.name]
-        source = choice.source or node
-        op, affine, output = source.op, choice.affine, choice.output
-        if not isinstance(op, Weighted) or affine is None:
-            raise TypeError(f"{node.name} has no weights")
-        x = self.emitter.convert(self.values[source.inputs[0]], choice.entering)
-        if not isinstance(node.op, Threshold):
-            return emit_weighted(self.emitter, node.name, op, affine, x, output)
-        integers = output.form is Form.INT8
-        activation = Activation.RELU6 if integers else Activation.RELU
-        above = emit_weighted(self.emitter, node.name, op, affine, x, output, activation)
-        return above if integers else self.emitter.elementwise("MINIMUM", above, 1)
-
-    def _add(self, node: Node, values: Sequence[Value]) -> Value:
-        """Add one summand after the other; in int8 each partial sum has a zero point of its own."""
-        total = values[0]
-        sums = partial_sums(self.graph.input_tensors(node))
-        for value, tensor in zip(values[1:], sums[1:], strict=True):
-            zero = zero_point(tensor) or 0 if total.form is Form.INT8 else 0
-            storage = replace(total.storage, zero_point=zero)
-            inputs = [total.index, value.index]
-            total = self.emitter.emit(node.name, "ADD", inputs, total.shape, storage)
-        return total
-
-    def _reshape(self, node: Node, op: Reshape, x: Value) -> Value:
-        """Keep the graph's order, channels first, unless only dense layers can see it."""
-        (source,) = self.graph.input_tensors(node)
-        shape = source.shape
-        if len(shape) == 3 and len(op.shape) == 1 and self._only_dense_follows(node):
-            channels, height, width = shape
-            flat = self.emitter.reshape(x, op.shape, name=node.name)
-            return replace(flat, flattened=(channels, height, width))
-        if len(shape) == 3:
-            x = self.emitter.transpose(x, (2, 0, 1))
-        x = self.emitter.reshape(x, op.shape, name=node.name)
-        return self.emitter.transpose(x, (1, 2, 0)) if len(op.shape) == 3 else x
-
-    def _only_dense_follows(self, node: Node) -> bool:
-        consumers = [other for other in self.graph.nodes if node.name in other.inputs]
-        return all(isinstance(other.op, Dense) for other in consumers)
-
-    def _readout(self, node: Node, inputs: Sequence[Value]) -> Value:
-        """Give the accumulators after every step; those after the last are the model's output."""
-        if self.graph.steps == 1:
-            value = inputs[0] if inputs else self._weighted(node)
-            if len(value.shape) > 1:  # a pixel whose reshape was merged with it
-                value = self.emitter.reshape(value, self.graph.tensors[node.name].shape)
-            self.final = value
-            return value
-        emitter = self.emitter
-        (x,) = inputs
-        totals: list[Value] = []
-        for part in split_steps(emitter, x):
-            before = totals[-1] if totals else None
-            totals.append(emitter.elementwise("ADD", before, part, steps=1) if before else part)
-        self.final = emitter.reshape(totals[-1], x.shape, steps=1, name=node.name)
-        return join_steps(emitter, totals, x.shape, f"{node.name}.steps")
-
-
-def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Give the order of axes that TFLite wants."""
-    return (*shape[1:], shape[0])

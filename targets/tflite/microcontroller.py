@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite import tflm
 from edgespike.targets.tflite.bundle import described, fill_template
+from edgespike.targets.tflite.c_arrays import check_c, check_h, network_c, network_h
 from edgespike.targets.tflite.lower import Lowered
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.storage import Form
@@ -25,7 +28,6 @@ SAMPLES = 2
 
 C_TYPES = {Form.INT8: "int8_t", Form.INT16: "int16_t", Form.FLOAT: "float"}
 
-_ALIGNMENT = 16
 _PER_TENSOR = 256
 _PER_INTERPRETER = 4096
 _TIMEOUT_S = 60.0
@@ -42,14 +44,16 @@ def write_microcontroller(
         TFLite Micro is installed and gives another output than ``expected``.
     """
     batch = encode_input(graph, lowered, samples[:SAMPLES].reshape(-1, graph.steps, *_shape(graph)))
-    output_form = lowered.outputs[0][1].form
+    output_form = lowered.outputs[0].form
     outputs = expected[:SAMPLES].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
     types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}
-    (folder / "network.h").write_text(_NETWORK_H.format(size=len(lowered.content)))
-    (folder / "network.c").write_text(_network_c(lowered.content))
-    (folder / "check.h").write_text(_check_h(batch, outputs, **types))
-    (folder / "check.c").write_text(_check_c(batch, outputs, **types))
+    (folder / "network.h").write_text(network_h(lowered.content))
+    (folder / "network.c").write_text(network_c(lowered.content))
+    # The model runs once for each step, or for all.
+    runs = batch if lowered.states else batch[:, None]
+    (folder / "check.h").write_text(check_h(runs, outputs, **types))
+    (folder / "check.c").write_text(check_c(runs, outputs, **types))
     main = fill_template(
         "main",
         arena_size=arena_size,
@@ -58,6 +62,9 @@ def write_microcontroller(
             f"resolver.{resolver_method(name)}() == kTfLiteOk" for name in lowered.operators
         ),
         output_type=types["output_type"],
+        state_memory="\n".join(_state_memory(lowered)),
+        state_count=len(lowered.states),
+        state_rows=_state_rows(lowered),
     )
     (folder / "main.cc").write_text(main)
     readme = fill_template(
@@ -70,8 +77,43 @@ def write_microcontroller(
         operators=", ".join(resolver_method(name) for name in lowered.operators),
         input_axes=", ".join(map(str, (1, *lowered.input.shape))),
         zero_point=lowered.input.zero_point,
+        states=_states_told(lowered),
     )
     (folder / "README.md").write_text(readme)
+
+
+def _state_memory(lowered: Lowered) -> Iterator[str]:
+    """Declare in C++, for each state, what is kept of it and its first value."""
+    for index, state in enumerate(lowered.states):
+        memory = state.memory
+        size = math.prod(memory.shape) * memory.storage.form.dtype.itemsize
+        yield f"// {memory.name}"
+        yield f"uint8_t kept{index}[{size}];"
+        yield f"constexpr {C_TYPES[memory.storage.form]} initial{index} = {state.initial};"
+
+
+def _state_rows(lowered: Lowered) -> str:
+    """Write the states' rows as a C++ initialiser."""
+    rows = (
+        f"{{{state.output}, kept{index}, sizeof(kept{index}), &initial{index}, "
+        f"sizeof(initial{index})}}"
+        for index, state in enumerate(lowered.states)
+    )
+    return f"{{{', '.join(rows)}}}" if lowered.states else ""
+
+
+def _states_told(lowered: Lowered) -> str:
+    """Tell what the model takes and gives beside the sample, if it computes one step."""
+    if not lowered.states:
+        return ""
+    lines = [
+        f"  - {state.memory.name}: input {index}, output {state.output}, "
+        f"`{C_TYPES[state.memory.storage.form]}`, {math.prod(state.memory.shape)} elements, "
+        f"all {state.initial} before the first step"
+        for index, state in enumerate(lowered.states, start=1)
+    ]
+    head = "- The model computes one step. States, which `main.cc` carries from step to step:"
+    return "\n".join((head, *lines, ""))
 
 
 def resolver_method(operator: str) -> str:
@@ -87,7 +129,7 @@ def run_on_tflite_micro(
     Returns
     -------
     outputs
-        The model's output, as it is stored.
+        The readout after the last step, as it is stored.
     arena
         Bytes of working memory that it took. Pointers of 64 bits make it a little larger than on
         a microcontroller.
@@ -98,10 +140,10 @@ def run_on_tflite_micro(
         TFLite Micro cannot run the model.
     """
     arrays = {"model": np.frombuffer(lowered.content, np.uint8), "batch": batch}
-    parameters = {"arena": 2 * _upper_bound(lowered), "outputs": 1}
+    parameters = {"arena": 2 * _upper_bound(lowered), "carried": lowered.carried}
     with Worker(python, Path(tflm.__file__), what="TFLite Micro") as worker:
         results, answer = worker.call(arrays, parameters, timeout_s=_TIMEOUT_S)
-    return results["model 0"], int(answer["arena"])
+    return results["output"], int(answer["arena"])
 
 
 def _arena(lowered: Lowered, batch: NDArray[Any], expected: NDArray[Any]) -> tuple[int, str]:
@@ -133,85 +175,3 @@ def _upper_bound(lowered: Lowered) -> int:
 
 def _shape(graph: Graph) -> tuple[int, ...]:
     return graph.tensors[graph.input.name].shape
-
-
-_NETWORK_H = """\
-#ifndef NETWORK_H
-#define NETWORK_H
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-#define NETWORK_MODEL_SIZE {size}
-extern const unsigned char network_model[NETWORK_MODEL_SIZE];
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
-
-_CHECK_H = """\
-#ifndef CHECK_H
-#define CHECK_H
-
-#include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-#define CHECK_SAMPLES {samples}
-#define CHECK_INPUT_SIZE {inputs}
-#define CHECK_OUTPUT_SIZE {outputs}
-extern const {input_type} check_input[CHECK_SAMPLES][CHECK_INPUT_SIZE];
-extern const {output_type} check_output[CHECK_SAMPLES][CHECK_OUTPUT_SIZE];
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
-
-
-def _network_c(content: bytes) -> str:
-    declaration = f"_Alignas({_ALIGNMENT}) const unsigned char network_model[NETWORK_MODEL_SIZE]"
-    rows = _rows([str(byte) for byte in content])
-    return f'#include "network.h"\n\n{declaration} = {{\n{rows}\n}};\n'
-
-
-def _check_h(batch: NDArray[Any], outputs: NDArray[Any], input_type: str, output_type: str) -> str:
-    return _CHECK_H.format(
-        samples=len(batch),
-        inputs=batch[0].size,
-        outputs=outputs[0].size,
-        input_type=input_type,
-        output_type=output_type,
-    )
-
-
-def _check_c(batch: NDArray[Any], outputs: NDArray[Any], input_type: str, output_type: str) -> str:
-    return "\n".join(
-        (
-            '#include "check.h"\n',
-            f"const {input_type} check_input[CHECK_SAMPLES][CHECK_INPUT_SIZE] = {_array(batch)};\n",
-            f"const {output_type} check_output[CHECK_SAMPLES][CHECK_OUTPUT_SIZE] = "
-            f"{_array(outputs)};\n",
-        )
-    )
-
-
-def _array(rows: NDArray[Any]) -> str:
-    """Write ``(samples, ...)`` as a C initialiser of one block a sample."""
-    suffix = ".0f" if rows.dtype == np.float32 else ""
-    blocks = (
-        "{\n" + _rows([f"{int(number)}{suffix}" for number in row.ravel()]) + "}" for row in rows
-    )
-    return "{" + ", ".join(blocks) + "}"
-
-
-def _rows(numbers: list[str]) -> str:
-    return ",\n".join(",".join(numbers[i : i + 24]) for i in range(0, len(numbers), 24))

@@ -6,53 +6,85 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
-from edgespike.graph.ops.neurons import DECAY_ONE, reachable
+from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.targets.tflite.affine import upright
 from edgespike.targets.tflite.emitter import Emitter, Value
 from edgespike.targets.tflite.limits import fraction_bits
+from edgespike.targets.tflite.lines import fit_line
 from edgespike.targets.tflite.schema import Activation
 
 
 def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: Value) -> Value:
-    """Emit a threshold that stands alone: each level is ``min(relu(x - theta + 1), 1)``."""
-    theta = reachable(op.theta, tensor.low[:, None], tensor.high[:, None])
+    """Emit a threshold that stands alone: by one product where the levels lie on a line.
+
+    Otherwise each level is ``min(relu(x - theta + 1), 1)``, and they are summed.
+    """
+    line = fit_line(op, tensor)
+    if line is not None:
+        slope, offset = line
+        scaled = emitter.elementwise("MUL", x, slope)
+        moved = emitter.elementwise("ADD", scaled, offset, Activation.RELU)
+        most = emitter.elementwise("MINIMUM", moved, op.levels)
+        return emitter.emit(name, "FLOOR", [most.index], x.shape)
+    sign, theta, _, _ = upright(op, tensor)
     if op.flipped.any():
-        # Staying below theta is reaching 1 - theta with the sign changed.
-        x = emitter.elementwise("MUL", x, np.where(op.flipped, -1, 1))
-        theta = np.where(op.flipped[:, None], 1 - theta, theta)
+        x = emitter.elementwise("MUL", x, sign)
     channels = x.shape[-1]
     spread = emitter.reshape(x, (int(np.prod(x.shape)) // channels, channels, 1))
     wide = (*spread.shape[:2], op.levels)
-    offset = emitter.builder.constant(f"{name}.theta", (1 - theta).astype(np.float32))
-    above = emitter.emit("add", "ADD", [spread.index, offset], wide, activation=Activation.RELU)
+    constant = emitter.builder.constant(f"{name}.theta", (1 - theta).astype(np.float32))
+    above = emitter.emit("add", "ADD", [spread.index, constant], wide, activation=Activation.RELU)
     reached = emitter.elementwise("MINIMUM", above, 1)
     count = emitter.emit("sum", "SUM", [reached.index, emitter.shape_constant((3,))], wide[:2])
     return emitter.reshape(count, x.shape, name=name)
 
 
 def emit_membrane(emitter: Emitter, name: str, op: Membrane, x: Value) -> Value:
-    """Emit integrate-and-fire neurons, unrolled over the steps.
-
-    Potentials are whole numbers in units of ``2**-fraction``.
-    """
-    one = 2.0 ** fraction_bits(op)
-    scaled = emitter.elementwise("MUL", x, one) if one > 1 else x
-    theta = op.theta.astype(np.float64) * one
-    state: tuple[Value, Value] | None = None
+    """Emit integrate-and-fire neurons, unrolled over the steps."""
+    v: Value | None = None
+    fired: Value | None = None
     spikes = []
-    for current in split_steps(emitter, scaled):
-        v = current
-        if state is not None:
-            kept, fired = state
-            if op.decay < DECAY_ONE:
-                v = _binary(emitter, "ADD", current, _decayed(emitter, kept, op.decay))
-            if op.reset_time is ResetTime.NEXT_STEP:
-                v = _reset(emitter, op, v, fired, theta)
-        fired = _fire(emitter, op, v, theta)
-        if op.reset_time is ResetTime.SAME_STEP:
-            v = _reset(emitter, op, v, fired, theta)
-        state = (v, fired)
+    for current in split_steps(emitter, scale_up(emitter, op, x)):
+        v, fired = membrane_step(emitter, op, current, v, fired)
         spikes.append(fired)
     return join_steps(emitter, spikes, x.shape, name)
+
+
+def scale_up(emitter: Emitter, op: Membrane, x: Value) -> Value:
+    """Give accumulators in the unit of potentials: whole numbers, of ``2**-fraction``."""
+    one = 2.0 ** fraction_bits(op)
+    return emitter.elementwise("MUL", x, one) if one > 1 else x
+
+
+def membrane_step(
+    emitter: Emitter, op: Membrane, current: Value, kept: Value | None, fired: Value | None
+) -> tuple[Value, Value]:
+    """Emit one step of integrate-and-fire neurons.
+
+    Parameters
+    ----------
+    emitter, op
+        Where to, and the neurons.
+    current
+        What they integrate at this step, as :func:`scale_up` gives it.
+    kept, fired
+        Potential and spikes after the step before; none at the first step.
+
+    Returns
+    -------
+    potential, spikes
+        After this step.
+    """
+    theta = op.theta.astype(np.float64) * 2.0 ** fraction_bits(op)
+    v = current
+    if kept is not None and op.decay < DECAY_ONE:
+        v = _binary(emitter, "ADD", current, _decayed(emitter, kept, op.decay))
+    if fired is not None and op.reset_time is ResetTime.NEXT_STEP:
+        v = _reset(emitter, op, v, fired, theta)
+    fired = _fire(emitter, op, v, theta)
+    if op.reset_time is ResetTime.SAME_STEP:
+        v = _reset(emitter, op, v, fired, theta)
+    return v, fired
 
 
 def split_steps(emitter: Emitter, x: Value) -> list[Value]:

@@ -33,11 +33,12 @@ def encode(samples: Any, network: Any, detail: Any) -> Any:
     """Turn whole numbers, channels first, into what the model takes: channels last."""
     low, high = network["low"], network["high"]
     shape, steps = tuple(network["shape"]), network["steps"]
+    stepped = steps > 1 or len(network["states"]) > 0
     if not np.issubdtype(samples.dtype, np.integer):
         sys.exit(f"samples have dtype {samples.dtype}; give whole numbers {low}..{high}")
-    if samples.shape[1:] == shape and steps > 1:
+    if samples.shape[1:] == shape and stepped:
         samples = np.repeat(samples[:, None], steps, axis=1)
-    if samples.shape[1:] != (shape if steps == 1 else (steps, *shape)) or not len(samples):
+    if samples.shape[1:] != ((steps, *shape) if stepped else shape) or not len(samples):
         sys.exit(f"samples have shape {samples.shape}; give (samples, {str(shape)[1:]}")
     if samples.min() < low or samples.max() > high:
         sys.exit(f"samples have values {samples.min()}..{samples.max()}; give {low}..{high}")
@@ -47,14 +48,28 @@ def encode(samples: Any, network: Any, detail: Any) -> Any:
     return (samples.astype(np.int64) + zero_point).astype(detail["dtype"])
 
 
-def run(interpreter: Any, batch: Any) -> Any:
-    """Give the accumulators of a batch: whole numbers, one for each class."""
-    detail = interpreter.get_input_details()[0]
-    interpreter.resize_tensor_input(detail["index"], batch.shape)
+def run(interpreter: Any, batch: Any, states: Any) -> Any:
+    """Give the accumulators of a batch: whole numbers, one for each class.
+
+    A model with states computes one step: what it gives for them at a step, it takes at the next.
+    """
+    details = interpreter.get_input_details()
+    for detail in details:
+        interpreter.resize_tensor_input(detail["index"], (len(batch), *detail["shape"][1:]))
     interpreter.allocate_tensors()
-    interpreter.set_tensor(detail["index"], batch)
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).astype(np.int64)
+    source, *carried = interpreter.get_input_details()
+    outputs = [detail["index"] for detail in interpreter.get_output_details()]
+    kept = [
+        np.full(detail["shape"], states[i]["initial"], detail["dtype"])
+        for i, detail in enumerate(carried)
+    ]
+    for step in np.swapaxes(batch, 0, 1) if states else batch[None]:
+        interpreter.set_tensor(source["index"], np.ascontiguousarray(step))
+        for i, detail in enumerate(carried):
+            interpreter.set_tensor(detail["index"], kept[i])
+        interpreter.invoke()
+        kept = [interpreter.get_tensor(outputs[state["output"]]) for state in states]
+    return interpreter.get_tensor(outputs[0]).astype(np.int64)
 
 
 def show(logits: Any, members: int) -> None:
@@ -90,7 +105,7 @@ def main(arguments: list[str]) -> int:
         sys.exit(f"cannot read {path}: {error}")
     encoded = encode(samples, network, interpreter.get_input_details()[0])
     batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
-    accumulators = np.concatenate([run(interpreter, batch) for batch in batches])
+    accumulators = np.concatenate([run(interpreter, batch, network["states"]) for batch in batches])
     if arguments:
         show(accumulators * network["scale"], network["members"])
         return 0

@@ -10,6 +10,9 @@ output channel has a multiplier of its own that is proven at every threshold, se
 
 Readout, int16: as for spikes, with 16-bit activations and without a clamp, for accumulators.
 
+Sums that meet in an addition, of a layer's input and of what it gave the step before: one operator
+on both, laid side by side, see :mod:`edgespike.targets.tflite.joining`.
+
 All else, float32: whole numbers. Every sum, product and comparison is exact while no partial
 sum, in whatever order it is formed, exceeds 2**24.
 
@@ -19,21 +22,20 @@ violation, see :mod:`edgespike.targets.tflite.limits`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgespike.graph import (
     Add,
+    Delay,
     Graph,
     Input,
     MaxPool2d,
     Node,
     Readout,
+    ReadoutMode,
     Reshape,
     SumPool2d,
     Tensor,
@@ -47,21 +49,18 @@ from edgespike.targets.tflite.affine import (
     fold_levels,
     fold_spikes,
 )
-from edgespike.targets.tflite.requantise import ACCUMULATOR_LIMIT
+from edgespike.targets.tflite.alignment import align
+from edgespike.targets.tflite.joining import find_joins, joined_tensor
+from edgespike.targets.tflite.reasons import obstacle, outside_int8, unproven
 from edgespike.targets.tflite.storage import (
     ACTIVATION_SCALE,
     FLOAT32,
-    LARGEST_STORED,
     Form,
     Storage,
-    activation_scale,
     zero_point,
 )
 
 INT16_LIMIT = 2**15 - 1
-
-SHOWN = 4
-"""Thresholds that a reason names as an example."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Choice:
         A few words.
     source
         The weighted node that is computed in one operator with this one: its accumulators are
-        nobody else's.
+        nobody else's. It may be joined from several, whose inputs it takes side by side.
     affine
         Weight and bias of the operator, with any threshold folded in.
     """
@@ -108,10 +107,31 @@ def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
 
     With ``four_bits``, weights are scaled up to what 4 bits hold where that is enough.
     """
-    planner = _Planner(graph, four_bits)
-    for node in graph.nodes:
-        planner.add(node)
-    return Plan(planner.choices)
+    in_float: frozenset[str] = frozenset()
+    while True:
+        planner = _Planner(graph, four_bits, in_float)
+        for node in graph.nodes:
+            planner.add(node)
+        # What a delay gives is planned before its source; where that turned out otherwise, again.
+        choices = planner.choices
+        wrong = {
+            node.name
+            for node, _ in graph.of_type(Delay)
+            if choices[node.name].output not in (FLOAT32, choices[node.inputs[0]].output)
+        }
+        if not wrong:
+            return Plan(choices)
+        in_float |= wrong
+
+
+def runs_by_step(graph: Graph) -> bool:
+    """Say whether the model computes one step of a graph, because it is recurrent, or all."""
+    return any(isinstance(node.op, Delay) for node in graph.nodes)
+
+
+def sums_steps(graph: Graph) -> bool:
+    """Say whether the readout adds up several steps."""
+    return graph.steps > 1 and graph.readout_op.mode is ReadoutMode.SUM
 
 
 def partial_sums(summands: Sequence[Tensor]) -> list[Tensor]:
@@ -125,40 +145,47 @@ def partial_sums(summands: Sequence[Tensor]) -> list[Tensor]:
 class _Planner:
     """Walks a graph and keeps each node's choice."""
 
-    def __init__(self, graph: Graph, four_bits: bool) -> None:
+    def __init__(self, graph: Graph, four_bits: bool, in_float: Collection[str]) -> None:
         self.graph = graph
         self.limits = (INT4_WEIGHT_LIMIT, WEIGHT_LIMIT) if four_bits else (WEIGHT_LIMIT,)
+        self.in_float = in_float
         self.choices: dict[str, Choice] = {}
         self._refusals: dict[str, str] = {}
+        self._joins = find_joins(graph)
+        self._joined = {part for name in self._joins for part in graph[name].inputs}
+        self._aligned = align(graph, self._joins.values())
 
     def add(self, node: Node) -> None:
         """Choose for a node, and for one that is computed with it."""
-        if node.name in self.choices or self._is_merged(node):
+        if node.name in self.choices or node.name in self._joined or self._is_merged(node):
             return
-        if not isinstance(node.op, Weighted):
+        source = self._joins.get(node.name, node)
+        if not isinstance(source.op, Weighted):
             self.choices[node.name] = self._plain(node)
             return
         follower = self._follower(node)
         why = "its sums are needed elsewhere than in one threshold or readout"
         if follower is not None:
-            choice, why = self._together(node, node.op, follower)
+            choice, why = self._together(source, source.op, follower)
             if choice is not None:
                 self.choices[follower.name] = choice
                 return
             self._refusals[follower.name] = why
-        affine = Affine(node.op.weight, node.op.bias)
-        self.choices[node.name] = Choice(FLOAT32, why, affine=affine)
+        affine = Affine(source.op.weight, source.op.bias)
+        joined = None if source is node else source
+        self.choices[node.name] = Choice(FLOAT32, why, source=joined, affine=affine)
 
     def _follower(self, node: Node) -> Node | None:
-        """Give the only reader of a weighted node's sums, where the two can be one operator."""
+        """Give the only reader of a node's weighted sums, where the two can be one operator."""
         last, *others = self._readers(node)
         tensor = self.graph.tensors[node.name]
         if isinstance(last.op, Reshape) and tensor.size == tensor.shape[0]:
             flat, *more = self._readers(last)  # one pixel: there is no order to change
             if isinstance(flat.op, Readout):
                 last, others = flat, others + more
-        final = isinstance(last.op, Readout) and self.graph.steps == 1
-        return last if not others and (final or isinstance(last.op, Threshold)) else None
+        if others or not isinstance(last.op, Readout | Threshold):
+            return None
+        return last if isinstance(last.op, Threshold) or self._reads_one_step() else None
 
     def _readers(self, node: Node) -> list[Node]:
         return [
@@ -169,111 +196,96 @@ class _Planner:
         """Say whether a node is a reshape between a weighted node and its follower."""
         return isinstance(node.op, Reshape) and node.inputs[0] not in self.choices
 
-    def _together(self, node: Node, op: Weighted, follower: Node) -> tuple[Choice | None, str]:
+    def _reads_one_step(self) -> bool:
+        """Say whether the readout gives what it takes, and no sum over steps."""
+        by_step = runs_by_step(self.graph) and not sums_steps(self.graph)
+        return self.graph.steps == 1 or by_step
+
+    def _together(self, source: Node, op: Weighted, follower: Node) -> tuple[Choice | None, str]:
         """Choose for a weighted node and its follower; nothing, and why, for levels in float32."""
-        entering = self._in_int8(node.inputs[0])
+        entering, *others = {self._in_int8(name) for name in source.inputs}
+        tensor = joined_tensor(self.graph.input_tensors(source))
+        apart = "its inputs have no scale and zero point in common" if others else ""
         if not isinstance(follower.op, Threshold):
-            return self._readout(node, Affine(op.weight, op.bias), entering), ""
+            return self._readout(source, Affine(op.weight, op.bias), entering, apart), ""
         levels = follower.op.levels
-        if levels > LARGEST_STORED:
+        output = self._aligned.get(follower.name)
+        if output is None:
             return None, f"int8 does not hold {levels} levels"
-        output = Storage(
-            Form.INT8,
-            activation_scale(levels),
-            zero_point(self.graph.tensors[follower.name]) or 0,
-        )
-        accumulator, (source,) = self.graph.tensors[node.name], self.graph.input_tensors(node)
+        accumulator = self.graph.tensors[follower.inputs[0]]
         ratio = output.scale / entering.scale
         if levels == 1:
             affine = fold_spikes(op, follower.op, accumulator, ratio)
-            why = _obstacle(affine, source)
+            why = apart or obstacle(affine, tensor)
             if why:
-                return Choice(FLOAT32, why, FLOAT32, node, affine), ""
-            return Choice(output, "one threshold: the multiplier is 1", entering, node, affine), ""
+                return Choice(FLOAT32, why, FLOAT32, source, affine), ""
+            why = "one threshold: the multiplier is 1"
+            return Choice(output, why, entering, source, affine), ""
         for limit in self.limits:
-            affine, proven = fold_levels(op, follower.op, accumulator, source, ratio, limit)
+            affine, proven = fold_levels(op, follower.op, accumulator, tensor, ratio, limit)
             if affine.largest_weight <= limit and proven.all():
                 break
-        why = _obstacle(affine, source) or _unproven(op, follower.op, proven)
+        why = apart or obstacle(affine, tensor) or unproven(op, follower.op, proven)
         if why:
             return None, why
         why = f"a multiplier for each channel is proven at all of its {levels} thresholds"
-        return Choice(output, why, entering, node, affine), ""
+        return Choice(output, why, entering, source, affine), ""
 
-    def _readout(self, node: Node, affine: Affine, entering: Storage) -> Choice:
-        (source,) = self.graph.input_tensors(node)
-        low, high = self.graph.tensors[node.name].bounds
-        why = _obstacle(affine, source)
+    def _readout(self, source: Node, affine: Affine, entering: Storage, apart: str) -> Choice:
+        tensor = joined_tensor(self.graph.input_tensors(source))
+        why = apart or obstacle(affine, tensor)
         # What 16 bits store of an int8 value is the same integer, as long as neither is shifted.
-        if self.choices[node.inputs[0]].output.form is not Form.INT8 or entering.zero_point:
+        forms = {self.choices[name].output.form for name in source.inputs}
+        if forms != {Form.INT8} or entering.zero_point:
             why = why or "its input is not stored as it is in int8"
+        low, high = self.graph.tensors[self.graph.readout.inputs[0]].bounds
         if max(-low, high) > INT16_LIMIT:
             why = why or f"16 bits do not hold sums of {low}..{high}"
         if why:
-            return Choice(FLOAT32, why, FLOAT32, node, affine)
+            return Choice(FLOAT32, why, FLOAT32, source, affine)
         storage = Storage(Form.INT16, entering.scale)
-        return Choice(storage, "16 bits hold the sums: the multiplier is 1", storage, node, affine)
+        return Choice(
+            storage, "16 bits hold the sums: the multiplier is 1", storage, source, affine
+        )
 
     def _in_int8(self, name: str) -> Storage:
         """Say how a node's output is stored in int8, or would be after a conversion."""
         stored = self.choices[name].output
         if stored.form is Form.INT8:
             return stored
-        return Storage(Form.INT8, ACTIVATION_SCALE, zero_point(self.graph.tensors[name]) or 0)
+        zero = zero_point(self.graph.tensors[name]) or 0
+        return self._aligned.get(name, Storage(Form.INT8, ACTIVATION_SCALE, zero))
 
     def _plain(self, node: Node) -> Choice:
         """Choose for a node that is computed alone."""
-        sources = {self.choices[name].output for name in node.inputs}
-        if isinstance(node.op, Reshape) or (isinstance(node.op, Readout) and self.graph.steps == 1):
-            return Choice(sources.pop(), "it changes no number")
-        if not isinstance(node.op, Input | MaxPool2d | SumPool2d | Add):
-            why = self._refusals.get(node.name, "int8 has no exact recipe for it")
-            return Choice(FLOAT32, why)
+        sources = [self.choices[name].output for name in node.inputs if name in self.choices]
+        match node.op:
+            case Reshape():
+                return Choice(sources[0], "it changes no number")
+            case Readout() if self._reads_one_step():
+                return Choice(sources[0], "it changes no number")
+            case Delay():
+                return self._delay(node)
+            case Input() | MaxPool2d() | SumPool2d() | Add():
+                return self._events(node, sources)
+        return Choice(FLOAT32, self._refusals.get(node.name, "int8 has no exact recipe for it"))
+
+    def _delay(self, node: Node) -> Choice:
+        """Store what a delay gives as its source is stored."""
+        storage = FLOAT32 if node.name in self.in_float else self._aligned.get(node.name, FLOAT32)
+        return Choice(storage, "carried from step to step as an input and an output of the model")
+
+    def _events(self, node: Node, sources: Sequence[Storage]) -> Choice:
+        """Choose for the input, a pool or a sum."""
         outputs = [self.graph.tensors[node.name]]
         if isinstance(node.op, Add):
             outputs = partial_sums(self.graph.input_tensors(node))
-        why = _outside_int8(outputs, sources)
+        why = outside_int8(outputs, sources)
         if why:
             return Choice(FLOAT32, why)
-        scale = next((source.scale for source in sources), ACTIVATION_SCALE)
-        zero = zero_point(outputs[-1]) or 0
-        return Choice(Storage(Form.INT8, scale, zero), "int8 holds every value")
-
-
-def _obstacle(affine: Affine, source: Tensor) -> str:
-    """Say what keeps a weighted node from int8 weights and input, if anything does."""
-    if zero_point(source) is None:
-        low, high = source.bounds
-        return f"int8 does not hold its input, {low}..{high}"
-    if affine.largest_weight > WEIGHT_LIMIT:
-        return f"a weight of {affine.largest_weight} is beyond {WEIGHT_LIMIT}"
-    largest = int(affine.magnitudes(source).max())
-    return f"sums of up to {largest} are beyond 2**30" if largest >= ACCUMULATOR_LIMIT else ""
-
-
-def _unproven(op: Weighted, threshold: Threshold, proven: NDArray[np.bool_]) -> str:
-    """Say how many channels no multiplier serves, if any, with the first as an example."""
-    if proven.all():
-        return ""
-    channel = int(np.argmin(proven))
-    largest = int(np.abs(op.weight[channel]).max())
-    thetas = ", ".join(map(str, threshold.theta[channel, :SHOWN].tolist()))
-    more = ", ..." if threshold.levels > SHOWN else ""
-    return (
-        f"no multiplier is proven for {int((~proven).sum())} of {len(proven)} channels: "
-        f"thresholds too uneven or weights too large, as in channel {channel} with thresholds "
-        f"{thetas}{more} and weights up to {largest}"
-    )
-
-
-def _outside_int8(outputs: Sequence[Tensor], sources: set[Storage]) -> str:
-    """Say what keeps a pool, a sum or the input from int8, if anything does."""
-    for tensor in outputs:
-        if zero_point(tensor) is None:
-            low, high = tensor.bounds
-            return f"int8 does not hold {low}..{high}"
-    if not {source.form for source in sources} <= {Form.INT8}:
-        return "its input is in float32"
-    if len({source.scale for source in sources}) > 1:
-        return "what it adds has different numbers of levels, and so different scales"
-    return ""
+        why = "int8 holds every value"
+        if isinstance(node.op, MaxPool2d):
+            return Choice(sources[0], why)
+        if isinstance(node.op, Input):
+            return Choice(self._aligned[node.name], why)
+        return Choice(replace(sources[0], zero_point=zero_point(outputs[-1]) or 0), why)

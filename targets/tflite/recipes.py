@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgespike.graph import Graph, Input, Reshape
+from edgespike.graph import Add, Graph, Input, Reshape
 from edgespike.targets.base import Recipe
 from edgespike.targets.tflite.plan import Choice, make_plan
 
@@ -10,7 +10,7 @@ from edgespike.targets.tflite.plan import Choice, make_plan
 def recipes(graph: Graph) -> list[Recipe]:
     """Give the recipe of each operation that computes, in the order in which they run."""
     return [
-        Recipe(_layer(name, choice), _numbers(choice), choice.why)
+        Recipe(_layer(graph, name, choice), _numbers(choice), choice.why)
         for name, choice in make_plan(graph).choices.items()
         if not isinstance(graph[name].op, Input | Reshape)
     ]
@@ -22,8 +22,14 @@ def as_markdown(graph: Graph) -> str:
     return "\n".join(("| Layer | Numbers | Why |", "|---|---|---|", *rows))
 
 
-def _layer(name: str, choice: Choice) -> str:
-    return name if choice.source is None else f"{choice.source.name} + {name}"
+def _layer(graph: Graph, name: str, choice: Choice) -> str:
+    """Name a node and all that is computed with it, in the order in which they run."""
+    if choice.source is None:
+        return name
+    names = [choice.source.name, name]
+    if len(choice.source.inputs) > 1 and not isinstance(graph[name].op, Add):
+        names[1:1] = graph[name].inputs  # the addition where the sums meet
+    return " + ".join(names)
 
 
 def _numbers(choice: Choice) -> str:

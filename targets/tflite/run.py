@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,20 @@ from edgespike.errors import TargetRunError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.tflite.emitter import Value
-from edgespike.targets.tflite.lower import Lowered, channels_last, lower
+from edgespike.targets.tflite.limits import unrolls
+from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
 from edgespike.targets.tflite.storage import Form
+from edgespike.targets.tflite.walk import channels_last
 from edgespike.trace import Trace, observed_names
 
-Execute = Callable[[Mapping[str, bytes], NDArray[Any]], Mapping[str, NDArray[Any]]]
-"""Takes models by name and a batch; gives output ``i`` of a model under ``"name i"``."""
+Carried = Sequence[Sequence[int]]
+"""Place among the outputs and stored first value of each state, see ``Lowered.carried``."""
+
+Outputs = Mapping[str, NDArray[Any]]
+"""Output ``i`` of a model under ``"name i"``."""
+
+Execute = Callable[[Mapping[str, bytes], NDArray[Any], Carried], Outputs]
+"""Runs models, by their names, on a batch; on one step after the other if states are carried."""
 
 CHUNK_LIMIT = 256
 """Most samples that run at once."""
@@ -29,7 +37,7 @@ CHUNK_ELEMENTS = 2**24
 def run_graph(graph: Graph, samples: NDArray[Any], execute: Execute) -> Trace:
     """Run samples through the model with every observed node as an output.
 
-    The deployed model, which gives only the readout, runs beside it and must agree.
+    The models that are exported, which give only the readout, run beside it and must agree.
 
     Raises
     ------
@@ -41,15 +49,20 @@ def run_graph(graph: Graph, samples: NDArray[Any], execute: Execute) -> Trace:
     samples = as_samples(graph, samples)
     deployed, probe = lower(graph), lower(graph, observed_names(graph))
     models = {"deployed": deployed.content, "probe": probe.content}
+    unrolled = {"unrolled": lower_unrolled(graph).content} if unrolls(graph) else {}
     per_sample = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
     chunk = max(1, min(CHUNK_LIMIT, CHUNK_ELEMENTS // per_sample))
     parts = []
     for start in range(0, len(samples), chunk):
-        batch = samples[start : start + chunk]
-        outputs = execute(models, encode_input(graph, deployed, batch))
-        if not np.array_equal(outputs["deployed 0"], outputs["probe 0"]):
+        batch = encode_input(graph, deployed, samples[start : start + chunk])
+        outputs = execute(models, batch, deployed.carried)
+        same = [np.array_equal(outputs["deployed 0"], outputs["probe 0"])]
+        if unrolled:
+            last = execute(unrolled, batch, [])["unrolled 0"]
+            same.append(np.array_equal(last, outputs["probe 0"][:, -1]))
+        if not all(same):
             raise TargetRunError(
-                f"graph {graph.name!r}: the exported model and the one that shows every layer "
+                f"graph {graph.name!r}: an exported model and the one that shows every layer "
                 f"differ in samples {start}..{start + len(batch) - 1}; please report this"
             )
         parts.append(_decode_outputs(graph, probe, outputs, len(batch)))
@@ -62,7 +75,7 @@ def encode_input(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArr
     value = lowered.input
     if samples.ndim == 5:
         samples = samples.transpose(0, 1, 3, 4, 2)
-    if graph.steps == 1:
+    if graph.steps == 1 and not lowered.states:
         samples = samples[:, 0]
     if value.form is Form.FLOAT:
         return samples.astype(np.float32)
@@ -70,15 +83,12 @@ def encode_input(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArr
 
 
 def _decode_outputs(
-    graph: Graph, probe: Lowered, outputs: Mapping[str, NDArray[Any]], count: int
+    graph: Graph, probe: Lowered, outputs: Outputs, count: int
 ) -> dict[str, NDArray[Any]]:
     values = {}
-    for index, (name, value) in enumerate(probe.outputs):
-        array = outputs[f"probe {index}"]
-        if index == 0 and graph.steps > 1:
-            continue  # the readout after the last step alone; another output has all steps
+    for name, place in probe.shown.items():
         steps = (count, graph.steps, *channels_last(graph.tensors[name].shape))
-        whole = decode(name, value, array).reshape(steps)
+        whole = decode(name, probe.outputs[place], outputs[f"probe {place}"]).reshape(steps)
         values[name] = np.moveaxis(whole, -1, 2)
     return values
 

@@ -18,7 +18,7 @@ from edgespike.targets.tflite import environment, execute
 from edgespike.targets.tflite.export import write
 from edgespike.targets.tflite.limits import violations
 from edgespike.targets.tflite.recipes import recipes
-from edgespike.targets.tflite.run import run_graph
+from edgespike.targets.tflite.run import Carried, Outputs, run_graph
 from edgespike.targets.worker import Worker
 from edgespike.trace import Trace
 
@@ -45,8 +45,8 @@ def litert_version() -> str:
 def _run_litert(graph: Graph, samples: NDArray[Any], kernels: str) -> Trace:
     litert_version()
 
-    def here(models: Mapping[str, bytes], batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
-        outputs, _ = execute.handle(*_job(models, batch, kernels))
+    def here(models: Mapping[str, bytes], batch: NDArray[Any], carried: Carried) -> Outputs:
+        outputs, _ = execute.handle(*_job(models, batch, carried, kernels))
         return outputs
 
     return run_graph(graph, samples, here)
@@ -63,8 +63,9 @@ def _run_reference(graph: Graph, samples: NDArray[Any]) -> Trace:
 def _run_tflite_runtime(graph: Graph, samples: NDArray[Any]) -> Trace:
     worker = _worker(str(environment.environment_python()))
 
-    def there(models: Mapping[str, bytes], batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
-        outputs, _ = worker.call(*_job(models, batch, execute.DEFAULT), timeout_s=TIMEOUT_S)
+    def there(models: Mapping[str, bytes], batch: NDArray[Any], carried: Carried) -> Outputs:
+        job = _job(models, batch, carried, execute.DEFAULT)
+        outputs, _ = worker.call(*job, timeout_s=TIMEOUT_S)
         return outputs
 
     return run_graph(graph, samples, there)
@@ -77,10 +78,11 @@ def _worker(python: str) -> Worker:
 
 
 def _job(
-    models: Mapping[str, bytes], batch: NDArray[Any], kernels: str
+    models: Mapping[str, bytes], batch: NDArray[Any], carried: Carried, kernels: str
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     arrays = {name: np.frombuffer(content, np.uint8) for name, content in models.items()}
-    return {**arrays, "batch": batch}, {"models": list(models), "kernels": kernels}
+    parameters = {"models": list(models), "kernels": kernels, "carried": carried}
+    return {**arrays, "batch": batch}, parameters
 
 
 def _tflite_runtime_version() -> str:

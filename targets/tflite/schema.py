@@ -92,7 +92,7 @@ _FUSED_FIRST = {"activation": (0, np.int8)}
 
 OPERATORS: dict[str, Operator] = {
     "ADD": Operator(0, 2, 11, _FUSED_FIRST),
-    "CONCATENATION": Operator(2, 1, 10, {"axis": (0, np.int32), "activation": (1, np.int8)}),
+    "CONCATENATION": Operator(2, 2, 10, {"axis": (0, np.int32), "activation": (1, np.int8)}),
     "CONV_2D": Operator(
         3,
         3,
@@ -141,7 +141,7 @@ OPERATORS: dict[str, Operator] = {
     "PAD": Operator(34, 2, 22, {}),
     "TRANSPOSE": Operator(39, 2, 26, {}),
     "SUB": Operator(41, 1, 28, _FUSED_FIRST),
-    "SPLIT": Operator(49, 1, 35, {"num_splits": (0, np.int32)}),
+    "SPLIT": Operator(49, 2, 35, {"num_splits": (0, np.int32)}),
     "CAST": Operator(53, 1, 37, {"from_type": (0, np.int8), "to_type": (1, np.int8)}),
     "MINIMUM": Operator(57, 1, 39, {}),
     "SUM": Operator(74, 1, 27, {"keep_dims": (0, np.bool_)}),

@@ -49,7 +49,11 @@ FLOAT32 = Storage()
 
 def zero_point(tensor: Tensor) -> int | None:
     """Give the stored int8 integer that stands for 0, or None where the range is too wide."""
-    low, high = tensor.bounds
+    return zero_point_of(*tensor.bounds)
+
+
+def zero_point_of(low: int, high: int) -> int | None:
+    """Give the stored int8 integer that stands for 0 in a range, or None where it is too wide."""
     least, most = max(-128, -128 - low), min(127, 127 - high)
     return min(max(0, least), most) if least <= most else None
 

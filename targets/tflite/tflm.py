@@ -19,19 +19,20 @@ import numpy as np
 def handle(
     arrays: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run ``batch``, one sample at a time, through a ``model``.
+    """Run ``batch``, one sample at a time, through a ``model``, and give its first output.
 
     Parameters
     ----------
     arrays
         ``model``, the file's bytes, and ``batch``.
     parameters
-        ``arena``, bytes of working memory to offer, and ``outputs``, how many the model has.
+        ``arena``, bytes of working memory to offer, and ``carried``: for each state of a model
+        that computes one step, its place among the outputs and its first stored value.
 
     Returns
     -------
     arrays
-        Output ``i`` under ``"model i"``.
+        ``output``: of the last step where the model computes one step.
     answers
         ``arena``: bytes of working memory that the model took.
     """
@@ -39,14 +40,23 @@ def handle(
     interpreter = runtime.Interpreter.from_bytes(
         arrays["model"].tobytes(), arena_size=parameters["arena"]
     )
-    rows: list[list[Any]] = [[] for _ in range(parameters["outputs"])]
-    for sample in arrays["batch"]:
-        interpreter.set_input(sample[None], 0)
+    rows = [_run(interpreter, sample, parameters["carried"]) for sample in arrays["batch"]]
+    return {"output": np.concatenate(rows)}, {"arena": _arena(interpreter)}
+
+
+def _run(interpreter: Any, sample: Any, carried: Any) -> Any:
+    """Run all steps of a sample, one after the other if states are carried."""
+    states = []
+    for index, (_, initial) in enumerate(carried, start=1):
+        detail = interpreter.get_input_details(index)
+        states.append(np.full(detail["shape"], initial, detail["dtype"]))
+    for step in sample if carried else sample[None]:
+        interpreter.set_input(step[None], 0)
+        for index, state in enumerate(states, start=1):
+            interpreter.set_input(state, index)
         interpreter.invoke()
-        for index, row in enumerate(rows):
-            row.append(interpreter.get_output(index).copy())
-    outputs = {f"model {index}": np.concatenate(row) for index, row in enumerate(rows)}
-    return outputs, {"arena": _arena(interpreter)}
+        states = [interpreter.get_output(place).copy() for place, _ in carried]
+    return interpreter.get_output(0).copy()
 
 
 def _arena(interpreter: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +33,6 @@ def emit_weighted(
         return _emit_conv2d(emitter, name, op, affine, x, output, activation)
     if not isinstance(op, Dense):
         raise TypeError(f"{name} is a {type(op).__name__}, which has no weights to emit")
-    affine = _for_flattened(affine, x)
     if affine.scale.size == 1:
         inputs = [x.index, *_constants(emitter, name, x, affine.weight, affine)]
         shape = (len(affine.weight),)
@@ -45,12 +45,30 @@ def emit_weighted(
     return emitter.reshape(pixel, (len(weight),), name=name)
 
 
-def _for_flattened(affine: Affine, x: Value) -> Affine:
+def side_by_side(
+    emitter: Emitter, name: str, parts: Sequence[Value], affine: Affine
+) -> tuple[Value, Affine]:
+    """Join a weighted node's inputs along their channels, with weights in the order of these."""
+    if any(part.flattened for part in parts):
+        ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
+        weights = np.split(affine.weight, ends, axis=1)
+        ordered = [_for_flattened(*pair) for pair in zip(weights, parts, strict=True)]
+        affine = replace(affine, weight=np.concatenate(ordered, axis=1))
+    x, *others = parts
+    if others:
+        shape = (*x.shape[:-1], sum(part.shape[-1] for part in parts))
+        inputs = [part.index for part in parts]
+        x = emitter.emit(
+            f"{name}.inputs", "CONCATENATION", inputs, shape, x.storage, axis=len(shape)
+        )
+    return x, affine
+
+
+def _for_flattened(weight: Integers, x: Value) -> Integers:
     """Give the weights of a dense layer the order of its input's features."""
     if x.flattened is None:
-        return affine
-    weight = affine.weight.reshape(-1, *x.flattened).transpose(0, 2, 3, 1)
-    return replace(affine, weight=weight.reshape(affine.weight.shape))
+        return weight
+    return weight.reshape(-1, *x.flattened).transpose(0, 2, 3, 1).reshape(weight.shape)
 
 
 def _emit_conv2d(

@@ -25,7 +25,13 @@ from edgespike.targets.tflite.recipes import recipes
 from edgespike.targets.tflite.run import encode_input
 from edgespike.trace import log_probabilities, predictions, uncertainty
 from tests.ensembles import flat, siblings, side_by_side
-from tests.example_graphs import membrane_graph, residual_graph, samples_for, weights
+from tests.example_graphs import (
+    membrane_graph,
+    recurrent_graph,
+    residual_graph,
+    samples_for,
+    weights,
+)
 
 
 def levels_graph() -> Graph:
@@ -46,7 +52,8 @@ def levels_graph() -> Graph:
     )
 
 
-GRAPHS = {graph.name: graph for graph in (residual_graph(), levels_graph(), membrane_graph())}
+EXAMPLES = (residual_graph(), levels_graph(), membrane_graph(), recurrent_graph())
+GRAPHS = {graph.name: graph for graph in EXAMPLES}
 TARGETS = [
     "cpu",
     "tflite",

@@ -29,6 +29,7 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
+from tests.targets.tflite.recurrent import RECURRENT
 
 SMALL, LARGE = 3, 300
 """Largest weights: the small ones fit int8, the large ones need float32."""
@@ -314,7 +315,7 @@ def _networks() -> dict[str, Callable[[], Graph]]:
             max_spikes=most,
             comparison=Comparison.GREATER,
         )
-    return found
+    return found | RECURRENT
 
 
 NETWORKS = _networks()

@@ -19,7 +19,8 @@ from edgespike.errors import EnvironmentMissingError, TargetRunError
 from edgespike.targets import get_target
 from edgespike.targets.check_samples import check_samples
 from edgespike.targets.tflite.environment import environment_python
-from edgespike.targets.tflite.lower import lower
+from edgespike.targets.tflite.limits import STEP_LIMIT
+from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
 from edgespike.targets.tflite.microcontroller import (
     resolver_method,
     run_on_tflite_micro,
@@ -28,8 +29,15 @@ from edgespike.targets.tflite.microcontroller import (
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.schema import OPERATORS
 from tests.targets.tflite.networks import NETWORKS
+from tests.targets.tflite.recurrent import layers
 
-EXPORTED = ["graded input in int8", "graded input in float32", "membrane decay 410"]
+WHOLE = ["graded input in int8", "graded input in float32", "membrane decay 410"]
+BY_STEP = [
+    "recurrent layer of 7 levels",
+    "recurrent convolutions and a pool",
+    "recurrent membranes, late reset",
+]
+EXPORTED = [*WHOLE, *BY_STEP]
 FLAGS = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
@@ -75,6 +83,27 @@ def test_files(export: Export) -> None:
     }
     model = (folder / "model.tflite").read_bytes()
     assert (folder / "raspberry-pi" / "model.tflite").read_bytes() == model
+
+
+def test_a_recurrent_network_is_written_with_all_its_steps_as_well(export: Export) -> None:
+    folder = export(BY_STEP[0])
+    content = (folder / "model_unrolled.tflite").read_bytes()
+    assert content == lower_unrolled(NETWORKS[BY_STEP[0]]()).content
+    assert (folder / "model.tflite").read_bytes() != content
+
+
+def test_many_steps_are_not_unrolled(tmp_path: Path) -> None:
+    graph = layers(3, steps=STEP_LIMIT + 1)
+    get_target("tflite").check(graph)
+    get_target("tflite").write(graph, tmp_path)
+    assert not (tmp_path / "model_unrolled.tflite").exists()
+
+
+def test_the_readmes_name_the_states(export: Export) -> None:
+    folder = export("recurrent membranes, late reset")
+    assert "cells.potential, cells.spikes" in (folder / "raspberry-pi" / "README.md").read_text()
+    text = (folder / "microcontroller" / "README.md").read_text()
+    assert "  - cells.potential: input 2, output 2, `float`, 6 elements, all 0 before" in text
 
 
 def test_int4_is_written_where_it_is_smaller(export: Export) -> None:
@@ -152,7 +181,8 @@ int main(void) {
   if ((unsigned long)network_model % 16 != 0) return 1;
   for (int i = 0; i < NETWORK_MODEL_SIZE; ++i) printf("%d ", network_model[i]);
   for (int s = 0; s < CHECK_SAMPLES; ++s) {
-    for (int i = 0; i < CHECK_INPUT_SIZE; ++i) printf("%.0f ", (double)check_input[s][i]);
+    for (int t = 0; t < CHECK_STEPS; ++t)
+      for (int i = 0; i < CHECK_INPUT_SIZE; ++i) printf("%.0f ", (double)check_input[s][t][i]);
     for (int i = 0; i < CHECK_OUTPUT_SIZE; ++i) printf("%.0f ", (double)check_output[s][i]);
   }
   return 0;
@@ -183,12 +213,14 @@ def test_c_arrays_hold_model_and_samples(export: Export, name: str) -> None:
 
 # What main.cc uses of TFLite Micro, whose library is in no package: declarations with its names,
 # and an interpreter that looks its answers up, so that main.cc compiles and its check can be seen
-# to pass and to fail. It says nothing of TFLite Micro itself.
+# to pass and to fail. It wants each state as it gave it at the step before, and changes what it was
+# given. It says nothing of TFLite Micro itself.
 STAND_IN = """
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 #include "check.h"
 enum TfLiteStatus { kTfLiteOk = 0, kTfLiteError = 1 };
 struct TfLiteTensor { union { char* raw; } data; size_t bytes; };
@@ -201,36 +233,63 @@ ADDERS
   unsigned left_ = N;
   TfLiteStatus Add() { return left_-- > 0 ? kTfLiteOk : kTfLiteError; }
 };
+using Bytes = std::vector<char>;
+struct State { int output; Bytes first; };
+static const std::vector<State> wanted = {STATES};
 class MicroInterpreter {
  public:
   template <typename R>
   MicroInterpreter(const Model*, R&, uint8_t*, size_t) {
-    input_.data.raw = reinterpret_cast<char*>(input_bytes_);
-    input_.bytes = sizeof(input_bytes_);
-    output_.data.raw = reinterpret_cast<char*>(output_bytes_);
-    output_.bytes = sizeof(output_bytes_);
+    inputs_.emplace_back(sizeof(check_input[0][0]));
+    outputs_.resize(1 + wanted.size());
+    outputs_[0].resize(sizeof(check_output[0]));
+    for (const State& state : wanted) {
+      inputs_.push_back(state.first);
+      outputs_[state.output].resize(state.first.size());
+    }
   }
   TfLiteStatus AllocateTensors() { return kTfLiteOk; }
-  TfLiteTensor* input(int) { return &input_; }
-  TfLiteTensor* output(int) { return &output_; }
+  TfLiteTensor* input(int i) { return See(inputs_[i]); }
+  TfLiteTensor* output(int i) { return See(outputs_[i]); }
   size_t arena_used_bytes() const { return 0; }
   TfLiteStatus Invoke() {
-    for (int i = 0; i < CHECK_SAMPLES; ++i) {
-      if (std::memcmp(input_bytes_, check_input[i], sizeof(input_bytes_)) == 0) {
-        std::memcpy(output_bytes_, check_output[i], sizeof(output_bytes_));
-        output_bytes_[0] += WRONG && i == 1;
-        return kTfLiteOk;
-      }
+    const int sample = runs_ / CHECK_STEPS, step = runs_ % CHECK_STEPS;
+    ++runs_;
+    bool right = std::memcmp(inputs_[0].data(), check_input[sample][step], inputs_[0].size()) == 0;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      const State& state = wanted[i];
+      const size_t size = state.first.size();
+      const Bytes before(size, char(step + state.output));
+      right = right && inputs_[i + 1] == (step ? before : state.first);
+      outputs_[state.output] = Bytes(size, char(step + state.output + 1));
+      inputs_[i + 1] = Bytes(size, 99);
     }
-    return kTfLiteError;
+    std::memcpy(outputs_[0].data(), check_output[sample], outputs_[0].size());
+    outputs_[0][0] += WRONG && sample == 1;
+    return right ? kTfLiteOk : kTfLiteError;
   }
  private:
-  TfLiteTensor input_, output_;
-  unsigned char input_bytes_[sizeof(check_input[0])];
-  unsigned char output_bytes_[sizeof(check_output[0])];
+  TfLiteTensor* See(Bytes& bytes) {
+    seen_.data.raw = bytes.data();
+    seen_.bytes = bytes.size();
+    return &seen_;
+  }
+  int runs_ = 0;
+  TfLiteTensor seen_;
+  std::vector<Bytes> inputs_, outputs_;
 };
 }  // namespace tflite
 """
+
+
+def first_states(lowered: Lowered) -> str:
+    """Write each state's place and first bytes as a C++ initialiser."""
+    rows = []
+    for state in lowered.states:
+        dtype = state.memory.storage.form.dtype
+        content = np.full(state.memory.shape, state.initial, dtype).view(np.int8).ravel()
+        rows.append(f"{{{state.output}, Bytes{{{', '.join(map(str, content))}}}}}")
+    return ", ".join(rows)
 
 
 @needs_gxx
@@ -242,11 +301,11 @@ def test_the_main_program_checks_itself(export: Export, name: str, wrong: int) -
         f"  TfLiteStatus {resolver_method(operator)}() {{ return Add(); }}\n"
         for operator in OPERATORS
     )
+    states = first_states(lower(NETWORKS[name]()))
+    stand_in = STAND_IN.replace("ADDERS", adders).replace("STATES", states)
     for header in re.findall(r'#include "(tensorflow/.*)"', (folder / "main.cc").read_text()):
         (folder / header).parent.mkdir(parents=True, exist_ok=True)
-        (folder / header).write_text(
-            STAND_IN.replace("ADDERS", adders) if "inter" in header else ""
-        )
+        (folder / header).write_text(stand_in if "inter" in header else "")
     run("gcc", "-std=c11", *FLAGS, "-c", "network.c", "check.c", cwd=folder)
     objects = ["network.o", "check.o"]
     flags = ["-std=c++17", *FLAGS, f"-DWRONG={wrong}", "-I."]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests.targets.tflite.networks import NETWORKS, STATES, samples_of
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 
+Job = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 Run = Callable[[Lowered, NDArray[Any]], NDArray[Any]]
 
 
@@ -36,12 +37,22 @@ def smaller(name: str) -> bool:
 SMALLER = [name for name in NETWORKS if smaller(name)]
 
 
+def job(lowered: Lowered, batch: NDArray[Any], kernels: str = execute.DEFAULT) -> Job:
+    arrays = {"model": np.frombuffer(lowered.content, np.uint8), "batch": batch}
+    return arrays, {"models": ["model"], "kernels": kernels, "carried": lowered.carried}
+
+
+def readout(lowered: Lowered, outputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    found = outputs["model 0"]
+    return found[:, -1] if lowered.states else found
+
+
 def default(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(execute.invoke(lowered.content, batch, execute.DEFAULT)[0])
+    return readout(lowered, execute.handle(*job(lowered, batch))[0])
 
 
 def reference(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(execute.invoke(lowered.content, batch, execute.REFERENCE)[0])
+    return readout(lowered, execute.handle(*job(lowered, batch, execute.REFERENCE))[0])
 
 
 @cache
@@ -53,10 +64,8 @@ def worker() -> Worker:
 
 
 def tflite_runtime(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
-    arrays = {"model": np.frombuffer(lowered.content, np.uint8), "batch": batch}
-    parameters = {"models": ["model"], "kernels": execute.DEFAULT}
-    outputs, _ = worker().call(arrays, parameters, timeout_s=60)
-    return np.asarray(outputs["model 0"])
+    outputs, _ = worker().call(*job(lowered, batch), timeout_s=60)
+    return readout(lowered, outputs)
 
 
 def tflite_micro(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
@@ -103,8 +112,8 @@ def test_what_is_stored_is_what_8_bits_hold() -> None:
         stored.append(weights)
     eight, four = stored
     types = {name.decode(): tensor.type for name, (tensor, _) in four.items()}
-    readout = types.pop("readout.weight")
-    assert readout == schema.TensorType.INT8  # its input is int16
+    last = types.pop("readout.weight")
+    assert last == schema.TensorType.INT8  # its input is int16
     assert set(types.values()) == {schema.TensorType.INT4}
     for name in types:
         (tensor, packed), (_, whole) = four[name.encode()], eight[name.encode()]
