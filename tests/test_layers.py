@@ -58,8 +58,9 @@ FORBIDDEN = {
             "edgespike.converters",
             "edgespike.nn",
             "edgespike.cli",
+            *torch,
         ]
-        for name in ("metrics", "overlap", "posterior")
+        for name, torch in (("metrics", ["torch"]), ("overlap", ["torch"]), ("posterior", []))
     },
     "edgespike/trace.py": ["edgespike.counting", "edgespike.targets", "edgespike.converters"],
     "edgespike/samples.py": ["edgespike.targets", "edgespike.converters", "edgespike.nn"],
