@@ -39,6 +39,13 @@ def training_step(spec: NetSpec, batch_size: int) -> Callable[[], None]:
     return step
 
 
+def _net(recipe: str) -> NetSpec:
+    net = load_recipe(recipe).net
+    if not isinstance(net, NetSpec):
+        raise TypeError(f"{recipe} trains no feed-forward net")
+    return net
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,9 +53,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    maqd = load_recipe("fashion_maqd").net
+    maqd = _net("fashion_maqd")
     nets = {
-        "float32, ReLU, batch normalisation": load_recipe("fashion_relu").net,
+        "float32, ReLU, batch normalisation": _net("fashion_relu"),
         "4 states, ternary, layer-batch normalisation": maqd,
         "the same, per sample": replace(maqd, reading="per_sample"),
         "the same, sum of bumps": replace(maqd, surrogate="bumps"),

@@ -32,7 +32,8 @@ def convert(model: Any, input_shape: tuple[int, ...], *, name: str = "model") ->
     model
         A torch module made of layers that a converter knows.
     input_shape
-        Shape of one sample: ``(features,)`` or ``(channels, height, width)``.
+        Shape of one sample: ``(features,)`` or ``(channels, height, width)``; of a recurrent net
+        ``(steps, features)``.
     name
         The graph's name: letters, digits, ``_``, ``-`` and ``.``.
 

@@ -47,12 +47,13 @@ def check_checkpoint(path: Path, samples: NDArray[Any]) -> list[LayerAgreement]:
     Parameters
     ----------
     samples
-        Whole numbers ``(samples, *shape)``.
+        Whole numbers ``(samples, steps, *shape)``, as the graph takes them.
     """
     model, shape, _ = _load_model(path)
     from edgespike.converters.torch_agreement import agreement
 
-    return agreement(model, shape, samples)
+    # One step is no axis of a feed-forward net's samples.
+    return agreement(model, shape, samples.reshape(len(samples), *shape))
 
 
 def _load_model(path: Path) -> tuple[nn.Module, tuple[int, ...], str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.torch_modules import convert_parts
-from edgespike.graph import Graph
 from edgespike.interpreter import interpret
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class LayerAgreement:
     path, node
         Of the module's activation, and of the graph's node.
     neurons
-        Values compared: neurons times samples.
+        Values compared: neurons times samples, and times steps.
     near_ties
         Those whose membrane potential is so near to a threshold that the module's own arithmetic
         may round it across: within 64 roundings of the layer's largest potential.
@@ -52,7 +53,8 @@ def agreement(
     """Convert a module, and compare each of its activations with the graph's.
 
     The graph is exact; a float module rounds. So that one rounding does not show up in all later
-    layers, each layer of the module receives what the graph's layer before it gave.
+    layers and steps, each layer of the module receives what the graph's layer before it gave, and a
+    recurrent one what it gave itself the step before.
 
     Parameters
     ----------
@@ -72,20 +74,23 @@ def agreement(
     from edgespike.nn.count import evaluating
 
     progress = convert_parts(module, input_shape, "model")
-    graph = Graph("model", tuple(progress.nodes))
+    graph = progress.graph("model")
     trace = interpret(graph, samples)
-    waiting = iter(progress.activations)
+    # A recurrent layer runs through all its steps before the next one begins.
+    waiting = iter([(each, call) for each in progress.activations for call in range(each.calls)])
     found: list[LayerAgreement] = []
 
     def compare(activation: Any, inputs: tuple[Any, ...], output: Any) -> Any:
-        path, node = next(waiting)
-        levels = torch.from_numpy(trace.values[node][:, 0]).to(output)
+        each, call = next(waiting)
+        values = trace.values[each.node]
+        here = values[:, call] if each.calls > 1 else values.reshape(output.shape)
+        levels = torch.from_numpy(here).to(output) - activation.zero
         wrong = torch.round(output / activation.scale) != levels
-        found.append(_layer(path, node, wrong, _near_a_threshold(activation, inputs[0])))
+        found.append(_layer(each.path, each.node, wrong, _near_a_threshold(activation, inputs[0])))
         return levels * activation.scale
 
     dtype = next(module.parameters()).dtype
-    paths = {path for path, _ in progress.activations}
+    paths = {each.path for each in progress.activations}
     hooks = [
         part.register_forward_hook(compare)
         for path, part in module.named_modules()
@@ -97,12 +102,19 @@ def agreement(
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    # Each activation's steps are one after the other.
+    return [reduce(_both, steps) for _, steps in groupby(found, lambda layer: layer.node)]
 
 
 def _layer(path: str, node: str, wrong: Any, near: Any) -> LayerAgreement:
     unexplained = int((wrong & ~near).sum())
     return LayerAgreement(path, node, wrong.numel(), int(near.sum()), int(wrong.sum()), unexplained)
+
+
+def _both(layer: LayerAgreement, more: LayerAgreement) -> LayerAgreement:
+    numbers = ("neurons", "near_ties", "different", "unexplained")
+    sums = {name: getattr(layer, name) + getattr(more, name) for name in numbers}
+    return replace(layer, **sums)
 
 
 def _near_a_threshold(activation: Any, potential: Any) -> Any:

@@ -2,7 +2,7 @@
 
 A net is a sequence, however nested, of input scaling, then blocks of a quantised layer, an
 optional normalisation, an optional max pool and an activation of few levels, then a quantised
-readout. Residual blocks hold such sequences.
+readout. Residual blocks hold such sequences. For recurrent nets see `torch_recurrent`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgespike.converters.base import Converter
 from edgespike.converters.torch_progress import CannotGoOnError, Progress, Sums
+from edgespike.converters.torch_recurrent import (
+    children_refusals,
+    float_refusals,
+    pass_input_on,
+    recurrent_layer,
+    start_sequence,
+)
 from edgespike.converters.torch_sequence import is_sequence, walk, walk_all
+from edgespike.converters.torch_weights import check_weights, floats, zero_share
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Op, Reshape
+from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Op, ReadoutMode, Reshape
 from edgespike.graph import SumPool2d as SumOfEvents
 from edgespike.graph.folding import Normalisation
 
@@ -43,7 +50,7 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
     GraphError
         The name is none that a graph may have, or a sum may be too large.
     """
-    return Graph(name, tuple(convert_parts(module, input_shape, name).nodes))
+    return convert_parts(module, input_shape, name).graph(name)
 
 
 def convert_parts(module: nn.Module, input_shape: tuple[int, ...], name: str) -> Progress:
@@ -53,7 +60,7 @@ def convert_parts(module: nn.Module, input_shape: tuple[int, ...], name: str) ->
         known = ", ".join(sorted(kind.__name__ for kind in _handlers()))
         supported = f"supported are {known} in a Sequential"
         raise UnsupportedError(f"model {name!r} cannot be converted", [*refused, supported])
-    progress = Progress.start(input_shape)
+    progress = start_sequence(module, input_shape) or Progress.start(input_shape)
     try:
         _convert_sequence(progress, module, "")
         progress.finish()
@@ -72,9 +79,13 @@ def _convert_sequence(progress: Progress, module: Any, path: str) -> None:
 
 def _refusals(path: str, module: Any) -> Iterator[str]:
     """Yield why a module may compute something else than its type says."""
+    from edgespike.nn.quant_rnn import QuantRNN
     from edgespike.nn.residual import EventSum, Residual
 
     place = path or "the model"
+    if found := list(float_refusals(place, module)):
+        yield from found
+        return
     if not is_sequence(module) and type(module) not in _handlers():
         yield f"{place} is a {type(module).__qualname__}"
         return
@@ -83,6 +94,10 @@ def _refusals(path: str, module: Any) -> Iterator[str]:
         if type(module.sum) is not EventSum:
             yield f"{place}.sum is a {type(module.sum).__qualname__}, not an EventSum"
         yield from _changes(f"{place}.sum", module.sum)
+    if isinstance(module, QuantRNN):
+        yield from children_refusals(place, module)
+        for name, child in module.named_children():
+            yield from _changes(f"{place}.{name}", child)
 
 
 def _changes(place: str, module: Any) -> Iterator[str]:
@@ -129,24 +144,14 @@ def _weighted(
         raise CannotGoOnError(
             f"{path} follows a weighted layer without an activation between them; add one"
         )
-    trained = leaf.weight.detach().cpu().numpy()
-    if trained.dtype not in (np.float32, np.float64):
-        raise CannotGoOnError(
-            f"{path} computes in {trained.dtype}, which rounds the scale of its weights; convert "
-            "the module in float32 or float64"
-        )
-    if not np.isfinite(trained).all():
-        raise CannotGoOnError(
-            f"{path} has {int((~np.isfinite(trained)).sum())} weights that are not finite; "
-            "train again from a state before they were lost"
-        )
+    check_weights(leaf.weight, path)
     weight = leaf.integer_weight().cpu().numpy().astype(np.int64)
-    no_bias = np.zeros(len(weight), np.int64)
+    bias = zero_share(weight, progress.event_zero)
     float_nonzero = leaf.float_nonzero().cpu().numpy()
-    progress.append(path, label, make(weight, no_bias, float_nonzero=float_nonzero))
+    progress.append(path, label, make(weight, bias, float_nonzero=float_nonzero))
     scale = Fraction(float(leaf.weight_scale())) * progress.event_scale
-    bias = np.zeros(len(weight)) if leaf.bias is None else _floats(leaf.bias)
-    progress.sums = Sums(scale, bias)
+    trained = np.zeros(len(weight)) if leaf.bias is None else floats(leaf.bias)
+    progress.sums = Sums(scale, trained)
 
 
 def _batch_norm(progress: Progress, leaf: Any, path: str) -> None:
@@ -175,11 +180,11 @@ def _normalise(progress: Progress, leaf: Any, path: str, channels: int, epsilon:
     else:
         # One number a channel, or one for the layer.
         mean, variance = (
-            np.broadcast_to(_floats(values), channels)
+            np.broadcast_to(floats(values), channels)
             for values in (leaf.running_mean, leaf.running_var)
         )
-        gamma = np.ones(channels) if leaf.weight is None else _floats(leaf.weight)
-        beta = np.zeros(channels) if leaf.bias is None else _floats(leaf.bias)
+        gamma = np.ones(channels) if leaf.weight is None else floats(leaf.weight)
+        beta = np.zeros(channels) if leaf.bias is None else floats(leaf.bias)
         sums.normalisation = Normalisation(gamma, beta, mean, variance, float(epsilon))
 
 
@@ -215,6 +220,8 @@ def _activation(progress: Progress, leaf: Any, path: str) -> None:
         value = getattr(leaf, name)
         if not isinstance(value, int | float) or not isfinite(value):
             raise CannotGoOnError(f"{path} has {name} {value!r}; give one finite number")
+    if progress.mode is ReadoutMode.LAST:
+        pass_input_on(progress, path)
     progress.fire(path, leaf.thresholds(), Fraction(leaf.scale))
 
 
@@ -237,10 +244,6 @@ def _flatten(progress: Progress, leaf: Any, path: str) -> None:
         progress.append(path, "flatten", Reshape((progress.tensor.size,)))
 
 
-def _floats(tensor: Any) -> NDArray[np.float64]:
-    return np.asarray(tensor.detach().cpu().numpy(), np.float64)
-
-
 def _pair(value: Any) -> tuple[int, int]:
     vertical, horizontal = value if isinstance(value, tuple | list) else (value, value)
     return int(vertical), int(horizontal)
@@ -257,6 +260,8 @@ def _handlers() -> dict[type, Handler]:
     from edgespike.nn.activation import LevelActivation, RoundClip
     from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
     from edgespike.nn.normalise import LayerBatchNorm
+    from edgespike.nn.quant_rnn import QuantRNN
+    from edgespike.nn.recurrent import LastStep
     from edgespike.nn.residual import Residual
     from edgespike.nn.spike import SpikeActivation
 
@@ -273,6 +278,8 @@ def _handlers() -> dict[type, Handler]:
         RoundClip: _activation,
         LevelActivation: _activation,
         Residual: _residual,
+        QuantRNN: recurrent_layer,
+        LastStep: _nothing,
         nn.Flatten: _flatten,
         nn.Dropout: _nothing,
         nn.Identity: _nothing,

@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Add, Dense, Input, MaxPool2d, Node, Op, Readout
+from edgespike.graph import (
+    Add,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Op,
+    Readout,
+    ReadoutMode,
+)
 from edgespike.graph.folding import Normalisation, fold
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Tensor
 
@@ -37,6 +48,23 @@ class Sums:
     pool: MaxPool2d | None = None
 
 
+@dataclass(frozen=True)
+class Activation:
+    """An activation of the module and what it became.
+
+    Parameters
+    ----------
+    path, node
+        Of the module, and of the graph's node that gives what leaves it.
+    calls
+        How often the module runs in a pass: once with all steps, or once for each.
+    """
+
+    path: str
+    node: str
+    calls: int
+
+
 @dataclass
 class Progress:
     """The graph so far, and what is known of the values at its end.
@@ -47,33 +75,45 @@ class Progress:
         The graph, and what its nodes give, by name.
     last
         Name of the node that the next one follows.
-    event_scale
-        Real value of one unit of what the last node gives, if that is an event.
+    event_scale, event_zero
+        Real value of one unit of what the last node gives, if that is an event, and the level that
+        stands for 0.
     sums
         Of the last node, if that is a weighted layer.
     violations
         What cannot be converted, so far.
     activations
-        Path of each activation, in the order of execution, and the node that gives what leaves it.
+        In the order of execution.
+    steps
+        Of a sample.
+    mode
+        What the readout makes of them.
     """
 
     nodes: list[Node]
     tensors: dict[str, Tensor]
+    steps: int = 1
+    mode: ReadoutMode = ReadoutMode.SUM
     last: str = "input"
     event_scale: Fraction = Fraction(1)
+    event_zero: int = 0
     sums: Sums | None = None
     violations: list[str] = field(default_factory=list)
-    activations: list[tuple[str, str]] = field(default_factory=list)
+    activations: list[Activation] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, shape: tuple[int, ...]) -> Progress:
+    def start(cls, shape: tuple[int, ...], steps: int = 1) -> Progress:
         """Begin with an input of single spikes, until `scale_input` says otherwise."""
         op = Input(shape, 0, 1, 1.0)
         faults = list(op.check([]))
         if faults:
             raise UnsupportedError("input cannot be converted", faults)
-        return cls([Node("input", op)], {"input": op.infer([], 1)})
+        return cls([Node("input", op)], {"input": op.infer([], steps)}, steps)
+
+    def graph(self, name: str) -> Graph:
+        """Give the finished graph."""
+        return Graph(name, tuple(self.nodes), self.steps)
 
     @property
     def tensor(self) -> Tensor:
@@ -87,18 +127,30 @@ class Progress:
             return
         op = Input(self.tensor.shape, 0, high, 1 / high)
         self._stop_at(path, op.check([]))
-        self.nodes, self.tensors = [Node("input", op)], {"input": op.infer([], 1)}
+        self.nodes, self.tensors = [Node("input", op)], {"input": op.infer([], self.steps)}
         self.event_scale = Fraction(1, high)
 
     def append(self, path: str, label: str, op: Op, beside: tuple[str, ...] = ()) -> None:
         """Add a node behind the last one, and behind some others beside it."""
         sources = (self.last, *beside)
-        inputs = [self.tensors[source] for source in sources]
+        self._add(path, label, op, sources, [self.tensors[source] for source in sources])
+
+    def append_delay(self, path: str, op: Delay, source: str) -> None:
+        """Add a delay of a node that is still to come, see `upcoming`."""
+        self._add(path, "delay", op, (source,), [])
+
+    def upcoming(self, label: str) -> str:
+        """Give the name that the next node of this label will have."""
+        return f"{label}{self._numbers.get(label, 0) + 1}"
+
+    def _add(
+        self, path: str, label: str, op: Op, sources: tuple[str, ...], inputs: list[Tensor]
+    ) -> None:
         self._stop_at(f"{path} ({label})", op.check(inputs))
-        number = self._numbers[label] = self._numbers.get(label, 0) + 1
-        name = f"{label}{number}"
+        name = self.upcoming(label)
+        self._numbers[label] = self._numbers.get(label, 0) + 1
         self.nodes.append(Node(name, op, sources))
-        self.tensors[name] = op.infer(inputs, 1)
+        self.tensors[name] = op.infer(inputs, self.steps)
         self.last = name
 
     def add_branches(self, path: str, branches: Sequence[Callable[[], None]]) -> None:
@@ -123,10 +175,18 @@ class Progress:
         (self.last, _), *others = ends
         self.append(path, "add", Add(), tuple(name for name, _ in others))
 
-    def fire(self, path: str, thresholds: Sequence[Fraction], scale: Fraction) -> None:
+    def fire(
+        self,
+        path: str,
+        thresholds: Sequence[Fraction],
+        scale: Fraction,
+        zero: int = 0,
+        calls: int = 1,
+    ) -> None:
         """Compare the waiting sums with thresholds, and pool the events if the sums were to be.
 
-        ``scale`` is the real value of one level.
+        ``scale`` is the real value of one level, ``zero`` the level that stands for 0; ``calls``
+        is for `Activation`.
         """
         sums = self.sums
         if sums is None:
@@ -141,8 +201,8 @@ class Progress:
         self.append(path, "spikes" if op.levels == 1 else "levels", op)
         if sums.pool is not None:
             self.append(path, "pool", sums.pool)
-        self.activations.append((path, self.last))
-        self.sums, self.event_scale = None, scale
+        self.activations.append(Activation(path, self.last, calls))
+        self.sums, self.event_scale, self.event_zero = None, scale, zero
 
     def finish(self) -> None:
         """Make the waiting sums the logits."""
@@ -157,11 +217,12 @@ class Progress:
             raise CannotGoOnError(
                 "the net ends in a convolution; end it with a quantised dense layer"
             )
-        op = Dense(node.op.weight, _whole_bias(sums), node.op.float_nonzero)
+        bias = node.op.bias + _whole_bias(sums)
+        op = Dense(node.op.weight, bias, node.op.float_nonzero)
         self.nodes[-1] = Node(node.name, op, node.inputs)
-        self.tensors[node.name] = op.infer([self.tensors[node.inputs[0]]], 1)
+        self.tensors[node.name] = op.infer([self.tensors[node.inputs[0]]], self.steps)
         units = np.full(len(sums.bias), float(sums.scale))
-        self.append("the readout", "readout", Readout(units))
+        self.append("the readout", "readout", Readout(units, self.mode))
 
     def _stop_at(self, place: str, found: Iterable[str]) -> None:
         before = len(self.violations)

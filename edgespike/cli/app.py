@@ -22,6 +22,7 @@ from edgespike.cli import (
     ensemble,
     entropy,
     export,
+    prune,
     run,
     show,
     targets,
@@ -146,6 +147,7 @@ def _options(
 
 for module in (
     train,
+    prune,
     convert,
     ensemble,
     export,

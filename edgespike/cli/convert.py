@@ -74,7 +74,7 @@ def _agreement(
     from edgespike.converters.checkpoints import check_checkpoint
     from edgespike.samples import read_samples
 
-    return check_checkpoint(model, read_samples(graph, samples_file, limit)[:, 0])
+    return check_checkpoint(model, read_samples(graph, samples_file, limit))
 
 
 def _print_agreement(layers: Sequence[LayerAgreement]) -> None:

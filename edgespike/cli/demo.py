@@ -56,7 +56,7 @@ def command(
     graph = shipped_model(model)  # before anything is installed for it
     names = split_names(targets)
     _set_up_missing(names)
-    images, labels = shipped_images()
+    images, labels = shipped_images(model)
     say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}")
     accuracy = float((_predictions(graph, images) == labels).mean())
     say(f"comparing {', '.join(names)} with the definition, every layer of {samples} images")

@@ -21,12 +21,21 @@ def command(
         typer.Argument(
             metavar="RECIPE",
             help="Name of a shipped recipe, or a TOML file; its entry 'data' names the data set, "
-            "fashion_mnist (if there is none) or cifar10.",
+            "fashion_mnist (if there is none), fashion_mnist_rows or cifar10.",
         ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for model, log, checkpoint.")
     ],
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="CHECKPOINT",
+            help="Start from this trained net, or, if the recipe's is a recurrent net of levels, "
+            "from its float net.",
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use the first samples of the data only.")
@@ -50,7 +59,7 @@ def command(
     with warnings.catch_warnings():
         warnings.simplefilter("always", CollapseWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment]
-        result = train(changed, out, resume=resume, quiet=quiet)
+        result = train(changed, out, start=start, resume=resume, quiet=quiet)
     last = result.history[-1]
     if as_json:
         models = [str(path) for path in result.models]

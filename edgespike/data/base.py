@@ -11,15 +11,15 @@ Split = Literal["train", "test"]
 
 
 class DataSet(Protocol):
-    """A module with images of several classes."""
+    """Samples of several classes: a module, or a view of one."""
 
     @property
-    def SHAPE(self) -> tuple[int, int, int]:  # noqa: N802
-        """Channels, height and width of an image."""
+    def SHAPE(self) -> tuple[int, ...]:  # noqa: N802
+        """Of a sample: channels, height and width of an image; steps and features of a sequence."""
 
     @property
     def CLASSES(self) -> tuple[str, ...]:  # noqa: N802
         """Names of the classes, in the order of their labels."""
 
     def load(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Load images, (samples, channels, height, width), and labels, (samples,)."""
+        """Load samples, (samples, *SHAPE), and labels, (samples,)."""

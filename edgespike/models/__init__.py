@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 MODELS = {
     "fashion_s3nn": "single-step spiking net, trained with the synaptic penalty",
     "fashion_maqd": "ternary weights and activations of 4 states",
+    "fashion_rnn": "recurrent net on the rows of an image, pruned from 128 units to 42",
 }
-"""What is shipped: a name, which is also that of the recipe it was trained by, and what it is."""
+"""What is shipped: a name, and what it is. The log of its training is beside it."""
+
+STEPS = {"fashion_rnn": 28}
+"""Of the models that take an image as a sequence of rows."""
 
 DEFAULT = "fashion_s3nn"
 IMAGES = "fashion_test_200.npz"
@@ -51,21 +55,32 @@ def shipped_model(name: str = DEFAULT) -> Graph:
         return load_graph(path)
 
 
-def shipped_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def shipped_images(name: str = DEFAULT) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Load 200 test images of Fashion-MNIST (MIT licence, Zalando SE).
+
+    Parameters
+    ----------
+    name
+        One of :data:`MODELS`, which decides the shape.
 
     Returns
     -------
     images, labels
-        uint8 ``(200, 1, 28, 28)`` and int64 ``(200,)``.
+        uint8 ``(200, 1, 28, 28)``, or ``(200, 28, 28)``, steps and features, for a recurrent
+        model; and int64 ``(200,)``.
     """
     import numpy as np
+
+    from edgespike.data.sequences import as_sequences
 
     with (
         resources.as_file(resources.files(__name__) / IMAGES) as path,
         np.load(path, allow_pickle=False) as file,
     ):
-        return file["images"], file["labels"].astype(np.int64)
+        images, labels = file["images"], file["labels"].astype(np.int64)
+    if name in STEPS:
+        images = as_sequences(images, STEPS[name])
+    return images, labels
 
 
 def write_files(folder: Path, name: str = DEFAULT) -> None:
@@ -84,7 +99,7 @@ def write_files(folder: Path, name: str = DEFAULT) -> None:
     from edgespike.graph import save_graph
 
     model = shipped_model(name)
-    images, labels = shipped_images()
+    images, labels = shipped_images(name)
     with new_folder(folder) as temporary:
         save_graph(model, temporary / "model.safetensors")
         np.save(temporary / "images.npy", images)

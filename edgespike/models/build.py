@@ -1,7 +1,7 @@
 """Make the shipped files again: ``python -m edgespike.models.build NAME RUN``.
 
-RUN is the folder of ``edgespike train NAME``. The images are the first 200 of Fashion-MNIST's
-test set, in its order.
+RUN is the folder of the training run, see ``make model``. The images are the first 200 of
+Fashion-MNIST's test set, in its order.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if find_spec("torch") is None or find_spec("accelerate") is None:
         "pip install 'edgespike[train]'"
     )
 
-from edgespike.nn.activation import RoundClip
+from edgespike.nn.activation import RoundClip, TanhLevels
 from edgespike.nn.checkpoint import load_model, save_model
 from edgespike.nn.count import count_synaptic_operations
 from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
@@ -23,7 +23,10 @@ from edgespike.nn.models import build
 from edgespike.nn.normalise import LayerBatchNorm
 from edgespike.nn.penalty import SynapticPenalty
 from edgespike.nn.posterior_spec import PosteriorSpec
+from edgespike.nn.quant_rnn import QuantRNN
 from edgespike.nn.recipe import Recipe, load_recipe, shipped_recipes
+from edgespike.nn.recurrent import LastStep, Recurrent
+from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.residual import Residual
 from edgespike.nn.spec import ConvSpec, DenseSpec, NetSpec, ResidualSpec
 from edgespike.nn.spike import SpikeActivation
@@ -34,18 +37,23 @@ __all__ = [
     "ConvSpec",
     "DenseSpec",
     "InputScale",
+    "LastStep",
     "LayerBatchNorm",
     "NetSpec",
     "PosteriorSpec",
     "QuantConv2d",
     "QuantLinear",
+    "QuantRNN",
     "Recipe",
+    "Recurrent",
+    "RecurrentSpec",
     "Residual",
     "ResidualSpec",
     "RoundClip",
     "SpikeActivation",
     "SumPool2d",
     "SynapticPenalty",
+    "TanhLevels",
     "Task",
     "TrainingResult",
     "build",

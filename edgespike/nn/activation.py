@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from fractions import Fraction
-from math import isfinite
+from math import atanh, isfinite
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from edgespike.nn.optimal_step import optimal_step
-from edgespike.nn.quantise import MOST_STATES, is_whole
+from edgespike.nn.quantise import MOST_STATES, is_whole, straight_through
 from edgespike.nn.surrogates import StraightThrough, Surrogate
 
 
@@ -45,7 +46,29 @@ class _Staircase(torch.autograd.Function):
         return (gradients[0] * slope, *(None,) * 5)
 
 
-class LevelActivation(nn.Module):
+class EventActivation(nn.Module, ABC):
+    """What gives events: ``scale * (level - zero)``, level being how many thresholds are reached.
+
+    Attributes
+    ----------
+    states
+        Number of different values; the level goes from 0 to ``states - 1``.
+    scale
+        Distance of two values, positive and finite.
+    zero
+        The level that stands for the value 0.
+    """
+
+    states: int
+    scale: float
+    zero: int = 0
+
+    @abstractmethod
+    def thresholds(self) -> list[Fraction]:
+        """Give the thresholds exactly, ascending."""
+
+
+class LevelActivation(EventActivation):
     """A staircase: ``scale`` times the number of thresholds that the membrane potential reaches.
 
     The thresholds are ``first, first + step, ..., first + (states - 2) * step``. There is no time
@@ -135,3 +158,43 @@ class RoundClip(LevelActivation):
     def extra_repr(self) -> str:
         """Name the parameters in the module's text form."""
         return f"states={self.states}, step={self.step:.4g}, surrogate={self.surrogate}"
+
+
+class TanhLevels(EventActivation):
+    """Few states of the hyperbolic tangent, as whole numbers ``-half..half`` of ``1 / half``.
+
+    A state is the one nearest to the tangent. So the thresholds are not even: they are the inverse
+    tangents of the middles between states, rounded to 8 decimals, for the graph that follows from
+    them must not depend on how a machine computes them. The gradient is the tangent's.
+
+    Parameters
+    ----------
+    states
+        Number of different values, odd, 3 to 255: ``2 * half + 1``.
+
+    Raises
+    ------
+    ValueError
+        The number of states is out of its range or even.
+    """
+
+    def __init__(self, states: int) -> None:
+        super().__init__()
+        if not is_whole(states, 3, MOST_STATES) or states % 2 == 0:
+            raise ValueError(f"tanh has {states!r} states; odd numbers from 3 to 255 are possible")
+        self.states, self.scale, self.zero = states, 1.0, states // 2
+        middles = [(2 * level - states) / (states - 1) for level in range(1, states)]
+        self._thresholds = [round(atanh(middle), 8) for middle in middles]
+
+    def thresholds(self) -> list[Fraction]:
+        """Give the thresholds exactly, ascending."""
+        return [Fraction(threshold) for threshold in self._thresholds]
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Give the state of each membrane potential, in its shape and dtype."""
+        reached = torch.bucketize(u.detach(), u.new_tensor(self._thresholds), right=True)
+        return straight_through(torch.tanh(u) * self.zero, reached.to(u.dtype) - self.zero)
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"states={self.states}"

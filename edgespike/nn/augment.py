@@ -15,15 +15,17 @@ def augment(images: Tensor, flip: bool, shift: int, generator: torch.Generator) 
     images
         (samples, channels, height, width), any dtype; what is moved in from outside is 0.
     flip, shift
-        False and 0 leave the images as they are.
+        False and 0 leave the images as they are, and then they may have any shape.
     generator
         On the images' device.
 
     Returns
     -------
     Tensor
-        New images in the shape and dtype of ``images``.
+        In the shape and dtype of ``images``.
     """
+    if not (flip or shift):
+        return images
     samples, _, height, width = images.shape
 
     def draw(high: int) -> Tensor:

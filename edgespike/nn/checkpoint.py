@@ -22,7 +22,7 @@ from edgespike.errors import FileFormatError
 from edgespike.files import write_atomically
 from edgespike.graph.files import GRAPH_KEY, read_safetensors
 from edgespike.nn.models import build
-from edgespike.nn.spec import NetSpec, read_spec
+from edgespike.nn.spec import AnySpec, read_spec
 
 MODEL = "edgespike-model-1"
 TRAINING = "edgespike-training-1"
@@ -105,7 +105,7 @@ def _digest(kind: str, description: str, arrays: Mapping[str, NDArray[Any]]) -> 
 
 
 def save_model(
-    path: Path, model: nn.Module, spec: NetSpec, metadata: Mapping[str, Any] | None = None
+    path: Path, model: nn.Module, spec: AnySpec, metadata: Mapping[str, Any] | None = None
 ) -> None:
     """Write a trained net.
 
@@ -119,7 +119,7 @@ def save_model(
     write_checkpoint(path, MODEL, model.state_dict(), description)
 
 
-def load_model(path: Path) -> tuple[nn.Sequential, NetSpec, dict[str, Any]]:
+def load_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, Any]]:
     """Read a trained net, in evaluation mode.
 
     Returns

@@ -12,6 +12,7 @@ from edgespike.counting import Convention
 from edgespike.errors import UnsupportedError
 from edgespike.nn.fanout import SpikeInputs, Weighted, fan_out
 from edgespike.nn.layers import QuantConv2d, QuantLinear
+from edgespike.nn.quant_rnn import SharedUnitLinear
 
 
 @torch.inference_mode()
@@ -31,7 +32,7 @@ def count_synaptic_operations(
         Its layers that run after its first activation of few levels are counted, the readout
         among them.
     images
-        (samples, channels, height, width).
+        (samples, channels, height, width); for recurrent nets (samples, steps, features).
     convention
         Which synapses exist.
 
@@ -80,7 +81,7 @@ def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> d
     masks = {
         name: layer.integer_weight() != 0
         for name, layer in layers.items()
-        if isinstance(layer, QuantConv2d | QuantLinear)
+        if isinstance(layer, QuantConv2d | QuantLinear | SharedUnitLinear)
     }
     if layers.keys() - masks.keys():
         raise UnsupportedError(
@@ -96,7 +97,7 @@ def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> d
 
 
 def _float_nonzero(layer: Weighted) -> Tensor:
-    if isinstance(layer, QuantConv2d | QuantLinear):
+    if isinstance(layer, QuantConv2d | QuantLinear | SharedUnitLinear):
         return layer.float_nonzero()
     return layer.weight != 0
 

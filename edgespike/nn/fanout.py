@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -11,11 +11,15 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
 from edgespike.errors import UnsupportedError
-from edgespike.nn.activation import LevelActivation
+from edgespike.nn.activation import EventActivation
 from edgespike.nn.layers import SumPool2d
+from edgespike.nn.quant_rnn import QuantRNN
+from edgespike.nn.recurrent import LastStep
 from edgespike.nn.residual import EventSum
 
 Weighted: TypeAlias = nn.Conv2d | nn.Linear
+
+Hook: TypeAlias = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,9 @@ class SpikeInputs:
     """Record what enters the weighted layers that run after a model's first activation.
 
     Which layers these are is seen while the model runs: the order in which its modules are
-    registered decides nothing. Each forward pass of the model starts anew.
+    registered decides nothing. Each forward pass of the model starts anew. A recurrent layer
+    receives its own states a step later; behind `LastStep` the events of every step arrive, as they
+    do in a graph.
 
     Parameters
     ----------
@@ -59,14 +65,20 @@ class SpikeInputs:
     def __init__(self, model: nn.Module) -> None:
         self.layers: dict[str, Weighted] = {}
         self._entered: list[Events] | None = None
-        self._activation: LevelActivation | None = None
+        self._activation: EventActivation | None = None
         self._hooks = [
             model.register_forward_pre_hook(self._begin),
             model.register_forward_hook(self._end),
         ]
         for name, module in model.named_modules():
-            if isinstance(module, LevelActivation):
+            if isinstance(module, EventActivation):
                 self._hooks.append(module.register_forward_hook(self._see_spikes))
+            elif isinstance(module, QuantRNN):
+                initial = module.initial.register_forward_hook(_noting(module.activation))
+                states = module.register_forward_hook(_noting(module.activation, module.step))
+                self._hooks += [initial, states]
+            elif isinstance(module, LastStep):
+                self._hooks.append(module.register_forward_hook(_every_step))
             elif isinstance(module, SumPool2d | EventSum | nn.Flatten | nn.MaxPool2d):
                 self._hooks.append(module.register_forward_hook(_pass_on))
             elif isinstance(module, nn.Conv2d | nn.Linear):
@@ -110,19 +122,20 @@ class SpikeInputs:
         self._activation = None
 
     def _see_spikes(self, module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if isinstance(module, LevelActivation):
+        if isinstance(module, EventActivation):
             self._activation = module
             setattr(output, _NOTE, _note_of(module, output))
 
     def _recorder(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def record(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            activation = self._activation
-            if activation is None or self._entered is None:
-                return
             entering = inputs[0]
-            # Functions leave no note; then what enters is taken to come from the last activation.
-            note: _Note = getattr(entering, _NOTE, None) or _note_of(activation, entering)
-            values = entering if note.scale == 1 else entering / note.scale
+            note: _Note | None = getattr(entering, _NOTE, None)
+            if note is None and self._activation is not None:
+                # Functions leave no note; then it is taken to come from the last activation.
+                note = _note_of(self._activation, entering)
+            if note is None or self._entered is None:
+                return
+            values = note.levels(entering)
             numbers = values.detach() if note.numbers is None else note.numbers
             self._entered.append(Events(name, values, numbers))
 
@@ -137,16 +150,48 @@ _NOTE = "edgespike_note"
 class _Note:
     """What a tensor of events stands for; it goes with the tensor, whatever runs in between.
 
-    ``scale`` is the real value of one level, ``numbers`` how many events each value stands for;
-    None for spikes, where the values say it.
+    ``scale`` is the real value of one level, and ``zero`` the level that stands for 0. ``numbers``
+    is how many events each value stands for; None for spikes, where the levels say it. ``arriving``
+    holds the levels where more arrive than the tensor shows.
     """
 
     scale: float
+    zero: int
     numbers: Tensor | None
+    arriving: Tensor | None = None
+
+    def levels(self, values: Tensor) -> Tensor:
+        """Give the levels that arrive with the tensor, differentiable."""
+        if self.arriving is not None:
+            return self.arriving
+        values = values if self.scale == 1 else values / self.scale
+        return values if self.zero == 0 else values + self.zero
 
 
-def _note_of(activation: LevelActivation, values: Tensor) -> _Note:
-    return _Note(activation.scale, None if activation.states == 2 else _not_zero(values))
+def _note_of(activation: EventActivation, values: Tensor, step: float = 1.0) -> _Note:
+    """Make the note of values that an activation gave, times ``step``."""
+    note = _Note(activation.scale * step, activation.zero, None)
+    if activation.states == 2:
+        return note
+    # The level 0 is sent by sending nothing, whatever value it stands for.
+    shown = values if note.zero == 0 else note.levels(values.detach()).round()
+    return replace(note, numbers=_not_zero(shown))
+
+
+def _noting(activation: EventActivation, step: float = 1.0) -> Hook:
+    def note(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        setattr(output, _NOTE, _note_of(activation, output, step))
+
+    return note
+
+
+def _every_step(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    """Let the events of all steps arrive: a layer behind it computes at every step of a graph."""
+    note: _Note | None = getattr(inputs[0], _NOTE, None)
+    if note is not None:
+        numbers = None if note.numbers is None else note.numbers.sum(dim=1)
+        arriving = note.levels(inputs[0]).sum(dim=1)
+        setattr(output, _NOTE, replace(note, numbers=numbers, arriving=arriving))
 
 
 def _not_zero(values: Tensor) -> Tensor:
@@ -162,7 +207,7 @@ def _pass_on(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> N
     if any(note.numbers is not None for note in notes):
         # A max pool emits the largest level, as one event.
         numbers = _not_zero(output) if isinstance(module, nn.MaxPool2d) else _add(module, inputs)
-    setattr(output, _NOTE, _Note(notes[0].scale, numbers))
+    setattr(output, _NOTE, replace(notes[0], numbers=numbers))
 
 
 def _add(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
@@ -172,7 +217,7 @@ def _add(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
 
 
 def _numbers(note: _Note, values: Tensor) -> Tensor:
-    return values.detach() / note.scale if note.numbers is None else note.numbers
+    return note.levels(values.detach()) if note.numbers is None else note.numbers
 
 
 def fan_out(layer: Weighted, input_shape: torch.Size, mask: Tensor) -> Tensor:

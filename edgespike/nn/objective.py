@@ -47,15 +47,18 @@ class Objective(Protocol):
         """Give drawn nets to keep too; their normalisation is not measured yet."""
 
 
-def build_model(recipe: Recipe) -> nn.Module:
-    """Build what the recipe trains, with its seed's weights: a net, or a mixture of several."""
+def build_model(recipe: Recipe, start: nn.Module | None = None) -> nn.Module:
+    """Build what the recipe trains: a net, or a mixture of several.
+
+    Weights are those of ``start``, which only a net may have, or follow from the recipe's seed.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         if recipe.posterior is None:
-            return _build_net(recipe)
+            return _for_convolutions(build(recipe.net) if start is None else start)
         spec = recipe.posterior
         return MixturePosterior(
-            [_build_net(recipe) for _ in range(spec.members)],
+            [_for_convolutions(build(recipe.net)) for _ in range(spec.members)],
             prior_deviation=spec.prior_deviation,
             initial_deviation=spec.initial_deviation,
             deviations=spec.deviations,
@@ -63,9 +66,8 @@ def build_model(recipe: Recipe) -> nn.Module:
         )
 
 
-def _build_net(recipe: Recipe) -> nn.Module:
-    net: nn.Module = build(recipe.net)
-    # The faster memory layout of convolutions, on processors and GPUs alike.
+def _for_convolutions(net: nn.Module) -> nn.Module:
+    """Lay a net out as convolutions are faster, on processors and GPUs alike."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

@@ -43,6 +43,24 @@ def odd_states(x: Tensor, scale: Tensor, high: int) -> Tensor:
     return (2 * torch.floor(x / (2 * scale)) + 1).clamp(-high, high)
 
 
+class _Replaced(torch.autograd.Function):
+    """Other values, with the gradient of the first ones."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, values: Tensor) -> Tensor:
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+def straight_through(x: Tensor, values: Tensor) -> Tensor:
+    """Give ``values`` as they are, with the gradient of ``x``, which they stand for."""
+    replaced: Tensor = _Replaced.apply(x, values)  # type: ignore[no-untyped-call]
+    return replaced
+
+
 class _StraightThrough(torch.autograd.Function):
     """What a function makes of ``x``, with the gradient of ``x`` where that is within a range."""
 

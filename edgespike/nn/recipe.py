@@ -13,7 +13,8 @@ from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError
 from edgespike.nn.penalty import Cost
 from edgespike.nn.posterior_spec import PosteriorSpec
-from edgespike.nn.spec import ConvSpec, NetSpec, read_spec
+from edgespike.nn.recurrent_spec import RecurrentSpec
+from edgespike.nn.spec import AnySpec, ConvSpec, NetSpec, read_spec
 from edgespike.nn.tables import read_table
 
 if sys.version_info >= (3, 11):
@@ -34,6 +35,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("warmup_epochs", 0, _LARGEST),
     ("weight_decay", 0, _LARGEST),
     ("averaging", 0, _MOST_AVERAGING),
+    ("gradient_norm", 0, _LARGEST),
     ("label_smoothing", 0, 1),
     ("penalty", 0, _LARGEST),
     ("penalty_power", 1, _MOST),
@@ -57,17 +59,22 @@ class Recipe:
         What an exponential moving average of the weights keeps in a step, e.g. 0.999 for about
         1,000 steps. The averaged net is what is tested and kept; 0 means none. It goes well with
         a final learning rate above 0.
+    gradient_norm
+        Largest norm of all gradients together; longer ones are shortened to it, as recurrent nets
+        need (Pascanu et al., arXiv 1211.5063). 0 leaves them as they are.
     label_smoothing
         Share of the target that is spread over all classes.
     flip, shift
         Augmentation: mirror half of the images; move each by up to ``shift`` pixels both ways.
+        Not for sequences.
     penalty, penalty_power, penalty_cost
         Final weight, power and cost of the `SynapticPenalty`; the weight rises linearly with the
         epoch, and 0 means none.
     limit
         Use the first ``limit`` training and test samples only; 0 means all.
     data
-        What to train on, one of `edgespike.data.DATA_SETS`.
+        What to train on, one of `edgespike.data.DATA_SETS`; for recurrent nets,
+        ``fashion_mnist_rows``.
     posterior
         Train a mixture of such nets by variational inference; None for one net.
 
@@ -77,7 +84,7 @@ class Recipe:
         Values are out of range; all of them are named.
     """
 
-    net: NetSpec
+    net: AnySpec
     epochs: int
     batch_size: int = 128
     seed: int = 0
@@ -86,6 +93,7 @@ class Recipe:
     warmup_epochs: float = 1.0
     weight_decay: float = 1e-2
     averaging: float = 0.0
+    gradient_norm: float = 0.0
     label_smoothing: float = 0.0
     flip: bool = False
     shift: int = 0
@@ -102,7 +110,13 @@ class Recipe:
             raise ValueError("; ".join(faults))
 
     def _faults(self) -> Iterator[str]:
-        side = min(self.net.input_shape[1:])
+        sequences = isinstance(self.net, RecurrentSpec)
+        if sequences and (self.flip or self.shift):
+            yield (
+                f"flip is {self.flip} and shift {self.shift}, which are for images; false and 0 is "
+                "needed for a recurrent net"
+            )
+        side = _MOST if sequences else min(self.net.input_shape[1:])
         for name, low, high in (*_RANGES, ("shift", 0, side)):
             value = getattr(self, name)
             if not low <= value <= high:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,23 @@ from edgespike.errors import InputError
 from edgespike.files import WriteError, write_atomically
 from edgespike.nn.checkpoint import TRAINING, read_checkpoint, write_checkpoint
 from edgespike.nn.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a run measured.
+
+    Parameters
+    ----------
+    start
+        Metadata of the checkpoint that it started from, and what that gave; None for random
+        weights.
+    epochs
+        What each epoch measured.
+    """
+
+    start: dict[str, Any] | None = None
+    epochs: list[dict[str, Any]] = field(default_factory=list)
 
 
 class RunFolder:
@@ -45,15 +63,16 @@ class RunFolder:
                 f"cannot make folder {self.path}: {error.strerror}; name another one"
             ) from None
 
-    def save(self, tensors: Mapping[str, Tensor], history: Sequence[dict[str, Any]]) -> None:
+    def save(self, tensors: Mapping[str, Tensor], log: Log) -> None:
         """Write the checkpoint and the log after an epoch."""
-        description = {"recipe": self.recipe.to_table(), "history": list(history)}
+        start = {} if log.start is None else {"start": log.start}
+        description = {"recipe": self.recipe.to_table(), "history": log.epochs, **start}
         write_checkpoint(self.checkpoint, TRAINING, tensors, description)
-        lines = [{"recipe": self.recipe.to_table(), "versions": _versions()}, *history]
+        lines = [{"recipe": self.recipe.to_table(), "versions": _versions(), **start}, *log.epochs]
         write_atomically(self.log, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
-    def read(self) -> tuple[dict[str, Tensor], list[dict[str, Any]]] | None:
-        """Give the checkpoint's tensors and its epochs' measurements, if there is one.
+    def read(self) -> tuple[dict[str, Tensor], Log] | None:
+        """Give the checkpoint's tensors and what was measured, if there is one.
 
         Raises
         ------
@@ -66,7 +85,8 @@ class RunFolder:
             return None
         checkpoint = read_checkpoint(self.checkpoint, TRAINING)
         self._check_recipe(checkpoint.description["recipe"])
-        return checkpoint.tensors, list(checkpoint.description["history"])
+        description = checkpoint.description
+        return checkpoint.tensors, Log(description.get("start"), list(description["history"]))
 
     def _check_recipe(self, found: dict[str, Any]) -> None:
         # By way of JSON, in which tuples are lists.

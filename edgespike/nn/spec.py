@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args
 
 from edgespike.graph.ops.weighted import GEOMETRY_LIMIT
 from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
+from edgespike.nn.checks import outside, refuse, unknown
 from edgespike.nn.normalise import Reading
 from edgespike.nn.quantise import MOST_STATES, is_whole
+from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.tables import read_table
 
 _MOST_PIXELS = 2**31 - 1
 
 Normalisation = Literal["batch", "layer_batch", "layer", "group"]
-
-
-def _refuse(faults: Iterable[str]) -> None:
-    if found := list(faults):
-        raise ValueError("; ".join(found))
-
-
-def _outside(spec: object, low: int, high: int, *names: str) -> Iterator[str]:
-    for name in names:
-        value = getattr(spec, name)
-        if not is_whole(value, low, high):
-            yield f"{name} is {value!r}, {low} to {high} is needed"
-
-
-def _unknown(spec: object, words: tuple[str, ...], name: str) -> Iterator[str]:
-    value = getattr(spec, name)
-    if value not in words:
-        yield f"{name} is {value!r}, one of {', '.join(words)} is needed"
 
 
 def _states_outside(spec: object, name: str) -> Iterator[str]:
@@ -44,7 +28,7 @@ def _states_outside(spec: object, name: str) -> Iterator[str]:
 
 
 def _weights_outside(spec: object) -> Iterator[str]:
-    yield from _outside(spec, 2, 8, "bits")
+    yield from outside(spec, 2, 8, "bits")
     yield from _states_outside(spec, "states")
 
 
@@ -74,14 +58,14 @@ class ConvSpec:
     kind: Literal["conv"] = "conv"
 
     def __post_init__(self) -> None:
-        _refuse(self._faults())
+        refuse(self._faults())
 
     def _faults(self) -> Iterator[str]:
-        yield from _outside(self, 1, CHANNEL_LIMIT, "channels", "groups")
-        yield from _outside(self, 1, GEOMETRY_LIMIT, "kernel", "stride", "dilation", "pool")
-        yield from _outside(self, 0, GEOMETRY_LIMIT, "padding")
+        yield from outside(self, 1, CHANNEL_LIMIT, "channels", "groups")
+        yield from outside(self, 1, GEOMETRY_LIMIT, "kernel", "stride", "dilation", "pool")
+        yield from outside(self, 0, GEOMETRY_LIMIT, "padding")
         yield from _weights_outside(self)
-        yield from _unknown(self, ("max", "sum"), "pooling")
+        yield from unknown(self, ("max", "sum"), "pooling")
 
     def fan_in(self, channels: int) -> int:
         """Give the weights of each output channel behind so many input channels."""
@@ -108,11 +92,11 @@ class ResidualSpec:
     kind: Literal["residual"] = "residual"
 
     def __post_init__(self) -> None:
-        _refuse(self._faults())
+        refuse(self._faults())
 
     def _faults(self) -> Iterator[str]:
-        yield from _outside(self, 1, CHANNEL_LIMIT, "channels")
-        yield from _outside(self, 1, GEOMETRY_LIMIT, "stride")
+        yield from outside(self, 1, CHANNEL_LIMIT, "channels")
+        yield from outside(self, 1, GEOMETRY_LIMIT, "stride")
         yield from _weights_outside(self)
 
     def convolutions(self) -> tuple[ConvSpec, ConvSpec, ConvSpec]:
@@ -140,10 +124,10 @@ class DenseSpec:
     kind: Literal["dense"] = "dense"
 
     def __post_init__(self) -> None:
-        _refuse(self._faults())
+        refuse(self._faults())
 
     def _faults(self) -> Iterator[str]:
-        yield from _outside(self, 1, CHANNEL_LIMIT, "features")
+        yield from outside(self, 1, CHANNEL_LIMIT, "features")
         yield from _weights_outside(self)
 
 
@@ -201,23 +185,23 @@ class NetSpec:
     def __post_init__(self) -> None:
         faults = list(self._faults())
         # Sizes are followed through the layers only where each is one.
-        _refuse(faults or self._size_faults())
+        refuse(faults or self._size_faults())
 
     def _faults(self) -> Iterator[str]:
         shape = self.input_shape
         if not (len(shape) == 3 and all(is_whole(size, 1, _MOST_PIXELS) for size in shape)):
             yield f"input_shape is {shape}; channels, height and width is needed"
-        yield from _outside(self, 1, CHANNEL_LIMIT, "classes")
-        yield from _outside(self, 2, 8, "readout_bits")
-        yield from _outside(self, 2, MOST_STATES, "activation_states", "weight_states")
+        yield from outside(self, 1, CHANNEL_LIMIT, "classes")
+        yield from outside(self, 2, 8, "readout_bits")
+        yield from outside(self, 2, MOST_STATES, "activation_states", "weight_states")
         yield from _states_outside(self, "readout_states")
         for name in ("threshold", "alpha", "beta"):
             if not isfinite(getattr(self, name)):
                 yield f"{name} is {getattr(self, name)}, a finite number is needed"
-        yield from _unknown(self, ("spike", "levels", "relu"), "activation")
-        yield from _unknown(self, ("straight_through", "bumps"), "surrogate")
-        yield from _unknown(self, get_args(Normalisation), "normalisation")
-        yield from _unknown(self, get_args(Reading), "reading")
+        yield from unknown(self, ("spike", "levels", "relu"), "activation")
+        yield from unknown(self, ("straight_through", "bumps"), "surrogate")
+        yield from unknown(self, get_args(Normalisation), "normalisation")
+        yield from unknown(self, get_args(Reading), "reading")
         stated = [i for i, layer in enumerate(self.layers) if layer.states]
         if self.activation == "spike" and (stated or self.readout_states):
             yield (
@@ -262,20 +246,30 @@ class NetSpec:
         return asdict(self)
 
 
-def read_spec(table: object, where: str, faults: list[str]) -> NetSpec | None:
-    """Build a description from plain tables; see `read_table` for the parameters."""
+AnySpec: TypeAlias = NetSpec | RecurrentSpec
+"""A net of either sort."""
+
+
+def read_spec(table: object, where: str, faults: list[str]) -> AnySpec | None:
+    """Build a description from plain tables; see `read_table` for the parameters.
+
+    A table whose ``kind`` is "recurrent" describes a recurrent net.
+    """
     if not isinstance(table, Mapping):
         faults.append(f"{where} is {table!r}, a table is needed")
         return None
+    whole = dict(table)
+    if isinstance(table.get("input_shape"), list):
+        whole["input_shape"] = tuple(table["input_shape"])
+    if table.get("kind") == "recurrent":
+        return read_table(RecurrentSpec, whole, where, faults)
     layers = table.get("layers")
     if not isinstance(layers, list):
         faults.append(f"{where}.layers is {layers!r}; a list of tables is needed")
         return None
     specs = [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
     # Without layers where they have faults, so that the rest is checked too.
-    whole = {**table, "layers": () if None in specs else tuple(specs)}
-    if isinstance(table.get("input_shape"), list):
-        whole["input_shape"] = tuple(table["input_shape"])
+    whole["layers"] = () if None in specs else tuple(specs)
     net = read_table(NetSpec, whole, where, faults)
     return None if None in specs else net
 

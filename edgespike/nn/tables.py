@@ -64,8 +64,6 @@ def _fits(value: object, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    if get_origin(hint) is UnionType:
-        return isinstance(value, hint)
     # A tuple of which sort is for __post_init__ to check, and so is one of several words.
-    expected = get_origin(hint) or hint
-    return not isinstance(expected, type) or isinstance(value, expected)
+    expected = hint if isinstance(hint, UnionType) else get_origin(hint) or hint
+    return not isinstance(expected, type | UnionType) or isinstance(value, expected)

@@ -13,12 +13,12 @@ from edgespike.errors import InputError
 
 @dataclass(frozen=True)
 class Task:
-    """Images to train and to test on.
+    """Images or sequences to train and to test on.
 
     Parameters
     ----------
     train_images, test_images
-        uint8, (samples, channels, height, width).
+        uint8, (samples, channels, height, width) or (samples, steps, features).
     train_labels, test_labels
         int64, (samples,).
     """
@@ -28,7 +28,7 @@ class Task:
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
 
-    def check(self, input_shape: tuple[int, int, int], classes: int) -> None:
+    def check(self, input_shape: tuple[int, ...], classes: int) -> None:
         """Refuse data that a net of this input shape and number of classes cannot learn.
 
         Raises
@@ -66,7 +66,7 @@ class Task:
         )
 
 
-def load_task(data: str, input_shape: tuple[int, int, int], classes: int) -> Task:
+def load_task(data: str, input_shape: tuple[int, ...], classes: int) -> Task:
     """Load the whole of a data set for a net.
 
     Parameters

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgespike.errors import InputError
 from edgespike.nn.checkpoint import save_model
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
-from edgespike.nn.run_folder import RunFolder
+from edgespike.nn.run_folder import Log, RunFolder
+from edgespike.nn.start import load_start
 from edgespike.nn.task import Task, load_task
 from edgespike.nn.trainer import Trainer
 
@@ -39,6 +41,7 @@ def train(
     out: Path,
     *,
     task: Task | None = None,
+    start: Path | None = None,
     resume: bool = False,
     quiet: bool = False,
 ) -> TrainingResult:
@@ -56,6 +59,9 @@ def train(
         are ``member1.safetensors`` and so on, draws from it ``sample1.safetensors`` and so on.
     task
         What to train on; the recipe's data set if None.
+    start
+        Checkpoint to start from instead of random weights, see `edgespike.nn.start`. The log then
+        says what it holds, and what it gives before the first step.
     resume
         Go on from the folder's checkpoint, or start if there is none.
     quiet
@@ -65,7 +71,7 @@ def train(
     ------
     InputError
         ``out`` holds a run and ``resume`` is False, or its recipe is another one; or the task
-        does not fit the net.
+        or ``start`` does not fit the net, or the recipe has a posterior.
     TrainingError
         The loss is no longer a number. The last checkpoint stays.
 
@@ -74,32 +80,42 @@ def train(
     CollapseWarning
         Components of a mixture overlap after an epoch.
     """
+    if start and recipe.posterior:
+        raise InputError(
+            f"{start} is one net, but the recipe's posterior starts from nets that differ; give no "
+            "net to start from"
+        )
     folder = RunFolder(Path(out), recipe)
     folder.prepare(resume)
     shape, classes = recipe.net.input_shape, recipe.net.classes
     task = task or load_task(recipe.data, shape, classes)
     task.check(shape, classes)
-    trainer = Trainer(recipe, task.first(recipe.limit) if recipe.limit else task)
-    history: list[dict[str, Any]] = []
+    task = task.first(recipe.limit) if recipe.limit else task
+    begin = load_start(Path(start), recipe.net, task.train_images) if start else None
+    trainer = Trainer(recipe, task, begin.model if begin else None)
+    log = Log()
     if resume and (found := folder.read()):
-        tensors, history = found
+        tensors, log = found
         trainer.restore(tensors)
+    elif begin:
+        log = Log({"metadata": begin.metadata, **trainer.measure()})
+    history = log.epochs
     for epoch in range(len(history), recipe.epochs):
         with EpochProgress(epoch, recipe.epochs, trainer.steps, quiet or not trainer.main) as show:
             history.append(trainer.run_epoch(epoch, show))
         if trainer.main:
-            folder.save(trainer.tensors(), history)
-    paths = _save_networks(folder, trainer, history)
+            folder.save(trainer.tensors(), log)
+    paths = _save_networks(folder, trainer, log)
     trainer.accelerator.wait_for_everyone()
     return TrainingResult(paths, folder.log, tuple(history))
 
 
-def _save_networks(
-    folder: RunFolder, trainer: Trainer, history: list[dict[str, Any]]
-) -> tuple[Path, ...]:
+def _save_networks(folder: RunFolder, trainer: Trainer, log: Log) -> tuple[Path, ...]:
     # Without the time it took: the same run gives the same file.
-    measured = {name: value for name, value in history[-1].items() if name != "seconds"}
+    measured = {name: value for name, value in log.epochs[-1].items() if name != "seconds"}
     metadata = {"recipe": folder.recipe.to_table(), **measured}
+    if log.start is not None:
+        metadata["start"] = log.start
     paths = []
     for name, net in trainer.networks():
         paths.append(folder.path / f"{name}.safetensors")

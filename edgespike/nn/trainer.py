@@ -45,6 +45,13 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 class Trainer:
     """The state of a run: net, optimiser, data on the device.
 
+    Parameters
+    ----------
+    recipe, task
+        What to do, and on what.
+    start
+        The net to begin with; one of random weights if None.
+
     Attributes
     ----------
     model
@@ -55,11 +62,11 @@ class Trainer:
         What it answers.
     """
 
-    def __init__(self, recipe: Recipe, task: Task) -> None:
+    def __init__(self, recipe: Recipe, task: Task, start: nn.Module | None = None) -> None:
         self.recipe = recipe
         self.accelerator = Accelerator()
         self.main = self.accelerator.is_main_process
-        self.model = build_model(recipe)
+        self.model = build_model(recipe, start)
         self.optimiser = _optimiser(self.model, recipe)
         self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
         self.device = self.accelerator.device
@@ -83,13 +90,13 @@ class Trainer:
         trained = self._train(epoch, show)
         if self.average or self.recipe.posterior:
             measure_statistics(self.result, self._some_inputs(epoch))
-        tested = self._test()
+        tested = self.measure()
         return {
             "epoch": epoch + 1,
             "learning_rate": learning_rate(self.recipe, (epoch + 1) * self.steps - 1, self.steps),
             "penalty_weight": penalty_weight(self.recipe.penalty, epoch, self.recipe.epochs),
             **{f"train_{name}": value for name, value in trained.items()},
-            **{f"test_{name}": value for name, value in tested.items()},
+            **tested,
             **self.result_objective.measure(),
             "seconds": round(time.monotonic() - start, 1),
         }
@@ -100,6 +107,10 @@ class Trainer:
         for name, drawn in self.result_objective.draws():
             measure_statistics(drawn, self._some_inputs(self.recipe.epochs - 1))
             yield name, drawn
+
+    def measure(self) -> dict[str, float]:
+        """Measure the net on the test set, for the log."""
+        return {f"test_{name}": value for name, value in self._test().items()}
 
     def tensors(self) -> dict[str, Tensor]:
         """Give what is needed to go on after an epoch."""
@@ -151,6 +162,8 @@ class Trainer:
             loss = loss + weight * self.objective.penalty()
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
+        if recipe.gradient_norm > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_norm)
         self.optimiser.step()
         if self.average:
             self.average.update(self.model)

@@ -93,7 +93,7 @@ def prune(
     InputError
         An argument is out of range, or the data are not finite.
     """
-    chosen, options = _known(method), options or Options()
+    chosen, options = known_method(method), options or Options()
     structure = find(model, layers)
     keeps = _checked_extent(keep, tolerance, structure.sizes)
     gathered = data if isinstance(data, Gathered) else gather(model, data, layers, inputs)
@@ -193,7 +193,8 @@ def _needed(groups: Iterable[Group], tolerance: float, options: Options) -> int:
     return max(greedy_choice(group, plain).units_needed(tolerance) for group in groups)
 
 
-def _known(method: Method | str) -> Method:
+def known_method(method: Method | str) -> Method:
+    """Give a method by its name, or raise InputError that lists all."""
     try:
         return Method(method)
     except ValueError:

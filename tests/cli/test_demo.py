@@ -25,7 +25,7 @@ LABELS[:2] = (LABELS[:2] + 1) % 3
 @pytest.fixture(autouse=True)
 def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgespike.models.shipped_model", lambda name: residual_graph())
-    monkeypatch.setattr("edgespike.models.shipped_images", lambda: (IMAGES, LABELS))
+    monkeypatch.setattr("edgespike.models.shipped_images", lambda name: (IMAGES, LABELS))
 
 
 def test_the_answer_holds_accuracy_verification_and_energy(cli: Cli) -> None:

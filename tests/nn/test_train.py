@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from edgespike.data import DATA_SETS
+from edgespike.data import DATA_SETS, cifar10, fashion_mnist, mnist
 from edgespike.errors import FileFormatError, InputError
 from edgespike.files import WriteError
-from edgespike.nn import NetSpec, Recipe, Task, load_model, train
+from edgespike.nn import NetSpec, Recipe, RecurrentSpec, Task, load_model, train
+from edgespike.nn.spec import AnySpec
 from edgespike.nn.trainer import TrainingError, learning_rate
 from tests.nn.small import NET, RECIPE, striped_task
 
@@ -95,10 +96,10 @@ from tests.nn.small import RECIPE, striped_task
 torch.set_num_threads(1)
 whole_save, killed_at = RunFolder.save, int(sys.argv[2])
 
-def save(folder, tensors, history):
-    if len(history) == killed_at:
+def save(folder, tensors, log):
+    if len(log.epochs) == killed_at:
         os.kill(os.getpid(), signal.SIGKILL)
-    whole_save(folder, tensors, history)
+    whole_save(folder, tensors, log)
 
 RunFolder.save = save
 train(RECIPE, Path(sys.argv[1]), task=striped_task(), quiet=True)
@@ -222,11 +223,16 @@ def test_a_recipe_is_trained_on_the_data_it_names(
     tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape, classes = DATA_SETS[data].SHAPE, len(DATA_SETS[data].CLASSES)
-    images = np.zeros((20, *shape), np.uint8)
-    labels = np.arange(20) % classes
-    monkeypatch.setattr(DATA_SETS[data], "load", lambda split: (images, labels))
-    net = replace(RECIPE.net, input_shape=shape, classes=classes)
-    recipe = replace(RECIPE, data=data, net=net, epochs=1)
+    for module in (fashion_mnist, mnist, cifar10):
+        images = np.zeros((20, *module.SHAPE), np.uint8)
+        labels = np.arange(20) % len(module.CLASSES)
+        loaded = (images, labels)
+        monkeypatch.setattr(module, "load", lambda split, loaded=loaded: loaded)
+    if len(shape) == 2:
+        net: AnySpec = RecurrentSpec((shape[0], shape[1]), classes, hidden=4)
+    else:
+        net = replace(NET, input_shape=(shape[0], shape[1], shape[2]), classes=classes)
+    recipe = Recipe(net, data=data, epochs=1, batch_size=16)
     result = train(recipe, tmp_path / "run", quiet=True)
     assert result.history[-1]["test_accuracy"] == 0.1  # black images are all of one class
 

@@ -1,0 +1,109 @@
+"""``edgespike prune``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgespike.cli.options import Json
+from edgespike.cli.output import print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from edgespike.prune.checkpoints import PrunedCheckpoint
+
+EXAMPLE = "edgespike prune runs/rnn/model.safetensors --keep 42 -o pruned.safetensors"
+
+
+def _methods(start: str) -> list[str]:
+    from edgespike.prune import Method
+
+    return [method.value for method in Method if method.value.startswith(start)]
+
+
+def command(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="Checkpoint of a trained net of floats."),
+    ],
+    keep: Annotated[
+        int | None, typer.Option(metavar="N", help="Units that each pruned layer keeps.")
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Or: keep the fewest units that leave out at most this share."
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Data set; that of the net's recipe if not given."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Checkpoint to write; none if not given."),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How units are chosen; others are there to compare with: random, random-bare, "
+            "magnitude, low-rank, columns, leverage, spectral-bare.",
+            autocompletion=_methods,
+        ),
+    ] = "spectral",
+    seed: Annotated[int, typer.Option(min=0, help="Of what a method draws at random.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use the first samples of the data only.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Prune the units of a trained net, by the covariance of their states.
+
+    The states are gathered over the training data. The table compares the net before and after,
+    on the test data; nothing is trained. Fine-tune with: edgespike train RECIPE --from FILE.
+    """
+    from edgespike.extras import needs_extra
+
+    with needs_extra("train", "edgespike prune"):
+        from edgespike.prune import Options
+        from edgespike.prune.checkpoints import prune_checkpoint, report_table
+
+    with progress() as show:
+
+        def track(batches: Iterable[Any], what: str, total: int) -> Iterator[Any]:
+            for done, batch in enumerate(batches):
+                show(what, done, total)
+                yield batch
+            show(what, total, total)
+
+        result = prune_checkpoint(
+            model,
+            out,
+            keep,
+            tolerance,
+            method=method,
+            options=Options(seed=seed),
+            data=data,
+            limit=limit or 0,
+            track=track,
+        )
+    if as_json:
+        print_json({"file": None if out is None else str(out), **report_table(result)})
+    else:
+        _print(result, out)
+
+
+def _print(result: PrunedCheckpoint, out: Path | None) -> None:
+    print_table(
+        ["", "weights ", "operations a sample ", "loss ", "accuracy "],
+        [
+            (name, row.weights, row.operations, f"{row.loss:.4f}", f"{row.accuracy:.2%}")
+            for name, row in (("before", result.before), ("after", result.after))
+        ],
+    )
+    print(result.report)
+    if out is not None:
+        print(f"written to {out}")

@@ -1,0 +1,52 @@
+"""Images as sequences: row by row, or pixel by pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.data.base import DataSet, Split
+
+
+def as_sequences(images: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
+    """Cut images into steps, from the upper left to the lower right.
+
+    Parameters
+    ----------
+    images
+        (samples, channels, height, width).
+    steps
+        Of a sequence: as many as rows for one row a step, as pixels for one pixel a step. They
+        divide the number of pixels.
+
+    Returns
+    -------
+    array
+        (samples, steps, features); the features of a step are its pixels, each with its channels.
+    """
+    return np.moveaxis(images, 1, -1).reshape(len(images), steps, -1)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The images of a data set, as `as_sequences` cuts them."""
+
+    images: DataSet
+    steps: int
+
+    @property
+    def SHAPE(self) -> tuple[int, ...]:  # noqa: N802
+        """Steps, and features of a step."""
+        return as_sequences(np.empty((1, *self.images.SHAPE), np.uint8), self.steps).shape[1:]
+
+    @property
+    def CLASSES(self) -> tuple[str, ...]:  # noqa: N802
+        """Names of the classes, in the order of their labels."""
+        return self.images.CLASSES
+
+    def load(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Load sequences, (samples, steps, features), and labels; raises what the images raise."""
+        images, labels = self.images.load(split)
+        return as_sequences(images, self.steps), labels
