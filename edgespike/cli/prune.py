@@ -12,7 +12,7 @@ from edgespike.cli.options import Json
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from edgespike.prune.checkpoints import PrunedCheckpoint
+    from edgespike.nn.pruning import PrunedCheckpoint
 
 EXAMPLE = "edgespike prune runs/rnn/model.safetensors --keep 42 -o pruned.safetensors"
 
@@ -68,8 +68,8 @@ def command(
     from edgespike.extras import needs_extra
 
     with needs_extra("train", "edgespike prune"):
+        from edgespike.nn.pruning import prune_checkpoint, report_table
         from edgespike.prune import Options
-        from edgespike.prune.checkpoints import prune_checkpoint, report_table
 
     with progress() as show:
 

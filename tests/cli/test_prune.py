@@ -61,7 +61,7 @@ def train(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
         images = task.train_images.reshape(-1, *shape)
         return Task(images, task.train_labels, images, task.test_labels)
 
-    for place in ("edgespike.nn.train", "edgespike.prune.checkpoints"):
+    for place in ("edgespike.nn.train", "edgespike.nn.pruning"):
         monkeypatch.setattr(import_module(place), "load_task", load)
     monkeypatch.chdir(tmp_path)
 
