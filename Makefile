@@ -6,6 +6,7 @@
 # make experiment  MaQD's accuracy against states, normalisation and batch size
 # make pruning-experiment  spectral pruning of recurrent networks against its rivals
 # make entropy-experiment  errors of the approximate entropy of mixtures, and their bounds
+# make posterior-experiment  mixture posteriors against an ensemble and one net
 # make bench  the speed of the cpu target against snnTorch with a counter and ONNX Runtime
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
@@ -20,12 +21,12 @@ INSTALL := $(PIP) install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-u
 OTHER_PYTHONS := 3.10 3.13
 # Named one by one: the top level loads its names when they are used, which pdoc cannot see.
 DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.inputs graph.unary interpreter \
-	trace counting verification energy report samples models data.fashion_mnist data.mnist data.text nn \
-	prune targets converters bayes.mixture errors)
+	trace counting verification energy report samples models data.fashion_mnist data.mnist data.text \
+	nn prune targets converters bayes.metrics bayes.mixture bayes.overlap bayes.posterior errors)
 SOURCES := edgespike targets converters tests examples benchmarks
 
-.PHONY: demo model experiment pruning-experiment entropy-experiment test test-here test-others check \
-	lint types docs bench clean
+.PHONY: demo model experiment pruning-experiment entropy-experiment posterior-experiment test \
+	test-here test-others check lint types docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -86,6 +87,10 @@ pruning-experiment: $(VENV)/dev.stamp
 # Bounds of the approximate entropy, and errors of all approximations; pages in docs/entropy.
 entropy-experiment: $(VENV)/dev.stamp
 	$(BIN)/python examples/entropy_experiment.py --full --out docs/entropy
+
+# Mixture posteriors against an ensemble and one net; page and plot in docs/posterior.
+posterior-experiment: $(VENV)/dev.stamp
+	$(BIN)/python examples/posterior_experiment.py --full --runs runs/posterior --out docs/posterior
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

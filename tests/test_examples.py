@@ -34,6 +34,7 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
         ("maqd_experiment", ["--jobs", "0"], "--jobs is 0; at least 1"),
         ("maqd_experiment", ["--out", "file"], "Not a directory: 'file"),
         ("entropy_experiment", ["--out", "file"], "File exists: 'file'"),
+        ("posterior_experiment", ["--out", "file"], "File exists: 'file'"),
     ],
 )
 def test_wrong_use_of_an_experiment_gets_a_clear_error(

@@ -51,6 +51,17 @@ FORBIDDEN = {
         "edgespike.cli",
         "torch",
     ],
+    **{
+        f"edgespike/bayes/{name}.py": [
+            "edgespike.graph",
+            "edgespike.targets",
+            "edgespike.converters",
+            "edgespike.nn",
+            "edgespike.cli",
+            *torch,
+        ]
+        for name, torch in (("metrics", ["torch"]), ("overlap", ["torch"]), ("posterior", []))
+    },
     "edgespike/trace.py": ["edgespike.counting", "edgespike.targets", "edgespike.converters"],
     "edgespike/samples.py": ["edgespike.targets", "edgespike.converters", "edgespike.nn"],
     "edgespike/verification.py": ["edgespike.converters", "edgespike.nn", "edgespike.cli"],

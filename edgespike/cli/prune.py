@@ -60,7 +60,7 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Prune the units of a trained net, by the covariance of their states.
+    """Prune the units of a trained net, by their covariance.
 
     The states are gathered over the training data. The table compares the net before and after,
     on the test data; nothing is trained. Fine-tune with: edgespike train RECIPE --from FILE.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -45,14 +46,31 @@ def command(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a network by a recipe."""
+    """Train a network by a recipe.
+
+    A recipe with a table 'posterior' trains several as a mixture over the network's weights;
+    'edgespike ensemble' makes one graph of them.
+    """
+    from edgespike.bayes.overlap import CollapseWarning
     from edgespike.nn import load_recipe, train
 
     changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
     quiet = as_json or not sys.stderr.isatty()  # the progress bar goes there
-    result = train(changed, out, start=start, resume=resume, quiet=quiet)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CollapseWarning)
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        result = train(changed, out, start=start, resume=resume, quiet=quiet)
     last = result.history[-1]
     if as_json:
-        print_json({"model": str(result.model), "log": str(result.log), "last_epoch": last})
+        models = [str(path) for path in result.models]
+        print_json(
+            {"model": models[0], "models": models, "log": str(result.log), "last_epoch": last}
+        )
     else:
-        print(f"{result.model}: test accuracy {last['test_accuracy']:.2%}; log in {result.log}")
+        others = f" and {len(result.models) - 1} more" if len(result.models) > 1 else ""
+        accuracy = f"test accuracy {last['test_accuracy']:.2%}"
+        print(f"{result.model}{others}: {accuracy}; log in {result.log}")
+
+
+def _show_warning(message: Warning | str, *_where: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)

@@ -22,6 +22,7 @@ from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
 from edgespike.nn.models import build
 from edgespike.nn.normalise import LayerBatchNorm
 from edgespike.nn.penalty import SynapticPenalty
+from edgespike.nn.posterior_spec import PosteriorSpec
 from edgespike.nn.quant_rnn import QuantRNN
 from edgespike.nn.recipe import Recipe, load_recipe, shipped_recipes
 from edgespike.nn.recurrent import LastStep, Recurrent
@@ -39,6 +40,7 @@ __all__ = [
     "LastStep",
     "LayerBatchNorm",
     "NetSpec",
+    "PosteriorSpec",
     "QuantConv2d",
     "QuantLinear",
     "QuantRNN",

@@ -17,7 +17,7 @@ class WeightAverage:
 
     Surrogate gradients never settle: from step to step, spikes near their threshold come and go.
     The average of the last weights is free of that. Its spikes are not the average spikes, so the
-    statistics of its normalisations are measured on it, not averaged.
+    statistics of its normalisations are measured on it by `measure_statistics`, not averaged.
 
     Parameters
     ----------
@@ -42,28 +42,6 @@ class WeightAverage:
         """Take in the weights after a step."""
         self._average.update_parameters(model)
 
-    @torch.no_grad()
-    def measure_statistics(self, batches: Iterable[Tensor]) -> None:
-        """Set running means and variances to their averages over some batches of inputs."""
-        # Not torch's update_bn, which passes over all normalisations but its own.
-        momenta = {
-            part: part.momentum
-            for part in self.model.modules()
-            if isinstance(part, _BatchNorm | LayerBatchNorm)
-        }
-        if not momenta:
-            return
-        training = self.model.training
-        self.model.train()
-        for part in momenta:
-            part.reset_running_stats()
-            part.momentum = None
-        for batch in batches:
-            self.model(batch)
-        for part, momentum in momenta.items():
-            part.momentum = momentum
-        self.model.train(training)
-
     def tensors(self) -> dict[str, Tensor]:
         """Give what is needed to go on later."""
         return dict(self._average.state_dict())
@@ -71,3 +49,29 @@ class WeightAverage:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go on from what `tensors` gave."""
         self._average.load_state_dict(tensors)
+
+
+@torch.no_grad()
+def measure_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set running means and variances to their averages over some batches of inputs.
+
+    For weights that the running statistics of training were not measured on.
+    """
+    # Not torch's update_bn, which passes over all normalisations but its own.
+    momenta = {
+        part: part.momentum
+        for part in model.modules()
+        if isinstance(part, _BatchNorm | LayerBatchNorm)
+    }
+    if not momenta:
+        return
+    training = model.training
+    model.train()
+    for part in momenta:
+        part.reset_running_stats()
+        part.momentum = None
+    for batch in batches:
+        model(batch)
+    for part, momentum in momenta.items():
+        part.momentum = momentum
+    model.train(training)

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError
 from edgespike.nn.penalty import Cost
+from edgespike.nn.posterior_spec import PosteriorSpec
 from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.spec import AnySpec, ConvSpec, NetSpec, read_spec
 from edgespike.nn.tables import read_table
@@ -72,8 +73,10 @@ class Recipe:
     limit
         Use the first ``limit`` training and test samples only; 0 means all.
     data
-        What to train on, one of `edgespike.data.DATA_SETS`; for recurrent nets
+        What to train on, one of `edgespike.data.DATA_SETS`; for recurrent nets,
         ``fashion_mnist_rows``.
+    posterior
+        Train a mixture of such nets by variational inference; None for one net.
 
     Raises
     ------
@@ -99,6 +102,7 @@ class Recipe:
     penalty_cost: Cost = "synaptic"
     limit: int = 0
     data: str = "fashion_mnist"
+    posterior: PosteriorSpec | None = None
 
     def __post_init__(self) -> None:
         faults = list(self._faults())
@@ -123,6 +127,11 @@ class Recipe:
             yield f"data is {self.data!r}, known are {', '.join(DATA_SETS)}"
         if self.penalty > 0 and not self.net.spiking:
             yield f"penalty is {self.penalty}, but no layer of the net receives spikes; set it to 0"
+        if self.posterior and self.weight_decay > 0:
+            yield (
+                f"weight_decay is {self.weight_decay}, but weights of a posterior have a prior "
+                "instead; set it to 0"
+            )
 
     def override(
         self, epochs: int | None = None, seed: int | None = None, limit: int | None = None
@@ -156,8 +165,12 @@ def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
         faults.append(f"{where} is {table!r}, a table is needed")
         return None
     net = read_spec(table.get("net"), f"{where}.net", faults)
-    recipe = read_table(Recipe, {**table, "net": net or _STAND_IN}, where, faults)
-    return recipe if net else None
+    whole, named = {**table, "net": net or _STAND_IN}, table.get("posterior")
+    posterior = None
+    if named is not None:
+        posterior = read_table(PosteriorSpec, named, f"{where}.posterior", faults)
+    recipe = read_table(Recipe, {**whole, "posterior": posterior}, where, faults)
+    return recipe if net and (posterior or named is None) else None
 
 
 def shipped_recipes() -> list[str]:

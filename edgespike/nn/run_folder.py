@@ -41,13 +41,12 @@ class RunFolder:
 
     Attributes
     ----------
-    model, log, checkpoint
-        Paths of the trained net, of the log and of the state to resume from.
+    log, checkpoint
+        Paths of the log and of the state to resume from.
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self.recipe = path, recipe
-        self.model = path / "model.safetensors"
         self.log = path / "training.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
 

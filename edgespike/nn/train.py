@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgespike.errors import InputError
 from edgespike.nn.checkpoint import save_model
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
@@ -21,11 +22,18 @@ from edgespike.nn.trainer import Trainer
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the trained net and its log are, and what each epoch measured (as in the log)."""
+    """Where the trained nets and the log are, and what each epoch measured (as in the log)."""
 
-    model: Path
+    models: tuple[Path, ...]
+    """The net, or those of a mixture posterior: its members, then the nets drawn from it."""
+
     log: Path
     history: tuple[dict[str, Any], ...]
+
+    @property
+    def model(self) -> Path:
+        """The net, or the first member."""
+        return self.models[0]
 
 
 def train(
@@ -37,7 +45,7 @@ def train(
     resume: bool = False,
     quiet: bool = False,
 ) -> TrainingResult:
-    """Train the recipe's net.
+    """Train the recipe's net, or a mixture of such nets.
 
     Each epoch ends with a checkpoint, so a killed run loses an epoch at most, and with the same
     number of threads on a CPU it ends with the weights of an uninterrupted one. The net after the
@@ -47,7 +55,8 @@ def train(
     ----------
     out
         Folder for ``model.safetensors`` (the trained net), ``training.jsonl`` (recipe, versions,
-        then one line an epoch) and ``checkpoint.safetensors`` (to resume from).
+        then one line an epoch) and ``checkpoint.safetensors`` (to resume from). A mixture's nets
+        are ``member1.safetensors`` and so on, draws from it ``sample1.safetensors`` and so on.
     task
         What to train on; the recipe's data set if None.
     start
@@ -62,10 +71,20 @@ def train(
     ------
     InputError
         ``out`` holds a run and ``resume`` is False, or its recipe is another one; or the task
-        or ``start`` does not fit the net.
+        or ``start`` does not fit the net, or the recipe has a posterior.
     TrainingError
         The loss is no longer a number. The last checkpoint stays.
+
+    Warns
+    -----
+    CollapseWarning
+        Components of a mixture overlap after an epoch.
     """
+    if start and recipe.posterior:
+        raise InputError(
+            f"{start} is one net, but the recipe's posterior starts from nets that differ; give no "
+            "net to start from"
+        )
     folder = RunFolder(Path(out), recipe)
     folder.prepare(resume)
     shape, classes = recipe.net.input_shape, recipe.net.classes
@@ -86,12 +105,20 @@ def train(
             history.append(trainer.run_epoch(epoch, show))
         if trainer.main:
             folder.save(trainer.tensors(), log)
-    if trainer.main:
-        # Without the time it took: the same run gives the same file.
-        measured = {name: value for name, value in history[-1].items() if name != "seconds"}
-        metadata = {"recipe": recipe.to_table(), **measured}
-        if log.start is not None:
-            metadata["start"] = log.start
-        save_model(folder.model, trainer.result, recipe.net, metadata)
+    paths = _save_networks(folder, trainer, log)
     trainer.accelerator.wait_for_everyone()
-    return TrainingResult(folder.model, folder.log, tuple(history))
+    return TrainingResult(paths, folder.log, tuple(history))
+
+
+def _save_networks(folder: RunFolder, trainer: Trainer, log: Log) -> tuple[Path, ...]:
+    # Without the time it took: the same run gives the same file.
+    measured = {name: value for name, value in log.epochs[-1].items() if name != "seconds"}
+    metadata = {"recipe": folder.recipe.to_table(), **measured}
+    if log.start is not None:
+        metadata["start"] = log.start
+    paths = []
+    for name, net in trainer.networks():
+        paths.append(folder.path / f"{name}.safetensors")
+        if trainer.main:
+            save_model(paths[-1], net, folder.recipe.net, metadata)
+    return tuple(paths)

@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from edgespike.errors import EdgespikeError
 from edgespike.nn.augment import augment
-from edgespike.nn.averaging import WeightAverage
+from edgespike.nn.averaging import WeightAverage, measure_statistics
 from edgespike.nn.checkpoint import optimiser_tensors, restore_optimiser
-from edgespike.nn.models import build
-from edgespike.nn.penalty import SynapticPenalty, penalty_weight
+from edgespike.nn.objective import Objective, build_model, objective_of
+from edgespike.nn.penalty import penalty_weight
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
 from edgespike.nn.task import Task
@@ -25,7 +25,7 @@ from edgespike.nn.task import Task
 EVALUATION_BATCH = 500
 STEPS_BETWEEN_LOOKS = 20
 BATCHES_OF_STATISTICS = 100
-"""Training batches on which an averaged net's normalisation is measured."""
+"""Training batches on which the normalisation of weights that were not trained is measured."""
 
 
 class TrainingError(EdgespikeError):
@@ -55,28 +55,28 @@ class Trainer:
     Attributes
     ----------
     model
-        The net that is trained.
+        The net that is trained, or the mixture of nets.
     result
         The net that is tested and kept: the averaged one if the recipe wants it, else ``model``.
+    result_objective
+        What it answers.
     """
 
     def __init__(self, recipe: Recipe, task: Task, start: nn.Module | None = None) -> None:
         self.recipe = recipe
         self.accelerator = Accelerator()
         self.main = self.accelerator.is_main_process
-        with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
-            # The faster memory layout of convolutions, on processors and GPUs alike.
-            model = build(recipe.net) if start is None else start
-            self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = build_model(recipe, start)
         self.optimiser = _optimiser(self.model, recipe)
         self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
         self.device = self.accelerator.device
         self.average = WeightAverage(self.model, recipe.averaging) if recipe.averaging else None
         self.result: nn.Module = self.average.model if self.average else self.model
-        kind = (recipe.penalty_power, recipe.penalty_cost)
-        self.penalty = SynapticPenalty(self.model, *kind)
-        self.result_penalty = SynapticPenalty(self.result, *kind) if self.average else self.penalty
+        samples = len(task.train_images)
+        self.objective = objective_of(recipe, self.model, samples)
+        self.result_objective = self.objective
+        if self.average:
+            self.result_objective = objective_of(recipe, self.result, samples)
         self.train_images = torch.from_numpy(task.train_images).to(self.device)
         self.train_labels = torch.from_numpy(task.train_labels).to(self.device)
         self.test_images = torch.from_numpy(task.test_images).to(self.device)
@@ -88,8 +88,8 @@ class Trainer:
         """Train for one epoch, measure on the test set, and give the log's line."""
         start = time.monotonic()
         trained = self._train(epoch, show)
-        if self.average:
-            self.average.measure_statistics(self._some_inputs(epoch))
+        if self.average or self.recipe.posterior:
+            measure_statistics(self.result, self._some_inputs(epoch))
         tested = self.measure()
         return {
             "epoch": epoch + 1,
@@ -97,8 +97,16 @@ class Trainer:
             "penalty_weight": penalty_weight(self.recipe.penalty, epoch, self.recipe.epochs),
             **{f"train_{name}": value for name, value in trained.items()},
             **tested,
+            **self.result_objective.measure(),
             "seconds": round(time.monotonic() - start, 1),
         }
+
+    def networks(self) -> Iterator[tuple[str, nn.Module]]:
+        """Give the nets to keep, each with the name of its file."""
+        yield from self.result_objective.networks()
+        for name, drawn in self.result_objective.draws():
+            measure_statistics(drawn, self._some_inputs(self.recipe.epochs - 1))
+            yield name, drawn
 
     def measure(self) -> dict[str, float]:
         """Measure the net on the test set, for the log."""
@@ -148,10 +156,10 @@ class Trainer:
             group["lr"] = learning_rate(recipe, epoch * self.steps + i, self.steps)
         images = augment(self.train_images[batch], recipe.flip, recipe.shift, generator)
         labels = self.train_labels[batch]
-        logits = self.net(images)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        loss, logits = self.objective.step(self.net, images, labels, generator)
         if recipe.penalty > 0:
-            loss = loss + penalty_weight(recipe.penalty, epoch, recipe.epochs) * self.penalty()
+            weight = penalty_weight(recipe.penalty, epoch, recipe.epochs)
+            loss = loss + weight * self.objective.penalty()
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
         if recipe.gradient_norm > 0:
@@ -159,7 +167,7 @@ class Trainer:
         self.optimiser.step()
         if self.average:
             self.average.update(self.model)
-        return self._measure(loss, logits, labels, self.penalty)
+        return self._measure(loss, logits, labels, self.objective)
 
     def _some_inputs(self, epoch: int) -> Iterator[Tensor]:
         """Give training batches, augmented; the same in every process, so that results are too."""
@@ -179,19 +187,19 @@ class Trainer:
             strict=True,
         )
         for images, labels in batches:
-            logits = self.result(images)
+            logits = self.result_objective.logits(images)
             loss = functional.cross_entropy(logits, labels)
-            sums += self._measure(loss, logits, labels, self.result_penalty)
+            sums += self._measure(loss, logits, labels, self.result_objective)
         return self._means(self.accelerator.reduce(sums))
 
     def _measure(
-        self, loss: Tensor, logits: Tensor, labels: Tensor, penalty: SynapticPenalty
+        self, loss: Tensor, logits: Tensor, labels: Tensor, objective: Objective
     ) -> Tensor:
         """Give the batch's sums: loss, correct answers, synaptic operations, samples."""
         correct = (logits.detach().argmax(dim=1) == labels).sum()
         with torch.no_grad():
             spiking = self.recipe.net.spiking
-            operations = penalty.synaptic_operations() if spiking else torch.zeros_like(loss)
+            operations = objective.synaptic_operations() if spiking else torch.zeros_like(loss)
         samples = torch.tensor(len(labels), device=labels.device)
         return torch.stack(
             [loss.detach() * samples, correct, operations * samples, samples]

@@ -168,6 +168,8 @@ def _plot(comparisons: Sequence[Comparison]) -> bytes:
         )
         for axis, comparison in zip(axes[0], comparisons, strict=True):
             _bars(axis, comparison)
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize="small")
         content = io.BytesIO()
         figure.savefig(content, format="svg", metadata={"Date": None})
         pyplot.close(figure)
@@ -196,4 +198,3 @@ def _bars(axis: Axes, comparison: Comparison) -> None:
     )
     axis.set_ylabel(comparison.unit)
     axis.set_title(comparison.task, fontsize="medium")
-    axis.legend(fontsize="small")

@@ -15,6 +15,7 @@ from tests.cli.conftest import Cli
 
 COMMANDS = (
     "train",
+    "prune",
     "convert",
     "ensemble",
     "export",

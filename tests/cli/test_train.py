@@ -76,6 +76,30 @@ def test_the_answer_names_the_files_and_the_last_epoch(train: Cli) -> None:
     assert answer["last_epoch"]["epoch"] == 3
 
 
+def test_members_of_a_mixture_are_one_graph_by_the_next_command(cli: Cli, train: Cli) -> None:
+    recipe = Path("small.toml")
+    posterior = "weight_decay = 0\n[posterior]\nmembers = 2\ntemperature = 0.1\n"
+    recipe.write_text(RECIPE.replace("[net]", f"{posterior}[net]"))
+    answer = train("--json")
+    assert (answer.code, answer.stderr) == (0, "")
+    models = answer.json["models"]
+    assert models == ["run/member1.safetensors", "run/member2.safetensors"]
+    assert cli("ensemble", *models, "-o", "both.safetensors").code == 0
+    assert load_graph("both.safetensors").readout_op.members == 2
+    assert "member1.safetensors and 1 more: test accuracy" in train("--resume").stdout
+
+
+def test_components_that_collapse_are_told_in_one_line(
+    train: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posterior = "weight_decay = 0\n[posterior]\nmembers = 2\n"
+    Path("small.toml").write_text(RECIPE.replace("[net]", f"{posterior}[net]"))
+    monkeypatch.setattr("edgespike.bayes.overlap.MOST_ERROR", -1.0)
+    lines = train("--epochs", 1).stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("warning: components collapse")
+
+
 def test_options_change_the_recipe(train: Cli) -> None:
     result = train("--epochs", 1, "--limit", 32, "--seed", 5, "--json")
     assert result.json["last_epoch"]["epoch"] == 1

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from edgespike.nn import load_model, train
-from edgespike.nn.averaging import WeightAverage
+from edgespike.nn.averaging import WeightAverage, measure_statistics
 from edgespike.nn.normalise import LayerBatchNorm, Reading
 from tests.nn.small import RECIPE, striped_task
 
@@ -37,7 +37,7 @@ def test_statistics_are_those_of_the_averaged_net(normalisation: nn.Module) -> N
     average = WeightAverage(model, decay=0.5)
     before = {name: value.clone() for name, value in model.named_buffers()}
     batches = [torch.randn(8, 2) + 3 for _ in range(4)]
-    average.measure_statistics(batches)
+    measure_statistics(average.model, batches)
     linear, measured = average.model.children()
     axes = 0 if isinstance(normalisation, nn.BatchNorm1d) else (0, 1)
     mean = torch.stack([linear(batch).mean(axes) for batch in batches]).mean(0)

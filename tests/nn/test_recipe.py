@@ -59,7 +59,7 @@ NET = "\n[net]\ninput_shape = [1, 4, 4]\nclasses = 2\nlayers = []"
         ("epochs = 'two'\nsped = 1" + NET, "recipe.sped is not known; known are net, epochs"),
         ("epochs = 0" + NET, "recipe: epochs is 0, 1 to 2147483647 is needed"),
         ("epochs = 1\npenalty_cost = 'joules'" + NET, "penalty_cost is 'joules', known are"),
-        ("epochs = 1\ndata = 'digits'" + NET, "data is 'digits', known are fashion_mnist, "),
+        ("epochs = 1\ndata = 'digits'" + NET, "data is 'digits', known are fashion_mnist, mnist, "),
         ("epochs = 1\ndata = 10" + NET, "recipe.data is 10, needed is str"),
     ],
 )

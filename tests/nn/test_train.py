@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgespike.data import DATA_SETS, cifar10, fashion_mnist
+from edgespike.data import DATA_SETS, cifar10, fashion_mnist, mnist
 from edgespike.errors import FileFormatError, InputError
 from edgespike.files import WriteError
 from edgespike.nn import NetSpec, Recipe, RecurrentSpec, Task, load_model, train
@@ -223,7 +223,7 @@ def test_a_recipe_is_trained_on_the_data_it_names(
     tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape, classes = DATA_SETS[data].SHAPE, len(DATA_SETS[data].CLASSES)
-    for module in (fashion_mnist, cifar10):
+    for module in (fashion_mnist, mnist, cifar10):
         images = np.zeros((20, *module.SHAPE), np.uint8)
         labels = np.arange(20) % len(module.CLASSES)
         loaded = (images, labels)

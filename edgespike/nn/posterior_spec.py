@@ -1,0 +1,61 @@
+"""Description of a mixture posterior: what a recipe says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+from edgespike.bayes.posterior import Deviations, Weights
+from edgespike.nn.quantise import is_whole
+
+_MOST_MEMBERS = 1000
+_LARGEST = 1e6
+
+
+@dataclass(frozen=True)
+class PosteriorSpec:
+    """Train a mixture of Gaussians over the net's weights, not one net.
+
+    Parameters
+    ----------
+    members
+        Components K, each a net with initial weights of its own.
+    deviations, weights, prior_deviation, initial_deviation
+        See `edgespike.bayes.posterior.MixturePosterior`. An ensemble of the members takes them
+        as equals: with "learned" weights it is another mixture than the trained one.
+    temperature
+        1 for Bayes' rule; less weighs the prior and the entropy less.
+    samples
+        Nets drawn from the mixture that are kept beside the means of its components.
+
+    Raises
+    ------
+    ValueError
+        Values are out of range; all of them are named.
+    """
+
+    members: int = 4
+    deviations: Deviations = "weight"
+    weights: Weights = "uniform"
+    prior_deviation: float = 1.0
+    initial_deviation: float = 0.05
+    temperature: float = 1.0
+    samples: int = 0
+
+    def __post_init__(self) -> None:
+        if faults := list(self._faults()):
+            raise ValueError("; ".join(faults))
+
+    def _faults(self) -> Iterator[str]:
+        for name, least in (("members", 1), ("samples", 0)):
+            if not is_whole(value := getattr(self, name), least, _MOST_MEMBERS):
+                yield f"{name} is {value!r}, {least} to {_MOST_MEMBERS} is needed"
+        for name in ("prior_deviation", "initial_deviation"):
+            if not 1 / _LARGEST <= (value := getattr(self, name)) <= _LARGEST:
+                yield f"{name} is {value}, {1 / _LARGEST} to {_LARGEST} is needed"
+        if not 0 <= self.temperature <= _LARGEST:
+            yield f"temperature is {self.temperature}, 0 to {_LARGEST} is needed"
+        for name, kind in (("deviations", Deviations), ("weights", Weights)):
+            if (word := getattr(self, name)) not in get_args(kind):
+                yield f"{name} is {word!r}, one of {', '.join(get_args(kind))} is needed"
