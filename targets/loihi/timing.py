@@ -36,7 +36,7 @@ def population_of(graph: Graph, axon: str) -> str:
 
 
 def wait(graph: Graph, axon: str, target: str) -> int:
-    """Give the steps that an axon's spikes wait beside the one that every connection takes."""
+    """Give the steps that an axon's spikes wait besides the one that every connection takes."""
     return depths(graph)[target] - _least_depth(graph, axon, depths(graph))
 
 
@@ -92,7 +92,7 @@ def slow_loops(graph: Graph) -> tuple[tuple[str, ...], ...]:
         Populations in the order in which spikes pass them; the first one takes from the last one
         at once. There is one loop, a shortest one, for each such connection.
     """
-    if not any(graph.of_type(Delay)):
+    if not graph.is_recurrent:
         return ()
     sources = _sources(graph)
     ways = (
