@@ -95,9 +95,7 @@ def test_operations_are_those_of_every_gate_and_step(cli: Cli, train: Cli, cell:
     assert answer["before"] == answer["after"]
 
 
-def test_a_tolerance_of_nothing_left_out_keeps_what_the_spectrum_needs(
-    cli: Cli, train: Cli
-) -> None:
+def test_a_smaller_tolerance_keeps_more_units(cli: Cli, train: Cli) -> None:
     train(RECURRENT)
     few, many = (
         cli("prune", "run/model.safetensors", "--tolerance", share, "--json").json
