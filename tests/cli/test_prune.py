@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -141,6 +142,15 @@ def test_wrong_use_is_named_and_writes_nothing(
     assert answer.code == 2
     assert message in answer.stderr
     assert not Path("x.safetensors").exists()
+
+
+def test_help_names_every_method() -> None:
+    from edgespike.cli.prune import command
+    from edgespike.prune import Method
+
+    (option,) = get_type_hints(command, include_extras=True)["method"].__metadata__
+    _, _, others = option.help.rstrip(".").rpartition(": ")
+    assert {"spectral", *others.split(", ")} == {method.value for method in Method}
 
 
 def test_a_net_of_spikes_is_refused(cli: Cli, train: Cli) -> None:
