@@ -66,6 +66,7 @@ def remembering(graph: Graph) -> set[str]:
     for node in reversed(graph.nodes):
         keeps = isinstance(node.op, Membrane) or (node is graph.readout and sums_steps(graph))
         if keeps or node.name in found:
+            # A delay gives what the step before left, and needs nothing of this step.
             found.update((node.name, *(() if isinstance(node.op, Delay) else node.inputs)))
     return found
 
