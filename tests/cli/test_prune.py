@@ -42,6 +42,10 @@ pool = 2
 kind = "dense"
 features = 10
 """
+RESIDUAL = RELU.replace(
+    '[[net.layers]]\nkind = "dense"',
+    '[[net.layers]]\nkind = "residual"\nchannels = 6\n\n[[net.layers]]\nkind = "dense"',
+)
 # By hand: the sum of what each gate, layer and the readout multiply in 8 steps.
 OPERATIONS = {
     "rnn": 8 * (12 * 8 + 12 * 12) + 3 * 12,
@@ -112,6 +116,16 @@ def test_a_feed_forward_net_loses_channels_and_features(cli: Cli, train: Cli) ->
     assert answer.code == 0
     assert answer.json["after"]["weights"] == 4 * 9 + 4 * 4 * 16 + 3 * 4
     assert cli("prune", "small.safetensors", "--keep", 4).code == 0
+
+
+def test_residual_blocks_stay_as_they_are(cli: Cli, train: Cli) -> None:
+    train(RESIDUAL)
+    answer = cli("prune", "run/model.safetensors", "--keep", 4, "-o", "small.safetensors", "--json")
+    assert answer.code == 0
+    # The first convolution, the two of the block, and dense layers of 4 units.
+    assert answer.json["after"]["weights"] == 6 * 9 + 2 * 6 * 6 * 9 + 4 * 6 * 16 + 3 * 4
+    again = cli("prune", "small.safetensors", "--keep", 4, "--json")
+    assert again.json["before"] == answer.json["after"]
 
 
 def test_the_table_shows_the_net_before_and_after(cli: Cli, train: Cli) -> None:
