@@ -91,7 +91,7 @@ def prune_checkpoint(
     out
         Checkpoint to write, whole or not at all; None to measure only.
     keep, tolerance, method, options
-        As of `edgespike.prune.prune`. A method that leaves factors in place of weights cannot be
+        As of `edgespike.prune.prune`. What a method leaves that keeps all units cannot be
         written.
     data
         One of `edgespike.data.DATA_SETS`; that of the checkpoint's recipe if None.
@@ -173,10 +173,11 @@ def _refuse(path: Path, spec: AnySpec, written: Method | None) -> None:
                 "levels from it (edgespike train --from)"
             ],
         )
-    if written is Method.LOW_RANK:
+    if written is not None and not written.keeps_units:
         raise InputError(
-            f"method {written.value} leaves products of two factors, which a checkpoint does not "
-            "hold; measure it without --out, or use edgespike.prune.prune from Python"
+            f"method {written.value} leaves the net as large, with weights that training from the "
+            "checkpoint would fill again; measure it without --out, or hold the weights in Python "
+            "(edgespike.prune.prune)"
         )
 
 

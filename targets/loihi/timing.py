@@ -53,14 +53,14 @@ def depths(graph: Graph) -> Mapping[str, int]:
     """
     links = _links(graph)
     found = {graph.input.name: 0} | dict.fromkeys(links, 1)
-    settled = False
-    while not settled:
-        settled = True
+    for _ in found:  # a chain of all populations takes as many rounds to settle
+        before = dict(found)
         for target, sources in links.items():
             least = max(_least_depth(graph, axon, found) for axon in sources)
-            settled &= least <= found[target]
             found[target] = max(least, found[target])
-    return found
+        if found == before:
+            return found
+    raise ValueError(f"the loops of graph {graph.name!r} are slower than its steps")
 
 
 def _is_delayed(graph: Graph, axon: str) -> bool:

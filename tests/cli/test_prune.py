@@ -146,6 +146,7 @@ def test_the_table_shows_the_net_before_and_after(cli: Cli, train: Cli) -> None:
         (("--keep", 5, "--method", "best"), "method is 'best'; known are spectral"),
         (("--keep", 5, "--data", "imagenet"), "data is 'imagenet'; name the data set"),
         (("--keep", 5, "--method", "low-rank", "-o", "x.safetensors"), "measure it without --out"),
+        (("--keep", 5, "--method", "magnitude", "-o", "x.safetensors"), "measure it without --out"),
     ],
 )
 def test_wrong_use_is_named_and_writes_nothing(
