@@ -198,7 +198,7 @@ class Progress:
         except UnsupportedError as error:
             self._stop_at(path, error.violations)
             raise
-        self.append(path, "spikes" if op.levels == 1 else "levels", op)
+        self.append(path, label_of_neurons(op.levels), op)
         if sums.pool is not None:
             self.append(path, "pool", sums.pool)
         self.activations.append(Activation(path, self.last, calls))
@@ -229,6 +229,11 @@ class Progress:
         self.violations += [f"{place}: {violation}" for violation in found]
         if len(self.violations) > before:
             raise CannotGoOnError(f"what follows {place} was not looked at")
+
+
+def label_of_neurons(levels: int) -> str:
+    """Say what the nodes of neurons that give so many levels are called."""
+    return "spikes" if levels == 1 else "levels"
 
 
 def _whole_bias(sums: Sums) -> NDArray[np.int64]:

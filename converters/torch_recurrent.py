@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgespike.converters.torch_progress import CannotGoOnError, Progress, Sums
+from edgespike.converters.torch_progress import CannotGoOnError, Progress, Sums, label_of_neurons
 from edgespike.converters.torch_sequence import is_sequence, walk
 from edgespike.converters.torch_weights import check_weights, floats, zero_share
 from edgespike.errors import UnsupportedError
@@ -72,14 +72,13 @@ def pass_input_on(progress: Progress, path: str) -> None:
 def recurrent_layer(progress: Progress, leaf: Any, path: str) -> None:
     """Add the nodes of a `QuantRNN`: the sums of input and delayed state, and the new state."""
     _check(progress, leaf, path)
-    activation = leaf.activation
-    label, signal = (
-        ("spikes", Signal.SPIKES) if activation.states == 2 else ("levels", Signal.GRADED)
-    )
-    state, hidden = progress.upcoming(label), len(leaf.bias)
+    activation, hidden = leaf.activation, len(leaf.bias)
+    levels = activation.states - 1
+    signal = Signal.SPIKES if levels == 1 else Signal.GRADED
+    state = progress.upcoming(label_of_neurons(levels))
     progress.append(path, "dense", _dense(leaf.input, progress.event_zero))
     drive = progress.last
-    delay = Delay((hidden,), 0, activation.states - 1, signal, activation.zero)
+    delay = Delay((hidden,), 0, levels, signal, activation.zero)
     progress.append_delay(path, delay, state)
     progress.append(path, "dense", _dense(leaf.recurrent, activation.zero))
     progress.append(path, "add", Add(), (drive,))

@@ -97,7 +97,7 @@ def evaluate(op: Op, inputs: Sequence[Integers], state: Any = None) -> tuple[Int
     Parameters
     ----------
     op
-        Any operation but the input and the delay, which computes nothing.
+        Any operation but the input, which is given, and the delay, see :func:`delay`.
     inputs
         int64 values, each ``(samples, *shape)``.
     state
@@ -176,8 +176,8 @@ def threshold(op: Threshold, x: Integers) -> Integers:
 
 
 def delay(op: Delay, before: Integers | None, samples: int) -> Integers:
-    """Give what the source gave the step before, ``None`` at the first step."""
-    return np.full((samples, *op.shape), op.initial) if before is None else before
+    """Give ``before``, what the source gave the step before; ``None`` at the first step."""
+    return np.full((samples, *op.shape), op.initial, np.int64) if before is None else before
 
 
 def membrane(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb
+from math import comb, fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,10 @@ class MemberFigures:
     labels: NDArray[np.int64]
     operations: NDArray[np.float64]
 
+    def cost(self, members: Sequence[int]) -> float:
+        """Add up the operations of some candidates; in any order the sum is the same."""
+        return fsum(self.operations[list(members)])
+
     def score(self, members: Sequence[int]) -> Score:
         """Score the ensemble of some candidates."""
         mean = _log_mean(self.log_probabilities[list(members)])
@@ -43,7 +47,7 @@ class MemberFigures:
             tuple(members),
             -float(mean[np.arange(len(self.labels)), self.labels].mean()),
             float((mean.argmax(axis=1) == self.labels).mean()),
-            float(self.operations[list(members)].sum()),
+            self.cost(members),
         )
 
 
@@ -137,49 +141,64 @@ def select_members(
     UnsupportedError
         There are fewer candidates, or the budget is too small for any choice.
     """
-    costs, cheapest = figures.operations, np.sort(figures.operations)
     limit = np.inf if budget is None else budget
-    least = float(cheapest[: members or 1].sum())
-    violations = []
-    if members is not None and members > len(costs):
-        violations.append(f"members is {members}; there are {len(costs)} to choose from")
-    elif not least <= limit:
-        violations.append(
-            f"the budget is {limit:,.0f} operations a sample; the cheapest {members or 1} need "
-            f"{least:,.0f}"
-        )
-    if violations:
-        raise UnsupportedError("members cannot be chosen", violations)
+    _refuse(figures, members, limit)
+    count = len(figures.operations)
     likely = figures.log_probabilities[:, np.arange(len(figures.labels)), figures.labels]
-    sizes = range(1, len(costs) + 1) if members is None else range(members, members + 1)
-    if sum(comb(len(costs), size) for size in sizes) <= MOST_SUBSETS:
-        subsets = (each for size in sizes for each in combinations(range(len(costs)), size))
-        tried = (each for each in subsets if costs[list(each)].sum() <= limit)
+    sizes = range(1, count + 1) if members is None else range(members, members + 1)
+    if sum(comb(count, size) for size in sizes) <= MOST_SUBSETS:
+        subsets = (each for size in sizes for each in combinations(range(count), size))
+        tried = (each for each in subsets if figures.cost(each) <= limit)
     else:
-        tried = (each for each in _greedily(likely, costs, members, limit) if len(each) in sizes)
+        found = _greedily(figures, likely, members, limit)
+        tried = (each for each in found if len(each) in sizes)
     best = min(tried, key=lambda each: -_log_mean(likely[list(each)]).mean())
     return figures.score(sorted(best))
 
 
+def _refuse(figures: MemberFigures, members: int | None, limit: float) -> None:
+    """Raise UnsupportedError if no choice has that many members within the limit."""
+    count, least = len(figures.operations), members or 1
+    cheapest = figures.cost(_cheapest(figures, range(count), least))
+    if members is not None and not 1 <= members <= count:
+        fault = f"members is {members}; there are {count} to choose from"
+    elif not cheapest <= limit:  # so that a limit that is no number is refused as well
+        fault = (
+            f"the budget is {limit:,.0f} operations a sample; the cheapest {least} need "
+            f"{cheapest:,.0f}"
+        )
+    else:
+        return
+    raise UnsupportedError("members cannot be chosen", [fault])
+
+
 def _greedily(
-    likely: NDArray[np.float64], costs: NDArray[np.float64], members: int | None, limit: float
+    figures: MemberFigures, likely: NDArray[np.float64], members: int | None, limit: float
 ) -> Iterator[tuple[int, ...]]:
-    """Add member after member, and leave room in the budget for those that must still come."""
+    """Add member after member, and leave room in the budget for those that must still come.
+
+    ``likely`` is the logarithm of each label's probability by each candidate, ``(candidates,
+    samples)``.
+    """
     chosen: tuple[int, ...] = ()
-    rest = set(range(len(costs)))
+    rest = set(range(len(figures.operations)))
     while rest and len(chosen) != members:
         missing = 0 if members is None else members - len(chosen) - 1
-        spent = costs[list(chosen)].sum()
         fitting = [
             one
             for one in sorted(rest)
-            if spent + costs[one] + np.sort(costs[sorted(rest - {one})])[:missing].sum() <= limit
+            if figures.cost([*chosen, one, *_cheapest(figures, rest - {one}, missing)]) <= limit
         ]
         if not fitting:
             return
         best = min(fitting, key=lambda one: -_log_mean(likely[[*chosen, one]]).mean())
         chosen, rest = (*chosen, best), rest - {best}
         yield chosen
+
+
+def _cheapest(figures: MemberFigures, candidates: Iterable[int], count: int) -> list[int]:
+    """Name so many of the candidates, those of the fewest operations."""
+    return sorted(candidates, key=lambda one: figures.operations[one])[:count]
 
 
 def _log_mean(log_values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -77,10 +78,22 @@ def test_the_greedy_search_adds_the_best_member_each_time(monkeypatch: pytest.Mo
     assert list(select_members(found, 2).members) == min(pairs, key=lambda p: found.score(p).nll)
 
 
+@pytest.mark.parametrize("most_subsets", [0, 2000], ids=["greedy", "all"])
+@pytest.mark.parametrize("order", list(permutations([0.1, 0.2, 0.3])))
+def test_a_budget_is_kept_to_the_last_digit_in_any_order(
+    monkeypatch: pytest.MonkeyPatch, most_subsets: int, order: tuple[float, ...]
+) -> None:
+    """Added up from the left, these are 0.6 in one order and a little more in another."""
+    monkeypatch.setattr("edgespike.selection.MOST_SUBSETS", most_subsets)
+    found = replace(figures(0, 3), operations=np.array(order))
+    assert select_members(found, 3, 0.6).operations == 0.6
+
+
 @pytest.mark.parametrize(
     ("members", "budget", "named"),
     [
         (4, None, "members is 4; there are 3 to choose from"),
+        (0, None, "members is 0; there are 3 to choose from"),
         (1, 0.0, "the budget is 0 operations a sample; the cheapest 1 need"),
         (3, 2.5, "the cheapest 3 need"),
         (None, float("nan"), "the budget is nan"),

@@ -76,31 +76,12 @@ def command(
         merged = ensemble([graphs[place] for place in chosen.members], name)
         rows = _rows(models, figures, chosen)
     edgespike.save(merged, out)
+    count = merged.readout_op.members
     if as_json:
-        print_json(
-            {
-                "graph": merged.hash,
-                "file": str(out),
-                "members": merged.readout_op.members,
-                "scores": rows,
-            }
-        )
+        print_json({"graph": merged.hash, "file": str(out), "members": count, "scores": rows})
         return
     if rows:
-        print_table(
-            ["ensemble", "members ", "NLL (nats) ", "accuracy ", "operations a sample "],
-            [
-                (
-                    row["ensemble"],
-                    ", ".join(map(str, row["members"])),
-                    f"{row['nll']:.4f}",
-                    f"{row['accuracy']:.2%}",
-                    f"{row['operations']:,.0f}",
-                )
-                for row in rows
-            ],
-        )
-    count = merged.readout_op.members
+        _print_scores(rows)
     print(f"{out}: graph {merged.hash}, {count} {'member' if count == 1 else 'members'}")
 
 
@@ -122,8 +103,27 @@ def _measure(
         )
 
 
+def _print_scores(rows: Sequence[dict[str, Any]]) -> None:
+    print_table(
+        ["ensemble", "members ", "NLL (nats) ", "accuracy ", "operations a sample "],
+        [
+            (
+                row["ensemble"],
+                ", ".join(map(str, row["members"])),
+                f"{row['nll']:.4f}",
+                f"{row['accuracy']:.2%}",
+                f"{row['operations']:,.0f}",
+            )
+            for row in rows
+        ],
+    )
+
+
 def _rows(models: Sequence[Path], figures: MemberFigures, chosen: Score) -> list[dict[str, Any]]:
-    """Give each candidate's figures, those of all together, and of the chosen ones."""
+    """Give each candidate's figures, those of all together, and of the chosen ones.
+
+    Members are counted from 1, in the order in which the models are given.
+    """
     places = range(len(models))
     scores = [
         (str(path), figures.score([place])) for path, place in zip(models, places, strict=True)

@@ -53,7 +53,7 @@ def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
     }
     takers = _takers(graph)
     starts = {source: values[source] for source in event_sources(graph)}
-    for delay, op in graph.of_type(Delay):
+    for delay, op in graph.of_type(Delay):  # what it gives at the first step, nobody has sent
         starts[delay.name] = np.full((len(samples), 1, *op.shape), op.initial)
     for source, array in starts.items():
         signal = graph.tensors[source].signal

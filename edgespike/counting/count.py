@@ -93,7 +93,7 @@ def count_events(graph: Graph, sums: Mapping[str, Integers], samples: int) -> Co
         arriving[node.name] = {op.signal: _delayed(op, before, samples)}
     layers = []
     for node in graph.nodes:
-        if isinstance(node.op, Delay):
+        if isinstance(node.op, Delay):  # what arrives through it is known already, see above
             continue
         inputs = [arriving[name] for name in node.inputs if name in arriving]
         if type(node.op) in FREE:
@@ -105,7 +105,7 @@ def count_events(graph: Graph, sums: Mapping[str, Integers], samples: int) -> Co
 
 
 def _delayed(op: Delay, events: Integers, samples: int) -> Integers:
-    """Move events to the next step; what is there at the first step comes in their place."""
+    """Move event sums ``(steps, *shape)`` to the next step; at the first, ``initial`` arrives."""
     initial = op.initial if op.signal is Signal.SPIKES else int(op.initial != 0)
     return np.concatenate([np.full_like(events[:1], initial * samples), events[:-1]])
 

@@ -25,6 +25,7 @@ from edgespike.graph.ops import (
     Input,
     Membrane,
     Op,
+    Pool2d,
     Readout,
     Reshape,
     Threshold,
@@ -192,6 +193,8 @@ def _merged(first: Graph, node: Node, ops: Sequence[Any], own: set[str]) -> Op:
     if isinstance(op, Readout):
         scale = np.concatenate([each.scale for each in ops])
         return replace(op, scale=scale, members=count * op.members)
+    if not isinstance(op, (Input, Add, Pool2d, Membrane, Threshold)):
+        raise TypeError(f"{node.name} is of kind {op.kind}, which is not known here")
     if count > 1 and isinstance(op, Membrane):
         return replace(op, theta=np.concatenate([each.theta for each in ops]))
     if count > 1 and isinstance(op, Threshold):

@@ -120,7 +120,10 @@ class Graph:
 
     @property
     def is_recurrent(self) -> bool:
-        """Whether what it computes at one step depends on neurons at the step before."""
+        """Whether it has delays: what a node takes at a step may be what another gave before.
+
+        Membranes and readouts, which remember for themselves only, make no graph recurrent.
+        """
         return any(isinstance(node.op, Delay) for node in self.nodes)
 
     def of_type(self, kind: type[_OpType]) -> Iterator[tuple[Node, _OpType]]:
@@ -160,6 +163,7 @@ class Graph:
     def _infer(self, tensors: dict[str, Tensor]) -> Iterator[str]:
         """Fill in the tensors; stop behind a node that does not fit."""
         for node in self.nodes:
+            # A delay declares what it gives; its source may not be known yet.
             sources = () if isinstance(node.op, Delay) else node.inputs
             if any(name not in tensors for name in sources):
                 continue
@@ -177,13 +181,13 @@ class Graph:
 
     def _check_delays(self, tensors: Mapping[str, Tensor]) -> Iterator[str]:
         """Compare what delays declare with what their sources turned out to give."""
-        sources = {node.name: node for node in self.nodes}
         for node, op in self.of_type(Delay):
             (name,) = node.inputs
-            if not sources[name].op.emits_events:
+            source = self[name].op
+            if not source.emits_events:
                 yield (
-                    f"{node.name} (delay) takes from {name} ({sources[name].op.kind}), where no "
-                    "events arise; delay the neurons before it"
+                    f"{node.name} (delay) takes from {name} ({source.kind}), where no events "
+                    "arise; delay the neurons before it"
                 )
             elif name in tensors and node.name in tensors:
                 violations = op.check_source(tensors[name])

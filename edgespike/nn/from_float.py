@@ -11,8 +11,11 @@ from edgespike.nn.quant_rnn import QuantRNN
 from edgespike.nn.recurrent import Recurrent
 from edgespike.nn.recurrent_spec import RecurrentSpec
 
-HIGHEST = 0.99
-"""Share of a ReLU's states that its highest level holds; what lies above is clipped."""
+HELD = 0.99
+"""Share of a ReLU layer's states that its levels hold; the largest ones beyond are clipped."""
+
+SMALLEST = 1e-12
+"""Stands for the highest state of a layer that is silent, which any scale fits."""
 
 LayerWeights = tuple[Tensor, Tensor, Tensor]
 """Input weights, recurrent weights, and bias."""
@@ -38,6 +41,8 @@ def from_float(model: nn.Sequential, spec: RecurrentSpec, sequences: Tensor) -> 
     ------
     InputError
         The states on ``sequences`` are not finite.
+    TypeError
+        The model is another net than `build` makes of such a description.
     """
     scale, recurrent, _, readout = model
     if not isinstance(recurrent, Recurrent):
@@ -72,6 +77,7 @@ def _hidden_states(x: Tensor, weights: LayerWeights, nonlinearity: str) -> Tenso
 
 
 def _levels_per_unit(states: Tensor, spec: RecurrentSpec) -> float:
+    """Give the factor from a layer's real states to those of the net of levels."""
     if spec.nonlinearity == "tanh":
         return 1.0
     if not torch.isfinite(states).all():
@@ -79,11 +85,13 @@ def _levels_per_unit(states: Tensor, spec: RecurrentSpec) -> float:
             "the float net's hidden states grow beyond all numbers on the training data, so that "
             "no levels hold them; train it with a lower learning rate"
         )
-    high = states.flatten().sort().values[int(HIGHEST * (states.numel() - 1))].item()
-    return (spec.activation_states - 1) / max(high, 1e-12)
+    # torch.quantile refuses more than 16 million numbers.
+    high = states.flatten().sort().values[int(HELD * (states.numel() - 1))].item()
+    return (spec.activation_states - 1) / max(high, SMALLEST)
 
 
 def _fill(layer: QuantRNN, weights: LayerWeights, before: float, factor: float) -> None:
+    """Set weights for inputs and states that are scaled by ``before`` and by ``factor``."""
     inputs, recurrent, bias = weights
     layer.input.weight.copy_(inputs * (factor / before))
     layer.recurrent.weight.copy_(recurrent)

@@ -17,7 +17,8 @@ from edgespike.data import DATA_SETS
 from edgespike.errors import InputError, UnsupportedError
 from edgespike.nn.checkpoint import load_model, save_model
 from edgespike.nn.recurrent_spec import RecurrentSpec
-from edgespike.nn.spec import AnySpec, ConvSpec, DenseSpec
+from edgespike.nn.residual import Residual
+from edgespike.nn.spec import AnySpec, ConvSpec, LayerSpec, ResidualSpec
 from edgespike.nn.task import Task, load_task
 from edgespike.prune.choice import Method, Options
 from edgespike.prune.pruning import known_method, prune
@@ -90,7 +91,7 @@ def prune_checkpoint(
     out
         Checkpoint to write, whole or not at all; None to measure only.
     keep, tolerance, method, options
-        As of `edgespike.prune.prune`. A method that leaves factors in place of weights cannot be
+        As of `edgespike.prune.prune`. What a method leaves that keeps all units cannot be
         written.
     data
         One of `edgespike.data.DATA_SETS`; that of the checkpoint's recipe if None.
@@ -147,17 +148,20 @@ def smaller_spec(spec: AnySpec, model: nn.Module) -> AnySpec:
     if isinstance(spec, RecurrentSpec):
         (size,) = {part.hidden_size for part in model.modules() if isinstance(part, nn.RNNBase)}
         return replace(spec, hidden=size)
-    sizes = [
-        len(part.weight) for part in model.modules() if isinstance(part, nn.Conv2d | nn.Linear)
+    parts = [
+        part for part in model.children() if isinstance(part, nn.Conv2d | nn.Linear | Residual)
     ]
-    layers = tuple(
-        replace(layer, channels=size)
-        if isinstance(layer, ConvSpec)
-        else replace(layer, features=size)
-        for layer, size in zip(spec.layers, sizes[:-1], strict=True)
-        if isinstance(layer, ConvSpec | DenseSpec)
-    )
-    return replace(spec, layers=layers)
+    pairs = zip(spec.layers, parts[:-1], strict=True)
+    return replace(spec, layers=tuple(_smaller_layer(layer, part) for layer, part in pairs))
+
+
+def _smaller_layer(layer: LayerSpec, part: nn.Module) -> LayerSpec:
+    if isinstance(layer, ResidualSpec):  # no layer in a residual block is pruned
+        return layer
+    size = len(part.get_parameter("weight"))
+    if isinstance(layer, ConvSpec):
+        return replace(layer, channels=size)
+    return replace(layer, features=size)
 
 
 def _refuse(path: Path, spec: AnySpec, written: Method | None) -> None:
@@ -169,10 +173,11 @@ def _refuse(path: Path, spec: AnySpec, written: Method | None) -> None:
                 "levels from it (edgespike train --from)"
             ],
         )
-    if written is Method.LOW_RANK:
+    if written is not None and not written.keeps_units:
         raise InputError(
-            f"method {written.value} leaves products of two factors, which a checkpoint does not "
-            "hold; measure it without --out, or use edgespike.prune.prune from Python"
+            f"method {written.value} leaves the net as large, with weights that training from the "
+            "checkpoint would fill again; measure it without --out, or hold the weights in Python "
+            "(edgespike.prune.prune)"
         )
 
 

@@ -68,7 +68,10 @@ class InputLinear(SharedUnitLinear):
 
 
 class InitialState(nn.Module):
-    """The hidden state before the first step: zeros."""
+    """The hidden state before the first step: zeros.
+
+    A module, so that counting can see by a hook what arrives at the first step.
+    """
 
     def forward(self, drive: Tensor) -> Tensor:
         """Give (samples, hidden) for sums of inputs (samples, steps, hidden)."""

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.errors import InputError
 from edgespike.prune.checks import checked_keep
 from edgespike.prune.reconstruction import embedding, loss, reconstruct
 from edgespike.prune.selection import Greedy, Objective, at_random, by_leverage, greedy
@@ -59,25 +60,25 @@ class Options:
 
     Attributes
     ----------
-    objective : Objective
+    objective
         Weights of the three losses that spectral pruning chooses by; which ones the paper used is
         not known.
-    lam : float
+    lam
         ``lambda`` of the leverage scores, as a multiple of a unit's mean energy, ``Tr S / units``.
-    regularise : bool
+    regularise
         Reconstruct with the penalties ``tau_j = lambda * kept units * q_j`` instead of by plain
         least squares.
-    seed : int
+    seed
         Of what is drawn.
-    magnitude_scope : {"all", "each"}
-        Which weights compete in magnitude pruning: all of the pruned layers, or those of each
+    magnitude_scope
+        Which weights compete in magnitude pruning: "all" of the pruned layers, or those of "each"
         matrix, which then all keep the same share.
-    matrices : {"recurrent", "all"}
-        Which matrices low rank and columns change: the recurrent ones and those between stacked
-        layers, or those from the input and of the readout too. Where these alone exceed the
-        budget, only "all" reaches it.
-    column_norm : {1, 2}
-        By which norm columns are compared.
+    matrices
+        Which matrices low rank and columns change: the "recurrent" ones and those between stacked
+        layers, or "all", those from the input and of the readout too. Where these alone exceed
+        the budget, only "all" reaches it.
+    column_norm
+        By which norm columns are compared, the sum of magnitudes or the Euclidean one.
     """
 
     objective: Objective = field(default_factory=Objective)
@@ -95,13 +96,13 @@ class Group:
 
     Attributes
     ----------
-    name : str
+    name
         What messages and reports call it.
-    covariance : NDArray[np.float64]
+    covariance
         ``S`` of the units' states: (units, units).
-    output : NDArray[np.float64]
+    output
         ``W_o``, with which the readout or the next layer takes the states: (any number, units).
-    recurrent : NDArray[np.float64] or None
+    recurrent
         ``W_h``: (gates * units, units), the gates one after another; None if nothing recurs.
     """
 
@@ -134,11 +135,11 @@ class Losses:
 
     Attributes
     ----------
-    states : float
+    states
         The input loss: of all units, ``E |h - A h[J]|^2 / E |h|^2``.
-    output : float
+    output
         The output loss: of what the readout or the next layer takes from them.
-    recurrent : float or None
+    recurrent
         Of what the kept units take from them a step later.
     """
 
@@ -153,9 +154,9 @@ class Choice:
 
     Attributes
     ----------
-    units : NDArray[np.int64]
+    units
         ``J``, ascending.
-    estimate : NDArray[np.float64]
+    estimate
         ``A``: (units, kept units).
     """
 
@@ -205,8 +206,13 @@ def choose(
     Raises
     ------
     InputError
-        ``keep`` is out of range, or the covariance is not one.
+        ``keep`` is out of range, the covariance is not one, or the method keeps all units.
     """
+    if not method.keeps_units:
+        raise InputError(
+            f"method {method.value} keeps all units, so that there are none to choose; it is for "
+            "edgespike.prune.prune"
+        )
     options = options or Options()
     covariance = group.covariance
     keep = checked_keep(keep, group.size, f"layer {group.name!r}")

@@ -24,9 +24,9 @@ class Covariance:
 
     Attributes
     ----------
-    units : int
+    units
         Size of a state.
-    count : int
+    count
         Number of states seen; each step of each sample is one.
     """
 

@@ -46,15 +46,15 @@ class HiddenLayer:
 
     Attributes
     ----------
-    name : str
+    name
         The layer's name in the model.
-    layer : Weighted
+    layer
         It has the units: outputs, or channels.
-    norms : tuple[_BatchNorm, ...]
+    norms
         Batch normalisations in between.
-    taker_name : str
+    taker_name
         The next layer's name.
-    taker : Weighted
+    taker
         The next layer.
     """
 

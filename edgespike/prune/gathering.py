@@ -28,11 +28,11 @@ class Gathered:
 
     Attributes
     ----------
-    covariances : dict[str, Covariance]
+    covariances
         For each layer, and each of its directions: ``rnn.l0`` and ``rnn.l0_reverse``.
-    steps : int
+    steps
         Those of the longest sequence; 0 without recurrent layers.
-    example : Any
+    example
         What the model was called with first.
     """
 
@@ -99,7 +99,7 @@ def gather(
     device = next(model.parameters()).device
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
-        stack.enter_context(_evaluating(model))
+        stack.enter_context(evaluating(model))
         for rnn in {id(layer.rnn): layer.rnn for layer in structure.recurrent}.values():
             levels = [layer for layer in structure.recurrent if layer.rnn is rnn]
             stack.enter_context(_watching_recurrent(levels, watch))
@@ -127,7 +127,8 @@ def _first(batch: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and each of its modules back into its own behind it."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:

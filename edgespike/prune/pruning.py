@@ -14,7 +14,7 @@ from torch import nn
 from edgespike.errors import InputError, UnsupportedError
 from edgespike.prune.checks import checked_keep
 from edgespike.prune.choice import Choice, Group, Method, Options, choose, greedy_choice
-from edgespike.prune.gathering import Gathered, Inputs, gather
+from edgespike.prune.gathering import Gathered, Inputs, evaluating, gather
 from edgespike.prune.reconstruction import embedding
 from edgespike.prune.report import GroupReport, Report
 from edgespike.prune.rivals import Limited, drop_columns, lower_rank, sparsify
@@ -30,11 +30,11 @@ class Pruned(Generic[Model]):
 
     Attributes
     ----------
-    model : Model
+    model
         A new model of the same classes; the original is left as it was.
-    report : Report
+    report
         Units, weights, losses, bounds and spectra.
-    limited : Limited or None
+    limited
         For methods that keep all units: what must be called after each step of an optimiser, so
         that fine-tuning keeps the number of weights.
     """
@@ -146,15 +146,20 @@ def _prune_units(request: _Request[Model], every: _Every) -> Pruned[Model]:
 
 
 def _prune_weights(request: _Request[Model], every: _Every) -> Pruned[Model]:
-    _, smaller = request.copy()
-    first = {n: (group.size, np.arange(keep)) for n, (group, keep) in every.items()}
-    smaller.cut({n: Choice(units, embedding(size, units)) for n, (size, units) in first.items()})
+    _, smaller = request.copy()  # cut only to see how many weights fewer units would leave
+    smaller.cut({name: _first_units(group, keep) for name, (group, keep) in every.items()})
     model, structure = request.copy()
     before = structure.weights()
     limited = _limit(structure, smaller.weights(), request)
     reports = tuple(_group_report(group, None) for group, _ in every.values())
     after = limited.weights
     return Pruned(model, Report(request.method, reports, before, after, {}), limited)
+
+
+def _first_units(group: Group, keep: int) -> Choice:
+    """Choose any units: for how many weights are left, it does not matter which."""
+    units = np.arange(keep)
+    return Choice(units, embedding(group.size, units))
 
 
 def _limit(structure: Structure, budget: int, request: _Request[Model]) -> Limited:
@@ -224,14 +229,11 @@ def _checked_extent(
 
 def _check_runs(model: nn.Module, example: Any) -> None:
     """Run the pruned model once: values that something unseen takes do not fit then."""
-    training = model.training
     try:
-        with torch.inference_mode():
-            model.eval()(example)
+        with torch.inference_mode(), evaluating(model):
+            model(example)
     except RuntimeError as error:
         raise UnsupportedError(
             "the model cannot be pruned",
             [f"something takes a pruned layer's values that was not seen: {error}"],
         ) from error
-    finally:
-        model.train(training)

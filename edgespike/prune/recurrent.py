@@ -22,11 +22,11 @@ class RecurrentLayer:
 
     Attributes
     ----------
-    name : str
+    name
         The module's name in the model.
-    rnn : nn.RNNBase
+    rnn
         The module.
-    level : int
+    level
         The layer in it, from 0.
     """
 
@@ -89,11 +89,11 @@ class RecurrentChain:
 
     Attributes
     ----------
-    layers : tuple[RecurrentLayer, ...]
+    layers
         From the input on.
-    readout_name : str
+    readout_name
         The readout's name in the model.
-    readout : nn.Linear
+    readout
         It takes the last layer's values.
     """
 

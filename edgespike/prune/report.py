@@ -17,15 +17,15 @@ class GroupReport:
 
     Attributes
     ----------
-    name : str
+    name
         The layer.
-    units_before : int
+    units_before
         Number of units before pruning.
-    kept : NDArray[np.int64]
+    kept
         Indices of the units that are left, ascending; the order that they have afterwards.
-    spectrum : Spectrum
+    spectrum
         Of the states before pruning.
-    losses : Losses or None
+    losses
         What the kept units leave out; None for methods that keep all units.
     """
 
@@ -47,14 +47,14 @@ class Report:
 
     Attributes
     ----------
-    method : Method
+    method
         How it was pruned.
-    groups : tuple[GroupReport, ...]
+    groups
         The units.
-    weights_before, weights_after : int
+    weights_before, weights_after
         Number of weights in the matrices that lead into and out of pruned units, biases left out.
         After magnitude pruning those that are not zero, after lowering ranks those of the factors.
-    bounds : dict[str, float]
+    bounds
         For each readout of vanilla recurrent layers, by its name, the most that its outputs can
         change: the root mean square over all samples and steps of the data, of sequences that
         start from a state of 0; see `edgespike.prune.bound`. Gates are not covered.

@@ -31,9 +31,9 @@ class Limited:
 
     Attributes
     ----------
-    weights : int
+    weights
         Number of weights left.
-    projections : tuple[tuple[Matrix, Callable[[Tensor], Tensor]], ...]
+    projections
         For each matrix, what gives the nearest one that it may be.
     """
 

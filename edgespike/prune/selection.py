@@ -27,11 +27,11 @@ class Objective:
 
     Attributes
     ----------
-    states : float
+    states
         ``th1``, at least 0.
-    output : float
+    output
         ``th2``, at least 0.
-    recurrent : float
+    recurrent
         ``th3``, at least 0; without effect in layers that do not recur.
     """
 
@@ -72,11 +72,11 @@ class Greedy:
 
     Attributes
     ----------
-    units : NDArray[np.int64]
+    units
         Indices.
-    losses : NDArray[np.float64]
+    losses
         The objective after each of them, at least 0.
-    initial : float
+    initial
         The objective with no units, ``Tr M S``.
     """
 

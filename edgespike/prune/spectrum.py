@@ -19,7 +19,7 @@ class Spectrum:
 
     Attributes
     ----------
-    eigenvalues : NDArray[np.float64]
+    eigenvalues
         (units,), descending. What rounding leaves of an eigenvalue 0 is 0 exactly: dead units, or
         units that are linear combinations of others, each give one.
     """

@@ -25,9 +25,9 @@ class Structure:
 
     Attributes
     ----------
-    chains : tuple[RecurrentChain, ...]
+    chains
         Recurrent layers.
-    hidden : tuple[HiddenLayer, ...]
+    hidden
         Hidden dense and convolution layers.
     """
 

@@ -58,10 +58,12 @@ class ThinnedCovariance:
             self._add_total((rows.T @ rows).cpu().numpy(), count)
             return
         part = self._drawn(states, count)
-        factor = np.sqrt(np.float64(count / max(len(part), 1)))
+        factor = np.sqrt(count / max(len(part), 1))
         self._uncounted += count
         for start in range(0, len(part), _WAITING_STATES):
-            self._waiting.append(part[start : start + _WAITING_STATES] * factor)
+            some = part[start : start + _WAITING_STATES]
+            # Said outright, as numpy 1 would let single precision stay so.
+            self._waiting.append(np.multiply(some, factor, dtype=np.float64))
             if sum(map(len, self._waiting)) >= _WAITING_STATES:
                 self._multiply()
 

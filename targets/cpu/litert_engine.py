@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.counting.events import sum_events
-from edgespike.graph import Delay, Graph, Signal
+from edgespike.graph import Graph, Signal
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.cpu.exactness import narrow_type
@@ -33,8 +33,6 @@ ROWS_BYTES = 2**19
 
 def fits(graph: Graph) -> bool:
     """Say whether the engine runs a graph exactly."""
-    if any(graph.of_type(Delay)):
-        return False
     (source,) = graph.input_tensors(graph.readout)
     return covers(graph) and not violations(graph) and not source.signal.is_event
 

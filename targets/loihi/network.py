@@ -121,11 +121,11 @@ class Connection:
     delay
         Steps that spikes wait besides the one that every connection takes.
     initial
-        What all of the source's neurons send, as far as this connection goes, to a sample's first
-        step, in place of what they sent at the last step of the sample before; ``None`` where
-        spikes of a step arrive for that same step.
+        Of a delay of the graph's: what arrives from every neuron at a sample's first step, in place
+        of what it sent at the last step of the sample before. ``None`` where spikes arrive for the
+        step at which they were sent.
     message_bits
-        Bits of the payload.
+        Bits of the spikes' payload, sign included; 0 for plain spikes.
     """
 
     name: str

@@ -36,7 +36,7 @@ def population_of(graph: Graph, axon: str) -> str:
 
 
 def wait(graph: Graph, axon: str, target: str) -> int:
-    """Give the steps that an axon's spikes wait beside the one that every connection takes."""
+    """Give the steps that an axon's spikes wait besides the one that every connection takes."""
     return depths(graph)[target] - _least_depth(graph, axon, depths(graph))
 
 
@@ -53,14 +53,14 @@ def depths(graph: Graph) -> Mapping[str, int]:
     """
     links = _links(graph)
     found = {graph.input.name: 0} | dict.fromkeys(links, 1)
-    settled = False
-    while not settled:
-        settled = True
+    for _ in found:  # a chain of all populations takes as many rounds to settle
+        before = dict(found)
         for target, sources in links.items():
             least = max(_least_depth(graph, axon, found) for axon in sources)
-            settled &= least <= found[target]
             found[target] = max(least, found[target])
-    return found
+        if found == before:
+            return found
+    raise ValueError(f"the loops of graph {graph.name!r} are slower than its steps")
 
 
 def _is_delayed(graph: Graph, axon: str) -> bool:
@@ -92,7 +92,7 @@ def slow_loops(graph: Graph) -> tuple[tuple[str, ...], ...]:
         Populations in the order in which spikes pass them; the first one takes from the last one
         at once. There is one loop, a shortest one, for each such connection.
     """
-    if not any(graph.of_type(Delay)):
+    if not graph.is_recurrent:
         return ()
     sources = _sources(graph)
     ways = (

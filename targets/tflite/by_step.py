@@ -66,6 +66,7 @@ def remembering(graph: Graph) -> set[str]:
     for node in reversed(graph.nodes):
         keeps = isinstance(node.op, Membrane) or (node is graph.readout and sums_steps(graph))
         if keeps or node.name in found:
+            # A delay gives what the step before left, and needs nothing of this step.
             found.update((node.name, *(() if isinstance(node.op, Delay) else node.inputs)))
     return found
 
@@ -129,7 +130,11 @@ class OneStep(Walk):
         return x
 
     def _constant(self, name: str, op: Delay, storage: Storage) -> Value:
-        """Emit one value for every sample of a batch: sums of nothing, and a bias."""
+        """Emit one value for every sample of a batch: sums of nothing, and a bias.
+
+        A stored constant has no axis of the batch, which is known only when the model runs. By way
+        of one feature, so that there are not as many weights as inputs times elements.
+        """
         x = self._x
         x = self.emitter.reshape(x, (int(np.prod(x.shape)),)) if len(x.shape) == 3 else x
         x = self.emitter.convert(x, storage)

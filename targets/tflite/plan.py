@@ -126,7 +126,7 @@ def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
 
 def runs_by_step(graph: Graph) -> bool:
     """Say whether the model computes one step of a graph, because it is recurrent, or all."""
-    return any(isinstance(node.op, Delay) for node in graph.nodes)
+    return graph.is_recurrent
 
 
 def sums_steps(graph: Graph) -> bool:

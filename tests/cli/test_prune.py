@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -41,6 +42,10 @@ pool = 2
 kind = "dense"
 features = 10
 """
+RESIDUAL = RELU.replace(
+    '[[net.layers]]\nkind = "dense"',
+    '[[net.layers]]\nkind = "residual"\nchannels = 6\n\n[[net.layers]]\nkind = "dense"',
+)
 # By hand: the sum of what each gate, layer and the readout multiply in 8 steps.
 OPERATIONS = {
     "rnn": 8 * (12 * 8 + 12 * 12) + 3 * 12,
@@ -95,9 +100,7 @@ def test_operations_are_those_of_every_gate_and_step(cli: Cli, train: Cli, cell:
     assert answer["before"] == answer["after"]
 
 
-def test_a_tolerance_of_nothing_left_out_keeps_what_the_spectrum_needs(
-    cli: Cli, train: Cli
-) -> None:
+def test_a_smaller_tolerance_keeps_more_units(cli: Cli, train: Cli) -> None:
     train(RECURRENT)
     few, many = (
         cli("prune", "run/model.safetensors", "--tolerance", share, "--json").json
@@ -113,6 +116,16 @@ def test_a_feed_forward_net_loses_channels_and_features(cli: Cli, train: Cli) ->
     assert answer.code == 0
     assert answer.json["after"]["weights"] == 4 * 9 + 4 * 4 * 16 + 3 * 4
     assert cli("prune", "small.safetensors", "--keep", 4).code == 0
+
+
+def test_residual_blocks_stay_as_they_are(cli: Cli, train: Cli) -> None:
+    train(RESIDUAL)
+    answer = cli("prune", "run/model.safetensors", "--keep", 4, "-o", "small.safetensors", "--json")
+    assert answer.code == 0
+    # The first convolution, the two of the block, and dense layers of 4 units.
+    assert answer.json["after"]["weights"] == 6 * 9 + 2 * 6 * 6 * 9 + 4 * 6 * 16 + 3 * 4
+    again = cli("prune", "small.safetensors", "--keep", 4, "--json")
+    assert again.json["before"] == answer.json["after"]
 
 
 def test_the_table_shows_the_net_before_and_after(cli: Cli, train: Cli) -> None:
@@ -133,6 +146,7 @@ def test_the_table_shows_the_net_before_and_after(cli: Cli, train: Cli) -> None:
         (("--keep", 5, "--method", "best"), "method is 'best'; known are spectral"),
         (("--keep", 5, "--data", "imagenet"), "data is 'imagenet'; name the data set"),
         (("--keep", 5, "--method", "low-rank", "-o", "x.safetensors"), "measure it without --out"),
+        (("--keep", 5, "--method", "magnitude", "-o", "x.safetensors"), "measure it without --out"),
     ],
 )
 def test_wrong_use_is_named_and_writes_nothing(
@@ -143,6 +157,15 @@ def test_wrong_use_is_named_and_writes_nothing(
     assert answer.code == 2
     assert message in answer.stderr
     assert not Path("x.safetensors").exists()
+
+
+def test_help_names_every_method() -> None:
+    from edgespike.cli.prune import command
+    from edgespike.prune import Method
+
+    (option,) = get_type_hints(command, include_extras=True)["method"].__metadata__
+    _, _, others = option.help.rstrip(".").rpartition(": ")
+    assert {"spectral", *others.split(", ")} == {method.value for method in Method}
 
 
 def test_a_net_of_spikes_is_refused(cli: Cli, train: Cli) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgespike.errors import InputError
-from edgespike.prune import Objective, at_random, by_leverage, greedy
+from edgespike.prune import Group, Method, Objective, at_random, by_leverage, choose, greedy
 from tests.prune.random_states import covariance, seeds, states
 
 Matrix = NDArray[np.float64]
@@ -121,13 +121,13 @@ def test_units_are_drawn_in_proportion_to_their_leverage() -> None:
 @pytest.mark.parametrize("keep", [0, -1, 4, 1.5, True, None])
 def test_impossible_numbers_of_units_are_refused(keep: int) -> None:
     S = covariance(states(9, 3))
-    for choose in (
+    for ask in (
         lambda: greedy(S, keep),
         lambda: by_leverage(S, keep, 0.1),
         lambda: at_random(3, keep),
     ):
         with pytest.raises(InputError, match=rf"keep is {keep}; .* 3 units, so 1 to 3"):
-            choose()
+            ask()
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,12 @@ def test_impossible_numbers_of_units_are_refused(keep: int) -> None:
 def test_what_is_no_covariance_is_refused(S: Matrix, message: str) -> None:
     with pytest.raises(InputError, match=message):
         greedy(S, 1)
+
+
+@pytest.mark.parametrize("method", [each for each in Method if not each.keeps_units])
+def test_methods_that_keep_all_units_choose_none(method: Method) -> None:
+    with pytest.raises(InputError, match=f"method {method.value} keeps all units"):
+        choose(Group("layer", np.eye(3), np.eye(3)), 2, method)
 
 
 def test_objectives_and_penalties_that_do_not_fit_are_refused() -> None:

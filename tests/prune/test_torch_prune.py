@@ -186,6 +186,15 @@ def test_batches_of_no_samples_add_nothing() -> None:
         prune(model, [x[:0]], keep=3)
 
 
+def test_parts_in_evaluation_mode_stay_in_it() -> None:
+    model = nn.Sequential(Recurrent(recurrent("tanh")), nn.Dropout(0.5), nn.Linear(6, 2))
+    model.double().train()
+    model[1].eval()
+    pruned = prune(model, [sequences()], keep=3).model
+    assert [part.training for part in pruned] == [True, False, True]
+    assert pruned.training
+
+
 def test_float32_stays_float32() -> None:
     model = net(recurrent("gru")).float()
     pruned = prune(model, [sequences().float()], keep=4).model

@@ -35,7 +35,7 @@ def check_shapes(weights: Array, means: Array, covariances: Array) -> None:
     Raises
     ------
     MixtureError
-        They are or do not.
+        They are of several kinds or of another type than float32 and float64, or do not fit.
     """
     named = {"weights": weights, "means": means, "covariances": covariances}
     faults = list(_type_faults(named)) or list(_shape_faults(weights, means, covariances))

@@ -16,9 +16,10 @@ from edgespike.bayes.mixture.gaussian import GaussianMixture, log_determinant
 
 @dataclass(frozen=True)
 class Middles:
-    """Pairs of components, seen in the mean S of their two covariances; symmetric ``(..., K, K)``.
+    """Pairs of components, seen in the mean S of their two covariances.
 
-    With d the difference of the means, 0 for coinciding components:
+    Float64, symmetric ``(..., K, K)``, all 0 for coinciding components. d is the difference of the
+    means.
     """
 
     distance: Array
@@ -28,25 +29,25 @@ class Middles:
     """``log|S|`` less the mean of the two components' ``log|S_k|``; not negative."""
 
     def bhattacharyya(self) -> Array:
-        """Give Bhattacharyya distances; ``exp(-distance)`` is the Bhattacharyya coefficient."""
+        """Give Bhattacharyya distances, ``(..., K, K)``; ``exp(-distance)`` is the coefficient."""
         return self.distance / 8 + self.log_volume / 2
 
 
 @dataclass(frozen=True)
 class Directed:
-    """Components k (row) as component j (column) sees them, ``(..., K, K)``; 0 where k = j."""
+    """Components k (row) as component j (column) sees them, float64 ``(..., K, K)``."""
 
     distance: Array
-    """``d' S_j^-1 d``, with d the difference of the means."""
+    """``d' S_j^-1 d``, with d the difference of the means; 0 where k = j."""
 
     trace: Array
     """``tr(S_j^-1 S_k)``; the number of dimensions where k = j."""
 
     log_volume: Array
-    """``log|S_j| - log|S_k|``."""
+    """``log|S_j| - log|S_k|``; 0 where k = j."""
 
     def kullback_leibler(self, dimension: int) -> Array:
-        """Give the divergences ``KL(N_k || N_j)``."""
+        """Give the divergences ``KL(N_k || N_j)`` in nats, ``(..., K, K)``."""
         xp = array_namespace(self.trace)
         # The covariances' own part is not negative; rounding makes it so for equal ones.
         shape = self.trace - dimension + self.log_volume

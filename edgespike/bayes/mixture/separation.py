@@ -16,6 +16,8 @@ from edgespike.bayes.mixture.gaussian import GaussianMixture
 from edgespike.bayes.mixture.pairs import distances_between
 
 _ROUNDS = 200
+"""Halving alone comes within these to a t of 1e-60, the least best one that checks let in."""
+
 _LOSS = 1e-9
 """Most that a found maximum may be too small, as a part of it; it is much less by then."""
 

@@ -17,7 +17,7 @@ from edgespike.bayes.mixture.bounds import (
 from edgespike.bayes.mixture.entropy import APPROXIMATIONS
 from edgespike.bayes.mixture.gaussian import GaussianMixture
 from edgespike.bayes.mixture.pairs import Middles, middles
-from edgespike.bayes.mixture.sampling import monte_carlo_entropy, sampled_error
+from edgespike.bayes.mixture.sampling import Estimate, monte_carlo_entropy, sampled_error
 from edgespike.errors import InputError
 
 NEGLIGIBLE = 0.01
@@ -28,8 +28,8 @@ COINCIDENT = 1e-12
 
 _SAMPLES = 10_000
 _FEWEST_SAMPLES = 30
-_VALUES = 2**30
-"""Coordinates of samples, for each component, that the default number of samples may take."""
+_COORDINATES = 2**30
+"""Samples times dimensions times components up to which the default number of samples goes."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,8 @@ def summarise(mixture: GaussianMixture, samples: int | None = None, seed: int = 
     mixture
         No batch.
     samples
-        Points of each Monte-Carlo estimate; by default 10,000, or as many as take some seconds.
+        Points of each Monte-Carlo estimate, at least 2; by default 10,000, or, in many dimensions,
+        as many as take some seconds.
     seed
         Of the Monte-Carlo estimates.
 
@@ -145,14 +146,10 @@ def summarise(mixture: GaussianMixture, samples: int | None = None, seed: int = 
     if mixture.batch:
         raise InputError(f"a batch of {mixture.batch} mixtures; summarise one after the other")
     mixture = mixture.as_numpy()
-    if samples is None:
-        values = mixture.components * mixture.dimension
-        samples = min(_SAMPLES, max(_FEWEST_SAMPLES, _VALUES // values))
+    samples = _default_samples(mixture) if samples is None else samples
     bounds = error_bounds(mixture)
     lower, upper = float(bounds.lower), float(bounds.upper)
-    estimate = sampled_error(mixture, samples, seed)
-    error, deviation = float(estimate.value), float(estimate.standard_error)
-    error, deviation = min(max(error, lower), upper), min(deviation, upper - lower)
+    error, deviation = _within(lower, upper, sampled_error(mixture, samples, seed))
     plain = monte_carlo_entropy(mixture, samples, seed)
     approximations = {name: float(form(mixture)) for name, form in APPROXIMATIONS.items()}
     entropy = approximations["approximate_entropy"]
@@ -182,6 +179,17 @@ def summarise(mixture: GaussianMixture, samples: int | None = None, seed: int = 
         monte_carlo_standard_error=float(plain.standard_error),
         trusted=_trusted(entropy, (lower, upper), error, deviation),
     )
+
+
+def _default_samples(mixture: GaussianMixture) -> int:
+    values = mixture.components * mixture.dimension
+    return min(_SAMPLES, max(_FEWEST_SAMPLES, _COORDINATES // values))
+
+
+def _within(lower: float, upper: float, estimate: Estimate) -> tuple[float, float]:
+    """Give an estimate and its standard error, as far as certain bounds leave them room."""
+    error, deviation = float(estimate.value), float(estimate.standard_error)
+    return min(max(error, lower), upper), min(deviation, upper - lower)
 
 
 def _closest(separation: SeparationBound) -> Closest | None:
