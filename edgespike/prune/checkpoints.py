@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from edgespike.data import DATA_SETS
 from edgespike.errors import InputError, UnsupportedError
-from edgespike.nn.checkpoint import load_model, save_model
+from edgespike.nn.checkpoint import load_float32_model, save_model
 from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.spec import AnySpec, ConvSpec, DenseSpec
 from edgespike.nn.task import Task, load_task
@@ -108,7 +108,7 @@ def prune_checkpoint(
     FileFormatError
         The checkpoint is damaged or foreign.
     """
-    model, spec, metadata = load_model(path)
+    model, spec, metadata = load_float32_model(path)
     method = known_method(method)
     _refuse(path, spec, method if out is not None else None)
     name = data or str(metadata.get("recipe", {}).get("data", ""))
