@@ -322,7 +322,7 @@ def test_only_events_that_arise_at_the_source_can_be_delayed(source: str) -> Non
 
 
 def test_a_delay_of_nothing_is_named() -> None:
-    with pytest.raises(GraphError, match="before takes from nobody"):
+    with pytest.raises(GraphError, match="before takes from nobody, which is no node"):
         loop(Delay((4,), 0, 3, Signal.GRADED), source="nobody")
 
 
