@@ -171,8 +171,8 @@ def _named(model: nn.Module, names: Names) -> Structure:
 
 
 def _is_name(name: object) -> bool:
-    pair = isinstance(name, (tuple, list)) and len(name) == 2
-    return isinstance(name, str) or (pair and all(isinstance(part, str) for part in name))
+    parts = name if isinstance(name, (tuple, list)) and len(name) == 2 else [name]
+    return all(isinstance(part, str) for part in parts)
 
 
 def _chains(model: nn.Module) -> list[RecurrentChain]:

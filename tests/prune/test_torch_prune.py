@@ -124,6 +124,8 @@ def test_either_a_number_or_a_tolerance_is_given(extent: dict[str, Any]) -> None
 def test_impossible_tolerances_and_methods_are_refused() -> None:
     with pytest.raises(InputError, match=r"tolerance is 1\.5; it is a share"):
         prune(net(recurrent("tanh")), [sequences()], tolerance=1.5)
+    with pytest.raises(InputError, match="tolerance is 'some'; it is a share"):
+        prune(net(recurrent("tanh")), [sequences()], tolerance="some")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="method is 'best'; known are spectral, spectral-bare"):
         prune(net(recurrent("tanh")), [sequences()], keep=3, method="best")
 
