@@ -8,6 +8,7 @@ most a hidden temporary file or folder behind, never a half-written result.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -62,6 +63,23 @@ def write_atomically(path: Path, content: bytes) -> None:
         finally:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Try whether `write_atomically` can write a file, before long work that ends with it.
+
+    Raises
+    ------
+    WriteError
+        The folder is missing or read-only, or ``path`` is a folder.
+    """
+    path = Path(path)
+    with _write_errors(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        Path(name).unlink()
 
 
 @contextlib.contextmanager

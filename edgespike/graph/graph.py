@@ -205,7 +205,8 @@ def _check_connections(node: Node, known: set[str]) -> Iterator[str]:
         yield f"node name {node.name!r} may hold letters, digits, '_', '-' and '.' only"
     missing = [name for name in node.inputs if name not in known]
     if missing:
-        yield f"{node.name} takes from {', '.join(missing)}, which does not come before it"
+        why = "is no node" if isinstance(node.op, Delay) else "does not come before it"
+        yield f"{node.name} takes from {', '.join(missing)}, which {why}"
     arity = node.op.arity
     if arity is None and len(node.inputs) < 2:
         yield f"{node.name} ({node.op.kind}) has {len(node.inputs)} input; it takes two or more"

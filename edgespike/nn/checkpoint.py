@@ -134,6 +134,7 @@ def load_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, Any]]:
         description.
     """
     checkpoint = read_checkpoint(path, MODEL)
+    metadata = _metadata(path, checkpoint.description)
     faults: list[str] = []
     spec = read_spec(checkpoint.description.get("spec"), "spec", faults)
     if spec is None:
@@ -145,7 +146,42 @@ def load_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, Any]]:
         model.load_state_dict(checkpoint.tensors, assign=True)
     except (RuntimeError, ValueError) as error:
         raise FileFormatError(f"the tensors of model {path} do not fit its net: {error}") from None
-    return model.eval(), spec, dict(checkpoint.description.get("metadata", {}))
+    return model.eval(), spec, metadata
+
+
+def load_float32_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, Any]]:
+    """Read a trained net that is to run on data of float32, as `load_model` does.
+
+    Raises
+    ------
+    FileFormatError
+        As for `load_model`; or the net computes in another type, or holds NaN or infinity.
+    """
+    model, spec, metadata = load_model(path)
+    for name, tensor in model.state_dict().items():
+        if tensor.dtype.is_floating_point and tensor.dtype != torch.float32:
+            raise FileFormatError(
+                f"model {path} holds {name} in {tensor.dtype}, needed is torch.float32; save the "
+                "net again after net.float()"
+            )
+        bad = int((~torch.isfinite(tensor)).sum())
+        if bad:
+            raise FileFormatError(
+                f"model {path} holds {bad} values of {name} that are not finite; train again from "
+                "a state before they were lost"
+            )
+    return model, spec, metadata
+
+
+def _metadata(path: Path, description: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what `save_model` was told; other commands read tables in it."""
+    metadata = description.get("metadata", {})
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("recipe", {}), dict):
+        raise FileFormatError(
+            f"model {path} holds metadata, or a recipe in it, that is no table; get or train it "
+            "again"
+        )
+    return metadata
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

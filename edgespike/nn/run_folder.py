@@ -50,12 +50,15 @@ class RunFolder:
         self.log = path / "training.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
 
-    def prepare(self, resume: bool) -> None:
-        """Make the folder; refuse one that holds a run, unless that is to be resumed."""
+    def check(self, resume: bool) -> None:
+        """Refuse a folder that holds a run, unless that is to be resumed."""
         if self.checkpoint.exists() and not resume:
             raise InputError(
                 f"folder {self.path} holds a training run; resume it, remove it or name another"
             )
+
+    def make(self) -> None:
+        """Make the folder, if it is not there."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

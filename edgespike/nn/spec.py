@@ -263,6 +263,9 @@ def read_spec(table: object, where: str, faults: list[str]) -> AnySpec | None:
         whole["input_shape"] = tuple(table["input_shape"])
     if table.get("kind") == "recurrent":
         return read_table(RecurrentSpec, whole, where, faults)
+    if "kind" in table:
+        faults.append(f"{where}.kind is {table['kind']!r}; 'recurrent' is known, or leave it out")
+        return None
     layers = table.get("layers")
     if not isinstance(layers, list):
         faults.append(f"{where}.layers is {layers!r}; a list of tables is needed")

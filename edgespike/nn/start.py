@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgespike.errors import InputError
-from edgespike.nn.checkpoint import load_model
+from edgespike.nn.checkpoint import load_float32_model
 from edgespike.nn.from_float import from_float
 from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.spec import AnySpec
@@ -51,7 +51,7 @@ def load_start(path: Path, net: AnySpec, samples: NDArray[Any]) -> Start:
     FileFormatError
         The checkpoint is damaged or foreign.
     """
-    model, found, metadata = load_model(path)
+    model, found, metadata = load_float32_model(path)
     # How the weights were drawn no longer matters.
     other = _differences(found, net) - {"initialisation"}
     if not other:

@@ -86,12 +86,14 @@ def train(
             "net to start from"
         )
     folder = RunFolder(Path(out), recipe)
-    folder.prepare(resume)
+    folder.check(resume)
     shape, classes = recipe.net.input_shape, recipe.net.classes
     task = task or load_task(recipe.data, shape, classes)
     task.check(shape, classes)
     task = task.first(recipe.limit) if recipe.limit else task
     begin = load_start(Path(start), recipe.net, task.train_images) if start else None
+    # Not before, so that what does not fit leaves no empty folder behind.
+    folder.make()
     trainer = Trainer(recipe, task, begin.model if begin else None)
     log = Log()
     if resume and (found := folder.read()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -92,8 +93,8 @@ def gather(
         There are no batches, one is not known, a state that is taken holds NaN or infinity, or
         ``thin`` is out of range.
     """
-    if thin < 1:
-        raise InputError(f"thin is {thin}; it is at least 1, which takes every state")
+    if not isinstance(thin, Integral) or thin < 1:
+        raise InputError(f"thin is {thin}; it is at least 1 and whole; 1 takes every state")
     structure = find(model, layers)
     watch, example = _Watch(thin), None
     device = next(model.parameters()).device
@@ -106,7 +107,7 @@ def gather(
         for hidden in structure.hidden:
             stack.enter_context(_watching_hidden(hidden, watch))
         for batch in loader:
-            arguments = (inputs or _first)(batch).to(device)
+            arguments = _moved((inputs or _first)(batch), device)
             example = arguments if example is None else example
             model(arguments)
     if example is None:
@@ -124,6 +125,15 @@ def _first(batch: Any) -> Any:
             "begins with one, is known; for others give 'inputs'"
         )
     return batch
+
+
+def _moved(arguments: Any, device: torch.device) -> Any:
+    if not hasattr(arguments, "to"):
+        raise InputError(
+            f"'inputs' gives {type(arguments).__name__}; a tensor, a packed sequence or another "
+            "single value with a method 'to' is needed"
+        )
+    return arguments.to(device)
 
 
 @contextlib.contextmanager

@@ -98,6 +98,8 @@ def prune(
     keeps = _checked_extent(keep, tolerance, structure.sizes)
     gathered = data if isinstance(data, Gathered) else gather(model, data, layers, inputs)
     groups = structure.groups(gathered.covariances)
+    if len({layer.name for layer in structure.recurrent}) > 1:
+        _check_apart(model, layers, groups, gathered.example)
     if tolerance is not None:
         keeps = {name: _needed(own, tolerance, options) for name, own in groups.items()}
     request = _Request(model, layers, chosen, options, gathered)
@@ -225,6 +227,29 @@ def _checked_extent(
     return {
         name: checked_keep(keeps[name], size, f"layer {name!r}") for name, size in sizes.items()
     }
+
+
+def _check_apart(
+    model: nn.Module, layers: Names | None, groups: Mapping[str, list[Group]], example: Any
+) -> None:
+    """Run a copy whose modules keep different numbers of units.
+
+    Units of one module are not those of another. Where values of both are added, as around a
+    residual connection, nothing shows as long as both have the same number.
+    """
+    sizes: dict[str, int] = {}
+    for name, own in sorted(groups.items(), key=lambda item: item[1][0].size):
+        free = set(range(2, own[0].size + 1)) - set(sizes.values())
+        sizes[name] = max(free, default=own[0].size)
+    smaller = copy.deepcopy(model)
+    find(smaller, layers).cut(
+        {
+            group.name: Choice(np.arange(sizes[name]), embedding(group.size, range(sizes[name])))
+            for name, own in groups.items()
+            for group in own
+        }
+    )
+    _check_runs(smaller, example)
 
 
 def _check_runs(model: nn.Module, example: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -110,7 +112,7 @@ class Spectrum:
 
 def check_tolerance(tolerance: float) -> None:
     """Raise InputError unless ``tolerance`` is a share of 0 to less than 1."""
-    if not 0 <= tolerance < 1:
+    if not isinstance(tolerance, Real) or not 0 <= tolerance < 1:
         raise InputError(
             f"tolerance is {tolerance!r}; it is a share of the mean square, 0 to less than 1"
         )

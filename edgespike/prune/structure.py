@@ -146,6 +146,9 @@ def _named(model: nn.Module, names: Names) -> Structure:
     modules, layers = dict(model.named_modules()), hidden_layers(model)
     chains, hidden, faults = [], [], []
     for name in names:
+        if not _is_name(name):
+            faults.append(f"{name!r}: no name of a hidden layer, and no pair of names")
+            continue
         if isinstance(name, str):
             layer = layers.get(name, "no hidden dense or convolution layer of an nn.Sequential")
             if isinstance(layer, HiddenLayer):
@@ -158,9 +161,18 @@ def _named(model: nn.Module, names: Names) -> Structure:
             chains.append(_chain([(name[0], rnn)], readout, name[1]))
         else:
             faults.append(f"{name!r}: not the names of an nn.RNN, nn.GRU or nn.LSTM and nn.Linear")
+    found = {id(m): path for path, m in modules.items()}
+    pruned = [id(m) for chain in chains for m in (chain.layers[0].rnn, chain.readout)]
+    pruned += [id(layer.layer) for layer in hidden]
+    faults += [f"{found[m]!r} is named twice" for m in dict.fromkeys(pruned) if pruned.count(m) > 1]
     if faults or not names:
         raise UnsupportedError(_WHAT, faults or ["no layers are named"])
     return Structure(tuple(chains), tuple(hidden))
+
+
+def _is_name(name: object) -> bool:
+    parts = name if isinstance(name, (tuple, list)) and len(name) == 2 else [name]
+    return all(isinstance(part, str) for part in parts)
 
 
 def _chains(model: nn.Module) -> list[RecurrentChain]:

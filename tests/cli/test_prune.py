@@ -168,6 +168,32 @@ def test_help_names_every_method() -> None:
     assert {"spectral", *others.split(", ")} == {method.value for method in Method}
 
 
+@pytest.mark.parametrize("place", ["nowhere/x.safetensors", "."])
+def test_a_place_that_cannot_be_written_is_named_before_anything_runs(
+    cli: Cli, train: Cli, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    train(RECURRENT)
+    monkeypatch.setattr("edgespike.nn.pruning.prune", None)
+    answer = cli("prune", "run/model.safetensors", "--keep", 4, "-o", place)
+    assert answer.code == 2
+    assert f"cannot write {place}: " in answer.stderr
+
+
+@pytest.mark.parametrize("start", ["prune", "train"])
+def test_a_net_of_doubles_is_named(cli: Cli, train: Cli, start: str) -> None:
+    from edgespike.nn import load_model, save_model
+
+    train(RECURRENT)
+    model, spec, metadata = load_model(Path("run/model.safetensors"))
+    save_model(Path("double.safetensors"), model.double(), spec, metadata)
+    if start == "prune":
+        answer = cli("prune", "double.safetensors", "--keep", 4)
+    else:
+        answer = cli("train", "recipe.toml", "-o", "again", "--from", "double.safetensors")
+    assert answer.code == 2
+    assert "in torch.float64, needed is torch.float32" in answer.stderr
+
+
 def test_a_net_of_spikes_is_refused(cli: Cli, train: Cli) -> None:
     train(RELU.replace('"relu"', '"spike"'))
     answer = cli("prune", "run/model.safetensors", "--keep", 4)

@@ -72,3 +72,4 @@ def test_the_float_net_is_not_converted_and_does_not_fit_another_recipe(cli: Cli
     other = cli("train", "levels.toml", "--from", "float/model.safetensors", "-o", "run")
     assert other.code == 2
     assert "(different: activation, activation_states, hidden)" in other.stderr
+    assert not Path("run").exists()

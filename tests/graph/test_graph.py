@@ -300,6 +300,7 @@ def test_a_readout_of_the_last_step_has_the_range_of_one_step() -> None:
         (Delay((4,), 0, 3, Signal.SPIKES), "signal is spikes, its source's is graded"),
         (Delay((4,), 0, 3, Signal.GRADED, 4), "initial is 4; it must be within 0..3"),
         (Delay((4,), 3, 0, Signal.GRADED), "range 3..0 is empty"),
+        (Delay((4,), -3, 1, Signal.SPIKES, -3), "low is -3; spikes are counted"),
         (Delay((4,), 0, 2**54, Signal.GRADED), "range 0..18014398509481984 is wider than"),
         (Delay((4, 4), 0, 3, Signal.GRADED), "shape (4, 4) must be"),
         (
@@ -321,7 +322,7 @@ def test_only_events_that_arise_at_the_source_can_be_delayed(source: str) -> Non
 
 
 def test_a_delay_of_nothing_is_named() -> None:
-    with pytest.raises(GraphError, match="before takes from nobody"):
+    with pytest.raises(GraphError, match="before takes from nobody, which is no node"):
         loop(Delay((4,), 0, 3, Signal.GRADED), source="nobody")
 
 

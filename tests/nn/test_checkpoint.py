@@ -15,7 +15,13 @@ from edgespike.errors import FileFormatError
 from edgespike.files import WriteError
 from edgespike.graph import save_graph
 from edgespike.nn import load_model, save_model
-from edgespike.nn.checkpoint import MODEL, TRAINING, read_checkpoint, write_checkpoint
+from edgespike.nn.checkpoint import (
+    MODEL,
+    TRAINING,
+    load_float32_model,
+    read_checkpoint,
+    write_checkpoint,
+)
 from tests.nn.small import NET, random_images, random_net
 
 
@@ -138,6 +144,32 @@ def test_a_checkpoint_keeps_tensors_of_every_layout_and_dtype(tmp_path: Path) ->
     read = read_checkpoint(tmp_path / "file", TRAINING)
     assert read.description == {"epoch": 3}
     assert all(torch.equal(read.tensors[name], tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("metadata", [None, 3, {"recipe": None}, {"recipe": "fashion_s3nn"}])
+def test_metadata_that_is_no_table_is_refused(tmp_path: Path, metadata: object) -> None:
+    description = {"spec": NET.to_table(), "metadata": metadata}
+    write_checkpoint(tmp_path / "model", MODEL, random_net().state_dict(), description)
+    with pytest.raises(FileFormatError, match="metadata, or a recipe in it, that is no table"):
+        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_net_that_is_to_run_on_float32_is_of_float32(tmp_path: Path, dtype: torch.dtype) -> None:
+    save_model(tmp_path / "model", random_net().to(dtype), NET)
+    load_model(tmp_path / "model")
+    with pytest.raises(FileFormatError, match=rf"{dtype}, needed is torch\.float32"):
+        load_float32_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_net_that_is_to_run_is_finite(tmp_path: Path, value: float) -> None:
+    net = random_net()
+    with torch.no_grad():
+        next(net.parameters())[0] = value
+    save_model(tmp_path / "model", net, NET)
+    with pytest.raises(FileFormatError, match="that are not finite; train again"):
+        load_float32_model(tmp_path / "model")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

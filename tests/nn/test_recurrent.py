@@ -150,6 +150,12 @@ def test_faults_of_a_table_are_named() -> None:
     assert [fault.partition(" is ")[0] for fault in faults] == ["net.units", "net.hidden"]
 
 
+def test_an_unknown_kind_of_net_is_named() -> None:
+    faults: list[str] = []
+    assert read_spec({"kind": "transformer", "input_shape": [6, 5]}, "net", faults) is None
+    assert faults == ["net.kind is 'transformer'; 'recurrent' is known, or leave it out"]
+
+
 @pytest.mark.parametrize("changes", [{"flip": True}, {"shift": 1}], ids=str)
 def test_sequences_are_not_mirrored_or_moved(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="are for images; false and 0 is needed"):

@@ -208,8 +208,15 @@ def test_batches_that_are_not_known_are_refused(batches: list[Any], message: str
 
 
 def test_a_share_below_one_in_one_is_refused() -> None:
+    with pytest.raises(InputError, match="thin is nan; it is at least 1 and whole"):
+        gather(net(recurrent("tanh")), [sequences()], thin=float("nan"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="thin is 0; it is at least 1"):
         gather(net(recurrent("tanh")), [sequences()], thin=0)
+
+
+def test_inputs_that_give_no_tensor_are_refused() -> None:
+    with pytest.raises(InputError, match="'inputs' gives tuple; a tensor, a packed sequence"):
+        gather(net(recurrent("tanh")), [sequences()], inputs=lambda batch: (batch,))
 
 
 def test_a_model_with_nothing_to_prune_is_refused() -> None:

@@ -94,6 +94,9 @@ def test_pairs_name_a_recurrent_module_and_its_readout() -> None:
         ([("nowhere", "1")], "not the names of"),
         (["nowhere"], "'nowhere': no hidden dense or convolution layer"),
         ([], "no layers are named"),
+        ([("0.rnn", "1"), ("0.rnn", "1")], "'0.rnn' is named twice"),
+        ([("0.rnn", "1", "2")], "no name of a hidden layer, and no pair of names"),
+        ([3], "3: no name of a hidden layer"),
     ],
 )
 def test_layers_that_are_not_there_are_refused(layers: Any, reason: str) -> None:
@@ -121,6 +124,8 @@ def test_either_a_number_or_a_tolerance_is_given(extent: dict[str, Any]) -> None
 def test_impossible_tolerances_and_methods_are_refused() -> None:
     with pytest.raises(InputError, match=r"tolerance is 1\.5; it is a share"):
         prune(net(recurrent("tanh")), [sequences()], tolerance=1.5)
+    with pytest.raises(InputError, match="tolerance is 'some'; it is a share"):
+        prune(net(recurrent("tanh")), [sequences()], tolerance="some")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="method is 'best'; known are spectral, spectral-bare"):
         prune(net(recurrent("tanh")), [sequences()], keep=3, method="best")
 
@@ -145,6 +150,24 @@ def test_what_takes_values_unseen_is_noticed() -> None:
 
     with pytest.raises(UnsupportedError, match="something takes a pruned layer's values"):
         prune(Twice(), [sequences()], keep=3)
+
+
+@pytest.mark.parametrize("keep", [3, 6])
+def test_a_residual_connection_between_modules_of_one_size_is_noticed(keep: int) -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = recurrent("tanh")
+            self.second = recurrent("tanh", inputs=6)
+            self.readout = nn.Linear(6, 2, dtype=torch.float64)
+
+        def forward(self, x: Tensor) -> Tensor:
+            states = self.first(x)[0]
+            result: Tensor = self.readout(states + self.second(states)[0])
+            return result
+
+    with pytest.raises(UnsupportedError, match="something takes a pruned layer's values"):
+        prune(Residual(), [sequences()], keep=keep)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ class Delay(Op):
             yield f"range {self.low}..{self.high} is wider than +-{ACCUMULATOR_LIMIT}"
         if not self.low <= self.initial <= self.high:
             yield f"initial is {self.initial}; it must be within {self.low}..{self.high}"
+        if self.signal is Signal.SPIKES and self.low < 0:
+            yield f"low is {self.low}; spikes are counted, so that at least 0 is needed"
         if not self.signal.is_event:
             yield f"signal is {self.signal.value}; only events can be delayed, spikes or graded"
 
