@@ -51,6 +51,9 @@ def read_array(path: Path | str) -> NDArray[Any]:
 def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> NDArray[Any]:
     """Read a graph's samples, the first ``limit`` of them if that is given.
 
+    For a recurrent graph, an array of one sequence alone is refused: its steps could be taken for
+    samples that do not change.
+
     Returns
     -------
     samples
@@ -61,7 +64,13 @@ def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> ND
     InputError
         The file holds something else; also what :func:`read_array` raises.
     """
-    return as_samples(graph, read_array(path))[:limit]
+    array = read_array(path)
+    if graph.is_recurrent and array.shape == (graph.steps, *graph.input_op.shape):
+        raise InputError(
+            f"{path} has shape {array.shape}, which is one sequence of {graph.steps} steps or as "
+            "many samples that do not change; give it an axis of samples in front, array[None]"
+        )
+    return as_samples(graph, array)[:limit]
 
 
 def read_labels(path: Path | str, samples: int) -> NDArray[np.int64]:

@@ -15,7 +15,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from edgespike.errors import EdgespikeError, FileFormatError, InputError
-from edgespike.samples import read_array, read_labels
+from edgespike.samples import read_array, read_labels, read_samples
+from tests.example_graphs import recurrent_graph
 
 
 def saved(path: Path, array: NDArray[Any]) -> Path:
@@ -147,3 +148,12 @@ def test_labels_are_one_whole_number_a_sample(tmp_path: Path) -> None:
 def test_other_labels_are_refused(tmp_path: Path, labels: NDArray[Any]) -> None:
     with pytest.raises(InputError, match=r"integers of shape \(2,\)"):
         read_labels(saved(tmp_path / "y.npy", labels), 2)
+
+
+def test_one_sequence_alone_is_not_taken_for_samples(tmp_path: Path) -> None:
+    graph = recurrent_graph(steps=4)
+    sequence = np.arange(20).reshape(4, 5) % 16
+    with pytest.raises(InputError, match=r"one sequence of 4 steps .* array\[None\]"):
+        read_samples(graph, saved(tmp_path / "x.npy", sequence))
+    samples = read_samples(graph, saved(tmp_path / "y.npy", sequence[None]))
+    assert np.array_equal(samples, sequence[None])
