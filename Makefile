@@ -1,4 +1,5 @@
 # make demo   train nothing, install the runtimes, run the shipped model on three targets
+# make dev    the environment of the tests, with the runtimes
 # make test   all tests, here and on the other Pythons that are found
 # make check  lint, types and tests
 # make docs   the pages of the Python interface, in docs/api
@@ -25,18 +26,20 @@ DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.in
 	nn prune targets converters bayes.metrics bayes.mixture bayes.overlap bayes.posterior errors)
 SOURCES := edgespike targets converters tests examples benchmarks
 
-.PHONY: demo model experiment pruning-experiment entropy-experiment posterior-experiment test \
+.PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment test \
 	test-here test-others check lint types docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/edgespike demo
 
-test: test-here test-others
-
-test-here: $(VENV)/dev.stamp
+dev: $(VENV)/dev.stamp
 	$(BIN)/edgespike targets --setup loihi
 	$(BIN)/edgespike targets --setup tflite-runtime
+
+test: test-here test-others
+
+test-here: dev
 	$(BIN)/python -m pytest -n $(JOBS)
 
 # The part that needs no torch. An interpreter that is not found is left out, and said so.

@@ -29,5 +29,6 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise EnvironmentMissingError(
             f"{what} needs the package {error.name!r}; install it with "
-            f"pip install 'edgespike[{extra}]'"
+            f"pip install 'edgespike[{extra}]', in its source folder "
+            f"pip install -c constraints.txt '.[{extra}]'"
         ) from error

@@ -120,5 +120,10 @@ def _audit_json(audit: Audit, counts: Counts) -> dict[str, Any]:
 
 def _print_audit(audit: Audit, counts: Counts) -> None:
     result = "equal to the count" if _agree(audit, counts) else "DIFFERENT from the count"
-    walked = ", ".join(f"{k.value} {v:,}" for k, v in audit.synaptic_operations.items())
-    print(f"Audit of {audit.samples} samples: synaptic operations {walked}; {result}.")
+    kinds = {
+        "synaptic operations": audit.synaptic_operations,
+        "multiply-accumulates": audit.multiply_accumulates,
+    }
+    for kind, found in kinds.items():
+        walked = ", ".join(f"{k.value} {v:,}" for k, v in found.items())
+        print(f"Audit of {audit.samples} samples: {kind} {walked}; {result}.")

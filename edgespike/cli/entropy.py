@@ -58,7 +58,7 @@ def _print_summary(summary: Summary) -> None:
     )
     values = summary.approximations | {"monte_carlo": summary.monte_carlo}
     print_table(
-        ["entropy", "nats ", "less trusted "],
+        ["entropy", "nats ", "minus the trusted "],
         [(name, f"{v:.9g}", f"{v - trusted.entropy:+.3g}") for name, v in values.items()],
     )
     print_table(["approximate_entropy is too large by", "nats "], _error_rows(summary))
@@ -102,5 +102,7 @@ def _sentences(summary: Summary) -> Iterator[str]:
         yield f"Components coincide: {pairs}; the entropy of their weights is part of the error."
     trusted = summary.trusted
     sign = "standard error" if trusted.method == "sampled" else "off by at most"
-    yield f"Trust {trusted.method}: {trusted.entropy:.9g} nats ({sign} {trusted.uncertainty:.2g})"
+    value = f"{trusted.entropy:.9g} nats ({sign} {trusted.uncertainty:.2g})"
+    less = ", approximate_entropy less its sampled error" if trusted.method == "sampled" else ""
+    yield f"Trust {trusted.method}{less}: {value}"
     yield f"  as {trusted.why}."

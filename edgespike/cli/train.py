@@ -38,7 +38,8 @@ def command(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Use the first samples of the data only.")
+        int | None,
+        typer.Option(min=1, help="Use the first samples only, to test on too."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     resume: Annotated[

@@ -24,7 +24,7 @@ Whole numbers only; every result is exact. Written by edgespike {version}.
 
 Check an installation, layer by layer:
 
-    pip install edgespike=={version}
+    pip install .     # in the source folder of edgespike {version}
     edgespike verify graph.safetensors --targets cpu --input sample_input.npy
 
 Run samples of your own from Python:
@@ -36,7 +36,7 @@ Run samples of your own from Python:
     accumulators = edgespike.run(graph, samples).accumulators(graph)
     assert (accumulators == numpy.load("expected_output.npy")).all()
 
-numpy is all it needs. With `pip install 'edgespike[tflite]'`, graphs that are exact in int8 run
+numpy is all it needs. With its extra `tflite`, graphs that are exact in int8 run
 several times faster, with the same results.
 """
 
