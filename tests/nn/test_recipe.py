@@ -13,7 +13,7 @@ LOIHI_ACCUMULATOR = 131_071
 
 def test_the_shipped_recipes_load() -> None:
     rows = ["fashion_rows_rnn", "fashion_rows_rnn_levels"]
-    fashion = ["fashion_maqd", "fashion_relu", *rows, "fashion_s3nn"]
+    fashion = ["fashion_maqd", "fashion_posterior", "fashion_relu", *rows, "fashion_s3nn"]
     assert shipped_recipes() == ["cifar10_resnet", "cifar10_vgg", *fashion]
     for name in shipped_recipes():
         load_recipe(name)
@@ -26,8 +26,9 @@ def test_the_float_net_has_the_shape_and_recipe_of_the_spiking_one() -> None:
     assert twin == replace(spiking, net=net, penalty=0.0)
 
 
-def test_the_first_layer_of_the_spiking_net_stays_inside_loihis_accumulator() -> None:
-    net = load_recipe("fashion_s3nn").net
+@pytest.mark.parametrize("name", ["fashion_s3nn", "fashion_posterior"])
+def test_the_first_layer_of_a_spiking_net_stays_inside_loihis_accumulator(name: str) -> None:
+    net = load_recipe(name).net
     assert isinstance(net, NetSpec)
     first = net.layers[0]
     assert isinstance(first, ConvSpec)
