@@ -40,7 +40,7 @@ dev: $(VENV)/dev.stamp
 test: test-here test-others
 
 test-here: dev
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 # The part that needs no torch. An interpreter that is not found is left out, and said so.
 test-others:

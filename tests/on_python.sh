@@ -1,5 +1,7 @@
 #!/bin/sh
 # Run the tests that need no torch on another Python: on_python.sh VERSION JOBS
+# What does not depend on the Python is run in full by `make test-here` only: tests marked slow, and
+# all but a few of the random graphs of each operation mix.
 set -eu
 version=$1
 jobs=$2
@@ -23,4 +25,4 @@ venv=.venv-$version
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip --quiet --disable-pip-version-check install -c constraints.txt -e ".[test]"
 "$venv/bin/edgespike" targets --setup loihi
-CONFORMANCE_GRAPHS=10 "$venv/bin/python" -m pytest -n "$jobs" -m "not torch and not slow"
+CONFORMANCE_GRAPHS=4 "$venv/bin/python" -m pytest -n "$jobs" --dist worksteal -m "not torch and not slow"

@@ -46,7 +46,7 @@ def test_it_is_well_under_a_megabyte(name: str) -> None:
         "tflite",
         "tflite-reference",
         pytest.param("tflite-runtime", marks=pytest.mark.tflite_runtime),
-        pytest.param("loihi", marks=pytest.mark.loihi),
+        pytest.param("loihi", marks=[pytest.mark.loihi, pytest.mark.slow]),
     ],
 )
 def test_every_layer_of_100_images_is_equal(name: str, target: str) -> None:
@@ -58,6 +58,7 @@ def test_every_layer_of_100_images_is_equal(name: str, target: str) -> None:
     assert certificate.targets[target].layers == len(interpret(graph, images[:1]).values)
 
 
+@pytest.mark.slow
 def test_counts_equal_a_walk_of_every_event(name: str) -> None:
     graph = shipped_model(name)
     images = shipped_images(name)[0][:5]

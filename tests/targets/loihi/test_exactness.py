@@ -209,6 +209,7 @@ MEMBRANES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 5])
 @pytest.mark.parametrize("op", MEMBRANES.values(), ids=MEMBRANES.keys())
 def test_membranes(op: Membrane, steps: int) -> None:

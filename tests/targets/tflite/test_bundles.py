@@ -324,6 +324,7 @@ def test_the_readme_names_arena_and_operators(export: Export) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_tflite_micro_equals_the_interpreter(name: str) -> None:
     graph = NETWORKS[name]()
