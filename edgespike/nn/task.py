@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from edgespike.data import DATA_SETS
 from edgespike.errors import InputError
 
+EVALUATION_BATCH = 500
+"""Samples that a net runs at once where it is not trained."""
+
 
 @dataclass(frozen=True)
 class Task:
