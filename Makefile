@@ -8,7 +8,7 @@
 # make pruning-experiment  spectral pruning of recurrent networks against its rivals
 # make entropy-experiment  errors of the approximate entropy of mixtures, and their bounds
 # make posterior-experiment  mixture posteriors against an ensemble and one net
-# make bench  the speed of the cpu target against snnTorch with a counter and ONNX Runtime
+# make bench  speeds and memory, each figure beside its limit; what misses one is no error
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
 # PYTHON       the interpreter to build the environment from
