@@ -74,8 +74,10 @@ model: $(VENV)/dev.stamp
 	$(BIN)/edgespike train fashion_rows_rnn -o runs/fashion_rows_rnn
 	$(BIN)/edgespike prune runs/fashion_rows_rnn/model.safetensors --keep 42 \
 	    --data fashion_mnist_rows -o runs/fashion_rows_rnn/pruned.safetensors
-	$(BIN)/edgespike train fashion_rows_rnn_levels --from runs/fashion_rows_rnn/pruned.safetensors \
-	    -o runs/fashion_rnn
+	$(BIN)/edgespike train fashion_rows_rnn_pruned \
+	    --from runs/fashion_rows_rnn/pruned.safetensors -o runs/fashion_rows_rnn_pruned
+	$(BIN)/edgespike train fashion_rows_rnn_levels \
+	    --from runs/fashion_rows_rnn_pruned/model.safetensors -o runs/fashion_rnn
 	$(BIN)/python -m edgespike.models.build fashion_rnn runs/fashion_rnn
 
 # MaQD's accuracy against states, normalisation and batch size; tables and plot in docs/maqd.

@@ -18,10 +18,10 @@ from edgespike.models import MODELS, file_name, shipped_images, shipped_model
 from edgespike.targets import get_target
 from edgespike.trace import predictions
 
-ACCURACY = {"fashion_s3nn": 0.925, "fashion_maqd": 0.925, "fashion_rnn": 0.87}
+ACCURACY = {"fashion_s3nn": 0.925, "fashion_maqd": 0.925, "fashion_rnn": 0.88}
 """At least this part of the whole test set is classified right."""
 
-SIZE = {"fashion_s3nn": 700_000, "fashion_maqd": 250_000, "fashion_rnn": 15_000}
+SIZE = {"fashion_s3nn": 700_000, "fashion_maqd": 250_000, "fashion_rnn": 20_000}
 """Bytes that a model's file stays below."""
 
 pytestmark = pytest.mark.parametrize("name", MODELS)
