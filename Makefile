@@ -8,7 +8,7 @@
 # make pruning-experiment  spectral pruning of recurrent networks against its rivals
 # make entropy-experiment  errors of the approximate entropy of mixtures, and their bounds
 # make posterior-experiment  mixture posteriors against an ensemble and one net
-# make bench  the speed of the cpu target against snnTorch with a counter and ONNX Runtime
+# make bench  speeds and memory, each figure beside its limit; what misses one is no error
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
 # PYTHON       the interpreter to build the environment from
@@ -74,8 +74,10 @@ model: $(VENV)/dev.stamp
 	$(BIN)/edgespike train fashion_rows_rnn -o runs/fashion_rows_rnn
 	$(BIN)/edgespike prune runs/fashion_rows_rnn/model.safetensors --keep 42 \
 	    --data fashion_mnist_rows -o runs/fashion_rows_rnn/pruned.safetensors
-	$(BIN)/edgespike train fashion_rows_rnn_levels --from runs/fashion_rows_rnn/pruned.safetensors \
-	    -o runs/fashion_rnn
+	$(BIN)/edgespike train fashion_rows_rnn_pruned \
+	    --from runs/fashion_rows_rnn/pruned.safetensors -o runs/fashion_rows_rnn_pruned
+	$(BIN)/edgespike train fashion_rows_rnn_levels \
+	    --from runs/fashion_rows_rnn_pruned/model.safetensors -o runs/fashion_rnn
 	$(BIN)/python -m edgespike.models.build fashion_rnn runs/fashion_rnn
 
 # MaQD's accuracy against states, normalisation and batch size; tables and plot in docs/maqd.

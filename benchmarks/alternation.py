@@ -1,13 +1,18 @@
-"""What the benchmarks share: methods that take turns, and how their times are compared."""
+"""What the benchmarks share: methods that take turns, how their times are compared and shown.
+
+Each benchmark prints a figure that has a limit beside that limit, and says where it is missed. It
+ends with 0 all the same: it measures, and what else runs on the computer moves its figures. It
+ends with another code only where it could not measure.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -15,13 +20,12 @@ from rich.table import Table
 Answer = TypeVar("Answer")
 
 
-def parse_arguments(doc: str | None, graph_help: str) -> argparse.Namespace:
-    """Read ``--graph``, ``--repetitions`` and ``--json``; ``doc`` begins with what they are for."""
+def make_parser(doc: str | None, repetitions: int = 15) -> argparse.ArgumentParser:
+    """Take ``--repetitions`` and ``--json``; ``doc`` begins with what is measured."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("--graph", type=Path, help=graph_help)
-    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--repetitions", type=int, default=repetitions)
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    return parser
 
 
 def measure(
@@ -43,6 +47,24 @@ def measure(
 def ratio(times: list[float], others: list[float]) -> float:
     """Compare repetitions that ran next to each other: the computer's load drifts."""
     return statistics.median(a / b for a, b in zip(times, others, strict=True))
+
+
+def beside_limit(value: float, least: float | None = None, most: float | None = None) -> str:
+    """Write a figure, and its limit if it has one."""
+    text = f"{value:.3g}"
+    if least is not None:
+        text += f" (at least {least:g}{'' if value >= least else ': missed'})"
+    if most is not None:
+        text += f" (at most {most:g}{'' if value <= most else ': missed'})"
+    return text
+
+
+def show(result: Any, as_json: bool, print_result: Callable[[Any], None]) -> None:
+    """Print what was measured, as JSON or for people."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        print_result(result)
 
 
 def print_rates(title: str, rates: Mapping[str, float]) -> Console:

@@ -11,14 +11,14 @@ share, so let none run.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from alternation import measure, parse_arguments, print_rates, ratio
+from alternation import beside_limit, make_parser, measure, print_rates, ratio, show
 from neurobench.benchmarks import Benchmark
 from neurobench.metrics.workload import SynapticOperations
 from neurobench.models import SNNTorchModel
@@ -54,12 +54,17 @@ FORWARD = "snnTorch, forward only"
 SPIKINGJELLY = "snnTorch with SpikingJelly's counter"
 NEUROBENCH = "snnTorch with NeuroBench's counter"
 
+FASTER = f"times {SPIKINGJELLY}"
+COUNTING_COST = "time of counting over answers only"
+
 Method = Callable[[], float | None]
 """Runs its images once; gives synaptic operations an image, or ``None`` if it does not count."""
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__, "graph file; the shipped model without it")
+    parser = make_parser(__doc__)
+    parser.add_argument("--graph", type=Path, help="graph file; the shipped model without it")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     with threadpool_limits(1), torch.no_grad():
         graph = load_graph(arguments.graph) if arguments.graph else shipped_model()
@@ -82,13 +87,10 @@ def main() -> None:
         "synaptic_operations_per_image": operations,
         "ratios": {
             **_ratios(seconds),
-            "time of counting over answers only": ratio(close[COUNTING], close[NOT_COUNTING]),
+            COUNTING_COST: ratio(close[COUNTING], close[NOT_COUNTING]),
         },
     }
-    if arguments.json:
-        print(json.dumps(result, indent=2))
-    else:
-        _print(result)
+    show(result, arguments.json, _print)
 
 
 def _images(graph: Graph) -> NDArray[np.uint8]:
@@ -185,7 +187,7 @@ def _measure(
 
 def _ratios(seconds: dict[str, list[float]]) -> dict[str, float]:
     return {
-        f"times {SPIKINGJELLY}": ratio(seconds[SPIKINGJELLY], seconds[COUNTING]),
+        FASTER: ratio(seconds[SPIKINGJELLY], seconds[COUNTING]),
         f"times {NEUROBENCH}": ratio(seconds[NEUROBENCH], seconds[COUNTING]),
         f"times {FORWARD}": ratio(seconds[FORWARD], seconds[COUNTING]),
     }
@@ -196,8 +198,9 @@ def _print(result: dict[str, Any]) -> None:
     console = print_rates(title, result["images_per_second"])
     for name, operations in result["synaptic_operations_per_image"].items():
         console.print(f"synaptic operations an image, {name}: {operations:,.1f}")
+    least, most = {FASTER: 10}, {COUNTING_COST: 1.05}
     for name, value in result["ratios"].items():
-        console.print(f"{name}: {value:.3g}")
+        console.print(f"{name}: {beside_limit(value, least.get(name), most.get(name))}")
     console.print(f"same answers as snnTorch: {result['same_answers']:.1%}")
 
 

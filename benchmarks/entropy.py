@@ -9,14 +9,13 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import argparse
-import json
 import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from alternation import beside_limit, make_parser, show
 from rich.console import Console
 from rich.table import Table
 
@@ -112,12 +111,11 @@ def print_large(console: Console, rows: list[dict[str, Any]]) -> None:
         table.add_row(
             f"{row['dimension']:,}",
             row["dtype"],
-            f"{row['seconds']:.3f}",
+            beside_limit(row["seconds"], most=SECONDS),
             f"{row['checking_seconds']:.3f}",
-            f"{row['memory_in_inputs']:.2f}",
+            beside_limit(row["memory_in_inputs"], most=MEMORY),
         )
     console.print(table)
-    console.print(f"limits: {SECONDS} s, {MEMORY} mixtures")
 
 
 def print_ratios(console: Console, rows: list[dict[str, Any]]) -> None:
@@ -139,22 +137,21 @@ def print_ratios(console: Console, rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__, repetitions=5)
     parser.add_argument("--dimension", type=int, default=1_000_000)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     sizes = [large(arguments.dimension, t, arguments.repetitions) for t in (np.float32, np.float64)]
     ratios = [
         against_monte_carlo(dimension, spread, arguments.repetitions)
         for dimension, spread in ((10, 1.5), (50, 0.65), (100, 0.6))
     ]
-    if arguments.json:
-        print(json.dumps({"large": sizes, "against_monte_carlo": ratios}, indent=1))
-        return
+    show({"large": sizes, "against_monte_carlo": ratios}, arguments.json, _print)
+
+
+def _print(result: dict[str, Any]) -> None:
     console = Console()
-    print_large(console, sizes)
-    print_ratios(console, ratios)
+    print_large(console, result["large"])
+    print_ratios(console, result["against_monte_carlo"])
 
 
 if __name__ == "__main__":

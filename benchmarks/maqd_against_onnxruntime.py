@@ -11,14 +11,14 @@ the process; repetitions alternate, and the ratios are medians over neighbouring
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from alternation import measure, parse_arguments, print_rates, ratio
+from alternation import beside_limit, make_parser, measure, print_rates, ratio, show
 from numpy.typing import NDArray
 from onnx_float_net import float_net
 from threadpoolctl import threadpool_limits
@@ -55,7 +55,9 @@ FLOAT = "ONNX Runtime, float32"
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__, "graph file; a net of random weights without it")
+    parser = make_parser(__doc__)
+    parser.add_argument("--graph", type=Path, help="graph file; a net of random weights without it")
+    arguments = parser.parse_args()
     graph = load_graph(arguments.graph) if arguments.graph else random_net()
     images = _images(graph)
     session = _session(graph)
@@ -82,10 +84,7 @@ def main() -> None:
             f"times {FLOAT}, answers only": ratio(seconds[FLOAT], seconds[NOT_COUNTING]),
         },
     }
-    if arguments.json:
-        print(json.dumps(result, indent=2))
-    else:
-        _print(result)
+    show(result, arguments.json, _print)
 
 
 def random_net() -> Graph:
@@ -140,7 +139,7 @@ def _print(result: dict[str, Any]) -> None:
     title = f"Batch {BATCH}, one thread: {result['runtime']}"
     console = print_rates(title, result["images_per_second"])
     for name, value in result["ratios"].items():
-        console.print(f"{name}: {value:.3g}")
+        console.print(f"{name}: {beside_limit(value, least=1)}")
 
 
 if __name__ == "__main__":

@@ -1,25 +1,29 @@
 """A MaQD training step against that of the same net in float32 with batch normalisation.
 
-Both run by turns in one process and one thread; the fastest of several steps of each counts, in
-processor time.
+All run by turns in one process and one thread; the median of the ratios of neighbouring steps
+counts, in processor time.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
+from alternation import beside_limit, make_parser, measure, ratio, show
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 from edgespike.nn import NetSpec, build, load_recipe
 
+FLOAT = "float32, ReLU, batch normalisation"
+MAQD = "4 states, ternary, layer-batch normalisation"
+
 LIMIT = 1.3
-"""Most that the step may take, in float32 steps."""
+"""Most that a step of MaQD may take, in float32 steps."""
 
 
 def training_step(spec: NetSpec, batch_size: int) -> Callable[[], None]:
@@ -48,36 +52,39 @@ def _net(recipe: str) -> NetSpec:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=15)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     maqd = _net("fashion_maqd")
     nets = {
-        "float32, ReLU, batch normalisation": _net("fashion_relu"),
-        "4 states, ternary, layer-batch normalisation": maqd,
+        FLOAT: _net("fashion_relu"),
+        MAQD: maqd,
         "the same, per sample": replace(maqd, reading="per_sample"),
         "the same, sum of bumps": replace(maqd, surrogate="bumps"),
         "16 states": replace(maqd, activation_states=16, weight_states=15),
     }
     steps = {name: training_step(spec, arguments.batch_size) for name, spec in nets.items()}
-    fastest = dict.fromkeys(steps, float("inf"))
-    for _ in range(arguments.repeats):
-        for name, step in steps.items():
-            start = time.process_time()
-            step()
-            fastest[name] = min(fastest[name], time.process_time() - start)
-    baseline = next(iter(fastest.values()))
-    table = Table(title=f"A training step of {arguments.batch_size} images, one thread")
+    seconds, _ = measure(steps, arguments.repetitions)
+    result = {
+        "batch": arguments.batch_size,
+        "seconds": {name: statistics.median(each) for name, each in seconds.items()},
+        "ratios": {name: ratio(each, seconds[FLOAT]) for name, each in seconds.items()},
+    }
+    show(result, arguments.json, _print)
+
+
+def _print(result: dict[str, Any]) -> None:
+    table = Table(title=f"A training step of {result['batch']} images, one thread")
     table.add_column("net")
     table.add_column("ms", justify="right")
     table.add_column("ratio", justify="right")
-    for name, seconds in fastest.items():
-        table.add_row(name, f"{1000 * seconds:.1f}", f"{seconds / baseline:.2f}")
-    console = Console()
-    console.print(table)
-    console.print(f"limit for layer-batch normalisation and quantisation: {LIMIT}")
+    for name, seconds in result["seconds"].items():
+        limit = LIMIT if name == MAQD else None
+        table.add_row(
+            name, f"{1000 * seconds:.1f}", beside_limit(result["ratios"][name], most=limit)
+        )
+    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ repetitions counts, in processor time.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
+from typing import Any
 
 import numpy as np
 import torch
-from alternation import measure, ratio
+from alternation import beside_limit, make_parser, measure, ratio, show
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
@@ -26,8 +26,9 @@ GATHER_LIMIT = 1.15
 BATCHES = 100
 """In a pass; an epoch of Fashion-MNIST has 469."""
 
+UNITS = 1024
 GREEDY_LIMIT = 5.0
-"""Most seconds that choosing all of 1,024 units may take."""
+"""Most seconds that choosing all of so many units may take."""
 
 
 class Net(nn.Module):
@@ -72,10 +73,8 @@ def nets() -> dict[str, tuple[nn.Module, torch.Tensor]]:
     }
 
 
-def gathering_ratio(
-    model: nn.Module, batch: torch.Tensor, repetitions: int
-) -> tuple[float, float, float]:
-    """Give milliseconds of the plain pass and of that which gathers, and their ratio."""
+def gathering(model: nn.Module, batch: torch.Tensor, repetitions: int) -> dict[str, float]:
+    """Give seconds of the plain pass and of that which gathers, a batch, and their ratio."""
     batches = [batch] * BATCHES
 
     def plain() -> None:
@@ -86,8 +85,8 @@ def gathering_ratio(
     model.eval()
     methods = {"plain": plain, "gather": lambda: gather(model, batches)}
     seconds, _ = measure(methods, repetitions)
-    medians = [1000 * statistics.median(seconds[name]) / len(batches) for name in methods]
-    return medians[0], medians[1], ratio(seconds["gather"], seconds["plain"])
+    medians = {name: statistics.median(each) / BATCHES for name, each in seconds.items()}
+    return {**medians, "ratio": ratio(seconds["gather"], seconds["plain"])}
 
 
 def greedy_seconds(units: int, keep: int) -> float:
@@ -106,26 +105,31 @@ def greedy_seconds(units: int, keep: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=9)
-    arguments = parser.parse_args()
+    arguments = make_parser(__doc__, repetitions=9).parse_args()
     torch.set_num_threads(1)
     with threadpool_limits(1):  # of numpy, whose idle threads would count as busy
-        table = Table(title="A batch, one thread")
-        for column in ("net", "forward, ms", "and covariance, ms", "ratio"):
-            table.add_column(column, justify="left" if column == "net" else "right")
-        for name, (model, batch) in nets().items():
-            plain, with_covariance, times = gathering_ratio(model, batch, arguments.repetitions)
-            table.add_row(name, f"{plain:.1f}", f"{with_covariance:.1f}", f"{times:.3f}")
-        console = Console()
-        console.print(table)
-        console.print(f"limit of the ratio: {GATHER_LIMIT}")
-        for keep in (341, 1024):
-            seconds = greedy_seconds(1024, keep)
-            console.print(
-                f"greedy choice of {keep:,} of 1,024 units: {seconds:.2f} s "
-                f"(limit {GREEDY_LIMIT} s)"
-            )
+        result = {
+            "gathering": {
+                name: gathering(model, batch, arguments.repetitions)
+                for name, (model, batch) in nets().items()
+            },
+            "greedy_seconds": {keep: greedy_seconds(UNITS, keep) for keep in (341, UNITS)},
+        }
+    show(result, arguments.json, _print)
+
+
+def _print(result: dict[str, Any]) -> None:
+    table = Table(title="A batch, one thread")
+    for column in ("net", "forward, ms", "and covariance, ms", "ratio"):
+        table.add_column(column, justify="left" if column == "net" else "right")
+    for name, each in result["gathering"].items():
+        milliseconds = (f"{1000 * each[method]:.1f}" for method in ("plain", "gather"))
+        table.add_row(name, *milliseconds, beside_limit(each["ratio"], most=GATHER_LIMIT))
+    console = Console()
+    console.print(table)
+    for keep, seconds in result["greedy_seconds"].items():
+        beside = beside_limit(seconds, most=GREEDY_LIMIT)
+        console.print(f"seconds of the greedy choice of {keep:,} of {UNITS:,} units: {beside}")
 
 
 if __name__ == "__main__":

@@ -12,15 +12,13 @@ repetitions alternate, and ratios are medians over neighbouring repetitions.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from alternation import measure, print_rates, ratio
+from alternation import beside_limit, make_parser, measure, print_rates, ratio, show
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -60,12 +58,14 @@ UNROLLED = "LiteRT, unrolled"
 TORCH = "torch, float32"
 METHODS = (ANSWERS, COUNTING, LITERT, UNROLLED, TORCH)
 
+GAINS = {f"unpruned over pruned time, {method}": method for method in METHODS}
+
+LEAST_GAIN = 3
+"""How many times as fast a third of the units is to run on the targets."""
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    arguments = make_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     with threadpool_limits(1), torch.no_grad():
         results = [
@@ -73,11 +73,7 @@ def main() -> None:
             for steps, features in SHAPES
             for batch in BATCHES
         ]
-    if arguments.json:
-        print(json.dumps(results, indent=2))
-    else:
-        for result in results:
-            _print(result)
+    show(results, arguments.json, _print)
 
 
 def compare(steps: int, features: int, batch: int, repetitions: int) -> dict[str, Any]:
@@ -103,7 +99,7 @@ def compare(steps: int, features: int, batch: int, repetitions: int) -> dict[str
             name: BATCHES[batch] * batch / statistics.median(each) for name, each in seconds.items()
         },
         "ratios": {
-            **{f"unpruned over pruned time, {k}": ratio(unpruned[k], pruned[k]) for k in unpruned},
+            **{name: ratio(unpruned[k], pruned[k]) for name, k in GAINS.items()},
             "times torch, unpruned": ratio(unpruned[TORCH], unpruned[ANSWERS]),
             "times torch, pruned": ratio(pruned[TORCH], pruned[ANSWERS]),
         },
@@ -195,11 +191,13 @@ def random_net(units: int, steps: int, features: int) -> Graph:
     return Graph(f"rnn-{units}", nodes, steps)
 
 
-def _print(result: dict[str, Any]) -> None:
-    title = "Batch {batch}, {steps} steps of {features}, one thread: {runtime}".format(**result)
-    console = print_rates(title, result["samples_per_second"])
-    for name, value in result["ratios"].items():
-        console.print(f"{name}: {value:.3g}")
+def _print(results: list[dict[str, Any]]) -> None:
+    limits = {name: LEAST_GAIN for name, method in GAINS.items() if method != TORCH}
+    for result in results:
+        title = "Batch {batch}, {steps} steps of {features}, one thread: {runtime}".format(**result)
+        console = print_rates(title, result["samples_per_second"])
+        for name, value in result["ratios"].items():
+            console.print(f"{name}: {beside_limit(value, limits.get(name))}")
 
 
 if __name__ == "__main__":

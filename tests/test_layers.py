@@ -10,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+TARGETS = {"cpu", "loihi", "tflite"}
+
 FORBIDDEN = {
     "edgespike/graph": [
         "edgespike.interpreter",
@@ -34,6 +36,15 @@ FORBIDDEN = {
     "edgespike/energy": ["edgespike.targets", "edgespike.converters", "edgespike.nn", "torch"],
     "edgespike/report": ["edgespike.targets", "edgespike.converters", "edgespike.nn", "torch"],
     "targets": ["edgespike.converters", "edgespike.nn", "edgespike.cli", "torch"],
+    **{
+        f"targets/{name}": [f"edgespike.targets.{other}" for other in TARGETS - {name}]
+        for name in ("loihi", "tflite")
+    },
+    **{
+        f"targets/cpu/{path.name}": ["edgespike.targets.loihi", "edgespike.targets.tflite"]
+        for path in (ROOT / "targets" / "cpu").glob("*.py")
+        if path.name != "litert_engine.py"
+    },
     "converters": ["edgespike.targets", "edgespike.counting", "edgespike.cli"],
     "edgespike/prune": [
         "edgespike.graph",

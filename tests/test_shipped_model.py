@@ -14,14 +14,14 @@ from edgespike.data.fashion_mnist import load as load_fashion_mnist
 from edgespike.data.sequences import as_sequences
 from edgespike.errors import EnvironmentMissingError
 from edgespike.interpreter import interpret
-from edgespike.models import MODELS, STEPS, file_name, shipped_images, shipped_model
+from edgespike.models import MODELS, file_name, shipped_images, shipped_model
 from edgespike.targets import get_target
 from edgespike.trace import predictions
 
-ACCURACY = {"fashion_s3nn": 0.925, "fashion_maqd": 0.925, "fashion_rnn": 0.87}
+ACCURACY = {"fashion_s3nn": 0.925, "fashion_maqd": 0.925, "fashion_rnn": 0.88}
 """At least this part of the whole test set is classified right."""
 
-SIZE = {"fashion_s3nn": 700_000, "fashion_maqd": 250_000, "fashion_rnn": 15_000}
+SIZE = {"fashion_s3nn": 700_000, "fashion_maqd": 250_000, "fashion_rnn": 20_000}
 """Bytes that a model's file stays below."""
 
 pytestmark = pytest.mark.parametrize("name", MODELS)
@@ -82,7 +82,7 @@ def test_accuracy_and_predictions_on_the_whole_test_set(name: str) -> None:
     except EnvironmentMissingError as missing:
         pytest.skip(str(missing))
     graph = shipped_model(name)
-    images = as_sequences(images, STEPS[name]) if name in STEPS else images
+    images = as_sequences(images, graph.steps) if graph.is_recurrent else images
     found = {}
     for target in ("cpu", "tflite"):
         classes = [

@@ -248,16 +248,16 @@ def _member_faults(members: list[nn.Module]) -> Iterator[str]:
         yield "no member is given; give one or more"
         return
     if not _random_names(members[0]):
-        yield "member 1 has no weights but those of normalisations; give one with layers"
+        yield "member 0 has no weights but those of normalisations; give one with layers"
     seen: dict[int, int] = {}
     wanted = _shapes(members[0])
-    for number, member in enumerate(members, start=1):
+    for number, member in enumerate(members):
         if id(member) in seen:
             yield f"members {seen[id(member)]} and {number} are one module; give each its own"
         seen.setdefault(id(member), number)
         if (found := _shapes(member)) != wanted:
             other = sorted(dict(found.items() ^ wanted.items()))
-            yield f"member {number} is of another architecture than member 1: see {other[0]}"
+            yield f"member {number} is of another architecture than member 0: see {other[0]}"
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:

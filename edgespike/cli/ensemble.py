@@ -53,7 +53,7 @@ def command(
     the largest probability, mean over members; their disagreement tells how sure it is.
 
     With --members or --budget, those members are taken whose mean probability makes the labels of
-    held-out samples most likely.
+    held-out samples most likely. Members are numbered from 0, as the models are given.
     """
     import edgespike
     from edgespike.errors import InputError
@@ -122,7 +122,7 @@ def _print_scores(rows: Sequence[dict[str, Any]]) -> None:
 def _rows(models: Sequence[Path], figures: MemberFigures, chosen: Score) -> list[dict[str, Any]]:
     """Give each candidate's figures, those of all together, and of the chosen ones.
 
-    Members are counted from 1, in the order in which the models are given.
+    Members are numbered from 0, in the order in which the models are given.
     """
     places = range(len(models))
     scores = [
@@ -132,7 +132,7 @@ def _rows(models: Sequence[Path], figures: MemberFigures, chosen: Score) -> list
     return [
         {
             "ensemble": label,
-            "members": [place + 1 for place in score.members],
+            "members": list(score.members),
             "nll": score.nll,
             "accuracy": score.accuracy,
             "operations": score.operations,

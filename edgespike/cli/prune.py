@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,13 +73,6 @@ def command(
         from edgespike.prune import Options
 
     with progress() as show:
-
-        def track(batches: Iterable[Any], what: str, total: int) -> Iterator[Any]:
-            for done, batch in enumerate(batches):
-                show(what, done, total)
-                yield batch
-            show(what, total, total)
-
         result = prune_checkpoint(
             model,
             out,
@@ -88,12 +82,22 @@ def command(
             options=Options(seed=seed),
             data=data,
             limit=limit or 0,
-            track=track,
+            track=partial(_track, show),
         )
     if as_json:
         print_json({"file": None if out is None else str(out), **report_table(result)})
     else:
         _print(result, out)
+
+
+def _track(
+    show: Callable[[str, int, int], None], batches: Iterable[Any], what: str, total: int
+) -> Iterator[Any]:
+    """Give batches, and show how many of them are done."""
+    for done, batch in enumerate(batches):
+        show(what, done, total)
+        yield batch
+    show(what, total, total)
 
 
 def _print(result: PrunedCheckpoint, out: Path | None) -> None:

@@ -60,7 +60,7 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     UnsupportedError
         The graphs differ, or members do something to their common input that only each could do
         for itself: split it into groups, compare it with thresholds of their own, or add it to
-        their own events. All violations are listed.
+        their own events. All violations are listed; graphs are numbered from 0.
     GraphError
         The merged graph is too large.
     """
@@ -68,7 +68,7 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     if len(members) == 1:
         return members[0]
     violations = [] if members else ["no graph is given; give one or more"]
-    for number, other in enumerate(members[1:], start=2):
+    for number, other in enumerate(members[1:], start=1):
         violations += [
             f"graph {number} ({other.name}): {x}" for x in _differences(members[0], other)
         ]

@@ -187,7 +187,7 @@ class Graph:
             if not source.emits_events:
                 yield (
                     f"{node.name} (delay) takes from {name} ({source.kind}), where no events "
-                    "arise; delay the neurons before it"
+                    f"arise; {_events_instead_of(source)}"
                 )
             elif name in tensors and node.name in tensors:
                 violations = op.check_source(tensors[name])
@@ -212,6 +212,18 @@ def _check_connections(node: Node, known: set[str]) -> Iterator[str]:
         yield f"{node.name} ({node.op.kind}) has {len(node.inputs)} input; it takes two or more"
     if arity is not None and len(node.inputs) != arity:
         yield f"{node.name} ({node.op.kind}) has {len(node.inputs)} inputs; it takes {arity}"
+
+
+def _events_instead_of(source: Op) -> str:
+    """Say what can be delayed instead of a source at which no events arise."""
+    if not isinstance(source, Delay):
+        return "delay the neurons before it"
+    first, last = source.low + 1, max(source.low + 1, source.high)
+    less = f", less {source.low}" if source.low else ""
+    return (
+        f"put a threshold with theta {first}..{last} in each channel between the two, which "
+        f"gives its values{less}"
+    )
 
 
 def _check_size(node: Node, tensor: Tensor, inputs: list[Tensor], steps: int) -> Iterator[str]:

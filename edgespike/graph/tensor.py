@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 
-ACCUMULATOR_LIMIT = 2**53
+FLOAT32_LIMIT, FLOAT64_LIMIT = 2**24, 2**53
+"""Whole numbers of up to these magnitudes are exact in floating point."""
+
+ACCUMULATOR_LIMIT = FLOAT64_LIMIT
 """Largest magnitude of any value in a graph: integers up to here are exact in float64 as well."""
 
 ELEMENT_LIMIT = 2**27

@@ -22,9 +22,6 @@ MODELS = {
 }
 """What is shipped: a name, and what it is. The log of its training is beside it."""
 
-STEPS = {"fashion_rnn": 28}
-"""Of the models that take an image as a sequence of rows."""
-
 DEFAULT = "fashion_s3nn"
 IMAGES = "fashion_test_200.npz"
 
@@ -68,18 +65,24 @@ def shipped_images(name: str = DEFAULT) -> tuple[NDArray[np.uint8], NDArray[np.i
     images, labels
         uint8 ``(200, 1, 28, 28)``, or ``(200, 28, 28)``, steps and features, for a recurrent
         model; and int64 ``(200,)``.
+
+    Raises
+    ------
+    InputError
+        No model of this name is shipped.
     """
     import numpy as np
 
     from edgespike.data.sequences import as_sequences
 
+    model = shipped_model(name)
     with (
         resources.as_file(resources.files(__name__) / IMAGES) as path,
         np.load(path, allow_pickle=False) as file,
     ):
         images, labels = file["images"], file["labels"].astype(np.int64)
-    if name in STEPS:
-        images = as_sequences(images, STEPS[name])
+    if model.is_recurrent:
+        images = as_sequences(images, model.steps)
     return images, labels
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
 from edgespike.errors import UnsupportedError
+from edgespike.graph.ops.weighted import window_counts
 from edgespike.nn.activation import EventActivation
 from edgespike.nn.layers import SumPool2d
 from edgespike.nn.quant_rnn import QuantRNN
@@ -243,16 +244,11 @@ def fan_out(layer: Weighted, input_shape: torch.Size, mask: Tensor) -> Tensor:
     mask = mask.double()
     if isinstance(layer, nn.Linear):
         return mask.sum(dim=0).expand(input_shape)
-    height, width = (_output_size(layer, input_shape, axis) for axis in (0, 1))
-    ones = mask.new_ones((1, layer.out_channels, height, width))
+    padding = [int(size) for size in layer.padding]
+    sizes = window_counts(input_shape, layer.kernel_size, layer.stride, padding, layer.dilation)
+    ones = mask.new_ones((1, layer.out_channels, *sizes))
     counts: Tensor = conv2d_input(  # type: ignore[no-untyped-call]
         (1, *input_shape), mask, ones, layer.stride, layer.padding, layer.dilation, layer.groups
     )
     # Whatever algorithm the convolution uses: these are sums of ones.
     return counts[0].round()
-
-
-def _output_size(layer: nn.Conv2d, input_shape: torch.Size, axis: int) -> int:
-    reach = layer.dilation[axis] * (layer.kernel_size[axis] - 1) + 1
-    free = input_shape[axis + 1] + 2 * int(layer.padding[axis]) - reach
-    return free // layer.stride[axis] + 1

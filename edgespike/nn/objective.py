@@ -181,5 +181,5 @@ class PosteriorObjective:
 
 
 def _numbered(word: str, place: int, count: int) -> str:
-    """Name a file so that an alphabetical list is in the order of the numbers."""
-    return f"{word}{place + 1:0{len(str(count))}}"
+    """Name a file so that an alphabetical list is in the order of the places, from 0."""
+    return f"{word}{place:0{len(str(count - 1))}}"

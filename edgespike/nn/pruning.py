@@ -20,12 +20,10 @@ from edgespike.nn.checkpoint import load_float32_model, save_model
 from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.residual import Residual
 from edgespike.nn.spec import AnySpec, ConvSpec, LayerSpec, ResidualSpec
-from edgespike.nn.task import Task, load_task
+from edgespike.nn.task import EVALUATION_BATCH, Task, load_task
 from edgespike.prune.choice import Method, Options
 from edgespike.prune.pruning import known_method, prune
 from edgespike.prune.report import Report
-
-BATCH = 500
 
 Track = Callable[[Iterable[Tensor], str, int], Iterable[Tensor]]
 """Gives batches one by one, and shows how many of how many are done of what."""
@@ -120,7 +118,7 @@ def prune_checkpoint(
     name = data or str(metadata.get("recipe", {}).get("data", ""))
     task = _task(name, spec, limit)
     sequences = torch.from_numpy(task.train_images)
-    batches = torch.split(sequences, BATCH)
+    batches = torch.split(sequences, EVALUATION_BATCH)
     pruned = prune(
         model,
         track(batches, "gathering the states", len(batches)),
@@ -199,8 +197,8 @@ def _task(data: str, spec: AnySpec, limit: int) -> Task:
 def _measure(model: nn.Module, task: Task, track: Track) -> Measured:
     images, labels = torch.from_numpy(task.test_images), torch.from_numpy(task.test_labels)
     loss = right = 0.0
-    batches = torch.split(images, BATCH)
-    answers = torch.split(labels, BATCH)
+    batches = torch.split(images, EVALUATION_BATCH)
+    answers = torch.split(labels, EVALUATION_BATCH)
     with torch.inference_mode():
         for batch, truth in zip(track(batches, "testing", len(batches)), answers, strict=True):
             logits = model(batch)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args
 
-from edgespike.graph.ops.weighted import GEOMETRY_LIMIT
+from edgespike.graph.ops.weighted import GEOMETRY_LIMIT, window_count
 from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
 from edgespike.nn.checks import outside, refuse, unknown
 from edgespike.nn.normalise import Reading
@@ -73,8 +73,8 @@ class ConvSpec:
 
     def output_size(self, size: int) -> int:
         """Give the height (width) after convolution and pooling of an input's height (width)."""
-        reach = self.dilation * (self.kernel - 1) + 1
-        return ((size + 2 * self.padding - reach) // self.stride + 1) // self.pool
+        fitting = window_count(size, self.kernel, self.stride, self.padding, self.dilation)
+        return fitting // self.pool
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class ResidualSpec:
 
     def output_size(self, size: int) -> int:
         """Give the height (width) of the output from that of the input."""
-        return (size - 1) // self.stride + 1
+        return self.convolutions()[0].output_size(size)
 
 
 @dataclass(frozen=True)

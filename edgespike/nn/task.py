@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from edgespike.data import DATA_SETS
 from edgespike.errors import InputError
 
+EVALUATION_BATCH = 500
+"""Samples that a net runs at once where it is not trained."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -84,10 +87,11 @@ def load_task(data: str, input_shape: tuple[int, ...], classes: int) -> Task:
         The data is not here and cannot be downloaded, is damaged, or cannot be kept.
     """
     found = DATA_SETS[data]
-    if (found.SHAPE, len(found.CLASSES)) != (input_shape, classes):
+    fits = [k for k, v in DATA_SETS.items() if (v.SHAPE, len(v.CLASSES)) == (input_shape, classes)]
+    if data not in fits:
         raise InputError(
-            f"data {data} has images of shape {found.SHAPE} and {len(found.CLASSES)} classes; the "
-            f"net has input_shape {input_shape} and {classes} classes: change the recipe's data "
-            "or its net"
+            f"data {data} has samples of shape {found.SHAPE} and {len(found.CLASSES)} classes; the "
+            f"net has input_shape {input_shape} and {classes} classes: change the net, or take "
+            f"data that fits it ({', '.join(fits) or 'none is known'})"
         )
     return Task(*found.load("train"), *found.load("test"))

@@ -56,7 +56,7 @@ def train(
     out
         Folder for ``model.safetensors`` (the trained net), ``training.jsonl`` (recipe, versions,
         then one line an epoch) and ``checkpoint.safetensors`` (to resume from). A mixture's nets
-        are ``member1.safetensors`` and so on, draws from it ``sample1.safetensors`` and so on.
+        are ``member0.safetensors`` and so on, draws from it ``sample0.safetensors`` and so on.
     task
         What to train on; the recipe's data set if None.
     start

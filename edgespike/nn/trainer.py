@@ -20,9 +20,8 @@ from edgespike.nn.objective import Objective, build_model, objective_of
 from edgespike.nn.penalty import penalty_weight
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
-from edgespike.nn.task import Task
+from edgespike.nn.task import EVALUATION_BATCH, Task
 
-EVALUATION_BATCH = 500
 STEPS_BETWEEN_LOOKS = 20
 BATCHES_OF_STATISTICS = 100
 """Training batches on which the normalisation of weights that were not trained is measured."""

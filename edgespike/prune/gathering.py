@@ -81,7 +81,8 @@ def gather(
         See `edgespike.prune.structure.find`; all if not given.
     inputs
         Takes a batch and gives what the model is called with. If not given, a batch is that
-        itself (a tensor or a packed sequence), or begins with it (a tuple or list).
+        itself (a tensor or a packed sequence), or begins with it (a tuple or list); what else it
+        holds, such as labels, is not looked at.
     thin
         Of how many states one is taken, at least 1; with 1 the covariance is exact.
 
@@ -90,8 +91,8 @@ def gather(
     UnsupportedError
         The model has nothing that can be pruned.
     InputError
-        There are no batches, one is not known, a state that is taken holds NaN or infinity, or
-        ``thin`` is out of range.
+        There are no batches, one is not known or does not fit the model, a state that is taken
+        holds NaN or infinity, the model gives NaN, or ``thin`` is out of range.
     """
     if not isinstance(thin, Integral) or thin < 1:
         raise InputError(f"thin is {thin}; it is at least 1 and whole; 1 takes every state")
@@ -106,14 +107,23 @@ def gather(
             stack.enter_context(_watching_recurrent(levels, watch))
         for hidden in structure.hidden:
             stack.enter_context(_watching_hidden(hidden, watch))
-        for batch in loader:
+        for batch in _batches(loader):
             arguments = _moved((inputs or _first)(batch), device)
             example = arguments if example is None else example
-            model(arguments)
+            _run(model, arguments, watch)
     if example is None:
         raise InputError("the data set gave no batches; it needs at least 1")
-    covariances = {name: sums.result() for name, sums in watch.sums.items()}
-    return Gathered(covariances, watch.steps, example)
+    return Gathered(watch.covariances(), watch.steps, example)
+
+
+def _batches(loader: Iterable[Any]) -> Iterable[Any]:
+    """Refuse what gives no batches; a tensor would give its samples one by one."""
+    if isinstance(loader, (Tensor, PackedSequence)) or not isinstance(loader, Iterable):
+        raise InputError(
+            f"the data is {type(loader).__name__}, and no loader of batches; give a list of "
+            "batches, [batch] for one, or a torch.utils.data.DataLoader"
+        )
+    return loader
 
 
 def _first(batch: Any) -> Any:
@@ -134,6 +144,30 @@ def _moved(arguments: Any, device: torch.device) -> Any:
             "single value with a method 'to' is needed"
         )
     return arguments.to(device)
+
+
+def _run(model: nn.Module, arguments: Any, watch: _Watch) -> None:
+    try:
+        answer = model(arguments)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"the model cannot run {_text(arguments)}: {error}; give batches that fit its first "
+            "layer, or turn them into such with 'inputs'"
+        ) from error
+    # Not every state is taken, but NaN spreads to what the model answers.
+    if isinstance(answer, Tensor) and answer.isnan().any():
+        watch.covariances()  # if a state that is taken is NaN, this names its layer
+        raise InputError(
+            f"the model answers NaN to {_text(arguments)}; remove NaN and infinity from the data "
+            "and from the model's weights"
+        )
+
+
+def _text(arguments: Any) -> str:
+    values = arguments.data if isinstance(arguments, PackedSequence) else arguments
+    if not isinstance(values, Tensor):
+        return f"a batch of type {type(arguments).__name__}"
+    return f"a batch of {values.dtype} and shape {tuple(values.shape)}"
 
 
 @contextlib.contextmanager
@@ -160,6 +194,9 @@ class _Watch:
         if name not in self.sums:
             self.sums[name] = ThinnedCovariance(name, units, self.thin)
         self.sums[name].add(states)
+
+    def covariances(self) -> dict[str, Covariance]:
+        return {name: sums.result() for name, sums in self.sums.items()}
 
 
 @contextlib.contextmanager

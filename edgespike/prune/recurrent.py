@@ -95,11 +95,14 @@ class RecurrentChain:
         The readout's name in the model.
     readout
         It takes the last layer's values.
+    activated
+        Whether an activation changes values on their way, so that nothing bounds the outputs.
     """
 
     layers: tuple[RecurrentLayer, ...]
     readout_name: str
     readout: nn.Linear
+    activated: bool = False
 
     def groups(self, gathered: Mapping[str, Covariance]) -> list[list[Group]]:
         """Give the units of each layer, for each direction."""
@@ -137,7 +140,7 @@ class RecurrentChain:
     def bound(
         self, groups: Mapping[str, Group], choices: Mapping[str, Choice], steps: int
     ) -> float | None:
-        """Bound the change of the readout's outputs; None if a layer has gates.
+        """Bound the change of the readout's outputs; None behind gates or activations.
 
         Parameters
         ----------
@@ -146,7 +149,7 @@ class RecurrentChain:
         steps
             Those of the longest sequence.
         """
-        if not all(isinstance(layer.rnn, nn.RNN) for layer in self.layers):
+        if self.activated or not all(isinstance(layer.rnn, nn.RNN) for layer in self.layers):
             return None
         layers = [
             PrunedLayer(

@@ -57,7 +57,8 @@ class Report:
     bounds
         For each readout of vanilla recurrent layers, by its name, the most that its outputs can
         change: the root mean square over all samples and steps of the data, of sequences that
-        start from a state of 0; see `edgespike.prune.bound`. Gates are not covered.
+        start from a state of 0; see `edgespike.prune.bound`. Gates are not covered,
+        nor activations between a layer and what takes its values.
     """
 
     method: Method

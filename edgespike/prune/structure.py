@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from edgespike.errors import InputError, UnsupportedError
+from edgespike.prune.between import is_activation, treats_units_apart
 from edgespike.prune.choice import Choice, Group
 from edgespike.prune.covariance import Covariance
 from edgespike.prune.feedforward import HiddenLayer, hidden_layers
@@ -113,8 +114,9 @@ def find(model: nn.Module, names: Names | None = None) -> Structure:
 
     Recurrent modules (nn.RNN, nn.GRU, nn.LSTM) may lie anywhere in the model. The values of each
     are taken by the next recurrent module or nn.Linear in the order in which the model registers
-    its modules; modules without weights in between are taken to hand values on (one that takes
-    the last step, an activation of each unit, dropout). Only a model without recurrent modules is
+    its modules. In between may lie activations of each unit, dropout, and modules without weights
+    that torch does not have, which are taken to treat each unit by itself, such as one that takes
+    the last step. Only a model without recurrent modules is
     pruned in its hidden layers: see `edgespike.prune.feedforward.hidden_layers`.
 
     Parameters
@@ -179,23 +181,40 @@ def _chains(model: nn.Module) -> list[RecurrentChain]:
     """Follow each recurrent module's values to the nn.Linear that takes them."""
     chains: list[RecurrentChain] = []
     open_ones: list[tuple[str, nn.RNNBase]] = []
+    activated = False
     for name, module in model.named_modules():
         if isinstance(module, nn.RNNBase):
             open_ones.append((name, module))
         elif isinstance(module, nn.Linear) and open_ones:
-            chains.append(_chain(open_ones, module, name))
-            open_ones = []
-        elif open_ones and any(True for _ in module.parameters(recurse=False)):
-            fault = f"{type(module).__name__} {name!r} behind {open_ones[-1][0]!r} has weights"
-            raise UnsupportedError(_WHAT, [f"{fault}; only nn.Linear is known there"])
+            chains.append(_chain(open_ones, module, name, activated))
+            open_ones, activated = [], False
+        elif open_ones:
+            _refuse_between(name, module, open_ones[-1][0])
+            activated |= is_activation(module)
     if open_ones:
         fault = f"{open_ones[-1][0]!r}: no nn.Linear takes its values; name the layers"
         raise UnsupportedError(_WHAT, [fault])
     return chains
 
 
+def _refuse_between(name: str, module: nn.Module, source: str) -> None:
+    """Raise UnsupportedError if a module behind a recurrent one may mix its units."""
+    what = f"{type(module).__name__} {name!r} behind {source!r}"
+    if any(True for _ in module.parameters(recurse=False)):
+        raise UnsupportedError(_WHAT, [f"{what} has weights; only nn.Linear is known there"])
+    if not treats_units_apart(module):
+        fault = (
+            f"{what} may mix units; put it behind the nn.Linear, or, if it treats each unit by "
+            f"itself or is not in between, name the layers: layers=[({source!r}, nn.Linear's name)]"
+        )
+        raise UnsupportedError(_WHAT, [fault])
+
+
 def _chain(
-    modules: list[tuple[str, nn.RNNBase]], readout: nn.Linear, readout_name: str
+    modules: list[tuple[str, nn.RNNBase]],
+    readout: nn.Linear,
+    readout_name: str,
+    activated: bool = False,
 ) -> RecurrentChain:
     faults = [
         f"{name!r}: an LSTM with projections (proj_size={rnn.proj_size}) is not known"
@@ -213,4 +232,4 @@ def _chain(
     layers = [
         RecurrentLayer(name, rnn, level) for name, rnn in modules for level in range(rnn.num_layers)
     ]
-    return RecurrentChain(tuple(layers), readout_name, readout)
+    return RecurrentChain(tuple(layers), readout_name, readout, activated)

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Conv2d, Tensor
 from edgespike.graph.ops import Weighted
-
-FLOAT32_LIMIT = 2**24
+from edgespike.graph.tensor import FLOAT32_LIMIT, FLOAT64_LIMIT
 
 FLOAT_LIMITS: tuple[tuple[type[np.floating[Any]], int], ...] = (
     (np.float32, FLOAT32_LIMIT),
-    (np.float64, 2**53),
+    (np.float64, FLOAT64_LIMIT),
 )
 """Floating-point types, fastest first, each with the magnitude that sums must stay below."""
 

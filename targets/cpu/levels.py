@@ -2,7 +2,7 @@
 
 Comparing takes two passes over the values for each level. Where the thresholds of a channel are
 evenly spaced, ``floor(x * slope + offset)`` in float32 takes four altogether, see
-:mod:`edgespike.targets.tflite.lines`.
+:mod:`edgespike.targets.lines`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Tensor, Threshold
 from edgespike.targets.cpu.exactness import narrow_type
-from edgespike.targets.tflite.lines import fit_line
+from edgespike.targets.lines import fit_line
 
 MARK_BYTES = 2**20
 """About how many comparisons are made before they are added up: what a core's cache can keep."""

@@ -27,9 +27,6 @@ THRESHOLD_HIGH = 2**17 - 1
 BIAS_LOW, BIAS_HIGH = -4096, 4095
 """The bias mantissa, 13 bits with sign; with an exponent of 6 in the accumulator's unit (LIF)."""
 
-BIAS_EXPONENT = 6
-"""Exponent that brings a bias to the accumulator's unit."""
-
 DECAY_HIGH = 4095
 """Largest decay of the potential in 1/4096 that a stock neuron takes, 12 bits (LIF)."""
 

@@ -11,12 +11,8 @@ from edgespike.graph import Tensor, Threshold
 from edgespike.graph.ops import Weighted
 from edgespike.graph.ops.neurons import reachable
 from edgespike.graph.tensor import Integers, per_channel
-from edgespike.targets.tflite.requantise import (
-    ACCUMULATOR_LIMIT,
-    fit,
-    multiplier_and_offset,
-    proven,
-)
+from edgespike.targets.lines import fit, upright
+from edgespike.targets.tflite.requantise import ACCUMULATOR_LIMIT, multiplier_and_offset, proven
 
 WEIGHT_LIMIT = 127
 """TFLite's int8 weights leave out -128."""
@@ -108,31 +104,6 @@ def fold_levels(
     affine = Affine(weight, factor * sign * op.bias + offset, scale)
     right = proven(theta, low, high, factor, offset, scale.astype(np.float64) / ratio)
     return affine, right & (affine.magnitudes(source) < ACCUMULATOR_LIMIT)
-
-
-def upright(
-    threshold: Threshold, accumulator: Tensor
-) -> tuple[Integers, Integers, Integers, Integers]:
-    """Turn flipped channels around, so that all count the thresholds that are reached.
-
-    Returns
-    -------
-    sign
-        What accumulators must be multiplied by, ``(channels,)``.
-    theta
-        Thresholds of the products, ascending, ``(channels, levels)``.
-    low, high
-        Range of the products, ``(channels,)``.
-    """
-    flipped = threshold.flipped
-    theta = reachable(threshold.theta, accumulator.low[:, None], accumulator.high[:, None])
-    return (
-        np.where(flipped, -1, 1),
-        # Staying below theta, acc < theta, is reaching 1 - theta with everything negated.
-        np.where(flipped[:, None], 1 - theta[:, ::-1], theta),
-        np.where(flipped, -accumulator.high, accumulator.low),
-        np.where(flipped, -accumulator.low, accumulator.high),
-    )
 
 
 def _signs(op: Weighted, flipped: NDArray[np.bool_]) -> Integers:

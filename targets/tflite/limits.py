@@ -6,12 +6,10 @@ import numpy as np
 
 from edgespike.graph import Graph, Membrane, Node, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
+from edgespike.graph.tensor import FLOAT32_LIMIT
 from edgespike.targets.tflite.joining import joined_tensor
 from edgespike.targets.tflite.plan import Plan, make_plan, runs_by_step
 from edgespike.targets.tflite.storage import Form
-
-FLOAT_LIMIT = 2**24
-"""Whole numbers up to here are exact in float32."""
 
 STEP_LIMIT = 256
 """Membranes and the readout are unrolled: each step adds operators to the file."""
@@ -29,10 +27,10 @@ def violations(graph: Graph) -> list[str]:
     for node in graph.nodes:
         if plan.forms.get(node.name) is Form.FLOAT:
             largest = _float_magnitude(graph, plan, node)
-            if largest > FLOAT_LIMIT:
+            if largest > FLOAT32_LIMIT:
                 lines.append(
                     f"{node.name} ({node.op.kind}) needs whole numbers up to {largest} in float32, "
-                    f"where only those up to {FLOAT_LIMIT} are exact; use smaller weights, "
+                    f"where only those up to {FLOAT32_LIMIT} are exact; use smaller weights, "
                     "fewer inputs or fewer steps, or the cpu target"
                 )
     return lines

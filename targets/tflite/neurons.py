@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE
-from edgespike.targets.tflite.affine import upright
+from edgespike.targets.lines import fit_line, upright
 from edgespike.targets.tflite.emitter import Emitter, Value
 from edgespike.targets.tflite.limits import fraction_bits
-from edgespike.targets.tflite.lines import fit_line
 from edgespike.targets.tflite.schema import Activation
 
 

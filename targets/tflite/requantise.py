@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph.tensor import Integers
-
-Floats = NDArray[np.float64]
+from edgespike.targets.lines import Floats
 
 RELATIVE_ERROR = 2.0**-21
 """More than float32 loses in computing the multiplier, converting ``x`` and multiplying."""
@@ -32,49 +31,6 @@ ACCUMULATOR_LIMIT = 2**30
 
 MULTIPLIER_LIMIT = 256.0
 """XNNPACK refuses multipliers from here on."""
-
-_NARROWEST_STEP = 2.0**-6
-"""Least distance of two levels, in units of the accumulator, that a fit tries."""
-
-_ITERATIONS = 100
-
-
-def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:
-    """Lay a line through the thresholds of each channel, as far from integers as can be.
-
-    Level ``l`` begins between ``theta_l - 1`` and ``theta_l``. The line ``step * l + start`` that
-    passes through all these gaps with the most room on both sides is found by ternary search: for
-    a given step the best start is known, and its room is a concave function of the step.
-
-    Parameters
-    ----------
-    theta
-        ``(channels, levels)``, ascending.
-    low, high
-        Range of each channel's accumulator, ``(channels,)``. A threshold outside of it may be
-        laid anywhere outside.
-
-    Returns
-    -------
-    step, start
-        Of each channel. Whether they are good enough is for :func:`proven` to say.
-    """
-    below, above = _gaps(theta, low[:, None], high[:, None])
-    level = np.arange(1, theta.shape[1] + 1)
-
-    def room(step: Floats) -> tuple[Floats, Floats]:
-        most = (above - step[:, None] * level).min(axis=1)
-        least = (below - step[:, None] * level).max(axis=1)
-        return most - least, (most + least) / 2
-
-    narrow = np.full(len(theta), _NARROWEST_STEP)
-    wide = np.asarray(above.max(axis=1) - below.min(axis=1), np.float64)
-    for _ in range(_ITERATIONS):
-        left, right = (2 * narrow + wide) / 3, (narrow + 2 * wide) / 3
-        better_right = room(left)[0] < room(right)[0]
-        narrow, wide = np.where(better_right, left, narrow), np.where(better_right, wide, right)
-    step = (narrow + wide) / 2
-    return step, room(step)[1]
 
 
 def multiplier_and_offset(step: Floats, start: Floats, factor: Integers) -> tuple[Floats, Integers]:
@@ -95,7 +51,7 @@ def proven(
     Parameters
     ----------
     theta, low, high
-        As for :func:`fit`.
+        As for :func:`edgespike.targets.lines.fit`.
     factor, offset, multiplier
         Of each channel; the multiplier is what the stored float32 scales amount to.
     """
@@ -111,18 +67,6 @@ def proven(
     fits = largest * np.maximum(2 * multiplier, 1) < ACCUMULATOR_LIMIT
     right = (reached | (theta > high)) & (missed | (theta <= low)) & fits
     return np.asarray(right.all(axis=1) & (multiplier[:, 0] < MULTIPLIER_LIMIT))
-
-
-def _gaps(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:
-    """Give the two values between which each level begins; outside of the range they are wide.
-
-    Steps as wide as the range, as many as there are levels, must find room there.
-    """
-    width = (high - low + 2) * theta.shape[1]
-    always, never = theta <= low, theta > high
-    below = np.where(always, low - width, np.where(never, high, theta - 1))
-    above = np.where(always, low, np.where(never, high + width, theta))
-    return below.astype(np.float64), above.astype(np.float64)
 
 
 def _error(x: Integers, multiplier: Floats) -> Floats:

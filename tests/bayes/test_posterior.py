@@ -248,9 +248,9 @@ SAME = nn.Linear(2, 2)
     ("members", "options", "fault"),
     [
         ([], {}, "no member is given"),
-        ([nn.BatchNorm1d(3)], {}, "member 1 has no weights but those of normalisations"),
-        ([SAME, nn.Linear(2, 3)], {}, "member 2 is of another architecture than member 1: see"),
-        ([SAME, nn.Linear(2, 2), SAME], {}, "members 1 and 3 are one module; give each its own"),
+        ([nn.BatchNorm1d(3)], {}, "member 0 has no weights but those of normalisations"),
+        ([SAME, nn.Linear(2, 3)], {}, "member 1 is of another architecture than member 0: see"),
+        ([SAME, nn.Linear(2, 2), SAME], {}, "members 0 and 2 are one module; give each its own"),
         ([SAME], {"prior_deviation": 0.0}, "prior_deviation is 0.0; give a positive number"),
         ([SAME], {"initial_deviation": math.nan}, "initial_deviation is nan"),
         ([SAME, SAME], {"prior_deviation": -1.0}, r"one module(.|\n)*prior_deviation is -1.0"),

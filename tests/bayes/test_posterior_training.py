@@ -31,9 +31,9 @@ MIXTURE = replace(
 )
 LEVELS = replace(NET, activation="levels", normalisation="layer_batch")
 NAMES = [
-    *(f"member{k}.safetensors" for k in (1, 2, 3)),
+    *(f"member{k}.safetensors" for k in (0, 1, 2)),
+    "sample0.safetensors",
     "sample1.safetensors",
-    "sample2.safetensors",
 ]
 
 

@@ -61,12 +61,12 @@ def test_the_best_members_are_merged_and_scored(
     assert [row["ensemble"] for row in answer["scores"]] == [*map(str, files), "all", "chosen"]
     assert answer["scores"][-1] == {
         "ensemble": "chosen",
-        "members": [place + 1 for place in best.members],
+        "members": list(best.members),
         "nll": best.nll,
         "accuracy": best.accuracy,
         "operations": best.operations,
     }
-    assert answer["scores"][3]["members"] == [1, 2, 3]
+    assert answer["scores"][3]["members"] == [0, 1, 2]
     printed = cli(*arguments).stdout
     assert f"{best.nll:.4f}" in printed
     assert "operations a sample" in " ".join(printed.split())
@@ -195,7 +195,7 @@ def test_models_that_do_not_fit_are_refused(cli: Cli, files: list[Path], tmp_pat
     out = tmp_path / "never.safetensors"
     other = cli("ensemble", files[0], tmp_path / "other.safetensors", "-o", out)
     assert other.code == 2
-    assert "graph 2 (membranes): steps is 4" in other.stderr
+    assert "graph 1 (membranes): steps is 4" in other.stderr
     broken = cli("ensemble", files[0], tmp_path / "broken.safetensors", "-o", out)
     assert broken.code == 2
     assert "truncated" in broken.stderr

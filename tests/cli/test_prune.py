@@ -159,6 +159,23 @@ def test_wrong_use_is_named_and_writes_nothing(
     assert not Path("x.safetensors").exists()
 
 
+@pytest.mark.parametrize(
+    ("data", "shape"), [("mnist", r"(1, 28, 28)"), ("cifar10", r"(3, 32, 32)")]
+)
+def test_data_that_does_not_fit_the_net_is_named(
+    cli: Cli, tmp_path: Path, data: str, shape: str
+) -> None:
+    pytest.importorskip("torch")
+    from edgespike.nn import RecurrentSpec, build, save_model
+
+    spec = RecurrentSpec((28, 28), classes=10, hidden=8)
+    save_model(tmp_path / "rows.safetensors", build(spec), spec, {})
+    answer = cli("prune", tmp_path / "rows.safetensors", "--keep", 4, "--data", data)
+    assert (answer.code, answer.stdout) == (2, "")
+    assert f"data {data} has samples of shape {shape} and 10 classes" in answer.stderr
+    assert "or take data that fits it (fashion_mnist_rows)" in answer.stderr
+
+
 def test_help_names_every_method() -> None:
     from edgespike.cli.prune import command
     from edgespike.prune import Method

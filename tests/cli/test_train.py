@@ -83,10 +83,10 @@ def test_members_of_a_mixture_are_one_graph_by_the_next_command(cli: Cli, train:
     answer = train("--json")
     assert (answer.code, answer.stderr) == (0, "")
     models = answer.json["models"]
-    assert models == ["run/member1.safetensors", "run/member2.safetensors"]
+    assert models == ["run/member0.safetensors", "run/member1.safetensors"]
     assert cli("ensemble", *models, "-o", "both.safetensors").code == 0
     assert load_graph("both.safetensors").readout_op.members == 2
-    assert "member1.safetensors and 1 more: test accuracy" in train("--resume").stdout
+    assert "member0.safetensors and 1 more: test accuracy" in train("--resume").stdout
 
 
 def test_components_that_collapse_are_told_in_one_line(

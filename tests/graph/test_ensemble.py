@@ -227,12 +227,12 @@ STEPPED = membrane_graph()
     ("graphs", "named"),
     [
         ([], ["no graph is given"]),
-        ([IMAGE, STEPPED], ["graph 2 (membranes)", "steps is 4", "other operations"]),
+        ([IMAGE, STEPPED], ["graph 1 (membranes)", "steps is 4", "other operations"]),
         ([STEPPED, membrane_graph(5)], ["steps is 5, the first graph has 4"]),
         ([STEPPED, changed(STEPPED, "lif1", decay=0)], ["lif1", "has decay 0", "has 512"]),
         (
             [STEPPED, STEPPED, changed(STEPPED, "lif2", reset="none", reset_time="next_step")],
-            ["graph 3", "has reset none", "has subtract", "has reset_time next_step"],
+            ["graph 2", "has reset none", "has subtract", "has reset_time next_step"],
         ),
         (
             [IMAGE, changed(IMAGE, "image", high=255, scale=0.5)],

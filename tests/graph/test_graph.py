@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
+from edgespike.interpreter import interpret
 
 
 def dense(outputs: int, inputs: int, weight: int = 1) -> Dense:
@@ -319,6 +321,39 @@ def test_a_delay_that_does_not_fit_is_named(delay: Delay, message: str) -> None:
 def test_only_events_that_arise_at_the_source_can_be_delayed(source: str) -> None:
     with pytest.raises(GraphError, match=f"takes from {source} .*, where no events arise"):
         loop(Delay((4,), 0, 3, Signal.GRADED), source=source)
+
+
+@pytest.mark.parametrize(("low", "high", "initial"), [(0, 3, 1), (-2, 2, 0), (2, 2, 2)])
+def test_what_is_advised_instead_of_a_delay_of_a_delay_waits_two_steps(
+    low: int, high: int, initial: int
+) -> None:
+    once = Delay((2,), low, high, Signal.GRADED, initial)
+
+    def graph(*between: Node, twice: Delay = once) -> Graph:
+        nodes = (
+            Node("input", Input((2,), low, high, 1.0)),
+            Node("once", once, ("input",)),
+            *between,
+            Node("twice", twice, (between[-1].name if between else "once",)),
+            Node("out", Dense(np.eye(2, dtype=int), np.zeros(2, int)), ("twice",)),
+            Node("readout", Readout(np.ones(2), ReadoutMode.LAST), ("out",)),
+        )
+        return Graph("twice", nodes, steps=3)
+
+    with pytest.raises(GraphError) as caught:
+        graph()
+    advice = re.search(
+        r"theta (-?\d+)\.\.(-?\d+) .* its values(?:, less (-?\d+))?$", str(caught.value)
+    )
+    assert advice
+    first, last, less = (int(number or 0) for number in advice.groups())
+    theta = np.arange(first, last + 1) + np.zeros((2, 1), int)
+    threshold = Node("between", Threshold(theta, np.zeros(2, bool)), ("once",))
+    signal = Signal.SPIKES if first == last else Signal.GRADED
+    valid = graph(threshold, twice=Delay((2,), 0, high - less, signal, initial - less))
+    samples = np.random.default_rng(0).integers(low, high, (6, 3, 2), endpoint=True)
+    found = interpret(valid, samples).accumulators(valid)
+    assert np.array_equal(found + less, samples[:, 0])
 
 
 def test_a_delay_of_nothing_is_named() -> None:

@@ -206,8 +206,8 @@ def test_a_task_that_does_not_fit_the_net_is_refused(
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        ("fashion_mnist", r"fashion_mnist has images of shape \(1, 28, 28\) and 10 classes"),
-        ("cifar10", r"cifar10 has images of shape \(3, 32, 32\) and 10 classes"),
+        ("fashion_mnist", r"fashion_mnist has samples of shape \(1, 28, 28\) and 10 classes"),
+        ("cifar10", r"cifar10 has samples of shape \(3, 32, 32\) and 10 classes"),
     ],
 )
 def test_a_recipe_whose_net_does_not_fit_its_data_is_refused(

@@ -207,6 +207,47 @@ def test_batches_that_are_not_known_are_refused(batches: list[Any], message: str
         gather(net(recurrent("tanh")), batches)
 
 
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (sequences(features=5), r"torch\.float64 and shape \(5, 7, 5\): .* Expected 3, got 5"),
+        (
+            sequences()[:, :0],
+            r"torch\.float64 and shape \(5, 0, 3\): .*length to be larger than 0",
+        ),
+        (torch.ones(5, 7, 3, dtype=torch.int64), r"torch\.int64 and shape \(5, 7, 3\): .*dtype"),
+        (sequences().float(), r"torch\.float32 and shape \(5, 7, 3\): .*dtype"),
+        (sequences()[None], r"torch\.float64 and shape \(1, 5, 7, 3\): .* got 4D tensor"),
+        ((torch.zeros(5), sequences()), r"torch\.float32 and shape \(5,\): "),
+        (pack_sequence([torch.zeros(2, 4)]), r"torch\.float32 and shape \(2, 4\): "),
+    ],
+)
+def test_batches_that_do_not_fit_the_model_are_named(batch: Any, message: str) -> None:
+    with pytest.raises(InputError, match=rf"the model cannot run a batch of {message}") as caught:
+        gather(net(recurrent("tanh")), [batch])
+    assert str(caught.value).endswith("or turn them into such with 'inputs'")
+
+
+@pytest.mark.parametrize("data", [None, 5, sequences(), pack_sequence([sequences()[0]])])
+def test_data_that_gives_no_batches_is_named(data: Any) -> None:
+    message = rf"the data is {type(data).__name__}, and no loader of batches; .*\[batch\] for one"
+    with pytest.raises(InputError, match=message):
+        gather(net(recurrent("tanh")), data)
+
+
+def test_nan_among_states_that_are_not_taken_is_noticed() -> None:
+    many, x = sequences(700, 7), sequences()
+    x[2, 6] = torch.nan
+    with pytest.raises(InputError, match=r"the model answers NaN to a batch of .* remove NaN"):
+        gather(net(recurrent("tanh")), [many, x], thin=10_000)
+
+
+def test_labels_are_not_looked_at() -> None:
+    x = sequences()
+    found = gather(net(recurrent("tanh")), [(x, torch.zeros(3), "more")])
+    assert found.covariances["0.rnn.l0"].count == 35
+
+
 def test_a_share_below_one_in_one_is_refused() -> None:
     with pytest.raises(InputError, match="thin is nan; it is at least 1 and whole"):
         gather(net(recurrent("tanh")), [sequences()], thin=float("nan"))  # type: ignore[arg-type]

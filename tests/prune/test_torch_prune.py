@@ -11,6 +11,19 @@ from edgespike.errors import InputError, UnsupportedError
 from edgespike.prune import Method, Objective, Options, gather, prune
 from tests.prune.nets import LastStep, Recurrent, net, recurrent, rnn_in, sequences
 
+MIXING = [
+    nn.Softmax(dim=-1),
+    nn.LogSoftmax(dim=-1),
+    nn.LayerNorm(6, elementwise_affine=False),
+    nn.BatchNorm1d(7, affine=False),
+    nn.AvgPool1d(3, 1, 1),
+    nn.MaxPool1d(3, 1, 1),
+    nn.Flatten(),
+]
+"""Without weights; on (samples, steps, units) a unit's value depends on others, or moves."""
+
+APART = [nn.Identity(), nn.Dropout(0.5), nn.ReLU(), nn.Tanh(), nn.GELU(), nn.ReLU6()]
+
 
 def test_128_units_to_42_leave_2226_of_17792_weights() -> None:
     rnn = nn.RNN(1, 128, nonlinearity="relu", batch_first=True)
@@ -177,11 +190,36 @@ def test_a_residual_connection_between_modules_of_one_size_is_noticed(keep: int)
         (nn.Sequential(Recurrent(nn.GRU(3, 6)), nn.Linear(5, 2)), "'1' takes 5 values, but"),
         (nn.Sequential(Recurrent(nn.GRU(3, 6)), nn.LayerNorm(6), nn.Linear(6, 2)), "has weights"),
         (Recurrent(nn.GRU(3, 6)), "'rnn': no nn.Linear takes its values; name the layers"),
+        *(
+            (
+                nn.Sequential(Recurrent(nn.GRU(3, 6)), nn.ReLU(), module, nn.Linear(6, 2)),
+                rf"{type(module).__name__} '2' behind '0\.rnn' may mix units; put it behind the "
+                r"nn\.Linear, or, .* name the layers: layers=\[\('0\.rnn', nn\.Linear's name\)\]",
+            )
+            for module in MIXING
+        ),
     ],
 )
 def test_recurrent_models_that_cannot_be_pruned_say_why(model: nn.Module, reason: str) -> None:
     with pytest.raises(UnsupportedError, match=reason):
         prune(model, [sequences().float()], keep=2)
+
+
+@pytest.mark.parametrize("module", APART, ids=lambda module: type(module).__name__)
+def test_what_treats_units_apart_may_lie_in_between(module: nn.Module) -> None:
+    recurrent_part = Recurrent(recurrent("tanh"))
+    readout = nn.Linear(6, 2, dtype=torch.float64)
+    model, x = nn.Sequential(recurrent_part, nn.Sequential(module), readout).eval(), sequences()
+    assert torch.equal(prune(model, [x], keep=6).model(x), model(x))
+    bounded = isinstance(module, nn.Identity | nn.Dropout)
+    assert set(prune(model, [x], keep=3).report.bounds) == ({"2"} if bounded else set())
+
+
+def test_a_module_that_mixes_nothing_is_passed_by_naming_the_layers() -> None:
+    parts = Recurrent(recurrent("tanh")), nn.Flatten(0, 1), nn.Linear(6, 2, dtype=torch.float64)
+    model, x = nn.Sequential(*parts), sequences()
+    pruned = prune(model, [x], keep=6, layers=[("0.rnn", "2")])
+    assert torch.equal(pruned.model(x), model(x))
 
 
 def test_layers_that_did_not_run_and_states_of_other_models_are_refused() -> None:

@@ -151,8 +151,7 @@ class Conv2d(Weighted):
     def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Height and width of the output for an input of ``shape``."""
         kernel = self.weight.shape[2:]
-        extents = [(k - 1) * d + 1 for k, d in zip(kernel, self.dilation, strict=True)]
-        return window_counts(shape, extents, self.stride, self.padding)
+        return window_counts(shape, kernel, self.stride, self.padding, self.dilation)
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Bound each output channel by interval arithmetic over its weights."""
@@ -182,11 +181,18 @@ def check_geometry(
 
 
 def window_counts(
-    shape: tuple[int, ...], extents: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+    shape: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int] = (1, 1),
 ) -> tuple[int, int]:
-    """Count how many windows of ``extents`` fit vertically and horizontally."""
-    height, width = (
-        (size + 2 * pad - extent) // step + 1
-        for size, extent, step, pad in zip(shape[1:], extents, stride, padding, strict=True)
-    )
+    """Count how many windows fit vertically and horizontally into (channels, height, width)."""
+    height, width = map(window_count, shape[1:], kernel, stride, padding, dilation)
     return height, width
+
+
+def window_count(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """Count how many windows fit along one axis; less than 1 if none does."""
+    extent = dilation * (kernel - 1) + 1
+    return (size + 2 * padding - extent) // stride + 1

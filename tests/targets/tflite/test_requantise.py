@@ -8,7 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgespike.targets.tflite.requantise import fit, multiplier_and_offset, proven
+from edgespike.targets.lines import fit
+from edgespike.targets.tflite.requantise import multiplier_and_offset, proven
 from tests.targets.tflite.kernels import ONE_CHANNEL, PER_CHANNEL
 
 Whole = NDArray[np.int64]
