@@ -14,7 +14,6 @@ import dataclasses
 import json
 import sys
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,24 +80,6 @@ def _import_lava() -> None:
         import lava.magma.compiler.var_model  # noqa: F401
     finally:
         dataclasses.dataclass = original
-    _remember_models()
-
-
-@cache
-def _remember_models() -> None:
-    # For every process Lava imports all modules beside the process's own again, to find the models
-    # that implement it. They are the same for all processes of a class.
-    from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
-
-    search = ProcGroupDiGraphs._find_proc_models
-    found: dict[type, list[Any]] = {}
-
-    def find(proc: Any) -> list[Any]:
-        if type(proc) not in found:
-            found[type(proc)] = search(proc)
-        return found[type(proc)]
-
-    ProcGroupDiGraphs._find_proc_models = staticmethod(find)
 
 
 def build(network: dict[str, Any], arrays: dict[str, Any], spikes: Any, files: Any) -> list[Any]:
