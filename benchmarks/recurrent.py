@@ -48,7 +48,7 @@ CLASSES = 10
 SHAPES = ((28, 28), (196, 1))
 """Steps and features."""
 
-BATCHES = {256: 4, 1: 32}
+BATCHES = {256: 16, 1: 128}
 """Batch sizes, and how many batches one repetition runs."""
 
 ANSWERS = "cpu target, answers only"
