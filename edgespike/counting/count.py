@@ -201,4 +201,4 @@ def _windows_over(key: _ById[MaxPool2d], shape: tuple[int, ...]) -> Integers:
 
 
 def _over_steps(events: Integers) -> Integers:
-    return np.asarray(events.reshape(len(events), -1).sum(axis=1))
+    return np.asarray(events.sum(axis=tuple(range(1, events.ndim))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Signal, Tensor
 from edgespike.graph.tensor import Integers
+
+BYTE_LIMIT = 255
+"""What a byte can count to."""
 
 
 def sum_events(values: NDArray[Any], tensor: Tensor) -> Integers:
@@ -29,17 +33,19 @@ def sum_events(values: NDArray[Any], tensor: Tensor) -> Integers:
         int64, ``values.shape[1:]``.
     """
     if tensor.signal is Signal.GRADED:
-        return _sum_over_samples((values != 0).view(np.uint8), largest=1)
-    return _sum_over_samples(values, tensor.bounds[1])
-
-
-def _sum_over_samples(values: NDArray[Any], largest: int) -> Integers:
-    """Sum along the first axis, in bytes for as long as none can overflow: 8 times fewer bytes."""
-    at_once = 255 // max(largest, 1)
-    if values.dtype.itemsize > 1 or at_once < 2:
+        return _sum_over_samples(values, 1, lambda some: (some != 0).view(np.uint8))
+    if values.dtype.itemsize > 1 or tensor.bounds[1] > BYTE_LIMIT // 2:
         return np.asarray(values.sum(axis=0, dtype=np.int64))
-    unsigned = values.view(np.uint8)
+    return _sum_over_samples(values, tensor.bounds[1], lambda some: some.view(np.uint8))
+
+
+def _sum_over_samples(
+    values: NDArray[Any], largest: int, as_bytes: Callable[[NDArray[Any]], NDArray[np.uint8]]
+) -> Integers:
+    """Sum along the first axis, in bytes for as long as none can overflow: 8 times fewer bytes."""
     total = np.zeros_like(values[0], dtype=np.int64)
+    at_once = BYTE_LIMIT // max(largest, 1)
     for start in range(0, len(values), at_once):
-        total += np.add.reduce(unsigned[start : start + at_once], axis=0, dtype=np.uint8)
+        some = as_bytes(values[start : start + at_once])
+        total += np.add.reduce(some, axis=0, dtype=np.uint8)
     return total

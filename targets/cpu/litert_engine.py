@@ -131,7 +131,7 @@ class _EventSums:
     Parameters
     ----------
     sources
-        What to sum.
+        What to sum, in the order in which a run writes it.
     at_once
         Over how many samples no sum exceeds 255.
     """
@@ -139,16 +139,17 @@ class _EventSums:
     def __init__(self, sources: Sequence[_Source], at_once: int) -> None:
         sizes = [source.stored[0].size for source in sources]
         ends = np.cumsum([0, *sizes])
-        in_bytes = np.zeros(ends[-1], np.uint8)
-        self._bytes = _Sums(in_bytes, at_once)
+        self._of_batch = np.zeros(ends[-1], np.uint8)
+        self._bytes = _Sums(np.zeros(ends[-1], np.uint8), at_once)
         self._words = _Sums(np.zeros(ends[-1], np.uint16), at_once * WORDS_PER_BYTE)
         self._total = np.zeros(ends[-1], np.int64)
         self._shapes = {source.name: (1, *source.stored.shape[1:]) for source in sources}
         self._places = [slice(*pair) for pair in pairwise(ends)]
         self._spikes: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self._graded: list[tuple[NDArray[np.int8], np.int8, NDArray[np.uint8]]] = []
-        for source, place in zip(sources, self._places, strict=True):
-            stored, sums = source.stored.reshape(len(source.stored), -1), self._bytes.sums[place]
+        # What a run wrote last is still in the cache, so it is read first.
+        for source, place in reversed(list(zip(sources, self._places, strict=True))):
+            stored, sums = source.stored.reshape(len(source.stored), -1), self._of_batch[place]
             if source.zero_point is None:
                 self._spikes.append((_widened(stored, place), _widened(sums, place)))
             else:
@@ -166,16 +167,18 @@ class _EventSums:
         if not self._bytes.has_room(count):
             self._empty_bytes()
         for spikes, sums in self._spikes:
-            sums += np.add.reduce(spikes[:count], axis=0, dtype=sums.dtype)
+            np.add.reduce(spikes[:count], axis=0, dtype=sums.dtype, out=sums)
         for stored, zero_point, sums in self._graded:
-            self._add_graded(stored[:count], zero_point, sums)
+            self._sum_graded(stored[:count], zero_point, sums)
+        self._bytes.sums += self._of_batch
         self._bytes.samples += count
 
-    def _add_graded(
+    def _sum_graded(
         self, stored: NDArray[np.int8], zero_point: np.int8, sums: NDArray[np.uint8]
     ) -> None:
         """Mark events, a few rows at a time so that the marks stay in the cache, and sum them."""
         size = stored.shape[1]
+        sums[:] = 0
         for rows in cut(len(stored), max(1, ROWS_BYTES // size)):
             some = stored[rows]
             marks = self._is_event[: some.size].reshape(some.shape)

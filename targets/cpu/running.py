@@ -112,7 +112,7 @@ def count(graph: Graph, samples: NDArray[Any]) -> Counts:
 
 
 def _channels_first(total: Integers) -> Integers:
-    return total.transpose(0, 3, 1, 2) if total.ndim == 4 else total
+    return np.ascontiguousarray(total.transpose(0, 3, 1, 2)) if total.ndim == 4 else total
 
 
 def _input_events(graph: Graph, samples: NDArray[Any]) -> Integers:
