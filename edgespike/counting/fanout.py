@@ -73,7 +73,7 @@ def _fan_out_conv2d(op: Conv2d, mask: NDArray[np.bool_], shape: tuple[int, ...])
         top, left = ky * op.dilation[0], kx * op.dilation[1]
         below, right = top + height * step_y, left + width * step_x
         padded[:, top:below:step_y, left:right:step_x] += leaving[:, ky, kx, None, None]
-    return padded[:, pad_y : pad_y + shape[1], pad_x : pad_x + shape[2]]
+    return np.ascontiguousarray(padded[:, pad_y : pad_y + shape[1], pad_x : pad_x + shape[2]])
 
 
 def dense_connections(op: Weighted, shape: tuple[int, ...]) -> int:

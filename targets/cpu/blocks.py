@@ -37,10 +37,10 @@ class Engine(Protocol):
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
 
-    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, Integers]]:
+    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, NDArray[Any]]]:
         """Run checked samples for their accumulators and the event sums of neurons and pools.
 
-        Sums are int64 ``(steps, *shape)``, channels last.
+        Sums are integers ``(steps, *shape)``, channels last. The next run may overwrite them.
         """
 
 

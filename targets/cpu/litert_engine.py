@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.counting.events import sum_events
+from edgespike.counting.events import BYTE_LIMIT, sum_events
 from edgespike.graph import Graph, Signal
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
@@ -21,8 +21,6 @@ from edgespike.trace import observed_names
 
 BATCH_BYTES = 2**26
 """Most memory for the events of one batch."""
-
-BYTE_LIMIT = 255
 
 WORDS_PER_BYTE = 65535 // BYTE_LIMIT
 """How many full bytes 16 bits can add up."""
@@ -75,7 +73,7 @@ class CountingLiteRtEngine:
         stored, zero_point = self._engine.events[name][:count], self._engine.zero_points[name]
         return stored - np.int16(zero_point) if zero_point else stored
 
-    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, Integers]]:
+    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, NDArray[Any]]]:
         """Run checked samples for their accumulators and the event sums of neurons and pools."""
         accumulators = empty_accumulators(self._graph, len(samples))
         sums = {name: zero_sums(self._graph, name) for name in self._summed_apart}
@@ -126,7 +124,8 @@ class _EventSums:
     """Sums events over batches where they lie, in bytes that are emptied before they overflow.
 
     Everything is laid out once, so that a batch costs little more than reading its memory. Bytes
-    are emptied into 16 bits, and those into 64: sums in 64 bits alone would not stay in the cache.
+    are emptied into 16 bits, and those, where they overflow, into 64: sums in 64 bits alone would
+    not stay in the cache.
 
     Parameters
     ----------
@@ -142,7 +141,7 @@ class _EventSums:
         self._of_batch = np.zeros(ends[-1], np.uint8)
         self._bytes = _Sums(np.zeros(ends[-1], np.uint8), at_once)
         self._words = _Sums(np.zeros(ends[-1], np.uint16), at_once * WORDS_PER_BYTE)
-        self._total = np.zeros(ends[-1], np.int64)
+        self._total: Integers | None = None
         self._shapes = {source.name: (1, *source.stored.shape[1:]) for source in sources}
         self._places = [slice(*pair) for pair in pairwise(ends)]
         self._spikes: list[tuple[NDArray[Any], NDArray[Any]]] = []
@@ -160,7 +159,7 @@ class _EventSums:
         """Forget what was summed."""
         self._bytes.clear()
         self._words.clear()
-        self._total = np.zeros_like(self._total)
+        self._total = None
 
     def add(self, count: int) -> None:
         """Add what the first ``count`` samples of the memory hold now."""
@@ -185,12 +184,12 @@ class _EventSums:
             np.not_equal(some, zero_point, out=marks)
             sums += np.add.reduce(marks.view(np.uint8), axis=0, dtype=np.uint8)
 
-    def totals(self) -> dict[str, Integers]:
-        """Give the sums by name, ``(1, *shape)``."""
+    def totals(self) -> dict[str, NDArray[Any]]:
+        """Give the sums by name, ``(1, *shape)``, in 16 bits if they fit; a run ends them."""
         self._empty_bytes()
-        self._empty_words()
+        total = self._words.sums if self._total is None else self._total + self._words.sums
         return {
-            name: self._total[place].reshape(shape)
+            name: total[place].reshape(shape)
             for (name, shape), place in zip(self._shapes.items(), self._places, strict=True)
         }
 
@@ -202,7 +201,8 @@ class _EventSums:
         self._bytes.clear()
 
     def _empty_words(self) -> None:
-        self._total += self._words.sums
+        before = np.int64(0) if self._total is None else self._total
+        self._total = before + self._words.sums
         self._words.clear()
 
 

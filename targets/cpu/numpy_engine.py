@@ -73,7 +73,7 @@ class NumpyEngine:
         steps_at_once = min(self._graph.steps, self._at_once)
         return max(1, self._at_once // steps_at_once), steps_at_once
 
-    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, Integers]]:
+    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, NDArray[Any]]]:
         """Run checked samples for their accumulators and the event sums of neurons and pools."""
         readout = self._graph.readout.name
         accumulators = empty_accumulators(self._graph, len(samples))

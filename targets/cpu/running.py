@@ -97,9 +97,13 @@ def run_counted(graph: Graph, samples: NDArray[Any]) -> tuple[Integers, dict[str
     """
     samples = as_samples(graph, samples)
     with _engine(graph, len(samples)) as engine:
-        accumulators, sums = engine.run_counted(samples)
-    channels_first = {name: _channels_first(total) for name, total in sums.items()}
-    return accumulators, {graph.input.name: _input_events(graph, samples), **channels_first}
+        accumulators, found = engine.run_counted(samples)
+        # One pass widens and turns what the engine may overwrite in its next run.
+        sums = {
+            name: np.ascontiguousarray(np.moveaxis(total, -1, 1), np.int64)
+            for name, total in found.items()
+        }
+    return accumulators, {graph.input.name: _input_events(graph, samples), **sums}
 
 
 def count(graph: Graph, samples: NDArray[Any]) -> Counts:
@@ -109,10 +113,6 @@ def count(graph: Graph, samples: NDArray[Any]) -> Counts:
     """
     _, sums = run_counted(graph, samples)
     return count_events(graph, sums, len(samples))
-
-
-def _channels_first(total: Integers) -> Integers:
-    return np.ascontiguousarray(total.transpose(0, 3, 1, 2)) if total.ndim == 4 else total
 
 
 def _input_events(graph: Graph, samples: NDArray[Any]) -> Integers:
