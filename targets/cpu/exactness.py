@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgespike.graph import Conv2d, Tensor
+from edgespike.graph import Tensor
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import FLOAT32_LIMIT, FLOAT64_LIMIT
+from edgespike.targets.partial_sums import partial_sum_bounds
 
 FLOAT_LIMITS: tuple[tuple[type[np.floating[Any]], int], ...] = (
     (np.float32, FLOAT32_LIMIT),
@@ -44,17 +44,6 @@ def narrow_type(low: float, high: float) -> np.dtype[Any]:
     return np.dtype(np.int64)
 
 
-def largest_magnitude(tensor: Tensor) -> NDArray[np.float64]:
-    """Bound each channel's magnitude, ``(channels,)``."""
-    return np.maximum(np.abs(tensor.low), np.abs(tensor.high)).astype(np.float64)
-
-
 def weighted_bound(op: Weighted, tensor: Tensor) -> float:
-    """Bound every partial sum of every output, whatever the order: ``sum |w| |x| + |bias|``."""
-    magnitude = largest_magnitude(tensor)
-    weight = np.abs(op.weight.astype(np.float64))
-    if isinstance(op, Conv2d):
-        group_of_output = np.arange(len(weight)) * op.groups // len(weight)
-        magnitude = magnitude.reshape(op.groups, -1)[group_of_output][:, :, None, None]
-    sums = (weight * magnitude).reshape(len(weight), -1).sum(axis=1)
-    return float((sums + np.abs(op.bias.astype(np.float64))).max())
+    """Bound every partial sum of every output, whatever the order."""
+    return float(partial_sum_bounds(op.weight, op.bias, tensor).max())

@@ -27,12 +27,12 @@ from edgespike.graph import (
 from edgespike.graph.ops import Op, Pool2d
 from edgespike.graph.ops.neurons import reachable
 from edgespike.targets.cpu.exactness import (
-    largest_magnitude,
     narrow_type,
     sum_type,
     weighted_bound,
 )
 from edgespike.targets.cpu.levels import count_reached, exact_line
+from edgespike.targets.partial_sums import largest_magnitude
 
 Array = NDArray[Any]
 Kernel = Callable[..., Array]

@@ -12,6 +12,7 @@ from edgespike.graph.ops import Weighted
 from edgespike.graph.ops.neurons import reachable
 from edgespike.graph.tensor import Integers, per_channel
 from edgespike.targets.lines import fit, upright
+from edgespike.targets.partial_sums import partial_sum_bounds
 from edgespike.targets.tflite.requantise import ACCUMULATOR_LIMIT, multiplier_and_offset, proven
 
 WEIGHT_LIMIT = 127
@@ -41,14 +42,9 @@ class Affine:
         """Largest magnitude of a weight."""
         return int(np.abs(self.weight).max())
 
-    def magnitudes(self, source: Tensor) -> Integers:
+    def magnitudes(self, source: Tensor) -> NDArray[np.float64]:
         """Bound every partial sum of each output channel, in whatever order it is formed."""
-        largest = np.maximum(np.abs(source.low), np.abs(source.high))
-        if len(largest) != self.weight.shape[1]:  # in groups, a weight meets several channels
-            largest = np.full(self.weight.shape[1], largest.max())
-        products = np.abs(self.weight) * per_channel(largest, self.weight.ndim - 1)
-        axes = tuple(range(1, self.weight.ndim))
-        return np.asarray(products.sum(axis=axes) + np.abs(self.bias))
+        return partial_sum_bounds(self.weight, self.bias, source)
 
 
 def fold_spikes(
@@ -117,4 +113,4 @@ def _factors(op: Weighted, source: Tensor, limit: int) -> Integers:
     sums = np.maximum(Affine(op.weight, op.bias).magnitudes(source), 1)
     # Thresholds in reach are no larger than the sums, so that the bias at most doubles them.
     room = np.minimum(limit // largest, ACCUMULATOR_LIMIT // (4 * sums))
-    return np.asarray(np.maximum(room, 1))
+    return np.maximum(room, 1).astype(np.int64)

@@ -25,7 +25,11 @@ def obstacle(affine: Affine, source: Tensor) -> str:
     if affine.largest_weight > WEIGHT_LIMIT:
         return f"a weight of {affine.largest_weight} is beyond {WEIGHT_LIMIT}"
     largest = int(affine.magnitudes(source).max())
-    return f"sums of up to {largest} are beyond 2**30" if largest >= ACCUMULATOR_LIMIT else ""
+    return (
+        f"sums of up to {largest} are beyond {ACCUMULATOR_LIMIT}"
+        if largest >= ACCUMULATOR_LIMIT
+        else ""
+    )
 
 
 def unproven(op: Weighted, threshold: Threshold, proven: NDArray[np.bool_]) -> str:
