@@ -1,7 +1,8 @@
 """The audit: a recount by brute force, walking each event to each synapse that it reaches.
 
-It shares with the count which weights are synapses, and nothing else: it starts at the event and
-goes forward through the graph, where the count starts at the layer and looks back.
+It shares with the count which weights are synapses, and nothing else: it names by itself where
+events arise, starts at each of them and goes forward through the graph, where the count starts at
+the layer and looks back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.counting.count import event_sources
+from edgespike.counting.counts import Counts
 from edgespike.counting.fanout import Convention, existing
 from edgespike.graph import (
     Add,
@@ -22,16 +23,24 @@ from edgespike.graph import (
     Delay,
     Dense,
     Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
     Node,
+    Readout,
     Reshape,
     Signal,
     SumPool2d,
+    Threshold,
 )
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.ops import Weighted
 from edgespike.trace import Trace
 
 Place = tuple[int, ...]
+
+SOURCES = (Input, Threshold, Membrane, MaxPool2d)
+"""Operations at which events arise; those that arrive end there."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +51,34 @@ class Audit:
     synaptic_operations: dict[Convention, int]
     multiply_accumulates: dict[Convention, int]
 
+    def agrees(self, counts: Counts) -> bool:
+        """Tell whether a count of the same samples has the same numbers in every convention."""
+        return all(
+            self.synaptic_operations[convention] == counts.synaptic_operations(convention)
+            and self.multiply_accumulates[convention] == counts.multiply_accumulates(convention)
+            for convention in Convention
+        )
+
 
 def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
-    """Recount every synaptic operation of a run by walking. Slow: for a few samples."""
+    """Recount every synaptic operation of a run by walking. Slow: for a few samples.
+
+    Parameters
+    ----------
+    graph
+        The graph that ran.
+    samples
+        Its input, as :func:`edgespike.graph.inputs.as_samples` takes it.
+    trace
+        What the target's runtime gave for these samples.
+
+    Raises
+    ------
+    InputError
+        The samples do not fit the graph's input.
+    TypeError
+        Events reach an operation that this function knows nothing of.
+    """
     samples = as_samples(graph, samples)
     values = {graph.input.name: samples, **trace.values}
     found = {
@@ -52,7 +86,7 @@ def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
         Signal.GRADED: dict.fromkeys(Convention, 0),
     }
     takers = _takers(graph)
-    starts = {source: values[source] for source in event_sources(graph)}
+    starts = {node.name: values[node.name] for node in graph.nodes if isinstance(node.op, SOURCES)}
     for delay, op in graph.of_type(Delay):  # what it gives at the first step, nobody has sent
         starts[delay.name] = np.full((len(samples), 1, *op.shape), op.initial)
     for source, array in starts.items():
@@ -97,7 +131,7 @@ def _arrivals(
                 if _in_window(node.op, window, position):
                     moved = (channel, *window)
                     yield from _arrivals(graph, takers, node.name, step, moved)
-        elif not (node.op.emits_events or node.op.has_neurons):
+        elif not isinstance(node.op, (*SOURCES, Readout)):
             raise TypeError(f"the audit cannot walk through {node.name} ({node.op.kind})")
 
 

@@ -199,18 +199,17 @@ def _difference(first: Mapping[str, Any] | None) -> str:
 
 
 def _audit_values(audit: Audit, counts: Counts) -> dict[str, Any]:
-    total = counts.total
     pairs = {
         kind: (
-            int(total.synaptic_operations[kind].sum()),
+            counts.synaptic_operations(kind),
             audit.synaptic_operations[kind],
-            int(total.multiply_accumulates[kind].sum()),
+            counts.multiply_accumulates(kind),
             audit.multiply_accumulates[kind],
         )
         for kind in Convention
     }
     return {
         "samples": whole(audit.samples),
-        "equal": all(row[0] == row[1] and row[2] == row[3] for row in pairs.values()),
+        "equal": audit.agrees(counts),
         "rows": [(rows.CONVENTIONS[kind], *map(whole, row)) for kind, row in pairs.items()],
     }

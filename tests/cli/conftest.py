@@ -24,6 +24,7 @@ import signal
 import sys
 from dataclasses import replace
 
+from edgespike.counting import count
 from edgespike.errors import EnvironmentMissingError
 from edgespike.interpreter import interpret
 from edgespike.targets.base import Target
@@ -46,6 +47,11 @@ def add_one(graph, samples):
     values = dict(interpret(graph, samples).values)
     values[graph.readout.name][1, 0, 2] += 1
     return Trace(values)
+
+
+def count_twice(graph, samples):
+    counts = count(graph, samples, interpret(graph, samples))
+    return counts + counts
 
 
 installed = []
@@ -71,6 +77,7 @@ FAULTY = replace(EXACT, name="faulty", summary="one value is wrong", run=add_one
 WAITING = replace(EXACT, name="waiting", summary="never ends", run=wait, write=wait)
 ABSENT = replace(EXACT, name="absent", summary="cannot be set up", runtime=runtime, setup=fail)
 LATER = replace(EXACT, name="later", summary="can be set up", runtime=runtime, setup=install)
+DOUBLE = replace(EXACT, name="double", summary="counts all twice", count=count_twice)
 """
 ENTRY_POINTS = """
 [edgespike.targets]
@@ -79,6 +86,7 @@ faulty = third_party_targets:FAULTY
 waiting = third_party_targets:WAITING
 absent = third_party_targets:ABSENT
 later = third_party_targets:LATER
+double = third_party_targets:DOUBLE
 """
 
 # A test run in the background ignores Ctrl-C, and its children would inherit that.

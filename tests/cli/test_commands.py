@@ -23,7 +23,7 @@ from tests.example_graphs import residual_graph, samples_for
 GRAPH = residual_graph()
 SAMPLES = samples_for(GRAPH, 4)
 TRACE = interpret(GRAPH, SAMPLES)
-THIRD_PARTY = ["exact", "faulty", "waiting", "absent", "later"]
+THIRD_PARTY = ["exact", "faulty", "waiting", "absent", "later", "double"]
 LEVELS = Graph(
     "levels",
     (
@@ -124,14 +124,23 @@ def test_an_audit_recounts_by_walking(cli: Cli, graph_file: Path, input_file: Pa
     }
 
 
-def test_an_audit_that_finds_another_count_ends_with_1(
-    cli: Cli, graph_file: Path, input_file: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_audit_is_of_the_counter_that_made_the_report(
+    cli: Cli, graph_file: Path, input_file: Path
 ) -> None:
-    wrong = count(GRAPH, SAMPLES[:1], interpret(GRAPH, SAMPLES[:1]))
-    monkeypatch.setattr("edgespike.counting.count", lambda *_: wrong + wrong)
-    result = cli("energy", graph_file, "-i", input_file, "--audit", 1, "--json")
-    assert result.code == 1
+    """The target "double" runs exactly, and counts everything twice."""
+    result = cli("energy", graph_file, "-i", input_file, "-t", "double", "--audit", 1, "--json")
+    right = count(GRAPH, SAMPLES, TRACE).total.totals()
+    assert result.json["counts"]["spikes"] == 2 * right["spikes"]
     assert result.json["audit"]["equal"] is False
+    assert result.code == 1
+
+
+def test_an_audit_that_finds_another_count_says_so(
+    cli: Cli, graph_file: Path, input_file: Path
+) -> None:
+    result = cli("energy", graph_file, "-i", input_file, "-t", "double", "--audit", 1)
+    assert "DIFFERENT from the count" in result.stdout
+    assert result.code == 1
 
 
 def test_energy_writes_a_page(cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path) -> None:

@@ -75,10 +75,10 @@ def test_target_equals_the_interpreter(name: str, mix: str) -> None:
         found = target.run(case.graph, case.samples)
         for node in observed_names(case.graph):
             assert np.array_equal(found.values[node], expected.values[node]), node
-        assert (
-            count(case.graph, case.samples, found).to_json()
-            == count(case.graph, case.samples, expected).to_json()
-        )
+        counted = count(case.graph, case.samples, expected).to_json()
+        assert count(case.graph, case.samples, found).to_json() == counted
+        if target.count is not None:
+            assert target.count(case.graph, case.samples).to_json() == counted
         ran += 1
 
     compare()

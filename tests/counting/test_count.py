@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgespike.counting import Convention, audit, count, fan_out
+from edgespike.counting.audit import SOURCES
 from edgespike.graph import (
     Add,
     Conv2d,
@@ -23,7 +24,7 @@ from edgespike.graph import (
     Signal,
     Threshold,
 )
-from edgespike.graph.ops import Weighted
+from edgespike.graph.ops import OPERATIONS, Weighted
 from edgespike.interpreter import interpret
 from tests.example_graphs import recurrent_graph
 from tests.strategies import MIXES, Case, cases
@@ -35,16 +36,31 @@ from tests.strategies import MIXES, Case, cases
 def test_counts_equal_the_walk(mix: str, data: st.DataObject) -> None:
     case = data.draw(cases(mix))
     trace = interpret(case.graph, case.samples)
-    counted = count(case.graph, case.samples, trace).total
+    counted = count(case.graph, case.samples, trace)
     walked = audit(case.graph, case.samples, trace)
     for convention in Convention:
-        assert (
-            counted.synaptic_operations[convention].sum() == walked.synaptic_operations[convention]
-        )
-        assert (
-            counted.multiply_accumulates[convention].sum()
-            == walked.multiply_accumulates[convention]
-        )
+        assert walked.synaptic_operations[convention] == counted.synaptic_operations(convention)
+        assert walked.multiply_accumulates[convention] == counted.multiply_accumulates(convention)
+    assert walked.agrees(counted)
+
+
+@pytest.mark.parametrize("kind", ["synaptic_operations", "multiply_accumulates"])
+@pytest.mark.parametrize("convention", list(Convention))
+def test_an_audit_agrees_with_no_count_that_differs_in_one_number(
+    kind: str, convention: Convention
+) -> None:
+    graph = recurrent_graph(steps=3)
+    samples = np.ones((2, 3, 5), np.int64)
+    trace = interpret(graph, samples)
+    walked, counted = audit(graph, samples, trace), count(graph, samples, trace)
+    assert walked.agrees(counted)
+    getattr(walked, kind)[convention] += 1
+    assert not walked.agrees(counted)
+
+
+def test_the_walk_knows_the_same_sources_of_events_as_the_operations_do() -> None:
+    declared = {kind for kind in OPERATIONS.values() if kind.emits_events}
+    assert set(SOURCES) == declared
 
 
 @given(case=st.sampled_from(MIXES).flatmap(cases))
