@@ -113,4 +113,4 @@ def _factors(op: Weighted, source: Tensor, limit: int) -> Integers:
     sums = np.maximum(Affine(op.weight, op.bias).magnitudes(source), 1)
     # Thresholds in reach are no larger than the sums, so that the bias at most doubles them.
     room = np.minimum(limit // largest, ACCUMULATOR_LIMIT // (4 * sums))
-    return np.maximum(room, 1).astype(np.int64)
+    return np.asarray(np.maximum(room, 1), np.int64)
