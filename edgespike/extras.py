@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from edgespike.errors import EnvironmentMissingError
 
 
+def install_command(extra: str) -> str:
+    """Say how to install an extra: from the source folder, for no package index has edgespike."""
+    return f"pip install -c constraints.txt '.[{extra}]' in edgespike's source folder"
+
+
 @contextlib.contextmanager
 def needs_extra(extra: str, what: str) -> Iterator[None]:
     """Turn a missing package into an error that names the extra that brings it.
@@ -15,7 +20,7 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
     Parameters
     ----------
     extra
-        As in ``pip install edgespike[extra]``.
+        Its name in ``pyproject.toml``.
     what
         What needs it, as the start of a sentence.
 
@@ -28,7 +33,5 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise EnvironmentMissingError(
-            f"{what} needs the package {error.name!r}; install it with "
-            f"pip install 'edgespike[{extra}]', in its source folder "
-            f"pip install -c constraints.txt '.[{extra}]'"
+            f"{what} needs the package {error.name!r}; run {install_command(extra)}"
         ) from error

@@ -8,11 +8,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from edgespike.errors import EnvironmentMissingError
+from edgespike.extras import install_command
 
 if find_spec("torch") is None or find_spec("accelerate") is None:
     raise EnvironmentMissingError(
-        "edgespike.nn needs torch and accelerate, which are not installed; install them with "
-        "pip install 'edgespike[train]'"
+        "edgespike.nn needs torch and accelerate, which are not installed; "
+        f"run {install_command('train')}"
     )
 
 from edgespike.nn.activation import RoundClip, TanhLevels

@@ -17,6 +17,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from edgespike.errors import EnvironmentMissingError
+from edgespike.extras import install_command
 from edgespike.files import new_folder
 
 PACKAGE, VERSION = "lava-nc", "0.10.0"
@@ -48,7 +49,7 @@ def lava_path() -> list[str]:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise EnvironmentMissingError(
-            f"Lava needs {', '.join(missing)}; run: pip install 'edgespike[loihi]'"
+            f"Lava needs {', '.join(missing)}; run {install_command('loihi')}"
         )
     if _own_folder().is_dir():
         return [str(_own_folder())]

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import EdgespikeError
+from edgespike.extras import install_command
 from edgespike.graph import (
     Conv2d,
     Delay,
@@ -77,7 +78,7 @@ def netx_bytes(graph: Graph) -> bytes:
     try:
         import h5py  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
-        raise NetxError("not written, h5py is missing: pip install 'edgespike[loihi]'") from error
+        raise NetxError(f"not written, h5py is missing: run {install_command('loihi')}") from error
     content = io.BytesIO()
     layers = netx_layers(graph)
     with h5py.File(content, "w") as file:

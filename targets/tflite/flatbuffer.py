@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgespike.errors import EnvironmentMissingError
+from edgespike.extras import install_command
 
 ALIGNMENT = 16
 """What TFLite demands of the bytes of a constant, so that kernels may read them in place."""
@@ -36,7 +37,7 @@ def encode(root: dict[int, Any], identifier: bytes) -> bytes:
         import flatbuffers  # type: ignore[import-untyped]
     except ImportError as error:
         raise EnvironmentMissingError(
-            "flatbuffers is not installed; run pip install 'edgespike[tflite]'"
+            f"flatbuffers is not installed; run {install_command('tflite')}"
         ) from error
     builder = flatbuffers.Builder(1 << 16)
     builder.ForceDefaults(True)

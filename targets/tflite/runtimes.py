@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import EnvironmentMissingError
+from edgespike.extras import install_command
 from edgespike.graph import Graph
 from edgespike.targets.base import Target
 from edgespike.targets.tflite import environment, execute
@@ -38,7 +39,7 @@ def litert_version() -> str:
         return f"ai-edge-litert {metadata.version('ai-edge-litert')}"
     except metadata.PackageNotFoundError as error:
         raise EnvironmentMissingError(
-            "ai-edge-litert is not installed; run pip install 'edgespike[tflite]'"
+            f"ai-edge-litert is not installed; run {install_command('tflite')}"
         ) from error
 
 

@@ -79,7 +79,7 @@ def test_setup_without_network_leaves_nothing_half_done(empty_cache: Path) -> No
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "NEEDED", ("numpy", "nobody_has_this"))
-    with pytest.raises(EnvironmentMissingError, match=r"needs nobody_has_this; run: pip install"):
+    with pytest.raises(EnvironmentMissingError, match=r"needs nobody_has_this; run pip install"):
         environment.runtime()
 
 
