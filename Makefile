@@ -71,6 +71,7 @@ model: $(VENV)/dev.stamp
 	for name in fashion_s3nn fashion_maqd; do \
 	    $(BIN)/edgespike train $$name -o runs/$$name && \
 	    $(BIN)/python -m edgespike.models.build $$name runs/$$name || exit 1; done
+	$(BIN)/edgespike show edgespike/models/fashion_s3nn.safetensors --svg docs/shipped-model.svg
 	$(BIN)/edgespike train fashion_rows_rnn -o runs/fashion_rows_rnn
 	$(BIN)/edgespike prune runs/fashion_rows_rnn/model.safetensors --keep 42 \
 	    --data fashion_mnist_rows -o runs/fashion_rows_rnn/pruned.safetensors

@@ -21,7 +21,7 @@ def command(
         typer.Argument(
             metavar="RECIPE",
             help="Name of a shipped recipe, or a TOML file; its entry 'data' names the data set, "
-            "fashion_mnist (if there is none), fashion_mnist_rows or cifar10.",
+            "fashion_mnist (if there is none), fashion_mnist_rows, mnist or cifar10.",
         ),
     ],
     out: Annotated[

@@ -7,7 +7,6 @@ synapses: for every place of the kernel it marks the inputs that the place is la
 
 from __future__ import annotations
 
-import math
 from enum import Enum
 
 import numpy as np
@@ -79,8 +78,3 @@ def _fan_out_conv2d(op: Conv2d, mask: NDArray[np.bool_], shape: tuple[int, ...])
 def dense_connections(op: Weighted, shape: tuple[int, ...]) -> int:
     """Count the synapses between all inputs and outputs of a layer: its dense operations."""
     return int(fan_out(op, shape, Convention.EVERY).sum())
-
-
-def kernel_places(op: Weighted) -> int:
-    """Count the weights that a layer stores."""
-    return math.prod(op.weight.shape)

@@ -9,13 +9,9 @@ from enum import Enum
 import numpy as np
 
 from edgespike.counting import Convention, Counts, LayerCounts, dense_connections
-from edgespike.counting.fanout import kernel_places
-from edgespike.graph import Graph, MaxPool2d, Membrane, Node, Readout, Signal, Threshold
+from edgespike.graph import Graph, MaxPool2d, Node, Signal
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
-
-NEURONS = (Threshold, Membrane, Readout)
-"""Operations that hold neurons, each with an accumulator or a membrane potential."""
 
 SRAM_SIZES = {"8k": 8 * 2**10, "32k": 32 * 2**10, "1m": 2**20}
 """The memory sizes in bytes for which access energies are published, smallest first."""
@@ -127,15 +123,13 @@ def _weighted(graph: Graph) -> Iterator[tuple[Node, Weighted]]:
 
 
 def _neurons(graph: Graph) -> int:
-    return sum(
-        graph.tensors[node.name].size for node in graph.nodes if isinstance(node.op, NEURONS)
-    )
+    return sum(graph.tensors[node.name].size for node in graph.nodes if node.op.has_neurons)
 
 
 def _memory_bytes(graph: Graph) -> dict[Memory, int]:
     neurons = _neurons(graph)
     return {
-        Memory.WEIGHTS: sum(kernel_places(op) for _, op in _weighted(graph)),
+        Memory.WEIGHTS: sum(op.weight.size for _, op in _weighted(graph)),
         Memory.POTENTIALS: 4 * neurons,
         Memory.ACTIVATIONS: neurons,
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgespike.graph.graph import Graph, Node
-from edgespike.graph.ops import Delay, Input, Membrane, Op, Readout, Threshold, Weighted
+from edgespike.graph.ops import Delay, Input, Op, Weighted
 from edgespike.graph.size import COLUMNS, GraphSize, graph_size
 
 _IN_OTHER_COLUMNS = {"shape", "low", "high", "signal"}
@@ -123,7 +123,7 @@ def _row(graph: Graph, node: Node) -> NodeRow:
         tensor.shape,
         *tensor.bounds,
         tensor.signal.value,
-        tensor.size if isinstance(node.op, (Threshold, Membrane, Readout)) else 0,
+        tensor.size if node.op.has_neurons else 0,
         weights.size,
         int(np.count_nonzero(weights)),
         dict(_parameters(node.op)),

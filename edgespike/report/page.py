@@ -9,14 +9,13 @@ from typing import Any
 
 from edgespike import __version__
 from edgespike.counting import Audit, Convention, Counts
-from edgespike.counting.fanout import kernel_places
 from edgespike.energy import EnergyReport, Estimate, Profile
 from edgespike.errors import InputError
 from edgespike.extras import needs_extra
 from edgespike.files import write_atomically
-from edgespike.graph import Graph, Node
-from edgespike.graph.ops import Weighted
+from edgespike.graph import Graph
 from edgespike.graph.size import COLUMNS as SIZE_COLUMNS
+from edgespike.graph.text import NodeRow, node_rows
 from edgespike.report import charts, rows
 from edgespike.report.units import joules, joules_range, share, whole
 
@@ -97,7 +96,7 @@ def _values(
         "energies": [_energy_row(row, report.counts.samples) for row in report.estimates],
         "constants": _constant_rows,
         "sources": _sources,
-        "nodes": [_node_row(graph, node) for node in graph.nodes],
+        "nodes": [_node_cells(row) for row in node_rows(graph)],
         "size_columns": list(SIZE_COLUMNS),
         "sizes": [(row.name, *row.cells()) for row in report.size.layers],
         "size_total": ("total", *report.size.total.cells()),
@@ -119,12 +118,12 @@ def _facts(graph: Graph, report: EnergyReport) -> list[tuple[str, str]]:
     samples = report.counts.samples
     means = zip(rows.COLUMNS, rows.count_row(report.counts.total), strict=True)
     per_sample = [(f"{name} per sample", f"{n / samples:,.0f}") for name, n in means if n]
-    weights = sum(kernel_places(node.op) for node in graph.nodes if isinstance(node.op, Weighted))
+    weights = report.size.total
     return [
         ("samples", whole(samples)),
         ("steps a sample", whole(graph.steps)),
-        ("weights", whole(weights)),
-        ("weights not zero", whole(graph.synapses())),
+        ("weights", whole(weights.weights)),
+        ("weights not zero", whole(weights.weights - weights.zeros)),
         *per_sample,
     ]
 
@@ -163,18 +162,15 @@ def _constant_rows(profile: Profile) -> list[list[str]]:
     ]
 
 
-def _node_row(graph: Graph, node: Node) -> list[str]:
-    tensor = graph.tensors[node.name]
-    low, high = tensor.bounds
-    weight = node.op.weight if isinstance(node.op, Weighted) else None
+def _node_cells(row: NodeRow) -> list[str]:
     return [
-        node.name,
-        node.op.kind,
-        ", ".join(node.inputs) or "–",
-        " x ".join(map(str, tensor.shape)),
-        f"{low:,} .. {high:,}",
-        "–" if weight is None else whole(weight.size),
-        "–" if weight is None else whole(int((weight != 0).sum())),
+        row.name,
+        row.kind,
+        ", ".join(row.inputs) or "–",
+        " x ".join(map(str, row.shape)),
+        f"{row.low:,} .. {row.high:,}",
+        whole(row.weights) if row.weights else "–",
+        whole(row.nonzero_weights) if row.weights else "–",
     ]
 
 

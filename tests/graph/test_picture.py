@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from edgespike.graph import Graph
 from edgespike.graph.picture import assign_lanes, graph_svg
+from edgespike.models import shipped_model
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph
 
 EXAMPLES = [residual_graph(), membrane_graph(), recurrent_graph()]
@@ -88,3 +90,9 @@ def test_edges_of_one_lane_never_meet(some: set[tuple[int, int]]) -> None:
 def test_no_lane_is_left_out(some: set[tuple[int, int]]) -> None:
     used = set(assign_lanes(sorted(some)).values())
     assert used == set(range(len(used)))
+
+
+def test_the_picture_of_the_documents_is_that_of_the_shipped_model() -> None:
+    """Draw it again with edgespike show --svg where this fails."""
+    picture = Path(__file__).parents[2] / "docs" / "shipped-model.svg"
+    assert picture.read_text(encoding="utf-8") == graph_svg(shipped_model())

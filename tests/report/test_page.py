@@ -255,7 +255,7 @@ def test_a_missing_extra_is_named(
     for name in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(EnvironmentMissingError, match=r"edgespike\[report\]"):
+    with pytest.raises(EnvironmentMissingError, match=r"\.\[report\]"):
         write_page(tmp_path / "page.html", TWO_LAYERS, report)
     assert list(tmp_path.iterdir()) == []
 
