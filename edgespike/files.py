@@ -39,27 +39,31 @@ def _write_errors(path: Path, inside: Path | None = None) -> Iterator[None]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, replacing an existing file in one step.
+    """Write ``content`` to ``path``, replacing an existing file, or the one a link names, at once.
 
     Raises
     ------
     WriteError
-        The folder is missing or read-only, or the disk is full. ``path`` is then as before.
+        The folder is missing or read-only, the disk is full, or ``path`` is a device or a pipe.
+        ``path`` is then as before.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise WriteError(f"cannot write {path}: it is no regular file; name another place")
     temporary: Path | None = None
     with _write_errors(path):
         try:
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            place = Path(os.path.realpath(path))  # of a link, what it names
+            handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
             temporary = Path(name)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
+            temporary.replace(place)
             temporary = None
-            _flush(path.parent)
+            _flush(place.parent)
         finally:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)

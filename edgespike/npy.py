@@ -41,6 +41,8 @@ def read_header(
         raise FileFormatError(
             f"{place} is no .npy file, or its header is damaged; {advice}"
         ) from error
+    if not all(type(size) is int and size <= np.iinfo(np.intp).max for size in shape):
+        raise FileFormatError(f"{place} declares the shape {shape}, which no array has; {advice}")
     if dtype.kind not in "biuf":
         held = "Python objects (a pickle)" if dtype.hasobject else f"values of type {dtype}"
         raise FileFormatError(

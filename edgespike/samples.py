@@ -37,6 +37,8 @@ def read_array(path: Path | str) -> NDArray[Any]:
         Python objects or text instead of numbers.
     """
     path = Path(path)
+    if path.is_fifo():  # opening it would wait for somebody who writes
+        raise InputError(f"cannot read {path}: it is a pipe; write the samples to a file")
     try:
         with path.open("rb") as file:
             shape, dtype = read_header(path, file, _ADVICE)

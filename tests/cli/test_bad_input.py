@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 from collections.abc import Callable
@@ -86,10 +87,23 @@ def test_samples_that_do_not_fit(
         lambda content: flip(content, 1),
         lambda content: content.replace(b"(4, 1, 1, 6, 6)", b"(4**99, 6,6,6)"),
         lambda content: content.replace(b"(4, 1, 1, 6, 6)", b"(999999999999,)"),
+        lambda content: content.replace(b"(4, 1, 1, 6, 6)", b"(True,1,1,6,6) "),
+        lambda content: content.replace(b"(4, 1, 1, 6, 6)", b"(0, 10000000000000000000000)"),
         lambda content: pickle.dumps(GOOD),
         lambda content: b"\x89PNG\r\n\x1a\n" + bytes(100),
     ],
-    ids=["cut", "cut header", "empty", "flipped", "formula", "absurd size", "pickle", "image"],
+    ids=[
+        "cut",
+        "cut header",
+        "empty",
+        "flipped",
+        "formula",
+        "absurd size",
+        "truth in the shape",
+        "nothing of an absurd size",
+        "pickle",
+        "image",
+    ],
 )
 def test_damaged_and_foreign_sample_files(
     cli: Cli, graph_file: Path, input_file: Path, damage: Callable[[bytes], bytes]
@@ -103,6 +117,24 @@ def test_sample_files_that_cannot_be_read(
     cli: Cli, graph_file: Path, tmp_path: Path, name: str
 ) -> None:
     refused(cli("run", graph_file, "--input", tmp_path / name), "cannot read", tmp_path / name)
+
+
+def test_a_pipe_is_neither_read_nor_replaced(
+    cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    refused(cli("run", graph_file, "--input", pipe), "cannot read", pipe)
+    refused(cli("show", graph_file, "--svg", pipe), "cannot write", pipe)
+    assert pipe.is_fifo()
+
+
+def test_what_a_link_names_is_written(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.svg"
+    link.symlink_to(tmp_path / "drawn.svg")
+    assert cli("show", graph_file, "--svg", link).code == 0
+    assert link.is_symlink()
+    assert (tmp_path / "drawn.svg").read_text().startswith("<svg")
 
 
 GRAPH_DAMAGE: dict[str, Callable[[bytes], bytes]] = {
