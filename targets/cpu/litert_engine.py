@@ -71,7 +71,7 @@ class CountingLiteRtEngine:
 
     def _values(self, name: str, count: int) -> NDArray[Any]:
         stored, zero_point = self._engine.events[name][:count], self._engine.zero_points[name]
-        return stored - np.int16(zero_point) if zero_point else stored
+        return stored.astype(np.int16) - zero_point if zero_point else stored
 
     def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, NDArray[Any]]]:
         """Run checked samples for their accumulators and the event sums of neurons and pools."""
@@ -201,8 +201,8 @@ class _EventSums:
         self._bytes.clear()
 
     def _empty_words(self) -> None:
-        before = np.int64(0) if self._total is None else self._total
-        self._total = before + self._words.sums
+        words = self._words.sums.astype(np.int64)
+        self._total = words if self._total is None else self._total + words
         self._words.clear()
 
 

@@ -104,13 +104,17 @@ def test_everything_equals_the_interpreter(graph: Graph, samples: int) -> None:
     assert cpu.count(graph, batch).to_json() == counts
 
 
-def test_a_neuron_that_always_fires_fills_its_byte_and_no_other() -> None:
-    """Thresholds at and above the range: one neuron spikes always, its neighbour never."""
+@pytest.mark.parametrize("samples", [600, 2**16 + 600])
+def test_a_neuron_that_always_fires_fills_its_bytes_and_no_others(samples: int) -> None:
+    """Thresholds at and above the range: one neuron spikes always, its neighbour never.
+
+    The sums outgrow a byte, then 16 bits.
+    """
     fire = Threshold(np.array([[-1], [9]] * 4), np.zeros(8, bool))
     graph = chain(Input((8,), 0, 1, 1.0), dense_spikes(8, 8)[0], fire, dense_spikes(8, 2)[0])
     assert fits(graph)
-    _, sums = run_counted(graph, np.zeros((600, 8), np.uint8))
-    assert sums["threshold1"].tolist() == [[600, 0] * 4]
+    _, sums = run_counted(graph, np.zeros((samples, 8), np.uint8))
+    assert sums["threshold1"].tolist() == [[samples, 0] * 4]
 
 
 @pytest.mark.parametrize("batch", [1, 64])
