@@ -48,12 +48,10 @@ def write_atomically(path: Path, content: bytes) -> None:
         ``path`` is then as before.
     """
     path = Path(path)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise WriteError(f"cannot write {path}: it is no regular file; name another place")
+    place = _place(path)
     temporary: Path | None = None
     with _write_errors(path):
         try:
-            place = Path(os.path.realpath(path))  # of a link, what it names
             handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
             temporary = Path(name)
             with os.fdopen(handle, "wb") as file:
@@ -69,19 +67,27 @@ def write_atomically(path: Path, content: bytes) -> None:
                 temporary.unlink(missing_ok=True)
 
 
+def _place(path: Path) -> Path:
+    """Give where a file is written: of a link, what it names. Devices and pipes are left alone."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise WriteError(f"cannot write {path}: it is no regular file; name another place")
+    return Path(os.path.realpath(path))
+
+
 def check_writable(path: Path) -> None:
     """Try whether `write_atomically` can write a file, before long work that ends with it.
 
     Raises
     ------
     WriteError
-        The folder is missing or read-only, or ``path`` is a folder.
+        The folder is missing or read-only, or ``path`` is a folder, a device or a pipe.
     """
     path = Path(path)
+    place = _place(path)
     with _write_errors(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
         os.close(handle)
         Path(name).unlink()
 
