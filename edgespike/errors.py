@@ -8,6 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+SHOWN_CHARACTERS = 40
+"""How much of a value is printed in a message."""
+
+
+def shown(value: object) -> str:
+    """Give a value as it stands in a message: on one line, and cut where it is long."""
+    try:
+        text = repr(value).replace("\n", " ")
+    except ValueError:  # Python prints no whole number of more than 4,300 digits
+        return f"{type(value).__name__} of thousands of digits"
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"
+
 
 class EdgespikeError(Exception):
     """Base of all errors that edgespike raises on purpose."""
@@ -25,6 +39,7 @@ class ViolationsError(EdgespikeError):
     """
 
     def __init__(self, what: str, violations: Iterable[str]) -> None:
+        self.what = what
         self.violations = tuple(violations)
         lines = "".join(f"\n  - {line}" for line in self.violations)
         super().__init__(f"{what}:{lines}")

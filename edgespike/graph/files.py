@@ -15,16 +15,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.errors import FileFormatError, GraphError
+from edgespike.errors import FileFormatError, GraphError, shown
 from edgespike.files import write_atomically
-from edgespike.graph.graph import Graph, Node
+from edgespike.graph.graph import NODE_NAME_LIMIT, Graph, Node, check_name
 from edgespike.graph.ops import OPERATIONS
-from edgespike.graph.packing import pack, typed, unpack
+from edgespike.graph.ops.base import array_kind, field_types, member
+from edgespike.graph.packing import pack, typed, unpack, unpacked_bytes
+from edgespike.graph.tensor import ARRAYS_LIMIT
 
 FORMAT_VERSION = 3
 READABLE_VERSIONS = (1, 2, 3)
@@ -35,6 +37,9 @@ FILE_LIMIT = 2**31
 
 GRAPH_KEY = "edgespike_graph"
 """Where a graph file's metadata holds the graph."""
+
+CHECKPOINT_KEY = "edgespike"
+"""Where a trained checkpoint's metadata holds what it is; here, where no torch is needed."""
 
 _WRONG_CONTENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 # What plain Python code raises when JSON holds something else than it should.
@@ -84,18 +89,20 @@ def load_graph(path: Path | str) -> Graph:
             "becomes one with 'edgespike convert'"
         )
     try:
-        content = json.loads(metadata[GRAPH_KEY])
-        description, sha256 = typed(content["description"], str), content["sha256"]
-        if sha256 != _digest(description, tensors):
+        content = typed(json.loads(metadata[GRAPH_KEY]), dict)
+        description = _entry(content, "description", str)
+        if content.get("sha256") != _digest(description, tensors):
             raise FileFormatError(
                 f"{path} was changed after it was written: its SHA-256 does not match; "
                 "get or write it again"
             )
-        return _build(json.loads(description), tensors)
-    except GraphError:
-        raise
+        return _build(typed(json.loads(description), dict), tensors)
+    except GraphError as error:
+        raise GraphError(f"{path}: {error.what}", error.violations) from error
     except _WRONG_CONTENT as error:
-        raise FileFormatError(f"{path} has a description that makes no graph: {error}") from error
+        raise FileFormatError(
+            f"{path} has a description that makes no graph: {error}; write it again"
+        ) from error
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
@@ -108,35 +115,40 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]
     """
     from safetensors.numpy import load
 
-    content = _read(path)
+    with _read_errors(path), _open(path) as file:
+        content = file.read()
     with _format_errors(path):
-        return _metadata(content), load(content)
+        tensors = load(content)
+        return _metadata(content), tensors
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read a safetensors file's metadata, and check that the file is whole.
+    """Read a safetensors file's metadata, check that the file is whole, and read no tensor.
 
     Raises
     ------
     FileFormatError
         It cannot be read, is too large, or is no safetensors file.
     """
-    from safetensors import deserialize
+    from safetensors import safe_open
 
-    content = _read(path)
-    with _format_errors(path):
-        deserialize(content)  # type: ignore[no-untyped-call]
-        return _metadata(content)
+    with _read_errors(path), _open(path), _format_errors(path):
+        return dict(safe_open(path, framework="np").metadata() or {})
 
 
-def _read(path: Path) -> bytes:
+def _open(path: Path) -> BinaryIO:
+    if path.exists() and not path.is_file():
+        raise FileFormatError(f"cannot read {path}: it is no regular file; name a file")
+    size = path.stat().st_size
+    if size > FILE_LIMIT:
+        raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")
+    return path.open("rb")
+
+
+@contextlib.contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
     try:
-        if path.exists() and not path.is_file():
-            raise FileFormatError(f"cannot read {path}: it is no regular file; name a file")
-        size = path.stat().st_size
-        if size > FILE_LIMIT:
-            raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")
-        return path.read_bytes()
+        yield
     except OSError as error:
         raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -188,52 +200,110 @@ def _describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
     return json.dumps(whole, separators=(",", ":")), tensors
 
 
-def _build(description: Any, tensors: Mapping[str, NDArray[Any]]) -> Graph:
-    version = typed(description["version"], int)
+def _build(description: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Graph:
+    version = _entry(description, "version", int)
     if version not in READABLE_VERSIONS:
         raise ValueError(
-            f"format version {version}; this edgespike reads {READABLE_VERSIONS}, "
+            f"format version {shown(version)}; this edgespike reads {READABLE_VERSIONS}, "
             "a newer one may read others"
         )
-    nodes = tuple(_build_node(entry, tensors) for entry in description["nodes"])
-    fields_of_nodes = {f"{node.name}.{field.name}" for node in nodes for field in fields(node.op)}
-    if foreign := sorted(tensors.keys() - fields_of_nodes):
-        raise ValueError(f"tensors {foreign} belong to no node")
-    return Graph(typed(description["name"], str), nodes, typed(description["steps"], int))
+    entries = _entries_by_name(_entry(description, "nodes", list))
+    _check_tensors(entries, tensors)
+    nodes = tuple(_build_node(name, entry, tensors) for name, entry in entries.items())
+    return Graph(_entry(description, "name", str), nodes, _entry(description, "steps", int))
 
 
-def _build_node(entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Node:
-    name = typed(entry["name"], str)
-    if entry["op"] not in OPERATIONS:
-        raise ValueError(f"node {name} is of unknown kind {entry['op']!r}")
+def _entries_by_name(entries: list[Any]) -> dict[str, dict[str, Any]]:
+    """Check that each entry has a known kind, and a name of its own, which its arrays bear."""
+    found: dict[str, dict[str, Any]] = {}
+    for place, entry in enumerate(entries):
+        with _naming(f"node number {place}"):
+            name = _entry(typed(entry, dict), "name", str)
+            for fault in check_name("name", name, NODE_NAME_LIMIT):
+                raise ValueError(fault)
+        with _naming(f"node {name}"):
+            kind = _entry(entry, "op", str)
+        if kind not in OPERATIONS:
+            raise ValueError(f"node {name} is of unknown kind {shown(kind)}")
+        if name in found:
+            raise ValueError(f"node name {name} is used twice")
+        found[name] = entry
+    return found
+
+
+def _check_tensors(
+    entries: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, NDArray[Any]]
+) -> None:
+    """Hold what all arrays will take in memory against the limit, before any is expanded."""
+    owners = {
+        f"{name}.{field}": (name, field)
+        for name, entry in entries.items()
+        for field, declared in field_types(OPERATIONS[entry["op"]]).items()
+        if array_kind(declared)
+    }
+    if foreign := sorted(tensors.keys() - owners.keys()):
+        raise ValueError(f"tensors {shown(foreign)} belong to no node")
+    size = 0
+    for key, stored in tensors.items():
+        name, field = owners[key]
+        with _naming(f"node {name}, field {field}"):
+            size += unpacked_bytes(stored, entries[name].get(field))
+    if size > ARRAYS_LIMIT:
+        raise ValueError(
+            f"its arrays would take {size} bytes in memory; the limit is {ARRAYS_LIMIT}, "
+            "use smaller layers"
+        )
+
+
+def _build_node(name: str, entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Node:
     op = OPERATIONS[entry["op"]]
+    types = field_types(op)
+    if foreign := entry.keys() - {"name", "op", "inputs", *(field.name for field in fields(op))}:
+        raise ValueError(f"node {name} has unknown fields {shown(sorted(foreign))}")
     arguments: dict[str, Any] = {}
-    hints = get_type_hints(op)
-    known = {"name", "op", "inputs", *(field.name for field in fields(op))}
-    if entry.keys() - known:
-        raise ValueError(f"node {name} has unknown fields {sorted(entry.keys() - known)}")
+    missing = []
     for field in fields(op):
-        key = f"{name}.{field.name}"
-        if key in tensors:
-            arguments[field.name] = unpack(tensors[key], entry.get(field.name))
-        elif field.name in entry and not _is_array(hints[field.name]):
-            arguments[field.name] = _attribute(entry[field.name], hints[field.name])
-        elif field.name in entry or field.default is MISSING:
-            raise ValueError(f"node {name} lacks its field {field.name}")
-    inputs = tuple(typed(source, str) for source in entry["inputs"])
-    return Node(name, op(**arguments), inputs)
+        stored = tensors.get(f"{name}.{field.name}")
+        with _naming(f"node {name}, field {field.name}"):
+            if stored is not None:
+                arguments[field.name] = unpack(stored, entry.get(field.name))
+            elif field.name in entry and array_kind(types[field.name]) is None:
+                arguments[field.name] = _attribute(entry[field.name], types[field.name])
+            elif field.name in entry or field.default is MISSING:
+                missing.append(f"its field {field.name}")
+    if missing:
+        raise ValueError(f"node {name} lacks {', '.join(missing)}")
+    with _naming(f"node {name}, field inputs"):
+        inputs = tuple(typed(source, str) for source in typed(entry.get("inputs"), list))
+    try:
+        return Node(name, op(**arguments), inputs)
+    except GraphError as error:
+        raise GraphError(f"node {name}: {error.what}", error.violations) from error
 
 
-def _is_array(hint: Any) -> bool:
-    """Tell whether a field, be it optional, is an array."""
-    return np.ndarray in {get_origin(kind) for kind in (hint, *get_args(hint))}
-
-
-def _attribute(value: Any, hint: Any) -> Any:
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(value)
-    if get_origin(hint) is tuple:
+def _attribute(value: Any, declared: Any) -> Any:
+    if isinstance(declared, type) and issubclass(declared, Enum):
+        try:
+            return member(value, declared)
+        except ValueError as error:
+            raise ValueError(f"found {shown(value)}; {error}") from None
+    if get_origin(declared) is tuple:
         return tuple(typed(item, int) for item in typed(value, list))
-    if hint is float:
-        return float(typed(value, (int, float)))
-    return typed(value, hint)
+    return typed(value, declared)
+
+
+def _entry(table: Mapping[str, Any], key: str, kind: type) -> Any:
+    """Give what a table holds under a key, which must be there and of one type."""
+    if key not in table:
+        raise ValueError(f"{key} is missing")
+    with _naming(key):
+        return typed(table[key], kind)
+
+
+@contextlib.contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Let the errors of plain Python code say what they are about."""
+    try:
+        yield
+    except _WRONG_CONTENT as error:
+        raise ValueError(f"{what}: {error}") from error

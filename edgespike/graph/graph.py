@@ -3,39 +3,95 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from edgespike.errors import GraphError
+import numpy as np
+
+from edgespike.errors import GraphError, shown
 from edgespike.graph.ops import Delay, Input, Membrane, Op, Readout, Weighted
 from edgespike.graph.ops.neurons import FRACTION_BITS
-from edgespike.graph.tensor import ACCUMULATOR_LIMIT, ELEMENT_LIMIT, Tensor
+from edgespike.graph.tensor import (
+    ACCUMULATOR_LIMIT,
+    ALL_CHANNELS_LIMIT,
+    ARRAYS_LIMIT,
+    ELEMENT_LIMIT,
+    Tensor,
+)
 
 STEP_LIMIT = 100_000
 """Most steps that a sample may have."""
+
+NAME_LIMIT = 200
+"""Most letters of a graph's name: files are named after it, and file systems take 255."""
+
+NODE_NAME_LIMIT = 1000
+"""Most letters of a node's name; archives of arrays, which are named after it, take 65535."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _OpType = TypeVar("_OpType", bound=Op)
 
 
+def check_name(what: str, name: object, limit: int) -> Iterator[str]:
+    """Yield what keeps a value from being a name of at most that many letters."""
+    if not isinstance(name, str):
+        yield f"{what} is {shown(name)}; give a text"
+    elif len(name) > limit:
+        yield f"{what} {shown(name)} has {len(name)} letters; the limit is {limit}"
+    elif not _NAME.fullmatch(name):
+        yield (
+            f"{what} {shown(name)} may hold letters, digits, '_', '-' and '.' only, "
+            "and must not be empty or begin with '-' or '.'"
+        )
+
+
 @dataclass(frozen=True)
 class Node:
-    """One operation, its name, and the names of the nodes that it takes its inputs from."""
+    """One operation, its name, and the names of the nodes that it takes its inputs from.
+
+    Raises
+    ------
+    GraphError
+        A part is of another type.
+    """
 
     name: str
     op: Op
     inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", _as_tuple(self.inputs))
+        faults = list(self._check_types())
+        if faults:
+            raise GraphError(f"node {shown(self.name)} cannot be made", faults)
+
+    def _check_types(self) -> Iterator[str]:
+        if not isinstance(self.name, str):
+            yield f"name is {shown(self.name)}; give a text"
+        if not isinstance(self.op, Op):
+            yield f"op is {shown(self.op)}; give an operation, such as Dense(weight, bias)"
         if isinstance(self.inputs, str):
-            raise GraphError(
-                f"node {self.name!r} cannot be made",
-                [f"inputs is the word {self.inputs!r}; give a tuple of names, ({self.inputs!r},)"],
-            )
-        object.__setattr__(self, "inputs", tuple(self.inputs))
+            word = shown(self.inputs)
+            yield f"inputs is the word {word}; give a tuple of names, ({word},)"
+        else:
+            yield from _check_tuple("inputs", self.inputs, str, "names")
+
+
+def _as_tuple(values: Any) -> Any:
+    """Give what can be gone through as a tuple, and the rest, and words, as they are."""
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else values
+
+
+def _check_tuple(what: str, values: object, kind: type, members: str) -> Iterator[str]:
+    if not isinstance(values, tuple):
+        yield f"{what} is {shown(values)}; give a tuple of {members}"
+        return
+    foreign = [value for value in values if not isinstance(value, kind)]
+    if foreign:
+        yield f"{what} holds {shown(foreign[0])}; give a tuple of {members}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +105,7 @@ class Graph:
     Parameters
     ----------
     name
-        Letters, digits, ``_``, ``-`` and ``.``; the start of file names.
+        At most 200 letters, digits, ``_``, ``-`` and ``.``; the start of file names.
     nodes
         One input first, one readout last; each node after all the nodes that it takes from. Only
         a delay may stand before its source.
@@ -69,13 +125,15 @@ class Graph:
     """Shape, proven range and meaning of each node's output, by its name."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nodes", tuple(self.nodes))
+        object.__setattr__(self, "nodes", _as_tuple(self.nodes))
+        if isinstance(self.steps, np.integer):
+            object.__setattr__(self, "steps", int(self.steps))
         violations = list(self._check_frame())
         tensors: dict[str, Tensor] = {}
         if not violations:
             violations = list(self._infer(tensors))
         if violations:
-            raise GraphError(f"graph {self.name!r} is not valid", violations)
+            raise GraphError(f"graph {shown(self.name)} is not valid", violations)
         object.__setattr__(self, "tensors", MappingProxyType(tensors))
 
     def __getitem__(self, name: str) -> Node:
@@ -137,11 +195,18 @@ class Graph:
         return [self.tensors[name] for name in node.inputs]
 
     def _check_frame(self) -> Iterator[str]:
-        """Check names, order and connections, without looking into operations."""
-        if not _NAME.fullmatch(self.name):
-            yield f"name {self.name!r} may hold letters, digits, '_', '-' and '.' only"
-        if not isinstance(self.steps, int) or not 1 <= self.steps <= STEP_LIMIT:
-            yield f"steps is {self.steps!r}; it must be a whole number in 1..{STEP_LIMIT}"
+        """Check names, order, connections and memory, without looking into operations."""
+        yield from check_name("name", self.name, NAME_LIMIT)
+        whole = isinstance(self.steps, int) and not isinstance(self.steps, bool)
+        if not whole or not 1 <= self.steps <= STEP_LIMIT:
+            yield f"steps is {shown(self.steps)}; it must be a whole number in 1..{STEP_LIMIT}"
+        no_nodes = list(_check_tuple("nodes", self.nodes, Node, "Nodes"))
+        yield from no_nodes
+        if no_nodes:
+            return
+        size = sum(node.op.array_bytes for node in self.nodes)
+        if size > ARRAYS_LIMIT:
+            yield f"its arrays take {size} bytes; the limit is {ARRAYS_LIMIT}, use smaller layers"
         kinds = [type(node.op) for node in self.nodes]
         if kinds.count(Input) != 1 or kinds[0] is not Input:
             yield "it must begin with its one input node"
@@ -162,6 +227,7 @@ class Graph:
 
     def _infer(self, tensors: dict[str, Tensor]) -> Iterator[str]:
         """Fill in the tensors; stop behind a node that does not fit."""
+        channels = 0
         for node in self.nodes:
             # A delay declares what it gives; its source may not be known yet.
             sources = () if isinstance(node.op, Delay) else node.inputs
@@ -172,7 +238,12 @@ class Graph:
             yield from violations
             if violations:
                 continue
+            channels += sum(tensor.shape[0] for tensor in inputs)
+            if channels > ALL_CHANNELS_LIMIT:
+                yield _too_many_channels(node, channels)
+                return
             tensor = node.op.infer(inputs, self.steps)
+            channels += tensor.shape[0]
             too_large = list(_check_size(node, tensor, inputs, self.steps))
             yield from too_large
             if not too_large:
@@ -201,8 +272,7 @@ class Graph:
 
 
 def _check_connections(node: Node, known: set[str]) -> Iterator[str]:
-    if not _NAME.fullmatch(node.name):
-        yield f"node name {node.name!r} may hold letters, digits, '_', '-' and '.' only"
+    yield from check_name("node name", node.name, NODE_NAME_LIMIT)
     missing = [name for name in node.inputs if name not in known]
     if missing:
         why = "is no node" if isinstance(node.op, Delay) else "does not come before it"
@@ -223,6 +293,13 @@ def _events_instead_of(source: Op) -> str:
     return (
         f"put a threshold with theta {first}..{last} in each channel between the two, which "
         f"gives its values{less}"
+    )
+
+
+def _too_many_channels(node: Node, channels: int) -> str:
+    return (
+        f"{channels} channels enter and leave the nodes up to {node.name}; the limit for all "
+        f"nodes together is {ALL_CHANNELS_LIMIT}, use fewer or narrower layers"
     )
 
 

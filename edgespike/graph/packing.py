@@ -20,19 +20,17 @@ was other than zero. Three states need ``log2(3) = 1.585`` bits, so 1.6 waste 1 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.graph.tensor import Integers
+from edgespike.errors import shown
+from edgespike.graph.tensor import ARRAYS_LIMIT, Integers
 
 STATE_LIMIT = 16
 """Most states that digits have; with more, two digits do not fit into a byte."""
-
-DIGIT_LIMIT = 2**31
-"""Most digits of one array: as many as the largest readable file has bytes, however packed."""
 
 Note = list[int] | dict[str, Any] | None
 """What the JSON description says of a stored array: nothing, a shape (booleans), or a packing."""
@@ -66,12 +64,29 @@ def pack(array: NDArray[Any]) -> tuple[NDArray[Any], Note]:
     return packed, {"shape": list(array.shape), "low": low, "step": step, "states": states}
 
 
+def unpacked_bytes(stored: NDArray[Any], note: Any) -> int:
+    """Tell what a stored array takes in a graph, where one byte stands for all as if it did not.
+
+    Nothing is expanded, so that the answer is cheap whatever the note declares.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The note declares no shape.
+    """
+    if note is None:
+        return stored.size * (1 if stored.dtype == np.bool_ else 8)
+    if not isinstance(note, Mapping):
+        return math.prod(_shape(note))
+    return math.prod(_shape(note.get("shape"))) * (1 if "every" in note else 8)
+
+
 def unpack(stored: NDArray[Any], note: Any) -> NDArray[Any]:
     """Undo :func:`pack`.
 
     Raises
     ------
-    ValueError, TypeError, KeyError, OverflowError
+    ValueError, TypeError, OverflowError
         The note is none that packing writes, or the stored bytes do not fit it.
     """
     if note is None:
@@ -81,37 +96,60 @@ def unpack(stored: NDArray[Any], note: Any) -> NDArray[Any]:
         return _from_digits(stored, 2, math.prod(shape)).astype(np.bool_).reshape(shape)
     if note.keys() == {"shape", "every"}:
         if stored.size or note["every"] != 1:
-            raise ValueError(f"{stored.size} bytes, and every boolean {note['every']!r}; 0 and 1")
+            raise ValueError(
+                f"{stored.size} bytes, and every boolean {shown(note['every'])}; 0 and 1"
+            )
         # Without memory of its own, so that a small file cannot claim much.
         return np.broadcast_to(np.True_, _shape(note["shape"]))
     if note.keys() != {"shape", "low", "step", "states"}:
-        raise ValueError(f"a packing says {sorted(note)}; it has shape, low, step and states")
+        raise ValueError(
+            f"a packing says {shown(sorted(note))}; it has shape, low, step and states"
+        )
     shape = _shape(note["shape"])
     low, step, states = (typed(note[name], int) for name in ("low", "step", "states"))
     if not 2 <= states <= STATE_LIMIT or step < 1:
-        raise ValueError(f"{states} states in steps of {step}; 2..{STATE_LIMIT} in steps from 1")
+        raise ValueError(
+            f"{shown(states)} states in steps of {shown(step)}; 2..{STATE_LIMIT} in steps from 1"
+        )
     # Python's integers do not wrap around; what int64 cannot hold is an OverflowError.
     levels = np.array([low + step * digit for digit in range(states)], dtype=np.int64)
     return levels[_from_digits(stored, states, math.prod(shape))].reshape(shape)
 
 
-def typed(value: Any, kind: Any) -> Any:
+_WORDS = {
+    bool: "a truth value",
+    dict: "a table",
+    float: "a number",
+    int: "a whole number",
+    list: "a list",
+    str: "a text",
+    type(None): "nothing",
+}
+
+
+def typed(value: Any, kind: type) -> Any:
     """Refuse a JSON value of another type than the one that is due.
+
+    Parameters
+    ----------
+    kind
+        ``dict``, ``list``, ``str``, ``int``, or ``float``, for which a whole number will do.
 
     Raises
     ------
     TypeError
         It is of another type, or a boolean.
     """
-    if isinstance(value, bool) or not isinstance(value, kind):
-        raise TypeError(f"{value!r} is not of type {getattr(kind, '__name__', kind)}")
+    fits = isinstance(value, (int, float) if kind is float else kind)
+    if isinstance(value, bool) or not fits:
+        raise TypeError(f"found {shown(value)}, {_WORDS[type(value)]}; expected {_WORDS[kind]}")
     return value
 
 
 def _shape(sizes: Any) -> list[int]:
-    shape: list[int] = [typed(size, int) for size in typed(sizes, Sequence)]
-    if min(shape, default=0) < 0 or math.prod(shape) > DIGIT_LIMIT:
-        raise ValueError(f"shape {shape} is none of 0 to {DIGIT_LIMIT} elements")
+    shape: list[int] = [typed(size, int) for size in typed(sizes, list)]
+    if min(shape, default=0) < 0 or math.prod(shape) > ARRAYS_LIMIT:
+        raise ValueError(f"shape {shown(shape)} is none of 0 to {ARRAYS_LIMIT} elements")
     return shape
 
 

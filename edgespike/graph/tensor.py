@@ -21,9 +21,21 @@ ACCUMULATOR_LIMIT = FLOAT64_LIMIT
 ELEMENT_LIMIT = 2**27
 """Most elements that one tensor of one sample may have; a larger declared shape is refused."""
 
-
 CHANNEL_LIMIT = 2**22
-"""Most channels or features of an input; each has a range of its own."""
+"""Most channels or features that a declared shape may have; each has a range of its own."""
+
+ALL_CHANNELS_LIMIT = 2**24
+"""Most channels that enter and leave all nodes of a graph together.
+
+Their ranges are what a graph takes in memory beside its arrays, and a few bytes can declare them.
+"""
+
+ARRAYS_LIMIT = 2**31
+"""Most bytes that all arrays of a graph take in memory: 268 million weights.
+
+A file holds them in far fewer bytes, a mask in none; what it declares is held against this limit
+before any array is expanded.
+"""
 
 BEYOND = 2**60
 """Stands for any magnitude from here on; far beyond the limit, and far from wrapping around."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import pickle
+import resource
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,307 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
     assert load_graph(path) == dense_graph(TERNARY, mask)
 
 
+def described(*nodes: object, **changes: object) -> dict[str, object]:
+    return {"version": 3, "name": "g", "steps": 1, "nodes": [*nodes], **changes}
+
+
+def node(name: str, op: str, *inputs: str, **entries: object) -> dict[str, object]:
+    return {"name": name, "op": op, "inputs": [*inputs], **entries}
+
+
+@contextlib.contextmanager
+def memory_left(megabytes: int) -> Iterator[None]:
+    """Let this process take so much memory more, and no more."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def every(*shape: int) -> dict[str, object]:
+    return {"shape": [*shape], "every": 1}
+
+
+def bits(*shape: int) -> dict[str, object]:
+    return {"shape": [*shape], "low": 0, "step": 1, "states": 2}
+
+
+NOTHING, ONE = np.zeros(0, np.uint8), np.ones((1, 1), np.int8)
+SCALAR = {**NODE, "shape": [1]}
+MILLIONS = {**NODE, "name": "r0", "shape": [2**22]}
+IMAGE = {**NODE, "shape": [1, 2**13, 2**14]}
+DENSE = {"d.weight": ONE, "d.bias": ONE[0], "d.float_nonzero": NOTHING, "out.scale": np.ones(1)}
+OUT = node("out", "readout", "d")
+ROWS = [node(f"r{i}", "reshape", f"r{i - 1}", shape=[2**22]) for i in range(1, 100)]
+
+SMALL_FILES_THAT_DECLARE_MUCH: dict[str, tuple[list[Any], dict[str, NDArray[Any]], str]] = {
+    "mask": (
+        [SCALAR, node("d", "dense", "input", float_nonzero=every(1, 2**31)), OUT],
+        DENSE,
+        "arrays would take 2147483672 bytes in memory; the limit is 2147483648",
+    ),
+    "mask below the limit": (
+        [SCALAR, node("d", "dense", "input", float_nonzero=every(1, 2**30)), OUT],
+        DENSE,
+        r"float_nonzero has shape \(1, 1073741824\), it must be \(1, 1\)",
+    ),
+    "weights": (
+        [SCALAR, node("d", "dense", "input", weight=every(1, 2**30)), OUT],
+        {**DENSE, "d.weight": NOTHING},
+        "node d: dense cannot be made:\n  - weight is .*: dtype bool is not one of numbers",
+    ),
+    "thresholds": (
+        [SCALAR, node("d", "threshold", "input", theta=every(1, 2**30)), OUT],
+        {"d.theta": NOTHING, "d.flipped": np.zeros(1, np.bool_)},
+        "theta is .*: dtype bool is not one of numbers",
+    ),
+    "flips": (
+        [SCALAR, node("d", "threshold", "input", flipped=every(2**30)), OUT],
+        {"d.theta": ONE, "d.flipped": NOTHING, "out.scale": np.ones(1)},
+        r"flipped has shape \(1073741824,\), it must be \(1,\)",
+    ),
+    "scale": (
+        [SCALAR, node("out", "readout", "input", scale=every(2**30))],
+        {"out.scale": NOTHING},
+        "scale is .*: dtype bool is not one of numbers",
+    ),
+    "many masks, each below the limit": (
+        [node(f"t{i}", "threshold", flipped=every(2**28)) for i in range(9)],
+        {f"t{i}.flipped": NOTHING for i in range(9)},
+        "arrays would take 2415919104 bytes",
+    ),
+    "an array that many nodes share": (
+        [SCALAR, *1000 * [node("d", "dense", "input", weight=bits(1, 2**20))]],
+        {"d.weight": np.zeros(2**17, np.uint8), "d.bias": ONE[0]},
+        "node name d is used twice",
+    ),
+    "more digits than the bytes hold": (
+        [SCALAR, node("d", "dense", "input", weight=bits(1, 2**27))],
+        {"d.weight": np.zeros(2**7, np.uint8), "d.bias": ONE[0]},
+        r"node d, field weight: uint8 of shape \(128,\) does not hold 134217728 digits",
+    ),
+    "a long row of features": (
+        [IMAGE, node("d", "reshape", "input", shape=[2**27]), OUT],
+        {"out.scale": np.ones(1)},
+        "more than 4194304 channels or features",
+    ),
+    "an image in another order": (
+        [IMAGE, node("d", "reshape", "input", shape=[2**13, 2**14, 1]), OUT],
+        {"out.scale": np.ones(1)},
+        r"input has shape \(8192, 16384, 1\); flatten",
+    ),
+    "many long rows": (
+        [MILLIONS, *ROWS, node("out", "readout", "r99")],
+        {"out.scale": np.ones(1)},
+        "the limit for all nodes together is 16777216",
+    ),
+    "a sum of many": (
+        [MILLIONS, node("d", "add", *1000 * ["r0"]), OUT],
+        {"out.scale": np.ones(1)},
+        "4198498304 channels enter and leave the nodes up to d",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tensors", "message"),
+    SMALL_FILES_THAT_DECLARE_MUCH.values(),
+    ids=SMALL_FILES_THAT_DECLARE_MUCH,
+)
+def test_a_small_file_that_declares_much_is_refused_with_little_memory(
+    nodes: list[Any], tensors: dict[str, NDArray[Any]], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "hostile.safetensors"
+    path.write_bytes(hostile(described(*nodes), tensors))
+    assert path.stat().st_size < 2**19
+    refused = pytest.raises(EdgespikeError, match=rf"hostile\.safetensors(?s:.)*{message}")
+    with memory_left(megabytes=600), refused:
+        load_graph(path)
+
+
+def test_weights_are_read_and_checked_in_twice_their_memory(tmp_path: Path) -> None:
+    """A file of 2 MB, the weights of which take 128 MB."""
+    weight = np.random.default_rng(0).integers(2, size=(2**10, 2**14))
+    path = tmp_path / "bits.safetensors"
+    save_graph(dense_graph(weight), path)
+    with memory_left(megabytes=400):
+        assert load_graph(path).tensors["dense"].high.tolist() == (
+            (weight.sum(axis=1) + np.arange(len(weight))).tolist()
+        )
+
+
+def test_a_mask_of_all_weights_takes_no_memory(tmp_path: Path) -> None:
+    weight = np.ones((3, 4), np.int64)
+    path = tmp_path / "masked.safetensors"
+    save_graph(dense_graph(weight, np.ones(weight.shape, np.bool_)), path)
+    ((_, dense),) = load_graph(path).of_type(Dense)
+    assert dense.float_nonzero is not None
+    assert dense.float_nonzero.shape == weight.shape
+    assert not any(dense.float_nonzero.strides)
+
+
+INPUT = {**NODE, "shape": [4]}
+MEMBRANE = node("m", "membrane", "input")
+LONG = 10**400
+
+WRONG_CONTENT: dict[str, tuple[object, str]] = {
+    "no table": ([], r"found \[\], a list; expected a table"),
+    "no version": ({"name": "g"}, "version is missing"),
+    "version": (described(version="3"), "version: found '3', a text; expected a whole number"),
+    "long version": (described(version=LONG), r"format version 10+\.\.\. \(401 characters\);"),
+    "nodes": (described() | {"nodes": {}}, "nodes: found {}, a table; expected a list"),
+    "name": (described(INPUT, name=None), "name: found None, nothing; expected a text"),
+    "steps": (described(INPUT, steps=1.5), "steps: found 1.5, a number; expected a whole number"),
+    "true steps": (described(INPUT, steps=True), "steps: found True, a truth value; expected a"),
+    "long steps": (described(INPUT, steps=LONG), r"steps is 10+\.\.\. \(401 characters\); it must"),
+    "node": (described("input"), "node number 0: found 'input', a text; expected a table"),
+    "nameless": (described({"op": "input"}), "node number 0: name is missing"),
+    "node name": (described(INPUT, node("a\0", "add")), r"node number 1: name 'a\\x00' may hold"),
+    "no op": (described({"name": "m"}), "node m: op is missing"),
+    "op": (
+        described(node("m", "add") | {"op": ["add"]}),
+        r"node m: op: found \['add'\], a list; ex",
+    ),
+    "unknown op": (
+        described(node("m", "x" * 99)),
+        r"m is of unknown kind 'x+\.\.\. \(101 characters",
+    ),
+    "no inputs": (
+        described({"name": "m", "op": "add"}),
+        "node m, field inputs: found None, nothing",
+    ),
+    "inputs": (
+        described(node("m", "add") | {"inputs": "input"}),
+        "node m, field inputs: found 'input', a text; expected a list",
+    ),
+    "input": (
+        described(node("m", "add") | {"inputs": ["a", 5]}),
+        "node m, field inputs: found 5, a whole number; expected a text",
+    ),
+    "shape": (
+        described({**INPUT, "shape": {"0": 4}}),
+        "node input, field shape: found {'0': 4}, a table; expected a list",
+    ),
+    "size": (
+        described({**INPUT, "shape": [4, "4"]}),
+        "node input, field shape: found '4', a text; expected a whole number",
+    ),
+    "long size": (
+        described({**INPUT, "shape": [LONG]}),
+        r"node input: input cannot be made:\n  - shape is \(10+\.\.\. \(404 characters\): whole",
+    ),
+    "scale": (
+        described({**INPUT, "scale": [1]}),
+        r"node input, field scale: found \[1\], a list; expected a number",
+    ),
+    "long scale": (
+        described({**INPUT, "scale": LONG}),
+        r"scale is 10+\.\.\. \(401 characters\): int",
+    ),
+    "low": (described({**INPUT, "low": None}), "node input, field low: found None, nothing; ex"),
+    "reset": (
+        described(INPUT, {**MEMBRANE, "reset": "hard"}),
+        "node m, field reset: found 'hard'; give one of 'zero', 'subtract', 'none'",
+    ),
+    "list of resets": (
+        described(INPUT, {**MEMBRANE, "reset": ["zero"]}),
+        r"node m, field reset: found \['zero'\]; give one of 'zero', 'subtract', 'none'",
+    ),
+    "no arrays": (
+        described(INPUT, node("m", "threshold", "input")),
+        "node m lacks its field theta, its field flipped",
+    ),
+    "unknown field": (
+        described({**INPUT, "x" * 99: 1}),
+        r"input has unknown fields \['x+\.\.\. \(103",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("description", "message"), WRONG_CONTENT.values(), ids=WRONG_CONTENT.keys()
+)
+def test_a_wrong_value_is_named_with_its_place_and_what_is_due(
+    description: object, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "wrong.safetensors"
+    path.write_bytes(hostile(description))
+    with pytest.raises(EdgespikeError, match=rf"wrong\.safetensors(?s:.)*{message}") as caught:
+        load_graph(path)
+    assert len(str(caught.value).replace(str(path), "")) < 300
+
+
+@pytest.mark.parametrize(
+    ("packing", "message"),
+    [
+        ({**PACKING, "low": "-1"}, "found '-1', a text; expected a whole number"),
+        (
+            {**PACKING, "states": LONG},
+            r"10+\.\.\. \(401 characters\) states in steps of 1; 2\.\.16",
+        ),
+        ({**PACKING, "shape": [LONG]}, r"shape \[10+\.\.\. \(403 characters\) is none of 0 to"),
+        ({**PACKING, "shape": "24"}, "found '24', a text; expected a list"),
+        (
+            {"x" * 99: 1, "shape": [8]},
+            r"a packing says \['shape', 'x+\.\.\. \(112 characters\); it has",
+        ),
+        ({"every": 1}, "found None, nothing; expected a list"),
+        ({"shape": [2, 4], "every": "x" * 99}, r"2 bytes, and every boolean 'x+\.\.\. \(101"),
+        (5, "found 5, a whole number; expected a list"),
+    ],
+)
+def test_a_wrong_packing_is_named_with_its_place(
+    packing: object, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "wrong.safetensors"
+    path.write_bytes(packed_file(packing, PACKED))
+    with pytest.raises(FileFormatError, match=f"node dense, field weight: {message}") as caught:
+        load_graph(path)
+    assert len(str(caught.value).replace(str(path), "")) < 300
+
+
+def with_metadata(text: str) -> bytes:
+    return bytes(save({}, {files.GRAPH_KEY: text}))
+
+
+BOM = "\ufeff"
+MARKED = json.dumps({"description": BOM + "{}", "sha256": files._digest(BOM + "{}", {})})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (BOM.encode() + with_metadata("{}"), "is no safetensors file, or is truncated"),
+        (
+            struct.pack("<Q", 5) + BOM.encode() + b"{}",
+            "is no safetensors file, or is truncated",
+        ),
+        (with_metadata(BOM + "{}"), "makes no graph: Unexpected UTF-8 BOM"),
+        (with_metadata(MARKED), "makes no graph: Unexpected UTF-8 BOM"),
+        (with_metadata("[]"), r"makes no graph: found \[\], a list; expected a table"),
+        (with_metadata("{}"), "makes no graph: description is missing"),
+        (with_metadata('{"description": 5}'), "makes no graph: description: found 5, a whole num"),
+        (with_metadata('{"description": "{}"}'), "was changed after it was written"),
+        (with_metadata('{"description": "\\ud800"}'), "makes no graph: .*surrogates not allowed"),
+        (with_metadata("[" * 100_000), "makes no graph: .*recursion"),
+        (with_metadata("9" * 5000), r"makes no graph: Exceeds the limit \(4300 digits\)"),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_text_that_is_no_description_gets_a_clear_error(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "text.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match=rf"text\.safetensors .*{message}") as caught:
+        load_graph(path)
+    assert len(str(caught.value).replace(str(path), "")) < 300
+
+
 @given(mix=st.sampled_from(MIXES), data=st.data())
 @settings(max_examples=60)
 def test_a_graph_with_changed_bytes_never_loads_as_another_graph(
@@ -325,8 +627,6 @@ def test_a_file_below_a_file_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    import resource
-
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:

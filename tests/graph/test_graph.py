@@ -27,6 +27,7 @@ from edgespike.graph import (
     Reshape,
     Signal,
     SumPool2d,
+    Tensor,
     Threshold,
 )
 from edgespike.interpreter import interpret
@@ -53,6 +54,7 @@ def chain(*ops: Op, steps: int = 1) -> Graph:
 
 EXTREMES = np.array([[-(2**63), 2**63 - 1]] * 4)
 FLOATS: Any = np.ones((2, 4))
+MANY: Any = (1,) * 99
 VECTOR = Input((4,), 0, 1, 1.0)
 IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
 
@@ -76,17 +78,29 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
         ((Input((4,), 0, 4, 1.0), dense(1, 4, -(2**62))), "the limit is +-9007199254740992"),
         ((IMAGE, conv(3, 2, padding=(32767, 32767))), "makes more than 134217728 elements"),
         ((IMAGE, conv(3, 2, stride=(2**40, 1))), "stride is (1099511627776, 1)"),
-        ((Input((4,), -(10**30), 0, 1.0),), "is wider than +-9007199254740992"),
+        ((Input((4,), -(2**60), 0, 1.0),), "is wider than +-9007199254740992"),
+        (
+            (IMAGE, conv(3, 2, stride=MANY)),
+            "... (297 characters); give (vertical, horizontal)",
+        ),
+        (
+            (IMAGE, SumPool2d(MANY, (1, 1))),
+            "... (297 characters); give (vertical, horizontal)",
+        ),
         ((IMAGE, SumPool2d((6, 2), (1, 1))), "kernel (6, 2) does not fit"),
         ((IMAGE, MaxPool2d((2, 2), (1, 1), (2, 0))), "padding (2, 0) is more than half"),
         ((VECTOR, MaxPool2d((2, 2), (2, 2))), "pooling needs (channels, height, width)"),
         ((IMAGE, conv(3, 2), MaxPool2d((2, 2), (2, 2))), "pool after the threshold"),
         ((Input((1, 4, 4), -3, 3, 1.0), MaxPool2d((2, 2), (2, 2))), "its input may be -3"),
         ((VECTOR, dense(3, 4), dense(2, 3)), "put a threshold or membrane between"),
+        ((VECTOR, Reshape((2**23,))), "more than 4194304 channels or features"),
         ((VECTOR, Reshape((5,))), "has 5 elements, its input (4,) has 4"),
         ((VECTOR, dense(3, 4), spikes(2)), "its input has 3 channels"),
         ((VECTOR, Threshold(np.array([[2, 1]] * 4), np.zeros(4, bool))), "must ascend"),
         ((VECTOR, Membrane(np.array([1, 0, 1, 1]))), "theta goes down to 0"),
+        ((VECTOR, Membrane(np.full(4, np.nan))), "theta has dtype float64; give integers"),
+        ((VECTOR, Membrane(np.full(4, np.inf))), "theta has dtype float64; give integers"),
+        ((VECTOR, Membrane(np.ones((0, 4), int))), "theta has shape (0, 4)"),
         ((VECTOR, Membrane(np.ones(4, int), decay=4097)), "decay is 4097"),
         ((VECTOR, Membrane(np.ones(4, int), max_spikes=0)), "max_spikes is 0"),
         ((VECTOR, Readout(np.array([1.0, 0.0, 1.0, np.nan]))), "positive and finite"),
@@ -99,6 +113,7 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
         ((Input((4,), 3, 2, 1.0),), "range 3..2 is empty"),
         ((Input((4,), 0, 2, float("inf")),), "scale inf"),
         ((Input((4, 4), 0, 2, 1.0),), "shape (4, 4) must be"),
+        ((Input((1,) * 99, 0, 2, 1.0),), "... (297 characters) must be (features,)"),
         ((Input((2**28,), 0, 1, 1.0),), "more than 134217728 elements"),
         ((VECTOR, dense(1, 4, 2**52), Readout(np.ones(1))), "the limit is +-9007199254740992"),
     ],
@@ -236,11 +251,137 @@ def test_fields_take_the_type_they_are_declared_with() -> None:
         (lambda: Membrane(np.ones(2, int), reset="hard"), "reset is 'hard'"),  # type: ignore[arg-type]
         (lambda: Input((2.5,), 0, 1, 1.0), "shape is"),  # type: ignore[arg-type]
         (lambda: Dense(np.array([[2**64 - 1]], np.uint64), np.zeros(1, int)), "above 2"),
+        (lambda: Membrane(np.ones(2, int), reset=None), "reset is None: give one of 'zero', "),  # type: ignore[arg-type]
+        (lambda: Membrane(np.ones(2, int), max_spikes=True), "max_spikes is True: give a whole"),
+        (lambda: Membrane("many"), "theta is 'many': dtype <U4 is not one of numbers"),  # type: ignore[arg-type]
+        (lambda: Membrane(None), "theta is None: dtype object is not one of numbers"),  # type: ignore[arg-type]
+        (lambda: Membrane([True, True]), "theta is .*: dtype bool is not one of numbers"),  # type: ignore[arg-type]
+        (lambda: Input(None, 0, 1, 1.0), "shape is None"),  # type: ignore[arg-type]
+        (lambda: Input((2,), None, 1, 1.0), "low is None"),  # type: ignore[arg-type]
+        (lambda: Input((2,), 0, 2**63, 1.0), r"high is 9223372036854775808: .*2\*\*63 - 1"),
+        (lambda: Input((2,), 0, 1, "1.0"), "scale is '1.0': give a number"),  # type: ignore[arg-type]
+        (lambda: Readout([True]), "scale is .*: dtype bool is not one of numbers"),  # type: ignore[arg-type]
     ],
 )
 def test_a_value_that_has_no_such_type_is_refused(make: Any, message: str) -> None:
     with pytest.raises(GraphError, match=message):
         make()
+
+
+def test_all_fields_of_the_wrong_type_are_listed_at_once() -> None:
+    with pytest.raises(GraphError) as caught:
+        Membrane("x", decay=0.5, reset="hard")  # type: ignore[arg-type]
+    assert [line.split(" ")[0] for line in caught.value.violations] == ["theta", "decay", "reset"]
+
+
+INPUT, READOUT = Node("in", VECTOR), Node("out", Readout(np.ones(4)), ("in",))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Node(1, VECTOR), "node 1 cannot be made:\n  - name is 1; give a text"),  # type: ignore[arg-type]
+        (lambda: Node(None, VECTOR), "name is None; give a text"),  # type: ignore[arg-type]
+        (lambda: Node("d", 5), "op is 5; give an operation"),  # type: ignore[arg-type]
+        (lambda: Node("d", Input), "op is <class .*; give an operation"),  # type: ignore[arg-type]
+        (lambda: Node("d", VECTOR, None), "inputs is None; give a tuple of names"),  # type: ignore[arg-type]
+        (lambda: Node("d", VECTOR, ("a", 3)), "inputs holds 3; give a tuple of names"),  # type: ignore[arg-type]
+        (lambda: Node("d", VECTOR, [INPUT]), "inputs holds Node"),  # type: ignore[arg-type]
+        (lambda: Node(2, 5, 3), "name is 2.*\n.*op is 5.*\n.*inputs is 3"),  # type: ignore[arg-type]
+        (lambda: Graph(5, (INPUT, READOUT)), "graph 5 is not valid:\n  - name is 5; give a text"),  # type: ignore[arg-type]
+        (lambda: Graph(None, (INPUT, READOUT)), "name is None; give a text"),  # type: ignore[arg-type]
+        (lambda: Graph("g", None), "nodes is None; give a tuple of Nodes"),  # type: ignore[arg-type]
+        (lambda: Graph("g", INPUT), "nodes is Node.*; give a tuple of Nodes"),  # type: ignore[arg-type]
+        (lambda: Graph("g", (INPUT, 7)), "nodes holds 7; give a tuple of Nodes"),  # type: ignore[arg-type]
+        (lambda: Graph(5, "ab", 0), "name is 5.*\n.*steps is 0.*\n.*nodes is 'ab'"),  # type: ignore[arg-type]
+        (lambda: Graph("g", (INPUT, READOUT), True), "steps is True; it must be a whole number"),
+        (lambda: Graph("g", (INPUT, READOUT), None), "steps is None; it must be a whole number"),  # type: ignore[arg-type]
+        (lambda: Graph("g", (INPUT, READOUT), 10**5000), "steps is int of thousands of digits; it"),
+    ],
+)
+def test_what_is_no_part_of_a_graph_is_named(make: Any, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        make()
+
+
+def test_numpys_whole_numbers_count_steps_as_pythons_do() -> None:
+    graph = Graph("g", (INPUT, READOUT), np.int64(3))  # type: ignore[arg-type]
+    assert graph == Graph("g", (INPUT, READOUT), 3)
+    assert type(graph.steps) is int
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "must not be empty"),
+        ("a/b", "'a/b' may hold letters, digits, '_', '-' and '.' only"),
+        ("a\0b", r"'a\\x00b' may hold"),
+        ("a\n", r"'a\\n' may hold"),
+        ("\x1b[31m", r"'\\x1b\[31m' may hold"),
+        ("\ufeffa", r"'\\ufeffa' may hold"),
+        ("größe", "may hold"),
+        ("..", "must not be empty or begin with '-' or '.'"),
+        ("-o", "begin with '-' or '.'"),
+        ("n" * 1001, r"'n+\.\.\. \(1003 characters\) has 1001 letters; the limit is "),
+    ],
+)
+def test_a_name_that_no_file_could_bear_is_refused(name: str, message: str) -> None:
+    with pytest.raises(GraphError, match=f"- name .*{message}"):
+        Graph(name, (INPUT, READOUT))
+    with pytest.raises(GraphError, match=f"node name .*{message}"):
+        Graph("g", (INPUT, Node(name, Readout(np.ones(4)), ("in",))))
+
+
+def test_a_graphs_name_leaves_room_for_what_files_put_behind_it() -> None:
+    assert Graph("n" * 200, (INPUT, READOUT)).name == "n" * 200
+    with pytest.raises(GraphError, match="has 201 letters; the limit is 200"):
+        Graph("n" * 201, (INPUT, READOUT))
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_booleans_that_are_all_one_take_no_memory(value: bool) -> None:
+    flipped = np.broadcast_to(np.bool_(value), (2**40,))
+    kept = Threshold(np.ones((1, 1), int), flipped).flipped
+    assert kept.shape == (2**40,)
+    assert bool(kept[-1]) is value
+    with pytest.raises(ValueError, match=r"read-only|WRITEABLE"):
+        kept.flags.writeable = True
+
+
+def test_the_memory_of_all_arrays_has_a_limit() -> None:
+    mask = np.broadcast_to(np.True_, (2**15, 2**15))
+    layers = [Dense(np.ones((2, 4), int), np.zeros(2, int), mask) for _ in range(2)]
+    with pytest.raises(GraphError, match=r"arrays take 2147483824 bytes; the limit is 2147483648"):
+        chain(VECTOR, *layers, Readout(np.ones(2)))
+
+
+def test_the_channels_of_all_nodes_together_have_a_limit() -> None:
+    many = 2**22
+    flat = [Reshape((many,)) for _ in range(3)]
+    with pytest.raises(GraphError, match=r"25165824 channels .* up to op3; the limit .* 16777216"):
+        chain(Input((many,), 0, 1, 1.0), *flat, Readout(np.ones(1)))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((12,), (3, 2, 2)),
+        ((3, 2, 2), (12,)),
+        ((4, 3, 1), (6, 1, 2)),
+        ((6, 1, 2), (4, 3, 1)),
+        ((2, 2, 3), (2, 2, 3)),
+    ],
+)
+def test_a_reshape_gives_each_channel_the_range_of_its_elements(
+    before: tuple[int, ...], after: tuple[int, ...]
+) -> None:
+    low = np.random.default_rng(0).integers(-9, 9, before[0])
+    tensor = Tensor(before, low, low**2, Signal.GRADED)
+    found = Reshape(after).infer([tensor], 1)
+    for ends, values in ((found.low, low), (found.high, low**2)):
+        each = np.repeat(values, tensor.size // before[0]).reshape(after[0], -1)
+        extreme = each.min(axis=1) if ends is found.low else each.max(axis=1)
+        assert ends.tolist() == extreme.tolist()
 
 
 def test_thresholds_may_be_anywhere_in_64_bits() -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cache
 from operator import index
-from typing import Any, ClassVar, get_origin, get_type_hints
+from typing import Any, ClassVar, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.errors import GraphError
+from edgespike.errors import GraphError, shown
 from edgespike.graph.tensor import Tensor
 
 
@@ -39,10 +39,21 @@ class Op(ABC):
     """Whether each element of its output is a neuron, which computes once a step."""
 
     def __post_init__(self) -> None:
-        hints = _hints(type(self))
+        hints, faults = field_types(type(self)), []
         for field in fields(self):
-            value = _normal(self.kind, field.name, getattr(self, field.name), hints[field.name])
-            object.__setattr__(self, field.name, value)
+            value = getattr(self, field.name)
+            try:
+                object.__setattr__(self, field.name, _normal(value, hints[field.name]))
+            except (TypeError, ValueError, OverflowError) as error:
+                faults.append(f"{field.name} is {shown(value)}: {error}")
+        if faults:
+            raise GraphError(f"{self.kind} cannot be made", faults)
+
+    @property
+    def array_bytes(self) -> int:
+        """What its arrays take in memory; where one byte stands for all, as if it did not."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return sum(value.nbytes for value in values if isinstance(value, np.ndarray))
 
     @abstractmethod
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
@@ -64,43 +75,96 @@ class Op(ABC):
 
 
 @cache
-def _hints(op: type[Op]) -> dict[str, Any]:
+def field_types(op: type[Op]) -> dict[str, Any]:
+    """Give the type that each field of an operation is declared with."""
     return get_type_hints(op)
 
 
-def _normal(kind: str, name: str, value: Any, hint: Any) -> Any:
+def array_kind(declared: Any) -> type[np.generic] | None:
+    """Give what a field's array holds, be the field optional; ``None`` if it is no array."""
+    for kind in (declared, *get_args(declared)):
+        if get_origin(kind) is np.ndarray:
+            (scalar,) = get_args(get_args(kind)[1])
+            return cast("type[np.generic]", scalar)
+    return None
+
+
+def _normal(value: Any, declared: Any) -> Any:
     """Give a field's value the one type that it has in every graph; check what it holds later."""
+    if value is None and type(None) in get_args(declared):
+        return None
+    if declared is float:
+        return _real(value)
+    if declared is int:
+        return _whole(value)
+    if get_origin(declared) is tuple:
+        return tuple(_whole(item) for item in value)
+    if isinstance(declared, type) and issubclass(declared, Enum):
+        return member(value, declared)
+    return _frozen(np.asarray(value), array_kind(declared))
+
+
+def member(value: Any, choices: type[Enum]) -> Enum:
+    """Give the member of an Enum that a word stands for.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
     try:
-        if value is None:
-            return None
-        if hint is float:
-            return float(value)
-        if isinstance(hint, type) and issubclass(hint, Enum):
-            return hint(value)
-        if hint is int:
-            return index(value)
-        if get_origin(hint) is tuple:
-            return tuple(index(item) for item in value)
-        return _frozen(np.asarray(value))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise GraphError(f"{kind} cannot be made", [f"{name} is {value!r}: {error}"]) from error
+        return choices(value)
+    except ValueError:
+        words = ", ".join(repr(choice.value) for choice in choices)
+        raise ValueError(f"give one of {words}") from None
 
 
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+def _real(value: Any) -> float:
+    if isinstance(value, (bool, np.bool_, str, bytes)):
+        raise TypeError("give a number")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    """Give Python's integer for a whole number of any type, as small as those in arrays."""
+    if isinstance(value, bool):
+        raise TypeError("give a whole number")
+    number = index(value)
+    if not -(2**63) <= number < 2**63:
+        raise OverflowError("whole numbers in a graph are within -2**63..2**63 - 1")
+    return number
+
+
+def _frozen(array: NDArray[Any], declared: type[np.generic] | None) -> NDArray[Any]:
     """Copy an array to the one dtype that graphs use for its sort of number, read-only."""
     if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max:
         raise OverflowError("values above 2**63 - 1 have no place in a graph")
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in ("biuf" if declared is np.bool_ else "iuf"):
         raise TypeError(f"dtype {array.dtype} is not one of numbers")
-    if array.dtype == bool:
-        dtype: type = np.bool_
-    elif np.issubdtype(array.dtype, np.floating):
-        dtype = np.float64
-    else:
-        dtype = np.int64
-    copy: NDArray[Any] = np.array(array, dtype=dtype, order="C")
+    if array.dtype == np.bool_ and array.size and not any(array.strides):
+        return every(bool(array[(0,) * array.ndim]), array.shape)
+    copy: NDArray[Any] = np.array(array, dtype=_kept_type(array, declared), order="C")
     copy.flags.writeable = False
     return copy
+
+
+def _kept_type(array: NDArray[Any], declared: type[np.generic] | None) -> type[np.generic]:
+    if array.dtype == np.bool_:
+        return np.bool_
+    if array.dtype.kind == "f" or declared is np.float64:
+        return np.float64
+    return np.int64
+
+
+def every(value: bool, shape: Sequence[int]) -> NDArray[np.bool_]:
+    """Give a read-only array of equal booleans that takes one byte, however large it is.
+
+    A few bytes of a graph file can declare such an array: expanded only to be refused, it would
+    take all the memory that there is.
+    """
+    one = np.array(value)
+    one.flags.writeable = False
+    return np.broadcast_to(one, tuple(shape))
 
 
 def _same(left: object, right: object) -> bool:

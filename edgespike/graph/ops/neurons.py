@@ -149,17 +149,18 @@ class Membrane(Op):
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield where a parameter is out of its range."""
-        yield from check_whole("theta", self.theta, 1)
+        bad_theta = list(check_whole("theta", self.theta, 1))
+        yield from bad_theta
         channels = inputs[0].shape[:1]
         if self.theta.shape != channels:
             yield f"theta has shape {self.theta.shape}, it must be {channels}"
-        if self.theta.size and self.theta.min() < 1:
+        if not bad_theta and self.theta.min() < 1:
             yield f"theta goes down to {self.theta.min()}; a membrane's threshold is at least 1"
         if not 0 <= self.decay <= DECAY_ONE:
             yield f"decay is {self.decay}; it must be in 0..{DECAY_ONE}"
         if self.max_spikes < 1:
             yield f"max_spikes is {self.max_spikes}; it must be at least 1"
-        elif self.theta.size and int(self.theta.max()) * self.max_spikes > POTENTIAL_LIMIT:
+        elif not bad_theta and int(self.theta.max()) * self.max_spikes > POTENTIAL_LIMIT:
             yield (
                 f"theta {self.theta.max()} times max_spikes {self.max_spikes} is more than "
                 f"{POTENTIAL_LIMIT}, which no potential can reach; use smaller ones"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from edgespike.errors import shown
 from edgespike.graph.ops.base import Op
 from edgespike.graph.ops.weighted import check_geometry, window_counts
 from edgespike.graph.tensor import Tensor, bounded
@@ -30,7 +31,7 @@ class Pool2d(Op):
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield where the windows do not fit the input."""
         if len(self.kernel) != 2 or any(size < 1 for size in self.kernel):
-            yield f"kernel is {self.kernel}; give (vertical, horizontal), each at least 1"
+            yield f"kernel is {shown(self.kernel)}; give (vertical, horizontal), each at least 1"
             return
         bad_geometry = list(check_geometry(self.stride, self.padding, (1, 1)))
         yield from bad_geometry

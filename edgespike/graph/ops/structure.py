@@ -11,22 +11,23 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.errors import shown
 from edgespike.graph.ops.base import Op
 from edgespike.graph.tensor import (
     ACCUMULATOR_LIMIT,
     CHANNEL_LIMIT,
     ELEMENT_LIMIT,
+    Integers,
     Signal,
     Tensor,
     bounded,
-    per_channel,
 )
 
 
 def check_shape(shape: tuple[int, ...]) -> Iterator[str]:
     """Yield what keeps a declared shape from being one of a graph's tensors."""
     if len(shape) not in (1, 3) or any(size < 1 for size in shape):
-        yield f"shape {shape} must be (features,) or (channels, height, width)"
+        yield f"shape {shown(shape)} must be (features,) or (channels, height, width)"
     elif math.prod(shape) > ELEMENT_LIMIT:
         yield f"shape {shape} has more than {ELEMENT_LIMIT} elements"
     elif shape[0] > CHANNEL_LIMIT:
@@ -93,7 +94,7 @@ class Add(Op):
         """Yield where shapes differ or events meet accumulators."""
         shapes = [tensor.shape for tensor in inputs]
         if len(set(shapes)) > 1:
-            yield f"inputs have shapes {shapes}; all must be equal"
+            yield f"inputs have shapes {shown(shapes)}; all must be equal"
         if len({tensor.signal.is_event for tensor in inputs}) > 1:
             yield (
                 "events and accumulators cannot be added; send the events through a weighted "
@@ -121,23 +122,28 @@ class Reshape(Op):
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield where the number of elements differs."""
-        if len(self.shape) not in (1, 3) or any(size < 1 for size in self.shape):
-            yield f"shape {self.shape} must be (features,) or (channels, height, width)"
-        elif math.prod(self.shape) != inputs[0].size:
+        bad_shape = list(check_shape(self.shape))
+        yield from bad_shape
+        if not bad_shape and math.prod(self.shape) != inputs[0].size:
             yield (
                 f"shape {self.shape} has {math.prod(self.shape)} elements, "
                 f"its input {inputs[0].shape} has {inputs[0].size}; they must be equal"
             )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Carry every element's range to its new channel."""
+        """Give each new channel the range of all old ones that its elements come from."""
         (tensor,) = inputs
+        starts = np.arange(self.shape[0]) * (tensor.size // self.shape[0])
+        ends = starts + tensor.size // self.shape[0]
+        old = tensor.size // tensor.shape[0]
+        spans = np.stack([starts // old, (ends - 1) // old + 1], axis=1).ravel()
 
-        def regroup(values: NDArray[np.int64]) -> NDArray[np.int64]:
-            full = np.broadcast_to(per_channel(values, len(tensor.shape)), tensor.shape)
-            return full.reshape(self.shape[0], -1)
+        def over_spans(extreme: np.ufunc, values: Integers) -> Integers:
+            # Every other result is of the gap between two spans; the last one ends behind the end.
+            found: Integers = extreme.reduceat(np.append(values, values[-1]), spans)[::2]
+            return found
 
-        low, high = regroup(tensor.low).min(axis=1), regroup(tensor.high).max(axis=1)
+        low, high = over_spans(np.minimum, tensor.low), over_spans(np.maximum, tensor.high)
         return Tensor(self.shape, low, high, tensor.signal)
 
 

@@ -9,11 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.errors import shown
 from edgespike.graph.ops.base import Op, check_whole
 from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal, Tensor, bounded
 
 GEOMETRY_LIMIT = 2**15 - 1
 """Largest stride, padding or dilation, in elements."""
+
+BLOCK_SIZE = 2**18
+"""How many weights are looked at at once where their ranges are proven; 2 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +69,20 @@ class Weighted(Op):
 def _interval_end(
     weight: Integers, bias: Integers, positive: Integers, negative: Integers
 ) -> Integers:
-    """Sum the weights, each times the end of the interval that belongs to its sign."""
+    """Sum the weights, each times the end of the interval that belongs to its sign.
 
+    Block by block: several products of each weight would take many times its memory.
+    """
+    each = (len(weight), *positive.shape[1 - weight.ndim :])
+    parts = (weight, bias, np.broadcast_to(positive, each), np.broadcast_to(negative, each))
+    rows = max(1, BLOCK_SIZE * len(weight) // weight.size)
+    starts = range(0, len(weight), rows)
+    return np.concatenate([_block_end(*(x[i : i + rows] for x in parts)) for i in starts])
+
+
+def _block_end(
+    weight: Integers, bias: Integers, positive: Integers, negative: Integers
+) -> Integers:
     def total(dtype: type) -> NDArray[Any]:
         kernel: NDArray[Any] = weight.astype(dtype)
         products = np.maximum(kernel, 0) * positive + np.minimum(kernel, 0) * negative
@@ -176,7 +192,8 @@ def check_geometry(
     ):
         if len(pair) != 2 or any(not least <= value <= GEOMETRY_LIMIT for value in pair):
             yield (
-                f"{name} is {pair}; give (vertical, horizontal), each in {least}..{GEOMETRY_LIMIT}"
+                f"{name} is {shown(pair)}; give (vertical, horizontal), each in "
+                f"{least}..{GEOMETRY_LIMIT}"
             )
 
 
