@@ -6,13 +6,15 @@ names a :class:`edgespike.converters.base.Converter`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgespike.errors import FileFormatError, UnsupportedError
+from edgespike.errors import EdgespikeError, FileFormatError, UnsupportedError
 
 if TYPE_CHECKING:
     from edgespike.converters.base import Converter
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 
 GROUP = "edgespike.converters"
 
-BUILT_IN: tuple[str, ...] = ("edgespike.converters.torch_modules:CONVERTER",)
-"""The converters of this package, as ``module:attribute``."""
+BUILT_IN: dict[str, str] = {"torch": "edgespike.converters.torch_modules:CONVERTER"}
+"""The converters of this package: name to ``module:attribute``."""
+
+
+class DuplicateConverterError(EdgespikeError):
+    """Two packages offer a converter of one name."""
 
 
 def convert(model: Any, input_shape: tuple[int, ...], *, name: str = "model") -> Graph:
@@ -44,6 +50,8 @@ def convert(model: Any, input_shape: tuple[int, ...], *, name: str = "model") ->
         parts that cannot be converted exactly; all of them are listed.
     GraphError
         The name is none that a graph may have, or a sum in the model may exceed every limit.
+    DuplicateConverterError
+        Two packages offer a converter of one name.
     """
     if not isinstance(input_shape, tuple) or not all(isinstance(n, int) for n in input_shape):
         raise UnsupportedError(
@@ -76,13 +84,13 @@ def load(path: Path | str) -> Graph:
     EnvironmentMissingError
         The file is a checkpoint, and torch is not installed.
     """
-    from edgespike.graph.files import GRAPH_KEY, load_graph, read_metadata
+    from edgespike.graph.files import CHECKPOINT_KEY, GRAPH_KEY, load_graph, read_metadata
 
     path = Path(path)
     metadata = read_metadata(path)
     if GRAPH_KEY in metadata:
         return load_graph(path)
-    if "edgespike" in metadata:
+    if CHECKPOINT_KEY in metadata:
         from edgespike.converters.checkpoints import load_checkpoint
 
         return load_checkpoint(path)
@@ -95,10 +103,26 @@ def load(path: Path | str) -> Graph:
 def _converters() -> Iterator[Converter]:
     from edgespike.converters.base import Converter
 
-    points = [point.value for point in entry_points(group=GROUP)]
-    for source in (*BUILT_IN, *points):
+    for source in _sources().values():
         module, _, attribute = source.partition(":")
         converter = getattr(import_module(module), attribute)
         if not isinstance(converter, Converter):
             raise TypeError(f"{source} is no edgespike.converters.base.Converter")
         yield converter
+
+
+def _sources() -> dict[str, str]:
+    sources = dict(BUILT_IN)
+    for point in _third_party(tuple(sys.path)):
+        if point.name in sources:
+            raise DuplicateConverterError(
+                f"converter {point.name!r} is offered by {sources[point.name]} and by "
+                f"{point.value}; uninstall one of the two"
+            )
+        sources[point.name] = point.value
+    return sources
+
+
+@cache  # looking through all that is installed takes longer than converting a small net
+def _third_party(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=GROUP))

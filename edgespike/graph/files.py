@@ -132,8 +132,8 @@ def read_metadata(path: Path) -> dict[str, str]:
     """
     from safetensors import safe_open
 
-    with _read_errors(path), _open(path), _format_errors(path):
-        return dict(safe_open(path, framework="np").metadata() or {})
+    with _read_errors(path), _open(path), _format_errors(path), safe_open(path, "np") as file:
+        return dict(file.metadata() or {})
 
 
 def _open(path: Path) -> BinaryIO:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from edgespike.errors import FileFormatError
 from edgespike.files import write_atomically
-from edgespike.graph.files import GRAPH_KEY, read_safetensors
+from edgespike.graph.files import CHECKPOINT_KEY, GRAPH_KEY, read_safetensors
 from edgespike.nn.models import build
 from edgespike.nn.spec import AnySpec, read_spec
 
@@ -50,7 +50,7 @@ def write_checkpoint(
     text = json.dumps(description, sort_keys=True)
     header = {"format": kind, "description": text, "sha256": _digest(kind, text, arrays)}
     # One entry, for safetensors writes several in an arbitrary order: equal content, equal files.
-    metadata = {"edgespike": json.dumps(header)}
+    metadata = {CHECKPOINT_KEY: json.dumps(header)}
     write_atomically(Path(path), safetensors.numpy.save(arrays, metadata))
 
 
@@ -89,7 +89,7 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
 
 def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
-        header = json.loads(metadata.get("edgespike", "{}"))
+        header = json.loads(metadata.get(CHECKPOINT_KEY, "{}"))
     except ValueError:
         return {}
     return header if isinstance(header, dict) else {}
