@@ -26,7 +26,8 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
     Returns
     -------
     array
-        ``(samples, steps, *shape)``, of the same integer dtype; a view where possible.
+        ``(samples, steps, *shape)``, of the same integer dtype; a view where possible, of which
+        :func:`never_changes` tells whether all steps are one.
 
     Raises
     ------
@@ -57,6 +58,15 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
             f"{op.low}..{op.high} in units of {op.scale:g}; clip or quantise them again"
         )
     return array
+
+
+def never_changes(samples: NDArray[Any]) -> bool:
+    """Tell whether all steps of checked samples are one in memory, so that one will do for all.
+
+    ``samples`` are what :func:`as_samples` gives, or some of them. Equal steps that were given one
+    by one are not found: looking at all values would take longer than it saves.
+    """
+    return samples.strides[1] == 0
 
 
 def _dtype_message(graph: Graph, op: Input, array: NDArray[Any]) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgespike.counting.events import sum_events
 from edgespike.graph import Graph
+from edgespike.graph.inputs import never_changes
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.cpu.exactness import narrow_type
@@ -88,7 +89,7 @@ class NumpyEngine:
 
     def _enter(self, samples: NDArray[Any]) -> Array:
         """Put steps first and channels last; one step stands for a sample that never changes."""
-        if samples.strides[1] == 0:
+        if never_changes(samples):
             samples = samples[:, :1]
         ordered = np.moveaxis(samples.swapaxes(0, 1), 2, -1)
         return np.ascontiguousarray(ordered, self._input_type)

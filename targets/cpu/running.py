@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgespike.counting import Counts, count_events
 from edgespike.counting.events import sum_events
 from edgespike.graph import Graph
-from edgespike.graph.inputs import as_samples
+from edgespike.graph.inputs import as_samples, never_changes
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Engine, empty_accumulators
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
@@ -117,7 +117,7 @@ def count(graph: Graph, samples: NDArray[Any]) -> Counts:
 
 def _input_events(graph: Graph, samples: NDArray[Any]) -> Integers:
     """Sum the input's events; those of a sample that never changes, once for all steps."""
-    different = samples[:, :1] if samples.strides[1] == 0 else samples
+    different = samples[:, :1] if never_changes(samples) else samples
     events = sum_events(different, graph.tensors[graph.input.name])
     return np.broadcast_to(events, samples.shape[1:])
 

@@ -1,0 +1,34 @@
+"""What is told of checked samples: whether their steps are one in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgespike.graph import Graph, Input, Node, Readout
+from edgespike.graph.inputs import as_samples, never_changes
+
+GRAPH = Graph(
+    "steps", (Node("in", Input((4,), 0, 9, 1.0)), Node("out", Readout(np.ones(4)), ("in",))), 3
+)
+FOUR = np.arange(8).reshape(2, 4)
+EACH_STEP = np.repeat(FOUR[:, None], 3, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("samples", "constant"),
+    [
+        (as_samples(GRAPH, FOUR), True),
+        (as_samples(GRAPH, FOUR)[1:, :2], True),
+        (as_samples(GRAPH, FOUR.astype(np.uint8)), True),
+        (as_samples(GRAPH, EACH_STEP), False),
+        (as_samples(GRAPH, FOUR).copy(), False),
+    ],
+)
+def test_samples_shown_unchanged_are_told_from_those_given_step_by_step(
+    samples: NDArray[np.integer], constant: bool
+) -> None:
+    assert never_changes(samples) is constant
+    if constant:
+        assert np.array_equal(samples, np.repeat(samples[:, :1], samples.shape[1], axis=1))
