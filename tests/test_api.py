@@ -17,6 +17,7 @@ from edgespike.counting import count
 from edgespike.errors import UnsupportedError
 from edgespike.files import WriteError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold
+from edgespike.graph.graph import NAME_LIMIT, NODE_NAME_LIMIT
 from edgespike.interpreter import interpret
 from edgespike.targets import UnknownTargetError, get_target
 from edgespike.trace import Trace
@@ -141,6 +142,20 @@ def test_export_refuses_a_folder_with_files_in_it(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="exists and is not empty"):
         edgespike.export(residual_graph(), "cpu", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("target", ["cpu", "loihi", "tflite"])
+def test_the_longest_names_are_exported_to_every_target(target: str, tmp_path: Path) -> None:
+    layer = "l" * NODE_NAME_LIMIT
+    nodes = (
+        Node("x", Input((2,), 0, 1, 1.0)),
+        Node(layer, Dense(np.ones((2, 2), int), np.zeros(2, int)), ("x",)),
+        Node("s", Threshold(np.ones((2, 1), int), np.zeros(2, bool)), (layer,)),
+        Node("d", Dense(np.ones((2, 2), int), np.zeros(2, int)), ("s",)),
+        Node("out", Readout(np.ones(2)), ("d",)),
+    )
+    folder = edgespike.export(Graph("n" * NAME_LIMIT, nodes), target, tmp_path / "out")
+    assert any(folder.iterdir())
 
 
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:

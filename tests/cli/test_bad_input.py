@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save, save_file
 
 from edgespike.graph import (
     Dense,
@@ -23,7 +23,9 @@ from edgespike.graph import (
     Threshold,
     save_graph,
 )
+from edgespike.graph.files import GRAPH_KEY
 from tests.cli.conftest import Cli, Result
+from tests.graph_files import NODE, described, every, hostile, node
 
 GOOD = np.zeros((2, 1, 6, 6), np.uint8)
 
@@ -171,6 +173,84 @@ def test_damaged_and_foreign_graph_files(
     }
     refused(cli(command, graph_file, *arguments[command]), graph_file)
     assert not (tmp_path / "out").exists()
+
+
+SCALAR = {**NODE, "shape": [1]}
+ONE, NOTHING = np.ones((1, 1), np.int8), np.zeros(0, np.uint8)
+OUT = {"d.weight": ONE, "d.bias": ONE[0], "out.scale": np.ones(1)}
+
+GRAPH_FAULTS: dict[str, tuple[bytes, str]] = {
+    "memory": (
+        hostile(
+            described(
+                SCALAR,
+                node("d", "dense", "input", float_nonzero=every(2**31)),
+                node("out", "readout", "d"),
+            ),
+            {**OUT, "d.float_nonzero": NOTHING},
+        ),
+        "arrays would take 2147483672 bytes in memory; the limit is 2147483648",
+    ),
+    "shape": (
+        hostile(
+            described(
+                SCALAR,
+                node("d", "dense", "input", float_nonzero=every(2**30)),
+                node("out", "readout", "d"),
+            ),
+            {**OUT, "d.float_nonzero": NOTHING},
+        ),
+        "d (dense): float_nonzero has shape (1073741824,), it must be (1, 1)",
+    ),
+    "inputs": (
+        hostile(described(node("d", "add") | {"inputs": "input"})),
+        "node d, field inputs: found 'input', a text; expected a list",
+    ),
+    "table": (
+        hostile(described("input")),
+        "node number 0: found 'input', a text; expected a table",
+    ),
+    "long number": (
+        hostile(described({**NODE, "low": -(10**400)})),
+        "low is -100000000000000000000000000000000000000... (402 characters)",
+    ),
+    "theta": (
+        hostile(
+            described(SCALAR, node("d", "membrane", "input"), node("out", "readout", "d")),
+            {"d.theta": np.array([np.nan]), "out.scale": np.ones(1)},
+        ),
+        "d (membrane): theta has dtype float64; give integers",
+    ),
+    "graph name": (
+        hostile(described(SCALAR, name="n" * 300)),
+        f"name '{'n' * 39}... (302 characters) has 300 letters; the limit is 200",
+    ),
+    "slash": (hostile(described(SCALAR, name="../g")), "name '../g' may hold letters, digits"),
+    "control": (
+        hostile(described({**SCALAR, "name": "a\0\x1b[31m"})),
+        "name 'a\\x00\\x1b[31m' may hold letters, digits",
+    ),
+    "byte order mark": (
+        bytes(save({}, {GRAPH_KEY: "\ufeff{}"})),
+        "has a description that makes no graph: Unexpected UTF-8 BOM",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), GRAPH_FAULTS.values(), ids=GRAPH_FAULTS)
+@pytest.mark.parametrize("command", ["show", "export", "convert"])
+def test_graph_files_that_hold_no_graph(
+    cli: Cli, tmp_path: Path, command: str, content: bytes, message: str
+) -> None:
+    path, out = tmp_path / "g.safetensors", tmp_path / "out"
+    path.write_bytes(content)
+    options = {"show": (), "export": ("-t", "loihi", "-o", out), "convert": ("-o", out)}
+    result = cli(command, path, *options[command])
+    refused(result, path, message)
+    lines = result.stderr.replace(str(path), "").splitlines()
+    assert len(lines) <= 4
+    assert max(map(len, lines)) < 200
+    assert not out.exists()
 
 
 def test_a_safetensors_file_of_another_kind(cli: Cli, tmp_path: Path) -> None:

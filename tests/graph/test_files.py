@@ -22,6 +22,7 @@ from edgespike.errors import EdgespikeError, FileFormatError
 from edgespike.files import WriteError, new_folder, write_atomically
 from edgespike.graph import Dense, Graph, Input, Node, Readout, files, load_graph, save_graph
 from edgespike.graph.files import graph_bytes, read_safetensors
+from tests.graph_files import NODE, bits, described, every, hostile, node
 from tests.strategies import MIXES, Case, cases
 
 
@@ -80,17 +81,6 @@ def test_every_truncation_is_noticed(graph: Graph, tmp_path: Path) -> None:
         path.write_bytes(content[:size])
         with pytest.raises(FileFormatError, match=str(path)):
             load_graph(path)
-
-
-def hostile(description: object, tensors: dict[str, NDArray[Any]] | None = None) -> bytes:
-    """Make a file with a right checksum around any description and tensors."""
-    tensors = tensors or {}
-    text = json.dumps(description)
-    content = {"description": text, "sha256": files._digest(text, tensors)}
-    return bytes(save(tensors, {files.GRAPH_KEY: json.dumps(content)}))
-
-
-NODE = {"name": "input", "op": "input", "inputs": [], "shape": [3], "low": 0, "high": 1, "scale": 1}
 
 
 @pytest.mark.parametrize(
@@ -290,14 +280,6 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
     assert load_graph(path) == dense_graph(TERNARY, mask)
 
 
-def described(*nodes: object, **changes: object) -> dict[str, object]:
-    return {"version": 3, "name": "g", "steps": 1, "nodes": [*nodes], **changes}
-
-
-def node(name: str, op: str, *inputs: str, **entries: object) -> dict[str, object]:
-    return {"name": name, "op": op, "inputs": [*inputs], **entries}
-
-
 @contextlib.contextmanager
 def memory_left(megabytes: int) -> Iterator[None]:
     """Let this process take so much memory more, and no more."""
@@ -309,14 +291,6 @@ def memory_left(megabytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-def every(*shape: int) -> dict[str, object]:
-    return {"shape": [*shape], "every": 1}
-
-
-def bits(*shape: int) -> dict[str, object]:
-    return {"shape": [*shape], "low": 0, "step": 1, "states": 2}
 
 
 NOTHING, ONE = np.zeros(0, np.uint8), np.ones((1, 1), np.int8)
