@@ -551,7 +551,7 @@ MARKED = json.dumps({"description": BOM + "{}", "sha256": files._digest(BOM + "{
         (with_metadata('{"description": "{}"}'), "was changed after it was written"),
         (with_metadata('{"description": "\\ud800"}'), "makes no graph: .*surrogates not allowed"),
         (with_metadata("[" * 100_000), "makes no graph: .*recursion"),
-        (with_metadata("9" * 5000), r"makes no graph: Exceeds the limit \(4300 digits\)"),
+        (with_metadata("9" * 5000), "makes no graph: Exceeds the limit"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )

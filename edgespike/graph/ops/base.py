@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cache
 from operator import index
-from typing import Any, ClassVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,11 +82,12 @@ def field_types(op: type[Op]) -> dict[str, Any]:
 
 def array_kind(declared: Any) -> type[np.generic] | None:
     """Give what a field's array holds, be the field optional; ``None`` if it is no array."""
-    for kind in (declared, *get_args(declared)):
-        if get_origin(kind) is np.ndarray:
-            (scalar,) = get_args(get_args(kind)[1])
-            return cast("type[np.generic]", scalar)
-    return None
+    parts = get_args(declared)
+    if not parts:
+        is_kind = isinstance(declared, type) and issubclass(declared, np.generic)
+        return declared if is_kind else None
+    # What NDArray stands for differs from numpy to numpy, but it always names what it holds.
+    return next(filter(None, map(array_kind, parts)), None)
 
 
 def _normal(value: Any, declared: Any) -> Any:
