@@ -83,6 +83,8 @@ def load(path: Path | str) -> Graph:
         The file holds no valid graph, or the name in the checkpoint's metadata is none.
     EnvironmentMissingError
         The file is a checkpoint, and torch is not installed.
+    DuplicateConverterError
+        The file is a checkpoint, and two packages offer a converter of one name.
     """
     from edgespike.graph.files import CHECKPOINT_KEY, GRAPH_KEY, load_graph, read_metadata
 
