@@ -78,7 +78,30 @@ def weight_quantiser(bits: int, states: int | None) -> WeightQuantiser:
     return SymmetricQuantiser(bits) if states is None else StandardisedQuantiser(states)
 
 
-class QuantConv2d(nn.Conv2d):
+class _IntegerWeights(nn.Module):
+    """What layers share that make integers of their float ``weight`` by their ``quantiser``."""
+
+    weight: Tensor
+    quantiser: WeightQuantiser
+
+    def integer_weight(self) -> Tensor:
+        """Give the integer weights, int64, in the shape of the float ones."""
+        return self.quantiser.integers(self.weight)
+
+    def float_nonzero(self) -> Tensor:
+        """Say which weights are synapses before rounding, bool, in the shape of the integers."""
+        return self.quantiser.nonzero_before_rounding(self.weight)
+
+    def weight_scale(self) -> float:
+        """Give the float value of one integer step."""
+        return self.quantiser.scale(self.weight).item()
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"{super().extra_repr()}, {self.quantiser}"
+
+
+class QuantConv2d(_IntegerWeights, nn.Conv2d):
     """A convolution that computes with ``integer_weight() * weight_scale()``.
 
     As `torch.nn.Conv2d` with zero padding, besides ``bits`` and ``states``: see
@@ -103,18 +126,6 @@ class QuantConv2d(nn.Conv2d):
         )
         self.quantiser = weight_quantiser(bits, states)
 
-    def integer_weight(self) -> Tensor:
-        """Give the integer weights, int64, (output channels, inputs of a group, height, width)."""
-        return self.quantiser.integers(self.weight)
-
-    def float_nonzero(self) -> Tensor:
-        """Say which weights are synapses before rounding, bool, in the shape of the integers."""
-        return self.quantiser.nonzero_before_rounding(self.weight)
-
-    def weight_scale(self) -> float:
-        """Give the float value of one integer step."""
-        return self.quantiser.scale(self.weight).item()
-
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x`` (samples, channels, height, width) with the quantised kernel."""
         weight = self.quantiser(self.weight)
@@ -122,12 +133,8 @@ class QuantConv2d(nn.Conv2d):
             x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
-    def extra_repr(self) -> str:
-        """Name the parameters in the module's text form."""
-        return f"{super().extra_repr()}, {self.quantiser}"  # type: ignore[no-untyped-call]
 
-
-class QuantLinear(nn.Linear):
+class QuantLinear(_IntegerWeights, nn.Linear):
     """A dense layer that computes with ``integer_weight() * weight_scale()``.
 
     As `torch.nn.Linear`, besides ``bits`` and ``states``: see `weight_quantiser`. A bias is not
@@ -145,22 +152,6 @@ class QuantLinear(nn.Linear):
         super().__init__(in_features, out_features, bias)
         self.quantiser = weight_quantiser(bits, states)
 
-    def integer_weight(self) -> Tensor:
-        """Give the integer weights, int64, (outputs, inputs)."""
-        return self.quantiser.integers(self.weight)
-
-    def float_nonzero(self) -> Tensor:
-        """Say which weights are synapses before rounding, bool, in the shape of the integers."""
-        return self.quantiser.nonzero_before_rounding(self.weight)
-
-    def weight_scale(self) -> float:
-        """Give the float value of one integer step."""
-        return self.quantiser.scale(self.weight).item()
-
     def forward(self, x: Tensor) -> Tensor:
         """Multiply ``x`` (samples, inputs) with the quantised matrix."""
         return nn.functional.linear(x, self.quantiser(self.weight), self.bias)
-
-    def extra_repr(self) -> str:
-        """Name the parameters in the module's text form."""
-        return f"{super().extra_repr()}, {self.quantiser}"

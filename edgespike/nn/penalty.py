@@ -55,7 +55,12 @@ class SynapticPenalty:
         UnsupportedError
             No forward pass was seen, or no layer ran after an activation of few levels in it.
         """
-        return self._total(self.power, self.cost) / self.power
+        power = self.power
+        arrived = [
+            (events, events.values if power == 1 else events.values**power)
+            for events in self._inputs.latest()
+        ]
+        return self._weigh(arrived, self.cost) / power
 
     def synaptic_operations(self) -> Tensor:
         """Give the mean number of synaptic operations a sample, whatever power and cost are.
@@ -65,25 +70,18 @@ class SynapticPenalty:
         UnsupportedError
             As for the penalty.
         """
+        arrived = [(events, events.numbers) for events in self._inputs.latest()]
+        return self._weigh(arrived, "synaptic")
+
+    def _weigh(self, arrived: list[tuple[Events, Tensor]], cost: Cost) -> Tensor:
+        """Sum over layers what each has received times its costs, mean over the batch."""
         total = torch.zeros(())
-        for events in self._inputs.latest():
-            part = self._weighed(events, events.numbers, "synaptic")
+        for events, values in arrived:
+            costs = self._cost(events.layer, cost, events.values)
+            # Summing over the batch first leaves one small product.
+            part = (values.sum(dim=0) * costs).sum() / len(values)
             total = total.to(part) + part
         return total
-
-    def _total(self, power: int, cost: Cost) -> Tensor:
-        total = torch.zeros(())
-        for events in self._inputs.latest():
-            values = events.values
-            powered = values if power == 1 else values**power
-            part = self._weighed(events, powered, cost)
-            total = total.to(part) + part
-        return total
-
-    def _weighed(self, events: Events, values: Tensor, cost: Cost) -> Tensor:
-        # Summing over the batch first leaves one small product.
-        costs = self._cost(events.layer, cost, events.values)
-        return (values.sum(dim=0) * costs).sum() / len(values)
 
     def close(self) -> None:
         """Take the hooks off the model."""

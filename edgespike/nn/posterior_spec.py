@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from edgespike.bayes.posterior import Deviations, Weights
-from edgespike.nn.quantise import is_whole
+from edgespike.nn.checks import outside, refuse, unknown
 
 _MOST_MEMBERS = 1000
 _LARGEST = 1e6
@@ -44,18 +44,15 @@ class PosteriorSpec:
     samples: int = 0
 
     def __post_init__(self) -> None:
-        if faults := list(self._faults()):
-            raise ValueError("; ".join(faults))
+        refuse(self._faults())
 
     def _faults(self) -> Iterator[str]:
-        for name, least in (("members", 1), ("samples", 0)):
-            if not is_whole(value := getattr(self, name), least, _MOST_MEMBERS):
-                yield f"{name} is {value!r}, {least} to {_MOST_MEMBERS} is needed"
+        yield from outside(self, 1, _MOST_MEMBERS, "members")
+        yield from outside(self, 0, _MOST_MEMBERS, "samples")
         for name in ("prior_deviation", "initial_deviation"):
             if not 1 / _LARGEST <= (value := getattr(self, name)) <= _LARGEST:
                 yield f"{name} is {value}, {1 / _LARGEST} to {_LARGEST} is needed"
         if not 0 <= self.temperature <= _LARGEST:
             yield f"temperature is {self.temperature}, 0 to {_LARGEST} is needed"
-        for name, kind in (("deviations", Deviations), ("weights", Weights)):
-            if (word := getattr(self, name)) not in get_args(kind):
-                yield f"{name} is {word!r}, one of {', '.join(get_args(kind))} is needed"
+        yield from unknown(self, get_args(Deviations), "deviations")
+        yield from unknown(self, get_args(Weights), "weights")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array
+from array_api_compat import array_namespace, device, is_numpy_array
 from numpy.typing import NDArray
 
 Array = Any
@@ -81,7 +81,7 @@ def upper_triangle(rows: Sequence[Array]) -> Array:
     xp = array_namespace(*rows)
     padded = []
     for k, row in enumerate(rows):
-        zeros = xp.zeros((*row.shape[:-1], k + 1), dtype=row.dtype, device=row.device)
+        zeros = xp.zeros((*row.shape[:-1], k + 1), dtype=row.dtype, device=device(row))
         padded.append(xp.concat([zeros, row], axis=-1))
     return xp.stack(padded, axis=-2)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
 from edgespike.bayes.mixture.arrays import Array, log_sum_exp, safe_sqrt
 from edgespike.bayes.mixture.gaussian import GaussianMixture
@@ -222,7 +222,7 @@ def _log_overlaps(log_weights: Array, pairs: Middles) -> Array:
 def _diagonal(matrices: Array) -> Array:
     xp = array_namespace(matrices)
     size = matrices.shape[-1]
-    return xp.eye(size, dtype=xp.float64, device=matrices.device) > 0
+    return xp.eye(size, dtype=xp.float64, device=device(matrices)) > 0
 
 
 def _without_diagonal(logs: Array) -> Array:
