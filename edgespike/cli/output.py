@@ -6,9 +6,11 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgespike.batches import ReportProgress
 
 
@@ -28,27 +30,45 @@ _WORD = 9
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table for people; columns whose name ends in a space are aligned to the right."""
+    from edgespike.console import make_console, print_whole
+
+    cells = [[_cell(value) for value in row] for row in rows]
+    numbers = [column.endswith(" ") for column in columns]
+    # Long text may be folded on a narrow terminal, a number or a word must not be.
+    shortest = [
+        [
+            text if is_number and " " not in text else text[:_WORD]
+            for text, is_number in zip(row, numbers, strict=True)
+        ]
+        for row in cells
+    ]
+    least = [
+        max(map(len, (*column.split(), *(row[place] for row in shortest))))
+        for place, column in enumerate(columns)
+    ]
+    print_whole(
+        make_console(), *(_table(columns, numbers, least, texts) for texts in (cells, shortest))
+    )
+
+
+def _table(
+    columns: Sequence[str],
+    numbers: Sequence[bool],
+    least: Sequence[int],
+    cells: Sequence[Sequence[str]],
+) -> Table:
+    """Lay out a table whose columns are at least so many characters wide."""
     from rich import box
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    cells = [[_cell(value) for value in row] for row in rows]
-    for place, column in enumerate(columns):
-        is_number = column.endswith(" ")
-        table.add_column(
-            column.strip(),
-            justify="right" if is_number else "left",
-            overflow="fold",
-            # Long text may be folded on a narrow terminal, a number or a word must not be.
-            min_width=min(
-                max((len(row[place]) for row in cells), default=0), 20 if is_number else _WORD
-            ),
-        )
+    for column, is_number, width in zip(columns, numbers, least, strict=True):
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        table.add_column(column.strip(), justify=justify, overflow="fold", min_width=width)
     for row in cells:
         table.add_row(*map(escape, row))
-    Console(highlight=False).print(table)
+    return table
 
 
 def _cell(value: object) -> str:

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from edgespike.console import print_whole
 from edgespike.energy import EnergyReport, Estimate
 from edgespike.graph.size import COLUMNS as SIZE_COLUMNS
 from edgespike.graph.size import GraphSize
@@ -25,16 +26,16 @@ def print_report(report: EnergyReport, console: Console) -> None:
     console
         Where to print; its width decides how lines wrap.
     """
-    console.print(_counts_table(report))
+    print_whole(console, _counts_table(report))
     _print_conventions(report, console)
     if report.estimates:
-        console.print(_energy_table(report))
+        print_whole(console, _energy_table(report))
     for estimate in report.estimates:
         _print_model(estimate, report.counts.samples, console)
     for profile in report.profiles:
         console.print(Text(f"{profile.name}: {profile.title}", style="bold"))
         _print(console, profile.note, indent=2)
-    console.print(_size_table(report.size))
+    print_whole(console, _size_table(report.size))
     _print(console, report.size.sentence)
 
 

@@ -1,0 +1,63 @@
+"""Tables lose nothing, however narrow the terminal is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from edgespike.cli.output import print_table
+from tests.cli.conftest import Cli
+
+WIDTHS = ["0", "1", "20", "60", "200"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_numbers_and_names_of_columns_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    names = ["target", *(f"number{i} " for i in range(9)), "result"]
+    print_table(names, [("a-long-name-of-a-target", *(10**12 + i for i in range(9)), "DIFFERENT")])
+    printed = capsys.readouterr().out
+    for name in names:
+        assert name.strip() in printed
+    for i in range(9):
+        assert f"{10**12 + i:,}" in printed
+    assert "DIFFERENT" in printed
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_long_text_is_folded_and_not_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    text = "abcdefghijklmnopqrstuvwxyz" * 4
+    print_table(["file", "members "], [(text, ", ".join(map(str, range(40))))])
+    lines = capsys.readouterr().out.splitlines()
+    assert "".join("".join(line.split()[:1]) for line in lines if line[:2].strip()).count("z") == 4
+    for number in range(40):
+        assert str(number) in " ".join(lines)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_rows_are_a_table_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    print_table(["sample ", "class "], [])
+    assert capsys.readouterr().out.split()[:2] == ["sample", "class"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_energy_report_has_all_its_numbers(
+    monkeypatch: pytest.MonkeyPatch, cli: Cli, graph_file: Path, input_file: Path, width: str
+) -> None:
+    arguments = ("energy", graph_file, "-i", input_file)
+    monkeypatch.setenv("COLUMNS", "300")
+    wide = cli(*arguments).stdout
+    monkeypatch.setenv("COLUMNS", width)
+    narrow = cli(*arguments).stdout
+    assert Counter(re.findall(r"[\d,]{4,}", narrow)) == Counter(re.findall(r"[\d,]{4,}", wide))
