@@ -18,6 +18,8 @@ def shown(value: object) -> str:
         text = repr(value).replace("\n", " ")
     except ValueError:  # Python prints no whole number of more than 4,300 digits
         return f"{type(value).__name__} of thousands of digits"
+    except RecursionError:
+        return f"{type(value).__name__} nested too deeply to be shown"
     if len(text) <= SHOWN_CHARACTERS:
         return text
     return f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"

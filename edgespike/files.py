@@ -8,14 +8,14 @@ most a hidden temporary file or folder behind, never a half-written result.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from edgespike.errors import EdgespikeError
+from edgespike.errors import EdgespikeError, InputError
 
 
 class WriteError(EdgespikeError):
@@ -36,6 +36,62 @@ def _write_errors(path: Path, inside: Path | None = None) -> Iterator[None]:
         reason = error.strerror or str(error)
         message = f"cannot write {path}: {reason}; choose another place or free it, then run again"
         raise WriteError(message) from error
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading; pipes and devices, which may never end, are refused.
+
+    Raises
+    ------
+    InputError
+        It is missing, may not be read, is no regular file, or reading failed.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"cannot read {path}: it is no regular file; name a file")
+        file = path.open("rb")
+    except ValueError as error:  # a name that no file has
+        raise InputError(f"cannot read {path}: {error}; name a file") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    with file:
+        try:
+            yield file
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Try, before long work that ends with them, whether files can be written.
+
+    Parameters
+    ----------
+    outputs, inputs
+        Files that a command writes and reads; those that were not named are ``None``.
+
+    Raises
+    ------
+    WriteError
+        Two outputs are one file, an output is an input, or :func:`check_writable` refuses it.
+    """
+    written: list[Path] = []
+    for out in filter(None, outputs):
+        if any(_same(out, other) for other in written):
+            raise WriteError(f"two outputs are to be written to {out}; name another file for one")
+        for source in filter(None, inputs):
+            if _same(out, source):
+                raise WriteError(
+                    f"cannot write {out}: it is {source}, which is read; name another file"
+                )
+        check_writable(out)
+        written.append(out)
+
+
+def _same(path: Path, other: Path) -> bool:
+    if os.path.realpath(path) == os.path.realpath(other):
+        return True
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -84,12 +140,30 @@ def check_writable(path: Path) -> None:
     """
     path = Path(path)
     place = _place(path)
+    if path.is_dir():
+        raise WriteError(f"cannot write {path}: it is a folder; name a file in it")
     with _write_errors(path):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
         os.close(handle)
         Path(name).unlink()
+
+
+def check_new_folder(path: Path) -> None:
+    """Refuse a folder that `new_folder` cannot make, before long work that ends with it.
+
+    Raises
+    ------
+    WriteError
+        ``path`` exists and is not an empty folder, or the folder that it is to be in is read-only.
+    """
+    with _write_errors(path):
+        if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+            raise WriteError(
+                f"output folder {path} exists and is not empty, or is no folder; remove "
+                "it or name another"
+            )
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+        tempfile.TemporaryFile(dir=above).close()
 
 
 @contextlib.contextmanager
@@ -103,11 +177,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         full. Nothing is left behind.
     """
     path = Path(path)
-    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-        raise WriteError(
-            f"output folder {path} exists and is not empty, or is no folder; remove "
-            "it or name another"
-        )
+    check_new_folder(path)
     with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))

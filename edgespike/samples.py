@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import InputError
+from edgespike.files import opened
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.npy import check_size, read_header
@@ -37,17 +38,12 @@ def read_array(path: Path | str) -> NDArray[Any]:
         Python objects or text instead of numbers.
     """
     path = Path(path)
-    if path.is_fifo():  # opening it would wait for somebody who writes
-        raise InputError(f"cannot read {path}: it is a pipe; write the samples to a file")
-    try:
-        with path.open("rb") as file:
-            shape, dtype = read_header(path, file, _ADVICE)
-            check_size(path, shape, dtype, path.stat().st_size - file.tell(), _ADVICE)
+    with opened(path) as file:
+        shape, dtype = read_header(path, file, _ADVICE)
+        check_size(path, shape, dtype, path.stat().st_size - file.tell(), _ADVICE)
         if math.prod(shape) == 0:  # an empty file part cannot be mapped
             return np.empty(shape, dtype)
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> NDArray[Any]:
@@ -75,8 +71,8 @@ def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> ND
     return as_samples(graph, array)[:limit]
 
 
-def read_labels(path: Path | str, samples: int) -> NDArray[np.int64]:
-    """Read one class number for each of ``samples`` samples.
+def read_labels(path: Path | str, samples: int, classes: int) -> NDArray[np.int64]:
+    """Read one class number, from 0 on, for each of ``samples`` samples.
 
     Raises
     ------
@@ -88,5 +84,12 @@ def read_labels(path: Path | str, samples: int) -> NDArray[np.int64]:
         raise InputError(
             f"labels in {path} are {labels.dtype} of shape {labels.shape}; "
             f"give integers of shape ({samples},), one for each sample"
+        )
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
+    if outside.size:
+        first = outside[0]
+        raise InputError(
+            f"labels in {path}: {outside.size} are no class; the first, that of sample {first}, is "
+            f"{labels[first]}, and the model's classes are 0..{classes - 1}"
         )
     return labels.astype(np.int64)

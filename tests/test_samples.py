@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib import format as npy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgespike.errors import EdgespikeError, FileFormatError, InputError
 from edgespike.samples import read_array, read_labels, read_samples
@@ -139,7 +139,7 @@ def test_damaged_files_give_an_error_or_an_array(
 
 def test_labels_are_one_whole_number_a_sample(tmp_path: Path) -> None:
     path = saved(tmp_path / "y.npy", np.array([3, 1], np.uint8))
-    labels = read_labels(path, 2)
+    labels = read_labels(path, 2, classes=4)
     assert labels.dtype == np.int64
     assert labels.tolist() == [3, 1]
 
@@ -147,7 +147,22 @@ def test_labels_are_one_whole_number_a_sample(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", [np.zeros(3, int), np.zeros((2, 1), int), np.zeros(2)])
 def test_other_labels_are_refused(tmp_path: Path, labels: NDArray[Any]) -> None:
     with pytest.raises(InputError, match=r"integers of shape \(2,\)"):
-        read_labels(saved(tmp_path / "y.npy", labels), 2)
+        read_labels(saved(tmp_path / "y.npy", labels), 2, classes=4)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 3, 4], "1 are no class; the first, that of sample 2, is 4, .* classes are 0..3"),
+        ([0, -1, -2], "2 are no class; the first, that of sample 1, is -1, .* classes are 0..3"),
+        (np.array([2**64 - 1, 0, 0], np.uint64), "that of sample 0, is 18446744073709551615"),
+    ],
+)
+def test_labels_that_are_no_class_are_refused(
+    tmp_path: Path, labels: ArrayLike, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read_labels(saved(tmp_path / "y.npy", np.array(labels)), 3, classes=4)
 
 
 def test_one_sequence_alone_is_not_taken_for_samples(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ app = typer.Typer(
         "every target computes it bit for bit; synaptic operations are counted, not guessed."
     ),
     epilog="Begin with: edgespike demo. Exit codes: 0 fine, 1 a check failed, 2 wrong use or bad "
-    "input, 70 an error that nobody foresaw, 130 after Ctrl-C.",
+    "input, 70 an error that nobody foresaw, 128 + N after signal N, so 130 after Ctrl-C.",
     no_args_is_help=True,
     rich_markup_mode=None,  # importing rich would double the time that help takes
     pretty_exceptions_enable=False,

@@ -47,8 +47,10 @@ def command(
     Classify 200 images, compare the targets bit for bit, count, and estimate the energy.
     """
     import edgespike
+    from edgespike.files import check_outputs
     from edgespike.models import shipped_images, shipped_model, write_files
 
+    check_outputs([html], [])
     if files is not None:
         write_files(files, model)
         say(f"model.safetensors, images.npy and labels.npy are in {files}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgespike.counting import Audit, Counts
-    from edgespike.energy import EnergyReport
+    from edgespike.energy import EnergyReport, Profile
     from edgespike.graph import Graph
 
 EXAMPLE = "edgespike energy graph.safetensors --input images.npy --audit 2 --html energy.html"
@@ -47,12 +48,16 @@ def command(
     Totals are over the given samples. The exit code is 1 if an audit finds another count.
     """
     import edgespike
+    from edgespike.energy import load_profile, shipped_profiles
+    from edgespike.files import check_outputs
     from edgespike.report import write_page
     from edgespike.samples import read_samples
 
+    profiles = [load_profile(name) for name in profile or shipped_profiles()]
+    check_outputs([html], [model, input_file, *map(Path, profile or ())])
     graph = edgespike.load(model)
     array = read_samples(graph, input_file, samples)
-    report = report_with_progress(graph, array, target, profile or None)
+    report = report_with_progress(graph, array, target, profiles)
     recount = _recount(graph, array[:audit], target) if audit else None
     if html is not None:
         write_page(html, graph, report, audit=recount)
@@ -68,7 +73,7 @@ def command(
 
 
 def report_with_progress(
-    graph: Graph, samples: NDArray[Any], target: str, profiles: Sequence[str] | None = None
+    graph: Graph, samples: NDArray[Any], target: str, profiles: Sequence[Profile] | None = None
 ) -> EnergyReport:
     """Run, count and estimate, with a progress bar; see `edgespike.energy.energy_report`."""
     import edgespike
@@ -81,11 +86,10 @@ def report_with_progress(
 
 def print_energy(report: EnergyReport) -> None:
     """Print an energy report for people."""
-    from rich.console import Console
-
+    from edgespike.console import make_console
     from edgespike.report import print_report
 
-    print_report(report, Console(highlight=False))
+    print_report(report, make_console())
 
 
 def _recount(graph: Graph, samples: NDArray[Any], target: str) -> tuple[Audit, Counts]:

@@ -57,6 +57,7 @@ def command(
     """
     import edgespike
     from edgespike.errors import InputError
+    from edgespike.files import check_outputs
     from edgespike.graph.ensemble import ensemble
     from edgespike.selection import select_members
 
@@ -66,6 +67,7 @@ def command(
         raise InputError(
             "--members, --budget and --samples need held-out samples; give --input and --labels"
         )
+    check_outputs([out], [*models, input_file, labels_file])
     graphs = [edgespike.load(model) for model in models]
     merged = ensemble(graphs, name)  # what does not fit is told before anything runs
     rows: list[dict[str, Any]] = []
@@ -92,7 +94,7 @@ def _measure(
     from edgespike.selection import measure_members
 
     array = read_samples(graphs[0], input_file)
-    labels = read_labels(labels_file, len(array))
+    labels = read_labels(labels_file, len(array), graphs[0].readout_op.classes)
     with progress() as report:
         report("members", 0, len(graphs))
         return measure_members(

@@ -34,8 +34,10 @@ def command(
     The folder is new, and appears whole or not at all.
     """
     import edgespike
+    from edgespike.files import check_new_folder
     from edgespike.targets import get_target
 
+    check_new_folder(out)
     graph = edgespike.load(model)
     if coding is not None:
         _check_coding(target, coding)

@@ -44,13 +44,17 @@ def command(
     in nats, split into what every member finds uncertain and how much they disagree.
     """
     import edgespike
+    from edgespike.files import check_outputs
     from edgespike.samples import read_labels, read_samples
     from edgespike.targets import get_target
     from edgespike.trace import predictions
 
+    check_outputs([out], [model, input_file, labels_file])
     graph = edgespike.load(model)
     array = read_samples(graph, input_file)
-    labels = read_labels(labels_file, len(array))[:samples] if labels_file else None
+    labels = None
+    if labels_file is not None:
+        labels = read_labels(labels_file, len(array), graph.readout_op.classes)[:samples]
     accumulators = _accumulators(graph, array[:samples], target)
     predicted = predictions(graph, accumulators)
     accuracy = float((predicted == labels).mean()) if labels is not None else None

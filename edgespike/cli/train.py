@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edgespike.cli.options import Json
-from edgespike.cli.output import print_json
+from edgespike.cli.output import print_json, say
 
 EXAMPLE = "edgespike train fashion_s3nn -o runs/fashion"
 
@@ -43,7 +43,8 @@ def command(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
+        bool,
+        typer.Option("--resume", help="Go on from the folder's last checkpoint, if there is one."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -54,8 +55,11 @@ def command(
     """
     from edgespike.bayes.overlap import CollapseWarning
     from edgespike.nn import load_recipe, train
+    from edgespike.nn.run_folder import RunFolder
 
     changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
+    if resume and not RunFolder(out, changed).began:
+        say(f"{out} holds no run to resume: it begins with the first epoch")
     quiet = as_json or not sys.stderr.isatty()  # the progress bar goes there
     with warnings.catch_warnings():
         warnings.simplefilter("always", CollapseWarning)

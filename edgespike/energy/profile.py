@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from edgespike.energy.interval import Interval
 from edgespike.energy.models import MODELS, Model
-from edgespike.errors import FileFormatError, InputError, ViolationsError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edgespike.errors import FileFormatError, ViolationsError, shown
+from edgespike.toml_files import read_toml, shipped_names
 
 JOULES = {"fJ": 1e-15, "pJ": 1e-12, "nJ": 1e-9}
 """Units that a constant may have, in joules."""
@@ -27,10 +20,11 @@ JOULES = {"fJ": 1e-15, "pJ": 1e-12, "nJ": 1e-9}
 FORMAT = 1
 """Version of the profile files that this code reads."""
 
-_BYTES_LIMIT = 2**20
+_FOLDER = "energy/profiles"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _YEARS = (1900, 2200)
 _NUMBERS = ("value", "low", "high")
+_LARGEST = 1e9
 _TEXTS = ("source", "note")
 
 
@@ -113,8 +107,7 @@ class Profile:
 
 def shipped_profiles() -> list[str]:
     """Give the names of the profiles that come with edgespike."""
-    folder = resources.files("edgespike.energy") / "profiles"
-    return sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".toml"))
+    return shipped_names(_FOLDER)
 
 
 def load_profile(name_or_path: str | Path) -> Profile:
@@ -130,12 +123,13 @@ def load_profile(name_or_path: str | Path) -> Profile:
         Entries are unknown, missing, of a wrong type or out of range; all are listed.
     """
     where = f"energy profile {name_or_path}"
-    try:
-        table = tomllib.loads(_read(str(name_or_path)))
-    except tomllib.TOMLDecodeError as error:
-        raise FileFormatError(f"{where} is not valid TOML: {error}") from None
-    if table.pop("format", None) != FORMAT:
+    table = read_toml("energy profile", str(name_or_path), _FOLDER)
+    if "format" not in table:
         raise FileFormatError(f"{where} must say 'format = {FORMAT}' at its top")
+    if (version := table.pop("format")) != FORMAT:
+        raise FileFormatError(
+            f"{where} is of format {shown(version)}; format {FORMAT} is read: write it in that one"
+        )
     violations = list(_check_profile(table))
     if violations:
         raise ProfileError(f"{where} is not valid", violations)
@@ -148,24 +142,6 @@ def load_profile(name_or_path: str | Path) -> Profile:
     )
 
 
-def _read(name: str) -> str:
-    if name in shipped_profiles():
-        file = resources.files("edgespike.energy") / "profiles" / f"{name}.toml"
-        return file.read_text(encoding="utf-8")
-    try:
-        with Path(name).open("rb") as stream:
-            content = stream.read(_BYTES_LIMIT + 1)
-        text = content.decode("utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"energy profile {name} cannot be read ({error}); name a TOML file or one of the "
-            f"shipped profiles: {', '.join(shipped_profiles())}"
-        ) from None
-    if len(content) > _BYTES_LIMIT:
-        raise FileFormatError(f"energy profile {name} is larger than {_BYTES_LIMIT} bytes")
-    return text
-
-
 def _constant(name: str, row: Mapping[str, Any]) -> Constant:
     return Constant(name, **{**row, "grade": Grade(row["grade"])})
 
@@ -175,7 +151,7 @@ def _check_profile(table: Mapping[str, Any]) -> Iterator[str]:
     yield from _check_keys("profile", table, (*texts, "models"), ("constants",))
     yield from _check_texts("profile", table, texts)
     if not _NAME.fullmatch(str(table.get("name", "-"))):
-        yield f"name is {table['name']!r}; it may hold letters, digits, '_', '-' and '.' only"
+        yield f"name is {shown(table['name'])}; it may hold letters, digits, '_', '-' and '.' only"
     models, constants = table.get("models", []), table.get("constants", {})
     if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
         yield "models must be a list of names"
@@ -183,9 +159,11 @@ def _check_profile(table: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(constants, dict):
         yield "constants must be a table of tables"
         return
+    for name in sorted({name for name in models if models.count(name) > 1}):
+        yield f"model {shown(name)} is named {models.count(name)} times; name it once"
     for name in models:
         if name not in MODELS:
-            yield f"model {name!r} is not known; known are {', '.join(MODELS)}"
+            yield f"model {shown(name)} is not known; known are {', '.join(MODELS)}"
     yield from _check_needs([name for name in models if name in MODELS], set(constants))
     for name, row in constants.items():
         yield from _check_constant(f"constant {name}", row)
@@ -211,19 +189,19 @@ def _check_constant(where: str, row: Any) -> Iterator[str]:
     yield from _check_texts(where, row, _TEXTS)
     yield from _check_numbers(where, row)
     if "unit" in row and row["unit"] not in list(JOULES):
-        yield f"{where}: unit is {row['unit']!r}; give one of {', '.join(JOULES)}"
+        yield f"{where}: unit is {shown(row['unit'])}; give one of {', '.join(JOULES)}"
     if "grade" in row and row["grade"] not in [grade.value for grade in Grade]:
         known = ", ".join(grade.value for grade in Grade)
-        yield f"{where}: grade is {row['grade']!r}; give one of {known}"
+        yield f"{where}: grade is {shown(row['grade'])}; give one of {known}"
     year = row.get("year", _YEARS[0])
     if type(year) is not int or not _YEARS[0] <= year <= _YEARS[1]:
-        yield f"{where}: year is {year!r}; give a whole number in {_YEARS[0]}..{_YEARS[1]}"
+        yield f"{where}: year is {shown(year)}; give a whole number in {_YEARS[0]}..{_YEARS[1]}"
 
 
 def _check_numbers(where: str, row: Mapping[str, Any]) -> Iterator[str]:
     bad = [name for name in _NUMBERS if name in row and not _is_energy(row[name])]
     for name in bad:
-        yield f"{where}: {name} is {row[name]!r}; give a finite number, at least 0"
+        yield f"{where}: {name} is {shown(row[name])}; give a number in 0..{_LARGEST:g}"
     if not bad and all(name in row for name in _NUMBERS):
         low, value, high = row["low"], row["value"], row["high"]
         if not low <= value <= high:
@@ -231,7 +209,7 @@ def _check_numbers(where: str, row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_energy(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < math.inf
+    return type(value) in (int, float) and 0 <= value <= _LARGEST
 
 
 def _check_keys(
@@ -242,7 +220,10 @@ def _check_keys(
             yield f"{where}: entry {name} is missing"
     for name in table:
         if name not in needed + optional:
-            yield f"{where}: entry {name!r} is not known; known are {', '.join(needed + optional)}"
+            yield (
+                f"{where}: entry {shown(name)} is not known; known are "
+                f"{', '.join(needed + optional)}"
+            )
 
 
 def _check_texts(where: str, table: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
@@ -250,4 +231,4 @@ def _check_texts(where: str, table: Mapping[str, Any], names: tuple[str, ...]) -
         value = table.get(name, "-")
         # Control characters could rewrite what a terminal shows.
         if not (isinstance(value, str) and value.strip() and value.isprintable()):
-            yield f"{where}: {name} is {value!r}; give one line of text"
+            yield f"{where}: {name} is {shown(value)}; give one line of text"

@@ -54,7 +54,7 @@ class EnergyReport:
 
 
 def energy_report(
-    graph: Graph, counts: Counts, profiles: Sequence[str | Path] | None = None
+    graph: Graph, counts: Counts, profiles: Sequence[str | Path | Profile] | None = None
 ) -> EnergyReport:
     """Estimate what a run cost.
 
@@ -65,7 +65,8 @@ def energy_report(
     counts
         What it did; see :func:`edgespike.counting.count`.
     profiles
-        Names of shipped profiles or paths of profile files; ``None`` for all that are shipped.
+        Names of shipped profiles, paths of profile files, or what :func:`load_profile` made of
+        them; ``None`` for all that are shipped.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def energy_report(
         A profile cannot be read or is not valid.
     """
     names = shipped_profiles() if profiles is None else profiles
-    loaded = tuple(load_profile(name) for name in names)
+    loaded = tuple(name if isinstance(name, Profile) else load_profile(name) for name in names)
     works = {convention: measure(graph, counts, convention) for convention in Convention}
     passes = _dense_passes(graph)
     estimates = tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from edgespike.errors import shown
 from edgespike.nn.quantise import is_whole
 
 
@@ -18,11 +19,11 @@ def outside(spec: object, low: int, high: int, *names: str) -> Iterator[str]:
     for name in names:
         value = getattr(spec, name)
         if not is_whole(value, low, high):
-            yield f"{name} is {value!r}, {low} to {high} is needed"
+            yield f"{name} is {shown(value)}, {low} to {high} is needed"
 
 
 def unknown(spec: object, words: tuple[str, ...], name: str) -> Iterator[str]:
     """Yield whether a field is none of some words."""
     value = getattr(spec, name)
     if value not in words:
-        yield f"{name} is {value!r}, one of {', '.join(words)} is needed"
+        yield f"{name} is {shown(value)}, one of {', '.join(words)} is needed"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from edgespike.bayes.posterior import Deviations, Weights
+from edgespike.errors import shown
 from edgespike.nn.checks import outside, refuse, unknown
 
 _MOST_MEMBERS = 1000
@@ -51,7 +52,7 @@ class PosteriorSpec:
         yield from outside(self, 0, _MOST_MEMBERS, "samples")
         for name in ("prior_deviation", "initial_deviation"):
             if not 1 / _LARGEST <= (value := getattr(self, name)) <= _LARGEST:
-                yield f"{name} is {value}, {1 / _LARGEST} to {_LARGEST} is needed"
+                yield f"{name} is {shown(value)}, {1 / _LARGEST} to {_LARGEST} is needed"
         if not 0 <= self.temperature <= _LARGEST:
             yield f"temperature is {self.temperature}, 0 to {_LARGEST} is needed"
         yield from unknown(self, get_args(Deviations), "deviations")

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from edgespike.data import DATA_SETS
 from edgespike.errors import InputError, UnsupportedError
-from edgespike.files import check_writable
+from edgespike.files import check_outputs
 from edgespike.nn.checkpoint import load_float32_model, save_model
 from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.residual import Residual
@@ -108,13 +108,12 @@ def prune_checkpoint(
     FileFormatError
         The checkpoint is damaged or foreign, or not one of finite float32.
     WriteError
-        ``out`` cannot be written; noticed before anything runs.
+        ``out`` is ``path`` or cannot be written; noticed before anything runs.
     """
     model, spec, metadata = load_float32_model(path)
     method = known_method(method)
     _refuse(path, spec, method if out is not None else None)
-    if out is not None:
-        check_writable(out)
+    check_outputs([out], [path])
     name = data or str(metadata.get("recipe", {}).get("data", ""))
     task = _task(name, spec, limit)
     sequences = torch.from_numpy(task.train_images)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
 from edgespike.data import DATA_SETS
-from edgespike.errors import FileFormatError, InputError
+from edgespike.errors import FileFormatError, InputError, shown
 from edgespike.nn.penalty import Cost
 from edgespike.nn.posterior_spec import PosteriorSpec
 from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.spec import AnySpec, ConvSpec, NetSpec, read_spec
 from edgespike.nn.tables import read_table
+from edgespike.toml_files import read_toml, shipped_names
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+_FOLDER = "nn/recipes"
 
 # Whole numbers that every library takes; floats that single precision can hold.
 _MOST, _LARGEST = 2**31 - 1, 3e38
@@ -120,11 +115,11 @@ class Recipe:
         for name, low, high in (*_RANGES, ("shift", 0, side)):
             value = getattr(self, name)
             if not low <= value <= high:
-                yield f"{name} is {value}, {low} to {high} is needed"
+                yield f"{name} is {shown(value)}, {low} to {high} is needed"
         if self.penalty_cost not in get_args(Cost):
-            yield f"penalty_cost is {self.penalty_cost!r}, known are {get_args(Cost)}"
+            yield f"penalty_cost is {shown(self.penalty_cost)}, known are {get_args(Cost)}"
         if self.data not in DATA_SETS:
-            yield f"data is {self.data!r}, known are {', '.join(DATA_SETS)}"
+            yield f"data is {shown(self.data)}, known are {', '.join(DATA_SETS)}"
         if self.penalty > 0 and not self.net.spiking:
             yield f"penalty is {self.penalty}, but no layer of the net receives spikes; set it to 0"
         if self.posterior and self.weight_decay > 0:
@@ -162,7 +157,7 @@ _STAND_IN = NetSpec(input_shape=(1, _MOST, _MOST), classes=1, layers=(ConvSpec(1
 def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
     """Build a recipe from plain tables; see `read_table` for the parameters."""
     if not isinstance(table, Mapping):
-        faults.append(f"{where} is {table!r}, a table is needed")
+        faults.append(f"{where} is {shown(table)}, a table is needed")
         return None
     net = read_spec(table.get("net"), f"{where}.net", faults)
     whole, named = {**table, "net": net or _STAND_IN}, table.get("posterior")
@@ -175,8 +170,7 @@ def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
 
 def shipped_recipes() -> list[str]:
     """Give the names of the recipes that come with edgespike."""
-    folder = resources.files("edgespike.nn") / "recipes"
-    return sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".toml"))
+    return shipped_names(_FOLDER)
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -190,27 +184,10 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         The file is not TOML, or entries are unknown, missing, of a wrong type or out of range (all
         are named).
     """
-    text = _recipe_text(str(name_or_path))
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FileFormatError(f"recipe {name_or_path} is not valid TOML: {error}") from None
+    table = read_toml("recipe", str(name_or_path), _FOLDER)
     faults: list[str] = []
     recipe = read_recipe(table, "recipe", faults)
     if recipe is None:
         lines = "".join(f"\n  - {fault}" for fault in faults)
         raise FileFormatError(f"recipe {name_or_path} is not valid:{lines}")
     return recipe
-
-
-def _recipe_text(name: str) -> str:
-    if name in shipped_recipes():
-        file = resources.files("edgespike.nn") / "recipes" / f"{name}.toml"
-        return file.read_text(encoding="utf-8")
-    try:
-        return Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"recipe {name} cannot be read ({error}); name a TOML file or one of the shipped "
-            f"recipes: {', '.join(shipped_recipes())}"
-        ) from None

@@ -41,18 +41,24 @@ class RunFolder:
 
     Attributes
     ----------
-    log, checkpoint
-        Paths of the log and of the state to resume from.
+    log, checkpoint, model
+        Paths of the log, of the state to resume from, and of the trained net, if it is one.
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self.recipe = path, recipe
         self.log = path / "training.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
+        self.model = path / "model.safetensors"
+
+    @property
+    def began(self) -> bool:
+        """Whether there is a state to resume from."""
+        return self.checkpoint.exists()
 
     def check(self, resume: bool) -> None:
         """Refuse a folder that holds a run, unless that is to be resumed."""
-        if self.checkpoint.exists() and not resume:
+        if self.began and not resume:
             raise InputError(
                 f"folder {self.path} holds a training run; resume it, remove it or name another"
             )
@@ -84,7 +90,7 @@ class RunFolder:
         FileFormatError
             The checkpoint is truncated, changed or foreign.
         """
-        if not self.checkpoint.exists():
+        if not self.began:
             return None
         checkpoint = read_checkpoint(self.checkpoint, TRAINING)
         self._check_recipe(checkpoint.description["recipe"])

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args
 
+from edgespike.errors import shown
 from edgespike.graph.ops.weighted import GEOMETRY_LIMIT, window_count
 from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
 from edgespike.nn.checks import outside, refuse, unknown
@@ -24,7 +25,7 @@ def _states_outside(spec: object, name: str) -> Iterator[str]:
     """Yield what is wrong with a number of states, where 0 stands for that of the net."""
     value = getattr(spec, name)
     if not (is_whole(value, 0, 0) or is_whole(value, 2, MOST_STATES)):
-        yield f"{name} is {value!r}, 2 to {MOST_STATES}, or 0 for weight_states, is needed"
+        yield f"{name} is {shown(value)}, 2 to {MOST_STATES}, or 0 for weight_states, is needed"
 
 
 def _weights_outside(spec: object) -> Iterator[str]:
@@ -256,7 +257,7 @@ def read_spec(table: object, where: str, faults: list[str]) -> AnySpec | None:
     A table whose ``kind`` is "recurrent" describes a recurrent net.
     """
     if not isinstance(table, Mapping):
-        faults.append(f"{where} is {table!r}, a table is needed")
+        faults.append(f"{where} is {shown(table)}, a table is needed")
         return None
     whole = dict(table)
     if isinstance(table.get("input_shape"), list):
@@ -264,11 +265,13 @@ def read_spec(table: object, where: str, faults: list[str]) -> AnySpec | None:
     if table.get("kind") == "recurrent":
         return read_table(RecurrentSpec, whole, where, faults)
     if "kind" in table:
-        faults.append(f"{where}.kind is {table['kind']!r}; 'recurrent' is known, or leave it out")
+        faults.append(
+            f"{where}.kind is {shown(table['kind'])}; 'recurrent' is known, or leave it out"
+        )
         return None
     layers = table.get("layers")
     if not isinstance(layers, list):
-        faults.append(f"{where}.layers is {layers!r}; a list of tables is needed")
+        faults.append(f"{where}.layers is {shown(layers)}; a list of tables is needed")
         return None
     specs = [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
     # Without layers where they have faults, so that the rest is checked too.
@@ -285,5 +288,5 @@ def _read_layer(table: object, where: str, faults: list[str]) -> LayerSpec | Non
         return read_table(ResidualSpec, table, where, faults)
     if kind == "dense":
         return read_table(DenseSpec, table, where, faults)
-    faults.append(f"{where}.kind is {kind!r}; 'conv', 'residual' and 'dense' are known")
+    faults.append(f"{where}.kind is {shown(kind)}; 'conv', 'residual' and 'dense' are known")
     return None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from types import UnionType
 from typing import Any, TypeVar, get_origin, get_type_hints
+
+from edgespike.errors import shown
 
 T = TypeVar("T")
 
@@ -30,7 +33,7 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
         None if there was a fault.
     """
     if not isinstance(table, Mapping):
-        faults.append(f"{where} is {table!r}, a table is needed")
+        faults.append(f"{where} is {shown(table)}, a table is needed")
         return None
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
@@ -43,7 +46,7 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
     for name in known.keys() & table.keys():
         if not _fits(table[name], hints[name]):
             kind_name = getattr(hints[name], "__name__", str(hints[name]))
-            found.append(f"{where}.{name} is {table[name]!r}, needed is {kind_name}")
+            found.append(f"{where}.{name} is {shown(table[name])}, needed is {kind_name}")
     faults.extend(found)
     if found:
         return None
@@ -61,7 +64,9 @@ def _needed(field: Field[Any], table: Mapping[str, object]) -> bool:
 
 def _fits(value: object, hint: Any) -> bool:
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return abs(value) <= sys.float_info.max
+        return isinstance(value, float)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     # A tuple of which sort is for __post_init__ to check, and so is one of several words.

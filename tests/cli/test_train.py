@@ -115,7 +115,26 @@ def test_a_folder_with_a_run_is_refused_unless_it_goes_on(train: Cli) -> None:
     again = train()
     assert again.code == 2
     assert again.stderr.startswith("error: ")
-    assert train("--resume").code == 0
+    resumed = train("--resume")
+    assert (resumed.code, resumed.stderr) == (0, "")
+
+
+def test_to_resume_what_was_never_begun_is_told(train: Cli) -> None:
+    result = train("--resume", "--epochs", 1)
+    assert (result.code, result.stderr) == (
+        0,
+        "run holds no run to resume: it begins with the first epoch\n",
+    )
+
+
+def test_a_run_does_not_overwrite_the_net_that_it_starts_from(train: Cli) -> None:
+    assert train("--epochs", 1).code == 0
+    Path("run/checkpoint.safetensors").unlink()
+    trained = Path("run/model.safetensors").read_bytes()
+    again = train("--from", "run/model.safetensors")
+    assert again.code == 2
+    assert "cannot write run/model.safetensors: it is run/model.safetensors" in again.stderr
+    assert Path("run/model.safetensors").read_bytes() == trained
 
 
 def test_convert_compares_the_neurons_of_a_checkpoint_with_the_graph(

@@ -111,7 +111,7 @@ def test_all_faults_are_named_at_once(tmp_path: Path, net: str) -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="shipped recipes: cifar10_resnet, cifar10_vgg"):
+    with pytest.raises(InputError, match="come with edgespike: cifar10_resnet, cifar10_vgg"):
         load_recipe("nothing")
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgespike.bayes.mixture.gaussian import GaussianMixture
 from edgespike.errors import FileFormatError, InputError
+from edgespike.files import opened
 from edgespike.npy import check_size, read_header
 
 _NAMES = ("weights", "means", "covariances")
@@ -35,11 +36,8 @@ def read_mixture(path: Path | str) -> GaussianMixture:
         The arrays are no mixture.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            arrays = _read_arrays(path, file)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    with opened(path) as file:
+        arrays = _read_arrays(path, file)
     if arrays[1].ndim > 2:
         raise InputError(
             f"means in {path} have the shape {arrays[1].shape}; give one mixture, (K, m)"
