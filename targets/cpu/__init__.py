@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from edgespike.targets.base import Target
+from edgespike.targets.base import Target, unknown_operations
 from edgespike.targets.cpu.artefact import write
+from edgespike.targets.cpu.parts import OPERATIONS
 from edgespike.targets.cpu.running import (
     count,
     run,
@@ -18,7 +19,7 @@ __all__ = ["TARGET", "count", "run", "run_accumulators", "run_counted"]
 TARGET = Target(
     name="cpu",
     summary="this computer, every graph: numpy, and LiteRT's int8 kernels where they are exact",
-    violations=lambda graph: [],
+    violations=lambda graph: unknown_operations(graph, OPERATIONS, "cpu"),
     write=write,
     run=run,
     runtime=runtime,

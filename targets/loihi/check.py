@@ -20,6 +20,7 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
+from edgespike.targets.base import unknown_operations
 from edgespike.targets.loihi.limits import (
     ACCUMULATOR_HIGH,
     DELAY_HIGH,
@@ -38,27 +39,35 @@ from edgespike.targets.loihi.neurons import (
     is_memoryless,
     neurons_of,
 )
-from edgespike.targets.loihi.plan import NEURONS, arriving, lowest_weights
+from edgespike.targets.loihi.plan import NEURONS, OPERATIONS, arriving, lowest_weights
 from edgespike.targets.loihi.timing import axons, population_of, slow_loops, wait, without_input
 
 
 def violations(graph: Graph) -> list[str]:
-    """List all that is outside the limits: node, value, limit and way out."""
-    found = []
-    pooled: set[str] = set()
+    """List all that is outside the limits: node, value, limit and way out.
+
+    What neurons would receive from a node that is refused, and when it would arrive, has no
+    meaning: that is not looked at.
+    """
+    found = unknown_operations(graph, OPERATIONS, "loihi")
+    unknown = {node.name for node in graph.nodes if type(node.op) not in OPERATIONS}
+    refused = set(unknown)
     for node in graph.nodes:
+        if node.name in unknown:
+            continue
         lines = list(_check(node.op, graph, node))
-        if pooled.intersection(node.inputs) or (lines and isinstance(node.op, SumPool2d)):
-            pooled.add(node.name)  # what its neurons would receive has no meaning
+        if refused.intersection(node.inputs) or (lines and isinstance(node.op, SumPool2d)):
+            refused.add(node.name)
         elif isinstance(node.op, NEURONS):
-            lines += [*_check_neurons(graph, node), *_check_timing(graph, node)]
+            lines += _check_neurons(graph, node)
+            lines += _check_timing(graph, node) if not unknown else ()
         found += [f"{node.name} ({node.op.kind}): {line}" for line in lines]
     return found
 
 
 @singledispatch
 def _check(op: Op, graph: Graph, node: Node) -> Iterator[str]:
-    """Yield what is wrong with one operation's own numbers."""
+    """Yield what is wrong with one operation's own numbers; of some, nothing can be."""
     yield from ()
 
 

@@ -10,13 +10,33 @@ from functools import lru_cache
 
 import numpy as np
 
-from edgespike.graph import Graph, MaxPool2d, Membrane, Node, Readout, Threshold
-from edgespike.graph.ops import Pool2d, Weighted
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Op,
+    Readout,
+    Reshape,
+    SumPool2d,
+    Threshold,
+)
+from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers, Tensor, per_channel
 from edgespike.targets.loihi.neurons import Arriving
 
 NEURONS = (Threshold, Membrane, MaxPool2d, Readout)
 """Operations that neurons compute; the rest is made of synapses."""
+
+OPERATIONS: frozenset[type[Op]] = frozenset(
+    {Input, Dense, Conv2d, SumPool2d, Add, Reshape, Delay, *NEURONS}
+)
+"""All that this target computes."""
 
 
 def is_maximum(graph: Graph, node: Node) -> bool:
@@ -40,7 +60,7 @@ def biases(graph: Graph) -> Mapping[str, Integers]:
     found: dict[str, Integers] = {}
     for node in graph.nodes:
         tensor = graph.tensors[node.name]
-        if _has_no_synapses(node, tensor):
+        if not _gives_sums(node, tensor):
             found[node.name] = np.zeros(tensor.size, np.int64)
         elif isinstance(node.op, Weighted):
             found[node.name] = _per_element(node.op.bias, tensor)
@@ -55,7 +75,7 @@ def lowest_weights(graph: Graph) -> Mapping[str, Integers]:
     found: dict[str, Integers] = {}
     for node in graph.nodes:
         tensor = graph.tensors[node.name]
-        if _has_no_synapses(node, tensor):
+        if not _gives_sums(node, tensor):
             found[node.name] = np.ones(tensor.size, np.int64)
         elif isinstance(node.op, Weighted):
             lowest = node.op.weight.reshape(len(node.op.weight), -1).min(axis=1)
@@ -65,9 +85,9 @@ def lowest_weights(graph: Graph) -> Mapping[str, Integers]:
     return found
 
 
-def _has_no_synapses(node: Node, tensor: Tensor) -> bool:
-    """Say whether a node's output is spikes; a pool of anything else is a violation."""
-    return tensor.signal.is_event or isinstance(node.op, Pool2d)
+def _gives_sums(node: Node, tensor: Tensor) -> bool:
+    """Say whether a node gives sums of synapses; not of an operation that is a violation."""
+    return type(node.op) in (Dense, Conv2d, Add, Reshape) and not tensor.signal.is_event
 
 
 def _per_element(values: Integers, tensor: Tensor) -> Integers:

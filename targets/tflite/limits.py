@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from edgespike.graph import Graph, Membrane, Node, Threshold
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Op,
+    Readout,
+    Reshape,
+    SumPool2d,
+    Threshold,
+)
 from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
 from edgespike.graph.tensor import FLOAT32_LIMIT
+from edgespike.targets.base import unknown_operations
 from edgespike.targets.tflite.joining import joined_tensor
 from edgespike.targets.tflite.plan import Plan, make_plan, runs_by_step
 from edgespike.targets.tflite.storage import Form
@@ -14,26 +32,53 @@ from edgespike.targets.tflite.storage import Form
 STEP_LIMIT = 256
 """Membranes and the readout are unrolled: each step adds operators to the file."""
 
+OPERATIONS: frozenset[type[Op]] = frozenset(
+    {
+        Input,
+        Dense,
+        Conv2d,
+        SumPool2d,
+        MaxPool2d,
+        Add,
+        Reshape,
+        Delay,
+        Threshold,
+        Membrane,
+        Readout,
+    }
+)
+"""All that this target computes."""
+
 
 def violations(graph: Graph) -> list[str]:
-    """List what float32 cannot hold exactly, and what is too large to unroll."""
-    plan = make_plan(graph)
-    lines = []
+    """List what is not known here, what float32 cannot hold, and what is too large to unroll.
+
+    In which numbers a node is computed depends on those around it, so that float32 is looked at
+    once all operations are known.
+    """
+    unknown = unknown_operations(graph, OPERATIONS, "tflite")
+    return [*unknown, *_too_many_steps(graph), *([] if unknown else _beyond_float32(graph))]
+
+
+def _too_many_steps(graph: Graph) -> Iterator[str]:
     if graph.steps > STEP_LIMIT and not runs_by_step(graph):
-        lines.append(
+        yield (
             f"steps is {graph.steps}; the limit is {STEP_LIMIT}, since every step is written "
             "into the file: use fewer steps or the cpu target"
         )
+
+
+def _beyond_float32(graph: Graph) -> Iterator[str]:
+    plan = make_plan(graph)
     for node in graph.nodes:
         if plan.forms.get(node.name) is Form.FLOAT:
             largest = _float_magnitude(graph, plan, node)
             if largest > FLOAT32_LIMIT:
-                lines.append(
+                yield (
                     f"{node.name} ({node.op.kind}) needs whole numbers up to {largest} in float32, "
                     f"where only those up to {FLOAT32_LIMIT} are exact; use smaller weights, "
                     "fewer inputs or fewer steps, or the cpu target"
                 )
-    return lines
 
 
 def unrolls(graph: Graph) -> bool:
