@@ -15,8 +15,8 @@ from edgespike.graph import Graph, Signal
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.cpu.exactness import narrow_type
+from edgespike.targets.tflite.check import violations
 from edgespike.targets.tflite.engine import LiteRtEngine, covers
-from edgespike.targets.tflite.limits import violations
 from edgespike.trace import observed_names
 
 BATCH_BYTES = 2**26

@@ -13,12 +13,8 @@ from edgespike.graph.ops.neurons import reachable
 from edgespike.graph.tensor import Integers, per_channel
 from edgespike.targets.lines import fit, upright
 from edgespike.targets.partial_sums import partial_sum_bounds
-from edgespike.targets.tflite.requantise import ACCUMULATOR_LIMIT, multiplier_and_offset, proven
-
-WEIGHT_LIMIT = 127
-"""TFLite's int8 weights leave out -128."""
-
-INT4_WEIGHT_LIMIT = 7
+from edgespike.targets.tflite.limits import SUM_LIMIT, WEIGHT_LIMIT
+from edgespike.targets.tflite.requantise import multiplier_and_offset, proven
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ def fold_levels(
     weight = op.weight * per_channel(factor, op.weight.ndim) * _signs(op, flipped)
     affine = Affine(weight, factor * sign * op.bias + offset, scale)
     right = proven(theta, low, high, factor, offset, scale.astype(np.float64) / ratio)
-    return affine, right & (affine.magnitudes(source) < ACCUMULATOR_LIMIT)
+    return affine, right & (affine.magnitudes(source) < SUM_LIMIT)
 
 
 def _signs(op: Weighted, flipped: NDArray[np.bool_]) -> Integers:
@@ -112,5 +108,5 @@ def _factors(op: Weighted, source: Tensor, limit: int) -> Integers:
     largest = np.maximum(np.abs(op.weight).max(axis=axes), 1)
     sums = np.maximum(Affine(op.weight, op.bias).magnitudes(source), 1)
     # Thresholds in reach are no larger than the sums, so that the bias at most doubles them.
-    room = np.minimum(limit // largest, ACCUMULATOR_LIMIT // (4 * sums))
+    room = np.minimum(limit // largest, SUM_LIMIT // (4 * sums))
     return np.asarray(np.maximum(room, 1), np.int64)

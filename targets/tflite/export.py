@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgespike.graph import Graph
 from edgespike.targets.check_samples import check_samples
-from edgespike.targets.tflite.limits import unrolls
+from edgespike.targets.tflite.check import unrolls
 from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.microcontroller import write_microcontroller
 from edgespike.targets.tflite.raspberry_pi import write_raspberry_pi
@@ -17,7 +17,7 @@ def write(graph: Graph, folder: Path) -> None:
 
     ``model_int4.tflite`` is written where that makes a smaller file, ``model_unrolled.tflite`` for
     a recurrent graph of few steps. The graph must have no
-    :func:`edgespike.targets.tflite.limits.violations`.
+    :func:`edgespike.targets.tflite.check.violations`.
     """
     lowered = lower(graph)
     samples, expected = check_samples(graph)

@@ -82,7 +82,7 @@ def lower(graph: Graph, show: Collection[str] = (), four_bits: bool = False) -> 
 
     The model of a recurrent graph computes one step. With ``four_bits``, weights of layers in int8
     take 4 bits each where they fit. The graph must have no
-    :func:`edgespike.targets.tflite.limits.violations`.
+    :func:`edgespike.targets.tflite.check.violations`.
     """
     choices = make_plan(graph, four_bits).choices
     if runs_by_step(graph):

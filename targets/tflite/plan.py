@@ -17,7 +17,7 @@ All else, float32: whole numbers. Every sum, product and comparison is exact whi
 sum, in whatever order it is formed, exceeds 2**24.
 
 A node gets the first of these that is proven; where float32 does not do either, that is a
-violation, see :mod:`edgespike.targets.tflite.limits`.
+violation, see :mod:`edgespike.targets.tflite.check`.
 """
 
 from __future__ import annotations
@@ -42,15 +42,10 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Weighted
-from edgespike.targets.tflite.affine import (
-    INT4_WEIGHT_LIMIT,
-    WEIGHT_LIMIT,
-    Affine,
-    fold_levels,
-    fold_spikes,
-)
+from edgespike.targets.tflite.affine import Affine, fold_levels, fold_spikes
 from edgespike.targets.tflite.alignment import align
 from edgespike.targets.tflite.joining import find_joins, joined_tensor
+from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, INT16_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.reasons import obstacle, outside_int8, unproven
 from edgespike.targets.tflite.storage import (
     ACTIVATION_SCALE,
@@ -59,8 +54,6 @@ from edgespike.targets.tflite.storage import (
     Storage,
     zero_point,
 )
-
-INT16_LIMIT = 2**15 - 1
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Tensor, Threshold
 from edgespike.graph.ops import Weighted
-from edgespike.targets.tflite.affine import WEIGHT_LIMIT, Affine
-from edgespike.targets.tflite.requantise import ACCUMULATOR_LIMIT
+from edgespike.targets.tflite.affine import Affine
+from edgespike.targets.tflite.limits import SUM_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.storage import Form, Storage, zero_point
 
 SHOWN = 4
@@ -25,11 +25,7 @@ def obstacle(affine: Affine, source: Tensor) -> str:
     if affine.largest_weight > WEIGHT_LIMIT:
         return f"a weight of {affine.largest_weight} is beyond {WEIGHT_LIMIT}"
     largest = int(affine.magnitudes(source).max())
-    return (
-        f"sums of up to {largest} are beyond {ACCUMULATOR_LIMIT}"
-        if largest >= ACCUMULATOR_LIMIT
-        else ""
-    )
+    return f"sums of up to {largest} are beyond {SUM_LIMIT}" if largest >= SUM_LIMIT else ""
 
 
 def unproven(op: Weighted, threshold: Threshold, proven: NDArray[np.bool_]) -> str:

@@ -22,15 +22,10 @@ from numpy.typing import NDArray
 
 from edgespike.graph.tensor import Integers
 from edgespike.targets.lines import Floats
+from edgespike.targets.tflite.limits import MULTIPLIER_LIMIT, SUM_LIMIT
 
 RELATIVE_ERROR = 2.0**-21
 """More than float32 loses in computing the multiplier, converting ``x`` and multiplying."""
-
-ACCUMULATOR_LIMIT = 2**30
-"""Built-in kernels shift accumulators left where a multiplier exceeds one half."""
-
-MULTIPLIER_LIMIT = 256.0
-"""XNNPACK refuses multipliers from here on."""
 
 
 def multiplier_and_offset(step: Floats, start: Floats, factor: Integers) -> tuple[Floats, Integers]:
@@ -64,7 +59,7 @@ def proven(
     reached = multiplier * reached_at - _error(reached_at, multiplier) > middle
     missed = multiplier * missed_at + _error(missed_at, multiplier) < middle
     largest = np.maximum(np.abs(factor * low + offset), np.abs(factor * high + offset))
-    fits = largest * np.maximum(2 * multiplier, 1) < ACCUMULATOR_LIMIT
+    fits = largest * np.maximum(2 * multiplier, 1) < SUM_LIMIT
     right = (reached | (theta > high)) & (missed | (theta <= low)) & fits
     return np.asarray(right.all(axis=1) & (multiplier[:, 0] < MULTIPLIER_LIMIT))
 

@@ -16,8 +16,8 @@ from edgespike.extras import install_command
 from edgespike.graph import Graph
 from edgespike.targets.base import Target
 from edgespike.targets.tflite import environment, execute
+from edgespike.targets.tflite.check import violations
 from edgespike.targets.tflite.export import write
-from edgespike.targets.tflite.limits import violations
 from edgespike.targets.tflite.recipes import recipes
 from edgespike.targets.tflite.run import Carried, Outputs, run_graph
 from edgespike.targets.worker import Worker

@@ -11,8 +11,9 @@ import numpy as np
 from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
-from edgespike.targets.tflite.affine import INT4_WEIGHT_LIMIT, WEIGHT_LIMIT, Affine
+from edgespike.targets.tflite.affine import Affine
 from edgespike.targets.tflite.emitter import Emitter, Value
+from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.schema import Activation, Padding, Quantisation
 from edgespike.targets.tflite.storage import Form, Storage
 

@@ -19,7 +19,7 @@ from edgespike.errors import EnvironmentMissingError, TargetRunError
 from edgespike.targets import get_target
 from edgespike.targets.check_samples import check_samples
 from edgespike.targets.tflite.environment import environment_python
-from edgespike.targets.tflite.limits import STEP_LIMIT
+from edgespike.targets.tflite.limits import UNROLLED_STEPS
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
 from edgespike.targets.tflite.microcontroller import (
     resolver_method,
@@ -93,7 +93,7 @@ def test_a_recurrent_network_is_written_with_all_its_steps_as_well(export: Expor
 
 
 def test_many_steps_are_not_unrolled(tmp_path: Path) -> None:
-    graph = layers(3, steps=STEP_LIMIT + 1)
+    graph = layers(3, steps=UNROLLED_STEPS + 1)
     get_target("tflite").check(graph)
     get_target("tflite").write(graph, tmp_path)
     assert not (tmp_path / "model_unrolled.tflite").exists()

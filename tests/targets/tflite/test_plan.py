@@ -24,7 +24,7 @@ from edgespike.graph import (
 )
 from edgespike.graph.folding import Normalisation, fold
 from edgespike.targets import get_target
-from edgespike.targets.tflite.limits import violations
+from edgespike.targets.tflite.check import violations
 from edgespike.targets.tflite.plan import make_plan
 from edgespike.targets.tflite.recipes import recipes
 from edgespike.targets.tflite.storage import Form, zero_point
