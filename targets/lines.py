@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Tensor, Threshold
-from edgespike.graph.ops.neurons import reachable
 from edgespike.graph.tensor import FLOAT32_LIMIT, Integers
+from edgespike.targets.thresholds import upright
 
 Singles = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -36,7 +36,7 @@ def fit_line(op: Threshold, source: Tensor) -> tuple[Singles, Singles] | None:
         every channel. Each of these operations is monotone in IEEE arithmetic, rounding included,
         so that it is enough to try both sides of every threshold.
     """
-    sign, theta, low, high = upright(op, source)
+    sign, theta, low, high = upright(op.theta, op.flipped, source.low, source.high)
     if max(-low.min(), high.max()) >= FLOAT32_LIMIT:
         return None
     step, start = fit(theta, low, high)
@@ -51,31 +51,6 @@ def fit_line(op: Threshold, source: Tensor) -> tuple[Singles, Singles] | None:
     reached = (counted(theta) >= level) | (theta > high)
     missed = (counted(theta - 1) < level) | (theta <= low)
     return (slope, offset) if bool((reached & missed).all()) else None
-
-
-def upright(
-    threshold: Threshold, accumulator: Tensor
-) -> tuple[Integers, Integers, Integers, Integers]:
-    """Turn flipped channels around, so that all count the thresholds that are reached.
-
-    Returns
-    -------
-    sign
-        What accumulators must be multiplied by, ``(channels,)``.
-    theta
-        Thresholds of the products, ascending, ``(channels, levels)``.
-    low, high
-        Range of the products, ``(channels,)``.
-    """
-    flipped = threshold.flipped
-    theta = reachable(threshold.theta, accumulator.low[:, None], accumulator.high[:, None])
-    return (
-        np.where(flipped, -1, 1),
-        # Staying below theta, acc < theta, is reaching 1 - theta with everything negated.
-        np.where(flipped[:, None], 1 - theta[:, ::-1], theta),
-        np.where(flipped, -accumulator.high, accumulator.low),
-        np.where(flipped, -accumulator.low, accumulator.high),
-    )
 
 
 def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:

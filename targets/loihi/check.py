@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import singledispatch
 
-import numpy as np
-
 from edgespike.graph import (
     Delay,
     Graph,
@@ -140,8 +138,9 @@ def _check_neurons(graph: Graph, node: Node) -> Iterator[str]:
     yield from _check_sums(received, neurons)
     if neurons.kind == "readout":
         yield from _check_readout(graph, node)
-    if neurons.negated.any():
-        yield from _check_negated(lowest_weights(graph)[node.inputs[0]][neurons.negated])
+    negated = neurons.sign < 0
+    if negated.any():
+        yield from _check_negated(lowest_weights(graph)[node.inputs[0]][negated])
 
 
 def _check_timing(graph: Graph, node: Node) -> Iterator[str]:
@@ -168,10 +167,9 @@ def _check_timing(graph: Graph, node: Node) -> Iterator[str]:
 
 def _check_sums(received: Arriving, neurons: Neurons) -> Iterator[str]:
     """Yield where what a neuron's synapses sum up to does not fit."""
-    sign = np.where(neurons.negated, -1, 1)
     constant = neurons.constant * CONSTANT_VALUE
-    ends = [sign * (end - received.bias) + constant for end in (received.low, received.high)]
-    low, high = _bounds(*ends)
+    ends = (received.low, received.high)
+    low, high = _bounds(*(neurons.sign * (end - received.bias) + constant for end in ends))
     if max(-low, high) > ACCUMULATOR_HIGH:
         yield (
             f"its accumulator can reach {low}..{high}; the limit is +-{ACCUMULATOR_HIGH}, use "

@@ -70,12 +70,11 @@ def _connections(
     neurons = target.neurons
     if neurons is None:  # only sources of spikes have none
         raise TypeError(target.name)
-    sign = np.where(neurons.negated, -1, 1)
     parts: list[tuple[str, Edges]] = []
     for axon, ways in ways_into.items():
         size = graph.tensors[axon].size
         edges = concatenate([identity(size) if way is None else way for way in ways])
-        edges = Edges(edges.inputs, edges.outputs, edges.weights * sign[edges.outputs])
+        edges = Edges(edges.inputs, edges.outputs, edges.weights * neurons.sign[edges.outputs])
         parts += [(axon, rows) for rows in _without_doubles(edges, size)]
     for index, (axon, edges) in enumerate(parts):
         source = populations[population_of(graph, axon)]

@@ -36,6 +36,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Weighted
+from edgespike.graph.tensor import per_channel
 from edgespike.targets.loihi.neurons import Neurons, neurons_of
 from edgespike.targets.loihi.plan import arriving, is_maximum
 
@@ -135,11 +136,10 @@ def _layer(graph: Graph, before: Node | None, node: Node) -> Layer:
     if problem:
         raise NetxError(f"{node.name} {problem}")
     shape = graph.tensors[before.name].shape
-    sign = np.where(_channels(neurons.negated, shape), -1, 1)
-    weight = before.op.weight * sign.reshape(-1, *(1,) * (before.op.weight.ndim - 1))
+    sign = per_channel(_channels(neurons.sign, shape), before.op.weight.ndim)
     fields: dict[str, Any] = {
         "shape": np.array(shape),
-        "weight": weight.astype(np.float32),
+        "weight": (before.op.weight * sign).astype(np.float32),
         "bias": _channels(neurons.bias, shape).astype(np.float32),
     }
     neuron = _neuron(neurons.decay, neurons.vth)

@@ -31,9 +31,10 @@ from edgespike.graph import (
     ResetTime,
     Threshold,
 )
-from edgespike.graph.ops.neurons import DECAY_ONE, reachable
+from edgespike.graph.ops.neurons import DECAY_ONE
 from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.limits import BIAS_HIGH, BIAS_LOW, DECAY_HIGH, THRESHOLD_HIGH
+from edgespike.targets.thresholds import upright
 
 OWN_PROCESSES = ("membrane", "levels", "maximum")
 """Kinds of neurons that Lava does not have, see ``simulator/lava_processes``."""
@@ -44,22 +45,27 @@ CONSTANT_VALUE = 2**12
 
 @dataclass(frozen=True)
 class Arriving:
-    """What is known of each neuron's input before anything runs, all ``(neurons,)``.
+    """What is known of the sums that arrive before anything runs, all ``(sums,)``.
+
+    There is one sum a neuron, or one for each element that neurons pool.
 
     Parameters
     ----------
     channel
-        Each neuron's channel.
+        Each sum's channel.
     low, high
         Range of the sum, the biases of the layers before it included.
     bias
         The constant part of it.
+    pooled
+        Whether the sums are of the elements of a max pool, which takes the largest of them.
     """
 
     channel: NDArray[np.int64]
     low: Integers
     high: Integers
     bias: Integers
+    pooled: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,8 @@ class Neurons:
         Bias mantissa of each neuron, in the accumulator's unit.
     constant
         Weight of each neuron's synapse from the always-on source; 0 is no synapse.
-    negated
-        Whether a neuron's weights change their sign.
+    sign
+        What a neuron's weights are multiplied by, 1 or -1.
     theta
         A membrane's threshold of each neuron, ``(neurons,)``; of ``levels``, the least sums that
         reach each level, ``(neurons, levels)``.
@@ -91,7 +97,7 @@ class Neurons:
     kind: str
     bias: Integers
     constant: Integers
-    negated: NDArray[np.bool_]
+    sign: Integers
     theta: Integers | None = None
     vth: int = 0
     decay: int = 0
@@ -109,39 +115,38 @@ def _(op: Threshold, arriving: Arriving, steps: int) -> Neurons:
     theta, flipped = op.theta[arriving.channel], op.flipped[arriving.channel]
     if op.levels == 1:
         return _memoryless(theta[:, 0], flipped, arriving)
+    sign, least = _least(theta, flipped, arriving)
     nothing = np.zeros_like(arriving.bias)
-    return Neurons("levels", nothing, nothing, flipped, theta=_least(theta, flipped, arriving))
+    return Neurons("levels", nothing, nothing, sign, theta=least)
 
 
 @neurons_of.register
 def _(op: MaxPool2d, arriving: Arriving, steps: int) -> Neurons:
-    nothing = np.zeros_like(arriving.bias)
-    upright = np.zeros(nothing.shape, bool)
-    if arriving.high.max() > 1:
-        return Neurons("maximum", nothing, nothing, upright)
-    return _memoryless(nothing + 1, upright, arriving)
+    nothing, ones = np.zeros_like(arriving.bias), np.ones_like(arriving.bias)
+    if arriving.pooled:
+        return Neurons("maximum", nothing, nothing, ones)
+    return _memoryless(ones, nothing.astype(bool), arriving)
 
 
 @neurons_of.register
 def _(op: Readout, arriving: Arriving, steps: int) -> Neurons:
     bias, constant = _split(arriving.bias)
-    keep = np.zeros(bias.shape, bool)
     sums = op.mode is ReadoutMode.SUM
-    return Neurons("readout", bias, constant, keep, vth=THRESHOLD_HIGH, memory=sums)
+    return Neurons("readout", bias, constant, np.ones_like(bias), vth=THRESHOLD_HIGH, memory=sums)
 
 
 @neurons_of.register
 def _(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
     strict = op.comparison is Comparison.GREATER
     theta = op.theta[arriving.channel]
-    keep = np.zeros(theta.shape, bool)
     if is_memoryless(op, steps):
-        return _memoryless(theta + strict, keep, arriving)
+        return _memoryless(theta + strict, np.zeros(theta.shape, bool), arriving)
     bias, constant = _split(arriving.bias)
+    ones = np.ones_like(bias)
     if _is_stock(op):
         vth = int(theta[0]) - (not strict)
-        return Neurons("lif", bias, constant, keep, vth=vth, decay=op.decay, memory=True)
-    return Neurons("membrane", bias, constant, keep, theta=theta, decay=op.decay, memory=True)
+        return Neurons("lif", bias, constant, ones, vth=vth, decay=op.decay, memory=True)
+    return Neurons("membrane", bias, constant, ones, theta=theta, decay=op.decay, memory=True)
 
 
 def is_memoryless(op: Membrane, steps: int) -> bool:
@@ -168,21 +173,23 @@ def _is_stock(op: Membrane) -> bool:
 
 def _memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:
     """Neurons that compare this step's sum with a threshold."""
-    least = _least(theta[:, None], flipped, arriving)[:, 0]
+    sign, least = _least(theta[:, None], flipped, arriving)
+    least = least[:, 0]
     middle = (int(least.min()) + int(least.max())) // 2
     vth = min(max(middle - 1, 0), THRESHOLD_HIGH)
     bias, constant = _split(vth + 1 - least)
-    return Neurons("lif", bias, constant, flipped, vth=vth)
+    return Neurons("lif", bias, constant, sign, vth=vth)
 
 
-def _least(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Integers:
-    """Give the least sums of a neuron's synapses, negated or not, that count as reached.
+def _least(
+    theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving
+) -> tuple[Integers, Integers]:
+    """Give the sign of a neuron's weights, and the least sums of its synapses that reach a level.
 
-    ``theta`` and the result are ``(neurons, levels)``.
+    ``theta`` and these sums are ``(neurons, levels)``.
     """
-    theta = reachable(theta, arriving.low[:, None], arriving.high[:, None])
-    own: Integers = np.where(flipped, -arriving.bias, arriving.bias)
-    return np.where(flipped[:, None], 1 - theta, theta) - own[:, None]
+    sign, theta, _, _ = upright(theta, flipped, arriving.low, arriving.high)
+    return sign, theta - (sign * arriving.bias)[:, None]
 
 
 def _split(bias: Integers) -> tuple[Integers, Integers]:

@@ -46,12 +46,13 @@ def is_maximum(graph: Graph, node: Node) -> bool:
 
 def arriving(graph: Graph, node: Node) -> Arriving:
     """Give what reaches the neurons of a node."""
+    pooled = is_maximum(graph, node)
     # An OR's neurons receive its windows, all others one element of their input.
-    is_or = isinstance(node.op, MaxPool2d) and not is_maximum(graph, node)
+    is_or = isinstance(node.op, MaxPool2d) and not pooled
     name = node.name if is_or else node.inputs[0]
-    tensor = graph.tensors[name]
+    tensor, bias = graph.tensors[name], biases(graph)[name]
     channel = _per_element(np.arange(tensor.shape[0]), tensor)
-    return Arriving(channel, tensor.low[channel], tensor.high[channel], biases(graph)[name])
+    return Arriving(channel, tensor.low[channel], tensor.high[channel], bias, pooled)
 
 
 @lru_cache(maxsize=8)

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Tensor, Threshold
 from edgespike.graph.ops import Weighted
-from edgespike.graph.ops.neurons import reachable
 from edgespike.graph.tensor import Integers, per_channel
-from edgespike.targets.lines import fit, upright
+from edgespike.targets.lines import fit
 from edgespike.targets.partial_sums import partial_sum_bounds
 from edgespike.targets.tflite.limits import SUM_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.requantise import multiplier_and_offset, proven
+from edgespike.targets.thresholds import upright
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,9 @@ def fold_spikes(
     The multiplier is 1, or where ``ratio``, the scale of the spikes over that of the input, has no
     short inverse, so close to 1 that a sum of 0 or 1 stays what it is.
     """
-    theta = reachable(threshold.theta[:, 0], accumulator.low, accumulator.high)
-    flipped = threshold.flipped
-    # Staying below theta, acc < theta, is reaching 1 - theta with everything negated.
-    bias = np.where(flipped, theta - op.bias, op.bias + 1 - theta)
-    return Affine(op.weight * _signs(op, flipped), bias, np.array([ratio], np.float32))
+    sign, theta, _, _ = _upright(threshold, accumulator)
+    weight = op.weight * per_channel(sign, op.weight.ndim)
+    return Affine(weight, sign * op.bias + 1 - theta[:, 0], np.array([ratio], np.float32))
 
 
 def fold_levels(
@@ -86,20 +84,21 @@ def fold_levels(
     proven
         For each channel whether every kernel gives the right level at every threshold.
     """
-    flipped = threshold.flipped
-    sign, theta, low, high = upright(threshold, accumulator)
+    sign, theta, low, high = _upright(threshold, accumulator)
     factor = _factors(op, source, limit)
     step, start = fit(theta, low, high)
     multiplier, offset = multiplier_and_offset(step, start, factor)
     scale = (multiplier * ratio).astype(np.float32)
-    weight = op.weight * per_channel(factor, op.weight.ndim) * _signs(op, flipped)
+    weight = op.weight * per_channel(factor * sign, op.weight.ndim)
     affine = Affine(weight, factor * sign * op.bias + offset, scale)
     right = proven(theta, low, high, factor, offset, scale.astype(np.float64) / ratio)
     return affine, right & (affine.magnitudes(source) < SUM_LIMIT)
 
 
-def _signs(op: Weighted, flipped: NDArray[np.bool_]) -> Integers:
-    return per_channel(np.where(flipped, -1, 1), op.weight.ndim)
+def _upright(
+    threshold: Threshold, accumulator: Tensor
+) -> tuple[Integers, Integers, Integers, Integers]:
+    return upright(threshold.theta, threshold.flipped, accumulator.low, accumulator.high)
 
 
 def _factors(op: Weighted, source: Tensor, limit: int) -> Integers:

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE
-from edgespike.targets.lines import fit_line, upright
+from edgespike.targets.lines import fit_line
 from edgespike.targets.tflite.check import fraction_bits
 from edgespike.targets.tflite.emitter import Emitter, Value
 from edgespike.targets.tflite.schema import Activation
+from edgespike.targets.thresholds import upright
 
 
 def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: Value) -> Value:
@@ -25,7 +26,7 @@ def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x
         moved = emitter.elementwise("ADD", scaled, offset, Activation.RELU)
         most = emitter.elementwise("MINIMUM", moved, op.levels)
         return emitter.emit(name, "FLOOR", [most.index], x.shape)
-    sign, theta, _, _ = upright(op, tensor)
+    sign, theta, _, _ = upright(op.theta, op.flipped, tensor.low, tensor.high)
     if op.flipped.any():
         x = emitter.elementwise("MUL", x, sign)
     channels = x.shape[-1]

@@ -250,7 +250,7 @@ def test_biases_and_flips_move_the_thresholds_of_levels() -> None:
     neurons = population(network, "threshold1").neurons
     assert neurons is not None
     assert neurons.theta is not None
-    assert neurons.theta.tolist() == [[2, 5, 15], [-1, -4, -14]]
+    assert neurons.theta.tolist() == [[2, 5, 15], [-14, -4, -1]]
     assert not neurons.bias.any()
 
 
