@@ -121,16 +121,16 @@ class Emitter:
         target = self.shape_constant((-1, *shape))
         return self.emit(name, "RESHAPE", [value.index, target], shape, value.storage, steps)
 
-    def split(self, value: Value) -> list[Value]:
-        """Give the parts of a value along its first axis behind the batch."""
-        count, first, *rest = value.shape
+    def split(self, value: Value, count: int, steps: int | None = None) -> list[Value]:
+        """Cut a value into equal parts along its first axis behind the batch."""
         if count == 1:
-            return [self.reshape(value, (first, *rest))]
-        whole = self.reshape(value, (count * first, *rest))
-        parts = [self.declare("part", (first, *rest), value.storage) for _ in range(count)]
+            return [value]
+        first, *rest = value.shape
+        shape = (first // count, *rest)
+        parts = [self.declare("part", shape, value.storage, steps) for _ in range(count)]
         axis = self.builder.constant("axis", np.array(1, np.int32))
         outputs = [part.index for part in parts]
-        self.builder.operator("SPLIT", [axis, whole.index], outputs, num_splits=count)
+        self.builder.operator("SPLIT", [axis, value.index], outputs, num_splits=count)
         return parts
 
     def transpose(self, value: Value, order: tuple[int, int, int]) -> Value:

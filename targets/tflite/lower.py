@@ -101,9 +101,10 @@ def lower_unrolled(graph: Graph) -> Lowered:
     shape = channels_last(graph.tensors[graph.input.name].shape)
     storage = choices[graph.input.name].output
     source = emitter.declare(graph.input.name, (graph.steps, *shape), storage)
+    side_by_side = emitter.reshape(source, (graph.steps * shape[0], *shape[1:]))
     kept, needed = list(memories(graph, choices)), remembering(graph)
     before: dict[str, Value] = {}
-    for step, x in enumerate(emitter.split(source), start=1):
+    for step, x in enumerate(emitter.split(side_by_side, graph.steps), start=1):
         walk = OneStep(graph, choices, emitter, x, before)
         walk.run(only=None if step == graph.steps else needed)
         before = {memory.name: walk.remembered(memory) for memory in kept}

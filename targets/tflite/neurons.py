@@ -92,17 +92,7 @@ def split_steps(emitter: Emitter, x: Value) -> list[Value]:
     channels = x.shape[-1]
     places = int(np.prod(x.shape)) // channels
     whole = emitter.reshape(x, (emitter.steps, places, channels), steps=1)
-    if emitter.steps == 1:
-        return [whole]
-    parts = [emitter.declare("step", (1, places, channels), steps=1) for _ in range(emitter.steps)]
-    axis = emitter.builder.constant("axis", np.array(1, np.int32))
-    emitter.builder.operator(
-        "SPLIT",
-        [axis, whole.index],
-        [part.index for part in parts],
-        num_splits=emitter.steps,
-    )
-    return parts
+    return emitter.split(whole, emitter.steps, steps=1)
 
 
 def join_steps(emitter: Emitter, parts: list[Value], shape: tuple[int, ...], name: str) -> Value:
