@@ -11,8 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WEIGHT_LOW, WEIGHT_HIGH = -128, 127
-"""A synapse's weight, 8 bits with sign (Sparse, Davies 2018)."""
+WEIGHT_BITS = 8
+"""Bits of a synapse's weight, sign included (Sparse, Davies 2018)."""
+
+WEIGHT_LOW, WEIGHT_HIGH = -(2 ** (WEIGHT_BITS - 1)), 2 ** (WEIGHT_BITS - 1) - 1
+"""Range of a synapse's weight."""
+
+SYNAPSE_BITS = WEIGHT_BITS + 10
+"""Bits of a synapse: a weight, and the number of one of up to 1,024 neurons of the core."""
 
 ACCUMULATOR_HIGH = 2**17 - 1
 """Largest magnitude of a neuron's input in one step: shifted left by 6 it must stay below the 24

@@ -1,8 +1,8 @@
 """What a network takes of a chip: an estimate from its own populations and synapses.
 
 Each population is split over cores of its own, until neither a core's neurons nor its synapses
-are exceeded. A synapse takes :data:`SYNAPSE_BITS`; kernels are not shared between neurons, as
-Intel's compiler can for convolutions, so that the number of cores is an upper estimate.
+are exceeded. Kernels are not shared between neurons, as Intel's compiler can for convolutions, so
+that the number of cores is an upper estimate.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from edgespike.targets.loihi.limits import CHIPS, Chip
+from edgespike.targets.loihi.limits import CHIPS, SYNAPSE_BITS, Chip
 from edgespike.targets.loihi.network import Network, Population, bits
-
-WEIGHT_BITS = 8
-SYNAPSE_BITS = WEIGHT_BITS + 10
-"""A weight, and the number of one of up to 1,024 neurons of the core."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +132,7 @@ def _obstacles(population: Population, chip: Chip) -> Iterator[str]:
     if not chip.graded_spikes:
         remedy = "; levels need --coding unary" if kind in ("levels", "maximum") else ""
         if population.message_bits:
-            bits = population.message_bits
-            yield f"graded spikes of {bits} bits, the chip has none{remedy}"
+            yield (f"graded spikes of {population.message_bits} bits, the chip has none{remedy}")
         if population.own_process:
             yield f"a neuron model of its own, which the chip cannot be given{remedy}"
     elif kind == "maximum":
