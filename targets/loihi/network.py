@@ -65,6 +65,19 @@ class Population:
         return 0 if self.neurons is None else len(self.neurons.bias)
 
     @property
+    def recorded(self) -> np.dtype[Any] | None:
+        """Type in which the simulator records its spikes, or potentials; of sources, nothing."""
+        if self.neurons is None:
+            return None
+        small = self.neurons.kind != "readout" and self.high < 256
+        return np.dtype(np.uint8 if small else np.int32)
+
+    @property
+    def recorded_bytes(self) -> int:
+        """How much the simulator records of it at each step."""
+        return 0 if self.recorded is None else self.size * self.recorded.itemsize
+
+    @property
     def own_process(self) -> bool:
         """Whether its neurons are edgespike's, and not Lava's stock ones."""
         return self.neurons is not None and self.neurons.kind in OWN_PROCESSES
@@ -81,10 +94,9 @@ class Population:
             kind = "constant" if self.name == CONSTANT else "input"
             return {**entry, "kind": kind, "value": CONSTANT_VALUE, "record": ""}
         neurons = self.neurons
-        small = neurons.kind != "readout" and self.high < 256
         entry |= {"kind": neurons.kind, "vth": neurons.vth, "decay": neurons.decay}
         entry |= {"inputs": self.inputs, "interval": steps if neurons.memory else 1}
-        entry |= {"record": "uint8" if small else "int32"}
+        entry |= {"record": str(self.recorded)}
         if self.membrane is not None:
             fields = ("reset", "reset_time", "comparison")
             entry["membrane"] = {name: getattr(self.membrane, name).value for name in fields}
@@ -178,6 +190,11 @@ class Network:
         for connection in self.connections:
             arrays |= connection.arrays()
         return arrays
+
+    @property
+    def depth(self) -> int:
+        """How many of Lava's steps its last population lags behind the input."""
+        return max(population.depth for population in self.populations)
 
     @property
     def synapses(self) -> int:

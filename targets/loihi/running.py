@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.errors import UnsupportedError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
-from edgespike.targets.loihi.check import violations
 from edgespike.targets.loihi.environment import lava_path
 from edgespike.targets.loihi.lowering import lower
 from edgespike.targets.loihi.network import Network
@@ -24,7 +22,7 @@ from edgespike.trace import Trace, observed_names
 SIMULATOR = Path(__file__).parent / "simulator" / "run_lava.py"
 
 RECORDED_BYTES = 2**28
-"""How much one run of the simulator records at most; more samples are run one after the other."""
+"""Most bytes that one run of the simulator records; more samples are run one after the other."""
 
 _START_S, _PROCESS_S, _STEP_S, _SYNAPSE_S = 60.0, 2.0, 0.01, 1e-7
 """What the time limit allows, some 50 times what an idle machine takes: to start, to start each
@@ -49,17 +47,14 @@ def run(graph: Graph, samples: NDArray[Any]) -> Trace:
 
     Raises
     ------
-    InputError, UnsupportedError
-        The samples do not fit, the graph is over a limit.
+    InputError
+        The samples do not fit the graph's input.
     EnvironmentMissingError
         Lava is not there.
     TargetRunError
         The simulator failed or took too long.
     """
     samples = as_samples(graph, samples)
-    over = violations(graph)
-    if over:
-        raise UnsupportedError(f"graph {graph.name!r} cannot run on loihi", over)
     network = lower(graph)
     chunks = [_run(network, chunk) for chunk in _chunks(network, samples)]
     return Trace(
@@ -87,14 +82,15 @@ def _worker() -> Worker:
 
 
 def _chunks(network: Network, samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    neurons = sum(population.size for population in network.populations)
-    size = max(1, RECORDED_BYTES // (neurons * network.steps))
+    each = sum(population.recorded_bytes for population in network.populations)
+    steps = RECORDED_BYTES // each - network.depth
+    size = max(1, steps // network.steps)
     for start in range(0, len(samples), size):
         yield samples[start : start + size]
 
 
 def _time_limit(network: Network, samples: int) -> float:
-    steps = samples * network.steps + len(network.populations)
+    steps = samples * network.steps + network.depth
     processes = 2 * len(network.populations) + 2 * len(network.connections)
     each = processes * _STEP_S + network.synapses * _SYNAPSE_S
     return _START_S + processes * _PROCESS_S + steps * each

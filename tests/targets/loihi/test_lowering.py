@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -25,7 +27,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.interpreter import conv2d, max_pool2d, sum_pool2d
-from edgespike.targets.loihi import TARGET
+from edgespike.targets.loihi import TARGET, running
 from edgespike.targets.loihi.edges import Edges, edges_of
 from edgespike.targets.loihi.lowering import lower
 from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
@@ -301,3 +303,38 @@ def test_thresholds_at_the_ends_of_their_type_are_always_or_never_reached(
     assert neurons is not None
     least = neurons.vth + 1 - neurons.bias
     np.testing.assert_array_equal(least, [11, -10] if flipped else [-10, 11])
+
+
+class Recording:
+    """Stands for the simulator: makes the files that it would, and keeps how large they were."""
+
+    def __init__(self) -> None:
+        self.bytes: list[int] = []
+
+    def call(self, arrays: Any, parameters: Any, *, timeout_s: float) -> tuple[dict[str, Any], Any]:
+        samples, network = arrays["samples"], parameters["network"]
+        recorded = {each["name"]: each for each in network["populations"] if each["record"]}
+        rows = samples.shape[0] * samples.shape[1]
+        rows += max(each["depth"] for each in network["populations"])
+        files = [np.zeros((rows, each["size"]), each["record"]) for each in recorded.values()]
+        self.bytes.append(sum(file.nbytes for file in files))
+        sizes = {name: (*samples.shape[:2], each["size"]) for name, each in recorded.items()}
+        return {name: np.zeros(size) for name, size in sizes.items()}, None
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("op", [threshold([3] * 5), levels(5, 300)], ids=["spikes", "levels"])
+def test_samples_run_at_once_as_long_as_what_is_recorded_fits(
+    op: Threshold, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spike takes a byte; a payload above 255 and the readout's potential take four."""
+    simulator, graph = Recording(), chain(EVENTS, dense(5, 12), op, steps=steps)
+    width = 5 * (1 if op.levels == 1 else 4) + 3 * 4
+    limit = 40 * width
+    monkeypatch.setattr(running, "_worker", lambda: simulator)
+    monkeypatch.setattr(running, "lava_path", list)
+    monkeypatch.setattr(running, "RECORDED_BYTES", limit)
+    running.run(graph, np.zeros((100, 12), int))
+    depth = 2
+    assert simulator.bytes[0] == ((40 - depth) // steps * steps + depth) * width
+    assert max(simulator.bytes) <= limit
