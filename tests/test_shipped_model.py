@@ -18,8 +18,8 @@ from edgespike.graph import Graph
 from edgespike.graph.size import graph_size
 from edgespike.interpreter import interpret
 from edgespike.models import MODELS, file_name, shipped_images, shipped_model
-from edgespike.targets import get_target
 from edgespike.trace import predictions
+from tests.available import available
 
 RIGHT = {"fashion_s3nn": 9365, "fashion_maqd": 9359, "fashion_rnn": 8847}
 """How many of the 10,000 test images are classified right: whole numbers, the same everywhere."""
@@ -30,13 +30,6 @@ ON_LAVA = {"fashion_s3nn": 1000, "fashion_maqd": 1000, "fashion_rnn": 100}
 """Test images that Lava classifies; a step takes it hundredths of a second."""
 
 pytestmark = pytest.mark.parametrize("name", MODELS)
-
-
-def need(target: str) -> None:
-    try:
-        get_target(target).runtime()
-    except EnvironmentMissingError as missing:
-        pytest.skip(str(missing))
 
 
 def test_its_file_is_as_small_as_it_says(name: str) -> None:
@@ -55,7 +48,7 @@ def test_its_file_is_as_small_as_it_says(name: str) -> None:
     ],
 )
 def test_every_layer_of_100_images_is_equal(name: str, target: str) -> None:
-    need(target)
+    available(target)
     graph = shipped_model(name)
     images, _ = shipped_images(name)
     certificate = edgespike.verify(graph, images[:100], [target])
@@ -107,7 +100,7 @@ def test_accuracy_and_predictions_on_the_whole_test_set(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.loihi
 def test_lava_names_the_same_classes(name: str) -> None:
-    need("loihi")
+    available("loihi")
     graph = shipped_model(name)
     images = whole_test_set(graph)[0][: ON_LAVA[name]]
     np.testing.assert_array_equal(classify(graph, images, "loihi"), classify(graph, images, "cpu"))

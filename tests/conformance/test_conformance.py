@@ -14,11 +14,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from edgespike.counting import count
-from edgespike.errors import EnvironmentMissingError
 from edgespike.interpreter import interpret
-from edgespike.targets import get_target
-from edgespike.targets.base import Target
 from edgespike.trace import observed_names
+from tests.available import available
 from tests.strategies import MIXES, cases
 
 GRAPHS = {
@@ -45,15 +43,6 @@ def pairs() -> list[object]:
         for name in GRAPHS
         for mix in MIXES
     ]
-
-
-def available(name: str) -> Target:
-    target = get_target(name)
-    try:
-        target.runtime()
-    except EnvironmentMissingError as missing:
-        pytest.skip(str(missing))
-    return target
 
 
 @pytest.mark.parametrize(("name", "mix"), pairs())

@@ -11,7 +11,8 @@ from edgespike.errors import UnsupportedError
 from edgespike.graph.unary import unary
 from edgespike.interpreter import interpret
 from edgespike.trace import observed_names
-from tests.conformance.test_conformance import GRAPHS, MOST, available
+from tests.available import available
+from tests.conformance.test_conformance import GRAPHS, MOST
 from tests.strategies import LEVEL_MIXES, cases
 from tests.unary import assert_decodes
 

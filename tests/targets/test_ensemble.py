@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgespike.counting import count
-from edgespike.errors import EnvironmentMissingError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Reshape, Threshold
 from edgespike.graph.ensemble import ensemble
 from edgespike.interpreter import interpret
@@ -24,6 +22,7 @@ from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.recipes import recipes
 from edgespike.targets.tflite.run import encode_input
 from edgespike.trace import log_probabilities, predictions, uncertainty
+from tests.available import available, needs_tflm
 from tests.ensembles import flat, siblings, side_by_side
 from tests.example_graphs import (
     membrane_graph,
@@ -61,17 +60,11 @@ TARGETS = [
     pytest.param("tflite-runtime", marks=pytest.mark.tflite_runtime),
     pytest.param("loihi", marks=pytest.mark.loihi),
 ]
-needs_tflm = pytest.mark.skipif(find_spec("tflite_micro") is None, reason="no tflite-micro")
 
 
 @pytest.fixture(params=TARGETS)
 def target(request: pytest.FixtureRequest) -> Target:
-    found = get_target(request.param)
-    try:
-        found.runtime()
-    except EnvironmentMissingError as missing:
-        pytest.skip(str(missing))
-    return found
+    return available(request.param)
 
 
 @pytest.mark.parametrize("name", GRAPHS)

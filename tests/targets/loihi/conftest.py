@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from edgespike.errors import EnvironmentMissingError
-from edgespike.targets.loihi import TARGET
+from tests.available import available
 
 
 @pytest.fixture(scope="session")
 def lava() -> str:
     """Name Lava, or skip the test where it is not installed."""
-    try:
-        return TARGET.runtime()
-    except EnvironmentMissingError as missing:
-        pytest.skip(str(missing))
+    return available("loihi").runtime()

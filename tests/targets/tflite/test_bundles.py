@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgespike.errors import EnvironmentMissingError, TargetRunError
+from edgespike.errors import TargetRunError
 from edgespike.targets import get_target
 from edgespike.targets.check_samples import check_samples
 from edgespike.targets.tflite.environment import environment_python
@@ -28,6 +28,7 @@ from edgespike.targets.tflite.microcontroller import (
 )
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.schema import OPERATORS
+from tests.available import available, needs_tflm
 from tests.targets.tflite.networks import NETWORKS
 from tests.targets.tflite.recurrent import layers
 
@@ -42,7 +43,6 @@ FLAGS = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 needs_gxx = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
-needs_tflm = pytest.mark.skipif(find_spec("tflite_micro") is None, reason="no tflite-micro")
 
 Export = Callable[[str], Path]
 
@@ -128,10 +128,8 @@ class TestRaspberryPi:
         if request.param == "here":
             pytest.importorskip("ai_edge_litert")
             return sys.executable
-        try:
-            return str(environment_python())
-        except EnvironmentMissingError as missing:
-            pytest.skip(str(missing))
+        available("tflite-runtime")
+        return str(environment_python())
 
     @pytest.mark.parametrize("name", EXPORTED)
     def test_the_runner_checks_itself(self, export: Export, python: str, name: str) -> None:

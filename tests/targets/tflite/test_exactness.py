@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgespike.errors import EnvironmentMissingError
 from edgespike.graph import (
     Add,
     Conv2d,
@@ -24,10 +23,10 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.interpreter import interpret
-from edgespike.targets import get_target
 from edgespike.targets.base import Target
 from edgespike.targets.tflite.plan import make_plan
 from edgespike.targets.tflite.storage import Form
+from tests.available import available
 from tests.targets.tflite.networks import NETWORKS, samples_of
 
 RUNTIMES = [
@@ -39,12 +38,7 @@ RUNTIMES = [
 
 @pytest.fixture(params=RUNTIMES)
 def target(request: pytest.FixtureRequest) -> Target:
-    found = get_target(request.param)
-    try:
-        found.runtime()
-    except EnvironmentMissingError as missing:
-        pytest.skip(str(missing))
-    return found
+    return available(request.param)
 
 
 def assert_equal(target: Target, graph: Graph, samples: NDArray[Any]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgespike.errors import EnvironmentMissingError
 from edgespike.interpreter import interpret
 from edgespike.targets.tflite import execute
 from edgespike.targets.tflite.environment import environment_python
@@ -21,6 +19,7 @@ from edgespike.targets.tflite.lower import Lowered, lower
 from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.worker import Worker
+from tests.available import available, needs_tflm
 from tests.targets.tflite.networks import NETWORKS, STATES, samples_of
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
@@ -57,10 +56,8 @@ def reference(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
 
 @cache
 def worker() -> Worker:
-    try:
-        return Worker(str(environment_python()), Path(execute.__file__), what="tflite-runtime")
-    except EnvironmentMissingError as missing:
-        pytest.skip(str(missing))
+    available("tflite-runtime")
+    return Worker(str(environment_python()), Path(execute.__file__), what="tflite-runtime")
 
 
 def tflite_runtime(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
@@ -69,8 +66,6 @@ def tflite_runtime(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
 
 
 def tflite_micro(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
-    if find_spec("tflite_micro") is None:
-        pytest.skip("no tflite-micro")
     return run_on_tflite_micro(sys.executable, lowered, batch)[0]
 
 
@@ -78,7 +73,7 @@ RUNTIMES = [
     default,
     reference,
     pytest.param(tflite_runtime, marks=pytest.mark.tflite_runtime),
-    tflite_micro,
+    pytest.param(tflite_micro, marks=needs_tflm),
 ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from edgespike.targets.tflite.plan import make_plan
 from edgespike.targets.tflite.recipes import recipes
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.storage import Form
+from tests.available import needs_tflm
 from tests.targets.tflite.networks import NETWORKS, samples_of
 from tests.targets.tflite.recurrent import RECURRENT, STEPS, layers
 
@@ -117,7 +117,10 @@ def test_a_tensor_that_is_several_things_is_one_output() -> None:
 
 
 @pytest.mark.parametrize("name", RECURRENT)
-@pytest.mark.parametrize("kernels", [execute.DEFAULT, execute.REFERENCE, "TFLite Micro"])
+@pytest.mark.parametrize(
+    "kernels",
+    [execute.DEFAULT, execute.REFERENCE, pytest.param("TFLite Micro", marks=needs_tflm)],
+)
 def test_the_unrolled_form_gives_the_last_steps_readout(name: str, kernels: str) -> None:
     graph = RECURRENT[name]()
     samples = samples_of(graph)
@@ -125,8 +128,6 @@ def test_the_unrolled_form_gives_the_last_steps_readout(name: str, kernels: str)
     batch = encode_input(graph, lower(graph), samples)
     if kernels != "TFLite Micro":
         (found,) = execute.invoke(unrolled.content, batch, kernels)
-    elif find_spec("tflite_micro") is None:
-        pytest.skip("no tflite-micro")
     else:
         found, _ = run_on_tflite_micro(sys.executable, unrolled, batch)
     assert np.array_equal(found, interpret(graph, samples).accumulators(graph))
