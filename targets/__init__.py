@@ -7,7 +7,7 @@ Third parties add a target through an entry point of the group ``edgespike.targe
 from __future__ import annotations
 
 import sys
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
@@ -76,6 +76,6 @@ def _sources() -> dict[str, str]:
     return sources
 
 
-@cache  # looking through all that is installed takes as long as running dozens of samples
+@lru_cache(maxsize=1)  # looking through all that is installed takes as long as dozens of samples
 def _third_party(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))

@@ -20,7 +20,7 @@ from edgespike.graph.inputs import never_changes
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.cpu.exactness import narrow_type
-from edgespike.targets.cpu.parts import Loop, State, Values, make_parts
+from edgespike.targets.cpu.parts import Loop, States, Values, make_parts
 from edgespike.targets.cpu.stateless import Array
 from edgespike.trace import observed_names
 
@@ -61,7 +61,7 @@ class NumpyEngine:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
         samples_at_once, steps_at_once = self._cuts(len(samples))
         for some in cut(len(samples), samples_at_once):
-            state: State = {}
+            state: States = {}
             for steps in cut(self._graph.steps, steps_at_once):
                 values = self._run(self._enter(samples[some, steps]), steps, state)
                 yield Block(some, steps, values)
@@ -94,7 +94,7 @@ class NumpyEngine:
         ordered = np.moveaxis(samples.swapaxes(0, 1), 2, -1)
         return np.ascontiguousarray(ordered, self._input_type)
 
-    def _run(self, sample: Array, steps: slice, state: State) -> Values:
+    def _run(self, sample: Array, steps: slice, state: States) -> Values:
         values = {self._graph.input.name: sample}
         for part in self._parts:
             part.run(values, steps.stop - steps.start, state)

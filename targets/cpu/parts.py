@@ -20,7 +20,7 @@ from edgespike.targets.cpu.stateless import Array
 from edgespike.trace import observed_names
 
 Values = dict[str, Array]
-State = dict[str, Any]
+States = dict[str, Any]
 
 OPERATIONS: frozenset[type[Op]] = frozenset({Input, *stateless.PREPARE, *stateful.PREPARE})
 """All that this target computes."""
@@ -29,7 +29,7 @@ OPERATIONS: frozenset[type[Op]] = frozenset({Input, *stateless.PREPARE, *statefu
 class Part(Protocol):
     """One strongly connected component of a graph, made ready to run."""
 
-    def run(self, values: Values, steps: int, state: State) -> None:
+    def run(self, values: Values, steps: int, state: States) -> None:
         """Run that many steps."""
 
 
@@ -65,7 +65,7 @@ class Stateless:
         self._node = node
         self._kernel = kernel
 
-    def run(self, values: Values, steps: int, state: State) -> None:
+    def run(self, values: Values, steps: int, state: States) -> None:
         """Run as many steps as differ."""
         inputs = [values[name] for name in self._node.inputs]
         different = max(len(array) for array in inputs)
@@ -85,7 +85,7 @@ class Stateful:
         self._node = node
         self._kernel = kernel
 
-    def run(self, values: Values, steps: int, state: State) -> None:
+    def run(self, values: Values, steps: int, state: States) -> None:
         """Run that many steps."""
         name, (source,) = self._node.name, self._node.inputs
         values[name], state[name] = self._kernel(values[source], state.get(name), steps)
@@ -120,7 +120,7 @@ class Loop:
             if node.name not in self._delays
         ]
 
-    def run(self, values: Values, steps: int, state: State) -> None:
+    def run(self, values: Values, steps: int, state: States) -> None:
         """Run that many steps."""
         for name, (_, first_values) in self._delays.items():
             if name not in state:
@@ -133,7 +133,7 @@ class Loop:
                 each.append(now[name])
         values.update({name: np.stack(each) for name, each in shown.items()})
 
-    def _step(self, now: Values, state: State) -> None:
+    def _step(self, now: Values, state: States) -> None:
         """Add the values of one step to those from outside."""
         for name in self._delays:
             now[name] = state[name]

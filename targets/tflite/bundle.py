@@ -1,4 +1,4 @@
-"""What the bundles share: templates, a graph's description, its ends."""
+"""What the bundles share: templates, and a graph's description."""
 
 from __future__ import annotations
 

@@ -22,12 +22,12 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
-from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
+from edgespike.graph.ops.neurons import FRACTION_BITS
 from edgespike.graph.tensor import FLOAT32_LIMIT
 from edgespike.targets.base import unknown_operations
 from edgespike.targets.tflite.joining import joined_tensor
 from edgespike.targets.tflite.limits import UNROLLED_STEPS
-from edgespike.targets.tflite.plan import Plan, make_plan, runs_by_step
+from edgespike.targets.tflite.plan import Plan, fraction_bits, make_plan, runs_by_step
 from edgespike.targets.tflite.storage import Form
 
 OPERATIONS: frozenset[type[Op]] = frozenset(
@@ -77,16 +77,6 @@ def _beyond_float32(graph: Graph) -> Iterator[str]:
                     f"where only those up to {FLOAT32_LIMIT} are exact; use smaller weights, "
                     "fewer inputs or fewer steps, or the cpu target"
                 )
-
-
-def unrolls(graph: Graph) -> bool:
-    """Say whether a recurrent graph is short enough to be written with all its steps as well."""
-    return runs_by_step(graph) and graph.steps <= UNROLLED_STEPS
-
-
-def fraction_bits(op: Membrane) -> int:
-    """Give how many fractional bits a membrane needs: none where nothing decays to a fraction."""
-    return 0 if op.decay in (0, DECAY_ONE) else FRACTION_BITS
 
 
 def _float_magnitude(graph: Graph, plan: Plan, node: Node) -> int:

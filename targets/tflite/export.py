@@ -6,9 +6,9 @@ from pathlib import Path
 
 from edgespike.graph import Graph
 from edgespike.targets.check_samples import check_samples
-from edgespike.targets.tflite.check import unrolls
 from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.microcontroller import write_microcontroller
+from edgespike.targets.tflite.plan import unrolls
 from edgespike.targets.tflite.raspberry_pi import write_raspberry_pi
 
 

@@ -84,9 +84,9 @@ def lower(graph: Graph, show: Collection[str] = (), four_bits: bool = False) -> 
     take 4 bits each where they fit. The graph must have no
     :func:`edgespike.targets.tflite.check.violations`.
     """
-    choices = make_plan(graph, four_bits).choices
     if runs_by_step(graph):
         return _lower_step(graph, show, four_bits)
+    choices = make_plan(graph, four_bits).choices
     emitter = Emitter(graph.name, graph.steps, four_bits)
     walk = WholeSample(graph, choices, emitter)
     walk.run()

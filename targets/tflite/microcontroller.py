@@ -43,7 +43,9 @@ def write_microcontroller(
     TargetRunError
         TFLite Micro is installed and gives another output than ``expected``.
     """
-    batch = encode_input(graph, lowered, samples[:SAMPLES].reshape(-1, graph.steps, *_shape(graph)))
+    batch = encode_input(
+        graph, lowered, samples[:SAMPLES].reshape(-1, graph.steps, *graph.input_op.shape)
+    )
     output_form = lowered.outputs[0].form
     outputs = expected[:SAMPLES].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
@@ -171,7 +173,3 @@ def _upper_bound(lowered: Lowered) -> int:
     """Bound the arena: no tensor shares its memory with another."""
     bookkeeping = _PER_INTERPRETER + _PER_TENSOR * lowered.tensors
     return -(-(lowered.activation_bytes + bookkeeping) // 1024) * 1024
-
-
-def _shape(graph: Graph) -> tuple[int, ...]:
-    return graph.tensors[graph.input.name].shape

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE
 from edgespike.targets.lines import fit_line
-from edgespike.targets.tflite.check import fraction_bits
 from edgespike.targets.tflite.emitter import Emitter, Value
+from edgespike.targets.tflite.plan import fraction_bits
 from edgespike.targets.tflite.schema import Activation
 from edgespike.targets.thresholds import upright
 

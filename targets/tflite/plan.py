@@ -33,6 +33,7 @@ from edgespike.graph import (
     Graph,
     Input,
     MaxPool2d,
+    Membrane,
     Node,
     Readout,
     ReadoutMode,
@@ -42,10 +43,16 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Weighted
+from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.tflite.affine import Affine, fold_levels, fold_spikes
 from edgespike.targets.tflite.alignment import align
 from edgespike.targets.tflite.joining import find_joins, joined_tensor
-from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, INT16_LIMIT, WEIGHT_LIMIT
+from edgespike.targets.tflite.limits import (
+    INT4_WEIGHT_LIMIT,
+    INT16_LIMIT,
+    UNROLLED_STEPS,
+    WEIGHT_LIMIT,
+)
 from edgespike.targets.tflite.reasons import obstacle, outside_int8, unproven
 from edgespike.targets.tflite.storage import (
     ACTIVATION_SCALE,
@@ -120,6 +127,16 @@ def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
 def runs_by_step(graph: Graph) -> bool:
     """Say whether the model computes one step of a graph, because it is recurrent, or all."""
     return graph.is_recurrent
+
+
+def unrolls(graph: Graph) -> bool:
+    """Say whether a recurrent graph is short enough to be written with all its steps as well."""
+    return runs_by_step(graph) and graph.steps <= UNROLLED_STEPS
+
+
+def fraction_bits(op: Membrane) -> int:
+    """Give how many fractional bits a membrane needs: none where nothing decays to a fraction."""
+    return 0 if op.decay in (0, DECAY_ONE) else FRACTION_BITS
 
 
 def sums_steps(graph: Graph) -> bool:

@@ -25,7 +25,7 @@ def obstacle(affine: Affine, source: Tensor) -> str:
     if affine.largest_weight > WEIGHT_LIMIT:
         return f"a weight of {affine.largest_weight} is beyond {WEIGHT_LIMIT}"
     largest = int(affine.magnitudes(source).max())
-    return f"sums of up to {largest} are beyond {SUM_LIMIT}" if largest >= SUM_LIMIT else ""
+    return f"sums of up to {largest} are not below {SUM_LIMIT}" if largest >= SUM_LIMIT else ""
 
 
 def unproven(op: Weighted, threshold: Threshold, proven: NDArray[np.bool_]) -> str:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from edgespike.errors import TargetRunError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
-from edgespike.targets.tflite.check import unrolls
 from edgespike.targets.tflite.emitter import Value
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
+from edgespike.targets.tflite.plan import unrolls
 from edgespike.targets.tflite.storage import Form
 from edgespike.targets.tflite.walk import channels_last
 from edgespike.trace import Trace, observed_names
