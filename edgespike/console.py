@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 LEAST_WIDTH, USUAL_WIDTH = 20, 80
 """A terminal that says it has fewer columns than the least is taken for one that does not know."""
+
+_WORD = 9
+"""Words of up to this many characters are not folded in a table."""
+
+_GAP = 2
+"""Columns of the terminal beside each column of a table."""
 
 
 def make_console() -> Console:
@@ -18,23 +28,67 @@ def make_console() -> Console:
     return console
 
 
-def print_whole(console: Console, table: Table, narrowest: Table | None = None) -> None:
+def print_table(
+    console: Console,
+    columns: Sequence[tuple[str, Literal["left", "right"]]],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str = "",
+    footer: Sequence[str] = (),
+) -> None:
     """Print a table as wide as the console, or, where that would cut it, as wide as it needs.
+
+    A terminal wraps lines that are wider than it is.
 
     Parameters
     ----------
     console
-        Where to print. A terminal wraps lines that are wider than it is.
-    table
-        What to print; a cell may be wrapped between its words.
-    narrowest
-        The same table with the least text in each cell that must stay on one line; each word of
-        ``table`` if not given.
+        Where to print.
+    columns
+        The name of each, and the side to which it is aligned. Cells are wrapped between words;
+        on the right, where numbers stand, no word is folded.
+    rows, footer
+        Plain text of each cell.
+    title
+        What stands above the table.
     """
-    wide_enough = console.options.update(max_width=2**15)
-    needed = Measurement.get(console, wide_enough, narrowest or table).minimum
-    needed += 2 * len(table.columns)  # rich measures less space between columns than it leaves
+    texts = [list(row) for row in rows]
+    table = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        show_footer=bool(footer),
+    )
+    lines = [[name for name, _ in columns], *texts, *([footer] if footer else [])]
+    cells = list(zip(*lines, strict=True))
+    natural = [max(len(line) for cell in column for line in cell.split("\n")) for column in cells]
+    least = [
+        max(_least(cell, side if place else "right") for place, cell in enumerate(column))
+        for column, (_, side) in zip(cells, columns, strict=True)
+    ]
+    widths = _fit(natural, least, console.width - _GAP * len(columns))
+    for place, (name, side) in enumerate(columns):
+        below = Text(footer[place]) if footer else ""
+        table.add_column(Text(name), below, justify=side, overflow="fold", width=widths[place])
+    for row in texts:
+        table.add_row(*map(Text, row))
     width = console.width
-    console.width = max(width, needed)
+    console.width = max(width, sum(widths) + _GAP * len(widths))
     console.print(table)
     console.width = width
+
+
+def _least(cell: str, side: Literal["left", "right"]) -> int:
+    longest = max(map(len, cell.split()), default=0)
+    return longest if side == "right" else min(longest, _WORD)
+
+
+def _fit(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Take from the widest columns that can give until all fit, or none can give more."""
+    widths = list(natural)
+    while sum(widths) > room and widths != list(least):
+        _, widest = max((width, i) for i, width in enumerate(widths) if width > least[i])
+        widths[widest] -= 1
+    return widths

@@ -154,16 +154,32 @@ def check_new_folder(path: Path) -> None:
     Raises
     ------
     WriteError
-        ``path`` exists and is not an empty folder, or the folder that it is to be in is read-only.
+        ``path`` exists and is not an empty folder, is named "." or "..", or the folder that it is
+        to be in is read-only.
     """
+    if path.name in ("", ".."):
+        raise WriteError(f"output folder {path} has no name of its own; name a new one")
     with _write_errors(path):
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
             raise WriteError(
                 f"output folder {path} exists and is not empty, or is no folder; remove "
                 "it or name another"
             )
-        above = next(folder for folder in path.absolute().parents if folder.exists())
-        tempfile.TemporaryFile(dir=above).close()
+    check_folder(path.absolute().parent)
+
+
+def check_folder(path: Path) -> None:
+    """Try whether files can be written into a folder, or, if there is none, whether it can be made.
+
+    Raises
+    ------
+    WriteError
+        It is no folder, or it, or the nearest one that it is to be in, is read-only.
+    """
+    place = path.absolute()
+    with _write_errors(path):
+        nearest = next(folder for folder in (place, *place.parents) if folder.exists())
+        tempfile.TemporaryFile(dir=nearest).close()
 
 
 @contextlib.contextmanager

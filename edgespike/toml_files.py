@@ -18,8 +18,13 @@ else:
 FILE_LIMIT = 2**16
 """Most bytes of a file; those that people write have some thousand."""
 
-LINE_LIMIT = 2**12
-"""Most characters of a line: tables in tables, a.b.c, take the square of their number."""
+LINE_LIMIT = 2**10
+"""Most characters of a line: reading tables in tables, a.b.c, takes the square of their number."""
+
+DEPTH_LIMIT = 16
+"""Most tables and arrays that stand in each other."""
+
+_WHOLE_LIMIT = 2**127
 
 
 def shipped_names(folder: str) -> list[str]:
@@ -59,7 +64,9 @@ def read_toml(what: str, name: str, folder: str) -> dict[str, Any]:
     try:
         text = content.decode("utf-8-sig")  # some editors put a mark in front
         _check_lines(text)
-        return tomllib.loads(text)
+        table = tomllib.loads(text)
+        _check_values(table)
+        return table
     except RecursionError:
         reason = "its arrays or tables are nested too deeply"
     except ValueError as error:  # of letters, of TOML, and of numbers of thousands of digits
@@ -84,3 +91,16 @@ def _check_lines(text: str) -> None:
             raise ValueError(
                 f"line {number} has {len(line)} characters, and at most {LINE_LIMIT} are read"
             )
+
+
+def _check_values(table: dict[str, Any]) -> None:
+    left: list[tuple[Any, int]] = [(table, 1)]
+    while left:
+        value, depth = left.pop()
+        if depth > DEPTH_LIMIT:
+            raise ValueError(f"tables and arrays stand in each other more than {DEPTH_LIMIT} deep")
+        if isinstance(value, int) and not -_WHOLE_LIMIT <= value < _WHOLE_LIMIT:
+            raise ValueError("a whole number has more than 128 bits")
+        if isinstance(value, dict | list):
+            parts = value.values() if isinstance(value, dict) else value
+            left += [(part, depth + 1) for part in parts]

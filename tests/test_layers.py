@@ -27,7 +27,8 @@ ALLOWED = {
     "edgespike/samples.py": "files graph npy",
     "edgespike/counting": "graph interpreter trace",
     "edgespike/energy": "toml_files graph counting",
-    "edgespike/report": "console extras files graph counting energy jinja2 markupsafe matplotlib rich",
+    "edgespike/report": "console extras files graph counting energy "
+    "jinja2 markupsafe matplotlib rich",
     "targets/__init__.py": "targets.base",
     "targets/base.py": "graph trace counting",
     "targets/check_samples.py": "graph interpreter",
@@ -59,8 +60,8 @@ ALLOWED = {
     "edgespike/models/__init__.py": "files graph data",
     "edgespike/models/build.py": "files graph data models nn converters",
     "edgespike/api.py": "batches files graph trace counting energy targets verification converters",
-    "edgespike/cli": "api batches console extras files graph trace samples counting energy report targets "
-    "selection verification prune bayes nn converters models rich typer",
+    "edgespike/cli": "api batches console extras files graph trace samples counting energy report "
+    "targets selection verification prune bayes nn converters models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

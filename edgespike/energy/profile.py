@@ -126,7 +126,8 @@ def load_profile(name_or_path: str | Path) -> Profile:
     table = read_toml("energy profile", str(name_or_path), _FOLDER)
     if "format" not in table:
         raise FileFormatError(f"{where} must say 'format = {FORMAT}' at its top")
-    if (version := table.pop("format")) != FORMAT:
+    version = table.pop("format")
+    if type(version) is not int or version != FORMAT:
         raise FileFormatError(
             f"{where} is of format {shown(version)}; format {FORMAT} is read: write it in that one"
         )

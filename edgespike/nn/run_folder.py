@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from edgespike.errors import InputError
-from edgespike.files import WriteError, write_atomically
+from edgespike.files import WriteError, check_folder, write_atomically
 from edgespike.nn.checkpoint import TRAINING, read_checkpoint, write_checkpoint
 from edgespike.nn.recipe import Recipe
 
@@ -57,11 +57,12 @@ class RunFolder:
         return self.checkpoint.exists()
 
     def check(self, resume: bool) -> None:
-        """Refuse a folder that holds a run, unless that is to be resumed."""
+        """Refuse a folder that cannot be written, or holds a run that is not to be resumed."""
         if self.began and not resume:
             raise InputError(
                 f"folder {self.path} holds a training run; resume it, remove it or name another"
             )
+        check_folder(self.path)
 
     def make(self) -> None:
         """Make the folder, if it is not there."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rich import box
+from typing import Literal
+
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from edgespike.console import print_whole
+from edgespike.console import print_table
 from edgespike.energy import EnergyReport, Estimate
 from edgespike.graph.size import COLUMNS as SIZE_COLUMNS
 from edgespike.graph.size import GraphSize
@@ -26,44 +26,34 @@ def print_report(report: EnergyReport, console: Console) -> None:
     console
         Where to print; its width decides how lines wrap.
     """
-    print_whole(console, _counts_table(report))
+    _print_counts(report, console)
     _print_conventions(report, console)
     if report.estimates:
-        print_whole(console, _energy_table(report))
+        _print_energies(report, console)
     for estimate in report.estimates:
         _print_model(estimate, report.counts.samples, console)
     for profile in report.profiles:
         console.print(Text(f"{profile.name}: {profile.title}", style="bold"))
         _print(console, profile.note, indent=2)
-    print_whole(console, _size_table(report.size))
+    _print_sizes(report.size, console)
     _print(console, report.size.sentence)
 
 
-def _table(title: str, columns: tuple[str, ...], footer: tuple[str, ...] = ()) -> Table:
-    table = Table(
-        title=Text(title),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_footer=bool(footer),
+def _columns(names: tuple[str, ...]) -> list[tuple[str, Literal["left", "right"]]]:
+    """Align the first column to the left; names take many lines, so that columns are narrow."""
+    broken = [name.replace(" ", "\n").replace("-", "-\n") for name in names]
+    return [(name, "right" if place else "left") for place, name in enumerate(broken)]
+
+
+def _print_counts(report: EnergyReport, console: Console) -> None:
+    counts = report.counts
+    print_table(
+        console,
+        _columns(("layer", *rows.COLUMNS)),
+        [[name, *map(whole, numbers)] for name, numbers in rows.count_rows(counts)],
+        title=f"Counts of {report.graph} over {rows.samples(report)}",
+        footer=["total", *map(whole, rows.count_row(counts.total))],
     )
-    for place, name in enumerate(columns):
-        table.add_column(
-            Text(name.replace(" ", "\n").replace("-", "-\n")),
-            Text(footer[place]) if footer else "",
-            justify="right" if place else "left",
-            overflow="fold",
-        )
-    return table
-
-
-def _counts_table(report: EnergyReport) -> Table:
-    total = (whole(number) for number in rows.count_row(report.counts.total))
-    title = f"Counts of {report.graph} over {rows.samples(report)}"
-    table = _table(title, ("layer", *rows.COLUMNS), ("total", *total))
-    for name, numbers in rows.count_rows(report.counts):
-        table.add_row(Text(name), *(whole(number) for number in numbers))
-    return table
 
 
 def _print_conventions(report: EnergyReport, console: Console) -> None:
@@ -77,21 +67,23 @@ def _print_conventions(report: EnergyReport, console: Console) -> None:
     console.print()
 
 
-def _size_table(size: GraphSize) -> Table:
-    title = "Weights in the graph file; entropy in bits a weight, its bound in bytes"
-    table = _table(title, ("layer", *SIZE_COLUMNS), ("total", *size.total.cells()))
-    for layer in size.layers:
-        table.add_row(Text(layer.name), *layer.cells())
-    return table
+def _print_sizes(size: GraphSize, console: Console) -> None:
+    print_table(
+        console,
+        _columns(("layer", *SIZE_COLUMNS)),
+        [[layer.name, *layer.cells()] for layer in size.layers],
+        title="Weights in the graph file; entropy in bits a weight, its bound in bytes",
+        footer=["total", *size.total.cells()],
+    )
 
 
-def _energy_table(report: EnergyReport) -> Table:
-    title = f"Energy per sample, the mean of {rows.samples(report)}"
-    columns = ("model", "typical", "range", "memory share", "dense baseline", "all samples")
-    table = _table(title, columns)
-    for estimate in report.estimates:
-        table.add_row(*map(Text, _energy_row(estimate, report.counts.samples)))
-    return table
+def _print_energies(report: EnergyReport, console: Console) -> None:
+    print_table(
+        console,
+        _columns(("model", "typical", "range", "memory share", "dense baseline", "all samples")),
+        [_energy_row(estimate, report.counts.samples) for estimate in report.estimates],
+        title=f"Energy per sample, the mean of {rows.samples(report)}",
+    )
 
 
 def _energy_row(estimate: Estimate, samples: int) -> list[str]:

@@ -83,6 +83,15 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
     refused(cli(command, graph_file, *options, "/proc/edgespike/out"), "cannot write", "/proc/")
 
 
+@pytest.mark.parametrize("place", [".", "..", "new/.."])
+def test_a_folder_without_a_name_of_its_own_is_refused(
+    cli: Cli, graph_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    refused(cli("export", "-t", "cpu", graph_file, "-o", place), f"{place} has no name of its own")
+
+
 def test_a_bad_profile_is_told_before_anything_runs(
     cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
 ) -> None:

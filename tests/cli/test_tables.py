@@ -42,6 +42,14 @@ def test_long_text_is_folded_and_not_lost(
         assert str(number) in " ".join(lines)
 
 
+def test_a_table_that_can_be_folded_to_the_terminal_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(["name", "number "], [("a name of many words " * 5, 10**12)])
+    assert max(map(len, capsys.readouterr().out.splitlines())) == 40
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_rows_are_a_table_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: str

@@ -127,6 +127,16 @@ def test_to_resume_what_was_never_begun_is_told(train: Cli) -> None:
     )
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_data_is_read(
+    cli: Cli, train: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("edgespike.nn.train"), "load_task", None)
+    Path("file").touch()
+    result = cli("train", "small.toml", "-o", "file/run")
+    assert result.code == 2
+    assert "cannot write file/run: Not a directory" in result.stderr
+
+
 def test_a_run_does_not_overwrite_the_net_that_it_starts_from(train: Cli) -> None:
     assert train("--epochs", 1).code == 0
     Path("run/checkpoint.safetensors").unlink()
