@@ -3,10 +3,10 @@
     pip install -c constraints.txt -e ".[train,tflite,bench]"
     python benchmarks/cpu_against_snntorch.py
 
-Everything runs the same images through the same net in batches of 64, on one thread. What is
-measured is the processor time of the process; repetitions of all methods alternate, and ratios are
-medians over neighbouring repetitions. Other processes disturb it through the caches that they
-share, so let none run.
+Everything runs the same images through the same net on one thread: snnTorch in batches of 64, the
+cpu target, which cuts batches of its own, all at once. What is measured is the processor time of
+the process; repetitions of all methods alternate, and ratios are medians over neighbouring
+repetitions. Other processes disturb it through the caches that they share, so let none run.
 """
 
 from __future__ import annotations
