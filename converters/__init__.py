@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -125,6 +125,7 @@ def _sources() -> dict[str, str]:
     return sources
 
 
-@cache  # looking through all that is installed takes longer than converting a small net
+# Looking through all that is installed takes longer than converting a small net.
+@lru_cache(maxsize=1)
 def _third_party(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))

@@ -74,10 +74,10 @@ def print_table(
         table.add_column(Text(name), below, justify=side, overflow="fold", width=widths[place])
     for row in texts:
         table.add_row(*map(Text, row))
-    width = console.width
-    console.width = max(width, sum(widths) + _GAP * len(widths))
-    console.print(table)
-    console.width = width
+    needed = sum(widths) + _GAP * len(widths)
+    if needed > console.width:
+        table.width = needed
+    console.print(table, crop=False)
 
 
 def _least(cell: str, side: Literal["left", "right"]) -> int:

@@ -25,6 +25,12 @@ def shown(value: object) -> str:
     return f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"
 
 
+def named(name: str) -> str:
+    """Give a name as it stands in a message: bare where it is short and plain, else as `shown`."""
+    plain = name.isprintable() and name.split() == [name] and len(name) <= SHOWN_CHARACTERS
+    return name if plain else shown(name)
+
+
 class EdgespikeError(Exception):
     """Base of all errors that edgespike raises on purpose."""
 

@@ -36,6 +36,11 @@ def _write_errors(path: Path, inside: Path | None = None) -> Iterator[None]:
         reason = error.strerror or str(error)
         message = f"cannot write {path}: {reason}; choose another place or free it, then run again"
         raise WriteError(message) from error
+    except ValueError as error:
+        if inside is not None:
+            raise
+        # Of a name that no file has.
+        raise WriteError(f"cannot write {path}: {error}; name another place") from error
 
 
 @contextlib.contextmanager
@@ -49,10 +54,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"cannot read {path}: it is no regular file; name a file")
+            raise InputError(f"cannot read {path}: it is no regular file")
         file = path.open("rb")
     except ValueError as error:  # a name that no file has
-        raise InputError(f"cannot read {path}: {error}; name a file") from None
+        raise InputError(f"cannot read {path}: {error}") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     with file:
@@ -62,30 +67,34 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             raise InputError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
-    """Try, before long work that ends with them, whether files can be written.
+def check_output(out: Path | None, inputs: Iterable[Path | None] = ()) -> None:
+    """Try, before long work that ends with it, whether a file can be written.
 
     Parameters
     ----------
-    outputs, inputs
-        Files that a command writes and reads; those that were not named are ``None``.
+    out, inputs
+        What a command writes and reads; files that were not named are ``None``.
 
     Raises
     ------
     WriteError
-        Two outputs are one file, an output is an input, or :func:`check_writable` refuses it.
+        The output is an input, a folder, a device or a pipe; its folder is missing or read-only.
     """
-    written: list[Path] = []
-    for out in filter(None, outputs):
-        if any(_same(out, other) for other in written):
-            raise WriteError(f"two outputs are to be written to {out}; name another file for one")
+    if out is None:
+        return
+    path = Path(out)
+    with _write_errors(path):
         for source in filter(None, inputs):
-            if _same(out, source):
+            if _same(path, source):
                 raise WriteError(
-                    f"cannot write {out}: it is {source}, which is read; name another file"
+                    f"cannot write {path}: it is {source}, which is read; name another file"
                 )
-        check_writable(out)
-        written.append(out)
+        if path.is_dir():
+            raise WriteError(f"cannot write {path}: it is a folder; name a file in it")
+        place = _place(path)
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+        os.close(handle)
+        Path(name).unlink()
 
 
 def _same(path: Path, other: Path) -> bool:
@@ -104,9 +113,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         ``path`` is then as before.
     """
     path = Path(path)
-    place = _place(path)
     temporary: Path | None = None
     with _write_errors(path):
+        place = _place(path)
         try:
             handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
             temporary = Path(name)
@@ -130,24 +139,6 @@ def _place(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def check_writable(path: Path) -> None:
-    """Try whether `write_atomically` can write a file, before long work that ends with it.
-
-    Raises
-    ------
-    WriteError
-        The folder is missing or read-only, or ``path`` is a folder, a device or a pipe.
-    """
-    path = Path(path)
-    place = _place(path)
-    if path.is_dir():
-        raise WriteError(f"cannot write {path}: it is a folder; name a file in it")
-    with _write_errors(path):
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-        os.close(handle)
-        Path(name).unlink()
-
-
 def check_new_folder(path: Path) -> None:
     """Refuse a folder that `new_folder` cannot make, before long work that ends with it.
 
@@ -165,7 +156,7 @@ def check_new_folder(path: Path) -> None:
                 f"output folder {path} exists and is not empty, or is no folder; remove "
                 "it or name another"
             )
-    check_folder(path.absolute().parent)
+        _try_folder(path.absolute().parent)
 
 
 def check_folder(path: Path) -> None:
@@ -176,10 +167,14 @@ def check_folder(path: Path) -> None:
     WriteError
         It is no folder, or it, or the nearest one that it is to be in, is read-only.
     """
-    place = path.absolute()
     with _write_errors(path):
-        nearest = next(folder for folder in (place, *place.parents) if folder.exists())
-        tempfile.TemporaryFile(dir=nearest).close()
+        _try_folder(path.absolute())
+
+
+def _try_folder(path: Path) -> None:
+    # What a dangling link names is not made when the folder is.
+    nearest = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+    tempfile.TemporaryFile(dir=nearest).close()
 
 
 @contextlib.contextmanager

@@ -86,7 +86,7 @@ def _read(what: str, name: str, folder: str) -> bytes:
 
 
 def _check_lines(text: str) -> None:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LINE_LIMIT:
             raise ValueError(
                 f"line {number} has {len(line)} characters, and at most {LINE_LIMIT} are read"

@@ -47,11 +47,11 @@ def command(
     """
     import edgespike
     from edgespike.errors import InputError
-    from edgespike.files import check_outputs
+    from edgespike.files import check_output
 
     if samples is not None and check is None:
         raise InputError("--samples says how many samples --check compares; give --check X.npy too")
-    check_outputs([out], [model, check])
+    check_output(out, [model, check])
     converted = edgespike.load(model)
     found = None if check is None else _agreement(converted, model, check, samples)
     failed = found is not None and any(layer.unexplained for layer in found)

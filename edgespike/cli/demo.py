@@ -47,14 +47,18 @@ def command(
     Classify 200 images, compare the targets bit for bit, count, and estimate the energy.
     """
     import edgespike
-    from edgespike.files import check_outputs
+    from edgespike.errors import InputError
+    from edgespike.files import check_new_folder, check_output
     from edgespike.models import shipped_images, shipped_model, write_files
 
-    check_outputs([html], [])
     if files is not None:
+        if html is not None:
+            raise InputError("--files only writes files, and no page; leave out --html, or --files")
+        check_new_folder(files)
         write_files(files, model)
         say(f"model.safetensors, images.npy and labels.npy are in {files}")
         return
+    check_output(html)
     graph = shipped_model(model)  # before anything is installed for it
     names = split_names(targets)
     _set_up_missing(names)

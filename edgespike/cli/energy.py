@@ -49,12 +49,13 @@ def command(
     """
     import edgespike
     from edgespike.energy import load_profile, shipped_profiles
-    from edgespike.files import check_outputs
+    from edgespike.files import check_output
     from edgespike.report import write_page
     from edgespike.samples import read_samples
 
-    profiles = [load_profile(name) for name in profile or shipped_profiles()]
-    check_outputs([html], [model, input_file, *map(Path, profile or ())])
+    profiles = [load_profile(name) for name in profile] if profile else None
+    own = [Path(name) for name in profile or () if name not in shipped_profiles()]
+    check_output(html, [model, input_file, *own])
     graph = edgespike.load(model)
     array = read_samples(graph, input_file, samples)
     report = report_with_progress(graph, array, target, profiles)

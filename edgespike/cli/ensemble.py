@@ -57,7 +57,7 @@ def command(
     """
     import edgespike
     from edgespike.errors import InputError
-    from edgespike.files import check_outputs
+    from edgespike.files import check_output
     from edgespike.graph.ensemble import ensemble
     from edgespike.selection import select_members
 
@@ -67,7 +67,7 @@ def command(
         raise InputError(
             "--members, --budget and --samples need held-out samples; give --input and --labels"
         )
-    check_outputs([out], [*models, input_file, labels_file])
+    check_output(out, [*models, input_file, labels_file])
     graphs = [edgespike.load(model) for model in models]
     merged = ensemble(graphs, name)  # what does not fit is told before anything runs
     rows: list[dict[str, Any]] = []

@@ -44,12 +44,12 @@ def command(
     in nats, split into what every member finds uncertain and how much they disagree.
     """
     import edgespike
-    from edgespike.files import check_outputs
+    from edgespike.files import check_output
     from edgespike.samples import read_labels, read_samples
     from edgespike.targets import get_target
     from edgespike.trace import predictions
 
-    check_outputs([out], [model, input_file, labels_file])
+    check_output(out, [model, input_file, labels_file])
     graph = edgespike.load(model)
     array = read_samples(graph, input_file)
     labels = None

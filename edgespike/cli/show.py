@@ -22,11 +22,11 @@ def command(
 ) -> None:
     """Show a model's layers, ranges and parameters."""
     import edgespike
-    from edgespike.files import check_outputs, write_atomically
+    from edgespike.files import check_output, write_atomically
     from edgespike.graph.picture import graph_svg
     from edgespike.graph.text import graph_json, graph_text
 
-    check_outputs([svg], [model])
+    check_output(svg, [model])
     graph = edgespike.load(model)
     if svg is not None:
         write_atomically(svg, graph_svg(graph).encode())

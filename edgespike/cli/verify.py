@@ -37,10 +37,10 @@ def command(
     The exit code is 1 if any differs.
     """
     import edgespike
-    from edgespike.files import check_outputs, write_atomically
+    from edgespike.files import check_output, write_atomically
     from edgespike.samples import read_samples
 
-    check_outputs([out], [model, input_file])
+    check_output(out, [model, input_file])
     graph = edgespike.load(model)
     array = read_samples(graph, input_file, samples)
     with progress() as report:

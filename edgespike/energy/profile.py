@@ -11,7 +11,7 @@ from typing import Any
 
 from edgespike.energy.interval import Interval
 from edgespike.energy.models import MODELS, Model
-from edgespike.errors import FileFormatError, ViolationsError, shown
+from edgespike.errors import FileFormatError, ViolationsError, named, shown
 from edgespike.toml_files import read_toml, shipped_names
 
 JOULES = {"fJ": 1e-15, "pJ": 1e-12, "nJ": 1e-9}
@@ -167,7 +167,7 @@ def _check_profile(table: Mapping[str, Any]) -> Iterator[str]:
             yield f"model {shown(name)} is not known; known are {', '.join(MODELS)}"
     yield from _check_needs([name for name in models if name in MODELS], set(constants))
     for name, row in constants.items():
-        yield from _check_constant(f"constant {name}", row)
+        yield from _check_constant(f"constant {named(name)}", row)
 
 
 def _check_needs(models: list[str], given: set[str]) -> Iterator[str]:
@@ -178,7 +178,10 @@ def _check_needs(models: list[str], given: set[str]) -> Iterator[str]:
         for missing in sorted(needs - given):
             yield f"constant {missing} is missing; model {name} needs it"
     for unused in sorted(given - needed):
-        yield f"constant {unused} is used by none of the profile's models; remove it or add one"
+        yield (
+            f"constant {named(unused)} is used by none of the profile's models; remove it or add "
+            "one"
+        )
 
 
 def _check_constant(where: str, row: Any) -> Iterator[str]:

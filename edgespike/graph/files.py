@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from enum import Enum
@@ -20,8 +21,8 @@ from typing import Any, BinaryIO, get_origin
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.errors import FileFormatError, GraphError, shown
-from edgespike.files import write_atomically
+from edgespike.errors import FileFormatError, GraphError, InputError, shown
+from edgespike.files import opened, write_atomically
 from edgespike.graph.graph import NODE_NAME_LIMIT, Graph, Node, check_name
 from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.ops.base import array_kind, field_types, member
@@ -115,7 +116,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]
     """
     from safetensors.numpy import load
 
-    with _read_errors(path), _open(path) as file:
+    with _open(path) as file:
         content = file.read()
     with _format_errors(path):
         tensors = load(content)
@@ -132,25 +133,20 @@ def read_metadata(path: Path) -> dict[str, str]:
     """
     from safetensors import safe_open
 
-    with _read_errors(path), _open(path), _format_errors(path), safe_open(path, "np") as file:
+    with _open(path), _format_errors(path), safe_open(path, "np") as file:
         return dict(file.metadata() or {})
 
 
-def _open(path: Path) -> BinaryIO:
-    if path.exists() and not path.is_file():
-        raise FileFormatError(f"cannot read {path}: it is no regular file; name a file")
-    size = path.stat().st_size
-    if size > FILE_LIMIT:
-        raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")
-    return path.open("rb")
-
-
 @contextlib.contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
+def _open(path: Path) -> Iterator[BinaryIO]:
     try:
-        yield
-    except OSError as error:
-        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+        with opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > FILE_LIMIT:
+                raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")
+            yield file
+    except InputError as error:
+        raise FileFormatError(str(error)) from error
 
 
 def _metadata(content: bytes) -> dict[str, str]:

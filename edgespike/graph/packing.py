@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import shown
+from edgespike.graph.ops.base import every
 from edgespike.graph.tensor import ARRAYS_LIMIT, Integers
 
 STATE_LIMIT = 16
@@ -100,7 +101,7 @@ def unpack(stored: NDArray[Any], note: Any) -> NDArray[Any]:
                 f"{stored.size} bytes, and every boolean {shown(note['every'])}; 0 and 1"
             )
         # Without memory of its own, so that a small file cannot claim much.
-        return np.broadcast_to(np.True_, _shape(note["shape"]))
+        return every(True, _shape(note["shape"]))
     if note.keys() != {"shape", "low", "step", "states"}:
         raise ValueError(
             f"a packing says {shown(sorted(note))}; it has shape, low, step and states"

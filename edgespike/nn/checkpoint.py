@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgespike.errors import FileFormatError
+from edgespike.errors import FileFormatError, shown
 from edgespike.files import write_atomically
 from edgespike.graph.files import CHECKPOINT_KEY, GRAPH_KEY, read_safetensors
 from edgespike.nn.models import build
@@ -71,28 +71,33 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
     header = _header(metadata)
     if header.get("format") != kind:
         raise FileFormatError(
-            f"{path} has format {header.get('format')!r}, needed is {kind!r}; name a file that "
-            "'edgespike train' wrote"
+            f"{path} has format {shown(header.get('format'))}, needed is {kind!r}; name a file "
+            "that 'edgespike train' wrote"
         )
     text = str(header.get("description"))
-    if header.get("sha256") != _digest(kind, text, arrays):
+    if not text.isascii() or header.get("sha256") != _digest(kind, text, arrays):
         raise FileFormatError(
             f"{path} was changed after it was written: its SHA-256 does not match; "
             "get or train it again"
         )
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-    description = json.loads(text)
+    description = _parsed(text)
     if not isinstance(description, dict):
         raise FileFormatError(f"{path} holds a description that is no table; get or train it again")
     return Checkpoint(tensors, description)
 
 
 def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        header = json.loads(metadata.get(CHECKPOINT_KEY, "{}"))
-    except ValueError:
-        return {}
+    header = _parsed(metadata.get(CHECKPOINT_KEY, "{}"))
     return header if isinstance(header, dict) else {}
+
+
+def _parsed(text: str) -> Any:
+    """Read JSON; give None for what is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _digest(kind: str, description: str, arrays: Mapping[str, NDArray[Any]]) -> str:

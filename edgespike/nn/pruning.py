@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from edgespike.data import DATA_SETS
 from edgespike.errors import InputError, UnsupportedError
-from edgespike.files import check_outputs
+from edgespike.files import check_output
 from edgespike.nn.checkpoint import load_float32_model, save_model
 from edgespike.nn.recurrent_spec import RecurrentSpec
 from edgespike.nn.residual import Residual
@@ -113,7 +113,7 @@ def prune_checkpoint(
     model, spec, metadata = load_float32_model(path)
     method = known_method(method)
     _refuse(path, spec, method if out is not None else None)
-    check_outputs([out], [path])
+    check_output(out, [path])
     name = data or str(metadata.get("recipe", {}).get("data", ""))
     task = _task(name, spec, limit)
     sequences = torch.from_numpy(task.train_images)

@@ -181,8 +181,8 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     InputError
         No such recipe.
     FileFormatError
-        The file is not TOML, or entries are unknown, missing, of a wrong type or out of range (all
-        are named).
+        The file is not TOML, is too large or too deep (`edgespike.toml_files`), or entries
+        are unknown, missing, of a wrong type or out of range (all are named).
     """
     table = read_toml("recipe", str(name_or_path), _FOLDER)
     faults: list[str] = []

@@ -57,12 +57,20 @@ class RunFolder:
         return self.checkpoint.exists()
 
     def check(self, resume: bool) -> None:
-        """Refuse a folder that cannot be written, or holds a run that is not to be resumed."""
+        """Refuse a folder that cannot be written, or holds a run that is not to be resumed.
+
+        Raises
+        ------
+        WriteError
+            It is no folder, or it, or the one that it is to be in, is read-only.
+        InputError
+            It holds a run, and ``resume`` is False.
+        """
+        check_folder(self.path)
         if self.began and not resume:
             raise InputError(
                 f"folder {self.path} holds a training run; resume it, remove it or name another"
             )
-        check_folder(self.path)
 
     def make(self) -> None:
         """Make the folder, if it is not there."""

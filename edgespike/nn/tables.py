@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, fields
 from types import UnionType
 from typing import Any, TypeVar, get_origin, get_type_hints
 
-from edgespike.errors import shown
+from edgespike.errors import named, shown
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
     found = [
-        f"{where}.{name} is not known; known are {', '.join(known)}"
+        f"{where}.{named(name)} is not known; known are {', '.join(known)}"
         for name in table
         if name not in known
     ]

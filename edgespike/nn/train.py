@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgespike.errors import InputError
-from edgespike.files import check_outputs
+from edgespike.files import check_output
 from edgespike.nn.checkpoint import save_model
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
@@ -74,7 +74,8 @@ def train(
         ``out`` holds a run and ``resume`` is False, or its recipe is another one; or the task
         or ``start`` does not fit the net, or the recipe has a posterior.
     WriteError
-        ``start`` is the net that the folder's last run left.
+        ``out`` cannot be written, or ``start`` is the net that its last run left; noticed before
+        data is read.
     TrainingError
         The loss is no longer a number. The last checkpoint stays.
 
@@ -91,7 +92,7 @@ def train(
     folder = RunFolder(Path(out), recipe)
     folder.check(resume)
     if start and folder.model.exists():
-        check_outputs([folder.model], [Path(start)])
+        check_output(folder.model, [Path(start)])
     shape, classes = recipe.net.input_shape, recipe.net.classes
     task = task or load_task(recipe.data, shape, classes)
     task.check(shape, classes)

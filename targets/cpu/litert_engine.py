@@ -32,7 +32,7 @@ ROWS_BYTES = 2**19
 def fits(graph: Graph) -> bool:
     """Say whether the engine runs a graph exactly."""
     (source,) = graph.input_tensors(graph.readout)
-    return covers(graph) and not violations(graph) and not source.signal.is_event
+    return not violations(graph) and covers(graph) and not source.signal.is_event
 
 
 class CountingLiteRtEngine:

@@ -132,7 +132,7 @@ def _obstacles(population: Population, chip: Chip) -> Iterator[str]:
     if not chip.graded_spikes:
         remedy = "; levels need --coding unary" if kind in ("levels", "maximum") else ""
         if population.message_bits:
-            yield (f"graded spikes of {population.message_bits} bits, the chip has none{remedy}")
+            yield f"graded spikes of {population.message_bits} bits, the chip has none{remedy}"
         if population.own_process:
             yield f"a neuron model of its own, which the chip cannot be given{remedy}"
     elif kind == "maximum":

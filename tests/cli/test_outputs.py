@@ -17,7 +17,7 @@ WRITING: dict[str, tuple[Sequence[str], str]] = {
     "verify": (["g", "-i", "x", "-o"], "gx"),
     "energy": (["g", "-i", "x", "--profile", "p", "--html"], "gxp"),
     "show": (["g", "--svg"], "g"),
-    "convert": (["g", "-o"], "g"),
+    "convert": (["g", "--check", "x", "-o"], "gx"),
     "ensemble": (["g", "h", "-i", "x", "--labels", "y", "-o"], "ghxy"),
 }
 """For each command, its arguments up to the output, and the letters of the files it reads."""
@@ -72,13 +72,17 @@ def test_a_folder_is_no_file(
         ["verify", "-i", "x", "--targets", "waiting", "-o"],
         ["energy", "-i", "x", "-t", "waiting", "--html"],
         ["export", "-t", "waiting", "-o"],
+        ["show", "--svg"],
+        ["convert", "-o"],
+        ["ensemble", "-o"],
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_done(
     cli: Cli, graph_file: Path, input_file: Path, arguments: list[str]
 ) -> None:
-    """The target would wait for ever."""
+    """The target would wait for ever, and the model is none."""
+    graph_file.write_bytes(b"no model")
     command, *options = (input_file if argument == "x" else argument for argument in arguments)
     refused(cli(command, graph_file, *options, "/proc/edgespike/out"), "cannot write", "/proc/")
 
@@ -90,6 +94,18 @@ def test_a_folder_without_a_name_of_its_own_is_refused(
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     refused(cli("export", "-t", "cpu", graph_file, "-o", place), f"{place} has no name of its own")
+
+
+def test_the_page_of_the_demo_is_tried_before_anything_is_done(cli: Cli) -> None:
+    page = "/proc/edgespike/page.html"
+    refused(cli("demo", "--targets", "waiting", "--html", page), "cannot write", page)
+
+
+def test_the_demo_writes_files_or_a_page(cli: Cli, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+    result = cli("demo", "--files", tmp_path / "new", "--html", tmp_path / "page.html")
+    refused(result, "--files only writes files")
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_a_bad_profile_is_told_before_anything_runs(

@@ -185,7 +185,7 @@ def test_help_names_every_method() -> None:
     assert {"spectral", *others.split(", ")} == {method.value for method in Method}
 
 
-@pytest.mark.parametrize("place", ["nowhere/x.safetensors", "."])
+@pytest.mark.parametrize("place", ["nowhere/x.safetensors", ".", "run/model.safetensors"])
 def test_a_place_that_cannot_be_written_is_named_before_anything_runs(
     cli: Cli, train: Cli, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

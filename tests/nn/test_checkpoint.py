@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgespike.converters import convert
 from edgespike.errors import FileFormatError
 from edgespike.files import WriteError
 from edgespike.graph import save_graph
+from edgespike.graph.files import CHECKPOINT_KEY
 from edgespike.nn import load_model, save_model
 from edgespike.nn.checkpoint import (
     MODEL,
@@ -23,6 +25,12 @@ from edgespike.nn.checkpoint import (
     write_checkpoint,
 )
 from tests.nn.small import NET, random_images, random_net
+
+
+def described(text: str) -> str:
+    """Give the header of a checkpoint with this description and no tensors."""
+    sha256 = hashlib.sha256(f"{MODEL}\n{text}\n".encode(errors="replace")).hexdigest()
+    return json.dumps({"format": MODEL, "description": text, "sha256": sha256})
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +105,26 @@ def test_a_foreign_file_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=r"cannot read .*nowhere"):
         load_model(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("[" * 100_000, "has format None"),
+        (json.dumps({"format": "x" * 100_000}), r"has format 'xxx.*\(100002 characters\)"),
+        (described("no JSON"), "description that is no table"),
+        (described("[" * 100_000), "description that is no table"),
+        (described("\ud800"), "was changed after it was written"),
+    ],
+    ids=["deep header", "long format", "no JSON", "deep description", "half a letter"],
+)
+def test_a_header_that_describes_nothing_is_refused(
+    tmp_path: Path, header: str, message: str
+) -> None:
+    (tmp_path / "model").write_bytes(save({}, {CHECKPOINT_KEY: header}))
+    with pytest.raises(FileFormatError, match=message) as caught:
+        read_checkpoint(tmp_path / "model", MODEL)
+    assert len(str(caught.value)) < 300
 
 
 def test_a_training_checkpoint_is_no_model(tmp_path: Path) -> None:

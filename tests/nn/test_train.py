@@ -181,7 +181,7 @@ def test_a_loss_that_is_no_number_ends_training_with_the_way_out(tmp_path: Path)
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WriteError, match="cannot make folder"):
+    with pytest.raises(WriteError, match=r"cannot write .*run: Not a directory"):
         train(RECIPE, tmp_path / "file" / "run", task=striped_task(), quiet=True)
 
 

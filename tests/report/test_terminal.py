@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,21 @@ def test_sentences(report: EnergyReport, sentence: str) -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_nothing_is_wider_than_the_terminal(report: EnergyReport, width: int) -> None:
     assert max(map(len, printed(report, width).splitlines())) <= width
+
+
+def test_on_a_narrow_terminal_sentences_are_folded_and_tables_are_whole(
+    report: EnergyReport,
+) -> None:
+    tables = [
+        [line.split() for line in printed(report, width).splitlines() if "─" in line]
+        for width in (40, 200)
+    ]
+    assert tables[0] != []
+    assert len(tables[0]) == len(tables[1])
+    narrow = printed(report, 40)
+    for line in printed(report, 200).splitlines():
+        if re.match(r" (first|spikes|second|answer|total)\b", line):
+            assert line.split() in [other.split() for other in narrow.splitlines()]
 
 
 def test_steps_are_named() -> None:
