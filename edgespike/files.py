@@ -134,9 +134,13 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _place(path: Path) -> Path:
     """Give where a file is written: of a link, what it names. Devices and pipes are left alone."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    foreign = path.absolute().is_relative_to("/dev")  # what is open already, under another name
+    if foreign or (path.exists() and not (path.is_file() or path.is_dir())):
         raise WriteError(f"cannot write {path}: it is no regular file; name another place")
-    return Path(os.path.realpath(path))
+    place = Path(os.path.realpath(path))
+    if place.is_symlink():
+        raise WriteError(f"cannot write {path}: its links lead in a circle; name another place")
+    return place
 
 
 def check_new_folder(path: Path) -> None:

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
-from edgespike.errors import EdgespikeError
+from edgespike.errors import EdgespikeError, shown
 
 if TYPE_CHECKING:
     from edgespike.targets.base import Target
@@ -55,8 +55,9 @@ def get_target(name: str) -> Target:
     from edgespike.targets.base import Target
 
     sources = _sources()
-    if name not in sources:
-        raise UnknownTargetError(f"no target is named {name!r}; there are: {', '.join(sources)}")
+    if not isinstance(name, str) or name not in sources:
+        known = ", ".join(sources)
+        raise UnknownTargetError(f"no target is named {shown(name)}; there are: {known}")
     module, _, attribute = sources[name].partition(":")
     target = getattr(import_module(module), attribute)
     if not isinstance(target, Target):

@@ -158,9 +158,10 @@ def test_the_longest_names_are_exported_to_every_target(target: str, tmp_path: P
     assert any(folder.iterdir())
 
 
-def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nonesuch", ["cpu"], None])
+def test_an_unknown_target_is_refused(tmp_path: Path, name: Any) -> None:
     with pytest.raises(UnknownTargetError, match="cpu"):
-        edgespike.export(residual_graph(), "nonesuch", tmp_path / "out")
+        edgespike.export(residual_graph(), name, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

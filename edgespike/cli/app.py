@@ -38,6 +38,9 @@ INTERRUPTED = 130
 FAULT = 70
 """Exit code after an error that nobody foresaw, as in BSD's sysexits: not to be taken for 1."""
 
+MESSAGE_LIMIT = 20_000
+"""Most characters of an error that are printed: names in it may come from a hostile file."""
+
 app = typer.Typer(
     name="edgespike",
     help=(
@@ -55,7 +58,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _terminate)
     _prepare_streams()
     try:
         app(prog_name="edgespike")
@@ -115,9 +120,18 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _end(message: str, code: int) -> NoReturn:
+    message = _printable(message)
     with contextlib.suppress(OSError):  # where standard error is full, the exit code still tells
         print(message, file=sys.stderr, flush=True)
     raise SystemExit(code)
+
+
+def _printable(message: str) -> str:
+    """Give a message without what could rewrite a terminal, and without a flood."""
+    cut = message[:MESSAGE_LIMIT]
+    if len(message) > len(cut):
+        cut += f"... ({len(message)} characters)"
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in cut)
 
 
 def _discard_output() -> None:

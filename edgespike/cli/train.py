@@ -58,7 +58,9 @@ def command(
     from edgespike.nn.run_folder import RunFolder
 
     changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
-    if resume and not RunFolder(out, changed).began:
+    folder = RunFolder(out, changed)
+    folder.refuse(Path(recipe))
+    if resume and not folder.began:
         say(f"{out} holds no run to resume: it begins with the first epoch")
     quiet = as_json or not sys.stderr.isatty()  # the progress bar goes there
     with warnings.catch_warnings():

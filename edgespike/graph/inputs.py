@@ -35,10 +35,13 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
         Wrong shape, dtype or values outside the input's declared range.
     """
     op = graph.input_op
-    array = np.asarray(array)
+    try:
+        array = np.asarray(array)
+    except ValueError as error:
+        raise InputError(f"input of graph {graph.name!r} is no array: {error}") from None
     if array.dtype == np.bool_:
         array = array.view(np.uint8)
-    if not np.issubdtype(array.dtype, np.integer):
+    if array.dtype.kind not in "iu":
         raise InputError(_dtype_message(graph, op, array))
     single, stepped = op.shape, (graph.steps, *op.shape)
     if array.shape[1:] == single:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,9 @@ from edgespike.errors import InputError
 from edgespike.files import WriteError, check_folder, write_atomically
 from edgespike.nn.checkpoint import TRAINING, read_checkpoint, write_checkpoint
 from edgespike.nn.recipe import Recipe
+
+_WRITTEN = re.compile(r"training\.jsonl|(checkpoint|model|member\d+|sample\d+)\.safetensors")
+"""Names of files that a run writes."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +46,14 @@ class RunFolder:
 
     Attributes
     ----------
-    log, checkpoint, model
-        Paths of the log, of the state to resume from, and of the trained net, if it is one.
+    log, checkpoint
+        Paths of the log and of the state to resume from.
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self.recipe = path, recipe
         self.log = path / "training.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
-        self.model = path / "model.safetensors"
 
     @property
     def began(self) -> bool:
@@ -70,6 +74,21 @@ class RunFolder:
         if self.began and not resume:
             raise InputError(
                 f"folder {self.path} holds a training run; resume it, remove it or name another"
+            )
+
+    def refuse(self, source: Path) -> None:
+        """Refuse a file that is read and that the run would write over.
+
+        Raises
+        ------
+        InputError
+            It lies in the folder and bears a name that a run writes.
+        """
+        place = Path(os.path.realpath(source))
+        if place.parent == Path(os.path.realpath(self.path)) and _WRITTEN.fullmatch(place.name):
+            raise InputError(
+                f"{source} is read, and the run would write {place.name} in {self.path}; name "
+                "another folder"
             )
 
     def make(self) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from edgespike.errors import InputError
-from edgespike.files import check_output
 from edgespike.nn.checkpoint import save_model
 from edgespike.nn.progress import EpochProgress
 from edgespike.nn.recipe import Recipe
@@ -71,11 +70,11 @@ def train(
     Raises
     ------
     InputError
-        ``out`` holds a run and ``resume`` is False, or its recipe is another one; or the task
-        or ``start`` does not fit the net, or the recipe has a posterior.
+        ``out`` holds a run and ``resume`` is False, or its recipe is another one; the run would
+        write over ``start``; the task or ``start`` does not fit the net, or the recipe has a
+        posterior.
     WriteError
-        ``out`` cannot be written, or ``start`` is the net that its last run left; noticed before
-        data is read.
+        ``out`` cannot be written; noticed before data is read.
     TrainingError
         The loss is no longer a number. The last checkpoint stays.
 
@@ -91,8 +90,8 @@ def train(
         )
     folder = RunFolder(Path(out), recipe)
     folder.check(resume)
-    if start and folder.model.exists():
-        check_output(folder.model, [Path(start)])
+    if start:
+        folder.refuse(Path(start))
     shape, classes = recipe.net.input_shape, recipe.net.classes
     task = task or load_task(recipe.data, shape, classes)
     task.check(shape, classes)

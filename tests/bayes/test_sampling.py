@@ -112,6 +112,14 @@ def test_points_in_parts_are_the_same_points(monkeypatch: pytest.MonkeyPatch, ki
     np.testing.assert_allclose(found, whole, rtol=1e-12)
 
 
-def test_one_sample_is_refused() -> None:
-    with pytest.raises(InputError, match="1 samples give no standard error"):
-        sampled_error(random_mixture("full", 2, 2), samples=1)
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (1, "1 samples give no standard error; draw at least 2"),
+        (10**8 + 1, "100000001 samples are too many; draw at most 100000000"),
+        (10**30, "samples are too many"),
+    ],
+)
+def test_too_few_and_too_many_samples_are_refused(samples: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        sampled_error(random_mixture("full", 2, 2), samples=samples)

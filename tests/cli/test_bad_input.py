@@ -253,6 +253,16 @@ def test_graph_files_that_hold_no_graph(
     assert not out.exists()
 
 
+def test_a_hostile_file_does_not_speak_to_the_terminal(cli: Cli, tmp_path: Path) -> None:
+    """The names of its arrays are printed, as many as there are, and with what is in them."""
+    path = tmp_path / "mixture.npz"
+    np.savez(path, **{f"\x1b[31m{i}": np.zeros(1) for i in range(3000)})  # type: ignore[arg-type]
+    result = cli("entropy", path)
+    refused(result, "\\x1b[31m0", "characters)")
+    assert "\x1b" not in result.stderr
+    assert len(result.stderr) < 40_000
+
+
 def test_a_safetensors_file_of_another_kind(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"weight": np.zeros(3)}, path)

@@ -40,6 +40,7 @@ def wait_until_busy(process: subprocess.Popen[str]) -> None:
     [
         (signal.SIGINT, 130, "interrupted; no file was left half written\n"),
         (signal.SIGTERM, 143, ""),
+        (signal.SIGHUP, 129, ""),
     ],
 )
 def test_a_stopped_export_leaves_nothing(

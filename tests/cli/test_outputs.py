@@ -87,6 +87,16 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_done(
     refused(cli(command, graph_file, *options, "/proc/edgespike/out"), "cannot write", "/proc/")
 
 
+def test_what_is_open_already_and_links_in_a_circle_are_no_files(
+    cli: Cli, graph_file: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(link)
+    refused(cli("show", graph_file, "--svg", link), "its links lead in a circle")
+    refused(cli("show", graph_file, "--svg", "/dev/stdout"), "it is no regular file")
+    assert link.is_symlink()
+
+
 @pytest.mark.parametrize("place", [".", "..", "new/.."])
 def test_a_folder_without_a_name_of_its_own_is_refused(
     cli: Cli, graph_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str

@@ -143,8 +143,17 @@ def test_a_run_does_not_overwrite_the_net_that_it_starts_from(train: Cli) -> Non
     trained = Path("run/model.safetensors").read_bytes()
     again = train("--from", "run/model.safetensors")
     assert again.code == 2
-    assert "cannot write run/model.safetensors: it is run/model.safetensors" in again.stderr
+    assert "is read, and the run would write model.safetensors in run" in again.stderr
     assert Path("run/model.safetensors").read_bytes() == trained
+
+
+def test_a_run_does_not_overwrite_its_recipe(cli: Cli, train: Cli) -> None:
+    Path("run").mkdir()
+    Path("run/training.jsonl").write_text(RECIPE)
+    result = cli("train", "run/training.jsonl", "-o", "run")
+    assert result.code == 2
+    assert "run/training.jsonl is read, and the run would write training.jsonl" in result.stderr
+    assert Path("run/training.jsonl").read_text() == RECIPE
 
 
 def test_convert_compares_the_neurons_of_a_checkpoint_with_the_graph(

@@ -1,11 +1,14 @@
-"""What is told of checked samples: whether their steps are one in memory."""
+"""Samples are checked, and it is told whether their steps are one in memory."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgespike.errors import InputError
 from edgespike.graph import Graph, Input, Node, Readout
 from edgespike.graph.inputs import as_samples, never_changes
 
@@ -32,3 +35,15 @@ def test_samples_shown_unchanged_are_told_from_those_given_step_by_step(
     assert never_changes(samples) is constant
     if constant:
         assert np.array_equal(samples, np.repeat(samples[:, :1], samples.shape[1], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros((2, 4), "m8[s]"), r"dtype timedelta64\[s\]"),
+        ([[1, 2, 3, 4], [1, 2]], "input of graph 'steps' is no array"),
+    ],
+)
+def test_what_is_no_array_of_integers_is_refused(samples: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        as_samples(GRAPH, samples)

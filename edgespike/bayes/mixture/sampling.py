@@ -21,9 +21,13 @@ from edgespike.bayes.mixture.draws import draws_of
 from edgespike.bayes.mixture.entropy import LOG_2PI
 from edgespike.bayes.mixture.gaussian import GaussianMixture
 from edgespike.bayes.mixture.pairs import middles
-from edgespike.errors import InputError
+from edgespike.errors import InputError, shown
 
 Floats = NDArray[np.float64]
+
+
+MOST_SAMPLES = 10**8
+"""Most points of an estimate; a value of each, 800 MB, is kept."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ def _each(mixture: GaussianMixture, samples: int, sampler: _Sampler, seed: int) 
     """Apply a sampler to each mixture of a batch."""
     if samples < 2:
         raise InputError(f"{samples} samples give no standard error; draw at least 2")
+    if samples > MOST_SAMPLES:
+        raise InputError(f"{shown(samples)} samples are too many; draw at most {MOST_SAMPLES}")
     whole = mixture.as_numpy()
     rng = np.random.default_rng(seed)
     values, errors = np.zeros(mixture.batch), np.zeros(mixture.batch)
