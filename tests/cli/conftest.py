@@ -89,10 +89,11 @@ later = third_party_targets:LATER
 double = third_party_targets:DOUBLE
 """
 
-# A test run in the background ignores Ctrl-C, and its children would inherit that.
+# A test run in the background ignores Ctrl-C or a closed terminal, and its children would too.
 START = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 {first}
 from edgespike.cli import main
 main()
