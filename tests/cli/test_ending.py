@@ -50,7 +50,7 @@ def test_a_stopped_export_leaves_nothing(
     wait_until_busy(process)
     assert len(list(tmp_path.iterdir())) == 1
     process.send_signal(number)
-    assert process.communicate() == ("", told)
+    assert process.communicate(timeout=60) == ("", told)
     assert process.returncode == code
     assert list(tmp_path.iterdir()) == []
 
@@ -75,7 +75,7 @@ def test_an_interrupted_verification_writes_no_certificate(
     process = start_cli("verify", graph_file, *arguments)
     wait_until_busy(process)
     process.send_signal(signal.SIGINT)
-    assert process.communicate() == ("", "interrupted; no file was left half written\n")
+    assert process.communicate(timeout=60) == ("", "interrupted; no file was left half written\n")
     assert process.returncode == 130
     assert set(tmp_path.iterdir()) == before
 
@@ -88,7 +88,7 @@ def test_a_full_disk_leaves_nothing(
 ) -> None:
     command, *options = arguments
     process = start_cli(command, graph_file, *options, first=FULL_DISK)
-    stdout, stderr = process.communicate()
+    stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 2
     assert stdout == ""
     assert stderr.startswith("error: cannot write out")
@@ -103,7 +103,7 @@ def test_a_full_standard_output_is_an_error(
 ) -> None:
     with Path("/dev/full").open("w") as full:
         process = start_cli("show", graph_file, *options, stdout=full)
-        stderr = process.communicate()[1]
+        stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 2
     assert stderr == (
         "error: standard output: No space left on device; free or change it, then run again\n"
@@ -118,7 +118,7 @@ def test_a_reader_that_leaves_early_is_no_stack_trace(
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
         process = start_cli("show", graph_file, *options, stdout=closed)
-        assert process.communicate()[1] == ""
+        assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 2
 
 
@@ -128,7 +128,7 @@ def test_progress_and_talk_never_mix_with_the_answer(
     process = start_cli(
         "energy", graph_file, "-i", input_file, "-t", "exact", "--audit", 1, "--json"
     )
-    stdout, stderr = process.communicate()
+    stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0
     assert stdout.startswith("{\n")
     assert stdout.endswith("}\n")
