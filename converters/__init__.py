@@ -6,21 +6,16 @@ names a :class:`edgespike.converters.base.Converter`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from functools import lru_cache
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgespike import plugins
 from edgespike.errors import EdgespikeError, FileFormatError, UnsupportedError
 
 if TYPE_CHECKING:
     from edgespike.converters.base import Converter
     from edgespike.graph import Graph
-
-GROUP = "edgespike.converters"
 
 BUILT_IN: dict[str, str] = {"torch": "edgespike.converters.torch_modules:CONVERTER"}
 """The converters of this package: name to ``module:attribute``."""
@@ -105,27 +100,5 @@ def load(path: Path | str) -> Graph:
 def _converters() -> Iterator[Converter]:
     from edgespike.converters.base import Converter
 
-    for source in _sources().values():
-        module, _, attribute = source.partition(":")
-        converter = getattr(import_module(module), attribute)
-        if not isinstance(converter, Converter):
-            raise TypeError(f"{source} is no edgespike.converters.base.Converter")
-        yield converter
-
-
-def _sources() -> dict[str, str]:
-    sources = dict(BUILT_IN)
-    for point in _third_party(tuple(sys.path)):
-        if point.name in sources:
-            raise DuplicateConverterError(
-                f"converter {point.name!r} is offered by {sources[point.name]} and by "
-                f"{point.value}; uninstall one of the two"
-            )
-        sources[point.name] = point.value
-    return sources
-
-
-# Looking through all that is installed takes longer than converting a small net.
-@lru_cache(maxsize=1)
-def _third_party(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=GROUP))
+    for source in plugins.sources("converter", BUILT_IN, DuplicateConverterError).values():
+        yield plugins.load(source, Converter)

@@ -53,18 +53,19 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         It is missing, may not be read, is no regular file, or reading failed.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"cannot read {path}: it is no regular file")
-        file = path.open("rb")
-    except ValueError as error:  # a name that no file has
-        raise InputError(f"cannot read {path}: {error}") from None
+        with _open_regular(path) as file:
+            yield file
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    with file:
-        try:
-            yield file
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"cannot read {path}: it is no regular file")
+        return path.open("rb")
+    except ValueError as error:  # a name that no file has
+        raise InputError(f"cannot read {path}: {error}") from None
 
 
 def check_output(out: Path | None, inputs: Iterable[Path | None] = ()) -> None:

@@ -20,6 +20,7 @@ ALLOWED = {
     "edgespike/console.py": "rich",
     "edgespike/toml_files.py": "files tomli tomllib",
     "edgespike/npy.py": "",
+    "edgespike/plugins.py": "",
     "edgespike/graph": "files safetensors",
     "edgespike/trace.py": "graph",
     "edgespike/interpreter.py": "graph trace",
@@ -29,7 +30,7 @@ ALLOWED = {
     "edgespike/energy": "toml_files graph counting",
     "edgespike/report": "console extras files graph counting energy "
     "jinja2 markupsafe matplotlib rich",
-    "targets/__init__.py": "targets.base",
+    "targets/__init__.py": "plugins targets.base",
     "targets/base.py": "graph trace counting",
     "targets/check_samples.py": "graph interpreter",
     "targets/lines.py": "graph targets.thresholds",
@@ -56,7 +57,7 @@ ALLOWED = {
     "edgespike/bayes/posterior.py": "bayes.mixture torch",
     "edgespike/nn": "extras files toml_files graph counting data prune bayes torch accelerate rich "
     "safetensors",
-    "converters": "graph interpreter nn torch",
+    "converters": "graph interpreter nn plugins torch",
     "edgespike/models/__init__.py": "files graph data",
     "edgespike/models/build.py": "files graph data models nn converters",
     "edgespike/api.py": "batches files graph trace counting energy targets verification converters",

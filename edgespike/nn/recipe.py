@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError, shown
+from edgespike.nn.checks import refuse
 from edgespike.nn.penalty import Cost
 from edgespike.nn.posterior_spec import PosteriorSpec
 from edgespike.nn.recurrent_spec import RecurrentSpec
@@ -100,9 +101,7 @@ class Recipe:
     posterior: PosteriorSpec | None = None
 
     def __post_init__(self) -> None:
-        faults = list(self._faults())
-        if faults:
-            raise ValueError("; ".join(faults))
+        refuse(self._faults())
 
     def _faults(self) -> Iterator[str]:
         sequences = isinstance(self.net, RecurrentSpec)

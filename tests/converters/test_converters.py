@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgespike import converters
+from edgespike import plugins
 from edgespike.converters import DuplicateConverterError, convert, load
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, save_graph
@@ -72,7 +72,7 @@ def test_what_is_installed_is_looked_through_once(
         asked.append(group)
         return looked_up(**group)
 
-    monkeypatch.setattr(converters, "entry_points", entry_points)
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
     for _ in range(3):
         convert(0.5, (1,))
     assert asked == [{"group": "edgespike.converters"}]
