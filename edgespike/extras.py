@@ -10,7 +10,7 @@ from edgespike.errors import EnvironmentMissingError
 
 def install_command(extra: str) -> str:
     """Say how to install an extra: from the source folder, for no package index has edgespike."""
-    return f"pip install -c constraints.txt '.[{extra}]' in edgespike's source folder"
+    return f"pip install -c constraints.txt -e '.[{extra}]' in edgespike's source folder"
 
 
 @contextlib.contextmanager

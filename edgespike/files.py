@@ -33,9 +33,11 @@ def _write_errors(path: Path, inside: Path | None = None) -> Iterator[None]:
             place = Path(os.fsdecode(named))
             if place != inside and inside not in place.parents:
                 raise
-        reason = error.strerror or str(error)
-        message = f"cannot write {path}: {reason}; choose another place or free it, then run again"
-        raise WriteError(message) from error
+        reason, way_out = error.strerror or str(error), "choose another place or free it"
+        if isinstance(error, FileNotFoundError) and not path.parent.exists():
+            reason = f"folder {path.parent} does not exist"
+            way_out = "make it or choose another place"
+        raise WriteError(f"cannot write {path}: {reason}; {way_out}, then run again") from error
     except ValueError as error:
         if inside is not None:
             raise

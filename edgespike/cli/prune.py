@@ -102,7 +102,7 @@ def _track(
 
 def _print(result: PrunedCheckpoint, out: Path | None) -> None:
     print_table(
-        ["", "weights ", "operations a sample ", "loss ", "accuracy "],
+        ["", "non-zero weights ", "operations a sample ", "loss ", "accuracy "],
         [
             (name, row.weights, row.operations, f"{row.loss:.4f}", f"{row.accuracy:.2%}")
             for name, row in (("before", result.before), ("after", result.after))

@@ -91,6 +91,7 @@ def _values(
         "total": ("total", *map(whole, total)),
         "conventions": [(text, whole(n)) for text, n in rows.by_convention(report.counts)],
         "convention_names": rows.CONVENTIONS,
+        "what_is_counted": rows.WHAT_IS_COUNTED,
         "free": report.free,
         "estimates": report.estimates,
         "energies": [_energy_row(row, report.counts.samples) for row in report.estimates],

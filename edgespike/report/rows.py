@@ -22,6 +22,11 @@ CONVENTIONS = {
 }
 """What each convention counts."""
 
+WHAT_IS_COUNTED = (
+    "A synaptic operation is one spike that arrives at one existing synapse. Events that carry a "
+    "number are multiply-accumulates."
+)
+
 
 def count_row(layer: LayerCounts) -> list[int]:
     """Give a layer's :data:`COLUMNS`, summed over steps, on non-zero quantised weights."""

@@ -60,6 +60,7 @@ def _print_conventions(report: EnergyReport, console: Console) -> None:
     _print(console, "Synaptic operations by convention; the table has the last one:")
     for name, number in rows.by_convention(report.counts):
         _print(console, f"{name}: {whole(number)}", indent=2)
+    _print(console, rows.WHAT_IS_COUNTED)
     if report.free:
         _print(console, "Free, because there is nothing to do:")
     for kind, reason in report.free:
