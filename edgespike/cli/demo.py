@@ -79,9 +79,10 @@ def command(
         answers = {"verify": certificate.to_json(), "energy": report.to_json()}
         print_json({"accuracy": accuracy, **answers})
     else:
-        print(f"accuracy {accuracy:.2%} of {len(images)} test images")
-        print_certificate(certificate)
         print_energy(report)
+        # Last, so that it is seen without scrolling back.
+        print_certificate(certificate)
+        print(f"accuracy {accuracy:.2%} of {len(images)} test images")
     if not certificate.equal:
         raise typer.Exit(CHECK_FAILED)
 
