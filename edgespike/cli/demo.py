@@ -48,13 +48,12 @@ def command(
     """
     import edgespike
     from edgespike.errors import InputError
-    from edgespike.files import check_new_folder, check_output
+    from edgespike.files import check_output
     from edgespike.models import shipped_images, shipped_model, write_files
 
     if files is not None:
         if html is not None:
             raise InputError("--files only writes files, and no page; leave out --html, or --files")
-        check_new_folder(files)
         write_files(files, model)
         say(f"model.safetensors, images.npy and labels.npy are in {files}")
         return
