@@ -71,7 +71,7 @@ def agreement(
     """
     import torch
 
-    from edgespike.nn.count import evaluating
+    from edgespike.evaluation_mode import evaluating
 
     progress = convert_parts(module, input_shape, "model")
     graph = progress.graph("model")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.errors import UnsupportedError
 from edgespike.graph import (
     Add,
     Comparison,
@@ -107,10 +108,23 @@ def evaluate(op: Op, inputs: Sequence[Integers], state: Any = None) -> tuple[Int
     -------
     value, state
         The output, and what the next step's call needs (``None`` for a stateless operation).
+
+    Raises
+    ------
+    UnsupportedError
+        The operation is none of those that this module defines.
     """
     if type(op) in _STATEFUL:
         return _STATEFUL[type(op)](op, inputs[0], state)
-    return _STATELESS[type(op)](op, *inputs), None
+    if type(op) in _STATELESS:
+        return _STATELESS[type(op)](op, *inputs), None
+    raise UnsupportedError(
+        "the interpreter cannot compute a node",
+        [
+            f"operation {type(op).__name__} is none of "
+            f"{', '.join(known.__name__ for known in (*_STATELESS, *_STATEFUL))}"
+        ],
+    )
 
 
 def dense(op: Dense, x: Integers) -> Integers:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgespike import __version__
 from edgespike.batches import ReportProgress, batches, no_report
 from edgespike.counting import Counts, count
-from edgespike.errors import EdgespikeError, TargetRunError, ViolationsError
+from edgespike.errors import EdgespikeError, TargetRunError, ViolationsError, shown
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.interpreter import interpret
@@ -194,7 +194,12 @@ def inputs_hash(graph: Graph, samples: NDArray[Any]) -> str:
 def _ready_targets(graph: Graph, names: Sequence[str]) -> dict[str, tuple[Target, str]]:
     """Give each target with its runtime's name and version."""
     ready: dict[str, tuple[Target, str]] = {}
-    problems = [] if names else ["no target is named; name at least one, such as cpu"]
+    problems = []
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        problems.append(f"targets is {shown(names)}; give a list of names, such as ['cpu']")
+        names = []
+    elif not names:
+        problems.append("no target is named; name at least one, such as cpu")
     for name in dict.fromkeys(names):
         try:
             target = get_target(name)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
 from edgespike.counting import Convention
 from edgespike.errors import UnsupportedError
+from edgespike.evaluation_mode import evaluating
 from edgespike.nn.fanout import SpikeInputs, Weighted, fan_out
 from edgespike.nn.layers import QuantConv2d, QuantLinear
 from edgespike.nn.quant_rnn import SharedUnitLinear
@@ -100,15 +98,3 @@ def _float_nonzero(layer: Weighted) -> Tensor:
     if isinstance(layer, QuantConv2d | QuantLinear | SharedUnitLinear):
         return layer.float_nonzero()
     return layer.weight != 0
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode, and each of its parts back into its own afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from edgespike.errors import InputError
+from edgespike.evaluation_mode import evaluating
 from edgespike.prune.covariance import Covariance
 from edgespike.prune.feedforward import HiddenLayer
 from edgespike.prune.recurrent import RecurrentLayer, single_layers
@@ -168,18 +169,6 @@ def _text(arguments: Any) -> str:
     if not isinstance(values, Tensor):
         return f"a batch of type {type(arguments).__name__}"
     return f"a batch of {values.dtype} and shape {tuple(values.shape)}"
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode, and each of its modules back into its own behind it."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 @dataclass

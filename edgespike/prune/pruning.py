@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from edgespike.errors import InputError, UnsupportedError
+from edgespike.evaluation_mode import evaluating
 from edgespike.prune.checks import checked_keep
 from edgespike.prune.choice import Choice, Group, Method, Options, choose, greedy_choice
-from edgespike.prune.gathering import Gathered, Inputs, evaluating, gather
+from edgespike.prune.gathering import Gathered, Inputs, gather
 from edgespike.prune.reconstruction import embedding
 from edgespike.prune.report import GroupReport, Report
 from edgespike.prune.rivals import Limited, drop_columns, lower_rank, sparsify

@@ -22,6 +22,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Weighted
+from edgespike.interpreter import interpret
 from edgespike.targets import BUILT_IN, get_target
 
 
@@ -158,3 +159,10 @@ def test_it_comes_with_all_other_violations(target: str, other: str, case: str) 
     first, second = get_target(target).violations(around(case, weight=300, steps=257))
     assert_refuses(first, case, target)
     assert second.startswith(other)
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_the_interpreter_names_it_and_what_it_knows(case: str) -> None:
+    name = type(UNKNOWN[case][0]).__name__
+    with pytest.raises(UnsupportedError, match=f"operation {name} is none of Dense, .*, Readout"):
+        interpret(around(case), np.zeros((1, 4), np.uint8))
