@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -45,8 +46,8 @@ def print_table(
     console
         Where to print.
     columns
-        The name of each, and the side to which it is aligned. Cells are wrapped between words;
-        on the right, where numbers stand, no word is folded.
+        The name of each, and the side to which it is aligned. Cells are wrapped between words and
+        behind hyphens; on the right, where numbers stand, no word is folded.
     rows, footer
         Plain text of each cell.
     title
@@ -73,11 +74,17 @@ def print_table(
         below = Text(footer[place]) if footer else ""
         table.add_column(Text(name), below, justify=side, overflow="fold", width=widths[place])
     for row in texts:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(_wrapped, row, widths))
     needed = sum(widths) + _GAP * len(widths)
     if needed > console.width:
         table.width = needed
     console.print(table, crop=False)
+
+
+def _wrapped(cell: str, width: int) -> Text:
+    """Break lines between words and behind hyphens; rich would break words anywhere."""
+    lines = [part for line in cell.split("\n") for part in textwrap.wrap(line, width) or [""]]
+    return Text("\n".join(lines))
 
 
 def _least(cell: str, side: Literal["left", "right"]) -> int:
