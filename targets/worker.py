@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
 from edgespike.targets import worker_main
+from edgespike.targets.processes import ending
 
 GRACE_S = 2.0
 """How long a group may take to end when it is asked to, in seconds, before it is killed."""
@@ -161,7 +162,7 @@ class Worker:
                 process.wait()
                 dead = True
             if dead:
-                raise TargetRunError(f"{self.what} {_ending(process.returncode)}{self._output()}")
+                raise TargetRunError(f"{self.what} {ending(process.returncode)}{self._output()}")
             if time.monotonic() > end:
                 raise TargetRunError(
                     f"{self.what} did not finish within {timeout_s:.0f} s; "
@@ -176,10 +177,6 @@ class Worker:
     def _output(self) -> str:
         text = (self._folder / "stderr").read_text(errors="replace")
         return "".join(f"\n  | {line}" for line in text.splitlines()[-_LAST_LINES:])
-
-
-def _ending(code: int) -> str:
-    return f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
 def _pipe(pipe: Any) -> Any:

@@ -11,7 +11,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-SHARED = "targets.base targets.check_samples targets.lines targets.partial_sums targets.thresholds"
+SHARED = (
+    "targets.base targets.check_samples targets.lines targets.partial_sums targets.processes "
+    "targets.thresholds"
+)
 
 ALLOWED = {
     "edgespike/errors.py": "",
@@ -36,7 +39,8 @@ ALLOWED = {
     "targets/lines.py": "graph targets.thresholds",
     "targets/partial_sums.py": "graph",
     "targets/thresholds.py": "graph",
-    "targets/worker.py": "targets.worker_main",
+    "targets/processes.py": "",
+    "targets/worker.py": "targets.processes targets.worker_main",
     "targets/worker_main.py": "",
     "targets/cpu": f"files graph trace counting {SHARED}",
     "targets/cpu/litert_engine.py": "graph trace counting targets.cpu targets.tflite",

@@ -8,9 +8,8 @@ lava-nc declares Python 3.10 and numpy below 2 only, but runs on later ones, see
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from platformdirs import user_cache_path
 from edgespike.errors import EnvironmentMissingError
 from edgespike.extras import install_command
 from edgespike.files import new_folder
+from edgespike.targets.processes import install
 
 PACKAGE, VERSION = "lava-nc", "0.10.0"
 NEEDED = ("scipy", "networkx", "asteval")
@@ -35,7 +35,7 @@ def runtime() -> str:
     EnvironmentMissingError
         Lava or a package that it needs is not there.
     """
-    return f"{PACKAGE} {_version(lava_path())}"
+    return f"{PACKAGE} {_version(lava_path() or sys.path)}"
 
 
 def lava_path() -> list[str]:
@@ -46,21 +46,16 @@ def lava_path() -> list[str]:
     EnvironmentMissingError
         Lava or a package that it needs is not there.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise EnvironmentMissingError(
-            f"Lava needs {', '.join(missing)}; run {install_command('loihi')}"
-        )
-    if _own_folder().is_dir():
-        return [str(_own_folder())]
-    try:
-        version(PACKAGE)
-    except PackageNotFoundError:
-        raise EnvironmentMissingError(
-            f"Lava is not installed; run: edgespike targets --setup loihi (it downloads "
-            f"{PACKAGE} {VERSION} into {_own_folder()})"
-        ) from None
-    return []
+    _check_needed()
+    own = [str(_own_folder())]
+    if _version(own):
+        return own
+    if _version(sys.path):
+        return []
+    raise EnvironmentMissingError(
+        f"Lava is not installed; run: edgespike targets --setup loihi (it downloads "
+        f"{PACKAGE} {VERSION} into {_own_folder()})"
+    )
 
 
 def setup() -> str:
@@ -73,21 +68,30 @@ def setup() -> str:
     WriteError
         The cache folder cannot be written.
     """
+    _check_needed()
     try:
         return runtime()
     except EnvironmentMissingError:
+        shutil.rmtree(_own_folder(), ignore_errors=True)  # a folder without Lava in it
         _install(_own_folder())
     return runtime()
+
+
+def _check_needed() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise EnvironmentMissingError(
+            f"Lava needs {', '.join(missing)}; run {install_command('loihi')}"
+        )
 
 
 def _own_folder() -> Path:
     return user_cache_path("edgespike") / f"{PACKAGE}-{VERSION}"
 
 
-def _version(path: list[str]) -> str:
-    for found in distributions(name=PACKAGE, path=path or sys.path):
-        return found.version
-    return "of unknown version"
+def _version(path: list[str]) -> str | None:
+    """Give the version of Lava in these folders, if it is there."""
+    return next((found.version for found in distributions(name=PACKAGE, path=path)), None)
 
 
 def _install(folder: Path) -> None:
@@ -95,24 +99,12 @@ def _install(folder: Path) -> None:
     with new_folder(folder) as temporary:
         command = [sys.executable, "-m", "pip", "install", "--no-deps", "--ignore-requires-python"]
         command += ["--disable-pip-version-check", "--quiet", "--target", str(temporary)]
-        try:
-            done = subprocess.run(
-                [*command, f"{PACKAGE}=={VERSION}"],
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_TIMEOUT_S,
-                stdin=subprocess.DEVNULL,
-            )
-            failure = done.stderr.strip() if done.returncode else ""
-        except subprocess.TimeoutExpired:
-            failure = f"pip did not finish within {INSTALL_TIMEOUT_S} s"
+        failure = install([*command, f"{PACKAGE}=={VERSION}"], INSTALL_TIMEOUT_S)
         if failure:
             raise EnvironmentMissingError(
-                f"cannot install {PACKAGE} {VERSION}: {failure.splitlines()[-1]}; connect to a "
-                f"package index, or on another machine run: pip install --no-deps "
-                f"--ignore-requires-python --target FOLDER {PACKAGE}=={VERSION}, and copy FOLDER "
-                f"to {folder}"
+                f"cannot install {PACKAGE} {VERSION}; connect to a package index, or on another "
+                f"machine run: pip install --no-deps --ignore-requires-python --target FOLDER "
+                f"{PACKAGE}=={VERSION}, and copy FOLDER to {folder}. Of pip: {failure}"
             )
         # The wheel carries a top-level package of this name, which would hide others.
         shutil.rmtree(temporary / "tests", ignore_errors=True)

@@ -11,6 +11,7 @@ from platformdirs import user_cache_path
 
 from edgespike.errors import EnvironmentMissingError
 from edgespike.files import new_folder
+from edgespike.targets.processes import install
 
 VERSION = "2.14.0"
 """The last release."""
@@ -60,8 +61,8 @@ def setup() -> str:
         with new_folder(folder) as new:
             _command([base, "-m", "venv", str(new)], "make its environment")
             python = str(new / "bin" / "python")
-            install = [python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
-            _command([*install, *PACKAGES], "install it")
+            pip = [python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+            _command([*pip, *PACKAGES], "install it")
     return f"tflite-runtime {VERSION}"
 
 
@@ -93,14 +94,8 @@ def _works(python: str) -> bool:
 
 
 def _command(command: list[str], what: str) -> None:
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=INSTALL_TIMEOUT_S
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EnvironmentMissingError(f"tflite-runtime: cannot {what}: {error}") from error
-    if done.returncode:
-        last = "".join(f"\n  | {line}" for line in (done.stderr or done.stdout).splitlines()[-8:])
+    failure = install(command, INSTALL_TIMEOUT_S)
+    if failure:
         raise EnvironmentMissingError(
-            f"tflite-runtime {VERSION}: cannot {what}; is the package index reachable?{last}"
+            f"tflite-runtime {VERSION}: cannot {what}; is the package index reachable? {failure}"
         )

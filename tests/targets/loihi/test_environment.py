@@ -77,6 +77,38 @@ def test_setup_without_network_leaves_nothing_half_done(empty_cache: Path) -> No
     assert list(empty_cache.glob("*/*")) == []
 
 
+def test_a_folder_without_lava_is_not_taken_for_it(empty_cache: Path) -> None:
+    folder = environment._own_folder()
+    folder.mkdir(parents=True)
+    (folder / "half").touch()
+    with pytest.raises(EnvironmentMissingError, match="Lava is not installed"):
+        environment.runtime()
+    with pytest.raises(EnvironmentMissingError, match=r"Of pip: it ended with code 1\n  \| "):
+        environment.setup()
+    assert not folder.exists()
+
+
+def test_an_installer_that_was_killed_has_failed(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nkill -9 $$\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(environment.sys, "executable", str(python))
+    with pytest.raises(EnvironmentMissingError, match="Of pip: it died of SIGKILL"):
+        environment.setup()
+    assert list(empty_cache.glob("*/*")) == []
+
+
+def test_without_the_packages_that_lava_needs_nothing_is_downloaded(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "NEEDED", ("nobody_has_this",))
+    for _ in range(2):
+        with pytest.raises(EnvironmentMissingError, match="Lava needs nobody_has_this; run"):
+            environment.setup()
+
+
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "NEEDED", ("numpy", "nobody_has_this"))
     with pytest.raises(EnvironmentMissingError, match=r"needs nobody_has_this; run pip install"):
