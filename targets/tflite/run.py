@@ -12,8 +12,9 @@ from edgespike.errors import TargetRunError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.tflite.emitter import Value
-from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
-from edgespike.targets.tflite.plan import unrolls
+from edgespike.targets.tflite.exported import exported
+from edgespike.targets.tflite.lower import Lowered, lower
+from edgespike.targets.tflite.plan import runs_by_step
 from edgespike.targets.tflite.storage import Form
 from edgespike.targets.tflite.walk import channels_last
 from edgespike.trace import Trace, observed_names
@@ -37,34 +38,38 @@ CHUNK_ELEMENTS = 2**24
 def run_graph(graph: Graph, samples: NDArray[Any], execute: Execute) -> Trace:
     """Run samples through the model with every observed node as an output.
 
-    The models that are exported, which give only the readout, run beside it and must agree.
+    All models that are exported, which give only the readout, run beside it and must agree.
 
     Raises
     ------
     InputError
         The samples do not fit the graph's input.
     TargetRunError
-        The runtime failed, gave numbers that are not whole, or the two models disagree.
+        The runtime failed, gave numbers that are not whole, or the models disagree.
     """
     samples = as_samples(graph, samples)
-    deployed, probe = lower(graph), lower(graph, observed_names(graph))
-    models = {"deployed": deployed.content, "probe": probe.content}
-    unrolled = {"unrolled": lower_unrolled(graph).content} if unrolls(graph) else {}
+    probe, others = lower(graph, observed_names(graph)), exported(graph)
+    deployed = others.pop("model")
+    models = {"model": deployed.content, "probe": probe.content}
     per_sample = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
     chunk = max(1, min(CHUNK_LIMIT, CHUNK_ELEMENTS // per_sample))
     parts = []
     for start in range(0, len(samples), chunk):
-        batch = encode_input(graph, deployed, samples[start : start + chunk])
+        some = samples[start : start + chunk]
+        batch = encode_input(graph, deployed, some)
         outputs = execute(models, batch, deployed.carried)
-        same = [np.array_equal(outputs["deployed 0"], outputs["probe 0"])]
-        if unrolled:
-            last = execute(unrolled, batch, [])["unrolled 0"]
-            same.append(np.array_equal(last, outputs["probe 0"][:, -1]))
-        if not all(same):
-            raise TargetRunError(
-                f"graph {graph.name!r}: an exported model and the one that shows every layer "
-                f"differ in samples {start}..{start + len(batch) - 1}; please report this"
-            )
+        answers = {"model": outputs["model 0"]}
+        for name, lowered in others.items():
+            encoded = encode_input(graph, lowered, some)
+            found = execute({name: lowered.content}, encoded, lowered.carried)
+            answers[name] = found[f"{name} 0"]
+        for name, answer in answers.items():
+            shown = outputs["probe 0"]
+            if not np.array_equal(answer, shown if answer.ndim == shown.ndim else shown[:, -1]):
+                raise TargetRunError(
+                    f"graph {graph.name!r}: {name}.tflite and the model that shows every layer "
+                    f"differ in samples {start}..{start + len(batch) - 1}; please report this"
+                )
         parts.append(_decode_outputs(graph, probe, outputs, len(batch)))
     names = observed_names(graph)
     return Trace({name: np.concatenate([part[name] for part in parts]) for name in names})
@@ -75,7 +80,7 @@ def encode_input(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArr
     value = lowered.input
     if samples.ndim == 5:
         samples = samples.transpose(0, 1, 3, 4, 2)
-    if graph.steps == 1 and not lowered.states:
+    if graph.steps == 1 and not runs_by_step(graph):
         samples = samples[:, 0]
     if value.form is Form.FLOAT:
         return samples.astype(np.float32)

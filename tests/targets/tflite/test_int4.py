@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgespike.errors import TargetRunError
+from edgespike.graph import Dense, Graph
 from edgespike.interpreter import interpret
-from edgespike.targets.tflite import execute
+from edgespike.targets import get_target
+from edgespike.targets.tflite import execute, exported
 from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.lower import Lowered, lower
 from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
@@ -114,3 +118,20 @@ def test_what_is_stored_is_what_8_bits_hold() -> None:
         (tensor, packed), (_, whole) = four[name.encode()], eight[name.encode()]
         halves = np.stack([packed & 15, packed >> 4], axis=1).ravel()[: np.prod(tensor.shape)]
         assert np.array_equal((halves ^ 8).astype(np.int8) - 8, whole.view(np.int8))
+
+
+def test_a_differing_file_of_4_bits_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = NETWORKS["residual of spikes"]()
+    samples, target = samples_of(graph), get_target("tflite")
+    target.run(graph, samples)
+    *nodes, last, readout = graph.nodes
+    assert isinstance(last.op, Dense)
+    changed = replace(last, op=Dense(-last.op.weight, last.op.bias))
+    other = Graph(graph.name, (*nodes, changed, readout), graph.steps)
+
+    def one_of_another(given: Graph, four_bits: bool = False) -> Lowered:
+        return lower(other if four_bits else given, four_bits=four_bits)
+
+    monkeypatch.setattr(exported, "lower", one_of_another)
+    with pytest.raises(TargetRunError, match=r"model_int4\.tflite and the model that shows every"):
+        target.run(graph, samples)

@@ -11,7 +11,7 @@ from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, ReadoutMode
 from edgespike.interpreter import evaluate, interpret
 from edgespike.targets import get_target
-from edgespike.targets.tflite import execute, run
+from edgespike.targets.tflite import execute, exported
 from edgespike.targets.tflite.joining import find_joins, joined_tensor
 from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
@@ -149,8 +149,8 @@ def test_a_differing_unrolled_form_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     samples = samples_of(graph, 30)
     target = get_target("tflite")
     target.run(graph, samples)
-    monkeypatch.setattr(run, "lower_unrolled", lambda _: lower_unrolled(other))
-    with pytest.raises(TargetRunError, match=r"differ in samples 0\.\.29; please report"):
+    monkeypatch.setattr(exported, "lower_unrolled", lambda _: lower_unrolled(other))
+    with pytest.raises(TargetRunError, match=r"model_unrolled.tflite and .* in samples 0\.\.29;"):
         target.run(graph, samples)
 
 
