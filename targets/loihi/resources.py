@@ -1,8 +1,9 @@
 """What a network takes of a chip: an estimate from its own populations and synapses.
 
 Each population is split over cores of its own, until neither a core's neurons nor its synapses
-are exceeded. Kernels are not shared between neurons, as Intel's compiler can for convolutions, so
-that the number of cores is an upper estimate.
+are exceeded. Kernels are not shared between neurons, as Intel's compiler can for convolutions: of
+cores that are full of synapses fewer may do. Of a core's input axons only one neuron's are looked
+at, so that neurons with many different sources may take more.
 """
 
 from __future__ import annotations

@@ -60,6 +60,8 @@ class Lowered:
         How many tensors there are.
     activation_bytes
         Bytes of all that is computed for one sample, if no memory is shared.
+    constant_scales
+        How many scales its weights and biases have, those of each channel counted one by one.
     """
 
     content: bytes
@@ -70,6 +72,7 @@ class Lowered:
     operators: tuple[str, ...]
     tensors: int
     activation_bytes: int
+    constant_scales: int
 
     @property
     def carried(self) -> list[list[int]]:
@@ -165,4 +168,5 @@ def _finish(
         tuple(builder.operator_names),
         builder.tensor_count,
         builder.activation_bytes,
+        builder.constant_scales,
     )

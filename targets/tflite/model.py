@@ -34,6 +34,8 @@ class ModelBuilder:
         self._constants: dict[tuple[Any, ...], int] = {}
         self.activation_bytes = 0
         """Bytes of all tensors that are computed, for a batch of one."""
+        self.constant_scales = 0
+        """How many scales all constants have: one each, or one for each channel."""
 
     def tensor(
         self,
@@ -111,6 +113,7 @@ class ModelBuilder:
         key = (shape, tensor_type, content, quantisation)
         if key not in self._constants:
             self._constants[key] = self._add(name, shape, tensor_type, content, quantisation)
+            self.constant_scales += len(quantisation.scales) if quantisation else 0
         return self._constants[key]
 
     def _add(

@@ -14,6 +14,7 @@ import dataclasses
 import json
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,10 @@ def main(samples: str, results: str) -> None:
     with np.load(here / "network.npz") as file:
         arrays = {"samples": np.load(samples), **file}
     values, _ = handle(arrays, {"network": network})
-    np.savez(results, **values)
+    with zipfile.ZipFile(results, "w") as archive:  # np.savez takes no array of the name "file"
+        for name, array in values.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def handle(

@@ -45,6 +45,22 @@ EVENTS = Input((12,), 0, 1, 1.0)
 LOOP = ended([Node("input", EVENTS), *loop("state", "input", 12, levels(6, 4), 2)], steps=3)
 
 
+POOLED = chain(IMAGE, STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2)))
+
+
+def with_name(graph: Graph, old: str, new: str) -> Graph:
+    """Give a node another name."""
+    nodes = [
+        Node(
+            new if node.name == old else node.name,
+            node.op,
+            tuple(new if source == old else source for source in node.inputs),
+        )
+        for node in graph.nodes
+    ]
+    return Graph(graph.name, tuple(nodes), graph.steps)
+
+
 def sequential(steps: int = 1) -> Graph:
     first: Op = threshold([-100, 0, 100, 200], flipped=[1, 2])
     second: Op = threshold([-1, 0, 1, 2, 3, 4], flipped=[5])
@@ -170,8 +186,8 @@ def test_levels_are_exported_without_a_netx_file(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("lava")
 @pytest.mark.parametrize(
     "graph",
-    [chain(IMAGE, STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2))), LOOP],
-    ids=["pooling", "loop"],
+    [POOLED, LOOP, with_name(POOLED, "threshold1", "file")],
+    ids=["pooling", "loop", "a layer called file"],
 )
 def test_the_folder_runs_on_lava_without_edgespike(graph: Graph, tmp_path: Path) -> None:
     export(graph, "loihi", tmp_path / "out")

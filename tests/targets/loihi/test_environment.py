@@ -94,7 +94,7 @@ def test_an_installer_that_was_killed_has_failed(
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nkill -9 $$\n")
     python.chmod(0o755)
-    monkeypatch.setattr(environment.sys, "executable", str(python))
+    monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(EnvironmentMissingError, match="Of pip: it died of SIGKILL"):
         environment.setup()
     assert list(empty_cache.glob("*/*")) == []

@@ -22,6 +22,7 @@ from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.limits import UNROLLED_STEPS
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
 from edgespike.targets.tflite.microcontroller import (
+    arena_estimate,
     resolver_method,
     run_on_tflite_micro,
     write_microcontroller,
@@ -29,7 +30,7 @@ from edgespike.targets.tflite.microcontroller import (
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.schema import OPERATORS
 from tests.available import available, needs_tflm
-from tests.targets.tflite.networks import NETWORKS
+from tests.targets.tflite.networks import NETWORKS, Chain
 from tests.targets.tflite.recurrent import layers
 
 WHOLE = ["graded input in int8", "graded input in float32", "membrane decay 410"]
@@ -332,7 +333,22 @@ def test_tflite_micro_equals_the_interpreter(name: str) -> None:
     batch = encode_input(graph, lowered, stepped)
     outputs, arena = run_on_tflite_micro(sys.executable, lowered, batch)
     np.testing.assert_array_equal(outputs, expected)
-    assert 0 < arena <= lowered.activation_bytes + 256 * lowered.tensors + 4096
+    assert 0 < arena <= arena_estimate(lowered)
+
+
+@needs_tflm
+@pytest.mark.parametrize("channels", [16, 1024, 4096])
+def test_the_estimated_arena_is_enough_for_many_scales(channels: int) -> None:
+    chain = Chain((4,), 15, ternary=True).dense(channels, 4).even_threshold(3)
+    graph = chain.finish(channels)
+    samples, expected = check_samples(graph)
+    lowered = lower(graph)
+    assert lowered.constant_scales > 2 * channels
+    outputs, arena = run_on_tflite_micro(
+        sys.executable, lowered, encode_input(graph, lowered, samples[:, None])
+    )
+    np.testing.assert_array_equal(outputs, expected)
+    assert arena <= arena_estimate(lowered)
 
 
 @needs_tflm
