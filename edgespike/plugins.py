@@ -18,6 +18,10 @@ from edgespike.errors import EdgespikeError
 T = TypeVar("T")
 
 
+class PluginError(EdgespikeError):
+    """What another package offers cannot be used."""
+
+
 def sources(
     what: str, built_in: Mapping[str, str], duplicate: type[EdgespikeError]
 ) -> dict[str, str]:
@@ -48,13 +52,21 @@ def load(source: str, kind: type[T]) -> T:
 
     Raises
     ------
-    TypeError
-        It is of another kind.
+    PluginError
+        It is another package's, and fails as it is imported or is of another kind.
     """
     module, _, attribute = source.partition(":")
-    loaded = getattr(import_module(module), attribute)
-    if not isinstance(loaded, kind):
-        raise TypeError(f"{source} is no {kind.__module__}.{kind.__qualname__}")
+    try:
+        loaded = getattr(import_module(module), attribute)
+        if not isinstance(loaded, kind):
+            raise TypeError(f"it is no {kind.__module__}.{kind.__qualname__}")
+    except Exception as error:  # a third party's package may be broken in any way
+        if module.partition(".")[0] == __package__:
+            raise
+        raise PluginError(
+            f"{source}, which another package offers, cannot be loaded: "
+            f"{type(error).__name__}: {error}; mend or uninstall that package"
+        ) from error
     return loaded
 
 

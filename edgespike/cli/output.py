@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +14,16 @@ if TYPE_CHECKING:
 
 
 def print_json(value: Any) -> None:
-    """Print an answer for machines."""
-    print(json.dumps(value, indent=2, allow_nan=False), flush=True)
+    """Print an answer for machines: infinity and NaN, which JSON cannot say, as null."""
+    print(json.dumps(_sayable(value), indent=2, allow_nan=False), flush=True)
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sayable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def say(text: str) -> None:

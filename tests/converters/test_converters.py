@@ -61,6 +61,26 @@ def test_two_converters_of_one_name_are_refused(site: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("third_party_converters:NONESUCH", "AttributeError: .*NONESUCH"),
+        ("no_such_module:CONVERTER", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("third_party_converters:graph", "TypeError: it is no edgespike.converters.base.Converter"),
+        ("third_party_broken:CONVERTER", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_broken_converter_is_the_fault_of_its_package(
+    site: Path, source: str, fault: str
+) -> None:
+    (site.parent / "third_party_broken.py").write_text("1 / 0\n")
+    (site / "entry_points.txt").write_text(f"[edgespike.converters]\nbroken = {source}\n")
+    with pytest.raises(
+        plugins.PluginError, match=rf"^{source}, which another package offers, .*: {fault}.*; mend"
+    ):
+        convert(0.5, (1,))
+
+
 def test_what_is_installed_is_looked_through_once(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
