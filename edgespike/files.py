@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -126,13 +128,18 @@ def write_atomically(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())
+            temporary.chmod(_mode(place))
             temporary.replace(place)
             temporary = None
             _flush(place.parent)
         finally:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
+
+
+def _mode(place: Path) -> int:
+    """Give the permissions of the file that is there, or of a new one."""
+    return stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask()
 
 
 def _place(path: Path) -> Path:
@@ -192,7 +199,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     ------
     WriteError
         ``path`` exists already and is not an empty folder, its parent is read-only, or the disk is
-        full. Nothing is left behind.
+        full. Nothing is left behind but folders that were made for it to be in.
     """
     path = Path(path)
     check_new_folder(path)
@@ -225,7 +232,6 @@ def _flush(path: Path) -> None:
 
 
 def _umask() -> int:
-    # The umask can only be read by setting it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    # The system call reads it by setting it, for all threads; Linux tells it here as well.
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"^Umask:\s*([0-7]+)", status, re.MULTILINE)[1], 8)  # type: ignore[index]

@@ -61,20 +61,30 @@ class RunFolder:
         return self.checkpoint.exists()
 
     def check(self, resume: bool) -> None:
-        """Refuse a folder that cannot be written, or holds a run that is not to be resumed.
+        """Refuse a folder that cannot be written, or holds what is not to be written over.
 
         Raises
         ------
         WriteError
             It is no folder, or it, or the one that it is to be in, is read-only.
         InputError
-            It holds a run, and ``resume`` is False.
+            It holds a run, and ``resume`` is False; or no run, but files of the names that one
+            writes.
         """
         check_folder(self.path)
-        if self.began and not resume:
+        if self.began:
+            if not resume:
+                raise InputError(
+                    f"folder {self.path} holds a training run; resume it, remove it or name another"
+                )
+        elif others := sorted(name for name in self._names() if _WRITTEN.fullmatch(name)):
             raise InputError(
-                f"folder {self.path} holds a training run; resume it, remove it or name another"
+                f"folder {self.path} holds no training run, but {', '.join(others)}, which a run "
+                "would write over; name another folder"
             )
+
+    def _names(self) -> list[str]:
+        return [place.name for place in self.path.iterdir()] if self.path.exists() else []
 
     def refuse(self, source: Path) -> None:
         """Refuse a file that is read and that the run would write over.

@@ -89,9 +89,9 @@ def train(
             "net to start from"
         )
     folder = RunFolder(Path(out), recipe)
-    folder.check(resume)
     if start:
         folder.refuse(Path(start))
+    folder.check(resume)
     shape, classes = recipe.net.input_shape, recipe.net.classes
     task = task or load_task(recipe.data, shape, classes)
     task.check(shape, classes)

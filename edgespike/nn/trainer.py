@@ -172,7 +172,9 @@ class Trainer:
         """Give training batches, augmented; the same in every process, so that results are too."""
         generator = torch.Generator(self.device)
         generator.manual_seed(_derived(self.recipe.seed, epoch))
-        for batch in torch.split(self.train_images, self.batch_size)[:BATCHES_OF_STATISTICS]:
+        # Whole batches, as in training: of a single sample there are no statistics.
+        batches = torch.split(self.train_images, self.batch_size)[: self.steps]
+        for batch in batches[:BATCHES_OF_STATISTICS]:
             yield augment(batch, self.recipe.flip, self.recipe.shift, generator)
 
     @torch.inference_mode()

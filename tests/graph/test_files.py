@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pickle
 import resource
+import stat
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -611,6 +613,21 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_permissions_are_the_umask_s_or_those_of_the_file_before(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "new", b"new")
+        with new_folder(tmp_path / "folder"):
+            pass
+        (tmp_path / "secret").touch(0o600)
+        write_atomically(tmp_path / "secret", b"new")
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"new": 0o640, "folder": 0o750, "secret": 0o600}
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "half") as folder:
         (folder / "part").write_text(str(1 / 0))
@@ -632,8 +649,6 @@ def test_an_error_about_another_file_is_not_blamed_on_the_folder(tmp_path: Path)
 
 
 def test_a_pipe_or_device_is_not_read(tmp_path: Path) -> None:
-    import os
-
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(FileFormatError, match="it is no regular file"):

@@ -157,6 +157,25 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
         train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["model.safetensors", "member0.safetensors", "training.jsonl"])
+def test_files_that_no_run_wrote_are_not_written_over(
+    tmp_path: Path, name: str, resume: bool
+) -> None:
+    (tmp_path / name).write_text("of another")
+    (tmp_path / "more").touch()
+    with pytest.raises(InputError, match=f"holds no training run, but {name}, which a run would"):
+        train(RECIPE, tmp_path, task=striped_task(), resume=resume, quiet=True)
+    assert (tmp_path / name).read_text() == "of another"
+
+
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_averaging_does_without_samples_that_fill_no_batch(tmp_path: Path, more: int) -> None:
+    recipe = replace(RECIPE, averaging=0.9, epochs=1, limit=2 * RECIPE.batch_size + more)
+    result = train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
+    assert len(result.history) == 1
+
+
 def test_a_run_is_not_resumed_with_another_recipe(tmp_path: Path) -> None:
     train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
     other = replace(RECIPE, seed=9, shift=0)
