@@ -66,18 +66,19 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/entropy.py
 	$(BIN)/python benchmarks/pruning.py
 
-# Train the shipped models again, and write them and their images into the package.
+# Train the shipped models again, or go on with what is in runs/, and write them and their images into
+# the package.
 model: $(VENV)/dev.stamp
 	for name in fashion_s3nn fashion_maqd; do \
-	    $(BIN)/edgespike train $$name -o runs/$$name && \
+	    $(BIN)/edgespike train $$name --resume -o runs/$$name && \
 	    $(BIN)/python -m edgespike.models.build $$name runs/$$name || exit 1; done
 	$(BIN)/edgespike show edgespike/models/fashion_s3nn.safetensors --svg docs/shipped-model.svg
-	$(BIN)/edgespike train fashion_rows_rnn -o runs/fashion_rows_rnn
+	$(BIN)/edgespike train fashion_rows_rnn --resume -o runs/fashion_rows_rnn
 	$(BIN)/edgespike prune runs/fashion_rows_rnn/model.safetensors --keep 42 \
 	    --data fashion_mnist_rows -o runs/fashion_rows_rnn/pruned.safetensors
-	$(BIN)/edgespike train fashion_rows_rnn_pruned \
+	$(BIN)/edgespike train fashion_rows_rnn_pruned --resume \
 	    --from runs/fashion_rows_rnn/pruned.safetensors -o runs/fashion_rows_rnn_pruned
-	$(BIN)/edgespike train fashion_rows_rnn_levels \
+	$(BIN)/edgespike train fashion_rows_rnn_levels --resume \
 	    --from runs/fashion_rows_rnn_pruned/model.safetensors -o runs/fashion_rnn
 	$(BIN)/python -m edgespike.models.build fashion_rnn runs/fashion_rnn
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgespike.counting import Counts
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Graph, Op
+from edgespike.graph import Graph
 from edgespike.trace import Trace
 
 
@@ -89,24 +89,3 @@ class Target:
         violations = self.violations(graph)
         if violations:
             raise UnsupportedError(f"graph {graph.name!r} cannot run on {self.name}", violations)
-
-
-def unknown_operations(graph: Graph, operations: Collection[type[Op]], target: str) -> list[str]:
-    """List, as violations, the nodes whose operation a target does not know.
-
-    Parameters
-    ----------
-    graph
-        Any valid graph; plugins and users make operations of their own.
-    operations
-        All that the target knows. A subclass of one is another operation.
-    target
-        The target's name.
-    """
-    supported = ", ".join(sorted(op.__name__ for op in operations))
-    return [
-        f"{node.name} ({node.op.kind}): operation {type(node.op).__name__} is not supported on "
-        f"target {target}; supported: {supported}"
-        for node in graph.nodes
-        if type(node.op) not in operations
-    ]

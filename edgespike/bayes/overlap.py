@@ -48,7 +48,7 @@ class Overlap:
         """Issue a `CollapseWarning` if the entropy may be too large by over `MOST_ERROR`."""
         if self.closest is None or self.error_bound <= MOST_ERROR:
             return
-        first, second = (place + 1 for place in self.closest)
+        first, second = self.closest
         warnings.warn(
             f"components collapse: the mixture's entropy may be taken for {self.error_bound:.3g} "
             f"nats too large (of at most {self.weight_entropy:.3g}); closest are {first} and "

@@ -64,9 +64,10 @@ def command(
     images, labels = shipped_images(model)
     say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}")
     accuracy = float((_predictions(graph, images) == labels).mean())
-    say(f"comparing {', '.join(names)} with the definition, every layer of {samples} images")
+    some = images[:samples]
+    say(f"comparing {', '.join(names)} with the definition, every layer of {len(some)} images")
     with progress() as report_progress:
-        certificate = edgespike.verify(graph, images[:samples], names, progress=report_progress)
+        certificate = edgespike.verify(graph, some, names, progress=report_progress)
     say("counting, and estimating the energy")
     report = report_with_progress(graph, images, "cpu")
     if html is not None:

@@ -18,7 +18,7 @@ from edgespike import interpreter
 from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, fan_out
-from edgespike.errors import EdgespikeError
+from edgespike.errors import EdgespikeError, InputError
 from edgespike.graph import Add, Delay, Graph, MaxPool2d, Node, Op, Reshape, Signal, SumPool2d
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.ops import Weighted
@@ -55,9 +55,29 @@ def count(graph: Graph, samples: NDArray[Any], trace: Trace) -> Counts:
         Its input, as :func:`edgespike.graph.inputs.as_samples` takes it.
     trace
         What the target's runtime gave for these samples.
+
+    Returns
+    -------
+    Counts
+        Totals over the samples, by layer and step.
+
+    Raises
+    ------
+    InputError
+        The samples do not fit the graph's input, or the trace is of other layers, of another
+        number of samples, or of other steps.
+    UncountedOperationError
+        The graph holds an operation that is neither counted nor declared free.
     """
     samples = as_samples(graph, samples)
     observed = {graph.input.name: samples, **trace.values}
+    for name in event_sources(graph):
+        due = (len(samples), graph.steps, *graph.tensors[name].shape)
+        if name not in observed or observed[name].shape != due:
+            found = f"has shape {observed[name].shape}" if name in observed else "is not there"
+            raise InputError(
+                f"the trace is none of these samples: layer {name} {found}, and {due} is due"
+            )
     sums = {name: sum_events(observed[name], graph.tensors[name]) for name in event_sources(graph)}
     return count_events(graph, sums, len(samples))
 
@@ -79,6 +99,11 @@ def count_events(graph: Graph, sums: Mapping[str, Integers], samples: int) -> Co
         ``(steps, *shape)``.
     samples
         How many samples ran.
+
+    Returns
+    -------
+    Counts
+        Totals over the samples, by layer and step.
 
     Raises
     ------

@@ -23,14 +23,21 @@ from edgespike.graph.ops import (
     Delay,
     Dense,
     Input,
+    MaxPool2d,
     Membrane,
     Op,
-    Pool2d,
     Readout,
     Reshape,
+    SumPool2d,
     Threshold,
     Weighted,
 )
+from edgespike.graph.unknown import unknown_operations
+
+OPERATIONS: frozenset[type[Op]] = frozenset(
+    {Input, Dense, Conv2d, SumPool2d, MaxPool2d, Add, Reshape, Delay, Threshold, Membrane, Readout}
+)
+"""All that an ensemble's members can hold."""
 
 
 def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
@@ -60,7 +67,8 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     UnsupportedError
         The graphs differ, or members do something to their common input that only each could do
         for itself: split it into groups, compare it with thresholds of their own, or add it to
-        their own events. All violations are listed; graphs are numbered from 0.
+        their own events; or an operation is none of `OPERATIONS`. All violations are listed;
+        graphs are numbered from 0.
     GraphError
         The merged graph is too large.
     """
@@ -68,6 +76,8 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     if len(members) == 1:
         return members[0]
     violations = [] if members else ["no graph is given; give one or more"]
+    for first in members[:1]:
+        violations += unknown_operations(first, OPERATIONS, "in an ensemble")
     for number, other in enumerate(members[1:], start=1):
         violations += [
             f"graph {number} ({other.name}): {x}" for x in _differences(members[0], other)
@@ -193,8 +203,6 @@ def _merged(first: Graph, node: Node, ops: Sequence[Any], own: set[str]) -> Op:
     if isinstance(op, Readout):
         scale = np.concatenate([each.scale for each in ops])
         return replace(op, scale=scale, members=count * op.members)
-    if not isinstance(op, (Input, Add, Pool2d, Membrane, Threshold)):
-        raise TypeError(f"{node.name} is of kind {op.kind}, which is not known here")
     if count > 1 and isinstance(op, Membrane):
         return replace(op, theta=np.concatenate([each.theta for each in ops]))
     if count > 1 and isinstance(op, Threshold):

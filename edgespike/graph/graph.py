@@ -136,6 +136,10 @@ class Graph:
             raise GraphError(f"graph {shown(self.name)} is not valid", violations)
         object.__setattr__(self, "tensors", MappingProxyType(tensors))
 
+    def __reduce__(self) -> tuple[type[Graph], tuple[str, tuple[Node, ...], int]]:
+        # For copies and for other processes; what follows from these is proven again.
+        return Graph, (self.name, self.nodes, self.steps)
+
     def __getitem__(self, name: str) -> Node:
         return self._by_name[name]
 

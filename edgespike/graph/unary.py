@@ -24,6 +24,8 @@ from edgespike.graph.ops import (
     Add,
     Conv2d,
     Delay,
+    Dense,
+    Input,
     MaxPool2d,
     Membrane,
     Op,
@@ -35,6 +37,12 @@ from edgespike.graph.ops import (
     Weighted,
 )
 from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal
+from edgespike.graph.unknown import unknown_operations
+
+OPERATIONS: frozenset[type[Op]] = frozenset(
+    {Input, Dense, Conv2d, SumPool2d, MaxPool2d, Add, Reshape, Delay, Threshold, Membrane, Readout}
+)
+"""All that a unary form can hold."""
 
 Layouts = dict[str, list[Integers]]
 """For each node of the old graph the origins of its outputs in the new one."""
@@ -58,8 +66,11 @@ def unary(graph: Graph) -> Graph:
         Levels are used where single spikes cannot stand for them: sums of levels in a max pool,
         sums of different numbers of levels, neurons that take levels without synapses between,
         reshapes or groups that tear a channel's levels apart, delays that begin with some of the
-        levels; or a weight becomes too large. All such nodes are listed.
+        levels; or a weight becomes too large; or an operation is none of `OPERATIONS`. All such
+        nodes are listed.
     """
+    if unknown := unknown_operations(graph, OPERATIONS, "in a unary form"):
+        raise UnsupportedError(f"graph {graph.name!r} has no unary form", unknown)
     layouts, refused = _event_layouts(graph)
     refused += _accumulator_layouts(graph, layouts)
     refused += _too_large(graph, layouts)

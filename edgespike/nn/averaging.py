@@ -65,13 +65,16 @@ def measure_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     }
     if not momenta:
         return
-    training = model.training
+    modes = {part: part.training for part in model.modules()}
     model.train()
     for part in momenta:
         part.reset_running_stats()
         part.momentum = None
-    for batch in batches:
-        model(batch)
-    for part, momentum in momenta.items():
-        part.momentum = momentum
-    model.train(training)
+    try:
+        for batch in batches:
+            model(batch)
+    finally:
+        for part, momentum in momenta.items():
+            part.momentum = momentum
+        for module, mode in modes.items():
+            module.training = mode

@@ -65,6 +65,7 @@ class SpikeInputs:
 
     def __init__(self, model: nn.Module) -> None:
         self.layers: dict[str, Weighted] = {}
+        self._refused: list[str] = []
         self._entered: list[Events] | None = None
         self._activation: EventActivation | None = None
         self._hooks = [
@@ -82,6 +83,9 @@ class SpikeInputs:
                 self._hooks.append(module.register_forward_hook(_every_step))
             elif isinstance(module, SumPool2d | EventSum | nn.Flatten | nn.MaxPool2d):
                 self._hooks.append(module.register_forward_hook(_pass_on))
+            elif (why := _why_uncounted(module)) is not None:
+                refuse = self._refuser(f"{name} ({type(module).__name__}): {why}")
+                self._hooks.append(module.register_forward_pre_hook(refuse))
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 self.layers[name] = module
                 self._hooks.append(module.register_forward_pre_hook(self._recorder(name)))
@@ -94,9 +98,11 @@ class SpikeInputs:
         Raises
         ------
         UnsupportedError
-            No forward pass was seen, or none of its weighted layers ran after an activation of few
-            levels.
+            No forward pass was seen, none of its weighted layers ran after an activation of few
+            levels, or events entered weights whose synapses cannot be counted.
         """
+        if self._refused:
+            raise UnsupportedError("synaptic operations cannot be counted", self._refused)
         if not self._entered:
             reason = (
                 "no forward pass of the model was seen; run the model after hooking it and before "
@@ -113,10 +119,10 @@ class SpikeInputs:
         """Take the hooks off the model, and forget its latest forward pass."""
         for hook in self._hooks:
             hook.remove()
-        self._entered = None
+        self._entered, self._refused = None, []
 
     def _begin(self, _model: nn.Module, _inputs: tuple[Tensor, ...]) -> None:
-        self._entered, self._activation = [], None
+        self._entered, self._activation, self._refused = [], None, []
 
     def _end(self, _model: nn.Module, _inputs: tuple[Tensor, ...], _output: Tensor) -> None:
         # A layer that is called on its own afterwards is no part of the pass.
@@ -130,10 +136,7 @@ class SpikeInputs:
     def _recorder(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def record(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             entering = inputs[0]
-            note: _Note | None = getattr(entering, _NOTE, None)
-            if note is None and self._activation is not None:
-                # Functions leave no note; then it is taken to come from the last activation.
-                note = _note_of(self._activation, entering)
+            note = self._note(entering)
             if note is None or self._entered is None:
                 return
             values = note.levels(entering)
@@ -141,6 +144,33 @@ class SpikeInputs:
             self._entered.append(Events(name, values, numbers))
 
         return record
+
+    def _refuser(self, line: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def refuse(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            if inputs and self._note(inputs[0]) is not None and line not in self._refused:
+                self._refused.append(line)
+
+        return refuse
+
+    def _note(self, entering: Tensor) -> _Note | None:
+        note: _Note | None = getattr(entering, _NOTE, None)
+        if note is None and self._activation is not None:
+            # Functions leave no note; then it is taken to come from the last activation.
+            note = _note_of(self._activation, entering)
+        return note
+
+
+def _why_uncounted(module: nn.Module) -> str | None:
+    """Say why a module's synapses cannot be counted, if it has any."""
+    if isinstance(module, nn.Conv2d):
+        if isinstance(module.padding, str):
+            return f"padding is {module.padding!r}; give it as numbers"
+        if module.padding_mode != "zeros":
+            return f"padding_mode is {module.padding_mode!r}; use zeros"
+        return None
+    known = isinstance(module, nn.Linear)
+    matrices = any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
+    return "events enter its weights; use Conv2d or Linear" if matrices and not known else None
 
 
 _NOTE = "edgespike_note"

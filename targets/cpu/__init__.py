@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edgespike.targets.base import Target, unknown_operations
+from edgespike.graph.unknown import unknown_operations
+from edgespike.targets.base import Target
 from edgespike.targets.cpu.artefact import write
 from edgespike.targets.cpu.parts import OPERATIONS
 from edgespike.targets.cpu.running import (
@@ -19,7 +20,7 @@ __all__ = ["TARGET", "count", "run", "run_accumulators", "run_counted"]
 TARGET = Target(
     name="cpu",
     summary="this computer, every graph: numpy, and LiteRT's int8 kernels where they are exact",
-    violations=lambda graph: unknown_operations(graph, OPERATIONS, "cpu"),
+    violations=lambda graph: unknown_operations(graph, OPERATIONS, "on target cpu"),
     write=write,
     run=run,
     runtime=runtime,

@@ -18,7 +18,7 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
-from edgespike.targets.base import unknown_operations
+from edgespike.graph.unknown import unknown_operations
 from edgespike.targets.loihi.limits import (
     ACCUMULATOR_HIGH,
     DELAY_HIGH,
@@ -47,7 +47,7 @@ def violations(graph: Graph) -> list[str]:
     What neurons would receive from a node that is refused, and when it would arrive, has no
     meaning: that is not looked at.
     """
-    found = unknown_operations(graph, OPERATIONS, "loihi")
+    found = unknown_operations(graph, OPERATIONS, "on target loihi")
     unknown = {node.name for node in graph.nodes if type(node.op) not in OPERATIONS}
     refused = set(unknown)
     for node in graph.nodes:

@@ -24,7 +24,7 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops.neurons import FRACTION_BITS
 from edgespike.graph.tensor import FLOAT32_LIMIT
-from edgespike.targets.base import unknown_operations
+from edgespike.graph.unknown import unknown_operations
 from edgespike.targets.tflite.joining import joined_tensor
 from edgespike.targets.tflite.limits import UNROLLED_STEPS
 from edgespike.targets.tflite.plan import Plan, fraction_bits, make_plan, runs_by_step
@@ -54,7 +54,7 @@ def violations(graph: Graph) -> list[str]:
     In which numbers a node is computed depends on those around it, so that float32 is looked at
     once all operations are known.
     """
-    unknown = unknown_operations(graph, OPERATIONS, "tflite")
+    unknown = unknown_operations(graph, OPERATIONS, "on target tflite")
     return [*unknown, *_too_many_steps(graph), *([] if unknown else _beyond_float32(graph))]
 
 

@@ -284,7 +284,7 @@ def test_components_that_are_apart_are_no_collapse() -> None:
 def test_components_that_overlap_are_a_collapse(distance: float) -> None:
     overlap = measure_overlap(isotropic([30.0, 0.0, distance], [1.0, 1.0, 1.0], 3))
     assert MOST_ERROR < overlap.error_bound <= overlap.weight_entropy
-    with pytest.warns(CollapseWarning, match=rf"closest are 2 and 3, separation {distance / 2:g}"):
+    with pytest.warns(CollapseWarning, match=rf"closest are 1 and 2, separation {distance / 2:g}"):
         overlap.warn_of_collapse()
 
 

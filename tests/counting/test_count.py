@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgespike.counting import Convention, audit, count, fan_out
 from edgespike.counting.audit import SOURCES
+from edgespike.counting.count import event_sources
+from edgespike.errors import InputError
 from edgespike.graph import (
     Add,
     Conv2d,
@@ -26,7 +31,8 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import OPERATIONS, Weighted
 from edgespike.interpreter import interpret
-from tests.example_graphs import recurrent_graph
+from edgespike.trace import Trace
+from tests.example_graphs import recurrent_graph, residual_graph, samples_for
 from tests.strategies import MIXES, Case, cases
 
 
@@ -205,3 +211,25 @@ def test_recurrent_synapses_by_hand(initial: int) -> None:
     found = layers["recurrent"].multiply_accumulates[Convention.QUANTISED]
     assert found.tolist() == [int(number) for number in expected]
     assert "before" not in layers
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda values: values[:2], r"has shape \(2, 1, "),
+        (lambda values: np.repeat(values, 2, axis=1), r"has shape \(3, 2, "),
+        (None, "is not there"),
+    ],
+)
+def test_a_trace_of_other_samples_is_refused(
+    change: Callable[[NDArray[Any]], NDArray[Any]] | None, found: str
+) -> None:
+    graph = residual_graph()
+    samples = samples_for(graph, 3)
+    values = dict(interpret(graph, samples).values)
+    name = event_sources(graph)[-1]
+    array = values.pop(name)
+    if change is not None:
+        values[name] = change(array)
+    with pytest.raises(InputError, match=rf"trace is none of these samples: layer {name} {found}"):
+        count(graph, samples, Trace(values))

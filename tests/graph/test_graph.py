@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,6 +34,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.interpreter import interpret
+from tests.example_graphs import residual_graph
 
 
 def dense(outputs: int, inputs: int, weight: int = 1) -> Dense:
@@ -513,3 +517,14 @@ def test_nothing_but_a_delay_may_take_from_what_is_behind_it() -> None:
                 Node("readout", Readout(np.ones(4)), ("a",)),
             ),
         )
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda graph: pickle.loads(pickle.dumps(graph))]
+)
+def test_a_graph_can_be_copied_and_sent_to_other_processes(
+    copied: Callable[[Graph], Graph],
+) -> None:
+    graph = residual_graph()
+    assert copied(graph) == graph
+    assert copied(graph).hash == graph.hash

@@ -130,3 +130,29 @@ def test_a_net_without_spikes_is_refused(layer: nn.Module) -> None:
 def test_a_net_that_did_not_run_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="no forward pass of the model was seen"):
         SpikeInputs(nn.Sequential(SpikeActivation(), nn.Linear(2, 2))).latest()
+
+
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [
+        (nn.Conv1d(2, 3, 3), "1 (Conv1d): events enter its weights; use Conv2d or Linear"),
+        (nn.ConvTranspose2d(2, 3, 3), "1 (ConvTranspose2d): events enter its weights; use"),
+        (nn.RNN(4, 3), "1 (RNN): events enter its weights; use"),
+        (nn.Conv2d(2, 3, 3, padding="same"), "1 (Conv2d): padding is 'same'; give it as"),
+        (nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), "1 (Conv2d): padding_mode is 'ref"),
+    ],
+    ids=["Conv1d", "ConvTranspose2d", "RNN", "same", "reflect"],
+)
+def test_synapses_that_cannot_be_counted_are_no_silent_zero(layer: nn.Module, why: str) -> None:
+    x = torch.ones(2, 4, 4) if isinstance(layer, nn.Conv1d | nn.RNN) else torch.ones(2, 2, 4, 4)
+    if isinstance(layer, nn.Conv1d):
+        x = x[:, :2]
+    with pytest.raises(UnsupportedError, match="cannot be counted") as caught:
+        entered(nn.Sequential(SpikeActivation(-1.0), layer), x)
+    (line,) = caught.value.violations
+    assert line.startswith(why)
+
+
+def test_weights_that_no_events_enter_may_be_of_any_kind() -> None:
+    net = nn.Sequential(nn.Conv1d(2, 3, 3), nn.Flatten(), SpikeActivation(), QuantLinear(6, 2))
+    assert entered(net, torch.ones(1, 2, 4)) == ["3"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -21,7 +21,9 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
+from edgespike.graph.ensemble import ensemble
 from edgespike.graph.ops import Weighted
+from edgespike.graph.unary import unary
 from edgespike.interpreter import interpret
 from edgespike.targets import BUILT_IN, get_target
 
@@ -166,3 +168,19 @@ def test_the_interpreter_names_it_and_what_it_knows(case: str) -> None:
     name = type(UNKNOWN[case][0]).__name__
     with pytest.raises(UnsupportedError, match=f"operation {name} is none of Dense, .*, Readout"):
         interpret(around(case), np.zeros((1, 4), np.uint8))
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [(unary, "in a unary form"), (lambda graph: ensemble([graph, graph]), "in an ensemble")],
+    ids=["unary", "ensemble"],
+)
+def test_what_rewrites_graphs_refuses_it(
+    change: Callable[[Graph], Graph], where: str, case: str
+) -> None:
+    with pytest.raises(UnsupportedError, match=where) as caught:
+        change(around(case))
+    (line,) = caught.value.violations
+    name = type(UNKNOWN[case][0]).__name__
+    assert line.startswith(f"strange ({UNKNOWN[case][0].kind}): operation {name} is not supported")
