@@ -34,8 +34,8 @@ def existing(op: Weighted, convention: Convention) -> NDArray[np.bool_]:
     """Mark the weights that count as synapses, in the shape of the weight."""
     if convention is Convention.EVERY:
         return np.ones(op.weight.shape, np.bool_)
-    if convention is Convention.NONZERO and op.float_nonzero is not None:
-        return op.float_nonzero
+    if convention is Convention.NONZERO:
+        return op.trained_nonzero
     return np.asarray(op.weight != 0)
 
 

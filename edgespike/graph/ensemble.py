@@ -13,7 +13,6 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgespike.errors import UnsupportedError
 from edgespike.graph.graph import Graph, Node
@@ -234,15 +233,11 @@ def _convolution(ops: Sequence[Weighted], kernel: tuple[int, ...], groups: int) 
     bias = np.concatenate([op.bias for op in ops])
     trained = None
     if any(op.float_nonzero is not None for op in ops):
-        trained = np.concatenate([_trained(op).reshape(-1, *kernel) for op in ops])
+        trained = np.concatenate([op.trained_nonzero.reshape(-1, *kernel) for op in ops])
     if isinstance(ops[0], Conv2d):
         groups *= ops[0].groups
         return replace(ops[0], weight=weight, bias=bias, float_nonzero=trained, groups=groups)
     return Conv2d(weight, bias, trained, groups=groups)
-
-
-def _trained(op: Weighted) -> NDArray[np.bool_]:
-    return np.asarray(op.weight != 0) if op.float_nonzero is None else op.float_nonzero
 
 
 def _image(shape: tuple[int, ...], count: int = 1) -> tuple[int, ...]:

@@ -39,6 +39,11 @@ class Weighted(Op):
     bias: Integers
     float_nonzero: NDArray[np.bool_] | None = None
 
+    @property
+    def trained_nonzero(self) -> NDArray[np.bool_]:
+        """Where the trained float weights were not zero, as far as that is known."""
+        return np.asarray(self.weight != 0) if self.float_nonzero is None else self.float_nonzero
+
     def _check_arrays(self, ndim: int) -> Iterator[str]:
         yield from check_whole("weight", self.weight, ndim)
         yield from check_whole("bias", self.bias, 1)
