@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, NoReturn
 
 from rich import box
 from rich.console import Console
@@ -21,9 +23,15 @@ _GAP = 2
 """Columns of the terminal beside each column of a table."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Say that nobody reads any more; rich would end the process, with 1."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def make_console() -> Console:
     """Give a console for standard output."""
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if console.width < LEAST_WIDTH:
         console.width = USUAL_WIDTH
     return console

@@ -7,8 +7,9 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.lib.stride_tricks import as_strided
 
-from edgespike.errors import FileFormatError
+from edgespike.errors import FileFormatError, shown
 
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -41,14 +42,27 @@ def read_header(
         raise FileFormatError(
             f"{place} is no .npy file, or its header is damaged; {advice}"
         ) from error
-    if not all(type(size) is int and size <= np.iinfo(np.intp).max for size in shape):
-        raise FileFormatError(f"{place} declares the shape {shape}, which no array has; {advice}")
+    if not _is_possible(shape):
+        raise FileFormatError(
+            f"{place} declares the shape {shown(shape)}, which no array has; {advice}"
+        )
     if dtype.kind not in "biuf":
         held = "Python objects (a pickle)" if dtype.hasobject else f"values of type {dtype}"
         raise FileFormatError(
             f"{place} holds {held}, which are not read; give an array of numbers: {advice}"
         )
     return shape, dtype
+
+
+def _is_possible(shape: tuple[int, ...]) -> bool:
+    if not all(type(size) is int for size in shape):
+        return False
+    try:
+        # Numpy knows how many axes it has, and what it can address; this takes no memory.
+        as_strided(np.empty(1, np.uint8), [max(size, 0) for size in shape], [0] * len(shape))
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def check_size(

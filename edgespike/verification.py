@@ -198,6 +198,9 @@ def _ready_targets(graph: Graph, names: Sequence[str]) -> dict[str, tuple[Target
     if isinstance(names, str) or not isinstance(names, Sequence):
         problems.append(f"targets is {shown(names)}; give a list of names, such as ['cpu']")
         names = []
+    elif wrong := [name for name in names if not isinstance(name, str)]:
+        problems.append(f"targets has {shown(wrong[0])} in it; give names, such as 'cpu'")
+        names = []
     elif not names:
         problems.append("no target is named; name at least one, such as cpu")
     for name in dict.fromkeys(names):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgespike.counting import Counts
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Graph
+from edgespike.graph.graph import as_graph
 from edgespike.trace import Trace
 
 
@@ -85,7 +86,10 @@ class Target:
         return self.runtime() if self.runtime_of is None else self.runtime_of(graph)
 
     def check(self, graph: Graph) -> None:
-        """Raise ``UnsupportedError`` with all violations if the target cannot do the graph."""
-        violations = self.violations(graph)
+        """Raise ``UnsupportedError`` with all violations if the target cannot do the graph.
+
+        ``InputError`` if it is no graph.
+        """
+        violations = self.violations(as_graph(graph))
         if violations:
             raise UnsupportedError(f"graph {graph.name!r} cannot run on {self.name}", violations)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 import edgespike
 from edgespike.counting import count
-from edgespike.errors import UnsupportedError
+from edgespike.errors import InputError, UnsupportedError
 from edgespike.files import WriteError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold
 from edgespike.graph.graph import NAME_LIMIT, NODE_NAME_LIMIT
@@ -183,3 +184,31 @@ def test_all_violations_of_a_target_are_raised_at_once(tmp_path: Path) -> None:
     assert "b" in text
     assert len(caught.value.violations) >= 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("graph", ["model.safetensors", None, Path("model.safetensors"), {}])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda graph, _: edgespike.run(graph, np.zeros((1, 2), int)),
+        lambda graph, _: edgespike.count(graph, np.zeros((1, 2), int)),
+        lambda graph, _: edgespike.verify(graph, np.zeros((1, 2), int)),
+        lambda graph, _: edgespike.estimate_energy(graph, np.zeros((1, 2), int)),
+        lambda graph, folder: edgespike.export(graph, "cpu", folder / "out"),
+        lambda graph, folder: edgespike.save(graph, folder / "out"),
+        lambda graph, _: edgespike.ensemble([graph]),
+        lambda graph, _: edgespike.ensemble([graph, graph]),
+    ],
+    ids=["run", "count", "verify", "energy", "export", "save", "ensemble", "ensemble of two"],
+)
+def test_what_is_no_graph_is_refused(
+    tmp_path: Path, use: Callable[[Any, Path], object], graph: Any
+) -> None:
+    with pytest.raises(InputError, match=r"^graph is .*; give a Graph: edgespike\.load reads one"):
+        use(graph, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ensemble_is_of_a_list() -> None:
+    with pytest.raises(InputError, match="graphs is one graph, 'residual'; give a list of them"):
+        edgespike.ensemble(residual_graph())  # type: ignore[arg-type]

@@ -73,6 +73,10 @@ def test_a_pickle_in_an_array_is_never_opened(
     assert not Path("unpickled").exists()
 
 
+def header_of(shape: str) -> str:
+    return f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}}}"
+
+
 @pytest.mark.parametrize(
     ("header", "data", "reason"),
     [
@@ -89,6 +93,11 @@ def test_a_pickle_in_an_array_is_never_opened(
         ("{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", bytes(8), "type complex64"),
         ("{'descr': [('a', '<i8')], 'fortran_order': False, 'shape': (1,)}", bytes(8), "holds"),
         ("{'shape': (1,)}", bytes(8), "damaged"),
+        (header_of("(4294967296, 4294967296, 0)"), b"", "which no array has"),
+        (header_of("(9223372036854775807, 0, 3)"), b"", "which no array has"),
+        (header_of("(99999999999999999999, 0)"), b"", "which no array has"),
+        (header_of(f"({'1, ' * 100}0)"), b"", "which no array has"),
+        (header_of(f"({'1, ' * 65})"), bytes(8), "which no array has"),
         ("__import__('os').abort()", b"", "damaged"),
         ("{" * 9000, b"", "damaged"),
     ],

@@ -175,9 +175,9 @@ def test_at_least_one_target_must_be_named() -> None:
         verify(GRAPH, SAMPLES, [])
 
 
-@pytest.mark.parametrize("targets", ["cpu", None, 3, {"cpu"}])
+@pytest.mark.parametrize("targets", ["cpu", None, 3, {"cpu"}, [["cpu"]], ["cpu", None]])
 def test_targets_are_a_list_of_names(targets: Any) -> None:
-    with pytest.raises(VerificationError, match=r"targets is .*; give a list of names"):
+    with pytest.raises(VerificationError, match=r"targets (is|has) .*; give .*names, such as"):
         verify(GRAPH, SAMPLES, targets)
 
 

@@ -62,8 +62,13 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, _terminate)
     _prepare_streams()
+    stdout = sys.stdout
     try:
         app(prog_name="edgespike")
+    except SystemExit:
+        if sys.stdout is not stdout:  # so typer, with 1, leaves a pipe that nobody reads
+            raise SystemExit(BAD_USE) from None
+        raise
     except KeyboardInterrupt:
         _end("interrupted; no file was left half written", INTERRUPTED)
     except OSError as error:  # the help itself could not be written

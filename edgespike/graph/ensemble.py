@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from edgespike.errors import UnsupportedError
-from edgespike.graph.graph import Graph, Node
+from edgespike.errors import InputError, UnsupportedError
+from edgespike.graph.graph import Graph, Node, as_graph
 from edgespike.graph.ops import (
     Add,
     Conv2d,
@@ -68,10 +68,14 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
         for itself: split it into groups, compare it with thresholds of their own, or add it to
         their own events; or an operation is none of `OPERATIONS`. All violations are listed;
         graphs are numbered from 0.
+    InputError
+        What is given is no list of graphs.
     GraphError
         The merged graph is too large.
     """
-    members = tuple(graphs)
+    if isinstance(graphs, Graph):
+        raise InputError(f"graphs is one graph, {graphs.name!r}; give a list of them")
+    members = tuple(map(as_graph, graphs))
     if len(members) == 1:
         return members[0]
     violations = [] if members else ["no graph is given; give one or more"]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from edgespike.errors import FileFormatError, GraphError, InputError, shown
 from edgespike.files import opened, write_atomically
-from edgespike.graph.graph import NODE_NAME_LIMIT, Graph, Node, check_name
+from edgespike.graph.graph import NODE_NAME_LIMIT, Graph, Node, as_graph, check_name
 from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.ops.base import array_kind, field_types, member
 from edgespike.graph.packing import pack, typed, unpack, unpacked_bytes
@@ -51,10 +51,12 @@ def save_graph(graph: Graph, path: Path | str) -> None:
 
     Raises
     ------
+    InputError
+        It is no graph.
     WriteError
         The place cannot be written.
     """
-    write_atomically(Path(path), graph_bytes(graph))
+    write_atomically(Path(path), graph_bytes(as_graph(graph)))
 
 
 def graph_bytes(graph: Graph) -> bytes:

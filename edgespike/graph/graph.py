@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from edgespike.errors import GraphError, shown
+from edgespike.errors import GraphError, InputError, shown
 from edgespike.graph.ops import Delay, Input, Membrane, Op, Readout, Weighted
 from edgespike.graph.ops.neurons import FRACTION_BITS
 from edgespike.graph.tensor import (
@@ -273,6 +273,22 @@ class Graph:
         return sum(
             int((node.op.weight != 0).sum()) for node in self.nodes if isinstance(node.op, Weighted)
         )
+
+
+def as_graph(value: object) -> Graph:
+    """Give a graph as it is, and refuse all else.
+
+    Raises
+    ------
+    InputError
+        It is no graph: the path of a file, say.
+    """
+    if not isinstance(value, Graph):
+        raise InputError(
+            f"graph is {shown(value)}; give a Graph: edgespike.load reads one from a file, "
+            "edgespike.convert makes one of a model"
+        )
+    return value
 
 
 def _check_connections(node: Node, known: set[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import InputError
-from edgespike.graph.graph import Graph
+from edgespike.graph.graph import Graph, as_graph
 from edgespike.graph.ops import Input
 
 
@@ -34,10 +34,15 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
     InputError
         Wrong shape, dtype or values outside the input's declared range.
     """
-    op = graph.input_op
+    op = as_graph(graph).input_op
+    if np.ma.is_masked(array):
+        raise InputError(
+            f"input of graph {graph.name!r} is masked, and a graph has no missing values; fill "
+            "them, with array.filled(0) say"
+        )
     try:
         array = np.asarray(array)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # of tensors of other packages too
         raise InputError(f"input of graph {graph.name!r} is no array: {error}") from None
     if array.dtype == np.bool_:
         array = array.view(np.uint8)

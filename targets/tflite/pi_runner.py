@@ -96,6 +96,8 @@ def show(logits: Any, members: int) -> None:
 
 def main(arguments: list[str]) -> int:
     """Check the installation, or classify samples."""
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        sys.exit(__doc__)
     network = json.loads((FOLDER / "network.json").read_text())
     interpreter = load_interpreter()
     path = Path(arguments[0]) if arguments else FOLDER / "sample_input.npy"

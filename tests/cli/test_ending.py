@@ -122,6 +122,63 @@ def test_a_reader_that_leaves_early_is_no_stack_trace(
     assert process.returncode == 2
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("show", "--help"),
+        ("targets",),
+        ("run", "GRAPH", "-i", "INPUT"),
+        ("energy", "GRAPH", "-i", "INPUT", "-t", "exact", "--audit", "1"),
+        ("verify", "GRAPH", "-i", "INPUT", "--targets", "exact"),
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_leaves_early_is_no_failed_check(
+    start_cli: Start, graph_file: Path, input_file: Path, arguments: tuple[str, ...]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    places = {"GRAPH": graph_file, "INPUT": input_file}
+    with os.fdopen(writer, "w") as closed:
+        process = start_cli(*(places.get(part, part) for part in arguments), stdout=closed)
+        stderr = process.communicate(timeout=60)[1]
+    assert "Traceback" not in stderr
+    assert process.returncode == 2
+
+
+INTERRUPTED_IMPORT = """
+import sys
+
+class Interrupting:
+    def find_spec(name, *_):
+        if name == "edgespike.cli.app":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting)
+"""
+
+
+def test_an_interrupt_before_the_command_began_has_its_exit_code(start_cli: Start) -> None:
+    process = start_cli("targets", first=INTERRUPTED_IMPORT)
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 130
+
+
+INTERRUPTED_AT_EXIT = """
+import atexit, os
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+"""
+
+
+def test_an_interrupt_after_the_command_ended_changes_nothing(start_cli: Start) -> None:
+    process = start_cli("--version", first=INTERRUPTED_AT_EXIT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "")
+    assert stdout.startswith("edgespike ")
+
+
 def test_progress_and_talk_never_mix_with_the_answer(
     start_cli: Start, graph_file: Path, input_file: Path
 ) -> None:

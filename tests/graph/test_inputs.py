@@ -15,6 +15,18 @@ from edgespike.graph.inputs import as_samples, never_changes
 GRAPH = Graph(
     "steps", (Node("in", Input((4,), 0, 9, 1.0)), Node("out", Readout(np.ones(4)), ("in",))), 3
 )
+
+
+class NoArray:
+    """What cannot be made an array, as tensors on other devices or with gradients cannot."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        self.error = error
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        raise self.error("it has gradients")
+
+
 FOUR = np.arange(8).reshape(2, 4)
 EACH_STEP = np.repeat(FOUR[:, None], 3, axis=1)
 
@@ -42,8 +54,15 @@ def test_samples_shown_unchanged_are_told_from_those_given_step_by_step(
     [
         (np.zeros((2, 4), "m8[s]"), r"dtype timedelta64\[s\]"),
         ([[1, 2, 3, 4], [1, 2]], "input of graph 'steps' is no array"),
+        (np.ma.array(FOUR, mask=FOUR == 3), "is masked, and a graph has no missing values; fill"),
+        (NoArray(RuntimeError), "input of graph 'steps' is no array: it has gradients"),
+        (NoArray(TypeError), "input of graph 'steps' is no array: it has gradients"),
     ],
 )
 def test_what_is_no_array_of_integers_is_refused(samples: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         as_samples(GRAPH, samples)
+
+
+def test_an_array_that_could_have_missing_values_but_has_none_is_read() -> None:
+    assert np.array_equal(as_samples(GRAPH, np.ma.array(FOUR)), as_samples(GRAPH, FOUR))

@@ -171,6 +171,12 @@ class TestRaspberryPi:
         folder = export(EXPORTED[0]) / "raspberry-pi"
         assert "no.npy" in run(python, "run.py", "no.npy", cwd=folder, fails=True)
 
+    @pytest.mark.parametrize("arguments", [("--help",), ("a.npy", "b.npy")])
+    def test_how_it_is_used(self, export: Export, python: str, arguments: tuple[str, ...]) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        told = run(python, "run.py", *arguments, cwd=folder, fails=True)
+        assert "python run.py SAMPLES.npy" in told
+
 
 PRINT_ARRAYS = """
 #include <stdio.h>
