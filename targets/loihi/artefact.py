@@ -32,7 +32,8 @@ edgespike {version}; the graph's SHA-256 is {hash}.
 | resources.txt, resources.json | neurons, synapses and cores against Loihi 1's and 2's limits |
 | {netx_file} | {netx_text} |
 
-Run it with lava-nc 0.10, numpy and scipy:
+Run it with lava-nc 0.10, numpy and scipy; `edgespike targets --setup loihi` puts Lava into
+`~/.cache/edgespike/lava-nc-0.10.0`, which PYTHONPATH must then name:
 
     python run_lava.py samples.npy results.npz
 

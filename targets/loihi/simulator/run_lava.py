@@ -15,6 +15,7 @@ import json
 import sys
 import tempfile
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ def main(samples: str, results: str) -> None:
     """Run the network beside this file."""
     here = Path(__file__).parent
     network = json.loads((here / "network.json").read_text())
+    if find_spec("lava") is None:
+        sys.exit(
+            "Lava is not on Python's path; install lava-nc 0.10, or set PYTHONPATH to where "
+            "'edgespike targets --setup loihi' put it: ~/.cache/edgespike/lava-nc-0.10.0"
+        )
     with np.load(here / "network.npz") as file:
         arrays = {"samples": np.load(samples), **file}
     values, _ = handle(arrays, {"network": network})

@@ -212,6 +212,22 @@ def test_the_folder_runs_on_lava_without_edgespike(graph: Graph, tmp_path: Path)
             np.testing.assert_array_equal(results[name], values.reshape(3, graph.steps, -1))
 
 
+def test_a_missing_lava_is_told_with_the_way_out(tmp_path: Path) -> None:
+    export(POOLED, "loihi", tmp_path / "out")
+    run = "import runpy, sys; sys.path = [p for p in sys.path if 'lava-nc' not in p]; "
+    run += "del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    script = tmp_path / "out" / "run_lava.py"
+    done = subprocess.run(
+        [sys.executable, "-c", run, str(script), "samples.npy", "results.npz"],
+        env={"PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Lava is not on Python's path; install lava-nc 0.10, or set")
+
+
 def test_resources_counted_by_hand() -> None:
     """2 inputs fully connected to 3 neurons, 3 to 3 classes, and an always-on source to one."""
     layer = Dense(np.array([[100, -100], [100, 0], [-128, 127]]), np.zeros(3, int))
