@@ -7,7 +7,6 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.lib.stride_tricks import as_strided
 
 from edgespike.errors import FileFormatError, shown
 
@@ -59,8 +58,8 @@ def _is_possible(shape: tuple[int, ...]) -> bool:
         return False
     try:
         # Numpy knows how many axes it has, and what it can address; this takes no memory.
-        as_strided(np.empty(1, np.uint8), [max(size, 0) for size in shape], [0] * len(shape))
-    except (ValueError, OverflowError):
+        np.broadcast_to(np.uint8(0), tuple(max(size, 0) for size in shape))
+    except ValueError:
         return False
     return True
 
