@@ -1,4 +1,4 @@
-"""Running a module as it runs once it is trained."""
+"""Modes of a module: running it as it runs once it is trained, and putting it back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from torch import nn
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode, and each of its parts back into its own afterwards."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
+def keeping_modes(model: nn.Module) -> Iterator[None]:
+    """Put each part of a module back into its own mode afterwards, whatever mode it is put into."""
+    modes = {part: part.training for part in model.modules()}
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        for part, mode in modes.items():
+            part.training = mode
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode, and each of its parts back into its own afterwards."""
+    with keeping_modes(model):
+        model.eval()
+        yield

@@ -6,7 +6,7 @@ Every observed layer is compared at every step, bit for bit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -191,19 +191,21 @@ def inputs_hash(graph: Graph, samples: NDArray[Any]) -> str:
     return sha.hexdigest()
 
 
+def _no_names(names: object) -> Iterator[str]:
+    """Yield what keeps a value from being a list of names."""
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        yield f"targets is {shown(names)}; give a list of names, such as ['cpu']"
+    elif wrong := [name for name in names if not isinstance(name, str)]:
+        yield f"targets has {shown(wrong[0])} in it; give names, such as 'cpu'"
+    elif not names:
+        yield "no target is named; name at least one, such as cpu"
+
+
 def _ready_targets(graph: Graph, names: Sequence[str]) -> dict[str, tuple[Target, str]]:
     """Give each target with its runtime's name and version."""
     ready: dict[str, tuple[Target, str]] = {}
-    problems = []
-    if isinstance(names, str) or not isinstance(names, Sequence):
-        problems.append(f"targets is {shown(names)}; give a list of names, such as ['cpu']")
-        names = []
-    elif wrong := [name for name in names if not isinstance(name, str)]:
-        problems.append(f"targets has {shown(wrong[0])} in it; give names, such as 'cpu'")
-        names = []
-    elif not names:
-        problems.append("no target is named; name at least one, such as cpu")
-    for name in dict.fromkeys(names):
+    problems = list(_no_names(names))
+    for name in () if problems else dict.fromkeys(names):
         try:
             target = get_target(name)
             violations = target.violations(graph)

@@ -71,14 +71,15 @@ def count(graph: Graph, samples: NDArray[Any], trace: Trace) -> Counts:
     """
     samples = as_samples(graph, samples)
     observed = {graph.input.name: samples, **trace.values}
-    for name in event_sources(graph):
+    sources = event_sources(graph)
+    for name in sources:
         due = (len(samples), graph.steps, *graph.tensors[name].shape)
         if name not in observed or observed[name].shape != due:
             found = f"has shape {observed[name].shape}" if name in observed else "is not there"
             raise InputError(
                 f"the trace is none of these samples: layer {name} {found}, and {due} is due"
             )
-    sums = {name: sum_events(observed[name], graph.tensors[name]) for name in event_sources(graph)}
+    sums = {name: sum_events(observed[name], graph.tensors[name]) for name in sources}
     return count_events(graph, sums, len(samples))
 
 

@@ -78,9 +78,10 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     members = tuple(map(as_graph, graphs))
     if len(members) == 1:
         return members[0]
-    violations = [] if members else ["no graph is given; give one or more"]
-    for first in members[:1]:
-        violations += unknown_operations(first, OPERATIONS, "in an ensemble")
+    if members:
+        violations = unknown_operations(members[0], OPERATIONS, "in an ensemble")
+    else:
+        violations = ["no graph is given; give one or more"]
     for number, other in enumerate(members[1:], start=1):
         violations += [
             f"graph {number} ({other.name}): {x}" for x in _differences(members[0], other)

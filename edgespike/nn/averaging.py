@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from edgespike.evaluation_mode import keeping_modes
 from edgespike.nn.normalise import LayerBatchNorm
 
 
@@ -65,16 +66,14 @@ def measure_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     }
     if not momenta:
         return
-    modes = {part: part.training for part in model.modules()}
-    model.train()
-    for part in momenta:
-        part.reset_running_stats()
-        part.momentum = None
-    try:
-        for batch in batches:
-            model(batch)
-    finally:
-        for part, momentum in momenta.items():
-            part.momentum = momentum
-        for module, mode in modes.items():
-            module.training = mode
+    with keeping_modes(model):
+        model.train()
+        for part in momenta:
+            part.reset_running_stats()
+            part.momentum = None
+        try:
+            for batch in batches:
+                model(batch)
+        finally:
+            for part, momentum in momenta.items():
+                part.momentum = momentum

@@ -168,9 +168,11 @@ def _why_uncounted(module: nn.Module) -> str | None:
         if module.padding_mode != "zeros":
             return f"padding_mode is {module.padding_mode!r}; use zeros"
         return None
-    known = isinstance(module, nn.Linear)
-    matrices = any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
-    return "events enter its weights; use Conv2d or Linear" if matrices and not known else None
+    if isinstance(module, nn.Linear):
+        return None
+    if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False)):
+        return "events enter its weights; use Conv2d or Linear"
+    return None
 
 
 _NOTE = "edgespike_note"

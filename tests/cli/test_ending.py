@@ -110,16 +110,21 @@ def test_a_full_standard_output_is_an_error(
     )
 
 
+def without_reader(start_cli: Start, *arguments: object) -> tuple[int, str]:
+    """Run a command whose output nobody reads; give its exit code and standard error."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        process = start_cli(*arguments, stdout=closed)
+        stderr = process.communicate(timeout=60)[1]
+    return process.returncode, stderr
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_reader_that_leaves_early_is_no_stack_trace(
     start_cli: Start, graph_file: Path, options: tuple[str, ...]
 ) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "w") as closed:
-        process = start_cli("show", graph_file, *options, stdout=closed)
-        assert process.communicate(timeout=60)[1] == ""
-    assert process.returncode == 2
+    assert without_reader(start_cli, "show", graph_file, *options) == (2, "")
 
 
 @pytest.mark.parametrize(
@@ -138,14 +143,10 @@ def test_a_reader_that_leaves_early_is_no_stack_trace(
 def test_a_reader_that_leaves_early_is_no_failed_check(
     start_cli: Start, graph_file: Path, input_file: Path, arguments: tuple[str, ...]
 ) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
     places = {"GRAPH": graph_file, "INPUT": input_file}
-    with os.fdopen(writer, "w") as closed:
-        process = start_cli(*(places.get(part, part) for part in arguments), stdout=closed)
-        stderr = process.communicate(timeout=60)[1]
+    code, stderr = without_reader(start_cli, *(places.get(part, part) for part in arguments))
     assert "Traceback" not in stderr
-    assert process.returncode == 2
+    assert code == 2
 
 
 INTERRUPTED_IMPORT = """

@@ -150,7 +150,8 @@ def test_a_differing_unrolled_form_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     target = get_target("tflite")
     target.run(graph, samples)
     monkeypatch.setattr(exported, "lower_unrolled", lambda _: lower_unrolled(other))
-    with pytest.raises(TargetRunError, match=r"model_unrolled.tflite and .* in samples 0\.\.29;"):
+    what = r"model_unrolled\.tflite and .* differ in samples 0\.\.29; please report"
+    with pytest.raises(TargetRunError, match=what):
         target.run(graph, samples)
 
 
