@@ -24,7 +24,7 @@ OTHER_PYTHONS := 3.10 3.13
 DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.inputs graph.unary interpreter \
 	trace counting verification energy report samples models data.fashion_mnist data.mnist data.text \
 	nn prune targets converters bayes.metrics bayes.mixture bayes.overlap bayes.posterior errors)
-SOURCES := edgespike targets converters tests examples benchmarks
+SOURCES := edgespike tests examples experiments benchmarks
 
 .PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment test \
 	test-here test-others check lint types docs bench clean
@@ -82,22 +82,22 @@ model: $(VENV)/dev.stamp
 	    --from runs/fashion_rows_rnn_pruned/model.safetensors -o runs/fashion_rnn
 	$(BIN)/python -m edgespike.models.build fashion_rnn runs/fashion_rnn
 
-# MaQD's accuracy against states, normalisation and batch size; tables and plot in docs/maqd.
+# MaQD's accuracy against states, normalisation and batch size; tables and plot in experiments/maqd/results.
 experiment: $(VENV)/dev.stamp
-	$(BIN)/python examples/maqd_experiment.py --full --jobs $(JOBS) --out docs/maqd
+	$(BIN)/python -m experiments.maqd.run --full --jobs $(JOBS) --out experiments/maqd/results
 
-# Recurrent networks pruned to a third; tables and plot in docs/pruning, checkpoints in runs/pruning.
+# Recurrent networks pruned to a third; tables and plot in experiments/pruning/results, checkpoints in runs/pruning.
 pruning-experiment: $(VENV)/dev.stamp
-	$(BIN)/python examples/pruning_experiment.py --tasks pixels text \
-	    --runs runs/pruning --out docs/pruning
+	$(BIN)/python -m experiments.pruning.run --tasks pixels text \
+	    --runs runs/pruning --out experiments/pruning/results
 
-# Bounds of the approximate entropy, and errors of all approximations; pages in docs/entropy.
+# Bounds of the approximate entropy, and errors of all approximations; pages in experiments/entropy/results.
 entropy-experiment: $(VENV)/dev.stamp
-	$(BIN)/python examples/entropy_experiment.py --full --out docs/entropy
+	$(BIN)/python -m experiments.entropy.run --full --out experiments/entropy/results
 
-# Mixture posteriors against an ensemble and one net; page and plot in docs/posterior.
+# Mixture posteriors against an ensemble and one net; page and plot in experiments/posterior/results.
 posterior-experiment: $(VENV)/dev.stamp
-	$(BIN)/python examples/posterior_experiment.py --full --runs runs/posterior --out docs/posterior
+	$(BIN)/python -m experiments.posterior.run --full --runs runs/posterior --out experiments/posterior/results
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -113,7 +113,7 @@ def random_net() -> Graph:
 
 
 def _even_threshold(rng: np.random.Generator, accumulator: Tensor) -> Threshold:
-    """Give what folding gives: thresholds at ``ceil((l - 1/2) * step + start)``."""
+    """Return what folding gives: thresholds at ``ceil((l - 1/2) * step + start)``."""
     channels = len(accumulator.low)
     step = (accumulator.high - accumulator.low) * rng.uniform(0.02, 0.05, channels)
     start = rng.normal(0.0, 1.0, channels) * step

@@ -46,7 +46,7 @@ class Net(nn.Module):
 
 
 def nets() -> dict[str, tuple[nn.Module, torch.Tensor]]:
-    """Give nets and a batch for each."""
+    """Return nets and a batch for each."""
     pixels, rows = torch.rand(128, 196, 1), torch.rand(128, 28, 28)
     words = torch.rand(32, 35, 200)
     conv = nn.Sequential(
@@ -74,7 +74,7 @@ def nets() -> dict[str, tuple[nn.Module, torch.Tensor]]:
 
 
 def gathering(model: nn.Module, batch: torch.Tensor, repetitions: int) -> dict[str, float]:
-    """Give seconds of the plain pass and of that which gathers, a batch, and their ratio."""
+    """Return seconds of the plain pass and of that which gathers, a batch, and their ratio."""
     batches = [batch] * BATCHES
 
     def plain() -> None:

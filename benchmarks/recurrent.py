@@ -36,9 +36,9 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.targets.cpu import TARGET, run_accumulators
-from edgespike.targets.tflite.execute import DEFAULT, make_interpreter, resize
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
 from edgespike.targets.tflite.run import encode_input
+from edgespike.targets.tflite.running.execute import DEFAULT, make_interpreter, resize
 
 UNITS = (128, 42)
 """Before and after pruning."""
@@ -107,7 +107,7 @@ def compare(steps: int, features: int, batch: int, repetitions: int) -> dict[str
 
 
 def _methods(units: int, samples: NDArray[np.uint8]) -> dict[str, Callable[[], object]]:
-    """Give each runtime's way to run all batches, ``(batches, batch, steps, features)``."""
+    """Return each runtime's way to run all batches, ``(batches, batch, steps, features)``."""
     graph = random_net(units, *samples.shape[2:])
     net = torch.nn.RNN(samples.shape[-1], units, nonlinearity="relu", batch_first=True)
     readout = torch.nn.Linear(units, CLASSES)

@@ -14,10 +14,10 @@ from edgespike.batches import ReportProgress, batches, no_report
 from edgespike.converters import convert, load
 from edgespike.counting import Counts
 from edgespike.counting import count as count_trace
-from edgespike.files import new_folder
 from edgespike.graph import Graph
 from edgespike.graph import save_graph as save
-from edgespike.graph.ensemble import ensemble
+from edgespike.passes.ensemble import ensemble
+from edgespike.storage.files import new_folder
 from edgespike.targets import get_target
 from edgespike.trace import Trace
 from edgespike.verification import verify

@@ -22,7 +22,7 @@ def no_report(name: str, done: int, total: int) -> None:
 
 
 def batch_size(graph: Graph) -> int:
-    """Give how many samples of a graph have at most :data:`VALUES_AT_ONCE` values, at least 1."""
+    """Return how many samples of a graph have at most :data:`VALUES_AT_ONCE` values, at least 1."""
     values = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
     return max(1, VALUES_AT_ONCE // values)
 

@@ -30,7 +30,7 @@ class _Console(Console):
 
 
 def make_console() -> Console:
-    """Give a console for standard output."""
+    """Return a console for standard output."""
     console = _Console(highlight=False)
     if console.width < LEAST_WIDTH:
         console.width = USUAL_WIDTH

@@ -13,7 +13,7 @@ SHOWN_CHARACTERS = 40
 
 
 def shown(value: object) -> str:
-    """Give a value as it stands in a message: on one line, and cut where it is long."""
+    """Return a value as it stands in a message: on one line, and cut where it is long."""
     try:
         text = repr(value).replace("\n", " ")
     except ValueError:  # Python prints no whole number of more than 4,300 digits
@@ -26,7 +26,7 @@ def shown(value: object) -> str:
 
 
 def named(name: str) -> str:
-    """Give a name as it stands in a message: bare where it is short and plain, else as `shown`."""
+    """Return a name for a message: bare where it is short and plain, else as `shown`."""
     plain = name.isprintable() and name.split() == [name] and len(name) <= SHOWN_CHARACTERS
     return name if plain else shown(name)
 

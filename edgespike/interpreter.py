@@ -177,7 +177,7 @@ def add(_: Add, *inputs: Integers) -> Integers:
 
 
 def reshape(op: Reshape, x: Integers) -> Integers:
-    """Give the same elements another shape."""
+    """Return the same elements another shape."""
     return x.reshape(len(x), *op.shape)
 
 
@@ -190,7 +190,7 @@ def threshold(op: Threshold, x: Integers) -> Integers:
 
 
 def delay(op: Delay, before: Integers | None, samples: int) -> Integers:
-    """Give ``before``, what the source gave the step before; ``None`` at the first step."""
+    """Return ``before``, what the source gave the step before; ``None`` at the first step."""
     return np.full((samples, *op.shape), op.initial, np.int64) if before is None else before
 
 

@@ -25,7 +25,7 @@ class PluginError(EdgespikeError):
 def sources(
     what: str, built_in: Mapping[str, str], duplicate: type[EdgespikeError]
 ) -> dict[str, str]:
-    """Give the sources of all that is offered, by name.
+    """Return the sources of all that is offered, by name.
 
     Parameters
     ----------

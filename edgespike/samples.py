@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import InputError
-from edgespike.files import opened
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
-from edgespike.npy import check_size, read_header
+from edgespike.storage.files import opened
+from edgespike.storage.npy import check_size, read_header
 
 _ADVICE = "save the array again with numpy.save"
 

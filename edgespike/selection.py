@@ -98,7 +98,7 @@ def measure_members(
         Samples do not fit, or labels are no classes.
     """
     from edgespike.counting import count_events
-    from edgespike.targets.cpu.running import run_counted
+    from edgespike.targets.cpu.run import run_counted
     from edgespike.trace import log_probabilities
 
     classes = graphs[0].readout_op.classes
@@ -202,5 +202,5 @@ def _cheapest(figures: MemberFigures, candidates: Iterable[int], count: int) -> 
 
 
 def _log_mean(log_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the logarithm of the mean over the first axis."""
+    """Return the logarithm of the mean over the first axis."""
     return np.asarray(np.logaddexp.reduce(log_values, axis=0) - np.log(len(log_values)))

@@ -36,7 +36,7 @@ class Trace:
     values: Mapping[str, NDArray[Any]]
 
     def accumulators(self, graph: Graph) -> NDArray[np.int64]:
-        """Give the readout after the last step, ``(samples, classes)``."""
+        """Return the readout after the last step, ``(samples, classes)``."""
         return np.asarray(self.values[graph.readout.name][:, -1], dtype=np.int64)
 
 
@@ -47,13 +47,13 @@ def logits(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]
 
 
 def member_logits(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give the logits of each member of an ensemble, ``(samples, members, classes)``."""
+    """Return the logits of each member of an ensemble, ``(samples, members, classes)``."""
     op = graph.readout_op
     return logits(graph, accumulators).reshape(-1, op.members, op.classes)
 
 
 def log_probabilities(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give the logarithm of each class's mean probability over members, ``(samples, classes)``.
+    """Return the logarithm of each class's mean probability over members, ``(samples, classes)``.
 
     A member's probabilities are the softmax of its logits. All is done with logarithms, so that
     no probability that is too small for a float becomes 0.
@@ -63,7 +63,7 @@ def log_probabilities(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[
 
 
 def predictions(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each sample's class of the largest mean probability; the first of equal ones.
+    """Return each sample's class of the largest mean probability; the first of equal ones.
 
     Of one member, that is the class of the largest logit.
     """
@@ -119,5 +119,5 @@ def _log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _entropy(log_probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the entropy over the last axis."""
+    """Return the entropy over the last axis."""
     return np.asarray(-(np.exp(log_probability) * log_probability).sum(axis=-1))

@@ -109,7 +109,7 @@ class Certificate:
         return all(result.equal for result in self.targets.values())
 
     def to_json(self) -> dict[str, Any]:
-        """Give the certificate as plain values."""
+        """Return the certificate as plain values."""
         targets = {
             name: {"equal": result.equal, **asdict(result)} for name, result in self.targets.items()
         }
@@ -181,7 +181,7 @@ def verify(
 
 
 def inputs_hash(graph: Graph, samples: NDArray[Any]) -> str:
-    """Give the SHA-256 of samples as little-endian int64 ``(samples, steps, *shape)``, row-major.
+    """Return the SHA-256 of samples as little-endian int64 ``(samples, steps, *shape)``, row-major.
 
     It depends on the values alone, not on the dtype that they are stored in.
     """
@@ -202,7 +202,7 @@ def _no_names(names: object) -> Iterator[str]:
 
 
 def _ready_targets(graph: Graph, names: Sequence[str]) -> dict[str, tuple[Target, str]]:
-    """Give each target with its runtime's name and version."""
+    """Return each target with its runtime's name and version."""
     ready: dict[str, tuple[Target, str]] = {}
     problems = list(_no_names(names))
     for name in () if problems else dict.fromkeys(names):
@@ -234,7 +234,7 @@ def _check_trace(target: str, expected: Trace, trace: Trace) -> None:
 def _first_difference(
     expected: Trace, trace: Trace, start: int
 ) -> tuple[int, int, Difference] | None:
-    """Give the first difference of a batch behind its step and its layer's place in the order."""
+    """Return the first difference of a batch behind its step and its layer's place in the order."""
     found = [
         (difference.step, place, difference)
         for place, (layer, values) in enumerate(expected.values.items())

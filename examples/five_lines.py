@@ -10,8 +10,8 @@ from torch import nn
 
 import edgespike
 from edgespike.models import shipped_images
-from edgespike.nn.layers import InputScale, QuantLinear
-from edgespike.nn.spike import SpikeActivation
+from edgespike.nn.layers.spike import SpikeActivation
+from edgespike.nn.layers.weighted import InputScale, QuantLinear
 
 torch.manual_seed(0)
 images, labels = shipped_images()

@@ -15,10 +15,10 @@ import edgespike
 from edgespike.counting import Convention, audit
 from edgespike.interpreter import interpret
 from edgespike.models import shipped_images
-from edgespike.nn.checkpoint import load_model
-from edgespike.nn.penalty import SynapticPenalty
+from edgespike.nn.layers.penalty import SynapticPenalty
+from edgespike.nn.nets.checkpoint import load_model
 
-CHECKPOINT = Path(__file__).parent / "fashion_s3nn.checkpoint.safetensors"
+CHECKPOINT = Path(__file__).parent / "checkpoints" / "fashion_s3nn.safetensors"
 TARGETS = sys.argv[1:] or ["cpu", "tflite"]  # add loihi and tflite-runtime where they are set up
 
 images = shipped_images()[0][:5]

@@ -14,7 +14,7 @@ needs_tflm = pytest.mark.skipif(find_spec("tflite_micro") is None, reason="no tf
 
 
 def available(name: str) -> Target:
-    """Give a target whose runtime is installed, or skip the test and say how to install it."""
+    """Return a target whose runtime is installed, or skip the test and say how to install it."""
     target = get_target(name)
     try:
         target.runtime()

@@ -16,14 +16,14 @@ from edgespike.interpreter import interpret
 
 
 def sibling(graph: Graph, seed: int) -> Graph:
-    """Give a graph of the same architecture with other weights, thresholds and scales."""
+    """Return a graph of the same architecture with other weights, thresholds and scales."""
     rng = np.random.default_rng(seed)
     nodes = (Node(node.name, _redrawn(graph, node.op, rng), node.inputs) for node in graph.nodes)
     return Graph(f"{graph.name}-{seed}", tuple(nodes), graph.steps)
 
 
 def siblings(graph: Graph, count: int) -> list[Graph]:
-    """Give a graph and others of its architecture, ``count`` together."""
+    """Return a graph and others of its architecture, ``count`` together."""
     return [graph, *(sibling(graph, seed) for seed in range(1, count))]
 
 
@@ -45,7 +45,7 @@ def _redrawn(graph: Graph, op: Op, rng: np.random.Generator) -> Op:
 
 
 def side_by_side(members: Sequence[Graph], samples: NDArray[Any]) -> dict[str, Integers]:
-    """Give the members' own values, one member after the other, flat: ``(samples, steps, n)``."""
+    """Return the members' own values, one member after the other, flat: ``(samples, steps, n)``."""
     traces = [interpret(graph, samples).values for graph in members]
     return {
         name: np.concatenate(

@@ -162,7 +162,7 @@ class Builder:
         return self.draw(st.sampled_from(choices))
 
     def weights(self, *shape: int) -> dict[str, Any]:
-        """Give a sparse weight, now and then with the largest values, its mask, and a bias."""
+        """Return a sparse weight, now and then with the largest values, its mask, and a bias."""
         high = self.pick(1, 7, 127)
         weight = self.rng.integers(-high, high + 1, shape)
         weight[self.rng.random(shape) < 0.3] = 0

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 import edgespike
 from edgespike.counting import count
 from edgespike.errors import InputError, UnsupportedError
-from edgespike.files import WriteError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold
 from edgespike.graph.graph import NAME_LIMIT, NODE_NAME_LIMIT
 from edgespike.interpreter import interpret
+from edgespike.storage.files import WriteError
 from edgespike.targets import UnknownTargetError, get_target
 from edgespike.trace import Trace
 from tests.example_graphs import membrane_graph, residual_graph, samples_for

@@ -11,63 +11,59 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-SHARED = (
-    "targets.base targets.check_samples targets.lines targets.partial_sums targets.processes "
-    "targets.thresholds"
-)
-
 ALLOWED = {
     "edgespike/errors.py": "",
     "edgespike/extras.py": "",
-    "edgespike/files.py": "",
     "edgespike/console.py": "rich",
-    "edgespike/toml_files.py": "files tomli tomllib",
-    "edgespike/npy.py": "",
     "edgespike/plugins.py": "",
-    "edgespike/graph": "files safetensors",
+    "edgespike/storage": "tomli tomllib",
+    "edgespike/graph": "storage safetensors",
+    "edgespike/passes": "graph",
+    "edgespike/show": "graph",
     "edgespike/trace.py": "graph",
     "edgespike/interpreter.py": "graph trace",
     "edgespike/batches.py": "graph",
-    "edgespike/samples.py": "files graph npy",
+    "edgespike/samples.py": "storage graph",
     "edgespike/counting": "graph interpreter trace",
-    "edgespike/energy": "toml_files graph counting",
-    "edgespike/report": "console extras files graph counting energy "
+    "edgespike/energy": "storage graph counting",
+    "edgespike/report": "console extras storage graph show counting energy "
     "jinja2 markupsafe matplotlib rich",
-    "targets/__init__.py": "plugins targets.base",
-    "targets/base.py": "graph trace counting",
-    "targets/check_samples.py": "graph interpreter",
-    "targets/lines.py": "graph targets.thresholds",
-    "targets/partial_sums.py": "graph",
-    "targets/thresholds.py": "graph",
-    "targets/processes.py": "",
-    "targets/worker.py": "targets.processes targets.worker_main",
-    "targets/worker_main.py": "",
-    "targets/cpu": f"files graph trace counting {SHARED}",
-    "targets/cpu/litert_engine.py": "graph trace counting targets.cpu targets.tflite",
-    "targets/loihi": f"extras files graph trace targets.worker {SHARED} h5py platformdirs",
-    "targets/loihi/simulator": "lava lava_processes scipy",
-    "targets/tflite": f"extras files graph trace targets.worker {SHARED} flatbuffers platformdirs",
-    "targets/tflite/execute.py": "",
-    "targets/tflite/pi_runner.py": "",
-    "targets/tflite/tflm.py": "",
+    "edgespike/targets/__init__.py": "plugins targets.base",
+    "edgespike/targets/base.py": "graph trace counting",
+    "edgespike/targets/shared": "graph interpreter",
+    "edgespike/targets/shared/worker_main.py": "",
+    "edgespike/targets/cpu": "storage graph trace counting targets.base targets.shared",
+    "edgespike/targets/cpu/litert_engine.py": "graph trace counting targets.cpu targets.shared "
+    "targets.tflite",
+    "edgespike/targets/loihi": "extras storage graph trace targets.base targets.shared "
+    "h5py platformdirs",
+    "edgespike/targets/loihi/simulator": "lava lava_processes scipy",
+    "edgespike/targets/tflite": "extras storage graph trace targets.base targets.shared "
+    "flatbuffers platformdirs",
+    "edgespike/targets/tflite/running/execute.py": "",
+    "edgespike/targets/tflite/devices/pi_runner.py": "",
+    "edgespike/targets/tflite/running/tflm.py": "",
     "edgespike/selection.py": "graph trace counting targets.cpu",
     "edgespike/verification.py": "batches graph interpreter trace counting targets",
-    "edgespike/data": "files platformdirs",
+    "edgespike/data": "storage platformdirs",
     "edgespike/evaluation_mode.py": "torch",
-    "edgespike/prune": "evaluation_mode extras torch",
+    "edgespike/prune": "extras",
+    "edgespike/prune/torch": "prune evaluation_mode torch",
+    "edgespike/prune/checkpoint.py": "storage data nn prune torch",
     "edgespike/bayes/__init__.py": "",
-    "edgespike/bayes/mixture": "files npy array_api_compat",
+    "edgespike/bayes/mixture": "storage array_api_compat",
     "edgespike/bayes/metrics.py": "",
     "edgespike/bayes/overlap.py": "bayes.mixture",
     "edgespike/bayes/posterior.py": "bayes.mixture torch",
-    "edgespike/nn": "evaluation_mode extras files toml_files graph counting data prune bayes "
+    "edgespike/nn": "evaluation_mode extras storage graph counting data prune bayes "
     "torch accelerate rich safetensors",
-    "converters": "evaluation_mode graph interpreter nn plugins torch",
-    "edgespike/models/__init__.py": "files graph data",
-    "edgespike/models/build.py": "files graph data models nn converters",
-    "edgespike/api.py": "batches files graph trace counting energy targets verification converters",
-    "edgespike/cli": "api batches console extras files graph trace samples counting energy report "
-    "targets selection verification prune bayes nn converters models rich typer",
+    "edgespike/converters": "evaluation_mode graph passes interpreter nn plugins torch",
+    "edgespike/models/__init__.py": "storage graph data",
+    "edgespike/models/build.py": "storage graph data models nn converters",
+    "edgespike/api.py": "batches storage graph passes trace counting energy targets verification "
+    "converters",
+    "edgespike/cli": "api batches console extras storage graph passes show trace samples counting "
+    "energy report targets selection verification prune bayes nn converters models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }
@@ -77,11 +73,7 @@ A file belongs to the smallest part that it is in. Besides, it may import its ow
 version, numpy and the standard library.
 """
 
-FILES = sorted(
-    str(path.relative_to(ROOT))
-    for top in ("edgespike", "targets", "converters")
-    for path in (ROOT / top).rglob("*.py")
-)
+FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "edgespike").rglob("*.py"))
 
 EVERYWHERE = {"edgespike.errors", "edgespike.__version__", "numpy", *sys.stdlib_module_names}
 
@@ -100,8 +92,7 @@ def imports(source: str) -> Iterator[str]:
 
 
 def as_module(place: str) -> str:
-    name = place.removesuffix(".py").replace("/", ".")
-    return name if name.startswith("edgespike") else f"edgespike.{name}"
+    return place.removesuffix(".py").replace("/", ".")
 
 
 def forbidden(file: str, source: str) -> list[str]:
@@ -135,14 +126,20 @@ def test_every_part_is_there(part: str) -> None:
         ("edgespike/graph/ops/new.py", "import torch"),
         ("edgespike/counting/count.py", "from edgespike import targets"),
         ("edgespike/energy/models.py", "import edgespike"),
-        ("targets/base.py", "from edgespike.targets.cpu import TARGET"),
-        ("targets/loihi/check.py", "from edgespike.targets.tflite.plan import make_plan"),
-        ("targets/cpu/running.py", "def late():\n    from edgespike.targets.tflite import engine"),
-        ("targets/loihi/simulator/run_lava.py", "from edgespike.graph import Graph"),
+        ("edgespike/targets/base.py", "from edgespike.targets.cpu import TARGET"),
+        (
+            "edgespike/targets/loihi/check.py",
+            "from edgespike.targets.tflite.planning.plan import make_plan",
+        ),
+        (
+            "edgespike/targets/cpu/run.py",
+            "def late():\n    from edgespike.targets.tflite import engine",
+        ),
+        ("edgespike/targets/loihi/simulator/run_lava.py", "from edgespike.graph import Graph"),
         ("edgespike/bayes/mixture/gaussian.py", "import torch.nn"),
-        ("edgespike/nn/train.py", "from edgespike.converters import convert"),
+        ("edgespike/nn/training/train.py", "from edgespike.converters import convert"),
         ("edgespike/models/__init__.py", "from .build import main"),
-        ("converters/base.py", "import scipy"),
+        ("edgespike/converters/base.py", "import scipy"),
         ("edgespike/new.py", ""),
     ],
 )

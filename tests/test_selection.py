@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from edgespike.counting import count
 from edgespike.errors import InputError, UnsupportedError
-from edgespike.graph.ensemble import ensemble
 from edgespike.interpreter import interpret
+from edgespike.passes.ensemble import ensemble
 from edgespike.selection import MemberFigures, measure_members, select_members
 from edgespike.trace import log_probabilities, predictions
 from tests.ensembles import siblings
@@ -30,7 +30,7 @@ def figures(seed: int, candidates: int, samples: int = 20, classes: int = 3) -> 
 
 
 def brute_force(found: MemberFigures, members: int | None, budget: float | None) -> float:
-    """Give the least negative log-likelihood, from plain probabilities."""
+    """Return the least negative log-likelihood, from plain probabilities."""
     count = len(found.operations)
     right = np.exp(found.log_probabilities)[:, np.arange(len(found.labels)), found.labels]
     return min(

@@ -109,5 +109,5 @@ def test_lava_names_the_same_classes(name: str) -> None:
 @pytest.mark.torch
 def test_the_checkpoint_of_the_examples_is_the_shipped_model(name: str) -> None:
     pytest.importorskip("torch")
-    checkpoint = Path(__file__).parent.parent / "examples" / f"{name}.checkpoint.safetensors"
+    checkpoint = Path(__file__).parent.parent / "examples" / "checkpoints" / f"{name}.safetensors"
     assert edgespike.load(checkpoint).hash == shipped_model(name).hash

@@ -53,7 +53,7 @@ def altered(graph: Graph, places: Collection[Place]) -> Target:
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Give a function that makes targets known to the verification and names them."""
+    """Return a function that makes targets known to the verification and names them."""
 
     def register(*targets: Target) -> list[str]:
         known = {target.name: target for target in targets}

@@ -11,7 +11,7 @@ from edgespike.errors import InputError
 
 
 def area_under_roc(negatives: NDArray[Any], positives: NDArray[Any]) -> float:
-    """Give the area under the receiver operating characteristic of a score.
+    """Return the area under the receiver operating characteristic of a score.
 
     It is the probability that a positive has a higher score than a negative, ties counting half
     (the Mann-Whitney statistic), exact by ranks.
@@ -41,7 +41,7 @@ def area_under_roc(negatives: NDArray[Any], positives: NDArray[Any]) -> float:
 def expected_calibration_error(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
 ) -> float:
-    """Give the mean distance of confidence and accuracy, 0 to 1.
+    """Return the mean distance of confidence and accuracy, 0 to 1.
 
     Samples are sorted by the probability of their predicted class into bins of equal width, the
     upper end included; each bin's distance counts by its samples (Guo et al., On calibration of
@@ -68,7 +68,7 @@ def expected_calibration_error(
 def calibration_bins(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Give mean confidence, accuracy and share of samples of each bin that has samples.
+    """Return mean confidence, accuracy and share of samples of each bin that has samples.
 
     Parameters and errors are those of :func:`expected_calibration_error`.
     """

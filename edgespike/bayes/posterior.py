@@ -116,7 +116,7 @@ class MixturePosterior(nn.Module):
         return len(self.prior_variances)
 
     def forward(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Give what each component's network makes of the inputs, ``(members, samples, ...)``.
+        """Return what each component's network makes of the inputs, ``(members, samples, ...)``.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class MixturePosterior(nn.Module):
         return torch.stack(drawn)
 
     def mixture(self) -> GaussianMixture:
-        """Give the posterior as a mixture of ``random_weights`` dimensions, differentiable."""
+        """Return the posterior as a mixture of ``random_weights`` dimensions, differentiable."""
         means = [self._flat_means(k) for k in range(len(self.members))]
         variances = [
             (2 * logs).exp().expand(len(means), *self._mean(0, name).shape).flatten(1)
@@ -157,7 +157,7 @@ class MixturePosterior(nn.Module):
         return prior_cross_entropy(mixture, self.prior_variances) - entropy
 
     def negative_elbo(self, losses: Tensor, samples: int, temperature: float = 1.0) -> Tensor:
-        """Give the objective, in nats a sample: expected loss, and the divergence's share.
+        """Return the objective, in nats a sample: expected loss, and the divergence's share.
 
         ``sum_k pi_k losses_k + temperature / samples * divergence``. Each component has its part
         in every step (stratified sampling), which leaves no variance from the choice of one.
@@ -182,7 +182,7 @@ class MixturePosterior(nn.Module):
         """Copy a component's module, with weights drawn from that component.
 
         Normalisation statistics are those of the member; they were not measured on these weights,
-        see :func:`edgespike.nn.averaging.measure_statistics`.
+        see :func:`edgespike.nn.training.averaging.measure_statistics`.
         """
         member = copy.deepcopy(self.members[k])
         with torch.no_grad():
@@ -206,7 +206,7 @@ class MixturePosterior(nn.Module):
 
 
 def prior_cross_entropy(mixture: GaussianMixture, prior_variances: Tensor) -> Tensor:
-    """Give the cross entropy of a diagonal mixture with a Gaussian prior of mean 0.
+    """Return the cross entropy of a diagonal mixture with a Gaussian prior of mean 0.
 
     ``1/2 sum_k pi_k sum_i [log(2 pi s_i^2) + (mu_ki^2 + sigma_ki^2) / s_i^2]``, nats, float64.
 

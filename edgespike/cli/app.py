@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _prepare_streams() -> None:
-    """Give closed streams a place to go, and letters that a stream's encoding lacks a stand-in."""
+    """Open closed streams, and replace characters that a stream's encoding does not have."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -132,7 +132,7 @@ def _end(message: str, code: int) -> NoReturn:
 
 
 def _printable(message: str) -> str:
-    """Give a message without what could rewrite a terminal, and without a flood."""
+    """Return a message without what could rewrite a terminal, and without a flood."""
     cut = message[:MESSAGE_LIMIT]
     if len(message) > len(cut):
         cut += f"... ({len(message)} characters)"

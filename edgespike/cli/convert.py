@@ -13,7 +13,7 @@ from edgespike.cli.options import CHECK_FAILED, Coding, Json, Model, Samples
 from edgespike.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from edgespike.converters.torch_agreement import LayerAgreement
+    from edgespike.converters.torch.agreement import LayerAgreement
     from edgespike.graph import Graph
 
 EXAMPLE = "edgespike convert runs/fashion/model.safetensors -o graph.safetensors"
@@ -47,7 +47,7 @@ def command(
     """
     import edgespike
     from edgespike.errors import InputError
-    from edgespike.files import check_output
+    from edgespike.storage.files import check_output
 
     if samples is not None and check is None:
         raise InputError("--samples says how many samples --check compares; give --check X.npy too")
@@ -73,7 +73,7 @@ def command(
 def _agreement(
     graph: Graph, model: Path, samples_file: Path, limit: int | None
 ) -> list[LayerAgreement]:
-    from edgespike.converters.checkpoints import check_checkpoint
+    from edgespike.converters.torch.checkpoints import check_checkpoint
     from edgespike.samples import read_samples
 
     return check_checkpoint(model, read_samples(graph, samples_file, limit))

@@ -48,8 +48,8 @@ def command(
     """
     import edgespike
     from edgespike.errors import InputError
-    from edgespike.files import check_output
     from edgespike.models import shipped_images, shipped_model, write_files
+    from edgespike.storage.files import check_output
 
     if files is not None:
         if html is not None:

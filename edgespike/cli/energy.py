@@ -49,9 +49,9 @@ def command(
     """
     import edgespike
     from edgespike.energy import load_profile, shipped_profiles
-    from edgespike.files import check_output
     from edgespike.report import write_page
     from edgespike.samples import read_samples
+    from edgespike.storage.files import check_output
 
     profiles = [load_profile(name) for name in profile] if profile else None
     own = [Path(name) for name in profile or () if name not in shipped_profiles()]

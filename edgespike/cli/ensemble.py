@@ -57,9 +57,9 @@ def command(
     """
     import edgespike
     from edgespike.errors import InputError
-    from edgespike.files import check_output
-    from edgespike.graph.ensemble import ensemble
+    from edgespike.passes.ensemble import ensemble
     from edgespike.selection import select_members
+    from edgespike.storage.files import check_output
 
     if (input_file is None) != (labels_file is None):
         raise InputError("--input and --labels belong together; give both")
@@ -122,7 +122,7 @@ def _print_scores(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _rows(models: Sequence[Path], figures: MemberFigures, chosen: Score) -> list[dict[str, Any]]:
-    """Give each candidate's figures, those of all together, and of the chosen ones.
+    """Return each candidate's figures, those of all together, and of the chosen ones.
 
     Members are numbered from 0, in the order in which the models are given.
     """

@@ -34,7 +34,7 @@ def command(
     The folder is new, and appears whole or not at all.
     """
     import edgespike
-    from edgespike.files import check_new_folder
+    from edgespike.storage.files import check_new_folder
     from edgespike.targets import get_target
 
     check_new_folder(out)

@@ -31,13 +31,13 @@ class Coding(str, Enum):
     """As one event that carries a number: the graph as it is."""
 
     UNARY = "unary"
-    """As so many single spikes, see :func:`edgespike.graph.unary.unary`."""
+    """As so many single spikes, see :func:`edgespike.passes.unary.unary`."""
 
     def apply(self, graph: Graph) -> Graph:
-        """Give the graph whose levels travel in this way."""
+        """Return the graph whose levels travel in this way."""
         if self is Coding.GRADED:
             return graph
-        from edgespike.graph.unary import unary
+        from edgespike.passes.unary import unary
 
         return unary(graph)
 

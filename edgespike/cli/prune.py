@@ -13,7 +13,7 @@ from edgespike.cli.options import Json
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from edgespike.nn.pruning import PrunedCheckpoint
+    from edgespike.prune.checkpoint import PrunedCheckpoint
 
 EXAMPLE = "edgespike prune runs/rnn/model.safetensors --keep 42 -o pruned.safetensors"
 
@@ -69,8 +69,8 @@ def command(
     from edgespike.extras import needs_extra
 
     with needs_extra("train", "edgespike prune"):
-        from edgespike.nn.pruning import prune_checkpoint, report_table
         from edgespike.prune import Options
+        from edgespike.prune.checkpoint import prune_checkpoint, report_table
 
     with progress() as show:
         result = prune_checkpoint(
@@ -93,7 +93,7 @@ def command(
 def _track(
     show: Callable[[str, int, int], None], batches: Iterable[Any], what: str, total: int
 ) -> Iterator[Any]:
-    """Give batches, and show how many of them are done."""
+    """Return batches, and show how many of them are done."""
     for done, batch in enumerate(batches):
         show(what, done, total)
         yield batch

@@ -44,8 +44,8 @@ def command(
     in nats, split into what every member finds uncertain and how much they disagree.
     """
     import edgespike
-    from edgespike.files import check_output
     from edgespike.samples import read_labels, read_samples
+    from edgespike.storage.files import check_output
     from edgespike.targets import get_target
     from edgespike.trace import predictions
 
@@ -85,7 +85,7 @@ def command(
 
 
 def _beliefs(graph: Graph, accumulators: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Give what an ensemble says beyond the class; nothing of a single network."""
+    """Return what an ensemble says beyond the class; nothing of a single network."""
     import numpy as np
 
     from edgespike.trace import log_probabilities, uncertainty
@@ -131,7 +131,7 @@ def _accumulators(graph: Graph, samples: NDArray[Any], target: str) -> NDArray[n
 def _write(path: Path, **arrays: NDArray[Any]) -> None:
     import numpy as np
 
-    from edgespike.files import write_atomically
+    from edgespike.storage.files import write_atomically
 
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]  # numpy's stub confuses its keywords

@@ -22,9 +22,9 @@ def command(
 ) -> None:
     """Show a model's layers, ranges and parameters."""
     import edgespike
-    from edgespike.files import check_output, write_atomically
-    from edgespike.graph.picture import graph_svg
-    from edgespike.graph.text import graph_json, graph_text
+    from edgespike.show.picture import graph_svg
+    from edgespike.show.text import graph_json, graph_text
+    from edgespike.storage.files import check_output, write_atomically
 
     check_output(svg, [model])
     graph = edgespike.load(model)

@@ -55,7 +55,7 @@ def command(
     """
     from edgespike.bayes.overlap import CollapseWarning
     from edgespike.nn import load_recipe, train
-    from edgespike.nn.run_folder import RunFolder
+    from edgespike.nn.training.run_folder import RunFolder
 
     changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
     folder = RunFolder(out, changed)

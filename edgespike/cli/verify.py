@@ -37,8 +37,8 @@ def command(
     The exit code is 1 if any differs.
     """
     import edgespike
-    from edgespike.files import check_output, write_atomically
     from edgespike.samples import read_samples
+    from edgespike.storage.files import check_output, write_atomically
 
     check_output(out, [model, input_file])
     graph = edgespike.load(model)

@@ -52,7 +52,7 @@ class Audit:
     multiply_accumulates: dict[Convention, int]
 
     def agrees(self, counts: Counts) -> bool:
-        """Tell whether a count of the same samples has the same numbers in every convention."""
+        """Return whether a count of the same samples has the same numbers in every convention."""
         return all(
             self.synaptic_operations[convention] == counts.synaptic_operations(convention)
             and self.multiply_accumulates[convention] == counts.multiply_accumulates(convention)

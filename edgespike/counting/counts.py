@@ -59,7 +59,7 @@ class LayerCounts:
         return replace(self, **sums)
 
     def totals(self) -> dict[str, Any]:
-        """Give the sums over steps as plain integers, with the memory accesses they imply.
+        """Return the sums over steps as plain integers, with the memory accesses they imply.
 
         Every synaptic operation or multiply-accumulate reads its weight and reads and writes its
         neuron's accumulator; every neuron update reads and writes the neuron's potential.
@@ -83,7 +83,7 @@ class LayerCounts:
         }
 
     def per_step(self) -> dict[str, list[int]]:
-        """Give the main counts (quantised synapses) step by step."""
+        """Return the main counts (quantised synapses) step by step."""
         return {
             "synaptic_operations": self.synaptic_operations[Convention.QUANTISED].tolist(),
             "multiply_accumulates": self.multiply_accumulates[Convention.QUANTISED].tolist(),
@@ -112,15 +112,15 @@ class Counts:
         return reduce(LayerCounts.__add__, (replace(row, name="total") for row in self.layers))
 
     def synaptic_operations(self, convention: Convention = Convention.QUANTISED) -> int:
-        """Give the number of synaptic operations over all layers, steps and samples."""
+        """Return the number of synaptic operations over all layers, steps and samples."""
         return int(self.total.synaptic_operations[convention].sum())
 
     def multiply_accumulates(self, convention: Convention = Convention.QUANTISED) -> int:
-        """Give the number of multiply-accumulates over all layers, steps and samples."""
+        """Return the number of multiply-accumulates over all layers, steps and samples."""
         return int(self.total.multiply_accumulates[convention].sum())
 
     def to_json(self) -> dict[str, Any]:
-        """Give totals, layers and steps as plain numbers; see :class:`LayerCounts`."""
+        """Return totals, layers and steps as plain numbers; see :class:`LayerCounts`."""
         layers = [
             {"name": row.name, **row.totals(), "per_step": row.per_step()} for row in self.layers
         ]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edgespike.data.base import Split
 from edgespike.data.download import download
 from edgespike.errors import FileFormatError
-from edgespike.files import write_atomically
+from edgespike.storage.files import write_atomically
 
 ADDRESS = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 FOLDER = "cifar-10-batches-bin"
@@ -82,7 +82,7 @@ def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def cache_folder() -> Path:
-    """Give the folder where the unpacked files are kept."""
+    """Return the folder where the unpacked files are kept."""
     return platformdirs.user_cache_path("edgespike") / FOLDER
 
 

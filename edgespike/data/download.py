@@ -11,7 +11,7 @@ SECONDS_WITHOUT_ANSWER = 30
 
 
 def download(address: str, data_set: str, other_ways: str) -> bytes:
-    """Give what is published at an address.
+    """Return what is published at an address.
 
     Parameters
     ----------

@@ -78,5 +78,5 @@ def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def cache_folder() -> Path:
-    """Give the folder where downloads are kept."""
+    """Return the folder where downloads are kept."""
     return platformdirs.user_cache_path("edgespike") / "fashion-mnist"

@@ -19,7 +19,7 @@ from edgespike.data.base import Split
 from edgespike.data.download import download
 from edgespike.data.idx import parse_idx
 from edgespike.errors import FileFormatError
-from edgespike.files import write_atomically
+from edgespike.storage.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class IdxFiles:
         return images[:, None], labels.astype(np.int64)
 
     def _content(self, file: str) -> tuple[bytes, str]:
-        """Give a file's uncompressed content, and what to call the file in error messages."""
+        """Return a file's uncompressed content, and what to call the file in error messages."""
         for folder in (*self.folders, self.cache):
             for path in (folder / file, folder / file.removesuffix(".gz")):
                 if path.is_file():

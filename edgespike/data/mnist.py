@@ -71,5 +71,5 @@ def load(split: Split, folder: Path | None = None) -> tuple[NDArray[np.uint8], N
 
 
 def cache_folder() -> Path:
-    """Give the folder where downloads are kept."""
+    """Return the folder where downloads are kept."""
     return platformdirs.user_cache_path("edgespike") / "mnist"

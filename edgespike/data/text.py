@@ -46,7 +46,7 @@ class Corpus:
     test: NDArray[np.int64]
 
     def text(self, sequence: NDArray[np.int64]) -> str:
-        """Give the characters that whole numbers stand for."""
+        """Return the characters that whole numbers stand for."""
         return "".join(self.vocabulary[number] for number in sequence)
 
 
@@ -122,7 +122,7 @@ def corpus(texts: Mapping[str, str]) -> Corpus:
 
 
 def cache_folder() -> Path:
-    """Give the folder in which the folders of the texts are looked for."""
+    """Return the folder in which the folders of the texts are looked for."""
     return platformdirs.user_cache_path("edgespike")
 
 
@@ -141,7 +141,7 @@ def _code_points(text: str) -> NDArray[np.uint32]:
 
 
 def _numbers(points: NDArray[np.uint32], known: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Give places in the vocabulary: 0 for the unknown, else 1 and the place in ``known``."""
+    """Return places in the vocabulary: 0 for the unknown, else 1 and the place in ``known``."""
     if not len(known):
         return np.zeros(len(points), np.int64)
     places = np.searchsorted(known, points).clip(max=len(known) - 1)

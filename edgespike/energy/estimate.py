@@ -79,7 +79,7 @@ class Estimate:
         return self.memory.typical / self.energy.typical
 
     def to_json(self, samples: int) -> dict[str, Any]:
-        """Give plain numbers: joules over all samples, and per sample where it says so."""
+        """Return plain numbers: joules over all samples, and per sample where it says so."""
         return {
             "model": self.model.name,
             "profile": self.profile.name,

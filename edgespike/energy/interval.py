@@ -23,5 +23,5 @@ class Interval:
         return Interval(self.low / divisor, self.typical / divisor, self.high / divisor)
 
     def to_json(self) -> dict[str, float]:
-        """Give ``low_j``, ``typical_j`` and ``high_j``."""
+        """Return ``low_j``, ``typical_j`` and ``high_j``."""
         return {"low_j": self.low, "typical_j": self.typical, "high_j": self.high}

@@ -12,7 +12,7 @@ from typing import Any
 from edgespike.energy.interval import Interval
 from edgespike.energy.models import MODELS, Model
 from edgespike.errors import FileFormatError, ViolationsError, named, shown
-from edgespike.toml_files import read_toml, shipped_names
+from edgespike.storage.toml_files import read_toml, shipped_names
 
 JOULES = {"fJ": 1e-15, "pJ": 1e-12, "nJ": 1e-9}
 """Units that a constant may have, in joules."""
@@ -106,7 +106,7 @@ class Profile:
 
 
 def shipped_profiles() -> list[str]:
-    """Give the names of the profiles that come with edgespike."""
+    """Return the names of the profiles that come with edgespike."""
     return shipped_names(_FOLDER)
 
 

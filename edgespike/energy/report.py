@@ -45,7 +45,7 @@ class EnergyReport:
     free: tuple[tuple[str, str], ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain numbers: ``counts`` and ``energy``, totals over the samples, and ``size``."""
+        """Return plain values: ``counts`` and ``energy``, totals over samples, and ``size``."""
         return {
             "counts": self.counts.to_json(),
             "energy": [row.to_json(self.counts.samples) for row in self.estimates],

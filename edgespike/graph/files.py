@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import FileFormatError, GraphError, InputError, shown
-from edgespike.files import opened, write_atomically
 from edgespike.graph.graph import NODE_NAME_LIMIT, Graph, Node, as_graph, check_name
 from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.ops.base import array_kind, field_types, member
 from edgespike.graph.packing import pack, typed, unpack, unpacked_bytes
 from edgespike.graph.tensor import ARRAYS_LIMIT
+from edgespike.storage.files import opened, write_atomically
 
 FORMAT_VERSION = 3
 READABLE_VERSIONS = (1, 2, 3)
@@ -60,7 +60,7 @@ def save_graph(graph: Graph, path: Path | str) -> None:
 
 
 def graph_bytes(graph: Graph) -> bytes:
-    """Give the content of a graph file."""
+    """Return the content of a graph file."""
     from safetensors.numpy import save
 
     description, tensors = _describe(graph)
@@ -70,7 +70,7 @@ def graph_bytes(graph: Graph) -> bytes:
 
 
 def digest(graph: Graph) -> str:
-    """Give the SHA-256 of a graph's description and tensors."""
+    """Return the SHA-256 of a graph's description and tensors."""
     return _digest(*_describe(graph))
 
 
@@ -291,7 +291,7 @@ def _attribute(value: Any, declared: Any) -> Any:
 
 
 def _entry(table: Mapping[str, Any], key: str, kind: type) -> Any:
-    """Give what a table holds under a key, which must be there and of one type."""
+    """Return what a table holds under a key, which must be there and of one type."""
     if key not in table:
         raise ValueError(f"{key} is missing")
     with _naming(key):

@@ -81,7 +81,7 @@ class Node:
 
 
 def _as_tuple(values: Any) -> Any:
-    """Give what can be gone through as a tuple, and the rest, and words, as they are."""
+    """Return what can be gone through as a tuple, and the rest, and words, as they are."""
     return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else values
 
 
@@ -195,7 +195,7 @@ class Graph:
                 yield node, node.op
 
     def input_tensors(self, node: Node) -> list[Tensor]:
-        """Give what enters a node."""
+        """Return what enters a node."""
         return [self.tensors[name] for name in node.inputs]
 
     def _check_frame(self) -> Iterator[str]:
@@ -276,7 +276,7 @@ class Graph:
 
 
 def as_graph(value: object) -> Graph:
-    """Give a graph as it is, and refuse all else.
+    """Return a graph as it is, and refuse all else.
 
     Raises
     ------

@@ -69,7 +69,7 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def never_changes(samples: NDArray[Any]) -> bool:
-    """Tell whether all steps of checked samples are one in memory, so that one will do for all.
+    """Return whether all steps of checked samples are one in memory, so that one will do for all.
 
     ``samples`` are what :func:`as_samples` gives, or some of them. Equal steps that were given one
     by one are not found: looking at all values would take longer than it saves.

@@ -38,7 +38,7 @@ Note = list[int] | dict[str, Any] | None
 
 
 def pack(array: NDArray[Any]) -> tuple[NDArray[Any], Note]:
-    """Give an array in the form that a graph file stores, and what the description must say of it.
+    """Return an array as a graph file stores it, and the note for the file's description.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def _levels(values: list[int]) -> tuple[int, int, int] | None:
 
 
 def _place_values(states: int) -> NDArray[np.uint8]:
-    """Give what a digit counts at each place of a byte, from the highest place down to 1."""
+    """Return what a digit counts at each place of a byte, from the highest place down to 1."""
     places = max(k for k in range(1, 9) if states**k <= 256)
     return np.array([states**place for place in reversed(range(places))], np.uint8)
 

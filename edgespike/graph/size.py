@@ -57,7 +57,7 @@ class WeightSize:
         return math.ceil(self.weights * self.entropy / 8)
 
     def cells(self) -> tuple[str, ...]:
-        """Give :data:`COLUMNS` as people read them."""
+        """Return :data:`COLUMNS` as people read them."""
         return (
             f"{self.weights:,}",
             "–" if self.states is None else f"{self.states:,}",
@@ -68,7 +68,7 @@ class WeightSize:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain numbers."""
+        """Return plain numbers."""
         return {
             "name": self.name,
             "weights": self.weights,
@@ -108,7 +108,7 @@ class GraphSize:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain numbers."""
+        """Return plain numbers."""
         return {
             "file_bytes": self.file_bytes,
             "layers": [layer.to_json() for layer in self.layers],

@@ -94,7 +94,7 @@ class Tensor:
 
 
 def bounded(exact: Integers, estimate: NDArray[np.floating[Any]]) -> Integers:
-    """Give ``exact``, or a value far beyond every limit where 64 bits were too few for it.
+    """Return ``exact``, or a value far beyond every limit where 64 bits were too few for it.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ IMAGES = "fashion_test_200.npz"
 
 
 def file_name(name: str) -> str:
-    """Give the file of a shipped model in this package."""
+    """Return the file of a shipped model in this package."""
     return f"{name}.safetensors"
 
 
@@ -98,8 +98,8 @@ def write_files(folder: Path, name: str = DEFAULT) -> None:
     """
     import numpy as np
 
-    from edgespike.files import new_folder
     from edgespike.graph import save_graph
+    from edgespike.storage.files import new_folder
 
     model = shipped_model(name)
     images, labels = shipped_images(name)

@@ -14,22 +14,22 @@ import numpy as np
 
 from edgespike.converters import convert
 from edgespike.data.fashion_mnist import load as load_fashion_mnist
-from edgespike.files import write_atomically
 from edgespike.graph import save_graph
 from edgespike.models import IMAGES, file_name
-from edgespike.nn.checkpoint import load_model, save_model
+from edgespike.nn.nets.checkpoint import load_model, save_model
+from edgespike.storage.files import write_atomically
 
 COUNT = 200
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+CHECKPOINTS = Path(__file__).parent.parent.parent / "examples" / "checkpoints"
 """Where a checkout keeps the checkpoint itself."""
 
 
-def build(name: str, run: Path, folder: Path, examples: Path) -> None:
+def build(name: str, run: Path, folder: Path, checkpoints: Path) -> None:
     """Write model, log and images into a folder, and the named checkpoint into another."""
     model, spec, metadata = load_model(run / "model.safetensors")
     save_graph(convert(model, spec.input_shape, name=name), folder / file_name(name))
     write_atomically(folder / f"{name}.jsonl", (run / "training.jsonl").read_bytes())
-    named = examples / f"{name}.checkpoint.safetensors"
+    named = checkpoints / f"{name}.safetensors"
     save_model(named, model, spec, {**metadata, "name": name})
     images, labels = load_fashion_mnist("test")
     content = io.BytesIO()
@@ -38,4 +38,4 @@ def build(name: str, run: Path, folder: Path, examples: Path) -> None:
 
 
 if __name__ == "__main__":
-    build(sys.argv[1], Path(sys.argv[2]), Path(__file__).parent, EXAMPLES)
+    build(sys.argv[1], Path(sys.argv[2]), Path(__file__).parent, CHECKPOINTS)

@@ -16,23 +16,23 @@ if find_spec("torch") is None or find_spec("accelerate") is None:
         f"run {install_command('train')}"
     )
 
-from edgespike.nn.activation import RoundClip, TanhLevels
-from edgespike.nn.checkpoint import load_model, save_model
-from edgespike.nn.count import count_synaptic_operations
-from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d
-from edgespike.nn.models import build
-from edgespike.nn.normalise import LayerBatchNorm
-from edgespike.nn.penalty import SynapticPenalty
-from edgespike.nn.posterior_spec import PosteriorSpec
-from edgespike.nn.quant_rnn import QuantRNN
-from edgespike.nn.recipe import Recipe, load_recipe, shipped_recipes
-from edgespike.nn.recurrent import LastStep, Recurrent
-from edgespike.nn.recurrent_spec import RecurrentSpec
-from edgespike.nn.residual import Residual
-from edgespike.nn.spec import ConvSpec, DenseSpec, NetSpec, ResidualSpec
-from edgespike.nn.spike import SpikeActivation
-from edgespike.nn.task import Task, load_task
-from edgespike.nn.train import TrainingResult, train
+from edgespike.nn.layers.activation import RoundClip, TanhLevels
+from edgespike.nn.layers.count import count_synaptic_operations
+from edgespike.nn.layers.normalise import LayerBatchNorm
+from edgespike.nn.layers.penalty import SynapticPenalty
+from edgespike.nn.layers.quant_rnn import QuantRNN
+from edgespike.nn.layers.recurrent import LastStep, Recurrent
+from edgespike.nn.layers.residual import Residual
+from edgespike.nn.layers.spike import SpikeActivation
+from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear, SumPool2d
+from edgespike.nn.nets.checkpoint import load_model, save_model
+from edgespike.nn.nets.models import build
+from edgespike.nn.nets.posterior_spec import PosteriorSpec
+from edgespike.nn.nets.recurrent_spec import RecurrentSpec
+from edgespike.nn.nets.spec import ConvSpec, DenseSpec, NetSpec, ResidualSpec
+from edgespike.nn.training.recipe import Recipe, load_recipe, shipped_recipes
+from edgespike.nn.training.task import Task, load_task
+from edgespike.nn.training.train import TrainingResult, train
 
 __all__ = [
     "ConvSpec",

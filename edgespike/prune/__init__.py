@@ -14,22 +14,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgespike.prune.choice import Choice, Group, Losses, Method, Options, choose
-from edgespike.prune.covariance import Covariance
-from edgespike.prune.reconstruction import embedding, loss, reconstruct
-from edgespike.prune.report import GroupReport, Report
-from edgespike.prune.selection import Greedy, Objective, at_random, by_leverage, greedy
-from edgespike.prune.spectrum import Spectrum
+from edgespike.prune.choosing.choice import Choice, Group, Losses, Method, Options, choose
+from edgespike.prune.choosing.covariance import Covariance
+from edgespike.prune.choosing.reconstruction import embedding, loss, reconstruct
+from edgespike.prune.choosing.report import GroupReport, Report
+from edgespike.prune.choosing.selection import Greedy, Objective, at_random, by_leverage, greedy
+from edgespike.prune.choosing.spectrum import Spectrum
 
 if TYPE_CHECKING:
-    from edgespike.prune.gathering import Gathered, gather
-    from edgespike.prune.pruning import Pruned, prune
+    from edgespike.prune.torch.gathering import Gathered, gather
+    from edgespike.prune.torch.pruning import Pruned, prune
 
 _WITH_TORCH = {
-    "Gathered": "edgespike.prune.gathering",
-    "Pruned": "edgespike.prune.pruning",
-    "gather": "edgespike.prune.gathering",
-    "prune": "edgespike.prune.pruning",
+    "Gathered": "edgespike.prune.torch.gathering",
+    "Pruned": "edgespike.prune.torch.pruning",
+    "gather": "edgespike.prune.torch.gathering",
+    "prune": "edgespike.prune.torch.pruning",
 }
 
 __all__ = [

@@ -12,12 +12,12 @@ from edgespike.counting import Audit, Convention, Counts
 from edgespike.energy import EnergyReport, Estimate, Profile
 from edgespike.errors import InputError
 from edgespike.extras import needs_extra
-from edgespike.files import write_atomically
 from edgespike.graph import Graph
 from edgespike.graph.size import COLUMNS as SIZE_COLUMNS
-from edgespike.graph.text import NodeRow, node_rows
 from edgespike.report import charts, rows
 from edgespike.report.units import joules, joules_range, share, whole
+from edgespike.show.text import NodeRow, node_rows
+from edgespike.storage.files import write_atomically
 
 
 def write_page(
@@ -144,7 +144,7 @@ def _energy_row(estimate: Estimate, samples: int) -> list[str]:
 
 
 def _sources(profile: Profile) -> list[str]:
-    """Give the sources of a profile's constants, each once."""
+    """Return the sources of a profile's constants, each once."""
     return list(dict.fromkeys(f"{row.source} ({row.year})" for row in profile.constants.values()))
 
 

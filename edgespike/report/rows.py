@@ -29,7 +29,7 @@ WHAT_IS_COUNTED = (
 
 
 def count_row(layer: LayerCounts) -> list[int]:
-    """Give a layer's :data:`COLUMNS`, summed over steps, on non-zero quantised weights."""
+    """Return a layer's :data:`COLUMNS`, summed over steps, on non-zero quantised weights."""
     totals = layer.totals()
     return [
         totals["synaptic_operations"][Convention.QUANTISED.value],
@@ -38,13 +38,13 @@ def count_row(layer: LayerCounts) -> list[int]:
 
 
 def count_rows(counts: Counts) -> list[tuple[str, list[int]]]:
-    """Give name and :data:`COLUMNS` of each layer that has any."""
+    """Return name and :data:`COLUMNS` of each layer that has any."""
     rows = [(layer.name, count_row(layer)) for layer in counts.layers]
     return [(name, numbers) for name, numbers in rows if any(numbers)]
 
 
 def by_convention(counts: Counts) -> list[tuple[str, int]]:
-    """Give what each convention is called and its synaptic operations."""
+    """Return what each convention is called and its synaptic operations."""
     return [(text, counts.synaptic_operations(kind)) for kind, text in CONVENTIONS.items()]
 
 

@@ -34,7 +34,7 @@ def whole(value: int) -> str:
 
 
 def _exponent(value: float) -> int:
-    """Give the power of 1000 of the prefix that leaves 1 to 999 in front of it."""
+    """Return the power of 1000 of the prefix that leaves 1 to 999 in front of it."""
     if value == 0:
         return 0
     # Rounding comes first: 999.9 nJ is 1.00 µJ.

@@ -60,7 +60,7 @@ def mixtures(draw: st.DrawFn, most_components: int = 5, most_dimensions: int = 6
 
 
 def matrices(mixture: GaussianMixture) -> NDArray[np.float64]:
-    """Give all covariances of one mixture as matrices, ``(K, m, m)``."""
+    """Return all covariances of one mixture as matrices, ``(K, m, m)``."""
     size = (mixture.components, mixture.dimension, mixture.dimension)
     if mixture.is_full:
         return np.broadcast_to(mixture.covariances, size).astype(np.float64)
@@ -68,7 +68,7 @@ def matrices(mixture: GaussianMixture) -> NDArray[np.float64]:
 
 
 def log_densities(mixture: GaussianMixture, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the components' log densities at points ``(n, m)`` as ``(n, K)``, by the book."""
+    """Return the components' log densities at points ``(n, m)`` as ``(n, K)``, by the book."""
     columns = []
     for mean, matrix in zip(mixture.means, matrices(mixture), strict=True):
         away = points - mean
@@ -79,7 +79,7 @@ def log_densities(mixture: GaussianMixture, points: NDArray[np.float64]) -> NDAr
 
 
 def integrated_entropy(mixture: GaussianMixture, points: int) -> float:
-    """Give the entropy of one mixture of 1 or 2 dimensions as a sum over a grid."""
+    """Return the entropy of one mixture of 1 or 2 dimensions as a sum over a grid."""
     deviations = np.sqrt(np.max(np.diagonal(matrices(mixture), axis1=-2, axis2=-1), axis=0))
     axes = [
         np.linspace(low, high, points)

@@ -35,7 +35,7 @@ def one_weight(means: list[float], deviations: list[float]) -> MixturePosterior:
 
 
 def losses_of(outputs: Tensor) -> Tensor:
-    """Give each member's mean negative log-likelihood for noise of variance 1."""
+    """Return each member's mean negative log-likelihood for noise of variance 1."""
     return (0.5 * (outputs - Y) ** 2 + 0.5 * math.log(2 * math.pi)).mean(dim=(1, 2))
 
 

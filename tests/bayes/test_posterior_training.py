@@ -17,7 +17,7 @@ from edgespike.bayes.overlap import CollapseWarning
 from edgespike.counting import Convention
 from edgespike.errors import FileFormatError
 from edgespike.nn import NetSpec, PosteriorSpec, Recipe, build, load_model, load_recipe, train
-from edgespike.nn.trainer import learning_rate
+from edgespike.nn.training.trainer import learning_rate
 from edgespike.trace import log_probabilities, logits, member_logits
 from tests.nn.small import NET, RECIPE, striped_task
 
@@ -110,7 +110,7 @@ def test_an_interrupted_run_resumes_to_the_nets_of_one_that_was_not(
             raise KeyboardInterrupt
         return learning_rate(recipe, step, steps)
 
-    monkeypatch.setattr("edgespike.nn.trainer.learning_rate", interrupted)
+    monkeypatch.setattr("edgespike.nn.training.trainer.learning_rate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(recipe, tmp_path / "run")
     monkeypatch.undo()
@@ -132,7 +132,7 @@ def test_components_that_coincide_are_warned_of_in_every_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net = build(NET)
-    monkeypatch.setattr("edgespike.nn.objective.build", lambda spec: copy.deepcopy(net))
+    monkeypatch.setattr("edgespike.nn.training.objective.build", lambda spec: copy.deepcopy(net))
     recipe = replace(MIXTURE, learning_rate=0.0, epochs=2)
     with pytest.warns(CollapseWarning, match="components collapse") as caught:
         _, last = run(recipe, tmp_path / "run")

@@ -11,9 +11,9 @@ import pytest
 from edgespike.counting import Convention, audit, count
 from edgespike.energy import energy_report
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold, load_graph, save_graph
-from edgespike.graph.text import graph_json, graph_text
-from edgespike.graph.unary import unary
 from edgespike.interpreter import interpret
+from edgespike.passes.unary import unary
+from edgespike.show.text import graph_json, graph_text
 from edgespike.targets import BUILT_IN
 from edgespike.trace import observed_names, predictions
 from edgespike.verification import inputs_hash

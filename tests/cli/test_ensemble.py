@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgespike.graph import load_graph, save_graph
-from edgespike.graph.ensemble import ensemble
 from edgespike.interpreter import interpret
+from edgespike.passes.ensemble import ensemble
 from edgespike.selection import measure_members, select_members
 from edgespike.trace import log_probabilities, predictions, uncertainty
 from tests.cli.conftest import Cli
@@ -33,7 +33,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def held_out(tmp_path: Path) -> list[object]:
-    """Give options that name samples and labels."""
+    """Return options that name samples and labels."""
     np.save(tmp_path / "held_out.npy", SAMPLES)
     np.save(tmp_path / "labels.npy", LABELS)
     return ["--input", tmp_path / "held_out.npy", "--labels", tmp_path / "labels.npy"]

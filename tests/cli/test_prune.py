@@ -56,7 +56,7 @@ OPERATIONS = {
 
 @pytest.fixture
 def train(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Give a function that trains a recipe into the folder ``run``."""
+    """Return a function that trains a recipe into the folder ``run``."""
     pytest.importorskip("torch")
     from edgespike.nn import Task
     from tests.nn.small import striped_task
@@ -66,7 +66,7 @@ def train(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
         images = task.train_images.reshape(-1, *shape)
         return Task(images, task.train_labels, images, task.test_labels)
 
-    for place in ("edgespike.nn.train", "edgespike.nn.pruning"):
+    for place in ("edgespike.nn.training.train", "edgespike.prune.checkpoint"):
         monkeypatch.setattr(import_module(place), "load_task", load)
     monkeypatch.chdir(tmp_path)
 
@@ -190,7 +190,7 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_runs(
     cli: Cli, train: Cli, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     train(RECURRENT)
-    monkeypatch.setattr("edgespike.nn.pruning.prune", None)
+    monkeypatch.setattr("edgespike.prune.checkpoint.prune", None)
     answer = cli("prune", "run/model.safetensors", "--keep", 4, "-o", place)
     assert answer.code == 2
     assert f"cannot write {place}: " in answer.stderr

@@ -38,7 +38,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     task = Task(
         images.train_images[:, 0], images.train_labels, images.test_images[:, 0], images.test_labels
     )
-    for name in ("edgespike.nn.train", "edgespike.nn.pruning"):
+    for name in ("edgespike.nn.training.train", "edgespike.prune.checkpoint"):
         monkeypatch.setattr(import_module(name), "load_task", lambda *_: task)
     monkeypatch.chdir(tmp_path)
     Path("float.toml").write_text(FLOAT)

@@ -38,11 +38,11 @@ features = 8
 
 @pytest.fixture
 def train(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Give a function that trains the recipe into ``run`` with further options."""
+    """Return a function that trains the recipe into ``run`` with further options."""
     pytest.importorskip("torch")
     from tests.nn.small import striped_task
 
-    module = import_module("edgespike.nn.train")
+    module = import_module("edgespike.nn.training.train")
     monkeypatch.setattr(module, "load_task", lambda *_: striped_task())
     monkeypatch.chdir(tmp_path)
     Path("small.toml").write_text(RECIPE)
@@ -130,7 +130,7 @@ def test_to_resume_what_was_never_begun_is_told(train: Cli) -> None:
 def test_a_folder_that_cannot_be_made_is_told_before_data_is_read(
     cli: Cli, train: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_module("edgespike.nn.train"), "load_task", None)
+    monkeypatch.setattr(import_module("edgespike.nn.training.train"), "load_task", None)
     Path("file").touch()
     result = cli("train", "small.toml", "-o", "file/run")
     assert result.code == 2
@@ -159,7 +159,7 @@ def test_a_run_does_not_overwrite_its_recipe(cli: Cli, train: Cli) -> None:
 def test_convert_compares_the_neurons_of_a_checkpoint_with_the_graph(
     cli: Cli, tmp_path: Path
 ) -> None:
-    model = Path(__file__).parents[2] / "examples" / "fashion_s3nn.checkpoint.safetensors"
+    model = Path(__file__).parents[2] / "examples" / "checkpoints" / "fashion_s3nn.safetensors"
     np.save(tmp_path / "x.npy", shipped_images()[0][:20])
     arguments = ("convert", model, "-o", tmp_path / "g.safetensors", "--check", tmp_path / "x.npy")
     result = cli(*arguments, "--json")

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from edgespike.errors import UnsupportedError
-from edgespike.graph.unary import unary
 from edgespike.interpreter import interpret
+from edgespike.passes.unary import unary
 from edgespike.trace import observed_names
 from tests.available import available
 from tests.conformance.test_conformance import GRAPHS, MOST

@@ -14,9 +14,9 @@ from edgespike.converters import load  # noqa: E402
 from edgespike.errors import GraphError  # noqa: E402
 from edgespike.graph import load_graph, save_graph  # noqa: E402
 from edgespike.models import IMAGES, build  # noqa: E402
-from edgespike.nn.checkpoint import save_model  # noqa: E402
-from edgespike.nn.models import build as build_net  # noqa: E402
-from edgespike.nn.spec import ConvSpec, DenseSpec, NetSpec  # noqa: E402
+from edgespike.nn.nets.checkpoint import save_model  # noqa: E402
+from edgespike.nn.nets.models import build as build_net  # noqa: E402
+from edgespike.nn.nets.spec import ConvSpec, DenseSpec, NetSpec  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -60,10 +60,12 @@ def test_the_shipped_graph_is_named_after_its_file(
     run.mkdir()
     saved(run / "model.safetensors")
     (run / "training.jsonl").write_text("{}")
-    build.build("small", run, tmp_path, tmp_path)
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    build.build("small", run, tmp_path, checkpoints)
     graph = load_graph(tmp_path / "small.safetensors")
     assert graph.name == "small"
-    assert load(tmp_path / "small.checkpoint.safetensors").hash == graph.hash
+    assert load(checkpoints / "small.safetensors").hash == graph.hash
     assert (tmp_path / "small.jsonl").read_text() == "{}"
     assert (tmp_path / IMAGES).is_file()
 

@@ -56,7 +56,7 @@ def test_two_converters_of_one_name_are_refused(site: Path) -> None:
     with pytest.raises(DuplicateConverterError) as caught:
         convert(0.5, (1,))
     assert str(caught.value) == (
-        "converter 'torch' is offered by edgespike.converters.torch_modules:CONVERTER and by "
+        "converter 'torch' is offered by edgespike.converters.torch.modules:CONVERTER and by "
         "third_party_converters:CONVERTER; uninstall one of the two"
     )
 

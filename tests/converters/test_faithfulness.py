@@ -15,9 +15,9 @@ from torch.nn.utils import parametrizations, prune  # noqa: E402
 from edgespike.converters import convert  # noqa: E402
 from edgespike.errors import GraphError, UnsupportedError  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
-from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear  # noqa: E402
-from edgespike.nn.penalty import SynapticPenalty  # noqa: E402
-from edgespike.nn.spike import SpikeActivation  # noqa: E402
+from edgespike.nn.layers.penalty import SynapticPenalty  # noqa: E402
+from edgespike.nn.layers.spike import SpikeActivation  # noqa: E402
+from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -30,7 +30,7 @@ def dense(threshold: float = 0.3) -> list[nn.Module]:
 
 
 def trained(norm: Any) -> Any:
-    """Give a normalisation the statistics that some training leaves."""
+    """Return a normalisation the statistics that some training leaves."""
     for values in (norm.running_mean, norm.running_var):
         values.uniform_(0.1, 0.8)
     return norm

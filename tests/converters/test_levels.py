@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402
 
 import edgespike  # noqa: E402
 from edgespike.converters import convert  # noqa: E402
-from edgespike.converters.torch_agreement import agreement  # noqa: E402
+from edgespike.converters.torch.agreement import agreement  # noqa: E402
 from edgespike.counting import Convention  # noqa: E402
 from edgespike.errors import UnsupportedError  # noqa: E402
 from edgespike.graph import Add, Threshold  # noqa: E402
@@ -34,7 +34,7 @@ from edgespike.nn import (  # noqa: E402
     build,
     count_synaptic_operations,
 )
-from edgespike.nn.normalise import Reading  # noqa: E402
+from edgespike.nn.layers.normalise import Reading  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -116,7 +116,7 @@ def test_a_graph_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
         trace.values["levels3"][:] = np.maximum(trace.values["levels3"], 1)
         return trace
 
-    monkeypatch.setattr("edgespike.converters.torch_agreement.interpret", shifted)
+    monkeypatch.setattr("edgespike.converters.torch.agreement.interpret", shifted)
     found = agreement(net(), SHAPE, images(10))
     # The layer behind it receives what the graph claims, and differs then too.
     wrong = next(layer for layer in found if layer.unexplained)

@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from edgespike.converters import convert, load  # noqa: E402
-from edgespike.converters.checkpoints import check_checkpoint  # noqa: E402
-from edgespike.converters.torch_agreement import agreement  # noqa: E402
+from edgespike.converters.torch.agreement import agreement  # noqa: E402
+from edgespike.converters.torch.checkpoints import check_checkpoint  # noqa: E402
 from edgespike.counting import Convention, audit, count  # noqa: E402
 from edgespike.errors import UnsupportedError  # noqa: E402
 from edgespike.graph import Delay, Graph, ReadoutMode  # noqa: E402

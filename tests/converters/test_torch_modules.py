@@ -17,10 +17,10 @@ from edgespike.counting import Convention, count  # noqa: E402
 from edgespike.errors import FileFormatError, UnsupportedError  # noqa: E402
 from edgespike.graph import Conv2d, Dense, MaxPool2d, Threshold  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
-from edgespike.nn.count import count_synaptic_operations  # noqa: E402
-from edgespike.nn.layers import InputScale, QuantConv2d, QuantLinear, SumPool2d  # noqa: E402
-from edgespike.nn.penalty import SynapticPenalty  # noqa: E402
-from edgespike.nn.spike import SpikeActivation  # noqa: E402
+from edgespike.nn.layers.count import count_synaptic_operations  # noqa: E402
+from edgespike.nn.layers.penalty import SynapticPenalty  # noqa: E402
+from edgespike.nn.layers.spike import SpikeActivation  # noqa: E402
+from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear, SumPool2d  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -180,7 +180,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_converter_says_what_it_takes_without_importing_torch() -> None:
-    from edgespike.converters.torch_modules import CONVERTER
+    from edgespike.converters.torch.modules import CONVERTER
 
     assert isinstance(CONVERTER, Converter)
     assert not CONVERTER.accepts(3)

@@ -53,7 +53,7 @@ def test_what_is_wrong_with_a_batch_is_said(content: bytes, fault: str) -> None:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a cache folder that does not exist yet, and an address that cannot answer."""
+    """Return a cache folder that does not exist yet, and an address that cannot answer."""
     folder = tmp_path / "cache" / "cifar-10-batches-bin"
     monkeypatch.setattr(cifar10, "cache_folder", lambda: folder)
     monkeypatch.setattr(cifar10, "ADDRESS", (tmp_path / "nowhere.tar.gz").as_uri())

@@ -58,7 +58,7 @@ def test_what_is_wrong_with_idx_content_is_said(content: bytes, fault: str) -> N
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Give the package's and the cache folder, both empty, and an address that cannot answer."""
+    """Return the package's and the cache folder, both empty, and an address that cannot answer."""
     package, cache = tmp_path / "package", tmp_path / "cache"
     package.mkdir()
     monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", package)

@@ -19,7 +19,7 @@ FILES = {"t10k-images-idx3-ubyte.gz": IMAGES, "t10k-labels-idx1-ubyte.gz": LABEL
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a cache folder that does not exist, an address that cannot answer, and small files."""
+    """Return a cache folder that does not exist, an address that cannot answer, and small files."""
     folder = tmp_path / "cache"
     monkeypatch.setattr(mnist, "cache_folder", lambda: folder)
     monkeypatch.setattr(mnist, "ADDRESS", (tmp_path / "nowhere").as_uri() + "/")

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from edgespike.errors import EdgespikeError, FileFormatError
-from edgespike.files import WriteError, new_folder, write_atomically
 from edgespike.graph import Dense, Graph, Input, Node, Readout, files, load_graph, save_graph
 from edgespike.graph.files import graph_bytes, read_safetensors
+from edgespike.storage.files import WriteError, new_folder, write_atomically
 from tests.graph_files import NODE, bits, described, every, hostile, node
 from tests.strategies import MIXES, Case, cases
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgespike.nn.fanout import Weighted
+from edgespike.nn.layers.fanout import Weighted
 
 
 def walked_fan_out(

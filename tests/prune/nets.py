@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Recurrent(nn.Module):
-    """Give the states of every step, as a net for sequences does."""
+    """Return the states of every step, as a net for sequences does."""
 
     def __init__(self, rnn: nn.RNNBase) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def recurrent(
 
 
 def net(rnn: nn.RNNBase, outputs: int = 4) -> nn.Sequential:
-    """Give an output for every step."""
+    """Return an output for every step."""
     values = rnn.hidden_size * (2 if rnn.bidirectional else 1)
     return nn.Sequential(Recurrent(rnn), nn.Linear(values, outputs, dtype=torch.float64))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgespike.errors import InputError
 from edgespike.prune import Choice, Group, Method, choose
-from edgespike.prune.bound import PrunedLayer, PrunedPart, hidden_error, output_bound
+from edgespike.prune.choosing.bound import PrunedLayer, PrunedPart, hidden_error, output_bound
 from tests.prune.random_states import seeds
 
 Matrix = NDArray[np.float64]
@@ -23,7 +23,7 @@ class Layer:
     bias: Matrix
 
     def run(self, inputs: Matrix, relu: bool) -> Matrix:
-        """Give the states (samples, steps, units), from a state of 0."""
+        """Return the states (samples, steps, units), from a state of 0."""
         state = np.zeros((len(inputs), len(self.bias)))
         states = []
         for step in range(inputs.shape[1]):

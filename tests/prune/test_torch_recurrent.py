@@ -71,7 +71,7 @@ def test_a_pruned_layer_is_the_kept_units_that_take_estimates_of_all(
 
 
 def of_twins(kind: str, copies: int) -> nn.Sequential:
-    """Give a net whose states are those of a smaller one, each unit ``copies`` times."""
+    """Return a net whose states are those of a smaller one, each unit ``copies`` times."""
     small = recurrent(kind, units=5, layers=2, bidirectional=True)
     large = recurrent(kind, units=5 * copies, layers=2, bidirectional=True)
     with torch.no_grad():

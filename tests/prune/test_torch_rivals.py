@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from edgespike.errors import InputError, UnsupportedError
 from edgespike.prune import Gathered, Method, Options, gather, prune
-from edgespike.prune.rivals import drop_columns, lower_rank, sparsify
+from edgespike.prune.torch.rivals import drop_columns, lower_rank, sparsify
 from tests.prune.nets import KINDS, net, recurrent, rnn_in, sequences
 
 WHOLE = [Method.MAGNITUDE, Method.LOW_RANK, Method.COLUMNS]

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from edgespike.counting import Audit, Convention, audit
 from edgespike.energy import EnergyReport, energy_report
 from edgespike.errors import EnvironmentMissingError, InputError
-from edgespike.files import WriteError
 from edgespike.graph import Graph
 from edgespike.interpreter import interpret
 from edgespike.report import write_page
+from edgespike.storage.files import WriteError
 from tests.energy.examples import (
     THREE_STEP_SAMPLES,
     THREE_STEPS,

@@ -12,14 +12,14 @@ import pytest
 
 from edgespike.counting import count
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Reshape, Threshold
-from edgespike.graph.ensemble import ensemble
 from edgespike.interpreter import interpret
+from edgespike.passes.ensemble import ensemble
 from edgespike.targets import get_target
 from edgespike.targets.base import Target
 from edgespike.targets.cpu.litert_engine import fits
+from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.lower import lower
-from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
-from edgespike.targets.tflite.recipes import recipes
+from edgespike.targets.tflite.planning.recipes import recipes
 from edgespike.targets.tflite.run import encode_input
 from edgespike.trace import log_probabilities, predictions, uncertainty
 from tests.available import available, needs_tflm

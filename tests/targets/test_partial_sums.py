@@ -17,7 +17,7 @@ from edgespike.graph.ops import Dense, Weighted
 from edgespike.graph.tensor import FLOAT64_LIMIT, Integers, per_channel
 from edgespike.interpreter import evaluate, interpret
 from edgespike.targets import get_target
-from edgespike.targets.partial_sums import largest_magnitude, partial_sum_bounds
+from edgespike.targets.shared.partial_sums import largest_magnitude, partial_sum_bounds
 from tests.strategies import Case, cases
 
 
@@ -30,7 +30,7 @@ class Layer:
     source: Tensor
 
     def terms(self, output: int, x: NDArray[Any]) -> list[int]:
-        """Give all that one output adds up, for an input ``(inputs, taps)``."""
+        """Return all that one output adds up, for an input ``(inputs, taps)``."""
         outputs, inputs = self.weight.shape[:2]
         first = output * (len(x) // inputs) // outputs * inputs
         products = self.weight[output] * x[first : first + inputs]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edgespike.targets.processes import ending, install
+from edgespike.targets.shared.processes import ending, install
 
 
 @pytest.mark.parametrize(

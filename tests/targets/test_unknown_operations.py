@@ -21,10 +21,10 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
-from edgespike.graph.ensemble import ensemble
 from edgespike.graph.ops import Weighted
-from edgespike.graph.unary import unary
 from edgespike.interpreter import interpret
+from edgespike.passes.ensemble import ensemble
+from edgespike.passes.unary import unary
 from edgespike.targets import BUILT_IN, get_target
 
 

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
-from edgespike.targets.worker import Worker
+from edgespike.targets.shared.worker import Worker
 
 SHARED_MEMORY = Path("/dev/shm")
 PATIENCE_S = 60
@@ -66,7 +66,7 @@ PARENT = """
 import signal
 import sys
 from pathlib import Path
-from edgespike.targets.worker import Worker
+from edgespike.targets.shared.worker import Worker
 
 # A test run in the background ignores Ctrl-C, and its children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -91,7 +91,7 @@ def worker(script: Path) -> Iterator[Worker]:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a folder for all temporary files, which shows what is left behind."""
+    """Return a folder for all temporary files, which shows what is left behind."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))

@@ -28,17 +28,17 @@ def to_double(array: Array) -> Array:
 
 
 def constant(array: Array) -> Array:
-    """Give the array without its history of gradients."""
+    """Return the array without its history of gradients."""
     return array if is_numpy_array(array) else array.detach()
 
 
 def to_numpy(array: Array) -> NDArray[Any]:
-    """Give the values as a numpy array, without a copy if they are in the main memory."""
+    """Return the values as a numpy array, without a copy if they are in the main memory."""
     return array if is_numpy_array(array) else np.asarray(constant(array).cpu())
 
 
 def log_sum_exp(array: Array) -> Array:
-    """Give ``log(sum(exp(array)))`` over the last axis; ``-inf`` if it is empty or all ``-inf``."""
+    """Return ``log(sum(exp(array)))`` over the last axis; ``-inf`` if empty or all ``-inf``."""
     xp = array_namespace(array)
     if array.shape[-1] == 0:
         return xp.sum(array, axis=-1) - math.inf
@@ -52,7 +52,7 @@ def log_sum_exp(array: Array) -> Array:
 
 
 def safe_sqrt(array: Array) -> Array:
-    """Give the square root of values from 0 on, with gradient 0 at 0."""
+    """Return the square root of values from 0 on, with gradient 0 at 0."""
     xp = array_namespace(array)
     zero = xp.zeros_like(array)
     return xp.where(array > 0, xp.sqrt(xp.where(array > 0, array, zero + 1)), zero)

@@ -84,13 +84,13 @@ def error_bounds(mixture: GaussianMixture) -> ErrorBounds:
 
 
 def weight_entropy(log_weights: Array) -> Array:
-    """Give the entropy of the weights ``(..., K)`` in nats, ``(...)``."""
+    """Return the entropy of the weights ``(..., K)`` in nats, ``(...)``."""
     xp = array_namespace(log_weights)
     return 0 - xp.sum(xp.exp(log_weights) * log_weights, axis=-1)  # never -0.0
 
 
 def overlap_error(log_weights: Array, distances: Array) -> Array:
-    """Give the error for components that overlap by ``exp(-distance)``.
+    """Return the error for components that overlap by ``exp(-distance)``.
 
     ``sum_k pi_k log(1 + sum_{j != k} pi_j / pi_k exp(-distance_kj))`` is never less than the error
     for Bhattacharyya distances, and never more for Kullback-Leibler divergences ``(k || j)``:
@@ -129,7 +129,7 @@ def bhattacharyya_bound(log_weights: Array, pairs: Middles) -> Array:
 
 
 def log_overlap(log_weights: Array, pairs: Middles) -> Array:
-    """Give the logarithm of ``sum_{k < j} sqrt(pi_k pi_j) BC_kj``; ``-inf`` for K = 1."""
+    """Return the logarithm of ``sum_{k < j} sqrt(pi_k pi_j) BC_kj``; ``-inf`` for K = 1."""
     xp = array_namespace(log_weights)
     terms = _without_diagonal(_log_overlaps(log_weights, pairs))
     return log_sum_exp(xp.reshape(terms, (*terms.shape[:-2], -1))) - math.log(2)
@@ -214,7 +214,7 @@ def _still_above(log_weights: Array, bound: Array) -> Array:
 
 
 def _log_overlaps(log_weights: Array, pairs: Middles) -> Array:
-    """Give ``log(sqrt(pi_k pi_j) BC_kj)``."""
+    """Return ``log(sqrt(pi_k pi_j) BC_kj)``."""
     half = (log_weights[..., None, :] + log_weights[..., :, None]) / 2
     return half - pairs.bhattacharyya()
 

@@ -153,7 +153,7 @@ def _matrix_faults(matrices: NDArray[Any]) -> Iterator[str]:
 
 
 def _least_share(correlations: NDArray[np.float64]) -> float:
-    """Give the least share of a variance that the dimensions before it leave unexplained."""
+    """Return the least share of a variance that the dimensions before it leave unexplained."""
     try:
         factor = np.linalg.cholesky(correlations)
     except np.linalg.LinAlgError:

@@ -39,7 +39,7 @@ def approximate_entropy(mixture: GaussianMixture) -> Array:
 
 
 def huber_0(mixture: GaussianMixture) -> Array:
-    """Give Huber's Taylor series of order 0: the log density at the means of the components.
+    """Return Huber's Taylor series of order 0: the log density at the means of the components.
 
     Huber et al., On entropy approximation for Gaussian mixture random vectors (2008), eq. 10.
     """
@@ -48,7 +48,7 @@ def huber_0(mixture: GaussianMixture) -> Array:
 
 
 def huber_2(mixture: GaussianMixture) -> Array:
-    """Give Huber's Taylor series of order 2.
+    """Return Huber's Taylor series of order 2.
 
     Order 0 less ``1/2 sum_k pi_k tr(F(mu_k) S_k)``, with F the second derivatives of the log
     density; the source is that of :func:`huber_0`. It has no bound: where components are close in
@@ -65,7 +65,7 @@ def huber_2(mixture: GaussianMixture) -> Array:
 
 
 def gaussian_kernel_lower(mixture: GaussianMixture) -> Array:
-    """Give a lower bound by Jensen's inequality and the overlaps of the components.
+    """Return a lower bound by Jensen's inequality and the overlaps of the components.
 
     ``-sum_k pi_k log sum_j pi_j N(mu_k; mu_j, S_k + S_j)``: Huber et al. (2008), eq. 12.
     """
@@ -78,7 +78,7 @@ def gaussian_kernel_lower(mixture: GaussianMixture) -> Array:
 
 
 def kolchinsky_tracey_lower(mixture: GaussianMixture) -> Array:
-    """Give the pairwise estimate by Bhattacharyya distances, a lower bound.
+    """Return the pairwise estimate by Bhattacharyya distances, a lower bound.
 
     Kolchinsky and Tracey, Estimating mixture entropy with pairwise distances (2017), eq. 10 with
     the Chernoff divergence of parameter 1/2.
@@ -88,7 +88,7 @@ def kolchinsky_tracey_lower(mixture: GaussianMixture) -> Array:
 
 
 def kolchinsky_tracey_upper(mixture: GaussianMixture) -> Array:
-    """Give the pairwise estimate by Kullback-Leibler divergences, an upper bound.
+    """Return the pairwise estimate by Kullback-Leibler divergences, an upper bound.
 
     The source is that of :func:`kolchinsky_tracey_lower`.
     """
@@ -113,13 +113,13 @@ def _expected(mixture: GaussianMixture, values: Array) -> Array:
 
 
 def _log_densities_at_means(mixture: GaussianMixture, relations: Directed) -> Array:
-    """Give ``log(pi_j N_j(mu_k))`` in row k and column j."""
+    """Return ``log(pi_j N_j(mu_k))`` in row k and column j."""
     own = mixture.log_weights() - mixture.log_determinants() / 2
     return own[..., None, :] - (relations.distance + mixture.dimension * LOG_2PI) / 2
 
 
 def _curvatures(mixture: GaussianMixture, shares: Array) -> tuple[Array, Array]:
-    """Give what the slopes of the components' log densities add to the second derivatives.
+    """Return what the slopes of the components' log densities add to the second derivatives.
 
     With ``v_j = S_j^-1 (mu_k - mu_j)`` in row k: ``v_j' S_k v_j`` as ``(..., K, K)``, and ``w' S_k
     w`` as ``(..., K)``, where w is the mean of the v_j by the shares of the components at mu_k.

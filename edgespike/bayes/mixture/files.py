@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgespike.bayes.mixture.gaussian import GaussianMixture
 from edgespike.errors import FileFormatError, InputError
-from edgespike.files import opened
-from edgespike.npy import check_size, read_header
+from edgespike.storage.files import opened
+from edgespike.storage.npy import check_size, read_header
 
 _NAMES = ("weights", "means", "covariances")
 _ADVICE = "save it again with numpy.savez(path, weights=..., means=..., covariances=...)"

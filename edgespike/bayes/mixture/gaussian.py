@@ -90,7 +90,7 @@ class GaussianMixture:
         return self.kind is Covariance.FULL
 
     def as_numpy(self) -> GaussianMixture:
-        """Give the same mixture as numpy arrays, without gradients and without checks."""
+        """Return the same mixture as numpy arrays, without gradients and without checks."""
         return GaussianMixture(
             to_numpy(self.weights),
             to_numpy(self.means),
@@ -99,13 +99,13 @@ class GaussianMixture:
         )
 
     def log_weights(self) -> Array:
-        """Give the logarithms of the weights over their sum, float64 ``(..., K)``."""
+        """Return the logarithms of the weights over their sum, float64 ``(..., K)``."""
         xp = array_namespace(self.weights)
         weights = to_double(self.weights)
         return xp.log(weights) - xp.log(xp.sum(weights, axis=-1, keepdims=True))
 
     def variances(self) -> Array:
-        """Give the variances ``(..., K, m)`` of diagonal and isotropic covariances, as a view."""
+        """Return the variances ``(..., K, m)`` of diagonal and isotropic covariances, as a view."""
         xp = array_namespace(self.means)
         values = self.covariances
         if self.kind is Covariance.ISOTROPIC:
@@ -113,7 +113,7 @@ class GaussianMixture:
         return xp.broadcast_to(values, self.means.shape)
 
     def log_determinants(self) -> Array:
-        """Give the logarithms of the covariances' determinants, float64 ``(..., K)``."""
+        """Return the logarithms of the covariances' determinants, float64 ``(..., K)``."""
         xp = array_namespace(self.means)
         if self.is_full:
             found = log_determinant(xp.linalg.cholesky(to_double(self.covariances)))
@@ -144,7 +144,7 @@ class GaussianMixture:
             yield (means - constant(means[..., :1, :])) / xp.sqrt(scale), values / scale
 
     def standardised(self) -> tuple[Array, Array]:
-        """Give means and matrices of a full mixture, moved and scaled as the blocks are.
+        """Return means and matrices of a full mixture, moved and scaled as the blocks are.
 
         Returns
         -------
@@ -160,6 +160,6 @@ class GaussianMixture:
 
 
 def log_determinant(cholesky: Array) -> Array:
-    """Give the logarithms of the determinants of matrices with these Cholesky factors."""
+    """Return the logarithms of the determinants of matrices with these Cholesky factors."""
     xp = array_namespace(cholesky)
     return 2 * xp.sum(xp.log(xp.linalg.diagonal(cholesky)), axis=-1)

@@ -29,7 +29,7 @@ class Middles:
     """``log|S|`` less the mean of the two components' ``log|S_k|``; not negative."""
 
     def bhattacharyya(self) -> Array:
-        """Give Bhattacharyya distances, ``(..., K, K)``; ``exp(-distance)`` is the coefficient."""
+        """Return Bhattacharyya distances ``(..., K, K)``; the coefficient is ``exp(-distance)``."""
         return self.distance / 8 + self.log_volume / 2
 
 
@@ -47,7 +47,7 @@ class Directed:
     """``log|S_j| - log|S_k|``; 0 where k = j."""
 
     def kullback_leibler(self, dimension: int) -> Array:
-        """Give the divergences ``KL(N_k || N_j)`` in nats, ``(..., K, K)``."""
+        """Return the divergences ``KL(N_k || N_j)`` in nats, ``(..., K, K)``."""
         xp = array_namespace(self.trace)
         # The covariances' own part is not negative; rounding makes it so for equal ones.
         shape = self.trace - dimension + self.log_volume
@@ -167,7 +167,7 @@ def _full_distances(means: Array, matrices: Array, t: Array, k: int) -> Array:
 
 
 def _squared_length(factor: Array, difference: Array) -> Array:
-    """Give ``d' S^-1 d`` for S with this Cholesky factor, ``(..., 1)``."""
+    """Return ``d' S^-1 d`` for S with this Cholesky factor, ``(..., 1)``."""
     xp = array_namespace(factor)
     return xp.sum(xp.linalg.solve(factor, difference[..., None]) ** 2, axis=-2)
 

@@ -138,13 +138,13 @@ def _between(
 
 
 def _pair_values(log_shares: Floats, k: int, j: int) -> Floats:
-    """Give ``v_kj`` of :func:`sampled_error` from log shares ``(n, K)``."""
+    """Return ``v_kj`` of :func:`sampled_error` from log shares ``(n, K)``."""
     first, second = log_shares[:, k], log_shares[:, j]
     return np.exp((first + second) / 2) * (_phi(first) + _phi(second))
 
 
 def _phi(log_share: Floats) -> Floats:
-    """Give ``-log(p) / (1 - p)``, whose limit at p = 1 is 1."""
+    """Return ``-log(p) / (1 - p)``, whose limit at p = 1 is 1."""
     rest = -np.expm1(log_share)
     return np.where(rest > 0, -log_share / np.where(rest > 0, rest, 1), 1.0)
 

@@ -26,7 +26,7 @@ Moments = Callable[[Array], tuple[Array, Array, Array]]
 
 
 def separations(mixture: GaussianMixture) -> Array:
-    """Give the separations alpha of all pairs.
+    """Return the separations alpha of all pairs.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def separations(mixture: GaussianMixture) -> Array:
 
 
 def _best_t(mixture: GaussianMixture) -> Array:
-    """Give the best t of each pair above the diagonal, without gradients."""
+    """Return the best t of each pair above the diagonal, without gradients."""
     xp = array_namespace(mixture.means)
     still = GaussianMixture(
         constant(mixture.weights),

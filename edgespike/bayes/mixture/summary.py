@@ -121,7 +121,7 @@ class Summary:
     trusted: Trusted
 
     def to_json(self) -> dict[str, Any]:
-        """Give all values as JSON has them."""
+        """Return all values as JSON has them."""
         return asdict(self)
 
 
@@ -187,7 +187,7 @@ def _default_samples(mixture: GaussianMixture) -> int:
 
 
 def _within(lower: float, upper: float, estimate: Estimate) -> tuple[float, float]:
-    """Give an estimate and its standard error, as far as certain bounds leave them room."""
+    """Return an estimate and its standard error, as far as certain bounds leave them room."""
     error, deviation = float(estimate.value), float(estimate.standard_error)
     return min(max(error, lower), upper), min(deviation, upper - lower)
 

@@ -61,7 +61,7 @@ class Op(ABC):
 
     @abstractmethod
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Give shape, proven range and meaning of the output; only called when checks passed."""
+        """Return shape, proven range and meaning of the output; only called when checks passed."""
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -76,12 +76,12 @@ class Op(ABC):
 
 @cache
 def field_types(op: type[Op]) -> dict[str, Any]:
-    """Give the type that each field of an operation is declared with."""
+    """Return the type that each field of an operation is declared with."""
     return get_type_hints(op)
 
 
 def array_kind(declared: Any) -> type[np.generic] | None:
-    """Give what a field's array holds, be the field optional; ``None`` if it is no array."""
+    """Return what a field's array holds, be the field optional; ``None`` if it is no array."""
     parts = get_args(declared)
     if not parts:
         is_kind = isinstance(declared, type) and issubclass(declared, np.generic)
@@ -91,7 +91,7 @@ def array_kind(declared: Any) -> type[np.generic] | None:
 
 
 def _normal(value: Any, declared: Any) -> Any:
-    """Give a field's value the one type that it has in every graph; check what it holds later."""
+    """Return a field's value the one type that it has in every graph; check what it holds later."""
     if value is None and type(None) in get_args(declared):
         return None
     if declared is float:
@@ -106,7 +106,7 @@ def _normal(value: Any, declared: Any) -> Any:
 
 
 def member(value: Any, choices: type[Enum]) -> Enum:
-    """Give the member of an Enum that a word stands for.
+    """Return the member of an Enum that a word stands for.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def _real(value: Any) -> float:
 
 
 def _whole(value: Any) -> int:
-    """Give Python's integer for a whole number of any type, as small as those in arrays."""
+    """Return Python's integer for a whole number of any type, as small as those in arrays."""
     if isinstance(value, bool):
         raise TypeError("give a whole number")
     number = index(value)
@@ -158,7 +158,7 @@ def _kept_type(array: NDArray[Any], declared: type[np.generic] | None) -> type[n
 
 
 def every(value: bool, shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Give a read-only array of equal booleans that takes one byte, however large it is.
+    """Return a read-only array of equal booleans that takes one byte, however large it is.
 
     A few bytes of a graph file can declare such an array: expanded only to be refused, it would
     take all the memory that there is.

@@ -63,7 +63,7 @@ class Delay(Op):
             yield f"signal is {self.signal.value}; only events can be delayed, spikes or graded"
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Give the declared shape and range; ``inputs`` is not looked at."""
+        """Return the declared shape and range; ``inputs`` is not looked at."""
         low, high = (np.full(self.shape[0], end, np.int64) for end in (self.low, self.high))
         return Tensor(self.shape, low, high, self.signal)
 

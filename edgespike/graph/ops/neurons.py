@@ -75,7 +75,7 @@ class Threshold(Op):
             yield f"flipped has shape {self.flipped.shape}, it must be {channels}"
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Give the levels that each channel's range can reach."""
+        """Return the levels that each channel's range can reach."""
         (tensor,) = inputs
         at_low = (tensor.low[:, None] >= self.theta).sum(axis=1)
         at_high = (tensor.high[:, None] >= self.theta).sum(axis=1)
@@ -167,7 +167,7 @@ class Membrane(Op):
             )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Give 0 to ``max_spikes`` spikes."""
+        """Return 0 to ``max_spikes`` spikes."""
         (tensor,) = inputs
         high = np.full_like(self.theta, self.max_spikes)
         return Tensor(tensor.shape, np.zeros_like(self.theta), high, Signal.SPIKES)

@@ -69,7 +69,7 @@ class Input(Op):
             yield f"scale {self.scale} must be a positive finite number"
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Give the declared shape and range."""
+        """Return the declared shape and range."""
         channels = self.shape[0]
         spikes = (self.low, self.high) == (0, 1)
         return Tensor(
@@ -131,7 +131,7 @@ class Reshape(Op):
             )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Give each new channel the range of all old ones that its elements come from."""
+        """Return each new channel the range of all old ones that its elements come from."""
         (tensor,) = inputs
         starts = np.arange(self.shape[0]) * (tensor.size // self.shape[0])
         ends = starts + tensor.size // self.shape[0]
@@ -169,7 +169,7 @@ class Readout(Op):
     mode
         Whether accumulators go on from step to step.
     members
-        How many networks stand side by side, see :func:`edgespike.graph.ensemble.ensemble`. All
+        How many networks stand side by side, see :func:`edgespike.passes.ensemble.ensemble`. All
         classes of the first member come first: shapes are ``(members * classes,)``.
     """
 

@@ -33,7 +33,7 @@ def random_samples(source: Input, count: int, steps: int | None = None) -> NDArr
 
 
 def dense_spikes(inputs: int, outputs: int) -> tuple[Dense, Threshold]:
-    """Give a layer that fires about every other time."""
+    """Return a layer that fires about every other time."""
     weight = np.random.default_rng(2).integers(-9, 10, (outputs, inputs))
     return (
         Dense(weight, np.zeros(outputs, np.int64)),

@@ -21,7 +21,7 @@ def accumulators(low: int, high: int) -> Tensor:
 
 
 def even_thetas(start: float, step: float, levels: int) -> Integers:
-    """Give the least integers that reach evenly spaced lines, each channel's a bit further."""
+    """Return the least integers that reach evenly spaced lines, each channel's a bit further."""
     places = start + step * np.arange(levels) + np.arange(CHANNELS)[:, None] / 3
     return np.ceil(places).astype(np.int64)
 

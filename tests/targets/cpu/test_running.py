@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -182,7 +183,7 @@ def test_what_an_artefact_expects_comes_from_no_engine(
     def refuse(*_: object) -> None:
         raise AssertionError("an engine ran")
 
-    monkeypatch.setattr("edgespike.targets.cpu.running._prepare", refuse)
+    monkeypatch.setattr(sys.modules["edgespike.targets.cpu.run"], "_prepare", refuse)
     api.export(OR_POOLED, "cpu", tmp_path / "out")
 
 

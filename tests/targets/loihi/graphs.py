@@ -96,7 +96,7 @@ def delayed(op: Threshold | Membrane, initial: int = 0) -> Delay:
 def loop(
     name: str, source: str, inputs: int, op: Threshold | Membrane, initial: int = 0
 ) -> list[Node]:
-    """Give a layer of neurons that also take what they gave the step before."""
+    """Return a layer of neurons that also take what they gave the step before."""
     size = len(op.theta)
     return [
         Node(f"{name}.before", delayed(op, initial), (name,)),

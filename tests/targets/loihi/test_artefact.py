@@ -26,10 +26,10 @@ from edgespike.graph import (
     Reset,
     SumPool2d,
 )
-from edgespike.graph.unary import unary
 from edgespike.interpreter import conv2d, dense, interpret
+from edgespike.passes.unary import unary
 from edgespike.targets.loihi.environment import lava_path
-from edgespike.targets.loihi.lowering import lower
+from edgespike.targets.loihi.lower import lower
 from edgespike.targets.loihi.netx import NetxError, netx_bytes
 from edgespike.targets.loihi.resources import as_text, summary
 from tests.targets.loihi import graphs
@@ -49,7 +49,7 @@ POOLED = chain(IMAGE, STRIDED, threshold([1] * 4), MaxPool2d((2, 2), (2, 2)))
 
 
 def with_name(graph: Graph, old: str, new: str) -> Graph:
-    """Give a node another name."""
+    """Return a node another name."""
     nodes = [
         Node(
             new if node.name == old else node.name,

@@ -13,14 +13,14 @@ import pytest
 
 from edgespike.errors import EnvironmentMissingError
 from edgespike.targets.loihi import environment
-from edgespike.targets.loihi.running import SIMULATOR
+from edgespike.targets.loihi.run import SIMULATOR
 from tests.targets.test_worker import SHARED_MEMORY, Fifo, wait_for_line
 
 PARENT = """
 import sys
 import numpy as np
 from pathlib import Path
-from edgespike.targets.loihi import running
+from edgespike.targets.loihi import run as running
 from tests.targets.loihi.graphs import chain, dense, threshold
 from edgespike.graph import Input
 
@@ -54,7 +54,7 @@ def handle(arrays, parameters):
 
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a cache folder without Lava, on a machine without network."""
+    """Return a cache folder without Lava, on a machine without network."""
     monkeypatch.setattr(environment, "user_cache_path", lambda name: tmp_path / "cache" / name)
     monkeypatch.setattr(environment, "PACKAGE", "lava-nc-that-nobody-has")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -123,7 +123,7 @@ def test_lava_is_named_and_setup_keeps_it(lava: str) -> None:
 
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
-    """Give a folder near the root: names of the sockets that Lava makes have 108 characters."""
+    """Return a folder near the root: names of the sockets that Lava makes have 108 characters."""
     with TemporaryDirectory() as name:
         yield Path(name)
 

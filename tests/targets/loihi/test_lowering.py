@@ -27,9 +27,10 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.interpreter import conv2d, max_pool2d, sum_pool2d
-from edgespike.targets.loihi import TARGET, running
+from edgespike.targets.loihi import TARGET
+from edgespike.targets.loihi import run as running
 from edgespike.targets.loihi.edges import Edges, edges_of
-from edgespike.targets.loihi.lowering import lower
+from edgespike.targets.loihi.lower import lower
 from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
 from tests.targets.loihi.graphs import chain, conv, delayed, dense, ended, levels, loop, threshold
 

@@ -21,10 +21,10 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.inputs import as_samples
-from edgespike.graph.unary import unary
 from edgespike.interpreter import interpret
+from edgespike.passes.unary import unary
 from edgespike.targets.loihi import TARGET
-from edgespike.targets.loihi.lowering import lower
+from edgespike.targets.loihi.lower import lower
 from tests.targets.loihi.graphs import (
     conv,
     delayed,

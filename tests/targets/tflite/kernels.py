@@ -72,7 +72,7 @@ ONE_CHANNEL = {**PER_CHANNEL, "XNNPACK on ARM": truncating}
 
 
 def _mantissa_and_exponent(multiplier: np.float32) -> tuple[int, int]:
-    """Give QuantizeMultiplier's 31 bits and shift."""
+    """Return QuantizeMultiplier's 31 bits and shift."""
     mantissa, exponent = math.frexp(float(multiplier))
     whole = round(mantissa * 2**31)
     return (whole // 2, exponent + 1) if whole == 2**31 else (whole, exponent)

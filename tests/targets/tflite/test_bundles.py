@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
 from edgespike.targets import get_target
-from edgespike.targets.check_samples import check_samples
-from edgespike.targets.tflite.environment import environment_python
-from edgespike.targets.tflite.limits import UNROLLED_STEPS
-from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
-from edgespike.targets.tflite.microcontroller import (
+from edgespike.targets.shared.check_samples import check_samples
+from edgespike.targets.tflite.devices.microcontroller import (
     arena_estimate,
     resolver_method,
     run_on_tflite_micro,
     write_microcontroller,
 )
+from edgespike.targets.tflite.environment import environment_python
+from edgespike.targets.tflite.limits import UNROLLED_STEPS
+from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
 from edgespike.targets.tflite.run import encode_input
-from edgespike.targets.tflite.schema import OPERATORS
+from edgespike.targets.tflite.writing.schema import OPERATORS
 from tests.available import available, needs_tflm
 from tests.targets.tflite.networks import NETWORKS, Chain
 from tests.targets.tflite.recurrent import layers

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Graph, Reshape
 from edgespike.interpreter import interpret
-from edgespike.targets.tflite.engine import LiteRtEngine, covers
+from edgespike.targets.tflite.running.engine import LiteRtEngine, covers
 from tests.targets.tflite.networks import NETWORKS, samples_of
 
 pytest.importorskip("ai_edge_litert")

@@ -24,8 +24,8 @@ from edgespike.graph import (
 )
 from edgespike.interpreter import interpret
 from edgespike.targets.base import Target
-from edgespike.targets.tflite.plan import make_plan
-from edgespike.targets.tflite.storage import Form
+from edgespike.targets.tflite.planning.plan import make_plan
+from edgespike.targets.tflite.planning.storage import Form
 from tests.available import available
 from tests.targets.tflite.networks import NETWORKS, samples_of
 

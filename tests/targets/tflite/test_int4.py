@@ -17,12 +17,13 @@ from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph
 from edgespike.interpreter import interpret
 from edgespike.targets import get_target
-from edgespike.targets.tflite import execute, exported
+from edgespike.targets.shared.worker import Worker
+from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.lower import Lowered, lower
-from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.run import encode_input
-from edgespike.targets.worker import Worker
+from edgespike.targets.tflite.running import execute
+from edgespike.targets.tflite.writing import exported
 from tests.available import available, needs_tflm
 from tests.targets.tflite.networks import NETWORKS, STATES, samples_of
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Graph, Threshold
 from edgespike.targets.tflite.lower import lower
-from edgespike.targets.tflite.schema import OPERATORS
-from edgespike.targets.tflite.storage import activation_scale
+from edgespike.targets.tflite.planning.storage import activation_scale
+from edgespike.targets.tflite.writing.schema import OPERATORS
 from tests.targets.tflite.networks import NETWORKS
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
@@ -93,7 +93,7 @@ def test_options_of_a_convolution() -> None:
 
 
 def integer_layers(build: Callable[[], Graph]) -> Iterator[list[NDArray[np.float32]]]:
-    """Give the scales of input, weight, bias and output of each layer with integer weights."""
+    """Return the scales of input, weight, bias and output of each layer with integer weights."""
     (graph,) = read(lower(build()).content).subgraphs
     for call in graph.operators:
         tensors = [graph.tensors[index] for index in [*call.inputs, *call.outputs]]

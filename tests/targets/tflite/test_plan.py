@@ -22,12 +22,12 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
-from edgespike.graph.folding import Normalisation, fold
+from edgespike.passes.folding import Normalisation, fold
 from edgespike.targets import get_target
 from edgespike.targets.tflite.check import violations
-from edgespike.targets.tflite.plan import make_plan
-from edgespike.targets.tflite.recipes import recipes
-from edgespike.targets.tflite.storage import Form, zero_point
+from edgespike.targets.tflite.planning.plan import make_plan
+from edgespike.targets.tflite.planning.recipes import recipes
+from edgespike.targets.tflite.planning.storage import Form, zero_point
 from tests.strategies import Case, cases
 from tests.targets.cpu.graphs import chain
 from tests.targets.tflite.networks import NETWORKS, STATES

@@ -11,14 +11,15 @@ from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, ReadoutMode
 from edgespike.interpreter import evaluate, interpret
 from edgespike.targets import get_target
-from edgespike.targets.tflite import execute, exported
-from edgespike.targets.tflite.joining import find_joins, joined_tensor
+from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.lower import lower, lower_unrolled
-from edgespike.targets.tflite.microcontroller import run_on_tflite_micro
-from edgespike.targets.tflite.plan import make_plan
-from edgespike.targets.tflite.recipes import recipes
+from edgespike.targets.tflite.planning.joining import find_joins, joined_tensor
+from edgespike.targets.tflite.planning.plan import make_plan
+from edgespike.targets.tflite.planning.recipes import recipes
+from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.run import encode_input
-from edgespike.targets.tflite.storage import Form
+from edgespike.targets.tflite.running import execute
+from edgespike.targets.tflite.writing import exported
 from tests.available import needs_tflm
 from tests.targets.tflite.networks import NETWORKS, samples_of
 from tests.targets.tflite.recurrent import RECURRENT, STEPS, layers

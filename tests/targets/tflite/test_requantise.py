@@ -8,15 +8,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgespike.targets.lines import fit
-from edgespike.targets.tflite.requantise import multiplier_and_offset, proven
+from edgespike.targets.shared.lines import fit
+from edgespike.targets.tflite.planning.requantise import multiplier_and_offset, proven
 from tests.targets.tflite.kernels import ONE_CHANNEL, PER_CHANNEL
 
 Whole = NDArray[np.int64]
 
 
 def even(step: float, start: float, levels: int) -> Whole:
-    """Give the thresholds of one channel as folding does: least integers that reach a line."""
+    """Return the thresholds of one channel as folding does: least integers that reach a line."""
     theta: Whole = np.ceil((np.arange(1, levels + 1) - 0.5) * step + start).astype(np.int64)
     return theta
 

@@ -1,0 +1,1 @@
+"""From torch modules of edgespike.nn, and from checkpoints of them, to graphs."""

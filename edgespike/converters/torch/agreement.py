@@ -1,0 +1,131 @@
+"""Whether a graph computes what the torch module it came from computes, neuron by neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.converters.torch.modules import convert_parts
+from edgespike.interpreter import interpret
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ROUNDING = 64
+"""A tie is near where it is within this many roundings of the layer's largest potential."""
+
+
+@dataclass(frozen=True)
+class LayerAgreement:
+    """What was compared in one activation.
+
+    Parameters
+    ----------
+    path, node
+        Of the module's activation, and of the graph's node.
+    neurons
+        Values compared: neurons times samples, and times steps.
+    near_ties
+        Those whose membrane potential is so near to a threshold that the module's own arithmetic
+        may round it across: within 64 roundings of the layer's largest potential.
+    different
+        Those that differ.
+    unexplained
+        Those that differ and are not near a tie. It must be 0.
+    """
+
+    path: str
+    node: str
+    neurons: int
+    near_ties: int
+    different: int
+    unexplained: int
+
+
+def agreement(
+    module: nn.Module, input_shape: tuple[int, ...], samples: NDArray[Any]
+) -> list[LayerAgreement]:
+    """Convert a module, and compare each of its activations with the graph's.
+
+    The graph is exact; a float module rounds. So that one rounding does not show up in all later
+    layers and steps, each layer of the module receives what the graph's layer before it gave, and a
+    recurrent one what it gave itself the step before.
+
+    Parameters
+    ----------
+    module
+        In float32 or float64: its own rounding decides what is near a tie. It is run in
+        evaluation mode and left as it is.
+    samples
+        Whole numbers ``(samples, *input_shape)`` in the range of the module's input.
+
+    Raises
+    ------
+    UnsupportedError
+        The module cannot be converted, or the samples do not fit.
+    """
+    import torch
+
+    from edgespike.evaluation_mode import evaluating
+
+    progress = convert_parts(module, input_shape, "model")
+    graph = progress.graph("model")
+    trace = interpret(graph, samples)
+    # A recurrent layer runs through all its steps before the next one begins.
+    waiting = iter([(each, call) for each in progress.activations for call in range(each.calls)])
+    found: list[LayerAgreement] = []
+
+    def compare(activation: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        each, call = next(waiting)
+        values = trace.values[each.node]
+        here = values[:, call] if each.calls > 1 else values.reshape(output.shape)
+        levels = torch.from_numpy(here).to(output) - activation.zero
+        wrong = torch.round(output / activation.scale) != levels
+        found.append(_layer(each.path, each.node, wrong, _near_a_threshold(activation, inputs[0])))
+        return levels * activation.scale
+
+    dtype = next(module.parameters()).dtype
+    paths = {each.path for each in progress.activations}
+    hooks = [
+        part.register_forward_hook(compare)
+        for path, part in module.named_modules()
+        if path in paths
+    ]
+    try:
+        with torch.inference_mode(), evaluating(module):
+            module(torch.tensor(np.asarray(samples), dtype=dtype))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # Each activation's steps are one after the other.
+    return [reduce(_both, steps) for _, steps in groupby(found, lambda layer: layer.node)]
+
+
+def _layer(path: str, node: str, wrong: Any, near: Any) -> LayerAgreement:
+    unexplained = int((wrong & ~near).sum())
+    return LayerAgreement(path, node, wrong.numel(), int(near.sum()), int(wrong.sum()), unexplained)
+
+
+def _both(layer: LayerAgreement, more: LayerAgreement) -> LayerAgreement:
+    numbers = ("neurons", "near_ties", "different", "unexplained")
+    sums = {name: getattr(layer, name) + getattr(more, name) for name in numbers}
+    return replace(layer, **sums)
+
+
+def _near_a_threshold(activation: Any, potential: Any) -> Any:
+    import torch
+
+    exact = [float(value) for value in activation.thresholds()]
+    thresholds = torch.tensor(exact, dtype=potential.dtype, device=potential.device)
+    after = torch.bucketize(potential, thresholds)
+    distances = [
+        (potential - thresholds[(after + shift).clamp(0, len(thresholds) - 1)]).abs()
+        for shift in (-1, 0)
+    ]
+    rounding = ROUNDING * torch.finfo(potential.dtype).eps * potential.abs().max()
+    return torch.minimum(*distances) <= rounding

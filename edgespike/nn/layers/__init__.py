@@ -1,0 +1,1 @@
+"""Layers, activations and the synaptic penalty, as torch modules."""

@@ -1,0 +1,200 @@
+"""Activations with few levels; a spike is the one with two."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from fractions import Fraction
+from math import atanh, isfinite
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgespike.nn.layers.optimal_step import optimal_step
+from edgespike.nn.layers.quantise import MOST_STATES, is_whole, straight_through
+from edgespike.nn.layers.surrogates import StraightThrough, Surrogate
+
+
+class _Staircase(torch.autograd.Function):
+    """``scale`` times the number of edges ``first, first + step, ...`` that are reached."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        u: Tensor,
+        first: float,
+        step: float,
+        states: int,
+        scale: float,
+        surrogate: Surrogate,
+    ) -> Tensor:
+        ctx.save_for_backward(u)
+        ctx.parameters = (first, step, states, scale, surrogate)
+        if states == 2:
+            level = (u >= first).to(u.dtype)
+        else:
+            level = u.sub(first).div_(step).floor_().add_(1).clamp_(0, states - 1)
+        return level if scale == 1 else level.mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (u,) = ctx.saved_tensors
+        first, step, states, scale, surrogate = ctx.parameters
+        slope = surrogate.derivative((u - first) / step, states - 1)
+        if scale != step:
+            slope = slope * (scale / step)
+        return (gradients[0] * slope, *(None,) * 5)
+
+
+class EventActivation(nn.Module, ABC):
+    """What gives events: ``scale * (level - zero)``, level being how many thresholds are reached.
+
+    Attributes
+    ----------
+    states
+        Number of different values; the level goes from 0 to ``states - 1``.
+    scale
+        Distance of two values, positive and finite.
+    zero
+        The level that stands for the value 0.
+    """
+
+    states: int
+    scale: float
+    zero: int = 0
+
+    @abstractmethod
+    def thresholds(self) -> list[Fraction]:
+        """Return the thresholds exactly, ascending."""
+
+
+class LevelActivation(EventActivation):
+    """A staircase: ``scale`` times the number of thresholds that the membrane potential reaches.
+
+    The thresholds are ``first, first + step, ..., first + (states - 2) * step``. There is no time
+    axis, no decay, no reset and no state.
+
+    Parameters
+    ----------
+    states
+        Number of different values, 2 to 256.
+    first
+        The lowest threshold.
+    step
+        Distance of two thresholds, positive and finite.
+    scale
+        Distance of two values, positive and finite.
+    surrogate
+        What stands in for the derivative.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of its range.
+    """
+
+    def __init__(
+        self, states: int, first: float, step: float, scale: float, surrogate: Surrogate
+    ) -> None:
+        super().__init__()
+        _check_states(states)
+        if not (0 < step < float("inf") and 0 < scale < float("inf")):
+            raise ValueError(f"step is {step} and scale {scale}; both must be positive and finite")
+        if not isfinite(first):
+            raise ValueError(f"the lowest threshold is {first}; it must be finite")
+        self.states, self.first, self.step, self.scale = states, first, step, scale
+        self.surrogate = surrogate
+
+    def thresholds(self) -> list[Fraction]:
+        """Return the thresholds exactly, ascending."""
+        first, step = Fraction(self.first), Fraction(self.step)
+        return [first + level * step for level in range(self.states - 1)]
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return ``scale`` times the level of each membrane potential, in its shape and dtype."""
+        levels: Tensor = _Staircase.apply(  # type: ignore[no-untyped-call]
+            u, self.first, self.step, self.states, self.scale, self.surrogate
+        )
+        return levels
+
+
+def _check_states(states: int) -> None:
+    if not is_whole(states, 2, MOST_STATES):
+        raise ValueError(f"an activation has {states!r} states; 2 to {MOST_STATES} are possible")
+
+
+class RoundClip(LevelActivation):
+    r"""MaQD's activation, ``s * clip(round(u / s), 0, states - 1)`` (arXiv 2403.14999).
+
+    Rounding is half up, so that it is a staircase with thresholds ``(l - 1/2) * s``.
+
+    Parameters
+    ----------
+    states
+        Number of different values, 2 to 256; two make a spike.
+    step
+        ``s``. The default is the step with the least squared error for the positive part of a
+        normal distribution, which is what a normalisation leaves. The paper's choice is not known.
+    surrogate
+        What stands in for the derivative.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of its range.
+    """
+
+    def __init__(
+        self,
+        states: int,
+        step: float | None = None,
+        surrogate: Surrogate = StraightThrough(),  # noqa: B008 - it is frozen
+    ) -> None:
+        _check_states(states)
+        # The positive half of a symmetric quantiser with a state at 0.
+        step = optimal_step(2 * states - 1) if step is None else step
+        super().__init__(states, step / 2, step, step, surrogate)
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"states={self.states}, step={self.step:.4g}, surrogate={self.surrogate}"
+
+
+class TanhLevels(EventActivation):
+    """Few states of the hyperbolic tangent, as whole numbers ``-half..half`` of ``1 / half``.
+
+    A state is the one nearest to the tangent. So the thresholds are not even: they are the inverse
+    tangents of the middles between states, rounded to 8 decimals, for the graph that follows from
+    them must not depend on how a machine computes them. The gradient is the tangent's.
+
+    Parameters
+    ----------
+    states
+        Number of different values, odd, 3 to 255: ``2 * half + 1``.
+
+    Raises
+    ------
+    ValueError
+        The number of states is out of its range or even.
+    """
+
+    def __init__(self, states: int) -> None:
+        super().__init__()
+        if not is_whole(states, 3, MOST_STATES) or states % 2 == 0:
+            raise ValueError(f"tanh has {states!r} states; odd numbers from 3 to 255 are possible")
+        self.states, self.scale, self.zero = states, 1.0, states // 2
+        middles = [(2 * level - states) / (states - 1) for level in range(1, states)]
+        self._thresholds = [round(atanh(middle), 8) for middle in middles]
+
+    def thresholds(self) -> list[Fraction]:
+        """Return the thresholds exactly, ascending."""
+        return [Fraction(threshold) for threshold in self._thresholds]
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return the state of each membrane potential, in its shape and dtype."""
+        reached = torch.bucketize(u.detach(), u.new_tensor(self._thresholds), right=True)
+        return straight_through(torch.tanh(u) * self.zero, reached.to(u.dtype) - self.zero)
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"states={self.states}"

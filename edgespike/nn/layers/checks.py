@@ -1,0 +1,29 @@
+"""What descriptions of nets check of their fields, one sentence for each fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from edgespike.errors import shown
+from edgespike.nn.layers.quantise import is_whole
+
+
+def refuse(faults: Iterable[str]) -> None:
+    """Raise ValueError with all faults, if there are any."""
+    if found := list(faults):
+        raise ValueError("; ".join(found))
+
+
+def outside(spec: object, low: int, high: int, *names: str) -> Iterator[str]:
+    """Yield which fields are no whole numbers in a range."""
+    for name in names:
+        value = getattr(spec, name)
+        if not is_whole(value, low, high):
+            yield f"{name} is {shown(value)}, {low} to {high} is needed"
+
+
+def unknown(spec: object, words: tuple[str, ...], name: str) -> Iterator[str]:
+    """Yield whether a field is none of some words."""
+    value = getattr(spec, name)
+    if value not in words:
+        yield f"{name} is {shown(value)}, one of {', '.join(words)} is needed"

@@ -1,0 +1,100 @@
+"""Count the synaptic operations of a trained module exactly, sample by sample."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edgespike.counting import Convention
+from edgespike.errors import UnsupportedError
+from edgespike.evaluation_mode import evaluating
+from edgespike.nn.layers.fanout import SpikeInputs, Weighted, fan_out
+from edgespike.nn.layers.quant_rnn import SharedUnitLinear
+from edgespike.nn.layers.weighted import QuantConv2d, QuantLinear
+
+
+@torch.inference_mode()
+def count_synaptic_operations(
+    model: nn.Module, images: Tensor, convention: Convention = Convention.QUANTISED
+) -> dict[str, Tensor]:
+    """Run a module in evaluation mode and count its synaptic operations.
+
+    A synaptic operation is one spike that arrives at one existing synapse; for activations of more
+    than two states it is one level that is not 0, and costs a multiply-accumulate. Give the module
+    and the images in double precision to have the spikes of the integer graph: in single
+    precision a membrane potential may be rounded across its threshold.
+
+    Parameters
+    ----------
+    model
+        Its layers that run after its first activation of few levels are counted, the readout
+        among them.
+    images
+        (samples, channels, height, width); for recurrent nets (samples, steps, features).
+    convention
+        Which synapses exist.
+
+    Returns
+    -------
+    dict
+        For each layer, by path, the operations of each sample: int64, (samples,). They are in the
+        order in which they run.
+
+    Raises
+    ------
+    UnsupportedError
+        The convention is "quantised" and layers have float weights (all of them are named), a
+        layer receives fractions of spikes, or no layer runs after an activation of few levels.
+    """
+    inputs = SpikeInputs(model)
+    try:
+        with evaluating(model):
+            model(images)
+        entered = inputs.latest()
+    finally:
+        inputs.close()
+    layers = {events.layer: inputs.layers[events.layer] for events in entered}
+    masks = _existing_synapses(layers, convention)
+    counts: dict[str, Tensor] = {}
+    for events in entered:
+        name, values = events.layer, events.values
+        reached = fan_out(layers[name], values.shape[1:], masks[name]).long()
+        # A level is restored from its scale with an error far below this.
+        if bool(((values - values.round()).abs() > 1e-3).any()):
+            raise UnsupportedError(
+                "spikes cannot be counted",
+                [f"layer {name} receives fractions; pool spikes with SumPool2d, not with a mean"],
+            )
+        # Where pools or residual blocks add, events have met: each is an operation of its own.
+        found = (events.numbers.round().long() * reached).flatten(1).sum(dim=1)
+        counts[name] = counts[name] + found if name in counts else found
+    return counts
+
+
+def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> dict[str, Tensor]:
+    if convention is Convention.EVERY:
+        return {name: torch.ones_like(layer.weight) for name, layer in layers.items()}
+    if convention is Convention.NONZERO:
+        return {name: _float_nonzero(layer) for name, layer in layers.items()}
+    masks = {
+        name: layer.integer_weight() != 0
+        for name, layer in layers.items()
+        if isinstance(layer, QuantConv2d | QuantLinear | SharedUnitLinear)
+    }
+    if layers.keys() - masks.keys():
+        raise UnsupportedError(
+            "synapses cannot be counted by their integer weights",
+            [
+                f"layer {name} is a {type(layers[name]).__name__} with float weights; count by "
+                "'every' or 'nonzero'"
+                for name in layers
+                if name not in masks
+            ],
+        )
+    return masks
+
+
+def _float_nonzero(layer: Weighted) -> Tensor:
+    if isinstance(layer, QuantConv2d | QuantLinear | SharedUnitLinear):
+        return layer.float_nonzero()
+    return layer.weight != 0

@@ -1,0 +1,27 @@
+"""The single-step spiking neuron, S3NN (arXiv 2201.10879)."""
+
+from __future__ import annotations
+
+from edgespike.nn.layers.activation import LevelActivation
+from edgespike.nn.layers.surrogates import SumOfBumps
+
+
+class SpikeActivation(LevelActivation):
+    """Fire where the membrane potential reaches the threshold: ``s = 1 if u >= threshold else 0``.
+
+    It is the staircase with two states. The gradient is that of `surrogate_derivative`.
+
+    Parameters
+    ----------
+    threshold
+        Membrane potential from which on a neuron fires.
+    alpha, beta
+        Steepness of the surrogate below the threshold, and its height at and above it.
+    """
+
+    def __init__(self, threshold: float = 1.0, alpha: float = 4.0, beta: float = 1.0) -> None:
+        super().__init__(2, threshold, 1.0, 1.0, SumOfBumps(alpha, beta))
+
+    def extra_repr(self) -> str:
+        """Name the parameters in the module's text form."""
+        return f"threshold={self.first}, surrogate={self.surrogate}"

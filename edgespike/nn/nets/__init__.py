@@ -1,0 +1,1 @@
+"""Descriptions of nets, the modules built from them, and their checkpoints."""

@@ -1,0 +1,146 @@
+"""Nets from descriptions: of spikes, of few levels, and of floats to compare them with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from torch import nn
+
+from edgespike.nn.layers.activation import RoundClip
+from edgespike.nn.layers.normalise import LayerBatchNorm
+from edgespike.nn.layers.quant_rnn import QuantRNN
+from edgespike.nn.layers.recurrent import LastStep, Recurrent, recurrent_cell
+from edgespike.nn.layers.residual import Residual
+from edgespike.nn.layers.spike import SpikeActivation
+from edgespike.nn.layers.surrogates import StraightThrough, SumOfBumps
+from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear, SumPool2d
+from edgespike.nn.nets.recurrent_spec import RecurrentSpec
+from edgespike.nn.nets.spec import AnySpec, ConvSpec, DenseSpec, NetSpec, ResidualSpec
+
+GROUPS = 8
+"""Groups of a group normalisation."""
+
+
+def build(spec: AnySpec) -> nn.Sequential:
+    """Build the net; its weights are drawn from torch's global random generator.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Takes (samples, *input_shape), uint8 or any other number from 0 to 255, and gives float
+        logits (samples, classes).
+    """
+    return _recurrent(spec) if isinstance(spec, RecurrentSpec) else _feed_forward(spec)
+
+
+def _recurrent(spec: RecurrentSpec) -> nn.Sequential:
+    scale = InputScale(255)
+    if spec.activation == "float":
+        readout: nn.Linear = nn.Linear(spec.hidden, spec.classes)
+        return nn.Sequential(scale, Recurrent(recurrent_cell(spec)), LastStep(), readout)
+    readout = QuantLinear(spec.hidden, spec.classes, bias=True, bits=spec.readout_bits)
+    return nn.Sequential(scale, *_quantised_layers(spec, 1 / scale.maximum), LastStep(), readout)
+
+
+def _quantised_layers(spec: RecurrentSpec, input_step: float) -> Iterator[nn.Module]:
+    features = spec.input_shape[1]
+    if spec.input_states:
+        input_step = 1 / (spec.input_states - 1)
+        yield RoundClip(spec.input_states, input_step)
+    for _ in range(spec.layers):
+        layer = QuantRNN(
+            *(features, spec.hidden, input_step),
+            nonlinearity=spec.nonlinearity,
+            states=spec.activation_states,
+            bits=spec.bits,
+        )
+        yield layer
+        features, input_step = spec.hidden, layer.step
+
+
+def _feed_forward(spec: NetSpec) -> nn.Sequential:
+    modules: list[nn.Module] = [InputScale(255)]
+    channels, height, width = spec.input_shape
+    for layer in spec.layers:
+        if isinstance(layer, DenseSpec):
+            continue
+        if isinstance(layer, ResidualSpec):
+            modules.append(_residual(spec, layer, channels))
+        else:
+            modules += _conv_block(spec, layer, channels)
+        channels = layer.channels
+        height, width = layer.output_size(height), layer.output_size(width)
+    modules.append(nn.Flatten())
+    features = channels * height * width
+    for layer in spec.layers:
+        if isinstance(layer, DenseSpec):
+            modules.append(_dense(spec, features, layer, bias=False))
+            modules += [_normalisation(spec, layer.features, images=False), _activation(spec)]
+            features = layer.features
+    readout = DenseSpec(spec.classes, spec.readout_bits, spec.readout_states)
+    modules.append(_dense(spec, features, readout, bias=True))
+    return nn.Sequential(*modules)
+
+
+def _conv_block(spec: NetSpec, layer: ConvSpec, channels: int) -> list[nn.Module]:
+    return [
+        _convolution(spec, layer, channels),
+        _normalisation(spec, layer.channels, images=True),
+        *_pool_and_activation(spec, layer),
+    ]
+
+
+def _residual(spec: NetSpec, layer: ResidualSpec, channels: int) -> Residual:
+    first, second, shortcut = layer.convolutions()
+    body = [*_conv_block(spec, first, channels), *_conv_block(spec, second, layer.channels)]
+    if layer.stride == 1 and layer.channels == channels:
+        return Residual(nn.Sequential(*body))
+    return Residual(nn.Sequential(*body), nn.Sequential(*_conv_block(spec, shortcut, channels)))
+
+
+def _pool_and_activation(spec: NetSpec, layer: ConvSpec) -> list[nn.Module]:
+    if layer.pool == 1:
+        return [_activation(spec)]
+    if layer.pooling == "max":
+        return [nn.MaxPool2d(layer.pool), _activation(spec)]
+    mean = spec.activation == "relu"
+    return [_activation(spec), nn.AvgPool2d(layer.pool) if mean else SumPool2d(layer.pool)]
+
+
+def _normalisation(spec: NetSpec, channels: int, *, images: bool) -> nn.Module:
+    if spec.normalisation == "layer_batch":
+        return LayerBatchNorm(channels, spec.reading)
+    if spec.normalisation == "layer":
+        return nn.GroupNorm(1, channels)
+    if spec.normalisation == "group":
+        return nn.GroupNorm(math.gcd(GROUPS, channels), channels)
+    return nn.BatchNorm2d(channels) if images else nn.BatchNorm1d(channels)
+
+
+def _activation(spec: NetSpec) -> nn.Module:
+    if spec.activation == "relu":
+        return nn.ReLU()
+    if spec.activation == "spike":
+        return SpikeActivation(spec.threshold, spec.alpha, spec.beta)
+    bumps = spec.surrogate == "bumps"
+    surrogate = SumOfBumps(spec.alpha, spec.beta) if bumps else StraightThrough()
+    return RoundClip(spec.activation_states, surrogate=surrogate)
+
+
+def _states(spec: NetSpec, states: int) -> int | None:
+    return states or spec.weight_states if spec.activation == "levels" else None
+
+
+def _convolution(spec: NetSpec, layer: ConvSpec, channels: int) -> nn.Conv2d:
+    shape = (channels, layer.channels, layer.kernel, layer.stride, layer.padding, layer.dilation)
+    if spec.activation == "relu":
+        return nn.Conv2d(*shape, groups=layer.groups, bias=False)
+    states = _states(spec, layer.states)
+    return QuantConv2d(*shape, groups=layer.groups, bits=layer.bits, states=states)
+
+
+def _dense(spec: NetSpec, inputs: int, layer: DenseSpec, *, bias: bool) -> nn.Linear:
+    if spec.activation == "relu":
+        return nn.Linear(inputs, layer.features, bias)
+    return QuantLinear(inputs, layer.features, bias, layer.bits, _states(spec, layer.states))

@@ -1,0 +1,292 @@
+"""Descriptions of nets: what a recipe says of the net that it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+from typing import Any, Literal, TypeAlias, get_args
+
+from edgespike.errors import shown
+from edgespike.graph.ops.weighted import GEOMETRY_LIMIT, window_count
+from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
+from edgespike.nn.layers.checks import outside, refuse, unknown
+from edgespike.nn.layers.normalise import Reading
+from edgespike.nn.layers.quantise import MOST_STATES, is_whole
+from edgespike.nn.nets.recurrent_spec import RecurrentSpec
+from edgespike.nn.nets.tables import read_table
+
+_MOST_PIXELS = 2**31 - 1
+
+Normalisation = Literal["batch", "layer_batch", "layer", "group"]
+
+
+def _states_outside(spec: object, name: str) -> Iterator[str]:
+    """Yield what is wrong with a number of states, where 0 stands for that of the net."""
+    value = getattr(spec, name)
+    if not (is_whole(value, 0, 0) or is_whole(value, 2, MOST_STATES)):
+        yield f"{name} is {shown(value)}, 2 to {MOST_STATES}, or 0 for weight_states, is needed"
+
+
+def _weights_outside(spec: object) -> Iterator[str]:
+    yield from outside(spec, 2, 8, "bits")
+    yield from _states_outside(spec, "states")
+
+
+@dataclass(frozen=True)
+class ConvSpec:
+    """Convolution, normalisation, pooling (if ``pool > 1``), activation.
+
+    With ``pooling`` "max", the pool stands before the neuron: it is cheap there, and equal to an
+    OR of the spikes of a channel whatever the sign of its normalisation, since the spike is
+    monotone in what is pooled. With "sum" it stands behind the neuron and lets every spike pass;
+    the float ReLU net takes the mean there, which differs by a factor alone.
+
+    ``bits`` is for nets of spikes; ``states`` for nets of levels, 0 stands for the net's
+    ``weight_states``.
+    """
+
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 1
+    dilation: int = 1
+    groups: int = 1
+    pool: int = 1
+    bits: int = 8
+    states: int = 0
+    pooling: Literal["max", "sum"] = "max"
+    kind: Literal["conv"] = "conv"
+
+    def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from outside(self, 1, CHANNEL_LIMIT, "channels", "groups")
+        yield from outside(self, 1, GEOMETRY_LIMIT, "kernel", "stride", "dilation", "pool")
+        yield from outside(self, 0, GEOMETRY_LIMIT, "padding")
+        yield from _weights_outside(self)
+        yield from unknown(self, ("max", "sum"), "pooling")
+
+    def fan_in(self, channels: int) -> int:
+        """Return the weights of each output channel behind so many input channels."""
+        return channels // self.groups * self.kernel**2
+
+    def output_size(self, size: int) -> int:
+        """Return the height (width) after convolution and pooling of an input's height (width)."""
+        fitting = window_count(size, self.kernel, self.stride, self.padding, self.dilation)
+        return fitting // self.pool
+
+
+@dataclass(frozen=True)
+class ResidualSpec:
+    """Two 3x3 convolutions, each normalised and with an activation, whose events are added.
+
+    What they are added to is the block's input, or, where the block changes its shape, a 1x1
+    convolution of it with normalisation and activation. The first convolution has the stride.
+    """
+
+    channels: int
+    stride: int = 1
+    bits: int = 8
+    states: int = 0
+    kind: Literal["residual"] = "residual"
+
+    def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from outside(self, 1, CHANNEL_LIMIT, "channels")
+        yield from outside(self, 1, GEOMETRY_LIMIT, "stride")
+        yield from _weights_outside(self)
+
+    def convolutions(self) -> tuple[ConvSpec, ConvSpec, ConvSpec]:
+        """Return those of the body, and that of the shortcut."""
+        second = ConvSpec(self.channels, bits=self.bits, states=self.states)
+        first = replace(second, stride=self.stride)
+        return first, second, replace(first, kernel=1, padding=0)
+
+    def fan_in(self, channels: int) -> int:
+        """Return the weights of each output channel of its largest convolution."""
+        return max(channels, self.channels) * 9
+
+    def output_size(self, size: int) -> int:
+        """Return the height (width) of the output from that of the input."""
+        return self.convolutions()[0].output_size(size)
+
+
+@dataclass(frozen=True)
+class DenseSpec:
+    """Dense layer, normalisation, activation; ``bits`` and ``states`` as for `ConvSpec`."""
+
+    features: int
+    bits: int = 8
+    states: int = 0
+    kind: Literal["dense"] = "dense"
+
+    def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from outside(self, 1, CHANNEL_LIMIT, "features")
+        yield from _weights_outside(self)
+
+
+LayerSpec: TypeAlias = ConvSpec | ResidualSpec | DenseSpec
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """A feed-forward net on 8-bit images.
+
+    Parameters
+    ----------
+    input_shape
+        Channels, height, width.
+    classes
+        Number of real-valued outputs of the readout.
+    layers
+        Convolutions and residual blocks first, then dense layers.
+    activation
+        "spike": S3NN with integer weights; "levels": MaQD; "relu": the same shape with float
+        weights.
+    threshold, alpha, beta
+        See `SpikeActivation`; with levels, alpha and beta are for the surrogate "bumps".
+    readout_bits
+        Width of the readout's weights, for nets of spikes.
+    activation_states, weight_states
+        Of nets of levels: see `RoundClip` and `StandardisedQuantiser`.
+    readout_states
+        The same for the readout's weights; 0 stands for ``weight_states``.
+    surrogate
+        Of nets of levels: "straight_through" or "bumps", one bump at each threshold.
+    normalisation
+        "batch", "layer_batch", or, to compare with, "layer" and "group" (8 groups, or as many as
+        divide the channels); these two depend on the sample at inference too and cannot be
+        converted.
+    reading
+        Of "layer_batch": see `LayerBatchNorm`.
+    """
+
+    input_shape: tuple[int, int, int]
+    classes: int
+    layers: tuple[LayerSpec, ...]
+    activation: Literal["spike", "levels", "relu"] = "spike"
+    threshold: float = 1.0
+    alpha: float = 4.0
+    beta: float = 1.0
+    readout_bits: int = 8
+    activation_states: int = 4
+    weight_states: int = 3
+    readout_states: int = 0
+    surrogate: Literal["straight_through", "bumps"] = "straight_through"
+    normalisation: Normalisation = "batch"
+    reading: Reading = "averaged"
+
+    def __post_init__(self) -> None:
+        faults = list(self._faults())
+        # Sizes are followed through the layers only where each is one.
+        refuse(faults or self._size_faults())
+
+    def _faults(self) -> Iterator[str]:
+        shape = self.input_shape
+        if not (len(shape) == 3 and all(is_whole(size, 1, _MOST_PIXELS) for size in shape)):
+            yield f"input_shape is {shape}; channels, height and width is needed"
+        yield from outside(self, 1, CHANNEL_LIMIT, "classes")
+        yield from outside(self, 2, 8, "readout_bits")
+        yield from outside(self, 2, MOST_STATES, "activation_states", "weight_states")
+        yield from _states_outside(self, "readout_states")
+        for name in ("threshold", "alpha", "beta"):
+            if not isfinite(getattr(self, name)):
+                yield f"{name} is {getattr(self, name)}, a finite number is needed"
+        yield from unknown(self, ("spike", "levels", "relu"), "activation")
+        yield from unknown(self, ("straight_through", "bumps"), "surrogate")
+        yield from unknown(self, get_args(Normalisation), "normalisation")
+        yield from unknown(self, get_args(Reading), "reading")
+        stated = [i for i, layer in enumerate(self.layers) if layer.states]
+        if self.activation == "spike" and (stated or self.readout_states):
+            yield (
+                f"layers {stated} or the readout have states, which a net of spikes does not use; "
+                "bits are needed"
+            )
+        kinds = [layer.kind for layer in self.layers]
+        if "dense" in kinds and set(kinds[kinds.index("dense") :]) != {"dense"}:
+            yield f"layers are {kinds}; convolutions before dense layers is needed"
+        if kinds[:1] == ["residual"]:
+            yield "layer 0 is residual, a convolution before the first residual block is needed"
+
+    def _size_faults(self) -> Iterator[str]:
+        channels, height, width = self.input_shape
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, DenseSpec):
+                inputs, channels, height, width = channels * height * width, layer.features, 1, 1
+            else:
+                if isinstance(layer, ConvSpec) and (
+                    channels % layer.groups or layer.channels % layer.groups
+                ):
+                    yield (
+                        f"layer {i} has {layer.groups} groups of {channels} inputs and "
+                        f"{layer.channels} outputs; groups that divide both is needed"
+                    )
+                inputs, channels = layer.fan_in(channels), layer.channels
+                height, width = layer.output_size(height), layer.output_size(width)
+            if inputs * channels > ELEMENT_LIMIT:
+                weights = inputs * channels
+                yield f"layer {i} has {weights} weights, at most {ELEMENT_LIMIT} is needed"
+            if height < 1 or width < 1:
+                yield f"layer {i} gives {height}x{width}; a larger image or less pooling is needed"
+                return
+
+    @property
+    def spiking(self) -> bool:
+        """Whether any layer, the readout among them, receives spikes or levels."""
+        return self.activation != "relu" and len(self.layers) > 0
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the description as plain tables, lists, numbers and text."""
+        return asdict(self)
+
+
+AnySpec: TypeAlias = NetSpec | RecurrentSpec
+"""A net of either sort."""
+
+
+def read_spec(table: object, where: str, faults: list[str]) -> AnySpec | None:
+    """Build a description from plain tables; see `read_table` for the parameters.
+
+    A table whose ``kind`` is "recurrent" describes a recurrent net.
+    """
+    if not isinstance(table, Mapping):
+        faults.append(f"{where} is {shown(table)}, a table is needed")
+        return None
+    whole = dict(table)
+    if isinstance(table.get("input_shape"), list):
+        whole["input_shape"] = tuple(table["input_shape"])
+    if table.get("kind") == "recurrent":
+        return read_table(RecurrentSpec, whole, where, faults)
+    if "kind" in table:
+        faults.append(
+            f"{where}.kind is {shown(table['kind'])}; 'recurrent' is known, or leave it out"
+        )
+        return None
+    layers = table.get("layers")
+    if not isinstance(layers, list):
+        faults.append(f"{where}.layers is {shown(layers)}; a list of tables is needed")
+        return None
+    specs = [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
+    # Without layers where they have faults, so that the rest is checked too.
+    whole["layers"] = () if None in specs else tuple(specs)
+    net = read_table(NetSpec, whole, where, faults)
+    return None if None in specs else net
+
+
+def _read_layer(table: object, where: str, faults: list[str]) -> LayerSpec | None:
+    kind = table.get("kind") if isinstance(table, Mapping) else None
+    if kind == "conv":
+        return read_table(ConvSpec, table, where, faults)
+    if kind == "residual":
+        return read_table(ResidualSpec, table, where, faults)
+    if kind == "dense":
+        return read_table(DenseSpec, table, where, faults)
+    faults.append(f"{where}.kind is {shown(kind)}; 'conv', 'residual' and 'dense' are known")
+    return None

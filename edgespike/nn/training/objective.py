@@ -1,0 +1,185 @@
+"""What training minimises, for one net and for a mixture posterior over nets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgespike.bayes.overlap import measure_overlap
+from edgespike.bayes.posterior import MixturePosterior
+from edgespike.nn.layers.penalty import SynapticPenalty
+from edgespike.nn.nets.models import build
+from edgespike.nn.nets.posterior_spec import PosteriorSpec
+from edgespike.nn.training.recipe import Recipe
+
+
+class Objective(Protocol):
+    """The loss of a model, and what it answers."""
+
+    def step(
+        self, net: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss without penalty, and logits ``(samples, classes)``.
+
+        ``net`` is the model, or what runs it on several processes.
+        """
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return what the model answers, ``(samples, classes)``."""
+
+    def penalty(self) -> Tensor:
+        """Return the synaptic penalty of the latest pass."""
+
+    def synaptic_operations(self) -> Tensor:
+        """Return the mean number of synaptic operations a sample in the latest pass."""
+
+    def measure(self) -> dict[str, float | None]:
+        """Return what else is to be logged about the model."""
+
+    def networks(self) -> Iterator[tuple[str, nn.Module]]:
+        """Return the nets to keep, each with the name of its file."""
+
+    def draws(self) -> Iterator[tuple[str, nn.Module]]:
+        """Return drawn nets to keep too; their normalisation is not measured yet."""
+
+
+def build_model(recipe: Recipe, start: nn.Module | None = None) -> nn.Module:
+    """Build what the recipe trains: a net, or a mixture of several.
+
+    Weights are those of ``start``, which only a net may have, or follow from the recipe's seed.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        if recipe.posterior is None:
+            return _for_convolutions(build(recipe.net) if start is None else start)
+        spec = recipe.posterior
+        return MixturePosterior(
+            [_for_convolutions(build(recipe.net)) for _ in range(spec.members)],
+            prior_deviation=spec.prior_deviation,
+            initial_deviation=spec.initial_deviation,
+            deviations=spec.deviations,
+            weights=spec.weights,
+        )
+
+
+def _for_convolutions(net: nn.Module) -> nn.Module:
+    """Lay a net out as convolutions are faster, on processors and GPUs alike."""
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def objective_of(recipe: Recipe, model: nn.Module, samples: int) -> Objective:
+    """Return the objective of a model that `build_model` built, for so many training samples."""
+    if isinstance(model, MixturePosterior) and recipe.posterior is not None:
+        return PosteriorObjective(recipe, recipe.posterior, model, samples)
+    return NetObjective(recipe, model)
+
+
+class NetObjective:
+    """Cross entropy of one net."""
+
+    def __init__(self, recipe: Recipe, model: nn.Module) -> None:
+        self._model, self._smoothing = model, recipe.label_smoothing
+        penalty = SynapticPenalty(model, recipe.penalty_power, recipe.penalty_cost)
+        self.penalty, self.synaptic_operations = penalty, penalty.synaptic_operations
+
+    def step(
+        self, net: nn.Module, images: Tensor, labels: Tensor, _generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """See `Objective`."""
+        logits = net(images)
+        return functional.cross_entropy(logits, labels, label_smoothing=self._smoothing), logits
+
+    def logits(self, images: Tensor) -> Tensor:
+        """See `Objective`."""
+        found: Tensor = self._model(images)
+        return found
+
+    def measure(self) -> dict[str, float | None]:
+        """See `Objective`."""
+        return {}
+
+    def networks(self) -> Iterator[tuple[str, nn.Module]]:
+        """See `Objective`."""
+        yield "model", self._model
+
+    def draws(self) -> Iterator[tuple[str, nn.Module]]:
+        """See `Objective`."""
+        yield from ()
+
+
+class PosteriorObjective:
+    """The negative evidence lower bound of a mixture posterior.
+
+    Logits are logarithms of the mean probability over the components. Penalties are averaged by
+    the components' weights; synaptic operations are summed, as an ensemble does them all.
+    """
+
+    def __init__(
+        self, recipe: Recipe, spec: PosteriorSpec, model: MixturePosterior, samples: int
+    ) -> None:
+        self._model, self._smoothing = model, recipe.label_smoothing
+        self._spec, self._samples, self._seed = spec, samples, recipe.seed
+        kind = (recipe.penalty_power, recipe.penalty_cost)
+        self._penalties = [SynapticPenalty(member, *kind) for member in model.members]
+
+    def step(
+        self, net: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """See `Objective`; every component draws its weights."""
+        each = net(images, generator)
+        losses = [
+            functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
+            for logits in each
+        ]
+        temperature = self._spec.temperature
+        loss = self._model.negative_elbo(torch.stack(losses), self._samples, temperature)
+        return loss, self._mean(each)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """See `Objective`; weights are the components' means."""
+        return self._mean(self._model(images))
+
+    def penalty(self) -> Tensor:
+        """See `Objective`."""
+        return self._model.expected(torch.stack([penalty() for penalty in self._penalties]))
+
+    def synaptic_operations(self) -> Tensor:
+        """See `Objective`."""
+        return torch.stack([penalty.synaptic_operations() for penalty in self._penalties]).sum()
+
+    @torch.no_grad()
+    def measure(self) -> dict[str, float | None]:
+        """See `Objective`; warns if components collapse."""
+        overlap = measure_overlap(self._model.mixture())
+        overlap.warn_of_collapse()
+        return {
+            "divergence": float(self._model.divergence()),
+            "separation": overlap.alpha,
+            "entropy_error_bound": overlap.error_bound,
+        }
+
+    def networks(self) -> Iterator[tuple[str, nn.Module]]:
+        """See `Objective`; they are the components' means."""
+        for k, member in enumerate(self._model.members):
+            yield _numbered("member", k, len(self._model.members)), member
+
+    def draws(self) -> Iterator[tuple[str, nn.Module]]:
+        """See `Objective`; from each component in turn, so that few cover the mixture."""
+        generator = torch.Generator(self._model.prior_variances.device)
+        generator.manual_seed(self._seed)
+        for place in range(self._spec.samples):
+            drawn = self._model.draw_member(place % len(self._model.members), generator)
+            yield _numbered("sample", place, self._spec.samples), drawn
+
+    def _mean(self, each: Tensor) -> Tensor:
+        logs = self._model.weights.log()[:, None, None]
+        return (each.detach().log_softmax(dim=2) + logs.detach()).logsumexp(dim=0)
+
+
+def _numbered(word: str, place: int, count: int) -> str:
+    """Name a file so that an alphabetical list is in the order of the places, from 0."""
+    return f"{word}{place:0{len(str(count - 1))}}"

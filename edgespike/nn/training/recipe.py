@@ -1,0 +1,192 @@
+"""Recipes: everything that decides the outcome of a training run, as one TOML file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from edgespike.data import DATA_SETS
+from edgespike.errors import FileFormatError, InputError, shown
+from edgespike.nn.layers.checks import refuse
+from edgespike.nn.layers.penalty import Cost
+from edgespike.nn.nets.posterior_spec import PosteriorSpec
+from edgespike.nn.nets.recurrent_spec import RecurrentSpec
+from edgespike.nn.nets.spec import AnySpec, ConvSpec, NetSpec, read_spec
+from edgespike.nn.nets.tables import read_table
+from edgespike.storage.toml_files import read_toml, shipped_names
+
+_FOLDER = "nn/training/recipes"
+
+# Whole numbers that every library takes; floats that single precision can hold.
+_MOST, _LARGEST = 2**31 - 1, 3e38
+_MOST_AVERAGING = 1 - 1e-6
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("epochs", 1, _MOST),
+    ("batch_size", 2, _MOST),
+    ("seed", 0, 2**63 - 1),
+    ("learning_rate", 0, _LARGEST),
+    ("final_learning_rate", 0, _LARGEST),
+    ("warmup_epochs", 0, _LARGEST),
+    ("weight_decay", 0, _LARGEST),
+    ("averaging", 0, _MOST_AVERAGING),
+    ("gradient_norm", 0, _LARGEST),
+    ("label_smoothing", 0, 1),
+    ("penalty", 0, _LARGEST),
+    ("penalty_power", 1, _MOST),
+    ("limit", 0, _MOST),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training run does; the same recipe on the same machine gives the same weights.
+
+    Parameters
+    ----------
+    net
+        The net to train.
+    epochs, batch_size, seed
+        As usual; a batch that would be smaller than ``batch_size`` is left out of the epoch.
+    learning_rate, final_learning_rate, warmup_epochs, weight_decay
+        AdamW; the rate rises linearly during the warm-up and then falls as a cosine.
+    averaging
+        What an exponential moving average of the weights keeps in a step, e.g. 0.999 for about
+        1,000 steps. The averaged net is what is tested and kept; 0 means none. It goes well with
+        a final learning rate above 0.
+    gradient_norm
+        Largest norm of all gradients together; longer ones are shortened to it, as recurrent nets
+        need (Pascanu et al., arXiv 1211.5063). 0 leaves them as they are.
+    label_smoothing
+        Share of the target that is spread over all classes.
+    flip, shift
+        Augmentation: mirror half of the images; move each by up to ``shift`` pixels both ways.
+        Not for sequences.
+    penalty, penalty_power, penalty_cost
+        Final weight, power and cost of the `SynapticPenalty`; the weight rises linearly with the
+        epoch, and 0 means none.
+    limit
+        Use the first ``limit`` training and test samples only; 0 means all.
+    data
+        What to train on, one of `edgespike.data.DATA_SETS`; for recurrent nets,
+        ``fashion_mnist_rows``.
+    posterior
+        Train a mixture of such nets by variational inference; None for one net.
+
+    Raises
+    ------
+    ValueError
+        Values are out of range; all of them are named.
+    """
+
+    net: AnySpec
+    epochs: int
+    batch_size: int = 128
+    seed: int = 0
+    learning_rate: float = 2e-3
+    final_learning_rate: float = 0.0
+    warmup_epochs: float = 1.0
+    weight_decay: float = 1e-2
+    averaging: float = 0.0
+    gradient_norm: float = 0.0
+    label_smoothing: float = 0.0
+    flip: bool = False
+    shift: int = 0
+    penalty: float = 0.0
+    penalty_power: int = 1
+    penalty_cost: Cost = "synaptic"
+    limit: int = 0
+    data: str = "fashion_mnist"
+    posterior: PosteriorSpec | None = None
+
+    def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        sequences = isinstance(self.net, RecurrentSpec)
+        if sequences and (self.flip or self.shift):
+            yield (
+                f"flip is {self.flip} and shift {self.shift}, which are for images; false and 0 is "
+                "needed for a recurrent net"
+            )
+        side = _MOST if sequences else min(self.net.input_shape[1:])
+        for name, low, high in (*_RANGES, ("shift", 0, side)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                yield f"{name} is {shown(value)}, {low} to {high} is needed"
+        if self.penalty_cost not in get_args(Cost):
+            yield f"penalty_cost is {shown(self.penalty_cost)}, known are {get_args(Cost)}"
+        if self.data not in DATA_SETS:
+            yield f"data is {shown(self.data)}, known are {', '.join(DATA_SETS)}"
+        if self.penalty > 0 and not self.net.spiking:
+            yield f"penalty is {self.penalty}, but no layer of the net receives spikes; set it to 0"
+        if self.posterior and self.weight_decay > 0:
+            yield (
+                f"weight_decay is {self.weight_decay}, but weights of a posterior have a prior "
+                "instead; set it to 0"
+            )
+
+    def override(
+        self, epochs: int | None = None, seed: int | None = None, limit: int | None = None
+    ) -> Recipe:
+        """Return a copy with other values; None leaves a value as it is.
+
+        Raises
+        ------
+        InputError
+            A value is out of range.
+        """
+        given = {"epochs": epochs, "seed": seed, "limit": limit}
+        changes = {name: value for name, value in given.items() if value is not None}
+        try:
+            return replace(self, **changes)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise InputError(f"the recipe cannot be changed: {error}") from None
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the recipe as plain tables, lists, numbers and text."""
+        return asdict(self)
+
+
+# In place of a net with faults, so that the rest of its recipe is checked too.
+_STAND_IN = NetSpec(input_shape=(1, _MOST, _MOST), classes=1, layers=(ConvSpec(1),))
+
+
+def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
+    """Build a recipe from plain tables; see `read_table` for the parameters."""
+    if not isinstance(table, Mapping):
+        faults.append(f"{where} is {shown(table)}, a table is needed")
+        return None
+    net = read_spec(table.get("net"), f"{where}.net", faults)
+    whole, named = {**table, "net": net or _STAND_IN}, table.get("posterior")
+    posterior = None
+    if named is not None:
+        posterior = read_table(PosteriorSpec, named, f"{where}.posterior", faults)
+    recipe = read_table(Recipe, {**whole, "posterior": posterior}, where, faults)
+    return recipe if net and (posterior or named is None) else None
+
+
+def shipped_recipes() -> list[str]:
+    """Return the names of the recipes that come with edgespike."""
+    return shipped_names(_FOLDER)
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Load a shipped recipe by name, or any recipe by the path of its TOML file.
+
+    Raises
+    ------
+    InputError
+        No such recipe.
+    FileFormatError
+        The file is not TOML, is too large or too deep (`edgespike.storage.toml_files`), or entries
+        are unknown, missing, of a wrong type or out of range (all are named).
+    """
+    table = read_toml("recipe", str(name_or_path), _FOLDER)
+    faults: list[str] = []
+    recipe = read_recipe(table, "recipe", faults)
+    if recipe is None:
+        lines = "".join(f"\n  - {fault}" for fault in faults)
+        raise FileFormatError(f"recipe {name_or_path} is not valid:{lines}")
+    return recipe

@@ -1,0 +1,155 @@
+"""The folder of a training run: checkpoint, log and trained net."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgespike.errors import InputError
+from edgespike.nn.nets.checkpoint import TRAINING, read_checkpoint, write_checkpoint
+from edgespike.nn.training.recipe import Recipe
+from edgespike.storage.files import WriteError, check_folder, write_atomically
+
+_WRITTEN = re.compile(r"training\.jsonl|(checkpoint|model|member\d+|sample\d+)\.safetensors")
+"""Names of files that a run writes."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a run measured.
+
+    Parameters
+    ----------
+    start
+        Metadata of the checkpoint that it started from, and what that gave; None for random
+        weights.
+    epochs
+        What each epoch measured.
+    """
+
+    start: dict[str, Any] | None = None
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+
+
+class RunFolder:
+    """Where a run of a recipe is kept.
+
+    Attributes
+    ----------
+    log, checkpoint
+        Paths of the log and of the state to resume from.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe) -> None:
+        self.path, self.recipe = path, recipe
+        self.log = path / "training.jsonl"
+        self.checkpoint = path / "checkpoint.safetensors"
+
+    @property
+    def began(self) -> bool:
+        """Whether there is a state to resume from."""
+        return self.checkpoint.exists()
+
+    def check(self, resume: bool) -> None:
+        """Refuse a folder that cannot be written, or holds what is not to be written over.
+
+        Raises
+        ------
+        WriteError
+            It is no folder, or it, or the one that it is to be in, is read-only.
+        InputError
+            It holds a run, and ``resume`` is False; or no run, but files of the names that one
+            writes.
+        """
+        check_folder(self.path)
+        if self.began:
+            if not resume:
+                raise InputError(
+                    f"folder {self.path} holds a training run; resume it, remove it or name another"
+                )
+        elif others := sorted(name for name in self._names() if _WRITTEN.fullmatch(name)):
+            raise InputError(
+                f"folder {self.path} holds no training run, but {', '.join(others)}, which a run "
+                "would write over; name another folder"
+            )
+
+    def _names(self) -> list[str]:
+        return [place.name for place in self.path.iterdir()] if self.path.exists() else []
+
+    def refuse(self, source: Path) -> None:
+        """Refuse a file that is read and that the run would write over.
+
+        Raises
+        ------
+        InputError
+            It lies in the folder and bears a name that a run writes.
+        """
+        place = Path(os.path.realpath(source))
+        if place.parent == Path(os.path.realpath(self.path)) and _WRITTEN.fullmatch(place.name):
+            raise InputError(
+                f"{source} is read, and the run would write {place.name} in {self.path}; name "
+                "another folder"
+            )
+
+    def make(self) -> None:
+        """Make the folder, if it is not there."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(
+                f"cannot make folder {self.path}: {error.strerror}; name another one"
+            ) from None
+
+    def save(self, tensors: Mapping[str, Tensor], log: Log) -> None:
+        """Write the checkpoint and the log after an epoch."""
+        start = {} if log.start is None else {"start": log.start}
+        description = {"recipe": self.recipe.to_table(), "history": log.epochs, **start}
+        write_checkpoint(self.checkpoint, TRAINING, tensors, description)
+        lines = [{"recipe": self.recipe.to_table(), "versions": _versions(), **start}, *log.epochs]
+        write_atomically(self.log, "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+    def read(self) -> tuple[dict[str, Tensor], Log] | None:
+        """Return the checkpoint's tensors and what was measured, if there is one.
+
+        Raises
+        ------
+        InputError
+            The checkpoint is of another recipe.
+        FileFormatError
+            The checkpoint is truncated, changed or foreign.
+        """
+        if not self.began:
+            return None
+        checkpoint = read_checkpoint(self.checkpoint, TRAINING)
+        self._check_recipe(checkpoint.description["recipe"])
+        description = checkpoint.description
+        return checkpoint.tensors, Log(description.get("start"), list(description["history"]))
+
+    def _check_recipe(self, found: dict[str, Any]) -> None:
+        # By way of JSON, in which tuples are lists.
+        wanted = json.loads(json.dumps(self.recipe.to_table()))
+        other = [name for name in wanted if wanted[name] != found.get(name)]
+        if other:
+            raise InputError(
+                f"the run in {self.path} has another recipe (different: {', '.join(other)}); "
+                "resume it with its own, or name another folder"
+            )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "edgespike": importlib.metadata.version("edgespike"),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "processor": platform.machine(),
+    }

@@ -1,0 +1,77 @@
+"""Where a training run begins, if not from random weights: a trained net."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgespike.errors import InputError
+from edgespike.nn.nets.checkpoint import load_float32_model
+from edgespike.nn.nets.from_float import from_float
+from edgespike.nn.nets.recurrent_spec import RecurrentSpec
+from edgespike.nn.nets.spec import AnySpec
+
+SEEN_SAMPLES = 1000
+"""Training samples from which the levels of a quantised net are placed."""
+
+_OF_LEVELS = {"activation", "activation_states", "input_states", "bits", "readout_bits"}
+"""What may differ between a float recurrent net and its net of levels."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A net to begin with, and the metadata of the checkpoint that it comes from."""
+
+    model: nn.Sequential
+    metadata: dict[str, Any]
+
+
+def load_start(path: Path, net: AnySpec, samples: NDArray[Any]) -> Start:
+    """Read a checkpoint as the start of a run.
+
+    Parameters
+    ----------
+    path
+        A trained net of the same description; or, where ``net`` is a recurrent one of levels, its
+        float net.
+    net
+        What is to be trained.
+    samples
+        Training samples, (samples, *input_shape).
+
+    Raises
+    ------
+    InputError
+        The checkpoint holds another net; the entries that differ are named.
+    FileFormatError
+        The checkpoint is damaged or foreign.
+    """
+    model, found, metadata = load_float32_model(path)
+    # How the weights were drawn no longer matters.
+    other = _differences(found, net) - {"initialisation"}
+    if not other:
+        return Start(model, metadata)
+    if isinstance(net, RecurrentSpec) and _is_float_net_of(net, other):
+        sequences = torch.from_numpy(samples[:SEEN_SAMPLES])
+        return Start(from_float(model, net, sequences), metadata)
+    raise InputError(
+        f"{path} holds another net than the recipe trains (different: {', '.join(sorted(other))}); "
+        "start from one of the same description, or, for a recurrent net of levels, from its float "
+        "net"
+    )
+
+
+def _is_float_net_of(net: RecurrentSpec, other: set[str]) -> bool:
+    return net.activation == "levels" and "activation" in other and other <= _OF_LEVELS
+
+
+def _differences(found: AnySpec, wanted: AnySpec) -> set[str]:
+    if type(found) is not type(wanted):
+        return {"kind"}
+    names = {field.name for field in fields(wanted)}
+    return {name for name in names if getattr(found, name) != getattr(wanted, name)}

@@ -1,0 +1,131 @@
+"""Train a net by a recipe, with a checkpoint after each epoch.
+
+Runs on a GPU if there is one, and on several (or several machines) when started by ``torchrun`` or
+``accelerate launch``; each process then takes its share of each batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgespike.errors import InputError
+from edgespike.nn.nets.checkpoint import save_model
+from edgespike.nn.training.progress import EpochProgress
+from edgespike.nn.training.recipe import Recipe
+from edgespike.nn.training.run_folder import Log, RunFolder
+from edgespike.nn.training.start import load_start
+from edgespike.nn.training.task import Task, load_task
+from edgespike.nn.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Where the trained nets and the log are, and what each epoch measured (as in the log)."""
+
+    models: tuple[Path, ...]
+    """The net, or those of a mixture posterior: its members, then the nets drawn from it."""
+
+    log: Path
+    history: tuple[dict[str, Any], ...]
+
+    @property
+    def model(self) -> Path:
+        """The net, or the first member."""
+        return self.models[0]
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    task: Task | None = None,
+    start: Path | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> TrainingResult:
+    """Train the recipe's net, or a mixture of such nets.
+
+    Each epoch ends with a checkpoint, so a killed run loses an epoch at most, and with the same
+    number of threads on a CPU it ends with the weights of an uninterrupted one. The net after the
+    last epoch is kept; the test set chooses nothing.
+
+    Parameters
+    ----------
+    out
+        Folder for ``model.safetensors`` (the trained net), ``training.jsonl`` (recipe, versions,
+        then one line an epoch) and ``checkpoint.safetensors`` (to resume from). A mixture's nets
+        are ``member0.safetensors`` and so on, draws from it ``sample0.safetensors`` and so on.
+    task
+        What to train on; the recipe's data set if None.
+    start
+        Checkpoint to start from instead of random weights, see `edgespike.nn.training.start`. The
+        log then says what it holds, and what it gives before the first step.
+    resume
+        Go on from the folder's checkpoint, or start if there is none.
+    quiet
+        Show no progress.
+
+    Raises
+    ------
+    InputError
+        ``out`` holds a run and ``resume`` is False, or its recipe is another one; the run would
+        write over ``start``; the task or ``start`` does not fit the net, or the recipe has a
+        posterior.
+    WriteError
+        ``out`` cannot be written; noticed before data is read.
+    TrainingError
+        The loss is no longer a number. The last checkpoint stays.
+
+    Warns
+    -----
+    CollapseWarning
+        Components of a mixture overlap after an epoch.
+    """
+    if start and recipe.posterior:
+        raise InputError(
+            f"{start} is one net, but the recipe's posterior starts from nets that differ; give no "
+            "net to start from"
+        )
+    folder = RunFolder(Path(out), recipe)
+    if start:
+        folder.refuse(Path(start))
+    folder.check(resume)
+    shape, classes = recipe.net.input_shape, recipe.net.classes
+    task = task or load_task(recipe.data, shape, classes)
+    task.check(shape, classes)
+    task = task.first(recipe.limit) if recipe.limit else task
+    begin = load_start(Path(start), recipe.net, task.train_images) if start else None
+    # Not before, so that what does not fit leaves no empty folder behind.
+    folder.make()
+    trainer = Trainer(recipe, task, begin.model if begin else None)
+    log = Log()
+    if resume and (found := folder.read()):
+        tensors, log = found
+        trainer.restore(tensors)
+    elif begin:
+        log = Log({"metadata": begin.metadata, **trainer.measure()})
+    history = log.epochs
+    for epoch in range(len(history), recipe.epochs):
+        with EpochProgress(epoch, recipe.epochs, trainer.steps, quiet or not trainer.main) as show:
+            history.append(trainer.run_epoch(epoch, show))
+        if trainer.main:
+            folder.save(trainer.tensors(), log)
+    paths = _save_networks(folder, trainer, log)
+    trainer.accelerator.wait_for_everyone()
+    return TrainingResult(paths, folder.log, tuple(history))
+
+
+def _save_networks(folder: RunFolder, trainer: Trainer, log: Log) -> tuple[Path, ...]:
+    # Without the time it took: the same run gives the same file.
+    measured = {name: value for name, value in log.epochs[-1].items() if name != "seconds"}
+    metadata = {"recipe": folder.recipe.to_table(), **measured}
+    if log.start is not None:
+        metadata["start"] = log.start
+    paths = []
+    for name, net in trainer.networks():
+        paths.append(folder.path / f"{name}.safetensors")
+        if trainer.main:
+            save_model(paths[-1], net, folder.recipe.net, metadata)
+    return tuple(paths)

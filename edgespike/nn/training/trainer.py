@@ -1,0 +1,237 @@
+"""One run's net, optimiser and data, and what an epoch does with them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgespike.errors import EdgespikeError
+from edgespike.nn.layers.penalty import penalty_weight
+from edgespike.nn.nets.checkpoint import optimiser_tensors, restore_optimiser
+from edgespike.nn.training.augment import augment
+from edgespike.nn.training.averaging import WeightAverage, measure_statistics
+from edgespike.nn.training.objective import Objective, build_model, objective_of
+from edgespike.nn.training.progress import EpochProgress
+from edgespike.nn.training.recipe import Recipe
+from edgespike.nn.training.task import EVALUATION_BATCH, Task
+
+STEPS_BETWEEN_LOOKS = 20
+BATCHES_OF_STATISTICS = 100
+"""Training batches on which the normalisation of weights that were not trained is measured."""
+
+
+class TrainingError(EdgespikeError):
+    """Training cannot go on: the loss is no longer a number."""
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Return the rate of a step, counted from the first epoch's; an epoch has ``steps`` of them."""
+    warmup = recipe.warmup_epochs * steps
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(recipe.epochs * steps - warmup, 1)
+    low, high = recipe.final_learning_rate, recipe.learning_rate
+    return low + (high - low) * (1 + math.cos(math.pi * done)) / 2
+
+
+class Trainer:
+    """The state of a run: net, optimiser, data on the device.
+
+    Parameters
+    ----------
+    recipe, task
+        What to do, and on what.
+    start
+        The net to begin with; one of random weights if None.
+
+    Attributes
+    ----------
+    model
+        The net that is trained, or the mixture of nets.
+    result
+        The net that is tested and kept: the averaged one if the recipe wants it, else ``model``.
+    result_objective
+        What it answers.
+    """
+
+    def __init__(self, recipe: Recipe, task: Task, start: nn.Module | None = None) -> None:
+        self.recipe = recipe
+        self.accelerator = Accelerator()
+        self.main = self.accelerator.is_main_process
+        self.model = build_model(recipe, start)
+        self.optimiser = _optimiser(self.model, recipe)
+        self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
+        self.device = self.accelerator.device
+        self.average = WeightAverage(self.model, recipe.averaging) if recipe.averaging else None
+        self.result: nn.Module = self.average.model if self.average else self.model
+        samples = len(task.train_images)
+        self.objective = objective_of(recipe, self.model, samples)
+        self.result_objective = self.objective
+        if self.average:
+            self.result_objective = objective_of(recipe, self.result, samples)
+        self.train_images = torch.from_numpy(task.train_images).to(self.device)
+        self.train_labels = torch.from_numpy(task.train_labels).to(self.device)
+        self.test_images = torch.from_numpy(task.test_images).to(self.device)
+        self.test_labels = torch.from_numpy(task.test_labels).to(self.device)
+        self.batch_size = min(recipe.batch_size, len(self.train_images))
+        self.steps = len(self.train_images) // self.batch_size
+
+    def run_epoch(self, epoch: int, show: EpochProgress) -> dict[str, Any]:
+        """Train for one epoch, measure on the test set, and give the log's line."""
+        start = time.monotonic()
+        trained = self._train(epoch, show)
+        if self.average or self.recipe.posterior:
+            measure_statistics(self.result, self._some_inputs(epoch))
+        tested = self.measure()
+        return {
+            "epoch": epoch + 1,
+            "learning_rate": learning_rate(self.recipe, (epoch + 1) * self.steps - 1, self.steps),
+            "penalty_weight": penalty_weight(self.recipe.penalty, epoch, self.recipe.epochs),
+            **{f"train_{name}": value for name, value in trained.items()},
+            **tested,
+            **self.result_objective.measure(),
+            "seconds": round(time.monotonic() - start, 1),
+        }
+
+    def networks(self) -> Iterator[tuple[str, nn.Module]]:
+        """Return the nets to keep, each with the name of its file."""
+        yield from self.result_objective.networks()
+        for name, drawn in self.result_objective.draws():
+            measure_statistics(drawn, self._some_inputs(self.recipe.epochs - 1))
+            yield name, drawn
+
+    def measure(self) -> dict[str, float]:
+        """Measure the net on the test set, for the log."""
+        return {f"test_{name}": value for name, value in self._test().items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what is needed to go on after an epoch."""
+        parts = {"model": self.model.state_dict(), "optimiser": optimiser_tensors(self.optimiser)}
+        if self.average:
+            parts["average"] = self.average.tensors()
+        return {
+            f"{part}.{name}": t for part, entries in parts.items() for name, t in entries.items()
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `tensors` gave."""
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}, "average": {}}
+        for name, tensor in tensors.items():
+            part, rest = name.split(".", 1)
+            parts[part][rest] = tensor
+        self.model.load_state_dict(parts["model"])
+        restore_optimiser(self.optimiser, parts["optimiser"])
+        if self.average:
+            self.average.restore(parts["average"])
+
+    def _train(self, epoch: int, show: EpochProgress) -> dict[str, float]:
+        self.net.train()
+        # Everything random in an epoch follows from its seed: resuming needs no generator states.
+        seed = _derived(self.recipe.seed, epoch)
+        order = torch.randperm(
+            len(self.train_images), generator=torch.Generator().manual_seed(seed)
+        )
+        generator = torch.Generator(self.device)
+        generator.manual_seed(_derived(seed, self.accelerator.process_index))
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        for i in range(self.steps):
+            batch = order[i * self.batch_size : (i + 1) * self.batch_size]
+            own = batch[self.accelerator.process_index :: self.accelerator.num_processes]
+            sums += self._step(epoch, i, own.to(self.device), generator)
+            if (i + 1) % STEPS_BETWEEN_LOOKS == 0 or i + 1 == self.steps:
+                show.update(i + 1, self._means(sums, epoch))
+        return self._means(self.accelerator.reduce(sums), epoch)
+
+    def _step(self, epoch: int, i: int, batch: Tensor, generator: torch.Generator) -> Tensor:
+        recipe = self.recipe
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, epoch * self.steps + i, self.steps)
+        images = augment(self.train_images[batch], recipe.flip, recipe.shift, generator)
+        labels = self.train_labels[batch]
+        loss, logits = self.objective.step(self.net, images, labels, generator)
+        if recipe.penalty > 0:
+            weight = penalty_weight(recipe.penalty, epoch, recipe.epochs)
+            loss = loss + weight * self.objective.penalty()
+        self.optimiser.zero_grad()
+        self.accelerator.backward(loss)
+        if recipe.gradient_norm > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_norm)
+        self.optimiser.step()
+        if self.average:
+            self.average.update(self.model)
+        return self._measure(loss, logits, labels, self.objective)
+
+    def _some_inputs(self, epoch: int) -> Iterator[Tensor]:
+        """Yield augmented training batches, the same in every process, so that results are too."""
+        generator = torch.Generator(self.device)
+        generator.manual_seed(_derived(self.recipe.seed, epoch))
+        # Whole batches, as in training: of a single sample there are no statistics.
+        batches = torch.split(self.train_images, self.batch_size)[: self.steps]
+        for batch in batches[:BATCHES_OF_STATISTICS]:
+            yield augment(batch, self.recipe.flip, self.recipe.shift, generator)
+
+    @torch.inference_mode()
+    def _test(self) -> dict[str, float]:
+        self.result.eval()
+        own = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        batches = zip(
+            torch.split(self.test_images[own], EVALUATION_BATCH),
+            torch.split(self.test_labels[own], EVALUATION_BATCH),
+            strict=True,
+        )
+        for images, labels in batches:
+            logits = self.result_objective.logits(images)
+            loss = functional.cross_entropy(logits, labels)
+            sums += self._measure(loss, logits, labels, self.result_objective)
+        return self._means(self.accelerator.reduce(sums))
+
+    def _measure(
+        self, loss: Tensor, logits: Tensor, labels: Tensor, objective: Objective
+    ) -> Tensor:
+        """Return the batch's sums: loss, correct answers, synaptic operations, samples."""
+        correct = (logits.detach().argmax(dim=1) == labels).sum()
+        with torch.no_grad():
+            spiking = self.recipe.net.spiking
+            operations = objective.synaptic_operations() if spiking else torch.zeros_like(loss)
+        samples = torch.tensor(len(labels), device=labels.device)
+        return torch.stack(
+            [loss.detach() * samples, correct, operations * samples, samples]
+        ).double()
+
+    def _means(self, sums: Tensor, epoch: int | None = None) -> dict[str, float]:
+        loss, correct, operations, samples = sums.tolist()
+        if not math.isfinite(loss):
+            when = "" if epoch is None else f" in epoch {epoch + 1}"
+            raise TrainingError(
+                f"the loss became {loss}{when}; lower the recipe's learning_rate "
+                f"({self.recipe.learning_rate}) or penalty ({self.recipe.penalty})"
+            )
+        return {
+            "loss": loss / samples,
+            "accuracy": correct / samples,
+            "synaptic_operations": operations / samples,
+        }
+
+
+def _derived(seed: int, number: int) -> int:
+    """Return a seed of one's own to each epoch or process; torch takes 63 bits."""
+    return (seed * 1_000_003 + number) % 2**63
+
+
+def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    # Weight decay is for weights: normalisation and biases are left alone.
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": weights, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate)

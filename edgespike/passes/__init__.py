@@ -1,0 +1,1 @@
+"""Functions that take a graph and return another: folding, unary coding, ensembles."""

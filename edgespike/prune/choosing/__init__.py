@@ -1,0 +1,1 @@
+"""Which units to keep, and what the dropped ones did: numpy only."""

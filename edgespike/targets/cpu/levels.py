@@ -1,0 +1,77 @@
+"""The levels of many thresholds: from a line where that is exact, else by comparing with each.
+
+Comparing takes two passes over the values for each level. Where the thresholds of a channel are
+evenly spaced, ``floor(x * slope + offset)`` in float32 takes four altogether, see
+:mod:`edgespike.targets.shared.lines`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Tensor, Threshold
+from edgespike.targets.shared.lines import fit_line
+from edgespike.targets.shared.number_types import narrow_type
+
+MARK_BYTES = 2**20
+"""About how many comparisons are made before they are added up: what a core's cache can keep."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where each channel's levels lie.
+
+    Parameters
+    ----------
+    slope, offset
+        Of each channel, float32.
+    levels
+        Highest level.
+    dtype
+        Integer type to give levels in.
+    """
+
+    slope: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    levels: int
+    dtype: np.dtype[Any]
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return the levels of float32 values, ``(..., channels)``."""
+        on_line = x * self.slope
+        on_line += self.offset
+        # Not below 0, so that the conversion, which drops the fraction, rounds down.
+        on_line.clip(0, self.levels, out=on_line)
+        return on_line.astype(self.dtype)
+
+
+def exact_line(op: Threshold, source: Tensor) -> Line | None:
+    """Return the line for float32 values of a range, if there is one that is exact."""
+    line = fit_line(op, source)
+    return None if line is None else Line(*line, op.levels, narrow_type(0, op.levels))
+
+
+def count_reached(x: NDArray[Any], theta: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Compare values with every threshold.
+
+    Parameters
+    ----------
+    x
+        ``(..., channels)``.
+    theta
+        ``(levels, channels)``, contiguous and of a type that compares exactly with that of ``x``.
+    dtype
+        Of the result, which has the shape of ``x``.
+    """
+    rows, limits = x.reshape(-1, theta.shape[1]), theta[:, None]
+    reached = np.empty(rows.shape, dtype)
+    at_once = max(1, MARK_BYTES // theta.size)
+    for start in range(0, len(rows), at_once):
+        some = slice(start, start + at_once)
+        marks = (rows[some] >= limits).view(np.int8)
+        np.add.reduce(marks, axis=0, dtype=dtype, out=reached[some])
+    return reached.reshape(x.shape)

@@ -1,0 +1,20 @@
+"""Loihi, by way of Lava: its fixed-point simulator, and files for those who have the chip."""
+
+from __future__ import annotations
+
+from edgespike.targets.base import Target
+from edgespike.targets.loihi.check import violations
+from edgespike.targets.loihi.environment import runtime, setup
+from edgespike.targets.loihi.run import run as run_graph
+from edgespike.targets.loihi.write import write
+
+TARGET = Target(
+    name="loihi",
+    summary="Intel Loihi: Lava's fixed-point simulator, and netx files for the chip",
+    violations=violations,
+    write=write,
+    run=run_graph,
+    runtime=runtime,
+    setup=setup,
+    codings=("graded", "unary"),
+)

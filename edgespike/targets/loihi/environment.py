@@ -1,0 +1,110 @@
+"""Finding Lava, or installing it into a folder of its own.
+
+lava-nc declares Python 3.10 and numpy below 2 only, but runs on later ones, see
+``simulator/run_lava.py``. So it is installed without its dependencies, which edgespike's extra
+``loihi`` brings, and outside of the environment's own packages.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from edgespike.errors import EnvironmentMissingError
+from edgespike.extras import install_command
+from edgespike.storage.files import new_folder
+from edgespike.targets.shared.processes import install
+
+PACKAGE, VERSION = "lava-nc", "0.10.0"
+NEEDED = ("scipy", "networkx", "asteval")
+"""What Lava imports besides numpy."""
+
+INSTALL_TIMEOUT_S = 300
+
+
+def runtime() -> str:
+    """Name Lava and its version, as in ``lava-nc 0.10.0``.
+
+    Raises
+    ------
+    EnvironmentMissingError
+        Lava or a package that it needs is not there.
+    """
+    return f"{PACKAGE} {_version(lava_path() or sys.path)}"
+
+
+def lava_path() -> list[str]:
+    """Return the folders besides Python's own path that Lava is found in: one, or none.
+
+    Raises
+    ------
+    EnvironmentMissingError
+        Lava or a package that it needs is not there.
+    """
+    _check_needed()
+    own = [str(_own_folder())]
+    if _version(own):
+        return own
+    if _version(sys.path):
+        return []
+    raise EnvironmentMissingError(
+        f"Lava is not installed; run: edgespike targets --setup loihi (it downloads "
+        f"{PACKAGE} {VERSION} into {_own_folder()})"
+    )
+
+
+def setup() -> str:
+    """Install Lava unless it is there, and name it, see :func:`runtime`.
+
+    Raises
+    ------
+    EnvironmentMissingError
+        It cannot be downloaded, or a package that it needs is not there.
+    WriteError
+        The cache folder cannot be written.
+    """
+    _check_needed()
+    try:
+        return runtime()
+    except EnvironmentMissingError:
+        shutil.rmtree(_own_folder(), ignore_errors=True)  # a folder without Lava in it
+        _install(_own_folder())
+    return runtime()
+
+
+def _check_needed() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise EnvironmentMissingError(
+            f"Lava needs {', '.join(missing)}; run {install_command('loihi')}"
+        )
+
+
+def _own_folder() -> Path:
+    return user_cache_path("edgespike") / f"{PACKAGE}-{VERSION}"
+
+
+def _version(path: list[str]) -> str | None:
+    """Return the version of Lava in these folders, if it is there."""
+    return next((found.version for found in distributions(name=PACKAGE, path=path)), None)
+
+
+def _install(folder: Path) -> None:
+    """Install with pip into a new folder, complete or not at all."""
+    with new_folder(folder) as temporary:
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--ignore-requires-python"]
+        command += ["--disable-pip-version-check", "--quiet", "--target", str(temporary)]
+        failure = install([*command, f"{PACKAGE}=={VERSION}"], INSTALL_TIMEOUT_S)
+        if failure:
+            raise EnvironmentMissingError(
+                f"cannot install {PACKAGE} {VERSION}; connect to a package index, or on another "
+                f"machine run: pip install --no-deps --ignore-requires-python --target FOLDER "
+                f"{PACKAGE}=={VERSION}, and copy FOLDER to {folder}. Of pip: {failure}"
+            )
+        # The wheel carries a top-level package of this name, which would hide others.
+        shutil.rmtree(temporary / "tests", ignore_errors=True)

@@ -1,0 +1,155 @@
+"""From a graph to populations and synapses.
+
+Sums, reshapes and sum pools leave no neurons of their own: they decide where synapses run. Each
+way of a spike to a neuron is one synapse, so that two ways stay two and the network's synaptic
+operations are the graph's. Max pools, which have no weights, get synapses of weight 1: for an OR
+one from each element of a window, for a maximum one from each element that is pooled. A delay is
+an axon of its own from the population that it delays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from edgespike.graph import Delay, Graph, Membrane, Node
+from edgespike.graph.ops import Pool2d, Weighted
+from edgespike.targets.loihi.arriving import NEURONS, arriving, is_maximum
+from edgespike.targets.loihi.edges import Edges, concatenate, edges_of, identity
+from edgespike.targets.loihi.network import (
+    CONSTANT,
+    Connection,
+    Network,
+    Population,
+    message_bits,
+)
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, neurons_of
+from edgespike.targets.loihi.timing import AXONS, depths, population_of, wait
+
+Ways = dict[str, list[Edges | None]]
+"""For each axon, the edges from it; ``None`` stands for each element to itself."""
+
+
+def lower(graph: Graph) -> Network:
+    """Lower a graph that has no violations, see :func:`edgespike.targets.loihi.check.violations`.
+
+    Population names are node names; elements are numbered in row-major order.
+    """
+    populations = list(_populations(graph))
+    by_name = {population.name: population for population in populations}
+    connections: list[Connection] = []
+    for node, ways in _ways(graph):
+        if isinstance(node.op, NEURONS):
+            connections += _connections(graph, by_name[node.name], ways, by_name)
+    return Network(graph.steps, tuple(populations), tuple(connections))
+
+
+def _populations(graph: Graph) -> Iterator[Population]:
+    low, high = graph.tensors[graph.input.name].bounds
+    yield Population(graph.input.name, graph.tensors[graph.input.name].size, low, high, 0)
+    depth = depths(graph)
+    constant = False
+    for node in graph.nodes:
+        if isinstance(node.op, NEURONS):
+            neurons = neurons_of(node.op, arriving(graph, node), graph.steps)
+            constant |= bool(neurons.constant.any())
+            own = node.op if neurons.kind == "membrane" and isinstance(node.op, Membrane) else None
+            windows = _step(graph, node) if neurons.kind == "maximum" else None
+            tensor = graph.tensors[node.name]
+            most = 1 if neurons.kind == "readout" else max(1, tensor.bounds[1])
+            lag = depth[node.name]
+            yield Population(node.name, tensor.size, 0, most, lag, neurons, own, windows)
+    if constant:
+        yield Population(CONSTANT, 1, CONSTANT_VALUE, CONSTANT_VALUE, 0)
+
+
+def _connections(
+    graph: Graph, target: Population, ways_into: Ways, populations: dict[str, Population]
+) -> Iterator[Connection]:
+    neurons = target.neurons
+    if neurons is None:  # only sources of spikes have none
+        raise TypeError(target.name)
+    parts: list[tuple[str, Edges]] = []
+    for axon, ways in ways_into.items():
+        size = graph.tensors[axon].size
+        edges = concatenate([identity(size) if way is None else way for way in ways])
+        edges = Edges(edges.inputs, edges.outputs, edges.weights * neurons.sign[edges.outputs])
+        parts += [(axon, rows) for rows in _without_doubles(edges, size)]
+    for index, (axon, edges) in enumerate(parts):
+        source = populations[population_of(graph, axon)]
+        delay, op = wait(graph, axon, target.name), graph[axon].op
+        initial = op.initial if isinstance(op, Delay) else None
+        yield _connection(f"{target.name}.{index}", source, target, edges, delay, initial)
+    (fed,) = np.nonzero(neurons.constant)
+    if len(fed):
+        edges = Edges(np.zeros_like(fed), fed, neurons.constant[fed])
+        yield _connection(f"{target.name}.{len(parts)}", populations[CONSTANT], target, edges)
+
+
+def _ways(graph: Graph) -> Iterator[tuple[Node, Ways]]:
+    """Collect the edges that end at each node, by the axon that they start from."""
+    nodes = [node for node in graph.nodes if not isinstance(node.op, Delay)]
+    last_taker = {name: node.name for node in nodes for name in node.inputs}
+    leaving: dict[str, Ways] = {node.name: {node.name: [None]} for node, _ in graph.of_type(Delay)}
+    for node in nodes:
+        ways = _ways_into(graph, node, leaving)
+        yield node, ways
+        leaving[node.name] = {node.name: [None]} if isinstance(node.op, AXONS) else ways
+        for name in set(node.inputs):
+            if last_taker[name] == node.name:
+                del leaving[name]  # edges take far more memory than all else
+
+
+def _ways_into(graph: Graph, node: Node, leaving: dict[str, Ways]) -> Ways:
+    ways: Ways = {}
+    for name in node.inputs:
+        for source, parts in leaving[name].items():
+            ways.setdefault(source, []).extend(parts)
+    if not isinstance(node.op, (Weighted, Pool2d)) or is_maximum(graph, node):
+        return ways  # where the largest is taken, each element comes to the neurons by itself
+    step = _step(graph, node)
+    return {
+        source: [step if part is None else part.then(step) for part in parts]
+        for source, parts in ways.items()
+    }
+
+
+def _step(graph: Graph, node: Node) -> Edges:
+    return edges_of(node.op, graph.tensors[node.inputs[0]].shape)
+
+
+def _without_doubles(edges: Edges, inputs: int) -> list[Edges]:
+    """Sort edges by output and input, and split them so that no two of a part join the same."""
+    keys = edges.outputs * inputs + edges.inputs
+    order = np.argsort(keys, kind="stable")
+    keys, edges = keys[order], edges.at(order)
+    again = np.zeros(len(keys), bool)
+    again[1:] = keys[1:] == keys[:-1]
+    if not again.any():
+        return [edges]
+    places = np.arange(len(keys))
+    rank = places - np.maximum.accumulate(np.where(again, 0, places))
+    return [edges.at(np.flatnonzero(rank == r)) for r in range(int(rank.max()) + 1)]
+
+
+def _connection(
+    name: str,
+    source: Population,
+    target: Population,
+    edges: Edges,
+    delay: int = 0,
+    initial: int | None = None,
+) -> Connection:
+    ends = source.low, source.high, *(() if initial is None else (initial,))
+    return Connection(
+        name=name,
+        source=source.name,
+        target=target.name,
+        weights=edges.weights.astype(np.int8),
+        indices=edges.inputs.astype(np.int32),
+        indptr=np.searchsorted(edges.outputs, np.arange(target.inputs + 1)).astype(np.int32),
+        delay=delay,
+        initial=initial,
+        message_bits=message_bits(min(ends), max(ends)),
+    )

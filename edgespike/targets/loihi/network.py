@@ -1,0 +1,202 @@
+"""A network as Lava runs it: populations of neurons and sparse synapses between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Membrane
+from edgespike.targets.loihi.edges import Edges
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, OWN_PROCESSES, Neurons
+
+CONSTANT = ":constant"
+"""Name of the always-on source; no node's name has a colon."""
+
+
+def bits(low: int, high: int) -> int:
+    """Return the bits that hold all of ``low..high``, with a sign if there are negative values."""
+    if low < 0:
+        return 1 + max(high.bit_length(), (-low - 1).bit_length())
+    return high.bit_length()
+
+
+def message_bits(low: int, high: int) -> int:
+    """Return the bits of the payload of spikes of ``low..high``; 0 for plain spikes."""
+    return 0 if low == 0 and high <= 1 else bits(low, high)
+
+
+@dataclass(frozen=True)
+class Population:
+    """A group of neurons, or a source of spikes.
+
+    Parameters
+    ----------
+    name
+        The node that it computes.
+    size
+        How many there are.
+    low, high
+        Range of the spikes' payload; 0 and 1 are plain spikes.
+    depth
+        How many of Lava's steps it lags behind the input.
+    neurons
+        Their numbers; ``None`` for the input and the always-on source.
+    membrane
+        The operation, where edgespike's own process computes it.
+    windows
+        From the elements that are pooled to the neurons, where these take the largest.
+    """
+
+    name: str
+    size: int
+    low: int
+    high: int
+    depth: int
+    neurons: Neurons | None = None
+    membrane: Membrane | None = None
+    windows: Edges | None = None
+
+    @property
+    def inputs(self) -> int:
+        """How many sums its synapses make: one a neuron, unless it pools; a source has none."""
+        return 0 if self.neurons is None else len(self.neurons.bias)
+
+    @property
+    def recorded(self) -> np.dtype[Any] | None:
+        """Type in which the simulator records its spikes, or potentials; of sources, nothing."""
+        if self.neurons is None:
+            return None
+        small = self.neurons.kind != "readout" and self.high < 256
+        return np.dtype(np.uint8 if small else np.int32)
+
+    @property
+    def recorded_bytes(self) -> int:
+        """How much the simulator records of it at each step."""
+        return 0 if self.recorded is None else self.size * self.recorded.itemsize
+
+    @property
+    def own_process(self) -> bool:
+        """Whether its neurons are edgespike's, and not Lava's stock ones."""
+        return self.neurons is not None and self.neurons.kind in OWN_PROCESSES
+
+    @property
+    def message_bits(self) -> int:
+        """Bits of the spikes' payload, sign included; 0 for plain spikes."""
+        return message_bits(self.low, self.high)
+
+    def describe(self, steps: int) -> dict[str, Any]:
+        """Return what JSON can hold of it."""
+        entry: dict[str, Any] = {"name": self.name, "size": self.size, "depth": self.depth}
+        if self.neurons is None:
+            kind = "constant" if self.name == CONSTANT else "input"
+            return {**entry, "kind": kind, "value": CONSTANT_VALUE, "record": ""}
+        neurons = self.neurons
+        entry |= {"kind": neurons.kind, "vth": neurons.vth, "decay": neurons.decay}
+        entry |= {"inputs": self.inputs, "interval": steps if neurons.memory else 1}
+        entry |= {"record": str(self.recorded)}
+        if self.membrane is not None:
+            fields = ("reset", "reset_time", "comparison")
+            entry["membrane"] = {name: getattr(self.membrane, name).value for name in fields}
+            entry["membrane"]["max_spikes"] = self.membrane.max_spikes
+        return entry
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return its arrays, by the names that the simulator knows."""
+        if self.neurons is None:
+            return {}
+        arrays: dict[str, NDArray[Any]] = {"bias": self.neurons.bias.astype(np.int16)}
+        if self.neurons.theta is not None:
+            arrays["theta"] = self.neurons.theta.astype(np.int32)
+        if self.windows is not None:
+            edges = self.windows.at(np.argsort(self.windows.outputs, kind="stable"))
+            arrays["elements"] = edges.inputs.astype(np.int32)
+            starts = np.searchsorted(edges.outputs, np.arange(self.size))
+            arrays["starts"] = starts.astype(np.int32)
+        return {f"{self.name}.{key}": array for key, array in arrays.items()}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Synapses from one population to another, at most one between two neurons.
+
+    Parameters
+    ----------
+    name
+        Unique in the network.
+    source, target
+        Names of the populations.
+    weights, indices, indptr
+        Compressed rows, one for each neuron of the target, int8 and int32.
+    delay
+        Steps that spikes wait besides the one that every connection takes.
+    initial
+        Of a delay of the graph's: what arrives from every neuron at a sample's first step, in place
+        of what it sent at the last step of the sample before. ``None`` where spikes arrive for the
+        step at which they were sent.
+    message_bits
+        Bits of the spikes' payload, sign included; 0 for plain spikes.
+    """
+
+    name: str
+    source: str
+    target: str
+    weights: NDArray[np.int8]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int32]
+    delay: int
+    initial: int | None
+    message_bits: int
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it comes from the always-on source, and so is no connection of the graph's."""
+        return self.source == CONSTANT
+
+    def describe(self) -> dict[str, Any]:
+        """Return what JSON can hold of it."""
+        fields = ("name", "source", "target", "delay", "initial", "message_bits")
+        return {name: getattr(self, name) for name in fields}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return its arrays, by the names that the simulator knows."""
+        fields = ("weights", "indices", "indptr")
+        return {f"{self.name}.{name}": getattr(self, name) for name in fields}
+
+
+@dataclass(frozen=True)
+class Network:
+    """Populations and connections, for samples of ``steps`` steps; the input comes first."""
+
+    steps: int
+    populations: tuple[Population, ...]
+    connections: tuple[Connection, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Return all but the arrays, as the simulator reads it from JSON."""
+        return {
+            "steps": self.steps,
+            "populations": [population.describe(self.steps) for population in self.populations],
+            "connections": [connection.describe() for connection in self.connections],
+        }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all arrays, by the names that the simulator knows."""
+        arrays: dict[str, NDArray[Any]] = {}
+        for population in self.populations:
+            arrays |= population.arrays()
+        for connection in self.connections:
+            arrays |= connection.arrays()
+        return arrays
+
+    @property
+    def depth(self) -> int:
+        """How many of Lava's steps its last population lags behind the input."""
+        return max(population.depth for population in self.populations)
+
+    @property
+    def synapses(self) -> int:
+        """Number of synapses."""
+        return sum(len(connection.weights) for connection in self.connections)

@@ -1,0 +1,211 @@
+"""Intel's network exchange file (``.net``), which lava-dl's netx reads for simulator and chip.
+
+It is HDF5 with one group for each layer: convolutions and dense layers in a row, each with its
+neurons; netx has no pooling, so a max pool is written as the convolution that computes its OR.
+Weights are cross-correlation kernels (output, input, height, width), biases are in units of the
+accumulator, and a neuron fires strictly above ``vThMant``.
+
+Checked by hand on 2026-11-23: netx of lava-dl 0.6.0 on lava-nc 0.10.0 loaded files of a dense
+network and of a convolutional one with an OR pool, of 1 and of 4 steps each, and gave the
+interpreter's accumulators for 6 samples. No test repeats this, since lava-dl declares Python 3.10
+and PyTorch; tests read the files with a few lines of numpy instead.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import EdgespikeError
+from edgespike.extras import install_command
+from edgespike.graph import (
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    Threshold,
+)
+from edgespike.graph.ops import Weighted
+from edgespike.graph.tensor import per_channel
+from edgespike.targets.loihi.arriving import arriving, is_maximum
+from edgespike.targets.loihi.neurons import Neurons, neurons_of
+
+NO_CURRENT_DECAY = 4096
+"""With this ``iDecay`` the current is the present step's input alone."""
+
+
+class NetxError(EdgespikeError):
+    """A graph holds what a netx file cannot, or h5py is missing."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One group of the file.
+
+    Parameters
+    ----------
+    kind
+        ``input``, ``conv``, ``dense`` or ``flatten``.
+    fields
+        Its data sets.
+    neuron
+        Those of its neurons; empty if it has none.
+    """
+
+    kind: str
+    fields: dict[str, Any]
+    neuron: dict[str, Any]
+
+
+def netx_bytes(graph: Graph) -> bytes:
+    """Return the content of a netx file for a graph without violations.
+
+    Raises
+    ------
+    NetxError
+        The graph is more than a row of convolutions and dense layers, or needs neurons that
+        netx does not offer; or h5py is not installed.
+    """
+    try:
+        import h5py  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise NetxError(f"not written, h5py is missing: run {install_command('loihi')}") from error
+    content = io.BytesIO()
+    layers = netx_layers(graph)
+    with h5py.File(content, "w") as file:
+        for index, layer in enumerate(layers):
+            group = file.create_group(f"layer/{index}")
+            group["type"] = np.array([layer.kind], "S10")
+            for name, value in layer.fields.items():
+                group[name] = value
+            for name, value in layer.neuron.items():
+                group[f"neuron/{name}"] = value
+        file["simulation/Ts"] = 1
+        file["simulation/tSample"] = graph.steps
+    return content.getvalue()
+
+
+def netx_layers(graph: Graph) -> list[Layer]:
+    """Return the layers of the file, see :func:`netx_bytes`."""
+    layers: list[Layer] = []
+    before: Node | None = None
+    for node, _ in graph.of_type(Delay):
+        raise NetxError(f"{node.name} is a delay; netx has neither these nor loops")
+    for node in graph.nodes:
+        if before is not None and node.inputs != (before.name,):
+            raise NetxError(
+                f"{node.name} takes from {', '.join(node.inputs)}; netx connects each layer to the "
+                "one before it"
+            )
+        if isinstance(node.op, Input):
+            layers.append(Layer("input", {"shape": np.array(node.op.shape)}, {}))
+        elif isinstance(node.op, Reshape):
+            layers += _flatten(graph, node)
+        elif isinstance(node.op, (Threshold, Membrane, Readout)):
+            layers.append(_layer(graph, before, node))
+        elif isinstance(node.op, MaxPool2d):
+            layers.append(_or_pool(graph, node, node.op))
+        elif not isinstance(node.op, Weighted):
+            raise NetxError(f"{node.name} is a {node.op.kind}, which netx does not offer")
+        before = node
+    return layers
+
+
+def _flatten(graph: Graph, node: Node) -> list[Layer]:
+    tensor = graph.tensors[node.inputs[0]]
+    if not tensor.signal.is_event or len(graph.tensors[node.name].shape) != 1:
+        raise NetxError(f"{node.name} reshapes; netx only flattens spikes")
+    return [Layer("flatten", {}, {})] if len(tensor.shape) == 3 else []
+
+
+def _layer(graph: Graph, before: Node | None, node: Node) -> Layer:
+    if before is None or not isinstance(before.op, Weighted):
+        raise NetxError(f"{node.name} does not follow a weighted layer")
+    neurons = neurons_of(node.op, arriving(graph, node), graph.steps)
+    problem = _problem(neurons, graph.steps)
+    if problem:
+        raise NetxError(f"{node.name} {problem}")
+    shape = graph.tensors[before.name].shape
+    sign = per_channel(_channels(neurons.sign, shape), before.op.weight.ndim)
+    fields: dict[str, Any] = {
+        "shape": np.array(shape),
+        "weight": (before.op.weight * sign).astype(np.float32),
+        "bias": _channels(neurons.bias, shape).astype(np.float32),
+    }
+    neuron = _neuron(neurons.decay, neurons.vth)
+    if isinstance(before.op, Conv2d):
+        return Layer("conv", {**fields, **_geometry(before.op)}, neuron)
+    if isinstance(before.op, Dense):
+        return Layer("dense", fields, neuron)
+    raise TypeError(before.op.kind)
+
+
+def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
+    """Build the OR of each window from synapses of weight 1 onto neurons that one spike fires.
+
+    Such a neuron keeps nothing: any spike makes it fire and resets it.
+    """
+    if is_maximum(graph, node):
+        raise NetxError(f"{node.name} takes the largest of graded spikes; netx only has their sum")
+    channels = graph.tensors[node.name].shape[0]
+    ones = np.ones((channels, 1, *op.kernel), np.int64)
+    synapses = Conv2d(
+        ones, np.zeros(channels, np.int64), None, op.stride, op.padding, groups=channels
+    )
+    fields = {
+        "shape": np.array(graph.tensors[node.name].shape),
+        "weight": ones.astype(np.float32),
+        "bias": np.zeros(channels, np.float32),
+        **_geometry(synapses),
+    }
+    return Layer("conv", fields, _neuron(decay=0, vth=0))
+
+
+def _neuron(decay: int, vth: int) -> dict[str, Any]:
+    return {
+        "type": np.array(["CUBA"], "S10"),
+        "iDecay": NO_CURRENT_DECAY,
+        "vDecay": decay,
+        "vThMant": vth,
+        "refDelay": 1,
+    }
+
+
+def _problem(neurons: Neurons, steps: int) -> str:
+    if neurons.kind == "membrane":
+        return "is a membrane that stock neurons cannot compute"
+    if neurons.kind == "levels":
+        return "has several levels, which stock neurons cannot send; export with --coding unary"
+    if neurons.constant.any():
+        return "has biases or thresholds that do not fit 13 bits"
+    if steps > 1 and not neurons.memory:
+        return "forgets at each step; netx resets all neurons at once, with each sample"
+    return ""
+
+
+def _channels(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return one value for each channel; neurons of a channel share theirs."""
+    return values.reshape(shape[0], -1)[:, 0]
+
+
+def _geometry(op: Conv2d) -> dict[str, Any]:
+    outputs, inputs, *kernel = op.weight.shape
+    return {
+        "inChannels": inputs * op.groups,
+        "outChannels": outputs,
+        "kernelSize": np.array(kernel),
+        "stride": np.array(op.stride),
+        "padding": np.array(op.padding),
+        "dilation": np.array(op.dilation),
+        "groups": op.groups,
+    }

@@ -1,0 +1,199 @@
+"""Which of Lava's neurons computes a node, and with which numbers.
+
+Lava's stock neurons share one threshold in a population and fire strictly above it. With the sum
+``s`` of a neuron's synapses, a channel that must fire at ``s + b >= theta`` gets the bias ``vth +
+1 - (theta - b)`` instead, which is the same comparison. A flipped channel, which fires at
+``s + b < theta``, gets negated weights: ``-s - b >= 1 - theta``.
+
+No stock neuron compares its sum with several thresholds, or takes the largest of its inputs:
+edgespike has a memoryless process of its own for each, which send graded spikes.
+
+A bias that does not fit its 13 bits is split: a multiple of :data:`CONSTANT_VALUE` comes through
+a synapse from a source that sends this value at every step, the rest stays a bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import (
+    Comparison,
+    MaxPool2d,
+    Membrane,
+    Op,
+    Readout,
+    ReadoutMode,
+    Reset,
+    ResetTime,
+    Threshold,
+)
+from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.graph.tensor import Integers
+from edgespike.targets.loihi.limits import BIAS_HIGH, BIAS_LOW, DECAY_HIGH, THRESHOLD_HIGH
+from edgespike.targets.shared.thresholds import upright
+
+OWN_PROCESSES = ("membrane", "levels", "maximum")
+"""Kinds of neurons that Lava does not have, see ``simulator/lava_processes``."""
+
+CONSTANT_VALUE = 2**12
+"""What the always-on source sends: with a bias of half as much either way it reaches everything."""
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """What is known of the sums that arrive before anything runs, all ``(sums,)``.
+
+    There is one sum a neuron, or one for each element that neurons pool.
+
+    Parameters
+    ----------
+    channel
+        Each sum's channel.
+    low, high
+        Range of the sum, the biases of the layers before it included.
+    bias
+        The constant part of it.
+    pooled
+        Whether the sums are of the elements of a max pool, which takes the largest of them.
+    """
+
+    channel: NDArray[np.int64]
+    low: Integers
+    high: Integers
+    bias: Integers
+    pooled: bool = False
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """The numbers of one population, for each sum that its synapses make.
+
+    There is one sum a neuron; for ``maximum`` there is one for each element that is pooled.
+
+    Parameters
+    ----------
+    kind
+        ``lif``: Lava's ``LIFReset``; ``readout``: the same, never firing, its potential is read;
+        one of :data:`OWN_PROCESSES`: edgespike's own.
+    bias
+        Bias mantissa of each neuron, in the accumulator's unit.
+    constant
+        Weight of each neuron's synapse from the always-on source; 0 is no synapse.
+    sign
+        What a neuron's weights are multiplied by, 1 or -1.
+    theta
+        A membrane's threshold of each neuron, ``(neurons,)``; of ``levels``, the least sums that
+        reach each level, ``(neurons, levels)``.
+    vth, decay
+        The population's threshold and decay.
+    memory
+        Whether the potential lasts for a sample; else for one step.
+    """
+
+    kind: str
+    bias: Integers
+    constant: Integers
+    sign: Integers
+    theta: Integers | None = None
+    vth: int = 0
+    decay: int = 0
+    memory: bool = False
+
+
+@singledispatch
+def neurons_of(op: Op, arriving: Arriving, steps: int) -> Neurons:
+    """Choose the neurons for an operation in samples of ``steps`` steps."""
+    raise TypeError(f"{op.kind} is not computed by neurons")
+
+
+@neurons_of.register
+def _(op: Threshold, arriving: Arriving, steps: int) -> Neurons:
+    theta, flipped = op.theta[arriving.channel], op.flipped[arriving.channel]
+    if op.levels == 1:
+        return _memoryless(theta[:, 0], flipped, arriving)
+    sign, least = _least(theta, flipped, arriving)
+    nothing = np.zeros_like(arriving.bias)
+    return Neurons("levels", nothing, nothing, sign, theta=least)
+
+
+@neurons_of.register
+def _(op: MaxPool2d, arriving: Arriving, steps: int) -> Neurons:
+    nothing, ones = np.zeros_like(arriving.bias), np.ones_like(arriving.bias)
+    if arriving.pooled:
+        return Neurons("maximum", nothing, nothing, ones)
+    return _memoryless(ones, nothing.astype(bool), arriving)
+
+
+@neurons_of.register
+def _(op: Readout, arriving: Arriving, steps: int) -> Neurons:
+    bias, constant = _split(arriving.bias)
+    sums = op.mode is ReadoutMode.SUM
+    return Neurons("readout", bias, constant, np.ones_like(bias), vth=THRESHOLD_HIGH, memory=sums)
+
+
+@neurons_of.register
+def _(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
+    strict = op.comparison is Comparison.GREATER
+    theta = op.theta[arriving.channel]
+    if is_memoryless(op, steps):
+        return _memoryless(theta + strict, np.zeros(theta.shape, bool), arriving)
+    bias, constant = _split(arriving.bias)
+    ones = np.ones_like(bias)
+    if _is_stock(op):
+        vth = int(theta[0]) - (not strict)
+        return Neurons("lif", bias, constant, ones, vth=vth, decay=op.decay, memory=True)
+    return Neurons("membrane", bias, constant, ones, theta=theta, decay=op.decay, memory=True)
+
+
+def is_memoryless(op: Membrane, steps: int) -> bool:
+    """Whether no step depends on the steps before it, and there is one spike at most."""
+    forgets = op.decay == DECAY_ONE and op.reset_time is ResetTime.SAME_STEP
+    return op.max_spikes == 1 and (steps == 1 or forgets)
+
+
+def _is_stock(op: Membrane) -> bool:
+    """Whether Lava's LIF is this membrane.
+
+    It fires strictly above one threshold; without decay all potentials are multiples of 64, so
+    that ``>=`` is ``>`` of a threshold lower by 1.
+    """
+    return (
+        op.reset is Reset.ZERO
+        and op.reset_time is ResetTime.SAME_STEP
+        and op.max_spikes == 1
+        and op.decay <= DECAY_HIGH
+        and (op.comparison is Comparison.GREATER or op.decay == 0)
+        and bool((op.theta == op.theta[0]).all())
+    )
+
+
+def _memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:
+    """Neurons that compare this step's sum with a threshold."""
+    sign, least = _least(theta[:, None], flipped, arriving)
+    least = least[:, 0]
+    middle = (int(least.min()) + int(least.max())) // 2
+    vth = min(max(middle - 1, 0), THRESHOLD_HIGH)
+    bias, constant = _split(vth + 1 - least)
+    return Neurons("lif", bias, constant, sign, vth=vth)
+
+
+def _least(
+    theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving
+) -> tuple[Integers, Integers]:
+    """Return the sign of a neuron's weights, and the least sums of its synapses that reach a level.
+
+    ``theta`` and these sums are ``(neurons, levels)``.
+    """
+    sign, theta, _, _ = upright(theta, flipped, arriving.low, arriving.high)
+    return sign, theta - (sign * arriving.bias)[:, None]
+
+
+def _split(bias: Integers) -> tuple[Integers, Integers]:
+    """Split biases into mantissas and weights of the always-on source."""
+    fits = (bias >= BIAS_LOW) & (bias <= BIAS_HIGH)
+    constant = np.where(fits, 0, (bias + CONSTANT_VALUE // 2) // CONSTANT_VALUE)
+    return bias - constant * CONSTANT_VALUE, constant

@@ -1,0 +1,96 @@
+"""Running a graph on Lava's fixed-point simulator, in a worker."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Graph
+from edgespike.graph.inputs import as_samples
+from edgespike.targets.loihi.environment import lava_path
+from edgespike.targets.loihi.lower import lower
+from edgespike.targets.loihi.network import Network
+from edgespike.targets.shared.worker import Worker
+from edgespike.trace import Trace, observed_names
+
+SIMULATOR = Path(__file__).parent / "simulator" / "run_lava.py"
+
+RECORDED_BYTES = 2**28
+"""Most bytes that one run of the simulator records; more samples are run one after the other."""
+
+_START_S, _PROCESS_S, _STEP_S, _SYNAPSE_S = 60.0, 2.0, 0.01, 1e-7
+"""What the time limit allows, some 50 times what an idle machine takes: to start, to start each
+process, and at each step for each process and for each synapse."""
+
+
+def run(graph: Graph, samples: NDArray[Any]) -> Trace:
+    """Run samples back to back, one step of one sample at each of Lava's steps.
+
+    Parameters
+    ----------
+    graph
+        A graph without violations.
+    samples
+        See :func:`edgespike.graph.inputs.as_samples`.
+
+    Returns
+    -------
+    trace
+        For each population the spikes that Lava's simulator itself sent at each step (their
+        payload, where a neuron may emit several); for the readout its potential.
+
+    Raises
+    ------
+    InputError
+        The samples do not fit the graph's input.
+    EnvironmentMissingError
+        Lava is not there.
+    TargetRunError
+        The simulator failed or took too long.
+    """
+    samples = as_samples(graph, samples)
+    network = lower(graph)
+    chunks = [_run(network, chunk) for chunk in _chunks(network, samples)]
+    return Trace(
+        {
+            name: np.concatenate([chunk[name] for chunk in chunks]).reshape(
+                len(samples), graph.steps, *graph.tensors[name].shape
+            )
+            for name in observed_names(graph)
+        }
+    )
+
+
+def _run(network: Network, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    arrays = {**network.arrays(), "samples": samples.reshape(*samples.shape[:2], -1)}
+    parameters = {"network": network.describe(), "path": lava_path()}
+    values, _ = _worker().call(arrays, parameters, timeout_s=_time_limit(network, len(samples)))
+    return values
+
+
+@cache
+def _worker() -> Worker:
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    what = "Lava's simulator"
+    return Worker(sys.executable, SIMULATOR, what=what, environment=one_thread)
+
+
+def _chunks(network: Network, samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    each = sum(population.recorded_bytes for population in network.populations)
+    steps = RECORDED_BYTES // each - network.depth
+    size = max(1, steps // network.steps)
+    for start in range(0, len(samples), size):
+        yield samples[start : start + size]
+
+
+def _time_limit(network: Network, samples: int) -> float:
+    steps = samples * network.steps + network.depth
+    processes = 2 * len(network.populations) + 2 * len(network.connections)
+    each = processes * _STEP_S + network.synapses * _SYNAPSE_S
+    return _START_S + processes * _PROCESS_S + steps * each

@@ -1,0 +1,121 @@
+"""The folder that ``edgespike export --target loihi`` writes."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgespike import __version__
+from edgespike.graph import Graph
+from edgespike.storage.files import write_atomically
+from edgespike.targets.loihi.lower import lower
+from edgespike.targets.loihi.network import Network
+from edgespike.targets.loihi.netx import NetxError, netx_bytes
+from edgespike.targets.loihi.resources import as_text, summary
+from edgespike.targets.loihi.run import SIMULATOR
+
+_README = """\
+# {name} for Loihi
+
+Whole numbers only: spikes, weights of 8 bits, neurons in Lava's fixed point. Written by
+edgespike {version}; the graph's SHA-256 is {hash}.
+
+| File | Content |
+|---|---|
+| network.json, network.npz | populations, and synapses as compressed sparse rows |
+| run_lava.py, lava_processes/ | runs them on plain Lava; this is what edgespike itself runs |
+| resources.txt, resources.json | neurons, synapses and cores against Loihi 1's and 2's limits |
+| {netx_file} | {netx_text} |
+
+Run it with lava-nc 0.10, numpy and scipy; `edgespike targets --setup loihi` puts Lava into
+`~/.cache/edgespike/lava-nc-0.10.0`, which PYTHONPATH must then name:
+
+    python run_lava.py samples.npy results.npz
+
+`samples.npy` holds integers ({shape}): samples, steps and the input's elements in row-major
+order, each in {low}..{high}, where one unit stands for {scale:g}. `results.npz` holds each
+population's spikes or levels, and as `{readout}` the readout's accumulators after each step;
+times the scale of its class, the last one is the logit.
+
+Or compare Lava with the definition of every layer, on your own samples:
+
+    edgespike verify GRAPH --targets loihi --input SAMPLES
+{netx_use}"""
+
+_NETX_USE = """
+Load the netx file with lava-dl; all neurons start anew with each sample, the first of which
+comes from a RingBuffer at Lava's first step:
+
+    from lava.lib.dl import netx
+    net = netx.hdf5.Network(
+        net_config="{file}", input_message_bits={bits}, reset_interval={steps}, reset_offset=1
+    )
+"""
+
+
+def write(graph: Graph, folder: Path) -> None:
+    """Write the artefact's files into an existing empty folder.
+
+    Raises
+    ------
+    WriteError
+        The folder cannot be written.
+    """
+    network = lower(graph)
+    _write_network(network, folder)
+    _write_simulator(folder)
+    figures = summary(network)
+    write_atomically(folder / "resources.json", _json(figures))
+    write_atomically(folder / "resources.txt", as_text(figures).encode())
+    name = f"{graph.name}.net"
+    try:
+        write_atomically(folder / name, netx_bytes(graph))
+        reason = ""
+    except NetxError as error:
+        reason = str(error)
+    write_atomically(folder / "README.md", _readme(graph, network, name, reason).encode())
+
+
+def _write_network(network: Network, folder: Path) -> None:
+    arrays: dict[str, Any] = {**network.arrays()}
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_atomically(folder / "network.npz", content.getvalue())
+    write_atomically(folder / "network.json", _json(network.describe()))
+
+
+def _write_simulator(folder: Path) -> None:
+    write_atomically(folder / SIMULATOR.name, SIMULATOR.read_bytes())
+    processes = SIMULATOR.parent / "lava_processes"
+    shutil.copytree(
+        processes, folder / processes.name, ignore=shutil.ignore_patterns("__pycache__")
+    )
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, indent=1).encode() + b"\n"
+
+
+def _readme(graph: Graph, network: Network, netx_file: str, reason: str) -> str:
+    op = graph.input_op
+    use = _NETX_USE.format(
+        file=netx_file, bits=network.populations[0].message_bits, steps=graph.steps
+    )
+    return _README.format(
+        name=graph.name,
+        version=__version__,
+        hash=graph.hash,
+        netx_file="(no .net file)" if reason else netx_file,
+        netx_text=reason or "the same network in Intel's exchange format",
+        shape=f"samples, {graph.steps}, {network.populations[0].size}",
+        low=op.low,
+        high=op.high,
+        scale=op.scale,
+        readout=graph.readout.name,
+        netx_use="" if reason else use,
+    )

@@ -1,0 +1,103 @@
+"""Thresholds of a channel as a line: levels counted by one product instead of one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Tensor, Threshold
+from edgespike.graph.tensor import FLOAT32_LIMIT, Integers
+from edgespike.targets.shared.thresholds import upright
+
+Singles = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+_NARROWEST_STEP = 2.0**-6
+"""Least distance of two levels, in units of the accumulator, that a fit tries."""
+
+_ITERATIONS = 100
+
+
+def fit_line(op: Threshold, source: Tensor) -> tuple[Singles, Singles] | None:
+    """Lay a line through the thresholds of each channel, if float32 then counts them right.
+
+    Parameters
+    ----------
+    op
+        The thresholds.
+    source
+        Range of what is compared with them.
+
+    Returns
+    -------
+    slope, offset
+        ``floor(clip(x * slope + offset, 0, levels))``, computed in float32 one operation after the
+        other, is what the thresholds give for ``x``, ``(channels,)``; ``None`` if it is not so in
+        every channel. Each of these operations is monotone in IEEE arithmetic, rounding included,
+        so that it is enough to try both sides of every threshold.
+    """
+    sign, theta, low, high = upright(op.theta, op.flipped, source.low, source.high)
+    if max(-low.min(), high.max()) >= FLOAT32_LIMIT:
+        return None
+    step, start = fit(theta, low, high)
+    slope, offset = (sign / step).astype(np.float32), (-start / step).astype(np.float32)
+    low, high, sign = low[:, None], high[:, None], sign[:, None]
+
+    def counted(x: Integers) -> Singles:
+        product = (sign * np.clip(x, low, high)).astype(np.float32) * slope[:, None]
+        return np.asarray(np.floor((product + offset[:, None]).clip(0, op.levels)), np.float32)
+
+    level = np.arange(1, op.levels + 1)
+    reached = (counted(theta) >= level) | (theta > high)
+    missed = (counted(theta - 1) < level) | (theta <= low)
+    return (slope, offset) if bool((reached & missed).all()) else None
+
+
+def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:
+    """Lay a line through the thresholds of each channel, as far from integers as can be.
+
+    Level ``l`` begins between ``theta_l - 1`` and ``theta_l``. The line ``step * l + start`` that
+    passes through all these gaps with the most room on both sides is found by ternary search: for
+    a given step the best start is known, and its room is a concave function of the step.
+
+    Parameters
+    ----------
+    theta
+        ``(channels, levels)``, ascending.
+    low, high
+        Range of each channel's accumulator, ``(channels,)``. A threshold outside of it may be
+        laid anywhere outside.
+
+    Returns
+    -------
+    step, start
+        Of each channel. Whether they are good enough is for whoever uses them to prove.
+    """
+    below, above = _gaps(theta, low[:, None], high[:, None])
+    level = np.arange(1, theta.shape[1] + 1)
+
+    def room(step: Floats) -> tuple[Floats, Floats]:
+        most = (above - step[:, None] * level).min(axis=1)
+        least = (below - step[:, None] * level).max(axis=1)
+        return most - least, (most + least) / 2
+
+    narrow = np.full(len(theta), _NARROWEST_STEP)
+    wide = np.asarray(above.max(axis=1) - below.min(axis=1), np.float64)
+    for _ in range(_ITERATIONS):
+        left, right = (2 * narrow + wide) / 3, (narrow + 2 * wide) / 3
+        better_right = room(left)[0] < room(right)[0]
+        narrow, wide = np.where(better_right, left, narrow), np.where(better_right, wide, right)
+    step = (narrow + wide) / 2
+    return step, room(step)[1]
+
+
+def _gaps(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:
+    """Return the two values between which each level begins; outside of the range they are wide.
+
+    Steps as wide as the range, as many as there are levels, must find room there.
+    """
+    width = (high - low + 2) * theta.shape[1]
+    always, never = theta <= low, theta > high
+    below = np.where(always, low - width, np.where(never, high, theta - 1))
+    above = np.where(always, low, np.where(never, high + width, theta))
+    return below.astype(np.float64), above.astype(np.float64)

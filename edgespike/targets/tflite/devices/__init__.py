@@ -1,0 +1,1 @@
+"""Bundles for a Raspberry Pi and for microcontrollers."""

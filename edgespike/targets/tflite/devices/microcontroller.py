@@ -1,0 +1,183 @@
+"""The microcontroller bundle: the model and samples as C arrays, and a program that checks them."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import TargetRunError
+from edgespike.graph import Graph
+from edgespike.graph.tensor import Integers
+from edgespike.targets.shared.c_arrays import check_c, check_h, network_c, network_h
+from edgespike.targets.shared.worker import Worker
+from edgespike.targets.tflite.devices.bundle import described, fill_template
+from edgespike.targets.tflite.lower import Lowered
+from edgespike.targets.tflite.planning.storage import Form
+from edgespike.targets.tflite.run import encode_input
+from edgespike.targets.tflite.running import tflm
+
+SAMPLES = 2
+"""Samples that are compiled in: enough to show a difference, small enough for flash."""
+
+C_TYPES = {Form.INT8: "int8_t", Form.INT16: "int16_t", Form.FLOAT: "float"}
+
+_PER_TENSOR = 256
+_PER_SCALE = 8
+_PER_INTERPRETER = 4096
+# What TFLite Micro keeps beside the activations: measured, and less of it for every tested network.
+_TIMEOUT_S = 60.0
+
+
+def write_microcontroller(
+    graph: Graph, lowered: Lowered, samples: Integers, expected: Integers, folder: Path
+) -> None:
+    """Write the bundle into an existing empty folder.
+
+    Raises
+    ------
+    TargetRunError
+        TFLite Micro is installed and gives another output than ``expected``.
+    """
+    batch = encode_input(
+        graph, lowered, samples[:SAMPLES].reshape(-1, graph.steps, *graph.input_op.shape)
+    )
+    output_form = lowered.outputs[0].form
+    outputs = expected[:SAMPLES].astype(output_form.dtype)
+    arena_size, arena = _arena(lowered, batch, outputs)
+    types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}
+    (folder / "network.h").write_text(network_h(lowered.content))
+    (folder / "network.c").write_text(network_c(lowered.content))
+    # The model runs once for each step, or for all.
+    runs = batch if lowered.states else batch[:, None]
+    (folder / "check.h").write_text(check_h(runs, outputs, **types))
+    (folder / "check.c").write_text(check_c(runs, outputs, **types))
+    main = fill_template(
+        "main",
+        arena_size=arena_size,
+        operator_count=len(lowered.operators),
+        registrations=" &&\n         ".join(
+            f"resolver.{resolver_method(name)}() == kTfLiteOk" for name in lowered.operators
+        ),
+        output_type=types["output_type"],
+        state_memory="\n".join(_state_memory(lowered)),
+        state_count=len(lowered.states),
+        state_rows=_state_rows(lowered),
+    )
+    (folder / "main.cc").write_text(main)
+    readme = fill_template(
+        "microcontroller",
+        **described(graph),
+        **types,
+        arena=arena,
+        samples=len(batch),
+        model_bytes=len(lowered.content),
+        operators=", ".join(resolver_method(name) for name in lowered.operators),
+        input_axes=", ".join(map(str, (1, *lowered.input.shape))),
+        zero_point=lowered.input.zero_point,
+        states=_states_told(lowered),
+    )
+    (folder / "README.md").write_text(readme)
+
+
+def _state_memory(lowered: Lowered) -> Iterator[str]:
+    """Declare in C++, for each state, what is kept of it and its first value."""
+    for index, state in enumerate(lowered.states):
+        memory = state.memory
+        size = math.prod(memory.shape) * memory.storage.form.dtype.itemsize
+        yield f"// {memory.name}"
+        yield f"uint8_t kept{index}[{size}];"
+        yield f"constexpr {C_TYPES[memory.storage.form]} initial{index} = {state.initial};"
+
+
+def _state_rows(lowered: Lowered) -> str:
+    """Write the states' rows as a C++ initialiser."""
+    rows = (
+        f"{{{state.output}, kept{index}, sizeof(kept{index}), &initial{index}, "
+        f"sizeof(initial{index})}}"
+        for index, state in enumerate(lowered.states)
+    )
+    return f"{{{', '.join(rows)}}}" if lowered.states else ""
+
+
+def _states_told(lowered: Lowered) -> str:
+    """Tell what the model takes and gives beside the sample, if it computes one step."""
+    if not lowered.states:
+        return ""
+    lines = [
+        f"  - {state.memory.name}: input {index}, output {state.output}, "
+        f"`{C_TYPES[state.memory.storage.form]}`, {math.prod(state.memory.shape)} elements, "
+        f"all {state.initial} before the first step"
+        for index, state in enumerate(lowered.states, start=1)
+    ]
+    head = "- The model computes one step. States, which `main.cc` carries from step to step:"
+    return "\n".join((head, *lines, ""))
+
+
+def resolver_method(operator: str) -> str:
+    """Name the method of ``MicroMutableOpResolver`` that registers an operator."""
+    return f"Add{operator.title().replace('_', '')}"
+
+
+def run_on_tflite_micro(
+    python: str, lowered: Lowered, batch: NDArray[Any]
+) -> tuple[NDArray[Any], int]:
+    """Run samples on TFLite Micro, compiled for this computer.
+
+    Returns
+    -------
+    outputs
+        The readout after the last step, as it is stored.
+    arena
+        Bytes of working memory that it took. Pointers of 64 bits make it a little larger than on
+        a microcontroller.
+
+    Raises
+    ------
+    TargetRunError
+        TFLite Micro cannot run the model.
+    """
+    arrays = {"model": np.frombuffer(lowered.content, np.uint8), "batch": batch}
+    parameters = {"arena": 2 * arena_estimate(lowered), "carried": lowered.carried}
+    with Worker(python, Path(tflm.__file__), what="TFLite Micro") as worker:
+        results, answer = worker.call(arrays, parameters, timeout_s=_TIMEOUT_S)
+    return results["output"], int(answer["arena"])
+
+
+def _arena(lowered: Lowered, batch: NDArray[Any], expected: NDArray[Any]) -> tuple[int, str]:
+    """Return the arena's size and where it is from; a run that measures it must be exact."""
+    estimate = arena_estimate(lowered)
+    if find_spec("tflite_micro") is None:
+        return estimate, (
+            f"{estimate} bytes, a high estimate that was not measured; run `pip install --pre "
+            "tflite-micro` and export again to measure it"
+        )
+    try:
+        outputs, used = run_on_tflite_micro(sys.executable, lowered, batch)
+    except TargetRunError as error:
+        return estimate, f"{estimate} bytes, not measured: {str(error).splitlines()[0]}"
+    if not np.array_equal(outputs, expected):
+        raise TargetRunError(
+            "TFLite Micro gives another output than the interpreter, so that the model must not "
+            "go to a microcontroller; please report this, with the version of tflite-micro"
+        )
+    size = -(-used // 1024) * 1024
+    return size, f"{size} bytes ({used} measured with TFLite Micro on a PC; outputs were exact)"
+
+
+def arena_estimate(lowered: Lowered) -> int:
+    """Return an arena in bytes that is large enough where no tensor shares its memory with another.
+
+    What TFLite Micro keeps for itself is no documented figure: it is estimated, high, from the
+    numbers of tensors and of scales.
+    """
+    bookkeeping = (
+        _PER_INTERPRETER + _PER_TENSOR * lowered.tensors + _PER_SCALE * lowered.constant_scales
+    )
+    return -(-(lowered.activation_bytes + bookkeeping) // 1024) * 1024

@@ -1,0 +1,120 @@
+"""Run this folder's network with numpy and either ai-edge-litert or tflite-runtime.
+
+python run.py               checks this installation with the samples in the folder
+python run.py SAMPLES.npy   prints the class of each sample; of an ensemble also how sure it is
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = Path(__file__).parent
+BATCH = 16
+
+
+def load_interpreter() -> Any:
+    """Load the model into the runtime that is installed."""
+    for runtime in ("ai_edge_litert", "tflite_runtime"):
+        try:
+            interpreter = import_module(f"{runtime}.interpreter")
+        except ImportError:
+            continue
+        return interpreter.Interpreter(model_path=str(FOLDER / "model.tflite"))
+    sys.exit("neither ai-edge-litert nor tflite-runtime is installed; see README.md")
+
+
+def encode(samples: Any, network: Any, detail: Any) -> Any:
+    """Turn whole numbers, channels first, into what the model takes: channels last."""
+    low, high = network["low"], network["high"]
+    shape, steps = tuple(network["shape"]), network["steps"]
+    stepped = steps > 1 or len(network["states"]) > 0
+    if not np.issubdtype(samples.dtype, np.integer):
+        sys.exit(f"samples have dtype {samples.dtype}; give whole numbers {low}..{high}")
+    if samples.shape[1:] == shape and stepped:
+        samples = np.repeat(samples[:, None], steps, axis=1)
+    if samples.shape[1:] != ((steps, *shape) if stepped else shape) or not len(samples):
+        sys.exit(f"samples have shape {samples.shape}; give (samples, {str(shape)[1:]}")
+    if samples.min() < low or samples.max() > high:
+        sys.exit(f"samples have values {samples.min()}..{samples.max()}; give {low}..{high}")
+    if len(shape) == 3:
+        samples = np.moveaxis(samples, -3, -1)
+    zero_point = detail["quantization"][1]
+    return (samples.astype(np.int64) + zero_point).astype(detail["dtype"])
+
+
+def run(interpreter: Any, batch: Any, states: Any) -> Any:
+    """Return the accumulators of a batch: whole numbers, one for each class.
+
+    A model with states computes one step: what it gives for them at a step, it takes at the next.
+    """
+    details = interpreter.get_input_details()
+    for detail in details:
+        interpreter.resize_tensor_input(detail["index"], (len(batch), *detail["shape"][1:]))
+    interpreter.allocate_tensors()
+    source, *carried = interpreter.get_input_details()
+    outputs = [detail["index"] for detail in interpreter.get_output_details()]
+    kept = [
+        np.full(detail["shape"], states[i]["initial"], detail["dtype"])
+        for i, detail in enumerate(carried)
+    ]
+    for step in np.swapaxes(batch, 0, 1) if states else batch[None]:
+        interpreter.set_tensor(source["index"], np.ascontiguousarray(step))
+        for i, detail in enumerate(carried):
+            interpreter.set_tensor(detail["index"], kept[i])
+        interpreter.invoke()
+        kept = [interpreter.get_tensor(outputs[state["output"]]) for state in states]
+    return interpreter.get_tensor(outputs[0]).astype(np.int64)
+
+
+def show(logits: Any, members: int) -> None:
+    """Print the class of each sample, one a line.
+
+    Of an ensemble it is the class of the largest probability, mean over members, whose
+    probabilities are the softmax of their logits. Behind it stand that probability, the entropy of
+    the mean, the mean of the members' entropies, and the difference, their disagreement; in nats.
+    """
+    if members == 1:
+        print(*np.argmax(logits, axis=1), sep="\n")
+        return
+    each = np.clip(logits, -1e300, 1e300).reshape(len(logits), members, -1)
+    each = each - each.max(axis=2, keepdims=True)
+    each = each - np.logaddexp.reduce(each, axis=2, keepdims=True)
+    mean = np.logaddexp.reduce(each, axis=1) - np.log(members)
+    entropy = -(np.exp(mean) * mean).sum(axis=1)
+    expected = -(np.exp(each) * each).sum(axis=2).mean(axis=1)
+    disagreement = np.maximum(entropy - expected, 0)
+    columns = mean.argmax(axis=1), np.exp(mean.max(axis=1)), entropy, expected, disagreement
+    header = "class probability entropy expected_entropy mutual_information"
+    np.savetxt(sys.stdout, np.column_stack(columns), "%d %.6f %.6f %.6f %.6f", header=header)
+
+
+def main(arguments: list[str]) -> int:
+    """Check the installation, or classify samples."""
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        sys.exit(__doc__)
+    network = json.loads((FOLDER / "network.json").read_text())
+    interpreter = load_interpreter()
+    path = Path(arguments[0]) if arguments else FOLDER / "sample_input.npy"
+    try:
+        samples = np.load(path)
+    except (OSError, ValueError) as error:
+        sys.exit(f"cannot read {path}: {error}")
+    encoded = encode(samples, network, interpreter.get_input_details()[0])
+    batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
+    accumulators = np.concatenate([run(interpreter, batch, network["states"]) for batch in batches])
+    if arguments:
+        show(accumulators * network["scale"], network["members"])
+        return 0
+    wrong = int((accumulators != np.load(FOLDER / "expected_output.npy")).any(axis=1).sum())
+    print(f"{len(samples) - wrong} of {len(samples)} samples are exactly as expected")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

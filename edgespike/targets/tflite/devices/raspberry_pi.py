@@ -1,0 +1,63 @@
+"""The Raspberry Pi bundle: the model, a short runner, and samples to check both with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from edgespike.graph import Graph
+from edgespike.graph.tensor import Integers
+from edgespike.targets.tflite.devices import pi_runner
+from edgespike.targets.tflite.devices.bundle import described, fill_template
+from edgespike.targets.tflite.lower import Lowered
+
+
+def write_raspberry_pi(
+    graph: Graph, lowered: Lowered, samples: Integers, expected: Integers, folder: Path
+) -> None:
+    """Write the bundle into an existing empty folder."""
+    source, readout = graph.input_op, graph.readout_op
+    network = {
+        "name": graph.name,
+        "sha256": graph.hash,
+        "shape": source.shape,
+        "steps": graph.steps,
+        "low": source.low,
+        "high": source.high,
+        "input_scale": source.scale,
+        "scale": readout.scale.tolist(),
+        "states": [
+            {"name": state.memory.name, "output": state.output, "initial": state.initial}
+            for state in lowered.states
+        ],
+        "members": readout.members,
+    }
+    (folder / "model.tflite").write_bytes(lowered.content)
+    (folder / "network.json").write_text(json.dumps(network, indent=1))
+    shutil.copyfile(pi_runner.__file__, folder / "run.py")
+    np.save(folder / "sample_input.npy", samples)
+    np.save(folder / "expected_output.npy", expected)
+    axes = ["samples", *(["steps"] if graph.steps > 1 else []), *map(str, source.shape)]
+    readme = fill_template(
+        "raspberry_pi",
+        **described(graph),
+        axes=", ".join(axes),
+        samples=len(samples),
+        states=_states(lowered),
+    )
+    (folder / "README.md").write_text(readme)
+
+
+def _states(lowered: Lowered) -> str:
+    """Tell how a model of one step is run, if it is one."""
+    if not lowered.states:
+        return ""
+    names = ", ".join(state.memory.name for state in lowered.states)
+    return (
+        "\nThe model computes one step. Beside the sample it takes its states and gives what they\n"
+        f"are after the step: {names}. `run.py` sets them to their first\n"
+        "values at the start of each sample and carries them from step to step.\n"
+    )

@@ -1,0 +1,1 @@
+"""Choosing the numbers in which each layer is computed exactly."""

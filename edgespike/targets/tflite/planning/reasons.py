@@ -1,0 +1,56 @@
+"""Saying, in a few words, what keeps a node from int8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Tensor, Threshold
+from edgespike.graph.ops import Weighted
+from edgespike.targets.tflite.limits import SUM_LIMIT, WEIGHT_LIMIT
+from edgespike.targets.tflite.planning.affine import Affine
+from edgespike.targets.tflite.planning.storage import Form, Storage, zero_point
+
+SHOWN = 4
+"""Thresholds that a reason names as an example."""
+
+
+def obstacle(affine: Affine, source: Tensor) -> str:
+    """Say what keeps a weighted node from int8 weights and input, if anything does."""
+    if zero_point(source) is None:
+        low, high = source.bounds
+        return f"int8 does not hold its input, {low}..{high}"
+    if affine.largest_weight > WEIGHT_LIMIT:
+        return f"a weight of {affine.largest_weight} is beyond {WEIGHT_LIMIT}"
+    largest = int(affine.magnitudes(source).max())
+    return f"sums of up to {largest} are not below {SUM_LIMIT}" if largest >= SUM_LIMIT else ""
+
+
+def unproven(op: Weighted, threshold: Threshold, proven: NDArray[np.bool_]) -> str:
+    """Say how many channels no multiplier serves, if any, with the first as an example."""
+    if proven.all():
+        return ""
+    channel = int(np.argmin(proven))
+    largest = int(np.abs(op.weight[channel]).max())
+    thetas = ", ".join(map(str, threshold.theta[channel, :SHOWN].tolist()))
+    more = ", ..." if threshold.levels > SHOWN else ""
+    return (
+        f"no multiplier is proven for {int((~proven).sum())} of {len(proven)} channels: "
+        f"thresholds too uneven or weights too large, as in channel {channel} with thresholds "
+        f"{thetas}{more} and weights up to {largest}"
+    )
+
+
+def outside_int8(outputs: Sequence[Tensor], sources: Sequence[Storage]) -> str:
+    """Say what keeps a pool, a sum or the input from int8, if anything does."""
+    for tensor in outputs:
+        if zero_point(tensor) is None:
+            low, high = tensor.bounds
+            return f"int8 does not hold {low}..{high}"
+    if not {source.form for source in sources} <= {Form.INT8}:
+        return "its input is in float32"
+    if len({source.scale for source in sources}) > 1:
+        return "what it adds has different numbers of levels, and so different scales"
+    return ""

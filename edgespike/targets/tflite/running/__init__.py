@@ -1,0 +1,1 @@
+"""Running TFLite models."""

@@ -1,0 +1,119 @@
+"""A fast engine for graphs of spikes and levels of one step: LiteRT's int8 kernels, one thread.
+
+The model and its interpreter are prepared once for a fixed batch. What a run leaves in the
+interpreter's memory can be read in place, so that counting events costs no copy::
+
+    engine = LiteRtEngine(graph, batch=64)
+    accumulators = engine.run(samples)             # (n, classes), n <= batch
+    spikes = engine.events["conv1.threshold"]      # int8, (batch, height, width, channels)
+    count = np.count_nonzero(spikes[: len(samples)])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Graph, Reshape
+from edgespike.graph.tensor import Integers
+from edgespike.targets.tflite.lower import lower
+from edgespike.targets.tflite.planning.plan import make_plan, runs_by_step
+from edgespike.targets.tflite.planning.storage import Form
+from edgespike.targets.tflite.running.execute import DEFAULT, make_interpreter, resize
+
+
+def covers(graph: Graph) -> bool:
+    """Return whether every event of a graph is int8, so that :class:`LiteRtEngine` can run it."""
+    if graph.steps != 1 or runs_by_step(graph):
+        return False
+    *others, _ = make_plan(graph).forms.values()
+    return all(form is Form.INT8 for form in others)
+
+
+class LiteRtEngine:
+    """Runs batches of a graph that :func:`covers` accepts.
+
+    Parameters
+    ----------
+    graph
+        What to run; one step.
+    batch
+        Most samples of one run. A run of fewer takes as long.
+
+    Attributes
+    ----------
+    events
+        For the input and every node whose output is events, except reshapes (their events are
+        those of the node before): the interpreter's own memory as a read-only int8 array, channels
+        last, ``(batch, height, width, channels)`` or ``(batch, features)``. Each run overwrites
+        it; rows from the number of samples on are left-overs.
+    zero_points
+        For the same names, the stored integer that stands for 0: subtract it to get the value.
+        It is 0 for spikes and up to 127 levels; an input of 0..255 has -128.
+    """
+
+    def __init__(self, graph: Graph, batch: int) -> None:
+        shown = [
+            node.name
+            for node in graph.nodes[1:]
+            if graph.tensors[node.name].signal.is_event and not isinstance(node.op, Reshape)
+        ]
+        lowered = lower(graph, shown)
+        self._interpreter = make_interpreter(lowered.content, DEFAULT)
+        resize(self._interpreter, batch)
+        self._interpreter.invoke()
+        (source,) = self._interpreter.get_input_details()
+        final, *details = self._interpreter.get_output_details()
+        self._input = _memory(self._interpreter, source["index"])
+        self._final = _memory(self._interpreter, final["index"])
+        self._channels_last = (0, 2, 3, 1) if self._input.ndim == 4 else (0, 1)
+        self._offset = np.uint8(lowered.input.zero_point % 256)
+        arrays = [self._input, *(_memory(self._interpreter, item["index"]) for item in details)]
+        values = {
+            graph.input.name: lowered.input,
+            **dict(zip(shown, lowered.outputs[1:], strict=True)),
+        }
+        self.zero_points = {name: value.zero_point for name, value in values.items()}
+        self.events: dict[str, NDArray[np.int8]] = {}
+        for name, array in zip(values, arrays, strict=True):
+            self.events[name] = array.view()
+            self.events[name].flags.writeable = False
+
+    def run(self, samples: NDArray[Any]) -> Integers:
+        """Run samples and give their readout's accumulators.
+
+        Parameters
+        ----------
+        samples
+            Integers within the input's range, which is not checked here, channels first:
+            ``(n, *shape)``, ``n`` at most the batch.
+
+        Returns
+        -------
+        accumulators
+            ``(n, classes)``, a copy.
+        """
+        count = len(samples)
+        # Bytes wrap around, so that this is the sum with any zero point for any integer dtype.
+        np.add(
+            samples.transpose(self._channels_last),
+            self._offset,
+            out=self._input[:count].view(np.uint8),
+            casting="unsafe",
+        )
+        self._interpreter.invoke()
+        return self._final[:count].astype(np.int64)
+
+
+class _Memory:
+    """A tensor's memory. It holds the interpreter, but no reference that would forbid a run."""
+
+    def __init__(self, interpreter: Any, index: int) -> None:
+        self._interpreter = interpreter
+        self.__array_interface__ = interpreter.tensor(index)().__array_interface__
+
+
+def _memory(interpreter: Any, index: int) -> NDArray[Any]:
+    return np.asarray(_Memory(interpreter, index))

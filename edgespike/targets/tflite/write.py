@@ -1,0 +1,29 @@
+"""Writing the export folder: the model, and a bundle for each sort of device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgespike.graph import Graph
+from edgespike.targets.shared.check_samples import check_samples
+from edgespike.targets.tflite.devices.microcontroller import write_microcontroller
+from edgespike.targets.tflite.devices.raspberry_pi import write_raspberry_pi
+from edgespike.targets.tflite.writing.exported import exported
+
+
+def write(graph: Graph, folder: Path) -> None:
+    """Write ``model.tflite``, ``raspberry-pi/`` and ``microcontroller/`` into an empty folder.
+
+    Its other forms are written beside it, see
+    :func:`edgespike.targets.tflite.writing.exported.exported`.
+    The graph must have no :func:`edgespike.targets.tflite.check.violations`.
+    """
+    samples, expected = check_samples(graph)
+    models = exported(graph)
+    for name, lowered in models.items():
+        (folder / f"{name}.tflite").write_bytes(lowered.content)
+    lowered = models["model"]
+    for name in ("raspberry-pi", "microcontroller"):
+        (folder / name).mkdir()
+    write_raspberry_pi(graph, lowered, samples, expected, folder / "raspberry-pi")
+    write_microcontroller(graph, lowered, samples, expected, folder / "microcontroller")

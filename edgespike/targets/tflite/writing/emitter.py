@@ -1,0 +1,175 @@
+"""Emitting operators and the conversions between the forms that a value can have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage
+from edgespike.targets.tflite.writing.model import ModelBuilder
+from edgespike.targets.tflite.writing.schema import TENSOR_TYPES, Activation, Quantisation
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor that is computed, and how to read it.
+
+    Parameters
+    ----------
+    index
+        The tensor's index in the model.
+    shape
+        Its shape behind the batch: ``(features,)`` or, channels last,
+        ``(height, width, channels)``.
+    storage
+        How it is stored.
+    flattened
+        ``(channels, height, width)`` if its features are a flattened image in the order of the
+        image, channels last; ``None`` for the graph's own order.
+    """
+
+    index: int
+    shape: tuple[int, ...]
+    storage: Storage
+    flattened: tuple[int, int, int] | None = None
+
+    @property
+    def form(self) -> Form:
+        """Its data type."""
+        return self.storage.form
+
+    @property
+    def zero_point(self) -> int:
+        """The stored integer that stands for 0."""
+        return self.storage.zero_point
+
+
+class Emitter:
+    """Adds operators to a model.
+
+    Samples and steps share the first dimension, so that a layer runs once for all steps; where
+    steps must be told apart, tensors are emitted with ``steps=1`` and an axis of steps.
+    """
+
+    def __init__(self, name: str, steps: int, four_bits: bool) -> None:
+        self.builder = ModelBuilder(name)
+        self.steps = steps
+        self.four_bits = four_bits
+        self._converted: dict[tuple[int, Storage], Value] = {}
+
+    def emit(
+        self,
+        name: str,
+        operator: str,
+        inputs: list[int],
+        shape: tuple[int, ...],
+        storage: Storage = FLOAT32,
+        steps: int | None = None,
+        **options: int,
+    ) -> Value:
+        """Emit an operator with one output and give that."""
+        value = self.declare(name, shape, storage, steps)
+        self.builder.operator(operator, inputs, [value.index], **options)
+        return value
+
+    def declare(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        storage: Storage = FLOAT32,
+        steps: int | None = None,
+    ) -> Value:
+        """Add a tensor without the operator that computes it."""
+        whole = (self.steps if steps is None else steps, *shape)
+        index = self.builder.tensor(name, whole, storage.form.dtype, _quantisation(storage))
+        return Value(index, shape, storage)
+
+    def elementwise(
+        self,
+        operator: str,
+        left: Value,
+        right: Value | NDArray[Any] | float,
+        activation: Activation = Activation.NONE,
+        steps: int | None = None,
+    ) -> Value:
+        """Combine float32 values, or a value and a constant that broadcasts to its shape."""
+        if not isinstance(right, Value):
+            array = np.atleast_1d(np.asarray(right, np.float32))
+            other = self.builder.constant("constant", array)
+        else:
+            other = right.index
+        # MINIMUM has no option for an activation.
+        options: dict[str, Any] = {"activation": activation} if activation else {}
+        inputs = [left.index, other]
+        return self.emit(operator.lower(), operator, inputs, left.shape, steps=steps, **options)
+
+    def shape_constant(self, shape: tuple[int, ...]) -> int:
+        """Add a constant of whole numbers, such as a shape."""
+        return self.builder.constant("shape", np.array(shape, np.int32))
+
+    def reshape(
+        self,
+        value: Value,
+        shape: tuple[int, ...],
+        steps: int | None = None,
+        name: str = "reshape",
+    ) -> Value:
+        """Return a value another shape behind the batch."""
+        target = self.shape_constant((-1, *shape))
+        return self.emit(name, "RESHAPE", [value.index, target], shape, value.storage, steps)
+
+    def split(self, value: Value, count: int, steps: int | None = None) -> list[Value]:
+        """Cut a value into equal parts along its first axis behind the batch."""
+        if count == 1:
+            return [value]
+        first, *rest = value.shape
+        shape = (first // count, *rest)
+        parts = [self.declare("part", shape, value.storage, steps) for _ in range(count)]
+        axis = self.builder.constant("axis", np.array(1, np.int32))
+        outputs = [part.index for part in parts]
+        self.builder.operator("SPLIT", [axis, value.index], outputs, num_splits=count)
+        return parts
+
+    def transpose(self, value: Value, order: tuple[int, int, int]) -> Value:
+        """Exchange the three axes behind the batch."""
+        permutation = self.shape_constant((0, *(axis + 1 for axis in order)))
+        shape = tuple(value.shape[axis] for axis in order)
+        inputs = [value.index, permutation]
+        return self.emit("transpose", "TRANSPOSE", inputs, shape, value.storage)
+
+    def convert(self, value: Value, storage: Storage) -> Value:
+        """Return a value in another storage.
+
+        To int8 only where its range fits, to int16 only from int8 with zero point 0.
+        """
+        if value.form is storage.form:
+            return value
+        key = (value.index, storage)
+        if key not in self._converted:
+            converted = self._convert(value, storage)
+            self._converted[key] = replace(converted, flattened=value.flattened)
+        return self._converted[key]
+
+    def _convert(self, value: Value, storage: Storage) -> Value:
+        if storage.form is Form.FLOAT:
+            widened = self.emit("dequantize", "DEQUANTIZE", [value.index], value.shape)
+            # Activations have scales for which this gives whole numbers again.
+            return self.elementwise("MUL", widened, 1 / value.storage.scale)
+        if storage.form is Form.INT16:
+            # QUANTIZE would say the same, but tflite-runtime cannot do it from int8.
+            types = {
+                "from_type": TENSOR_TYPES[value.form.dtype],
+                "to_type": TENSOR_TYPES[storage.form.dtype],
+            }
+            return self.emit("cast", "CAST", [value.index], value.shape, storage, **types)
+        scaled = self.elementwise("MUL", value, storage.scale)
+        return self.emit("quantize", "QUANTIZE", [scaled.index], value.shape, storage)
+
+
+def _quantisation(storage: Storage) -> Quantisation | None:
+    if storage.form is Form.FLOAT:
+        return None
+    return Quantisation((storage.scale,), storage.zero_point)

@@ -1,1 +1,0 @@
-"""What `examples/pruning_experiment.py` is made of."""

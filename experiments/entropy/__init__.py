@@ -1,0 +1,1 @@
+"""The entropy experiment; run it with ``python -m experiments.entropy.run``."""

@@ -1,0 +1,1 @@
+"""The maqd experiment; run it with ``python -m experiments.maqd.run``."""

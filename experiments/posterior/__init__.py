@@ -1,0 +1,1 @@
+"""The posterior experiment; run it with ``python -m experiments.posterior.run``."""

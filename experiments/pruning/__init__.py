@@ -1,0 +1,1 @@
+"""The pruning experiment; run it with ``python -m experiments.pruning.run``."""

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from edgespike.counting import Convention
+from edgespike.errors import UnsupportedError
+from edgespike.nn import (
+    QuantConv2d,
+    QuantLinear,
+    SpikeActivation,
+    SynapticPenalty,
+    count_synaptic_operations,
+)
+from edgespike.nn.layers.fanout import SpikeInputs, fan_out
+from tests.nn.walk import walked_fan_out
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[nn.Conv2d, tuple[int, int, int]]:
+    def pair(low: int, high: int) -> tuple[int, int]:
+        return draw(st.integers(low, high)), draw(st.integers(low, high))
+
+    groups = draw(st.integers(1, 2))
+    inputs, outputs = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    kernel, stride, dilation = pair(1, 3), pair(1, 3), pair(1, 2)
+    padding = pair(0, 3)
+    reach = [dilation[i] * (kernel[i] - 1) + 1 - 2 * padding[i] for i in (0, 1)]
+    shape = (inputs, *(max(1, needed) + draw(st.integers(0, 4)) for needed in reach))
+    layer = QuantConv2d(inputs, outputs, kernel, stride, padding, dilation, groups)
+    return layer, (shape[0], shape[1], shape[2])
+
+
+@settings(max_examples=150)
+@given(convolutions(), st.integers(0, 2**32), st.sampled_from([0.3, 1.0]))
+def test_fan_out_of_a_convolution_is_what_a_walk_over_its_synapses_counts(
+    drawn: tuple[nn.Conv2d, tuple[int, int, int]], seed: int, share: float
+) -> None:
+    layer, shape = drawn
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(layer.weight.shape, generator=generator) < share
+    counted = fan_out(layer, torch.Size(shape), mask)
+    assert np.array_equal(counted.numpy(), walked_fan_out(layer, shape, mask))
+
+
+def test_fan_out_of_a_dense_layer_is_the_number_of_its_outputs() -> None:
+    layer = QuantLinear(3, 5)
+    assert fan_out(layer, torch.Size([3]), torch.ones(5, 3)).tolist() == [5, 5, 5]
+    mask = torch.tensor([[1, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1], [1, 0, 1]])
+    assert fan_out(layer, torch.Size([3]), mask).tolist() == [2, 0, 5]
+
+
+def test_a_neuron_at_the_border_reaches_fewer_synapses() -> None:
+    layer = QuantConv2d(1, 10, 3, padding=1)
+    counted = fan_out(layer, torch.Size([1, 3, 3]), torch.ones_like(layer.weight))
+    assert counted.tolist() == [[[40, 60, 40], [60, 90, 60], [40, 60, 40]]]
+
+
+def entered(net: nn.Module, x: torch.Tensor) -> list[str]:
+    inputs = SpikeInputs(net)
+    net(x)
+    names = [events.layer for events in inputs.latest()]
+    inputs.close()
+    return names
+
+
+def test_layers_before_the_first_spike_receive_none() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3),
+        nn.Conv2d(2, 2, 3),
+        SpikeActivation(),
+        nn.Sequential(QuantConv2d(2, 2, 3), nn.ReLU()),
+        nn.Flatten(),
+        QuantLinear(8, 2),
+    )
+    assert entered(net, torch.zeros(1, 1, 8, 8)) == ["3.0", "5"]
+
+
+class OutOfOrder(nn.Module):
+    """Register modules in another order than they run in; one activation serves both blocks."""
+
+    def __init__(self, order: str) -> None:
+        super().__init__()
+        modules = {
+            "a": QuantLinear(4, 4),
+            "b": QuantLinear(4, 3),
+            "c": QuantLinear(3, 2),
+            "s": SpikeActivation(-99.0),
+        }
+        for name in order:
+            self.add_module(name, modules[name])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b, c, s = (self.get_submodule(name) for name in "abcs")
+        logits: torch.Tensor = c(s(b(s(a(x)))))
+        return logits
+
+
+@pytest.mark.parametrize("order", ["abcs", "sabc", "csba"])
+def test_the_order_of_execution_decides_not_that_of_registration(order: str) -> None:
+    net, x = OutOfOrder(order), torch.ones(1, 4)
+    assert entered(net, x) == ["b", "c"]
+    # All neurons fire: 4 with 3 synapses each, then 3 with 2.
+    with SynapticPenalty(net) as penalty:
+        net(x)
+        assert penalty().item() == 4 * 3 + 3 * 2
+    counts = count_synaptic_operations(net, x, Convention.EVERY)
+    assert {name: found.tolist() for name, found in counts.items()} == {"b": [12], "c": [6]}
+
+
+def test_a_layer_that_is_called_on_its_own_is_no_part_of_the_pass() -> None:
+    layer = QuantLinear(4, 2)
+    net = nn.Sequential(SpikeActivation(), layer)
+    inputs = SpikeInputs(net)
+    net(torch.ones(1, 4))
+    layer(torch.ones(1, 4))
+    assert [events.layer for events in inputs.latest()] == ["1"]
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(2, 2), nn.Conv2d(2, 2, 1)])
+def test_a_net_without_spikes_is_refused(layer: nn.Module) -> None:
+    with pytest.raises(UnsupportedError, match="no Conv2d or Linear ran after a SpikeActivation"):
+        entered(nn.Sequential(layer, nn.ReLU(), layer), torch.ones(2, 2, 2, 2))
+
+
+def test_a_net_that_did_not_run_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="no forward pass of the model was seen"):
+        SpikeInputs(nn.Sequential(SpikeActivation(), nn.Linear(2, 2))).latest()
+
+
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [
+        (nn.Conv1d(2, 3, 3), "1 (Conv1d): events enter its weights; use Conv2d or Linear"),
+        (nn.ConvTranspose2d(2, 3, 3), "1 (ConvTranspose2d): events enter its weights; use"),
+        (nn.RNN(4, 3), "1 (RNN): events enter its weights; use"),
+        (nn.Conv2d(2, 3, 3, padding="same"), "1 (Conv2d): padding is 'same'; give it as"),
+        (nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), "1 (Conv2d): padding_mode is 'ref"),
+    ],
+    ids=["Conv1d", "ConvTranspose2d", "RNN", "same", "reflect"],
+)
+def test_synapses_that_cannot_be_counted_are_no_silent_zero(layer: nn.Module, why: str) -> None:
+    x = torch.ones(2, 4, 4) if isinstance(layer, nn.Conv1d | nn.RNN) else torch.ones(2, 2, 4, 4)
+    if isinstance(layer, nn.Conv1d):
+        x = x[:, :2]
+    with pytest.raises(UnsupportedError, match="cannot be counted") as caught:
+        entered(nn.Sequential(SpikeActivation(-1.0), layer), x)
+    (line,) = caught.value.violations
+    assert line.startswith(why)
+
+
+def test_weights_that_no_events_enter_may_be_of_any_kind() -> None:
+    net = nn.Sequential(nn.Conv1d(2, 3, 3), nn.Flatten(), SpikeActivation(), QuantLinear(6, 2))
+    assert entered(net, torch.ones(1, 2, 4)) == ["3"]

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgespike.counting import Convention
+from edgespike.errors import UnsupportedError
+from edgespike.nn import (
+    QuantConv2d,
+    QuantLinear,
+    SpikeActivation,
+    SynapticPenalty,
+    count_synaptic_operations,
+)
+from edgespike.nn.layers.fanout import Weighted
+from edgespike.nn.layers.penalty import Cost, penalty_weight
+from tests.nn.small import random_images, random_net
+from tests.nn.walk import walked_operations
+
+
+def after_the_first_spike(net: nn.Sequential) -> dict[str, Weighted]:
+    kinds = [type(module) for module in net]
+    later = list(net.named_children())[kinds.index(SpikeActivation) :]
+    return {name: layer for name, layer in later if isinstance(layer, nn.Conv2d | nn.Linear)}
+
+
+def masks(net: nn.Sequential, convention: Convention) -> dict[str, torch.Tensor]:
+    layers = after_the_first_spike(net).items()
+    if convention is Convention.EVERY:
+        return {name: torch.ones_like(layer.weight) for name, layer in layers}
+    if convention is Convention.NONZERO:
+        return {name: layer.weight != 0 for name, layer in layers}
+    quantised = {
+        name: layer for name, layer in layers if isinstance(layer, QuantConv2d | QuantLinear)
+    }
+    return {name: layer.integer_weight() != 0 for name, layer in quantised.items()}
+
+
+def sparse_net() -> nn.Sequential:
+    """Have weights that are zero, and others that are only quantised to zero."""
+    net = random_net()
+    for layer in after_the_first_spike(net).values():
+        layer.weight.data[:, ::2] = 0
+        layer.weight.data[::2] *= 1e-4
+    return net
+
+
+@pytest.mark.parametrize("convention", list(Convention))
+def test_the_count_of_each_sample_is_what_a_walk_finds(convention: Convention) -> None:
+    net, images = sparse_net().double(), random_images(3).double()
+    counts = count_synaptic_operations(net, images, convention)
+    expected = walked_operations(net, images, masks(net, convention))
+    assert list(counts) == list(after_the_first_spike(net))
+    total = torch.stack(list(counts.values())).sum(dim=0)
+    assert total.dtype == torch.int64
+    assert np.array_equal(total.numpy(), expected)
+    assert (expected > 0).all()
+
+
+def test_the_conventions_differ_where_weights_are_zero() -> None:
+    net, images = sparse_net(), random_images(2)
+    totals = [
+        sum(int(layer.sum()) for layer in count_synaptic_operations(net, images, c).values())
+        for c in (Convention.EVERY, Convention.NONZERO, Convention.QUANTISED)
+    ]
+    assert totals[0] > totals[1] > totals[2] > 0
+
+
+def test_counting_leaves_the_module_as_it_was() -> None:
+    net = random_net().train()
+    net[1].eval()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    count_synaptic_operations(net, random_images(2))
+    assert [module.training for module in list(net)[:3]] == [True, False, True]
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_float_layers_have_no_integer_weights_to_count_by() -> None:
+    net = nn.Sequential(SpikeActivation(), nn.Linear(2, 2), SpikeActivation(), nn.Linear(2, 1))
+    with pytest.raises(UnsupportedError) as caught:
+        count_synaptic_operations(net, torch.ones(1, 2))
+    assert len(caught.value.violations) == 2
+    counts = count_synaptic_operations(net, torch.ones(1, 2), Convention.EVERY)
+    assert counts["1"].tolist() == [4]
+
+
+def test_the_penalty_of_power_one_is_the_mean_number_of_synaptic_operations() -> None:
+    net, images = random_net().double(), random_images(8).double()
+    with SynapticPenalty(net) as penalty, torch.no_grad():
+        net(images)
+        omega = penalty()
+    counts = count_synaptic_operations(net, images, Convention.EVERY)
+    assert omega.item() == sum(int(layer.sum()) for layer in counts.values()) / 8
+
+
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_the_penalty_of_spikes_is_the_same_for_every_power_but_for_its_factor(power: int) -> None:
+    net, images = random_net().double(), random_images(4).double()
+    with SynapticPenalty(net) as first, SynapticPenalty(net, power) as penalty:
+        net(images)
+        assert penalty().item() * power == pytest.approx(first().item(), rel=1e-12)
+
+
+def test_the_costs_of_the_family() -> None:
+    first = QuantLinear(4, 3)
+    first.weight.data.fill_(1.0)
+    net = nn.Sequential(SpikeActivation(), first, SpikeActivation(), QuantLinear(3, 2))
+    spikes = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    values = {}
+    for cost in get_args(Cost):
+        with SynapticPenalty(net, cost=cost) as penalty:
+            net(spikes)
+            values[cost] = penalty().item()
+    # 1.5 of 4 neurons fire in the first layer's input, 3 of 3 in the second one's.
+    assert values["synaptic"] == 1.5 * 3 + 3 * 2
+    assert values["spike_count"] == 1.5 + 3
+    assert values["layer_balanced"] == pytest.approx(1.5 / 4 + 3 / 3)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_the_gradient_is_the_fan_out_times_the_surrogate(power: int) -> None:
+    net = nn.Sequential(SpikeActivation(), QuantLinear(3, 5))
+    potential = torch.tensor([[-1.0, 1.0, 2.0]], requires_grad=True)
+    with SynapticPenalty(net, power) as penalty:
+        net(potential)
+        (gradient,) = torch.autograd.grad(penalty(), potential)
+    silent = 4 * torch.sigmoid(torch.tensor(-8.0)) * torch.sigmoid(torch.tensor(8.0))
+    # With power 2 the gradient holds the spike itself: none for a silent neuron.
+    expected = torch.tensor([[5 * silent if power == 1 else 0.0, 5.0, 2.5]])
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_each_forward_pass_starts_anew_and_a_layer_that_runs_twice_counts_twice() -> None:
+    shared = QuantLinear(2, 2)
+    net = nn.Sequential(SpikeActivation(), shared, SpikeActivation(-9.0), shared)
+    with SynapticPenalty(net) as penalty:
+        for _ in range(2):
+            net(torch.ones(1, 2))
+        assert penalty().item() == 8
+
+
+def test_the_penalty_of_a_pass_is_the_same_however_often_it_is_asked_for() -> None:
+    net, images = random_net().double(), random_images(4).double()
+    with SynapticPenalty(net, power=2, cost="layer_balanced") as penalty, torch.no_grad():
+        net(images)
+        first, operations = penalty(), penalty.synaptic_operations()
+        assert penalty() == first > 0
+    counts = count_synaptic_operations(net, images, Convention.EVERY)
+    assert operations.item() == sum(int(layer.sum()) for layer in counts.values()) / 4
+
+
+def test_a_penalty_first_seen_in_inference_mode_can_be_trained_with() -> None:
+    net, images = random_net(), random_images(4)
+    with SynapticPenalty(net) as penalty:
+        with torch.inference_mode():
+            net(images)
+            first = penalty()
+        net(images)
+        second = penalty()
+        gradients = torch.autograd.grad(second, list(net[2].parameters()))
+    assert first.item() == second.item()
+    assert all(gradient.any() for gradient in gradients)
+
+
+def test_a_closed_penalty_has_seen_nothing() -> None:
+    net = random_net()
+    penalty = SynapticPenalty(net)
+    net(random_images(1))
+    penalty.close()
+    with pytest.raises(UnsupportedError, match="no forward pass of the model was seen"):
+        penalty()
+
+
+def test_a_net_without_spikes_has_no_penalty() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+    with SynapticPenalty(net) as penalty:
+        net(torch.ones(1, 2))
+        with pytest.raises(UnsupportedError, match="ran after a SpikeActivation"):
+            penalty()
+
+
+def test_impossible_powers_and_costs_are_refused() -> None:
+    with pytest.raises(ValueError, match="power is 0"):
+        SynapticPenalty(nn.Sequential(), power=0)
+    with pytest.raises(ValueError, match="cost is 'joules'; known are synaptic"):
+        SynapticPenalty(nn.Sequential(), cost="joules")  # type: ignore[arg-type]
+
+
+def test_the_weight_of_the_penalty_rises_linearly_to_its_strength() -> None:
+    assert [penalty_weight(8.0, epoch, 4) for epoch in range(4)] == [2.0, 4.0, 6.0, 8.0]
+
+
+def test_fractions_of_spikes_are_an_error_and_not_counted_as_none() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        QuantConv2d(1, 2, 3), SpikeActivation(), nn.AvgPool2d(2), nn.Flatten(), QuantLinear(8, 3)
+    )
+    with pytest.raises(UnsupportedError, match="receives fractions; pool spikes with SumPool2d"):
+        count_synaptic_operations(net, torch.rand(20, 1, 6, 6) * 9)

@@ -1,0 +1,104 @@
+"""Graphs in words: the rows and totals of a known graph."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from edgespike.graph import Graph
+from edgespike.graph.size import graph_size
+from edgespike.show.text import graph_json, graph_text, node_rows
+from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph
+
+EXAMPLES = [residual_graph(), membrane_graph(), recurrent_graph()]
+
+
+def test_a_row_says_what_there_is_to_know_of_a_node() -> None:
+    graph = residual_graph()
+    row = {row.name: row for row in node_rows(graph)}["conv2"]
+    op = graph["conv2"].op
+    assert (row.kind, row.inputs, row.shape) == ("conv2d", ("pool",), (4, 3, 3))
+    assert (row.low, row.high) == graph.tensors["conv2"].bounds
+    assert (row.neurons, row.weights) == (0, 4 * 4 * 3 * 3)
+    assert row.nonzero_weights == np.count_nonzero(getattr(op, "weight"))  # noqa: B009
+    assert row.parameters == {
+        "weight": "-3..3",
+        "bias": "0..3",
+        "stride": "1x1",
+        "padding": "1x1",
+        "dilation": "1x1",
+        "groups": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("image", {"scale": "0.0666667"}),
+        ("spike2", {"theta": "2", "flipped": "4 of 4"}),
+        ("sum", {}),
+        ("flat", {}),
+        ("out", {"scale": "0.25", "mode": "sum", "members": "1"}),
+    ],
+)
+def test_parameters_that_no_other_column_shows_are_listed(
+    name: str, parameters: dict[str, str]
+) -> None:
+    rows = {row.name: row for row in node_rows(residual_graph())}
+    assert rows[name].parameters == parameters
+
+
+def test_a_delay_shows_what_it_begins_with() -> None:
+    row = next(row for row in node_rows(recurrent_graph()) if row.name == "before")
+    assert (row.inputs, row.low, row.high, row.signal) == (("state",), 0, 4, "graded")
+    assert row.parameters == {"initial": "2"}
+
+
+def test_a_membrane_hides_none_of_its_choices() -> None:
+    rows = {row.name: row for row in node_rows(membrane_graph())}
+    assert rows["lif1"].parameters == {
+        "theta": "3",
+        "decay": "512",
+        "reset": "subtract",
+        "reset_time": "same_step",
+        "comparison": ">=",
+        "max_spikes": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    "graph", [residual_graph(), membrane_graph(), recurrent_graph()], ids=lambda g: g.name
+)
+def test_totals_are_sums_of_the_rows(graph: Graph) -> None:
+    whole = json.loads(json.dumps(graph_json(graph)))
+    assert (whole["name"], whole["hash"], whole["steps"]) == (graph.name, graph.hash, graph.steps)
+    assert whole["size"] == graph_size(graph).to_json()
+    assert whole["nonzero_weights"] == graph.synapses()
+    for total in ("neurons", "weights", "nonzero_weights"):
+        assert whole[total] == sum(node[total] for node in whole["nodes"])
+
+
+def test_neurons_are_those_that_fire_or_answer() -> None:
+    assert graph_json(residual_graph())["neurons"] == 4 * 6 * 6 + 4 * 3 * 3 + 3
+    assert graph_json(membrane_graph())["neurons"] == 8 + 6 + 2
+
+
+def test_the_text_has_a_line_for_each_node_and_the_totals() -> None:
+    graph = membrane_graph()
+    lines = graph_text(graph).splitlines()
+    assert [line.split()[0] for line in lines[1 : len(graph.nodes) + 1]] == [
+        node.name for node in graph.nodes
+    ]
+    assert [line.split()[0] for line in lines[-9:-4]] == [
+        "layer",
+        "dense1",
+        "dense2",
+        "dense3",
+        "total",
+    ]
+    assert lines[-4].startswith("File of ")
+    assert lines[-2].startswith("membranes: 7 nodes, 16 neurons, ")
+    assert "4 steps a sample" in lines[-2]
+    assert lines[-1] == f"SHA-256 {graph.hash}"
