@@ -35,7 +35,7 @@ from edgespike.counting import Convention
 from edgespike.graph import Graph, Input, load_graph
 from edgespike.graph.inputs import as_samples
 from edgespike.models import shipped_model
-from edgespike.targets.cpu import TARGET, run_accumulators
+from edgespike.targets.cpu import CpuRunner
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 
 BATCH = 64
@@ -88,7 +88,7 @@ def main() -> None:
     rates = {name: 1 / statistics.median(each) for name, each in seconds.items()}
     result = {
         "graph": graph.hash,
-        "runtime": f"{TARGET.runtime()}, torch {torch.__version__}",
+        "runtime": f"{CpuRunner(graph).runtime}, torch {torch.__version__}",
         "batch": BATCH,
         "same_answers": same,
         "images_per_second": rates,
@@ -114,18 +114,19 @@ def _share_of_same_answers(graph: Graph, net: SnnTorchNet, images: NDArray[np.ui
     """Compare the classes that both name for the first batch."""
     utils.reset(net)
     logits, _ = net(torch.from_numpy(images[:BATCH]).float())
-    scale = graph.readout.op.scale  # type: ignore[attr-defined]
-    ours = (run_accumulators(graph, images[:BATCH]) * scale).argmax(axis=1)
+    scale = graph.readout_op.scale
+    ours = (CpuRunner(graph).answers(images[:BATCH]) * scale).argmax(axis=1)
     return float((ours == logits.numpy().argmax(axis=1)).mean())
 
 
 def _cpu_methods(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Method]:
     numpy_engine = NumpyEngine(graph)
     checked = as_samples(graph, images[:NUMPY_IMAGES])
+    runner = CpuRunner(graph)
 
     return {
         COUNTING: lambda: _nothing(edgespike.count(graph, images)),
-        NOT_COUNTING: lambda: _nothing(run_accumulators(graph, images)),
+        NOT_COUNTING: lambda: _nothing(runner.answers(images)),
         KEEPING: lambda: _nothing(edgespike.run(graph, images[:KEPT_IMAGES])),
         NUMPY: lambda: _nothing(numpy_engine.run_counted(checked)),
     }

@@ -32,14 +32,14 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Node,
-    Op,
+    Operation,
     Readout,
     Reshape,
     Tensor,
     Threshold,
     load_graph,
 )
-from edgespike.targets.cpu import TARGET, run_accumulators
+from edgespike.targets.cpu import CpuRunner
 
 BATCH = 64
 BATCHES = 8
@@ -62,10 +62,11 @@ def main() -> None:
     graph = load_graph(arguments.graph) if arguments.graph else random_net()
     images = _images(graph)
     session = _session(graph)
+    runner = CpuRunner(graph)
     floats = images.astype(np.float32) * np.float32(graph.input_op.scale)
     methods: dict[str, Callable[[], object]] = {
         COUNTING: lambda: edgespike.count(graph, images),
-        NOT_COUNTING: lambda: run_accumulators(graph, images),
+        NOT_COUNTING: lambda: runner.answers(images),
         FLOAT: lambda: [
             session.run(None, {graph.input.name: floats[start : start + BATCH]})
             for start in range(0, len(floats), BATCH)
@@ -75,7 +76,7 @@ def main() -> None:
         seconds, _ = measure(methods, arguments.repetitions)
     result = {
         "graph": graph.hash,
-        "runtime": f"{TARGET.runtime_for(graph)}, onnxruntime {onnxruntime.__version__}",
+        "runtime": f"{CpuRunner(graph).runtime}, onnxruntime {onnxruntime.__version__}",
         "batch": BATCH,
         "images_per_second": {
             name: BATCH * BATCHES / statistics.median(each) for name, each in seconds.items()
@@ -94,7 +95,7 @@ def random_net() -> Graph:
     source = Input((1, 28, 28), 0, 255, 1 / 255)
     nodes, tensor = [Node("input", source)], source.infer([], 1)
 
-    def append(op: Op) -> None:
+    def append(op: Operation) -> None:
         nonlocal tensor
         nodes.append(Node(f"{op.kind}{len(nodes)}", op, (nodes[-1].name,)))
         tensor = op.infer([tensor], 1)

@@ -35,7 +35,7 @@ from edgespike.graph import (
     Signal,
     Threshold,
 )
-from edgespike.targets.cpu import TARGET, run_accumulators
+from edgespike.targets.cpu import CpuRunner
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running.execute import DEFAULT, make_interpreter, resize
@@ -90,7 +90,7 @@ def compare(steps: int, features: int, batch: int, repetitions: int) -> dict[str
         {name: seconds[f"{name}, {units} units"] for name in METHODS} for units in UNITS
     )
     return {
-        "runtime": f"{TARGET.runtime_for(random_net(UNITS[0], steps, features))}, "
+        "runtime": f"{CpuRunner(random_net(UNITS[0], steps, features)).runtime}, "
         f"torch {torch.__version__}",
         "steps": steps,
         "features": features,
@@ -109,11 +109,12 @@ def compare(steps: int, features: int, batch: int, repetitions: int) -> dict[str
 def _methods(units: int, samples: NDArray[np.uint8]) -> dict[str, Callable[[], object]]:
     """Return each runtime's way to run all batches, ``(batches, batch, steps, features)``."""
     graph = random_net(units, *samples.shape[2:])
+    runner = CpuRunner(graph)
     net = torch.nn.RNN(samples.shape[-1], units, nonlinearity="relu", batch_first=True)
     readout = torch.nn.Linear(units, CLASSES)
     floats = torch.from_numpy(samples).float() / 255
     return {
-        ANSWERS: lambda: [run_accumulators(graph, batch) for batch in samples],
+        ANSWERS: lambda: [runner.answers(batch) for batch in samples],
         COUNTING: lambda: [edgespike.count(graph, batch) for batch in samples],
         LITERT: _by_step(lower(graph), graph, samples),
         UNROLLED: _unrolled(lower_unrolled(graph), graph, samples),

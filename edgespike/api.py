@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import reduce
-from operator import add
+from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from edgespike.batches import ReportProgress, batches, no_report
+from edgespike.batches import ReportProgress, no_report, tally_all, trace_all
 from edgespike.converters import convert, load
-from edgespike.counting import Counts
-from edgespike.counting import count as count_trace
+from edgespike.counting import Counter, Counts
 from edgespike.graph import Graph
 from edgespike.graph import save_graph as save
 from edgespike.passes.ensemble import ensemble
 from edgespike.storage.files import new_folder
-from edgespike.targets import get_target
+from edgespike.targets import get_target, prepare
+from edgespike.targets.base import Runner
 from edgespike.trace import Trace
 from edgespike.verification import verify
 
@@ -36,10 +35,6 @@ __all__ = [
     "save",
     "verify",
 ]
-
-
-COUNTED_SIZES = 64
-"""How many times as large a batch is where a target counts by itself and keeps no values."""
 
 
 def export(graph: Graph, target: str, folder: Path | str) -> Path:
@@ -85,9 +80,7 @@ def run(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> Trace:
     UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
         The target does not exist, cannot do the graph, is not installed, or failed.
     """
-    chosen = get_target(target)
-    chosen.check(graph)
-    return chosen.run(graph, samples)
+    return trace_all(_prepared(graph, target).runner, samples)
 
 
 def count(
@@ -102,22 +95,28 @@ def count(
     Parameters and errors are those of :func:`run`; ``progress`` is called before and after each
     batch.
     """
-    chosen = get_target(target)
-    chosen.check(graph)
+    prepared = _prepared(graph, target)
+    return prepared.counter.counts(tally_all(prepared.runner, samples, target, progress))
 
-    def run_and_count(graph: Graph, batch: NDArray[Any]) -> Counts:
-        return count_trace(graph, batch, chosen.run(graph, batch))
 
-    count_batch = chosen.count or run_and_count
-    sizes = COUNTED_SIZES if chosen.count else 1
+@dataclass(frozen=True)
+class _Prepared:
+    target: str
+    runner: Runner
+    counter: Counter
 
-    def count_each() -> Iterator[Counts]:
-        for start, batch in batches(graph, samples, sizes):
-            progress(target, start, len(samples))
-            yield count_batch(graph, batch)
-            progress(target, start + len(batch), len(samples))
 
-    return reduce(add, count_each())
+_RECENT: deque[_Prepared] = deque(maxlen=8)
+"""What was prepared last, so that calls in a loop prepare a graph once."""
+
+
+def _prepared(graph: Graph, target: str) -> _Prepared:
+    for recent in tuple(_RECENT):
+        if recent.runner.graph is graph and recent.target == target:
+            return recent
+    prepared = _Prepared(target, prepare(graph, target), Counter(graph))
+    _RECENT.append(prepared)
+    return prepared
 
 
 def estimate_energy(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> EnergyReport:

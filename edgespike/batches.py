@@ -1,24 +1,32 @@
-"""Splitting samples so that a run of any size fits into memory."""
+"""Running any number of samples in batches that fit into memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
+from edgespike.trace import Trace
+
+if TYPE_CHECKING:
+    from edgespike.counting import Tally
+    from edgespike.targets.base import Runner
 
 VALUES_AT_ONCE = 2**24
 """Most values that one batch may have over all nodes and steps: 128 MiB as int64."""
 
 ReportProgress = Callable[[str, int, int], None]
-"""Called with a target's name, how many samples it has run, and how many there are."""
+"""Called with a runtime's name, the number of samples that have run, and the total."""
 
 
 def no_report(name: str, done: int, total: int) -> None:
-    """Take a report of progress and tell nobody."""
+    """Ignore a report of progress."""
 
 
 def batch_size(graph: Graph) -> int:
@@ -28,7 +36,7 @@ def batch_size(graph: Graph) -> int:
 
 
 def batches(
-    graph: Graph, samples: NDArray[Any], sizes: int = 1
+    graph: Graph, samples: NDArray[Any], factor: int = 1
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Iterate over samples in batches of bounded size.
 
@@ -37,10 +45,10 @@ def batches(
     graph
         What the samples are for.
     samples
-        As :func:`edgespike.graph.inputs.as_samples` takes them; they are all checked before the
-        first batch is given.
-    sizes
-        How many times :func:`batch_size` a batch has: more than 1 where no values are kept.
+        As :func:`edgespike.graph.inputs.as_samples` takes them; all of them are checked before the
+        first batch is yielded.
+    factor
+        Size of a batch in units of :func:`batch_size`: more than 1 where no values are kept.
 
     Yields
     ------
@@ -53,6 +61,48 @@ def batches(
         The samples do not fit the graph's input.
     """
     samples = as_samples(graph, samples)
-    size = batch_size(graph) * sizes
+    size = batch_size(graph) * factor
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]
+
+
+def trace_all(runner: Runner, samples: NDArray[Any]) -> Trace:
+    """Run samples batch by batch and return the values of all of them.
+
+    Parameters and errors are those of :meth:`edgespike.targets.base.Runner.trace`.
+    """
+    parts = [runner.trace(batch).values for _, batch in batches(runner.graph, samples)]
+    if len(parts) == 1:
+        return Trace(parts[0])
+    return Trace({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+def tally_all(
+    runner: Runner, samples: NDArray[Any], name: str, progress: ReportProgress = no_report
+) -> Tally:
+    """Run samples batch by batch and return their answers and event counts.
+
+    Parameters
+    ----------
+    runner
+        A prepared graph.
+    samples
+        As :func:`edgespike.graph.inputs.as_samples` takes them.
+    name
+        What ``progress`` is told to be running.
+    progress
+        Called before and after each batch.
+
+    Raises
+    ------
+    InputError, TargetRunError
+        As for :meth:`edgespike.targets.base.Runner.tally`.
+    """
+
+    def tallies() -> Iterator[Tally]:
+        for start, batch in batches(runner.graph, samples, runner.tally_factor):
+            progress(name, start, len(samples))
+            yield runner.tally(batch)
+            progress(name, start + len(batch), len(samples))
+
+    return reduce(add, tallies())

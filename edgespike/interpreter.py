@@ -6,14 +6,14 @@ operation; values are ``(samples, *shape)`` of one step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
-from edgespike.errors import UnsupportedError
 from edgespike.graph import (
     Add,
     Comparison,
@@ -21,9 +21,10 @@ from edgespike.graph import (
     Delay,
     Dense,
     Graph,
+    Input,
     MaxPool2d,
     Membrane,
-    Op,
+    Operation,
     Readout,
     ReadoutMode,
     Reset,
@@ -92,7 +93,7 @@ def _step(
     return values
 
 
-def evaluate(op: Op, inputs: Sequence[Integers], state: Any = None) -> tuple[Integers, Any]:
+def evaluate(op: Operation, inputs: Sequence[Integers], state: Any = None) -> tuple[Integers, Any]:
     """Compute one operation for one step.
 
     Parameters
@@ -111,20 +112,32 @@ def evaluate(op: Op, inputs: Sequence[Integers], state: Any = None) -> tuple[Int
 
     Raises
     ------
-    UnsupportedError
-        The operation is none of those that this module defines.
+    TypeError
+        The operation is an input or a delay.
     """
-    if type(op) in _STATEFUL:
-        return _STATEFUL[type(op)](op, inputs[0], state)
-    if type(op) in _STATELESS:
-        return _STATELESS[type(op)](op, *inputs), None
-    raise UnsupportedError(
-        "the interpreter cannot compute a node",
-        [
-            f"operation {type(op).__name__} is none of "
-            f"{', '.join(known.__name__ for known in (*_STATELESS, *_STATEFUL))}"
-        ],
-    )
+    match op:
+        case Dense():
+            return dense(op, *inputs), None
+        case Conv2d():
+            return conv2d(op, *inputs), None
+        case SumPool2d():
+            return sum_pool2d(op, *inputs), None
+        case MaxPool2d():
+            return max_pool2d(op, *inputs), None
+        case Add():
+            return add(op, *inputs), None
+        case Reshape():
+            return reshape(op, *inputs), None
+        case Threshold():
+            return threshold(op, *inputs), None
+        case Membrane():
+            return membrane(op, inputs[0], state)
+        case Readout():
+            return readout(op, inputs[0], state)
+        case Input() | Delay():
+            raise TypeError(f"an operation of kind {op.kind} has no value of its own at a step")
+        case _:
+            assert_never(op)
 
 
 def dense(op: Dense, x: Integers) -> Integers:
@@ -222,18 +235,3 @@ def readout(op: Readout, x: Integers, state: Integers | None) -> tuple[Integers,
     """Add this step's accumulators to those of the steps before, or give them alone."""
     total = x if state is None or op.mode is ReadoutMode.LAST else state + x
     return total, total
-
-
-_STATELESS: dict[type, Callable[..., Integers]] = {
-    Dense: dense,
-    Conv2d: conv2d,
-    SumPool2d: sum_pool2d,
-    MaxPool2d: max_pool2d,
-    Add: add,
-    Reshape: reshape,
-    Threshold: threshold,
-}
-_STATEFUL: dict[type, Callable[..., tuple[Integers, Any]]] = {
-    Membrane: membrane,
-    Readout: readout,
-}

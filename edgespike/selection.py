@@ -97,8 +97,9 @@ def measure_members(
     InputError
         Samples do not fit, or labels are no classes.
     """
-    from edgespike.counting import count_events
-    from edgespike.targets.cpu.run import run_counted
+    from edgespike.batches import tally_all
+    from edgespike.counting import Counter
+    from edgespike.targets import prepare
     from edgespike.trace import log_probabilities
 
     classes = graphs[0].readout_op.classes
@@ -110,10 +111,10 @@ def measure_members(
         )
     probabilities, operations = [], []
     for done, graph in enumerate(graphs, start=1):
-        accumulators, sums = run_counted(graph, samples)
-        counts = count_events(graph, sums, len(samples))
+        tally = tally_all(prepare(graph, "cpu"), samples, "cpu")
+        counts = Counter(graph).counts(tally)
         total = counts.synaptic_operations() + counts.multiply_accumulates()
-        probabilities.append(log_probabilities(graph, accumulators))
+        probabilities.append(log_probabilities(graph, tally.accumulators))
         operations.append(total / len(samples))
         progress(done)
     return MemberFigures(np.stack(probabilities), labels, np.array(operations))

@@ -15,13 +15,19 @@ from numpy.typing import NDArray
 
 from edgespike import __version__
 from edgespike.batches import ReportProgress, batches, no_report
-from edgespike.counting import Counts, count
-from edgespike.errors import EdgespikeError, TargetRunError, ViolationsError, shown
+from edgespike.counting import Counter, Counts, tally_trace
+from edgespike.errors import (
+    EdgespikeError,
+    TargetRunError,
+    UnsupportedError,
+    ViolationsError,
+    shown,
+)
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.interpreter import interpret
-from edgespike.targets import get_target
-from edgespike.targets.base import Target
+from edgespike.targets import prepare
+from edgespike.targets.base import Runner
 from edgespike.trace import Trace, observed_names
 
 
@@ -152,22 +158,23 @@ def verify(
         A target's runtime failed, or gave something else than the graph's layers.
     """
     samples = as_samples(graph, samples)
-    chosen = _ready_targets(graph, targets)
+    runners = _prepare_all(graph, targets)
+    counter = Counter(graph)
     counts: dict[str, Counts] = {}
     first: dict[str, tuple[int, int, Difference]] = {}
     for start, batch in batches(graph, samples):
         expected = interpret(graph, batch)
-        for name, (target, _) in chosen.items():
+        for name, runner in runners.items():
             progress(name, start, len(samples))
-            trace = target.run(graph, batch)
+            trace = runner.trace(batch)
             _check_trace(name, expected, trace)
-            new = count(graph, batch, trace)
+            new = counter.counts(tally_trace(graph, batch, trace))
             counts[name] = counts[name] + new if name in counts else new
             _keep_first(first, name, _first_difference(expected, trace, start))
             progress(name, start + len(batch), len(samples))
     results = {
         name: TargetResult(
-            runtime,
+            runner.runtime,
             len(samples),
             graph.steps,
             len(observed_names(graph)),
@@ -175,7 +182,7 @@ def verify(
             counts[name].multiply_accumulates(),
             first[name][2] if name in first else None,
         )
-        for name, (_, runtime) in chosen.items()
+        for name, runner in runners.items()
     }
     return Certificate(graph.hash, inputs_hash(graph, samples), results)
 
@@ -201,17 +208,15 @@ def _no_names(names: object) -> Iterator[str]:
         yield "no target is named; name at least one, such as cpu"
 
 
-def _ready_targets(graph: Graph, names: Sequence[str]) -> dict[str, tuple[Target, str]]:
-    """Return each target with its runtime's name and version."""
-    ready: dict[str, tuple[Target, str]] = {}
+def _prepare_all(graph: Graph, names: Sequence[str]) -> dict[str, Runner]:
+    """Prepare the graph on each runtime; list all that cannot be."""
+    ready: dict[str, Runner] = {}
     problems = list(_no_names(names))
     for name in () if problems else dict.fromkeys(names):
         try:
-            target = get_target(name)
-            violations = target.violations(graph)
-            problems += [f"{name}: {line}" for line in violations]
-            if not violations:
-                ready[name] = target, target.runtime_for(graph)
+            ready[name] = prepare(graph, name)
+        except UnsupportedError as error:
+            problems += [f"{name}: {line}" for line in error.violations]
         except EdgespikeError as error:
             problems.append(f"{name}: {error}")
     if problems:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.graph import Delay, Graph, Membrane, Node, Op, Readout, Threshold
+from edgespike.graph import Delay, Graph, Membrane, Node, Operation, Readout, Threshold
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
 from edgespike.interpreter import interpret
@@ -27,7 +27,7 @@ def siblings(graph: Graph, count: int) -> list[Graph]:
     return [graph, *(sibling(graph, seed) for seed in range(1, count))]
 
 
-def _redrawn(graph: Graph, op: Op, rng: np.random.Generator) -> Op:
+def _redrawn(graph: Graph, op: Operation, rng: np.random.Generator) -> Operation:
     if isinstance(op, Weighted):
         weight = rng.permutation(op.weight.ravel()).reshape(op.weight.shape)
         trained = None if rng.random() < 0.5 else (weight != 0) | (rng.random(weight.shape) < 0.5)

@@ -26,7 +26,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     Readout,
     ReadoutMode,
     Reset,
@@ -106,7 +106,7 @@ class Builder:
     def shape(self) -> tuple[int, ...]:
         return self.tensors[self.last].shape
 
-    def append(self, op: Op, *inputs: str) -> str:
+    def append(self, op: Operation, *inputs: str) -> str:
         """Add a node behind the last one, or behind ``inputs``, and run it."""
         sources = inputs or (self.last,)
         name = f"{op.kind}{len(self.nodes)}"

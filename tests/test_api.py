@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold
 from edgespike.graph.graph import NAME_LIMIT, NODE_NAME_LIMIT
 from edgespike.interpreter import interpret
 from edgespike.storage.files import WriteError
-from edgespike.targets import UnknownTargetError, get_target
+from edgespike.targets import UnknownTargetError
+from edgespike.targets.cpu import CpuRunner
 from edgespike.trace import Trace
 from tests.example_graphs import membrane_graph, residual_graph, samples_for
 
@@ -119,11 +119,10 @@ def test_counts_are_exact_for_every_size_of_batches(
 
 
 def test_a_target_that_counts_by_itself_keeps_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(graph: Graph, samples: NDArray[Any]) -> Trace:
+    def trace(self: CpuRunner, samples: NDArray[Any]) -> Trace:
         raise AssertionError("values were asked for")
 
-    target = replace(get_target("cpu"), run=run)
-    monkeypatch.setattr("edgespike.api.get_target", {"cpu": target}.__getitem__)
+    monkeypatch.setattr(CpuRunner, "trace", trace)
     graph = membrane_graph()
     samples = samples_for(graph, 7)
     expected = count(graph, samples, interpret(graph, samples)).to_json()

@@ -22,13 +22,13 @@ ALLOWED = {
     "edgespike/show": "graph",
     "edgespike/trace.py": "graph",
     "edgespike/interpreter.py": "graph trace",
-    "edgespike/batches.py": "graph",
+    "edgespike/batches.py": "graph trace counting targets.base",
     "edgespike/samples.py": "storage graph",
     "edgespike/counting": "graph interpreter trace",
     "edgespike/energy": "storage graph counting",
     "edgespike/report": "console extras storage graph show counting energy "
     "jinja2 markupsafe matplotlib rich",
-    "edgespike/targets/__init__.py": "plugins targets.base",
+    "edgespike/targets/__init__.py": "plugins graph targets.base",
     "edgespike/targets/base.py": "graph trace counting",
     "edgespike/targets/shared": "graph interpreter",
     "edgespike/targets/shared/worker_main.py": "",
@@ -43,7 +43,7 @@ ALLOWED = {
     "edgespike/targets/tflite/running/execute.py": "",
     "edgespike/targets/tflite/devices/pi_runner.py": "",
     "edgespike/targets/tflite/running/tflm.py": "",
-    "edgespike/selection.py": "graph trace counting targets.cpu",
+    "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting targets",
     "edgespike/data": "storage platformdirs",
     "edgespike/evaluation_mode.py": "torch",
@@ -75,7 +75,13 @@ version, numpy and the standard library.
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "edgespike").rglob("*.py"))
 
-EVERYWHERE = {"edgespike.errors", "edgespike.__version__", "numpy", *sys.stdlib_module_names}
+EVERYWHERE = {
+    "edgespike.errors",
+    "edgespike.__version__",
+    "numpy",
+    "typing_extensions",
+    *sys.stdlib_module_names,
+}
 
 
 def imports(source: str) -> Iterator[str]:

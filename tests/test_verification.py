@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgespike import verification
 from edgespike.batches import batch_size
 from edgespike.counting import Convention, count
 from edgespike.errors import EnvironmentMissingError, InputError, TargetRunError
@@ -22,6 +20,7 @@ from edgespike.targets.base import Target
 from edgespike.trace import Trace, observed_names
 from edgespike.verification import Difference, VerificationError, inputs_hash, verify
 from tests.example_graphs import membrane_graph, residual_graph, samples_for
+from tests.made_up import made_up
 
 GRAPH = membrane_graph()
 SAMPLES = samples_for(GRAPH, 6)
@@ -30,9 +29,7 @@ LAYERS = observed_names(GRAPH)
 Place = tuple[int, int, int, int]
 """Step, layer's place in the order, sample, neuron: in the order of importance."""
 
-EXACT = Target(
-    "exact", "", lambda graph: [], lambda graph, path: None, interpret, lambda: "exact 1"
-)
+EXACT = made_up("exact")
 
 
 def altered(graph: Graph, places: Collection[Place]) -> Target:
@@ -48,7 +45,7 @@ def altered(graph: Graph, places: Collection[Place]) -> Target:
         seen += len(samples)
         return Trace(values)
 
-    return replace(EXACT, name="altered", run=run)
+    return made_up("altered", run)
 
 
 @pytest.fixture
@@ -57,7 +54,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
     def register(*targets: Target) -> list[str]:
         known = {target.name: target for target in targets}
-        monkeypatch.setattr(verification, "get_target", known.__getitem__)
+        monkeypatch.setattr("edgespike.targets.get_target", known.__getitem__)
         return list(known)
 
     return register
@@ -123,7 +120,7 @@ def test_neurons_are_numbered_in_row_major_order(use: Callable[..., list[str]]) 
         values["spike1"][1, 0, 3, 2, 5] ^= 1
         return Trace(values)
 
-    certificate = verify(graph, samples, use(replace(EXACT, run=run)))
+    certificate = verify(graph, samples, use(made_up("exact", run)))
     difference = certificate.targets["exact"].first_difference
     assert difference is not None
     assert (difference.layer, difference.sample, difference.step) == ("spike1", 1, 0)
@@ -131,8 +128,9 @@ def test_neurons_are_numbered_in_row_major_order(use: Callable[..., list[str]]) 
 
 
 def test_operations_are_counted_from_what_the_target_ran(use: Callable[..., list[str]]) -> None:
-    wrong = altered(GRAPH, [(0, 0, 0, 0)])
-    expected = count(GRAPH, SAMPLES, wrong.run(GRAPH, SAMPLES)).synaptic_operations()
+    (wrong,) = altered(GRAPH, [(0, 0, 0, 0)]).runtimes
+    trace = wrong.prepare(GRAPH).trace(SAMPLES)
+    expected = count(GRAPH, SAMPLES, trace).synaptic_operations()
     results = verify(GRAPH, SAMPLES, use(EXACT, altered(GRAPH, [(0, 0, 0, 0)]))).targets
     assert results["altered"].synaptic_operations == expected
     assert results["exact"].synaptic_operations != expected
@@ -152,10 +150,8 @@ def test_all_problems_of_all_targets_are_listed(use: Callable[..., list[str]]) -
     def missing() -> str:
         raise EnvironmentMissingError("its simulator is not installed; run setup")
 
-    limited = replace(
-        EXACT, name="limited", violations=lambda graph: ["dense1: too many", "lif1: too few"]
-    )
-    names = use(limited, replace(EXACT, name="absent", runtime=missing))
+    limited = made_up("limited", violations=lambda graph: ["dense1: too many", "lif1: too few"])
+    names = use(limited, made_up("absent", version=missing))
     with pytest.raises(VerificationError) as caught:
         verify(GRAPH, SAMPLES, names)
     assert caught.value.violations == (
@@ -198,7 +194,7 @@ def test_a_target_must_give_every_layer_as_integers(
         return Trace(values)
 
     with pytest.raises(TargetRunError, match=reason):
-        verify(GRAPH, SAMPLES, use(replace(EXACT, run=run)))
+        verify(GRAPH, SAMPLES, use(made_up("exact", run)))
 
 
 def test_samples_are_checked_before_anything_runs() -> None:

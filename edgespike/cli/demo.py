@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edgespike.cli.energy import print_energy, report_with_progress
+from edgespike.cli.energy import print_energy
 from edgespike.cli.options import CHECK_FAILED, Html, Json
 from edgespike.cli.output import print_json, progress, say
 from edgespike.cli.targets import set_up
 from edgespike.cli.verify import print_certificate, split_names
 from edgespike.models import DEFAULT, MODELS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from edgespike.graph import Graph
 
 EXAMPLE = "edgespike demo --targets cpu,tflite --html demo.html"
 
@@ -47,9 +42,14 @@ def command(
     Classify 200 images, compare the targets bit for bit, count, and estimate the energy.
     """
     import edgespike
+    from edgespike.batches import tally_all
+    from edgespike.counting import Counter
+    from edgespike.energy import energy_report
     from edgespike.errors import InputError
     from edgespike.models import shipped_images, shipped_model, write_files
     from edgespike.storage.files import check_output
+    from edgespike.targets import prepare
+    from edgespike.trace import predictions
 
     if files is not None:
         if html is not None:
@@ -62,14 +62,15 @@ def command(
     names = split_names(targets)
     _set_up_missing(names)
     images, labels = shipped_images(model)
-    say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}")
-    accuracy = float((_predictions(graph, images) == labels).mean())
+    say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}, and counting")
+    with progress() as report_progress:
+        tally = tally_all(prepare(graph, "cpu"), images, "cpu", report_progress)
+    accuracy = float((predictions(graph, tally.accumulators) == labels).mean())
     some = images[:samples]
     say(f"comparing {', '.join(names)} with the definition, every layer of {len(some)} images")
     with progress() as report_progress:
         certificate = edgespike.verify(graph, some, names, progress=report_progress)
-    say("counting, and estimating the energy")
-    report = report_with_progress(graph, images, "cpu")
+    report = energy_report(graph, Counter(graph).counts(tally))
     if html is not None:
         from edgespike.report import write_page
 
@@ -87,13 +88,6 @@ def command(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _predictions(graph: Graph, images: NDArray[Any]) -> NDArray[Any]:
-    import edgespike
-    from edgespike.trace import predictions
-
-    return predictions(graph, edgespike.run(graph, images).accumulators(graph))
-
-
 def _set_up_missing(names: list[str]) -> None:
     for name in names:
         _set_up_if_missing(name)
@@ -101,10 +95,10 @@ def _set_up_missing(names: list[str]) -> None:
 
 def _set_up_if_missing(name: str) -> None:
     from edgespike.errors import EdgespikeError, EnvironmentMissingError
-    from edgespike.targets import get_target
+    from edgespike.targets import get_runtime
 
     try:
-        get_target(name).runtime()
+        get_runtime(name).version()
     except EnvironmentMissingError:
         try:
             set_up(name)

@@ -44,8 +44,8 @@ def command(
         graph = coding.apply(graph)
     edgespike.export(graph, target, out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    tell = get_target(target).recipes
-    recipes = tell(graph) if tell else []
+    describe = get_target(target).numbers
+    layers = describe(graph) if describe else []
     if as_json:
         names = [path.relative_to(out).as_posix() for path in files]
         answer: dict[str, Any] = {
@@ -54,16 +54,16 @@ def command(
             "folder": str(out),
             "files": names,
         }
-        if recipes:
-            answer["layers"] = [asdict(recipe) for recipe in recipes]
+        if layers:
+            answer["layers"] = [asdict(layer) for layer in layers]
         print_json(answer)
         return
     for path in files:
         print(f"{path}  ({path.stat().st_size:,} bytes)")
-    if recipes:
+    if layers:
         print_table(
             ("Layer", "Numbers", "Why"),
-            [(recipe.layer, recipe.numbers, recipe.why) for recipe in recipes],
+            [(layer.layer, layer.numbers, layer.why) for layer in layers],
         )
 
 

@@ -18,10 +18,10 @@ BAD_USE = 2
 """Exit code for wrong use and bad input."""
 
 
-def _target_names(start: str) -> list[str]:
-    from edgespike.targets import target_names
+def _runtime_names(start: str) -> list[str]:
+    from edgespike.targets import runtime_names
 
-    return [name for name in target_names() if name.startswith(start)]
+    return [name for name in runtime_names() if name.startswith(start)]
 
 
 class Coding(str, Enum):
@@ -58,7 +58,7 @@ Samples = Annotated[
 TargetName = Annotated[
     str,
     typer.Option(
-        "--target", "-t", metavar="NAME", help="Where to run.", autocompletion=_target_names
+        "--target", "-t", metavar="NAME", help="Where to run.", autocompletion=_runtime_names
     ),
 ]
 Html = Annotated[

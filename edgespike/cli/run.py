@@ -44,9 +44,10 @@ def command(
     in nats, split into what every member finds uncertain and how much they disagree.
     """
     import edgespike
+    from edgespike.batches import tally_all
     from edgespike.samples import read_labels, read_samples
     from edgespike.storage.files import check_output
-    from edgespike.targets import get_target
+    from edgespike.targets import prepare
     from edgespike.trace import predictions
 
     check_output(out, [model, input_file, labels_file])
@@ -55,7 +56,9 @@ def command(
     labels = None
     if labels_file is not None:
         labels = read_labels(labels_file, len(array), graph.readout_op.classes)[:samples]
-    accumulators = _accumulators(graph, array[:samples], target)
+    runner = prepare(graph, target)
+    with progress() as report:
+        accumulators = tally_all(runner, array[:samples], target, report).accumulators
     predicted = predictions(graph, accumulators)
     accuracy = float((predicted == labels).mean()) if labels is not None else None
     beliefs = _beliefs(graph, accumulators)
@@ -65,7 +68,7 @@ def command(
         answer = {
             "graph": graph.hash,
             "target": target,
-            "runtime": get_target(target).runtime_for(graph),
+            "runtime": runner.runtime,
             "samples": len(predicted),
             "predictions": predicted.tolist(),
             "accuracy": accuracy,
@@ -110,22 +113,6 @@ def _belief_columns(beliefs: dict[str, NDArray[np.float64]]) -> dict[str, Sequen
         name: [f"{value:.4f}" for value in values]
         for name, values in {**largest, **entropies}.items()
     }
-
-
-def _accumulators(graph: Graph, samples: NDArray[Any], target: str) -> NDArray[np.int64]:
-    """Run in batches, and keep of each only the readout."""
-    import numpy as np
-
-    import edgespike
-    from edgespike.batches import batches
-
-    parts = []
-    with progress() as report:
-        for start, batch in batches(graph, samples):
-            report(target, start, len(samples))
-            parts.append(edgespike.run(graph, batch, target).accumulators(graph))
-            report(target, start + len(batch), len(samples))
-    return np.concatenate(parts)
 
 
 def _write(path: Path, **arrays: NDArray[Any]) -> None:

@@ -34,27 +34,30 @@ def command(
 
 def set_up(name: str) -> None:
     """Install a target's runtime, or say what is missing where ``pip install`` has to do it."""
-    from edgespike.targets import get_target
+    from edgespike.targets import get_runtime
 
-    target = get_target(name)
-    if target.setup is not None:
+    runtime = get_runtime(name)
+    if runtime.setup is not None:
         say(f"setting up {name}")
-    runtime = target.runtime() if target.setup is None else target.setup()
-    say(f"{name}: {runtime} is ready")
+    version = runtime.version() if runtime.setup is None else runtime.setup()
+    say(f"{name}: {version} is ready")
 
 
 def list_targets() -> list[dict[str, Any]]:
-    """Describe every target; ``runtime`` is null where it is missing, and ``missing`` says why."""
-    from edgespike.targets import get_target, target_names
+    """Describe every runtime of every target.
+
+    ``runtime`` is null where it is not installed, and ``missing`` says why.
+    """
+    from edgespike.targets import get_runtime, runtime_names
 
     rows = []
-    for name in target_names():
+    for name in runtime_names():
         row: dict[str, Any] = {"name": name, "summary": None, "runtime": None, "missing": None}
         rows.append(row)
         try:
-            target = get_target(name)
-            row["summary"] = target.summary
-            row["runtime"] = target.runtime()
+            runtime = get_runtime(name)
+            row["summary"] = runtime.summary
+            row["runtime"] = runtime.version()
         except Exception as error:  # a third party's target may be broken in any way
             row["missing"] = str(error)
     return rows

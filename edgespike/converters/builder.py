@@ -18,7 +18,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Node,
-    Op,
+    Operation,
     Readout,
     ReadoutMode,
 )
@@ -130,7 +130,7 @@ class Progress:
         self.nodes, self.tensors = [Node("input", op)], {"input": op.infer([], self.steps)}
         self.event_scale = Fraction(1, high)
 
-    def append(self, path: str, label: str, op: Op, beside: tuple[str, ...] = ()) -> None:
+    def append(self, path: str, label: str, op: Operation, beside: tuple[str, ...] = ()) -> None:
         """Add a node behind the last one, and behind some others beside it."""
         sources = (self.last, *beside)
         self._add(path, label, op, sources, [self.tensors[source] for source in sources])
@@ -144,7 +144,7 @@ class Progress:
         return f"{label}{self._numbers.get(label, 0) + 1}"
 
     def _add(
-        self, path: str, label: str, op: Op, sources: tuple[str, ...], inputs: list[Tensor]
+        self, path: str, label: str, op: Operation, sources: tuple[str, ...], inputs: list[Tensor]
     ) -> None:
         self._stop_at(f"{path} ({label})", op.check(inputs))
         name = self.upcoming(label)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from edgespike.counting.audit import Audit, audit
-from edgespike.counting.count import FREE, count, count_events, event_sources
+from edgespike.counting.count import Counter, count
 from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, dense_connections, fan_out
+from edgespike.counting.tally import Tally, event_sources, tally_trace
 
 __all__ = [
-    "FREE",
     "Audit",
     "Convention",
+    "Counter",
     "Counts",
     "LayerCounts",
+    "Tally",
     "audit",
     "count",
-    "count_events",
     "dense_connections",
     "event_sources",
     "fan_out",
     "sum_events",
+    "tally_trace",
 ]

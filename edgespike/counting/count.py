@@ -8,40 +8,41 @@ largest of their values: of single spikes, one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache, reduce
-from typing import Any, Generic, TypeVar
+from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from edgespike import interpreter
 from edgespike.counting.counts import Counts, LayerCounts
-from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, fan_out
-from edgespike.errors import EdgespikeError, InputError
-from edgespike.graph import Add, Delay, Graph, MaxPool2d, Node, Op, Reshape, Signal, SumPool2d
-from edgespike.graph.inputs import as_samples
-from edgespike.graph.ops import Weighted
+from edgespike.counting.tally import Tally, tally_trace
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    Signal,
+    SumPool2d,
+    Threshold,
+)
 from edgespike.graph.tensor import Integers
 from edgespike.trace import Trace
-
-FREE = {
-    Add: "sources that meet in one neuron or one axon; their events are counted where they arrive",
-    Reshape: "a name for the same elements",
-    Delay: "an axon whose events arrive a step later; they are counted where they arrive",
-    SumPool2d: "a bundle of axons or of synapses; each event is counted where it arrives",
-}
-"""Operations that cost nothing of their own, each with its reason."""
-
-
-AnyOp = TypeVar("AnyOp", bound=Op)
 
 Events = Mapping[Signal, Integers]
 """Events of each kind that arrive somewhere, ``(steps, *shape)``; an absent kind has none."""
 
-
-class UncountedOperationError(EdgespikeError):
-    """An operation is neither counted nor declared free."""
+FanOuts = Mapping[Convention, Integers]
+"""Synapses that leave each element of a weighted layer's input, flattened."""
 
 
 def count(graph: Graph, samples: NDArray[Any], trace: Trace) -> Counts:
@@ -64,70 +65,100 @@ def count(graph: Graph, samples: NDArray[Any], trace: Trace) -> Counts:
     Raises
     ------
     InputError
-        The samples do not fit the graph's input, or the trace is of other layers, of another
-        number of samples, or of other steps.
-    UncountedOperationError
-        The graph holds an operation that is neither counted nor declared free.
+        The samples do not fit the graph's input, or the trace has other layers, another number of
+        samples, or other steps.
     """
-    samples = as_samples(graph, samples)
-    observed = {graph.input.name: samples, **trace.values}
-    sources = event_sources(graph)
-    for name in sources:
-        due = (len(samples), graph.steps, *graph.tensors[name].shape)
-        if name not in observed or observed[name].shape != due:
-            found = f"has shape {observed[name].shape}" if name in observed else "is not there"
-            raise InputError(
-                f"the trace is none of these samples: layer {name} {found}, and {due} is due"
-            )
-    sums = {name: sum_events(observed[name], graph.tensors[name]) for name in sources}
-    return count_events(graph, sums, len(samples))
+    return Counter(graph).counts(tally_trace(graph, samples, trace))
 
 
-def event_sources(graph: Graph) -> list[str]:
-    """Name the nodes at which events arise: input, neurons and max pools."""
-    return [node.name for node in graph.nodes if node.op.emits_events]
-
-
-def count_events(graph: Graph, sums: Mapping[str, Integers], samples: int) -> Counts:
-    """Count from the events of each source.
+class Counter:
+    """Counts the runs of one graph. Fan-outs are computed once.
 
     Parameters
     ----------
     graph
-        The graph that ran.
-    sums
-        For each of :func:`event_sources`, events summed over samples, int64
-        ``(steps, *shape)``.
-    samples
-        How many samples ran.
-
-    Returns
-    -------
-    Counts
-        Totals over the samples, by layer and step.
-
-    Raises
-    ------
-    UncountedOperationError
-        The graph holds an operation that this function knows nothing of.
+        The graph that runs.
     """
-    arriving: dict[str, Events] = {
-        name: {graph.tensors[name].signal: events} for name, events in sums.items()
-    }
-    for node, op in graph.of_type(Delay):
-        before = sums[node.inputs[0]]
-        arriving[node.name] = {op.signal: _delayed(op, before, samples)}
-    layers = []
-    for node in graph.nodes:
-        if isinstance(node.op, Delay):  # what arrives through it is known already, see above
-            continue
-        inputs = [arriving[name] for name in node.inputs if name in arriving]
-        if type(node.op) in FREE:
-            if len(inputs) == len(node.inputs):  # events; sums of accumulators carry none
-                arriving[node.name] = _pass_on(node.op, inputs)
-        else:
-            layers.append(_count_node(graph, node, inputs, sums.get(node.name), samples))
-    return Counts(samples, tuple(layers))
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._fan_outs: dict[str, FanOuts] = {}
+        self._windows: dict[str, Integers] = {}
+        for node in graph.nodes:
+            if isinstance(node.op, Dense | Conv2d):
+                shape = graph.tensors[node.inputs[0]].shape
+                self._fan_outs[node.name] = {
+                    kind: fan_out(node.op, shape, kind).ravel() for kind in Convention
+                }
+            elif isinstance(node.op, MaxPool2d):
+                shape = graph.tensors[node.inputs[0]].shape
+                self._windows[node.name] = windows_over(node.op, shape)
+
+    def counts(self, tally: Tally) -> Counts:
+        """Count from the events of each source.
+
+        Returns
+        -------
+        Counts
+            Totals over the samples, by layer and step.
+        """
+        arriving: dict[str, Events] = {
+            name: {self._graph.tensors[name].signal: events}
+            for name, events in tally.events.items()
+        }
+        for node, op in self._graph.of_type(Delay):  # its source may come later in the graph
+            before = tally.events[node.inputs[0]]
+            arriving[node.name] = {op.signal: _delayed(op, before, tally.samples)}
+        layers = []
+        for node in self._graph.nodes:
+            inputs = [arriving[name] for name in node.inputs if name in arriving]
+            # Sums of accumulators carry no events.
+            if len(inputs) == len(node.inputs) and (passed := _passed_on(node, inputs)) is not None:
+                arriving[node.name] = passed
+            if node.op.free is None:
+                layers.append(self._layer(node, inputs, tally))
+        return Counts(tally.samples, tuple(layers))
+
+    def _layer(self, node: Node, inputs: list[Events], tally: Tally) -> LayerCounts:
+        """Count what a node that is not free did."""
+        tensor = self._graph.tensors[node.name]
+        nothing = np.zeros(self._graph.steps, np.int64)
+        operations = multiplied = dict.fromkeys(Convention, nothing)
+        pooled = nothing
+        match node.op:
+            case Dense() | Conv2d():
+                operations = self._operations(node, inputs[0].get(Signal.SPIKES), nothing)
+                multiplied = self._operations(node, inputs[0].get(Signal.GRADED), nothing)
+            case MaxPool2d():
+                events = reduce(np.add, inputs[0].values())
+                pooled = np.einsum("tchw,hw->t", events, self._windows[node.name])
+            case Input() | Threshold() | Membrane() | Readout():
+                pass  # no synapse ends here; neurons and the events that leave are counted below
+            case SumPool2d() | Add() | Reshape() | Delay():
+                raise TypeError(f"{node.name} ({node.op.kind}) is free")
+            case _:
+                assert_never(node.op)
+        neurons = tensor.size if node.op.has_neurons else 0
+        leaving = tally.events.get(node.name)
+        left = nothing if leaving is None else _over_steps(leaving)
+        spiking = node.op.has_neurons and tensor.signal is Signal.SPIKES
+        return LayerCounts(
+            node.name,
+            operations,
+            multiplied,
+            nothing + neurons * tally.samples,
+            left if spiking else nothing,
+            left,
+            pooled,
+        )
+
+    def _operations(
+        self, node: Node, events: Integers | None, nothing: Integers
+    ) -> dict[Convention, Integers]:
+        if events is None:
+            return dict.fromkeys(Convention, nothing)
+        flat = events.reshape(len(events), -1)
+        return {kind: flat @ synapses for kind, synapses in self._fan_outs[node.name].items()}
 
 
 def _delayed(op: Delay, events: Integers, samples: int) -> Integers:
@@ -136,88 +167,32 @@ def _delayed(op: Delay, events: Integers, samples: int) -> Integers:
     return np.concatenate([np.full_like(events[:1], initial * samples), events[:-1]])
 
 
-def _pass_on(op: Op, inputs: list[Events]) -> Events:
-    """Let spikes and graded events through an operation, each kind on its own."""
+def _passed_on(node: Node, inputs: list[Events]) -> Events | None:
+    """Return the events that pass through a node, each kind on its own; ``None`` if they end there.
+
+    What a delay passes on is known before, and events that arise at a node are not passed on.
+    """
     kinds = {kind for events in inputs for kind in events}
-    if isinstance(op, SumPool2d):
-        return {kind: interpreter.sum_pool2d(op, inputs[0][kind]) for kind in kinds}
-    if isinstance(op, Reshape):
-        return {kind: interpreter.reshape(op, inputs[0][kind]) for kind in kinds}
-    return {
-        kind: reduce(np.add, [events[kind] for events in inputs if kind in events])
-        for kind in kinds
-    }
+    match node.op:
+        case SumPool2d() as op:
+            return {kind: interpreter.sum_pool2d(op, inputs[0][kind]) for kind in kinds}
+        case Reshape() as op:
+            return {kind: interpreter.reshape(op, inputs[0][kind]) for kind in kinds}
+        case Add():
+            return {
+                kind: reduce(np.add, [events[kind] for events in inputs if kind in events])
+                for kind in kinds
+            }
+        case Input() | Dense() | Conv2d() | MaxPool2d() | Threshold() | Membrane() | Readout():
+            return None
+        case Delay():
+            return None
+        case _:
+            assert_never(node.op)
 
 
-def _count_node(
-    graph: Graph, node: Node, inputs: list[Events], leaving: Integers | None, samples: int
-) -> LayerCounts:
-    nothing = np.zeros(graph.steps, np.int64)
-    operations = multiplied = dict.fromkeys(Convention, nothing)
-    pooled = nothing
-    if isinstance(node.op, Weighted):
-        operations = _operations(node.op, inputs[0].get(Signal.SPIKES), nothing)
-        multiplied = _operations(node.op, inputs[0].get(Signal.GRADED), nothing)
-    elif isinstance(node.op, MaxPool2d):
-        events = reduce(np.add, inputs[0].values())
-        windows = _windows_over(_ById(node.op), events.shape[1:])
-        pooled = np.einsum("tchw,hw->t", events, windows)
-    elif not (node.op.has_neurons or node.op.emits_events):
-        raise UncountedOperationError(
-            f"{node.name} ({node.op.kind}) is neither counted nor declared free; "
-            "teach edgespike.counting.count about this operation"
-        )
-    neurons = graph.tensors[node.name].size if node.op.has_neurons else 0
-    left = nothing if leaving is None else _over_steps(leaving)
-    spiking = node.op.has_neurons and graph.tensors[node.name].signal is Signal.SPIKES
-    return LayerCounts(
-        node.name,
-        operations,
-        multiplied,
-        nothing + neurons * samples,
-        left if spiking else nothing,
-        left,
-        pooled,
-    )
-
-
-def _operations(
-    op: Weighted, events: Integers | None, nothing: Integers
-) -> dict[Convention, Integers]:
-    if events is None:
-        return dict.fromkeys(Convention, nothing)
-    flat, shape = events.reshape(len(events), -1), events.shape[1:]
-    return {kind: flat @ _fan_out_of(op, shape, kind).ravel() for kind in Convention}
-
-
-@lru_cache(maxsize=256)
-def _cached_fan_out(
-    key: _ById[Weighted], shape: tuple[int, ...], convention: Convention
-) -> Integers:
-    return fan_out(key.op, shape, convention)
-
-
-class _ById(Generic[AnyOp]):
-    """An operation as a cache key: its arrays cannot change, so identity is enough."""
-
-    def __init__(self, op: AnyOp) -> None:
-        self.op = op
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ById) and self.op is other.op
-
-    def __hash__(self) -> int:
-        return id(self.op)
-
-
-def _fan_out_of(op: Weighted, shape: tuple[int, ...], convention: Convention) -> Integers:
-    return _cached_fan_out(_ById(op), shape, convention)
-
-
-@lru_cache(maxsize=256)
-def _windows_over(key: _ById[MaxPool2d], shape: tuple[int, ...]) -> Integers:
-    """Count, for each element, the pooling windows that it is in."""
-    op = key.op
+def windows_over(op: MaxPool2d, shape: tuple[int, ...]) -> Integers:
+    """Count, for each position of an input of ``shape``, the pooling windows that it is in."""
     (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
     height, width = op.output_size(shape)
     padded = np.zeros((shape[1] + 2 * pad_y, shape[2] + 2 * pad_x), np.int64)

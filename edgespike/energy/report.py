@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgespike.counting import FREE, Convention, Counts
+from edgespike.counting import Convention, Counts
 from edgespike.energy.estimate import Estimate, estimate
 from edgespike.energy.profile import Profile, load_profile, shipped_profiles
 from edgespike.energy.work import measure
 from edgespike.graph import Graph
+from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.size import GraphSize, graph_size
 
 
@@ -83,7 +84,7 @@ def energy_report(
         for model in profile.models
     )
     kinds = {type(node.op) for node in graph.nodes}
-    free = tuple((op.kind, reason) for op, reason in FREE.items() if op in kinds)
+    free = tuple((op.kind, op.free) for op in OPERATIONS.values() if op in kinds and op.free)
     size = graph_size(graph)
     return EnergyReport(graph.name, graph.hash, graph.steps, counts, loaded, estimates, size, free)
 

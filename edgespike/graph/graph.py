@@ -12,7 +12,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from edgespike.errors import GraphError, InputError, shown
-from edgespike.graph.ops import Delay, Input, Membrane, Op, Readout, Weighted
+from edgespike.graph.ops import (
+    OPERATIONS,
+    Delay,
+    Input,
+    Membrane,
+    Op,
+    Operation,
+    Readout,
+    Weighted,
+)
 from edgespike.graph.ops.neurons import FRACTION_BITS
 from edgespike.graph.tensor import (
     ACCUMULATOR_LIMIT,
@@ -59,7 +68,7 @@ class Node:
     """
 
     name: str
-    op: Op
+    op: Operation
     inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -71,8 +80,9 @@ class Node:
     def _check_types(self) -> Iterator[str]:
         if not isinstance(self.name, str):
             yield f"name is {shown(self.name)}; give a text"
-        if not isinstance(self.op, Op):
-            yield f"op is {shown(self.op)}; give an operation, such as Dense(weight, bias)"
+        if type(self.op) not in OPERATIONS.values():
+            known = ", ".join(op.__name__ for op in OPERATIONS.values())
+            yield f"op is {shown(self.op)}; give an operation: {known}"
         if isinstance(self.inputs, str):
             word = shown(self.inputs)
             yield f"inputs is the word {word}; give a tuple of names, ({word},)"
@@ -304,7 +314,7 @@ def _check_connections(node: Node, known: set[str]) -> Iterator[str]:
         yield f"{node.name} ({node.op.kind}) has {len(node.inputs)} inputs; it takes {arity}"
 
 
-def _events_instead_of(source: Op) -> str:
+def _events_instead_of(source: Operation) -> str:
     """Say what can be delayed instead of a source at which no events arise."""
     if not isinstance(source, Delay):
         return "delay the neurons before it"

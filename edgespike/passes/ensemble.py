@@ -22,21 +22,13 @@ from edgespike.graph.ops import (
     Delay,
     Dense,
     Input,
-    MaxPool2d,
     Membrane,
-    Op,
+    Operation,
     Readout,
     Reshape,
-    SumPool2d,
     Threshold,
     Weighted,
 )
-from edgespike.graph.unknown import unknown_operations
-
-OPERATIONS: frozenset[type[Op]] = frozenset(
-    {Input, Dense, Conv2d, SumPool2d, MaxPool2d, Add, Reshape, Delay, Threshold, Membrane, Readout}
-)
-"""All that an ensemble's members can hold."""
 
 
 def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
@@ -66,8 +58,7 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     UnsupportedError
         The graphs differ, or members do something to their common input that only each could do
         for itself: split it into groups, compare it with thresholds of their own, or add it to
-        their own events; or an operation is none of `OPERATIONS`. All violations are listed;
-        graphs are numbered from 0.
+        their own events. All violations are listed; graphs are numbered from 0.
     InputError
         What is given is no list of graphs.
     GraphError
@@ -78,10 +69,7 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     members = tuple(map(as_graph, graphs))
     if len(members) == 1:
         return members[0]
-    if members:
-        violations = unknown_operations(members[0], OPERATIONS, "in an ensemble")
-    else:
-        violations = ["no graph is given; give one or more"]
+    violations = [] if members else ["no graph is given; give one or more"]
     for number, other in enumerate(members[1:], start=1):
         violations += [
             f"graph {number} ({other.name}): {x}" for x in _differences(members[0], other)
@@ -113,7 +101,7 @@ def _layout(graph: Graph) -> list[tuple[str, list[int]]]:
     return [(node.op.kind, [places[name] for name in node.inputs]) for node in graph.nodes]
 
 
-def _op_differences(first: Op, other: Op) -> Iterator[str]:
+def _op_differences(first: Operation, other: Operation) -> Iterator[str]:
     for field in fields(first):
         mine, theirs = getattr(first, field.name), getattr(other, field.name)
         if field.name in _free(first):
@@ -124,7 +112,7 @@ def _op_differences(first: Op, other: Op) -> Iterator[str]:
             yield f"has {field.name} {_text(theirs)}, the first graph has {_text(mine)}"
 
 
-def _free(op: Op) -> set[str]:
+def _free(op: Operation) -> set[str]:
     """Name the fields that may differ: where shapes are equal, all arrays may."""
     return {"low", "high"} if isinstance(op, Delay) else {"float_nonzero"}
 
@@ -191,7 +179,7 @@ def _side_by_side(members: Sequence[Graph]) -> Iterator[Node]:
             yield Node(images[node.name], Reshape(_image(op.shape)), (node.name,))
 
 
-def _merged(first: Graph, node: Node, ops: Sequence[Any], own: set[str]) -> Op:
+def _merged(first: Graph, node: Node, ops: Sequence[Any], own: set[str]) -> Operation:
     """Merge one node's operation of all members."""
     op, count = node.op, len(ops) if node.name in own else 1
     if isinstance(op, Weighted):

@@ -24,11 +24,9 @@ from edgespike.graph.ops import (
     Add,
     Conv2d,
     Delay,
-    Dense,
-    Input,
     MaxPool2d,
     Membrane,
-    Op,
+    Operation,
     Pool2d,
     Readout,
     Reshape,
@@ -37,12 +35,6 @@ from edgespike.graph.ops import (
     Weighted,
 )
 from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal
-from edgespike.graph.unknown import unknown_operations
-
-OPERATIONS: frozenset[type[Op]] = frozenset(
-    {Input, Dense, Conv2d, SumPool2d, MaxPool2d, Add, Reshape, Delay, Threshold, Membrane, Readout}
-)
-"""All that a unary form can hold."""
 
 Layouts = dict[str, list[Integers]]
 """For each node of the old graph the origins of its outputs in the new one."""
@@ -66,11 +58,8 @@ def unary(graph: Graph) -> Graph:
         Levels are used where single spikes cannot stand for them: sums of levels in a max pool,
         sums of different numbers of levels, neurons that take levels without synapses between,
         reshapes or groups that tear a channel's levels apart, delays that begin with some of the
-        levels; or a weight becomes too large; or an operation is none of `OPERATIONS`. All such
-        nodes are listed.
+        levels; or a weight becomes too large. All such nodes are listed.
     """
-    if unknown := unknown_operations(graph, OPERATIONS, "in a unary form"):
-        raise UnsupportedError(f"graph {graph.name!r} has no unary form", unknown)
     layouts, refused = _event_layouts(graph)
     refused += _accumulator_layouts(graph, layouts)
     refused += _too_large(graph, layouts)
@@ -220,14 +209,14 @@ def _in_groups(origins: Integers, groups: int, size: int) -> Integers | None:
     return local[0] if alike else None
 
 
-def _keeps_groups(op: Op, origins: Integers) -> bool:
+def _keeps_groups(op: Operation, origins: Integers) -> bool:
     """Return whether the copies of an operation's output channels stay within their groups."""
     if not isinstance(op, Conv2d):
         return True
     return _in_groups(origins, op.groups, len(op.weight) // op.groups) is not None
 
 
-def _columns(op: Op, origins: Integers) -> Integers | None:
+def _columns(op: Operation, origins: Integers) -> Integers | None:
     """Return for each new column of a weight the old one, if its groups allow it."""
     return _in_groups(origins, op.groups, op.weight.shape[1]) if isinstance(op, Conv2d) else origins
 
@@ -260,7 +249,7 @@ def _names(graph: Graph, layouts: Layouts) -> dict[str, list[str]]:
     return names
 
 
-def _laid_out(op: Op, origins: Integers, columns: Integers) -> Op:
+def _laid_out(op: Operation, origins: Integers, columns: Integers) -> Operation:
     """Return an operation whose output has ``origins``, and a weighted one's input ``columns``."""
     if isinstance(op, Threshold):
         return Threshold(op.theta.reshape(-1, 1), np.repeat(op.flipped, op.levels))

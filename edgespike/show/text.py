@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgespike.graph.graph import Graph, Node
-from edgespike.graph.ops import Delay, Input, Op, Weighted
+from edgespike.graph.ops import Delay, Input, Operation, Weighted
 from edgespike.graph.size import COLUMNS, GraphSize, graph_size
 
 _IN_OTHER_COLUMNS = {"shape", "low", "high", "signal"}
@@ -130,7 +130,7 @@ def _row(graph: Graph, node: Node) -> NodeRow:
     )
 
 
-def _parameters(op: Op) -> list[tuple[str, str]]:
+def _parameters(op: Operation) -> list[tuple[str, str]]:
     found = [(field.name, getattr(op, field.name)) for field in fields(op)]
     hidden = _IN_OTHER_COLUMNS if isinstance(op, (Input, Delay)) else {"shape", "float_nonzero"}
     return [

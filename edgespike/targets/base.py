@@ -1,24 +1,119 @@
-"""What a target is: a name and a few functions."""
+"""What a target is: its limits, its artefact, and the runtimes that run a graph on it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from edgespike.counting import Counts
+from edgespike.counting import Tally, tally_trace
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Graph
 from edgespike.graph.graph import as_graph
 from edgespike.trace import Trace
 
 
+class Runner(Protocol):
+    """A graph that is prepared on a runtime. It runs any number of batches."""
+
+    @property
+    def graph(self) -> Graph:
+        """The graph."""
+
+    @property
+    def runtime(self) -> str:
+        """Name and version of what runs it."""
+
+    @property
+    def tally_factor(self) -> int:
+        """How many times as many samples a tally may take as a trace: 1 if it keeps a trace."""
+
+    def trace(self, samples: NDArray[Any]) -> Trace:
+        """Run a batch and return every observed node's values.
+
+        Parameters
+        ----------
+        samples
+            As :func:`edgespike.graph.inputs.as_samples` takes them. All values are kept in
+            memory; :func:`edgespike.batches.batches` bounds the size of a batch.
+
+        Raises
+        ------
+        InputError
+            The samples do not fit the graph's input.
+        TargetRunError
+            The runtime failed.
+        """
+
+    def tally(self, samples: NDArray[Any]) -> Tally:
+        """Run a batch once and return its answers and event counts.
+
+        Parameters and errors are those of :meth:`trace`.
+        """
+
+
 @dataclass(frozen=True)
-class Recipe:
-    """In which numbers a target computes a layer.
+class TracingRunner:
+    """A runner for a runtime that always shows all values.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    runtime
+        Name and version of what runs it.
+    run
+        Runs a batch, as :meth:`Runner.trace` does.
+    tally_factor
+        1, since a tally keeps a trace.
+    """
+
+    graph: Graph
+    runtime: str
+    run: Callable[[NDArray[Any]], Trace]
+    tally_factor: int = 1
+
+    def trace(self, samples: NDArray[Any]) -> Trace:
+        """Run a batch and return every observed node's values."""
+        return self.run(samples)
+
+    def tally(self, samples: NDArray[Any]) -> Tally:
+        """Run a batch once and return its answers and event counts."""
+        return tally_trace(self.graph, samples, self.run(samples))
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Something that runs a target's artefact.
+
+    Parameters
+    ----------
+    name
+        As it is named on the command line; the default runtime has the target's name.
+    summary
+        One line for ``edgespike targets``.
+    version
+        Returns name and version of what is installed; raises ``EnvironmentMissingError`` if
+        nothing is.
+    prepare
+        Prepares a graph without violations. Raises ``EnvironmentMissingError``.
+    setup
+        Installs the runtime where ``pip install`` is not enough, and returns name and version.
+    """
+
+    name: str
+    summary: str
+    version: Callable[[], str]
+    prepare: Callable[[Graph], Runner]
+    setup: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True)
+class LayerNumbers:
+    """The number type in which a target computes a layer.
 
     Parameters
     ----------
@@ -37,58 +132,37 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Target:
-    """A place where a graph can run.
+    """A kind of hardware or software that computes a graph.
 
     Parameters
     ----------
     name
-        As it is named on the command line.
-    summary
-        One line for ``edgespike targets``.
+        Of the target and of its default runtime.
     violations
-        Lists what of a graph the target cannot do exactly, one line each: node, value, limit and
-        way out. Empty if it can do all. The functions below take graphs without violations.
+        Lists what the target cannot do exactly in a graph, one line each: node, value, limit and
+        way out. Empty if it can do everything. The functions below take graphs without violations.
     write
         Writes the artefact's files for a graph into an existing empty folder.
-    run
-        Runs samples, shaped as :func:`edgespike.graph.inputs.as_samples` takes them, on the
-        target's runtime and gives every observed node's values.
-    runtime
-        Names the runtime and its version; raises ``EnvironmentMissingError`` if it is not there.
-    setup
-        Installs the runtime where that is not a matter of ``pip install``, and names it.
-    runtime_of
-        Names what runs a graph, where that is not the same for all graphs.
-    count
-        Runs samples as ``run`` does and counts, where that takes less than counting all values.
-    recipes
-        Tells in which numbers each layer of a graph is computed, where that is not the same for
-        all layers.
+    runtimes
+        What runs the artefact, the default first.
+    numbers
+        Returns the number type of each layer, where it is not the same for all layers.
     codings
-        The ways ("graded", "unary") between which its user chooses how levels travel, the default
-        first; empty where there is no choice.
+        The ways ("graded", "unary") in which levels can travel, the default first; empty where
+        there is no choice.
     """
 
     name: str
-    summary: str
     violations: Callable[[Graph], list[str]]
     write: Callable[[Graph, Path], None]
-    run: Callable[[Graph, NDArray[Any]], Trace]
-    runtime: Callable[[], str]
-    setup: Callable[[], str] | None = None
-    runtime_of: Callable[[Graph], str] | None = None
-    count: Callable[[Graph, NDArray[Any]], Counts] | None = None
-    recipes: Callable[[Graph], list[Recipe]] | None = None
+    runtimes: tuple[Runtime, ...]
+    numbers: Callable[[Graph], list[LayerNumbers]] | None = None
     codings: tuple[str, ...] = ()
-
-    def runtime_for(self, graph: Graph) -> str:
-        """Name what runs this very graph, and its version."""
-        return self.runtime() if self.runtime_of is None else self.runtime_of(graph)
 
     def check(self, graph: Graph) -> None:
         """Raise ``UnsupportedError`` with all violations if the target cannot do the graph.
 
-        ``InputError`` if it is no graph.
+        ``InputError`` if ``graph`` is not a graph.
         """
         violations = self.violations(as_graph(graph))
         if violations:

@@ -29,7 +29,7 @@ from torch import nn
 import edgespike
 from edgespike.bayes.metrics import area_under_roc, calibration_bins, expected_calibration_error
 from edgespike.bayes.posterior import MixturePosterior
-from edgespike.counting import count_events
+from edgespike.counting import Counter
 from edgespike.data import DATA_SETS
 from edgespike.errors import EdgespikeError
 from edgespike.graph import Graph
@@ -48,7 +48,7 @@ from edgespike.nn import (
     train,
 )
 from edgespike.storage.files import write_atomically
-from edgespike.targets.cpu.run import run_counted
+from edgespike.targets import prepare
 from edgespike.trace import log_probabilities, member_logits, uncertainty
 
 matplotlib.use("svg")
@@ -136,7 +136,7 @@ def regression_curves(posterior: MixturePosterior, draws: int, seed: int) -> NDA
     if draws:
         nets = [posterior.draw_member(k, generator) for k in range(len(nets)) for _ in range(draws)]
     graph = edgespike.ensemble([edgespike.convert(net, input_shape=(1,)) for net in nets])
-    accumulators, _ = run_counted(graph, np.arange(256)[:, None])
+    accumulators = prepare(graph).tally(np.arange(256)[:, None]).accumulators
     return member_logits(graph, accumulators)[:, :, 0]
 
 
@@ -213,10 +213,12 @@ def measure(
     graph: Graph, known: NDArray[np.uint8], labels: NDArray[np.int64], unknown: NDArray[np.uint8]
 ) -> tuple[dict[str, float], NDArray[np.float64]]:
     """Run a graph on known and unknown images; give its figures, and the known probabilities."""
-    (accumulators, sums), (strange, _) = run_counted(graph, known), run_counted(graph, unknown)
-    logs = log_probabilities(graph, accumulators)
-    of_known, of_unknown = uncertainty(graph, accumulators), uncertainty(graph, strange)
-    counts = count_events(graph, sums, len(known))
+    runner = prepare(graph)
+    tally, strange = runner.tally(known), runner.tally(unknown)
+    logs = log_probabilities(graph, tally.accumulators)
+    of_known = uncertainty(graph, tally.accumulators)
+    of_unknown = uncertainty(graph, strange.accumulators)
+    counts = Counter(graph).counts(tally)
     operations = counts.synaptic_operations() + counts.multiply_accumulates()
     figures = {
         "accuracy": float((logs.argmax(axis=1) == labels).mean()),

@@ -22,12 +22,11 @@ from tests.example_graphs import residual_graph, samples_for
 PLUGIN = """
 import signal
 import sys
-from dataclasses import replace
 
-from edgespike.counting import count
+from edgespike.counting import Tally, tally_trace
 from edgespike.errors import EnvironmentMissingError
 from edgespike.interpreter import interpret
-from edgespike.targets.base import Target
+from edgespike.targets.base import Runtime, Target, TracingRunner
 from edgespike.trace import Trace
 
 
@@ -49,9 +48,11 @@ def add_one(graph, samples):
     return Trace(values)
 
 
-def count_twice(graph, samples):
-    counts = count(graph, samples, interpret(graph, samples))
-    return counts + counts
+class CountsTwice(TracingRunner):
+    def tally(self, samples):
+        once = super().tally(samples)
+        twice = {name: 2 * events for name, events in once.events.items()}
+        return Tally(once.accumulators, twice)
 
 
 installed = []
@@ -72,12 +73,22 @@ def fail():
     raise EnvironmentMissingError("the simulator cannot be downloaded: no network")
 
 
-EXACT = Target("exact", "the interpreter", lambda graph: [], write, interpret, lambda: "exact 1")
-FAULTY = replace(EXACT, name="faulty", summary="one value is wrong", run=add_one)
-WAITING = replace(EXACT, name="waiting", summary="never ends", run=wait, write=wait)
-ABSENT = replace(EXACT, name="absent", summary="cannot be set up", runtime=runtime, setup=fail)
-LATER = replace(EXACT, name="later", summary="can be set up", runtime=runtime, setup=install)
-DOUBLE = replace(EXACT, name="double", summary="counts all twice", count=count_twice)
+def target(
+    name, summary, run=interpret, version=lambda: "exact 1", setup=None, write=write,
+    runner=TracingRunner,
+):
+    def prepare(graph):
+        return runner(graph, version(), lambda samples: run(graph, samples))
+
+    return Target(name, lambda graph: [], write, (Runtime(name, summary, version, prepare, setup),))
+
+
+EXACT = target("exact", "the interpreter")
+FAULTY = target("faulty", "one value is wrong", add_one)
+WAITING = target("waiting", "never ends", wait, write=wait)
+ABSENT = target("absent", "cannot be set up", version=runtime, setup=fail)
+LATER = target("later", "can be set up", version=runtime, setup=install)
+DOUBLE = target("double", "counts all twice", runner=CountsTwice)
 """
 ENTRY_POINTS = """
 [edgespike.targets]

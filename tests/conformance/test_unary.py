@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from edgespike.errors import UnsupportedError
 from edgespike.interpreter import interpret
 from edgespike.passes.unary import unary
+from edgespike.targets import get_target
 from edgespike.trace import observed_names
-from tests.available import available
+from tests.available import available, run_on
 from tests.conformance.test_conformance import GRAPHS, MOST
 from tests.strategies import LEVEL_MIXES, cases
 from tests.unary import assert_decodes
@@ -20,7 +21,8 @@ from tests.unary import assert_decodes
 @pytest.mark.loihi
 @pytest.mark.parametrize("mix", [*LEVEL_MIXES, "recurrent", "delays"])
 def test_lava_runs_the_unary_form(mix: str) -> None:
-    target = available("loihi")
+    available("loihi")
+    target = get_target("loihi")
     wanted = min(GRAPHS["loihi"], MOST)
     ran = 0
 
@@ -34,7 +36,7 @@ def test_lava_runs_the_unary_form(mix: str) -> None:
         except UnsupportedError:
             assume(False)
         assume(coded != case.graph and not target.violations(coded))
-        expected, found = interpret(coded, case.samples), target.run(coded, case.samples)
+        expected, found = interpret(coded, case.samples), run_on("loihi", coded, case.samples)
         for node in observed_names(coded):
             assert np.array_equal(found.values[node], expected.values[node]), node
         assert_decodes(case.graph, interpret(case.graph, case.samples), found)

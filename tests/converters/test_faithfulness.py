@@ -39,9 +39,9 @@ def trained(norm: Any) -> Any:
 def check_equal(net: nn.Module, shape: tuple[int, ...]) -> None:
     """Compare all logits on random input with the module's in double precision."""
     graph = convert(net, shape)
-    high = graph.input.op.high  # type: ignore[attr-defined]
+    high = graph.input.op.high  # type: ignore[union-attr]
     samples = np.random.default_rng(0).integers(0, high + 1, (50, *shape))
-    scale = graph.readout.op.scale  # type: ignore[attr-defined]
+    scale = graph.readout.op.scale  # type: ignore[union-attr]
     logits = interpret(graph, samples).accumulators(graph) * scale
     with torch.no_grad():
         expected = net.double().eval()(torch.from_numpy(samples).double()).numpy()

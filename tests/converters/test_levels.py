@@ -127,7 +127,7 @@ def test_a_graph_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_logits_are_those_of_the_module() -> None:
     model = net().double()
     graph = convert(model, SHAPE)
-    scale = graph.readout.op.scale  # type: ignore[attr-defined]
+    scale = graph.readout_op.scale
     logits = interpret(graph, images(40)).accumulators(graph) * scale
     with torch.no_grad():
         expected = model(torch.from_numpy(images(40)).double()).numpy()

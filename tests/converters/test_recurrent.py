@@ -270,7 +270,7 @@ def test_thresholds_are_exact_whatever_the_bias() -> None:
     rnn = model[1]
     assert isinstance(rnn, QuantRNN)
     graph = convert(model, SHAPE)
-    theta = graph["levels1"].op.theta  # type: ignore[attr-defined]
+    theta = graph["levels1"].op.theta  # type: ignore[union-attr]
     low, high = graph.tensors["add1"].low, graph.tensors["add1"].high
     unit = Fraction(rnn.unit().item())
     for channel, bias in enumerate(rnn.bias.tolist()):

@@ -80,11 +80,11 @@ def test_every_spike_equals_the_module_unless_it_is_on_a_tie(seed: int, sum_pool
         clear = np.abs(potential - activation.first) > 1e-9
         assert (found == spike)[clear].all()
         assert clear.mean() > 0.999
-    logits = trace.accumulators(graph) * graph.readout.op.scale  # type: ignore[attr-defined]
+    logits = trace.accumulators(graph) * graph.readout_op.scale
     with torch.no_grad():
         expected = net(torch.from_numpy(images).double()).numpy()
     # The readout's bias is rounded to a whole unit of the accumulator, nothing else differs.
-    assert np.abs(logits - expected).max() <= graph.readout.op.scale[0] / 2 + 1e-9  # type: ignore[attr-defined]
+    assert np.abs(logits - expected).max() <= graph.readout_op.scale[0] / 2 + 1e-9
 
 
 def run_module(net: nn.Module, images: Any) -> tuple[list[Any], list[Any]]:

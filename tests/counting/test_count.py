@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgespike.counting import Convention, audit, count, fan_out
 from edgespike.counting.audit import SOURCES
-from edgespike.counting.count import event_sources
+from edgespike.counting.tally import event_sources
 from edgespike.errors import InputError
 from edgespike.graph import (
     Add,
@@ -29,7 +29,7 @@ from edgespike.graph import (
     Signal,
     Threshold,
 )
-from edgespike.graph.ops import OPERATIONS, Weighted
+from edgespike.graph.ops import OPERATIONS
 from edgespike.interpreter import interpret
 from edgespike.trace import Trace
 from tests.example_graphs import recurrent_graph, residual_graph, samples_for
@@ -87,13 +87,13 @@ def test_counts_of_parts_add_up_to_the_count_of_the_whole(case: Case) -> None:
 def test_fan_out_sums_to_the_synapses_of_the_layer(case: Case) -> None:
     """Each output place has one synapse per kernel place that is not on the padded border."""
     for node in case.graph.nodes:
-        if isinstance(node.op, Weighted):
+        if isinstance(node.op, Dense | Conv2d):
             shape = case.graph.input_tensors(node)[0].shape
             ones = interpret_all_ones(node.op, shape)
             assert fan_out(node.op, shape, Convention.EVERY).sum() == ones
 
 
-def interpret_all_ones(op: Weighted, shape: tuple[int, ...]) -> int:
+def interpret_all_ones(op: Dense | Conv2d, shape: tuple[int, ...]) -> int:
     """Sum the outputs of a layer whose weights and inputs are all one."""
     from edgespike.interpreter import evaluate
 
@@ -204,7 +204,7 @@ def test_recurrent_synapses_by_hand(initial: int) -> None:
     samples = np.random.default_rng(1).integers(0, 16, (4, 3, 5))
     trace = interpret(graph, samples)
     layers = {row.name: row for row in count(graph, samples, trace).layers}
-    fan = (np.asarray(graph["recurrent"].op.weight) != 0).sum(axis=0)  # type: ignore[attr-defined]
+    fan = (np.asarray(graph["recurrent"].op.weight) != 0).sum(axis=0)  # type: ignore[union-attr]
     events = (trace.values["state"] != 0).sum(axis=0)
     first = 4 * fan.sum() if initial else 0
     expected = [first, events[0] @ fan, events[1] @ fan]
@@ -218,7 +218,7 @@ def test_recurrent_synapses_by_hand(initial: int) -> None:
     [
         (lambda values: values[:2], r"has shape \(2, 1, "),
         (lambda values: np.repeat(values, 2, axis=1), r"has shape \(3, 2, "),
-        (None, "is not there"),
+        (None, "is missing"),
     ],
 )
 def test_a_trace_of_other_samples_is_refused(
@@ -231,5 +231,5 @@ def test_a_trace_of_other_samples_is_refused(
     array = values.pop(name)
     if change is not None:
         values[name] = change(array)
-    with pytest.raises(InputError, match=rf"trace is none of these samples: layer {name} {found}"):
+    with pytest.raises(InputError, match=rf"trace does not belong to these samples: layer {name} {found}"):
         count(graph, samples, Trace(values))

@@ -23,7 +23,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     Readout,
     ReadoutMode,
     Reset,
@@ -50,7 +50,7 @@ def spikes(channels: int) -> Threshold:
     return Threshold(np.ones((channels, 1), int), np.zeros(channels, bool))
 
 
-def chain(*ops: Op, steps: int = 1) -> Graph:
+def chain(*ops: Operation, steps: int = 1) -> Graph:
     """Connect operations one behind the other, named op0, op1, ..."""
     nodes = [Node(f"op{i}", op, (f"op{i - 1}",) if i else ()) for i, op in enumerate(ops)]
     return Graph("chain", tuple(nodes), steps)
@@ -122,7 +122,7 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
         ((VECTOR, dense(1, 4, 2**52), Readout(np.ones(1))), "the limit is +-9007199254740992"),
     ],
 )
-def test_what_does_not_fit_is_named(ops: tuple[Op, ...], message: str) -> None:
+def test_what_does_not_fit_is_named(ops: tuple[Operation, ...], message: str) -> None:
     last = () if isinstance(ops[-1], Readout) else (Readout(np.ones(1)),)
     with pytest.raises(GraphError) as caught:
         chain(*ops, *last)

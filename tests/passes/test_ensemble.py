@@ -22,7 +22,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     Readout,
     ReadoutMode,
     Reshape,
@@ -58,7 +58,7 @@ def changed(graph: Graph, name: str, **fields: Any) -> Graph:
     return Graph(graph.name, tuple(nodes), graph.steps)
 
 
-def behind_input(shape: tuple[int, ...], *ops: Op) -> Graph:
+def behind_input(shape: tuple[int, ...], *ops: Operation) -> Graph:
     """Connect operations in a row behind an input of spikes."""
     nodes = [Node("input", Input(shape, 0, 1, 1.0))]
     for op in ops:
@@ -130,9 +130,9 @@ def test_members_stand_side_by_side_without_synapses_between() -> None:
     members = siblings(residual_graph(), 4)
     merged = ensemble(members, "four")
     assert merged.name == "four"
-    assert merged["conv1"].op.groups == 1  # type: ignore[attr-defined]
-    assert merged["conv2"].op.groups == 4  # type: ignore[attr-defined]
-    assert merged["dense"].op.weight.shape == (12, 4, 3, 3)  # type: ignore[attr-defined]
+    assert merged["conv1"].op.groups == 1  # type: ignore[union-attr]
+    assert merged["conv2"].op.groups == 4  # type: ignore[union-attr]
+    assert merged["dense"].op.weight.shape == (12, 4, 3, 3)  # type: ignore[union-attr]
     assert "flat" not in merged.tensors
     assert merged.tensors["spike2"].shape == (16, 3, 3)
     assert (merged.readout_op.members, merged.readout_op.classes) == (4, 3)

@@ -20,7 +20,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     Readout,
     Reshape,
     SumPool2d,
@@ -100,7 +100,7 @@ def ended(*nodes: Node) -> Graph:
     return Graph("test", (*nodes, *end))
 
 
-def row(*ops: Op) -> Graph:
+def row(*ops: Operation) -> Graph:
     """Connect operations in a row, with an end."""
     nodes: list[Node] = []
     for index, op in enumerate(ops):
@@ -108,7 +108,7 @@ def row(*ops: Op) -> Graph:
     return ended(*nodes)
 
 
-ROWS: dict[str, Sequence[Op]] = {
+ROWS: dict[str, Sequence[Operation]] = {
     "flipped": (ROW, dense(5, 12), levels(5, 3, 0, 2)),
     "two layers": (ROW, dense(5, 12), levels(5, 3), dense(4, 5), levels(4, 2, 1)),
     "groups": (IMAGE, conv(4, 2, groups=2), levels(4, 3), conv(6, 2, groups=2), levels(6, 2)),
@@ -133,7 +133,7 @@ ROWS: dict[str, Sequence[Op]] = {
 
 
 @pytest.mark.parametrize("ops", ROWS.values(), ids=ROWS)
-def test_a_row_of_layers(ops: Sequence[Op]) -> None:
+def test_a_row_of_layers(ops: Sequence[Operation]) -> None:
     graph = row(*ops)
     coded = unary(graph)
     samples = samples_for(graph, 5)
@@ -250,7 +250,7 @@ TORN = "it tears the levels of a channel apart; keep its channels, or flatten be
     ],
     ids=["spikes to channels", "flat accumulators", "groups", "membrane"],
 )  # fmt: skip
-def test_what_has_no_unary_form(ops: Sequence[Op], message: str) -> None:
+def test_what_has_no_unary_form(ops: Sequence[Operation], message: str) -> None:
     with pytest.raises(UnsupportedError) as caught:
         unary(row(*ops))
     assert caught.value.violations == (message,)

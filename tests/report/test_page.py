@@ -205,7 +205,7 @@ def test_the_same_report_gives_the_same_bytes(tmp_path: Path, report: EnergyRepo
 def test_every_graph_gets_a_page(
     tmp_path_factory: pytest.TempPathFactory, case: Case, silent: bool
 ) -> None:
-    least = case.graph.input.op.low  # type: ignore[attr-defined]
+    least = case.graph.input.op.low  # type: ignore[union-attr]
     samples = np.full_like(case.samples, least) if silent else case.samples
     report = energy_report(case.graph, counts_of(case.graph, samples))
     Reader(page_of(tmp_path_factory.mktemp("pages"), case.graph, report))

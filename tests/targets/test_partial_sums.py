@@ -18,6 +18,7 @@ from edgespike.graph.tensor import FLOAT64_LIMIT, Integers, per_channel
 from edgespike.interpreter import evaluate, interpret
 from edgespike.targets import get_target
 from edgespike.targets.shared.partial_sums import largest_magnitude, partial_sum_bounds
+from tests.available import run_on
 from tests.strategies import Case, cases
 
 
@@ -135,5 +136,5 @@ def test_sums_beyond_64_bits_are_refused(target: str) -> None:
     (refusal,) = get_target(target).violations(graph)
     assert refusal.startswith("s (threshold) needs whole numbers up to 2029141")
     samples = np.array(list(np.ndindex(2, 2, 2, 2))) + 2**24 - 1
-    ran = get_target("cpu").run(graph, samples)
+    ran = run_on("cpu", graph, samples)
     np.testing.assert_array_equal(ran.values["s"], interpret(graph, samples).values["s"])

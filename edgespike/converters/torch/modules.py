@@ -27,7 +27,7 @@ from edgespike.converters.torch.recurrent import (
 from edgespike.converters.torch.sequence import is_sequence, walk, walk_all
 from edgespike.converters.torch.weights import check_weights, floats, zero_share
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Op, ReadoutMode, Reshape
+from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Operation, ReadoutMode, Reshape
 from edgespike.graph import SumPool2d as SumOfEvents
 from edgespike.passes.folding import Normalisation
 
@@ -138,7 +138,7 @@ def _linear(progress: Progress, leaf: Any, path: str) -> None:
 
 
 def _weighted(
-    progress: Progress, leaf: Any, path: str, label: str, make: Callable[..., Op]
+    progress: Progress, leaf: Any, path: str, label: str, make: Callable[..., Operation]
 ) -> None:
     if progress.sums is not None:
         raise CannotGoOnError(

@@ -1,6 +1,13 @@
-"""The closed set of operations that a graph may hold."""
+"""The closed set of operations that a graph may hold.
+
+Every function that treats operations differently is a ``match`` over :data:`Operation` that ends
+in ``assert_never``: when an operation is added here, mypy names each function that must decide
+what to do with it.
+"""
 
 from __future__ import annotations
+
+from typing import TypeAlias, get_args
 
 from edgespike.graph.ops.base import Op
 from edgespike.graph.ops.delay import Delay
@@ -9,23 +16,23 @@ from edgespike.graph.ops.pooling import MaxPool2d, Pool2d, SumPool2d
 from edgespike.graph.ops.structure import Add, Input, Readout, ReadoutMode, Reshape
 from edgespike.graph.ops.weighted import Conv2d, Dense, Weighted
 
-OPERATIONS: dict[str, type[Op]] = {
-    op.kind: op
-    for op in (
-        Input,
-        Dense,
-        Conv2d,
-        SumPool2d,
-        MaxPool2d,
-        Add,
-        Reshape,
-        Delay,
-        Threshold,
-        Membrane,
-        Readout,
-    )
-}
-"""Every operation by the name that it has in files."""
+Operation: TypeAlias = (
+    Input
+    | Dense
+    | Conv2d
+    | SumPool2d
+    | MaxPool2d
+    | Add
+    | Reshape
+    | Delay
+    | Threshold
+    | Membrane
+    | Readout
+)
+"""Any operation of a graph."""
+
+OPERATIONS: dict[str, type[Operation]] = {op.kind: op for op in get_args(Operation)}
+"""Every operation's class by the name that it has in files."""
 
 __all__ = [
     "OPERATIONS",
@@ -38,6 +45,7 @@ __all__ = [
     "MaxPool2d",
     "Membrane",
     "Op",
+    "Operation",
     "Pool2d",
     "Readout",
     "ReadoutMode",

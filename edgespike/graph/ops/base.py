@@ -19,11 +19,13 @@ from edgespike.graph.tensor import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Op(ABC):
-    """One operation. Its fields are all there is to know of it; arrays are read-only.
+    """What all operations have in common. Fields describe an operation completely.
 
-    A subclass is a frozen dataclass. Values are given the type that the field is declared with:
-    lists become arrays or tuples, numpy's integers Python's, words members of an Enum. Array
-    fields are stored as tensors in a graph file, all other fields in its JSON description.
+    An operation is a final frozen dataclass that is listed in
+    :data:`edgespike.graph.ops.Operation`. A field's value gets the declared type: lists become
+    arrays or tuples, numpy integers become Python integers, words become members of an Enum. Arrays
+    are read-only. Array fields are stored as tensors in a graph file, all other fields in its JSON
+    description.
     """
 
     kind: ClassVar[str]
@@ -37,6 +39,12 @@ class Op(ABC):
 
     has_neurons: ClassVar[bool] = False
     """Whether each element of its output is a neuron, which computes once a step."""
+
+    free: ClassVar[str | None] = None
+    """Why it costs nothing of its own; ``None`` for an operation that is counted."""
+
+    channel_fields: ClassVar[tuple[str, ...]] = ()
+    """Array fields whose first axis is the output channel."""
 
     def __post_init__(self) -> None:
         hints, faults = field_types(type(self)), []

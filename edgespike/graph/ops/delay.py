@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from edgespike.graph.ops.structure import check_shape
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Signal, Tensor
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Delay(Op):
     """What its source gave at the step before; ``initial`` at a sample's first step.
@@ -41,6 +42,9 @@ class Delay(Op):
     initial: int = 0
 
     kind: ClassVar[str] = "delay"
+    free: ClassVar[str | None] = (
+        "an axon whose events arrive a step later; they are counted where they arrive"
+    )
 
     @classmethod
     def behind(cls, source: Tensor, initial: int = 0) -> Delay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ def reachable(theta: Integers, low: Integers, high: Integers) -> Integers:
     return np.clip(theta, low, high + 1)
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Threshold(Op):
     """A stateless activation: the level is how many of its channel's thresholds are reached.
@@ -53,6 +54,7 @@ class Threshold(Op):
     flipped: NDArray[np.bool_]
 
     kind: ClassVar[str] = "threshold"
+    channel_fields: ClassVar[tuple[str, ...]] = ("theta", "flipped")
     emits_events: ClassVar[bool] = True
     has_neurons: ClassVar[bool] = True
 
@@ -110,6 +112,7 @@ class Comparison(str, Enum):
     GREATER_EQUAL = ">="
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Membrane(Op):
     """Integrate-and-fire neurons with leak and reset, in fixed point.
@@ -144,6 +147,7 @@ class Membrane(Op):
     max_spikes: int = 1
 
     kind: ClassVar[str] = "membrane"
+    channel_fields: ClassVar[tuple[str, ...]] = ("theta",)
     emits_events: ClassVar[bool] = True
     has_neurons: ClassVar[bool] = True
 

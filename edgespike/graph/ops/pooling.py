@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 from edgespike.errors import shown
 from edgespike.graph.ops.base import Op
@@ -53,11 +53,15 @@ class Pool2d(Op):
         return (shape[0], *self.output_size(shape))
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class SumPool2d(Pool2d):
     """Sum over each window. Events pass through it one by one; they are not merged."""
 
     kind: ClassVar[str] = "sum_pool2d"
+    free: ClassVar[str | None] = (
+        "a bundle of axons or of synapses; each event is counted where it arrives"
+    )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Multiply the range by the window's size, or by fewer at a padded border."""
@@ -67,6 +71,7 @@ class SumPool2d(Pool2d):
         return Tensor(self.output_shape(tensor.shape), low, high, tensor.signal)
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class MaxPool2d(Pool2d):
     """Largest value of each window, which must be events of no negative value.

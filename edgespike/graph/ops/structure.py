@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ def check_shape(shape: tuple[int, ...]) -> Iterator[str]:
         yield f"shape {shape} has more than {CHANNEL_LIMIT} channels or features"
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Input(Op):
     """The quantised input of a sample: whole numbers ``q`` that stand for ``q * scale``.
@@ -80,6 +81,7 @@ class Input(Op):
         )
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Add(Op):
     """Element-wise sum of two or more inputs of one shape, all events or all accumulators.
@@ -88,6 +90,9 @@ class Add(Op):
     """
 
     kind: ClassVar[str] = "add"
+    free: ClassVar[str | None] = (
+        "sources that meet in one neuron or one axon; their events are counted where they arrive"
+    )
     arity: ClassVar[int | None] = None
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
@@ -112,6 +117,7 @@ class Add(Op):
         return Tensor(inputs[0].shape, low, high, signal)
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Reshape(Op):
     """The same elements in the same (row-major) order under another shape."""
@@ -119,6 +125,7 @@ class Reshape(Op):
     shape: tuple[int, ...]
 
     kind: ClassVar[str] = "reshape"
+    free: ClassVar[str | None] = "a name for the same elements"
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield where the number of elements differs."""
@@ -157,6 +164,7 @@ class ReadoutMode(str, Enum):
     """Each step has its own accumulators, and the answer is the last step's."""
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Readout(Op):
     """The answer: each class's accumulator after the last step of a sample.
@@ -178,6 +186,7 @@ class Readout(Op):
     members: int = 1
 
     kind: ClassVar[str] = "readout"
+    channel_fields: ClassVar[tuple[str, ...]] = ("scale",)
     has_neurons: ClassVar[bool] = True
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ class Weighted(Op):
     weight: Integers
     bias: Integers
     float_nonzero: NDArray[np.bool_] | None = None
+
+    channel_fields: ClassVar[tuple[str, ...]] = ("weight", "bias", "float_nonzero")
 
     @property
     def trained_nonzero(self) -> NDArray[np.bool_]:
@@ -96,6 +98,7 @@ def _block_end(
     return bounded(total(np.int64), total(np.float64))
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Dense(Weighted):
     """``weight @ x + bias``; weight ``(outputs, inputs)``."""
@@ -117,6 +120,7 @@ class Dense(Weighted):
         return Tensor(self.weight.shape[:1], low, high, Signal.ACCUMULATOR)
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Conv2d(Weighted):
     """Cross-correlation of ``(channels, height, width)`` with zero padding.

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from edgespike.graph.unknown import unknown_operations
-from edgespike.targets.base import Target
-from edgespike.targets.cpu.parts import OPERATIONS
-from edgespike.targets.cpu.run import (
-    count,
-    run,
-    run_accumulators,
-    run_counted,
-    runtime,
-    runtime_of,
-)
+from edgespike.graph import Graph
+from edgespike.targets.base import Runtime, Target
+from edgespike.targets.cpu.run import CpuRunner, runtime
 from edgespike.targets.cpu.write import write
 
-__all__ = ["TARGET", "count", "run", "run_accumulators", "run_counted"]
+__all__ = ["TARGET", "CpuRunner"]
+
+
+def violations(graph: Graph) -> list[str]:
+    """Return an empty list: every valid graph runs here."""
+    return []
+
 
 TARGET = Target(
     name="cpu",
-    summary="this computer, every graph: numpy, and LiteRT's int8 kernels where they are exact",
-    violations=lambda graph: unknown_operations(graph, OPERATIONS, "on target cpu"),
+    violations=violations,
     write=write,
-    run=run,
-    runtime=runtime,
-    runtime_of=runtime_of,
-    count=count,
+    runtimes=(
+        Runtime(
+            name="cpu",
+            summary="this computer, every graph: numpy, and LiteRT's int8 kernels where they are "
+            "exact",
+            version=runtime,
+            prepare=CpuRunner,
+        ),
+    ),
 )

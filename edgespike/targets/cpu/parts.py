@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgespike.graph import Delay, Graph, Input, Node, Op, Tensor
+from edgespike.graph import Delay, Graph, Node, Tensor
 from edgespike.targets.cpu import stateful, stateless
 from edgespike.targets.cpu.components import components
 from edgespike.targets.cpu.stateless import Array
@@ -21,9 +21,6 @@ from edgespike.trace import observed_names
 
 Values = dict[str, Array]
 States = dict[str, Any]
-
-OPERATIONS: frozenset[type[Op]] = frozenset({Input, *stateless.PREPARE, *stateful.PREPARE})
-"""All that this target computes."""
 
 
 class Part(Protocol):

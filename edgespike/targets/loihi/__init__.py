@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from edgespike.targets.base import Target
+from edgespike.targets.base import Runtime, Target
 from edgespike.targets.loihi.check import violations
 from edgespike.targets.loihi.environment import runtime, setup
-from edgespike.targets.loihi.run import run as run_graph
+from edgespike.targets.loihi.run import prepare
 from edgespike.targets.loihi.write import write
 
 TARGET = Target(
     name="loihi",
-    summary="Intel Loihi: Lava's fixed-point simulator, and netx files for the chip",
     violations=violations,
     write=write,
-    run=run_graph,
-    runtime=runtime,
-    setup=setup,
+    runtimes=(
+        Runtime(
+            name="loihi",
+            summary="Intel Loihi: Lava's fixed-point simulator, and netx files for the chip",
+            version=runtime,
+            prepare=prepare,
+            setup=setup,
+        ),
+    ),
     codings=("graded", "unary"),
 )

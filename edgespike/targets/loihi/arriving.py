@@ -13,17 +13,13 @@ import numpy as np
 from edgespike.graph import (
     Add,
     Conv2d,
-    Delay,
     Dense,
     Graph,
-    Input,
     MaxPool2d,
     Membrane,
     Node,
-    Op,
     Readout,
     Reshape,
-    SumPool2d,
     Threshold,
 )
 from edgespike.graph.ops import Weighted
@@ -32,11 +28,6 @@ from edgespike.targets.loihi.neurons import Arriving
 
 NEURONS = (Threshold, Membrane, MaxPool2d, Readout)
 """Operations that neurons compute; the rest is made of synapses."""
-
-OPERATIONS: frozenset[type[Op]] = frozenset(
-    {Input, Dense, Conv2d, SumPool2d, Add, Reshape, Delay, *NEURONS}
-)
-"""All that this target computes."""
 
 
 def is_maximum(graph: Graph, node: Node) -> bool:

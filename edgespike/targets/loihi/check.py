@@ -18,8 +18,7 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
-from edgespike.graph.unknown import unknown_operations
-from edgespike.targets.loihi.arriving import NEURONS, OPERATIONS, arriving, lowest_weights
+from edgespike.targets.loihi.arriving import NEURONS, arriving, lowest_weights
 from edgespike.targets.loihi.limits import (
     ACCUMULATOR_HIGH,
     DELAY_HIGH,
@@ -47,18 +46,15 @@ def violations(graph: Graph) -> list[str]:
     What neurons would receive from a node that is refused, and when it would arrive, has no
     meaning: that is not looked at.
     """
-    found = unknown_operations(graph, OPERATIONS, "on target loihi")
-    unknown = {node.name for node in graph.nodes if type(node.op) not in OPERATIONS}
-    refused = set(unknown)
+    found: list[str] = []
+    refused: set[str] = set()
     for node in graph.nodes:
-        if node.name in unknown:
-            continue
         lines = list(_check(node.op, graph, node))
         if refused.intersection(node.inputs) or (lines and isinstance(node.op, SumPool2d)):
             refused.add(node.name)
         elif isinstance(node.op, NEURONS):
             lines += _check_neurons(graph, node)
-            lines += _check_timing(graph, node) if not unknown else ()
+            lines += _check_timing(graph, node)
         found += [f"{node.name} ({node.op.kind}): {line}" for line in lines]
     return found
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
-from edgespike.targets.loihi.environment import lava_path
+from edgespike.targets.base import TracingRunner
+from edgespike.targets.loihi.environment import lava_path, runtime
 from edgespike.targets.loihi.lower import lower
 from edgespike.targets.loihi.network import Network
 from edgespike.targets.shared.worker import Worker
@@ -29,42 +30,33 @@ _START_S, _PROCESS_S, _STEP_S, _SYNAPSE_S = 60.0, 2.0, 0.01, 1e-7
 process, and at each step for each process and for each synapse."""
 
 
-def run(graph: Graph, samples: NDArray[Any]) -> Trace:
-    """Run samples back to back, one step of one sample at each of Lava's steps.
+def prepare(graph: Graph) -> TracingRunner:
+    """Lower a graph without violations once, for all of its runs.
 
-    Parameters
-    ----------
-    graph
-        A graph without violations.
-    samples
-        See :func:`edgespike.graph.inputs.as_samples`.
-
-    Returns
-    -------
-    trace
-        For each population the spikes that Lava's simulator itself sent at each step (their
-        payload, where a neuron may emit several); for the readout its potential.
+    Samples run back to back, one step of one sample at each of Lava's steps. A trace holds, for
+    each population, the spikes that Lava's simulator itself sent at each step (their payload, where
+    a neuron may emit several); for the readout, its potential.
 
     Raises
     ------
-    InputError
-        The samples do not fit the graph's input.
     EnvironmentMissingError
-        Lava is not there.
-    TargetRunError
-        The simulator failed or took too long.
+        Lava is not installed.
     """
-    samples = as_samples(graph, samples)
     network = lower(graph)
-    chunks = [_run(network, chunk) for chunk in _chunks(network, samples)]
-    return Trace(
-        {
-            name: np.concatenate([chunk[name] for chunk in chunks]).reshape(
-                len(samples), graph.steps, *graph.tensors[name].shape
-            )
-            for name in observed_names(graph)
-        }
-    )
+
+    def run(samples: NDArray[Any]) -> Trace:
+        samples = as_samples(graph, samples)
+        chunks = [_run(network, chunk) for chunk in _chunks(network, samples)]
+        return Trace(
+            {
+                name: np.concatenate([chunk[name] for chunk in chunks]).reshape(
+                    len(samples), graph.steps, *graph.tensors[name].shape
+                )
+                for name in observed_names(graph)
+            }
+        )
+
+    return TracingRunner(graph, runtime(), run)
 
 
 def _run(network: Network, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:

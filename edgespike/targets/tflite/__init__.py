@@ -23,6 +23,18 @@ weights, and TFLite Micro refuses them.
 
 from __future__ import annotations
 
-from edgespike.targets.tflite.running.runtimes import REFERENCE_TARGET, RUNTIME_TARGET, TARGET
+from edgespike.targets.base import Target
+from edgespike.targets.tflite.check import violations
+from edgespike.targets.tflite.planning.recipes import layer_numbers
+from edgespike.targets.tflite.running.runtimes import RUNTIMES
+from edgespike.targets.tflite.write import write
 
-__all__ = ["REFERENCE_TARGET", "RUNTIME_TARGET", "TARGET"]
+__all__ = ["TARGET"]
+
+TARGET = Target(
+    name="tflite",
+    violations=violations,
+    write=write,
+    runtimes=RUNTIMES,
+    numbers=layer_numbers,
+)

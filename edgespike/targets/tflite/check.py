@@ -7,55 +7,22 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgespike.graph import (
-    Add,
-    Conv2d,
-    Delay,
-    Dense,
     Graph,
-    Input,
-    MaxPool2d,
     Membrane,
     Node,
-    Op,
-    Readout,
-    Reshape,
-    SumPool2d,
     Threshold,
 )
 from edgespike.graph.ops.neurons import FRACTION_BITS
 from edgespike.graph.tensor import FLOAT32_LIMIT
-from edgespike.graph.unknown import unknown_operations
 from edgespike.targets.tflite.limits import UNROLLED_STEPS
 from edgespike.targets.tflite.planning.joining import joined_tensor
 from edgespike.targets.tflite.planning.plan import Plan, fraction_bits, make_plan, runs_by_step
 from edgespike.targets.tflite.planning.storage import Form
 
-OPERATIONS: frozenset[type[Op]] = frozenset(
-    {
-        Input,
-        Dense,
-        Conv2d,
-        SumPool2d,
-        MaxPool2d,
-        Add,
-        Reshape,
-        Delay,
-        Threshold,
-        Membrane,
-        Readout,
-    }
-)
-"""All that this target computes."""
-
 
 def violations(graph: Graph) -> list[str]:
-    """List what is not known here, what float32 cannot hold, and what is too large to unroll.
-
-    In which numbers a node is computed depends on those around it, so that float32 is looked at
-    once all operations are known.
-    """
-    unknown = unknown_operations(graph, OPERATIONS, "on target tflite")
-    return [*unknown, *_too_many_steps(graph), *([] if unknown else _beyond_float32(graph))]
+    """List what float32 cannot hold exactly, and what is too large to unroll."""
+    return [*_too_many_steps(graph), *_beyond_float32(graph)]
 
 
 def _too_many_steps(graph: Graph) -> Iterator[str]:

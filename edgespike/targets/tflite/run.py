@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgespike.errors import TargetRunError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
+from edgespike.targets.base import TracingRunner
 from edgespike.targets.tflite.lower import Lowered, lower
 from edgespike.targets.tflite.planning.plan import runs_by_step
 from edgespike.targets.tflite.planning.storage import Form
@@ -31,48 +32,70 @@ Execute = Callable[[Mapping[str, bytes], NDArray[Any], Carried], Outputs]
 CHUNK_LIMIT = 256
 """Most samples that run at once."""
 
-CHUNK_ELEMENTS = 2**24
-"""About how many numbers the tensors of one run may hold."""
+
+def prepare_with(graph: Graph, execute: Execute, runtime: str) -> TracingRunner:
+    """Lower a graph once, for all of its runs.
+
+    Each run executes the model that shows every observed node. All models that are exported,
+    which give only the readout, run beside it and must agree.
+
+    Parameters
+    ----------
+    graph
+        A graph without violations.
+    execute
+        Runs models.
+    runtime
+        Name and version of what runs them.
+    """
+    probe, others = lower(graph, observed_names(graph)), exported(graph)
+    deployed = others.pop("model")
+
+    def run(samples: NDArray[Any]) -> Trace:
+        samples = as_samples(graph, samples)
+        parts = [
+            _run_chunk(graph, probe, deployed, others, samples, start, execute)
+            for start in range(0, len(samples), CHUNK_LIMIT)
+        ]
+        names = observed_names(graph)
+        return Trace({name: np.concatenate([part[name] for part in parts]) for name in names})
+
+    return TracingRunner(graph, runtime, run)
 
 
-def run_graph(graph: Graph, samples: NDArray[Any], execute: Execute) -> Trace:
-    """Run samples through the model with every observed node as an output.
-
-    All models that are exported, which give only the readout, run beside it and must agree.
+def _run_chunk(
+    graph: Graph,
+    probe: Lowered,
+    deployed: Lowered,
+    others: Mapping[str, Lowered],
+    samples: NDArray[Any],
+    start: int,
+    execute: Execute,
+) -> dict[str, NDArray[Any]]:
+    """Run a chunk of samples through all models and return the observed values.
 
     Raises
     ------
-    InputError
-        The samples do not fit the graph's input.
     TargetRunError
         The runtime failed, gave numbers that are not whole, or the models disagree.
     """
-    samples = as_samples(graph, samples)
-    probe, others = lower(graph, observed_names(graph)), exported(graph)
-    deployed = others.pop("model")
     models = {"model": deployed.content, "probe": probe.content}
-    per_sample = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
-    chunk = max(1, min(CHUNK_LIMIT, CHUNK_ELEMENTS // per_sample))
-    parts = []
-    for start in range(0, len(samples), chunk):
-        some = samples[start : start + chunk]
-        batch = encode_input(graph, deployed, some)
-        outputs = execute(models, batch, deployed.carried)
-        answers = {"model": outputs["model 0"]}
-        for name, lowered in others.items():
-            encoded = encode_input(graph, lowered, some)
-            found = execute({name: lowered.content}, encoded, lowered.carried)
-            answers[name] = found[f"{name} 0"]
-        for name, answer in answers.items():
-            shown = outputs["probe 0"]
-            if not np.array_equal(answer, shown if answer.ndim == shown.ndim else shown[:, -1]):
-                raise TargetRunError(
-                    f"graph {graph.name!r}: {name}.tflite and the model that shows every layer "
-                    f"differ in samples {start}..{start + len(batch) - 1}; please report this"
-                )
-        parts.append(_decode_outputs(graph, probe, outputs, len(batch)))
-    names = observed_names(graph)
-    return Trace({name: np.concatenate([part[name] for part in parts]) for name in names})
+    chunk = samples[start : start + CHUNK_LIMIT]
+    batch = encode_input(graph, deployed, chunk)
+    outputs = execute(models, batch, deployed.carried)
+    answers = {"model": outputs["model 0"]}
+    for name, lowered in others.items():
+        encoded = encode_input(graph, lowered, chunk)
+        found = execute({name: lowered.content}, encoded, lowered.carried)
+        answers[name] = found[f"{name} 0"]
+    for name, answer in answers.items():
+        shown = outputs["probe 0"]
+        if not np.array_equal(answer, shown if answer.ndim == shown.ndim else shown[:, -1]):
+            raise TargetRunError(
+                f"graph {graph.name!r}: {name}.tflite and the model that shows every layer "
+                f"differ in samples {start}..{start + len(batch) - 1}; please report this"
+            )
+    return _decode_outputs(graph, probe, outputs, len(batch))
 
 
 def encode_input(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArray[Any]:

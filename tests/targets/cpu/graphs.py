@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.counting import event_sources
-from edgespike.graph import Dense, Graph, Input, Node, Op, Readout, Reshape, Threshold
+from edgespike.graph import Dense, Graph, Input, Node, Operation, Readout, Reshape, Threshold
 from edgespike.graph.inputs import as_samples
 from edgespike.interpreter import interpret
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 
 
-def chain(source: Input, *ops: Op, steps: int = 1) -> Graph:
+def chain(source: Input, *ops: Operation, steps: int = 1) -> Graph:
     """Put operations one behind the other, with a readout of all that comes out."""
     nodes = [Node("input", source)]
     tensor = source.infer([], steps)

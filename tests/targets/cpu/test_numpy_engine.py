@@ -16,7 +16,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
-    Op,
+    Operation,
     Reset,
     ResetTime,
     SumPool2d,
@@ -64,7 +64,7 @@ def test_random_graphs(mix: str, data: st.DataObject) -> None:
         pytest.param(SumPool2d((7, 6), (1, 1)), id="sum of all"),
     ],
 )
-def test_geometry(op: Op, source: Input) -> None:
+def test_geometry(op: Operation, source: Input) -> None:
     assert_exact(chain(source, op), random_samples(source, 3))
 
 

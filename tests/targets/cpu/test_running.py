@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgespike import api
-from edgespike.counting import count, count_events
+from edgespike.counting import Counter, count
 from edgespike.errors import InputError
 from edgespike.graph import (
     Conv2d,
@@ -24,8 +23,8 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.interpreter import interpret
-from edgespike.targets import cpu, get_target
-from edgespike.targets.cpu import run, run_accumulators, run_counted
+from edgespike.targets import get_runtime, get_target
+from edgespike.targets.cpu import CpuRunner
 from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, fits
 from tests.example_graphs import recurrent_graph
 from tests.targets.cpu.graphs import chain, dense_spikes, random_samples
@@ -93,16 +92,17 @@ def test_everything_equals_the_interpreter(graph: Graph, samples: int) -> None:
     assert isinstance(op, Input)
     batch = random_samples(op, samples)
     expected = interpret(graph, batch)
-    trace = run(graph, batch)
+    runner = CpuRunner(graph)
+    trace = runner.trace(batch)
     assert list(trace.values) == list(expected.values)
     for name, values in expected.values.items():
         np.testing.assert_array_equal(trace.values[name], values, err_msg=name)
-    accumulators, sums = run_counted(graph, batch)
-    np.testing.assert_array_equal(accumulators, expected.accumulators(graph))
-    np.testing.assert_array_equal(run_accumulators(graph, batch), accumulators)
+    tally = runner.tally(batch)
+    np.testing.assert_array_equal(tally.accumulators, expected.accumulators(graph))
+    np.testing.assert_array_equal(runner.answers(batch), tally.accumulators)
     counts = count(graph, batch, expected).to_json()
-    assert count_events(graph, sums, samples).to_json() == counts
-    assert cpu.count(graph, batch).to_json() == counts
+    assert Counter(graph).counts(tally).to_json() == counts
+    assert api.count(graph, batch).to_json() == counts
 
 
 @pytest.mark.parametrize("samples", [600, 2**16 + 600])
@@ -114,8 +114,8 @@ def test_a_neuron_that_always_fires_fills_its_bytes_and_no_others(samples: int) 
     fire = Threshold(np.array([[-1], [9]] * 4), np.zeros(8, bool))
     graph = chain(Input((8,), 0, 1, 1.0), dense_spikes(8, 8)[0], fire, dense_spikes(8, 2)[0])
     assert fits(graph)
-    _, sums = run_counted(graph, np.zeros((samples, 8), np.uint8))
-    assert sums["threshold1"].tolist() == [[samples, 0] * 4]
+    tally = CpuRunner(graph).tally(np.zeros((samples, 8), np.uint8))
+    assert tally.events["threshold1"].tolist() == [[samples, 0] * 4]
 
 
 @pytest.mark.parametrize("batch", [1, 64])
@@ -129,15 +129,16 @@ def test_a_run_starts_counting_from_zero(batch: int) -> None:
 
 
 def test_values_are_narrow() -> None:
-    trace = run(OR_POOLED, random_samples(IMAGE, 3))
+    trace = CpuRunner(OR_POOLED).trace(random_samples(IMAGE, 3))
     assert trace.values["threshold1"].dtype == np.int8
 
 
 @pytest.mark.parametrize(
     "graph", [OR_POOLED, MEMBRANE, RECURRENT], ids=["or", "membrane", "recurrent"]
 )
-def test_threads_may_share_a_graph(graph: Graph) -> None:
+def test_threads_may_share_a_runner(graph: Graph) -> None:
     """Each thread runs samples of its own, over and over, on the engine that all share."""
+    runner, counter = CpuRunner(graph), Counter(graph)
     op = graph.input.op
     assert isinstance(op, Input)
     samples = random_samples(op, 8 * 20).reshape(8, 20, *op.shape)
@@ -147,19 +148,20 @@ def test_threads_may_share_a_graph(graph: Graph) -> None:
     def check(index: int) -> None:
         each = samples[index % 8]
         np.testing.assert_array_equal(
-            run(graph, each).accumulators(graph), expected[index % 8], str(index)
+            runner.trace(each).accumulators(graph), expected[index % 8], str(index)
         )
-        np.testing.assert_array_equal(run_accumulators(graph, each), expected[index % 8])
-        assert cpu.count(graph, each).to_json() == counts[index % 8]
+        np.testing.assert_array_equal(runner.answers(each), expected[index % 8])
+        assert counter.counts(runner.tally(each)).to_json() == counts[index % 8]
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(check, range(400)))
 
 
 def test_samples_are_checked() -> None:
-    for function in (run, cpu.count, run_accumulators, run_counted):
+    runner = CpuRunner(OR_POOLED)
+    for function in (runner.trace, runner.tally, runner.answers):
         with pytest.raises(InputError, match=r"0\.\.255"):
-            function(OR_POOLED, np.full((1, 1, 8, 8), 256))
+            function(np.full((1, 1, 8, 8), 256))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,7 @@ def test_what_an_artefact_expects_comes_from_no_engine(
     def refuse(*_: object) -> None:
         raise AssertionError("an engine ran")
 
-    monkeypatch.setattr(sys.modules["edgespike.targets.cpu.run"], "_prepare", refuse)
+    monkeypatch.setattr(CpuRunner, "_make_engine", refuse)
     api.export(OR_POOLED, "cpu", tmp_path / "out")
 
 
@@ -193,10 +195,13 @@ def test_the_certificate_names_what_ran() -> None:
     for graph, shape in ((OR_POOLED, (2, 1, 8, 8)), (MEMBRANE, (2, 6))):
         certificate = api.verify(graph, np.zeros(shape, np.int64), ["cpu"])
         runtimes[graph] = certificate.targets["cpu"].runtime
-    assert runtimes == {OR_POOLED: get_target("cpu").runtime(), MEMBRANE: f"numpy {np.__version__}"}
+    assert runtimes == {
+        OR_POOLED: get_runtime("cpu").version(),
+        MEMBRANE: f"numpy {np.__version__}",
+    }
 
 
-def test_the_target_names_its_runtime_and_refuses_no_graph() -> None:
+def test_the_runtime_names_its_runtime_and_refuses_no_graph() -> None:
     target = get_target("cpu")
-    assert target.runtime().startswith(f"numpy {np.__version__}, ai-edge-litert ")
+    assert get_runtime("cpu").version().startswith(f"numpy {np.__version__}, ai-edge-litert ")
     assert target.violations(MEMBRANE) == target.violations(RECURRENT) == []

@@ -10,4 +10,4 @@ from tests.available import available
 @pytest.fixture(scope="session")
 def lava() -> str:
     """Name Lava, or skip the test where it is not installed."""
-    return available("loihi").runtime()
+    return available("loihi").version()

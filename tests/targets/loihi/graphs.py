@@ -16,7 +16,7 @@ from edgespike.graph import (
     Input,
     Membrane,
     Node,
-    Op,
+    Operation,
     Readout,
     ReadoutMode,
     Reshape,
@@ -27,6 +27,7 @@ from edgespike.graph.tensor import Integers, Tensor
 from edgespike.interpreter import interpret
 from edgespike.targets.loihi import TARGET
 from edgespike.trace import Trace
+from tests.available import run_on
 
 rng = np.random.default_rng
 
@@ -56,7 +57,7 @@ def levels(
     return Threshold(theta, np.isin(np.arange(channels), flipped))
 
 
-def chain(source: Input, *ops: Op, steps: int = 1, classes: int = 3) -> Graph:
+def chain(source: Input, *ops: Operation, steps: int = 1, classes: int = 3) -> Graph:
     """Connect operations in a row; a flattening, dense layer and readout are put at the end."""
     nodes = [Node("input", source)]
     for index, op in enumerate(ops):
@@ -119,7 +120,7 @@ def samples(graph: Graph, count: int = 4, seed: int = 0) -> Integers:
 def run(graph: Graph, x: Any) -> Trace:
     """Run on Lava, and compare everything with the definition."""
     assert TARGET.violations(graph) == []
-    expected, found = interpret(graph, x), TARGET.run(graph, x)
+    expected, found = interpret(graph, x), run_on("loihi", graph, x)
     assert found.values.keys() == expected.values.keys()
     for name, values in expected.values.items():
         np.testing.assert_array_equal(found.values[name], values, err_msg=name)

@@ -22,7 +22,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     Reset,
     SumPool2d,
 )
@@ -62,8 +62,8 @@ def with_name(graph: Graph, old: str, new: str) -> Graph:
 
 
 def sequential(steps: int = 1) -> Graph:
-    first: Op = threshold([-100, 0, 100, 200], flipped=[1, 2])
-    second: Op = threshold([-1, 0, 1, 2, 3, 4], flipped=[5])
+    first: Operation = threshold([-100, 0, 100, 200], flipped=[1, 2])
+    second: Operation = threshold([-1, 0, 1, 2, 3, 4], flipped=[5])
     if steps > 1:
         first = Membrane(np.full(4, 300), 20, Reset.ZERO, comparison=Comparison.GREATER)
         second = Membrane(np.full(6, 9), reset=Reset.ZERO)
@@ -119,7 +119,7 @@ def test_the_netx_file_holds_the_network(steps: int, tmp_path: Path) -> None:
 def test_a_max_pool_is_written_as_the_convolution_that_computes_it(
     pool: MaxPool2d, steps: int, tmp_path: Path
 ) -> None:
-    fires: Op = threshold([-100, 0, 100, 200])
+    fires: Operation = threshold([-100, 0, 100, 200])
     if steps > 1:
         fires = Membrane(np.full(4, 300), 20, Reset.ZERO, comparison=Comparison.GREATER)
     graph = chain(IMAGE, STRIDED, fires, pool, steps=steps)
@@ -142,7 +142,7 @@ def test_a_max_pool_is_written_as_the_convolution_that_computes_it(
         ((MaxPool2d((2, 2), (2, 2)),), 1, "max_pool2d0 takes the largest of graded spikes"),
     ],
 )
-def test_what_netx_cannot_hold(ops: tuple[Op, ...], steps: int, reason: str) -> None:
+def test_what_netx_cannot_hold(ops: tuple[Operation, ...], steps: int, reason: str) -> None:
     with pytest.raises(NetxError, match=reason):
         netx_bytes(chain(IMAGE, *ops, steps=steps))
 

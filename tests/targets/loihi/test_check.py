@@ -16,7 +16,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     Readout,
     ReadoutMode,
     Reset,
@@ -37,7 +37,7 @@ def weighted(value: int, outputs: int = 1, inputs: int = 12) -> Dense:
 
 @pytest.mark.parametrize("low", [-128, -127])
 def test_what_is_at_the_limit_passes(low: int) -> None:
-    ops: tuple[Op, ...] = (weighted(low, inputs=4), threshold([1], flipped=[0][: low + 128]))
+    ops: tuple[Operation, ...] = (weighted(low, inputs=4), threshold([1], flipped=[0][: low + 128]))
     assert TARGET.violations(chain(Input((4,), 0, 255, 1.0), *ops)) == []
 
 
@@ -111,7 +111,7 @@ def test_what_is_at_the_limit_passes(low: int) -> None:
         "input",
     ],
 )
-def test_each_limit(source: Input, ops: tuple[Op, ...], message: str) -> None:
+def test_each_limit(source: Input, ops: tuple[Operation, ...], message: str) -> None:
     assert TARGET.violations(chain(source, *ops)) == [message]
 
 

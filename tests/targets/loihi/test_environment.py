@@ -26,7 +26,7 @@ from edgespike.graph import Input
 
 running.SIMULATOR = Path(sys.argv[1])
 graph = chain(Input((4,), 0, 1, 1.0), dense(4, 4), threshold([1] * 4))
-running.run(graph, np.zeros((1_000_000, 4), np.uint8))
+running.prepare(graph).trace(np.zeros((1_000_000, 4), np.uint8))
 """
 
 SIMULATOR_SCRIPT = """

@@ -17,14 +17,14 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     Readout,
     Reset,
     ResetTime,
     Reshape,
     SumPool2d,
 )
-from edgespike.targets.loihi import TARGET
+from tests.available import run_on
 from tests.targets.loihi.graphs import chain, conv, dense, ended, run, samples, threshold
 
 pytestmark = [pytest.mark.loihi, pytest.mark.usefixtures("lava")]
@@ -83,7 +83,7 @@ def test_convolutions(op: Conv2d, source: Input) -> None:
         pytest.param(SumPool2d((3, 2), (1, 1), (1, 1)), id="sum, overlapping"),
     ],
 )
-def test_pools_of_spikes(pool: Op) -> None:
+def test_pools_of_spikes(pool: Operation) -> None:
     ops = (conv(2, 2, padding=(1, 1)), threshold([100, 200]), pool, conv(3, 2, kernel=2, seed=2))
     assert_exact(chain(IMAGE, *ops, threshold([2, 0, -3])))
 
@@ -161,7 +161,7 @@ def test_sums_that_equal_the_threshold(flipped: list[int]) -> None:
         EVENTS, Dense(np.ones((2, 12), int), np.array([0, 1])), threshold([6, 7], flipped)
     )
     x = np.tri(13, 12, -1, dtype=int)
-    found = TARGET.run(graph, x).values["threshold1"][:, 0]
+    found = run_on("loihi", graph, x).values["threshold1"][:, 0]
     np.testing.assert_array_equal(found[:, 0] ^ bool(flipped), np.arange(13) >= 6)
     np.testing.assert_array_equal(found[:, 1] ^ bool(flipped), np.arange(13) >= 6)
 
@@ -244,7 +244,7 @@ def test_reshapes_of_accumulators() -> None:
 def test_samples_do_not_depend_on_each_other() -> None:
     graph = chain(EVENTS, dense(6, 12), Membrane(np.full(6, 9)), steps=3)
     x = samples(graph, 5)
-    forward, backward = TARGET.run(graph, x), TARGET.run(graph, x[::-1])
+    forward, backward = run_on("loihi", graph, x), run_on("loihi", graph, x[::-1])
     for name, values in forward.values.items():
         np.testing.assert_array_equal(values, backward.values[name][::-1], err_msg=name)
 
@@ -252,5 +252,5 @@ def test_samples_do_not_depend_on_each_other() -> None:
 def test_a_sample_without_steps_is_shown_at_every_step() -> None:
     graph = chain(EVENTS, dense(6, 12), Membrane(np.full(6, 9)), steps=3)
     x = samples(graph)[:, 0]
-    once, thrice = TARGET.run(graph, x), TARGET.run(graph, np.stack([x] * 3, axis=1))
+    once, thrice = run_on("loihi", graph, x), run_on("loihi", graph, np.stack([x] * 3, axis=1))
     np.testing.assert_array_equal(once.values["readout"], thrice.values["readout"])

@@ -17,15 +17,15 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     SumPool2d,
     Threshold,
 )
 from edgespike.graph.inputs import as_samples
 from edgespike.interpreter import interpret
 from edgespike.passes.unary import unary
-from edgespike.targets.loihi import TARGET
 from edgespike.targets.loihi.lower import lower
+from tests.available import run_on
 from tests.targets.loihi.graphs import chain, conv, dense, ended, levels, run, samples
 from tests.unary import assert_decodes
 
@@ -74,7 +74,7 @@ def test_biases_and_thresholds_of_any_size(bias: int) -> None:
         pytest.param(SumPool2d((3, 2), (1, 1), (1, 1)), id="sum, overlapping"),
     ],
 )
-def test_pools_of_levels(pool: Op) -> None:
+def test_pools_of_levels(pool: Operation) -> None:
     first = conv(2, 2, padding=(1, 1)), levels(2, 5, [1], -500, 500), pool
     graph = chain(IMAGE, *first, conv(3, 2, kernel=2, seed=2), levels(3, 3, low=-9, high=9))
     x = samples(graph)
@@ -150,7 +150,7 @@ STRIDED = conv(4, 1, kernel=2, stride=(1, 2), padding=(2, 1), groups=2)
 def test_lava_s_own_spikes_and_synapses_give_the_counts(graph: Graph) -> None:
     """Each event that Lava recorded, at each synapse that Lava was given, is one operation."""
     x = samples(graph)
-    found = TARGET.run(graph, x)
+    found = run_on("loihi", graph, x)
     values = {"input": as_samples(graph, x), **found.values}
     operations = 0
     for connection in lower(graph).connections:

@@ -335,7 +335,7 @@ def test_samples_run_at_once_as_long_as_what_is_recorded_fits(
     monkeypatch.setattr(running, "_worker", lambda: simulator)
     monkeypatch.setattr(running, "lava_path", list)
     monkeypatch.setattr(running, "RECORDED_BYTES", limit)
-    running.run(graph, np.zeros((100, 12), int))
+    running.prepare(graph).trace(np.zeros((100, 12), int))
     depth = 2
     assert simulator.bytes[0] == ((40 - depth) // steps * steps + depth) * width
     assert max(simulator.bytes) <= limit

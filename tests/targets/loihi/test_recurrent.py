@@ -23,8 +23,8 @@ from edgespike.graph import (
 from edgespike.graph.inputs import as_samples
 from edgespike.interpreter import interpret
 from edgespike.passes.unary import unary
-from edgespike.targets.loihi import TARGET
 from edgespike.targets.loihi.lower import lower
+from tests.available import run_on
 from tests.targets.loihi.graphs import (
     conv,
     delayed,
@@ -171,7 +171,7 @@ def test_lava_s_own_spikes_and_synapses_give_the_counts(initial: int) -> None:
     """A loop's synapses get what begins the sample, and all recorded steps but the last."""
     graph = recurrent(levels(6, 5), initial)
     x = samples(graph, 4)
-    found = TARGET.run(graph, x)
+    found = run_on("loihi", graph, x)
     values = {"input": as_samples(graph, x), **found.values}
     operations = 0
     for connection in lower(graph).connections:

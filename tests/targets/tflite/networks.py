@@ -20,7 +20,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     Readout,
     Reset,
     ResetTime,
@@ -46,7 +46,7 @@ class Chain:
         self.steps = steps
         self.ternary = ternary
 
-    def add(self, op: Op, *sources: str, name: str | None = None) -> Chain:
+    def add(self, op: Operation, *sources: str, name: str | None = None) -> Chain:
         name = name or f"{op.kind}{len(self.nodes)}"
         self.nodes.append(Node(name, op, sources or (self.nodes[-1].name,)))
         return self

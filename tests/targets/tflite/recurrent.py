@@ -18,7 +18,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Operation,
     Readout,
     ReadoutMode,
     Reset,
@@ -42,7 +42,7 @@ class Loops:
         self.tensors: dict[str, Tensor] = {}
         self.add("input", Input(shape, low, high, 1.0))
 
-    def add(self, name: str, op: Op, *sources: str) -> str:
+    def add(self, name: str, op: Operation, *sources: str) -> str:
         """Add a node and give its name."""
         self.nodes.append(Node(name, op, sources))
         inputs = [] if isinstance(op, Delay) else [self.tensors[source] for source in sources]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from edgespike.errors import EnvironmentMissingError
-from edgespike.targets import get_target
+from edgespike.targets import get_runtime
 from edgespike.targets.tflite import environment
 from tests.available import available
-from tests.targets.tflite.networks import NETWORKS, samples_of
+from tests.targets.tflite.networks import NETWORKS
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("empty_cache")
 def test_a_missing_environment_says_how_to_get_it() -> None:
-    target = get_target("tflite-runtime")
+    target = get_runtime("tflite-runtime")
     graph = NETWORKS["two levels"]()
     way_out = "edgespike targets --setup tflite-runtime"
     with pytest.raises(EnvironmentMissingError, match=way_out):
-        target.runtime()
+        target.version()
     with pytest.raises(EnvironmentMissingError, match=way_out):
-        target.run(graph, samples_of(graph))
+        target.prepare(graph)
 
 
 def test_a_failed_installation_leaves_nothing_behind(
@@ -61,7 +61,7 @@ def test_a_stub_on_the_path_is_no_python(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 @pytest.mark.tflite_runtime
 def test_setting_up_twice_installs_once() -> None:
-    name = available("tflite-runtime").runtime()
+    name = available("tflite-runtime").version()
     python = environment.environment_python()
     before = python.lstat().st_mtime_ns
     assert environment.setup() == name

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph
 from edgespike.interpreter import interpret
-from edgespike.targets import get_target
 from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.environment import environment_python
@@ -24,7 +23,7 @@ from edgespike.targets.tflite.lower import Lowered, lower
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import execute
 from edgespike.targets.tflite.writing import exported
-from tests.available import available, needs_tflm
+from tests.available import available, needs_tflm, run_on
 from tests.targets.tflite.networks import NETWORKS, STATES, samples_of
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
@@ -123,8 +122,8 @@ def test_what_is_stored_is_what_8_bits_hold() -> None:
 
 def test_a_differing_file_of_4_bits_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = NETWORKS["residual of spikes"]()
-    samples, target = samples_of(graph), get_target("tflite")
-    target.run(graph, samples)
+    samples = samples_of(graph)
+    run_on("tflite", graph, samples)
     *nodes, last, readout = graph.nodes
     assert isinstance(last.op, Dense)
     changed = replace(last, op=Dense(-last.op.weight, last.op.bias))
@@ -135,4 +134,4 @@ def test_a_differing_file_of_4_bits_is_noticed(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(exported, "lower", one_of_another)
     with pytest.raises(TargetRunError, match=r"model_int4\.tflite and the model that shows every"):
-        target.run(graph, samples)
+        run_on("tflite", graph, samples)

@@ -10,17 +10,16 @@ import pytest
 from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, ReadoutMode
 from edgespike.interpreter import evaluate, interpret
-from edgespike.targets import get_target
 from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.planning.joining import find_joins, joined_tensor
 from edgespike.targets.tflite.planning.plan import make_plan
-from edgespike.targets.tflite.planning.recipes import recipes
+from edgespike.targets.tflite.planning.recipes import layer_numbers
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import execute
 from edgespike.targets.tflite.writing import exported
-from tests.available import needs_tflm
+from tests.available import needs_tflm, run_on
 from tests.targets.tflite.networks import NETWORKS, samples_of
 from tests.targets.tflite.recurrent import RECURRENT, STEPS, layers
 
@@ -38,7 +37,7 @@ from tests.targets.tflite.recurrent import RECURRENT, STEPS, layers
     ],
 )
 def test_sums_that_meet_are_one_product(name: str, layer: str, numbers: str) -> None:
-    found = {row.layer: row.numbers for row in recipes(NETWORKS[name]())}
+    found = {row.layer: row.numbers for row in layer_numbers(NETWORKS[name]())}
     assert found[layer].startswith(numbers)
 
 
@@ -52,7 +51,9 @@ def test_sums_that_meet_are_one_product(name: str, layer: str, numbers: str) -> 
     ],
 )
 def test_reasons_for_float32(name: str, why: str) -> None:
-    assert any(row.numbers == "float32" and why in row.why for row in recipes(NETWORKS[name]()))
+    assert any(
+        row.numbers == "float32" and why in row.why for row in layer_numbers(NETWORKS[name]())
+    )
 
 
 def test_input_and_state_of_one_product_are_stored_alike() -> None:
@@ -148,12 +149,11 @@ def test_only_the_last_step_is_read_out_where_only_that_counts() -> None:
 def test_a_differing_unrolled_form_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, other = layers(7, high=1, initial=0), layers(7, high=1, initial=6)
     samples = samples_of(graph, 30)
-    target = get_target("tflite")
-    target.run(graph, samples)
+    run_on("tflite", graph, samples)
     monkeypatch.setattr(exported, "lower_unrolled", lambda _: lower_unrolled(other))
     what = r"model_unrolled\.tflite and .* differ in samples 0\.\.29; please report"
     with pytest.raises(TargetRunError, match=what):
-        target.run(graph, samples)
+        run_on("tflite", graph, samples)
 
 
 def test_the_last_readout_of_a_graph_without_loops() -> None:
@@ -166,6 +166,6 @@ def test_the_last_readout_of_a_graph_without_loops() -> None:
     )
     graph = Graph("last", nodes, STEPS)
     samples = samples_of(graph)
-    trace = get_target("tflite").run(graph, samples)
+    trace = run_on("tflite", graph, samples)
     assert np.array_equal(trace.values["readout"], samples)
     assert np.array_equal(trace.accumulators(graph), samples[:, -1])

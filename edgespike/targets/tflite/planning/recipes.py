@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from edgespike.graph import Add, Graph, Input, Reshape
-from edgespike.targets.base import Recipe
+from edgespike.targets.base import LayerNumbers
 from edgespike.targets.tflite.planning.plan import Choice, make_plan
 
 
-def recipes(graph: Graph) -> list[Recipe]:
-    """Return the recipe of each operation that computes, in the order in which they run."""
+def layer_numbers(graph: Graph) -> list[LayerNumbers]:
+    """Return the number type of each operation that computes, in the order in which they run."""
     return [
-        Recipe(_layer(graph, name, choice), _numbers(choice), choice.why)
+        LayerNumbers(_layer(graph, name, choice), _numbers(choice), choice.why)
         for name, choice in make_plan(graph).choices.items()
         if not isinstance(graph[name].op, Input | Reshape)
     ]
 
 
 def as_markdown(graph: Graph) -> str:
-    """Write the recipes as a table."""
-    rows = [f"| {row.layer} | {row.numbers} | {row.why} |" for row in recipes(graph)]
+    """Write the number types as a table."""
+    rows = [f"| {row.layer} | {row.numbers} | {row.why} |" for row in layer_numbers(graph)]
     return "\n".join(("| Layer | Numbers | Why |", "|---|---|---|", *rows))
 
 

@@ -1,4 +1,4 @@
-"""The three registered targets: one file, run by three sets of kernels."""
+"""The three runtimes: one file, run by three sets of kernels."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from numpy.typing import NDArray
 from edgespike.errors import EnvironmentMissingError
 from edgespike.extras import install_command
 from edgespike.graph import Graph
-from edgespike.targets.base import Target
+from edgespike.targets.base import Runtime, TracingRunner
 from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite import environment
-from edgespike.targets.tflite.check import violations
-from edgespike.targets.tflite.planning.recipes import recipes
-from edgespike.targets.tflite.run import Carried, Outputs, run_graph
+from edgespike.targets.tflite.run import Carried, Outputs, prepare_with
 from edgespike.targets.tflite.running import execute
-from edgespike.targets.tflite.write import write
-from edgespike.trace import Trace
 
 TIMEOUT_S = 600.0
 """What tflite-runtime may take for one chunk of samples."""
@@ -44,25 +40,23 @@ def litert_version() -> str:
         ) from error
 
 
-def _run_litert(graph: Graph, samples: NDArray[Any], kernels: str) -> Trace:
-    litert_version()
-
+def _prepare_litert(graph: Graph, kernels: str, version: str) -> TracingRunner:
     def here(models: Mapping[str, bytes], batch: NDArray[Any], carried: Carried) -> Outputs:
         outputs, _ = execute.handle(*_job(models, batch, carried, kernels))
         return outputs
 
-    return run_graph(graph, samples, here)
+    return prepare_with(graph, here, version)
 
 
-def _run_default(graph: Graph, samples: NDArray[Any]) -> Trace:
-    return _run_litert(graph, samples, execute.DEFAULT)
+def _prepare_default(graph: Graph) -> TracingRunner:
+    return _prepare_litert(graph, execute.DEFAULT, litert_version())
 
 
-def _run_reference(graph: Graph, samples: NDArray[Any]) -> Trace:
-    return _run_litert(graph, samples, execute.REFERENCE)
+def _prepare_reference(graph: Graph) -> TracingRunner:
+    return _prepare_litert(graph, execute.REFERENCE, _reference_version())
 
 
-def _run_tflite_runtime(graph: Graph, samples: NDArray[Any]) -> Trace:
+def _prepare_tflite_runtime(graph: Graph) -> TracingRunner:
     worker = _worker(str(environment.environment_python()))
 
     def there(models: Mapping[str, bytes], batch: NDArray[Any], carried: Carried) -> Outputs:
@@ -70,7 +64,7 @@ def _run_tflite_runtime(graph: Graph, samples: NDArray[Any]) -> Trace:
         outputs, _ = worker.call(*job, timeout_s=TIMEOUT_S)
         return outputs
 
-    return run_graph(graph, samples, there)
+    return prepare_with(graph, there, _tflite_runtime_version())
 
 
 @cache
@@ -87,38 +81,35 @@ def _job(
     return {**arrays, "batch": batch}, parameters
 
 
+def _reference_version() -> str:
+    return f"{litert_version()} (reference kernels)"
+
+
 def _tflite_runtime_version() -> str:
     environment.environment_python()
     return f"tflite-runtime {environment.VERSION}"
 
 
-TARGET = Target(
-    name="tflite",
-    summary="TFLite on ai-edge-litert with XNNPACK; exports for Raspberry Pi and microcontroller",
-    violations=violations,
-    write=write,
-    recipes=recipes,
-    run=_run_default,
-    runtime=litert_version,
+RUNTIMES = (
+    Runtime(
+        name="tflite",
+        summary="TFLite on ai-edge-litert with XNNPACK; exports for Raspberry Pi and "
+        "microcontroller",
+        version=litert_version,
+        prepare=_prepare_default,
+    ),
+    Runtime(
+        name="tflite-reference",
+        summary="the same file on ai-edge-litert's reference kernels",
+        version=_reference_version,
+        prepare=_prepare_reference,
+    ),
+    Runtime(
+        name="tflite-runtime",
+        summary=f"the same file on tflite-runtime {environment.VERSION}, in its own environment",
+        version=_tflite_runtime_version,
+        prepare=_prepare_tflite_runtime,
+        setup=environment.setup,
+    ),
 )
-
-REFERENCE_TARGET = Target(
-    name="tflite-reference",
-    summary="the same file on ai-edge-litert's reference kernels",
-    violations=violations,
-    write=write,
-    recipes=recipes,
-    run=_run_reference,
-    runtime=lambda: f"{litert_version()} (reference kernels)",
-)
-
-RUNTIME_TARGET = Target(
-    name="tflite-runtime",
-    summary=f"the same file on tflite-runtime {environment.VERSION}, in its own environment",
-    violations=violations,
-    write=write,
-    recipes=recipes,
-    run=_run_tflite_runtime,
-    runtime=_tflite_runtime_version,
-    setup=environment.setup,
-)
+"""One artefact, run by three sets of kernels."""

@@ -1,0 +1,83 @@
+"""What one run gives where values are not kept: the answers, and how many events there were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.counting.events import sum_events
+from edgespike.errors import InputError
+from edgespike.graph import Graph
+from edgespike.graph.inputs import as_samples
+from edgespike.graph.tensor import Integers
+from edgespike.trace import Trace
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Answers and event counts of one run.
+
+    Parameters
+    ----------
+    accumulators
+        The readout after the last step, int64 ``(samples, classes)``.
+    events
+        For each of :func:`event_sources`, its events summed over samples, int64
+        ``(steps, *shape)``, channels first.
+    """
+
+    accumulators: Integers
+    events: Mapping[str, Integers]
+
+    @property
+    def samples(self) -> int:
+        """How many samples ran."""
+        return len(self.accumulators)
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return the tally of both runs, of this one's samples first."""
+        events = {name: total + other.events[name] for name, total in self.events.items()}
+        return Tally(np.concatenate([self.accumulators, other.accumulators]), events)
+
+
+def event_sources(graph: Graph) -> list[str]:
+    """Name the nodes at which events arise: input, neurons and max pools."""
+    return [node.name for node in graph.nodes if node.op.emits_events]
+
+
+def tally_trace(graph: Graph, samples: NDArray[Any], trace: Trace) -> Tally:
+    """Sum the events of a run whose values were kept.
+
+    Parameters
+    ----------
+    graph
+        The graph that ran.
+    samples
+        Its input, as :func:`edgespike.graph.inputs.as_samples` takes it.
+    trace
+        What the target's runtime gave for these samples.
+
+    Raises
+    ------
+    InputError
+        The samples do not fit the graph's input, or the trace has other layers, another number of
+        samples, or other steps.
+    """
+    samples = as_samples(graph, samples)
+    observed = {graph.input.name: samples, **trace.values}
+    for name in (*event_sources(graph), graph.readout.name):
+        expected = (len(samples), graph.steps, *graph.tensors[name].shape)
+        if name not in observed or observed[name].shape != expected:
+            found = f"has shape {observed[name].shape}" if name in observed else "is missing"
+            raise InputError(
+                f"the trace does not belong to these samples: layer {name} {found}, expected "
+                f"{expected}"
+            )
+    events = {
+        name: sum_events(observed[name], graph.tensors[name]) for name in event_sources(graph)
+    }
+    return Tally(trace.accumulators(graph), events)
