@@ -1,4 +1,4 @@
-"""Tables on a terminal of any width, or none: where it is too narrow, they stay whole."""
+"""Print tables on a terminal of any width, or without one, and never cut them off."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 LEAST_WIDTH, USUAL_WIDTH = 20, 80
-"""A terminal that says it has fewer columns than the least is taken for one that does not know."""
+"""A terminal that reports fewer columns than the least is assumed to have the usual number."""
 
 _WORD = 9
-"""Words of up to this many characters are not folded in a table."""
+"""Words of up to this many characters are never split in a table."""
 
 _GAP = 2
-"""Columns of the terminal beside each column of a table."""
+"""Terminal columns between the columns of a table."""
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> NoReturn:
-        """Say that nobody reads any more; rich would end the process, with 1."""
+        """Raise, where rich would end the process with exit code 1."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
@@ -37,7 +37,7 @@ def make_console() -> Console:
     return console
 
 
-def print_table(
+def print_aligned_table(
     console: Console,
     columns: Sequence[tuple[str, Literal["left", "right"]]],
     rows: Iterable[Sequence[str]],
@@ -45,21 +45,21 @@ def print_table(
     title: str = "",
     footer: Sequence[str] = (),
 ) -> None:
-    """Print a table as wide as the console, or, where that would cut it, as wide as it needs.
+    """Print a table that fits the console, or, where that would cut it off, a wider one.
 
-    A terminal wraps lines that are wider than it is.
+    A terminal wraps lines that are wider than it is, so that nothing is lost.
 
     Parameters
     ----------
     console
         Where to print.
     columns
-        The name of each, and the side to which it is aligned. Cells are wrapped between words and
-        behind hyphens; on the right, where numbers stand, no word is folded.
+        Name and alignment of each. Cells are wrapped between words and after hyphens; in
+        right-aligned columns, which hold numbers, words are never split.
     rows, footer
         Plain text of each cell.
     title
-        What stands above the table.
+        Printed above the table.
     """
     texts = [list(row) for row in rows]
     table = Table(
@@ -90,7 +90,7 @@ def print_table(
 
 
 def _wrapped(cell: str, width: int) -> Text:
-    """Break lines between words and behind hyphens; rich would break words anywhere."""
+    """Break lines between words and after hyphens; rich would break words anywhere."""
     lines = [part for line in cell.split("\n") for part in textwrap.wrap(line, width) or [""]]
     return Text("\n".join(lines))
 
@@ -101,7 +101,7 @@ def _least(cell: str, side: Literal["left", "right"]) -> int:
 
 
 def _fit(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """Take from the widest columns that can give until all fit, or none can give more."""
+    """Shrink the widest columns that can shrink until all fit, or none can shrink further."""
     widths = list(natural)
     while sum(widths) > room and widths != list(least):
         _, widest = max((width, i) for i, width in enumerate(widths) if width > least[i])

@@ -1,7 +1,7 @@
 """The errors that edgespike raises on purpose.
 
 Each message names the object, the value found, the limit and the way out. The command line
-prints them without a stack trace and ends with exit code 2.
+prints the message without a stack trace and exits with code 2.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 SHOWN_CHARACTERS = 40
-"""How much of a value is printed in a message."""
+"""How many characters of a value a message shows."""
 
 
 def shown(value: object) -> str:
-    """Return a value as it stands in a message: on one line, and cut where it is long."""
+    """Return a value as messages show it: on one line, and shortened where it is long."""
     try:
         text = repr(value).replace("\n", " ")
-    except ValueError:  # Python prints no whole number of more than 4,300 digits
+    except ValueError:  # Python does not print integers of more than 4,300 digits
         return f"{type(value).__name__} of thousands of digits"
     except RecursionError:
         return f"{type(value).__name__} nested too deeply to be shown"
@@ -26,13 +26,13 @@ def shown(value: object) -> str:
 
 
 def named(name: str) -> str:
-    """Return a name for a message: bare where it is short and plain, else as `shown`."""
+    """Return a name as messages show it: bare where it is short and plain, else as `shown`."""
     plain = name.isprintable() and name.split() == [name] and len(name) <= SHOWN_CHARACTERS
     return name if plain else shown(name)
 
 
 class EdgespikeError(Exception):
-    """Base of all errors that edgespike raises on purpose."""
+    """Base class of all errors that edgespike raises on purpose."""
 
 
 class ViolationsError(EdgespikeError):
@@ -54,15 +54,15 @@ class ViolationsError(EdgespikeError):
 
 
 class GraphError(ViolationsError):
-    """A graph is not valid: shapes, ranges or connections do not fit."""
+    """A graph is not valid: its shapes, ranges or connections do not fit together."""
 
 
 class InputError(EdgespikeError):
-    """Input data does not fit: wrong shape, dtype, range, or not a number."""
+    """Input data is missing or does not fit: shape, dtype, range, or values that are not finite."""
 
 
 class FileFormatError(EdgespikeError):
-    """A file is truncated, changed, foreign, or of a version that is not known."""
+    """A file is truncated, changed, of another kind, or of an unknown version."""
 
 
 class UnsupportedError(ViolationsError):
@@ -74,4 +74,4 @@ class EnvironmentMissingError(EdgespikeError):
 
 
 class TargetRunError(EdgespikeError):
-    """A target's runtime failed, ran out of time or died."""
+    """A target's runtime failed, timed out or died."""

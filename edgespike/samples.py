@@ -1,4 +1,4 @@
-"""Reading samples and labels from ``.npy`` files of unknown origin."""
+"""Read samples and labels from untrusted ``.npy`` files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ADVICE = "save the array again with numpy.save"
 def read_array(path: Path | str) -> NDArray[Any]:
     """Map the array of a ``.npy`` file into memory.
 
-    The header is checked against the file's size before memory is taken, and nothing in the
+    The header is checked against the file's size before memory is allocated, and nothing in the
     file is ever executed.
 
     Returns
@@ -34,23 +34,23 @@ def read_array(path: Path | str) -> NDArray[Any]:
     InputError
         The file cannot be read.
     FileFormatError
-        It is no ``.npy`` file, is truncated, declares another size than it has, or holds
-        Python objects or text instead of numbers.
+        The file is not a ``.npy`` file, is truncated, has a size other than it declares, or
+        holds Python objects or text instead of numbers.
     """
     path = Path(path)
     with opened(path) as file:
         shape, dtype = read_header(path, file, _ADVICE)
         check_size(path, shape, dtype, path.stat().st_size - file.tell(), _ADVICE)
-        if math.prod(shape) == 0:  # an empty file part cannot be mapped
+        if math.prod(shape) == 0:  # zero bytes cannot be mapped
             return np.empty(shape, dtype)
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> NDArray[Any]:
-    """Read a graph's samples, the first ``limit`` of them if that is given.
+    """Read samples for a graph, at most the first ``limit`` if that is given.
 
-    For a recurrent graph, an array of one sequence alone is refused: its steps could be taken for
-    samples that do not change.
+    For a recurrent graph, an array with the shape of a single sequence is refused: its steps could
+    be mistaken for samples that stay the same at every step.
 
     Returns
     -------
@@ -60,24 +60,24 @@ def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> ND
     Raises
     ------
     InputError
-        The file holds something else; also what :func:`read_array` raises.
+        The array does not fit the graph; also what :func:`read_array` raises.
     """
     array = read_array(path)
     if graph.is_recurrent and array.shape == (graph.steps, *graph.input_op.shape):
         raise InputError(
-            f"{path} has shape {array.shape}, which is one sequence of {graph.steps} steps or as "
-            "many samples that do not change; give it an axis of samples in front, array[None]"
+            f"{path} has shape {array.shape}, which could be one sequence of {graph.steps} steps "
+            "or as many constant samples; add a sample axis in front, array[None]"
         )
     return as_samples(graph, array)[:limit]
 
 
 def read_labels(path: Path | str, samples: int, classes: int) -> NDArray[np.int64]:
-    """Read one class number, from 0 on, for each of ``samples`` samples.
+    """Read one class number, ``0..classes - 1``, for each of ``samples`` samples.
 
     Raises
     ------
     InputError
-        The file holds something else; also what :func:`read_array` raises.
+        The array holds anything else; also what :func:`read_array` raises.
     """
     labels = read_array(path)
     if labels.shape != (samples,) or not np.issubdtype(labels.dtype, np.integer):
@@ -89,7 +89,7 @@ def read_labels(path: Path | str, samples: int, classes: int) -> NDArray[np.int6
     if outside.size:
         first = outside[0]
         raise InputError(
-            f"labels in {path}: {outside.size} are no class; the first, that of sample {first}, is "
-            f"{labels[first]}, and the model's classes are 0..{classes - 1}"
+            f"labels in {path}: {outside.size} are not classes of the model, 0..{classes - 1}; "
+            f"the first, of sample {first}, is {labels[first]}"
         )
     return labels.astype(np.int64)

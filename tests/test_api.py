@@ -139,7 +139,7 @@ def test_every_target_counts_the_same(target: str) -> None:
 
 def test_export_refuses_a_folder_with_files_in_it(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("kept")
-    with pytest.raises(WriteError, match="exists and is not empty"):
+    with pytest.raises(WriteError, match="exists and is not an empty folder"):
         edgespike.export(residual_graph(), "cpu", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -1,4 +1,4 @@
-"""Tables on a terminal: words stay whole where they can, and hyphens are where they break."""
+"""Tables on a terminal: words stay whole where they can, and break after hyphens."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import io
 import pytest
 from rich.console import Console
 
-from edgespike.console import print_table
+from edgespike.console import print_aligned_table
 
 
 def printed(width: int, runtime: str) -> list[str]:
-    """Print a table of one row and give what stands in its first column."""
+    """Print a table of one row and return the lines of its first column."""
     stream = io.StringIO()
     columns = [("runtime", "left"), ("operations", "right")]
-    print_table(Console(file=stream, width=width), columns, [(runtime, "261,119,369")])  # type: ignore[arg-type]
+    console = Console(file=stream, width=width)
+    print_aligned_table(console, columns, [(runtime, "261,119,369")])  # type: ignore[arg-type]
     _, _, _, *lines = stream.getvalue().splitlines()
     return [line.replace("261,119,369", "").strip() for line in lines if line.strip()]
 
@@ -29,7 +30,7 @@ def printed(width: int, runtime: str) -> list[str]:
         (10, ["numpy", "2.4.6,", "ai-edge-", "litert", "2.3.0"]),
     ],
 )
-def test_a_cell_is_wrapped_between_words_and_behind_hyphens(width: int, lines: list[str]) -> None:
+def test_a_cell_is_wrapped_between_words_and_after_hyphens(width: int, lines: list[str]) -> None:
     assert printed(width, "numpy 2.4.6, ai-edge-litert 2.3.0") == lines
 
 

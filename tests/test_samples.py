@@ -1,4 +1,4 @@
-"""Reading .npy files: right ones exactly, wrong ones with an error that says what to do."""
+"""Valid .npy files are read exactly; invalid ones give an error that says what to do."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_long_headers_of_the_second_version_are_read(tmp_path: Path) -> None:
 
 
 class Pickled:
-    """Leaves a trace where it is unpickled."""
+    """Leaves a file behind if it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (Path("unpickled"),)
@@ -93,11 +93,11 @@ def header_of(shape: str) -> str:
         ("{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", bytes(8), "type complex64"),
         ("{'descr': [('a', '<i8')], 'fortran_order': False, 'shape': (1,)}", bytes(8), "holds"),
         ("{'shape': (1,)}", bytes(8), "damaged"),
-        (header_of("(4294967296, 4294967296, 0)"), b"", "which no array has"),
-        (header_of("(9223372036854775807, 0, 3)"), b"", "which no array has"),
-        (header_of("(99999999999999999999, 0)"), b"", "which no array has"),
-        (header_of(f"({'1, ' * 100}0)"), b"", "which no array has"),
-        (header_of(f"({'1, ' * 65})"), bytes(8), "which no array has"),
+        (header_of("(4294967296, 4294967296, 0)"), b"", "which no array can have"),
+        (header_of("(9223372036854775807, 0, 3)"), b"", "which no array can have"),
+        (header_of("(99999999999999999999, 0)"), b"", "which no array can have"),
+        (header_of(f"({'1, ' * 100}0)"), b"", "which no array can have"),
+        (header_of(f"({'1, ' * 65})"), bytes(8), "which no array can have"),
         ("__import__('os').abort()", b"", "damaged"),
         ("{" * 9000, b"", "damaged"),
     ],
@@ -116,7 +116,7 @@ def test_hostile_headers_are_refused(tmp_path: Path, header: str, data: bytes, r
 def test_foreign_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.npy"
     path.write_bytes(content)
-    with pytest.raises(FileFormatError, match=r"x\.npy is no \.npy file"):
+    with pytest.raises(FileFormatError, match=r"x\.npy is not a \.npy file"):
         read_array(path)
 
 
@@ -146,7 +146,7 @@ def test_damaged_files_give_an_error_or_an_array(
         assert read_array(path).nbytes <= len(content)
 
 
-def test_labels_are_one_whole_number_a_sample(tmp_path: Path) -> None:
+def test_labels_are_one_integer_per_sample(tmp_path: Path) -> None:
     path = saved(tmp_path / "y.npy", np.array([3, 1], np.uint8))
     labels = read_labels(path, 2, classes=4)
     assert labels.dtype == np.int64
@@ -162,12 +162,12 @@ def test_other_labels_are_refused(tmp_path: Path, labels: NDArray[Any]) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 3, 4], "1 are no class; the first, that of sample 2, is 4, .* classes are 0..3"),
-        ([0, -1, -2], "2 are no class; the first, that of sample 1, is -1, .* classes are 0..3"),
-        (np.array([2**64 - 1, 0, 0], np.uint64), "that of sample 0, is 18446744073709551615"),
+        ([0, 3, 4], r"1 are not classes of the model, 0\.\.3; the first, of sample 2, is 4"),
+        ([0, -1, -2], r"2 are not classes of the model, 0\.\.3; the first, of sample 1, is -1"),
+        (np.array([2**64 - 1, 0, 0], np.uint64), "of sample 0, is 18446744073709551615"),
     ],
 )
-def test_labels_that_are_no_class_are_refused(
+def test_labels_outside_the_classes_are_refused(
     tmp_path: Path, labels: ArrayLike, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):

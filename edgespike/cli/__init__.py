@@ -1,4 +1,4 @@
-"""The command line. Commands import what they need when they run, so that help is instant."""
+"""The command line. Commands import what they need only when they run: help stays fast."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line as the process, and end it with its exit code."""
+    """Run the command line, and end the process with its exit code."""
     try:
-        from edgespike.cli import app
+        from edgespike.cli.app import run_app
 
-        app.main()
-    except KeyboardInterrupt:  # while this was imported
+        run_app()
+    except KeyboardInterrupt:  # during the import
         sys.exit(128 + signal.SIGINT)
     finally:
-        # From here on there is nothing to interrupt: the exit code is that of what was done.
+        # The work is done: an interrupt during interpreter shutdown must not change the exit code.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The commands together, and what every one of them does with errors."""
+"""The application with all its commands, and how every command handles errors."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ from edgespike.cli.options import BAD_USE
 from edgespike.errors import EdgespikeError
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 and the signal's number, as shells have it."""
+"""Exit code after Ctrl-C: 128 plus the signal's number, as shells report it."""
 
-FAULT = 70
-"""Exit code after an error that nobody foresaw, as in BSD's sysexits: not to be taken for 1."""
+INTERNAL_ERROR = 70
+"""Exit code after an internal error, EX_SOFTWARE in BSD's sysexits: distinct from 1."""
+
+_INTERRUPT_MESSAGE = "interrupted; no half-written file was left behind"
 
 MESSAGE_LIMIT = 20_000
-"""Most characters of an error that are printed: names in it may come from a hostile file."""
+"""Most characters of an error message that are printed: it may quote a hostile file."""
 
 app = typer.Typer(
     name="edgespike",
@@ -47,37 +49,37 @@ app = typer.Typer(
         "Deploy frugal neural networks exactly, and know what they cost. One integer graph; "
         "every target computes it bit for bit; synaptic operations are counted, not guessed."
     ),
-    epilog="Begin with: edgespike demo. Exit codes: 0 fine, 1 a check failed, 2 wrong use or bad "
-    "input, 70 an error that nobody foresaw, 128 + N after signal N, so 130 after Ctrl-C.",
+    epilog="Start with: edgespike demo. Exit codes: 0 success, 1 a check failed, 2 wrong usage or "
+    "bad input, 70 internal error, 128 + N after signal N, so 130 after Ctrl-C.",
     no_args_is_help=True,
-    rich_markup_mode=None,  # importing rich would double the time that help takes
+    rich_markup_mode=None,  # importing rich would double the time of --help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def main() -> None:
-    """Run the command line and end the process with its exit code."""
+def run_app() -> None:
+    """Run the command line, and end the process with its exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup
             signal.signal(number, _terminate)
     _prepare_streams()
     stdout = sys.stdout
     try:
         app(prog_name="edgespike")
     except SystemExit:
-        if sys.stdout is not stdout:  # so typer, with 1, leaves a pipe that nobody reads
+        if sys.stdout is not stdout:  # typer replaced it and exits with 1: nothing reads the pipe
             raise SystemExit(BAD_USE) from None
         raise
     except KeyboardInterrupt:
-        _end("interrupted; no file was left half written", INTERRUPTED)
-    except OSError as error:  # the help itself could not be written
+        _end(_INTERRUPT_MESSAGE, INTERRUPTED)
+    except OSError as error:  # the help text could not be written
         _discard_output()
         _end(_os_message(error), BAD_USE)
 
 
 def _prepare_streams() -> None:
-    """Open closed streams, and replace characters that a stream's encoding does not have."""
+    """Open closed streams, and let streams replace characters that they cannot encode."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -88,16 +90,16 @@ def _prepare_streams() -> None:
 
 def _os_message(error: OSError) -> str:
     place = error.filename if error.filename is not None else "standard output"
-    return f"error: {place}: {error.strerror or error}; free or change it, then run again"
+    return f"error: {place}: {error.strerror or error}; fix this or write elsewhere, then run again"
 
 
 def _terminate(number: int, _: object) -> NoReturn:
-    # Unwinding the stack removes temporary files and ends workers.
+    # Unwinding the stack removes temporary files and stops workers.
     raise SystemExit(128 + number)
 
 
 def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Make a command print expected errors without a stack trace, and exit with their code."""
+    """Return a command that prints expected errors without a stack trace, and exits."""
 
     @functools.wraps(command)
     def reporting(*args: Any, **kwargs: Any) -> None:
@@ -106,7 +108,7 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
         except EdgespikeError as error:
             _end(f"error: {error}", BAD_USE)
         except KeyboardInterrupt:
-            _end("interrupted; no file was left half written", INTERRUPTED)
+            _end(_INTERRUPT_MESSAGE, INTERRUPTED)
         except BrokenPipeError:
             _discard_output()
             raise SystemExit(BAD_USE) from None
@@ -114,25 +116,25 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
             _discard_output()
             _end(_os_message(error), BAD_USE)
         except MemoryError as error:
-            _end(f"error: not enough memory: {error}; give fewer samples or more memory", BAD_USE)
+            _end(f"error: not enough memory: {error}; use fewer samples or more memory", BAD_USE)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception:
             traceback.print_exc()
-            _end("unexpected error, a fault of edgespike: please report the lines above", FAULT)
+            _end("internal error in edgespike: please report the lines above", INTERNAL_ERROR)
 
     return reporting
 
 
 def _end(message: str, code: int) -> NoReturn:
     message = _printable(message)
-    with contextlib.suppress(OSError):  # where standard error is full, the exit code still tells
+    with contextlib.suppress(OSError):  # if standard error is full, the exit code has to do
         print(message, file=sys.stderr, flush=True)
     raise SystemExit(code)
 
 
 def _printable(message: str) -> str:
-    """Return a message without what could rewrite a terminal, and without a flood."""
+    """Return a message with control characters escaped, and cut to :data:`MESSAGE_LIMIT`."""
     cut = message[:MESSAGE_LIMIT]
     if len(message) > len(cut):
         cut += f"... ({len(message)} characters)"
@@ -140,7 +142,7 @@ def _printable(message: str) -> str:
 
 
 def _discard_output() -> None:
-    # What is left in the buffer of a full or closed standard output would fail again at exit.
+    # Flushing the buffer of a full or closed standard output would fail again at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

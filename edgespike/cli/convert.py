@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgespike.cli.options import CHECK_FAILED, Coding, Json, Model, Samples
+from edgespike.cli.options import CHECK_FAILED, Coding, Json, ModelFile, Samples
 from edgespike.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ EXAMPLE = "edgespike convert runs/fashion/model.safetensors -o graph.safetensors
 
 
 def command(
-    model: Model,
+    model: ModelFile,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Graph file to write.")],
     coding: Annotated[
         Coding,

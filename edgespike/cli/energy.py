@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import CHECK_FAILED, Html, Input, Json, Model, Samples, TargetName
+from edgespike.cli.options import (
+    CHECK_FAILED,
+    Html,
+    InputFile,
+    Json,
+    ModelFile,
+    Samples,
+    TargetName,
+)
 from edgespike.cli.output import print_json, progress, say
 
 if TYPE_CHECKING:
@@ -22,8 +30,8 @@ EXAMPLE = "edgespike energy graph.safetensors --input images.npy --audit 2 --htm
 
 
 def command(
-    model: Model,
-    input_file: Input,
+    model: ModelFile,
+    input_file: InputFile,
     target: TargetName = "cpu",
     samples: Samples = None,
     audit: Annotated[

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from edgespike.cli.options import Coding, Json, Model, TargetName
+from edgespike.cli.options import Coding, Json, ModelFile, TargetName
 from edgespike.cli.output import print_json, print_table
 
 EXAMPLE = "edgespike export --target tflite graph.safetensors -o out/tflite"
 
 
 def command(
-    model: Model,
+    model: ModelFile,
     target: TargetName,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write; new or empty.")

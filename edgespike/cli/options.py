@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and the exit codes."""
+"""Arguments and options that several commands share, and exit codes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from edgespike.graph import Graph
 
 CHECK_FAILED = 1
-"""Exit code when everything ran, and what was checked does not hold."""
+"""Exit code when everything ran and a check failed."""
 
 BAD_USE = 2
-"""Exit code for wrong use and bad input."""
+"""Exit code for wrong usage and bad input."""
 
 
 def _runtime_names(start: str) -> list[str]:
@@ -25,16 +25,16 @@ def _runtime_names(start: str) -> list[str]:
 
 
 class Coding(str, Enum):
-    """How a neuron's level travels."""
+    """How the levels of neurons are transmitted."""
 
     GRADED = "graded"
-    """As one event that carries a number: the graph as it is."""
+    """As one event that carries a number: the graph unchanged."""
 
     UNARY = "unary"
-    """As so many single spikes, see :func:`edgespike.passes.unary.unary`."""
+    """As that many single spikes, see :func:`edgespike.passes.unary.unary`."""
 
     def apply(self, graph: Graph) -> Graph:
-        """Return the graph whose levels travel in this way."""
+        """Return the graph with its levels transmitted in this way."""
         if self is Coding.GRADED:
             return graph
         from edgespike.passes.unary import unary
@@ -42,8 +42,10 @@ class Coding(str, Enum):
         return unary(graph)
 
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Trained checkpoint or graph file.")]
-Input = Annotated[
+ModelFile = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Trained checkpoint or graph file.")
+]
+InputFile = Annotated[
     Path,
     typer.Option(
         "--input",
@@ -53,15 +55,19 @@ Input = Annotated[
     ),
 ]
 Samples = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Use the first N samples only.")
+    int | None, typer.Option(min=1, metavar="N", help="Use only the first N samples.")
 ]
 TargetName = Annotated[
     str,
     typer.Option(
-        "--target", "-t", metavar="NAME", help="Where to run.", autocompletion=_runtime_names
+        "--target",
+        "-t",
+        metavar="NAME",
+        help="Target; edgespike targets lists them.",
+        autocompletion=_runtime_names,
     ),
 ]
 Html = Annotated[
-    Path | None, typer.Option(metavar="FILE.html", help="Also write a page with plots there.")
+    Path | None, typer.Option(metavar="FILE.html", help="Also write an HTML page with charts.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]

@@ -1,4 +1,4 @@
-"""Writing for people and machines: answers on standard output, all else on standard error."""
+"""Output for people and machines: answers on standard output, all else on standard error."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
 
 def print_json(value: Any) -> None:
-    """Print an answer for machines: infinity and NaN, which JSON cannot say, as null."""
-    print(json.dumps(_sayable(value), indent=2, allow_nan=False), flush=True)
+    """Print an answer as JSON; infinity and NaN, which JSON does not have, become null."""
+    print(json.dumps(_finite(value), indent=2, allow_nan=False), flush=True)
 
 
-def _sayable(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _sayable(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_sayable(item) for item in value]
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def say(text: str) -> None:
-    """Tell people something that is not the answer."""
+    """Print a message for people that is not the answer to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table for people; columns whose name ends in a space are aligned to the right."""
-    from edgespike import console
+    from edgespike.console import make_console, print_aligned_table
 
-    console.print_table(
-        console.make_console(),
+    print_aligned_table(
+        make_console(),
         [(name.strip(), "right" if name.endswith(" ") else "left") for name in columns],
         [[_cell(value) for value in row] for row in rows],
     )
@@ -48,7 +48,7 @@ def _cell(value: object) -> str:
 
 @contextmanager
 def progress() -> Iterator[ReportProgress]:
-    """Show progress on standard error while the block runs, if that is a terminal."""
+    """Show progress on standard error while the block runs, if it is a terminal."""
     from edgespike.batches import no_report
 
     if not sys.stderr.isatty():

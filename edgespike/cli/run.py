@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import Input, Json, Model, Samples, TargetName
+from edgespike.cli.options import InputFile, Json, ModelFile, Samples, TargetName
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ EXAMPLE = "edgespike run graph.safetensors --input images.npy --labels labels.np
 
 
 def command(
-    model: Model,
-    input_file: Input,
+    model: ModelFile,
+    input_file: InputFile,
     target: TargetName = "cpu",
     labels_file: Annotated[
         Path | None,

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from edgespike.cli.options import Json, Model
+from edgespike.cli.options import Json, ModelFile
 from edgespike.cli.output import print_json, say
 
 EXAMPLE = "edgespike show graph.safetensors --svg graph.svg"
 
 
 def command(
-    model: Model,
+    model: ModelFile,
     svg: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="Also draw the graph there.")
+        Path | None, typer.Option(metavar="FILE.svg", help="Also write a drawing of the graph.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -30,7 +30,7 @@ def command(
     graph = edgespike.load(model)
     if svg is not None:
         write_atomically(svg, graph_svg(graph).encode())
-        say(f"drawn in {svg}")
+        say(f"written to {svg}")
     if as_json:
         print_json(graph_json(graph))
     else:

@@ -1,10 +1,10 @@
-"""Energy: counts times constants with sources, as intervals, by several models side by side."""
+"""Energy you can trace: counts times published constants, as ranges, by several models."""
 
 from __future__ import annotations
 
 from edgespike.energy.estimate import Baseline, Estimate
 from edgespike.energy.interval import Interval
-from edgespike.energy.models import MODELS, Model, Term
+from edgespike.energy.models import ENERGY_MODELS, EnergyModel, Term
 from edgespike.energy.profile import (
     Constant,
     Grade,
@@ -16,14 +16,14 @@ from edgespike.energy.profile import (
 from edgespike.energy.report import EnergyReport, energy_report
 
 __all__ = [
-    "MODELS",
+    "ENERGY_MODELS",
     "Baseline",
     "Constant",
+    "EnergyModel",
     "EnergyReport",
     "Estimate",
     "Grade",
     "Interval",
-    "Model",
     "Profile",
     "ProfileError",
     "Term",

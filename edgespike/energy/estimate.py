@@ -1,4 +1,4 @@
-"""From work to energy: one model under one profile."""
+"""Turn work into energy by one model with the constants of one profile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgespike.energy.interval import Interval
-from edgespike.energy.models import Model, Term
+from edgespike.energy.models import EnergyModel, Term
 from edgespike.energy.profile import Constant, Grade, Profile
 from edgespike.energy.work import Quantity, Work
 
@@ -21,17 +21,17 @@ _CHARGEABLE = {
     Quantity.POTENTIAL_READS: (),
     Quantity.POTENTIAL_WRITES: (),
 }
-"""What a run does and a model may charge for, with the parts that stand for the whole."""
+"""What a run does and a model may charge for, with the parts that may be charged instead."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a dense network of the same shape costs under the same constants.
+    """What a dense network of the same shape costs with the same constants.
 
     Parameters
     ----------
     name
-        Which network, and how often it runs.
+        Kind of network, and how many passes it makes.
     operations
         Its multiply-accumulates over all samples.
     energy
@@ -45,25 +45,25 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The energy of a run by one model under one profile.
+    """The energy of a run by one model with the constants of one profile.
 
     Parameters
     ----------
     model, profile
-        What was multiplied with what.
+        What is charged, and the constants.
     energy
         In joules, over all samples.
     memory
-        The part of it that memory accesses take, ``None`` if the model charges for none.
+        The part of ``energy`` due to memory accesses; ``None`` if the model does not charge them.
     baselines
-        Dense baselines, the one of fewest passes first. Empty where the model names none.
+        Dense baselines, fewest passes first. Empty if the model has none.
     left_out
         What the run did and the model does not charge for, with its count.
     grade
-        The worst grade of the constants that were used.
+        The worst grade among the constants used.
     """
 
-    model: Model
+    model: EnergyModel
     profile: Profile
     energy: Interval
     memory: Interval | None
@@ -73,13 +73,13 @@ class Estimate:
 
     @property
     def memory_share(self) -> float | None:
-        """Part of the typical energy that memory accesses take, 0 to 1."""
+        """Share of memory accesses in the typical energy, 0 to 1."""
         if self.memory is None or self.energy.typical == 0:
             return None
         return self.memory.typical / self.energy.typical
 
     def to_json(self, samples: int) -> dict[str, Any]:
-        """Return plain numbers: joules over all samples, and per sample where it says so."""
+        """Return plain values: joules over all samples, and per sample under that name."""
         return {
             "model": self.model.name,
             "profile": self.profile.name,
@@ -99,7 +99,9 @@ class Estimate:
         }
 
 
-def estimate(model: Model, profile: Profile, work: Work, passes: Mapping[str, int]) -> Estimate:
+def estimate(
+    model: EnergyModel, profile: Profile, work: Work, passes: Mapping[str, int]
+) -> Estimate:
     """Multiply what a model charges for by a profile's constants, and add up.
 
     Parameters
@@ -107,11 +109,11 @@ def estimate(model: Model, profile: Profile, work: Work, passes: Mapping[str, in
     model
         One of the profile's models.
     profile
-        Has every constant that the model needs, which loading it has checked.
+        Has every constant that the model needs; loading the profile checks this.
     work
-        Measured under the model's convention.
+        Measured by the model's convention.
     passes
-        How many passes a sample each dense baseline makes, by its name.
+        Passes per sample of each dense baseline, by its name.
     """
     memory_terms = [term for term in model.terms if term.memory is not None]
     used = [_constant(term, profile, work) for term in model.terms]
@@ -138,7 +140,7 @@ def _charge(terms: Iterable[Term], profile: Profile, work: Work) -> Interval:
 
 
 def _baselines(
-    model: Model, profile: Profile, work: Work, passes: Mapping[str, int]
+    model: EnergyModel, profile: Profile, work: Work, passes: Mapping[str, int]
 ) -> Iterable[Baseline]:
     energy = _charge(model.dense_terms, profile, work)
     operations = work.amounts[model.dense_terms[0].quantity]
@@ -146,7 +148,7 @@ def _baselines(
         yield Baseline(f"{model.dense}, {name}", operations * times, energy * times)
 
 
-def _left_out(model: Model, work: Work) -> dict[Quantity, int]:
+def _left_out(model: EnergyModel, work: Work) -> dict[Quantity, int]:
     charged = {term.quantity for term in model.terms}.union(model.inside)
     return {
         quantity: work.amounts[quantity]

@@ -1,4 +1,4 @@
-"""Energies with the range in which they may lie."""
+"""An energy with its range."""
 
 from __future__ import annotations
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from edgespike.energy.interval import Interval
-from edgespike.energy.models import MODELS, Model
+from edgespike.energy.models import ENERGY_MODELS, EnergyModel
 from edgespike.errors import FileFormatError, ViolationsError, named, shown
 from edgespike.storage.toml_files import read_toml, shipped_names
 
 JOULES = {"fJ": 1e-15, "pJ": 1e-12, "nJ": 1e-9}
-"""Units that a constant may have, in joules."""
+"""The units that a constant may have, in joules."""
 
 FORMAT = 1
-"""Version of the profile files that this code reads."""
+"""The version of profile files that this code reads."""
 
 _FOLDER = "energy/profiles"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -29,11 +29,11 @@ _TEXTS = ("source", "note")
 
 
 class ProfileError(ViolationsError):
-    """A profile's entries are unknown, missing, of a wrong type or out of range."""
+    """Entries of a profile are unknown, missing, of the wrong type or out of range."""
 
 
 class Grade(str, Enum):
-    """How a constant came about, best first."""
+    """How a constant was obtained, best first."""
 
     MEASURED = "measured"
     """On silicon."""
@@ -42,14 +42,14 @@ class Grade(str, Enum):
     """By circuit simulation."""
 
     FITTED = "fitted"
-    """So that a model agrees with a measurement of something larger."""
+    """Chosen so that a model agrees with a measurement of something larger."""
 
     INHERITED = "inherited"
-    """Taken from a publication that does not say how it was found, or derived from such."""
+    """Taken or derived from a publication that does not say how the figure was obtained."""
 
     @property
     def rank(self) -> int:
-        """Place in the order from best, 0, to worst."""
+        """Position in the order from best, 0, to worst."""
         return list(Grade).index(self)
 
 
@@ -60,19 +60,19 @@ class Constant:
     Parameters
     ----------
     name
-        As models call it.
+        The name that models use.
     value, low, high
         Typical value and range, in ``unit``.
     unit
         One of :data:`JOULES`.
     source
-        Author, year, place, table or figure.
+        Author, title, place of publication, table or figure.
     year
-        Of the publication.
+        Year of publication.
     grade
-        How the figure came about.
+        How the figure was obtained.
     note
-        How the range was set, and what else to know.
+        How the range was set, and anything else worth knowing.
     """
 
     name: str
@@ -93,20 +93,20 @@ class Constant:
 
 @dataclass(frozen=True)
 class Profile:
-    """The constants of one technology or chip, and the models that they serve.
+    """The constants of one technology or chip, and the models to use with them.
 
-    A profile without models says that there is nothing to multiply counts with.
+    A profile without models states that no constants are published: only counts can be reported.
     """
 
     name: str
     title: str
     note: str
-    models: tuple[Model, ...]
+    models: tuple[EnergyModel, ...]
     constants: Mapping[str, Constant]
 
 
 def shipped_profiles() -> list[str]:
-    """Return the names of the profiles that come with edgespike."""
+    """Return the names of the profiles shipped with edgespike."""
     return shipped_names(_FOLDER)
 
 
@@ -116,20 +116,21 @@ def load_profile(name_or_path: str | Path) -> Profile:
     Raises
     ------
     InputError
-        No such profile.
+        There is no such profile, or its file cannot be read.
     FileFormatError
-        The file is no TOML or of another version.
+        The file is not TOML or has another version.
     ProfileError
-        Entries are unknown, missing, of a wrong type or out of range; all are listed.
+        Entries are unknown, missing, of the wrong type or out of range; all are listed.
     """
     where = f"energy profile {name_or_path}"
     table = read_toml("energy profile", str(name_or_path), _FOLDER)
     if "format" not in table:
-        raise FileFormatError(f"{where} must say 'format = {FORMAT}' at its top")
+        raise FileFormatError(f"{where} must begin with 'format = {FORMAT}'")
     version = table.pop("format")
     if type(version) is not int or version != FORMAT:
         raise FileFormatError(
-            f"{where} is of format {shown(version)}; format {FORMAT} is read: write it in that one"
+            f"{where} has format {shown(version)}; only format {FORMAT} is supported: rewrite the "
+            "file in that format"
         )
     violations = list(_check_profile(table))
     if violations:
@@ -138,7 +139,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
         table["name"],
         table["title"],
         table["note"],
-        tuple(MODELS[name] for name in table["models"]),
+        tuple(ENERGY_MODELS[name] for name in table["models"]),
         {name: _constant(name, row) for name, row in table.get("constants", {}).items()},
     )
 
@@ -152,7 +153,7 @@ def _check_profile(table: Mapping[str, Any]) -> Iterator[str]:
     yield from _check_keys("profile", table, (*texts, "models"), ("constants",))
     yield from _check_texts("profile", table, texts)
     if not _NAME.fullmatch(str(table.get("name", "-"))):
-        yield f"name is {shown(table['name'])}; it may hold letters, digits, '_', '-' and '.' only"
+        yield f"name is {shown(table['name'])}; it may contain letters, digits, '_', '-', '.' only"
     models, constants = table.get("models", []), table.get("constants", {})
     if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
         yield "models must be a list of names"
@@ -161,11 +162,11 @@ def _check_profile(table: Mapping[str, Any]) -> Iterator[str]:
         yield "constants must be a table of tables"
         return
     for name in sorted({name for name in models if models.count(name) > 1}):
-        yield f"model {shown(name)} is named {models.count(name)} times; name it once"
+        yield f"model {shown(name)} is listed {models.count(name)} times; list it once"
     for name in models:
-        if name not in MODELS:
-            yield f"model {shown(name)} is not known; known are {', '.join(MODELS)}"
-    yield from _check_needs([name for name in models if name in MODELS], set(constants))
+        if name not in ENERGY_MODELS:
+            yield f"model {shown(name)} is unknown; choose from {', '.join(ENERGY_MODELS)}"
+    yield from _check_needs([name for name in models if name in ENERGY_MODELS], set(constants))
     for name, row in constants.items():
         yield from _check_constant(f"constant {named(name)}", row)
 
@@ -173,14 +174,14 @@ def _check_profile(table: Mapping[str, Any]) -> Iterator[str]:
 def _check_needs(models: list[str], given: set[str]) -> Iterator[str]:
     needed: set[str] = set()
     for name in models:
-        needs = MODELS[name].constant_names()
+        needs = ENERGY_MODELS[name].constant_names()
         needed |= needs
         for missing in sorted(needs - given):
             yield f"constant {missing} is missing; model {name} needs it"
     for unused in sorted(given - needed):
         yield (
-            f"constant {named(unused)} is used by none of the profile's models; remove it or add "
-            "one"
+            f"constant {named(unused)} is not used by any of the profile's models; remove it or "
+            "add a model that uses it"
         )
 
 
@@ -193,13 +194,13 @@ def _check_constant(where: str, row: Any) -> Iterator[str]:
     yield from _check_texts(where, row, _TEXTS)
     yield from _check_numbers(where, row)
     if "unit" in row and row["unit"] not in list(JOULES):
-        yield f"{where}: unit is {shown(row['unit'])}; give one of {', '.join(JOULES)}"
+        yield f"{where}: unit is {shown(row['unit'])}; choose from {', '.join(JOULES)}"
     if "grade" in row and row["grade"] not in [grade.value for grade in Grade]:
         known = ", ".join(grade.value for grade in Grade)
-        yield f"{where}: grade is {shown(row['grade'])}; give one of {known}"
+        yield f"{where}: grade is {shown(row['grade'])}; choose from {known}"
     year = row.get("year", _YEARS[0])
     if type(year) is not int or not _YEARS[0] <= year <= _YEARS[1]:
-        yield f"{where}: year is {shown(year)}; give a whole number in {_YEARS[0]}..{_YEARS[1]}"
+        yield f"{where}: year is {shown(year)}; give an integer in {_YEARS[0]}..{_YEARS[1]}"
 
 
 def _check_numbers(where: str, row: Mapping[str, Any]) -> Iterator[str]:
@@ -209,7 +210,7 @@ def _check_numbers(where: str, row: Mapping[str, Any]) -> Iterator[str]:
     if not bad and all(name in row for name in _NUMBERS):
         low, value, high = row["low"], row["value"], row["high"]
         if not low <= value <= high:
-            yield f"{where}: low {low}, value {value}, high {high} must ascend"
+            yield f"{where}: low {low}, value {value}, high {high} must be in ascending order"
 
 
 def _is_energy(value: Any) -> bool:
@@ -225,7 +226,7 @@ def _check_keys(
     for name in table:
         if name not in needed + optional:
             yield (
-                f"{where}: entry {shown(name)} is not known; known are "
+                f"{where}: entry {shown(name)} is unknown; the entries are "
                 f"{', '.join(needed + optional)}"
             )
 
@@ -233,6 +234,6 @@ def _check_keys(
 def _check_texts(where: str, table: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         value = table.get(name, "-")
-        # Control characters could rewrite what a terminal shows.
+        # Control characters could change what a terminal shows.
         if not (isinstance(value, str) and value.strip() and value.isprintable()):
             yield f"{where}: {name} is {shown(value)}; give one line of text"

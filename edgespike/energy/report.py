@@ -1,4 +1,4 @@
-"""The energy report: counts of a run, what several models make of them, and the graph's size."""
+"""The energy report: counts of a run, its energy by several models, and the graph's size."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from edgespike.graph.size import GraphSize, graph_size
 
 @dataclass(frozen=True)
 class EnergyReport:
-    """Counts of a run and its energy by every model of every profile asked for.
+    """Counts of a run, and its energy by every model of every requested profile.
 
     Parameters
     ----------
     graph, graph_hash, steps
         Name, hash and steps of the graph that ran.
     counts
-        What it did, over all samples given.
+        What it did, over all samples.
     profiles
-        All profiles asked for, also those that serve no model.
+        All requested profiles, including those without models.
     estimates
-        One for each model of each profile, in the profiles' order.
+        One for each model of each profile, in the order of the profiles.
     size
-        What the graph's weights take in a file, beside their entropy.
+        The size of the graph's weights in a file, and their entropy.
     free
-        Kinds of operations of the graph that cost nothing, and why.
+        Kinds of operations in the graph that cost nothing, each with the reason.
     """
 
     graph: str
@@ -66,8 +66,8 @@ def energy_report(
     counts
         What it did; see :func:`edgespike.counting.count`.
     profiles
-        Names of shipped profiles, paths of profile files, or what :func:`load_profile` made of
-        them; ``None`` for all that are shipped.
+        Names of shipped profiles, paths of profile files, or loaded profiles; ``None`` for all
+        shipped profiles.
 
     Raises
     ------
@@ -90,10 +90,10 @@ def energy_report(
 
 
 def _dense_passes(graph: Graph) -> dict[str, int]:
-    """Name the dense baselines, and say how many passes a sample each makes.
+    """Return the names of the dense baselines and how many passes each makes per sample.
 
-    A constant input needs one pass however many steps a spiking network takes; an input that
-    changes from step to step needs one a step, and so does a recurrent network's dense twin.
+    A constant input needs one pass, however many steps the graph takes; an input that changes from
+    step to step needs one pass per step, and so does the dense counterpart of a recurrent graph.
     """
     each_step = {"one pass a step": graph.steps}
     if graph.is_recurrent:

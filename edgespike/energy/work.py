@@ -1,4 +1,4 @@
-"""What energy models multiply by constants: counts of a run, and of a dense network's passes."""
+"""What energy models multiply by constants: counts of a run, and of passes of a dense network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
 
 SRAM_SIZES = {"8k": 8 * 2**10, "32k": 32 * 2**10, "1m": 2**20}
-"""The memory sizes in bytes for which access energies are published, smallest first."""
+"""Memory sizes in bytes for which access energies are published, smallest first."""
 
 
 class Quantity(Enum):
-    """A number of things done; the value is what people call it."""
+    """Something that is counted; the value is its name in reports."""
 
     SYNAPTIC_OPERATIONS = "synaptic operations"
     MULTIPLY_ACCUMULATES = "multiply-accumulates"
@@ -35,8 +35,8 @@ class Quantity(Enum):
     DENSE_UPDATES = "dense neuron updates"
 
 
-class Memory(Enum):
-    """A memory whose size decides what an access costs; the value says what it holds."""
+class MemoryKind(Enum):
+    """A memory whose size determines the cost of an access; the value says what it holds."""
 
     WEIGHTS = "8-bit weights"
     POTENTIALS = "32-bit accumulators and potentials"
@@ -45,23 +45,24 @@ class Memory(Enum):
 
 @dataclass(frozen=True)
 class Work:
-    """Everything that energy models may charge for.
+    """All quantities that energy models may charge for.
 
     Parameters
     ----------
     amounts
-        Over all samples and steps. The dense quantities are those of one pass a sample.
+        Over all samples and steps. The dense quantities are those of one pass per sample.
     memory_bytes
-        Size of each memory.
+        Size of each memory in bytes.
     """
 
     amounts: Mapping[Quantity, int]
-    memory_bytes: Mapping[Memory, int]
+    memory_bytes: Mapping[MemoryKind, int]
 
-    def sram_size(self, memory: Memory) -> str:
-        """Name the smallest of :data:`SRAM_SIZES` that holds a memory, else the largest.
+    def sram_size(self, memory: MemoryKind) -> str:
+        """Return the name of the smallest of :data:`SRAM_SIZES` that is enough, else the largest.
 
-        A larger memory is built from several of the largest; the wires between are not counted.
+        A larger memory is built from several of the largest; the wires between them are not
+        counted.
         """
         needed = self.memory_bytes[memory]
         fitting = (name for name, size in SRAM_SIZES.items() if needed <= size)
@@ -69,7 +70,7 @@ class Work:
 
 
 def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
-    """Collect what ``counts`` and the graph's shapes say.
+    """Collect the quantities from the counts of a run and the shapes of the graph.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
     counts
         What it did.
     convention
-        Which synapses count. The memory accesses are those of non-zero quantised weights.
+        Which synapses count. Memory accesses are always those of non-zero quantised weights.
     """
     totals = counts.total.totals()
     active, quiet = _updates_by_activity(graph, counts)
@@ -126,20 +127,20 @@ def _neurons(graph: Graph) -> int:
     return sum(graph.tensors[node.name].size for node in graph.nodes if node.op.has_neurons)
 
 
-def _memory_bytes(graph: Graph) -> dict[Memory, int]:
+def _memory_bytes(graph: Graph) -> dict[MemoryKind, int]:
     neurons = _neurons(graph)
     return {
-        Memory.WEIGHTS: sum(op.weight.size for _, op in _weighted(graph)),
-        Memory.POTENTIALS: 4 * neurons,
-        Memory.ACTIVATIONS: neurons,
+        MemoryKind.WEIGHTS: sum(op.weight.size for _, op in _weighted(graph)),
+        MemoryKind.POTENTIALS: 4 * neurons,
+        MemoryKind.ACTIVATIONS: neurons,
     }
 
 
 def _updates_by_activity(graph: Graph, counts: Counts) -> tuple[int, int]:
-    """Split neuron updates into those that end in an event and the others.
+    """Return the number of neuron updates that end in an event, and of those that do not.
 
-    Max pools count as neurons here: a target that builds the OR from synapses needs them. A
-    neuron that emits several spikes in one step makes the active part an upper bound.
+    The elements of max pools count as neurons here: a target that builds the OR from synapses
+    needs them. Where a neuron emits several spikes in one step, the first number is an upper bound.
     """
     active = updates = 0
     for row in counts.layers:

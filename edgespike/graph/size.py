@@ -14,8 +14,15 @@ from edgespike.graph.graph import Graph
 from edgespike.graph.ops import Weighted
 from edgespike.graph.packing import pack
 
-COLUMNS = ("weights", "states in use", "zeros", "entropy", "bytes in the file", "entropy bound")
-"""What :meth:`WeightSize.cells` gives; entropies in bits a weight, bounds in bytes."""
+SIZE_COLUMNS = (
+    "weights",
+    "states in use",
+    "zeros",
+    "entropy",
+    "bytes in the file",
+    "entropy bound",
+)
+"""What :meth:`WeightSize.cells` returns; entropies in bits per weight, bounds in bytes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class WeightSize:
         return math.ceil(self.weights * self.entropy / 8)
 
     def cells(self) -> tuple[str, ...]:
-        """Return :data:`COLUMNS` as people read them."""
+        """Return :data:`SIZE_COLUMNS` as text."""
         return (
             f"{self.weights:,}",
             "–" if self.states is None else f"{self.states:,}",

@@ -1,4 +1,4 @@
-"""Reports for people: a terminal table, and one HTML page (extra ``report``)."""
+"""Energy reports for people: tables on a terminal, and one HTML page (extra ``report``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's charts: inline SVG that takes the page's text colour and reads without sight."""
+"""The page's charts: inline SVG in the page's text colour, with text alternatives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# Stands for the page's text colour until the SVG is written; no chart has it by chance.
+# Placeholder for the page's text colour, replaced in the finished SVG; no chart uses it otherwise.
 _INK = "#010203"
 _BLUE, _ORANGE, _GREEN = "#3d86c6", "#d07f2a", "#3f9a63"
 _WIDTH = 5.2
@@ -76,9 +76,9 @@ def steps_chart(report: EnergyReport) -> str:
 
 
 def energy_chart(report: EnergyReport) -> str | None:
-    """Draw the energy of a sample by each model, with its range, on a logarithmic axis.
+    """Draw the energy of one sample by each model, with its range, on a logarithmic axis.
 
-    A range that reaches down to zero has no place there; ``None`` if there is no other.
+    Ranges that begin at zero cannot be drawn there; ``None`` if there are no others.
     """
     samples = report.counts.samples
     shown = [estimate for estimate in report.estimates if estimate.energy.low > 0]
@@ -87,7 +87,7 @@ def energy_chart(report: EnergyReport) -> str | None:
     figure, axes = _figure(0.5 * len(shown) + 1.2)
     places = np.arange(len(shown))
     means = [estimate.energy / samples for estimate in shown]
-    _intervals(axes, places - 0.13, means, _BLUE, "o", "this network")
+    _intervals(axes, places - 0.13, means, _BLUE, "o", "this graph")
     dense = [
         (place, estimate.baselines[0].energy / samples)
         for place, estimate in enumerate(shown)
@@ -98,7 +98,7 @@ def energy_chart(report: EnergyReport) -> str | None:
         _intervals(axes, at, [energy for _, energy in dense], _ORANGE, "D", "dense baseline")
     _name_rows(axes, [f"{row.model.name}\n{row.profile.name}, {row.grade.value}" for row in shown])
     axes.set_xscale("log")
-    axes.set_xlabel("energy of one sample, low to high, typical marked")
+    axes.set_xlabel("energy of one sample: low to high, marker at typical")
     _number_axis(axes.xaxis, "J")
     _legend(figure, axes)
     said = (
@@ -173,7 +173,7 @@ def _svg(figure: Figure, name: str, alt: str) -> str:
 
 def _embedded(svg: str, name: str, alt: str) -> str:
     svg = svg[svg.index("<svg") :]
-    # A style element would reach the whole page, and names must be unique in it.
+    # A style element would affect the whole page, and ids must be unique in it.
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = svg.replace("xlink:href", "href")
     svg = re.sub(r'(\bid="|\bhref="#|url\(#)', rf"\g<1>{name}-", svg)

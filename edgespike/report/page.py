@@ -1,4 +1,4 @@
-"""The energy report as one HTML page that needs nothing else."""
+"""The energy report as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgespike.energy import EnergyReport, Estimate, Profile
 from edgespike.errors import InputError
 from edgespike.extras import needs_extra
 from edgespike.graph import Graph
-from edgespike.graph.size import COLUMNS as SIZE_COLUMNS
+from edgespike.graph.size import SIZE_COLUMNS
 from edgespike.report import charts, rows
 from edgespike.report.units import joules, joules_range, share, whole
 from edgespike.show.text import NodeRow, node_rows
@@ -32,22 +32,22 @@ def write_page(
     Parameters
     ----------
     path
-        Of the HTML file; an existing one is replaced.
+        The HTML file; an existing one is replaced.
     graph
-        What the report is about.
+        The graph that ran.
     report
         See :func:`edgespike.energy.energy_report`.
     certificate
-        Of a verification, as :meth:`edgespike.verification.Certificate.to_json` gives it.
+        The result of a verification, see :meth:`edgespike.verification.Certificate.to_json`.
     audit
-        A recount, see :func:`edgespike.counting.audit`, and the count of the same samples.
+        A recount, see :func:`edgespike.counting.audit`, and the counts of the same samples.
 
     Raises
     ------
     EnvironmentMissingError
         The extra ``report`` is not installed.
     InputError
-        Report or certificate are of another graph.
+        The report or the certificate belongs to another graph.
     WriteError
         The file cannot be written.
     """
@@ -57,7 +57,7 @@ def write_page(
     if certificate is not None:
         _check_graph("certificate", certificate["graph"], graph)
     source = resources.files("edgespike.report") / "page.html.jinja"
-    # Everything is escaped: names may come from a file of unknown origin.
+    # Everything is escaped: names may come from an untrusted file.
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     template = environment.from_string(source.read_text(encoding="utf-8"))
     page = template.render(_values(graph, report, certificate, audit))
@@ -67,7 +67,7 @@ def write_page(
 def _check_graph(what: str, found: str, graph: Graph) -> None:
     if found != graph.hash:
         raise InputError(
-            f"the {what} is of graph {found}, not of {graph.name!r}, which is {graph.hash}; "
+            f"the {what} belongs to graph {found}, not to {graph.name!r}, which is {graph.hash}; "
             "make it again from this graph"
         )
 
@@ -86,7 +86,7 @@ def _values(
         "version": __version__,
         "samples": rows.samples(report),
         "facts": _facts(graph, report),
-        "columns": list(rows.COLUMNS),
+        "columns": list(rows.COUNT_COLUMNS),
         "layers": [(name, *map(whole, cells)) for name, cells in rows.count_rows(report.counts)],
         "total": ("total", *map(whole, total)),
         "conventions": [(text, whole(n)) for text, n in rows.by_convention(report.counts)],
@@ -117,14 +117,14 @@ def _values(
 
 def _facts(graph: Graph, report: EnergyReport) -> list[tuple[str, str]]:
     samples = report.counts.samples
-    means = zip(rows.COLUMNS, rows.count_row(report.counts.total), strict=True)
+    means = zip(rows.COUNT_COLUMNS, rows.count_row(report.counts.total), strict=True)
     per_sample = [(f"{name} per sample", f"{n / samples:,.0f}") for name, n in means if n]
     weights = report.size.total
     return [
         ("samples", whole(samples)),
-        ("steps a sample", whole(graph.steps)),
+        ("steps per sample", whole(graph.steps)),
         ("weights", whole(weights.weights)),
-        ("weights not zero", whole(weights.weights - weights.zeros)),
+        ("non-zero weights", whole(weights.weights - weights.zeros)),
         *per_sample,
     ]
 

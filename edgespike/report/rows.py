@@ -1,4 +1,4 @@
-"""What the terminal and the page both show, as rows of numbers and sentences."""
+"""What both the terminal and the page show, as rows of numbers and sentences."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from edgespike.counting import Convention, Counts, LayerCounts
 from edgespike.energy import EnergyReport, Estimate
 from edgespike.report.units import whole
 
-COLUMNS = (
+COUNT_COLUMNS = (
     "synaptic operations",
     "multiply-accumulates",
     "neuron updates",
     "spikes",
     "pool operations",
 )
-"""The counts that are shown of each layer."""
+"""The counts shown for each layer."""
 
 CONVENTIONS = {
     Convention.EVERY: "every synapse",
@@ -24,38 +24,38 @@ CONVENTIONS = {
 
 WHAT_IS_COUNTED = (
     "A synaptic operation is one spike that arrives at one existing synapse. Events that carry a "
-    "number are multiply-accumulates."
+    "number are counted as multiply-accumulates."
 )
 
 
 def count_row(layer: LayerCounts) -> list[int]:
-    """Return a layer's :data:`COLUMNS`, summed over steps, on non-zero quantised weights."""
+    """Return a layer's :data:`COUNT_COLUMNS`, summed over steps, for non-zero quantised weights."""
     totals = layer.totals()
     return [
         totals["synaptic_operations"][Convention.QUANTISED.value],
-        *(totals[name.replace(" ", "_").replace("-", "_")] for name in COLUMNS[1:]),
+        *(totals[name.replace(" ", "_").replace("-", "_")] for name in COUNT_COLUMNS[1:]),
     ]
 
 
 def count_rows(counts: Counts) -> list[tuple[str, list[int]]]:
-    """Return name and :data:`COLUMNS` of each layer that has any."""
+    """Return name and :data:`COUNT_COLUMNS` of each layer where one is not zero."""
     rows = [(layer.name, count_row(layer)) for layer in counts.layers]
     return [(name, numbers) for name, numbers in rows if any(numbers)]
 
 
 def by_convention(counts: Counts) -> list[tuple[str, int]]:
-    """Return what each convention is called and its synaptic operations."""
+    """Return the name of each convention and the synaptic operations that it counts."""
     return [(text, counts.synaptic_operations(kind)) for kind, text in CONVENTIONS.items()]
 
 
 def left_out(estimate: Estimate) -> str:
-    """Name what the run did and the model does not charge for."""
+    """Return what the run did and the model does not charge for, in words."""
     parts = (f"{what.value} ({whole(count)})" for what, count in estimate.left_out.items())
     return ", ".join(parts)
 
 
 def samples(report: EnergyReport) -> str:
-    """Say how many samples of how many steps a report is about."""
+    """Return the number of samples in a report, and of their steps, in words."""
     number = report.counts.samples
     text = f"{whole(number)} sample{'s' if number > 1 else ''}"
     return text if report.steps == 1 else f"{text} of {whole(report.steps)} steps"

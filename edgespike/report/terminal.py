@@ -8,23 +8,22 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from edgespike.console import print_table
+from edgespike.console import print_aligned_table
 from edgespike.energy import EnergyReport, Estimate
-from edgespike.graph.size import COLUMNS as SIZE_COLUMNS
-from edgespike.graph.size import GraphSize
+from edgespike.graph.size import SIZE_COLUMNS, GraphSize
 from edgespike.report import rows
 from edgespike.report.units import joules, joules_range, share, whole
 
 
 def print_report(report: EnergyReport, console: Console) -> None:
-    """Print counts, energies, what is in neither, and the size of the weights.
+    """Print counts, energies, what the energies do not include, and the size of the weights.
 
     Parameters
     ----------
     report
         See :func:`edgespike.energy.energy_report`.
     console
-        Where to print; its width decides how lines wrap.
+        Where to print; its width determines how lines wrap.
     """
     _print_counts(report, console)
     _print_conventions(report, console)
@@ -40,16 +39,16 @@ def print_report(report: EnergyReport, console: Console) -> None:
 
 
 def _columns(names: tuple[str, ...]) -> list[tuple[str, Literal["left", "right"]]]:
-    """Align the first column to the left; names take many lines, so that columns are narrow."""
+    """Align all columns but the first to the right; break names into lines: columns stay narrow."""
     broken = [name.replace(" ", "\n").replace("-", "-\n") for name in names]
     return [(name, "right" if place else "left") for place, name in enumerate(broken)]
 
 
 def _print_counts(report: EnergyReport, console: Console) -> None:
     counts = report.counts
-    print_table(
+    print_aligned_table(
         console,
-        _columns(("layer", *rows.COLUMNS)),
+        _columns(("layer", *rows.COUNT_COLUMNS)),
         [[name, *map(whole, numbers)] for name, numbers in rows.count_rows(counts)],
         title=f"Counts of {report.graph} over {rows.samples(report)}",
         footer=["total", *map(whole, rows.count_row(counts.total))],
@@ -57,33 +56,33 @@ def _print_counts(report: EnergyReport, console: Console) -> None:
 
 
 def _print_conventions(report: EnergyReport, console: Console) -> None:
-    _print(console, "Synaptic operations by convention; the table has the last one:")
+    _print(console, "Synaptic operations by convention; the table shows the last one:")
     for name, number in rows.by_convention(report.counts):
         _print(console, f"{name}: {whole(number)}", indent=2)
     _print(console, rows.WHAT_IS_COUNTED)
     if report.free:
-        _print(console, "Free, because there is nothing to do:")
+        _print(console, "Operations that cost nothing, and why:")
     for kind, reason in report.free:
         _print(console, f"{kind}: {reason}", indent=2)
     console.print()
 
 
 def _print_sizes(size: GraphSize, console: Console) -> None:
-    print_table(
+    print_aligned_table(
         console,
         _columns(("layer", *SIZE_COLUMNS)),
         [[layer.name, *layer.cells()] for layer in size.layers],
-        title="Weights in the graph file; entropy in bits a weight, its bound in bytes",
+        title="Weights in the graph file; entropy in bits per weight, entropy bound in bytes",
         footer=["total", *size.total.cells()],
     )
 
 
 def _print_energies(report: EnergyReport, console: Console) -> None:
-    print_table(
+    print_aligned_table(
         console,
         _columns(("model", "typical", "range", "memory share", "dense baseline", "all samples")),
         [_energy_row(estimate, report.counts.samples) for estimate in report.estimates],
-        title=f"Energy per sample, the mean of {rows.samples(report)}",
+        title=f"Energy per sample, mean over {rows.samples(report)}",
     )
 
 
@@ -109,7 +108,7 @@ def _print_model(estimate: Estimate, samples: int, console: Console) -> None:
         mean = baseline.energy / samples
         _print(console, f"{baseline.name}: {joules(mean.typical)} ({joules_range(mean)})", indent=2)
     if estimate.left_out:
-        _print(console, f"Not in it: {rows.left_out(estimate)}.", indent=2)
+        _print(console, f"Not charged: {rows.left_out(estimate)}.", indent=2)
 
 
 def _print(console: Console, text: str, indent: int = 0) -> None:

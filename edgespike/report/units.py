@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Format numbers for people."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _PREFIXES = {0: "", -1: "m", -2: "µ", -3: "n", -4: "p", -5: "f"}
 
 
 def joules(value: float) -> str:
-    """Write an energy with an SI prefix and three significant digits, ``8.22 nJ``."""
+    """Return an energy with an SI prefix and three significant digits, ``8.22 nJ``."""
     exponent = _exponent(value)
     return f"{_scaled(value, exponent)} {_PREFIXES[exponent]}J"
 
 
 def joules_range(energy: Interval) -> str:
-    """Write the range of an energy in one unit, ``0.783 to 8.22 nJ``."""
+    """Return the range of an energy with one unit, ``0.783 to 8.22 nJ``."""
     exponent = _exponent(energy.high)
     low, high = _scaled(energy.low, exponent), _scaled(energy.high, exponent)
     figures = low if low == high else f"{low} to {high}"
@@ -24,20 +24,20 @@ def joules_range(energy: Interval) -> str:
 
 
 def share(value: float | None) -> str:
-    """Write a part of 1 in percent; a dash for none."""
+    """Return a share, 0 to 1, in percent; a dash for ``None``."""
     return "–" if value is None else f"{value:.1%}"
 
 
 def whole(value: int) -> str:
-    """Write a count with thousands apart, ``23,084``."""
+    """Return a count with thousands separators, ``23,084``."""
     return f"{value:,}"
 
 
 def _exponent(value: float) -> int:
-    """Return the power of 1000 of the prefix that leaves 1 to 999 in front of it."""
+    """Return the power of 1000 whose prefix leaves a number of 1 to 999 before it."""
     if value == 0:
         return 0
-    # Rounding comes first: 999.9 nJ is 1.00 µJ.
+    # Round first: 999.9 nJ is 1.00 µJ.
     rounded = float(f"{value:.2e}")
     return min(max(math.floor(math.log10(rounded) / 3), min(_PREFIXES)), 0)
 

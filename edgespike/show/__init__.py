@@ -1,1 +1,1 @@
-"""A graph as text, as a picture, and the size of its weights."""
+"""Show a graph as text or as a picture."""

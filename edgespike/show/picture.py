@@ -1,7 +1,7 @@
-"""A graph as a picture (SVG): the nodes from top to bottom in the order in which they run.
+"""Draw a graph as SVG: nodes from top to bottom, in the order in which they run.
 
-An edge to the next node is a straight arrow; every other edge goes round on the right, in a lane of
-its own, so that residual connections are seen at a glance, and loops by their arrows upwards.
+An edge to the next node is a straight arrow; every other edge runs in a lane to the right of the
+nodes, which shows residual connections at a glance, and loops as arrows that point upwards.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COLOURS = {
     Signal.GRADED: "#b3591a",
     Signal.ACCUMULATOR: "#6b7280",
 }
-"""Of an edge, by what travels along it."""
+"""Colour of an edge, by the signal that it carries."""
 
 _STYLE = """
 svg { font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
@@ -72,12 +72,17 @@ def graph_svg(graph: Graph) -> str:
 
 
 def assign_lanes(edges: list[Edge]) -> dict[Edge, int]:
-    """Return each edge the innermost lane in which it meets no other.
+    """Assign each edge the innermost lane in which it overlaps no other edge.
 
     Parameters
     ----------
     edges
-        ``(source, target)`` as places in the order; a loop has ``source > target``.
+        ``(source, target)`` as positions in the order of nodes; ``source > target`` in a loop.
+
+    Returns
+    -------
+    lanes
+        Lane of each edge, 0 nearest to the nodes.
     """
     lanes: list[list[Edge]] = []
     chosen: dict[Edge, int] = {}

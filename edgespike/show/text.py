@@ -1,4 +1,4 @@
-"""A graph in words: one row for each node, one for each layer's weights, and totals."""
+"""Describe a graph in text: a row for each node, a row for each layer's weights, and totals."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ import numpy as np
 
 from edgespike.graph.graph import Graph, Node
 from edgespike.graph.ops import Delay, Input, Operation, Weighted
-from edgespike.graph.size import COLUMNS, GraphSize, graph_size
+from edgespike.graph.size import SIZE_COLUMNS, GraphSize, graph_size
 
 _IN_OTHER_COLUMNS = {"shape", "low", "high", "signal"}
 
 
 @dataclass(frozen=True)
 class NodeRow:
-    """What there is to say of one node.
+    """Description of one node.
 
     Parameters
     ----------
     name, kind
-        The node's name and the operation's.
+        Name of the node, and kind of its operation.
     inputs
-        Names of the nodes that it takes from.
+        Names of the nodes that it reads.
     shape, low, high
-        Of its output: shape without sample and step, and the proven range.
+        Shape of its output without sample and step, and the output's proven range.
     signal
-        What its output means, see :class:`edgespike.graph.Signal`.
+        Meaning of its output, see :class:`edgespike.graph.Signal`.
     neurons
-        How many neurons it has; 0 for operations that are none.
+        Number of neurons; 0 for operations without neurons.
     weights, nonzero_weights
-        How many weights it stores, and how many of them are not zero.
+        Number of stored weights, and of those that are not zero.
     parameters
-        All other fields by name, as text; an array by its smallest and largest value.
+        All other fields by name, as text; an array is shown as its smallest and largest value.
     """
 
     name: str
@@ -52,15 +52,15 @@ class NodeRow:
 
 
 def node_rows(graph: Graph) -> list[NodeRow]:
-    """Describe each node, in the order in which they run."""
+    """Return a description of each node, in the order in which they run."""
     return [_row(graph, node) for node in graph.nodes]
 
 
 def graph_json(graph: Graph) -> dict[str, Any]:
-    """Describe a graph as plain values.
+    """Return a description of a graph as plain values.
 
-    Totals, ``size`` as :class:`edgespike.graph.size.GraphSize` has it, and ``nodes`` as
-    :class:`NodeRow` has them.
+    The totals, ``size`` with the fields of :class:`edgespike.graph.size.GraphSize`, and ``nodes``
+    with those of :class:`NodeRow`.
     """
     rows = node_rows(graph)
     return {
@@ -76,14 +76,14 @@ def graph_json(graph: Graph) -> dict[str, Any]:
 
 
 def graph_text(graph: Graph) -> str:
-    """Describe a graph as two tables, of its nodes and of its weights, and totals below them."""
-    header = ("node", "operation", "takes from", "shape", "range", "signal", "neurons", "weights")
+    """Return a description of a graph: a table of its nodes, one of its weights, and totals."""
+    header = ("node", "operation", "inputs", "shape", "range", "signal", "neurons", "weights")
     rows = node_rows(graph)
     size = graph_size(graph)
     totals = (
         f"{graph.name}: {len(graph.nodes)} nodes, {sum(row.neurons for row in rows):,} neurons, "
-        f"{graph.synapses():,} of {size.total.weights:,} weights not zero, "
-        f"{graph.steps} {'step' if graph.steps == 1 else 'steps'} a sample"
+        f"{graph.synapses():,} of {size.total.weights:,} weights non-zero, "
+        f"{graph.steps} {'step' if graph.steps == 1 else 'steps'} per sample"
     )
     return "\n".join(
         [
@@ -99,11 +99,11 @@ def graph_text(graph: Graph) -> str:
 
 def _size_lines(size: GraphSize) -> list[str]:
     rows = [(row.name, *row.cells()) for row in (*size.layers, size.total)]
-    return [*_table([("layer", *COLUMNS), *rows]), size.sentence]
+    return [*_table([("layer", *SIZE_COLUMNS), *rows]), size.sentence]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align all columns but the last, which may be long."""
+    """Pad all columns but the last, which may be long."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     return [
         "  ".join(

@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, and readers that trust no file."""
+"""Write files whole or not at all, and read files without trusting them."""

@@ -1,8 +1,8 @@
-"""Files are written whole or not at all.
+"""Open files for reading, and write files and folders whole or not at all.
 
-Everything is first written beside its place under a temporary name, flushed to disk, and then
-renamed, which the operating system does in one step. A killed process or a full disk leaves at
-most a hidden temporary file or folder behind, never a half-written result.
+Everything is first written under a temporary name in the same folder, flushed to disk, and then
+renamed, which is atomic. A killed process or a full disk leaves at most a hidden temporary file or
+folder behind, never a half-written result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ class WriteError(EdgespikeError):
 
 @contextlib.contextmanager
 def _write_errors(path: Path, inside: Path | None = None) -> Iterator[None]:
-    """Name the place in errors of the file system; leave those about files elsewhere alone."""
+    """Turn errors of the file system into `WriteError`, which names ``path``.
+
+    With ``inside``, errors about files outside that folder are left alone.
+    """
     try:
         yield
     except OSError as error:
@@ -35,26 +38,26 @@ def _write_errors(path: Path, inside: Path | None = None) -> Iterator[None]:
             place = Path(os.fsdecode(named))
             if place != inside and inside not in place.parents:
                 raise
-        reason, way_out = error.strerror or str(error), "choose another place or free it"
+        reason, way_out = error.strerror or str(error), "fix this or write elsewhere"
         if isinstance(error, FileNotFoundError) and not path.parent.exists():
             reason = f"folder {path.parent} does not exist"
-            way_out = "make it or choose another place"
+            way_out = "make it or write elsewhere"
         raise WriteError(f"cannot write {path}: {reason}; {way_out}, then run again") from error
     except ValueError as error:
         if inside is not None:
             raise
-        # Of a name that no file has.
-        raise WriteError(f"cannot write {path}: {error}; name another place") from error
+        # The name is impossible, for example because it contains a null byte.
+        raise WriteError(f"cannot write {path}: {error}; choose another name") from error
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading; pipes and devices, which may never end, are refused.
+    """Open a file for reading. Pipes and devices are refused, since reading them may never end.
 
     Raises
     ------
     InputError
-        It is missing, may not be read, is no regular file, or reading failed.
+        The file is missing, unreadable or not a regular file, or reading it failed.
     """
     try:
         with _open_regular(path) as file:
@@ -66,19 +69,19 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 def _open_regular(path: Path) -> BinaryIO:
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"cannot read {path}: it is no regular file")
+            raise InputError(f"cannot read {path}: not a regular file")
         return path.open("rb")
-    except ValueError as error:  # a name that no file has
+    except ValueError as error:  # an impossible name, for example with a null byte
         raise InputError(f"cannot read {path}: {error}") from None
 
 
 def check_output(out: Path | None, inputs: Iterable[Path | None] = ()) -> None:
-    """Try, before long work that ends with it, whether a file can be written.
+    """Check that a file can be written, before the long work that produces it.
 
     Parameters
     ----------
     out, inputs
-        What a command writes and reads; files that were not named are ``None``.
+        The file that a command writes and the files that it reads; ``None`` where none was given.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def check_output(out: Path | None, inputs: Iterable[Path | None] = ()) -> None:
         for source in filter(None, inputs):
             if _same(path, source):
                 raise WriteError(
-                    f"cannot write {path}: it is {source}, which is read; name another file"
+                    f"cannot write {path}: it is the input {source}; choose another file"
                 )
         if path.is_dir():
             raise WriteError(f"cannot write {path}: it is a folder; name a file in it")
@@ -109,13 +112,13 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, replacing an existing file, or the one a link names, at once.
+    """Write ``content`` to ``path`` in one step, replacing an existing file or a link's target.
 
     Raises
     ------
     WriteError
         The folder is missing or read-only, the disk is full, or ``path`` is a device or a pipe.
-        ``path`` is then as before.
+        ``path`` is then unchanged.
     """
     path = Path(path)
     temporary: Path | None = None
@@ -138,68 +141,67 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _mode(place: Path) -> int:
-    """Return the permissions of the file that is there, or of a new one."""
+    """Return the permissions of the existing file, or those of a new one."""
     return stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask()
 
 
 def _place(path: Path) -> Path:
-    """Return where a file is written, links followed. Refuse devices and pipes."""
-    foreign = path.absolute().is_relative_to("/dev")  # what is open already, under another name
-    if foreign or (path.exists() and not (path.is_file() or path.is_dir())):
-        raise WriteError(f"cannot write {path}: it is no regular file; name another place")
+    """Return where a file is written, with links resolved. Refuse devices and pipes."""
+    device = path.absolute().is_relative_to("/dev")  # even /dev/stdout where that is a file
+    if device or (path.exists() and not (path.is_file() or path.is_dir())):
+        raise WriteError(f"cannot write {path}: not a regular file; write elsewhere")
     place = Path(os.path.realpath(path))
     if place.is_symlink():
-        raise WriteError(f"cannot write {path}: its links lead in a circle; name another place")
+        raise WriteError(f"cannot write {path}: its symbolic links form a loop; write elsewhere")
     return place
 
 
 def check_new_folder(path: Path) -> None:
-    """Refuse a folder that `new_folder` cannot make, before long work that ends with it.
+    """Check that `new_folder` can create a folder, before the long work that fills it.
 
     Raises
     ------
     WriteError
-        ``path`` exists and is not an empty folder, is named "." or "..", or the folder that it is
-        to be in is read-only.
+        ``path`` exists and is not an empty folder, is "." or "..", or its parent is read-only.
     """
     if path.name in ("", ".."):
-        raise WriteError(f"output folder {path} has no name of its own; name a new one")
+        raise WriteError(f"output folder {path} has no name of its own; name a new folder")
     with _write_errors(path):
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
             raise WriteError(
-                f"output folder {path} exists and is not empty, or is no folder; remove "
-                "it or name another"
+                f"output folder {path} exists and is not an empty folder; remove it or choose "
+                "another"
             )
         _try_folder(path.absolute().parent)
 
 
 def check_folder(path: Path) -> None:
-    """Try whether files can be written into a folder, or, if there is none, whether it can be made.
+    """Check that files can be written into a folder, or that a missing folder can be created.
 
     Raises
     ------
     WriteError
-        It is no folder, or it, or the nearest one that it is to be in, is read-only.
+        It is not a folder, or it, or its nearest existing parent, is read-only.
     """
     with _write_errors(path):
         _try_folder(path.absolute())
 
 
 def _try_folder(path: Path) -> None:
-    # What a dangling link names is not made when the folder is.
+    # A dangling link counts as existing: its target is not created along with the folder.
     nearest = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
     tempfile.TemporaryFile(dir=nearest).close()
 
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Return a temporary folder that becomes ``path`` when the block ends without an error.
+    """Yield a temporary folder that becomes ``path`` when the block ends without an error.
 
     Raises
     ------
     WriteError
-        ``path`` exists already and is not an empty folder, its parent is read-only, or the disk is
-        full. Nothing is left behind but folders that were made for it to be in.
+        ``path`` exists and is not an empty folder, its parent is read-only, or the disk is full.
+        Nothing is left behind except parent folders that were created.
     """
     path = Path(path)
     check_new_folder(path)
@@ -216,14 +218,14 @@ def new_folder(path: Path) -> Iterator[Path]:
             temporary.replace(path)
             _flush(path.parent)
     except WriteError as error:
-        # Nobody needs to know the temporary name.
+        # The temporary name means nothing to the user.
         raise WriteError(str(error).replace(str(temporary), str(path))) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or a folder's list of files, is on disk."""
+    """Wait until a file's content, or a folder's list of files, is on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -232,6 +234,6 @@ def _flush(path: Path) -> None:
 
 
 def _umask() -> int:
-    # The system call reads it by setting it, for all threads; Linux tells it here as well.
+    # os.umask can only read the mask by setting it, for all threads; Linux also lists it here.
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"^Umask:\s*([0-7]+)", status, re.MULTILINE)[1], 8)  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""Headers of ``.npy`` data of unknown origin, read before memory is taken for what they declare."""
+"""Read headers of untrusted ``.npy`` data before allocating memory for what they declare."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_hea
 def read_header(
     place: object, file: IO[bytes], advice: str
 ) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read shape and dtype, and leave the file where the values begin.
+    """Read shape and dtype, and leave the file at the first value.
 
     Parameters
     ----------
     place
-        What errors call the data.
+        Name of the data in error messages.
     file
-        Where the data begin; seekable.
+        A seekable file that begins with the data.
     advice
-        What to do about a bad file, for errors.
+        What to do about a bad file, for error messages.
 
     Raises
     ------
     FileFormatError
-        This is no ``.npy`` data, or it holds Python objects or text instead of numbers.
+        The data is not in ``.npy`` format, or holds Python objects or text instead of numbers.
     """
     if file.read(4) == b"PK\x03\x04":
         raise FileFormatError(f"{place} is an archive (.npz); {advice} to get one .npy array")
@@ -39,16 +39,16 @@ def read_header(
         shape, _, dtype = _HEADER_READERS[npy.read_magic(file)](file)
     except Exception as error:  # a hostile header makes numpy raise nearly anything
         raise FileFormatError(
-            f"{place} is no .npy file, or its header is damaged; {advice}"
+            f"{place} is not a .npy file, or its header is damaged; {advice}"
         ) from error
     if not _is_possible(shape):
         raise FileFormatError(
-            f"{place} declares the shape {shown(shape)}, which no array has; {advice}"
+            f"{place} declares the shape {shown(shape)}, which no array can have; {advice}"
         )
     if dtype.kind not in "biuf":
         held = "Python objects (a pickle)" if dtype.hasobject else f"values of type {dtype}"
         raise FileFormatError(
-            f"{place} holds {held}, which are not read; give an array of numbers: {advice}"
+            f"{place} holds {held}, which are not accepted; give an array of numbers: {advice}"
         )
     return shape, dtype
 
@@ -57,7 +57,7 @@ def _is_possible(shape: tuple[int, ...]) -> bool:
     if not all(type(size) is int for size in shape):
         return False
     try:
-        # Numpy knows how many axes it has, and what it can address; this takes no memory.
+        # Numpy itself knows its limits on axes and addressable size; this allocates nothing.
         np.broadcast_to(np.uint8(0), tuple(max(size, 0) for size in shape))
     except ValueError:
         return False
@@ -67,12 +67,21 @@ def _is_possible(shape: tuple[int, ...]) -> bool:
 def check_size(
     place: object, shape: tuple[int, ...], dtype: np.dtype[Any], present: int, advice: str
 ) -> None:
-    """Check that so many bytes are what a header declares.
+    """Check that the data has the size that its header declares.
+
+    Parameters
+    ----------
+    place, advice
+        As for :func:`read_header`.
+    shape, dtype
+        What the header declares.
+    present
+        How many bytes follow the header.
 
     Raises
     ------
     FileFormatError
-        They are not; parameters are those of :func:`read_header`.
+        The sizes differ.
     """
     declared = math.prod(shape) * dtype.itemsize
     if any(size < 0 for size in shape) or declared != present:

@@ -1,4 +1,4 @@
-"""Reading TOML: a file that comes with edgespike by its name, anybody's by its path."""
+"""Read TOML files: those shipped with edgespike by name, any other by path."""
 
 from __future__ import annotations
 
@@ -15,61 +15,61 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-FILE_LIMIT = 2**16
-"""Most bytes of a file; those that people write have some thousand."""
+SIZE_LIMIT = 2**16
+"""Most bytes of a file; files written by people have a few thousand."""
 
 LINE_LIMIT = 2**10
-"""Most characters of a line: reading tables in tables, a.b.c, takes the square of their number."""
+"""Most characters of a line: parsing nested keys, a.b.c, takes time quadratic in their number."""
 
 DEPTH_LIMIT = 16
-"""Most tables and arrays that stand in each other."""
+"""Deepest nesting of tables and arrays."""
 
-_WHOLE_LIMIT = 2**127
+_INTEGER_LIMIT = 2**127
 
 
 def shipped_names(folder: str) -> list[str]:
-    """Return the names of the TOML files of a folder of this package, without their ending."""
+    """Return the names of the TOML files in a folder of this package, without their suffix."""
     files = (resources.files("edgespike") / folder).iterdir()
     return sorted(Path(file.name).stem for file in files if file.name.endswith(".toml"))
 
 
 def read_toml(what: str, name: str, folder: str) -> dict[str, Any]:
-    """Read a table.
+    """Read a TOML file into a table.
 
     Parameters
     ----------
     what
-        What the file holds, as messages call it ("recipe").
+        What the file holds, for error messages ("recipe").
     name
-        Of a file in ``folder``, or the path of any other.
+        Name of a file in ``folder``, or the path of any other file.
     folder
-        Where this package keeps its own.
+        Folder of this package that holds the shipped files.
 
     Raises
     ------
     InputError
-        There is no such file, or it cannot be read.
+        The file is missing or cannot be read.
     FileFormatError
-        It is too large, has too long a line, or is no TOML.
+        It is too large, has too long a line, is nested too deeply, or is not TOML.
     """
     if name in shipped_names(folder):
         content = (resources.files("edgespike") / folder / f"{name}.toml").read_bytes()
     else:
         content = _read(what, name, folder)
-    if len(content) > FILE_LIMIT:
+    if len(content) > SIZE_LIMIT:
         raise FileFormatError(
-            f"{what} {name} has more than {FILE_LIMIT} bytes, which is the limit; leave out what "
-            "it does not need"
+            f"{what} {name} has more than {SIZE_LIMIT} bytes, the limit; remove what it does not "
+            "need"
         )
     try:
-        text = content.decode("utf-8-sig")  # some editors put a mark in front
+        text = content.decode("utf-8-sig")  # some editors write a byte order mark first
         _check_lines(text)
         table = tomllib.loads(text)
         _check_values(table)
         return table
     except RecursionError:
         reason = "its arrays or tables are nested too deeply"
-    except ValueError as error:  # of letters, of TOML, and of numbers of thousands of digits
+    except ValueError as error:  # not UTF-8, not TOML, or a number of thousands of digits
         reason = str(error)
     raise FileFormatError(f"{what} {name} is not valid TOML: {reason}")
 
@@ -77,7 +77,7 @@ def read_toml(what: str, name: str, folder: str) -> dict[str, Any]:
 def _read(what: str, name: str, folder: str) -> bytes:
     try:
         with opened(Path(name)) as file:
-            return file.read(FILE_LIMIT + 1)
+            return file.read(SIZE_LIMIT + 1)
     except InputError as error:
         raise InputError(
             f"{what} {name}: {error}; name a TOML file or one of those that come with edgespike: "
@@ -88,9 +88,7 @@ def _read(what: str, name: str, folder: str) -> bytes:
 def _check_lines(text: str) -> None:
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LINE_LIMIT:
-            raise ValueError(
-                f"line {number} has {len(line)} characters, and at most {LINE_LIMIT} are read"
-            )
+            raise ValueError(f"line {number} has {len(line)} characters; the limit is {LINE_LIMIT}")
 
 
 def _check_values(table: dict[str, Any]) -> None:
@@ -98,9 +96,9 @@ def _check_values(table: dict[str, Any]) -> None:
     while left:
         value, depth = left.pop()
         if depth > DEPTH_LIMIT:
-            raise ValueError(f"tables and arrays stand in each other more than {DEPTH_LIMIT} deep")
-        if isinstance(value, int) and not -_WHOLE_LIMIT <= value < _WHOLE_LIMIT:
-            raise ValueError("a whole number has more than 128 bits")
+            raise ValueError(f"tables and arrays are nested more than {DEPTH_LIMIT} deep")
+        if isinstance(value, int) and not -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
+            raise ValueError("an integer has more than 128 bits")
         if isinstance(value, dict | list):
             parts = value.values() if isinstance(value, dict) else value
             left += [(part, depth + 1) for part in parts]

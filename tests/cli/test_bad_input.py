@@ -1,4 +1,4 @@
-"""Bad input ends with exit code 2 and one clear error: no stack trace, no answer, no file."""
+"""Bad input exits with code 2 and one clear error: no stack trace, no answer, no file."""
 
 from __future__ import annotations
 
@@ -381,7 +381,7 @@ def test_verify_names_the_problems_of_all_targets_at_once(
 
 def test_an_output_folder_that_holds_something(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
     result = cli("export", "-t", "cpu", graph_file, "-o", tmp_path)
-    refused(result, tmp_path, "exists and is not empty")
+    refused(result, tmp_path, "exists and is not an empty folder")
     assert [path.name for path in tmp_path.iterdir()] == [graph_file.name]
 
 

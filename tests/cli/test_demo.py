@@ -82,4 +82,4 @@ def test_files_go_into_a_new_folder_only(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     result = cli("demo", "--files", tmp_path)
     assert result.code == 2
-    assert "exists and is not empty" in result.stderr
+    assert "exists and is not an empty folder" in result.stderr

@@ -1,4 +1,4 @@
-"""However a command ends, nothing is left half written, and nobody sees a stack trace."""
+"""However a command ends, no file is left half-written, and nobody sees a stack trace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgespike.cli.app import FAULT, main
+from edgespike.cli.app import INTERNAL_ERROR, run_app
 from edgespike.graph import load_graph, save_graph
 from tests.example_graphs import residual_graph
 
@@ -24,7 +24,7 @@ FULL_DISK = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (900, 90
 
 @pytest.fixture
 def graph_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A graph file outside of the folder in which commands run."""
+    """A graph file outside the folder where commands run."""
     path = tmp_path_factory.mktemp("graph") / "graph.safetensors"
     save_graph(residual_graph(), path)
     return path
@@ -38,7 +38,7 @@ def wait_until_busy(process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     ("number", "code", "told"),
     [
-        (signal.SIGINT, 130, "interrupted; no file was left half written\n"),
+        (signal.SIGINT, 130, "interrupted; no half-written file was left behind\n"),
         (signal.SIGTERM, 143, ""),
         (signal.SIGHUP, 129, ""),
     ],
@@ -75,7 +75,8 @@ def test_an_interrupted_verification_writes_no_certificate(
     process = start_cli("verify", graph_file, *arguments)
     wait_until_busy(process)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "interrupted; no file was left half written\n")
+    told = "interrupted; no half-written file was left behind\n"
+    assert process.communicate(timeout=60) == ("", told)
     assert process.returncode == 130
     assert set(tmp_path.iterdir()) == before
 
@@ -106,12 +107,13 @@ def test_a_full_standard_output_is_an_error(
         stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 2
     assert stderr == (
-        "error: standard output: No space left on device; free or change it, then run again\n"
+        "error: standard output: No space left on device; fix this or write elsewhere, then run "
+        "again\n"
     )
 
 
 def without_reader(start_cli: Start, *arguments: object) -> tuple[int, str]:
-    """Run a command whose output nobody reads; give its exit code and standard error."""
+    """Run a command whose output nothing reads; return its exit code and standard error."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
@@ -121,7 +123,7 @@ def without_reader(start_cli: Start, *arguments: object) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_a_reader_that_leaves_early_is_no_stack_trace(
+def test_a_closed_pipe_gives_no_stack_trace(
     start_cli: Start, graph_file: Path, options: tuple[str, ...]
 ) -> None:
     assert without_reader(start_cli, "show", graph_file, *options) == (2, "")
@@ -140,7 +142,7 @@ def test_a_reader_that_leaves_early_is_no_stack_trace(
     ],
     ids=" ".join,
 )
-def test_a_reader_that_leaves_early_is_no_failed_check(
+def test_a_closed_pipe_is_not_a_failed_check(
     start_cli: Start, graph_file: Path, input_file: Path, arguments: tuple[str, ...]
 ) -> None:
     places = {"GRAPH": graph_file, "INPUT": input_file}
@@ -180,7 +182,7 @@ def test_an_interrupt_after_the_command_ended_changes_nothing(start_cli: Start) 
     assert stdout.startswith("edgespike ")
 
 
-def test_progress_and_talk_never_mix_with_the_answer(
+def test_progress_and_messages_never_mix_with_the_answer(
     start_cli: Start, graph_file: Path, input_file: Path
 ) -> None:
     process = start_cli(
@@ -193,7 +195,7 @@ def test_progress_and_talk_never_mix_with_the_answer(
     assert stderr == "recounting 1 samples, one event after the other\n"
 
 
-def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_check(
+def test_an_internal_error_is_not_mistaken_for_a_failed_check(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_: object) -> None:
@@ -202,8 +204,8 @@ def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_check(
     monkeypatch.setattr("edgespike.load", broken, raising=False)
     monkeypatch.setattr(sys, "argv", ["edgespike", "show", "model.safetensors"])
     with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == FAULT
+        run_app()
+    assert ended.value.code == INTERNAL_ERROR
     assert "ZeroDivisionError: broken" in capsys.readouterr().err
 
 

@@ -131,7 +131,7 @@ def refused(cli: Cli, path: Path, *named: str) -> None:
 def test_files_that_are_no_archive_of_arrays(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "bad.npz"
     refused(cli, path, "No such file")
-    refused(cli, tmp_path, "it is no regular file")
+    refused(cli, tmp_path, "not a regular file")
     path.write_bytes(b"")
     refused(cli, path, "is no .npz file")
     np.savez(path, weights=np.ones(1), mean=np.ones((1, 1)))

@@ -1,4 +1,4 @@
-"""Help, version, completion and wrong use."""
+"""Help, version, completion and wrong usage."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_shell_completes_commands_and_targets(words: str, found: list[str]) 
         (["show", "g.safetensors", "--nonesuch"], "--nonesuch"),
     ],
 )
-def test_wrong_use_ends_with_2_and_names_what_is_wrong(
+def test_wrong_usage_exits_with_2_and_names_what_is_wrong(
     cli: Cli, arguments: list[str], named: str
 ) -> None:
     result = cli(*arguments)

@@ -1,4 +1,4 @@
-"""Where a command writes: never over what it reads, and tried before the work begins."""
+"""Outputs: never written over an input, and checked before the work begins."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def test_an_input_is_not_overwritten(
         out = tmp_path / "." / ".." / tmp_path.name / source.name
     before = {path: path.read_bytes() for path in files.values()}
     arguments = [files.get(argument, argument) for argument in WRITING[command][0]]
-    refused(cli(command, *arguments, out), "cannot write", source, "which is read")
+    refused(cli(command, *arguments, out), "cannot write", f"it is the input {source}")
     assert {path: path.read_bytes() for path in files.values()} == before
 
 
 @pytest.mark.parametrize("command", WRITING)
-def test_a_folder_is_no_file(
+def test_a_folder_is_not_a_file(
     cli: Cli, files: dict[str, Path], tmp_path: Path, command: str
 ) -> None:
     arguments = [files.get(argument, argument) for argument in WRITING[command][0]]
@@ -78,22 +78,22 @@ def test_a_folder_is_no_file(
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_a_place_that_cannot_be_written_is_told_before_anything_is_done(
+def test_an_output_that_cannot_be_written_is_reported_before_anything_is_done(
     cli: Cli, graph_file: Path, input_file: Path, arguments: list[str]
 ) -> None:
-    """The target would wait for ever, and the model is none."""
+    """The target would wait for ever, and the file holds no model."""
     graph_file.write_bytes(b"no model")
     command, *options = (input_file if argument == "x" else argument for argument in arguments)
     refused(cli(command, graph_file, *options, "/proc/edgespike/out"), "cannot write", "/proc/")
 
 
-def test_what_is_open_already_and_links_in_a_circle_are_no_files(
+def test_devices_and_links_in_a_loop_are_refused(
     cli: Cli, graph_file: Path, tmp_path: Path
 ) -> None:
     link = tmp_path / "link"
     link.symlink_to(link)
-    refused(cli("show", graph_file, "--svg", link), "its links lead in a circle")
-    refused(cli("show", graph_file, "--svg", "/dev/stdout"), "it is no regular file")
+    refused(cli("show", graph_file, "--svg", link), "its symbolic links form a loop")
+    refused(cli("show", graph_file, "--svg", "/dev/stdout"), "not a regular file")
     assert link.is_symlink()
 
 
@@ -106,7 +106,7 @@ def test_a_folder_without_a_name_of_its_own_is_refused(
     refused(cli("export", "-t", "cpu", graph_file, "-o", place), f"{place} has no name of its own")
 
 
-def test_the_page_of_the_demo_is_tried_before_anything_is_done(cli: Cli) -> None:
+def test_the_page_of_the_demo_is_checked_before_anything_is_done(cli: Cli) -> None:
     page = "/proc/edgespike/page.html"
     refused(cli("demo", "--targets", "waiting", "--html", page), "cannot write", page)
 
@@ -118,7 +118,7 @@ def test_the_demo_writes_files_or_a_page(cli: Cli, tmp_path: Path) -> None:
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_bad_profile_is_told_before_anything_runs(
+def test_a_bad_profile_is_reported_before_anything_runs(
     cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
 ) -> None:
     """The target would wait for ever."""
@@ -147,5 +147,5 @@ def test_a_pipe_is_not_waited_for(
     os.mkfifo(pipe)
     places = {**files, "pipe": pipe, "out": tmp_path / "out"}
     result = cli(*(places.get(argument, argument) for argument in arguments))
-    refused(result, f"cannot read {pipe}: it is no regular file")
+    refused(result, f"cannot read {pipe}: not a regular file")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""Tables lose nothing, however narrow the terminal is."""
+"""Tables lose nothing, however narrow the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks so small that their counts can be seen by eye."""
+"""Graphs so small that their counts can be checked by hand."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TWO_SAMPLES = np.array([[1, 0], [1, 1]])
 # Multiply-accumulates: every synapse 2 * 2 + 1 * 2 = 6, non-zero 2 * 2 + 1 * 1 = 5.
 # Accumulators (1, 2) and (1, 5): 3 spikes, 2 of the first neuron and 1 of the second.
 # Synaptic operations: every synapse 3 * 2 = 6, non-zero 2 * 1 + 1 * 2 = 4.
-# Neuron updates: 2 samples * (2 neurons + 2 classes) = 8, of which 3 end in a spike.
+# Neuron updates: 2 samples * (2 neurons + 2 classes) = 8; 3 of them end in a spike.
 # Events: 3 pixels + 3 spikes = 6.
 # Weight reads 4 + 5 = 9; potential reads, and writes, 9 + 8 = 17 each.
 

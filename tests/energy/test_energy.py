@@ -1,4 +1,4 @@
-"""Energy: counts times constants, as worked out by hand."""
+"""Energy: counts times constants, compared with values worked out by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgespike.counting import Counts
-from edgespike.energy import MODELS, EnergyReport, Estimate, energy_report
+from edgespike.energy import ENERGY_MODELS, EnergyReport, Estimate, energy_report
 from edgespike.graph import Membrane
 from edgespike.graph.size import graph_size
 from tests.energy.examples import (
@@ -152,7 +152,7 @@ def test_json_keeps_the_contract(report: EnergyReport, counts: Counts) -> None:
     assert answer["counts"] == counts.to_json()
     assert answer["counts"]["synaptic_operations"] == {"every": 6, "nonzero": 4, "quantised": 4}
     assert answer["size"] == graph_size(TWO_LAYERS).to_json()
-    assert [row["model"] for row in answer["energy"]] == list(MODELS)
+    assert [row["model"] for row in answer["energy"]] == list(ENERGY_MODELS)
     for row, estimate in zip(answer["energy"], report.estimates, strict=True):
         assert row["profile"] == estimate.profile.name
         assert row["low_j"] == estimate.energy.low
@@ -198,7 +198,7 @@ def test_energies_are_ordered_and_add_up_over_samples(case: Case) -> None:
         if estimate.model.name == "loihi" and any(
             op.max_spikes > 1 for _, op in case.graph.of_type(Membrane)
         ):
-            # How many neurons were active is then only bounded by how many spikes there were.
+            # The number of active neurons is then only bounded by the number of spikes.
             assert energy.typical >= parts * (1 - 1e-9)
         else:
             assert energy.typical == pytest.approx(parts, rel=1e-9)

@@ -1,4 +1,4 @@
-"""Profiles: every constant has a range, a source and a grade, or the file is refused."""
+"""Profiles: a file is refused unless every constant has a range, a source and a grade."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def test_a_valid_file_of_the_users_own(tmp_path: Path) -> None:
         ("high = 3", "high = 1.7e308", "high is 1.7e+308; give a number in 0..1e+09"),
         ("high = 3", "high = 1_000_000_001", "high is 1000000001"),
         ("high = 3", "high.a.b = 3", "high is {'a': {'b': 3}}"),
-        ("low = 1", "low = 2.5", "must ascend"),
-        ("high = 3", "high = 1.5", "must ascend"),
+        ("low = 1", "low = 2.5", "must be in ascending order"),
+        ("high = 3", "high = 1.5", "must be in ascending order"),
         ("high = 3\n", "", "entry high is missing"),
-        ("high = 3", "higher = 3", "entry 'higher' is not known"),
-        ('unit = "pJ"', 'unit = "mJ"', "unit is 'mJ'; give one of fJ, pJ, nJ"),
+        ("high = 3", "higher = 3", "entry 'higher' is unknown"),
+        ('unit = "pJ"', 'unit = "mJ"', "unit is 'mJ'; choose from fJ, pJ, nJ"),
         ('unit = "pJ"', "unit = []", "unit is []"),
         ('grade = "measured"', 'grade = "guessed"', "grade is 'guessed'"),
         ('grade = "measured"', "grade = {}", "grade is {}"),
@@ -96,18 +96,18 @@ def test_a_valid_file_of_the_users_own(tmp_path: Path) -> None:
         ('source = "me"', 'source = "\\u001b[2J"', "give one line of text"),
         ('name = "mine"', 'name = "<b>"', "name is '<b>'"),
         ('name = "mine"', "name = 1", "name is 1"),
-        ('models = ["fp32-spiking-only"]', 'models = ["magic"]', "model 'magic' is not known"),
+        ('models = ["fp32-spiking-only"]', 'models = ["magic"]', "model 'magic' is unknown"),
         ('models = ["fp32-spiking-only"]', "models = 7", "models must be a list of names"),
-        ('models = ["fp32-spiking-only"]', "models = []", "is used by none"),
+        ('models = ["fp32-spiking-only"]', "models = []", "is not used by any"),
         (
             'models = ["fp32-spiking-only"]',
             f"models = {['fp32-spiking-only'] * 2}",
-            "model 'fp32-spiking-only' is named 2 times",
+            "model 'fp32-spiking-only' is listed 2 times",
         ),
         ('models = ["fp32-spiking-only"]', 'models = ["loihi"]', "constant spike is missing"),
         ("[constants.fp32_add]", "[constants.fp32_ad]", "constant fp32_add is missing"),
-        ("[constants.fp32_add]", "[other.fp32_add]", "entry 'other' is not known"),
-        ("[constants.fp32_add]", '[constants."a\\u001b[31m"]', "constant 'a\\x1b[31m' is used by"),
+        ("[constants.fp32_add]", "[other.fp32_add]", "entry 'other' is unknown"),
+        ("[constants.fp32_add]", '[constants."a\\u001b[31m"]', "constant 'a\\x1b[31m' is not used"),
         ("[constants.fp32_add]", f"[constants.{'a' * 900}]", f"constant '{'a' * 39}... (902 ch"),
     ],
 )
@@ -136,10 +136,10 @@ def test_all_violations_are_listed_at_once(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"value = ", "is not valid TOML"),
-        (b"", "must say 'format = 1'"),
-        (b"format = 99\n", "is of format 99; format 1 is read"),
+        (b"", "must begin with 'format = 1'"),
+        (b"format = 99\n", "has format 99; only format 1 is supported"),
         (b"#" * 2**21, "has more than 65536 bytes"),
-        (b"format = true\n", "is of format True; format 1 is read"),
+        (b"format = true\n", "has format True; only format 1 is supported"),
     ],
 )
 def test_foreign_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:

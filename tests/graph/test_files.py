@@ -636,7 +636,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         (folder / "part").write_bytes(b"x")
     assert (tmp_path / "whole" / "part").read_bytes() == b"x"
     with (
-        pytest.raises(WriteError, match="exists and is not empty"),
+        pytest.raises(WriteError, match="exists and is not an empty folder"),
         new_folder(tmp_path / "whole"),
     ):
         pass
@@ -651,7 +651,7 @@ def test_an_error_about_another_file_is_not_blamed_on_the_folder(tmp_path: Path)
 def test_a_pipe_or_device_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(FileFormatError, match="it is no regular file"):
+        with pytest.raises(FileFormatError, match="not a regular file"):
             load_graph(path)
 
 
@@ -659,7 +659,10 @@ def test_errors_name_the_folder_and_not_its_temporary_name(tmp_path: Path) -> No
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     link = tmp_path / "link"
-    with pytest.raises(WriteError, match="link exists and is not empty"), new_folder(link):
+    with (
+        pytest.raises(WriteError, match="link exists and is not an empty folder"),
+        new_folder(link),
+    ):
         pass
     raced = pytest.raises(WriteError, match=r"cannot write .*/out: Directory not empty")
     with raced, new_folder(tmp_path / "out"):

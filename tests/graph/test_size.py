@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgespike.graph import Dense, Graph, Input, Node, Readout
 from edgespike.graph.files import graph_bytes, read_safetensors, save_graph
 from edgespike.graph.ops import Weighted
-from edgespike.graph.size import COLUMNS, WeightSize, graph_size
+from edgespike.graph.size import SIZE_COLUMNS, WeightSize, graph_size
 from tests.energy.examples import TWO_LAYERS
 from tests.strategies import MIXES, Case, cases
 
@@ -53,7 +53,7 @@ def test_ternary_weights(zeros: int, others: int, entropy: float, cells: tuple[s
     (layer,) = graph_size(ternary(zeros, others)).layers
     assert layer.entropy == pytest.approx(entropy, abs=1e-12)
     assert layer.cells() == cells
-    assert len(cells) == len(COLUMNS)
+    assert len(cells) == len(SIZE_COLUMNS)
 
 
 @given(case=st.sampled_from(MIXES).flatmap(cases))

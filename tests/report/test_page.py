@@ -1,4 +1,4 @@
-"""The page: the figures, nothing from elsewhere, no foreign markup, the same bytes each time."""
+"""The page holds the figures, loads nothing, escapes markup, and is the same bytes each time."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_page_holds_the_figures(tmp_path: Path, report: EnergyReport) -> Non
         "sram_8bit_1m",
         "Weights in the graph file",
         "entropy bound",
-        "Not in it: event transport (6).",
+        "Not charged: event transport (6).",
         "E = synaptic operations x E_add(fp32)",
     ):
         assert expected in texts
@@ -236,9 +236,9 @@ def test_a_page_without_energies(tmp_path: Path, report: EnergyReport, profiles:
 def test_a_report_or_certificate_of_another_graph_is_refused(
     tmp_path: Path, report: EnergyReport
 ) -> None:
-    with pytest.raises(InputError, match="report is of graph"):
+    with pytest.raises(InputError, match="report belongs to graph"):
         write_page(tmp_path / "page.html", THREE_STEPS, report)
-    with pytest.raises(InputError, match="certificate is of graph"):
+    with pytest.raises(InputError, match="certificate belongs to graph"):
         write_page(tmp_path / "page.html", TWO_LAYERS, report, certificate_of(THREE_STEPS))
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""The report on a terminal names figures, models, grades, and what is left out."""
+"""The report on a terminal shows figures, models, grades, and what is not charged."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def test_rows(report: EnergyReport, row: str) -> None:
         "non-zero quantised weights: 4",
         "E = synaptic operations x E_add(fp32)",
         "dense fp32 ReLU, the same layers, one pass a sample: 18.4 pJ (18.0 to 18.8 pJ)",
-        "Not in it: event transport (6).",
+        "Not charged: event transport (6).",
         "no code of one weight at a time takes fewer than their entropy, 2 bytes",
-        "No energy of a single operation of Loihi 2 has been published",
+        "No energy per operation of Loihi 2 has been published",
     ],
 )
 def test_sentences(report: EnergyReport, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Energies and counts as people read them."""
+"""Energies and counts formatted for people."""
 
 from __future__ import annotations
 

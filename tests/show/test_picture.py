@@ -37,7 +37,7 @@ def test_every_node_has_a_box_with_its_name(graph: Graph) -> None:
 @pytest.mark.parametrize(
     "graph", [residual_graph(), membrane_graph(), recurrent_graph()], ids=lambda g: g.name
 )
-def test_every_edge_has_an_arrow_of_what_travels_along_it(graph: Graph) -> None:
+def test_every_edge_has_the_arrow_of_its_signal(graph: Graph) -> None:
     found = sorted(
         str(path.get("marker-end"))
         for path in drawn(graph).iter(f"{SVG}path")
@@ -68,7 +68,7 @@ def test_a_loop_goes_round_the_boxes_upwards() -> None:
     assert sum(end < start for (start, *_), end in zip(heights, ends, strict=True)) == 1
 
 
-def test_the_picture_holds_all_it_draws() -> None:
+def test_every_box_lies_inside_the_picture() -> None:
     svg = drawn(residual_graph())
     height = int(str(svg.get("height")))
     for rect in svg.iter(f"{SVG}rect"):
@@ -77,7 +77,7 @@ def test_the_picture_holds_all_it_draws() -> None:
 
 
 @given(st.sets(edges))
-def test_edges_of_one_lane_never_meet(some: set[tuple[int, int]]) -> None:
+def test_edges_in_one_lane_never_overlap(some: set[tuple[int, int]]) -> None:
     lanes = assign_lanes(sorted(some))
     assert lanes.keys() == some
     for left in some:
@@ -87,12 +87,12 @@ def test_edges_of_one_lane_never_meet(some: set[tuple[int, int]]) -> None:
 
 
 @given(st.sets(edges, min_size=1))
-def test_no_lane_is_left_out(some: set[tuple[int, int]]) -> None:
+def test_no_lane_stays_empty(some: set[tuple[int, int]]) -> None:
     used = set(assign_lanes(sorted(some)).values())
     assert used == set(range(len(used)))
 
 
-def test_the_picture_of_the_documents_is_that_of_the_shipped_model() -> None:
-    """Draw it again with edgespike show --svg where this fails."""
+def test_the_picture_in_the_documents_is_of_the_shipped_model() -> None:
+    """If this fails, draw it again with edgespike show --svg."""
     picture = Path(__file__).parents[2] / "docs" / "shipped-model.svg"
     assert picture.read_text(encoding="utf-8") == graph_svg(shipped_model())

@@ -1,4 +1,4 @@
-"""Graphs in words: the rows and totals of a known graph."""
+"""Graphs as text: the rows and totals of a known graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph
 EXAMPLES = [residual_graph(), membrane_graph(), recurrent_graph()]
 
 
-def test_a_row_says_what_there_is_to_know_of_a_node() -> None:
+def test_a_row_describes_a_node_completely() -> None:
     graph = residual_graph()
     row = {row.name: row for row in node_rows(graph)}["conv2"]
     op = graph["conv2"].op
@@ -50,7 +50,7 @@ def test_parameters_that_no_other_column_shows_are_listed(
     assert rows[name].parameters == parameters
 
 
-def test_a_delay_shows_what_it_begins_with() -> None:
+def test_a_delay_shows_its_initial_value() -> None:
     row = next(row for row in node_rows(recurrent_graph()) if row.name == "before")
     assert (row.inputs, row.low, row.high, row.signal) == (("state",), 0, 4, "graded")
     assert row.parameters == {"initial": "2"}
@@ -100,5 +100,5 @@ def test_the_text_has_a_line_for_each_node_and_the_totals() -> None:
     ]
     assert lines[-4].startswith("File of ")
     assert lines[-2].startswith("membranes: 7 nodes, 16 neurons, ")
-    assert "4 steps a sample" in lines[-2]
+    assert "4 steps per sample" in lines[-2]
     assert lines[-1] == f"SHA-256 {graph.hash}"

@@ -1,4 +1,4 @@
-"""TOML of unknown origin: what people write is read, and hostile files cost little."""
+"""Untrusted TOML: what people write is read, and hostile files cost little."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from edgespike.errors import FileFormatError, InputError
 from edgespike.storage.toml_files import (
     DEPTH_LIMIT,
-    FILE_LIMIT,
     LINE_LIMIT,
+    SIZE_LIMIT,
     read_toml,
     shipped_names,
 )
@@ -42,9 +42,9 @@ def test_a_shipped_file_has_a_name() -> None:
         b"x = 1\r\n",
         b"\xef\xbb\xbfx = 1",
         b"x = 1 # " + b"c" * (LINE_LIMIT - 8),
-        b"x = 1\n" + (b"#" * 63 + b"\n") * ((FILE_LIMIT - 6) // 64),
+        b"x = 1\n" + (b"#" * 63 + b"\n") * ((SIZE_LIMIT - 6) // 64),
     ],
-    ids=["a line", "of Windows", "byte order mark", "longest line", "largest file"],
+    ids=["a line", "Windows line end", "byte order mark", "longest line", "largest file"],
 )
 def test_what_people_write_is_read(tmp_path: Path, content: bytes) -> None:
     assert read(tmp_path, content) == {"x": 1}
@@ -63,24 +63,24 @@ def test_the_deepest_and_the_largest_numbers_are_read(tmp_path: Path) -> None:
     [
         (b"x = ", "is not valid TOML: Invalid value"),
         (b"\xff\xfe", "is not valid TOML: 'utf-8' codec"),
-        (b"x = 1 # " + b"c" * (LINE_LIMIT - 7), "line 1 has 1025 characters, and at most 1024"),
-        (b"x = 1\n" + b"#" * (FILE_LIMIT - 5), "has more than 65536 bytes"),
-        (nested(DEPTH_LIMIT + 1), "stand in each other more than 16 deep"),
-        (b"x" + b".a" * 500 + b" = 1", "stand in each other more than 16 deep"),
+        (b"x = 1 # " + b"c" * (LINE_LIMIT - 7), "line 1 has 1025 characters; the limit is 1024"),
+        (b"x = 1\n" + b"#" * (SIZE_LIMIT - 5), "has more than 65536 bytes"),
+        (nested(DEPTH_LIMIT + 1), "are nested more than 16 deep"),
+        (b"x" + b".a" * 500 + b" = 1", "are nested more than 16 deep"),
         (b"x = " + b"[\n" * 20_000, "nested too deeply"),
         (f"x = {2**127}".encode(), "more than 128 bits"),
         (f"x = [{{ y = {-(2**127) - 1} }}]".encode(), "more than 128 bits"),
         (b"x = " + b"9" * 1000 + b"\ny = 0x" + b"f" * 1000, "more than 128 bits"),
     ],
 )
-def test_what_is_none_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_not_toml_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(FileFormatError) as caught:
         read(tmp_path, content)
     assert message in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
-def test_letters_that_others_take_for_line_ends_do_not_hide_a_long_line(tmp_path: Path) -> None:
+def test_characters_that_others_treat_as_line_ends_do_not_hide_a_long_line(tmp_path: Path) -> None:
     """Reading its 30,000 tables would take seconds and gigabytes."""
     key = ".a" * 15_000 + '."\u2028"' + ".a" * 15_000
     start = time.process_time()
@@ -90,7 +90,7 @@ def test_letters_that_others_take_for_line_ends_do_not_hide_a_long_line(tmp_path
 
 
 @pytest.mark.parametrize("name", ["missing.toml", ".", "nul\0byte", "n" * 300])
-def test_a_file_that_cannot_be_read_is_answered_with_the_shipped_names(
+def test_an_error_about_an_unreadable_file_lists_the_shipped_names(
     tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(InputError, match=r"cannot read .*45nm, loihi, loihi2"):
