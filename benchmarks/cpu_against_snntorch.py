@@ -1,13 +1,12 @@
-"""Measure the cpu target with and without counting against snnTorch with others' counters.
+"""Measure the cpu target, with and without counting, against snnTorch with third-party counters.
 
     pip install -c constraints.txt -e ".[train,tflite,bench]"
     python benchmarks/cpu_against_snntorch.py
 
-Everything runs the same images through the same net on one thread: snnTorch in batches of 64; the
-cpu target, which cuts batches of its own, as many at once as a test set has. What is measured is
-the processor time of the process; repetitions of all methods alternate, and ratios are medians over
-neighbouring repetitions. Other processes disturb it through the caches that they share, so let none
-run.
+All methods run the same images through the same net on one thread: snnTorch in batches of 64; the
+cpu target, which splits them into batches itself, with a whole test set at once. Times are CPU
+times of the process; repetitions of all methods alternate, and ratios are medians over neighbouring
+repetitions. Other processes disturb the figures through shared caches, so run nothing else.
 """
 
 from __future__ import annotations
@@ -40,19 +39,19 @@ from edgespike.targets.cpu.numpy_engine import NumpyEngine
 
 BATCH = 64
 CPU_IMAGES = 10_000
-"""Images of one repetition of the cpu target: as many as the test set of Fashion-MNIST."""
+"""Images per repetition on the cpu target: as many as the test set of Fashion-MNIST has."""
 
 KEPT_IMAGES = 32 * BATCH
-"""The same where every spike is kept: some 80 KB an image."""
+"""The same where every spike is kept, which takes about 80 KB per image."""
 
 NUMPY_IMAGES = 4 * BATCH
-"""The same without LiteRT, which is about seven times as slow."""
+"""The same without LiteRT, which is about seven times slower."""
 
 PAIRS = 4
-"""How many times as often counting is compared with not counting."""
+"""Counting is compared with not counting this many times as often."""
 
 TORCH_BATCHES = 2
-"""Batches of one repetition of a method in torch, each about twenty times as long."""
+"""Batches per repetition of a torch method, each of which takes about twenty times as long."""
 
 COUNTING = "cpu target, counting (edgespike.count)"
 NOT_COUNTING = "cpu target, answers only"
@@ -66,12 +65,12 @@ FASTER = f"times {SPIKINGJELLY}"
 COUNTING_COST = "time of counting over answers only"
 
 Method = Callable[[], float | None]
-"""Runs its images once; gives synaptic operations an image, or ``None`` if it does not count."""
+"""Runs its images once; returns synaptic operations per image, or ``None`` without counting."""
 
 
 def main() -> None:
     parser = make_parser(__doc__)
-    parser.add_argument("--graph", type=Path, help="graph file; the shipped model without it")
+    parser.add_argument("--graph", type=Path, help="graph file (default: the shipped model)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with threadpool_limits(1), torch.no_grad():
@@ -81,7 +80,7 @@ def main() -> None:
         same = _share_of_same_answers(graph, net, images)
         methods = {**_cpu_methods(graph, images), **_torch_methods(graph, images)}
         seconds, operations = _measure(methods, arguments.repetitions)
-        # What counting adds is small: these two again, alone and more often.
+        # The cost of counting is small: measure these two again, alone and more often.
         pair = {name: methods[name] for name in (COUNTING, NOT_COUNTING)}
         close, _ = _measure(pair, PAIRS * arguments.repetitions)
     operations.update(_own_operations(graph, images[: TORCH_BATCHES * BATCH]))
@@ -102,7 +101,7 @@ def main() -> None:
 
 
 def _images(graph: Graph) -> NDArray[np.uint8]:
-    """Draw images of the graph's input range: the speed does not depend on what they show."""
+    """Draw random images in the graph's input range: the speed does not depend on the content."""
     op = graph.input.op
     assert isinstance(op, Input)
     rng = np.random.default_rng(0)
@@ -111,7 +110,7 @@ def _images(graph: Graph) -> NDArray[np.uint8]:
 
 
 def _share_of_same_answers(graph: Graph, net: SnnTorchNet, images: NDArray[np.uint8]) -> float:
-    """Compare the classes that both name for the first batch."""
+    """Return how often both predict the same class, over the first batch."""
     utils.reset(net)
     logits, _ = net(torch.from_numpy(images[:BATCH]).float())
     scale = graph.readout_op.scale
@@ -133,9 +132,9 @@ def _cpu_methods(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Method]:
 
 
 def _own_operations(graph: Graph, images: NDArray[np.uint8]) -> dict[str, float]:
-    """Count the images that the methods in torch count: by two conventions.
+    """Count the images that the torch methods count, by two conventions.
 
-    SpikingJelly counts every synapse, NeuroBench those whose weight is not zero.
+    SpikingJelly counts every synapse, NeuroBench those with a non-zero weight.
     """
     counted = edgespike.count(graph, images).total.synaptic_operations
     return {
@@ -172,7 +171,7 @@ def _torch_methods(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Method]
 
 
 def _nothing(_: object) -> None:
-    """Drop a result, as a method does that does not count."""
+    """Discard a result: the method reports no operations."""
 
 
 IMAGES = {
@@ -182,13 +181,13 @@ IMAGES = {
     SPIKINGJELLY: TORCH_BATCHES * BATCH,
     NEUROBENCH: TORCH_BATCHES * BATCH,
 }
-"""Images of one repetition, where they are not all."""
+"""Images per repetition, where it is not :data:`CPU_IMAGES`."""
 
 
 def _measure(
     methods: dict[str, Method], repetitions: int
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Alternate all methods and give seconds an image, and operations where they count."""
+    """Alternate all methods; return seconds per image, and operations where they are counted."""
     seconds, answers = measure(methods, repetitions)
     images = {name: IMAGES.get(name, CPU_IMAGES) for name in methods}
     each = {name: [time / images[name] for time in times] for name, times in seconds.items()}
@@ -207,7 +206,7 @@ def _print(result: dict[str, Any]) -> None:
     title = f"Batch {BATCH}, one thread: {result['runtime']}"
     console = print_rates(title, result["images_per_second"])
     for name, operations in result["synaptic_operations_per_image"].items():
-        console.print(f"synaptic operations an image, {name}: {operations:,.1f}")
+        console.print(f"synaptic operations per image, {name}: {operations:,.1f}")
     least, most = {FASTER: 10}, {COUNTING_COST: 1.05}
     for name, value in result["ratios"].items():
         console.print(f"{name}: {beside_limit(value, least.get(name), most.get(name))}")

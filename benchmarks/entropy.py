@@ -1,6 +1,7 @@
-"""Time and memory of the approximate entropy, and its time against Monte-Carlo of equal error.
+"""Measure time and memory of the approximate entropy, and its time against equal Monte Carlo.
 
-All times are processor seconds of one thread, the fastest of several runs.
+The Monte Carlo estimate takes as many samples as its standard error needs to equal the error of
+the approximation. All times are CPU seconds of one thread, the fastest of several runs.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from edgespike.bayes.mixture import (
 )
 
 SECONDS = 1.0
-"""Most that the entropy and its bound may take for 16 components in a million dimensions."""
+"""Limit for the entropy and its bound, with 16 components in a million dimensions."""
 
 MEMORY = 4.0
-"""Most memory that they may take, with the mixture, in sizes of the mixture."""
+"""Limit of their memory, including the mixture, as a multiple of the mixture's size."""
 
 COMPONENTS = 16
 MOST_SAMPLES = 200_000
@@ -105,7 +106,7 @@ def against_monte_carlo(dimension: int, spread: float, repetitions: int) -> dict
 
 def print_large(console: Console, rows: list[dict[str, Any]]) -> None:
     table = Table(title=f"Entropy and bound of {COMPONENTS} diagonal components, one thread")
-    for column in ("dimensions", "numbers", "seconds", "of checking", "memory / mixture"):
+    for column in ("dimensions", "dtype", "seconds", "to check", "memory / mixture"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
@@ -119,8 +120,15 @@ def print_large(console: Console, rows: list[dict[str, Any]]) -> None:
 
 
 def print_ratios(console: Console, rows: list[dict[str, Any]]) -> None:
-    table = Table(title="The approximation against Monte-Carlo whose standard error is its error")
-    for column in ("dimensions", "error, nats", "samples", "their s", "approximation's s", "ratio"):
+    table = Table(title="The approximation against Monte Carlo with a standard error of its error")
+    for column in (
+        "dimensions",
+        "error, nats",
+        "samples",
+        "sampling, s",
+        "approximate, s",
+        "ratio",
+    ):
         table.add_column(column, justify="right")
     for row in rows:
         more = "" if row["samples"] <= row["samples_run"] else "*"
@@ -133,7 +141,7 @@ def print_ratios(console: Console, rows: list[dict[str, Any]]) -> None:
             f"{row['ratio']:.2g}",
         )
     console.print(table)
-    console.print(f"* time of {MOST_SAMPLES:,} samples, extrapolated")
+    console.print(f"* extrapolated from the time of {MOST_SAMPLES:,} samples")
 
 
 def main() -> None:

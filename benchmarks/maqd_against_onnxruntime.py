@@ -1,13 +1,13 @@
-"""Measure a MaQD net on the cpu target, counting, against ONNX Runtime in float32.
+"""Measure a MaQD net on the cpu target, with counting, against ONNX Runtime in float32.
 
     pip install -c constraints.txt -e ".[tflite,bench]"
     python benchmarks/maqd_against_onnxruntime.py [--graph FILE]
 
-Both run the same images through the same architecture on one thread: the cpu target, which cuts
-batches of its own, with whole numbers and levels, ONNX Runtime in batches of 64 with float32 and
-ReLU. Without a file, the net has random ternary weights and activations of 4 states. What is
-measured is the processor time of the process; repetitions alternate, and the ratios are medians
-over neighbouring repetitions.
+Both run the same images through the same architecture on one thread: the cpu target, which splits
+them into batches itself, with integers and levels; ONNX Runtime in batches of 64 with float32 and
+ReLU. Without a file, the net has random ternary weights and activations with 4 states. Times are
+CPU times of the process; repetitions alternate, and ratios are medians over neighbouring
+repetitions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from edgespike.targets.cpu import CpuRunner
 
 BATCH = 64
 BATCHES = 8
-"""Batches of one repetition."""
+"""Batches per repetition."""
 
 STATES = 4
 CHANNELS = (48, 96, 192)
@@ -57,7 +57,7 @@ FLOAT = "ONNX Runtime, float32"
 
 def main() -> None:
     parser = make_parser(__doc__)
-    parser.add_argument("--graph", type=Path, help="graph file; a net of random weights without it")
+    parser.add_argument("--graph", type=Path, help="graph file (default: random weights)")
     arguments = parser.parse_args()
     graph = load_graph(arguments.graph) if arguments.graph else random_net()
     images = _images(graph)
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def random_net() -> Graph:
-    """Build a convolution net with ternary weights, and thresholds that all states meet."""
+    """Build a convolutional net with ternary weights and thresholds such that all states occur."""
     rng = np.random.default_rng(0)
     source = Input((1, 28, 28), 0, 255, 1 / 255)
     nodes, tensor = [Node("input", source)], source.infer([], 1)
@@ -114,7 +114,7 @@ def random_net() -> Graph:
 
 
 def _even_threshold(rng: np.random.Generator, accumulator: Tensor) -> Threshold:
-    """Return what folding gives: thresholds at ``ceil((l - 1/2) * step + start)``."""
+    """Return thresholds as folding produces them, at ``ceil((l - 1/2) * step + start)``."""
     channels = len(accumulator.low)
     step = (accumulator.high - accumulator.low) * rng.uniform(0.02, 0.05, channels)
     start = rng.normal(0.0, 1.0, channels) * step
@@ -124,7 +124,7 @@ def _even_threshold(rng: np.random.Generator, accumulator: Tensor) -> Threshold:
 
 
 def _images(graph: Graph) -> NDArray[np.int64]:
-    """Draw images of the graph's input range: the speed does not depend on what they show."""
+    """Draw random images in the graph's input range: the speed does not depend on the content."""
     op = graph.input_op
     size = (BATCHES * BATCH, *op.shape)
     return np.random.default_rng(0).integers(op.low, op.high, size, endpoint=True)

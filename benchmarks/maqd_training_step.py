@@ -1,7 +1,7 @@
-"""A MaQD training step against that of the same net in float32 with batch normalisation.
+"""Measure a MaQD training step against that of the same net in float32 with batch normalisation.
 
-All run by turns in one process and one thread; the median of the ratios of neighbouring steps
-counts, in processor time.
+All nets alternate in one process on one thread; the figure is the median ratio of the CPU times of
+neighbouring steps.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ FLOAT = "float32, ReLU, batch normalisation"
 MAQD = "4 states, ternary, layer-batch normalisation"
 
 LIMIT = 1.3
-"""Most that a step of MaQD may take, in float32 steps."""
+"""Limit of the time of a MaQD step, as a multiple of a float32 step."""
 
 
 def training_step(spec: NetSpec, batch_size: int) -> Callable[[], None]:
-    """Prepare a whole step: forward, loss, backward, optimiser."""
+    """Return a function that runs a whole step: forward, loss, backward, optimiser."""
     torch.manual_seed(0)
     net: nn.Module = build(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3)
@@ -46,12 +46,12 @@ def training_step(spec: NetSpec, batch_size: int) -> Callable[[], None]:
 def _net(recipe: str) -> NetSpec:
     net = load_recipe(recipe).net
     if not isinstance(net, NetSpec):
-        raise TypeError(f"{recipe} trains no feed-forward net")
+        raise TypeError(f"{recipe} does not train a feed-forward net")
     return net
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the result."""
     parser = make_parser(__doc__)
     parser.add_argument("--batch-size", type=int, default=128)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The architecture of a single-step graph as an ONNX model in float32, with ReLU for thresholds."""
+"""Build an ONNX model in float32 of a single-step graph's architecture, with ReLU as threshold."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IR_VERSION = 9
 
 
 def float_net(graph: Graph) -> ModelProto:
-    """Write a graph without membranes; its weights become float32 and its thresholds ReLU."""
+    """Return the model of a graph without membranes; weights become float32, thresholds ReLU."""
     nodes = [_node(graph, node) for node in graph.nodes[1:]]
     constants = {}
     for node, op in graph.of_type(Weighted):  # type: ignore[type-abstract]
@@ -80,7 +80,7 @@ def _node(graph: Graph, node: Node) -> NodeProto:
             return _make("Reshape", node, f"{node.name}.shape")
         case Readout() if graph.steps == 1:
             return _make("Identity", node)
-    raise SystemExit(f"{node.name} ({node.op.kind}) is not of a single-step net; give another one")
+    raise SystemExit(f"{node.name} ({node.op.kind}) cannot be translated; use a single-step graph")
 
 
 def _make(operator: str, node: Node, *constants: str, **attributes: Any) -> NodeProto:

@@ -1,7 +1,7 @@
-"""What gathering covariances costs over the plain forward pass, and how long a choice takes.
+"""Measure the cost of gathering covariances over a plain forward pass, and the time of a choice.
 
-Both passes run by turns in one process and one thread; the median of the ratios of neighbouring
-repetitions counts, in processor time.
+Both passes alternate in one process on one thread; the figure is the median ratio of the CPU times
+of neighbouring repetitions.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from torch import nn
 from edgespike.prune import Covariance, Objective, gather, greedy
 
 GATHER_LIMIT = 1.15
-"""Most that a pass that gathers may take, in plain forward passes."""
+"""Limit of the time of a gathering pass, as a multiple of a plain forward pass."""
 
 BATCHES = 100
-"""In a pass; an epoch of Fashion-MNIST has 469."""
+"""Batches per pass; an epoch of Fashion-MNIST has 469."""
 
 UNITS = 1024
 GREEDY_LIMIT = 5.0
-"""Most seconds that choosing all of so many units may take."""
+"""Limit in seconds for choosing all of these units."""
 
 
 class Net(nn.Module):
-    """A recurrent net that answers at its last step."""
+    """A recurrent net that reads out its last step."""
 
     def __init__(self, rnn: nn.RNNBase) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Net(nn.Module):
 
 
 def nets() -> dict[str, tuple[nn.Module, torch.Tensor]]:
-    """Return nets and a batch for each."""
+    """Return nets by name, each with a batch."""
     pixels, rows = torch.rand(128, 196, 1), torch.rand(128, 28, 28)
     words = torch.rand(32, 35, 200)
     conv = nn.Sequential(
@@ -74,7 +74,7 @@ def nets() -> dict[str, tuple[nn.Module, torch.Tensor]]:
 
 
 def gathering(model: nn.Module, batch: torch.Tensor, repetitions: int) -> dict[str, float]:
-    """Return seconds of the plain pass and of that which gathers, a batch, and their ratio."""
+    """Return seconds per batch of the plain and of the gathering pass, and their ratio."""
     batches = [batch] * BATCHES
 
     def plain() -> None:
@@ -90,7 +90,7 @@ def gathering(model: nn.Module, batch: torch.Tensor, repetitions: int) -> dict[s
 
 
 def greedy_seconds(units: int, keep: int) -> float:
-    """Choose units by all three losses; give processor seconds."""
+    """Choose units by all three losses; return CPU seconds."""
     generator = np.random.default_rng(0)
     covariance = Covariance(units)
     covariance.add(
@@ -104,10 +104,10 @@ def greedy_seconds(units: int, keep: int) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the result."""
     arguments = make_parser(__doc__, repetitions=9).parse_args()
     torch.set_num_threads(1)
-    with threadpool_limits(1):  # of numpy, whose idle threads would count as busy
+    with threadpool_limits(1):  # numpy's idle threads would count as CPU time
         result = {
             "gathering": {
                 name: gathering(model, batch, arguments.repetitions)
@@ -119,8 +119,8 @@ def main() -> None:
 
 
 def _print(result: dict[str, Any]) -> None:
-    table = Table(title="A batch, one thread")
-    for column in ("net", "forward, ms", "and covariance, ms", "ratio"):
+    table = Table(title="Time per batch, one thread")
+    for column in ("net", "forward, ms", "with covariance, ms", "ratio"):
         table.add_column(column, justify="left" if column == "net" else "right")
     for name, each in result["gathering"].items():
         milliseconds = (f"{1000 * each[method]:.1f}" for method in ("plain", "gather"))

@@ -3,11 +3,11 @@
     pip install -c constraints.txt -e ".[train,tflite,bench]"
     python benchmarks/recurrent.py
 
-The nets are vanilla RNNs of random weights: 128 ReLU units of 16 states, and the 42 that are left
-of them after pruning. Both run the same samples, 28 rows of 28 pixels or 196 pixels one by one, in
-batches of 256 and one by one, on one thread. LiteRT runs the exported models: one step an
-invocation, and all of them. What is measured is the processor time of the process;
-repetitions alternate, and ratios are medians over neighbouring repetitions.
+The nets are vanilla RNNs with random weights: 128 ReLU units with 16 states, and 42 units as after
+pruning. Both run the same samples, 28 rows of 28 pixels or 196 single pixels, in batches of 256 and
+one by one, on one thread. LiteRT runs the exported models: one step per invocation, and all steps
+unrolled. Times are CPU times of the process; repetitions alternate, and ratios are medians over
+neighbouring repetitions.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ SHAPES = ((28, 28), (196, 1))
 """Steps and features."""
 
 BATCHES = {256: 16, 1: 128}
-"""Batch sizes, and how many batches one repetition runs."""
+"""Batch sizes, and the number of batches per repetition."""
 
 ANSWERS = "cpu target, answers only"
 COUNTING = "cpu target, counting"
-LITERT = "LiteRT, a step an invocation"
+LITERT = "LiteRT, one step per invocation"
 UNROLLED = "LiteRT, unrolled"
 TORCH = "torch, float32"
 METHODS = (ANSWERS, COUNTING, LITERT, UNROLLED, TORCH)
@@ -61,7 +61,7 @@ METHODS = (ANSWERS, COUNTING, LITERT, UNROLLED, TORCH)
 GAINS = {f"unpruned over pruned time, {method}": method for method in METHODS}
 
 LEAST_GAIN = 3
-"""How many times as fast a third of the units is to run on the targets."""
+"""A third of the units should run at least this many times as fast on the targets."""
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def compare(steps: int, features: int, batch: int, repetitions: int) -> dict[str, Any]:
-    """Let both nets take turns on the same samples, on each runtime."""
+    """Alternate both nets on the same samples, on each runtime."""
     size = (BATCHES[batch], batch, steps, features)
     samples = np.random.default_rng(0).integers(0, 256, size, np.uint8)
     methods = {
@@ -107,7 +107,10 @@ def compare(steps: int, features: int, batch: int, repetitions: int) -> dict[str
 
 
 def _methods(units: int, samples: NDArray[np.uint8]) -> dict[str, Callable[[], object]]:
-    """Return each runtime's way to run all batches, ``(batches, batch, steps, features)``."""
+    """Return, for each runtime, a function that runs all batches.
+
+    ``samples`` is ``(batches, batch, steps, features)``.
+    """
     graph = random_net(units, *samples.shape[2:])
     runner = CpuRunner(graph)
     net = torch.nn.RNN(samples.shape[-1], units, nonlinearity="relu", batch_first=True)
@@ -125,7 +128,7 @@ def _methods(units: int, samples: NDArray[np.uint8]) -> dict[str, Callable[[], o
 def _by_step(
     lowered: Lowered, graph: Graph, samples: NDArray[np.uint8]
 ) -> Callable[[], list[NDArray[Any]]]:
-    """Prepare the model of one step; each batch starts with the first states."""
+    """Prepare the model of one step; each batch starts from the initial states."""
     interpreter, batches = _prepared(lowered, graph, samples)
     source, *states = interpreter.get_input_details()
     outputs = [detail["index"] for detail in interpreter.get_output_details()]
@@ -147,7 +150,7 @@ def _by_step(
 def _unrolled(
     lowered: Lowered, graph: Graph, samples: NDArray[np.uint8]
 ) -> Callable[[], list[NDArray[Any]]]:
-    """Prepare the model of all steps."""
+    """Prepare the model with all steps unrolled."""
     interpreter, batches = _prepared(lowered, graph, samples)
     (source,), (final,) = interpreter.get_input_details(), interpreter.get_output_details()
 
@@ -162,14 +165,14 @@ def _unrolled(
 def _prepared(
     lowered: Lowered, graph: Graph, samples: NDArray[np.uint8]
 ) -> tuple[Any, list[NDArray[Any]]]:
-    """Load a model for batches of this size, and encode these."""
+    """Load a model for batches of this size, and encode the batches."""
     interpreter = make_interpreter(lowered.content, DEFAULT)
     resize(interpreter, samples.shape[1])
     return interpreter, [encode_input(graph, lowered, batch) for batch in samples]
 
 
 def random_net(units: int, steps: int, features: int) -> Graph:
-    """Build a vanilla RNN with int4 weights, and evenly spaced thresholds that its sums reach."""
+    """Build a vanilla RNN with int4 weights and evenly spaced thresholds that its sums reach."""
     rng = np.random.default_rng(0)
     levels = STATES - 1
 

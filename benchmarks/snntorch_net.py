@@ -1,4 +1,4 @@
-"""A graph of single-step spikes as a snnTorch net that computes the same, as far as float32 can."""
+"""Build a snnTorch net from a single-step spiking graph; equal up to float32 rounding."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edgespike.graph.ops import Weighted
 
 
 class SnnTorchNet(nn.Sequential):
-    """Weighted layer, batch normalisation, max-pooling, leaky neuron, as the net was trained.
+    """Weighted layers, batch normalisation, max pooling and leaky neurons, as the net was trained.
 
-    It takes the graph's integers as floats, ``(samples, channels, height, width)``, and gives
-    logits twice, since NeuroBench wants spikes and potentials. The neurons are its own children,
-    since ``snntorch.utils.reset`` resets no others.
+    It takes the graph's integers as floats, ``(samples, channels, height, width)``, and returns
+    the logits twice, since NeuroBench expects spikes and potentials. The neurons are direct
+    children, since ``snntorch.utils.reset`` resets no others.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -50,7 +50,7 @@ def _layers(graph: Graph) -> list[nn.Module]:
             case Readout() as op:
                 layers.append(_scale(op))
             case other:
-                raise SystemExit(f"{node.name}: {other.kind} is not written for snnTorch")
+                raise SystemExit(f"{node.name}: {other.kind} cannot be translated to snnTorch")
     return layers
 
 
@@ -77,7 +77,7 @@ def _weighted(op: Weighted) -> nn.Module:
 
 
 def _normalisation(op: Threshold, dimensions: int) -> nn.Module:
-    """Put the threshold half-way between two integers at 1, where snnTorch compares with >."""
+    """Shift a threshold between two integers to 1, where snnTorch compares with >."""
     kind = nn.BatchNorm2d if dimensions == 3 else nn.BatchNorm1d
     layer = kind(len(op.theta))
     with torch.no_grad():
@@ -88,7 +88,7 @@ def _normalisation(op: Threshold, dimensions: int) -> nn.Module:
 
 
 def _scale(op: Readout) -> nn.Module:
-    """Scale accumulators to logits as a normalisation that changes nothing else."""
+    """Return a normalisation that scales accumulators to logits and changes nothing else."""
     layer = nn.BatchNorm1d(len(op.scale), affine=False, eps=0.0)
     layer.running_var = _tensor(1 / op.scale**2)
     return layer
