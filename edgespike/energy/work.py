@@ -7,9 +7,25 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+from typing_extensions import assert_never
 
 from edgespike.counting import Convention, Counts, LayerCounts, dense_connections
-from edgespike.graph import Graph, MaxPool2d, Node, Signal
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    Signal,
+    SumPool2d,
+    Threshold,
+)
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
 
@@ -151,6 +167,13 @@ def _updates_by_activity(graph: Graph, counts: Counts) -> tuple[int, int]:
 
 
 def _updates(graph: Graph, row: LayerCounts, samples: int) -> Integers:
-    if isinstance(graph[row.name].op, MaxPool2d):
-        return np.full(graph.steps, graph.tensors[row.name].size * samples, np.int64)
-    return row.neuron_updates
+    op = graph[row.name].op
+    match op:
+        case MaxPool2d():
+            return np.full(graph.steps, graph.tensors[row.name].size * samples, np.int64)
+        case Threshold() | Membrane() | Readout():
+            return row.neuron_updates
+        case Input() | Dense() | Conv2d() | SumPool2d() | Add() | Reshape() | Delay():
+            return row.neuron_updates  # all zero: these have no neurons
+        case _:
+            assert_never(op)

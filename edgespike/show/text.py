@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from edgespike.graph.graph import Graph, Node
-from edgespike.graph.ops import Delay, Input, Operation, Weighted
+from edgespike.graph.ops import Operation, Weighted
 from edgespike.graph.size import SIZE_COLUMNS, GraphSize, graph_size
 
-_IN_OTHER_COLUMNS = {"shape", "low", "high", "signal"}
+_NOT_PARAMETERS = {"shape", "low", "high", "signal", "float_nonzero"}
+"""Fields of operations that other columns show, and one that matters to counting alone."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,8 @@ def _row(graph: Graph, node: Node) -> NodeRow:
 
 
 def _parameters(op: Operation) -> list[tuple[str, str]]:
-    found = [(field.name, getattr(op, field.name)) for field in fields(op)]
-    hidden = _IN_OTHER_COLUMNS if isinstance(op, (Input, Delay)) else {"shape", "float_nonzero"}
-    return [
-        (name, _value(value)) for name, value in found if name not in hidden and value is not None
-    ]
+    names = [field.name for field in fields(op) if field.name not in _NOT_PARAMETERS]
+    return [(name, _value(getattr(op, name))) for name in names if getattr(op, name) is not None]
 
 
 def _value(value: object) -> str:
