@@ -1,4 +1,4 @@
-"""What a graph's weights take in a file, and what they would take at least."""
+"""The size of a graph's weights in a file, and a lower bound from their entropy."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ SIZE_COLUMNS = (
 
 @dataclass(frozen=True)
 class WeightSize:
-    """The weights of one layer, or of all.
+    """The size of the weights of one layer, or of all layers.
 
     Parameters
     ----------
     name
-        The layer's.
+        Name of the layer.
     weights
-        How many there are, each once however often a kernel is placed.
+        Number of weights; those of a kernel count once, however often it is placed.
     states
-        How many different values they have; ``None`` for several layers together.
+        Number of different values; ``None`` for several layers together.
     zeros
-        How many are zero.
+        Number of zeros.
     entropy
-        ``-sum(p * log2(p))`` over the shares ``p`` of the values in a layer, in bits a weight; of
-        several layers, the mean over their weights.
+        ``-sum(p * log2(p))`` over the shares ``p`` of the values in a layer, in bits per weight;
+        for several layers, the mean over their weights.
     file_bytes
-        What they take in a graph file.
+        Their size in a graph file.
     """
 
     name: str
@@ -55,12 +55,12 @@ class WeightSize:
 
     @property
     def zero_share(self) -> float:
-        """Part of the weights that is zero, 0 to 1."""
+        """Share of zeros among the weights, 0 to 1."""
         return self.zeros / self.weights if self.weights else 0.0
 
     @property
     def entropy_bytes(self) -> int:
-        """Bytes that no code of one weight at a time, made for each layer, falls below."""
+        """Lower bound in bytes for codes of one weight at a time, chosen for each layer."""
         return math.ceil(self.weights * self.entropy / 8)
 
     def cells(self) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class WeightSize:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain numbers."""
+        """Return plain values."""
         return {
             "name": self.name,
             "weights": self.weights,
@@ -89,16 +89,16 @@ class WeightSize:
 
 @dataclass(frozen=True)
 class GraphSize:
-    """The weights of each layer, of all together, and the whole file.
+    """The size of each layer's weights, of all weights, and of the whole file.
 
     Parameters
     ----------
     layers
-        Those with weights, in the order in which they run.
+        Layers with weights, in the order in which they run.
     total
-        All of them together.
+        All layers together.
     file_bytes
-        The whole graph file: weights, biases, thresholds, masks and description.
+        Size of the whole graph file: weights, biases, thresholds, masks and description.
     """
 
     layers: tuple[WeightSize, ...]
@@ -107,15 +107,15 @@ class GraphSize:
 
     @property
     def sentence(self) -> str:
-        """Say in words what file and weights take."""
+        """The size of file and weights in words."""
         return (
-            f"File of {self.file_bytes:,} bytes, {self.total.file_bytes:,} of them weights; no "
-            "code of one weight at a time takes fewer than their entropy, "
+            f"File of {self.file_bytes:,} bytes, {self.total.file_bytes:,} of them weights; coding "
+            "one weight at a time takes at least their entropy, "
             f"{self.total.entropy_bytes:,} bytes."
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain numbers."""
+        """Return plain values."""
         return {
             "file_bytes": self.file_bytes,
             "layers": [layer.to_json() for layer in self.layers],
@@ -124,7 +124,7 @@ class GraphSize:
 
 
 def graph_size(graph: Graph) -> GraphSize:
-    """Measure what a graph's weights take in a file, and the entropy of their values."""
+    """Measure the size of a graph's weights in a file, and the entropy of their values."""
     layers = tuple(
         _measure(node.name, node.op) for node in graph.nodes if isinstance(node.op, Weighted)
     )

@@ -36,7 +36,7 @@ def wait_until_busy(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "told"),
+    ("number", "code", "message"),
     [
         (signal.SIGINT, 130, "interrupted; no half-written file was left behind\n"),
         (signal.SIGTERM, 143, ""),
@@ -44,13 +44,13 @@ def wait_until_busy(process: subprocess.Popen[str]) -> None:
     ],
 )
 def test_a_stopped_export_leaves_nothing(
-    start_cli: Start, graph_file: Path, tmp_path: Path, number: int, code: int, told: str
+    start_cli: Start, graph_file: Path, tmp_path: Path, number: int, code: int, message: str
 ) -> None:
     process = start_cli("export", "-t", "waiting", graph_file, "-o", "out")
     wait_until_busy(process)
     assert len(list(tmp_path.iterdir())) == 1
     process.send_signal(number)
-    assert process.communicate(timeout=60) == ("", told)
+    assert process.communicate(timeout=60) == ("", message)
     assert process.returncode == code
     assert list(tmp_path.iterdir()) == []
 
@@ -75,8 +75,8 @@ def test_an_interrupted_verification_writes_no_certificate(
     process = start_cli("verify", graph_file, *arguments)
     wait_until_busy(process)
     process.send_signal(signal.SIGINT)
-    told = "interrupted; no half-written file was left behind\n"
-    assert process.communicate(timeout=60) == ("", told)
+    message = "interrupted; no half-written file was left behind\n"
+    assert process.communicate(timeout=60) == ("", message)
     assert process.returncode == 130
     assert set(tmp_path.iterdir()) == before
 

@@ -64,7 +64,7 @@ def test_rows(report: EnergyReport, row: str) -> None:
         "E = synaptic operations x E_add(fp32)",
         "dense fp32 ReLU, the same layers, one pass a sample: 18.4 pJ (18.0 to 18.8 pJ)",
         "Not charged: event transport (6).",
-        "no code of one weight at a time takes fewer than their entropy, 2 bytes",
+        "coding one weight at a time takes at least their entropy, 2 bytes",
         "No energy per operation of Loihi 2 has been published",
     ],
 )
