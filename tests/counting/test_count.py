@@ -231,5 +231,7 @@ def test_a_trace_of_other_samples_is_refused(
     array = values.pop(name)
     if change is not None:
         values[name] = change(array)
-    with pytest.raises(InputError, match=rf"trace does not belong to these samples: layer {name} {found}"):
+    with pytest.raises(
+        InputError, match=rf"trace does not belong to these samples: layer {name} {found}"
+    ):
         count(graph, samples, Trace(values))
