@@ -57,7 +57,7 @@ ALLOWED = {
     "edgespike/bayes/posterior.py": "bayes.mixture torch",
     "edgespike/nn": "evaluation_mode extras storage graph counting data prune bayes "
     "torch accelerate rich safetensors",
-    "edgespike/converters": "evaluation_mode graph passes interpreter nn plugins torch",
+    "edgespike/converters": "evaluation_mode graph passes interpreter nn plugins storage torch",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/api.py": "batches storage graph passes trace counting energy targets verification "
