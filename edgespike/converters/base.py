@@ -178,7 +178,7 @@ HEAD_BYTES = 4096
 
 
 def class_distance(model: Any, name: str) -> int | None:
-    """Return how many classes lie between a model's class and one of its bases.
+    """Return how far up in the hierarchy of a model's class a base stands.
 
     The class is given by name, so that its framework need not be imported.
 

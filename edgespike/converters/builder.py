@@ -250,7 +250,9 @@ class GraphBuilder:
                 "the net ends in spikes; end it with a quantised layer, whose sums are the logits"
             )
         if sums.normalisation is not None or sums.pool is not None:
-            self.violations.append("the readout is normalised or pooled; end with the plain layer")
+            self.violations.append(
+                "the readout is normalised or pooled; end the net with a plain layer"
+            )
         if not isinstance(node.op, Dense):
             raise ConversionStoppedError(
                 "the net ends in a convolution; end it with a quantised dense layer"

@@ -132,7 +132,7 @@ def test_a_tie_names_both_converters_and_their_packages(site: Path) -> None:
         "these packages but one"
         for first, second in (packages, packages[::-1])
     ]
-    # It is no tie where another converter is nearer.
+    # There is no tie where another converter is nearer.
     assert scale(convert(3)) == 3
 
 
@@ -251,9 +251,7 @@ def test_a_converter_that_fails_to_recognise_is_the_fault_of_its_package(
         load(tmp_path / "x")
 
 
-def test_what_is_installed_is_looked_through_once(
-    site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_installed_packages_are_searched_once(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(site, floats="FLOATS")
     asked: list[Any] = []
     looked_up = importlib.metadata.entry_points

@@ -165,7 +165,7 @@ def test_weights_that_are_not_finite_are_refused() -> None:
         convert(nn.Sequential(layer), (4,))
 
 
-def test_something_that_is_no_module_is_refused() -> None:
+def test_something_that_is_not_a_module_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="no converter takes a dict"):
         convert({}, (4,))
 

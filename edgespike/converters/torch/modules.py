@@ -135,7 +135,7 @@ def _normalise(builder: GraphBuilder, leaf: Any, path: str, channels: int, epsil
     sums = builder.sums
     if sums is None or sums.normalisation is not None or sums.pool is not None:
         builder.violations.append(
-            f"{path} must stand right behind a weighted layer, before pool and activation"
+            f"{path} must directly follow a weighted layer, before pool and activation"
         )
     elif channels != len(sums.bias):
         builder.violations.append(
@@ -168,12 +168,12 @@ def _max_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
     elif builder.sums.pool is None:
         builder.sums.pool = op
     else:
-        builder.violations.append(f"{path} follows another pool; put the activation between")
+        builder.violations.append(f"{path} follows another pool; put the activation between them")
 
 
 def _sum_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
     if builder.sums is not None:
-        builder.violations.append(f"{path} stands before an activation; put it behind")
+        builder.violations.append(f"{path} precedes an activation; move it after the activation")
     else:
         size = _pair(leaf.kernel_size)
         builder.append(path, "pool", SumOfEvents(size, size))
@@ -201,9 +201,11 @@ def _residual(builder: GraphBuilder, leaf: Any, path: str) -> None:
 
 def _flatten(builder: GraphBuilder, leaf: Any, path: str) -> None:
     if (leaf.start_dim, leaf.end_dim) != (1, -1):
-        builder.violations.append(f"{path} must flatten everything behind the sample axis")
+        builder.violations.append(
+            f"{path} must flatten all axes after that of samples; use start_dim 1, end_dim -1"
+        )
     elif builder.sums is not None:
-        builder.violations.append(f"{path} stands before an activation; put it behind")
+        builder.violations.append(f"{path} precedes an activation; move it after the activation")
     else:
         builder.append(path, "flatten", Reshape((builder.tensor.size,)))
 

@@ -60,12 +60,12 @@ def _float_refusals(place: str, module: Any) -> Iterator[str]:
     if isinstance(cell, nn.GRU | nn.LSTM):
         yield (
             f"{place} is a {type(cell).__name__}, whose gates multiply events: a graph has no "
-            "operation for that; supported is a vanilla RNN with few states, a QuantRNN"
+            "operation for that; use a vanilla RNN with few states, a QuantRNN"
         )
     elif isinstance(cell, nn.RNN):
         yield (
             f"{place} is an RNN of floats, which rounds at every step, so no integer graph equals "
-            "it; supported is a QuantRNN: fine-tune this one with a recipe of activation "
+            "it; use a QuantRNN: fine-tune this one with a recipe of activation "
             "'levels', edgespike train RECIPE --from CHECKPOINT"
         )
 

@@ -21,7 +21,7 @@ def check_weights(weight: Any, path: str) -> None:
     if not np.isfinite(trained).all():
         raise ConversionStoppedError(
             f"{path} has {int((~np.isfinite(trained)).sum())} weights that are not finite; "
-            "train again from a state before they were lost"
+            "train again from an earlier checkpoint"
         )
 
 
