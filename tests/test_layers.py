@@ -57,7 +57,8 @@ ALLOWED = {
     "edgespike/bayes/posterior.py": "bayes.mixture torch",
     "edgespike/nn": "evaluation_mode extras storage graph counting data prune bayes "
     "torch accelerate rich safetensors",
-    "edgespike/converters": "evaluation_mode graph passes interpreter nn plugins torch",
+    "edgespike/converters": "plugins storage graph passes",
+    "edgespike/converters/torch": "evaluation_mode graph passes interpreter nn converters torch",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/api.py": "batches storage graph passes trace counting energy targets verification "
@@ -145,7 +146,8 @@ def test_every_part_is_there(part: str) -> None:
         ("edgespike/bayes/mixture/gaussian.py", "import torch.nn"),
         ("edgespike/nn/training/train.py", "from edgespike.converters import convert"),
         ("edgespike/models/__init__.py", "from .build import main"),
-        ("edgespike/converters/base.py", "import scipy"),
+        ("edgespike/converters/builder.py", "import torch"),
+        ("edgespike/converters/torch/modules.py", "import scipy"),
         ("edgespike/new.py", ""),
     ],
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import CHECK_FAILED, Coding, Json, ModelFile, Samples
+from edgespike.cli.options import CHECK_FAILED, Coding, Json, Samples
 from edgespike.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ EXAMPLE = "edgespike convert runs/fashion/model.safetensors -o graph.safetensors
 
 
 def command(
-    model: ModelFile,
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="Trained checkpoint, graph file, or a file for a converter."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Graph file to write.")],
     coding: Annotated[
         Coding,
@@ -34,25 +39,59 @@ def command(
         ),
     ] = None,
     samples: Samples = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the graph, part of its hash.")
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option(metavar="1,28,28", help="Shape of one sample.")
+    ] = None,
+    input_range: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH", help="Whole numbers that an input may have.")
+    ] = None,
+    input_scale: Annotated[
+        float | None, typer.Option(metavar="X", help="Real value of one unit of the input.")
+    ] = None,
+    bits: Annotated[int | None, typer.Option(metavar="N", help="Bits of a weight.")] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(metavar="X.npy", help="Samples from which the converter derives scales."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Convert a trained checkpoint to an integer graph.
+    """Convert a trained model to an integer graph.
+
+    MODEL is a checkpoint that edgespike train wrote, a graph file, or a file that a converter of
+    another package recognises by its first bytes. A checkpoint takes --name; a graph file takes
+    none of --name, --input-shape, --input-range, --input-scale, --bits and --calibrate; converters
+    of other packages say which of them they take. An option that is not used is refused.
 
     With --coding unary, neurons of several levels become several neurons of single spikes: the
-    readout stays the same, and every target runs the graph, the counts of which are its own.
+    readout stays the same, every target can run the graph, and the counts are those of single
+    spikes.
 
     With --check, each layer of the checkpoint's float net receives what the graph gave, and its
-    neurons are compared. The graph is exact; the float net may round where it is near a tie. If a
-    neuron differs that is not, the exit code is 1 and no graph is written.
+    neurons are compared. The graph is exact; the float net may round a value that is near a tie.
+    If any other neuron differs, the exit code is 1 and no graph is written.
     """
     import edgespike
     from edgespike.errors import InputError
+    from edgespike.samples import read_array
     from edgespike.storage.files import check_output
 
     if samples is not None and check is None:
         raise InputError("--samples says how many samples --check compares; give --check X.npy too")
-    check_output(out, [model, check])
-    converted = edgespike.load(model)
+    check_output(out, [model, check, calibrate])
+    if check is not None:
+        _refuse_check_of_other_files(model)
+    converted = edgespike.convert(
+        model,
+        _whole_numbers("--input-shape", input_shape),
+        name=name,
+        input_range=_whole_numbers("--input-range", input_range),
+        input_scale=input_scale,
+        bits=bits,
+        calibrate=None if calibrate is None else read_array(calibrate),
+    )
     found = None if check is None else _agreement(converted, model, check, samples)
     failed = found is not None and any(layer.unexplained for layer in found)
     graph = coding.apply(converted)
@@ -68,6 +107,31 @@ def command(
         print(f"{written}: graph {graph.hash}, {len(graph.nodes)} nodes")
     if failed:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _whole_numbers(option: str, text: str | None) -> Any:
+    """Read whole numbers with commas between them; how many there must be is checked later."""
+    from edgespike.errors import InputError, shown
+
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"{option} is {shown(text)}; give whole numbers with commas between them"
+        ) from None
+
+
+def _refuse_check_of_other_files(model: Path) -> None:
+    from edgespike.converters.own_files import is_checkpoint
+    from edgespike.errors import InputError
+
+    if not is_checkpoint(model):
+        raise InputError(
+            f"--check compares the neurons of a trained checkpoint with its graph's, and {model} "
+            "is not one; leave --check out, or name a file that 'edgespike train' wrote"
+        )
 
 
 def _agreement(

@@ -1,4 +1,4 @@
-"""From trained models to graphs. Each converter is imported only when it is asked for.
+"""From trained models to graphs. A converter is imported only when it is needed.
 
 Third parties add a converter through an entry point of the group ``edgespike.converters`` that
 names a :class:`edgespike.converters.base.Converter`.
@@ -6,18 +6,17 @@ names a :class:`edgespike.converters.base.Converter`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgespike import plugins
-from edgespike.errors import EdgespikeError, FileFormatError, UnsupportedError
+from edgespike.errors import EdgespikeError
 
 if TYPE_CHECKING:
-    from edgespike.converters.base import Converter
+    from numpy.typing import NDArray
+
     from edgespike.graph import Graph
 
-BUILT_IN: dict[str, str] = {"torch": "edgespike.converters.torch.modules:CONVERTER"}
+CONVERTERS: dict[str, str] = {"torch": "edgespike.converters.torch:CONVERTER"}
 """The converters of this package: name to ``module:attribute``."""
 
 
@@ -25,80 +24,88 @@ class DuplicateConverterError(EdgespikeError):
     """Two packages offer a converter of one name."""
 
 
-def convert(model: Any, input_shape: tuple[int, ...], *, name: str = "model") -> Graph:
-    """Turn a trained model into a graph.
+class AmbiguousSourceError(EdgespikeError):
+    """Several converters take a model or a file equally well."""
+
+
+def convert(
+    model: Any,
+    input_shape: tuple[int, ...] | None = None,
+    *,
+    name: str | None = None,
+    input_range: tuple[int, int] | None = None,
+    input_scale: float | None = None,
+    bits: int | None = None,
+    calibrate: NDArray[Any] | None = None,
+) -> Graph:
+    """Turn a trained model, or a file of one, into a graph.
+
+    A model goes to the converter that is nearest to its class, a file to the one that recognises
+    its first bytes. Each converter says which options it uses; any other is refused.
 
     Parameters
     ----------
     model
-        A torch module made of layers that a converter knows.
+        A torch module made of the layers in :mod:`edgespike.nn`; the path of a graph file or of a
+        trained checkpoint; or what a converter of another package takes.
     input_shape
-        Shape of one sample: ``(features,)`` or ``(channels, height, width)``; of a recurrent net
-        ``(steps, features)``.
+        Shape of one sample, where the model does not state it: ``(features,)`` or
+        ``(channels, height, width)``; for a recurrent net ``(steps, features)``.
     name
-        The graph's name: letters, digits, ``_``, ``-`` and ``.``.
+        The graph's name: letters, digits, ``_``, ``-`` and ``.``. By default the checkpoint's, or
+        "model".
+    input_range
+        Smallest and largest whole number of an input.
+    input_scale
+        Real value of one unit of the input.
+    bits
+        Bits of a weight.
+    calibrate
+        Samples ``(samples, *input_shape)`` from which scales are derived.
 
     Raises
     ------
     UnsupportedError
-        No converter takes the model, the shape is no tuple of whole numbers, or the model holds
+        No converter takes the model, an option is missing, wrong or not used, or the model holds
         parts that cannot be converted exactly; all of them are listed.
+    FileFormatError
+        The file cannot be read, is damaged, or no converter recognises it.
     GraphError
-        The name is none that a graph may have, or a sum in the model may exceed every limit.
-    DuplicateConverterError
-        Two packages offer a converter of one name.
+        A graph may not have this name, a sum in the model may exceed every limit, or the file holds
+        a graph that is not valid.
+    EnvironmentMissingError
+        The file is a checkpoint, and torch is not installed.
+    AmbiguousSourceError, DuplicateConverterError, PluginError
+        Two converters take the model equally well or have the same name, or one of another package
+        is broken.
     """
-    if not isinstance(input_shape, tuple) or not all(isinstance(n, int) for n in input_shape):
-        raise UnsupportedError(
-            "model cannot be converted",
-            [
-                f"input_shape is {input_shape!r}; give the shape of one sample as a tuple, "
-                "(features,) or (channels, height, width)"
-            ],
-        )
-    for converter in _converters():
-        if converter.accepts(model):
-            return converter.convert(model, input_shape, name)
-    known = ", ".join(f"{converter.name} ({converter.summary})" for converter in _converters())
-    raise UnsupportedError(
-        "model cannot be converted", [f"no converter takes a {type(model).__qualname__}; {known}"]
+    from edgespike.converters import choosing
+    from edgespike.converters.base import ConvertOptions
+
+    options = ConvertOptions(
+        input_shape=input_shape,
+        name=name,
+        input_range=input_range,
+        input_scale=input_scale,
+        bits=bits,
+        calibrate=calibrate,
     )
+    if isinstance(model, str | Path):
+        path = Path(model)
+        return choosing.for_file(path).convert(path, options)
+    return choosing.for_model(model).convert(model, options)
 
 
 def load(path: Path | str) -> Graph:
-    """Return the graph of a graph file, or of a trained checkpoint, which is converted.
+    """Return the graph of a graph file, or of any file that a converter recognises.
+
+    :func:`convert` does the same and takes options.
 
     Raises
     ------
-    FileFormatError
-        The file is neither, or damaged.
-    UnsupportedError
-        The checkpoint's net cannot be converted exactly.
-    GraphError
-        The file holds no valid graph, or the name in the checkpoint's metadata is none.
-    EnvironmentMissingError
-        The file is a checkpoint, and torch is not installed.
-    DuplicateConverterError
-        The file is a checkpoint, and two packages offer a converter of one name.
+    FileFormatError, UnsupportedError, GraphError, EnvironmentMissingError
+        As for :func:`convert`.
+    AmbiguousSourceError, DuplicateConverterError, PluginError
+        As for :func:`convert`; never for a graph file or a checkpoint.
     """
-    from edgespike.graph.files import CHECKPOINT_KEY, GRAPH_KEY, load_graph, read_metadata
-
-    path = Path(path)
-    metadata = read_metadata(path)
-    if GRAPH_KEY in metadata:
-        return load_graph(path)
-    if CHECKPOINT_KEY in metadata:
-        from edgespike.converters.torch.checkpoints import load_checkpoint
-
-        return load_checkpoint(path)
-    raise FileFormatError(
-        f"{path} is a safetensors file, but neither an edgespike graph nor a trained model; "
-        "make one with 'edgespike train' or 'edgespike convert'"
-    )
-
-
-def _converters() -> Iterator[Converter]:
-    from edgespike.converters.base import Converter
-
-    for source in plugins.sources("converter", BUILT_IN, DuplicateConverterError).values():
-        yield plugins.load(source, Converter)
+    return convert(Path(path))

@@ -1,33 +1,201 @@
-"""What a converter is: a name and two functions."""
+"""What a converter is: what it recognises, what it is told, and how it makes a graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.errors import UnsupportedError, shown
 from edgespike.graph import Graph
 
+_SHAPE = "give the shape of one sample as a tuple, (features,) or (channels, height, width)"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ConvertOptions:
+    """What a user says about a model beside the model itself; ``None`` where nothing was said.
+
+    Parameters
+    ----------
+    input_shape
+        Shape of one sample: ``(features,)`` or ``(channels, height, width)``; for a recurrent net
+        ``(steps, features)``.
+    input_range
+        Smallest and largest whole number of an input.
+    input_scale
+        Real value of one unit of the input.
+    bits
+        Bits of a weight, for a source that holds floats.
+    calibrate
+        Samples ``(samples, *input_shape)`` from which a converter derives scales.
+    name
+        The graph's name: letters, digits, ``_``, ``-`` and ``.``.
+
+    Raises
+    ------
+    UnsupportedError
+        Lists every value that no converter can use.
+    """
+
+    input_shape: tuple[int, ...] | None = None
+    input_range: tuple[int, int] | None = None
+    input_scale: float | None = None
+    bits: int | None = None
+    calibrate: NDArray[Any] | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if faults := list(self._faults()):
+            raise UnsupportedError("model cannot be converted", faults)
+
+    def _faults(self) -> Iterator[str]:
+        shape, limits, scale = self.input_shape, self.input_range, self.input_scale
+        if shape is not None and not _whole_numbers(shape):
+            yield f"input_shape is {shown(shape)}; {_SHAPE}"
+        if limits is not None and not (
+            _whole_numbers(limits) and len(limits) == 2 and limits[0] <= limits[1]
+        ):
+            yield f"input_range is {shown(limits)}; give two whole numbers (low, high), low <= high"
+        if scale is not None and not (
+            isinstance(scale, int | float) and math.isfinite(scale) and scale > 0
+        ):
+            yield f"input_scale is {shown(scale)}; give a positive finite number"
+        if self.bits is not None and not (isinstance(self.bits, int) and self.bits >= 1):
+            yield f"bits is {shown(self.bits)}; give a whole number of at least 1"
+        if self.calibrate is not None and not (
+            isinstance(self.calibrate, np.ndarray) and len(np.atleast_1d(self.calibrate))
+        ):
+            yield f"calibrate is {shown(self.calibrate)}; give an array (samples, *input_shape)"
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that are not ``None``, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def required_shape(self, source: str) -> tuple[int, ...]:
+        """Return ``input_shape``, which a source does not state.
+
+        Parameters
+        ----------
+        source
+            What does not state it: "a torch module".
+
+        Raises
+        ------
+        UnsupportedError
+            It was not given.
+        """
+        if self.input_shape is None:
+            raise UnsupportedError(
+                "model cannot be converted",
+                [
+                    f"input_shape is missing, and {source} does not state it; {_SHAPE}; "
+                    "on the command line, edgespike convert --input-shape 1,28,28"
+                ],
+            )
+        return self.input_shape
+
+    def graph_name(self, default: str = "model") -> str:
+        """Return the name that the user chose for the graph, or a default."""
+        return default if self.name is None else self.name
+
+
+OPTIONS = tuple(field.name for field in fields(ConvertOptions))
+"""The names of all options."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Converter:
-    """A way from one kind of trained model to a graph.
+    """A way from one kind of trained model, or one file format, to a graph.
 
     Parameters
     ----------
     name
-        Of the framework.
+        Of the framework or format.
     summary
         One line: what it takes.
-    accepts
-        Whether a model is of this kind. It must not import the framework: a model of it can
-        only exist if somebody else has.
     convert
-        Takes model, shape of one sample and the graph's name; raises ``UnsupportedError`` that
-        lists everything it cannot convert exactly.
+        Makes a graph of a source and the options. The source is a model that ``accepts`` took, or
+        the path of a file that ``recognises`` did. Raises ``UnsupportedError`` that lists
+        everything that cannot be converted exactly.
+    options
+        Names of the options that it uses. Any other is refused before ``convert`` is called.
+    accepts
+        Returns how far a model is from what the converter is made for, see :func:`class_distance`,
+        or ``None`` if the converter does not take it; the nearest converter gets the model. A
+        converter that goes by what a model contains subtracts 0.5 from the distance, and so
+        precedes those that take any model of that class. It must not import the framework: a model
+        of it can only exist if something else has. ``None`` if the converter takes no models.
+    recognises
+        Returns whether a file has the format, from its first `HEAD_BYTES` bytes, or, where these do
+        not suffice, from more of its content; the suffix does not count. ``None`` if the converter
+        takes no files.
+
+    Raises
+    ------
+    ValueError
+        An option does not exist, or the converter takes neither models nor files.
     """
 
     name: str
     summary: str
-    accepts: Callable[[Any], bool]
-    convert: Callable[[Any, tuple[int, ...], str], Graph]
+    convert: Callable[[Any, ConvertOptions], Graph]
+    options: tuple[str, ...] = ()
+    accepts: Callable[[Any], float | None] | None = None
+    recognises: Callable[[bytes, Path], bool] | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.options) - set(OPTIONS)):
+            raise ValueError(
+                f"converter {self.name!r} declares options {', '.join(unknown)}; "
+                f"there are {', '.join(OPTIONS)}"
+            )
+        if self.accepts is None and self.recognises is None:
+            raise ValueError(f"converter {self.name!r} has neither accepts nor recognises")
+
+    def check_options(self, options: ConvertOptions) -> None:
+        """Raise ``UnsupportedError`` that lists the options that this converter does not use."""
+        takes = ", ".join(self.options) or "no options"
+        unused = [
+            f"{name} is {shown(value)}, but converter {self.name!r} does not use it; it takes "
+            f"{takes}, so leave {name} out"
+            for name, value in options.given.items()
+            if name not in self.options
+        ]
+        if unused:
+            raise UnsupportedError("model cannot be converted with these options", unused)
+
+
+HEAD_BYTES = 4096
+"""How many of a file's first bytes a converter sees."""
+
+
+def class_distance(model: Any, name: str) -> int | None:
+    """Return how far up in the hierarchy of a model's class a base stands.
+
+    The class is given by name, so that its framework need not be imported.
+
+    Parameters
+    ----------
+    name
+        Of the base, in full: ``torch.nn.modules.module.Module``.
+
+    Returns
+    -------
+    distance
+        The place in the method resolution order: 0 for the class itself; ``None`` if the model is
+        not an instance.
+    """
+    bases = [f"{base.__module__}.{base.__qualname__}" for base in type(model).__mro__]
+    return bases.index(name) if name in bases else None
+
+
+def _whole_numbers(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(number, int) for number in value)

@@ -1,14 +1,20 @@
-"""What is known while a torch module is converted: the graph so far, and the sums at its end."""
+"""A graph under construction: its nodes so far, and what their values stand for.
+
+Every converter of a net of layers can use it; it knows nothing of any framework. Weighted layers
+leave sums that wait for an activation; the activation compares them with thresholds, into which
+bias and normalisation are folded exactly.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgespike.converters.sums import ConversionStoppedError, Sums
 from edgespike.errors import UnsupportedError
 from edgespike.graph import (
     Add,
@@ -16,48 +22,27 @@ from edgespike.graph import (
     Dense,
     Graph,
     Input,
-    MaxPool2d,
     Node,
     Operation,
     Readout,
     ReadoutMode,
 )
-from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Tensor
+from edgespike.graph.tensor import Tensor
 from edgespike.passes.folding import Normalisation, fold
 
 
-class CannotGoOnError(Exception):
-    """What follows cannot be looked at, because an earlier part is missing."""
-
-
-@dataclass
-class Sums:
-    """A weighted layer whose sums wait for their activation.
-
-    Parameters
-    ----------
-    scale
-        Real value of one unit of the accumulator.
-    bias
-        Trained bias of each channel, in real units, not yet part of the graph.
-    """
-
-    scale: Fraction
-    bias: NDArray[np.float64]
-    normalisation: Normalisation | None = None
-    pool: MaxPool2d | None = None
-
-
 @dataclass(frozen=True)
-class Activation:
-    """An activation of the module and what it became.
+class ConvertedActivation:
+    """An activation of the model and what it became.
 
     Parameters
     ----------
-    path, node
-        Of the module, and of the graph's node that gives what leaves it.
+    path
+        Of the activation in the model.
+    node
+        The node of the graph that has the activation's values.
     calls
-        How often the module runs in a pass: once with all steps, or once for each.
+        How often the activation runs in a pass: once with all steps, or once for each.
     """
 
     path: str
@@ -66,28 +51,30 @@ class Activation:
 
 
 @dataclass
-class Progress:
-    """The graph so far, and what is known of the values at its end.
+class GraphBuilder:
+    """A graph under construction, and what is known of the values at its end.
 
     Parameters
     ----------
-    nodes, tensors
-        The graph, and what its nodes give, by name.
-    last
-        Name of the node that the next one follows.
-    event_scale, event_zero
-        Real value of one unit of what the last node gives, if that is an event, and the level that
-        stands for 0.
-    sums
-        Of the last node, if that is a weighted layer.
-    violations
-        What cannot be converted, so far.
-    activations
-        In the order of execution.
+    nodes
+        The graph so far.
+    tensors
+        The shape and range of each node's values, by name.
     steps
         Of a sample.
     mode
         What the readout makes of them.
+    last
+        Name of the node that the next one follows.
+    event_scale, event_zero
+        Real value of one level of the last node, if it gives events, and the level that stands
+        for 0.
+    sums
+        Those of the last node, if it is a weighted layer.
+    violations
+        What cannot be converted, so far.
+    activations
+        In the order of execution.
     """
 
     nodes: list[Node]
@@ -99,17 +86,60 @@ class Progress:
     event_zero: int = 0
     sums: Sums | None = None
     violations: list[str] = field(default_factory=list)
-    activations: list[Activation] = field(default_factory=list)
+    activations: list[ConvertedActivation] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, shape: tuple[int, ...], steps: int = 1) -> Progress:
-        """Begin with an input of single spikes, until `scale_input` says otherwise."""
-        op = Input(shape, 0, 1, 1.0)
+    def start(
+        cls,
+        shape: tuple[int, ...],
+        steps: int = 1,
+        limits: tuple[int, int] = (0, 1),
+        scale: float = 1.0,
+    ) -> GraphBuilder:
+        """Begin with an input, by default one of single spikes.
+
+        Parameters
+        ----------
+        shape
+            Of one step of a sample.
+        limits
+            Smallest and largest whole number of the input.
+        scale
+            Real value of one unit of the input.
+
+        Raises
+        ------
+        UnsupportedError
+            Lists what is wrong with the input.
+        """
+        op = Input(shape, *limits, scale)
         faults = list(op.check([]))
         if faults:
             raise UnsupportedError("input cannot be converted", faults)
-        return cls([Node("input", op)], {"input": op.infer([], steps)}, steps)
+        tensors = {"input": op.infer([], steps)}
+        return cls([Node("input", op)], tensors, steps, event_scale=Fraction(op.scale))
+
+    @contextmanager
+    def collecting(self, what: str) -> Iterator[None]:
+        """Collect everything that cannot be converted while a model is walked through.
+
+        Parameters
+        ----------
+        what
+            The start of the message: "model 'net' cannot be converted".
+
+        Raises
+        ------
+        UnsupportedError
+            Lists all violations at the end, or where `ConversionStoppedError` ended the walk.
+        """
+        try:
+            yield
+        except ConversionStoppedError as stop:
+            self.violations.append(str(stop))
+        if self.violations:
+            raise UnsupportedError(what, self.violations)
 
     def graph(self, name: str) -> Graph:
         """Return the finished graph."""
@@ -117,11 +147,11 @@ class Progress:
 
     @property
     def tensor(self) -> Tensor:
-        """What the last node gives."""
+        """Shape and range of the last node's values."""
         return self.tensors[self.last]
 
     def scale_input(self, path: str, high: int) -> None:
-        """Make the input one of whole numbers ``0..high`` that stand for 0 to 1."""
+        """Make the input whole numbers ``0..high`` that stand for 0 to 1."""
         if len(self.nodes) > 1 or self.event_scale != 1:
             self.violations.append(f"{path} scales values inside the net; it must come first")
             return
@@ -130,13 +160,13 @@ class Progress:
         self.nodes, self.tensors = [Node("input", op)], {"input": op.infer([], self.steps)}
         self.event_scale = Fraction(1, high)
 
-    def append(self, path: str, label: str, op: Operation, beside: tuple[str, ...] = ()) -> None:
-        """Add a node behind the last one, and behind some others beside it."""
-        sources = (self.last, *beside)
+    def append(self, path: str, label: str, op: Operation, others: tuple[str, ...] = ()) -> None:
+        """Add a node that takes the last node's values, and those of some others."""
+        sources = (self.last, *others)
         self._add(path, label, op, sources, [self.tensors[source] for source in sources])
 
     def append_delay(self, path: str, op: Delay, source: str) -> None:
-        """Add a delay of a node that is still to come, see `upcoming`."""
+        """Add a delay of a node that does not exist yet, see `upcoming`."""
         self._add(path, "delay", op, (source,), [])
 
     def upcoming(self, label: str) -> str:
@@ -161,16 +191,16 @@ class Progress:
             self.last, self.event_scale = start
             branch()
             if self.sums is not None:
-                raise CannotGoOnError(
+                raise ConversionStoppedError(
                     f"{path} has a branch that ends in sums; end it with an activation"
                 )
             ends.append((self.last, self.event_scale))
         scales = {scale for _, scale in ends}
         if len(scales) > 1:
             listed = ", ".join(str(float(scale)) for scale in sorted(scales))
-            raise CannotGoOnError(
+            raise ConversionStoppedError(
                 f"{path} adds events of the scales {listed}; give the activations of both branches "
-                "the same one"
+                "the same scale"
             )
         (self.last, _), *others = ends
         self.append(path, "add", Add(), tuple(name for name, _ in others))
@@ -183,10 +213,18 @@ class Progress:
         zero: int = 0,
         calls: int = 1,
     ) -> None:
-        """Compare the waiting sums with thresholds, and pool the events if the sums were to be.
+        """Compare the waiting sums with thresholds, and then pool if a pool is waiting.
 
-        ``scale`` is the real value of one level, ``zero`` the level that stands for 0; ``calls``
-        is for `Activation`.
+        Parameters
+        ----------
+        thresholds
+            Real values, ascending; the level is the number of thresholds that are reached.
+        scale
+            Real value of one level.
+        zero
+            The level that stands for 0.
+        calls
+            See `ConvertedActivation`.
         """
         sums = self.sums
         if sums is None:
@@ -201,23 +239,25 @@ class Progress:
         self.append(path, label_of_neurons(op.levels), op)
         if sums.pool is not None:
             self.append(path, "pool", sums.pool)
-        self.activations.append(Activation(path, self.last, calls))
+        self.activations.append(ConvertedActivation(path, self.last, calls))
         self.sums, self.event_scale, self.event_zero = None, scale, zero
 
     def finish(self) -> None:
         """Make the waiting sums the logits."""
         sums, node = self.sums, self.nodes[-1]
         if sums is None:
-            raise CannotGoOnError(
+            raise ConversionStoppedError(
                 "the net ends in spikes; end it with a quantised layer, whose sums are the logits"
             )
         if sums.normalisation is not None or sums.pool is not None:
-            self.violations.append("the readout is normalised or pooled; end with the plain layer")
+            self.violations.append(
+                "the readout is normalised or pooled; end the net with a plain layer"
+            )
         if not isinstance(node.op, Dense):
-            raise CannotGoOnError(
+            raise ConversionStoppedError(
                 "the net ends in a convolution; end it with a quantised dense layer"
             )
-        bias = node.op.bias + _whole_bias(sums)
+        bias = node.op.bias + sums.whole_bias()
         op = Dense(node.op.weight, bias, node.op.float_nonzero)
         self.nodes[-1] = Node(node.name, op, node.inputs)
         self.tensors[node.name] = op.infer([self.tensors[node.inputs[0]]], self.steps)
@@ -228,27 +268,9 @@ class Progress:
         before = len(self.violations)
         self.violations += [f"{place}: {violation}" for violation in found]
         if len(self.violations) > before:
-            raise CannotGoOnError(f"what follows {place} was not looked at")
+            raise ConversionStoppedError(f"what follows {place} was not examined")
 
 
 def label_of_neurons(levels: int) -> str:
-    """Say what the nodes of neurons that give so many levels are called."""
+    """Return the label of nodes whose neurons have this many levels."""
     return "spikes" if levels == 1 else "levels"
-
-
-def _whole_bias(sums: Sums) -> NDArray[np.int64]:
-    """Round the bias to whole units of the accumulator."""
-    if not np.isfinite(sums.bias).all():
-        raise CannotGoOnError("the readout's bias is not finite; train again")
-    bias = [_round_half_up(Fraction(float(value)) / sums.scale) for value in sums.bias]
-    largest = max(bias, key=abs)
-    if abs(largest) > ACCUMULATOR_LIMIT:
-        raise CannotGoOnError(
-            f"the readout's bias is {float(largest):.3g} units of its accumulator; the limit is "
-            f"+-{ACCUMULATOR_LIMIT}, so train with smaller biases"
-        )
-    return np.array(bias, np.int64)
-
-
-def _round_half_up(value: Fraction) -> int:
-    return (2 * value.numerator + value.denominator) // (2 * value.denominator)

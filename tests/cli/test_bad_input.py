@@ -23,7 +23,7 @@ from edgespike.graph import (
     Threshold,
     save_graph,
 )
-from edgespike.graph.files import GRAPH_KEY
+from edgespike.graph.files import CHECKPOINT_KEY, GRAPH_KEY
 from tests.cli.conftest import Cli, Result
 from tests.graph_files import NODE, described, every, hostile, node
 
@@ -315,6 +315,60 @@ def test_an_unknown_coding(cli: Cli, graph_file: Path, tmp_path: Path, command: 
     result = cli(command, graph_file, *target, "--coding", "binary", "-o", tmp_path / "out")
     assert (result.code, result.stdout) == (2, "")
     assert "'binary' is not one of 'graded', 'unary'" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+OPTIONS = {
+    "--name": ("new", "name is 'new'"),
+    "--input-shape": ("1,28", "input_shape is (1, 28)"),
+    "--input-range": ("-8,7", "input_range is (-8, 7)"),
+    "--input-scale": ("0.5", "input_scale is 0.5"),
+    "--bits": ("4", "bits is 4"),
+    "--calibrate": ("x.npy", "calibrate is array("),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_that_a_graph_file_does_not_use(
+    cli: Cli, graph_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", GOOD)
+    value, named = OPTIONS[option]
+    result = cli("convert", graph_file, option, value, "-o", "out")
+    refused(result, named, "converter 'graph' does not use it; it takes no options")
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("option", sorted(OPTIONS.keys() - {"--name"}))
+def test_an_option_that_a_checkpoint_does_not_use(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", GOOD)
+    save_file({}, "model", {CHECKPOINT_KEY: "{}"})
+    value, named = OPTIONS[option]
+    result = cli("convert", "model", option, value, "-o", "out")
+    refused(result, named, "converter 'checkpoint' does not use it; it takes name, so leave")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("--input-shape", "1x28", "--input-shape is '1x28'; give whole numbers with commas"),
+        ("--input-shape", "", "--input-shape is ''; give whole numbers"),
+        ("--input-range", "0", "input_range is (0,); give two whole numbers (low, high)"),
+        ("--input-range", "7,0", "input_range is (7, 0); give two whole numbers (low, high)"),
+        ("--input-range", "0,0.5", "--input-range is '0,0.5'; give whole numbers"),
+        ("--input-scale", "-1", "input_scale is -1.0; give a positive finite number"),
+        ("--bits", "0", "bits is 0; give a whole number of at least 1"),
+        ("--calibrate", "missing.npy", "cannot read missing.npy"),
+    ],
+)
+def test_an_option_of_convert_with_a_wrong_value(
+    cli: Cli, graph_file: Path, tmp_path: Path, option: str, value: str, named: str
+) -> None:
+    refused(cli("convert", graph_file, option, value, "-o", tmp_path / "out"), named)
     assert not (tmp_path / "out").exists()
 
 

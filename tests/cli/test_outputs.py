@@ -17,7 +17,7 @@ WRITING: dict[str, tuple[Sequence[str], str]] = {
     "verify": (["g", "-i", "x", "-o"], "gx"),
     "energy": (["g", "-i", "x", "--profile", "p", "--html"], "gxp"),
     "show": (["g", "--svg"], "g"),
-    "convert": (["g", "--check", "x", "-o"], "gx"),
+    "convert": (["g", "--check", "x", "--calibrate", "y", "-o"], "gxy"),
     "ensemble": (["g", "h", "-i", "x", "--labels", "y", "-o"], "ghxy"),
 }
 """For each command, its arguments up to the output, and the letters of the files it reads."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-from edgespike.converters import load  # noqa: E402
+from edgespike.converters import convert, load  # noqa: E402
 from edgespike.errors import GraphError  # noqa: E402
 from edgespike.graph import load_graph, save_graph  # noqa: E402
 from edgespike.models import IMAGES, build  # noqa: E402
@@ -45,6 +45,13 @@ def test_the_name_in_the_metadata_is_the_graphs(tmp_path: Path) -> None:
     assert load(saved(tmp_path / "a", name="fashion")).name == "fashion"
     with pytest.raises(GraphError, match="name 'my net' may hold"):
         load(saved(tmp_path / "b", name="my net"))
+
+
+def test_a_name_that_is_given_precedes_the_metadata(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a", name="fashion")
+    named = convert(path, name="mine")
+    assert named.name == "mine"
+    assert named.nodes == load(path).nodes
 
 
 def test_the_shipped_graph_is_named_after_its_file(

@@ -30,7 +30,7 @@ def dense(threshold: float = 0.3) -> list[nn.Module]:
 
 
 def trained(norm: Any) -> Any:
-    """Return a normalisation the statistics that some training leaves."""
+    """Set the statistics of a normalisation as some training would, and return it."""
     for values in (norm.running_mean, norm.running_var):
         values.uniform_(0.1, 0.8)
     return norm
@@ -132,7 +132,7 @@ class Residual(nn.Sequential):
 
 
 class Named(nn.Sequential):
-    """Only a name for a sequence."""
+    """A sequence with another name."""
 
 
 def test_a_sequence_that_runs_otherwise_is_listed() -> None:
@@ -207,7 +207,7 @@ def conv(**changes: Any) -> QuantConv2d:
         ([LAYER, nn.BatchNorm1d(3), SpikeActivation(), LAYER], "1 normalises 3 channels"),
         ([LAYER, nn.Dropout(), LAYER], "2 follows a weighted layer without"),
         ([LAYER, SpikeActivation(), SpikeActivation(), LAYER], "2 follows no weighted layer"),
-        ([LAYER, nn.Flatten(), SpikeActivation(), LAYER], "1 stands before an activation"),
+        ([LAYER, nn.Flatten(), SpikeActivation(), LAYER], "1 precedes an activation"),
     ],
 )
 def test_layers_in_a_wrong_place_are_refused(layers: list[nn.Module], message: str) -> None:
@@ -221,8 +221,8 @@ def test_layers_in_a_wrong_place_are_refused(layers: list[nn.Module], message: s
         ([conv(padding_mode="reflect")], "0 pads with reflect"),
         ([conv(padding="same")], "0 pads with zeros, 'same'"),
         ([nn.Flatten(), conv()], "input has shape"),
-        ([nn.Flatten(0), QuantLinear(64, 2)], "0 must flatten everything behind"),
-        ([conv(), nn.MaxPool2d(2), nn.BatchNorm2d(2), SpikeActivation()], "2 must stand right"),
+        ([nn.Flatten(0), QuantLinear(64, 2)], "0 must flatten all axes after"),
+        ([conv(), nn.MaxPool2d(2), nn.BatchNorm2d(2), SpikeActivation()], "2 must directly follow"),
         ([conv(), nn.MaxPool2d(2, ceil_mode=True), SpikeActivation()], "1 has ceil_mode"),
         ([conv(), nn.MaxPool2d(2), nn.MaxPool2d(2), SpikeActivation()], "2 follows another pool"),
         ([QuantLinear(8, 2)], "flatten it with a reshape first"),
@@ -236,12 +236,12 @@ def test_image_layers_that_mean_something_else_are_refused(
 
 
 @pytest.mark.parametrize("shape", [4, [4], (4.0,), "4", None])
-def test_a_shape_that_is_no_tuple_of_whole_numbers_is_refused(shape: Any) -> None:
+def test_a_shape_that_is_not_a_tuple_of_whole_numbers_is_refused(shape: Any) -> None:
     with pytest.raises(UnsupportedError, match="give the shape of one sample as a tuple"):
         convert(nn.Sequential(LAYER), shape)
 
 
-def test_a_name_that_no_graph_may_have_is_refused() -> None:
+def test_a_name_that_a_graph_may_not_have_is_refused() -> None:
     with pytest.raises(GraphError, match="name 'my net' may hold"):
         convert(nn.Sequential(LAYER), (4,), name="my net")
 

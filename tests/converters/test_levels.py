@@ -245,7 +245,7 @@ def test_a_branch_that_ends_in_sums_is_refused() -> None:
         convert(model, (4,))
 
 
-def test_what_a_branch_holds_is_looked_at() -> None:
+def test_the_contents_of_a_branch_are_examined() -> None:
     model = dense(*block(RoundClip(4)), Residual(nn.Sequential(nn.GELU())))
     with pytest.raises(UnsupportedError, match=r"3\.body\.0 is a GELU"):
         convert(model, (4,))
@@ -282,7 +282,7 @@ def test_a_running_variance_of_0_is_folded_with_its_epsilon() -> None:
 
 
 @pytest.mark.parametrize("name", ["weight", "bias", "running_mean", "running_var"])
-def test_statistics_that_are_no_numbers_are_refused(name: str) -> None:
+def test_statistics_that_are_not_numbers_are_refused(name: str) -> None:
     with pytest.raises(UnsupportedError, match="of channel 0 is nan; it must be finite"):
         convert(normalised(**{name: float("nan")}), (4,))
 

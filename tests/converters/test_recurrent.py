@@ -181,7 +181,7 @@ def described(graph: Graph) -> list[tuple[str, tuple[str, ...]]]:
     return [(node.name, node.inputs) for node in graph.nodes]
 
 
-def test_the_state_goes_round_through_a_delay() -> None:
+def test_the_state_is_fed_back_through_a_delay() -> None:
     graph = convert(net(states=17), SHAPE)
     assert graph.steps == 6
     assert graph.readout_op.mode is ReadoutMode.LAST
@@ -259,7 +259,7 @@ def test_what_may_compute_something_else_is_refused(
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 6, 5)])
-def test_a_shape_that_is_none_of_sequences_is_refused(shape: tuple[int, ...]) -> None:
+def test_a_shape_that_does_not_describe_a_sequence_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UnsupportedError, match=r"give \(steps, features\) for a recurrent net"):
         convert(net(), shape)
 

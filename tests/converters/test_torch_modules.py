@@ -165,7 +165,7 @@ def test_weights_that_are_not_finite_are_refused() -> None:
         convert(nn.Sequential(layer), (4,))
 
 
-def test_something_that_is_no_module_is_refused() -> None:
+def test_something_that_is_not_a_module_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="no converter takes a dict"):
         convert({}, (4,))
 
@@ -180,10 +180,30 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_converter_says_what_it_takes_without_importing_torch() -> None:
-    from edgespike.converters.torch.modules import CONVERTER
+    from edgespike.converters.torch import CONVERTER
 
     assert isinstance(CONVERTER, Converter)
-    assert not CONVERTER.accepts(3)
+    accepts = CONVERTER.accepts
+    assert accepts is not None
+    assert [accepts(model) for model in (3, nn.Module(), nn.Sequential())] == [None, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"bits": 4}, {"input_range": (0, 1)}, {"input_scale": 1.0}, {"calibrate": np.ones(1)}],
+)
+def test_what_the_module_states_itself_is_no_option(option: dict[str, Any]) -> None:
+    (name,) = option
+    with pytest.raises(
+        UnsupportedError,
+        match=f"{name} is .*, but converter 'torch' does not use it; it takes input_shape, name",
+    ):
+        convert(nn.Sequential(QuantLinear(4, 2)), (4,), **option)
+
+
+def test_a_module_does_not_state_its_input_shape() -> None:
+    with pytest.raises(UnsupportedError, match="input_shape is missing, and a torch module does"):
+        convert(nn.Sequential(QuantLinear(4, 2)))
 
 
 @pytest.mark.parametrize("sum_pool", [False, True])

@@ -17,26 +17,28 @@ if TYPE_CHECKING:
     from torch import nn
 
 ROUNDING = 64
-"""A tie is near where it is within this many roundings of the layer's largest potential."""
+"""A potential is near a tie within this many roundings of the layer's largest potential."""
 
 
 @dataclass(frozen=True)
 class LayerAgreement:
-    """What was compared in one activation.
+    """How one activation of a module compares with its node in the graph.
 
     Parameters
     ----------
-    path, node
-        Of the module's activation, and of the graph's node.
+    path
+        Of the module's activation.
+    node
+        Of the graph.
     neurons
         Values compared: neurons times samples, and times steps.
     near_ties
-        Those whose membrane potential is so near to a threshold that the module's own arithmetic
+        Values whose membrane potential is so near to a threshold that the module's own arithmetic
         may round it across: within 64 roundings of the layer's largest potential.
     different
-        Those that differ.
+        Values that differ.
     unexplained
-        Those that differ and are not near a tie. It must be 0.
+        Values that differ and are not near a tie. It must be 0.
     """
 
     path: str
@@ -52,15 +54,15 @@ def agreement(
 ) -> list[LayerAgreement]:
     """Convert a module, and compare each of its activations with the graph's.
 
-    The graph is exact; a float module rounds. So that one rounding does not show up in all later
-    layers and steps, each layer of the module receives what the graph's layer before it gave, and a
-    recurrent one what it gave itself the step before.
+    The graph is exact; a float module rounds. One rounding must not show up in all later layers
+    and steps: each layer of the module receives what the graph's layer before it gave, and a
+    recurrent layer what it gave itself in the step before.
 
     Parameters
     ----------
     module
-        In float32 or float64: its own rounding decides what is near a tie. It is run in
-        evaluation mode and left as it is.
+        In float32 or float64: its own rounding decides what is near a tie. It runs in evaluation
+        mode and is left unchanged.
     samples
         Whole numbers ``(samples, *input_shape)`` in the range of the module's input.
 
@@ -73,11 +75,11 @@ def agreement(
 
     from edgespike.evaluation_mode import evaluating
 
-    progress = convert_parts(module, input_shape, "model")
-    graph = progress.graph("model")
+    builder = convert_parts(module, input_shape, "model")
+    graph = builder.graph("model")
     trace = interpret(graph, samples)
     # A recurrent layer runs through all its steps before the next one begins.
-    waiting = iter([(each, call) for each in progress.activations for call in range(each.calls)])
+    waiting = iter([(each, call) for each in builder.activations for call in range(each.calls)])
     found: list[LayerAgreement] = []
 
     def compare(activation: Any, inputs: tuple[Any, ...], output: Any) -> Any:
@@ -90,7 +92,7 @@ def agreement(
         return levels * activation.scale
 
     dtype = next(module.parameters()).dtype
-    paths = {each.path for each in progress.activations}
+    paths = {each.path for each in builder.activations}
     hooks = [
         part.register_forward_hook(compare)
         for path, part in module.named_modules()

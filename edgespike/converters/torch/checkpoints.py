@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from edgespike.converters import convert
+from edgespike.converters.base import ConvertOptions
+from edgespike.converters.torch.modules import convert_module
 from edgespike.errors import EnvironmentMissingError
 from edgespike.graph import Graph
 
@@ -17,31 +18,31 @@ if TYPE_CHECKING:
     from edgespike.converters.torch.agreement import LayerAgreement
 
 
-def load_checkpoint(path: Path) -> Graph:
+def convert_checkpoint(path: Path, options: ConvertOptions) -> Graph:
     """Build the net of a checkpoint and convert it.
 
-    The graph's name, and with it its hash, comes from the content and not from the path: it is
-    ``name`` of the checkpoint's metadata, or "model".
+    Unless the options name the graph, its name, and with it its hash, comes from the content and
+    not from the path: it is ``name`` in the checkpoint's metadata, or "model".
 
     Raises
     ------
     EnvironmentMissingError
         torch or accelerate is not installed.
     FileFormatError
-        The checkpoint is damaged or foreign.
+        The file is damaged, or not a checkpoint.
     UnsupportedError
         The net cannot be converted exactly.
     GraphError
-        The name in the metadata is none that a graph may have.
+        A graph may not have this name.
     """
     model, shape, name = _load_model(path)
-    return convert(model, shape, name=name)
+    return convert_module(model, shape, options.graph_name(name))
 
 
 def check_checkpoint(path: Path, samples: NDArray[Any]) -> list[LayerAgreement]:
     """Compare the net of a checkpoint with its graph, neuron by neuron.
 
-    See :func:`edgespike.converters.torch.agreement.agreement`; it raises what `load_checkpoint`
+    See :func:`edgespike.converters.torch.agreement.agreement`; it raises what `convert_checkpoint`
     does.
 
     Parameters
@@ -52,7 +53,7 @@ def check_checkpoint(path: Path, samples: NDArray[Any]) -> list[LayerAgreement]:
     model, shape, _ = _load_model(path)
     from edgespike.converters.torch.agreement import agreement
 
-    # One step is no axis of a feed-forward net's samples.
+    # The samples of a feed-forward net have no axis of steps.
     return agreement(model, shape, samples.reshape(len(samples), *shape))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def walk(module: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Return sequences and what they hold in the order of execution, with repetitions."""
+    """Yield sequences and what they hold in the order of execution, with repetitions."""
     yield path, module
     if is_sequence(module):
         # Not named_children(), which leaves repetitions out.
@@ -16,7 +16,7 @@ def walk(module: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def walk_all(module: Any) -> Iterator[tuple[str, Any]]:
-    """As `walk`, with what the branches of residual blocks hold."""
+    """Yield what `walk` does, and what the branches of residual blocks hold."""
     from edgespike.nn.layers.residual import Residual
 
     for path, part in walk(module):
@@ -28,7 +28,8 @@ def walk_all(module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def is_sequence(module: Any) -> bool:
-    """Return whether it runs what it holds one by one; a subclass may do something else with it."""
+    """Return whether a module is a plain sequence, which runs what it holds one by one."""
     from torch import nn
 
+    # A subclass may do something else with what it holds.
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward

@@ -1,0 +1,106 @@
+"""Which converter gets a model or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgespike import plugins
+from edgespike.converters import CONVERTERS, AmbiguousSourceError, DuplicateConverterError
+from edgespike.converters.base import Converter, ConvertOptions
+from edgespike.converters.own_files import OWN, read_head
+from edgespike.errors import FileFormatError, UnsupportedError
+from edgespike.graph import Graph
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A converter and the package that offers it. Other packages' faults are blamed on them."""
+
+    converter: Converter
+    package: str
+
+    def __str__(self) -> str:
+        return f"{self.converter.name!r} of package {self.package}"
+
+    def accepts(self, model: Any) -> float | None:
+        """Return how far a model is from what the converter is made for, ``None`` if too far."""
+        if self.converter.accepts is None:
+            return None
+        with self._blamed():
+            return self.converter.accepts(model)
+
+    def recognises(self, head: bytes, path: Path) -> bool:
+        """Return whether the converter reads a file."""
+        if self.converter.recognises is None:
+            return False
+        with self._blamed():
+            return self.converter.recognises(head, path)
+
+    def convert(self, source: Any, options: ConvertOptions) -> Graph:
+        """Convert a source, after checking that every option is used."""
+        self.converter.check_options(options)
+        with self._blamed():
+            graph = self.converter.convert(source, options)
+            if not isinstance(graph, Graph):
+                raise TypeError(f"it returned a {type(graph).__qualname__}, not a Graph")
+        return graph
+
+    def _blamed(self) -> AbstractContextManager[None]:
+        return plugins.blaming(self.package, f"converter {self.converter.name!r}")
+
+
+def for_model(model: Any) -> Offered:
+    """Return the converter that is nearest to a model's class."""
+    offered = list(_offered())
+    distances = [(found.accepts(model), found) for found in offered]
+    taking = [(distance, found) for distance, found in distances if distance is not None]
+    kind = type(model).__qualname__
+    if not taking:
+        known = _listed(found.converter for found in offered if found.converter.accepts)
+        raise UnsupportedError(
+            "model cannot be converted", [f"no converter takes a {kind}; there are: {known}"]
+        )
+    least = min(distance for distance, _ in taking)
+    return _only([found for distance, found in taking if distance == least], f"a {kind}")
+
+
+def for_file(path: Path) -> Offered:
+    """Return the converter that recognises a file."""
+    head = read_head(path)
+    for own in (Offered(converter, plugins.OURS) for converter in OWN):
+        if own.recognises(head, path):  # whatever else is installed
+            return own
+    offered = list(_offered())
+    recognising = [found for found in offered if found.recognises(head, path)]
+    if not recognising:
+        others = [found.converter for found in offered if found.converter.recognises]
+        raise FileFormatError(
+            f"{path} ({path.stat().st_size} bytes) is neither an edgespike graph nor a trained "
+            "model, nor any other file that a converter recognises by its first bytes; recognised "
+            f"are: {_listed([*OWN, *others])}; make one with 'edgespike train' or "
+            "'edgespike convert', or get the file again if it is truncated"
+        )
+    return _only(recognising, str(path))
+
+
+def _offered() -> Iterator[Offered]:
+    sources = plugins.sources("converter", CONVERTERS, DuplicateConverterError)
+    for name, source in sources.items():
+        yield Offered(plugins.load(source, Converter), plugins.package("converter", name))
+
+
+def _only(found: Sequence[Offered], source: str) -> Offered:
+    if len(found) > 1:
+        raise AmbiguousSourceError(
+            f"{source} is taken equally well by the converters "
+            f"{' and '.join(str(each) for each in found)}; uninstall all of these packages but one"
+        )
+    return found[0]
+
+
+def _listed(converters: Iterable[Converter]) -> str:
+    return ", ".join(f"{each.name} ({each.summary})" for each in converters)

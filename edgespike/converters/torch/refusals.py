@@ -1,0 +1,87 @@
+"""Why a torch module may compute something else than its type says."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import Any
+
+from edgespike.converters.torch.sequence import is_sequence
+
+
+def refusals(path: str, module: Any, supported: Container[type]) -> Iterator[str]:
+    """Yield why a module cannot be converted, or may not compute what its type says.
+
+    Parameters
+    ----------
+    path
+        Of the module; empty for the whole model.
+    supported
+        The types of modules that can be converted, sequences apart.
+    """
+    from edgespike.nn.layers.quant_rnn import QuantRNN
+    from edgespike.nn.layers.residual import EventSum, Residual
+
+    place = path or "the model"
+    if found := list(_float_refusals(place, module)):
+        yield from found
+        return
+    if not is_sequence(module) and type(module) not in supported:
+        yield f"{place} is a {type(module).__qualname__}"
+        return
+    yield from _changes(place, module)
+    if isinstance(module, Residual):
+        if type(module.sum) is not EventSum:
+            yield f"{place}.sum is a {type(module.sum).__qualname__}, not an EventSum"
+        yield from _changes(f"{place}.sum", module.sum)
+    if isinstance(module, QuantRNN):
+        yield from _children_refusals(place, module)
+        for name, child in module.named_children():
+            yield from _changes(f"{place}.{name}", child)
+
+
+def _changes(place: str, module: Any) -> Iterator[str]:
+    """Yield what may change the result of a module."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        yield (
+            f"{place} has forward hooks, which may change what it computes; remove them first "
+            "(a SynapticPenalty's by close(), those of pruning by torch.nn.utils.prune.remove)"
+        )
+    if "forward" in vars(module):
+        yield f"{place} has a forward function of its own; use its type's"
+
+
+def _float_refusals(place: str, module: Any) -> Iterator[str]:
+    """Yield why a recurrent layer of floats cannot be converted exactly."""
+    from torch import nn
+
+    from edgespike.nn.layers.recurrent import Recurrent
+
+    cell = module.rnn if isinstance(module, Recurrent) else module
+    if isinstance(cell, nn.GRU | nn.LSTM):
+        yield (
+            f"{place} is a {type(cell).__name__}, whose gates multiply events: a graph has no "
+            "operation for that; use a vanilla RNN with few states, a QuantRNN"
+        )
+    elif isinstance(cell, nn.RNN):
+        yield (
+            f"{place} is an RNN of floats, which rounds at every step, so no integer graph equals "
+            "it; use a QuantRNN: fine-tune this one with a recipe of activation "
+            "'levels', edgespike train RECIPE --from CHECKPOINT"
+        )
+
+
+def _children_refusals(place: str, module: Any) -> Iterator[str]:
+    """Yield why a part of a `QuantRNN` may compute something else than its type says."""
+    from edgespike.nn.layers.activation import RoundClip, TanhLevels
+    from edgespike.nn.layers.quant_rnn import InitialState, InputLinear, SharedUnitLinear
+
+    expected = {
+        "activation": (RoundClip, TanhLevels),
+        "input": (InputLinear,),
+        "recurrent": (SharedUnitLinear,),
+        "initial": (InitialState,),
+    }
+    for name, kinds in expected.items():
+        found = type(getattr(module, name))
+        if found not in kinds:
+            yield f"{place}.{name} is a {found.__qualname__}, not a {kinds[-1].__name__}"
