@@ -102,6 +102,25 @@ def test_no_value_leaves_its_proven_range(case: Case) -> None:
         assert (values.max(axis=axes) <= tensor.high).all()
 
 
+@given(case=st.sampled_from(MIXES).flatmap(cases))
+@settings(max_examples=100)
+def test_no_state_leaves_the_range_that_its_operation_uses(case: Case) -> None:
+    graph = case.graph
+    values = interpret(graph, case.samples, keep=[node.name for node in graph.nodes]).values
+    for node in graph.nodes[1:]:
+        if isinstance(node.op, Delay):  # has no state of its own
+            continue
+        tensor, inputs = graph.tensors[node.name], graph.input_tensors(node)
+        low, high = node.op.range_in_use(inputs, tensor, graph.steps)
+        state = None
+        for t in range(graph.steps):
+            value, state = evaluate(node.op, [values[name][:, t] for name in node.inputs], state)
+            kept = state if isinstance(state, tuple) else () if state is None else (state,)
+            for numbers in (value, *kept):
+                assert low <= numbers.min()
+                assert numbers.max() <= high
+
+
 @pytest.mark.parametrize(
     ("flipped", "expected"), [(False, [0, 1, 1, 3, 3]), (True, [3, 2, 2, 0, 0])]
 )

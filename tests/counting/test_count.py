@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgespike.counting import Convention, audit, count, fan_out
-from edgespike.counting.audit import SOURCES
+from edgespike.counting.audit import is_source
 from edgespike.counting.tally import event_sources
 from edgespike.errors import InputError
 from edgespike.graph import (
@@ -33,7 +33,7 @@ from edgespike.graph.ops import OPERATIONS
 from edgespike.interpreter import interpret
 from edgespike.trace import Trace
 from tests.example_graphs import recurrent_graph, residual_graph, samples_for
-from tests.strategies import MIXES, Case, cases
+from tests.strategies import MIXES, Case, cases, one_of_each
 
 
 @pytest.mark.parametrize("mix", MIXES)
@@ -65,8 +65,24 @@ def test_an_audit_agrees_with_no_count_that_differs_in_one_number(
 
 
 def test_the_walk_knows_the_same_sources_of_events_as_the_operations_do() -> None:
-    declared = {kind for kind in OPERATIONS.values() if kind.emits_events}
-    assert set(SOURCES) == declared
+    operations = one_of_each()
+    assert operations.keys() == OPERATIONS.keys()
+    for drawn in operations.values():
+        assert is_source(drawn.node.op) == drawn.node.op.emits_events
+
+
+def test_every_operation_is_counted_or_says_why_it_is_free() -> None:
+    for drawn in one_of_each().values():
+        trace = interpret(drawn.case.graph, drawn.case.samples)
+        counted = {row.name for row in count(drawn.case.graph, drawn.case.samples, trace).layers}
+        reason = drawn.node.op.free
+        assert (drawn.node.name in counted) == (reason is None)
+        assert reason is None or reason.strip()
+
+
+def test_a_free_operation_neither_emits_events_nor_has_neurons() -> None:
+    for op in OPERATIONS.values():
+        assert op.free is None or not (op.emits_events or op.has_neurons)
 
 
 @given(case=st.sampled_from(MIXES).flatmap(cases))
@@ -231,5 +247,6 @@ def test_a_trace_of_other_samples_is_refused(
     array = values.pop(name)
     if change is not None:
         values[name] = change(array)
-    with pytest.raises(InputError, match=rf"trace does not belong to these samples: layer {name} {found}"):
+    message = rf"trace does not belong to these samples: layer {name} {found}"
+    with pytest.raises(InputError, match=message):
         count(graph, samples, Trace(values))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pytest
 
-from edgespike.errors import GraphError
+from edgespike.errors import GraphError, shown
 from edgespike.graph import (
     Add,
     Comparison,
@@ -23,6 +23,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
+    Op,
     Operation,
     Readout,
     ReadoutMode,
@@ -167,7 +168,7 @@ def test_all_violations_are_listed_at_once() -> None:
                 Node("x", dense(2, 4), ("a",)),
                 Node("b", Readout(np.ones(4)), ("a",)),
             ),
-            "nobody takes the output of x",
+            "nothing uses the output of x",
         ),
     ],
 )
@@ -276,6 +277,34 @@ def test_all_fields_of_the_wrong_type_are_listed_at_once() -> None:
     with pytest.raises(GraphError) as caught:
         Membrane("x", decay=0.5, reset="hard")  # type: ignore[arg-type]
     assert [line.split(" ")[0] for line in caught.value.violations] == ["theta", "decay", "reset"]
+
+
+class Foreign(Op):
+    """An operation that the union does not have."""
+
+    kind: ClassVar[str] = "foreign"
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        yield from ()
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        return inputs[0]
+
+
+class Noisy(Threshold):  # type: ignore[misc]
+    """A subclass that keeps the kind of a known operation."""
+
+
+@pytest.mark.parametrize(
+    "op", [Foreign(), Noisy(np.ones((4, 1), int), np.zeros(4, bool)), VECTOR.kind, None]
+)
+def test_an_operation_that_is_not_in_the_union_is_refused(op: Any) -> None:
+    known = ", ".join(kind.__name__ for kind in get_args(Operation))
+    with pytest.raises(GraphError) as caught:
+        Node("odd", op, ("in",))
+    (line,) = caught.value.violations
+    assert line.startswith(f"op is {shown(op)}; give an operation: Input, Dense, ")
+    assert line.endswith(f": {known}")
 
 
 INPUT, READOUT = Node("in", VECTOR), Node("out", Readout(np.ones(4)), ("in",))
@@ -502,7 +531,7 @@ def test_what_is_advised_instead_of_a_delay_of_a_delay_waits_two_steps(
 
 
 def test_a_delay_of_nothing_is_named() -> None:
-    with pytest.raises(GraphError, match="before takes from nobody, which is no node"):
+    with pytest.raises(GraphError, match="before takes from nobody, which is not a node"):
         loop(Delay((4,), 0, 3, Signal.GRADED), source="nobody")
 
 

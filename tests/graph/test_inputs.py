@@ -53,10 +53,10 @@ def test_samples_shown_unchanged_are_told_from_those_given_step_by_step(
     ("samples", "message"),
     [
         (np.zeros((2, 4), "m8[s]"), r"dtype timedelta64\[s\]"),
-        ([[1, 2, 3, 4], [1, 2]], "input of graph 'steps' is no array"),
-        (np.ma.array(FOUR, mask=FOUR == 3), "is masked, and a graph has no missing values; fill"),
-        (NoArray(RuntimeError), "input of graph 'steps' is no array: it has gradients"),
-        (NoArray(TypeError), "input of graph 'steps' is no array: it has gradients"),
+        ([[1, 2, 3, 4], [1, 2]], "input of graph 'steps' is not an array"),
+        (np.ma.array(FOUR, mask=FOUR == 3), "is masked, but a graph has no missing values; fill"),
+        (NoArray(RuntimeError), "input of graph 'steps' is not an array: it has gradients"),
+        (NoArray(TypeError), "input of graph 'steps' is not an array: it has gradients"),
     ],
 )
 def test_what_is_no_array_of_integers_is_refused(samples: Any, message: str) -> None:
