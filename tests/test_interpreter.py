@@ -1,4 +1,4 @@
-"""The definition itself, against loops over single neurons and values worked out by hand."""
+"""The definition, compared with loops over single neurons and with values worked out by hand."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_a_readout_over_many_steps_cannot_wrap_around_unnoticed() -> None:
 
 
 def adding_up(initial: int) -> Graph:
-    """One unit whose level is its last level plus its input, up to 5."""
+    """Return a graph of one unit whose level is its last level plus its input, up to 5."""
     return Graph(
         "adding",
         (
@@ -229,7 +229,7 @@ def adding_up(initial: int) -> Graph:
 
 @pytest.mark.parametrize(("initial", "levels"), [(0, [2, 3, 0, 5]), (3, [5, 5, 0, 5])])
 def test_a_loop_by_hand(initial: int, levels: list[int]) -> None:
-    """Each sample begins anew, and the readout of the last step does not add up."""
+    """Each sample starts from the initial value, and a readout of the last step does not add up."""
     samples = np.array([[[2], [1], [-5], [5]]] * 2)
     trace = interpret(adding_up(initial), samples)
     assert trace.values["level"][:, :, 0].tolist() == [levels, levels]

@@ -35,6 +35,7 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
+from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
 from edgespike.trace import Trace
 
@@ -85,14 +86,14 @@ class Counter:
         self._fan_outs: dict[str, FanOuts] = {}
         self._windows: dict[str, Integers] = {}
         for node in graph.nodes:
-            if isinstance(node.op, Dense | Conv2d):
+            if isinstance(node.op, Weighted):
                 shape = graph.tensors[node.inputs[0]].shape
                 self._fan_outs[node.name] = {
                     kind: fan_out(node.op, shape, kind).ravel() for kind in Convention
                 }
-            elif isinstance(node.op, MaxPool2d):
-                shape = graph.tensors[node.inputs[0]].shape
-                self._windows[node.name] = windows_over(node.op, shape)
+        for node, pool in graph.of_type(MaxPool2d):
+            shape = graph.tensors[node.inputs[0]].shape
+            self._windows[node.name] = windows_over(pool, shape)
 
     def counts(self, tally: Tally) -> Counts:
         """Count a run from its events.

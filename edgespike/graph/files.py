@@ -126,7 +126,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read a safetensors file's metadata without its tensors, and check the file's size.
+    """Read a safetensors file's metadata, check that the file is complete, and read no tensor.
 
     Raises
     ------

@@ -272,7 +272,7 @@ def _stacked(ops: Sequence[Any]) -> Any:
 def _merged_dense(
     first: Graph, name: str, ops: Sequence[Dense], own: set[str]
 ) -> tuple[Conv2d, tuple[str, ...]]:
-    """Merge dense layers behind one node.
+    """Merge dense layers that take one node.
 
     The kernel of members that have their own images is laid on what was flattened, which saves
     putting the images in another order. The input, which may have few channels, is better

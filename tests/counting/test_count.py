@@ -1,4 +1,4 @@
-"""Counts: equal to a walk of every event to every synapse, additive, and right by hand."""
+"""Counts equal a walk of every event to every synapse, add up, and agree with hand counts."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_three_conventions_by_hand() -> None:
     assert total["membrane_reads"] == 12
 
 
-def test_graded_input_is_counted_as_multiply_accumulates_and_zeros_are_no_events() -> None:
+def test_graded_input_is_counted_as_multiply_accumulates_and_zeros_are_not_events() -> None:
     graph = Graph(
         "graded",
         (
@@ -212,7 +212,7 @@ def test_spikes_and_graded_events_that_meet_are_counted_apart() -> None:
 
 @pytest.mark.parametrize("initial", [0, 2])
 def test_recurrent_synapses_by_hand(initial: int) -> None:
-    """What the last step gives is not delivered; what the first begins with is, if not zero."""
+    """The last step's output is not delivered; the initial value is, unless it is zero."""
     graph = recurrent_graph(steps=3)
     begins = Node("before", Delay((6,), 0, 4, Signal.GRADED, initial), ("state",))
     nodes = tuple(begins if node.name == "before" else node for node in graph.nodes)

@@ -1,4 +1,4 @@
-"""Graph files: what is written is read back; what was changed or is hostile is refused."""
+"""Graph files: what is written is read back; changed and hostile files are refused."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ PACKING = {"shape": [2, 4], "low": -1, "step": 1, "states": 3}
 
 
 def packed_file(packing: object, weight: NDArray[Any]) -> bytes:
-    """Describe a dense graph of two outputs whose weights are stored as given."""
+    """Return a file of a dense graph with two outputs whose weights are stored as given."""
     nodes = [
         {**NODE, "shape": [4]},
         {"name": "dense", "op": "dense", "inputs": ["input"], "weight": packing},
@@ -284,7 +284,7 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def memory_left(megabytes: int) -> Iterator[None]:
-    """Let this process take so much memory more, and no more."""
+    """Limit how much more memory this process may take."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
     limit = pages * resource.getpagesize() + megabytes * 2**20
@@ -389,7 +389,7 @@ def test_a_small_file_that_declares_much_is_refused_with_little_memory(
 
 
 def test_weights_are_read_and_checked_in_twice_their_memory(tmp_path: Path) -> None:
-    """A file of 2 MB, the weights of which take 128 MB."""
+    """The file has 2 MB, its weights take 128 MB in memory."""
     weight = np.random.default_rng(0).integers(2, size=(2**10, 2**14))
     path = tmp_path / "bits.safetensors"
     save_graph(dense_graph(weight), path)
@@ -490,7 +490,7 @@ WRONG_CONTENT: dict[str, tuple[object, str]] = {
 @pytest.mark.parametrize(
     ("description", "message"), WRONG_CONTENT.values(), ids=WRONG_CONTENT.keys()
 )
-def test_a_wrong_value_is_named_with_its_place_and_what_is_due(
+def test_a_wrong_value_is_named_with_its_place_and_what_is_expected(
     description: object, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "wrong.safetensors"
@@ -557,7 +557,7 @@ MARKED = json.dumps({"description": BOM + "{}", "sha256": files._digest(BOM + "{
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_text_that_is_no_description_gets_a_clear_error(
+def test_text_that_is_not_a_description_gets_a_clear_error(
     content: bytes, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "text.safetensors"

@@ -1,4 +1,4 @@
-"""What the class of every operation says about it is true, and every operation is tested."""
+"""Every operation occurs in random graphs, and what its class says about it is true."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from tests.strategies import MIXES, Case, cases, one_of_each
 
 
 def test_random_graphs_hold_every_operation() -> None:
-    """Most tests run on random graphs: an operation that is not drawn there is hardly tested."""
+    """Most tests run on random graphs: an operation that they do not hold is hardly tested."""
     assert one_of_each().keys() == OPERATIONS.keys()
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
-def test_fields_with_channels_are_arrays(kind: str) -> None:
+def test_fields_with_channels_are_all_arrays_of_an_operation(kind: str) -> None:
+    """One whose array all channels share must first say how an ensemble merges it."""
     op = OPERATIONS[kind]
     arrays = {name for name, declared in field_types(op).items() if array_kind(declared)}
     assert set(op.channel_fields) == arrays

@@ -88,7 +88,7 @@ def dense(outputs: int, inputs: int) -> Dense:
 
 
 def ended(*nodes: Node) -> Graph:
-    """Put a flattening, a dense layer and a readout behind the last of some nodes."""
+    """Add a reshape, a dense layer and a readout after the last node."""
     tensors: dict[str, Any] = {}
     for node in nodes:
         tensors[node.name] = node.op.infer([tensors[name] for name in node.inputs], 1)
@@ -103,7 +103,7 @@ def ended(*nodes: Node) -> Graph:
 
 
 def row(*ops: Operation) -> Graph:
-    """Connect operations in a row, with an end."""
+    """Connect operations in a row and end them."""
     nodes: list[Node] = []
     for index, op in enumerate(ops):
         nodes.append(Node(f"{op.kind}{index}", op, (nodes[-1].name,) if nodes else ()))
@@ -159,7 +159,7 @@ def test_each_threshold_becomes_a_channel() -> None:
     assert spikes.ravel().tolist() == [1, 1, 0, 0, 0, 1]
 
 
-def test_accumulators_are_copied_for_each_number_of_levels_behind_them() -> None:
+def test_accumulators_are_copied_for_each_number_of_levels_after_them() -> None:
     graph = ended(
         Node("x", ROW),
         Node("sum", dense(4, 12), ("x",)),
