@@ -126,13 +126,13 @@ def _misused(graph: Graph, node: Node, layouts: Layouts) -> Iterator[str]:
         case Threshold() | Membrane() | Readout():
             most = node.op.levels if isinstance(node.op, Threshold) else 1
             if events and max(most, *levels) > 1:
-                yield ("levels enter or leave it without synapses; put a weighted layer before it")
+                yield "levels enter or leave it without synapses; put a weighted layer before it"
         case MaxPool2d():
             if max(levels) > 1 and _is_sum(graph, graph[node.inputs[0]]):
                 yield "it takes the largest of sums of levels; pool before they are added"
         case Conv2d() as op:
             if _columns(op, layouts[events[0]][0]) is None:
-                yield ("its groups split the levels of a channel; use one group, or no reshape")
+                yield "its groups split the levels of a channel; use one group, or no reshape"
         case Input() | Dense() | SumPool2d() | Reshape():
             return
         case _:
