@@ -1,7 +1,7 @@
 """The definition: what every operation computes, slow and obvious, in int64.
 
-Whatever a target computes equals this, bit for bit, for every layer and step. One function an
-operation; values are ``(samples, *shape)`` of one step.
+Every target computes the same, bit for bit, for every layer and step. There is one function per
+operation; values have the shape ``(samples, *shape)`` and belong to one step.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None 
     Parameters
     ----------
     graph
-        What to compute.
+        The graph to run.
     samples
         Integers ``(samples, *shape)`` or ``(samples, steps, *shape)``,
         see :func:`edgespike.graph.inputs.as_samples`.
     keep
-        Names of the nodes whose values to keep; the observed ones without it.
+        Names of the nodes whose values to keep; by default the observed ones.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def _step(
     state: dict[str, Any],
     before: Mapping[str, Integers] | None,
 ) -> dict[str, Integers]:
-    """Compute every node once; ``before`` is what the step before gave, if there was one."""
+    """Compute every node once; ``before`` holds the values of the previous step, if any."""
     values: dict[str, Integers] = {graph.input.name: sample}
     for node in graph.nodes[1:]:
         if isinstance(node.op, Delay):
@@ -99,16 +99,16 @@ def evaluate(op: Operation, inputs: Sequence[Integers], state: Any = None) -> tu
     Parameters
     ----------
     op
-        Any operation but the input, which is given, and the delay, see :func:`delay`.
+        Any operation but the input, whose value is given, and the delay, see :func:`delay`.
     inputs
         int64 values, each ``(samples, *shape)``.
     state
-        What the call for the step before gave; ``None`` at a sample's first step.
+        The state that the previous step's call returned; ``None`` at a sample's first step.
 
     Returns
     -------
     value, state
-        The output, and what the next step's call needs (``None`` for a stateless operation).
+        The output, and the state for the next step's call (``None`` for a stateless operation).
 
     Raises
     ------
@@ -146,7 +146,7 @@ def dense(op: Dense, x: Integers) -> Integers:
 
 
 def conv2d(op: Conv2d, x: Integers) -> Integers:
-    """Add up, over the kernel's places, the weighted input as seen from there."""
+    """Sum, over the places of the kernel, the weighted input as seen from there."""
     n, channels, _, _ = x.shape
     (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
     height, width = op.output_size(x.shape[1:])
@@ -163,17 +163,17 @@ def conv2d(op: Conv2d, x: Integers) -> Integers:
 
 
 def sum_pool2d(op: SumPool2d, x: Integers) -> Integers:
-    """Add up each window; padded places add nothing."""
+    """Sum each window; padded places add nothing."""
     return reduce(np.add, _windows(op, x, fill=0))
 
 
 def max_pool2d(op: MaxPool2d, x: Integers) -> Integers:
-    """Take each window's largest value; no value is below 0, so padding with 0 is no candidate."""
+    """Take the largest value of each window; no value is negative, so zeros as padding are safe."""
     return reduce(np.maximum, _windows(op, x, fill=0))
 
 
 def _windows(op: Pool2d, x: Integers, fill: int) -> list[Integers]:
-    """For each place in a window, that place's value in all windows."""
+    """Return, for each place in a window, the value at that place of all windows."""
     (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
     height, width = op.output_size(x.shape[1:])
     pads = ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x))
@@ -190,12 +190,12 @@ def add(_: Add, *inputs: Integers) -> Integers:
 
 
 def reshape(op: Reshape, x: Integers) -> Integers:
-    """Return the same elements another shape."""
+    """Return the same elements in another shape."""
     return x.reshape(len(x), *op.shape)
 
 
 def threshold(op: Threshold, x: Integers) -> Integers:
-    """Count the thresholds that are reached, or that are not where the channel is flipped."""
+    """Count the thresholds that are reached; in a flipped channel, those that are not."""
     reached = np.zeros_like(x)
     for level in range(op.levels):
         reached += x >= per_channel(op.theta[:, level], x.ndim - 1)
@@ -203,7 +203,7 @@ def threshold(op: Threshold, x: Integers) -> Integers:
 
 
 def delay(op: Delay, before: Integers | None, samples: int) -> Integers:
-    """Return ``before``, what the source gave the step before; ``None`` at the first step."""
+    """Return ``before``, the source's value of the previous step; ``initial`` if it is ``None``."""
     return np.full((samples, *op.shape), op.initial, np.int64) if before is None else before
 
 
@@ -232,6 +232,6 @@ def _reset(op: Membrane, v: Integers, spikes: Integers, theta: Integers) -> Inte
 
 
 def readout(op: Readout, x: Integers, state: Integers | None) -> tuple[Integers, Integers]:
-    """Add this step's accumulators to those of the steps before, or give them alone."""
+    """Add this step's accumulators to those of the previous steps, or return only them."""
     total = x if state is None or op.mode is ReadoutMode.LAST else state + x
     return total, total

@@ -1,4 +1,4 @@
-"""What a run of a graph gives, whoever ran it."""
+"""The values of a graph's run, whichever target ran it, and what follows from its answer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from edgespike.graph import Graph
 def observed_names(graph: Graph) -> list[str]:
     """Name the nodes whose outputs every target must show, in the order in which they run.
 
-    These are all nodes behind the input at which events arise, and the readout. The rest
+    These are the readout and all nodes at which events arise, except the input. The rest
     (accumulators, sums, reshapes) follows from them.
     """
-    behind = graph.nodes[1:]
-    return [node.name for node in behind if node.op.emits_events or node is graph.readout]
+    after_input = graph.nodes[1:]
+    return [node.name for node in after_input if node.op.emits_events or node is graph.readout]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Trace:
     Parameters
     ----------
     values
-        For each observed node, integers ``(samples, steps, *shape)``, channels first. The
+        Integers ``(samples, steps, *shape)`` for each observed node, channels first. The
         readout's value at a step is its accumulator after that step.
     """
 
@@ -55,17 +55,17 @@ def member_logits(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.f
 def log_probabilities(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the logarithm of each class's mean probability over members, ``(samples, classes)``.
 
-    A member's probabilities are the softmax of its logits. All is done with logarithms, so that
-    no probability that is too small for a float becomes 0.
+    A member's probabilities are the softmax of its logits. Everything is computed in logarithms:
+    a probability that is too small for a float does not become 0.
     """
     each = _log_softmax(member_logits(graph, accumulators))
     return np.asarray(np.logaddexp.reduce(each, axis=1) - np.log(graph.readout_op.members))
 
 
 def predictions(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each sample's class of the largest mean probability; the first of equal ones.
+    """Return the class of the largest mean probability of each sample; the first of equal ones.
 
-    Of one member, that is the class of the largest logit.
+    For a single member, that is the class of the largest logit.
     """
     if graph.readout_op.members == 1:
         return np.asarray(np.argmax(logits(graph, accumulators), axis=1))
@@ -74,14 +74,14 @@ def predictions(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.int
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What an ensemble does not know, for each sample, in nats, all ``(samples,)``.
+    """The uncertainty of an ensemble's predictions in nats, each ``(samples,)``.
 
     Parameters
     ----------
     entropy
-        Of the mean probability: all uncertainty of the prediction.
+        The entropy of the mean probability: the total uncertainty.
     expected_entropy
-        The mean of the members' entropies: what every member finds uncertain (aleatoric).
+        The mean of the members' entropies: what each member finds uncertain (aleatoric).
     """
 
     entropy: NDArray[np.float64]
@@ -89,9 +89,10 @@ class Uncertainty:
 
     @property
     def mutual_information(self) -> NDArray[np.float64]:
-        """How much the members disagree (epistemic): the entropy less the expected one.
+        """How much the members disagree (epistemic): entropy minus expected entropy.
 
-        It is between class and member, 0 to the logarithm of the number of members.
+        It is the mutual information between class and member, 0 to the logarithm of the number of
+        members.
         """
         return np.maximum(self.entropy - self.expected_entropy, 0.0)
 
@@ -109,7 +110,7 @@ def uncertainty(graph: Graph, accumulators: NDArray[np.int64]) -> Uncertainty:
 
 
 _LARGEST_LOGIT = 1e300
-"""Logits are cut off here: the difference of any two is finite."""
+"""Logits are clipped here: the difference of any two is finite."""
 
 
 def _log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:

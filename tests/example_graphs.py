@@ -28,7 +28,7 @@ def weights(seed: int, *shape: int) -> Integers:
 
 
 def residual_graph() -> Graph:
-    """A single-step spiking network with a residual addition: 1x6x6 graded input, 3 classes."""
+    """Return a single-step spiking graph with a residual addition: 1x6x6 input, 3 classes."""
     spike = np.array([[2]] * 4)
     upright = np.zeros(4, bool)
     return Graph(
@@ -51,7 +51,7 @@ def residual_graph() -> Graph:
 
 
 def membrane_graph(steps: int = 4) -> Graph:
-    """Two layers of leaky integrate-and-fire neurons over several steps: 5 inputs, 2 classes."""
+    """Return a graph of two layers of leaky integrate-and-fire neurons: 5 inputs, 2 classes."""
     return Graph(
         "membranes",
         (
@@ -68,7 +68,7 @@ def membrane_graph(steps: int = 4) -> Graph:
 
 
 def samples_for(graph: Graph, count: int, seed: int = 0) -> Integers:
-    """Draw samples within a graph's input range, a value of its own for each step."""
+    """Draw samples within a graph's input range, with different values at each step."""
     op = graph.input.op
     assert isinstance(op, Input)
     rng = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def samples_for(graph: Graph, count: int, seed: int = 0) -> Integers:
 
 
 def recurrent_graph(steps: int = 4) -> Graph:
-    """A recurrent net of levels whose states begin in the middle: 5 inputs, 6 units, 2 classes."""
+    """Return a recurrent graph of levels, initially in the middle: 5 inputs, 6 units, 2 classes."""
     return Graph(
         "recurrent",
         (

@@ -1,17 +1,19 @@
 """Random valid graphs and samples for them.
 
-What a graph is made of (operations, geometry, number of layers) is drawn by hypothesis; weights
-come from a drawn seed. Thresholds are set to values that the accumulators really take, so that
-ties, where ``>`` and ``>=`` part, happen all the time.
+The structure of a graph (operations, geometry, number of layers) is drawn by hypothesis; weights
+come from a drawn seed. Thresholds are set to values that the accumulators actually take: ties,
+where ``>`` and ``>=`` differ, are frequent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -43,10 +45,13 @@ LEVEL_MIXES = ("levels", "pooled-levels", "residual-levels", "even-levels")
 """Operation mixes whose neurons have several levels."""
 
 STEPPED_MIXES = ("membrane", "recurrent", "delays")
-"""Operation mixes of several steps: neurons with a potential, loops of one layer, any delays."""
+"""Operation mixes of several steps: membranes, loops of one layer, any delays."""
 
 MIXES = ("dense", "convolution", "pooling", "residual", *STEPPED_MIXES, *LEVEL_MIXES)
-"""Names of the operation mixes that :func:`cases` can draw."""
+"""Names of the operation mixes that :func:`cases` can draw.
+
+Each operation occurs in at least one of them, see :func:`one_of_each`.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def cases(draw: st.DrawFn, mix: str) -> Case:
 
 
 class Builder:
-    """A graph in the making: the nodes so far, and samples that run through them."""
+    """A graph under construction: the nodes so far, and samples that run through them."""
 
     def __init__(
         self,
@@ -107,7 +112,7 @@ class Builder:
         return self.tensors[self.last].shape
 
     def append(self, op: Operation, *inputs: str) -> str:
-        """Add a node behind the last one, or behind ``inputs``, and run it."""
+        """Add a node after the last one, or after ``inputs``, and run it; return its name."""
         sources = inputs or (self.last,)
         name = f"{op.kind}{len(self.nodes)}"
         self.nodes.append(Node(name, op, sources))
@@ -116,7 +121,7 @@ class Builder:
         return name
 
     def open_loop(self, shape: tuple[int, ...], high: int, signal: Signal) -> int:
-        """Add a delay of neurons that are still to come; give its place, to close the loop."""
+        """Add a delay of neurons that come later; return its place, to close the loop."""
         place = len(self.nodes)
         op = Delay(shape, 0, high, signal, self.pick(0, 0, high, high // 2))
         self.delay(op, "to come")
@@ -126,13 +131,13 @@ class Builder:
         return place
 
     def close_loop(self, place: int) -> None:
-        """Let the delay at a place take from the last node, and run all nodes from there on."""
+        """Connect the delay at a place to the last node, and run it and all nodes after it."""
         opened = self.nodes[place]
         self.nodes[place] = Node(opened.name, opened.op, (self.last,))
         self.run(place)
 
     def delay(self, op: Delay, source: str) -> None:
-        """Add a delay behind any node."""
+        """Add a delay of any node."""
         name = f"delay{len(self.nodes)}"
         self.nodes.append(Node(name, op, (source,)))
         self.tensors[name] = op.infer([], self.steps)
@@ -140,7 +145,7 @@ class Builder:
             self.run(len(self.nodes) - 1)
 
     def run(self, place: int) -> None:
-        """Run the nodes from a place on, step by step, on the values of those before."""
+        """Run the nodes at a place and after it, step by step, on the values of those before."""
         nodes = self.nodes[place:]
         for node in nodes:
             if node.name in self.values:
@@ -162,7 +167,7 @@ class Builder:
         return self.draw(st.sampled_from(choices))
 
     def weights(self, *shape: int) -> dict[str, Any]:
-        """Return a sparse weight, now and then with the largest values, its mask, and a bias."""
+        """Return a sparse weight, sometimes with the largest values, its mask, and a bias."""
         high = self.pick(1, 7, 127)
         weight = self.rng.integers(-high, high + 1, shape)
         weight[self.rng.random(shape) < 0.3] = 0
@@ -184,7 +189,7 @@ class Builder:
             self.append(Reshape((int(np.prod(self.shape)),)))
 
     def convolution(self, outputs: int | None = None, source: str | None = None) -> str:
-        """Add a convolution of any geometry that fits; one that keeps the size for a branch."""
+        """Add a convolution of any geometry; with ``outputs``, one that keeps the size."""
         channels, height, width = self.tensors[source or self.last].shape
         if outputs is not None:
             weights = self.weights(outputs, channels, 3, 3)
@@ -212,14 +217,14 @@ class Builder:
         self.append(kind(kernel, stride, padding))
 
     def threshold(self, levels: int = 1) -> None:
-        """Add thresholds at values that are really reached, in both directions."""
+        """Add thresholds at values that are actually reached, in both directions."""
         channels = self.shape[0]
         reached = np.unique(np.stack(self.values[self.last]))
         theta = np.sort(self.rng.choice(reached, (channels, levels)), axis=1)
         self.append(Threshold(theta, self.rng.random(channels) < 0.3))
 
     def even_threshold(self, levels: int) -> None:
-        """Add thresholds as folding gives them: least integers that reach evenly spaced lines."""
+        """Add thresholds like those of folding: least integers at evenly spaced levels or above."""
         channels = self.shape[0]
         reached = np.stack(self.values[self.last])
         ends = np.sort(self.rng.choice(reached.ravel(), (2, channels)), axis=0)
@@ -228,7 +233,7 @@ class Builder:
         self.append(Threshold(theta.astype(np.int64), self.rng.random(channels) < 0.3))
 
     def membrane(self, max_spikes: int | None = None) -> None:
-        """Add integrate-and-fire neurons of any kind that a graph can state."""
+        """Add integrate-and-fire neurons of any kind."""
         reached = np.abs(np.stack(self.values[self.last])).max()
         theta = self.rng.integers(1, max(int(reached), 1) + 1, self.shape[0])
         self.append(
@@ -297,7 +302,7 @@ def _some_levels(builder: Builder) -> int:
 
 
 def _even_levels_layer(builder: Builder) -> None:
-    """Add a layer of levels, now and then pooled, added to the one before, or dense."""
+    """Add a layer of levels, sometimes pooled, added to the previous layer, or dense."""
     levels = builder.pick(2, 3, 4, 7, 15)
     start, shape = builder.last, builder.shape
     if len(shape) == 1 or builder.pick(False, False, True):
@@ -322,7 +327,7 @@ def _weighted_layer(builder: Builder) -> None:
 
 
 def _through_delay(builder: Builder) -> None:
-    """Add synapses behind a delay, whose sums have the shape of what is delayed."""
+    """Add synapses after a delay whose sums have the shape of what is delayed."""
     if len(builder.shape) == 3:
         builder.convolution(builder.shape[0])
     else:
@@ -330,7 +335,7 @@ def _through_delay(builder: Builder) -> None:
 
 
 def _recurrent_layer(builder: Builder) -> None:
-    """Add a layer whose neurons also take what they gave the step before, through synapses."""
+    """Add a layer whose neurons also take their previous step's output, through synapses."""
     _weighted_layer(builder)
     forward, levels = builder.last, _some_levels(builder)
     signal = Signal.SPIKES if levels == 1 else Signal.GRADED
@@ -342,7 +347,7 @@ def _recurrent_layer(builder: Builder) -> None:
 
 
 def _delays_layer(builder: Builder) -> None:
-    """Add a loop through one or two layers of membranes or thresholds, or a delay without one."""
+    """Add a loop through one or two layers of membranes or thresholds, or a delay alone."""
     _weighted_layer(builder)
     forward, shape = builder.last, builder.shape
     if builder.pick(True, False, False):
@@ -381,3 +386,25 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "residual-levels": lambda builder: _residual_layer(builder, _some_levels(builder)),
     "even-levels": _even_levels_layer,
 }
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A node, and the case that it was drawn in."""
+
+    node: Node
+    case: Case
+
+
+@cache
+def one_of_each() -> dict[str, Drawn]:
+    """Return a node of each kind that few examples of all mixes hold."""
+    found: dict[str, Drawn] = {}
+
+    def collect(case: Case) -> None:
+        for node in case.graph.nodes:
+            found.setdefault(node.op.kind, Drawn(node, case))
+
+    for mix in MIXES:
+        settings(max_examples=20, database=None)(given(cases(mix))(collect))()
+    return found

@@ -1,4 +1,4 @@
-"""The definition itself, against loops over single neurons and values worked out by hand."""
+"""The definition, compared with loops over single neurons and with values worked out by hand."""
 
 from __future__ import annotations
 
@@ -102,6 +102,25 @@ def test_no_value_leaves_its_proven_range(case: Case) -> None:
         assert (values.max(axis=axes) <= tensor.high).all()
 
 
+@given(case=st.sampled_from(MIXES).flatmap(cases))
+@settings(max_examples=100)
+def test_no_state_leaves_the_range_that_its_operation_uses(case: Case) -> None:
+    graph = case.graph
+    values = interpret(graph, case.samples, keep=[node.name for node in graph.nodes]).values
+    for node in graph.nodes[1:]:
+        if isinstance(node.op, Delay):  # has no state of its own
+            continue
+        tensor, inputs = graph.tensors[node.name], graph.input_tensors(node)
+        low, high = node.op.range_in_use(inputs, tensor, graph.steps)
+        state = None
+        for t in range(graph.steps):
+            value, state = evaluate(node.op, [values[name][:, t] for name in node.inputs], state)
+            kept = state if isinstance(state, tuple) else () if state is None else (state,)
+            for numbers in (value, *kept):
+                assert low <= numbers.min()
+                assert numbers.max() <= high
+
+
 @pytest.mark.parametrize(
     ("flipped", "expected"), [(False, [0, 1, 1, 3, 3]), (True, [3, 2, 2, 0, 0])]
 )
@@ -191,7 +210,7 @@ def test_a_readout_over_many_steps_cannot_wrap_around_unnoticed() -> None:
 
 
 def adding_up(initial: int) -> Graph:
-    """One unit whose level is its last level plus its input, up to 5."""
+    """Return a graph of one unit whose level is its last level plus its input, up to 5."""
     return Graph(
         "adding",
         (
@@ -210,7 +229,7 @@ def adding_up(initial: int) -> Graph:
 
 @pytest.mark.parametrize(("initial", "levels"), [(0, [2, 3, 0, 5]), (3, [5, 5, 0, 5])])
 def test_a_loop_by_hand(initial: int, levels: list[int]) -> None:
-    """Each sample begins anew, and the readout of the last step does not add up."""
+    """Each sample starts from the initial value, and a readout of the last step does not add up."""
     samples = np.array([[[2], [1], [-5], [5]]] * 2)
     trace = interpret(adding_up(initial), samples)
     assert trace.values["level"][:, :, 0].tolist() == [levels, levels]

@@ -1,4 +1,4 @@
-"""What is made of accumulators: logits, classes, probabilities, and what an ensemble doubts."""
+"""What follows from accumulators: logits, classes, probabilities and uncertainties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a unary graph's spikes as the levels that they stand for."""
+"""Reading the spikes of a unary graph as levels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgespike.trace import Trace
 
 
 def assert_decodes(graph: Graph, levels: Trace, spikes: Trace) -> None:
-    """Compare the run of a graph with that of its unary form: readout, and every level."""
+    """Compare a run of a graph with one of its unary form: the readout and all levels."""
     readout = graph.readout.name
     np.testing.assert_array_equal(spikes.values[readout], levels.values[readout])
     for node, op in graph.of_type(Threshold):

@@ -1,8 +1,8 @@
 """The audit: a recount by brute force, walking each event to each synapse that it reaches.
 
-It shares with the count which weights are synapses, and nothing else: it names by itself where
-events arise, starts at each of them and goes forward through the graph, where the count starts at
-the layer and looks back.
+It shares nothing with the count but the definition of which weights are synapses. It has its own
+list of where events arise, starts at each event and walks forward through the graph; the count
+starts at a layer and looks back.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from edgespike.counting.counts import Counts
 from edgespike.counting.fanout import Convention, existing
@@ -27,6 +28,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
+    Operation,
     Readout,
     Reshape,
     Signal,
@@ -34,25 +36,21 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.inputs import as_samples
-from edgespike.graph.ops import Weighted
 from edgespike.trace import Trace
 
 Place = tuple[int, ...]
 
-SOURCES = (Input, Threshold, Membrane, MaxPool2d)
-"""Operations at which events arise; those that arrive end there."""
-
 
 @dataclass(frozen=True)
 class Audit:
-    """What the walk found, over all layers, steps and samples, by convention."""
+    """What the walk found over all layers, steps and samples, by convention."""
 
     samples: int
     synaptic_operations: dict[Convention, int]
     multiply_accumulates: dict[Convention, int]
 
     def agrees(self, counts: Counts) -> bool:
-        """Return whether a count of the same samples has the same numbers in every convention."""
+        """Return whether a count of the same samples has the same totals in every convention."""
         return all(
             self.synaptic_operations[convention] == counts.synaptic_operations(convention)
             and self.multiply_accumulates[convention] == counts.multiply_accumulates(convention)
@@ -61,7 +59,7 @@ class Audit:
 
 
 def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
-    """Recount every synaptic operation of a run by walking. Slow: for a few samples.
+    """Recount every synaptic operation of a run by walking. Slow; meant for a few samples.
 
     Parameters
     ----------
@@ -76,8 +74,6 @@ def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
     ------
     InputError
         The samples do not fit the graph's input.
-    TypeError
-        Events reach an operation that this function knows nothing of.
     """
     samples = as_samples(graph, samples)
     values = {graph.input.name: samples, **trace.values}
@@ -85,54 +81,74 @@ def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
         Signal.SPIKES: dict.fromkeys(Convention, 0),
         Signal.GRADED: dict.fromkeys(Convention, 0),
     }
-    takers = _takers(graph)
-    starts = {node.name: values[node.name] for node in graph.nodes if isinstance(node.op, SOURCES)}
-    for delay, op in graph.of_type(Delay):  # what it gives at the first step, nobody has sent
+    users = _users(graph)
+    starts = {node.name: values[node.name] for node in graph.nodes if is_source(node.op)}
+    for delay, op in graph.of_type(Delay):  # no node has sent what it gives at the first step
         starts[delay.name] = np.full((len(samples), 1, *op.shape), op.initial)
     for source, array in starts.items():
         signal = graph.tensors[source].signal
         for index in np.argwhere(array):
             events = int(array[tuple(index)]) if signal is Signal.SPIKES else 1
             step, *place = map(int, index[1:])
-            for node, reached in _arrivals(graph, takers, source, step, tuple(place)):
-                for convention, synapses in _synapses(graph, node, reached).items():
+            for layer in _arrivals(graph, users, source, step, tuple(place)):
+                for convention, synapses in _synapses(*layer).items():
                     found[signal][convention] += events * synapses
     return Audit(len(samples), found[Signal.SPIKES], found[Signal.GRADED])
 
 
-def _takers(graph: Graph) -> dict[str, list[Node]]:
-    takers = defaultdict(list)
+def is_source(op: Operation) -> bool:
+    """Return whether events arise at an operation; those that arrive there end there."""
+    match op:
+        case Input() | Threshold() | Membrane() | MaxPool2d():
+            return True
+        case Dense() | Conv2d() | SumPool2d() | Add() | Reshape() | Delay() | Readout():
+            return False
+        case _:
+            assert_never(op)
+
+
+def _users(graph: Graph) -> dict[str, list[Node]]:
+    """Return the nodes that use each node's output."""
+    users = defaultdict(list)
     for node in graph.nodes:
         for name in node.inputs:
-            takers[name].append(node)
-    return takers
+            users[name].append(node)
+    return users
 
 
 def _arrivals(
-    graph: Graph, takers: dict[str, list[Node]], name: str, step: int, place: Place
-) -> Iterator[tuple[Node, Place]]:
-    """Walk one event forward to every element of a weighted layer's input that it reaches."""
-    for node in takers[name]:
-        if isinstance(node.op, Weighted):
-            yield node, place
-        elif isinstance(node.op, Add):
-            yield from _arrivals(graph, takers, node.name, step, place)
-        elif isinstance(node.op, Delay):
-            if step + 1 < graph.steps:
-                yield from _arrivals(graph, takers, node.name, step + 1, place)
-        elif isinstance(node.op, Reshape):
-            flat = np.ravel_multi_index(place, graph.tensors[name].shape)
-            moved = tuple(map(int, np.unravel_index(flat, node.op.shape)))
-            yield from _arrivals(graph, takers, node.name, step, moved)
-        elif isinstance(node.op, SumPool2d):
-            channel, *position = place
-            size = node.op.output_size(graph.tensors[name].shape)
-            for window in np.ndindex(*size):
-                if _in_window(node.op, window, position):
-                    moved = (channel, *window)
-                    yield from _arrivals(graph, takers, node.name, step, moved)
-        elif not isinstance(node.op, (*SOURCES, Readout)):
-            raise TypeError(f"the audit cannot walk through {node.name} ({node.op.kind})")
+    graph: Graph, users: dict[str, list[Node]], name: str, step: int, place: Place
+) -> Iterator[tuple[Dense | Conv2d, Place, Place]]:
+    """Walk one event forward to every element of a weighted layer's input that it reaches.
+
+    Yields
+    ------
+    layer, shape, place
+        The layer, the shape of its output, and where in its input the event arrives.
+    """
+    for node in users[name]:
+        match node.op:
+            case Dense() | Conv2d():
+                yield node.op, graph.tensors[node.name].shape, place
+            case Add():
+                yield from _arrivals(graph, users, node.name, step, place)
+            case Delay():
+                if step + 1 < graph.steps:
+                    yield from _arrivals(graph, users, node.name, step + 1, place)
+            case Reshape() as op:
+                flat = np.ravel_multi_index(place, graph.tensors[name].shape)
+                moved = tuple(map(int, np.unravel_index(flat, op.shape)))
+                yield from _arrivals(graph, users, node.name, step, moved)
+            case SumPool2d() as op:
+                channel, *position = place
+                for window in np.ndindex(*op.output_size(graph.tensors[name].shape)):
+                    if _in_window(op, window, position):
+                        moved = (channel, *window)
+                        yield from _arrivals(graph, users, node.name, step, moved)
+            case Input() | Threshold() | Membrane() | MaxPool2d() | Readout():
+                continue  # the event ends here, and reaches no synapse
+            case _:
+                assert_never(node.op)
 
 
 def _in_window(op: SumPool2d, window: Place, position: list[int]) -> bool:
@@ -143,15 +159,20 @@ def _in_window(op: SumPool2d, window: Place, position: list[int]) -> bool:
     return all(0 <= offset < extent for offset, extent in zip(offsets, op.kernel, strict=True))
 
 
-def _synapses(graph: Graph, node: Node, place: Place) -> dict[Convention, int]:
-    """Count the synapses of a weighted layer that start at one element of its input."""
-    op = node.op
-    if isinstance(op, Dense):
-        return {kind: int(existing(op, kind)[:, place[0]].sum()) for kind in Convention}
-    if not isinstance(op, Conv2d):
-        raise TypeError(f"the audit cannot walk through {node.name} ({op.kind})")
+def _synapses(op: Dense | Conv2d, shape: Place, place: Place) -> dict[Convention, int]:
+    """Count the synapses of a layer that start at one place of its input, by convention."""
+    match op:
+        case Dense():
+            return {kind: int(existing(op, kind)[:, place[0]].sum()) for kind in Convention}
+        case Conv2d():
+            return _synapses_of_conv2d(op, shape, place)
+        case _:
+            assert_never(op)
+
+
+def _synapses_of_conv2d(op: Conv2d, shape: Place, place: Place) -> dict[Convention, int]:
     channel, row, column = place
-    height, width = graph.tensors[node.name].shape[1:]
+    height, width = shape[1:]
     per_group_in = op.weight.shape[1]
     per_group_out = len(op.weight) // op.groups
     group, local = divmod(channel, per_group_in)

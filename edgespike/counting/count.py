@@ -1,8 +1,8 @@
-"""Counting: events times fan-out, from what a target really ran.
+"""Counting: events times fan-out, from what a target actually ran.
 
-What enters a weighted layer is counted there. Sums, reshapes and additions are transparent: each
-event passes through them on its own. A max pool takes in the events of a window and emits the
-largest of their values: of single spikes, one.
+The events that enter a weighted layer are counted there. Sum pools, reshapes and additions are
+transparent: each event passes through them separately. A max pool absorbs the events of a window
+and emits the largest of their values; for single spikes, that is one spike.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
+from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
 from edgespike.trace import Trace
 
 Events = Mapping[Signal, Integers]
-"""Events of each kind that arrive somewhere, ``(steps, *shape)``; an absent kind has none."""
+"""Events of each kind that arrive at a node, ``(steps, *shape)``; a missing kind has none."""
 
 FanOuts = Mapping[Convention, Integers]
 """Synapses that leave each element of a weighted layer's input, flattened."""
 
 
 def count(graph: Graph, samples: NDArray[Any], trace: Trace) -> Counts:
-    """Count what a run did.
+    """Count the synaptic operations, neuron updates and events of a run.
 
     Parameters
     ----------
@@ -72,12 +73,12 @@ def count(graph: Graph, samples: NDArray[Any], trace: Trace) -> Counts:
 
 
 class Counter:
-    """Counts the runs of one graph. Fan-outs are computed once.
+    """Counts runs of one graph. Fan-outs are computed once, when it is built.
 
     Parameters
     ----------
     graph
-        The graph that runs.
+        The graph whose runs are counted.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -85,17 +86,22 @@ class Counter:
         self._fan_outs: dict[str, FanOuts] = {}
         self._windows: dict[str, Integers] = {}
         for node in graph.nodes:
-            if isinstance(node.op, Dense | Conv2d):
+            if isinstance(node.op, Weighted):
                 shape = graph.tensors[node.inputs[0]].shape
                 self._fan_outs[node.name] = {
                     kind: fan_out(node.op, shape, kind).ravel() for kind in Convention
                 }
-            elif isinstance(node.op, MaxPool2d):
-                shape = graph.tensors[node.inputs[0]].shape
-                self._windows[node.name] = windows_over(node.op, shape)
+        for node, pool in graph.of_type(MaxPool2d):
+            shape = graph.tensors[node.inputs[0]].shape
+            self._windows[node.name] = windows_over(pool, shape)
 
     def counts(self, tally: Tally) -> Counts:
-        """Count from the events of each source.
+        """Count a run from its events.
+
+        Parameters
+        ----------
+        tally
+            The events of each source.
 
         Returns
         -------
@@ -120,7 +126,7 @@ class Counter:
         return Counts(tally.samples, tuple(layers))
 
     def _layer(self, node: Node, inputs: list[Events], tally: Tally) -> LayerCounts:
-        """Count what a node that is not free did."""
+        """Count what a node did that is not free."""
         tensor = self._graph.tensors[node.name]
         nothing = np.zeros(self._graph.steps, np.int64)
         operations = multiplied = dict.fromkeys(Convention, nothing)
@@ -168,9 +174,10 @@ def _delayed(op: Delay, events: Integers, samples: int) -> Integers:
 
 
 def _passed_on(node: Node, inputs: list[Events]) -> Events | None:
-    """Return the events that pass through a node, each kind on its own; ``None`` if they end there.
+    """Return the events that pass through a node, by kind; ``None`` if they end there.
 
-    What a delay passes on is known before, and events that arise at a node are not passed on.
+    What a delay passes on is added by the caller, and events that arise at a node are not passed
+    on.
     """
     kinds = {kind for events in inputs for kind in events}
     match node.op:
@@ -183,16 +190,23 @@ def _passed_on(node: Node, inputs: list[Events]) -> Events | None:
                 kind: reduce(np.add, [events[kind] for events in inputs if kind in events])
                 for kind in kinds
             }
-        case Input() | Dense() | Conv2d() | MaxPool2d() | Threshold() | Membrane() | Readout():
-            return None
-        case Delay():
+        case (
+            Input()
+            | Dense()
+            | Conv2d()
+            | MaxPool2d()
+            | Delay()
+            | Threshold()
+            | Membrane()
+            | Readout()
+        ):
             return None
         case _:
             assert_never(node.op)
 
 
 def windows_over(op: MaxPool2d, shape: tuple[int, ...]) -> Integers:
-    """Count, for each position of an input of ``shape``, the pooling windows that it is in."""
+    """Return how many pooling windows each position of an input of ``shape`` is in."""
     (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
     height, width = op.output_size(shape)
     padded = np.zeros((shape[1] + 2 * pad_y, shape[2] + 2 * pad_x), np.int64)

@@ -1,4 +1,4 @@
-"""The numbers of a count: per layer and step, whole, and exact under any split of the samples."""
+"""The result of a count: integers per layer and step, exact under any split of the samples."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ class LayerCounts:
     spikes
         Spikes that this node's neurons emit (thresholds of one level and membranes).
     events
-        All events that leave this node: spikes, or values that are not zero. Input and max
-        pools give events too.
+        All events that leave this node: spikes, or values that are not zero. The input and max
+        pools emit events too.
     pool_operations
-        Events times the max-pooling windows of this node that they enter. They are no synaptic
-        operations: pooling has no weights. A target that builds the OR from synapses pays them.
+        Events times the max-pooling windows of this node that they enter. These are not synaptic
+        operations, since pooling has no weights; a target that builds the OR from synapses pays
+        for them.
     """
 
     name: str
@@ -50,7 +51,7 @@ class LayerCounts:
 
     def __add__(self, other: LayerCounts) -> LayerCounts:
         if self.name != other.name:
-            raise ValueError(f"counts of {self.name} and {other.name} are not of one layer")
+            raise ValueError(f"counts of {self.name} and {other.name} are of different layers")
         sums = {
             field.name: _sum(getattr(self, field.name), getattr(other, field.name))
             for field in fields(self)
@@ -96,7 +97,7 @@ class LayerCounts:
 class Counts:
     """What a graph did on some samples.
 
-    Counts of disjoint samples add up: ``count(a) + count(b)`` is the count of both together.
+    Counts of disjoint samples add up: ``count(a) + count(b)`` is the count of ``a`` and ``b``.
     """
 
     samples: int

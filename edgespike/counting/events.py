@@ -1,4 +1,4 @@
-"""Summing events over samples: all that counting needs of the values of a run."""
+"""Sums of events over samples: all that counting needs from the values of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgespike.graph import Signal, Tensor
 from edgespike.graph.tensor import Integers
 
 BYTE_LIMIT = 255
-"""What a byte can count to."""
+"""Largest number that a byte holds."""
 
 
 def sum_events(values: NDArray[Any], tensor: Tensor) -> Integers:
@@ -23,7 +23,7 @@ def sum_events(values: NDArray[Any], tensor: Tensor) -> Integers:
     Parameters
     ----------
     values
-        Integers ``(samples, ...)``, as a trace holds them; memory order does not matter.
+        Integers ``(samples, ...)``, as in a trace, in any memory order.
     tensor
         Proven range and meaning of the values, ``graph.tensors[name]``.
 
@@ -42,7 +42,7 @@ def sum_events(values: NDArray[Any], tensor: Tensor) -> Integers:
 def _sum_over_samples(
     values: NDArray[Any], largest: int, as_bytes: Callable[[NDArray[Any]], NDArray[np.uint8]]
 ) -> Integers:
-    """Sum along the first axis, in bytes for as long as none can overflow: 8 times fewer bytes."""
+    """Sum along the first axis, in bytes while none can overflow: an eighth of the memory."""
     total = np.zeros_like(values[0], dtype=np.int64)
     at_once = BYTE_LIMIT // max(largest, 1)
     for start in range(0, len(values), at_once):

@@ -2,7 +2,7 @@
 
 A neuron near a border, or one that a stride skips, reaches fewer synapses than one in the middle.
 The fan-out is the transposed convolution of an all-ones output with the kernel's existing
-synapses: for every place of the kernel it marks the inputs that the place is laid on.
+synapses: for each place of the kernel, it adds to the inputs that this place is applied to.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
-from edgespike.graph import Conv2d
+from edgespike.graph import Conv2d, Dense
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
 
@@ -27,11 +28,11 @@ class Convention(str, Enum):
     """Synapses whose trained float weight is not zero."""
 
     QUANTISED = "quantised"
-    """Synapses whose integer weight is not zero: those that a target really holds."""
+    """Synapses whose integer weight is not zero: those that a target holds."""
 
 
 def existing(op: Weighted, convention: Convention) -> NDArray[np.bool_]:
-    """Mark the weights that count as synapses, in the shape of the weight."""
+    """Return which weights count as synapses, booleans in the weight's shape."""
     if convention is Convention.EVERY:
         return np.ones(op.weight.shape, np.bool_)
     if convention is Convention.NONZERO:
@@ -39,15 +40,15 @@ def existing(op: Weighted, convention: Convention) -> NDArray[np.bool_]:
     return np.asarray(op.weight != 0)
 
 
-def fan_out(op: Weighted, shape: tuple[int, ...], convention: Convention) -> Integers:
+def fan_out(op: Dense | Conv2d, shape: tuple[int, ...], convention: Convention) -> Integers:
     """Count the synapses that leave each element of a weighted layer's input.
 
     Parameters
     ----------
     op
-        Dense or convolution.
+        The weighted layer.
     shape
-        Shape of its input, without sample and step axes.
+        Shape of the layer's input, without sample and step axes.
     convention
         Which synapses exist.
 
@@ -57,9 +58,13 @@ def fan_out(op: Weighted, shape: tuple[int, ...], convention: Convention) -> Int
         int64, of ``shape``.
     """
     mask = existing(op, convention)
-    if isinstance(op, Conv2d):
-        return _fan_out_conv2d(op, mask, shape)
-    return np.asarray(mask.sum(axis=0, dtype=np.int64))
+    match op:
+        case Dense():
+            return np.asarray(mask.sum(axis=0, dtype=np.int64))
+        case Conv2d():
+            return _fan_out_conv2d(op, mask, shape)
+        case _:
+            assert_never(op)
 
 
 def _fan_out_conv2d(op: Conv2d, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> Integers:
@@ -76,5 +81,7 @@ def _fan_out_conv2d(op: Conv2d, mask: NDArray[np.bool_], shape: tuple[int, ...])
 
 
 def dense_connections(op: Weighted, shape: tuple[int, ...]) -> int:
-    """Count the synapses between all inputs and outputs of a layer: its dense operations."""
+    """Count all synapses of a layer, whatever their weight: its dense operations."""
+    if not isinstance(op, Dense | Conv2d):
+        raise TypeError(f"the fan-out of a layer of kind {op.kind} is not known")
     return int(fan_out(op, shape, Convention.EVERY).sum())

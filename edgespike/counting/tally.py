@@ -1,4 +1,4 @@
-"""What one run gives where values are not kept: the answers, and how many events there were."""
+"""What a run gives when its values are not kept: the answers, and the numbers of events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tally:
         return len(self.accumulators)
 
     def __add__(self, other: Tally) -> Tally:
-        """Return the tally of both runs, of this one's samples first."""
+        """Return the tally of both runs, with this one's samples first."""
         events = {name: total + other.events[name] for name, total in self.events.items()}
         return Tally(np.concatenate([self.accumulators, other.accumulators]), events)
 

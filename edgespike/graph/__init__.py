@@ -1,4 +1,4 @@
-"""The integer graph: operations, ranges, files. It knows nothing of targets or converters."""
+"""The integer graph: operations, ranges, files. It does not know targets or converters."""
 
 from __future__ import annotations
 

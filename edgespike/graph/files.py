@@ -1,9 +1,9 @@
 """Graph files: one safetensors file with a versioned JSON description, and no pickle.
 
-The description stands in the file's metadata under ``edgespike_graph``; array fields are tensors
-named ``node.field``, stored as :mod:`edgespike.graph.packing` says. The SHA-256 of description and
-tensors stands beside it, so that a changed byte is noticed. Equal graphs make equal files, byte for
-byte.
+The description is in the file's metadata under ``edgespike_graph``; array fields are tensors named
+``node.field``, stored as described in :mod:`edgespike.graph.packing`. The metadata also holds the
+SHA-256 of description and tensors, which reveals any changed byte. Equal graphs give equal files,
+byte for byte.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from edgespike.storage.files import opened, write_atomically
 
 FORMAT_VERSION = 3
 READABLE_VERSIONS = (1, 2, 3)
-"""Version 1 packed booleans only; up to version 2 there were no delays."""
+"""Version 1 packed booleans only; delays came with version 3."""
 
 FILE_LIMIT = 2**31
-"""Largest graph file that is read, in bytes."""
+"""Largest graph file that can be read, in bytes."""
 
 GRAPH_KEY = "edgespike_graph"
-"""Where a graph file's metadata holds the graph."""
+"""The key of the graph in a graph file's metadata."""
 
 CHECKPOINT_KEY = "edgespike"
-"""Where a trained checkpoint's metadata holds what it is; here, where no torch is needed."""
+"""The key of the description in a checkpoint's metadata; here, since this needs no torch."""
 
 _WRONG_CONTENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-# What plain Python code raises when JSON holds something else than it should.
+# What plain Python code raises if JSON does not hold what it should.
 
 
 def save_graph(graph: Graph, path: Path | str) -> None:
@@ -52,9 +52,9 @@ def save_graph(graph: Graph, path: Path | str) -> None:
     Raises
     ------
     InputError
-        It is no graph.
+        The value is not a graph.
     WriteError
-        The place cannot be written.
+        The file cannot be written.
     """
     write_atomically(Path(path), graph_bytes(as_graph(graph)))
 
@@ -65,7 +65,7 @@ def graph_bytes(graph: Graph) -> bytes:
 
     description, tensors = _describe(graph)
     content = {"description": description, "sha256": _digest(description, tensors)}
-    # One entry, since safetensors writes several in an arbitrary order.
+    # One entry, since safetensors writes several entries in an arbitrary order.
     return bytes(save(tensors, {GRAPH_KEY: json.dumps(content)}))
 
 
@@ -80,16 +80,16 @@ def load_graph(path: Path | str) -> Graph:
     Raises
     ------
     FileFormatError
-        The file is missing, truncated, changed, foreign, or of another version.
+        The file is missing, truncated, changed, not a graph file, or has another version.
     GraphError
-        The file is whole, but what it describes is not a valid graph.
+        The file is intact, but does not describe a valid graph.
     """
     path = Path(path)
     metadata, tensors = read_safetensors(path)
     if GRAPH_KEY not in metadata:
         raise FileFormatError(
-            f"{path} is a safetensors file but holds no edgespike graph; a trained checkpoint "
-            "becomes one with 'edgespike convert'"
+            f"{path} is a safetensors file but holds no edgespike graph; 'edgespike convert' "
+            "makes one from a trained checkpoint"
         )
     try:
         content = typed(json.loads(metadata[GRAPH_KEY]), dict)
@@ -104,17 +104,17 @@ def load_graph(path: Path | str) -> Graph:
         raise GraphError(f"{path}: {error.what}", error.violations) from error
     except _WRONG_CONTENT as error:
         raise FileFormatError(
-            f"{path} has a description that makes no graph: {error}; write it again"
+            f"{path} has a description that is not a graph: {error}; write it again"
         ) from error
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    """Read a safetensors file whole: metadata and tensors.
+    """Read the metadata and tensors of a safetensors file.
 
     Raises
     ------
     FileFormatError
-        It cannot be read, is too large, or is no safetensors file.
+        The file cannot be read, is too large, or is not a safetensors file.
     """
     from safetensors.numpy import load
 
@@ -126,12 +126,12 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read a safetensors file's metadata, check that the file is whole, and read no tensor.
+    """Read a safetensors file's metadata, check that the file is complete, and read no tensor.
 
     Raises
     ------
     FileFormatError
-        It cannot be read, is too large, or is no safetensors file.
+        The file cannot be read, is too large, or is not a safetensors file.
     """
     from safetensors import safe_open
 
@@ -166,7 +166,7 @@ def _format_errors(path: Path) -> Iterator[None]:
     except (SafetensorError, *_WRONG_CONTENT) as error:
         size = path.stat().st_size
         raise FileFormatError(
-            f"{path} is no safetensors file, or is truncated ({size} bytes): {error}; "
+            f"{path} is not a safetensors file, or is truncated ({size} bytes): {error}; "
             "get or write it again"
         ) from error
 
@@ -212,7 +212,7 @@ def _build(description: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> 
 
 
 def _entries_by_name(entries: list[Any]) -> dict[str, dict[str, Any]]:
-    """Check that each entry has a known kind, and a name of its own, which its arrays bear."""
+    """Return entries by name; each has a known kind, and a unique name for its arrays."""
     found: dict[str, dict[str, Any]] = {}
     for place, entry in enumerate(entries):
         with _naming(f"node number {place}"):
@@ -232,7 +232,7 @@ def _entries_by_name(entries: list[Any]) -> dict[str, dict[str, Any]]:
 def _check_tensors(
     entries: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Hold what all arrays will take in memory against the limit, before any is expanded."""
+    """Compare the memory that all arrays will take with the limit, before any is expanded."""
     owners = {
         f"{name}.{field}": (name, field)
         for name, entry in entries.items()
@@ -291,7 +291,7 @@ def _attribute(value: Any, declared: Any) -> Any:
 
 
 def _entry(table: Mapping[str, Any], key: str, kind: type) -> Any:
-    """Return what a table holds under a key, which must be there and of one type."""
+    """Return a table's entry, which must exist and have the expected type."""
     if key not in table:
         raise ValueError(f"{key} is missing")
     with _naming(key):
@@ -300,7 +300,7 @@ def _entry(table: Mapping[str, Any], key: str, kind: type) -> Any:
 
 @contextlib.contextmanager
 def _naming(what: str) -> Iterator[None]:
-    """Let the errors of plain Python code say what they are about."""
+    """Add to the errors of plain Python code what they are about."""
     try:
         yield
     except _WRONG_CONTENT as error:

@@ -1,4 +1,4 @@
-"""The graph: named operations in the order in which they run, checked when it is built."""
+"""The graph: named operations in the order in which they run, checked at construction."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from edgespike.graph.ops import (
     OPERATIONS,
     Delay,
     Input,
-    Membrane,
     Op,
     Operation,
     Readout,
     Weighted,
 )
-from edgespike.graph.ops.neurons import FRACTION_BITS
 from edgespike.graph.tensor import (
     ACCUMULATOR_LIMIT,
     ALL_CHANNELS_LIMIT,
@@ -35,17 +33,17 @@ STEP_LIMIT = 100_000
 """Most steps that a sample may have."""
 
 NAME_LIMIT = 200
-"""Most letters of a graph's name: files are named after it, and file systems take 255."""
+"""Most characters of a graph's name: files are named after it, and file systems allow 255."""
 
 NODE_NAME_LIMIT = 1000
-"""Most letters of a node's name; archives of arrays, which are named after it, take 65535."""
+"""Most characters of a node's name: archives name arrays after it, and allow 65535."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _OpType = TypeVar("_OpType", bound=Op)
 
 
 def check_name(what: str, name: object, limit: int) -> Iterator[str]:
-    """Yield what keeps a value from being a name of at most that many letters."""
+    """Yield why a value is not a valid name of at most ``limit`` characters."""
     if not isinstance(name, str):
         yield f"{what} is {shown(name)}; give a text"
     elif len(name) > limit:
@@ -59,12 +57,13 @@ def check_name(what: str, name: object, limit: int) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Node:
-    """One operation, its name, and the names of the nodes that it takes its inputs from.
+    """One operation, its name, and the names of the nodes whose outputs are its inputs.
 
     Raises
     ------
     GraphError
-        A part is of another type.
+        A part has the wrong type, or the operation is not one of
+        :data:`edgespike.graph.ops.Operation`.
     """
 
     name: str
@@ -85,13 +84,13 @@ class Node:
             yield f"op is {shown(self.op)}; give an operation: {known}"
         if isinstance(self.inputs, str):
             word = shown(self.inputs)
-            yield f"inputs is the word {word}; give a tuple of names, ({word},)"
+            yield f"inputs is the text {word}; give a tuple of names, ({word},)"
         else:
             yield from _check_tuple("inputs", self.inputs, str, "names")
 
 
 def _as_tuple(values: Any) -> Any:
-    """Return what can be gone through as a tuple, and the rest, and words, as they are."""
+    """Return an iterable as a tuple; anything else, and a string, unchanged."""
     return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else values
 
 
@@ -106,33 +105,33 @@ def _check_tuple(what: str, values: object, kind: type, members: str) -> Iterato
 
 @dataclass(frozen=True)
 class Graph:
-    """A network of whole numbers; every target computes it bit for bit.
+    """Operations on integers that every target computes bit for bit.
 
     A sample runs for ``steps`` steps; at each step every node computes once, in order. Membranes
     and the readout keep their state from step to step and start every sample at zero; delays give
-    what their source gave the step before.
+    their source's output of the previous step.
 
     Parameters
     ----------
     name
-        At most 200 letters, digits, ``_``, ``-`` and ``.``; the start of file names.
+        At most 200 letters, digits, ``_``, ``-`` and ``.``; file names start with it.
     nodes
-        One input first, one readout last; each node after all the nodes that it takes from. Only
-        a delay may stand before its source.
+        One input first, one readout last; each node after the nodes that its inputs come from.
+        Only a delay may come before its source.
     steps
-        Steps of one sample, at least 1. Single-step networks have 1.
+        Steps of one sample, 1 to 100,000.
 
     Raises
     ------
     GraphError
-        Anything does not fit; all violations are listed.
+        The graph is not valid; all violations are listed.
     """
 
     name: str
     nodes: tuple[Node, ...]
     steps: int = 1
     tensors: Mapping[str, Tensor] = field(init=False, repr=False, compare=False)
-    """Shape, proven range and meaning of each node's output, by its name."""
+    """Shape, proven range and meaning of each node's output, by the node's name."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", _as_tuple(self.nodes))
@@ -147,7 +146,7 @@ class Graph:
         object.__setattr__(self, "tensors", MappingProxyType(tensors))
 
     def __reduce__(self) -> tuple[type[Graph], tuple[str, tuple[Node, ...], int]]:
-        # For copies and for other processes; what follows from these is proven again.
+        # For copies and other processes; the ranges are proven again there.
         return Graph, (self.name, self.nodes, self.steps)
 
     def __getitem__(self, name: str) -> Node:
@@ -159,7 +158,7 @@ class Graph:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over everything that the graph holds, as 64 hexadecimal digits."""
+        """SHA-256 of everything in the graph, 64 hexadecimal digits."""
         from edgespike.graph.files import digest
 
         return digest(self)
@@ -192,9 +191,9 @@ class Graph:
 
     @property
     def is_recurrent(self) -> bool:
-        """Whether it has delays: what a node takes at a step may be what another gave before.
+        """Whether it has delays, so that a node's input may come from an earlier step.
 
-        Membranes and readouts, which remember for themselves only, make no graph recurrent.
+        Membranes and readouts, which keep only a state of their own, do not make it recurrent.
         """
         return any(isinstance(node.op, Delay) for node in self.nodes)
 
@@ -205,11 +204,11 @@ class Graph:
                 yield node, node.op
 
     def input_tensors(self, node: Node) -> list[Tensor]:
-        """Return what enters a node."""
+        """Return the tensors that enter a node."""
         return [self.tensors[name] for name in node.inputs]
 
     def _check_frame(self) -> Iterator[str]:
-        """Check names, order, connections and memory, without looking into operations."""
+        """Check names, order, connections and memory; operations are checked later."""
         yield from check_name("name", self.name, NAME_LIMIT)
         whole = isinstance(self.steps, int) and not isinstance(self.steps, bool)
         if not whole or not 1 <= self.steps <= STEP_LIMIT:
@@ -237,13 +236,13 @@ class Graph:
             used.update(node.inputs)
         unused = [node.name for node in self.nodes[:-1] if node.name not in used]
         if unused:
-            yield f"nobody takes the output of {', '.join(unused)}; remove or connect"
+            yield f"nothing uses the output of {', '.join(unused)}; remove or connect"
 
     def _infer(self, tensors: dict[str, Tensor]) -> Iterator[str]:
-        """Fill in the tensors; stop behind a node that does not fit."""
+        """Fill in the tensors, except those that depend on a node that does not fit."""
         channels = 0
         for node in self.nodes:
-            # A delay declares what it gives; its source may not be known yet.
+            # A delay declares its own output; its source may not be known yet.
             sources = () if isinstance(node.op, Delay) else node.inputs
             if any(name not in tensors for name in sources):
                 continue
@@ -265,7 +264,7 @@ class Graph:
         yield from self._check_delays(tensors)
 
     def _check_delays(self, tensors: Mapping[str, Tensor]) -> Iterator[str]:
-        """Compare what delays declare with what their sources turned out to give."""
+        """Compare what delays declare with the proven output of their sources."""
         for node, op in self.of_type(Delay):
             (name,) = node.inputs
             source = self[name].op
@@ -279,19 +278,19 @@ class Graph:
                 yield from (f"{node.name} (delay): {line}" for line in violations)
 
     def synapses(self) -> int:
-        """Count the weights that are not zero, each once however often a kernel is placed."""
+        """Return the number of weights that are not zero; a kernel's are counted once."""
         return sum(
             int((node.op.weight != 0).sum()) for node in self.nodes if isinstance(node.op, Weighted)
         )
 
 
 def as_graph(value: object) -> Graph:
-    """Return a graph as it is, and refuse all else.
+    """Return a graph unchanged.
 
     Raises
     ------
     InputError
-        It is no graph: the path of a file, say.
+        The value is not a graph but, for example, the path of a file.
     """
     if not isinstance(value, Graph):
         raise InputError(
@@ -305,7 +304,7 @@ def _check_connections(node: Node, known: set[str]) -> Iterator[str]:
     yield from check_name("node name", node.name, NODE_NAME_LIMIT)
     missing = [name for name in node.inputs if name not in known]
     if missing:
-        why = "is no node" if isinstance(node.op, Delay) else "does not come before it"
+        why = "is not a node" if isinstance(node.op, Delay) else "does not come before it"
         yield f"{node.name} takes from {', '.join(missing)}, which {why}"
     arity = node.op.arity
     if arity is None and len(node.inputs) < 2:
@@ -315,7 +314,7 @@ def _check_connections(node: Node, known: set[str]) -> Iterator[str]:
 
 
 def _events_instead_of(source: Operation) -> str:
-    """Say what can be delayed instead of a source at which no events arise."""
+    """Say what to delay instead of a source at which no events arise."""
     if not isinstance(source, Delay):
         return "delay the neurons before it"
     first, last = source.low + 1, max(source.low + 1, source.high)
@@ -336,12 +335,9 @@ def _too_many_channels(node: Node, channels: int) -> str:
 def _check_size(node: Node, tensor: Tensor, inputs: list[Tensor], steps: int) -> Iterator[str]:
     if tensor.size > ELEMENT_LIMIT:
         yield f"{node.name} has {tensor.size} elements; the limit is {ELEMENT_LIMIT}"
-    low, high = tensor.bounds
-    if isinstance(node.op, Membrane):
-        least, most = node.op.potential_range(inputs[0], steps)
-        low, high = int(least.min()), int(most.max())
+    low, high = node.op.range_in_use(inputs, tensor, steps)
     if max(-low, high) > ACCUMULATOR_LIMIT:
-        unit = f" (in 1/{2**FRACTION_BITS})" if isinstance(node.op, Membrane) else ""
+        unit = f" (in 1/{2**node.op.fraction_bits})" if node.op.fraction_bits else ""
         yield (
             f"{node.name} can reach {low}..{high}{unit}; the limit is +-{ACCUMULATOR_LIMIT}, "
             "use smaller weights or fewer steps"

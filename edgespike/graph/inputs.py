@@ -1,4 +1,4 @@
-"""Checking samples before they reach a graph."""
+"""Checks of samples before they reach a graph."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from edgespike.graph.ops import Input
 
 
 def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
-    """Check samples for a graph and give them an axis of steps.
+    """Check samples for a graph and add an axis of steps.
 
     Parameters
     ----------
     graph
-        Whose input they are for.
+        The graph that they are for.
     array
-        Integers, ``(samples, *shape)``: each sample is shown unchanged at every step; or
-        ``(samples, steps, *shape)``.
+        Integers, either ``(samples, *shape)``, where each sample is shown unchanged at every
+        step, or ``(samples, steps, *shape)``.
 
     Returns
     -------
     array
-        ``(samples, steps, *shape)``, of the same integer dtype; a view where possible, of which
-        :func:`never_changes` tells whether all steps are one.
+        ``(samples, steps, *shape)`` in the same integer dtype, a view where possible; see
+        :func:`never_changes`.
 
     Raises
     ------
@@ -37,13 +37,13 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
     op = as_graph(graph).input_op
     if np.ma.is_masked(array):
         raise InputError(
-            f"input of graph {graph.name!r} is masked, and a graph has no missing values; fill "
-            "them, with array.filled(0) say"
+            f"input of graph {graph.name!r} is masked, but a graph has no missing values; fill "
+            "them, for example with array.filled(0)"
         )
     try:
         array = np.asarray(array)
-    except (ValueError, TypeError, RuntimeError) as error:  # of tensors of other packages too
-        raise InputError(f"input of graph {graph.name!r} is no array: {error}") from None
+    except (ValueError, TypeError, RuntimeError) as error:  # other packages' tensors too
+        raise InputError(f"input of graph {graph.name!r} is not an array: {error}") from None
     if array.dtype == np.bool_:
         array = array.view(np.uint8)
     if array.dtype.kind not in "iu":
@@ -55,10 +55,10 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
         expected = f"(samples, {', '.join(map(str, single))})"
         raise InputError(
             f"input of graph {graph.name!r} has shape {array.shape}; give {expected}, or "
-            f"(samples, {', '.join(map(str, stepped))}) for a value of its own at each step"
+            f"(samples, {', '.join(map(str, stepped))}) for different values at each step"
         )
     if len(array) == 0:
-        raise InputError(f"input of graph {graph.name!r} holds no sample; give at least one")
+        raise InputError(f"input of graph {graph.name!r} has no samples; give at least one")
     low, high = int(array.min()), int(array.max())
     if low < op.low or high > op.high:
         raise InputError(
@@ -69,10 +69,10 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def never_changes(samples: NDArray[Any]) -> bool:
-    """Return whether all steps of checked samples are one in memory, so that one will do for all.
+    """Return whether all steps of checked samples share their memory, so that one is enough.
 
-    ``samples`` are what :func:`as_samples` gives, or some of them. Equal steps that were given one
-    by one are not found: looking at all values would take longer than it saves.
+    ``samples`` come from :func:`as_samples`, or are part of that. Equal steps that were given
+    separately are not found: comparing all values would take longer than it saves.
     """
     return samples.strides[1] == 0
 

@@ -1,10 +1,10 @@
-"""How a graph file stores arrays: digits of few states, the narrowest integers, or as they are.
+"""How a graph file stores arrays: as digits of few states, the narrowest integers, or unchanged.
 
-An array of whole numbers ``low + step * digit`` with ``digit`` below n, 2 <= n <= 16, takes base-n
-digits: as many in each byte as fit, the first in the highest place, zeros behind the last.
+An array of integers ``low + step * digit`` with ``digit`` below n, 2 <= n <= 16, is stored as
+base-n digits: as many per byte as fit, the first in the highest place, zeros after the last.
 
 ====== =============== ==============
-states digits a byte   bits a value
+states digits per byte bits per value
 ====== =============== ==============
 2      8               1
 3      5               1.6
@@ -13,8 +13,8 @@ states digits a byte   bits a value
 7..16  2               4
 ====== =============== ==============
 
-Booleans are base-2 digits too, and take no byte where all are true, as where every trained weight
-was other than zero. Three states need ``log2(3) = 1.585`` bits, so 1.6 waste 1 %.
+Booleans are base-2 digits too, and take no bytes if all are true, for example if no trained weight
+was zero. Three states need ``log2(3) = 1.585`` bits, so that 1.6 bits waste 1 %.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from edgespike.graph.ops.base import every
 from edgespike.graph.tensor import ARRAYS_LIMIT, Integers
 
 STATE_LIMIT = 16
-"""Most states that digits have; with more, two digits do not fit into a byte."""
+"""Most states of a digit; with more, two digits do not fit into a byte."""
 
 Note = list[int] | dict[str, Any] | None
-"""What the JSON description says of a stored array: nothing, a shape (booleans), or a packing."""
+"""The JSON description's note on a stored array: nothing, a shape (booleans), or a packing."""
 
 
 def pack(array: NDArray[Any]) -> tuple[NDArray[Any], Note]:
@@ -43,8 +43,8 @@ def pack(array: NDArray[Any]) -> tuple[NDArray[Any], Note]:
     Parameters
     ----------
     array
-        bool, int64 or float64, as graphs hold them. Whole numbers become digits where that takes
-        fewer bytes than the narrowest signed type that holds them.
+        bool, int64 or float64, as in a graph. Integers become digits if that takes fewer bytes
+        than the narrowest signed type that holds them.
     """
     if array.dtype == np.bool_:
         if array.size and array.all():
@@ -66,14 +66,14 @@ def pack(array: NDArray[Any]) -> tuple[NDArray[Any], Note]:
 
 
 def unpacked_bytes(stored: NDArray[Any], note: Any) -> int:
-    """Tell what a stored array takes in a graph, where one byte stands for all as if it did not.
+    """Return the bytes that a stored array takes in a graph, all of its elements counted.
 
-    Nothing is expanded, so that the answer is cheap whatever the note declares.
+    Nothing is expanded: the answer is cheap whatever the note declares.
 
     Raises
     ------
     ValueError, TypeError
-        The note declares no shape.
+        The note does not declare a shape.
     """
     if note is None:
         return stored.size * (1 if stored.dtype == np.bool_ else 8)
@@ -88,7 +88,7 @@ def unpack(stored: NDArray[Any], note: Any) -> NDArray[Any]:
     Raises
     ------
     ValueError, TypeError, OverflowError
-        The note is none that packing writes, or the stored bytes do not fit it.
+        The note is not one that :func:`pack` writes, or the stored bytes do not fit it.
     """
     if note is None:
         return stored
@@ -100,7 +100,7 @@ def unpack(stored: NDArray[Any], note: Any) -> NDArray[Any]:
             raise ValueError(
                 f"{stored.size} bytes, and every boolean {shown(note['every'])}; 0 and 1"
             )
-        # Without memory of its own, so that a small file cannot claim much.
+        # Takes no memory for the elements: a small file cannot claim much.
         return every(True, _shape(note["shape"]))
     if note.keys() != {"shape", "low", "step", "states"}:
         raise ValueError(
@@ -129,17 +129,17 @@ _WORDS = {
 
 
 def typed(value: Any, kind: type) -> Any:
-    """Refuse a JSON value of another type than the one that is due.
+    """Return a JSON value that has the expected type.
 
     Parameters
     ----------
     kind
-        ``dict``, ``list``, ``str``, ``int``, or ``float``, for which a whole number will do.
+        ``dict``, ``list``, ``str``, ``int``, or ``float``, which accepts integers too.
 
     Raises
     ------
     TypeError
-        It is of another type, or a boolean.
+        The value has another type, or is a boolean.
     """
     fits = isinstance(value, (int, float) if kind is float else kind)
     if isinstance(value, bool) or not fits:
@@ -150,7 +150,7 @@ def typed(value: Any, kind: type) -> Any:
 def _shape(sizes: Any) -> list[int]:
     shape: list[int] = [typed(size, int) for size in typed(sizes, list)]
     if min(shape, default=0) < 0 or math.prod(shape) > ARRAYS_LIMIT:
-        raise ValueError(f"shape {shown(shape)} is none of 0 to {ARRAYS_LIMIT} elements")
+        raise ValueError(f"shape {shown(shape)} does not have 0 to {ARRAYS_LIMIT} elements")
     return shape
 
 
@@ -160,10 +160,10 @@ def _narrowest(array: Integers) -> np.dtype[Any]:
 
 
 def _levels(values: list[int]) -> tuple[int, int, int] | None:
-    """Find low, step and states of ascending values; ``None`` if there are none or too many."""
+    """Return low, step and states of ascending values; ``None`` if there are none or too many."""
     if not 1 <= len(values) <= STATE_LIMIT:
         return None
-    if len(values) == 1:  # beside zero, which is never out of int64's range
+    if len(values) == 1:  # with zero, since the next number may not fit into int64
         values = sorted({0, *values}) if values[0] else [0, 1]
     low, high = values[0], values[-1]
     step = math.gcd(*(value - low for value in values))
@@ -172,7 +172,7 @@ def _levels(values: list[int]) -> tuple[int, int, int] | None:
 
 
 def _place_values(states: int) -> NDArray[np.uint8]:
-    """Return what a digit counts at each place of a byte, from the highest place down to 1."""
+    """Return the weight of each digit of a byte, from the highest down to 1."""
     places = max(k for k in range(1, 9) if states**k <= 256)
     return np.array([states**place for place in reversed(range(places))], np.uint8)
 
@@ -193,8 +193,8 @@ def _from_digits(packed: NDArray[Any], states: int, count: int) -> NDArray[np.ui
             f"{values.size} a byte"
         )
     if packed.size and int(packed.max()) >= states**values.size:
-        raise ValueError(f"byte {packed.max()} holds no {values.size} digits of {states} states")
+        raise ValueError(f"byte {packed.max()} is not {values.size} digits of {states} states")
     digits = (packed[:, None] // values % np.uint8(states)).reshape(-1)
     if digits[count:].any():
-        raise ValueError(f"there are digits behind the last of {count}")
+        raise ValueError(f"there are digits after the last of {count}")
     return digits[:count]

@@ -1,4 +1,4 @@
-"""What is known of the values that flow along an edge of the graph before anything runs."""
+"""What is known about the values on an edge of the graph before anything runs."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 FLOAT32_LIMIT, FLOAT64_LIMIT = 2**24, 2**53
-"""Whole numbers of up to these magnitudes are exact in floating point."""
+"""Integers up to these magnitudes are exact in floating point."""
 
 ACCUMULATOR_LIMIT = FLOAT64_LIMIT
-"""Largest magnitude of any value in a graph: integers up to here are exact in float64 as well."""
+"""Largest magnitude of any value in a graph: integers up to it are exact in float64 as well."""
 
 ELEMENT_LIMIT = 2**27
-"""Most elements that one tensor of one sample may have; a larger declared shape is refused."""
+"""Most elements of one tensor of one sample; larger declared shapes are refused."""
 
 CHANNEL_LIMIT = 2**22
-"""Most channels or features that a declared shape may have; each has a range of its own."""
+"""Most channels or features of a declared shape; each has a range of its own."""
 
 ALL_CHANNELS_LIMIT = 2**24
 """Most channels that enter and leave all nodes of a graph together.
 
-Their ranges are what a graph takes in memory beside its arrays, and a few bytes can declare them.
+Besides its arrays, a graph keeps their ranges in memory, and a few bytes can declare many.
 """
 
 ARRAYS_LIMIT = 2**31
 """Most bytes that all arrays of a graph take in memory: 268 million weights.
 
-A file holds them in far fewer bytes, a mask in none; what it declares is held against this limit
-before any array is expanded.
+A file stores them in far fewer bytes, and a mask in none; what it declares is compared with this
+limit before any array is expanded.
 """
 
 BEYOND = 2**60
-"""Stands for any magnitude from here on; far beyond the limit, and far from wrapping around."""
+"""Stands for this and any larger magnitude; far above the limit, and far from wrapping around."""
 
 
 class Signal(Enum):
-    """What a value means to whoever receives it."""
+    """What a value means to its receiver."""
 
     SPIKES = "spikes"
-    """Whole numbers of spikes; each spike is one event without a payload."""
+    """Numbers of spikes; each spike is one event without a payload."""
 
     GRADED = "graded"
     """Events that carry a number: quantised input or one of several levels."""
 
     ACCUMULATOR = "accumulator"
-    """A weighted sum, local to its neuron: it is no event and no synapse may receive it."""
+    """A weighted sum, local to its neuron: it is not an event, and no synapse may receive it."""
 
     @property
     def is_event(self) -> bool:
@@ -94,7 +94,7 @@ class Tensor:
 
 
 def bounded(exact: Integers, estimate: NDArray[np.floating[Any]]) -> Integers:
-    """Return ``exact``, or a value far beyond every limit where 64 bits were too few for it.
+    """Return ``exact``, or a value far beyond every limit where it does not fit into 64 bits.
 
     Parameters
     ----------
@@ -108,5 +108,5 @@ def bounded(exact: Integers, estimate: NDArray[np.floating[Any]]) -> Integers:
 
 
 def per_channel(values: NDArray[Any], ndim: int) -> NDArray[Any]:
-    """Shape a vector of one number a channel so that it broadcasts over ``ndim`` axes."""
+    """Reshape an array with one entry per channel so that it broadcasts over ``ndim`` axes."""
     return values.reshape(values.shape + (1,) * (ndim - 1))

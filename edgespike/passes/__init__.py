@@ -1,1 +1,1 @@
-"""Functions that take a graph and return another: folding, unary coding, ensembles."""
+"""Transformations of graphs: folding normalisation into thresholds, unary coding, ensembles."""

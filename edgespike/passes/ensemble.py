@@ -1,9 +1,9 @@
-"""Several networks of one architecture as one graph that computes them side by side.
+"""Several graphs of one architecture merged into one that computes them side by side.
 
-Every tensor of the merged graph is that of the first member, then that of the second, and so on,
-along the first axis. All members read one input, so that their first weighted layers are one layer
-with the outputs of all; every layer behind is a convolution with a group for each member. There
-are no synapses between members, not even of weight 0.
+Every tensor of the merged graph is the first member's, then the second's, and so on, along the
+first axis. All members read the same input: their first weighted layers become one layer with the
+outputs of all members, and every later one a convolution with a group for each member. There are
+no synapses between members, not even of weight 0.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+from typing_extensions import assert_never
 
 from edgespike.errors import InputError, UnsupportedError
 from edgespike.graph.graph import Graph, Node, as_graph
@@ -22,23 +23,26 @@ from edgespike.graph.ops import (
     Delay,
     Dense,
     Input,
+    MaxPool2d,
     Membrane,
     Operation,
     Readout,
     Reshape,
+    SumPool2d,
     Threshold,
     Weighted,
 )
+from edgespike.graph.ops.base import same
 
 
 def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
-    """Merge networks of one architecture into one graph.
+    """Merge graphs of one architecture into one graph.
 
     Nodes keep the names of the first member's. Vectors become images of one pixel, ``(features,)``
-    to ``(features, 1, 1)``, and dense layers convolutions. The readout holds the accumulators of
-    all members, see :func:`edgespike.trace.member_logits`. Synaptic operations, multiply-
-    accumulates and, behind the first weighted layers, all other counts are the members' sums;
-    what stands before those, such as a pool of the input, is done once.
+    to ``(features, 1, 1)``, and dense layers become convolutions. The readout holds the
+    accumulators of all members, see :func:`edgespike.trace.member_logits`. Synaptic operations,
+    multiply-accumulates and, after the first weighted layers, all other counts are the sums over
+    the members; anything before those layers, such as a pool of the input, is computed once.
 
     Parameters
     ----------
@@ -46,21 +50,21 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
         At least one. They may differ in weights, biases, thresholds and scales of the readout, and
         must agree in everything else.
     name
-        Of the merged graph.
+        The merged graph's name.
 
     Returns
     -------
     graph
-        Of one graph, that graph itself.
+        The merged graph; for a single graph, that graph itself.
 
     Raises
     ------
     UnsupportedError
-        The graphs differ, or members do something to their common input that only each could do
+        The graphs differ, or members do something to their common input that each can only do
         for itself: split it into groups, compare it with thresholds of their own, or add it to
         their own events. All violations are listed; graphs are numbered from 0.
     InputError
-        What is given is no list of graphs.
+        ``graphs`` is not a list of graphs.
     GraphError
         The merged graph is too large.
     """
@@ -86,8 +90,9 @@ def _differences(first: Graph, other: Graph) -> Iterator[str]:
         yield f"steps is {other.steps}, the first graph has {first.steps}"
     if _layout(other) != _layout(first):
         yield (
-            f"its {len(other.nodes)} nodes are other operations, or connected otherwise, than the "
-            f"first graph's {len(first.nodes)}; only graphs of one architecture can be merged"
+            f"its {len(other.nodes)} nodes are other operations than the first graph's "
+            f"{len(first.nodes)}, or are connected differently; only graphs of one architecture "
+            "can be merged"
         )
         return
     for mine, theirs in zip(first.nodes, other.nodes, strict=True):
@@ -96,25 +101,27 @@ def _differences(first: Graph, other: Graph) -> Iterator[str]:
 
 
 def _layout(graph: Graph) -> list[tuple[str, list[int]]]:
-    """Return each node's kind and the places of the nodes that it takes from; names are free."""
+    """Return each node's kind and the places of its inputs; names may differ."""
     places = {node.name: place for place, node in enumerate(graph.nodes)}
     return [(node.op.kind, [places[name] for name in node.inputs]) for node in graph.nodes]
 
 
 def _op_differences(first: Operation, other: Operation) -> Iterator[str]:
+    """Yield the fields that differ and must not.
+
+    Members keep their own channels, side by side, and a delay gets the range that holds all of
+    theirs. Everything else must be equal.
+    """
     for field in fields(first):
         mine, theirs = getattr(first, field.name), getattr(other, field.name)
-        if field.name in _free(first):
-            continue
-        if isinstance(mine, np.ndarray):
+        if field.name in first.channel_fields:
+            if mine is None or theirs is None or mine.shape == theirs.shape:
+                continue
             mine, theirs = f"shape {mine.shape}", f"shape {theirs.shape}"
-        if mine != theirs:
+        elif isinstance(first, Delay) and field.name in ("low", "high"):
+            continue
+        if not same(mine, theirs):
             yield f"has {field.name} {_text(theirs)}, the first graph has {_text(mine)}"
-
-
-def _free(op: Operation) -> set[str]:
-    """Name the fields that may differ: where shapes are equal, all arrays may."""
-    return {"low", "high"} if isinstance(op, Delay) else {"float_nonzero"}
 
 
 def _text(value: Any) -> str:
@@ -122,10 +129,10 @@ def _text(value: Any) -> str:
 
 
 def _own(graph: Graph) -> set[str]:
-    """Name the nodes of which each member has its own: those behind a weighted layer."""
+    """Name the nodes that each member has for itself: those after a weighted layer."""
     own: set[str] = set()
     found = -1
-    while len(own) > found:  # a delay may stand before its source
+    while len(own) > found:  # a delay may come before its source
         found = len(own)
         own.update(
             node.name
@@ -136,111 +143,167 @@ def _own(graph: Graph) -> set[str]:
 
 
 def _not_shared(members: Sequence[Graph]) -> Iterator[str]:
-    """Yield where members need of their common input what one graph cannot give them."""
+    """Yield where members need something from their common input that one graph cannot give."""
     own = _own(members[0])
     for place, node in enumerate(members[0].nodes):
-        op, shared = node.op, [name for name in node.inputs if name not in own]
+        shared = [name for name in node.inputs if name not in own]
         if not shared:
             continue
-        if isinstance(op, Conv2d) and op.groups > 1:
-            line = f"it splits what all members share into {op.groups} groups; use one group"
-        elif isinstance(op, Add) and len(shared) < len(node.inputs):
-            line = f"it adds {', '.join(shared)}, which all members share, to events of each"
-        elif isinstance(op, Threshold | Membrane) and any(
-            graph.nodes[place].op != op for graph in members
-        ):
-            line = "members compare what they share with different thresholds"
-        elif isinstance(op, Readout):
-            line = "it reads what all members share"
-        else:
-            continue
-        yield f"{node.name} ({op.kind}): {line}; a weighted layer between gives each its own"
+        mixed = len(shared) < len(node.inputs)
+        alike = all(graph.nodes[place].op == node.op for graph in members)
+        for line in _misuse_of_shared(node.op, shared, mixed=mixed, alike=alike):
+            yield (
+                f"{node.name} ({node.op.kind}): {line}; a weighted layer in between gives each "
+                "member its own"
+            )
+
+
+def _misuse_of_shared(
+    op: Operation, shared: Sequence[str], *, mixed: bool, alike: bool
+) -> Iterator[str]:
+    """Yield why an operation cannot take what all members share.
+
+    Parameters
+    ----------
+    shared
+        The inputs that all members share, at least one.
+    mixed
+        Whether it has inputs of each member besides.
+    alike
+        Whether it is the same for all members.
+    """
+    match op:
+        case Conv2d():
+            if op.groups > 1:
+                yield f"it splits what all members share into {op.groups} groups; use one group"
+        case Add():
+            if mixed:
+                yield f"it adds {', '.join(shared)}, which all members share, to events of each"
+        case Threshold() | Membrane():
+            if not alike:
+                yield "members compare what they share with different thresholds"
+        case Readout():
+            yield "it reads what all members share"
+        case Input() | Dense() | SumPool2d() | MaxPool2d() | Reshape() | Delay():
+            return
+        case _:
+            assert_never(op)
 
 
 def _side_by_side(members: Sequence[Graph]) -> Iterator[Node]:
-    """Return the merged graph's nodes, some of which may be reshapes that nobody takes."""
+    """Yield the merged graph's nodes; nothing may use some of the reshapes among them."""
     first, own = members[0], _own(members[0])
     taken = {node.name for node in first.nodes}
     images: dict[str, str] = {}
     for place, node in enumerate(first.nodes):
-        op = _merged(first, node, [graph.nodes[place].op for graph in members], own)
-        inputs = node.inputs
-        if isinstance(node.op, Reshape | Readout) or _sees_image(node, own):
-            inputs = (_before_reshapes(first, inputs[0]),)
-        if not isinstance(op, Delay):
-            inputs = tuple(images.get(name, name) for name in inputs)
-        if isinstance(op, Readout):
-            flat = _new_name(f"{node.name}.flat", taken)
-            yield Node(flat, Reshape(op.scale.shape), inputs)
-            inputs = (flat,)
-        yield Node(node.name, op, inputs)
-        if isinstance(op, Input | Delay) and len(op.shape) == 1:
-            images[node.name] = _new_name(f"{node.name}.image", taken)
-            yield Node(images[node.name], Reshape(_image(op.shape)), (node.name,))
+        op, sources = _merged(first, node, [graph.nodes[place].op for graph in members], own)
+        inputs = tuple(images.get(name, name) for name in sources)
+        match op:
+            case Input() | Delay():
+                # Only events can be delayed, so that a delay takes the vector, not its image.
+                yield Node(node.name, op, sources)
+                if len(op.shape) == 1:
+                    images[node.name] = _new_name(f"{node.name}.image", taken)
+                    yield Node(images[node.name], Reshape(_image(op.shape)), (node.name,))
+            case Readout():
+                flat = _new_name(f"{node.name}.flat", taken)
+                yield Node(flat, Reshape(op.scale.shape), inputs)
+                yield Node(node.name, op, (flat,))
+            case (
+                Dense()
+                | Conv2d()
+                | SumPool2d()
+                | MaxPool2d()
+                | Add()
+                | Reshape()
+                | Threshold()
+                | Membrane()
+            ):
+                yield Node(node.name, op, inputs)
+            case _:
+                assert_never(op)
 
 
-def _merged(first: Graph, node: Node, ops: Sequence[Any], own: set[str]) -> Operation:
-    """Merge one node's operation of all members."""
-    op, count = node.op, len(ops) if node.name in own else 1
-    if isinstance(op, Weighted):
-        groups = len(ops) if node.inputs[0] in own else 1
-        return _convolution(ops, _kernel(first, node, op, own), groups)
-    if isinstance(op, Reshape):
-        return Reshape(_image(op.shape, count))
-    if isinstance(op, Delay):
-        # An input that is a vector stays one, and so does what is delayed of it.
-        shape = op.shape if first[node.inputs[0]] is first.input else _image(op.shape, count)
-        low, high = min(each.low for each in ops), max(each.high for each in ops)
-        return replace(op, shape=shape, low=low, high=high)
-    if isinstance(op, Readout):
-        scale = np.concatenate([each.scale for each in ops])
-        return replace(op, scale=scale, members=count * op.members)
-    if count > 1 and isinstance(op, Membrane):
-        return replace(op, theta=np.concatenate([each.theta for each in ops]))
-    if count > 1 and isinstance(op, Threshold):
-        flipped = np.concatenate([each.flipped for each in ops])
-        return Threshold(np.concatenate([each.theta for each in ops]), flipped)
-    return op
+def _merged(
+    first: Graph, node: Node, ops: Sequence[Any], own: set[str]
+) -> tuple[Operation, tuple[str, ...]]:
+    """Merge one node's operation of all members.
 
-
-def _sees_image(node: Node, own: set[str]) -> bool:
-    """Return whether a node is a dense layer whose kernel is laid on what was flattened for it.
-
-    It saves members' images from being put in another order. The input, which may have few
-    channels, is better flattened: a kernel of many places with few channels is slow.
+    Returns
+    -------
+    operation, sources
+        What computes all members, and the first member's nodes that it takes its inputs from.
     """
-    return isinstance(node.op, Dense) and node.inputs[0] in own
+    op, mine = node.op, ops if node.name in own else ops[:1]
+    match op:
+        case Dense():
+            return _merged_dense(first, node.inputs[0], ops, own)
+        case Conv2d():
+            groups = op.groups * (len(ops) if node.inputs[0] in own else 1)
+            return replace(op, **_weights(ops, op.weight.shape[1:]), groups=groups), node.inputs
+        case Reshape():
+            return Reshape(_image(op.shape, len(mine))), (_unshaped(first, node.inputs[0]),)
+        case Delay():
+            # A vector input stays a vector, and so does a delay of it.
+            of_input = first[node.inputs[0]] is first.input
+            shape = op.shape if of_input else _image(op.shape, len(mine))
+            low, high = min(each.low for each in ops), max(each.high for each in ops)
+            return replace(op, shape=shape, low=low, high=high), node.inputs
+        case Readout():
+            merged = replace(_stacked(ops), members=len(ops) * op.members)
+            return merged, (_unshaped(first, node.inputs[0]),)
+        case Input() | SumPool2d() | MaxPool2d() | Add() | Threshold() | Membrane():
+            return _stacked(mine), node.inputs
+        case _:
+            assert_never(op)
 
 
-def _kernel(graph: Graph, node: Node, op: Weighted, own: set[str]) -> tuple[int, ...]:
-    """Return a weight's axes behind the outputs."""
-    if isinstance(op, Conv2d):
-        return op.weight.shape[1:]
-    (name,) = node.inputs
-    return _image(graph.tensors[_before_reshapes(graph, name) if name in own else name].shape)
+def _stacked(ops: Sequence[Any]) -> Any:
+    """Return the first operation with the channels of all."""
+    return replace(
+        ops[0],
+        **{
+            field: np.concatenate([getattr(op, field) for op in ops])
+            for field in ops[0].channel_fields
+        },
+    )
 
 
-def _convolution(ops: Sequence[Weighted], kernel: tuple[int, ...], groups: int) -> Conv2d:
-    """Stack the outputs of all members, which have that many inputs of their own."""
-    weight = np.concatenate([op.weight.reshape(-1, *kernel) for op in ops])
-    bias = np.concatenate([op.bias for op in ops])
+def _merged_dense(
+    first: Graph, name: str, ops: Sequence[Dense], own: set[str]
+) -> tuple[Conv2d, tuple[str, ...]]:
+    """Merge dense layers that take one node.
+
+    The kernel of members that have their own images is laid on what was flattened, which saves
+    putting the images in another order. The input, which may have few channels, is better
+    flattened: a kernel of many places with few channels is slow.
+    """
+    source = _unshaped(first, name) if name in own else name
+    groups = len(ops) if name in own else 1
+    weights = _weights(ops, _image(first.tensors[source].shape))
+    return Conv2d(**weights, groups=groups), (source,)
+
+
+def _weights(ops: Sequence[Weighted], kernel: tuple[int, ...]) -> dict[str, Any]:
+    """Stack the outputs of all members, whose weights have the axes ``kernel`` after the first."""
     trained = None
     if any(op.float_nonzero is not None for op in ops):
         trained = np.concatenate([op.trained_nonzero.reshape(-1, *kernel) for op in ops])
-    if isinstance(ops[0], Conv2d):
-        groups *= ops[0].groups
-        return replace(ops[0], weight=weight, bias=bias, float_nonzero=trained, groups=groups)
-    return Conv2d(weight, bias, trained, groups=groups)
+    return {
+        "weight": np.concatenate([op.weight.reshape(-1, *kernel) for op in ops]),
+        "bias": np.concatenate([op.bias for op in ops]),
+        "float_nonzero": trained,
+    }
 
 
 def _image(shape: tuple[int, ...], count: int = 1) -> tuple[int, ...]:
-    """Return the shape of so many members' images, of one pixel where they are vectors."""
+    """Return the shape of ``count`` members' images; a vector is an image of one pixel."""
     channels, *pixels = shape if len(shape) == 3 else (*shape, 1, 1)
     return (count * channels, *pixels)
 
 
-def _before_reshapes(graph: Graph, name: str) -> str:
-    """Name the node whose elements, in the same order, a node gives."""
+def _unshaped(graph: Graph, name: str) -> str:
+    """Name the node before all reshapes, which has the same elements in the same order."""
     while isinstance(graph[name].op, Reshape):
         (name,) = graph[name].inputs
     return name
@@ -254,7 +317,7 @@ def _new_name(name: str, taken: set[str]) -> str:
 
 
 def _used(nodes: Iterable[Node]) -> Iterator[Node]:
-    """Leave out the reshapes that nobody takes."""
+    """Leave out the reshapes that nothing uses."""
     kept: list[Node] = []
     taken: set[str] = set()
     for node in reversed(list(nodes)):

@@ -1,9 +1,9 @@
 """Fold normalisation into integer thresholds, exactly: rational arithmetic, no float rounding.
 
 A trained neuron compares ``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` with a level,
-where ``x = accumulator * scale + bias``. Solved for the accumulator, an integer, that is one
-integer threshold. Batch normalisation has one mean and variance a channel; layer-batch
-normalisation has one of each for a whole layer, which is the same formula with repeated values.
+where ``x = accumulator * scale + bias``. Solved for the accumulator, which is an integer, this
+gives one integer threshold. Batch normalisation has one mean and variance per channel; layer-batch
+normalisation has one of each per layer, which is the same formula with repeated values.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from edgespike.graph.ops import Threshold
 from edgespike.graph.tensor import Tensor
 
 _PRECISION = 64
-"""Bits behind the point of the square root's first guess; the guess is then made exact."""
+"""Fractional bits of the first guess of a square root; the guess is then made exact."""
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Trained statistics and affine parameters, one number a channel, float64.
+    """Trained statistics and affine parameters, one float64 per channel.
 
     The identity is ``gamma = 1, beta = 0, mean = 0, variance = 1, epsilon = 0``.
     """
@@ -60,12 +60,12 @@ def fold(
     bias
         Real bias of each channel, added before the normalisation.
     normalisation
-        What stands between the weighted sum and the comparison.
+        What is applied to the weighted sum before the comparison.
     levels
         The values that the normalised sum is compared with, ascending.
     accumulator
         Proven range of each channel. Thresholds out of reach are moved to its edge, which
-        changes nothing: a channel with ``gamma = 0`` always or never fires.
+        changes nothing; a channel with ``gamma = 0`` fires always or never.
 
     Returns
     -------
@@ -98,13 +98,13 @@ def fold(
 
 
 def _threshold(shift: Fraction, factor: Fraction, spread: Fraction, *, flipped: bool) -> int:
-    """Return the least integer ``n >= shift + factor * sqrt(spread)``, or ``n >`` it if flipped.
+    """Return the least integer ``n >= shift + factor * sqrt(spread)``; ``n > ...`` if flipped.
 
-    Flipped, a neuron fires at ``n <= ...``, which is ``n < theta`` with the integer just above.
+    A flipped neuron fires at ``n <= ...``, which is ``n < theta`` for the next larger integer.
     """
 
     def reached(n: int) -> bool:
-        """Compare without a root: both sides squared, signs looked at first."""
+        """Compare without a root: by the signs first, then by the squares."""
         difference, square = n - shift, factor * factor * spread
         if flipped and difference * difference == square and (difference >= 0) == (factor >= 0):
             return False
@@ -121,7 +121,7 @@ def _threshold(shift: Fraction, factor: Fraction, spread: Fraction, *, flipped: 
 
 
 def _root(square: Fraction) -> Fraction:
-    """Return a square root that is off by less than ``2**-_PRECISION``."""
+    """Return a square root with an error below ``2**-_PRECISION``."""
     scaled = (square.numerator << 2 * _PRECISION) // square.denominator
     return Fraction(isqrt(scaled), 1 << _PRECISION)
 
@@ -139,8 +139,8 @@ def _check(bias: Sequence[float], normalisation: Normalisation) -> None:
         ("variance", normalisation.variance),
     ]
     violations = [
-        f"{name} of channel {channel} is {value}; it must be finite, train again from a state "
-        "before it was lost"
+        f"{name} of channel {channel} is {value}; it must be finite, train again from a "
+        "checkpoint where it is"
         for name, values in named
         for channel, value in enumerate(values)
         if not isfinite(value)

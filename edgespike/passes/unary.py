@@ -1,13 +1,13 @@
 """Unary coding: a graph of levels as a graph of single spikes, exactly.
 
-A neuron of L levels becomes L neurons with a copy of its accumulator and one of its thresholds
-each, so that its level is how many of them fire (a thermometer code). A chip whose spikes carry no
-number can then run it.
+A neuron of L levels becomes L neurons, each with a copy of its accumulator and one of its
+thresholds; its level is how many of them fire (a thermometer code). A chip whose spikes carry no
+number can then run the graph.
 
-Each tensor is laid out anew along its first axis only. Its *origins* say for each new channel
-which old one it is of: a copy, where the tensor is an accumulator, or one of the parts that sum
-up to it, where it is events. Events have one layout. An accumulator has one for each that is
-needed behind it: two thresholds of different levels need two numbers of copies.
+Only the first axis of a tensor changes. Its *origins* give, for each new channel, the old channel
+that it comes from: a copy of it if the tensor is an accumulator, or one of the parts that sum to
+it if the tensor is events. Events have one layout. An accumulator has one for each layout that is
+needed downstream: thresholds of different numbers of levels need different numbers of copies.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import replace
 from math import prod
 
 import numpy as np
+from typing_extensions import assert_never
 
 from edgespike.errors import UnsupportedError
 from edgespike.graph.graph import Graph, Node
@@ -24,10 +25,11 @@ from edgespike.graph.ops import (
     Add,
     Conv2d,
     Delay,
+    Dense,
+    Input,
     MaxPool2d,
     Membrane,
     Operation,
-    Pool2d,
     Readout,
     Reshape,
     SumPool2d,
@@ -37,28 +39,28 @@ from edgespike.graph.ops import (
 from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal
 
 Layouts = dict[str, list[Integers]]
-"""For each node of the old graph the origins of its outputs in the new one."""
+"""For each node of the old graph, the origins of each of its outputs in the new one."""
 
 
 def unary(graph: Graph) -> Graph:
-    """Return the graph of single spikes that computes what a graph of levels does.
+    """Return a graph of single spikes that computes what a graph of levels computes.
 
-    A threshold of L levels on C channels becomes one of single spikes on C times L channels, all
-    levels of a channel side by side, under the same name: the sum over a channel's L spikes is its
-    level. The readout's accumulators stay the same, at every step. Inputs and membranes stay as
-    they are.
+    A threshold of L levels on C channels becomes a threshold of single spikes on C times L
+    channels under the same name, with the levels of a channel next to each other: the sum of a
+    channel's L spikes is its level. The readout's accumulators are the same at every step. Inputs
+    and membranes do not change.
 
-    It is a network of its own and is counted as one: a level of n is n spikes, each of which
-    takes accumulates, not multiply-accumulates, at the copies of all neurons behind it. Between
-    neurons of K levels and of L levels there are K times L times as many synapses.
+    The new graph is counted as what it is: a level of n is n spikes, each of which causes
+    accumulates, not multiply-accumulates, at all copies of the neurons that it reaches. Between
+    neurons of K levels and neurons of L levels there are K times L times as many synapses.
 
     Raises
     ------
     UnsupportedError
         Levels are used where single spikes cannot stand for them: sums of levels in a max pool,
-        sums of different numbers of levels, neurons that take levels without synapses between,
-        reshapes or groups that tear a channel's levels apart, delays that begin with some of the
-        levels; or a weight becomes too large. All such nodes are listed.
+        sums of different numbers of levels, levels that reach neurons without synapses in
+        between, reshapes or groups that split a channel's levels, delays whose initial value is
+        only some of the levels; or a weight becomes too large. All such nodes are listed.
     """
     layouts, refused = _event_layouts(graph)
     refused += _accumulator_layouts(graph, layouts)
@@ -69,93 +71,112 @@ def unary(graph: Graph) -> Graph:
 
 
 def _event_layouts(graph: Graph) -> tuple[Layouts, list[str]]:
-    """Lay out all events, and the readout, from the input on; list what cannot be."""
+    """Lay out all events and the readout, starting at the input; list what cannot be laid out."""
     layouts: Layouts = {}
     refused: list[str] = []
     for node in graph.nodes:
         tensor = graph.tensors[node.name]
         found = list(_misused(graph, node, layouts))
-        if tensor.signal.is_event or isinstance(node.op, Readout):
-            origins = _event_origins(graph, node, layouts)
-            found += [_TORN] if origins is None else []
-            if origins is None or found:
-                origins = np.arange(tensor.shape[0])  # go on as if there were no levels
+        if tensor.signal.is_event or node is graph.readout:
+            origins = None if found else _event_origins(graph, node, layouts)
+            if origins is None:
+                found = found or [_SPLIT]
+                origins = np.arange(tensor.shape[0])  # continue as if there were no levels
             layouts[node.name] = [origins]
         refused += [f"{node.name} ({node.op.kind}): {line}" for line in found]
     return layouts, refused
 
 
-_TORN = "it tears the levels of a channel apart; keep its channels, or flatten behind the threshold"
+_SPLIT = "it splits the levels of a channel; keep its channels, or flatten after the threshold"
 
 
 def _event_origins(graph: Graph, node: Node, layouts: Layouts) -> Integers | None:
-    if isinstance(node.op, (Threshold, Delay)):
-        return np.repeat(np.arange(graph.tensors[node.name].shape[0]), _levels(graph, node))
-    if isinstance(node.op, Reshape):
-        (before,) = layouts[node.inputs[0]]
-        return _reshaped(before, graph.tensors[node.inputs[0]].shape, node.op.shape)
-    if isinstance(node.op, (Add, Pool2d)):
-        return layouts[node.inputs[0]][0]
-    return np.arange(graph.tensors[node.name].shape[0])
-
-
-def _levels(graph: Graph, node: Node) -> int:
-    """Return how many single spikes stand for a threshold's level, or for what a delay hands on."""
-    if isinstance(node.op, Delay):  # its source may stand behind it
-        node = graph[node.inputs[0]]
-    return node.op.levels if isinstance(node.op, Threshold) else 1
-
-
-def _misused_delay(graph: Graph, node: Node, op: Delay) -> Iterator[str]:
-    levels, source = _levels(graph, node), graph[node.inputs[0]]
-    if levels > 1 and op.initial not in (0, levels):
-        yield (
-            f"it begins with {op.initial} of {levels} levels, and all neurons of a tensor begin "
-            "alike; use graded spikes"
-        )
-    if isinstance(source.op, MaxPool2d):
-        yield f"it delays the pool {source.name}; delay the neurons before it, then pool"
+    """Return the layout of a node's events, or of the readout; ``None`` if it has none."""
+    channels = np.arange(graph.tensors[node.name].shape[0])
+    match node.op:
+        case Threshold() as op:
+            return np.repeat(channels, op.levels)
+        case Delay():  # its source may come later in the graph
+            return _event_origins(graph, graph[node.inputs[0]], layouts)
+        case Reshape() as op:
+            (before,) = layouts[node.inputs[0]]
+            return _reshaped(before, graph.tensors[node.inputs[0]].shape, op.shape)
+        case Add() | SumPool2d() | MaxPool2d():
+            return layouts[node.inputs[0]][0]
+        case Input() | Membrane() | Dense() | Conv2d() | Readout():
+            return channels
+        case _:
+            assert_never(node.op)
 
 
 def _misused(graph: Graph, node: Node, layouts: Layouts) -> Iterator[str]:
-    """Yield where a node takes events that single spikes cannot stand for."""
-    if isinstance(node.op, Delay):
-        yield from _misused_delay(graph, node, node.op)
-        return
-    events = [name for name in node.inputs if graph.tensors[name].signal.is_event]
+    """Yield how a node uses events in a way that single spikes cannot stand for."""
+    # A delay's source may not be laid out yet.
+    events = [name for name in node.inputs if name in layouts]
     levels = [len(layouts[name][0]) // graph.tensors[name].shape[0] for name in events]
-    op = node.op
-    if isinstance(op, Add):
-        if any(not np.array_equal(layouts[name][0], layouts[events[0]][0]) for name in events):
-            yield (
-                f"its inputs have {' and '.join(map(str, levels))} levels, or have them in "
-                "different orders; give all the same, or add accumulators"
-            )
-    elif isinstance(op, (Threshold, Membrane, Readout)):
-        most = op.levels if isinstance(op, Threshold) else 1
-        if events and max(most, *levels) > 1:
-            yield "levels come to it, or leave it, without synapses; put a weighted layer before it"
-    elif isinstance(op, MaxPool2d):
-        if max(levels) > 1 and _is_sum(graph, graph[node.inputs[0]]):
-            yield "it takes the largest of sums of levels; pool before they are summed up"
-    elif isinstance(op, Conv2d) and _columns(op, layouts[events[0]][0]) is None:
-        yield "its groups tear the levels of a channel apart; use one group, or no reshape"
+    match node.op:
+        case Delay() as op:
+            yield from _misused_delay(graph, node, op, layouts)
+        case Add():
+            if any(not np.array_equal(layouts[name][0], layouts[events[0]][0]) for name in events):
+                yield (
+                    f"its inputs have {' and '.join(map(str, levels))} levels, or have them in "
+                    "different orders; use the same for all, or add accumulators"
+                )
+        case Threshold() | Membrane() | Readout():
+            most = node.op.levels if isinstance(node.op, Threshold) else 1
+            if events and max(most, *levels) > 1:
+                yield "levels enter or leave it without synapses; put a weighted layer before it"
+        case MaxPool2d():
+            if max(levels) > 1 and _is_sum(graph, graph[node.inputs[0]]):
+                yield "it takes the largest of sums of levels; pool before they are added"
+        case Conv2d() as op:
+            if _columns(op, layouts[events[0]][0]) is None:
+                yield "its groups split the levels of a channel; use one group, or no reshape"
+        case Input() | Dense() | SumPool2d() | Reshape():
+            return
+        case _:
+            assert_never(node.op)
+
+
+def _misused_delay(graph: Graph, node: Node, op: Delay, layouts: Layouts) -> Iterator[str]:
+    source = graph[node.inputs[0]]
+    if not (source.op.has_neurons or source is graph.input):
+        yield (
+            f"it delays {source.name} ({source.op.kind}), which has no neurons; delay the neurons "
+            "before it, then pool"
+        )
+        return
+    origins = _event_origins(graph, source, layouts)
+    levels = 1 if origins is None else len(origins) // op.shape[0]
+    if levels > 1 and op.initial not in (0, levels):
+        yield (
+            f"its initial value is {op.initial} of {levels} levels, but all neurons of a tensor "
+            "start alike; use graded spikes"
+        )
 
 
 def _is_sum(graph: Graph, node: Node) -> bool:
-    while isinstance(node.op, (Reshape, MaxPool2d)):
-        node = graph[node.inputs[0]]
-    return isinstance(node.op, (Add, SumPool2d))
+    """Return whether a node's events may be sums of several neurons' levels."""
+    match node.op:
+        case Add() | SumPool2d():
+            return True
+        case Reshape() | MaxPool2d():
+            return _is_sum(graph, graph[node.inputs[0]])
+        case Input() | Threshold() | Membrane() | Delay() | Dense() | Conv2d() | Readout():
+            return False
+        case _:
+            assert_never(node.op)
 
 
 def _accumulator_layouts(graph: Graph, layouts: Layouts) -> list[str]:
-    """Add the layouts of all accumulators, from the readout back; list what cannot be."""
+    """Add the layouts of all accumulators, readout first; list what cannot be laid out."""
     refused = []
     for node in reversed(graph.nodes):
         for origins in layouts[node.name]:
             needed = _needed(graph, node, origins)
-            if needed is None or not _keeps_groups(node.op, origins):
-                refused.append(f"{node.name} ({node.op.kind}): {_TORN}")
+            if needed is None:
+                refused.append(f"{node.name} ({node.op.kind}): {_SPLIT}")
             for name in node.inputs:
                 if not graph.tensors[name].signal.is_event:
                     kept = np.arange(graph.tensors[name].shape[0]) if needed is None else needed
@@ -166,10 +187,30 @@ def _accumulator_layouts(graph: Graph, layouts: Layouts) -> list[str]:
 
 
 def _needed(graph: Graph, node: Node, origins: Integers) -> Integers | None:
-    """Return the layout that a node's accumulators must have for its output to have ``origins``."""
-    if not isinstance(node.op, Reshape):
-        return origins
-    return _reshaped(origins, node.op.shape, graph.tensors[node.inputs[0]].shape)
+    """Return the layout that a node's accumulators need for its output to have ``origins``.
+
+    ``None`` if there is none. Events, which weighted layers take, keep the layout that they have.
+    """
+    match node.op:
+        case Reshape() as op:
+            return _reshaped(origins, op.shape, graph.tensors[node.inputs[0]].shape)
+        case Conv2d() as op:  # the copies of a channel must stay within its group
+            local = _in_groups(origins, op.groups, len(op.weight) // op.groups)
+            return None if local is None else origins
+        case (
+            Input()
+            | Dense()
+            | SumPool2d()
+            | MaxPool2d()
+            | Add()
+            | Delay()
+            | Threshold()
+            | Membrane()
+            | Readout()
+        ):
+            return origins
+        case _:
+            assert_never(node.op)
 
 
 def _place(layouts: list[Integers], origins: Integers) -> int | None:
@@ -179,14 +220,15 @@ def _place(layouts: list[Integers], origins: Integers) -> int | None:
 
 def _too_large(graph: Graph, layouts: Layouts) -> Iterator[str]:
     for node in graph.nodes:
-        if not isinstance(node.op, Weighted):
+        op = node.op
+        if not isinstance(op, Weighted):
             continue
         (columns,) = layouts[node.inputs[0]]
-        each = node.op.weight[0].size * len(columns) // graph.tensors[node.inputs[0]].shape[0]
+        each = op.weight[0].size * len(columns) // graph.tensors[node.inputs[0]].shape[0]
         size = max(len(rows) for rows in layouts[node.name]) * each
         if size > ELEMENT_LIMIT:
             yield (
-                f"{node.name} ({node.op.kind}): its weight would have {size} elements; the limit "
+                f"{node.name} ({op.kind}): its weight would have {size} elements; the limit "
                 f"is {ELEMENT_LIMIT}, use fewer levels"
             )
 
@@ -194,7 +236,7 @@ def _too_large(graph: Graph, layouts: Layouts) -> Iterator[str]:
 def _reshaped(
     origins: Integers, shape: tuple[int, ...], target: tuple[int, ...]
 ) -> Integers | None:
-    """Return a layout of ``shape`` as one of ``target``, if it holds whole channels of that."""
+    """Return a layout of ``shape`` as one of ``target``; ``None`` if it splits a channel."""
     old, new = prod(shape[1:]), prod(target[1:])
     elements = (origins[:, None] * old + np.arange(old)).reshape(-1, new)
     channels, offsets = np.divmod(elements, new)
@@ -203,22 +245,21 @@ def _reshaped(
 
 
 def _in_groups(origins: Integers, groups: int, size: int) -> Integers | None:
-    """Return origins within a group of ``size`` channels, if they are the same in each group."""
+    """Return the origins within a group of ``size`` channels; ``None`` if groups differ."""
     local: Integers = origins.reshape(groups, -1) - size * np.arange(groups)[:, None]
     alike = (local == local[0]).all() and local.min() >= 0 and local.max() < size
     return local[0] if alike else None
 
 
-def _keeps_groups(op: Operation, origins: Integers) -> bool:
-    """Return whether the copies of an operation's output channels stay within their groups."""
-    if not isinstance(op, Conv2d):
-        return True
-    return _in_groups(origins, op.groups, len(op.weight) // op.groups) is not None
-
-
-def _columns(op: Operation, origins: Integers) -> Integers | None:
-    """Return for each new column of a weight the old one, if its groups allow it."""
-    return _in_groups(origins, op.groups, op.weight.shape[1]) if isinstance(op, Conv2d) else origins
+def _columns(op: Dense | Conv2d, origins: Integers) -> Integers | None:
+    """Return the old column of each new column of a weight; ``None`` if its groups forbid it."""
+    match op:
+        case Dense():
+            return origins
+        case Conv2d():
+            return _in_groups(origins, op.groups, op.weight.shape[1])
+        case _:
+            assert_never(op)
 
 
 def _nodes(graph: Graph, layouts: Layouts) -> Iterator[Node]:
@@ -227,7 +268,7 @@ def _nodes(graph: Graph, layouts: Layouts) -> Iterator[Node]:
         for name, origins in zip(names[node.name], layouts[node.name], strict=True):
             inputs, needed = [], _needed(graph, node, origins)
             for source in node.inputs:
-                # Events have one layout, which need not be that of what is summed up from them.
+                # Events have one layout, which may differ from that of the sums made from them.
                 place = None if needed is None else _place(layouts[source], needed)
                 inputs.append(names[source][place or 0])
             columns = layouts[node.inputs[0]][0] if node.inputs else origins
@@ -235,7 +276,7 @@ def _nodes(graph: Graph, layouts: Layouts) -> Iterator[Node]:
 
 
 def _names(graph: Graph, layouts: Layouts) -> dict[str, list[str]]:
-    """Name the new nodes as the old ones, and further copies by a number that is not taken."""
+    """Name new nodes after the old ones; further copies get a number that is not in use."""
     names: dict[str, list[str]] = {}
     taken = {node.name for node in graph.nodes}
     for node in graph.nodes:
@@ -251,18 +292,24 @@ def _names(graph: Graph, layouts: Layouts) -> dict[str, list[str]]:
 
 def _laid_out(op: Operation, origins: Integers, columns: Integers) -> Operation:
     """Return an operation whose output has ``origins``, and a weighted one's input ``columns``."""
-    if isinstance(op, Threshold):
-        return Threshold(op.theta.reshape(-1, 1), np.repeat(op.flipped, op.levels))
-    if isinstance(op, Reshape):
-        return Reshape((len(origins), *op.shape[1:]))
-    if isinstance(op, Delay) and len(origins) > op.shape[0]:
-        return Delay((len(origins), *op.shape[1:]), 0, 1, Signal.SPIKES, int(op.initial > 0))
-    if not isinstance(op, Weighted):
-        return op
-    local, trained = _columns(op, columns), op.float_nonzero
-    return replace(
-        op,
-        weight=op.weight[origins][:, local],
-        bias=op.bias[origins],
-        float_nonzero=None if trained is None else trained[origins][:, local],
-    )
+    match op:
+        case Threshold():
+            return Threshold(op.theta.reshape(-1, 1), np.repeat(op.flipped, op.levels))
+        case Reshape():
+            return Reshape((len(origins), *op.shape[1:]))
+        case Delay():
+            if len(origins) == op.shape[0]:
+                return op
+            return Delay((len(origins), *op.shape[1:]), 0, 1, Signal.SPIKES, int(op.initial > 0))
+        case Dense() | Conv2d():
+            local, trained = _columns(op, columns), op.float_nonzero
+            return replace(
+                op,
+                weight=op.weight[origins][:, local],
+                bias=op.bias[origins],
+                float_nonzero=None if trained is None else trained[origins][:, local],
+            )
+        case Input() | SumPool2d() | MaxPool2d() | Add() | Membrane() | Readout():
+            return op
+        case _:
+            assert_never(op)

@@ -232,7 +232,7 @@ GRAPH_FAULTS: dict[str, tuple[bytes, str]] = {
     ),
     "byte order mark": (
         bytes(save({}, {GRAPH_KEY: "\ufeff{}"})),
-        "has a description that makes no graph: Unexpected UTF-8 BOM",
+        "has a description that is not a graph: Unexpected UTF-8 BOM",
     ),
 }
 

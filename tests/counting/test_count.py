@@ -1,4 +1,4 @@
-"""Counts: equal to a walk of every event to every synapse, additive, and right by hand."""
+"""Counts equal a walk of every event to every synapse, add up, and agree with hand counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgespike.counting import Convention, audit, count, fan_out
-from edgespike.counting.audit import SOURCES
+from edgespike.counting.audit import is_source
 from edgespike.counting.tally import event_sources
 from edgespike.errors import InputError
 from edgespike.graph import (
@@ -33,7 +33,7 @@ from edgespike.graph.ops import OPERATIONS
 from edgespike.interpreter import interpret
 from edgespike.trace import Trace
 from tests.example_graphs import recurrent_graph, residual_graph, samples_for
-from tests.strategies import MIXES, Case, cases
+from tests.strategies import MIXES, Case, cases, one_of_each
 
 
 @pytest.mark.parametrize("mix", MIXES)
@@ -65,8 +65,24 @@ def test_an_audit_agrees_with_no_count_that_differs_in_one_number(
 
 
 def test_the_walk_knows_the_same_sources_of_events_as_the_operations_do() -> None:
-    declared = {kind for kind in OPERATIONS.values() if kind.emits_events}
-    assert set(SOURCES) == declared
+    operations = one_of_each()
+    assert operations.keys() == OPERATIONS.keys()
+    for drawn in operations.values():
+        assert is_source(drawn.node.op) == drawn.node.op.emits_events
+
+
+def test_every_operation_is_counted_or_says_why_it_is_free() -> None:
+    for drawn in one_of_each().values():
+        trace = interpret(drawn.case.graph, drawn.case.samples)
+        counted = {row.name for row in count(drawn.case.graph, drawn.case.samples, trace).layers}
+        reason = drawn.node.op.free
+        assert (drawn.node.name in counted) == (reason is None)
+        assert reason is None or reason.strip()
+
+
+def test_a_free_operation_neither_emits_events_nor_has_neurons() -> None:
+    for op in OPERATIONS.values():
+        assert op.free is None or not (op.emits_events or op.has_neurons)
 
 
 @given(case=st.sampled_from(MIXES).flatmap(cases))
@@ -123,7 +139,7 @@ def test_the_three_conventions_by_hand() -> None:
     assert total["membrane_reads"] == 12
 
 
-def test_graded_input_is_counted_as_multiply_accumulates_and_zeros_are_no_events() -> None:
+def test_graded_input_is_counted_as_multiply_accumulates_and_zeros_are_not_events() -> None:
     graph = Graph(
         "graded",
         (
@@ -196,7 +212,7 @@ def test_spikes_and_graded_events_that_meet_are_counted_apart() -> None:
 
 @pytest.mark.parametrize("initial", [0, 2])
 def test_recurrent_synapses_by_hand(initial: int) -> None:
-    """What the last step gives is not delivered; what the first begins with is, if not zero."""
+    """The last step's output is not delivered; the initial value is, unless it is zero."""
     graph = recurrent_graph(steps=3)
     begins = Node("before", Delay((6,), 0, 4, Signal.GRADED, initial), ("state",))
     nodes = tuple(begins if node.name == "before" else node for node in graph.nodes)
@@ -231,7 +247,6 @@ def test_a_trace_of_other_samples_is_refused(
     array = values.pop(name)
     if change is not None:
         values[name] = change(array)
-    with pytest.raises(
-        InputError, match=rf"trace does not belong to these samples: layer {name} {found}"
-    ):
+    message = rf"trace does not belong to these samples: layer {name} {found}"
+    with pytest.raises(InputError, match=message):
         count(graph, samples, Trace(values))

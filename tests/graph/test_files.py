@@ -1,4 +1,4 @@
-"""Graph files: what is written is read back; what was changed or is hostile is refused."""
+"""Graph files: what is written is read back; changed and hostile files are refused."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ PACKING = {"shape": [2, 4], "low": -1, "step": 1, "states": 3}
 
 
 def packed_file(packing: object, weight: NDArray[Any]) -> bytes:
-    """Describe a dense graph of two outputs whose weights are stored as given."""
+    """Return a file of a dense graph with two outputs whose weights are stored as given."""
     nodes = [
         {**NODE, "shape": [4]},
         {"name": "dense", "op": "dense", "inputs": ["input"], "weight": packing},
@@ -284,7 +284,7 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def memory_left(megabytes: int) -> Iterator[None]:
-    """Let this process take so much memory more, and no more."""
+    """Limit how much more memory this process may take."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
     limit = pages * resource.getpagesize() + megabytes * 2**20
@@ -389,7 +389,7 @@ def test_a_small_file_that_declares_much_is_refused_with_little_memory(
 
 
 def test_weights_are_read_and_checked_in_twice_their_memory(tmp_path: Path) -> None:
-    """A file of 2 MB, the weights of which take 128 MB."""
+    """The file has 2 MB, its weights take 128 MB in memory."""
     weight = np.random.default_rng(0).integers(2, size=(2**10, 2**14))
     path = tmp_path / "bits.safetensors"
     save_graph(dense_graph(weight), path)
@@ -490,7 +490,7 @@ WRONG_CONTENT: dict[str, tuple[object, str]] = {
 @pytest.mark.parametrize(
     ("description", "message"), WRONG_CONTENT.values(), ids=WRONG_CONTENT.keys()
 )
-def test_a_wrong_value_is_named_with_its_place_and_what_is_due(
+def test_a_wrong_value_is_named_with_its_place_and_what_is_expected(
     description: object, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "wrong.safetensors"
@@ -508,7 +508,7 @@ def test_a_wrong_value_is_named_with_its_place_and_what_is_due(
             {**PACKING, "states": LONG},
             r"10+\.\.\. \(401 characters\) states in steps of 1; 2\.\.16",
         ),
-        ({**PACKING, "shape": [LONG]}, r"shape \[10+\.\.\. \(403 characters\) is none of 0 to"),
+        ({**PACKING, "shape": [LONG]}, r"shape \[10+\.\.\. \(403 characters\) does not have 0 to"),
         ({**PACKING, "shape": "24"}, "found '24', a text; expected a list"),
         (
             {"x" * 99: 1, "shape": [8]},
@@ -540,24 +540,24 @@ MARKED = json.dumps({"description": BOM + "{}", "sha256": files._digest(BOM + "{
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (BOM.encode() + with_metadata("{}"), "is no safetensors file, or is truncated"),
+        (BOM.encode() + with_metadata("{}"), "is not a safetensors file, or is truncated"),
         (
             struct.pack("<Q", 5) + BOM.encode() + b"{}",
-            "is no safetensors file, or is truncated",
+            "is not a safetensors file, or is truncated",
         ),
-        (with_metadata(BOM + "{}"), "makes no graph: Unexpected UTF-8 BOM"),
-        (with_metadata(MARKED), "makes no graph: Unexpected UTF-8 BOM"),
-        (with_metadata("[]"), r"makes no graph: found \[\], a list; expected a table"),
-        (with_metadata("{}"), "makes no graph: description is missing"),
-        (with_metadata('{"description": 5}'), "makes no graph: description: found 5, a whole num"),
+        (with_metadata(BOM + "{}"), "is not a graph: Unexpected UTF-8 BOM"),
+        (with_metadata(MARKED), "is not a graph: Unexpected UTF-8 BOM"),
+        (with_metadata("[]"), r"is not a graph: found \[\], a list; expected a table"),
+        (with_metadata("{}"), "is not a graph: description is missing"),
+        (with_metadata('{"description": 5}'), "is not a graph: description: found 5, a whole num"),
         (with_metadata('{"description": "{}"}'), "was changed after it was written"),
-        (with_metadata('{"description": "\\ud800"}'), "makes no graph: .*surrogates not allowed"),
-        (with_metadata("[" * 100_000), "makes no graph: .*recursion"),
-        (with_metadata("9" * 5000), "makes no graph: Exceeds the limit"),
+        (with_metadata('{"description": "\\ud800"}'), "is not a graph: .*surrogates not allowed"),
+        (with_metadata("[" * 100_000), "is not a graph: .*recursion"),
+        (with_metadata("9" * 5000), "is not a graph: Exceeds the limit"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_text_that_is_no_description_gets_a_clear_error(
+def test_text_that_is_not_a_description_gets_a_clear_error(
     content: bytes, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "text.safetensors"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pytest
 
-from edgespike.errors import GraphError
+from edgespike.errors import GraphError, shown
 from edgespike.graph import (
     Add,
     Comparison,
@@ -23,6 +23,7 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Node,
+    Op,
     Operation,
     Readout,
     ReadoutMode,
@@ -51,7 +52,7 @@ def spikes(channels: int) -> Threshold:
 
 
 def chain(*ops: Operation, steps: int = 1) -> Graph:
-    """Connect operations one behind the other, named op0, op1, ..."""
+    """Connect operations in a row, named op0, op1, ..."""
     nodes = [Node(f"op{i}", op, (f"op{i - 1}",) if i else ()) for i, op in enumerate(ops)]
     return Graph("chain", tuple(nodes), steps)
 
@@ -167,7 +168,7 @@ def test_all_violations_are_listed_at_once() -> None:
                 Node("x", dense(2, 4), ("a",)),
                 Node("b", Readout(np.ones(4)), ("a",)),
             ),
-            "nobody takes the output of x",
+            "nothing uses the output of x",
         ),
     ],
 )
@@ -240,7 +241,7 @@ def test_the_hash_changes_with_every_part() -> None:
 
 
 def test_fields_take_the_type_they_are_declared_with() -> None:
-    """A word, a list or numpy's integer means the same in memory as after a way through a file."""
+    """A string, a list or a numpy integer means the same as after a round trip through a file."""
     membrane = Membrane([3, 4], reset="zero", comparison=">")  # type: ignore[arg-type]
     assert membrane == Membrane(np.array([3, 4]), reset=Reset.ZERO, comparison=Comparison.GREATER)
     given: Any = Input([2, np.int64(3), 3], np.int32(0), 255, 1)  # type: ignore[arg-type]
@@ -278,6 +279,34 @@ def test_all_fields_of_the_wrong_type_are_listed_at_once() -> None:
     assert [line.split(" ")[0] for line in caught.value.violations] == ["theta", "decay", "reset"]
 
 
+class Foreign(Op):
+    """An operation that is not in the union."""
+
+    kind: ClassVar[str] = "foreign"
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        yield from ()
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        return inputs[0]
+
+
+class Noisy(Threshold):  # type: ignore[misc]
+    """A subclass that keeps the kind of a known operation."""
+
+
+@pytest.mark.parametrize(
+    "op", [Foreign(), Noisy(np.ones((4, 1), int), np.zeros(4, bool)), VECTOR.kind, None]
+)
+def test_an_operation_that_is_not_in_the_union_is_refused(op: Any) -> None:
+    known = ", ".join(kind.__name__ for kind in get_args(Operation))
+    with pytest.raises(GraphError) as caught:
+        Node("odd", op, ("in",))
+    (line,) = caught.value.violations
+    assert line.startswith(f"op is {shown(op)}; give an operation: Input, Dense, ")
+    assert line.endswith(f": {known}")
+
+
 INPUT, READOUT = Node("in", VECTOR), Node("out", Readout(np.ones(4)), ("in",))
 
 
@@ -303,12 +332,12 @@ INPUT, READOUT = Node("in", VECTOR), Node("out", Readout(np.ones(4)), ("in",))
         (lambda: Graph("g", (INPUT, READOUT), 10**5000), "steps is int of thousands of digits; it"),
     ],
 )
-def test_what_is_no_part_of_a_graph_is_named(make: Any, message: str) -> None:
+def test_what_cannot_be_part_of_a_graph_is_named(make: Any, message: str) -> None:
     with pytest.raises(GraphError, match=message):
         make()
 
 
-def test_numpys_whole_numbers_count_steps_as_pythons_do() -> None:
+def test_steps_may_be_a_numpy_integer() -> None:
     graph = Graph("g", (INPUT, READOUT), np.int64(3))  # type: ignore[arg-type]
     assert graph == Graph("g", (INPUT, READOUT), 3)
     assert type(graph.steps) is int
@@ -329,21 +358,21 @@ def test_numpys_whole_numbers_count_steps_as_pythons_do() -> None:
         ("n" * 1001, r"'n+\.\.\. \(1003 characters\) has 1001 letters; the limit is "),
     ],
 )
-def test_a_name_that_no_file_could_bear_is_refused(name: str, message: str) -> None:
+def test_a_name_that_cannot_be_a_file_name_is_refused(name: str, message: str) -> None:
     with pytest.raises(GraphError, match=f"- name .*{message}"):
         Graph(name, (INPUT, READOUT))
     with pytest.raises(GraphError, match=f"node name .*{message}"):
         Graph("g", (INPUT, Node(name, Readout(np.ones(4)), ("in",))))
 
 
-def test_a_graphs_name_leaves_room_for_what_files_put_behind_it() -> None:
+def test_a_graphs_name_leaves_room_for_what_file_names_add_to_it() -> None:
     assert Graph("n" * 200, (INPUT, READOUT)).name == "n" * 200
     with pytest.raises(GraphError, match="has 201 letters; the limit is 200"):
         Graph("n" * 201, (INPUT, READOUT))
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_booleans_that_are_all_one_take_no_memory(value: bool) -> None:
+def test_booleans_that_are_all_equal_take_no_memory(value: bool) -> None:
     flipped = np.broadcast_to(np.bool_(value), (2**40,))
     kept = Threshold(np.ones((1, 1), int), flipped).flipped
     assert kept.shape == (2**40,)
@@ -394,7 +423,7 @@ def test_thresholds_may_be_anywhere_in_64_bits() -> None:
 
 
 @pytest.mark.parametrize("weight", [[["1", "2"]], [[1j, 2.0]], np.array([["2020-01-01"]], "M8[D]")])
-def test_what_is_no_number_is_no_weight(weight: Any) -> None:
+def test_weights_that_are_not_numbers_are_refused(weight: Any) -> None:
     with pytest.raises(GraphError, match="is not one of numbers"):
         Dense(weight, np.zeros(1, int))
 
@@ -410,7 +439,7 @@ def test_a_graph_of_lists_is_the_graph_of_tuples() -> None:
 
 
 def loop(delay: Delay, *, source: str = "levels", levels: int = 3) -> Graph:
-    """A delay whose source stands behind it."""
+    """Return a graph with a delay whose source comes after it."""
     theta = np.arange(levels) + np.zeros((4, 1), int)
     return Graph(
         "loop",
@@ -469,7 +498,7 @@ def test_only_events_that_arise_at_the_source_can_be_delayed(source: str) -> Non
 
 
 @pytest.mark.parametrize(("low", "high", "initial"), [(0, 3, 1), (-2, 2, 0), (2, 2, 2)])
-def test_what_is_advised_instead_of_a_delay_of_a_delay_waits_two_steps(
+def test_the_advice_for_a_delay_of_a_delay_gives_a_delay_of_two_steps(
     low: int, high: int, initial: int
 ) -> None:
     once = Delay((2,), low, high, Signal.GRADED, initial)
@@ -502,11 +531,11 @@ def test_what_is_advised_instead_of_a_delay_of_a_delay_waits_two_steps(
 
 
 def test_a_delay_of_nothing_is_named() -> None:
-    with pytest.raises(GraphError, match="before takes from nobody, which is no node"):
+    with pytest.raises(GraphError, match="before takes from nobody, which is not a node"):
         loop(Delay((4,), 0, 3, Signal.GRADED), source="nobody")
 
 
-def test_nothing_but_a_delay_may_take_from_what_is_behind_it() -> None:
+def test_only_a_delay_may_take_from_a_later_node() -> None:
     with pytest.raises(GraphError, match="a takes from b, which does not come before it"):
         Graph(
             "cycle",

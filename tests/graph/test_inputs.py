@@ -1,4 +1,4 @@
-"""Samples are checked, and it is told whether their steps are one in memory."""
+"""Samples are checked, and whether all steps share their memory is known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRAPH = Graph(
 
 
 class NoArray:
-    """What cannot be made an array, as tensors on other devices or with gradients cannot."""
+    """Cannot become an array, like tensors on other devices or with gradients."""
 
     def __init__(self, error: type[Exception]) -> None:
         self.error = error
@@ -41,7 +41,7 @@ EACH_STEP = np.repeat(FOUR[:, None], 3, axis=1)
         (as_samples(GRAPH, FOUR).copy(), False),
     ],
 )
-def test_samples_shown_unchanged_are_told_from_those_given_step_by_step(
+def test_samples_shown_unchanged_are_distinguished_from_those_given_step_by_step(
     samples: NDArray[np.integer], constant: bool
 ) -> None:
     assert never_changes(samples) is constant
@@ -53,13 +53,13 @@ def test_samples_shown_unchanged_are_told_from_those_given_step_by_step(
     ("samples", "message"),
     [
         (np.zeros((2, 4), "m8[s]"), r"dtype timedelta64\[s\]"),
-        ([[1, 2, 3, 4], [1, 2]], "input of graph 'steps' is no array"),
-        (np.ma.array(FOUR, mask=FOUR == 3), "is masked, and a graph has no missing values; fill"),
-        (NoArray(RuntimeError), "input of graph 'steps' is no array: it has gradients"),
-        (NoArray(TypeError), "input of graph 'steps' is no array: it has gradients"),
+        ([[1, 2, 3, 4], [1, 2]], "input of graph 'steps' is not an array"),
+        (np.ma.array(FOUR, mask=FOUR == 3), "is masked, but a graph has no missing values; fill"),
+        (NoArray(RuntimeError), "input of graph 'steps' is not an array: it has gradients"),
+        (NoArray(TypeError), "input of graph 'steps' is not an array: it has gradients"),
     ],
 )
-def test_what_is_no_array_of_integers_is_refused(samples: Any, message: str) -> None:
+def test_what_is_not_an_array_of_integers_is_refused(samples: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         as_samples(GRAPH, samples)
 

@@ -18,7 +18,7 @@ DIGITS_A_BYTE = {2: 8, 3: 5, 4: 4, 5: 3, 6: 3, **dict.fromkeys(range(7, 17), 2)}
 
 
 def back(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Send an array through a file's two parts, the note as JSON."""
+    """Pack and unpack an array, with the note as JSON."""
     stored, note = pack(array)
     return unpack(stored, json.loads(json.dumps(note)))
 
@@ -41,7 +41,7 @@ def few_states(draw: st.DrawFn) -> tuple[NDArray[np.int64], int]:
 
 
 @given(few_states())
-def test_few_states_come_back_from_as_many_digits_a_byte_as_fit(
+def test_few_states_take_as_many_digits_per_byte_as_fit(
     case: tuple[NDArray[np.int64], int],
 ) -> None:
     array, states = case
@@ -69,7 +69,7 @@ def test_the_step_is_the_longest_that_reaches_all_values() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 5, -5, 2**63 - 1, -(2**63)])
-def test_one_state_takes_a_bit_a_value(value: int) -> None:
+def test_one_state_takes_one_bit_per_value(value: int) -> None:
     array = np.full((2, 10), value)
     stored, note = pack(array)
     assert stored.nbytes == 3
@@ -104,7 +104,7 @@ def test_floats_stay_as_they_are() -> None:
     assert (stored.tobytes(), note) == (array.tobytes(), None)
 
 
-def test_booleans_that_are_all_true_take_no_byte() -> None:
+def test_booleans_that_are_all_true_take_no_bytes() -> None:
     stored, note = pack(np.ones((3, 4), np.bool_))
     assert stored.nbytes == 0
     assert (unpack(stored, note) == np.ones((3, 4), np.bool_)).all()

@@ -1,4 +1,4 @@
-"""An ensemble computes what its members compute, and does as much as they do together."""
+"""An ensemble computes what its members compute, and its counts are the sums of theirs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EXAMPLES = [residual_graph(), membrane_graph(), recurrent_graph()]
 
 
 def changed(graph: Graph, name: str, **fields: Any) -> Graph:
-    """Return a graph with other fields of one node."""
+    """Return a graph in which some fields of one node are different."""
     nodes = (
         replace(node, op=replace(node.op, **fields)) if node.name == name else node
         for node in graph.nodes
@@ -59,7 +59,7 @@ def changed(graph: Graph, name: str, **fields: Any) -> Graph:
 
 
 def behind_input(shape: tuple[int, ...], *ops: Operation) -> Graph:
-    """Connect operations in a row behind an input of spikes."""
+    """Connect operations in a row after an input of spikes."""
     nodes = [Node("input", Input(shape, 0, 1, 1.0))]
     for op in ops:
         nodes.append(Node(f"{op.kind}{len(nodes)}", op, (nodes[-1].name,)))
@@ -85,7 +85,7 @@ def test_an_ensemble_gives_what_its_members_give_and_counts_their_sums(mix: str)
         expected = side_by_side(members, case.samples)
         own = [counts(graph, case.samples) for graph in members]
         for name, values in expected.items():
-            if trace.values[name].size == values.size:  # else it stands before all weights
+            if trace.values[name].size == values.size:  # else it comes before all weights
                 assert np.array_equal(flat(trace.values[name]), values), name
         readout = merged.readout.name
         assert np.array_equal(trace.values[readout], expected[readout])
@@ -105,7 +105,7 @@ def counts(graph: Graph, samples: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("graph", EXAMPLES, ids=lambda graph: graph.name)
-def test_every_count_behind_the_first_weights_is_the_sum(graph: Graph) -> None:
+def test_every_count_after_the_first_weights_is_the_sum(graph: Graph) -> None:
     members, samples = siblings(graph, 3), samples_for(graph, 4)
     merged = ensemble(members)
     found = count(merged, samples, interpret(merged, samples))
@@ -183,7 +183,7 @@ def test_added_nodes_take_no_name_that_is_in_use() -> None:
     assert {"x.image", "x.image_", "out.flat", "out.flat_"} <= set(merged.tensors)
 
 
-def test_what_stands_before_all_weights_is_done_once() -> None:
+def test_what_comes_before_all_weights_is_done_once() -> None:
     graph = behind_input(
         (2, 4, 4),
         MaxPool2d((2, 2), (2, 2)),
@@ -312,8 +312,8 @@ def test_membranes_of_members_keep_their_own_thresholds() -> None:
     assert op.theta.tolist() == [3] * 8 + [5] * 8
 
 
-def test_a_sibling_is_another_network() -> None:
-    """Equal members would make every test above easy."""
+def test_a_sibling_computes_something_else() -> None:
+    """Equal members would make all tests above easy to pass."""
     graph = residual_graph()
     samples = samples_for(graph, 8)
     a, b = (interpret(each, samples).values["out"] for each in (graph, sibling(graph, 1)))

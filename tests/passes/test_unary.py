@@ -14,6 +14,7 @@ from edgespike.errors import UnsupportedError
 from edgespike.graph import (
     Add,
     Conv2d,
+    Delay,
     Dense,
     Graph,
     Input,
@@ -23,6 +24,7 @@ from edgespike.graph import (
     Operation,
     Readout,
     Reshape,
+    Signal,
     SumPool2d,
     Threshold,
 )
@@ -86,7 +88,7 @@ def dense(outputs: int, inputs: int) -> Dense:
 
 
 def ended(*nodes: Node) -> Graph:
-    """Put a flattening, a dense layer and a readout behind the last of some nodes."""
+    """Add a reshape, a dense layer and a readout after the last node."""
     tensors: dict[str, Any] = {}
     for node in nodes:
         tensors[node.name] = node.op.infer([tensors[name] for name in node.inputs], 1)
@@ -101,7 +103,7 @@ def ended(*nodes: Node) -> Graph:
 
 
 def row(*ops: Operation) -> Graph:
-    """Connect operations in a row, with an end."""
+    """Connect operations in a row and end them."""
     nodes: list[Node] = []
     for index, op in enumerate(ops):
         nodes.append(Node(f"{op.kind}{index}", op, (nodes[-1].name,) if nodes else ()))
@@ -157,7 +159,7 @@ def test_each_threshold_becomes_a_channel() -> None:
     assert spikes.ravel().tolist() == [1, 1, 0, 0, 0, 1]
 
 
-def test_accumulators_are_copied_for_each_number_of_levels_behind_them() -> None:
+def test_accumulators_are_copied_for_each_number_of_levels_after_them() -> None:
     graph = ended(
         Node("x", ROW),
         Node("sum", dense(4, 12), ("x",)),
@@ -211,18 +213,17 @@ def test_everything_that_has_no_unary_form_is_listed() -> None:
     )
     with pytest.raises(UnsupportedError, match="'test' has no unary form") as caught:
         unary(graph)
-    bare = "levels come to it, or leave it, without synapses; put a weighted layer before it"
+    bare = "levels enter or leave it without synapses; put a weighted layer before it"
     assert caught.value.violations == (
         f"requantise (threshold): {bare}",
-        "different (add): its inputs have 3 and 1 levels, or have them in different orders; give "
-        "all the same, or add accumulators",
-        "largest (max_pool2d): it takes the largest of sums of levels; pool before they are "
-        "summed up",
+        "different (add): its inputs have 3 and 1 levels, or have them in different orders; use "
+        "the same for all, or add accumulators",
+        "largest (max_pool2d): it takes the largest of sums of levels; pool before they are added",
         f"bare (threshold): {bare}",
     )
 
 
-TORN = "it tears the levels of a channel apart; keep its channels, or flatten behind the threshold"
+SPLIT = "it splits the levels of a channel; keep its channels, or flatten after the threshold"
 
 
 @pytest.mark.parametrize(
@@ -230,21 +231,21 @@ TORN = "it tears the levels of a channel apart; keep its channels, or flatten be
     [
         (
             (ROW, dense(12, 12), levels(12, 3), Reshape((3, 2, 2)), conv(2, 3), levels(2, 1)),
-            f"reshape3 (reshape): {TORN}",
+            f"reshape3 (reshape): {SPLIT}",
         ),
         (
             (IMAGE, conv(4, 4), Reshape((48,)), levels(48, 2)),
-            f"reshape2 (reshape): {TORN}",
+            f"reshape2 (reshape): {SPLIT}",
         ),
         (
             (Input((4, 2, 1), 0, 9, 1.0), conv(4, 4), levels(4, 2), Reshape((8,)),
              Reshape((8, 1, 1)), conv(8, 1, groups=8), levels(8, 1)),
-            "conv2d5 (conv2d): its groups tear the levels of a channel apart; use one group, or "
-            "no reshape",
+            "conv2d5 (conv2d): its groups split the levels of a channel; use one group, or no "
+            "reshape",
         ),
         (
             (IMAGE, conv(4, 4), levels(4, 3), Reshape((48,)), Membrane(np.ones(48, int))),
-            "membrane4 (membrane): levels come to it, or leave it, without synapses; put a "
+            "membrane4 (membrane): levels enter or leave it without synapses; put a "
             "weighted layer before it",
         ),
     ],
@@ -254,6 +255,37 @@ def test_what_has_no_unary_form(ops: Sequence[Operation], message: str) -> None:
     with pytest.raises(UnsupportedError) as caught:
         unary(row(*ops))
     assert caught.value.violations == (message,)
+
+
+def test_a_delay_of_a_pool_has_no_unary_form() -> None:
+    nodes = (
+        Node("x", IMAGE),
+        Node("sums", conv(4, 4), ("x",)),
+        Node("neurons", levels(4, 3), ("sums",)),
+        Node("pool", MaxPool2d((1, 1), (1, 1)), ("neurons",)),
+        Node("delay", Delay((4, 4, 3), 0, 3, Signal.GRADED), ("pool",)),
+    )
+    with pytest.raises(UnsupportedError) as caught:
+        unary(ended(*nodes))
+    assert caught.value.violations == (
+        "delay (delay): it delays pool (max_pool2d), which has no neurons; delay the neurons "
+        "before it, then pool",
+    )
+
+
+def test_a_delay_that_starts_with_some_of_the_levels_has_no_unary_form() -> None:
+    nodes = (
+        Node("x", ROW),
+        Node("sums", dense(5, 12), ("x",)),
+        Node("neurons", levels(5, 3), ("sums",)),
+        Node("delay", Delay((5,), 0, 3, Signal.GRADED, 2), ("neurons",)),
+    )
+    with pytest.raises(UnsupportedError) as caught:
+        unary(ended(*nodes))
+    assert caught.value.violations == (
+        "delay (delay): its initial value is 2 of 3 levels, but all neurons of a tensor start "
+        "alike; use graded spikes",
+    )
 
 
 def test_weights_that_would_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,5 +306,5 @@ def test_levels_that_go_straight_to_the_readout_are_refused() -> None:
         Node("three", levels(3, 3), ("sum",)),
         Node("readout", Readout(np.ones(3)), ("three",)),
     )
-    with pytest.raises(UnsupportedError, match=r"readout \(readout\): levels come to it"):
+    with pytest.raises(UnsupportedError, match=r"readout \(readout\): levels enter or leave it"):
         unary(Graph("straight", nodes))

@@ -1,7 +1,7 @@
 """The closed set of operations that a graph may hold.
 
 Every function that treats operations differently is a ``match`` over :data:`Operation` that ends
-in ``assert_never``: when an operation is added here, mypy names each function that must decide
+in ``assert_never``: when an operation is added here, mypy lists each function that has to decide
 what to do with it.
 """
 
@@ -32,7 +32,7 @@ Operation: TypeAlias = (
 """Any operation of a graph."""
 
 OPERATIONS: dict[str, type[Operation]] = {op.kind: op for op in get_args(Operation)}
-"""Every operation's class by the name that it has in files."""
+"""The class of each operation, by the kind that files store."""
 
 __all__ = [
     "OPERATIONS",

@@ -1,4 +1,4 @@
-"""What every operation of a graph has: fields, a check, and a rule for shape and range."""
+"""The base of all operations: fields, a check, and a rule for shape and range."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from edgespike.graph.tensor import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Op(ABC):
-    """What all operations have in common. Fields describe an operation completely.
+    """What all operations have in common. Its fields describe an operation completely.
 
     An operation is a final frozen dataclass that is listed in
-    :data:`edgespike.graph.ops.Operation`. A field's value gets the declared type: lists become
-    arrays or tuples, numpy integers become Python integers, words become members of an Enum. Arrays
-    are read-only. Array fields are stored as tensors in a graph file, all other fields in its JSON
-    description.
+    :data:`edgespike.graph.ops.Operation`. A field's value is converted to the declared type: lists
+    become arrays or tuples, numpy integers become Python integers, strings become members of an
+    Enum. Arrays are read-only. Array fields are stored as tensors in a graph file, all other fields
+    in its JSON description.
     """
 
     kind: ClassVar[str]
-    """The operation's name in files and in text."""
+    """The operation's name in files and messages."""
 
     arity: ClassVar[int | None] = 1
-    """How many inputs it takes; ``None`` for two or more."""
+    """Number of inputs; ``None`` for two or more."""
 
     emits_events: ClassVar[bool] = False
-    """Whether new events arise at it, rather than pass through it or end in it."""
+    """Whether new events arise at it, rather than pass through it or end there."""
 
     has_neurons: ClassVar[bool] = False
     """Whether each element of its output is a neuron, which computes once a step."""
@@ -45,6 +45,9 @@ class Op(ABC):
 
     channel_fields: ClassVar[tuple[str, ...]] = ()
     """Array fields whose first axis is the output channel."""
+
+    fraction_bits: ClassVar[int] = 0
+    """Fractional bits of the numbers that :meth:`range_in_use` bounds."""
 
     def __post_init__(self) -> None:
         hints, faults = field_types(type(self)), []
@@ -59,23 +62,30 @@ class Op(ABC):
 
     @property
     def array_bytes(self) -> int:
-        """What its arrays take in memory; where one byte stands for all, as if it did not."""
+        """Memory of its arrays, in bytes; an array that repeats one byte counts in full."""
         values = (getattr(self, field.name) for field in fields(self))
         return sum(value.nbytes for value in values if isinstance(value, np.ndarray))
 
     @abstractmethod
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield one sentence for each thing that does not fit: value, limit and way out."""
+        """Yield one sentence for each violation: value, limit and way out."""
 
     @abstractmethod
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Return shape, proven range and meaning of the output; only called when checks passed."""
+        """Return shape, proven range and meaning of the output; called only if checks passed."""
+
+    def range_in_use(self, inputs: Sequence[Tensor], output: Tensor, steps: int) -> tuple[int, int]:
+        """Bound all numbers that it computes or keeps, in units of ``2**-fraction_bits``.
+
+        An operation that keeps a state with another range than its output's overrides this.
+        """
+        return output.bounds
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
         return all(
-            _same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)
+            same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)
         )
 
     def __hash__(self) -> int:
@@ -84,22 +94,22 @@ class Op(ABC):
 
 @cache
 def field_types(op: type[Op]) -> dict[str, Any]:
-    """Return the type that each field of an operation is declared with."""
+    """Return the declared type of each field of an operation."""
     return get_type_hints(op)
 
 
 def array_kind(declared: Any) -> type[np.generic] | None:
-    """Return what a field's array holds, be the field optional; ``None`` if it is no array."""
+    """Return the element type of an array field, optional or not; ``None`` if not an array."""
     parts = get_args(declared)
     if not parts:
         is_kind = isinstance(declared, type) and issubclass(declared, np.generic)
         return declared if is_kind else None
-    # What NDArray stands for differs from numpy to numpy, but it always names what it holds.
+    # What NDArray expands to depends on numpy's version, but the element type is always in it.
     return next(filter(None, map(array_kind, parts)), None)
 
 
 def _normal(value: Any, declared: Any) -> Any:
-    """Return a field's value the one type that it has in every graph; check what it holds later."""
+    """Convert a field's value to the one type that it has in every graph; check it later."""
     if value is None and type(None) in get_args(declared):
         return None
     if declared is float:
@@ -114,18 +124,18 @@ def _normal(value: Any, declared: Any) -> Any:
 
 
 def member(value: Any, choices: type[Enum]) -> Enum:
-    """Return the member of an Enum that a word stands for.
+    """Return the member of an Enum with a value.
 
     Raises
     ------
     ValueError
-        There is none.
+        There is no such member.
     """
     try:
         return choices(value)
     except ValueError:
-        words = ", ".join(repr(choice.value) for choice in choices)
-        raise ValueError(f"give one of {words}") from None
+        values = ", ".join(repr(choice.value) for choice in choices)
+        raise ValueError(f"give one of {values}") from None
 
 
 def _real(value: Any) -> float:
@@ -135,7 +145,7 @@ def _real(value: Any) -> float:
 
 
 def _whole(value: Any) -> int:
-    """Return Python's integer for a whole number of any type, as small as those in arrays."""
+    """Return a whole number of any type as a Python integer that fits into 64 bits."""
     if isinstance(value, bool):
         raise TypeError("give a whole number")
     number = index(value)
@@ -145,9 +155,9 @@ def _whole(value: Any) -> int:
 
 
 def _frozen(array: NDArray[Any], declared: type[np.generic] | None) -> NDArray[Any]:
-    """Copy an array to the one dtype that graphs use for its sort of number, read-only."""
+    """Return a read-only copy of an array in the dtype that graphs use for such numbers."""
     if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max:
-        raise OverflowError("values above 2**63 - 1 have no place in a graph")
+        raise OverflowError("values above 2**63 - 1 do not fit into a graph")
     if array.dtype.kind not in ("biuf" if declared is np.bool_ else "iuf"):
         raise TypeError(f"dtype {array.dtype} is not one of numbers")
     if array.dtype == np.bool_ and array.size and not any(array.strides):
@@ -166,24 +176,25 @@ def _kept_type(array: NDArray[Any], declared: type[np.generic] | None) -> type[n
 
 
 def every(value: bool, shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Return a read-only array of equal booleans that takes one byte, however large it is.
+    """Return a read-only array of equal booleans that takes one byte, whatever its shape.
 
-    A few bytes of a graph file can declare such an array: expanded only to be refused, it would
-    take all the memory that there is.
+    A few bytes of a graph file can declare such an array; expanding it only to refuse it could
+    take all memory.
     """
     one = np.array(value)
     one.flags.writeable = False
     return np.broadcast_to(one, tuple(shape))
 
 
-def _same(left: object, right: object) -> bool:
+def same(left: object, right: object) -> bool:
+    """Return whether two values of a field are equal; arrays must have the same dtype."""
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
         return left.dtype == right.dtype and bool(np.array_equal(left, right))
     return type(left) is type(right) and left == right
 
 
 def check_whole(name: str, array: NDArray[Any], ndim: int) -> Iterator[str]:
-    """Yield what keeps an array from being a non-empty block of whole numbers."""
+    """Yield why an array is not a non-empty array of whole numbers with ``ndim`` axes."""
     if array.ndim != ndim or array.size == 0:
         yield f"{name} has shape {array.shape}; give a non-empty array of {ndim} dimensions"
     if not np.issubdtype(array.dtype, np.integer):

@@ -14,20 +14,20 @@ from edgespike.graph.ops.base import Op, check_whole
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, BEYOND, Integers, Signal, Tensor
 
 FRACTION_BITS = 6
-"""Fractional bits of a membrane potential; Loihi shifts its accumulators by as many."""
+"""Fractional bits of a membrane potential; Loihi shifts its accumulators by this many."""
 
 POTENTIAL_LIMIT = ACCUMULATOR_LIMIT >> FRACTION_BITS
-"""Largest whole number that a membrane potential may stand for."""
+"""Largest integer part of a membrane potential."""
 
 DECAY_ONE = 4096
-"""The decay that forgets everything in one step; Loihi gives decays 12 bits."""
+"""The decay that forgets everything in one step; Loihi's decays have 12 bits."""
 
 
 def reachable(theta: Integers, low: Integers, high: Integers) -> Integers:
-    """Move thresholds that lie outside of a range next to it.
+    """Clip thresholds to ``low..high + 1``.
 
-    ``x >= theta`` stays the same for every ``x`` in ``low..high``, and whatever type holds the
-    range and the integer above it holds the thresholds too.
+    ``x >= theta`` is unchanged for every ``x`` in ``low..high``, and a type that holds
+    ``low..high + 1`` then holds the thresholds too.
     """
     return np.clip(theta, low, high + 1)
 
@@ -37,17 +37,17 @@ def reachable(theta: Integers, low: Integers, high: Integers) -> Integers:
 class Threshold(Op):
     """A stateless activation: the level is how many of its channel's thresholds are reached.
 
-    One threshold a channel makes single-step spikes, ``M - 1`` make the levels of a quantised
-    activation, uneven ones make any monotone function.
+    One threshold per channel gives single-step spikes, ``M - 1`` give the levels of a quantised
+    activation, and unevenly spaced ones any monotone function.
 
     Parameters
     ----------
     theta
         ``(channels, levels)``, each row in ascending order. A value ``x`` reaches ``theta``
-        when ``x >= theta``.
+        if ``x >= theta``.
     flipped
-        ``(channels,)``. A flipped channel counts the thresholds that the value stays below,
-        ``x < theta``, instead: normalisation with a negative factor leads to it.
+        ``(channels,)``. A flipped channel counts the thresholds that are not reached instead,
+        ``x < theta``; folding a normalisation with a negative factor gives one.
     """
 
     theta: Integers
@@ -60,11 +60,11 @@ class Threshold(Op):
 
     @property
     def levels(self) -> int:
-        """Highest level that it gives."""
+        """The highest level."""
         return int(self.theta.shape[1])
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield where the thresholds do not fit the channels or are not in order."""
+        """Yield why the thresholds do not fit the channels or are not in order."""
         yield from check_whole("theta", self.theta, 2)
         if self.flipped.dtype != np.bool_:
             yield f"flipped has dtype {self.flipped.dtype}; give booleans"
@@ -96,10 +96,10 @@ class Reset(str, Enum):
 
 
 class ResetTime(str, Enum):
-    """When the reset takes effect."""
+    """When a reset takes effect."""
 
     SAME_STEP = "same_step"
-    """Right after the spike, before the potential is kept for the next step."""
+    """Right after the spike, before the potential is stored for the next step."""
 
     NEXT_STEP = "next_step"
     """On the next step's potential, after its decay and integration (snnTorch's default)."""
@@ -125,18 +125,18 @@ class Membrane(Op):
         n = how many of theta, 2 theta, ... max_spikes theta does v exceed (or equal)
         v = v reset, if n > 0                              only with SAME_STEP
 
-    where *reset* makes v zero, or subtracts ``n * theta << 6``. v is zero when a sample starts.
+    where *reset* sets v to zero or subtracts ``n * theta << 6``. v is zero when a sample starts.
 
     Parameters
     ----------
     theta
         Firing threshold of each channel, ``(channels,)``, at least 1.
     decay
-        What is forgotten at each step, in 1/4096: 0 keeps everything, 4096 nothing.
+        What is forgotten at each step, in units of 1/4096: 0 keeps everything, 4096 nothing.
     reset, reset_time, comparison
         See :class:`Reset`, :class:`ResetTime`, :class:`Comparison`.
     max_spikes
-        Most spikes that a neuron may emit in one step, at least 1.
+        Most spikes that a neuron can emit in one step, at least 1.
     """
 
     theta: Integers
@@ -150,9 +150,10 @@ class Membrane(Op):
     channel_fields: ClassVar[tuple[str, ...]] = ("theta",)
     emits_events: ClassVar[bool] = True
     has_neurons: ClassVar[bool] = True
+    fraction_bits: ClassVar[int] = FRACTION_BITS
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield where a parameter is out of its range."""
+        """Yield which parameters are out of range."""
         bad_theta = list(check_whole("theta", self.theta, 1))
         yield from bad_theta
         channels = inputs[0].shape[:1]
@@ -176,11 +177,16 @@ class Membrane(Op):
         high = np.full_like(self.theta, self.max_spikes)
         return Tensor(tensor.shape, np.zeros_like(self.theta), high, Signal.SPIKES)
 
+    def range_in_use(self, inputs: Sequence[Tensor], output: Tensor, steps: int) -> tuple[int, int]:
+        """Bound the potentials, which are larger than the spikes."""
+        least, most = self.potential_range(inputs[0], steps)
+        return int(least.min()), int(most.max())
+
     def potential_range(self, tensor: Tensor, steps: int) -> tuple[Integers, Integers]:
         """Bound each channel's potential over all steps, in units of ``2**-FRACTION_BITS``.
 
-        The bound holds before and after the reset. It ignores that firing pulls the potential
-        down; what a reset may take away is at most ``max_spikes * theta`` a step.
+        The bound holds before and after the reset. It ignores that firing lowers the potential;
+        a reset subtracts at most ``max_spikes * theta`` per step.
         """
         low = high = np.zeros_like(self.theta)
         least = most = low
@@ -198,7 +204,7 @@ class Membrane(Op):
 def decayed(potential: Integers, decay: int) -> Integers:
     """Multiply by ``(4096 - decay) / 4096``, rounding towards zero, as Loihi does."""
     kept = DECAY_ONE - decay
-    # In two parts, so that no product wraps around, however large the potential.
+    # In two parts: no product wraps around, however large the potential is.
     whole, rest = np.divmod(np.abs(potential), DECAY_ONE)
     result: Integers = np.sign(potential) * (whole * kept + rest * kept // DECAY_ONE)
     return result

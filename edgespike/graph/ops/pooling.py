@@ -1,4 +1,4 @@
-"""Pooling: sums of values, and the largest value (for spikes: OR)."""
+"""Pooling: the sum of a window's values, or the largest one (OR, for spikes)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from edgespike.graph.tensor import Tensor, bounded
 
 @dataclass(frozen=True, eq=False)
 class Pool2d(Op):
-    """What both poolings share: windows over ``(channels, height, width)``.
+    """Base of both poolings: windows over ``(channels, height, width)``.
 
     Parameters
     ----------
     kernel, stride, padding
-        Each ``(vertical, horizontal)``, in elements. Padded places hold nothing: they add
-        nothing to a sum and are no candidate for a maximum. A window that would reach past the
-        last padded place is left out.
+        Each ``(vertical, horizontal)``, in elements. Padded places are empty: they add nothing
+        to a sum and do not take part in a maximum. A window that would reach beyond the padding
+        is left out.
     """
 
     kernel: tuple[int, int]
@@ -29,7 +29,7 @@ class Pool2d(Op):
     padding: tuple[int, int] = (0, 0)
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield where the windows do not fit the input."""
+        """Yield why the windows do not fit the input."""
         if len(self.kernel) != 2 or any(size < 1 for size in self.kernel):
             yield f"kernel is {shown(self.kernel)}; give (vertical, horizontal), each at least 1"
             return
@@ -45,18 +45,18 @@ class Pool2d(Op):
                 yield f"kernel {self.kernel} does not fit into input {shape[1:]}"
 
     def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Height and width of the output for an input of ``shape``."""
+        """Return height and width of the output for an input of ``shape``."""
         return window_counts(shape, self.kernel, self.stride, self.padding)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
-        """Shape of the output for an input of ``shape``."""
+        """Return the shape of the output for an input of ``shape``."""
         return (shape[0], *self.output_size(shape))
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class SumPool2d(Pool2d):
-    """Sum over each window. Events pass through it one by one; they are not merged."""
+    """Sum of each window. Events pass through it one by one; they are not merged."""
 
     kind: ClassVar[str] = "sum_pool2d"
     free: ClassVar[str | None] = (
@@ -64,7 +64,7 @@ class SumPool2d(Pool2d):
     )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Multiply the range by the window's size, or by fewer at a padded border."""
+        """Multiply the range by the window's size; windows at a padded border hold fewer."""
         tensor = inputs[0].with_padding() if any(self.padding) else inputs[0]
         size = self.kernel[0] * self.kernel[1]
         low, high = (bounded(end * size, end * float(size)) for end in (tensor.low, tensor.high))
@@ -74,7 +74,7 @@ class SumPool2d(Pool2d):
 @final
 @dataclass(frozen=True, eq=False)
 class MaxPool2d(Pool2d):
-    """Largest value of each window, which must be events of no negative value.
+    """Largest value of each window; its input must be events that are not negative.
 
     For single spikes this is OR: a window with any spike emits one.
     """
@@ -83,7 +83,7 @@ class MaxPool2d(Pool2d):
     emits_events: ClassVar[bool] = True
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield where windows do not fit or the input is no event or may be negative."""
+        """Yield why the windows do not fit, or that the input is not events or may be negative."""
         yield from super().check(inputs)
         if not inputs[0].signal.is_event:
             yield "its input is an accumulator; pool after the threshold, which gives the same"

@@ -25,7 +25,7 @@ from edgespike.graph.tensor import (
 
 
 def check_shape(shape: tuple[int, ...]) -> Iterator[str]:
-    """Yield what keeps a declared shape from being one of a graph's tensors."""
+    """Yield why a declared shape cannot be that of a graph's tensor."""
     if len(shape) not in (1, 3) or any(size < 1 for size in shape):
         yield f"shape {shown(shape)} must be (features,) or (channels, height, width)"
     elif math.prod(shape) > ELEMENT_LIMIT:
@@ -37,14 +37,14 @@ def check_shape(shape: tuple[int, ...]) -> Iterator[str]:
 @final
 @dataclass(frozen=True, eq=False)
 class Input(Op):
-    """The quantised input of a sample: whole numbers ``q`` that stand for ``q * scale``.
+    """The quantised input of a sample: integers ``q`` that stand for ``q * scale``.
 
     Parameters
     ----------
     shape
         ``(features,)`` or ``(channels, height, width)``.
     low, high
-        Smallest and largest value, for all elements. 0 and 1 make it an input of spikes, every
+        Smallest and largest value of all elements. The range 0..1 is an input of spikes, any
         other range is graded.
     scale
         Real value of one unit.
@@ -60,7 +60,7 @@ class Input(Op):
     arity: ClassVar[int | None] = 0
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield what is wrong with shape, range or scale."""
+        """Yield what is wrong with the shape, range or scale."""
         yield from check_shape(self.shape)
         if self.low > self.high:
             yield f"range {self.low}..{self.high} is empty; give low <= high"
@@ -86,7 +86,7 @@ class Input(Op):
 class Add(Op):
     """Element-wise sum of two or more inputs of one shape, all events or all accumulators.
 
-    Events are not merged: where two spikes meet, two spikes travel on.
+    Events are not merged: where two spikes meet, two spikes leave.
     """
 
     kind: ClassVar[str] = "add"
@@ -96,7 +96,7 @@ class Add(Op):
     arity: ClassVar[int | None] = None
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield where shapes differ or events meet accumulators."""
+        """Yield whether shapes differ, or events are added to accumulators."""
         shapes = [tensor.shape for tensor in inputs]
         if len(set(shapes)) > 1:
             yield f"inputs have shapes {shown(shapes)}; all must be equal"
@@ -107,7 +107,7 @@ class Add(Op):
             )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Add the ranges; graded wins over spikes."""
+        """Add the ranges; a sum of graded events and spikes is graded."""
         signals = {tensor.signal for tensor in inputs}
         signal = Signal.GRADED if Signal.GRADED in signals else inputs[0].signal
         lows = np.stack([tensor.low for tensor in inputs])
@@ -128,7 +128,7 @@ class Reshape(Op):
     free: ClassVar[str | None] = "a name for the same elements"
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield where the number of elements differs."""
+        """Yield whether the number of elements differs."""
         bad_shape = list(check_shape(self.shape))
         yield from bad_shape
         if not bad_shape and math.prod(self.shape) != inputs[0].size:
@@ -138,7 +138,7 @@ class Reshape(Op):
             )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Return each new channel the range of all old ones that its elements come from."""
+        """Return for each new channel the range of all old channels that its elements are from."""
         (tensor,) = inputs
         starts = np.arange(self.shape[0]) * (tensor.size // self.shape[0])
         ends = starts + tensor.size // self.shape[0]
@@ -146,7 +146,8 @@ class Reshape(Op):
         spans = np.stack([starts // old, (ends - 1) // old + 1], axis=1).ravel()
 
         def over_spans(extreme: np.ufunc, values: Integers) -> Integers:
-            # Every other result is of the gap between two spans; the last one ends behind the end.
+            # Every second result is for the gap between two spans. No index may be the number of
+            # values, where the last span ends: hence one value more.
             found: Integers = extreme.reduceat(np.append(values, values[-1]), spans)[::2]
             return found
 
@@ -155,13 +156,13 @@ class Reshape(Op):
 
 
 class ReadoutMode(str, Enum):
-    """What a readout makes of the steps of a sample."""
+    """How a readout combines the steps of a sample."""
 
     SUM = "sum"
-    """Accumulators are summed over the steps so far."""
+    """Accumulators are summed over the steps."""
 
     LAST = "last"
-    """Each step has its own accumulators, and the answer is the last step's."""
+    """Each step has accumulators of its own; the answer is that of the last step."""
 
 
 @final
@@ -172,13 +173,13 @@ class Readout(Op):
     Parameters
     ----------
     scale
-        Real value of one unit of each class's accumulator, shape ``(classes,)``, positive.
-        ``accumulator * scale`` is the logit.
+        Real value of one unit of each class's accumulator, positive, shape
+        ``(members * classes,)``. ``accumulator * scale`` is the logit.
     mode
-        Whether accumulators go on from step to step.
+        Whether accumulators are summed over the steps.
     members
-        How many networks stand side by side, see :func:`edgespike.passes.ensemble.ensemble`. All
-        classes of the first member come first: shapes are ``(members * classes,)``.
+        Number of merged graphs, see :func:`edgespike.passes.ensemble.ensemble`. All classes of
+        the first member come first.
     """
 
     scale: NDArray[np.float64]
@@ -190,7 +191,7 @@ class Readout(Op):
     has_neurons: ClassVar[bool] = True
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield where the scale does not fit the classes."""
+        """Yield why the scale does not fit the classes."""
         if len(inputs[0].shape) != 1:
             yield f"input has shape {inputs[0].shape}; flatten it with a reshape first"
         elif self.scale.shape != inputs[0].shape:
@@ -205,11 +206,11 @@ class Readout(Op):
 
     @property
     def classes(self) -> int:
-        """Classes of one member."""
+        """Number of classes of one member."""
         return self.scale.size // self.members
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Sum the range over the steps; after one step it is at least one step's range."""
+        """Sum the range over the steps; the sum after the first step is in it too."""
         (tensor,) = inputs
         if self.mode is ReadoutMode.LAST:
             return Tensor(tensor.shape, tensor.low, tensor.high, Signal.ACCUMULATOR)

@@ -17,22 +17,22 @@ GEOMETRY_LIMIT = 2**15 - 1
 """Largest stride, padding or dilation, in elements."""
 
 BLOCK_SIZE = 2**18
-"""How many weights are looked at at once where their ranges are proven; 2 MB."""
+"""Weights per block when ranges are proven; 2 MB as int64."""
 
 
 @dataclass(frozen=True, eq=False)
 class Weighted(Op):
-    """What dense and convolution share.
+    """Base of dense layers and convolutions.
 
     Parameters
     ----------
     weight
-        Whole numbers; the first axis is the output channel.
+        Integers; the first axis is the output channel.
     bias
-        Whole numbers in units of the accumulator, added once a step, shape ``(outputs,)``.
+        Integers in units of the accumulator, added once per step, shape ``(outputs,)``.
     float_nonzero
-        Where the trained float weights were not zero, same shape as ``weight``: needed to count
-        synaptic operations by that convention. ``None`` means: where ``weight`` is not zero.
+        Where the trained float weights were not zero, in the shape of ``weight``; needed to count
+        synaptic operations by that convention. ``None`` means where ``weight`` is not zero.
     """
 
     weight: Integers
@@ -43,7 +43,7 @@ class Weighted(Op):
 
     @property
     def trained_nonzero(self) -> NDArray[np.bool_]:
-        """Where the trained float weights were not zero, as far as that is known."""
+        """Where the trained float weights were not zero, as far as is known."""
         return np.asarray(self.weight != 0) if self.float_nonzero is None else self.float_nonzero
 
     def _check_arrays(self, ndim: int) -> Iterator[str]:
@@ -62,12 +62,12 @@ class Weighted(Op):
     def _check_events(self, tensor: Tensor) -> Iterator[str]:
         if not tensor.signal.is_event:
             yield (
-                "its input is an accumulator, which is no event; put a threshold or membrane "
-                "between two weighted layers, or merge their weights"
+                "its input is an accumulator, not events; put a threshold or membrane between two "
+                "weighted layers, or merge their weights"
             )
 
     def _range(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> tuple[Integers, Integers]:
-        """Bound the weighted sum of inputs, given each weight's input range."""
+        """Bound the weighted sum of inputs, given the input range of each weight."""
         smallest = _interval_end(self.weight, self.bias, low, high)
         largest = _interval_end(self.weight, self.bias, high, low)
         return smallest, largest
@@ -76,9 +76,9 @@ class Weighted(Op):
 def _interval_end(
     weight: Integers, bias: Integers, positive: Integers, negative: Integers
 ) -> Integers:
-    """Sum the weights, each times the end of the interval that belongs to its sign.
+    """Sum the weights, each times the end of its input's interval that belongs to its sign.
 
-    Block by block: several products of each weight would take many times its memory.
+    This is done in blocks, since the products take many times the memory of the weights.
     """
     each = (len(weight), *positive.shape[1 - weight.ndim :])
     parts = (weight, bias, np.broadcast_to(positive, each), np.broadcast_to(negative, each))
@@ -106,7 +106,7 @@ class Dense(Weighted):
     kind: ClassVar[str] = "dense"
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield where weight, bias and input do not fit together."""
+        """Yield why weight, bias and input do not fit together."""
         yield from self._check_arrays(2)
         yield from self._check_events(inputs[0])
         if len(inputs[0].shape) != 1:
@@ -130,9 +130,9 @@ class Conv2d(Weighted):
     weight
         ``(outputs, inputs / groups, kernel height, kernel width)``.
     stride, padding, dilation
-        Each ``(vertical, horizontal)``, in elements; padding is the same on opposite sides.
+        Each ``(vertical, horizontal)``, in elements; opposite sides have the same padding.
     groups
-        Input and output channels are split into this many independent blocks.
+        Number of independent blocks that input and output channels are split into.
     """
 
     stride: tuple[int, int] = (1, 1)
@@ -143,7 +143,7 @@ class Conv2d(Weighted):
     kind: ClassVar[str] = "conv2d"
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield where weight, geometry and input do not fit together."""
+        """Yield why weight, geometry and input do not fit together."""
         yield from self._check_arrays(4)
         yield from self._check_events(inputs[0])
         bad_geometry = list(check_geometry(self.stride, self.padding, self.dilation))
@@ -174,7 +174,7 @@ class Conv2d(Weighted):
             )
 
     def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Height and width of the output for an input of ``shape``."""
+        """Return height and width of the output for an input of ``shape``."""
         kernel = self.weight.shape[2:]
         return window_counts(shape, kernel, self.stride, self.padding, self.dilation)
 
@@ -193,7 +193,7 @@ class Conv2d(Weighted):
 def check_geometry(
     stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]
 ) -> Iterator[str]:
-    """Yield what is wrong with the numbers that place a window."""
+    """Yield what is wrong with stride, padding or dilation."""
     for name, pair, least in (
         ("stride", stride, 1),
         ("padding", padding, 0),
@@ -213,12 +213,12 @@ def window_counts(
     padding: Sequence[int],
     dilation: Sequence[int] = (1, 1),
 ) -> tuple[int, int]:
-    """Count how many windows fit vertically and horizontally into (channels, height, width)."""
+    """Return how many windows fit vertically and horizontally into (channels, height, width)."""
     height, width = map(window_count, shape[1:], kernel, stride, padding, dilation)
     return height, width
 
 
 def window_count(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Count how many windows fit along one axis; less than 1 if none does."""
+    """Return how many windows fit along one axis; less than 1 if none does."""
     extent = dilation * (kernel - 1) + 1
     return (size + 2 * padding - extent) // stride + 1

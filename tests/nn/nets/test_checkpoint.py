@@ -59,7 +59,7 @@ def test_a_truncated_file_is_refused(model_file: Path, tmp_path: Path, share: fl
     content = model_file.read_bytes()
     cut = tmp_path / "cut"
     cut.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(FileFormatError, match="cut is no safetensors file, or is truncated"):
+    with pytest.raises(FileFormatError, match="cut is not a safetensors file, or is truncated"):
         load_model(cut)
 
 
