@@ -80,8 +80,6 @@ def _fan_out_conv2d(op: Conv2d, mask: NDArray[np.bool_], shape: tuple[int, ...])
     return np.ascontiguousarray(padded[:, pad_y : pad_y + shape[1], pad_x : pad_x + shape[2]])
 
 
-def dense_connections(op: Weighted, shape: tuple[int, ...]) -> int:
+def dense_connections(op: Dense | Conv2d, shape: tuple[int, ...]) -> int:
     """Count all synapses of a layer, whatever their weight: its dense operations."""
-    if not isinstance(op, Dense | Conv2d):
-        raise TypeError(f"the fan-out of a layer of kind {op.kind} is not known")
     return int(fan_out(op, shape, Convention.EVERY).sum())

@@ -133,7 +133,7 @@ def _dense_pass(graph: Graph, samples: int) -> dict[Quantity, int]:
     }
 
 
-def _weighted(graph: Graph) -> Iterator[tuple[Node, Weighted]]:
+def _weighted(graph: Graph) -> Iterator[tuple[Node, Dense | Conv2d]]:
     for node in graph.nodes:
         if isinstance(node.op, Weighted):
             yield node, node.op
