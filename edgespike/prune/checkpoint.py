@@ -21,7 +21,7 @@ from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.spec import AnySpec, ConvSpec, LayerSpec, ResidualSpec
 from edgespike.nn.training.task import EVALUATION_BATCH, Task, load_task
 from edgespike.prune.choosing.choice import Method, Options
-from edgespike.prune.choosing.report import Report
+from edgespike.prune.report import Report
 from edgespike.prune.torch.pruning import known_method, prune
 from edgespike.storage.files import check_output
 

@@ -17,7 +17,7 @@ from edgespike.bayes.overlap import CollapseWarning
 from edgespike.counting import Convention
 from edgespike.errors import FileFormatError
 from edgespike.nn import NetSpec, PosteriorSpec, Recipe, build, load_model, load_recipe, train
-from edgespike.nn.training.trainer import learning_rate
+from edgespike.nn.training.optimiser import learning_rate
 from edgespike.trace import log_probabilities, logits, member_logits
 from tests.nn.small import NET, RECIPE, striped_task
 

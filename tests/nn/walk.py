@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgespike.nn.layers.fanout import Weighted
+from edgespike.nn.layers.fanout import CountedLayer
 
 
 def walked_fan_out(
-    layer: Weighted, shape: tuple[int, ...], mask: torch.Tensor
+    layer: CountedLayer, shape: tuple[int, ...], mask: torch.Tensor
 ) -> NDArray[np.int64]:
     """Count, for each output and each weight of its kernel, the input that the synapse leaves."""
     if isinstance(layer, nn.Linear):

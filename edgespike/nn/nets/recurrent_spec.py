@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from edgespike.graph.graph import STEP_LIMIT
 from edgespike.graph.tensor import CHANNEL_LIMIT
-from edgespike.nn.layers.checks import outside, refuse, unknown
 from edgespike.nn.layers.quantise import MOST_STATES, is_whole
+from edgespike.nn.nets.checks import outside, refuse, unknown
 
 _MOST_HIDDEN = 1 << 13
 _MOST_LAYERS = 64

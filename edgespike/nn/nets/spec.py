@@ -10,15 +10,15 @@ from typing import Any, Literal, TypeAlias, get_args
 from edgespike.errors import shown
 from edgespike.graph.ops.weighted import GEOMETRY_LIMIT, window_count
 from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
-from edgespike.nn.layers.checks import outside, refuse, unknown
 from edgespike.nn.layers.normalise import Reading
 from edgespike.nn.layers.quantise import MOST_STATES, is_whole
+from edgespike.nn.nets.checks import outside, refuse, unknown
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.tables import read_table
 
 _MOST_PIXELS = 2**31 - 1
 
-Normalisation = Literal["batch", "layer_batch", "layer", "group"]
+NormalisationKind = Literal["batch", "layer_batch", "layer", "group"]
 
 
 def _states_outside(spec: object, name: str) -> Iterator[str]:
@@ -180,7 +180,7 @@ class NetSpec:
     weight_states: int = 3
     readout_states: int = 0
     surrogate: Literal["straight_through", "bumps"] = "straight_through"
-    normalisation: Normalisation = "batch"
+    normalisation: NormalisationKind = "batch"
     reading: Reading = "averaged"
 
     def __post_init__(self) -> None:
@@ -201,7 +201,7 @@ class NetSpec:
                 yield f"{name} is {getattr(self, name)}, a finite number is needed"
         yield from unknown(self, ("spike", "levels", "relu"), "activation")
         yield from unknown(self, ("straight_through", "bumps"), "surrogate")
-        yield from unknown(self, get_args(Normalisation), "normalisation")
+        yield from unknown(self, get_args(NormalisationKind), "normalisation")
         yield from unknown(self, get_args(Reading), "reading")
         stated = [i for i, layer in enumerate(self.layers) if layer.states]
         if self.activation == "spike" and (stated or self.readout_states):

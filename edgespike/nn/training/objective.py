@@ -13,11 +13,11 @@ from edgespike.bayes.overlap import measure_overlap
 from edgespike.bayes.posterior import MixturePosterior
 from edgespike.nn.layers.penalty import SynapticPenalty
 from edgespike.nn.nets.models import build
-from edgespike.nn.nets.posterior_spec import PosteriorSpec
+from edgespike.nn.training.posterior_spec import PosteriorSpec
 from edgespike.nn.training.recipe import Recipe
 
 
-class Objective(Protocol):
+class TrainingObjective(Protocol):
     """The loss of a model, and what it answers."""
 
     def step(
@@ -71,7 +71,7 @@ def _for_convolutions(net: nn.Module) -> nn.Module:
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def objective_of(recipe: Recipe, model: nn.Module, samples: int) -> Objective:
+def objective_of(recipe: Recipe, model: nn.Module, samples: int) -> TrainingObjective:
     """Return the objective of a model that `build_model` built, for so many training samples."""
     if isinstance(model, MixturePosterior) and recipe.posterior is not None:
         return PosteriorObjective(recipe, recipe.posterior, model, samples)
@@ -89,25 +89,25 @@ class NetObjective:
     def step(
         self, net: nn.Module, images: Tensor, labels: Tensor, _generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         logits = net(images)
         return functional.cross_entropy(logits, labels, label_smoothing=self._smoothing), logits
 
     def logits(self, images: Tensor) -> Tensor:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         found: Tensor = self._model(images)
         return found
 
     def measure(self) -> dict[str, float | None]:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         return {}
 
     def networks(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         yield "model", self._model
 
     def draws(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         yield from ()
 
 
@@ -129,7 +129,7 @@ class PosteriorObjective:
     def step(
         self, net: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """See `Objective`; every component draws its weights."""
+        """See `TrainingObjective`; every component draws its weights."""
         each = net(images, generator)
         losses = [
             functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
@@ -140,20 +140,20 @@ class PosteriorObjective:
         return loss, self._mean(each)
 
     def logits(self, images: Tensor) -> Tensor:
-        """See `Objective`; weights are the components' means."""
+        """See `TrainingObjective`; weights are the components' means."""
         return self._mean(self._model(images))
 
     def penalty(self) -> Tensor:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         return self._model.expected(torch.stack([penalty() for penalty in self._penalties]))
 
     def synaptic_operations(self) -> Tensor:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         return torch.stack([penalty.synaptic_operations() for penalty in self._penalties]).sum()
 
     @torch.no_grad()
     def measure(self) -> dict[str, float | None]:
-        """See `Objective`; warns if components collapse."""
+        """See `TrainingObjective`; warns if components collapse."""
         overlap = measure_overlap(self._model.mixture())
         overlap.warn_of_collapse()
         return {
@@ -163,12 +163,12 @@ class PosteriorObjective:
         }
 
     def networks(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `Objective`; they are the components' means."""
+        """See `TrainingObjective`; they are the components' means."""
         for k, member in enumerate(self._model.members):
             yield _numbered("member", k, len(self._model.members)), member
 
     def draws(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `Objective`; from each component in turn, so that few cover the mixture."""
+        """See `TrainingObjective`; from each component in turn, so that few cover the mixture."""
         generator = torch.Generator(self._model.prior_variances.device)
         generator.manual_seed(self._seed)
         for place in range(self._spec.samples):

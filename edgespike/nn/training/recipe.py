@@ -9,12 +9,12 @@ from typing import Any, get_args
 
 from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError, shown
-from edgespike.nn.layers.checks import refuse
 from edgespike.nn.layers.penalty import Cost
-from edgespike.nn.nets.posterior_spec import PosteriorSpec
+from edgespike.nn.nets.checks import refuse
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.spec import AnySpec, ConvSpec, NetSpec, read_spec
 from edgespike.nn.nets.tables import read_table
+from edgespike.nn.training.posterior_spec import PosteriorSpec
 from edgespike.storage.toml_files import read_toml, shipped_names
 
 _FOLDER = "nn/training/recipes"

@@ -14,10 +14,15 @@ from torch.nn import functional
 
 from edgespike.errors import EdgespikeError
 from edgespike.nn.layers.penalty import penalty_weight
-from edgespike.nn.nets.checkpoint import optimiser_tensors, restore_optimiser
 from edgespike.nn.training.augment import augment
 from edgespike.nn.training.averaging import WeightAverage, measure_statistics
-from edgespike.nn.training.objective import Objective, build_model, objective_of
+from edgespike.nn.training.objective import TrainingObjective, build_model, objective_of
+from edgespike.nn.training.optimiser import (
+    learning_rate,
+    make_optimiser,
+    optimiser_tensors,
+    restore_optimiser,
+)
 from edgespike.nn.training.progress import EpochProgress
 from edgespike.nn.training.recipe import Recipe
 from edgespike.nn.training.task import EVALUATION_BATCH, Task
@@ -29,16 +34,6 @@ BATCHES_OF_STATISTICS = 100
 
 class TrainingError(EdgespikeError):
     """Training cannot go on: the loss is no longer a number."""
-
-
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Return the rate of a step, counted from the first epoch's; an epoch has ``steps`` of them."""
-    warmup = recipe.warmup_epochs * steps
-    if step < warmup:
-        return recipe.learning_rate * (step + 1) / (warmup + 1)
-    done = (step - warmup) / max(recipe.epochs * steps - warmup, 1)
-    low, high = recipe.final_learning_rate, recipe.learning_rate
-    return low + (high - low) * (1 + math.cos(math.pi * done)) / 2
 
 
 class Trainer:
@@ -66,7 +61,7 @@ class Trainer:
         self.accelerator = Accelerator()
         self.main = self.accelerator.is_main_process
         self.model = build_model(recipe, start)
-        self.optimiser = _optimiser(self.model, recipe)
+        self.optimiser = make_optimiser(self.model, recipe)
         self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
         self.device = self.accelerator.device
         self.average = WeightAverage(self.model, recipe.averaging) if recipe.averaging else None
@@ -194,7 +189,7 @@ class Trainer:
         return self._means(self.accelerator.reduce(sums))
 
     def _measure(
-        self, loss: Tensor, logits: Tensor, labels: Tensor, objective: Objective
+        self, loss: Tensor, logits: Tensor, labels: Tensor, objective: TrainingObjective
     ) -> Tensor:
         """Return the batch's sums: loss, correct answers, synaptic operations, samples."""
         correct = (logits.detach().argmax(dim=1) == labels).sum()
@@ -224,14 +219,3 @@ class Trainer:
 def _derived(seed: int, number: int) -> int:
     """Return a seed of one's own to each epoch or process; torch takes 63 bits."""
     return (seed * 1_000_003 + number) % 2**63
-
-
-def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    # Weight decay is for weights: normalisation and biases are left alone.
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": weights, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)

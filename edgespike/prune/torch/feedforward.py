@@ -19,7 +19,7 @@ from edgespike.prune.choosing.choice import Choice, Group
 from edgespike.prune.choosing.covariance import Covariance
 from edgespike.prune.torch.parameters import array, replace
 
-Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+PrunableLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 _MIXING = (
     nn.GLU,
@@ -59,10 +59,10 @@ class HiddenLayer:
     """
 
     name: str
-    layer: Weighted
+    layer: PrunableLayer
     norms: tuple[_BatchNorm, ...]
     taker_name: str
-    taker: Weighted
+    taker: PrunableLayer
 
     @property
     def size(self) -> int:
@@ -102,7 +102,7 @@ class HiddenLayer:
         return weight.reshape(len(weight), self.size, -1)
 
 
-def _resize(layer: Weighted) -> None:
+def _resize(layer: PrunableLayer) -> None:
     outputs, inputs = layer.weight.shape[:2]
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = outputs, inputs
@@ -124,7 +124,9 @@ def hidden_layers(model: nn.Module) -> dict[str, HiddenLayer | str]:
         For each dense or convolution layer but the last the layer, or why it cannot be pruned.
     """
     sequence = list(_flat("", model))
-    weighted = [(k, name, m) for k, (name, m) in enumerate(sequence) if isinstance(m, Weighted)]
+    weighted = [
+        (k, name, m) for k, (name, m) in enumerate(sequence) if isinstance(m, PrunableLayer)
+    ]
     found: dict[str, HiddenLayer | str] = {}
     for (start, name, layer), (end, taker_name, taker) in itertools.pairwise(weighted):
         between = [module for _, module in sequence[start + 1 : end]]
@@ -143,7 +145,7 @@ def _flat(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         yield name, module
 
 
-def _fault(layer: Weighted, between: list[nn.Module], taker: Weighted) -> str:
+def _fault(layer: PrunableLayer, between: list[nn.Module], taker: PrunableLayer) -> str:
     """Say why a layer's units cannot be told apart in what the next layer receives, if so."""
     for module in between:
         tensors = [*module.parameters(), *module.buffers()]

@@ -16,17 +16,17 @@ from edgespike.evaluation_mode import evaluating
 from edgespike.prune.choosing.checks import checked_keep
 from edgespike.prune.choosing.choice import Choice, Group, Method, Options, choose, greedy_choice
 from edgespike.prune.choosing.reconstruction import embedding
-from edgespike.prune.choosing.report import GroupReport, Report
 from edgespike.prune.choosing.spectrum import Spectrum, check_tolerance
+from edgespike.prune.report import GroupReport, Report
 from edgespike.prune.torch.gathering import Gathered, Inputs, gather
 from edgespike.prune.torch.rivals import Limited, drop_columns, lower_rank, sparsify
 from edgespike.prune.torch.structure import Names, Structure, find
 
-Model = TypeVar("Model", bound=nn.Module)
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Pruned(Generic[Model]):
+class Pruned(Generic[AnyModule]):
     """A pruned model and what pruning changed.
 
     Attributes
@@ -40,13 +40,13 @@ class Pruned(Generic[Model]):
         that fine-tuning keeps the number of weights.
     """
 
-    model: Model
+    model: AnyModule
     report: Report
     limited: Limited | None = None
 
 
 def prune(
-    model: Model,
+    model: AnyModule,
     data: Iterable[Any] | Gathered,
     keep: int | Mapping[str, int] | None = None,
     *,
@@ -55,7 +55,7 @@ def prune(
     layers: Names | None = None,
     options: Options | None = None,
     inputs: Inputs | None = None,
-) -> Pruned[Model]:
+) -> Pruned[AnyModule]:
     """Prune the units of a model's recurrent layers, or of its hidden layers if it has none.
 
     The weights of what takes a layer's values (the layer itself, the next one, the readout) are
@@ -112,16 +112,16 @@ def prune(
 
 
 @dataclass(frozen=True)
-class _Request(Generic[Model]):
+class _Request(Generic[AnyModule]):
     """What is asked for, checked."""
 
-    model: Model
+    model: AnyModule
     layers: Names | None
     method: Method
     options: Options
     gathered: Gathered
 
-    def copy(self) -> tuple[Model, Structure]:
+    def copy(self) -> tuple[AnyModule, Structure]:
         model = copy.deepcopy(self.model)
         return model, find(model, self.layers)
 
@@ -130,7 +130,7 @@ _Every = Mapping[str, "tuple[Group, int]"]
 """Each group, and how many units it keeps."""
 
 
-def _prune_units(request: _Request[Model], every: _Every) -> Pruned[Model]:
+def _prune_units(request: _Request[AnyModule], every: _Every) -> Pruned[AnyModule]:
     model, structure = request.copy()
     before = structure.weights()
     groups = {name: group for name, (group, _) in every.items()}
@@ -149,7 +149,7 @@ def _prune_units(request: _Request[Model], every: _Every) -> Pruned[Model]:
     return Pruned(model, Report(request.method, reports, before, structure.weights(), bounds))
 
 
-def _prune_weights(request: _Request[Model], every: _Every) -> Pruned[Model]:
+def _prune_weights(request: _Request[AnyModule], every: _Every) -> Pruned[AnyModule]:
     _, smaller = request.copy()  # cut only to see how many weights fewer units would leave
     smaller.cut({name: _first_units(group, keep) for name, (group, keep) in every.items()})
     model, structure = request.copy()
@@ -166,7 +166,7 @@ def _first_units(group: Group, keep: int) -> Choice:
     return Choice(units, embedding(group.size, units))
 
 
-def _limit(structure: Structure, budget: int, request: _Request[Model]) -> Limited:
+def _limit(structure: Structure, budget: int, request: _Request[AnyModule]) -> Limited:
     """Prune weights, so that at most ``budget`` are left."""
     if request.method is Method.MAGNITUDE:
         return sparsify(structure.matrices(), budget, request.options.magnitude_scope)

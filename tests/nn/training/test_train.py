@@ -17,7 +17,8 @@ from edgespike.data import DATA_SETS, cifar10, fashion_mnist, mnist
 from edgespike.errors import FileFormatError, InputError
 from edgespike.nn import NetSpec, Recipe, RecurrentSpec, Task, load_model, train
 from edgespike.nn.nets.spec import AnySpec
-from edgespike.nn.training.trainer import TrainingError, learning_rate
+from edgespike.nn.training.optimiser import learning_rate
+from edgespike.nn.training.trainer import TrainingError
 from edgespike.storage.files import WriteError
 from tests.nn.small import NET, RECIPE, striped_task
 

@@ -8,7 +8,7 @@ from typing import get_args
 
 from edgespike.bayes.posterior import Deviations, Weights
 from edgespike.errors import shown
-from edgespike.nn.layers.checks import outside, refuse, unknown
+from edgespike.nn.nets.checks import outside, refuse, unknown
 
 _MOST_MEMBERS = 1000
 _LARGEST = 1e6
