@@ -173,7 +173,7 @@ def test_data_that_does_not_fit_the_net_is_named(
     answer = cli("prune", tmp_path / "rows.safetensors", "--keep", 4, "--data", data)
     assert (answer.code, answer.stdout) == (2, "")
     assert f"data {data} has samples of shape {shape} and 10 classes" in answer.stderr
-    assert "or take data that fits it (fashion_mnist_rows)" in answer.stderr
+    assert "or use data that fits it (fashion_mnist_rows)" in answer.stderr
 
 
 def test_help_names_every_method() -> None:
@@ -208,7 +208,7 @@ def test_a_net_of_doubles_is_named(cli: Cli, train: Cli, start: str) -> None:
     else:
         answer = cli("train", "recipe.toml", "-o", "again", "--from", "double.safetensors")
     assert answer.code == 2
-    assert "in torch.float64, needed is torch.float32" in answer.stderr
+    assert "in torch.float64, expected torch.float32" in answer.stderr
 
 
 def test_a_net_of_spikes_is_refused(cli: Cli, train: Cli) -> None:

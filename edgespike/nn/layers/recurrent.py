@@ -26,7 +26,7 @@ class Recurrent(nn.Module):
     def __init__(self, rnn: Cell) -> None:
         super().__init__()
         if not rnn.batch_first:
-            raise ValueError("the recurrent layer has batch_first False; True is needed")
+            raise ValueError("the recurrent layer has batch_first False; it must be True")
         self.rnn = rnn
 
     def forward(self, x: Tensor) -> Tensor:

@@ -19,11 +19,11 @@ def outside(spec: object, low: int, high: int, *names: str) -> Iterator[str]:
     for name in names:
         value = getattr(spec, name)
         if not is_whole(value, low, high):
-            yield f"{name} is {shown(value)}, {low} to {high} is needed"
+            yield f"{name} is {shown(value)}; it must be a whole number from {low} to {high}"
 
 
 def unknown(spec: object, words: tuple[str, ...], name: str) -> Iterator[str]:
     """Yield a fault if a field is not one of the given words."""
     value = getattr(spec, name)
     if value not in words:
-        yield f"{name} is {shown(value)}, one of {', '.join(words)} is needed"
+        yield f"{name} is {shown(value)}; it must be one of {', '.join(words)}"

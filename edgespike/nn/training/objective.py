@@ -1,4 +1,4 @@
-"""What training minimises, for one net and for a mixture posterior over nets."""
+"""The objective that training minimises, for one net and for a mixture posterior over nets."""
 
 from __future__ import annotations
 
@@ -18,39 +18,40 @@ from edgespike.nn.training.recipe import Recipe
 
 
 class TrainingObjective(Protocol):
-    """The loss of a model, and what it answers."""
+    """The loss of a model, its answers, and what is logged and kept of it."""
 
     def step(
         self, net: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return the loss without penalty, and logits ``(samples, classes)``.
 
-        ``net`` is the model, or what runs it on several processes.
+        ``net`` is the model, or a wrapper that runs it on several processes.
         """
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return what the model answers, ``(samples, classes)``."""
+        """Return the model's logits, ``(samples, classes)``."""
 
     def penalty(self) -> Tensor:
-        """Return the synaptic penalty of the latest pass."""
+        """Return the synaptic penalty of the latest forward pass."""
 
     def synaptic_operations(self) -> Tensor:
-        """Return the mean number of synaptic operations a sample in the latest pass."""
+        """Return the mean number of synaptic operations a sample in the latest forward pass."""
 
     def measure(self) -> dict[str, float | None]:
-        """Return what else is to be logged about the model."""
+        """Return further values to be logged about the model."""
 
     def networks(self) -> Iterator[tuple[str, nn.Module]]:
-        """Return the nets to keep, each with the name of its file."""
+        """Yield the nets to keep, each with the name of its file."""
 
     def draws(self) -> Iterator[tuple[str, nn.Module]]:
-        """Return drawn nets to keep too; their normalisation is not measured yet."""
+        """Yield drawn nets to keep too; their normalisation is not measured yet."""
 
 
 def build_model(recipe: Recipe, start: nn.Module | None = None) -> nn.Module:
-    """Build what the recipe trains: a net, or a mixture of several.
+    """Build the model that the recipe trains: a net, or a mixture of several.
 
-    Weights are those of ``start``, which only a net may have, or follow from the recipe's seed.
+    The weights are those of ``start``, which is possible for a single net only, or follow from the
+    recipe's seed.
     """
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
@@ -67,12 +68,12 @@ def build_model(recipe: Recipe, start: nn.Module | None = None) -> nn.Module:
 
 
 def _for_convolutions(net: nn.Module) -> nn.Module:
-    """Lay a net out as convolutions are faster, on processors and GPUs alike."""
+    """Set the memory layout in which convolutions are faster, on CPUs and GPUs alike."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def objective_of(recipe: Recipe, model: nn.Module, samples: int) -> TrainingObjective:
-    """Return the objective of a model that `build_model` built, for so many training samples."""
+    """Return the objective of a model from `build_model`, for a number of training samples."""
     if isinstance(model, MixturePosterior) and recipe.posterior is not None:
         return PosteriorObjective(recipe, recipe.posterior, model, samples)
     return NetObjective(recipe, model)
@@ -115,7 +116,7 @@ class PosteriorObjective:
     """The negative evidence lower bound of a mixture posterior.
 
     Logits are logarithms of the mean probability over the components. Penalties are averaged by
-    the components' weights; synaptic operations are summed, as an ensemble does them all.
+    the components' weights; synaptic operations are summed, since an ensemble performs them all.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class PosteriorObjective:
         return loss, self._mean(each)
 
     def logits(self, images: Tensor) -> Tensor:
-        """See `TrainingObjective`; weights are the components' means."""
+        """See `TrainingObjective`; the weights are the components' means."""
         return self._mean(self._model(images))
 
     def penalty(self) -> Tensor:
@@ -153,7 +154,7 @@ class PosteriorObjective:
 
     @torch.no_grad()
     def measure(self) -> dict[str, float | None]:
-        """See `TrainingObjective`; warns if components collapse."""
+        """See `TrainingObjective`; a warning is issued if components collapse."""
         overlap = measure_overlap(self._model.mixture())
         overlap.warn_of_collapse()
         return {
@@ -163,12 +164,12 @@ class PosteriorObjective:
         }
 
     def networks(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `TrainingObjective`; they are the components' means."""
+        """See `TrainingObjective`; these are the components' means."""
         for k, member in enumerate(self._model.members):
             yield _numbered("member", k, len(self._model.members)), member
 
     def draws(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `TrainingObjective`; from each component in turn, so that few cover the mixture."""
+        """See `TrainingObjective`; drawn from each component in turn, to cover the mixture."""
         generator = torch.Generator(self._model.prior_variances.device)
         generator.manual_seed(self._seed)
         for place in range(self._spec.samples):
@@ -181,5 +182,5 @@ class PosteriorObjective:
 
 
 def _numbered(word: str, place: int, count: int) -> str:
-    """Name a file so that an alphabetical list is in the order of the places, from 0."""
+    """Return the name of a file, numbered from 0, so that alphabetical order is numerical order."""
     return f"{word}{place:0{len(str(count - 1))}}"

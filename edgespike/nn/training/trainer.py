@@ -1,4 +1,4 @@
-"""One run's net, optimiser and data, and what an epoch does with them."""
+"""The net, optimiser and data of a run, and what an epoch does with them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ from edgespike.nn.training.progress import EpochProgress
 from edgespike.nn.training.recipe import Recipe
 from edgespike.nn.training.task import EVALUATION_BATCH, Task
 
-STEPS_BETWEEN_LOOKS = 20
+STEPS_BETWEEN_UPDATES = 20
+"""Steps after which the progress bar is updated: reading the measurements waits for the device."""
+
 BATCHES_OF_STATISTICS = 100
-"""Training batches on which the normalisation of weights that were not trained is measured."""
+"""Number of training batches on which normalisation statistics are measured."""
 
 
 class TrainingError(EdgespikeError):
-    """Training cannot go on: the loss is no longer a number."""
+    """Training cannot continue: the loss is infinite or NaN."""
 
 
 class Trainer:
@@ -42,18 +44,19 @@ class Trainer:
     Parameters
     ----------
     recipe, task
-        What to do, and on what.
+        The settings, and the data.
     start
-        The net to begin with; one of random weights if None.
+        The net to start from; one of random weights if None.
 
     Attributes
     ----------
     model
         The net that is trained, or the mixture of nets.
     result
-        The net that is tested and kept: the averaged one if the recipe wants it, else ``model``.
+        The net that is tested and kept: the averaged one if the recipe asks for it, else
+        ``model``.
     result_objective
-        What it answers.
+        The objective of ``result``.
     """
 
     def __init__(self, recipe: Recipe, task: Task, start: nn.Module | None = None) -> None:
@@ -79,7 +82,7 @@ class Trainer:
         self.steps = len(self.train_images) // self.batch_size
 
     def run_epoch(self, epoch: int, show: EpochProgress) -> dict[str, Any]:
-        """Train for one epoch, measure on the test set, and give the log's line."""
+        """Train for one epoch, measure on the test set, and return the line of the log."""
         start = time.monotonic()
         trained = self._train(epoch, show)
         if self.average or self.recipe.posterior:
@@ -96,7 +99,7 @@ class Trainer:
         }
 
     def networks(self) -> Iterator[tuple[str, nn.Module]]:
-        """Return the nets to keep, each with the name of its file."""
+        """Yield the nets to keep, each with the name of its file."""
         yield from self.result_objective.networks()
         for name, drawn in self.result_objective.draws():
             measure_statistics(drawn, self._some_inputs(self.recipe.epochs - 1))
@@ -107,7 +110,7 @@ class Trainer:
         return {f"test_{name}": value for name, value in self._test().items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what is needed to go on after an epoch."""
+        """Return the state that is needed to continue after an epoch."""
         parts = {"model": self.model.state_dict(), "optimiser": optimiser_tensors(self.optimiser)}
         if self.average:
             parts["average"] = self.average.tensors()
@@ -116,7 +119,7 @@ class Trainer:
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}, "average": {}}
         for name, tensor in tensors.items():
             part, rest = name.split(".", 1)
@@ -128,7 +131,7 @@ class Trainer:
 
     def _train(self, epoch: int, show: EpochProgress) -> dict[str, float]:
         self.net.train()
-        # Everything random in an epoch follows from its seed: resuming needs no generator states.
+        # All randomness of an epoch follows from its seed: resuming needs no generator states.
         seed = _derived(self.recipe.seed, epoch)
         order = torch.randperm(
             len(self.train_images), generator=torch.Generator().manual_seed(seed)
@@ -140,7 +143,7 @@ class Trainer:
             batch = order[i * self.batch_size : (i + 1) * self.batch_size]
             own = batch[self.accelerator.process_index :: self.accelerator.num_processes]
             sums += self._step(epoch, i, own.to(self.device), generator)
-            if (i + 1) % STEPS_BETWEEN_LOOKS == 0 or i + 1 == self.steps:
+            if (i + 1) % STEPS_BETWEEN_UPDATES == 0 or i + 1 == self.steps:
                 show.update(i + 1, self._means(sums, epoch))
         return self._means(self.accelerator.reduce(sums), epoch)
 
@@ -164,10 +167,10 @@ class Trainer:
         return self._measure(loss, logits, labels, self.objective)
 
     def _some_inputs(self, epoch: int) -> Iterator[Tensor]:
-        """Yield augmented training batches, the same in every process, so that results are too."""
+        """Yield augmented training batches, the same in every process."""
         generator = torch.Generator(self.device)
         generator.manual_seed(_derived(self.recipe.seed, epoch))
-        # Whole batches, as in training: of a single sample there are no statistics.
+        # Only whole batches, as in training: a single sample has no statistics.
         batches = torch.split(self.train_images, self.batch_size)[: self.steps]
         for batch in batches[:BATCHES_OF_STATISTICS]:
             yield augment(batch, self.recipe.flip, self.recipe.shift, generator)
@@ -217,5 +220,5 @@ class Trainer:
 
 
 def _derived(seed: int, number: int) -> int:
-    """Return a seed of one's own to each epoch or process; torch takes 63 bits."""
+    """Return a separate seed for each epoch or process; torch takes 63 bits."""
     return (seed * 1_000_003 + number) % 2**63

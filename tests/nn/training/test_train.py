@@ -212,7 +212,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         ({"test_images": np.zeros((4, 1, 8, 8), np.float32)}, "images are float32"),
         ({"test_images": np.zeros((0, 1, 8, 8), np.uint8)}, r"shape \(0, 1, 8, 8\)"),
         ({"train_labels": np.zeros(3, np.int64)}, r"labels have shape \(3,\)"),
-        ({"train_labels": np.full(96, 3)}, "to 3; needed are 96 from 0 to 2"),
+        ({"train_labels": np.full(96, 3)}, "to 3; expected 96 from 0 to 2"),
     ],
 )
 def test_a_task_that_does_not_fit_the_net_is_refused(
