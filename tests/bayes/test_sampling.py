@@ -98,7 +98,7 @@ def test_points_in_parts_are_the_same_points(monkeypatch: pytest.MonkeyPatch, ki
     mixture = random_mixture(kind, 3, 4, 0.5)
     drawn: list[int] = []
     whole = draws_of(mixture).component(1)(1000, np.random.default_rng(0))
-    monkeypatch.setattr("edgespike.bayes.mixture.draws.VALUES_AT_ONCE", 100)
+    monkeypatch.setattr("edgespike.bayes.mixture.draws.COORDINATES_AT_ONCE", 100)
     parts = draws._parts
 
     def noted(count: int, width: int) -> list[int]:
@@ -115,7 +115,7 @@ def test_points_in_parts_are_the_same_points(monkeypatch: pytest.MonkeyPatch, ki
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        (1, "1 samples give no standard error; draw at least 2"),
+        (1, "1 samples have no standard error; draw at least 2"),
         (10**8 + 1, "100000001 samples are too many; draw at most 100000000"),
         (10**30, "samples are too many"),
     ],

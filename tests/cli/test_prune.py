@@ -140,8 +140,8 @@ def test_the_table_shows_the_net_before_and_after(cli: Cli, train: Cli) -> None:
     [
         (("--keep", 13), "keep is 13"),
         (("--keep", 0), "keep is 0"),
-        ((), "give either 'keep' or 'tolerance'"),
-        (("--keep", 5, "--tolerance", 0.1), "give either 'keep' or 'tolerance'"),
+        ((), "pass either 'keep' or 'tolerance', but not both"),
+        (("--keep", 5, "--tolerance", 0.1), "pass either 'keep' or 'tolerance', but not both"),
         (("--tolerance", 1.5), "tolerance is 1.5"),
         (("--keep", 5, "--method", "best"), "method is 'best'; known are spectral"),
         (("--keep", 5, "--data", "imagenet"), "data is 'imagenet'; name the data set"),
@@ -215,4 +215,4 @@ def test_a_net_of_spikes_is_refused(cli: Cli, train: Cli) -> None:
     train(RELU.replace('"relu"', '"spike"'))
     answer = cli("prune", "run/model.safetensors", "--keep", 4)
     assert answer.code == 2
-    assert "its neurons give spike; prune the net of floats" in answer.stderr
+    assert "its neurons emit spike; prune the float net" in answer.stderr

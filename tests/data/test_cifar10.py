@@ -39,7 +39,7 @@ def test_a_record_is_a_label_and_three_planes_row_by_row() -> None:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "the file has 0 bytes; a batch is made of records of 3073"),
+        (b"", "the file has 0 bytes; a batch consists of records of 3073"),
         (batch([1, 2])[:-1], "the file has 6145 bytes"),
         (batch([1, 2]) + b"0", "the file has 6147 bytes"),
         (batch([1, 9, 10]), "the file has label 10 in record 2; labels are 0 to 9"),
@@ -169,9 +169,9 @@ def link_archive(files: Mapping[str, bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("damage", "fault"),
     [
-        (lambda files: b"<html>", "no whole tar.gz archive"),
-        (lambda files: b"", "no whole tar.gz archive"),
-        (lambda files: archive(as_published(files))[:-30_000], "no whole tar.gz archive"),
+        (lambda files: b"<html>", "not a complete tar.gz archive"),
+        (lambda files: b"", "not a complete tar.gz archive"),
+        (lambda files: archive(as_published(files))[:-30_000], "not a complete tar.gz archive"),
         (archive, "lacks data_batch_1.bin, data_batch_2.bin"),
         (lambda files: archive({}), "lacks data_batch_1.bin"),
         (link_archive, "lacks data_batch_1.bin"),

@@ -31,7 +31,7 @@ class LayerBatchNorm(nn.Module):
       size, at the price of a difference between training and inference.
 
     "averaged" is the default. On Fashion-MNIST with mini-batches of 2 to 128 all three came within
-    half a point of each other, and none lost accuracy at 2 (``experiments/maqd``). It was chosen
+    0.6 points of each other, and none lost accuracy at 2 (``experiments/maqd``). It was chosen
     for its properties: training and inference do not differ, and no sample outweighs the others'
     statistics.
 
