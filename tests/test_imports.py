@@ -1,4 +1,4 @@
-"""What is imported for a job that many programs do: no room that it does not need."""
+"""Loading a checkpoint or a graph imports no room that it does not need."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from edgespike.errors import FileFormatError
 from edgespike.storage.files import write_atomically
 
 ADDRESS = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-FOLDER = "cifar-10-batches-bin"
+ARCHIVE_FOLDER = "cifar-10-batches-bin"
 """The folder in the archive, and in the cache."""
 
 SHAPE = (3, 32, 32)
@@ -83,7 +83,7 @@ def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 def cache_folder() -> Path:
     """Return the folder in which the unpacked files are kept."""
-    return platformdirs.user_cache_path("edgespike") / FOLDER
+    return platformdirs.user_cache_path("edgespike") / ARCHIVE_FOLDER
 
 
 def parse_batch(content: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -137,7 +137,7 @@ def _fill(folder: Path) -> None:
 
 def _unpack(packed: bytes) -> dict[str, bytes]:
     """Unpack the six files in memory. Other entries are ignored, and no name becomes a path."""
-    wanted = {f"{FOLDER}/{name}": name for name in SHA256}
+    wanted = {f"{ARCHIVE_FOLDER}/{name}": name for name in SHA256}
     found = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:

@@ -24,7 +24,7 @@ CHECKPOINTS = Path(__file__).parent.parent.parent / "examples" / "checkpoints"
 """Folder in which a checkout keeps the checkpoint itself."""
 
 
-def build(name: str, run: Path, folder: Path, checkpoints: Path) -> None:
+def ship(name: str, run: Path, folder: Path, checkpoints: Path) -> None:
     """Write graph, log and images to a folder, and the named checkpoint to another."""
     model, spec, metadata = load_model(run / "model.safetensors")
     save_graph(convert(model, spec.input_shape, name=name), folder / file_name(name))
@@ -38,4 +38,4 @@ def build(name: str, run: Path, folder: Path, checkpoints: Path) -> None:
 
 
 if __name__ == "__main__":
-    build(sys.argv[1], Path(sys.argv[2]), Path(__file__).parent, CHECKPOINTS)
+    ship(sys.argv[1], Path(sys.argv[2]), Path(__file__).parent, CHECKPOINTS)

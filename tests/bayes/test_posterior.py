@@ -1,4 +1,4 @@
-"""Mixture posteriors over a module's weights, against quadrature where there is one weight."""
+"""Mixture posteriors over a module's weights, compared with quadrature for a single weight."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRIOR = 1.5
 
 
 def one_weight(means: list[float], deviations: list[float]) -> MixturePosterior:
-    """Make a mixture over the single weight of ``y = w x``, in double precision."""
+    """Return a mixture over the single weight of ``y = w x``, in double precision."""
     members = [nn.Linear(1, 1, bias=False) for _ in means]
     posterior = MixturePosterior(members, prior_deviation=PRIOR, weights="learned").double()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Monte-Carlo estimates, against integrals and against each other."""
+"""Monte-Carlo estimates, compared with integrals and with each other."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_points_in_parts_are_the_same_points(monkeypatch: pytest.MonkeyPatch, ki
     monkeypatch.setattr(draws, "_parts", noted)
     found = draws_of(mixture).component(1)(1000, np.random.default_rng(0))
     assert drawn == [25] * 40
-    # A matrix product may round otherwise for other numbers of rows.
+    # A matrix product may round differently for other numbers of rows.
     np.testing.assert_allclose(found, whole, rtol=1e-12)
 
 

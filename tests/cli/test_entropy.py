@@ -1,4 +1,4 @@
-"""``edgespike entropy``: its answers, and files that hold no mixture."""
+"""``edgespike entropy``: its output, and files that do not hold a mixture."""
 
 from __future__ import annotations
 

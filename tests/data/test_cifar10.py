@@ -62,7 +62,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Make a small data set, whose checksums are the right ones."""
+    """Make a small data set, and register its checksums."""
     made = {name: batch([seed, 9], seed) for seed, name in enumerate(TRAIN)}
     made["test_batch.bin"] = batch([8, 0, 8], 5)
     for name, content in made.items():
@@ -77,7 +77,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """Pack files under their names as they are."""
+    """Pack files under their names, unchanged."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as packed:
         for name, data in files.items():
@@ -156,7 +156,7 @@ def test_entries_that_lead_elsewhere_are_not_looked_at(
 
 
 def link_archive(files: Mapping[str, bytes]) -> bytes:
-    """Pack a link to a file of the machine in place of the test batch."""
+    """Pack a link to a file on this machine in place of the test batch."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as packed:
         for name in files:

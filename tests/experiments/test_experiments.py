@@ -1,4 +1,4 @@
-"""Every experiment rehearses without a warning, and refuses wrong use with a clear error."""
+"""Every experiment runs its rehearsal without warnings, and wrong use gets a clear error."""
 
 from __future__ import annotations
 

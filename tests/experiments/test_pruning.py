@@ -1,4 +1,4 @@
-"""The pruning experiment: one that was interrupted ends as one that was not."""
+"""The pruning experiment: an interrupted run ends like an uninterrupted one."""
 
 from __future__ import annotations
 

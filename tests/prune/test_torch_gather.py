@@ -51,7 +51,7 @@ def test_stacked_layers_and_both_directions_are_seen_apart(kind: str) -> None:
 
 
 class Answer(nn.Module):
-    """Use the last hidden state, and start from another than 0."""
+    """A net that uses the last hidden state and does not start from 0."""
 
     def __init__(self, rnn: nn.RNNBase) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def test_layers_that_run_one_by_one_give_the_model_what_it_had(kind: str) -> Non
 
 
 class Packing(nn.Module):
-    """Run over sequences of unequal length, padded with what must not count."""
+    """A net on padded sequences of unequal length; the padding must not count."""
 
     def __init__(self, rnn: nn.RNNBase) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ MIXING = [
     nn.MaxPool1d(3, 1, 1),
     nn.Flatten(),
 ]
-"""Without weights; on (samples, steps, units) a unit's value depends on others, or moves."""
+"""Modules without weights that mix or move units of (samples, steps, units)."""
 
 APART = [nn.Identity(), nn.Dropout(0.5), nn.ReLU(), nn.Tanh(), nn.GELU(), nn.ReLU6()]
 

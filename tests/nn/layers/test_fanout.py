@@ -82,7 +82,7 @@ def test_layers_before_the_first_spike_receive_none() -> None:
 
 
 class OutOfOrder(nn.Module):
-    """Register modules in another order than they run in; one activation serves both blocks."""
+    """A net that registers modules in another order than they run, with one shared activation."""
 
     def __init__(self, order: str) -> None:
         super().__init__()

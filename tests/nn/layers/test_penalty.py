@@ -41,7 +41,7 @@ def masks(net: nn.Sequential, convention: Convention) -> dict[str, torch.Tensor]
 
 
 def sparse_net() -> nn.Sequential:
-    """Have weights that are zero, and others that are only quantised to zero."""
+    """A net with weights that are zero, and others that become zero when quantised."""
     net = random_net()
     for layer in after_the_first_spike(net).values():
         layer.weight.data[:, ::2] = 0

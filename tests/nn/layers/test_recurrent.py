@@ -1,4 +1,4 @@
-"""Recurrent nets: their descriptions, the float nets, and their way through a training run."""
+"""Recurrent nets: their descriptions, the float nets, and training runs with them."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_states_beyond_all_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def test_long_gradients_are_shortened(tmp_path: Path) -> None:
-    """With AdamW's first step the length of the gradient does not matter, its direction does."""
+    """In AdamW's first step the direction of the gradient matters, but not its length."""
     recipe = replace(ROWS_RECIPE, epochs=2)
     runs = [
         train(

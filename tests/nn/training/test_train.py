@@ -108,7 +108,7 @@ train(RECIPE, Path(sys.argv[1]), task=striped_task(), quiet=True)
 
 
 def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
-    """The run dies when its second epoch is over but not yet saved."""
+    """The run is killed after its second epoch, before that is saved."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = subprocess.run([sys.executable, "-c", TRAIN, str(killed), "2"], check=False)
     assert process.returncode == -signal.SIGKILL
