@@ -62,7 +62,7 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Prune the units of a trained net by the covariance of their states.
+    """Prune a trained net by the covariance of its units.
 
     The states are gathered on the training data. The table compares the net before and after
     pruning on the test data. Nothing is trained; fine-tune with: edgespike train RECIPE --from
