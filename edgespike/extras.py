@@ -1,4 +1,4 @@
-"""Saying how to install what an optional part needs, and importing it only when it is used."""
+"""Errors that say how to install what an optional feature needs."""
 
 from __future__ import annotations
 
@@ -11,28 +11,25 @@ from edgespike.errors import EnvironmentMissingError
 
 
 def install_command(extra: str) -> str:
-    """Return the command that installs an extra.
-
-    It installs from the source folder, because no package index has edgespike.
-    """
+    """Return the command that installs an extra, from source: no package index has edgespike."""
     return f"pip install -c constraints.txt -e '.[{extra}]' in edgespike's source folder"
 
 
 @contextlib.contextmanager
 def needs_extra(extra: str, what: str) -> Iterator[None]:
-    """Turn a missing package into an error that names the extra that installs it.
+    """Turn the import error of a missing package into one that names the extra to install.
 
     Parameters
     ----------
     extra
-        Its name in ``pyproject.toml``.
+        Name of the extra in ``pyproject.toml``.
     what
         What needs it, as the start of a sentence.
 
     Raises
     ------
     EnvironmentMissingError
-        A package that is imported in the block is not installed.
+        A package imported in the block is not installed.
     """
     try:
         yield

@@ -213,7 +213,7 @@ def graphs_of(scale: Scale, seed: int, folder: Path, task: Task) -> dict[str, li
 def measure(
     graph: Graph, known: NDArray[np.uint8], labels: NDArray[np.int64], unknown: NDArray[np.uint8]
 ) -> tuple[dict[str, float], NDArray[np.float64]]:
-    """Run a graph on known and unknown images; return its figures and the known probabilities."""
+    """Run a graph on known and unknown images; give its figures, and the known probabilities."""
     (accumulators, sums), (strange, _) = run_counted(graph, known), run_counted(graph, unknown)
     logs = log_probabilities(graph, accumulators)
     of_known, of_unknown = uncertainty(graph, accumulators), uncertainty(graph, strange)
