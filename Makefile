@@ -24,6 +24,9 @@ OTHER_PYTHONS := 3.10 3.13
 DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.inputs graph.unary interpreter \
 	trace counting verification energy report samples models data.fashion_mnist data.mnist data.text \
 	nn prune targets converters bayes.metrics bayes.mixture bayes.overlap bayes.posterior errors)
+# nn and prune import their names when they are first used, and pdoc shows only what is imported.
+PDOC := from pdoc.__main__ import cli; from edgespike import nn, prune; \
+	[getattr(package, name) for package in (nn, prune) for name in package.__all__]; cli()
 SOURCES := edgespike tests examples experiments benchmarks
 
 .PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment test \
@@ -56,7 +59,7 @@ types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 docs: $(VENV)/dev.stamp
-	$(BIN)/pdoc --docformat numpy --output-directory docs/api $(DOCUMENTED)
+	$(BIN)/python -c "$(PDOC)" --docformat numpy --output-directory docs/api $(DOCUMENTED)
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/cpu_against_snntorch.py

@@ -1,4 +1,4 @@
-"""Modes of a module: running it as it runs once it is trained, and putting it back."""
+"""Run a module in evaluation mode, and restore the modes of its parts afterwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def keeping_modes(model: nn.Module) -> Iterator[None]:
-    """Put each part of a module back into its own mode afterwards, whatever mode it is put into."""
+    """Restore the mode of each part of a module at the end of the block."""
     modes = {part: part.training for part in model.modules()}
     try:
         yield
@@ -21,7 +21,7 @@ def keeping_modes(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode, and each of its parts back into its own afterwards."""
+    """Put a module into evaluation mode, and restore the mode of each part at the end."""
     with keeping_modes(model):
         model.eval()
         yield

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
 from edgespike.errors import EnvironmentMissingError
 
@@ -35,3 +37,30 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
         raise EnvironmentMissingError(
             f"{what} needs the package {error.name!r}; run {install_command(extra)}"
         ) from error
+
+
+def import_late(package: str, homes: Mapping[str, str], name: str) -> object:
+    """Import a name of a package when it is first used: what its ``__getattr__`` returns (PEP 562).
+
+    Parameters
+    ----------
+    package
+        The package's ``__name__``. What it offers needs the extra ``train``.
+    homes
+        For each name that the package offers, the module that defines it.
+    name
+        The name that is used.
+
+    Raises
+    ------
+    AttributeError
+        The package does not offer the name.
+    EnvironmentMissingError
+        A package that the module imports is not installed.
+    """
+    if name not in homes:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    with needs_extra("train", f"{package}.{name}"):
+        value: object = getattr(import_module(homes[name]), name)
+    setattr(sys.modules[package], name, value)  # the next use finds it at once
+    return value

@@ -1,4 +1,4 @@
-"""The synaptic penalty in a training loop of one's own: what it saves, and that it is the truth."""
+"""Use the synaptic penalty in your own training loop: what it saves, and that it counts exactly."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ for strength in (0.0, 1e-5):
         accuracy = (net(images.double()).argmax(dim=1) == labels).double().mean()
         operations = penalty() * len(images)
     counts = edgespike.count(edgespike.convert(net, input_shape=SPEC.input_shape), pixels)
-    print(f"penalty {strength}: accuracy on the images it has seen {accuracy:.1%}")
+    print(f"penalty {strength}: accuracy on the training images {accuracy:.1%}")
     print(f"  synaptic operations, by the penalty       {operations:12,.0f}")
     print(
         f"  synaptic operations, on the integer graph "

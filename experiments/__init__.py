@@ -1,1 +1,1 @@
-"""Experiments whose results are kept beside them; examples of use are in `examples`."""
+"""Experiments with their results, one folder each; examples of use are in `examples`."""

@@ -1,5 +1,5 @@
 """Networks that know when they do not know: mixtures of Gaussians as posteriors over weights.
 
-``edgespike.bayes.mixture`` needs no torch, and differentiates torch tensors where it gets them;
-``overlap`` and ``metrics`` need none either. ``posterior`` is about torch modules.
+``edgespike.bayes.mixture`` does not need torch, but differentiates torch tensors if it is given
+them; ``overlap`` and ``metrics`` do not need torch either. ``posterior`` is about torch modules.
 """

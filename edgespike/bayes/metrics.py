@@ -1,4 +1,4 @@
-"""How far probabilities can be trusted: detection and calibration; numpy alone."""
+"""Metrics of how far probabilities can be trusted: detection and calibration; numpy only."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from edgespike.errors import InputError
 def area_under_roc(negatives: NDArray[Any], positives: NDArray[Any]) -> float:
     """Return the area under the receiver operating characteristic of a score.
 
-    It is the probability that a positive has a higher score than a negative, ties counting half
-    (the Mann-Whitney statistic), exact by ranks.
+    It is the probability that a positive has a higher score than a negative, with ties counting
+    half (the Mann-Whitney statistic), computed exactly from ranks.
 
     Parameters
     ----------
     negatives, positives
-        Scores, ``(samples,)`` each; for detection of unknown data, those of known and of unknown.
+        Scores, ``(samples,)`` each; to detect unknown data, those of known and of unknown data.
 
     Raises
     ------
     InputError
-        One has no score, or a score is NaN.
+        One of them is empty, or a score is NaN.
     """
     if not len(negatives) or not len(positives):
         raise InputError(
@@ -41,16 +41,16 @@ def area_under_roc(negatives: NDArray[Any], positives: NDArray[Any]) -> float:
 def expected_calibration_error(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
 ) -> float:
-    """Return the mean distance of confidence and accuracy, 0 to 1.
+    """Return the mean difference between confidence and accuracy, 0 to 1.
 
-    Samples are sorted by the probability of their predicted class into bins of equal width, the
-    upper end included; each bin's distance counts by its samples (Guo et al., On calibration of
-    modern neural networks, 2017, eq. 5).
+    Samples are sorted by the probability of their predicted class into bins of equal width, each of
+    which includes its upper end. The differences of the bins are weighted by their numbers of
+    samples (Guo et al., On calibration of modern neural networks, 2017, eq. 5).
 
     Parameters
     ----------
     probabilities
-        ``(samples, classes)``; rows sum to 1.
+        ``(samples, classes)``; each row sums to 1.
     labels
         Class of each sample, ``(samples,)``.
     bins
@@ -68,7 +68,7 @@ def expected_calibration_error(
 def calibration_bins(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean confidence, accuracy and share of samples of each bin that has samples.
+    """Return the mean confidence, accuracy and share of samples of each bin that is not empty.
 
     Parameters and errors are those of :func:`expected_calibration_error`.
     """

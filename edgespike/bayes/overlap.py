@@ -1,8 +1,8 @@
-"""Whether the components of a mixture stay apart, on which the approximate entropy rests.
+"""Whether the components of a mixture stay apart, which the approximate entropy assumes.
 
-The gradient of the approximate entropy by the means is 0: where the likelihood or the prior pulls
-two components to one place, nothing else keeps them apart. They are one network then, that costs
-two, and the objective counts an entropy that is not there.
+The gradient of the approximate entropy with respect to the means is 0: where the likelihood or the
+prior pulls two components to one place, nothing keeps them apart. They are then one network at the
+cost of two, and the objective counts an entropy that does not exist.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from edgespike.bayes.mixture import (
 )
 
 MOST_ERROR = 0.01
-"""Nats by which the entropy may be too large before there is a warning."""
+"""Nats by which the entropy may be too large before a warning is issued."""
 
 
 class CollapseWarning(UserWarning):
-    """Components of a mixture overlap, so that its entropy is taken for too large."""
+    """Components of a mixture overlap, so its entropy is overestimated."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Overlap:
     """How far apart the components of a mixture are."""
 
     alpha: float | None
-    """The least separation, see :func:`edgespike.bayes.mixture.separations`; None for K = 1."""
+    """The smallest separation, see :func:`edgespike.bayes.mixture.separations`; None for K = 1."""
 
     closest: tuple[int, int] | None
     """The components that have it, counted from 0; None for K = 1."""
 
     error_bound: float
-    """Nats by which the approximate entropy is too large at most, by Bhattacharyya coefficients."""
+    """Upper bound of the approximate entropy's error, by Bhattacharyya coefficients, in nats."""
 
     weight_entropy: float
-    """Nats by which it is too large if all components coincide."""
+    """Error in nats if all components coincide."""
 
     def warn_of_collapse(self) -> None:
         """Issue a `CollapseWarning` if the entropy may be too large by over `MOST_ERROR`."""
@@ -50,17 +50,17 @@ class Overlap:
             return
         first, second = self.closest
         warnings.warn(
-            f"components collapse: the mixture's entropy may be taken for {self.error_bound:.3g} "
-            f"nats too large (of at most {self.weight_entropy:.3g}); closest are {first} and "
-            f"{second}, separation {self.alpha:.3g}: start from weights further apart, with "
-            "smaller deviations, or with fewer members",
+            "components collapse: the mixture's entropy may be overestimated by "
+            f"{self.error_bound:.3g} nats (of at most {self.weight_entropy:.3g}); components "
+            f"{first} and {second} are closest, separation {self.alpha:.3g}: start from weights "
+            "further apart, with smaller deviations, or with fewer members",
             CollapseWarning,
             stacklevel=2,
         )
 
 
 def measure_overlap(mixture: GaussianMixture) -> Overlap:
-    """Measure how far apart the components of one mixture, no batch, are."""
+    """Measure how far apart the components of one mixture (not a batch) are."""
     mixture = mixture.as_numpy()
     logs = mixture.log_weights()
     most = float(weight_entropy(logs))

@@ -1,11 +1,11 @@
 """A mixture of Gaussians over the weights of a torch module, for variational inference.
 
-Each component is a module of its own, whose weights are the means, with a standard deviation for
+Each component is a separate module, whose weights are the means, with a standard deviation for
 each weight. The entropy of the mixture, which has no closed form, is approximated (Furuya et al.,
 arXiv 2202.13059)::
 
     posterior = MixturePosterior([make_net() for _ in range(4)])
-    outputs = posterior(inputs, generator)  # (members, samples, ...), a draw of each component
+    outputs = posterior(inputs, generator)  # (members, samples, ...), one draw per component
     losses = ...  # mean negative log-likelihood of each member, (members,)
     loss = posterior.negative_elbo(losses, samples=len(training_set))
 
@@ -31,40 +31,41 @@ Weights = Literal["uniform", "learned"]
 
 
 class PosteriorError(ViolationsError):
-    """Modules or options cannot make a mixture posterior."""
+    """A mixture posterior cannot be made from these modules or options."""
 
 
 class MixturePosterior(nn.Module):
     """A mixture of K Gaussians with diagonal covariances over a module's weights.
 
-    Weights and biases of all layers are random. What normalisations (and other modules whose
-    ``weight`` has one axis) scale and shift by is learned for each component, but has no
-    distribution; their running statistics are each component's own.
+    Weights and biases of all layers are random. The factors and offsets of normalisations (and of
+    other modules whose ``weight`` has one axis) are learned for each component, but have no
+    distribution; each component has its own running statistics.
 
-    The prior is ``N(0, prior_deviation^2 / n)`` for each weight, independently, with n the fan-in
-    of a weight of several axes, and 1 for a bias (Neal, Priors for infinite networks, 1994).
+    The prior is ``N(0, prior_deviation^2 / n)``, independently for each weight, where n is the
+    fan-in for a weight with several axes, and 1 for a bias (Neal, Priors for infinite networks,
+    1994).
 
     Parameters
     ----------
     members
         K modules of one architecture, at least one. They become the components' means and are not
-        copied. Give them different weights: nothing in the objective keeps components apart, see
-        :func:`edgespike.bayes.overlap.measure_overlap`.
+        copied. They should have different weights: nothing in the objective keeps components
+        apart, see :func:`edgespike.bayes.overlap.measure_overlap`.
     prior_deviation
         See above; positive.
     initial_deviation
-        Standard deviations at the start, as a share of the prior's; positive.
+        Initial standard deviations, as a share of the prior's; positive.
     deviations
-        "weight": each weight has its own standard deviation; "tensor": those of a tensor share
-        one in each component.
+        "weight": each weight has its own standard deviation; "tensor": the weights of a tensor
+        share one in each component.
     weights
         "uniform": components have equal weight; "learned": weights start equal and are learned.
 
     Raises
     ------
     PosteriorError
-        No member, members of different architecture, one module given twice, no random weights,
-        or a deviation that is not positive. All violations are listed.
+        There is no member, members differ in architecture, a module is passed twice, there are no
+        random weights, or a deviation is not positive. All violations are listed.
     """
 
     prior_variances: Tensor
@@ -82,7 +83,7 @@ class MixturePosterior(nn.Module):
         modules = list(members)
         faults = [*_member_faults(modules), *_deviation_faults(prior_deviation, initial_deviation)]
         if faults:
-            raise PosteriorError("these modules make no posterior", faults)
+            raise PosteriorError("no posterior can be made of these modules", faults)
         self.members = nn.ModuleList(modules)
         self.names = _random_names(modules[0])
         """Paths of the random tensors in each member."""
@@ -93,7 +94,7 @@ class MixturePosterior(nn.Module):
             torch.cat([torch.full((x.numel(),), s**2) for x, s in zip(means, priors, strict=True)]),
             persistent=False,
         )
-        # First axis: components. One number for a tensor, or one for each weight.
+        # The first axis holds the components; then one number for a tensor, or one for each weight.
         shapes = [x.shape if deviations == "weight" else (1,) * x.ndim for x in means]
         self.log_deviations = nn.ParameterList(
             torch.full((len(modules), *shape), math.log(initial_deviation * s))
@@ -116,14 +117,14 @@ class MixturePosterior(nn.Module):
         return len(self.prior_variances)
 
     def forward(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return what each component's network makes of the inputs, ``(members, samples, ...)``.
+        """Return the outputs of each component's network, ``(members, samples, ...)``.
 
         Parameters
         ----------
         inputs
             ``(samples, ...)``, the same for all components.
         generator
-            What weights are drawn by, anew for each component; without it they are the means.
+            Draws the weights, separately for each component; if None, the means are used.
             Gradients reach means and deviations (Kingma and Welling, arXiv 1312.6114).
         """
         if generator is None:
@@ -146,42 +147,43 @@ class MixturePosterior(nn.Module):
         )
 
     def divergence(self) -> Tensor:
-        """Approximate the Kullback-Leibler divergence from the prior, nats, float64.
+        """Return the approximate Kullback-Leibler divergence from the prior, in nats, float64.
 
-        It is the cross entropy with the prior, exactly, less the approximate entropy. That is
-        never below the entropy, so this is never above the divergence, by no more than
-        :class:`edgespike.bayes.mixture.ErrorBounds` tell.
+        It is the exact cross entropy with the prior less the approximate entropy, which is never
+        below the entropy. The result is therefore never above the divergence, and below it by at
+        most the upper bound of :class:`edgespike.bayes.mixture.ErrorBounds`.
         """
         mixture = self.mixture()
         entropy: Tensor = approximate_entropy(mixture)
         return prior_cross_entropy(mixture, self.prior_variances) - entropy
 
     def negative_elbo(self, losses: Tensor, samples: int, temperature: float = 1.0) -> Tensor:
-        """Return the objective, in nats a sample: expected loss, and the divergence's share.
+        """Return the objective in nats a sample: the expected loss and a share of the divergence.
 
-        ``sum_k pi_k losses_k + temperature / samples * divergence``. Each component has its part
-        in every step (stratified sampling), which leaves no variance from the choice of one.
+        It is ``sum_k pi_k losses_k + temperature / samples * divergence``. Each component takes
+        part in every step (stratified sampling), so choosing one adds no variance.
 
         Parameters
         ----------
         losses
-            Mean negative log-likelihood of a sample by a draw of each component, ``(members,)``.
+            Mean negative log-likelihood of a sample under a draw of each component,
+            ``(members,)``.
         samples
             Size of the whole training set.
         temperature
-            1 for Bayes' rule; less weighs the prior less (a "cold" posterior).
+            1 for Bayes' rule; a lower value gives the prior less weight (a "cold" posterior).
         """
         complexity = (temperature / samples * self.divergence()).to(losses.dtype)
         return self.expected(losses) + complexity
 
     def expected(self, values: Tensor) -> Tensor:
-        """Average values of the members, ``(members,)``, by the components' weights."""
+        """Return the mean of values ``(members,)``, weighted by the components' weights."""
         return self.weights.to(values.dtype).dot(values)
 
     def draw_member(self, k: int, generator: torch.Generator) -> nn.Module:
         """Copy a component's module, with weights drawn from that component.
 
-        Normalisation statistics are those of the member; they were not measured on these weights,
+        Normalisation statistics are those of the member. They were not measured on these weights:
         see :func:`edgespike.nn.training.averaging.measure_statistics`.
         """
         member = copy.deepcopy(self.members[k])
@@ -208,12 +210,13 @@ class MixturePosterior(nn.Module):
 def prior_cross_entropy(mixture: GaussianMixture, prior_variances: Tensor) -> Tensor:
     """Return the cross entropy of a diagonal mixture with a Gaussian prior of mean 0.
 
-    ``1/2 sum_k pi_k sum_i [log(2 pi s_i^2) + (mu_ki^2 + sigma_ki^2) / s_i^2]``, nats, float64.
+    It is ``1/2 sum_k pi_k sum_i [log(2 pi s_i^2) + (mu_ki^2 + sigma_ki^2) / s_i^2]`` in nats,
+    float64.
 
     Parameters
     ----------
     mixture
-        Of tensors, with diagonal covariances; no batch.
+        One mixture of tensors with diagonal covariances.
     prior_variances
         ``s_i^2``, ``(dimensions,)``.
     """
@@ -225,7 +228,7 @@ def prior_cross_entropy(mixture: GaussianMixture, prior_variances: Tensor) -> Te
 
 
 def _random_names(module: nn.Module) -> list[str]:
-    """Name all parameters but those of normalisations, whose weight has one axis."""
+    """Return the paths of all parameters except those of normalisations."""
     return [
         f"{path}.{name}" if path else name
         for path, part in module.named_modules()
@@ -235,6 +238,7 @@ def _random_names(module: nn.Module) -> list[str]:
 
 
 def _is_normalisation(module: nn.Module) -> bool:
+    # Their weight has one axis.
     weight = getattr(module, "weight", None)
     return isinstance(weight, Tensor) and weight.ndim == 1
 
@@ -245,19 +249,19 @@ def _fan_in(weight: Tensor) -> int:
 
 def _member_faults(members: list[nn.Module]) -> Iterator[str]:
     if not members:
-        yield "no member is given; give one or more"
+        yield "there is no member; pass one or more"
         return
     if not _random_names(members[0]):
-        yield "member 0 has no weights but those of normalisations; give one with layers"
+        yield "member 0 has no weights except those of normalisations; pass one with layers"
     seen: dict[int, int] = {}
     wanted = _shapes(members[0])
     for number, member in enumerate(members):
         if id(member) in seen:
-            yield f"members {seen[id(member)]} and {number} are one module; give each its own"
+            yield f"members {seen[id(member)]} and {number} are one module; pass separate ones"
         seen.setdefault(id(member), number)
         if (found := _shapes(member)) != wanted:
             other = sorted(dict(found.items() ^ wanted.items()))
-            yield f"member {number} is of another architecture than member 0: see {other[0]}"
+            yield f"member {number} differs in architecture from member 0: see {other[0]}"
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:
@@ -267,4 +271,4 @@ def _shapes(module: nn.Module) -> dict[str, torch.Size]:
 def _deviation_faults(prior: float, initial: float) -> Iterator[str]:
     for name, value in (("prior_deviation", prior), ("initial_deviation", initial)):
         if not 0 < value < math.inf:
-            yield f"{name} is {value}; give a positive number"
+            yield f"{name} is {value}; it must be positive and finite"

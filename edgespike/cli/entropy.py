@@ -23,22 +23,24 @@ def command(
         typer.Argument(
             metavar="MIXTURE.npz",
             help="Arrays 'weights' (K,), 'means' (K, m) and 'covariances' (K, m, m), (K, m) or "
-            "(K,), as numpy.savez writes them.",
+            "(K,), written by numpy.savez.",
         ),
     ],
     samples: Annotated[
         int | None,
         typer.Option(
-            min=2, metavar="N", help="Points of each Monte-Carlo estimate. Default: some seconds."
+            min=2,
+            metavar="N",
+            help="Points of each Monte-Carlo estimate. Default: 10,000, fewer in many dimensions.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the Monte-Carlo estimates.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the Monte-Carlo estimates.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Approximate the entropy of a Gaussian mixture.
 
-    Gives bounds and an estimate of the approximation's error, other approximations, and which to
-    trust. All values are in nats.
+    Prints bounds and an estimate of the approximation's error, other approximations, and which
+    value to trust. All values are in nats.
     """
     from edgespike.bayes.mixture import read_mixture, summarise
 
@@ -91,7 +93,7 @@ def _error_rows(summary: Summary) -> list[tuple[str, str]]:
 def _sentences(summary: Summary) -> Iterator[str]:
     if summary.closest:
         k, j = summary.closest.components
-        yield f"Least separation: alpha = {summary.closest.alpha:.4g}, of components {k} and {j}."
+        yield f"Smallest separation: alpha = {summary.closest.alpha:.4g}, components {k} and {j}."
         if summary.error_upper_separation is None:
             yield (
                 "The bound by separation is vacuous: it needs alpha^2 > m = "
@@ -99,9 +101,9 @@ def _sentences(summary: Summary) -> Iterator[str]:
             )
     if summary.coinciding:
         pairs = ", ".join(f"{k} and {j}" for k, j in summary.coinciding)
-        yield f"Components coincide: {pairs}; the entropy of their weights is part of the error."
+        yield f"Coinciding components: {pairs}; the entropy of their weights is part of the error."
     trusted = summary.trusted
-    sign = "standard error" if trusted.method == "sampled" else "off by at most"
+    sign = "standard error" if trusted.method == "sampled" else "error at most"
     value = f"{trusted.entropy:.9g} nats ({sign} {trusted.uncertainty:.2g})"
     less = ", approximate_entropy less its sampled error" if trusted.method == "sampled" else ""
     yield f"Trust {trusted.method}{less}: {value}"

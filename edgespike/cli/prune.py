@@ -27,44 +27,46 @@ def _methods(start: str) -> list[str]:
 def command(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="Checkpoint of a trained net of floats."),
+        typer.Argument(metavar="MODEL", help="Checkpoint of a trained float net."),
     ],
     keep: Annotated[
-        int | None, typer.Option(metavar="N", help="Units that each pruned layer keeps.")
+        int | None, typer.Option(metavar="N", help="Number of units that each pruned layer keeps.")
     ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", help="Or: keep the fewest units that leave out at most this share."
+            metavar="SHARE",
+            help="Instead of --keep: keep the fewest units that leave out at most this share.",
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Data set; that of the net's recipe if not given."),
+        typer.Option(metavar="NAME", help="Data set. Default: that of the net's recipe."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Checkpoint to write; none if not given."),
+        typer.Option("--out", "-o", metavar="FILE", help="Checkpoint to write. Default: none."),
     ] = None,
     method: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="How units are chosen; others are there to compare with: random, random-bare, "
-            "magnitude, low-rank, columns, leverage, spectral-bare.",
+            help="Method of pruning; for comparison: random, random-bare, magnitude, low-rank, "
+            "columns, leverage, spectral-bare.",
             autocompletion=_methods,
         ),
     ] = "spectral",
-    seed: Annotated[int, typer.Option(min=0, help="Of what a method draws at random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of a method's random choices.")] = 0,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Use the first samples of the data only.")
+        int | None, typer.Option(min=1, help="Use only the first samples of the data.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Prune the units of a trained net, by their covariance.
+    """Prune a trained net by the covariance of its units.
 
-    The states are gathered over the training data. The table compares the net before and after,
-    on the test data; nothing is trained. Fine-tune with: edgespike train RECIPE --from FILE.
+    The states are gathered on the training data. The table compares the net before and after
+    pruning on the test data. Nothing is trained; fine-tune with: edgespike train RECIPE --from
+    FILE.
     """
     from edgespike.extras import needs_extra
 
@@ -93,7 +95,7 @@ def command(
 def _track(
     show: Callable[[str, int, int], None], batches: Iterable[Any], what: str, total: int
 ) -> Iterator[Any]:
-    """Return batches, and show how many of them are done."""
+    """Yield batches, and show how many of them are done."""
     for done, batch in enumerate(batches):
         show(what, done, total)
         yield batch

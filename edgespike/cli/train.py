@@ -20,38 +20,43 @@ def command(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="Name of a shipped recipe, or a TOML file; its entry 'data' names the data set, "
-            "fashion_mnist (if there is none), fashion_mnist_rows, mnist or cifar10.",
+            help="Name of a shipped recipe, or a TOML file. Its entry 'data' names the data set: "
+            "fashion_mnist (the default), fashion_mnist_rows, mnist or cifar10.",
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for model, log, checkpoint.")
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder for model, log and checkpoint."),
     ],
     start: Annotated[
         Path | None,
         typer.Option(
             "--from",
             metavar="CHECKPOINT",
-            help="Start from this trained net, or, if the recipe's is a recurrent net of levels, "
-            "from its float net.",
+            help="Start from this trained net or, for a recurrent net of levels, from its float "
+            "net.",
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Override the recipe's number of epochs.")
+    ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Use the first samples only, to test on too."),
+        typer.Option(min=1, help="Use only the first samples, for training and for testing."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Override the recipe's seed.")] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on from the folder's last checkpoint, if there is one."),
+        typer.Option(
+            "--resume", help="Continue from the folder's last checkpoint, if there is one."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a network by a recipe.
+    """Train a net by a recipe.
 
-    A recipe with a table 'posterior' trains several as a mixture over the network's weights;
-    'edgespike ensemble' makes one graph of them.
+    A recipe with a table 'posterior' trains several nets as a mixture over the net's weights;
+    'edgespike ensemble' combines them into one graph.
     """
     from edgespike.bayes.overlap import CollapseWarning
     from edgespike.nn import load_recipe, train
@@ -61,7 +66,7 @@ def command(
     folder = RunFolder(out, changed)
     folder.refuse(Path(recipe))
     if resume and not folder.began:
-        say(f"{out} holds no run to resume: it begins with the first epoch")
+        say(f"{out} holds no run to resume; training starts with the first epoch")
     quiet = as_json or not sys.stderr.isatty()  # the progress bar goes there
     with warnings.catch_warnings():
         warnings.simplefilter("always", CollapseWarning)

@@ -1,4 +1,4 @@
-"""What every data set of this package offers."""
+"""The interface of a data set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DataSet(Protocol):
 
     @property
     def SHAPE(self) -> tuple[int, ...]:  # noqa: N802
-        """Of a sample: channels, height and width of an image; steps and features of a sequence."""
+        """Shape of a sample: channels, height, width of an image; steps, features of a sequence."""
 
     @property
     def CLASSES(self) -> tuple[str, ...]:  # noqa: N802

@@ -1,8 +1,8 @@
 """CIFAR-10 (Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009).
 
 60,000 colour images of 32x32 pixels. The six files of its binary version are looked for in the
-user's cache folder; if one is missing, all are downloaded from the author's page into it. The
-version for Python is not used: it consists of pickles, which run what they contain.
+user's cache folder; if one is missing, all are downloaded into it from the author's page. The
+version for Python is not used: it consists of pickles, which can execute code.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from edgespike.errors import FileFormatError
 from edgespike.storage.files import write_atomically
 
 ADDRESS = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-FOLDER = "cifar-10-batches-bin"
-"""The folder in the archive."""
+ARCHIVE_FOLDER = "cifar-10-batches-bin"
+"""The folder in the archive, and in the cache."""
 
 SHAPE = (3, 32, 32)
 CLASSES = (
@@ -41,9 +41,9 @@ CLASSES = (
 )
 
 RECORD_BYTES = 1 + 3 * 32 * 32
-BATCH_BYTES = 10_000 * RECORD_BYTES
+_FILE_BYTES = 10_000 * RECORD_BYTES
 
-# Of the files in the archive, so that files from elsewhere are checked too.
+# Of the unpacked files, so that files from other sources are checked too.
 SHA256 = {
     "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
     "data_batch_2.bin": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
@@ -69,7 +69,7 @@ def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     EnvironmentMissingError
         The data is not on this machine and cannot be downloaded.
     FileFormatError
-        A file is truncated or is not the one its author published.
+        A file is truncated or is not the one that its author published.
     WriteError
         The cache folder cannot be written.
     """
@@ -82,28 +82,28 @@ def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def cache_folder() -> Path:
-    """Return the folder where the unpacked files are kept."""
-    return platformdirs.user_cache_path("edgespike") / FOLDER
+    """Return the folder in which the unpacked files are kept."""
+    return platformdirs.user_cache_path("edgespike") / ARCHIVE_FOLDER
 
 
 def parse_batch(content: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Parse records of a label byte, then 1024 red, 1024 green and 1024 blue ones, row by row.
+    """Parse records of one label byte and 1024 red, 1024 green and 1024 blue bytes, row by row.
 
     Parameters
     ----------
     content
         The file's bytes.
     name
-        What error messages call the file.
+        Name of the file in error messages.
 
     Raises
     ------
     FileFormatError
-        There are no records, the last one is not whole, or a label is above 9.
+        There are no records, the last one is incomplete, or a label is above 9.
     """
     if not content or len(content) % RECORD_BYTES:
         raise FileFormatError(
-            f"{name} has {len(content)} bytes; a batch is made of records of {RECORD_BYTES}"
+            f"{name} has {len(content)} bytes; a batch consists of records of {RECORD_BYTES}"
         )
     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES)
     labels = records[:, 0].astype(np.int64)
@@ -123,9 +123,9 @@ def _batch(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64
 
 
 def _fill(folder: Path) -> None:
-    """Download the archive and keep its six files, if all of them are right."""
+    """Download the archive, and keep its six files if all of them are correct."""
     packed = download(
-        ADDRESS, "CIFAR-10", f"unpack that file in {folder.parent}, where it makes {folder.name}"
+        ADDRESS, "CIFAR-10", f"unpack that file in {folder.parent}, where it creates {folder.name}"
     )
     files = _unpack(packed)
     for name, content in files.items():
@@ -136,18 +136,18 @@ def _fill(folder: Path) -> None:
 
 
 def _unpack(packed: bytes) -> dict[str, bytes]:
-    """Read the six files in memory. No other entry is looked at, and no name becomes a path."""
-    wanted = {f"{FOLDER}/{name}": name for name in SHA256}
+    """Unpack the six files in memory. Other entries are ignored, and no name becomes a path."""
+    wanted = {f"{ARCHIVE_FOLDER}/{name}": name for name in SHA256}
     found = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
             for member in archive:
-                if member.name in wanted and member.isreg() and member.size <= BATCH_BYTES:
+                if member.name in wanted and member.isreg() and member.size <= _FILE_BYTES:
                     stream = archive.extractfile(member)
                     found[wanted[member.name]] = stream.read() if stream else b""
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise FileFormatError(
-            f"{ADDRESS} gave no whole tar.gz archive ({error}); run again"
+            f"{ADDRESS} is not a complete tar.gz archive ({error}); run again"
         ) from None
     missing = [name for name in SHA256 if name not in found]
     if missing:

@@ -1,4 +1,4 @@
-"""Downloads of data sets from where their authors publish them."""
+"""Download data sets from where their authors publish them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ SECONDS_WITHOUT_ANSWER = 30
 
 
 def download(address: str, data_set: str, other_ways: str) -> bytes:
-    """Return what is published at an address.
+    """Return the content of an address.
 
     Parameters
     ----------
     address
-        Of one file.
+        Address of one file.
     data_set
-        What people call the data set, for the error message.
+        Name of the data set, for the error message.
     other_ways
-        How else the data set comes onto this machine, for the error message.
+        Other ways to get the data set onto this machine, for the error message.
 
     Raises
     ------
     EnvironmentMissingError
-        Nothing answers, or the connection breaks off.
+        The server does not answer, or the connection breaks off.
     """
     try:
         with urllib.request.urlopen(address, timeout=SECONDS_WITHOUT_ANSWER) as answer:
             content: bytes = answer.read()
             return content
-    # A connection that breaks off raises an HTTPException, which is no OSError.
+    # A connection that breaks off raises an HTTPException, which is not an OSError.
     except (OSError, HTTPException) as error:
         raise EnvironmentMissingError(
             f"{data_set} is not on this machine, and {address} could not be downloaded ({error}). "

@@ -1,7 +1,7 @@
 """Fashion-MNIST (Xiao et al., arXiv 1708.07747; MIT licence): 70,000 images of 28x28 pixels.
 
-Looked for in the folder of Debian's package dataset-fashion-mnist, then in the user's cache
-folder; if it is in neither, it is downloaded from its authors' repository into the cache.
+Its files are looked for in the folder of Debian's package dataset-fashion-mnist, then in the user's
+cache folder; a file that is in neither is downloaded from its authors' repository into the cache.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLASSES = (
     "Ankle boot",
 )
 
-# Of the uncompressed content: distributors compress the same data differently.
+# Of the uncompressed content, since distributors compress the same data differently.
 SHA256 = {
     "train-images-idx3-ubyte.gz": (
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
@@ -63,7 +63,7 @@ def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     EnvironmentMissingError
         The data is not on this machine and cannot be downloaded.
     FileFormatError
-        A file is truncated or is not the one its authors published.
+        A file is truncated or is not the one that its authors published.
     """
     files = IdxFiles(
         name="Fashion-MNIST",
@@ -78,5 +78,5 @@ def load(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def cache_folder() -> Path:
-    """Return the folder where downloads are kept."""
+    """Return the folder in which downloads are kept."""
     return platformdirs.user_cache_path("edgespike") / "fashion-mnist"

@@ -1,4 +1,4 @@
-"""The idx format, in which the MNIST family of data sets is kept."""
+"""The idx format, in which the MNIST family of data sets is published."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ UNSIGNED_BYTE = 8
 def parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
     """Parse idx content of unsigned bytes.
 
-    Two zero bytes, the element type, the number of axes, the size of each axis (32 bits, big
-    endian), then the elements.
+    The format is two zero bytes, the element type, the number of axes, the size of each axis
+    (32 bits, big endian), and then the elements.
 
     Parameters
     ----------
     content
         The file's bytes, not compressed.
     name
-        What error messages call the file.
+        Name of the file in error messages.
 
     Raises
     ------
     FileFormatError
-        The content is not idx, has another element type, or is not as long as its header says.
+        The content is not idx, has another element type, or its length differs from its header.
     """
     if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
         raise FileFormatError(

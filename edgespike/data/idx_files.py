@@ -1,6 +1,6 @@
-"""The four idx files of an MNIST-like data set: found, checked, downloaded.
+"""Find, check and download the four idx files of an MNIST-like data set.
 
-A file may lie in a folder as its authors compressed it, or unpacked and without ``.gz``.
+A file may be compressed, as its authors published it, or unpacked and without ``.gz``.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ from edgespike.storage.files import write_atomically
 
 @dataclass(frozen=True)
 class IdxFiles:
-    """Where a data set is and how it is recognised.
+    """Where a data set is kept, and how its files are recognised.
 
     Parameters
     ----------
     name
-        What people call the data set.
+        Name of the data set, for error messages.
     address
-        Of the folder with the four files, ending with a slash.
+        Address of the folder with the four files, ending with a slash.
     sha256
-        The checksum of each file's uncompressed content, by its name, which ends with ``.gz``:
-        distributors compress the same data differently.
+        The checksum of each file's uncompressed content, by its name, which ends with ``.gz``.
+        It is not that of the compressed file, since distributors compress the same data
+        differently.
     folders
-        Where the files are looked for, in this order.
+        Folders in which the files are looked for, in this order.
     cache
-        Where they are looked for last, and where downloads are kept.
+        Folder in which they are looked for last, and in which downloads are kept.
     other_ways
-        How else the files come onto this machine, for the error message.
+        Other ways to get the files onto this machine, for the error message.
     """
 
     name: str
@@ -58,7 +59,7 @@ class IdxFiles:
         EnvironmentMissingError
             A file is in none of the folders and cannot be downloaded.
         FileFormatError
-            A file is truncated or is not the one its authors published.
+            A file is truncated or is not the one that its authors published.
         """
         prefix = {"train": "train", "test": "t10k"}[split]
         images = parse_idx(*self._content(f"{prefix}-images-idx3-ubyte.gz"))
@@ -66,7 +67,7 @@ class IdxFiles:
         return images[:, None], labels.astype(np.int64)
 
     def _content(self, file: str) -> tuple[bytes, str]:
-        """Return a file's uncompressed content, and what to call the file in error messages."""
+        """Return a file's uncompressed content, and its name for error messages."""
         for folder in (*self.folders, self.cache):
             for path in (folder / file, folder / file.removesuffix(".gz")):
                 if path.is_file():
@@ -78,14 +79,14 @@ class IdxFiles:
         return content, self.address + file
 
     def _unpack(self, content: bytes, file: str, place: str) -> bytes:
-        """Uncompress what is compressed, and compare checksums."""
+        """Uncompress a file if it is compressed, and compare its checksum."""
         published = file.removesuffix(".gz") + ".gz"
         if file == published:
             try:
                 content = gzip.decompress(content)
             except (OSError, EOFError, zlib.error) as error:
                 raise FileFormatError(
-                    f"{place} is not a whole gzip file ({error}); remove it and run again"
+                    f"{place} is not a complete gzip file ({error}); remove it and run again"
                 ) from None
         if hashlib.sha256(content).hexdigest() != self.sha256[published]:
             raise FileFormatError(

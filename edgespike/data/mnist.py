@@ -1,8 +1,8 @@
 """MNIST (LeCun et al., Gradient-based learning applied to document recognition, 1998).
 
 70,000 handwritten digits of 28x28 pixels. The four idx files, compressed or not, are looked for
-in a folder that the caller names, then in the user's cache folder; if one is missing, it is
-downloaded into the cache from PyTorch's mirror, as the author's page no longer gives them to all.
+in a folder that the caller names, then in the user's cache folder; a missing file is downloaded
+into the cache from PyTorch's mirror, since the author's page no longer offers them to everyone.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def load(split: Split, folder: Path | None = None) -> tuple[NDArray[np.uint8], N
     split
         Which samples.
     folder
-        Where the files are looked for before the cache.
+        Folder in which the files are looked for before the cache.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def load(split: Split, folder: Path | None = None) -> tuple[NDArray[np.uint8], N
     EnvironmentMissingError
         The data is not on this machine and cannot be downloaded.
     FileFormatError
-        A file is truncated or is not the one its authors published.
+        A file is truncated or is not the one that its authors published.
     """
     files = IdxFiles(
         name="MNIST",
@@ -65,11 +65,11 @@ def load(split: Split, folder: Path | None = None) -> tuple[NDArray[np.uint8], N
         sha256=SHA256,
         folders=() if folder is None else (folder,),
         cache=cache_folder(),
-        other_ways=f"put its four files into {cache_folder()}, as they are or unpacked",
+        other_ways=f"put its four files into {cache_folder()}, compressed or unpacked",
     )
     return files.load(split)
 
 
 def cache_folder() -> Path:
-    """Return the folder where downloads are kept."""
+    """Return the folder in which downloads are kept."""
     return platformdirs.user_cache_path("edgespike") / "mnist"

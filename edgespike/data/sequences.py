@@ -11,15 +11,15 @@ from edgespike.data.base import DataSet, Split
 
 
 def as_sequences(images: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
-    """Cut images into steps, from the upper left to the lower right.
+    """Cut images into sequences of steps, from the upper left to the lower right.
 
     Parameters
     ----------
     images
         (samples, channels, height, width).
     steps
-        Of a sequence: as many as rows for one row a step, as pixels for one pixel a step. They
-        divide the number of pixels.
+        Number of steps; it must divide the number of pixels. The number of rows gives one row a
+        step, the number of pixels one pixel a step.
 
     Returns
     -------
@@ -31,14 +31,14 @@ def as_sequences(images: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Sequences:
-    """The images of a data set, as `as_sequences` cuts them."""
+    """A data set of images, cut into sequences by `as_sequences`."""
 
     images: DataSet
     steps: int
 
     @property
     def SHAPE(self) -> tuple[int, ...]:  # noqa: N802
-        """Steps, and features of a step."""
+        """Number of steps, and of features of a step."""
         return as_sequences(np.empty((1, *self.images.SHAPE), np.uint8), self.steps).shape[1:]
 
     @property
@@ -47,6 +47,6 @@ class Sequences:
         return self.images.CLASSES
 
     def load(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Load sequences, (samples, steps, features), and labels; raises what the images raise."""
+        """Load sequences, (samples, steps, features), and labels; raises what the images do."""
         images, labels = self.images.load(split)
         return as_sequences(images, self.steps), labels

@@ -1,7 +1,7 @@
 """Texts as sequences of characters, for language models.
 
-Neither is downloaded: their files are looked for in a folder that the caller names, or in the
-user's cache folder. The State of the Union addresses are free to use; Penn Treebank needs a
+The texts are not downloaded: their files are looked for in a folder that the caller names, or in
+the user's cache folder. The State of the Union addresses are free to use; Penn Treebank needs a
 licence.
 """
 
@@ -19,25 +19,25 @@ from edgespike.errors import EnvironmentMissingError, FileFormatError
 
 SPLITS = ("train", "valid", "test")
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-"""Stands for every character that is rare or absent in the training text."""
+"""Replaces every character that is rare or absent in the training text."""
 
 RARE = 10
 """A character with fewer occurrences in the training text is `UNKNOWN`."""
 
 EVERY = 10
-"""Of so many addresses in the order of their years, the last two are for validation and test."""
+"""Of each so many addresses, by year, the last two are for validation and for testing."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text of three parts, each an int64 vector of positions in the vocabulary.
+    """A text in three parts, each an int64 vector of positions in the vocabulary.
 
     Parameters
     ----------
     vocabulary
-        One character each, `UNKNOWN` first.
+        The characters, `UNKNOWN` first.
     train, valid, test
-        Characters in the order of the text, (characters,), 0 to ``len(vocabulary) - 1``.
+        Positions in the order of the text, (characters,), 0 to ``len(vocabulary) - 1``.
     """
 
     vocabulary: tuple[str, ...]
@@ -46,21 +46,21 @@ class Corpus:
     test: NDArray[np.int64]
 
     def text(self, sequence: NDArray[np.int64]) -> str:
-        """Return the characters that whole numbers stand for."""
+        """Return the text that positions in the vocabulary stand for."""
         return "".join(self.vocabulary[number] for number in sequence)
 
 
 def state_of_the_union(folder: Path | None = None) -> Corpus:
     """Load the State of the Union addresses of the presidents of the United States.
 
-    One UTF-8 file an address, ``*.txt``, whose name begins with its year. Of every ten in the order
-    of their names eight are for training, the ninth for validation, the tenth for testing: the
-    language of all three is equally old.
+    Each address is a UTF-8 file, ``*.txt``, whose name begins with its year. Of every ten in the
+    order of their names, eight are for training, the ninth for validation and the tenth for
+    testing, so the language of all three is equally old.
 
     Parameters
     ----------
     folder
-        With the files. Default: ``state-of-the-union`` in the user's cache folder.
+        Folder with the files. Default: ``state-of-the-union`` in the user's cache folder.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def state_of_the_union(folder: Path | None = None) -> Corpus:
     if len(paths) < EVERY:
         raise EnvironmentMissingError(
             f"{folder} has {len(paths)} files that end with .txt; at least {EVERY} State of the "
-            "Union addresses are needed there, one a file, or name another folder"
+            "Union addresses are needed there, one a file; or name another folder"
         )
     texts = [_read(path) for path in paths]
     valid, test = texts[EVERY - 2 :: EVERY], texts[EVERY - 1 :: EVERY]
@@ -83,12 +83,12 @@ def state_of_the_union(folder: Path | None = None) -> Corpus:
 
 
 def penn_treebank(folder: Path | None = None) -> Corpus:
-    """Load Penn Treebank as Mikolov et al. prepared it (Interspeech 2010), letter by letter.
+    """Load the characters of Penn Treebank as Mikolov et al. prepared it (Interspeech 2010).
 
     Parameters
     ----------
     folder
-        With ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt``. Default:
+        Folder with ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt``. Default:
         ``penn-treebank`` in the user's cache folder.
 
     Raises
@@ -110,9 +110,9 @@ def penn_treebank(folder: Path | None = None) -> Corpus:
 
 
 def corpus(texts: Mapping[str, str]) -> Corpus:
-    """Replace characters by their numbers in the parts ``train``, ``valid`` and ``test``.
+    """Turn the texts ``train``, ``valid`` and ``test`` into positions in a vocabulary.
 
-    The vocabulary is that of the training text: `UNKNOWN`, then its characters with at least `RARE`
+    The vocabulary is that of the training text: `UNKNOWN`, then the characters with at least `RARE`
     occurrences in the order of their code points.
     """
     points, counts = np.unique(_code_points(texts["train"]), return_counts=True)
@@ -122,7 +122,7 @@ def corpus(texts: Mapping[str, str]) -> Corpus:
 
 
 def cache_folder() -> Path:
-    """Return the folder in which the folders of the texts are looked for."""
+    """Return the folder that holds the folders of the texts."""
     return platformdirs.user_cache_path("edgespike")
 
 
@@ -141,7 +141,7 @@ def _code_points(text: str) -> NDArray[np.uint32]:
 
 
 def _numbers(points: NDArray[np.uint32], known: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Return places in the vocabulary: 0 for the unknown, else 1 and the place in ``known``."""
+    """Return positions in the vocabulary: 0 if unknown, otherwise 1 + the place in ``known``."""
     if not len(known):
         return np.zeros(len(points), np.int64)
     places = np.searchsorted(known, points).clip(max=len(known) - 1)

@@ -1,4 +1,4 @@
-"""The models and the images that come with edgespike, so that it can show itself offline."""
+"""The models and images that come with edgespike, so that it can be tried offline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgespike.errors import InputError
 
-# The command line names the models in its help, which must not wait for numpy.
+# The command line lists the models in its help, which must not wait for numpy to be imported.
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -20,19 +20,19 @@ MODELS = {
     "fashion_maqd": "ternary weights and activations of 4 states",
     "fashion_rnn": "recurrent net on the rows of an image, pruned from 128 units to 42",
 }
-"""What is shipped: a name, and what it is. The log of its training is beside it."""
+"""Name and description of each shipped model. The log of its training is in the same folder."""
 
 DEFAULT = "fashion_s3nn"
 IMAGES = "fashion_test_200.npz"
 
 
 def file_name(name: str) -> str:
-    """Return the file of a shipped model in this package."""
+    """Return the name of a shipped model's file in this package."""
     return f"{name}.safetensors"
 
 
 def shipped_model(name: str = DEFAULT) -> Graph:
-    """Load a net that was trained on Fashion-MNIST.
+    """Load the graph of a net that was trained on Fashion-MNIST.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def shipped_images(name: str = DEFAULT) -> tuple[NDArray[np.uint8], NDArray[np.i
     Returns
     -------
     images, labels
-        uint8 ``(200, 1, 28, 28)``, or ``(200, 28, 28)``, steps and features, for a recurrent
+        uint8 ``(200, 1, 28, 28)``, or ``(200, 28, 28)`` (steps and features) for a recurrent
         model; and int64 ``(200,)``.
 
     Raises
@@ -87,7 +87,7 @@ def shipped_images(name: str = DEFAULT) -> tuple[NDArray[np.uint8], NDArray[np.i
 
 
 def write_files(folder: Path, name: str = DEFAULT) -> None:
-    """Write model and images as the files that commands take, into a new folder.
+    """Write a model and its images to a new folder, as the files that commands take.
 
     Raises
     ------

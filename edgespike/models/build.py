@@ -1,4 +1,4 @@
-"""Make the shipped files again: ``python -m edgespike.models.build NAME RUN``.
+"""Build the shipped files of a model: ``python -m edgespike.models.build NAME RUN``.
 
 RUN is the folder of the training run, see ``make model``. The images are the first 200 of
 Fashion-MNIST's test set, in its order.
@@ -21,11 +21,11 @@ from edgespike.storage.files import write_atomically
 
 COUNT = 200
 CHECKPOINTS = Path(__file__).parent.parent.parent / "examples" / "checkpoints"
-"""Where a checkout keeps the checkpoint itself."""
+"""Folder in which a checkout keeps the checkpoint itself."""
 
 
-def build(name: str, run: Path, folder: Path, checkpoints: Path) -> None:
-    """Write model, log and images into a folder, and the named checkpoint into another."""
+def ship(name: str, run: Path, folder: Path, checkpoints: Path) -> None:
+    """Write graph, log and images to a folder, and the named checkpoint to another."""
     model, spec, metadata = load_model(run / "model.safetensors")
     save_graph(convert(model, spec.input_shape, name=name), folder / file_name(name))
     write_atomically(folder / f"{name}.jsonl", (run / "training.jsonl").read_bytes())
@@ -38,4 +38,4 @@ def build(name: str, run: Path, folder: Path, checkpoints: Path) -> None:
 
 
 if __name__ == "__main__":
-    build(sys.argv[1], Path(sys.argv[2]), Path(__file__).parent, CHECKPOINTS)
+    ship(sys.argv[1], Path(sys.argv[2]), Path(__file__).parent, CHECKPOINTS)

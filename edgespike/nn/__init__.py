@@ -1,38 +1,73 @@
 """The training side, on torch: spiking neurons, integer weights, the synaptic penalty, training.
 
-Needs the extra ``train``; running, exporting and reporting do not need it.
+Needs the extra ``train``; running, exporting and reporting do not need it. A name is imported when
+it is first used, so that loading a checkpoint imports neither the trainer nor the data sets.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from edgespike.errors import EnvironmentMissingError
-from edgespike.extras import install_command
+from edgespike.extras import import_late, install_command
 
-if find_spec("torch") is None or find_spec("accelerate") is None:
+if find_spec("torch") is None:
     raise EnvironmentMissingError(
-        "edgespike.nn needs torch and accelerate, which are not installed; "
-        f"run {install_command('train')}"
+        f"edgespike.nn needs torch, which is not installed; run {install_command('train')}"
     )
 
-from edgespike.nn.layers.activation import RoundClip, TanhLevels
-from edgespike.nn.layers.count import count_synaptic_operations
-from edgespike.nn.layers.normalise import LayerBatchNorm
-from edgespike.nn.layers.penalty import SynapticPenalty
-from edgespike.nn.layers.quant_rnn import QuantRNN
-from edgespike.nn.layers.recurrent import LastStep, Recurrent
-from edgespike.nn.layers.residual import Residual
-from edgespike.nn.layers.spike import SpikeActivation
-from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear, SumPool2d
-from edgespike.nn.nets.checkpoint import load_model, save_model
-from edgespike.nn.nets.models import build
-from edgespike.nn.nets.posterior_spec import PosteriorSpec
-from edgespike.nn.nets.recurrent_spec import RecurrentSpec
-from edgespike.nn.nets.spec import ConvSpec, DenseSpec, NetSpec, ResidualSpec
-from edgespike.nn.training.recipe import Recipe, load_recipe, shipped_recipes
-from edgespike.nn.training.task import Task, load_task
-from edgespike.nn.training.train import TrainingResult, train
+if TYPE_CHECKING:
+    from edgespike.nn.layers.activation import RoundClip, TanhLevels
+    from edgespike.nn.layers.count import count_synaptic_operations
+    from edgespike.nn.layers.normalise import LayerBatchNorm
+    from edgespike.nn.layers.penalty import SynapticPenalty
+    from edgespike.nn.layers.quant_rnn import QuantRNN
+    from edgespike.nn.layers.recurrent import LastStep, Recurrent
+    from edgespike.nn.layers.residual import Residual
+    from edgespike.nn.layers.spike import SpikeActivation
+    from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear, SumPool2d
+    from edgespike.nn.nets.checkpoint import load_model, save_model
+    from edgespike.nn.nets.models import build
+    from edgespike.nn.nets.recurrent_spec import RecurrentSpec
+    from edgespike.nn.nets.spec import ConvSpec, DenseSpec, NetSpec, ResidualSpec
+    from edgespike.nn.training.posterior_spec import PosteriorSpec
+    from edgespike.nn.training.recipe import Recipe, load_recipe, shipped_recipes
+    from edgespike.nn.training.task import Task, load_task
+    from edgespike.nn.training.train import TrainingResult, train
+
+_HOMES = {
+    "ConvSpec": "edgespike.nn.nets.spec",
+    "DenseSpec": "edgespike.nn.nets.spec",
+    "InputScale": "edgespike.nn.layers.weighted",
+    "LastStep": "edgespike.nn.layers.recurrent",
+    "LayerBatchNorm": "edgespike.nn.layers.normalise",
+    "NetSpec": "edgespike.nn.nets.spec",
+    "PosteriorSpec": "edgespike.nn.training.posterior_spec",
+    "QuantConv2d": "edgespike.nn.layers.weighted",
+    "QuantLinear": "edgespike.nn.layers.weighted",
+    "QuantRNN": "edgespike.nn.layers.quant_rnn",
+    "Recipe": "edgespike.nn.training.recipe",
+    "Recurrent": "edgespike.nn.layers.recurrent",
+    "RecurrentSpec": "edgespike.nn.nets.recurrent_spec",
+    "Residual": "edgespike.nn.layers.residual",
+    "ResidualSpec": "edgespike.nn.nets.spec",
+    "RoundClip": "edgespike.nn.layers.activation",
+    "SpikeActivation": "edgespike.nn.layers.spike",
+    "SumPool2d": "edgespike.nn.layers.weighted",
+    "SynapticPenalty": "edgespike.nn.layers.penalty",
+    "TanhLevels": "edgespike.nn.layers.activation",
+    "Task": "edgespike.nn.training.task",
+    "TrainingResult": "edgespike.nn.training.train",
+    "build": "edgespike.nn.nets.models",
+    "count_synaptic_operations": "edgespike.nn.layers.count",
+    "load_model": "edgespike.nn.nets.checkpoint",
+    "load_recipe": "edgespike.nn.training.recipe",
+    "load_task": "edgespike.nn.training.task",
+    "save_model": "edgespike.nn.nets.checkpoint",
+    "shipped_recipes": "edgespike.nn.training.recipe",
+    "train": "edgespike.nn.training.train",
+}
 
 __all__ = [
     "ConvSpec",
@@ -66,3 +101,11 @@ __all__ = [
     "shipped_recipes",
     "train",
 ]
+
+
+def __getattr__(name: str) -> object:
+    return import_late(__name__, _HOMES, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,35 +1,62 @@
 """Spectral pruning: fewer hidden units, and weights that make up for the dropped ones.
 
-Units are chosen by the covariance of the hidden states, and what is left is folded with a
-reconstruction of the dropped units (arXiv 2105.10832). Choice, reconstruction, spectrum and error
-bound are numpy; `prune` and `gather` take torch models and need the extra ``train``.
+Units are chosen by the covariance of the hidden states, and a reconstruction of the dropped units
+is folded into the remaining weights (arXiv 2105.10832). Choice, reconstruction, spectrum and error
+bound are numpy only; `prune` and `gather` take torch models and need the extra ``train``.
 
     from edgespike.prune import prune
 
     pruned = prune(model, loader, keep=42)
     print(pruned.report)
+
+A name is imported when it is first used.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgespike.prune.choosing.choice import Choice, Group, Losses, Method, Options, choose
-from edgespike.prune.choosing.covariance import Covariance
-from edgespike.prune.choosing.reconstruction import embedding, loss, reconstruct
-from edgespike.prune.choosing.report import GroupReport, Report
-from edgespike.prune.choosing.selection import Greedy, Objective, at_random, by_leverage, greedy
-from edgespike.prune.choosing.spectrum import Spectrum
+from edgespike.extras import import_late
 
 if TYPE_CHECKING:
+    from edgespike.prune.choosing.choice import Choice, Group, Losses, Method, Options, choose
+    from edgespike.prune.choosing.covariance import Covariance
+    from edgespike.prune.choosing.reconstruction import embedding, loss, reconstruct
+    from edgespike.prune.choosing.selection import (
+        Greedy,
+        Objective,
+        at_random,
+        by_leverage,
+        greedy,
+    )
+    from edgespike.prune.choosing.spectrum import Spectrum
+    from edgespike.prune.report import GroupReport, Report
     from edgespike.prune.torch.gathering import Gathered, gather
     from edgespike.prune.torch.pruning import Pruned, prune
 
-_WITH_TORCH = {
+_HOMES = {
+    "Choice": "edgespike.prune.choosing.choice",
+    "Covariance": "edgespike.prune.choosing.covariance",
     "Gathered": "edgespike.prune.torch.gathering",
+    "Greedy": "edgespike.prune.choosing.selection",
+    "Group": "edgespike.prune.choosing.choice",
+    "GroupReport": "edgespike.prune.report",
+    "Losses": "edgespike.prune.choosing.choice",
+    "Method": "edgespike.prune.choosing.choice",
+    "Objective": "edgespike.prune.choosing.selection",
+    "Options": "edgespike.prune.choosing.choice",
     "Pruned": "edgespike.prune.torch.pruning",
+    "Report": "edgespike.prune.report",
+    "Spectrum": "edgespike.prune.choosing.spectrum",
+    "at_random": "edgespike.prune.choosing.selection",
+    "by_leverage": "edgespike.prune.choosing.selection",
+    "choose": "edgespike.prune.choosing.choice",
+    "embedding": "edgespike.prune.choosing.reconstruction",
     "gather": "edgespike.prune.torch.gathering",
+    "greedy": "edgespike.prune.choosing.selection",
+    "loss": "edgespike.prune.choosing.reconstruction",
     "prune": "edgespike.prune.torch.pruning",
+    "reconstruct": "edgespike.prune.choosing.reconstruction",
 }
 
 __all__ = [
@@ -59,11 +86,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _WITH_TORCH:
-        raise AttributeError(f"module 'edgespike.prune' has no attribute {name!r}")
-    from importlib import import_module
+    return import_late(__name__, _HOMES, name)
 
-    from edgespike.extras import needs_extra
 
-    with needs_extra("train", f"edgespike.prune.{name}"):
-        return getattr(import_module(_WITH_TORCH[name]), name)
+def __dir__() -> list[str]:
+    return __all__

@@ -21,26 +21,26 @@ from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.spec import AnySpec, ConvSpec, LayerSpec, ResidualSpec
 from edgespike.nn.training.task import EVALUATION_BATCH, Task, load_task
 from edgespike.prune.choosing.choice import Method, Options
-from edgespike.prune.choosing.report import Report
+from edgespike.prune.report import Report
 from edgespike.prune.torch.pruning import known_method, prune
 from edgespike.storage.files import check_output
 
 Track = Callable[[Iterable[Tensor], str, int], Iterable[Tensor]]
-"""Gives batches one by one, and shows how many of how many are done of what."""
+"""Wraps batches to show progress: takes the batches, what is done with them, and their number."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a net is and does.
+    """Size, cost and accuracy of a net.
 
     Attributes
     ----------
     weights
-        Weights that are not zero in all matrices and kernels; biases and normalisation left out.
+        Number of non-zero weights in all matrices and kernels, without biases and normalisation.
     operations
-        Multiply-accumulates of one sample, all steps together, as dense arithmetic has them.
+        Multiply-accumulates of one sample over all steps, in dense arithmetic.
     loss, accuracy
-        Cross-entropy in nats and share of right answers, on the test data.
+        Cross-entropy in nats and share of correct answers, on the test data.
     """
 
     weights: int
@@ -56,11 +56,11 @@ class PrunedCheckpoint:
     Attributes
     ----------
     before, after
-        The net, without any training in between.
+        Measurements of the net, without any training in between.
     report
         Units, losses, bound and spectrum.
     data
-        Name of the data set that both were measured on.
+        Name of the data set on which both were measured.
     """
 
     before: Measured
@@ -81,21 +81,22 @@ def prune_checkpoint(
     limit: int = 0,
     track: Track = lambda batches, what, total: batches,
 ) -> PrunedCheckpoint:
-    """Prune the net of a checkpoint and write what is left as a checkpoint of its own.
+    """Prune the net of a checkpoint, and write the smaller net as another checkpoint.
 
     Parameters
     ----------
     path
-        A trained net of floats: a recurrent one, or a feed-forward one with ReLU.
+        A trained float net: a recurrent one, or a feed-forward one with ReLU.
     out
         Checkpoint to write, whole or not at all; None to measure only.
     keep, tolerance, method, options
-        As of `edgespike.prune.prune`. What a method leaves that keeps all units cannot be
+        As for `edgespike.prune.prune`. The result of a method that keeps all units cannot be
         written.
     data
         One of `edgespike.data.DATA_SETS`; that of the checkpoint's recipe if None.
     limit
-        Take the first ``limit`` training and test samples only; 0 means all.
+        Use only the first ``limit`` training samples and the first ``limit`` test samples; 0 means
+        all.
     track
         Shows progress.
 
@@ -104,11 +105,11 @@ def prune_checkpoint(
     InputError
         An argument is out of range, or the data does not fit the net.
     UnsupportedError
-        The net has no units of floats that can be pruned.
+        The net has no float units that can be pruned.
     FileFormatError
-        The checkpoint is damaged or foreign, or not one of finite float32.
+        The checkpoint is damaged or foreign, or its weights are not finite float32 numbers.
     WriteError
-        ``out`` is ``path`` or cannot be written; noticed before anything runs.
+        ``out`` is ``path`` or cannot be written; this is checked before anything runs.
     """
     model, spec, metadata = load_float32_model(path)
     method = known_method(method)
@@ -138,12 +139,12 @@ def prune_checkpoint(
 
 
 def smaller_spec(spec: AnySpec, model: nn.Module) -> AnySpec:
-    """Describe a net whose layers have lost units.
+    """Return the description of a net whose layers have lost units.
 
     Parameters
     ----------
     spec
-        Of the net before.
+        Description of the net before pruning.
     model
         The pruned net.
     """
@@ -158,7 +159,7 @@ def smaller_spec(spec: AnySpec, model: nn.Module) -> AnySpec:
 
 
 def _smaller_layer(layer: LayerSpec, part: nn.Module) -> LayerSpec:
-    if isinstance(layer, ResidualSpec):  # no layer in a residual block is pruned
+    if isinstance(layer, ResidualSpec):  # layers in a residual block are not pruned
         return layer
     size = len(part.get_parameter("weight"))
     if isinstance(layer, ConvSpec):
@@ -171,22 +172,22 @@ def _refuse(path: Path, spec: AnySpec, written: Method | None) -> None:
         raise UnsupportedError(
             f"{path} cannot be pruned",
             [
-                f"its neurons give {spec.activation}; prune the net of floats, then train that of "
+                f"its neurons emit {spec.activation}; prune the float net, then train the net of "
                 "levels from it (edgespike train --from)"
             ],
         )
     if written is not None and not written.keeps_units:
         raise InputError(
-            f"method {written.value} leaves the net as large, with weights that training from the "
-            "checkpoint would fill again; measure it without --out, or hold the weights in Python "
-            "(edgespike.prune.prune)"
+            f"method {written.value} keeps the size of the net, and training from the checkpoint "
+            "would make its pruned weights non-zero again; measure it without --out, or fine-tune "
+            "in Python (edgespike.prune.prune)"
         )
 
 
 def _task(data: str, spec: AnySpec, limit: int) -> Task:
     if data not in DATA_SETS:
         raise InputError(
-            f"data is {data!r}; name the data set that the net was trained on: "
+            f"data is {data!r}; name the data set on which the net was trained: "
             f"{', '.join(DATA_SETS)}"
         )
     task = load_task(data, spec.input_shape, spec.classes)
@@ -216,8 +217,7 @@ def _matrices(model: nn.Module) -> Iterator[Tensor]:
 
 
 def _operations(model: nn.Module, sample: Tensor) -> int:
-    # Where nothing is computed, no recurrent layer is one operation that the counter cannot look
-    # into.
+    # On the meta device a recurrent layer runs as single operations, which the counter can see.
     shapes = copy.deepcopy(model).to("meta")
     with FlopCounterMode(display=False) as counter:
         shapes(sample.to("meta"))
@@ -225,7 +225,7 @@ def _operations(model: nn.Module, sample: Tensor) -> int:
 
 
 def report_table(result: PrunedCheckpoint) -> dict[str, Any]:
-    """Return what pruning changed as plain values."""
+    """Return what pruning changed as plain values, for JSON."""
     groups = [
         {
             "name": group.name,

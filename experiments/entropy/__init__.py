@@ -1,1 +1,1 @@
-"""The entropy experiment; run it with ``python -m experiments.entropy.run``."""
+"""The error of the approximate entropy of mixtures: ``python -m experiments.entropy.run``."""

@@ -1,10 +1,11 @@
-"""The error of the approximate entropy of Gaussian mixtures: bounds that hold, and its rivals.
+"""The error of the approximate entropy of Gaussian mixtures, its bounds, and other approximations.
 
-Two parts: random mixtures of every form of covariance, whose errors are compared with all bounds;
-and the errors of all approximations against Monte-Carlo truth, over dimension and separation.
-Without arguments it is a rehearsal of seconds. With ``--full`` (some minutes on one core) it
-compares 2,100 mixtures and writes ``README.md``, ``results.json`` and ``error.svg``; what it
-measured last is in ``experiments/entropy/results``. The exit code is 1 if a bound was violated.
+The first part compares the errors of random mixtures, with every form of covariance, with all
+bounds. The second part compares all approximations with Monte-Carlo estimates, for several
+dimensions and separations. Without arguments it is a rehearsal that takes seconds. With ``--full``
+(a few minutes on one core) it compares 2,100 mixtures. It writes ``README.md``, ``results.json``
+and ``error.svg``; the latest results are in ``experiments/entropy/results``. The exit code is 1 if
+a bound is violated.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ matplotlib.use("svg")
 
 KINDS = ("full", "diagonal", "isotropic", "shared full", "shared diagonal", "shared isotropic")
 DEVIATIONS = 5
-"""Standard errors that an estimate may be beyond a bound: by chance once in some millions."""
+"""Standard errors by which an estimate may exceed a bound: by chance, once in millions."""
 
 ROUNDING = 1e-12
 COMPONENTS = 4
-"""Of the mixtures in the table of errors."""
+"""Number of components of the mixtures in the table of errors."""
 
 FLOOR = 1e-16
-"""Least error that the plot shows."""
+"""Smallest error that the plot shows."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ REHEARSAL = Scale(10, 30, 1000, (1, 10, 100), (0.5, 2.0), 2)
 
 
 def random_mixture(kind: str, rng: np.random.Generator, most_dimensions: int) -> GaussianMixture:
-    """Draw a mixture of up to 8 components, from coinciding to far apart, alike or not."""
+    """Draw a mixture of up to 8 components, coinciding to far apart, with similar shapes or not."""
     components = int(rng.integers(1, 9))
     dimension = round(float(np.exp(rng.uniform(0, np.log(most_dimensions + 0.49)))))
     weights = rng.dirichlet(np.full(components, np.exp(rng.uniform(-1, 3)))) + 1e-3
-    # The distance of two means, in standard deviations, is about this.
+    # The approximate distance of two means, in standard deviations.
     distance = np.exp(rng.uniform(np.log(0.05), np.log(20)))
     means = distance / np.sqrt(2 * dimension) * rng.standard_normal((components, dimension))
     shape = (1 if kind.startswith("shared") else components,)
@@ -96,14 +97,14 @@ def _covariances(
 
 @dataclass(frozen=True)
 class Compared:
-    """How many bounds of one form of covariance were compared with estimates."""
+    """The comparisons of bounds with estimates, for one form of covariance."""
 
     mixtures: int
     comparisons: int
     violations: int
     most_dimensions: int
     median_upper: float
-    """Median of upper bound over estimate, of mixtures whose error is not 0."""
+    """Median of upper bound over estimate, for mixtures whose error is not 0."""
 
 
 def compare(kind: str, scale: Scale, seed: int) -> Compared:
@@ -127,7 +128,7 @@ def compare(kind: str, scale: Scale, seed: int) -> Compared:
 
 
 def holds(mixture: GaussianMixture, between: Estimate, samples: int, seed: int) -> list[bool]:
-    """Tell of each bound whether the error keeps to it."""
+    """Return for each bound whether the error satisfies it."""
     bounds, separation = error_bounds(mixture), separation_bound(mixture)
     uppers = [
         bounds.weight_entropy,
@@ -140,8 +141,8 @@ def holds(mixture: GaussianMixture, between: Estimate, samples: int, seed: int) 
     by_components = sampled_error_by_components(mixture, samples, seed)
     found = [_below(between, float(bound)) for bound in uppers]
     found += [_above(between, float(bound)) for bound in lowers]
-    # Points of single components miss rare overlaps: they can show that an upper bound is too
-    # low, not that a lower one is too high. They owe nothing to Bhattacharyya coefficients.
+    # Points of single components miss rare overlaps: they can show that an upper bound is too low,
+    # but not that a lower bound is too high. They do not depend on Bhattacharyya coefficients.
     return found + [
         _below(by_components, float(bound)) for bound in uppers if mixture.components > 1
     ]
@@ -170,7 +171,7 @@ def errors_of(dimension: int, spread: float, scale: Scale) -> dict[str, float]:
         values = {name: float(form(mixture)) for name, form in APPROXIMATIONS.items()}
         values["monte_carlo"] = float(monte_carlo_entropy(mixture, 10_000, number).value)
         for name, value in values.items():
-            # Differences first: they are far smaller than the entropy.
+            # The small differences are added first: they are far smaller than the entropy.
             found.setdefault(name, []).append(abs(value - entropy + float(truth.value)))
     means_of = {name: float(np.mean(errors)) for name, errors in found.items()}
     expected = expected_error_bound(COMPONENTS, dimension, np.array(spread))
@@ -178,7 +179,7 @@ def errors_of(dimension: int, spread: float, scale: Scale) -> dict[str, float]:
 
 
 def plot(table: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
-    """Draw errors over dimension, one panel for each spread."""
+    """Plot errors over dimension, one panel for each spread."""
     figure, axes = pyplot.subplots(
         1, len(table), figsize=(4 * len(table), 4), layout="constrained", sharey=True
     )
@@ -197,23 +198,23 @@ def plot(table: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
 
 
 def markdown(content: dict[str, Any]) -> str:
-    """Write both tables as a page."""
+    """Return a page with both tables."""
     lines = [
-        "# How far off the approximate entropy is",
+        "# The error of the approximate entropy",
         "",
         "Written by `make entropy-experiment`; all values are in nats.",
         "",
-        "The approximate entropy takes components as if they did not overlap: the mean of theirs,",
-        "and that of their weights. Of K components in m dimensions, means are drawn from",
-        "N(0, c² S), with S the covariance.",
+        "The approximate entropy treats components as if they did not overlap: it is the mean of",
+        "their entropies plus the entropy of their weights. Means of K components in m dimensions",
+        "are drawn from N(0, c² S), where S is the covariance.",
         "",
         "## Bounds of the error",
         "",
         "Random mixtures of up to 8 components, from nearly coinciding to 20 standard deviations",
-        "apart. Each bound is compared with the estimate from points between the components, the",
-        "upper ones also with that from points of the components. A violation is an estimate that",
-        f"is beyond a bound by more than {DEVIATIONS} standard errors. The last column is the",
-        "median of the upper bound over the error.",
+        "apart. Each bound is compared with the estimate from points between the components, upper",
+        "bounds also with the estimate from points of the components. A violation is an estimate",
+        f"that exceeds a bound by more than {DEVIATIONS} standard errors. The last column is the",
+        "median ratio of the upper bound to the error.",
         "",
         "| covariances | mixtures | dimensions up to | comparisons | violations | upper / error |",
         "|---|---:|---:|---:|---:|---:|",
@@ -228,10 +229,10 @@ def markdown(content: dict[str, Any]) -> str:
         "## Errors of all approximations",
         "",
         f"Mean absolute errors for {COMPONENTS} components of equal weight with diagonal",
-        "covariances, against Monte-Carlo truth. The error of the approximate entropy is estimated",
-        "by itself, down to the smallest double; those of the others are differences to it, which",
-        "mean nothing below about 1e-12. The plain Monte-Carlo estimate has 10,000 points. The",
-        "last column is `(K - 1) (1 + c²/2)^(-m/2)`.",
+        "covariances, relative to Monte-Carlo estimates. The error of the approximate entropy is",
+        "estimated directly, down to the smallest double; the errors of the others are differences",
+        "from it and are not meaningful below about 1e-12. The plain Monte-Carlo estimate has",
+        "10,000 points. The last column is `(K - 1) (1 + c²/2)^(-m/2)`.",
     ]
     for spread, by_dimension in content["errors"].items():
         names = list(next(iter(by_dimension.values())))
@@ -244,7 +245,7 @@ def markdown(content: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Run what was asked for; give the number of violations."""
+    """Run the experiment, and return the number of violations."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="compare 2,100 mixtures")
     parser.add_argument("--out", type=Path, help="folder for the results")

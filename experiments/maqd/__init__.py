@@ -1,1 +1,1 @@
-"""The maqd experiment; run it with ``python -m experiments.maqd.run``."""
+"""MaQD's accuracy by states, normalisation and batch size: ``python -m experiments.maqd.run``."""

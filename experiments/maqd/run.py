@@ -1,10 +1,11 @@
-"""MaQD's accuracy against weight states, activation states, normalisation and mini-batch size.
+"""MaQD's accuracy for different weight states, activation states, normalisations and batch sizes.
 
-Without arguments it is a rehearsal of seconds on the 200 shipped images, whose figures mean
-nothing. With ``--full`` it trains on Fashion-MNIST (about half an hour on two cores) and writes
-``results.json`` and ``accuracy.svg``; what it measured last is in ``experiments/maqd/results``. A
-run that is finished is not repeated, so an interrupted experiment goes on where it was. Each figure
-is of one short training: differences below half a point mean nothing.
+Without arguments it is a rehearsal on the 200 shipped images that takes seconds and whose figures
+are meaningless. With ``--full`` it trains on Fashion-MNIST (about half an hour on two cores). It
+writes ``results.json`` and ``accuracy.svg``; the latest results are in
+``experiments/maqd/results``. Finished runs are not repeated, so an interrupted experiment continues
+where it stopped. Each figure comes from one short training: differences below half a point are not
+significant.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ NORMALISATIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is trained."""
+    """The amount of training."""
 
     batch_sizes: tuple[int, ...]
     weight_states: tuple[int, ...]
@@ -68,7 +69,7 @@ REHEARSAL = Scale((8, 32), (3,), (2, 4), 1, 160, (1,))
 
 @dataclass(frozen=True)
 class Run:
-    """One training."""
+    """One training run."""
 
     table: str
     row: str
@@ -78,7 +79,7 @@ class Run:
 
 
 def runs(scale: Scale) -> Iterator[Run]:
-    """Return all trainings: normalisation by batch size, and weight by activation states."""
+    """Yield all runs: normalisations by batch sizes, and weight states by activation states."""
     for seed in scale.seeds:
         for name, changes in NORMALISATIONS.items():
             for size in scale.batch_sizes:
@@ -104,7 +105,7 @@ def _run(
         limit=scale.limit,
         seed=seed,
         batch_size=batch_size,
-        # Adam's steps are of the size of the rate: fewer samples a step, smaller steps.
+        # Adam's steps are as large as the rate, so it is lower where a step has fewer samples.
         learning_rate=8e-3 * (batch_size / 128) ** 0.5,
         weight_decay=1e-2,
     )
@@ -112,7 +113,7 @@ def _run(
 
 
 def measure(run: Run, folder: Path, task: Task | None) -> list[float]:
-    """Train and give the accuracy on the test set after each epoch."""
+    """Train, and return the accuracy on the test set after each epoch."""
     torch.set_num_threads(1)
     name = "_".join((run.table, run.row, run.column, str(run.seed))).replace(", ", "-")
     out = folder / name.replace(" ", "-")
@@ -121,7 +122,7 @@ def measure(run: Run, folder: Path, task: Task | None) -> list[float]:
 
 
 def means(done: list[tuple[Run, list[float]]], table: str) -> dict[str, dict[str, float]]:
-    """Return mean accuracies over the seeds, by row and column."""
+    """Return accuracies averaged over the seeds, by row and column."""
     cells: dict[str, dict[str, list[float]]] = {}
     for run, accuracies in done:
         if run.table == table:
@@ -144,7 +145,7 @@ def print_table(console: Console, title: str, corner: str, cells: dict[str, Any]
 
 
 def plot(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
-    """Draw both tables."""
+    """Plot both tables."""
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
     for axis, (table, label, legend) in zip(
         axes,
@@ -164,14 +165,14 @@ def plot(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the experiment."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="train on Fashion-MNIST")
     parser.add_argument("--out", type=Path, help="folder for runs and results")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel trainings")
     arguments = parser.parse_args()
     if arguments.jobs < 1:
-        parser.error(f"--jobs is {arguments.jobs}; at least 1 is needed")
+        parser.error(f"--jobs is {arguments.jobs}; it must be at least 1")
     out = arguments.out or Path(tempfile.mkdtemp(prefix="maqd-"))
     (out / "runs").mkdir(parents=True, exist_ok=True)
     scale, task = FULL, None

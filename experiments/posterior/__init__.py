@@ -1,1 +1,1 @@
-"""The posterior experiment; run it with ``python -m experiments.posterior.run``."""
+"""Mixture posteriors, an ensemble and a single net: ``python -m experiments.posterior.run``."""

@@ -1,12 +1,13 @@
-"""Networks that know when they do not know: a mixture posterior against an ensemble and one net.
+"""Mixture posteriors compared with a deep ensemble and a single net: uncertainty and calibration.
 
-Two parts, both measured on the integer graphs that are deployed. A regression of one variable with
-a gap in the data, in which members should disagree. And Fashion-MNIST: accuracy, calibration, and
-how well digits (MNIST) are told from clothes, for a net, a deep ensemble, and mixtures of as many
-members that were trained for as many epochs. Without arguments it is a rehearsal of seconds on the
-200 shipped images, whose figures mean nothing. With ``--full`` (a quarter of an hour on one core)
-it writes ``README.md``, ``results.json`` and ``posterior.svg``; what it measured last is in
-``experiments/posterior/results``. A training that is finished is not repeated.
+Both parts are measured on the integer graphs that are deployed. The first is a regression of one
+variable with a gap in the data, where members should disagree. The second is Fashion-MNIST:
+accuracy, calibration, and how well digits (MNIST) are told from clothes. It compares a single net,
+a deep ensemble, and mixtures with the same number of members and epochs. Without arguments it is a
+rehearsal on the 200 shipped images that takes seconds and whose figures are meaningless. With
+``--full`` it takes a quarter of an hour on one core. It writes ``README.md``, ``results.json`` and
+``posterior.svg``; the latest results are in ``experiments/posterior/results``. Finished trainings
+are not repeated.
 """
 
 from __future__ import annotations
@@ -59,15 +60,15 @@ NET = NetSpec(
     layers=(ConvSpec(16, pool=2, bits=5), ConvSpec(32, pool=2), DenseSpec(64)),
 )
 NOISE = 0.1
-"""Standard deviation of the regression's data around its curve."""
+"""Standard deviation of the regression data around the curve."""
 
 GAP = (90, 165)
-"""Inputs 0 to 255 between which the regression has no data."""
+"""First and last of the inputs, which range from 0 to 255, without data in the regression."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is trained."""
+    """The amount of training."""
 
     members: int
     epochs: int
@@ -93,12 +94,12 @@ def regression_data(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def curve(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the truth of the regression."""
+    """Return the true curve of the regression."""
     return np.asarray(np.sin(2 * np.pi * x / 160))
 
 
 def regression_net() -> nn.Sequential:
-    """Build a net of 16 activation states whose first steps are spread over the inputs."""
+    """Build a net of 16 activation states whose first thresholds are spread over the inputs."""
     first = QuantLinear(1, 48, bias=True)
     nn.init.normal_(first.weight, std=4)
     nn.init.uniform_(first.bias, -4, 4)
@@ -141,7 +142,7 @@ def regression_curves(posterior: MixturePosterior, draws: int, seed: int) -> NDA
 
 
 def regress(scale: Scale) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Compare what members disagree by inside and outside the gap; curves of the first seed."""
+    """Compare errors and disagreement inside and outside the gap; also return the first curves."""
     rows: dict[str, list[dict[str, float]]] = {}
     curves: dict[str, NDArray[np.float64]] = {}
     for seed in scale.seeds:
@@ -172,7 +173,7 @@ def _regression_row(values: NDArray[np.float64], seed: int) -> dict[str, float]:
 
 
 def _recipes(scale: Scale, seed: int) -> dict[str, list[Recipe]]:
-    """Return what is trained with one seed: an ensemble's nets, and a mixture a temperature."""
+    """Return the recipes of a seed: those of an ensemble, and of a mixture for each temperature."""
     common: dict[str, Any] = {
         "net": NET,
         "epochs": scale.epochs,
@@ -190,7 +191,7 @@ def _recipes(scale: Scale, seed: int) -> dict[str, list[Recipe]]:
 
 
 def graphs_of(scale: Scale, seed: int, folder: Path, task: Task) -> dict[str, list[Graph]]:
-    """Train, and give what is to be measured: one or several graphs, whose figures are averaged."""
+    """Train, and return the graphs to be measured; figures of several graphs are averaged."""
     found: dict[str, list[Graph]] = {}
     for name, recipes in _recipes(scale, seed).items():
         paths: list[Path] = []
@@ -212,7 +213,7 @@ def graphs_of(scale: Scale, seed: int, folder: Path, task: Task) -> dict[str, li
 def measure(
     graph: Graph, known: NDArray[np.uint8], labels: NDArray[np.int64], unknown: NDArray[np.uint8]
 ) -> tuple[dict[str, float], NDArray[np.float64]]:
-    """Run a graph on known and unknown images; give its figures, and the known probabilities."""
+    """Run a graph on known and unknown images; return its figures, and the known probabilities."""
     runner = prepare(graph)
     tally, strange = runner.tally(known), runner.tally(unknown)
     logs = log_probabilities(graph, tally.accumulators)
@@ -236,7 +237,7 @@ def measure(
 def classify(
     scale: Scale, folder: Path, task: Task, unknown: NDArray[np.uint8]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Train and measure everything; give figures, and the first seed's bins of calibration."""
+    """Train and measure everything; return figures, and the first seed's calibration bins."""
     rows: dict[str, list[dict[str, float]]] = {}
     bins: dict[str, Any] = {}
     for seed in scale.seeds:
@@ -262,7 +263,7 @@ def _mean_and_spread(rows: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def plot(curves: dict[str, NDArray[np.float64]], bins: dict[str, Any], path: Path) -> None:
-    """Draw the regressions of one seed, and confidence against accuracy."""
+    """Plot the regressions of one seed, and accuracy over confidence."""
     shown = [name for name in curves if name != "one net"]
     count = len(shown) + 1
     figure, axes = pyplot.subplots(1, count, figsize=(4 * count, 4), layout="constrained")
@@ -298,47 +299,48 @@ def _cell(mean: float, deviation: float, values: list[float]) -> str:
 
 
 def markdown(content: dict[str, Any]) -> str:
-    """Write both tables as a page."""
+    """Return a page with both tables."""
     scale = Scale(**content["scale"])
     lines = [
-        "# A mixture posterior against an ensemble and one net",
+        "# Mixture posteriors, an ensemble and a single net",
         "",
-        "Written by `make posterior-experiment`. All figures are of the integer graphs that are",
-        f"deployed; means and standard deviations over the seeds {list(scale.seeds)}.",
+        "Written by `make posterior-experiment`. All figures are those of the integer graphs that",
+        f"are deployed: means and standard deviations over the seeds {list(scale.seeds)}.",
         "",
         "## A regression with a gap",
         "",
         f"80 points of a sine with noise of {NOISE}, none of them between the inputs {GAP[0]} and",
         f"{GAP[1]}; {scale.regression_members} members of two hidden layers of 48 neurons with 16",
-        f"states, {scale.regression_steps:,} steps each. Errors are root mean squares, of the mean",
-        "of the members against the truth; deviations are those of the members around their mean.",
+        f"states, {scale.regression_steps:,} steps each. Errors are root mean squares of the",
+        "members' mean relative to the true curve; deviations are those of the members around",
+        "their mean.",
         "",
         *_table(content["regression"]),
         "",
-        "## Fashion-MNIST, and MNIST as what was never seen",
+        "## Fashion-MNIST, with MNIST as unknown data",
         "",
         f"The first {scale.images:,} training images, {scale.epochs} epochs, {scale.members}",
-        "members; S3NN of 16 and 32 channels and 64 neurons. Tested on all 10,000 test images of",
-        "both. *One net* is the mean over the ensemble's nets, each measured alone. T is the",
-        "temperature of a mixture: 1 is Bayes' rule. *Means* has the means of the components as",
-        "members, *draws* one draw of each. NLL in nats, ECE with 15 bins; AUROC is the chance",
-        "that a digit has more entropy (mutual information) than a piece of clothing; one net has",
-        "no mutual information, which makes it 0.5. Operations are synaptic operations and",
-        "multiply-accumulates a sample.",
+        "members; S3NN with 16 and 32 channels and 64 neurons. Tested on all 10,000 test images of",
+        "both data sets. *One net* is the mean over the ensemble's nets, each measured alone. T is",
+        "the temperature of a mixture: 1 is Bayes' rule. The members of *means* are the means of",
+        "the components, those of *draws* one draw of each. NLL is in nats, ECE has 15 bins. AUROC",
+        "is the probability that a digit has higher entropy (mutual information) than a piece of",
+        "clothing; a single net has no mutual information, so its value is 0.5. Operations are",
+        "synaptic operations and multiply-accumulates a sample.",
         "",
         *_table(content["classification"]),
         "",
-        "Short trainings of a small net on a part of the data: this compares ways to train, and",
-        "says nothing of how good any of them can be.",
+        "These are short trainings of a small net on part of the data: they compare ways to train,",
+        "and do not show how good each of them can be.",
         "",
-        "![Regressions, and confidence against accuracy](posterior.svg)",
+        "![Regressions, and accuracy over confidence](posterior.svg)",
         "",
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the experiment."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="train on Fashion-MNIST")
     parser.add_argument("--out", type=Path, help="folder for the results")

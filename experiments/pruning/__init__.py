@@ -1,1 +1,1 @@
-"""The pruning experiment; run it with ``python -m experiments.pruning.run``."""
+"""Spectral pruning compared with other methods: ``python -m experiments.pruning.run``."""

@@ -1,4 +1,4 @@
-"""Train a network, prune it by every method to the same number of weights, tune what is left."""
+"""Train a network, prune it by every method to the same number of weights, and fine-tune."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from experiments.pruning.training import (
 )
 
 GATHERED = 10_000
-"""Training samples at most whose states make up the covariance."""
+"""Largest number of training samples from which the covariance is gathered."""
 
 Watch = Callable[[str], Advance]
-"""Is told what begins to be trained, and gives what is told its steps."""
+"""Takes the name of a training that begins, and returns the function that reports its steps."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared on a task.
+    """The settings of a comparison on a task.
 
     Parameters
     ----------
     task
-        On what.
+        The task.
     units, keep
-        Recurrent units before and after pruning.
+        Number of recurrent units before and after pruning.
     training, tuning
-        Of the whole network, and of each pruned one.
+        Schedules of the whole network, and of each pruned one.
     seeds
-        One training each.
+        Seeds, one training for each.
     """
 
     task: Task
@@ -52,14 +52,14 @@ class Plan:
 
     @property
     def matrices(self) -> Literal["recurrent", "all"]:
-        """Which matrices low rank and columns change: all, if else the budget is out of reach."""
+        """Which matrices low rank and columns change: all if the budget cannot be met otherwise."""
         around = self.task.features + self.task.classes
         rank_1 = 2 * self.units
         enough = self.keep * (self.keep + around) >= self.units * around + rank_1
         return "recurrent" if enough else "all"
 
     def in_words(self) -> str:
-        """Say what is run."""
+        """Return a description of the comparison."""
         seeds = f"{len(self.seeds)} seeds" if len(self.seeds) > 1 else "1 seed"
         samples = len(self.task.train.inputs)
         gathered = min(samples, GATHERED)
@@ -72,7 +72,7 @@ class Plan:
 
 
 def compare(plan: Plan, folder: Path, watch: Watch) -> Comparison:
-    """Run a plan; trainings that are finished in ``folder`` are not repeated."""
+    """Run a plan; trainings that are already finished in ``folder`` are not repeated."""
     rows: list[Row] = []
     directions = []
     for seed in plan.seeds:
@@ -80,7 +80,7 @@ def compare(plan: Plan, folder: Path, watch: Watch) -> Comparison:
         place = folder / plan.task.name / f"seed{seed}"
         advance = watch(f"{plan.task.name}, seed {seed}: {UNPRUNED}")
         fit(net, plan.task, plan.training, seed, place / f"{UNPRUNED}.safetensors", advance)
-        # Every state, so that dropped units are reconstructed as well as they can be.
+        # From every state, for the best possible reconstruction of dropped units.
         samples = plan.task.train.first(GATHERED)
         gathered = gather(net, plan.task.batches(samples, MEASURED_TOGETHER), thin=1)
         covariance = next(iter(gathered.covariances.values()))
@@ -105,7 +105,7 @@ def _pruned(
     path: Path,
     advance: Advance,
 ) -> Row:
-    """Prune, measure, tune and measure again."""
+    """Prune, measure, fine-tune and measure again."""
     options = Options(seed=seed, matrices=plan.matrices)
     pruned = prune(net, gathered, plan.keep, method=method, options=options)
     before = measure(pruned.model, plan.task)

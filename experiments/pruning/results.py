@@ -1,4 +1,4 @@
-"""Measurements as a table in Markdown, as JSON and as a plot."""
+"""Results as a table in Markdown, as JSON and as a plot."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ matplotlib.use("svg")
 
 UNPRUNED = "unpruned"
 LARGE = 1000
-"""From here on, numbers are given as powers of ten."""
+"""Numbers from this size are written with powers of ten."""
 
 BEFORE, AFTER = "tab:gray", "tab:blue"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A network on the test samples: cross-entropy in nats, and accuracy, 0 to 1."""
+    """Performance on the test samples: cross-entropy in nats, and accuracy from 0 to 1."""
 
     loss: float
     accuracy: float
@@ -35,18 +35,19 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """A pruned network of one seed, or the unpruned one.
+    """The results of a pruned network, or of the unpruned one, for one seed.
 
     Parameters
     ----------
     method
-        How it was pruned; `UNPRUNED` if it was not.
+        The method of pruning; `UNPRUNED` for the unpruned network.
     seed
-        Of the training, and of what the method draws.
+        Seed of the training, and of the method's random choices.
     weights
-        Number of weights, without biases and without zeros.
+        Number of weights, without biases and zeros.
     before, after
-        Fine-tuning; the same of the unpruned network, which is not tuned.
+        Results before and after fine-tuning; equal for the unpruned network, which is not
+        fine-tuned.
     """
 
     method: str
@@ -63,15 +64,16 @@ class Comparison:
     Parameters
     ----------
     task
-        What was learnt.
+        Description of the task.
     trained
-        How, in words.
+        Description of the training.
     every_step
         Whether the answers are the characters of a text.
     directions
-        For each seed, how many hold 99 % of the energy of the unpruned network's states.
+        For each seed, the number of directions that hold 99 % of the energy of the unpruned
+        network's states.
     rows
-        For each seed, the unpruned network first.
+        The rows of each seed, beginning with the unpruned network.
     """
 
     task: str
@@ -82,7 +84,7 @@ class Comparison:
 
     @property
     def loss_unit(self) -> str:
-        """What `loss` is counted in."""
+        """The unit of `loss`."""
         return "bits per character" if self.every_step else "loss, nats"
 
     def loss(self, measured: Measured) -> float:
@@ -91,11 +93,11 @@ class Comparison:
 
     @property
     def unit(self) -> str:
-        """What `figure` is counted in."""
+        """The unit of `figure`."""
         return self.loss_unit if self.every_step else "accuracy, %"
 
     def figure(self, measured: Measured) -> float:
-        """Return what the task is judged by."""
+        """Return the figure by which the task is judged."""
         return self.loss(measured) if self.every_step else 100 * measured.accuracy
 
     def methods(self) -> dict[str, list[Row]]:
@@ -107,7 +109,7 @@ class Comparison:
 
 
 def write(comparisons: Sequence[Comparison], introduction: str, folder: Path) -> None:
-    """Write ``results.md``, ``results.json`` and ``results.svg``, each of them whole."""
+    """Write ``results.md``, ``results.json`` and ``results.svg``, each whole or not at all."""
     text = "\n".join([introduction, *map(_markdown, comparisons)])
     write_atomically(folder / "results.md", text.encode())
     content = json.dumps([asdict(comparison) for comparison in comparisons], indent=1)
@@ -116,7 +118,7 @@ def write(comparisons: Sequence[Comparison], introduction: str, folder: Path) ->
 
 
 def mean_and_deviation(values: Sequence[float], digits: int) -> str:
-    """Return a mean, and a sample standard deviation if there is more than one value."""
+    """Return the mean as text, with the sample standard deviation if there are several values."""
     if not all(map(math.isfinite, values)):
         return "overflows"
     found = [statistics.fmean(values)]
@@ -127,7 +129,7 @@ def mean_and_deviation(values: Sequence[float], digits: int) -> str:
 
 
 def table(comparison: Comparison) -> list[list[str]]:
-    """Return the cells of a table, its head first."""
+    """Return the cells of a table, beginning with its header."""
     head = ["", "weights"]
     for when in ("before", "after"):
         head += [f"accuracy, %, {when} tuning", f"{comparison.loss_unit}, {when}"]
@@ -177,7 +179,7 @@ def _plot(comparisons: Sequence[Comparison]) -> bytes:
 
 
 def _bars(axis: Axes, comparison: Comparison) -> None:
-    """Draw two bars a method, and the unpruned network as a line."""
+    """Draw two bars for each method, and the unpruned network as a line."""
     methods = comparison.methods()
     unpruned = [comparison.figure(row.after) for row in methods.pop(UNPRUNED)]
     axis.axhline(statistics.fmean(unpruned), color="black", linestyle="--", label=UNPRUNED)

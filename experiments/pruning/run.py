@@ -1,11 +1,11 @@
-"""Recurrent networks pruned to a third of their units, by spectral pruning and by its rivals.
+"""Recurrent networks pruned to a third of their units, by spectral pruning and by other methods.
 
-Without arguments it is a rehearsal of seconds, whose figures mean nothing. ``--tasks pixels text``
-trains an identity network of 128 units on MNIST pixel by pixel, and a language model of 128 units
-by the character, prunes both to 42 units by every method, tunes what is left, and writes
-``results.md``, ``results.json`` and ``results.svg``; what was measured last is in
-``experiments/pruning/results``.
-Checkpoints go to ``--runs`` after each epoch, and a run that was interrupted goes on from there.
+Without arguments it is a rehearsal that takes seconds and whose figures are meaningless.
+``--tasks pixels text`` trains an identity-initialised network of 128 units on MNIST pixel by pixel,
+and a character-level language model of 128 units. It prunes both to 42 units by every method and
+fine-tunes the pruned networks. It writes ``results.md``, ``results.json`` and ``results.svg``; the
+latest results are in ``experiments/pruning/results``. Checkpoints are written to ``--runs`` after
+each epoch, from which an interrupted run continues.
 """
 
 from __future__ import annotations
@@ -41,25 +41,26 @@ TEXTS: dict[str, Callable[[], Task]] = {
 INTRODUCTION = """\
 # Recurrent networks pruned to a third of their units
 
-Written by `make pruning-experiment`. Mean and sample standard deviation over the seeds, measured
-with the test sequences at the end of training; each sequence begins with a state of 0. Nothing was
-chosen by these figures but the rates of tuning: for each task two were tried, with spectral pruning
-and the first seed.
+Written by `make pruning-experiment`. Figures are means and sample standard deviations over the
+seeds, measured on the test sequences at the end of training; each sequence begins with a state of
+0. Only the learning rate of fine-tuning was chosen by these figures: for each task two were tried,
+with spectral pruning and the first seed.
 
 All methods leave at most as many weights as spectral pruning does; biases are not counted, and a
-low rank is counted as its two factors. Low rank and columns change the recurrent weights, and those
-of input and readout too where these alone are more than that. `-bare` is without reconstruction.
-Steps of tuning whose gradient overflows are left out: some networks never leave that state.
+low-rank matrix is counted as its two factors. Low rank and columns change the recurrent weights,
+and those of input and readout too where these alone exceed the budget. `-bare` means without
+reconstruction. Fine-tuning steps whose gradient overflows are left out: some networks never leave
+that state.
 
-Images of 14x14 pixels stand in for those of 28x28, which `--full` takes: without a GPU, 784 steps
-take too long.
+Images of 14x14 pixels replace those of 28x28, which `--full` uses: without a GPU, 784 steps take
+too long.
 
 ![results](results.svg)
 """
 
 
 def plans(tasks: list[str], text: str, whole: bool, seeds: tuple[int, ...]) -> list[Plan]:
-    """Return what is compared, a rehearsal if no tasks are named."""
+    """Return the plans of the named tasks, or those of a rehearsal if there are none."""
     if not tasks:
         return [_rehearsal(task, seeds) for task in rehearsal()]
     found = []
@@ -78,7 +79,7 @@ def _rehearsal(task: Task, seeds: tuple[int, ...]) -> Plan:
 
 
 def run(found: list[Plan], runs: Path, console: Console) -> list[Comparison]:
-    """Run plans, with a bar for each training."""
+    """Run plans, with a progress bar for each training."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -95,7 +96,7 @@ def run(found: list[Plan], runs: Path, console: Console) -> list[Comparison]:
 
 
 def show(comparison: Comparison, console: Console) -> None:
-    """Print a table."""
+    """Print the table of a comparison."""
     head, *cells = table(comparison)
     printed = Table(title=comparison.task)
     for place, name in enumerate(head):
@@ -106,18 +107,20 @@ def show(comparison: Comparison, console: Console) -> None:
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the experiment."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", nargs="+", choices=("pixels", "text"), default=[])
     parser.add_argument("--text", choices=TEXTS, default="sotu", help="which text")
-    parser.add_argument("--full", action="store_true", help="all 784 pixels, not 196 pooled ones")
-    parser.add_argument("--seeds", type=int, default=3, help="number of trainings of each net")
+    parser.add_argument(
+        "--full", action="store_true", help="use all 784 pixels instead of 196 pooled ones"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="number of trainings of each network")
     parser.add_argument("--runs", type=Path, help="folder for checkpoints")
     parser.add_argument("--out", type=Path, help="folder for results")
     arguments = parser.parse_args()
     if arguments.seeds < 1:
-        parser.error(f"--seeds is {arguments.seeds}; at least 1 is needed")
-    # One thread is as fast as several at this size, and its sums are the same everywhere.
+        parser.error(f"--seeds is {arguments.seeds}; it must be at least 1")
+    # One thread is as fast as several at this size, and its sums are reproducible.
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     out = arguments.out or Path(tempfile.mkdtemp(prefix="pruning-"))

@@ -1,4 +1,4 @@
-"""Sequences to learn from: images pixel by pixel, images row by row, and texts by the character."""
+"""Tasks on sequences: images pixel by pixel, images row by row, and texts by character."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Part:
-    """Samples to train on or to measure with.
+    """Samples for training or for testing.
 
     Parameters
     ----------
     inputs
         uint8, (samples, steps, features) of pixels, or (samples, steps) of characters.
     answers
-        uint8, (samples,), or one a step, (samples, steps).
+        uint8, (samples,), or (samples, steps) if there is an answer at each step.
     """
 
     inputs: Tensor
@@ -42,22 +42,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Task:
-    """What a recurrent network learns.
+    """A task that a recurrent network learns.
 
     Parameters
     ----------
     name, description
-        For file names, and for tables.
+        Name for file names, and description for tables.
     train, test
         Samples.
     features
-        Numbers that enter at each step.
+        Number of inputs at each step.
     classes
-        Kinds of answers.
+        Number of different answers.
     nonlinearity
-        Of the recurrent units, ``relu`` or ``tanh``.
+        That of the recurrent units, ``relu`` or ``tanh``.
     every_step
-        Whether an answer is wanted at each step, or after the last only.
+        Whether there is an answer at each step, or only after the last one.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Task:
     every_step: bool
 
     def batches(self, part: Part, size: int, order: Tensor | None = None) -> Iterator[Batch]:
-        """Return float inputs, (samples, steps, features), and int64 answers, part by part."""
+        """Yield batches of float inputs, (samples, steps, features), and int64 answers."""
         order = torch.arange(len(part.inputs)) if order is None else order
         for chosen in torch.split(order, size):
             yield self._encode(part.inputs[chosen]), part.answers[chosen].long()
@@ -82,7 +82,7 @@ class Task:
 
 
 def pixels(whole: bool) -> Task:
-    """MNIST pixel by pixel: 784 steps if ``whole``, else 196 of images pooled to 14x14."""
+    """Return MNIST pixel by pixel: 784 steps if ``whole``, else 196 of images pooled to 14x14."""
     side = 28 if whole else 14
 
     def part(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Part:
@@ -106,17 +106,17 @@ def pixels(whole: bool) -> Task:
 
 
 def state_of_the_union_text() -> Task:
-    """Addresses to the Congress, character by character."""
+    """Return the State of the Union addresses, character by character."""
     return _text("state_of_the_union", "State of the Union, characters", state_of_the_union())
 
 
 def penn_treebank_text() -> Task:
-    """News, character by character."""
+    """Return Penn Treebank, character by character."""
     return _text("penn_treebank", "Penn Treebank, characters", penn_treebank())
 
 
 def rehearsal() -> list[Task]:
-    """Two tasks of seconds: shipped images row by row, and a text that repeats itself."""
+    """Return two tasks that take seconds: shipped images row by row, and a repeated sentence."""
     images, labels = shipped_images()
     rows = torch.from_numpy(images[:, 0])
     answers = torch.from_numpy(labels.astype(np.uint8))
@@ -132,11 +132,11 @@ def rehearsal() -> list[Task]:
     )
     text = "to be, or not to be: that is the question. " * 100
     rhyme = corpus(dict.fromkeys(SPLITS, text))
-    return [fashion, _text("rhyme", "A text that repeats itself", rhyme)]
+    return [fashion, _text("rhyme", "A repeated sentence", rhyme)]
 
 
 def _text(name: str, description: str, found: Corpus) -> Task:
-    """Cut a text into windows; the answer at each step is the next character."""
+    """Return a task on windows of a text; the answer at each step is the next character."""
 
     def part(sequence: NDArray[np.int64]) -> Part:
         numbers = torch.from_numpy(sequence.astype(np.uint8))

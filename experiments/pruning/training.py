@@ -1,4 +1,4 @@
-"""Recurrent networks, their training that goes on where it was, and their measure."""
+"""Recurrent networks, their training, which can be resumed, and their measurement."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from experiments.pruning.results import Measured
 from experiments.pruning.tasks import Task
 
 INPUT_STANDARD_DEVIATION = 0.1
-"""Of the identity network's input weights: those of Le et al., 0.001, learn more slowly here."""
+"""Of an identity-initialised network's input weights: 0.001, as in Le et al., is slower here."""
 
 MEASURED_TOGETHER = 500
-"""Samples in a batch while nothing is trained."""
+"""Number of samples in a batch when nothing is trained."""
 
 Advance = Callable[[int, int], None]
-"""Is told how many steps are done, and how many there are."""
+"""Takes the number of finished steps and the number of all steps."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a network is trained: Adam, a rate that warms up and then falls to zero as a cosine.
+    """The schedule of a training: Adam with a rate that warms up and then falls as a cosine.
 
     Parameters
     ----------
     epochs
-        Passes over ``limit`` samples, drawn anew for each.
+        Number of epochs.
     limit
-        Samples an epoch.
+        Largest number of samples of an epoch, drawn anew for each.
     batch_size
-        Samples a step.
+        Number of samples of a step.
     learning_rate
-        The highest.
+        The highest rate.
     warmup
-        Share of the steps in which the rate rises.
+        Share of the steps during which the rate rises.
     largest_gradient
         Norm to which gradients are clipped.
     """
@@ -57,7 +57,7 @@ class Schedule:
     largest_gradient: float = 1.0
 
     def in_words(self, samples: int) -> str:
-        """Say how a network is trained on so many samples."""
+        """Return a description of the training for a number of samples."""
         steps = self.epochs * self.steps_of_epoch(samples)
         return (
             f"{self.epochs} epochs of {min(samples, self.limit):,} of {samples:,} sequences "
@@ -65,18 +65,18 @@ class Schedule:
         )
 
     def steps_of_epoch(self, samples: int) -> int:
-        """Return the steps of one epoch of so many samples, of which ``limit`` are used."""
+        """Return the number of steps of an epoch for a number of samples."""
         return math.ceil(min(samples, self.limit) / self.batch_size)
 
     def rate(self, done: float) -> float:
-        """Return the learning rate after a share ``done``, 0 to 1, of the steps."""
+        """Return the learning rate after a share ``done`` of the steps, 0 to 1."""
         if done < self.warmup:
             return self.learning_rate * done / self.warmup
         return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
 class SequenceNet(nn.Module):
-    """A recurrent layer with a linear readout of each step, or of the last.
+    """A recurrent layer with a linear readout of every step, or of the last one.
 
     Input (samples, steps, features); output (samples, steps, classes) or (samples, classes).
     """
@@ -94,12 +94,12 @@ class SequenceNet(nn.Module):
         return logits
 
     def weights(self) -> int:
-        """Count the weights, without biases."""
+        """Return the number of weights, without biases."""
         return sum(tensor.numel() for tensor in self.parameters() if tensor.ndim > 1)
 
 
 def new_net(task: Task, units: int, seed: int) -> SequenceNet:
-    """Make an untrained network: with ReLU, recurrent weights that are the identity.
+    """Return an untrained network; with ReLU its recurrent weights are the identity.
 
     Source: Le, Jaitly and Hinton, A simple way to initialize recurrent networks of rectified linear
     units, arXiv 1504.00941.
@@ -124,30 +124,30 @@ def fit(
     advance: Advance,
     after_step: Callable[[], None] | None = None,
 ) -> None:
-    """Train a network in place, or go on with it from the checkpoint at ``path``.
+    """Train a network in place, or continue from the checkpoint at ``path``.
 
-    The checkpoint, a safetensors file, is written after each epoch; a training that was interrupted
-    ends in the same weights as one that was not.
+    The checkpoint, a safetensors file, is written after each epoch. An interrupted and resumed
+    training ends with the same weights as an uninterrupted one.
 
     Parameters
     ----------
     net
-        Is trained in place.
+        The network.
     task, schedule
-        On what, and how long.
+        The task and the schedule.
     seed
-        Of the order of the samples.
+        Seed of the order of the samples.
     path
-        The checkpoint.
+        Path of the checkpoint.
     advance
-        Is called after each step.
+        Called after each step.
     after_step
-        Changes the weights after each step, to keep zeros zero.
+        Called after each step to project the weights, e.g. to keep zeros at zero.
 
     Raises
     ------
     InputError
-        The checkpoint is of another schedule, or began with other weights.
+        The checkpoint has another schedule or started from other weights.
     """
     weights = dict(net.named_parameters())
     training = f"{schedule} from weights {_digest(weights)}"
@@ -164,7 +164,7 @@ def fit(
             optimiser.zero_grad()
             torch.autograd.backward(_loss(net(inputs), answers))
             norm = nn.utils.clip_grad_norm_(weights.values(), schedule.largest_gradient)
-            # A badly pruned network may overflow; one such step would make all weights NaN.
+            # A badly pruned network may overflow; such a step would make all weights NaN.
             if norm.isfinite():
                 optimiser.step()
             if after_step:
@@ -211,15 +211,15 @@ def _resume(
     optimiser: torch.optim.Adam,
     training: str,
 ) -> int:
-    """Load weights and the optimiser's moments, and give the epochs that are done."""
+    """Load weights and the optimiser's moments, and return the number of finished epochs."""
     if not path.exists():
         return 0
     with safe_open(path, "pt") as file:
         if file.metadata() != {"training": training}:
-            raise InputError(f"{path} is of a training that differs from {training}; remove it")
+            raise InputError(f"{path} belongs to a training other than {training}; remove it")
         for name, weight in weights.items():
             weight.data.copy_(file.get_tensor(name))
-            # There are none yet if all steps overflowed.
+            # If all steps overflowed, there are none yet.
             optimiser.state[weight] = {
                 moment: file.get_tensor(f"adam.{moment}.{name}")
                 for moment in ("step", "exp_avg", "exp_avg_sq")

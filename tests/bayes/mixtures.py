@@ -1,4 +1,4 @@
-"""Random mixtures, and what they are compared with: densities by the book, sums over a grid."""
+"""Random mixtures, and references for them: textbook densities, and sums over a grid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def random_mixture(
     batch: tuple[int, ...] = (),
     dtype: type = np.float64,
 ) -> GaussianMixture:
-    """Draw means from N(0, spread^2), weights from all there are, and covariances around 1."""
+    """Draw means from N(0, spread^2), uniform weights on the simplex, and covariances around 1."""
     rng = np.random.default_rng(seed)
     weights = rng.dirichlet(np.ones(components), batch) + 0.01
     weights /= weights.sum(axis=-1, keepdims=True)
@@ -68,7 +68,7 @@ def matrices(mixture: GaussianMixture) -> NDArray[np.float64]:
 
 
 def log_densities(mixture: GaussianMixture, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the components' log densities at points ``(n, m)`` as ``(n, K)``, by the book."""
+    """Return the components' log densities at points ``(n, m)`` as ``(n, K)``, by definition."""
     columns = []
     for mean, matrix in zip(mixture.means, matrices(mixture), strict=True):
         away = points - mean

@@ -1,4 +1,4 @@
-"""Laws of the error's bounds and of the separation."""
+"""Properties of the bounds of the error, and of the separation."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_no_other_s_is_better(s: float) -> None:
     terms = np.outer(roots, roots) * (1 - s) ** (-2 / 4) * np.exp(-s * found.alpha**2 / 4)
     np.fill_diagonal(terms, 0)
     assert found.value <= 2 * terms.sum()
-    # At the s that it gives for each pair, the formula is the bound.
+    # At the s that is returned for each pair, the formula equals the bound.
     best = found.best_s
     terms = np.outer(roots, roots) * (1 - best) ** (-2 / 4) * np.exp(-best * found.alpha**2 / 4)
     np.fill_diagonal(terms, 0)

@@ -1,4 +1,4 @@
-"""Arrays that are no mixture get one error that names all that is wrong."""
+"""Arrays that are not a mixture raise one error that lists all faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The approximate entropy and its rivals, against formulas by the book and integrals."""
+"""The approximate entropy and others, compared with textbook formulas and integrals."""
 
 from __future__ import annotations
 

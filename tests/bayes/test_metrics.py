@@ -1,4 +1,4 @@
-"""Detection and calibration, against counting pairs and samples one by one."""
+"""Detection and calibration, compared with counting pairs and samples one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mixture posteriors over a module's weights, against quadrature where there is one weight."""
+"""Mixture posteriors over a module's weights, compared with quadrature for a single weight."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRIOR = 1.5
 
 
 def one_weight(means: list[float], deviations: list[float]) -> MixturePosterior:
-    """Make a mixture over the single weight of ``y = w x``, in double precision."""
+    """Return a mixture over the single weight of ``y = w x``, in double precision."""
     members = [nn.Linear(1, 1, bias=False) for _ in means]
     posterior = MixturePosterior(members, prior_deviation=PRIOR, weights="learned").double()
     with torch.no_grad():
@@ -247,11 +247,15 @@ SAME = nn.Linear(2, 2)
 @pytest.mark.parametrize(
     ("members", "options", "fault"),
     [
-        ([], {}, "no member is given"),
-        ([nn.BatchNorm1d(3)], {}, "member 0 has no weights but those of normalisations"),
-        ([SAME, nn.Linear(2, 3)], {}, "member 1 is of another architecture than member 0: see"),
-        ([SAME, nn.Linear(2, 2), SAME], {}, "members 0 and 2 are one module; give each its own"),
-        ([SAME], {"prior_deviation": 0.0}, "prior_deviation is 0.0; give a positive number"),
+        ([], {}, "there is no member; pass one or more"),
+        ([nn.BatchNorm1d(3)], {}, "member 0 has no weights except those of normalisations"),
+        ([SAME, nn.Linear(2, 3)], {}, "member 1 differs in architecture from member 0: see"),
+        ([SAME, nn.Linear(2, 2), SAME], {}, "members 0 and 2 are one module; pass separate ones"),
+        (
+            [SAME],
+            {"prior_deviation": 0.0},
+            "prior_deviation is 0.0; it must be positive and finite",
+        ),
         ([SAME], {"initial_deviation": math.nan}, "initial_deviation is nan"),
         ([SAME, SAME], {"prior_deviation": -1.0}, r"one module(.|\n)*prior_deviation is -1.0"),
     ],
@@ -284,7 +288,7 @@ def test_components_that_are_apart_are_no_collapse() -> None:
 def test_components_that_overlap_are_a_collapse(distance: float) -> None:
     overlap = measure_overlap(isotropic([30.0, 0.0, distance], [1.0, 1.0, 1.0], 3))
     assert MOST_ERROR < overlap.error_bound <= overlap.weight_entropy
-    with pytest.warns(CollapseWarning, match=rf"closest are 1 and 2, separation {distance / 2:g}"):
+    with pytest.warns(CollapseWarning, match=rf"1 and 2 are closest, separation {distance / 2:g}"):
         overlap.warn_of_collapse()
 
 

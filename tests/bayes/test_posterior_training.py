@@ -17,7 +17,7 @@ from edgespike.bayes.overlap import CollapseWarning
 from edgespike.counting import Convention
 from edgespike.errors import FileFormatError
 from edgespike.nn import NetSpec, PosteriorSpec, Recipe, build, load_model, load_recipe, train
-from edgespike.nn.training.trainer import learning_rate
+from edgespike.nn.training.optimiser import learning_rate
 from edgespike.trace import log_probabilities, logits, member_logits
 from tests.nn.small import NET, RECIPE, striped_task
 
@@ -163,16 +163,34 @@ def test_a_recipe_names_a_posterior_in_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (f"{HEAD}posterior = 3{TAIL}", "recipe.posterior is 3, a table is needed"),
-        (f"{HEAD}[posterior]\nmembers = 0{TAIL}", "members is 0, 1 to 1000 is needed"),
-        (f"{HEAD}[posterior]\nsamples = -1{TAIL}", "samples is -1, 0 to 1000 is needed"),
+        (f"{HEAD}posterior = 3{TAIL}", "recipe.posterior is 3, expected a table"),
+        (
+            f"{HEAD}[posterior]\nmembers = 0{TAIL}",
+            "members is 0; it must be a whole number from 1 to 1000",
+        ),
+        (
+            f"{HEAD}[posterior]\nsamples = -1{TAIL}",
+            "samples is -1; it must be a whole number from 0 to 1000",
+        ),
         (f"{HEAD}[posterior]\nmembres = 2{TAIL}", "recipe.posterior.membres is not known"),
-        (f"{HEAD}[posterior]\ndeviations = 'net'{TAIL}", "'net', one of weight, tensor"),
-        (f"{HEAD}[posterior]\nweights = 'best'{TAIL}", "'best', one of uniform, learned"),
-        (f"{HEAD}[posterior]\ntemperature = nan{TAIL}", "temperature is nan, 0 to"),
-        (f"{HEAD}[posterior]\nprior_deviation = 0{TAIL}", "prior_deviation is 0, 1e-06 to"),
-        (f"{HEAD}[posterior]\ninitial_deviation = inf{TAIL}", "initial_deviation is inf, 1e-06 to"),
-        (f"epochs = 1\n[posterior]{TAIL}", "weight_decay is 0.01, but weights of a posterior have"),
+        (f"{HEAD}[posterior]\ndeviations = 'net'{TAIL}", "'net'; it must be one of weight, tensor"),
+        (
+            f"{HEAD}[posterior]\nweights = 'best'{TAIL}",
+            "'best'; it must be one of uniform, learned",
+        ),
+        (f"{HEAD}[posterior]\ntemperature = nan{TAIL}", "temperature is nan; it must be 0 to"),
+        (
+            f"{HEAD}[posterior]\nprior_deviation = 0{TAIL}",
+            "prior_deviation is 0; it must be 1e-06 to",
+        ),
+        (
+            f"{HEAD}[posterior]\ninitial_deviation = inf{TAIL}",
+            "initial_deviation is inf; it must be 1e-06 to",
+        ),
+        (
+            f"epochs = 1\n[posterior]{TAIL}",
+            "weight_decay is 0.01, but the weights of a posterior have",
+        ),
     ],
 )
 def test_faults_of_a_posterior_are_named(tmp_path: Path, text: str, fault: str) -> None:

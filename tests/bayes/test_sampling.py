@@ -1,4 +1,4 @@
-"""Monte-Carlo estimates, against integrals and against each other."""
+"""Monte-Carlo estimates, compared with integrals and with each other."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_points_in_parts_are_the_same_points(monkeypatch: pytest.MonkeyPatch, ki
     mixture = random_mixture(kind, 3, 4, 0.5)
     drawn: list[int] = []
     whole = draws_of(mixture).component(1)(1000, np.random.default_rng(0))
-    monkeypatch.setattr("edgespike.bayes.mixture.draws.VALUES_AT_ONCE", 100)
+    monkeypatch.setattr("edgespike.bayes.mixture.draws.COORDINATES_AT_ONCE", 100)
     parts = draws._parts
 
     def noted(count: int, width: int) -> list[int]:
@@ -108,14 +108,14 @@ def test_points_in_parts_are_the_same_points(monkeypatch: pytest.MonkeyPatch, ki
     monkeypatch.setattr(draws, "_parts", noted)
     found = draws_of(mixture).component(1)(1000, np.random.default_rng(0))
     assert drawn == [25] * 40
-    # A matrix product may round otherwise for other numbers of rows.
+    # A matrix product may round differently for other numbers of rows.
     np.testing.assert_allclose(found, whole, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        (1, "1 samples give no standard error; draw at least 2"),
+        (1, "1 samples have no standard error; draw at least 2"),
         (10**8 + 1, "100000001 samples are too many; draw at most 100000000"),
         (10**30, "samples are too many"),
     ],

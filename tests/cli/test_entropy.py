@@ -1,4 +1,4 @@
-"""``edgespike entropy``: its answers, and files that hold no mixture."""
+"""``edgespike entropy``: its output, and files that do not hold a mixture."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_coinciding_components_are_named_and_exact(cli: Cli, tmp_path: Path) -> 
         assert answer[name] == pytest.approx(exact, abs=1e-12)
     assert answer["coinciding"] == [[0, 1]]
     assert answer["trusted"]["method"] == "bounds"
-    assert "Components coincide: 0 and 1" in cli("entropy", path).stdout
+    assert "Coinciding components: 0 and 1" in cli("entropy", path).stdout
 
 
 def test_people_get_every_approximation_and_what_to_trust(cli: Cli, tmp_path: Path) -> None:
@@ -133,12 +133,12 @@ def test_files_that_are_no_archive_of_arrays(cli: Cli, tmp_path: Path) -> None:
     refused(cli, path, "No such file")
     refused(cli, tmp_path, "not a regular file")
     path.write_bytes(b"")
-    refused(cli, path, "is no .npz file")
+    refused(cli, path, "is not an .npz file")
     np.savez(path, weights=np.ones(1), mean=np.ones((1, 1)))
     refused(cli, path, "lacks means, covariances", "mean.npy")
     with path.open("wb") as file:
         np.save(file, np.ones(3))
-    refused(cli, path, "is no .npz file")
+    refused(cli, path, "is not an .npz file")
     with zipfile.ZipFile(path, "w") as archive:
         for name in GOOD:
             archive.writestr(f"{name}.npy", b"nothing")
@@ -163,7 +163,7 @@ def test_truncated_and_changed_files(cli: Cli, tmp_path: Path) -> None:
     bad = tmp_path / "bad.npz"
     for size in range(0, len(content), 37):
         bad.write_bytes(content[:size])
-        refused(cli, bad, "is no .npz file, or is truncated")
+        refused(cli, bad, "is not an .npz file, or is truncated")
     place = content.index(np.float64(0.75).tobytes())
     bad.write_bytes(content[:place] + b"\x01" + content[place + 1 :])
     refused(cli, bad, "Bad CRC-32")

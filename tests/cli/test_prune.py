@@ -140,8 +140,8 @@ def test_the_table_shows_the_net_before_and_after(cli: Cli, train: Cli) -> None:
     [
         (("--keep", 13), "keep is 13"),
         (("--keep", 0), "keep is 0"),
-        ((), "give either 'keep' or 'tolerance'"),
-        (("--keep", 5, "--tolerance", 0.1), "give either 'keep' or 'tolerance'"),
+        ((), "pass either 'keep' or 'tolerance', but not both"),
+        (("--keep", 5, "--tolerance", 0.1), "pass either 'keep' or 'tolerance', but not both"),
         (("--tolerance", 1.5), "tolerance is 1.5"),
         (("--keep", 5, "--method", "best"), "method is 'best'; known are spectral"),
         (("--keep", 5, "--data", "imagenet"), "data is 'imagenet'; name the data set"),
@@ -173,7 +173,7 @@ def test_data_that_does_not_fit_the_net_is_named(
     answer = cli("prune", tmp_path / "rows.safetensors", "--keep", 4, "--data", data)
     assert (answer.code, answer.stdout) == (2, "")
     assert f"data {data} has samples of shape {shape} and 10 classes" in answer.stderr
-    assert "or take data that fits it (fashion_mnist_rows)" in answer.stderr
+    assert "or use data that fits it (fashion_mnist_rows)" in answer.stderr
 
 
 def test_help_names_every_method() -> None:
@@ -208,11 +208,11 @@ def test_a_net_of_doubles_is_named(cli: Cli, train: Cli, start: str) -> None:
     else:
         answer = cli("train", "recipe.toml", "-o", "again", "--from", "double.safetensors")
     assert answer.code == 2
-    assert "in torch.float64, needed is torch.float32" in answer.stderr
+    assert "in torch.float64, expected torch.float32" in answer.stderr
 
 
 def test_a_net_of_spikes_is_refused(cli: Cli, train: Cli) -> None:
     train(RELU.replace('"relu"', '"spike"'))
     answer = cli("prune", "run/model.safetensors", "--keep", 4)
     assert answer.code == 2
-    assert "its neurons give spike; prune the net of floats" in answer.stderr
+    assert "its neurons emit spike; prune the float net" in answer.stderr

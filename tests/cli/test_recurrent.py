@@ -1,4 +1,4 @@
-"""From a recurrent net of floats to a graph on the command line, on a small task of sequences."""
+"""From a recurrent float net to a graph on the command line, on a small task of sequences."""
 
 from __future__ import annotations
 

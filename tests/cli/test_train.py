@@ -123,7 +123,7 @@ def test_to_resume_what_was_never_begun_is_told(train: Cli) -> None:
     result = train("--resume", "--epochs", 1)
     assert (result.code, result.stderr) == (
         0,
-        "run holds no run to resume: it begins with the first epoch\n",
+        "run holds no run to resume; training starts with the first epoch\n",
     )
 
 

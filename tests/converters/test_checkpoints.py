@@ -69,7 +69,7 @@ def test_the_shipped_graph_is_named_after_its_file(
     (run / "training.jsonl").write_text("{}")
     checkpoints = tmp_path / "checkpoints"
     checkpoints.mkdir()
-    build.build("small", run, tmp_path, checkpoints)
+    build.ship("small", run, tmp_path, checkpoints)
     graph = load_graph(tmp_path / "small.safetensors")
     assert graph.name == "small"
     assert load(checkpoints / "small.safetensors").hash == graph.hash

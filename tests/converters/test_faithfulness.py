@@ -255,5 +255,5 @@ def test_statistics_that_cannot_be_folded_name_the_module() -> None:
 
 @pytest.mark.parametrize("maximum", [2.5, 0, -255, "255", float("nan")])
 def test_a_scale_has_a_whole_positive_maximum(maximum: Any) -> None:
-    with pytest.raises(ValueError, match="it is a whole number of at least 1"):
+    with pytest.raises(ValueError, match="it must be a whole number of at least 1"):
         InputScale(maximum)

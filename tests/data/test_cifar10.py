@@ -39,7 +39,7 @@ def test_a_record_is_a_label_and_three_planes_row_by_row() -> None:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "the file has 0 bytes; a batch is made of records of 3073"),
+        (b"", "the file has 0 bytes; a batch consists of records of 3073"),
         (batch([1, 2])[:-1], "the file has 6145 bytes"),
         (batch([1, 2]) + b"0", "the file has 6147 bytes"),
         (batch([1, 9, 10]), "the file has label 10 in record 2; labels are 0 to 9"),
@@ -62,7 +62,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Make a small data set, whose checksums are the right ones."""
+    """Make a small data set, and register its checksums."""
     made = {name: batch([seed, 9], seed) for seed, name in enumerate(TRAIN)}
     made["test_batch.bin"] = batch([8, 0, 8], 5)
     for name, content in made.items():
@@ -77,7 +77,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """Pack files under their names as they are."""
+    """Pack files under their names, unchanged."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as packed:
         for name, data in files.items():
@@ -156,7 +156,7 @@ def test_entries_that_lead_elsewhere_are_not_looked_at(
 
 
 def link_archive(files: Mapping[str, bytes]) -> bytes:
-    """Pack a link to a file of the machine in place of the test batch."""
+    """Pack a link to a file on this machine in place of the test batch."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as packed:
         for name in files:
@@ -169,9 +169,9 @@ def link_archive(files: Mapping[str, bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("damage", "fault"),
     [
-        (lambda files: b"<html>", "no whole tar.gz archive"),
-        (lambda files: b"", "no whole tar.gz archive"),
-        (lambda files: archive(as_published(files))[:-30_000], "no whole tar.gz archive"),
+        (lambda files: b"<html>", "not a complete tar.gz archive"),
+        (lambda files: b"", "not a complete tar.gz archive"),
+        (lambda files: archive(as_published(files))[:-30_000], "not a complete tar.gz archive"),
         (archive, "lacks data_batch_1.bin, data_batch_2.bin"),
         (lambda files: archive({}), "lacks data_batch_1.bin"),
         (link_archive, "lacks data_batch_1.bin"),

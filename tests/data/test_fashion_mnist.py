@@ -114,8 +114,8 @@ def test_without_data_and_network_the_three_ways_out_are_named(folders: tuple[Pa
 @pytest.mark.parametrize(
     ("damage", "fault"),
     [
-        (lambda content: content[:-20], "is not a whole gzip file"),
-        (lambda content: b"<html>", "is not a whole gzip file"),
+        (lambda content: content[:-20], "is not a complete gzip file"),
+        (lambda content: b"<html>", "is not a complete gzip file"),
         (lambda content: gzip.compress(b"other"), "its checksum differs"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Texts: every known character becomes its place in the vocabulary, and back."""
+"""Texts: every known character becomes its position in the vocabulary, and back."""
 
 from __future__ import annotations
 

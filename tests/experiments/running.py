@@ -1,4 +1,4 @@
-"""Running an experiment as ``python -m experiments.NAME.run`` does."""
+"""Run an experiment as ``python -m experiments.NAME.run`` does."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Every experiment rehearses without a warning, and refuses wrong use with a clear error."""
+"""Every experiment runs its rehearsal without warnings, and wrong use gets a clear error."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,16 @@ import pytest
 from tests.experiments.running import ROOT, run_experiment
 
 EXPERIMENTS = sorted(path.parent.name for path in (ROOT / "experiments").glob("*/run.py"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_says_how_it_is_run_and_shows_its_results(name: str) -> None:
+    folder = ROOT / "experiments" / name
+    text = (folder / "README.md").read_text()
+    assert f"python -m experiments.{name}.run" in text
+    linked = re.findall(r"\]\((results/[^)]+)\)", text)
+    assert linked
+    assert all((folder / path).is_file() for path in linked)
 
 
 @pytest.mark.torch
@@ -24,7 +35,7 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("maqd", ["--jobs", "0"], "--jobs is 0; at least 1"),
+        ("maqd", ["--jobs", "0"], "--jobs is 0; it must be at least 1"),
         ("maqd", ["--out", "file"], "Not a directory: 'file"),
         ("entropy", ["--out", "file"], "File exists: 'file'"),
         ("posterior", ["--out", "file"], "File exists: 'file'"),

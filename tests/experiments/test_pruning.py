@@ -1,4 +1,4 @@
-"""The pruning experiment: one that was interrupted ends as one that was not."""
+"""The pruning experiment: an interrupted run ends like an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_results_do_not_depend_on_interruptions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seeds", "0"], "--seeds is 0; at least 1"),
+        (["--seeds", "0"], "--seeds is 0; it must be at least 1"),
         (["--out", "/dev/null"], "File exists: '/dev/null'"),
     ],
 )
@@ -74,5 +74,7 @@ def test_training_goes_on_where_it_was(tmp_path: Path) -> None:
         assert torch.equal(one, two)
     longer = Schedule(epochs=4, limit=100, batch_size=32, learning_rate=1e-2)
     for net, other in ((new_net(task, 8, seed=1), longer), (new_net(task, 8, seed=2), schedule)):
-        with pytest.raises(InputError, match=r"whole is of a training that differs .*; remove it"):
+        with pytest.raises(
+            InputError, match=r"whole belongs to a training other than .*; remove it"
+        ):
             fit(net, task, other, 1, tmp_path / "whole", lambda done, steps: None)

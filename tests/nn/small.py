@@ -30,7 +30,7 @@ RECIPE = Recipe(
 
 
 def striped_task(samples: int = 96) -> Task:
-    """Tell horizontal from vertical stripes and from noise."""
+    """A task: tell horizontal stripes from vertical ones and from noise."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, samples)
     stripes = np.tile(np.array([[0], [200]]), (4, 8))
@@ -41,7 +41,7 @@ def striped_task(samples: int = 96) -> Task:
 
 
 def random_net(seed: int = 0) -> nn.Sequential:
-    """Build `NET` with normalisation as after some training, in evaluation mode."""
+    """Return `NET` with normalisation statistics as after training, in evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

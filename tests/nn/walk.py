@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgespike.nn.layers.fanout import Weighted
+from edgespike.nn.layers.fanout import CountedLayer
 
 
 def walked_fan_out(
-    layer: Weighted, shape: tuple[int, ...], mask: torch.Tensor
+    layer: CountedLayer, shape: tuple[int, ...], mask: torch.Tensor
 ) -> NDArray[np.int64]:
-    """Count, for each output and each weight of its kernel, the input that the synapse leaves."""
+    """Count the synapses that leave each input, one by one over outputs and kernel weights."""
     if isinstance(layer, nn.Linear):
         return np.array([int(mask[:, i].sum()) for i in range(shape[0])])
     leaving = np.zeros(shape, np.int64)
@@ -35,7 +35,7 @@ def walked_fan_out(
 def walked_operations(
     net: nn.Sequential, images: torch.Tensor, masks: dict[str, torch.Tensor]
 ) -> NDArray[np.int64]:
-    """Add up, sample by sample, the fan-out of each neuron that fires."""
+    """Return the sum of the fan-outs of all neurons that fire, for each sample."""
     total = np.zeros(len(images), np.int64)
     x = images
     for name, module in net.named_children():

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Recurrent(nn.Module):
-    """Return the states of every step, as a net for sequences does."""
+    """A layer that returns the states of every step."""
 
     def __init__(self, rnn: nn.RNNBase) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def recurrent(
 
 
 def net(rnn: nn.RNNBase, outputs: int = 4) -> nn.Sequential:
-    """Return an output for every step."""
+    """A net that returns an output for every step."""
     values = rnn.hidden_size * (2 if rnn.bidirectional else 1)
     return nn.Sequential(Recurrent(rnn), nn.Linear(values, outputs, dtype=torch.float64))
 

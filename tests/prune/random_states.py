@@ -1,4 +1,4 @@
-"""States and covariances to test with."""
+"""Random states and covariances for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 def states(
     count: int, units: int, rank: int | None = None, dead: int = 0, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Draw states of a rank, the last ``dead`` units always 0."""
+    """Draw states of a given rank; the last ``dead`` units are always 0."""
     generator = np.random.default_rng(seed)
     drawn = generator.normal(size=(count, rank or units))
     if rank:

@@ -98,7 +98,7 @@ def test_a_bound_beyond_all_numbers_is_infinite() -> None:
 
 
 def test_a_sequence_has_a_step_and_the_layers_recur() -> None:
-    with pytest.raises(InputError, match="steps is 0; a sequence has at least 1"):
+    with pytest.raises(InputError, match="steps is 0; it must be at least 1"):
         hidden_error(0.1, 1.0, 0)
     group = Group("dense", np.eye(2), np.eye(2))
     layer = PrunedLayer((PrunedPart(group, choose(group, 1), np.eye(2)),))

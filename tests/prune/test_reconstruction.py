@@ -84,5 +84,5 @@ def test_impossible_units_are_refused(units: ArrayLike) -> None:
 
 @pytest.mark.parametrize("tau", [[1.0], [1.0, -1.0], [np.nan, 0.0]])
 def test_impossible_penalties_are_refused(tau: list[float]) -> None:
-    with pytest.raises(InputError, match="it needs 2 finite numbers of at least 0"):
+    with pytest.raises(InputError, match="expected 2 finite numbers of at least 0"):
         reconstruct(np.eye(3), [0, 1], tau)

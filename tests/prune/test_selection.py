@@ -126,14 +126,14 @@ def test_impossible_numbers_of_units_are_refused(keep: int) -> None:
         lambda: by_leverage(S, keep, 0.1),
         lambda: at_random(3, keep),
     ):
-        with pytest.raises(InputError, match=rf"keep is {keep}; .* 3 units, so 1 to 3"):
+        with pytest.raises(InputError, match=rf"keep is {keep}; .* 3 units, so it must be 1 to 3"):
             ask()
 
 
 @pytest.mark.parametrize(
     ("S", "message"),
     [
-        (np.zeros((2, 3)), "shape .2, 3.; it needs .units, units."),
+        (np.zeros((2, 3)), "shape .2, 3.; expected .units, units."),
         (np.zeros((0, 0)), "at least 1 unit"),
         (np.full((2, 2), np.nan), "holds NaN or infinity"),
         (np.array([[1.0, 0.5], [0.0, 1.0]]), "not symmetric"),
@@ -153,8 +153,8 @@ def test_methods_that_keep_all_units_choose_none(method: Method) -> None:
 def test_objectives_and_penalties_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match=r"the objective has shape \(2, 2\)"):
         greedy(np.eye(3), 1, np.eye(2))
-    with pytest.raises(InputError, match="3 numbers of at least 0"):
+    with pytest.raises(InputError, match="3 numbers of at least 0 for 3 units"):
         greedy(np.eye(3), 1, penalties=[-1, 0, 0])
     for weights in ((-1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (np.nan, 1.0, 1.0)):
-        with pytest.raises(InputError, match="at least 0, and one is positive"):
+        with pytest.raises(InputError, match="finite and at least 0, one of them positive"):
             Objective(*weights)

@@ -66,5 +66,5 @@ def test_lambda_must_be_positive(lam: float) -> None:
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.0, np.nan])
 def test_the_tolerance_is_a_share(tolerance: float) -> None:
-    with pytest.raises(InputError, match=r"tolerance is .*; it is a share"):
+    with pytest.raises(InputError, match=r"tolerance is .*; it must be a share"):
         Spectrum(np.eye(2)).units_needed(tolerance)

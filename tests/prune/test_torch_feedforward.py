@@ -141,11 +141,11 @@ def test_convolutions_of_other_dimensions(dimensions: int) -> None:
 @pytest.mark.parametrize(
     ("between", "reason"),
     [
-        ([nn.Softmax(dim=1)], "Softmax behind it does not treat units apart"),
-        ([nn.LayerNorm(4)], "LayerNorm behind it does not treat units apart, or has weights"),
-        ([nn.PReLU(4)], "PReLU behind it"),
-        ([nn.GroupNorm(2, 4, affine=False)], "GroupNorm behind it"),
-        ([nn.RNN(4, 4), nn.ReLU()], "RNN behind it"),
+        ([nn.Softmax(dim=1)], "Softmax after it mixes units"),
+        ([nn.LayerNorm(4)], "LayerNorm after it mixes units, or has weights"),
+        ([nn.PReLU(4)], "PReLU after it"),
+        ([nn.GroupNorm(2, 4, affine=False)], "GroupNorm after it"),
+        ([nn.RNN(4, 4), nn.ReLU()], "RNN after it"),
     ],
 )
 def test_units_that_are_mixed_are_not_pruned(between: list[nn.Module], reason: str) -> None:

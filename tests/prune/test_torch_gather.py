@@ -51,7 +51,7 @@ def test_stacked_layers_and_both_directions_are_seen_apart(kind: str) -> None:
 
 
 class Answer(nn.Module):
-    """Use the last hidden state, and start from another than 0."""
+    """A net that uses the last hidden state and does not start from 0."""
 
     def __init__(self, rnn: nn.RNNBase) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def test_layers_that_run_one_by_one_give_the_model_what_it_had(kind: str) -> Non
 
 
 class Packing(nn.Module):
-    """Run over sequences of unequal length, padded with what must not count."""
+    """A net on padded sequences of unequal length; the padding must not count."""
 
     def __init__(self, rnn: nn.RNNBase) -> None:
         super().__init__()
@@ -196,10 +196,10 @@ def test_one_sample_of_one_step_is_enough() -> None:
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
-        ([], "gave no batches; it needs at least 1"),
-        ([{"x": 1}], "a batch is dict; .* give 'inputs'"),
-        ([[]], "a batch is list"),
-        ([("text", 1)], "a batch is str"),
+        ([], "the data has no batches; it needs at least 1"),
+        ([{"x": 1}], "a batch is a dict; .* pass 'inputs'"),
+        ([[]], "a batch is a list"),
+        ([("text", 1)], "a batch is a str"),
     ],
 )
 def test_batches_that_are_not_known_are_refused(batches: list[Any], message: str) -> None:
@@ -225,12 +225,12 @@ def test_batches_that_are_not_known_are_refused(batches: list[Any], message: str
 def test_batches_that_do_not_fit_the_model_are_named(batch: Any, message: str) -> None:
     with pytest.raises(InputError, match=rf"the model cannot run a batch of {message}") as caught:
         gather(net(recurrent("tanh")), [batch])
-    assert str(caught.value).endswith("or turn them into such with 'inputs'")
+    assert str(caught.value).endswith("or convert them with 'inputs'")
 
 
 @pytest.mark.parametrize("data", [None, 5, sequences(), pack_sequence([sequences()[0]])])
 def test_data_that_gives_no_batches_is_named(data: Any) -> None:
-    message = rf"the data is {type(data).__name__}, and no loader of batches; .*\[batch\] for one"
+    message = rf"the data is a {type(data).__name__}, not a loader of batches; .*\[batch\] for one"
     with pytest.raises(InputError, match=message):
         gather(net(recurrent("tanh")), data)
 
@@ -238,7 +238,7 @@ def test_data_that_gives_no_batches_is_named(data: Any) -> None:
 def test_nan_among_states_that_are_not_taken_is_noticed() -> None:
     many, x = sequences(700, 7), sequences()
     x[2, 6] = torch.nan
-    with pytest.raises(InputError, match=r"the model answers NaN to a batch of .* remove NaN"):
+    with pytest.raises(InputError, match=r"the model returns NaN for a batch of .* remove NaN"):
         gather(net(recurrent("tanh")), [many, x], thin=10_000)
 
 
@@ -249,14 +249,16 @@ def test_labels_are_not_looked_at() -> None:
 
 
 def test_a_share_below_one_in_one_is_refused() -> None:
-    with pytest.raises(InputError, match="thin is nan; it is at least 1 and whole"):
+    with pytest.raises(InputError, match="thin is nan; it must be a whole number of at least 1"):
         gather(net(recurrent("tanh")), [sequences()], thin=float("nan"))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="thin is 0; it is at least 1"):
+    with pytest.raises(InputError, match="thin is 0; it must be a whole number of at least 1"):
         gather(net(recurrent("tanh")), [sequences()], thin=0)
 
 
 def test_inputs_that_give_no_tensor_are_refused() -> None:
-    with pytest.raises(InputError, match="'inputs' gives tuple; a tensor, a packed sequence"):
+    with pytest.raises(
+        InputError, match="'inputs' returns a tuple; expected a tensor, a packed sequence"
+    ):
         gather(net(recurrent("tanh")), [sequences()], inputs=lambda batch: (batch,))
 
 

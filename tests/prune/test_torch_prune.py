@@ -20,7 +20,7 @@ MIXING = [
     nn.MaxPool1d(3, 1, 1),
     nn.Flatten(),
 ]
-"""Without weights; on (samples, steps, units) a unit's value depends on others, or moves."""
+"""Modules without weights that mix or move units of (samples, steps, units)."""
 
 APART = [nn.Identity(), nn.Dropout(0.5), nn.ReLU(), nn.Tanh(), nn.GELU(), nn.ReLU6()]
 
@@ -103,13 +103,13 @@ def test_pairs_name_a_recurrent_module_and_its_readout() -> None:
 @pytest.mark.parametrize(
     ("layers", "reason"),
     [
-        ([("0.rnn", "0")], r"not the names of an nn\.RNN, nn\.GRU or nn\.LSTM and nn\.Linear"),
+        ([("0.rnn", "0")], r"not the names of an nn\.RNN, nn\.GRU or nn\.LSTM and an nn\.Linear"),
         ([("nowhere", "1")], "not the names of"),
-        (["nowhere"], "'nowhere': no hidden dense or convolution layer"),
+        (["nowhere"], "'nowhere': not a hidden dense or convolution layer"),
         ([], "no layers are named"),
         ([("0.rnn", "1"), ("0.rnn", "1")], "'0.rnn' is named twice"),
-        ([("0.rnn", "1", "2")], "no name of a hidden layer, and no pair of names"),
-        ([3], "3: no name of a hidden layer"),
+        ([("0.rnn", "1", "2")], "neither the name of a hidden layer nor a pair of names"),
+        ([3], "3: neither the name of a hidden layer"),
     ],
 )
 def test_layers_that_are_not_there_are_refused(layers: Any, reason: str) -> None:
@@ -119,7 +119,9 @@ def test_layers_that_are_not_there_are_refused(layers: Any, reason: str) -> None
 
 @pytest.mark.parametrize("keep", [0, -1, 7, 2.5, True])
 def test_impossible_numbers_of_units_are_refused(keep: Any) -> None:
-    with pytest.raises(InputError, match=rf"keep is {keep}; layer '0.rnn' has 6 units, so 1 to 6"):
+    with pytest.raises(
+        InputError, match=rf"keep is {keep}; layer '0.rnn' has 6 units, so it must be 1 to 6"
+    ):
         prune(net(recurrent("tanh")), [sequences()], keep=keep)
 
 
@@ -130,14 +132,14 @@ def test_numbers_for_other_layers_are_refused() -> None:
 
 @pytest.mark.parametrize("extent", [{}, {"keep": 3, "tolerance": 0.1}])
 def test_either_a_number_or_a_tolerance_is_given(extent: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="give either 'keep' or 'tolerance'"):
+    with pytest.raises(InputError, match="pass either 'keep' or 'tolerance', but not both"):
         prune(net(recurrent("tanh")), [sequences()], **extent)
 
 
 def test_impossible_tolerances_and_methods_are_refused() -> None:
-    with pytest.raises(InputError, match=r"tolerance is 1\.5; it is a share"):
+    with pytest.raises(InputError, match=r"tolerance is 1\.5; it must be a share"):
         prune(net(recurrent("tanh")), [sequences()], tolerance=1.5)
-    with pytest.raises(InputError, match="tolerance is 'some'; it is a share"):
+    with pytest.raises(InputError, match="tolerance is 'some'; it must be a share"):
         prune(net(recurrent("tanh")), [sequences()], tolerance="some")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="method is 'best'; known are spectral, spectral-bare"):
         prune(net(recurrent("tanh")), [sequences()], keep=3, method="best")
@@ -161,7 +163,9 @@ def test_what_takes_values_unseen_is_noticed() -> None:
             added: Tensor = self.readout(states) + states
             return added
 
-    with pytest.raises(UnsupportedError, match="something takes a pruned layer's values"):
+    with pytest.raises(
+        UnsupportedError, match="an unknown part of it takes a pruned layer's values"
+    ):
         prune(Twice(), [sequences()], keep=3)
 
 
@@ -179,7 +183,9 @@ def test_a_residual_connection_between_modules_of_one_size_is_noticed(keep: int)
             result: Tensor = self.readout(states + self.second(states)[0])
             return result
 
-    with pytest.raises(UnsupportedError, match="something takes a pruned layer's values"):
+    with pytest.raises(
+        UnsupportedError, match="an unknown part of it takes a pruned layer's values"
+    ):
         prune(Residual(), [sequences()], keep=keep)
 
 
@@ -193,7 +199,7 @@ def test_a_residual_connection_between_modules_of_one_size_is_noticed(keep: int)
         *(
             (
                 nn.Sequential(Recurrent(nn.GRU(3, 6)), nn.ReLU(), module, nn.Linear(6, 2)),
-                rf"{type(module).__name__} '2' behind '0\.rnn' may mix units; put it behind the "
+                rf"{type(module).__name__} '2' after '0\.rnn' may mix units; move it after the "
                 r"nn\.Linear, or, .* name the layers: layers=\[\('0\.rnn', nn\.Linear's name\)\]",
             )
             for module in MIXING

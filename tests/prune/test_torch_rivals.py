@@ -174,5 +174,5 @@ def test_a_budget_of_no_weights_is_refused() -> None:
 @pytest.mark.parametrize("method", [Method.LOW_RANK, Method.COLUMNS])
 def test_without_recurrence_there_are_no_recurrent_weights(method: Method) -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double()
-    with pytest.raises(UnsupportedError, match="it changes recurrent weights, and there are none"):
+    with pytest.raises(UnsupportedError, match="it changes recurrent weights, but there are none"):
         prune(model, [sequences()], keep=2, method=method)

@@ -1,19 +1,19 @@
-"""Gaussian mixtures and their entropy: an approximation, what it is off by, and its rivals.
+"""Gaussian mixtures and their entropy: an approximation, its error, and other approximations.
 
-The entropy of a mixture has no closed form. The approximate entropy takes it as if no two
-components overlapped (Furuya et al., arXiv 2202.13059), costs no more than a look at the
-covariances, and has an error that vanishes as the dimension grows: here are certain bounds of that
-error from both sides, an estimate that stays precise where the error is tiny, and the error that is
-to be expected::
+The entropy of a mixture has no closed form. The approximate entropy treats the mixture as if no two
+components overlapped (Furuya et al., arXiv 2202.13059). It needs only the covariances and the
+weights, and its error vanishes as the dimension grows. This package computes guaranteed bounds of
+that error from both sides, an estimate that stays precise where the error is tiny, and the error
+that is to be expected::
 
     mixture = GaussianMixture(weights, means, covariances)  # numpy arrays or torch tensors
     entropy = approximate_entropy(mixture)  # nats
     bounds = error_bounds(mixture)  # bounds.lower <= entropy - (true entropy) <= bounds.upper
     estimate = sampled_error(mixture)  # value and standard error
 
-All but sampling takes batches and is differentiated by autograd. With diagonal covariances, no
-array larger than the mixture is made for any number of dimensions, but autograd keeps what it
-needs.
+Everything except sampling takes batches and can be differentiated by autograd. With diagonal
+covariances no array larger than the mixture is made, for any number of dimensions, except those
+that autograd keeps.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the formulas need beyond the array API standard, for numpy arrays and torch tensors alike.
+"""Functions that the array API standard lacks, for numpy arrays and torch tensors alike.
 
 Every formula of this package is written once, against the subset of the array API standard that
-``array-api-compat`` gives for numpy and torch. With tensors, gradients come from autograd.
+``array-api-compat`` provides for numpy and torch. With tensors, autograd computes gradients.
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_numpy_array
 from numpy.typing import NDArray
 
-Array = Any
+AnyArray = Any
 """A numpy array or a torch tensor; the array API standard has no types yet."""
 
+Floats = NDArray[np.float64]
+
 BLOCK_VALUES = 2**17
-"""Values of all components that one block of dimensions has: 1 MiB, small enough for a cache."""
+"""Values of all components in one block of dimensions: 1 MiB, which fits into a cache."""
 
 
-def to_double(array: Array) -> Array:
-    """Convert to float64, which all sums over dimensions are taken in."""
+def to_double(array: AnyArray) -> AnyArray:
+    """Convert to float64, in which all sums over dimensions are computed."""
     xp = array_namespace(array)
     return xp.astype(array, xp.float64, copy=False)
 
 
-def constant(array: Array) -> Array:
-    """Return the array without its history of gradients."""
+def constant(array: AnyArray) -> AnyArray:
+    """Return the array detached from its gradients."""
     return array if is_numpy_array(array) else array.detach()
 
 
-def to_numpy(array: Array) -> NDArray[Any]:
-    """Return the values as a numpy array, without a copy if they are in the main memory."""
+def to_numpy(array: AnyArray) -> NDArray[Any]:
+    """Return the values as a numpy array, without a copy if they are in main memory."""
     return array if is_numpy_array(array) else np.asarray(constant(array).cpu())
 
 
-def log_sum_exp(array: Array) -> Array:
+def log_sum_exp(array: AnyArray) -> AnyArray:
     """Return ``log(sum(exp(array)))`` over the last axis; ``-inf`` if empty or all ``-inf``."""
     xp = array_namespace(array)
     if array.shape[-1] == 0:
@@ -45,28 +47,28 @@ def log_sum_exp(array: Array) -> Array:
     largest = constant(xp.max(array, axis=-1, keepdims=True))
     shift = xp.where(xp.isfinite(largest), largest, xp.zeros_like(largest))
     total = xp.sum(xp.exp(array - shift), axis=-1)
-    # The logarithm of 0 has no gradient: where all is -inf, nothing depends on the array.
+    # The logarithm of 0 has no gradient: where all values are -inf, a constant replaces it.
     positive = xp.where(total > 0, total, xp.ones_like(total))
     found = xp.log(positive) + shift[..., 0]
     return xp.where(total > 0, found, xp.full_like(found, -math.inf))
 
 
-def safe_sqrt(array: Array) -> Array:
-    """Return the square root of values from 0 on, with gradient 0 at 0."""
+def safe_sqrt(array: AnyArray) -> AnyArray:
+    """Return the square root of values that are not negative, with gradient 0 at 0."""
     xp = array_namespace(array)
     zero = xp.zeros_like(array)
     return xp.where(array > 0, xp.sqrt(xp.where(array > 0, array, zero + 1)), zero)
 
 
 def blocks(batch: Sequence[int], components: int, dimension: int) -> Iterator[slice]:
-    """Split the dimensions so that a block of all components fits into the cache."""
+    """Split the dimensions into blocks whose values of all components fit into the cache."""
     size = max(1, BLOCK_VALUES // max(1, math.prod(batch) * components))
     for start in range(0, dimension, size):
         yield slice(start, min(start + size, dimension))
 
 
-def upper_triangle(rows: Sequence[Array]) -> Array:
-    """Put values of pairs into the upper triangles of matrices.
+def upper_triangle(rows: Sequence[AnyArray]) -> AnyArray:
+    """Arrange values of pairs as the upper triangles of matrices.
 
     Parameters
     ----------
@@ -86,6 +88,6 @@ def upper_triangle(rows: Sequence[Array]) -> Array:
     return xp.stack(padded, axis=-2)
 
 
-def mirrored(upper: Array) -> Array:
+def mirrored(upper: AnyArray) -> AnyArray:
     """Fill the lower triangles of matrices from their upper ones."""
     return upper + array_namespace(upper).matrix_transpose(upper)

@@ -1,4 +1,4 @@
-"""Whether arrays are a Gaussian mixture: all that is wrong with them, at once."""
+"""Checks that arrays are a Gaussian mixture; all faults are listed at once."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array, is_torch_array
 from numpy.typing import NDArray
 
-from edgespike.bayes.mixture.arrays import Array, to_numpy
+from edgespike.bayes.mixture.arrays import AnyArray, to_numpy
 from edgespike.errors import ViolationsError
 
 WEIGHT_TOLERANCE = 1e-6
-"""Most that the sum of the weights may differ from 1."""
+"""Largest deviation of the sum of the weights from 1."""
 
 LARGEST_RATIO = 1e60
-"""Most that standard deviations may differ by as a factor, and means in standard deviations.
+"""Largest ratio of two standard deviations, and largest distance of means in standard deviations.
 
-Far above what float32 can hold; squares of squares of it are still finite in float64.
+It is far above what float32 can hold; its fourth power is still finite in float64.
 """
 
 _NAMED = 3
-"""Bad values that are named one by one."""
+"""Number of bad values that are listed individually."""
 
 
 class MixtureError(ViolationsError):
-    """Arrays are no Gaussian mixture."""
+    """Arrays are not a Gaussian mixture."""
 
 
-def check_shapes(weights: Array, means: Array, covariances: Array) -> None:
+def check_shapes(weights: AnyArray, means: AnyArray, covariances: AnyArray) -> None:
     """Check that the arrays are of one kind and that their shapes fit together.
 
     Raises
     ------
     MixtureError
-        They are of several kinds or of another type than float32 and float64, or do not fit.
+        They are of different kinds, not float32 or float64, or their shapes do not fit together.
     """
     named = {"weights": weights, "means": means, "covariances": covariances}
     faults = list(_type_faults(named)) or list(_shape_faults(weights, means, covariances))
     if faults:
-        raise MixtureError("these arrays are no Gaussian mixture", faults)
+        raise MixtureError("these arrays are not a Gaussian mixture", faults)
 
 
-def check_values(weights: Array, means: Array, covariances: Array) -> None:
+def check_values(weights: AnyArray, means: AnyArray, covariances: AnyArray) -> None:
     """Check the values of arrays whose shapes fit.
 
     Raises
     ------
     MixtureError
-        Something is not finite, not positive, not symmetric, singular, or too far apart.
+        Values are not finite, not positive, not symmetric, singular, or too far apart.
     """
     weights, means, covariances = map(to_numpy, (weights, means, covariances))
     faults = [
@@ -60,28 +60,28 @@ def check_values(weights: Array, means: Array, covariances: Array) -> None:
     if not faults:
         faults = [*_weight_faults(weights), *_covariance_faults(means, covariances)]
     if faults:
-        raise MixtureError("these arrays are no Gaussian mixture", faults)
+        raise MixtureError("these arrays are not a Gaussian mixture", faults)
 
 
-def _type_faults(named: dict[str, Array]) -> Iterator[str]:
+def _type_faults(named: dict[str, AnyArray]) -> Iterator[str]:
     for name, array in named.items():
         if not is_array_api_obj(array) or not (is_numpy_array(array) or is_torch_array(array)):
-            yield f"{name} is a {type(array).__name__}; give a numpy array or a torch tensor"
+            yield f"{name} is a {type(array).__name__}; pass a numpy array or a torch tensor"
         elif array.dtype not in (array_namespace(array).float32, array_namespace(array).float64):
-            yield f"{name} is {array.dtype}; give float32 or float64"
+            yield f"{name} is {array.dtype}; convert it to float32 or float64"
     if len({is_numpy_array(array) for array in named.values()}) > 1:
-        yield "some arrays are numpy's and some torch's; give all of one kind"
+        yield "some arrays are numpy's and some torch's; pass all of one kind"
 
 
-def _shape_faults(weights: Array, means: Array, covariances: Array) -> Iterator[str]:
+def _shape_faults(weights: AnyArray, means: AnyArray, covariances: AnyArray) -> Iterator[str]:
     if means.ndim < 2 or 0 in means.shape:
-        yield f"means have the shape {tuple(means.shape)}; give (K, m), both at least 1"
+        yield f"means have the shape {tuple(means.shape)}; expected (K, m), both at least 1"
         return
     *batch, components, dimension = means.shape
     if tuple(weights.shape) != (*batch, components):
         yield (
             f"weights have the shape {tuple(weights.shape)}, means {tuple(means.shape)}; "
-            f"give weights of shape {(*batch, components)}"
+            f"expected weights of shape {(*batch, components)}"
         )
     shapes = [
         (*batch, count, *rest)
@@ -92,20 +92,20 @@ def _shape_faults(weights: Array, means: Array, covariances: Array) -> Iterator[
         full, diagonal, isotropic = shapes[:3]
         yield (
             f"covariances have the shape {tuple(covariances.shape)}, means {tuple(means.shape)}; "
-            f"give {full} for matrices, {diagonal} for variances, {isotropic} for one variance a "
-            f"component, or 1 instead of {components} for a covariance that all share"
+            f"expected {full} for matrices, {diagonal} for variances, {isotropic} for one variance "
+            f"a component, or 1 instead of {components} for a covariance that all share"
         )
 
 
 def _finite_faults(name: str, values: NDArray[Any]) -> Iterator[str]:
-    # Smallest and largest first: they need no memory, and NaN passes through both.
+    # Minimum and maximum first: they need no extra memory, and both propagate NaN.
     if not (np.isfinite(values.min()) and np.isfinite(values.max())):
         yield _listed(name, values, ~np.isfinite(values), "not finite")
 
 
 def _weight_faults(weights: NDArray[Any]) -> Iterator[str]:
     if (weights <= 0).any():
-        advice = "not positive; leave components without weight out"
+        advice = "not positive; leave out components without weight"
         yield _listed("weights", weights, weights <= 0, advice)
     sums = weights.astype(np.float64).sum(axis=-1)
     wrong = abs(sums - 1) > WEIGHT_TOLERANCE
@@ -122,7 +122,7 @@ def _covariance_faults(means: NDArray[Any], covariances: NDArray[Any]) -> Iterat
     if full:
         variances = np.diagonal(covariances, axis1=-2, axis2=-1)
     if variances.min() <= 0:
-        # Else a batch of isotropic variances would be named like one of diagonal ones.
+        # Otherwise a batch of isotropic variances would be named like one of diagonal ones.
         name = "variances on the diagonal of covariances" if full else "covariances"
         yield _listed(name, variances, variances <= 0, "not positive, so singular; it must be > 0")
         return
@@ -142,18 +142,18 @@ def _matrix_faults(matrices: NDArray[Any]) -> Iterator[str]:
         if skew > precision**0.5:
             yield (
                 f"{place} is not symmetric: elements across its diagonal differ by {skew:.3g} of "
-                f"their standard deviations, more than {precision**0.5:.1g}; give (S + S') / 2"
+                f"their standard deviations, more than {precision**0.5:.1g}; use (S + S') / 2"
             )
         elif (least := _least_share(correlations)) <= precision * len(matrix):
             yield (
                 f"{place} is singular or not positive definite: {least:.3g} of a dimension's "
-                f"variance is its own, at least {precision * len(matrix):.1g} is needed; drop "
-                "dependent dimensions or add to the diagonal"
+                f"variance is independent of the others, at least {precision * len(matrix):.1g} is "
+                "needed; drop dependent dimensions or add to the diagonal"
             )
 
 
 def _least_share(correlations: NDArray[np.float64]) -> float:
-    """Return the least share of a variance that the dimensions before it leave unexplained."""
+    """Return the smallest share of a variance that the preceding dimensions do not explain."""
     try:
         factor = np.linalg.cholesky(correlations)
     except np.linalg.LinAlgError:

@@ -1,6 +1,7 @@
-"""Points of components and from between them, and the components' densities there.
+"""Random points of components and from between them, and the components' densities there.
 
-In standardised dimensions (:meth:`GaussianMixture.standardised_blocks`), by numpy in float64.
+Computed by numpy in float64, in standardised dimensions
+(:meth:`GaussianMixture.standardised_blocks`).
 """
 
 from __future__ import annotations
@@ -9,36 +10,33 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgespike.bayes.mixture.arrays import BLOCK_VALUES
+from edgespike.bayes.mixture.arrays import BLOCK_VALUES, Floats
 from edgespike.bayes.mixture.gaussian import GaussianMixture, log_determinant
 from edgespike.bayes.mixture.separation import whitened
 
-Floats = NDArray[np.float64]
-
-VALUES_AT_ONCE = 2**20
-"""Coordinates of points that are in memory at the same time: 8 MiB."""
+COORDINATES_AT_ONCE = 2**20
+"""Number of coordinates of points that are in memory at the same time: 8 MiB."""
 
 Draw = Callable[[int, np.random.Generator], Floats]
-"""Draws so many points from one Gaussian, and gives ``log(pi_j N_j)`` at each: ``(count, K)``.
+"""Draws a number of points from one Gaussian and returns ``log(pi_j N_j)`` at each: ``(count, K)``.
 
 The densities lack the factor ``(2 pi)^(-m/2)``.
 """
 
 
 class Draws(Protocol):
-    """The Gaussians of a mixture that points can be drawn from."""
+    """The Gaussians of a mixture from which points can be drawn."""
 
     def component(self, k: int) -> Draw:
-        """Draw from component k."""
+        """Return what draws from component k."""
 
     def middle(self, k: int, j: int) -> Draw:
-        """Draw from the Gaussian with density proportional to ``sqrt(N_k N_j)``."""
+        """Return what draws from the Gaussian with density proportional to ``sqrt(N_k N_j)``."""
 
 
 def draws_of(mixture: GaussianMixture) -> Draws:
-    """Prepare drawing from one mixture (no batch) of numpy arrays."""
+    """Return what draws from one mixture (not a batch) of numpy arrays."""
     return _FullDraws(mixture) if mixture.is_full else _DiagonalDraws(mixture)
 
 
@@ -54,7 +52,7 @@ class _DiagonalDraws:
     def middle(self, k: int, j: int) -> Draw:
         def gaussian(means: Floats, variances: Floats) -> tuple[Floats, Floats]:
             a, b = variances[k], variances[j]
-            # Half of both precisions together
+            # Its precision is half the sum of both precisions.
             return (b * means[k] + a * means[j]) / (a + b), 2 * a * b / (a + b)
 
         return self._draw(gaussian)
@@ -110,8 +108,8 @@ class _FullDraws:
 
 
 def _parts(count: int, width: int) -> Iterator[int]:
-    """Split a number of points of so many coordinates by what fits into memory."""
-    most = max(1, VALUES_AT_ONCE // max(1, width))
+    """Split a number of points with ``width`` coordinates into parts that fit into memory."""
+    most = max(1, COORDINATES_AT_ONCE // max(1, width))
     while count > 0:
         yield min(count, most)
         count -= most

@@ -1,4 +1,4 @@
-"""Reading mixtures from ``.npz`` files of unknown origin."""
+"""Read mixtures from ``.npz`` files of unknown origin."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ _ADVICE = "save it again with numpy.savez(path, weights=..., means=..., covarian
 
 
 def read_mixture(path: Path | str) -> GaussianMixture:
-    """Read one mixture as ``numpy.savez`` writes it.
+    """Read one mixture that ``numpy.savez`` wrote.
 
     The file holds ``weights`` ``(K,)``, ``means`` ``(K, m)`` and ``covariances`` ``(K, m, m)``,
-    ``(K, m)`` or ``(K,)``, or 1 instead of K for a covariance that all components share. Arrays
-    that are all float32 stay so; others become float64. Nothing in the file is ever executed.
+    ``(K, m)`` or ``(K,)``, or 1 instead of K for a covariance that all components share. If all
+    arrays are float32 they remain so; otherwise they become float64. Nothing in the file is ever
+    executed.
 
     Raises
     ------
     InputError
         The file cannot be read, or holds a batch of mixtures.
     FileFormatError
-        It is no ``.npz`` file, is truncated, lacks an array, or holds something else than numbers.
+        It is not an ``.npz`` file, is truncated, lacks an array, or holds values that are not
+        numbers.
     MixtureError
-        The arrays are no mixture.
+        The arrays are not a mixture.
     """
     path = Path(path)
     with opened(path) as file:
         arrays = _read_arrays(path, file)
     if arrays[1].ndim > 2:
         raise InputError(
-            f"means in {path} have the shape {arrays[1].shape}; give one mixture, (K, m)"
+            f"means in {path} have the shape {arrays[1].shape}; expected one mixture, (K, m)"
         )
     single = all(array.dtype == np.float32 for array in arrays)
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is found later
+    with np.errstate(over="ignore"):  # values that do not fit become infinite and are found later
         weights, means, covariances = (
             array.astype(np.float32 if single else np.float64, copy=False) for array in arrays
         )
@@ -65,7 +67,7 @@ def _read_arrays(path: Path, file: Any) -> list[NDArray[Any]]:
         raise
     except Exception as error:  # a damaged archive makes zipfile raise nearly anything
         raise FileFormatError(
-            f"{path} is no .npz file, or is truncated or damaged ({error}); {_ADVICE}"
+            f"{path} is not an .npz file, or is truncated or damaged ({error}); {_ADVICE}"
         ) from error
 
 

@@ -8,12 +8,12 @@ from enum import Enum
 
 from array_api_compat import array_namespace
 
-from edgespike.bayes.mixture.arrays import Array, blocks, constant, to_double, to_numpy
+from edgespike.bayes.mixture.arrays import AnyArray, blocks, constant, to_double, to_numpy
 from edgespike.bayes.mixture.checks import check_shapes, check_values
 
 
 class Covariance(str, Enum):
-    """Form of the covariances."""
+    """The form of the covariances."""
 
     FULL = "full"
     DIAGONAL = "diagonal"
@@ -27,7 +27,7 @@ class GaussianMixture:
     Parameters
     ----------
     weights
-        ``(..., K)``, positive; they sum to 1 within :data:`.checks.WEIGHT_TOLERANCE`, and are
+        ``(..., K)``, positive; they must sum to 1 within :data:`.checks.WEIGHT_TOLERANCE`, and are
         divided by their sum wherever they are used.
     means
         ``(..., K, m)``.
@@ -36,26 +36,26 @@ class GaussianMixture:
         ``(..., K)`` for one variance in all directions. A component axis of length 1 stands for a
         covariance that all components share.
     validate
-        Whether the values are checked. Leave it out only in a training loop whose parameters
-        cannot become bad: what depends on bad values is not defined.
+        Whether the values are checked. Disable it only in a training loop whose parameters cannot
+        become invalid: results of invalid values are undefined.
 
     Raises
     ------
     MixtureError
-        All violations: shapes that do not fit, values that are not finite, weights that are not
-        positive or do not sum to 1, covariances that are not symmetric or are singular, scales too
-        far apart for double precision.
+        Shapes do not fit, values are not finite, weights are not positive or do not sum to 1,
+        covariances are not symmetric or are singular, or scales are too far apart for double
+        precision. All violations are listed.
 
     Notes
     -----
     All arrays are numpy arrays, or all are torch tensors, of float32 or float64. Sums over
-    dimensions are taken in float64, and results are float64, whatever the arrays are. Components
-    may coincide; one component (K = 1) is a Gaussian.
+    dimensions are computed in float64, and results are float64 in either case. Components may
+    coincide; one component (K = 1) is a Gaussian.
     """
 
-    weights: Array
-    means: Array
-    covariances: Array
+    weights: AnyArray
+    means: AnyArray
+    covariances: AnyArray
     validate: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -65,22 +65,22 @@ class GaussianMixture:
 
     @property
     def components(self) -> int:
-        """Number K of components."""
+        """The number K of components."""
         return int(self.means.shape[-2])
 
     @property
     def dimension(self) -> int:
-        """Number m of dimensions."""
+        """The number m of dimensions."""
         return int(self.means.shape[-1])
 
     @property
     def batch(self) -> tuple[int, ...]:
-        """Shape of the batch: the leading axes; ``()`` for one mixture."""
+        """The shape of the batch (the leading axes); ``()`` for one mixture."""
         return tuple(self.means.shape[:-2])
 
     @property
     def kind(self) -> Covariance:
-        """Form of the covariances."""
+        """The form of the covariances."""
         extra = self.covariances.ndim - self.means.ndim
         return {1: Covariance.FULL, 0: Covariance.DIAGONAL, -1: Covariance.ISOTROPIC}[extra]
 
@@ -98,13 +98,13 @@ class GaussianMixture:
             validate=False,
         )
 
-    def log_weights(self) -> Array:
+    def log_weights(self) -> AnyArray:
         """Return the logarithms of the weights over their sum, float64 ``(..., K)``."""
         xp = array_namespace(self.weights)
         weights = to_double(self.weights)
         return xp.log(weights) - xp.log(xp.sum(weights, axis=-1, keepdims=True))
 
-    def variances(self) -> Array:
+    def variances(self) -> AnyArray:
         """Return the variances ``(..., K, m)`` of diagonal and isotropic covariances, as a view."""
         xp = array_namespace(self.means)
         values = self.covariances
@@ -112,7 +112,7 @@ class GaussianMixture:
             values = values[..., None]
         return xp.broadcast_to(values, self.means.shape)
 
-    def log_determinants(self) -> Array:
+    def log_determinants(self) -> AnyArray:
         """Return the logarithms of the covariances' determinants, float64 ``(..., K)``."""
         xp = array_namespace(self.means)
         if self.is_full:
@@ -124,12 +124,12 @@ class GaussianMixture:
             total = total + xp.sum(xp.log(to_double(variances[..., block])), axis=-1)
         return total
 
-    def standardised_blocks(self) -> Iterator[tuple[Array, Array]]:
-        """Iterate over blocks of dimensions of diagonal or isotropic mixtures.
+    def standardised_blocks(self) -> Iterator[tuple[AnyArray, AnyArray]]:
+        """Iterate over blocks of dimensions of a diagonal or isotropic mixture.
 
-        Each dimension is moved and scaled so that the first component is standard normal there.
-        What compares components with each other does not change, and loses no digits where the
-        dimensions have different scales or are far from 0.
+        Each dimension is shifted and scaled so that the first component is standard normal there.
+        Comparisons between components are unaffected, and lose no digits where the dimensions
+        have different scales or are far from 0.
 
         Yields
         ------
@@ -143,8 +143,8 @@ class GaussianMixture:
             scale = constant(values[..., :1, :])
             yield (means - constant(means[..., :1, :])) / xp.sqrt(scale), values / scale
 
-    def standardised(self) -> tuple[Array, Array]:
-        """Return means and matrices of a full mixture, moved and scaled as the blocks are.
+    def standardised(self) -> tuple[AnyArray, AnyArray]:
+        """Return means and matrices of a full mixture, shifted and scaled like the blocks.
 
         Returns
         -------
@@ -159,7 +159,7 @@ class GaussianMixture:
         return means, xp.broadcast_to(matrices, (*means.shape, self.dimension))
 
 
-def log_determinant(cholesky: Array) -> Array:
+def log_determinant(cholesky: AnyArray) -> AnyArray:
     """Return the logarithms of the determinants of matrices with these Cholesky factors."""
     xp = array_namespace(cholesky)
     return 2 * xp.sum(xp.log(xp.linalg.diagonal(cholesky)), axis=-1)

@@ -1,6 +1,6 @@
-"""How components lie to each other: what every bound and approximation is made of.
+"""Distances between components, from which every bound and approximation is computed.
 
-Matrices over pairs are ``(..., K, K)``; no array of the size of all pairs and dimensions is made.
+Matrices over pairs are ``(..., K, K)``; no array over all pairs and dimensions is made.
 """
 
 from __future__ import annotations
@@ -10,46 +10,46 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from edgespike.bayes.mixture.arrays import Array, mirrored, upper_triangle
+from edgespike.bayes.mixture.arrays import AnyArray, mirrored, upper_triangle
 from edgespike.bayes.mixture.gaussian import GaussianMixture, log_determinant
 
 
 @dataclass(frozen=True)
 class Middles:
-    """Pairs of components, seen in the mean S of their two covariances.
+    """Pairs of components, compared in the mean S of their two covariances.
 
     Float64, symmetric ``(..., K, K)``, all 0 for coinciding components. d is the difference of the
     means.
     """
 
-    distance: Array
+    distance: AnyArray
     """``d' S^-1 d``."""
 
-    log_volume: Array
+    log_volume: AnyArray
     """``log|S|`` less the mean of the two components' ``log|S_k|``; not negative."""
 
-    def bhattacharyya(self) -> Array:
+    def bhattacharyya(self) -> AnyArray:
         """Return Bhattacharyya distances ``(..., K, K)``; the coefficient is ``exp(-distance)``."""
         return self.distance / 8 + self.log_volume / 2
 
 
 @dataclass(frozen=True)
 class Directed:
-    """Components k (row) as component j (column) sees them, float64 ``(..., K, K)``."""
+    """Component k (row) relative to component j (column), float64 ``(..., K, K)``."""
 
-    distance: Array
+    distance: AnyArray
     """``d' S_j^-1 d``, with d the difference of the means; 0 where k = j."""
 
-    trace: Array
+    trace: AnyArray
     """``tr(S_j^-1 S_k)``; the number of dimensions where k = j."""
 
-    log_volume: Array
+    log_volume: AnyArray
     """``log|S_j| - log|S_k|``; 0 where k = j."""
 
-    def kullback_leibler(self, dimension: int) -> Array:
+    def kullback_leibler(self, dimension: int) -> AnyArray:
         """Return the divergences ``KL(N_k || N_j)`` in nats, ``(..., K, K)``."""
         xp = array_namespace(self.trace)
-        # The covariances' own part is not negative; rounding makes it so for equal ones.
+        # The covariances' share is not negative; rounding can make it so for equal covariances.
         shape = self.trace - dimension + self.log_volume
         return (self.distance + xp.maximum(shape, xp.zeros_like(shape))) / 2
 
@@ -70,13 +70,13 @@ def middles(mixture: GaussianMixture) -> Middles:
             own = own + xp.sum(xp.log(variances), axis=-1)
     gain = logs - (own[..., :, None] + own[..., None, :]) / 2
     gain = xp.triu(gain, k=1)
-    # Rounding makes it negative for equal covariances.
+    # Rounding can make it negative for equal covariances.
     gain = xp.maximum(gain, xp.zeros_like(gain))
     return Middles(mirrored(distances), mirrored(gain))
 
 
-def distances_between(mixture: GaussianMixture, t: Array) -> Array:
-    """Measure pairs in ``S_t = (1 - t) S_k + t S_j``, each with its own t.
+def distances_between(mixture: GaussianMixture, t: AnyArray) -> AnyArray:
+    """Return distances of pairs in ``S_t = (1 - t) S_k + t S_j``, each pair with its own t.
 
     Parameters
     ----------
@@ -126,25 +126,25 @@ def directed(mixture: GaussianMixture) -> Directed:
     return Directed(distance, trace, own[..., None, :] - own[..., :, None])
 
 
-def _triangles(rows: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+def _triangles(rows: list[tuple[AnyArray, AnyArray]]) -> tuple[AnyArray, AnyArray]:
     first, second = zip(*rows, strict=True)
     return upper_triangle(first), upper_triangle(second)
 
 
-def _differences(means: Array, k: int) -> Array:
+def _differences(means: AnyArray, k: int) -> AnyArray:
     return means[..., k + 1 :, :] - means[..., k : k + 1, :]
 
 
-def _diagonal_middles(means: Array, variances: Array, k: int) -> tuple[Array, Array]:
-    # Nearly all the time goes here: the sum is halved after it is used.
+def _diagonal_middles(means: AnyArray, variances: AnyArray, k: int) -> tuple[AnyArray, AnyArray]:
+    # Nearly all the time is spent here, so the sum is halved only after it is used.
     xp = array_namespace(means)
     both = variances[..., k : k + 1, :] + variances[..., k + 1 :, :]
     distances = 2 * xp.sum(_differences(means, k) ** 2 / both, axis=-1)
     return distances, xp.sum(xp.log(both), axis=-1) - math.log(2) * means.shape[-1]
 
 
-def _full_middles(means: Array, matrices: Array, k: int) -> tuple[Array, Array]:
-    # One pair after the other: a row of matrices would be as large as the mixture.
+def _full_middles(means: AnyArray, matrices: AnyArray, k: int) -> tuple[AnyArray, AnyArray]:
+    # One pair at a time: a row of matrices would be as large as the mixture.
     xp = array_namespace(means)
     distances, logs = [means[..., k, :0]], [means[..., k, :0]]
     for j in range(k + 1, means.shape[-2]):
@@ -155,7 +155,7 @@ def _full_middles(means: Array, matrices: Array, k: int) -> tuple[Array, Array]:
     return xp.concat(distances, axis=-1), xp.concat(logs, axis=-1)
 
 
-def _full_distances(means: Array, matrices: Array, t: Array, k: int) -> Array:
+def _full_distances(means: AnyArray, matrices: AnyArray, t: AnyArray, k: int) -> AnyArray:
     xp = array_namespace(means)
     distances = [means[..., k, :0]]
     for j in range(k + 1, means.shape[-2]):
@@ -166,13 +166,13 @@ def _full_distances(means: Array, matrices: Array, t: Array, k: int) -> Array:
     return xp.concat(distances, axis=-1)
 
 
-def _squared_length(factor: Array, difference: Array) -> Array:
+def _squared_length(factor: AnyArray, difference: AnyArray) -> AnyArray:
     """Return ``d' S^-1 d`` for S with this Cholesky factor, ``(..., 1)``."""
     xp = array_namespace(factor)
     return xp.sum(xp.linalg.solve(factor, difference[..., None]) ** 2, axis=-2)
 
 
-def _diagonal_column(means: Array, variances: Array, j: int) -> tuple[Array, Array]:
+def _diagonal_column(means: AnyArray, variances: AnyArray, j: int) -> tuple[AnyArray, AnyArray]:
     xp = array_namespace(means)
     own = variances[..., j : j + 1, :]
     difference = means - means[..., j : j + 1, :]
@@ -180,7 +180,7 @@ def _diagonal_column(means: Array, variances: Array, j: int) -> tuple[Array, Arr
     return distance, xp.sum(variances / own, axis=-1)
 
 
-def _full_column(means: Array, factors: Array, j: int) -> tuple[Array, Array]:
+def _full_column(means: AnyArray, factors: AnyArray, j: int) -> tuple[AnyArray, AnyArray]:
     xp = array_namespace(means)
     distances, traces = [], []
     for k in range(means.shape[-2]):

@@ -1,8 +1,8 @@
 """Monte-Carlo estimates of the error of the approximate entropy, and of the entropy itself.
 
 The error D is estimated directly, never as a difference of two entropies, and in logarithms, so
-that its digits do not drown in those of the entropy. Everything is computed by numpy in float64;
-there are no gradients.
+its digits are not lost in those of the entropy. Everything is computed by numpy in float64; there
+are no gradients.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgespike.bayes.mixture.arrays import log_sum_exp
+from edgespike.bayes.mixture.arrays import Floats, log_sum_exp
 from edgespike.bayes.mixture.bounds import log_overlap
 from edgespike.bayes.mixture.draws import draws_of
 from edgespike.bayes.mixture.entropy import LOG_2PI
@@ -23,11 +22,8 @@ from edgespike.bayes.mixture.gaussian import GaussianMixture
 from edgespike.bayes.mixture.pairs import middles
 from edgespike.errors import InputError, shown
 
-Floats = NDArray[np.float64]
-
-
 MOST_SAMPLES = 10**8
-"""Most points of an estimate; a value of each, 800 MB, is kept."""
+"""Largest number of points of an estimate; a value of each is kept, 800 MB together."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +34,10 @@ class Estimate:
     """``(...)``."""
 
     standard_error: Floats
-    """``(...)``; 0 where nothing is left to chance."""
+    """``(...)``; 0 where nothing was drawn."""
 
     samples: int
-    """How many points were drawn for each mixture."""
+    """Number of points drawn for each mixture."""
 
 
 def sampled_error(mixture: GaussianMixture, samples: int = 10_000, seed: int = 0) -> Estimate:
@@ -49,23 +45,23 @@ def sampled_error(mixture: GaussianMixture, samples: int = 10_000, seed: int = 0
 
     ``D = sum_{k < j} sqrt(pi_k pi_j) BC_kj E[v_kj]``, where the mean is over the Gaussian whose
     density is proportional to ``sqrt(N_k N_j)``, and ``v_kj = sqrt(p_k p_j) (phi(p_k) +
-    phi(p_j))`` with p the components' shares of the density at the point and ``phi(p) = -log(p) /
-    (1 - p)``. For two components, v is at most ``2 log 2``: the relative error stays small where
-    the components are so far apart that no point drawn from one of them meets another.
+    phi(p_j))``. Here p holds the components' shares of the density at the point, and ``phi(p) =
+    -log(p) / (1 - p)``. For two components, v is at most ``2 log 2``: the relative error stays
+    small even where the components are so far apart that no point drawn from one reaches another.
 
     Parameters
     ----------
     mixture
         A mixture, or a batch of them.
     samples
-        Points for each mixture, at least 2; pairs get as many as their overlap is worth.
+        Number of points for each mixture, at least 2; pairs get a share by their overlap.
     seed
         The same seed gives the same estimate.
 
     Raises
     ------
     InputError
-        Too few samples.
+        There are too few or too many samples.
     """
     return _each(mixture, samples, lambda one, rng: _between(one, samples, rng), seed)
 
@@ -76,9 +72,9 @@ def sampled_error_by_components(
     """Estimate the error D from points of each component.
 
     ``D = sum_k pi_k E_{N_k} log(1 + sum_{j != k} pi_j N_j / (pi_k N_k))``. Where components hardly
-    overlap, what counts is rare: the estimate is then too small, and so is its standard error. Use
-    :func:`sampled_error` there. Parameters are those of :func:`sampled_error`; ``samples`` are
-    shared by the components.
+    overlap, the points that matter are rare: the estimate is then too small, and so is its standard
+    error. Use :func:`sampled_error` there. Parameters are those of :func:`sampled_error`;
+    ``samples`` are divided among the components.
     """
     return _each(
         mixture, samples, lambda one, rng: _by_components(one, samples, rng, _error_values), seed
@@ -88,7 +84,7 @@ def sampled_error_by_components(
 def monte_carlo_entropy(mixture: GaussianMixture, samples: int = 10_000, seed: int = 0) -> Estimate:
     """Estimate the entropy as the mean of the negative log density, from points of each component.
 
-    The plain estimate that closed forms are compared with; the approximate entropy less
+    This is the plain estimate with which closed forms are compared; the approximate entropy less
     :func:`sampled_error` is far more precise. Parameters are those of
     :func:`sampled_error_by_components`.
     """
@@ -104,7 +100,7 @@ _Values = Callable[[GaussianMixture, Floats, int], Floats]
 def _each(mixture: GaussianMixture, samples: int, sampler: _Sampler, seed: int) -> Estimate:
     """Apply a sampler to each mixture of a batch."""
     if samples < 2:
-        raise InputError(f"{samples} samples give no standard error; draw at least 2")
+        raise InputError(f"{samples} samples have no standard error; draw at least 2")
     if samples > MOST_SAMPLES:
         raise InputError(f"{shown(samples)} samples are too many; draw at most {MOST_SAMPLES}")
     whole = mixture.as_numpy()
@@ -123,7 +119,7 @@ def _between(
     logs = mixture.log_weights()
     pairs = middles(mixture)
     total = log_overlap(logs, pairs)
-    if np.exp(total) == 0:  # below the smallest double, as the error then is
+    if np.exp(total) == 0:  # below the smallest double, and so is the error
         return 0.0, 0.0
     first, second = np.triu_indices(mixture.components, 1)
     shares = (logs[first] + logs[second]) / 2 - pairs.bhattacharyya()[first, second] - total
@@ -152,7 +148,7 @@ def _phi(log_share: Floats) -> Floats:
 def _by_components(
     mixture: GaussianMixture, samples: int, rng: np.random.Generator, values: _Values
 ) -> tuple[float, float]:
-    """Average over the components, with as many points of each."""
+    """Average over the components, with the same number of points of each."""
     weights = np.exp(mixture.log_weights())
     count = max(2, round(samples / mixture.components))
     draws = draws_of(mixture)
@@ -170,7 +166,7 @@ def _error_values(mixture: GaussianMixture, joint: Floats, k: int) -> Floats:
 
 
 def _entropy_values(mixture: GaussianMixture, joint: Floats, k: int) -> Floats:
-    # The draws are in dimensions in which the first component has unit variances.
+    # The draws are in dimensions where the first component has unit variances.
     variances: Any = mixture.covariances
     if mixture.is_full:
         scale = np.log(np.diagonal(variances[0]).astype(np.float64)).sum()

@@ -1,8 +1,8 @@
-"""The separation alpha of components: how far apart they are in the worst of all mixed shapes.
+"""The separation alpha of components: their distance, maximised over mixed covariances.
 
-``alpha^2 = max over t in [0, 1] of t (1 - t) d' [(1 - t) S_k + t S_j]^-1 d``, with d the difference
-of the means: ``|d|_S / 2`` for equal covariances S, ``|d| / (sigma_k + sigma_j)`` for isotropic
-ones (arXiv 2202.13059).
+``alpha^2 = max over t in [0, 1] of t (1 - t) d' [(1 - t) S_k + t S_j]^-1 d``, where d is the
+difference of the means. For equal covariances S, alpha is ``|d|_S / 2``; for isotropic ones it is
+``|d| / (sigma_k + sigma_j)`` (arXiv 2202.13059).
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ from collections.abc import Callable
 
 from array_api_compat import array_namespace
 
-from edgespike.bayes.mixture.arrays import Array, constant, mirrored, safe_sqrt, upper_triangle
+from edgespike.bayes.mixture.arrays import AnyArray, constant, mirrored, safe_sqrt, upper_triangle
 from edgespike.bayes.mixture.gaussian import GaussianMixture
 from edgespike.bayes.mixture.pairs import distances_between
 
 _ROUNDS = 200
-"""Halving alone comes within these to a t of 1e-60, the least best one that checks let in."""
+"""In so many rounds halving alone reaches a t of 1e-60, the smallest best t that checks allow."""
 
 _LOSS = 1e-9
-"""Most that a found maximum may be too small, as a part of it; it is much less by then."""
+"""Largest relative error of a maximum; when the search ends it is usually much smaller."""
 
-Moments = Callable[[Array], tuple[Array, Array, Array]]
-"""From t to ``d' S_t^-1 d`` and its first and second derivatives by t."""
+Moments = Callable[[AnyArray], tuple[AnyArray, AnyArray, AnyArray]]
+"""Maps t to ``d' S_t^-1 d`` and its first and second derivatives with respect to t."""
 
 
-def separations(mixture: GaussianMixture) -> Array:
+def separations(mixture: GaussianMixture) -> AnyArray:
     """Return the separations alpha of all pairs.
 
     Returns
     -------
     alpha
         Float64, symmetric ``(..., K, K)``; 0 on the diagonal and for equal means. Gradients are
-        exact: those of the maximum are those at the best t, and 0 for equal means.
+        exact: the gradient of the maximum is that at the best t, and 0 for equal means.
     """
     t = _best_t(mixture)
     squares = t * (1 - t) * distances_between(mixture, t)
     return safe_sqrt(mirrored(squares))
 
 
-def _best_t(mixture: GaussianMixture) -> Array:
+def _best_t(mixture: GaussianMixture) -> AnyArray:
     """Return the best t of each pair above the diagonal, without gradients."""
     xp = array_namespace(mixture.means)
     still = GaussianMixture(
@@ -54,11 +54,11 @@ def _best_t(mixture: GaussianMixture) -> Array:
     return _maximise(moments, start)
 
 
-def _maximise(moments: Moments, t: Array) -> Array:
-    """Find the maxima of ``t (1 - t) g(t)`` by Newton's method between brackets.
+def _maximise(moments: Moments, t: AnyArray) -> AnyArray:
+    """Find the maxima of ``t (1 - t) g(t)`` by Newton's method with bracketing.
 
-    The function is concave: it is a sum of ``d_i^2 / (a_i / t + b_i / (1 - t))`` in the directions
-    in which both covariances are diagonal, and each is a parallel sum of two lines.
+    The function is concave: it is a sum of ``d_i^2 / (a_i / t + b_i / (1 - t))`` over the
+    directions in which both covariances are diagonal, and each term is a parallel sum of two lines.
     """
     xp = array_namespace(t)
     low, high = xp.zeros_like(t), xp.ones_like(t)
@@ -79,8 +79,10 @@ def _maximise(moments: Moments, t: Array) -> Array:
     return t
 
 
-def _along(d2: Array, a: Array, b: Array, t: Array) -> tuple[Array, Array, Array]:
-    """Sum over directions in which both covariances are diagonal: a in one, b in the other."""
+def _along(
+    d2: AnyArray, a: AnyArray, b: AnyArray, t: AnyArray
+) -> tuple[AnyArray, AnyArray, AnyArray]:
+    """Sum over directions in which the covariances are diagonal, with variances a and b."""
     xp = array_namespace(d2)
     between = (1 - t) * a + t * b
     change = (b - a) / between
@@ -94,8 +96,8 @@ def _along(d2: Array, a: Array, b: Array, t: Array) -> tuple[Array, Array, Array
 
 
 def _diagonal_moments(mixture: GaussianMixture) -> Moments:
-    def moments(t: Array) -> tuple[Array, Array, Array]:
-        sums: list[Array] = [0, 0, 0]
+    def moments(t: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray]:
+        sums: list[AnyArray] = [0, 0, 0]
         for means, variances in mixture.standardised_blocks():
             rows = []
             for k in range(mixture.components):
@@ -124,7 +126,7 @@ def _full_moments(mixture: GaussianMixture) -> Moments:
         b = xp.concat([empty, *(variances[..., None, :] for _, variances, _ in row)], axis=-2)
         pairs.append((d * d, b))
 
-    def moments(t: Array) -> tuple[Array, Array, Array]:
+    def moments(t: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray]:
         rows = [
             _along(d2, xp.ones_like(b), b, t[..., k, k + 1 :, None])
             for k, (d2, b) in enumerate(pairs)
@@ -135,8 +137,10 @@ def _full_moments(mixture: GaussianMixture) -> Moments:
     return moments
 
 
-def whitened(difference: Array, first: Array, second: Array) -> tuple[Array, Array, Array]:
-    """Find directions in which one covariance is the unit matrix and another is diagonal.
+def whitened(
+    difference: AnyArray, first: AnyArray, second: AnyArray
+) -> tuple[AnyArray, AnyArray, AnyArray]:
+    """Find directions in which one covariance is the identity and another is diagonal.
 
     Parameters
     ----------
@@ -148,11 +152,11 @@ def whitened(difference: Array, first: Array, second: Array) -> tuple[Array, Arr
     Returns
     -------
     difference
-        In those directions, ``(..., m)``.
+        The difference in those directions, ``(..., m)``.
     variances
-        Of the second covariance, ``(..., m)``; positive.
+        Those of the second covariance, ``(..., m)``; positive.
     back
-        ``(..., m, m)``, from those directions to the given dimensions.
+        ``(..., m, m)``, the map from those directions back to the original dimensions.
     """
     xp = array_namespace(difference)
     factor = xp.linalg.cholesky(first)

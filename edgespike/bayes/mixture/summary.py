@@ -1,4 +1,4 @@
-"""What can be said of a mixture's entropy, and which value of it to trust."""
+"""A summary of a mixture's entropy, and which value of it to trust."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from edgespike.bayes.mixture.sampling import Estimate, monte_carlo_entropy, samp
 from edgespike.errors import InputError
 
 NEGLIGIBLE = 0.01
-"""Nats: a value that is certainly off by no more is trusted without sampling."""
+"""Nats: a value whose error is guaranteed to be no larger is trusted without sampling."""
 
 COINCIDENT = 1e-12
-"""Bhattacharyya distance up to which two components are the same but for rounding."""
+"""Bhattacharyya distance up to which two components are the same except for rounding."""
 
 _SAMPLES = 10_000
 _FEWEST_SAMPLES = 30
 _COORDINATES = 2**30
-"""Samples times dimensions times components up to which the default number of samples goes."""
+"""Limit of samples times dimensions times components for the default number of samples."""
 
 
 @dataclass(frozen=True)
@@ -37,79 +37,79 @@ class Trusted:
     """The value of the entropy to trust, in nats."""
 
     method: str
-    """``approximate_entropy``; ``bounds``: that less the middle of the error's bounds; ``sampled``:
-    that less the estimated error."""
+    """``approximate_entropy``; ``bounds``: that less the midpoint of the error's bounds; or
+    ``sampled``: that less the estimated error."""
 
     entropy: float
     uncertainty: float
-    """A standard error for ``sampled``, else the most that the value is off."""
+    """A standard error for ``sampled``, otherwise the largest error of the value."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Closest:
-    """The two components of the least separation."""
+    """The two components with the smallest separation."""
 
     components: tuple[int, int]
     """Counted from 0."""
 
     alpha: float
     best_s: float | None
-    """The best s of their part in the bound by separations; None where that is vacuous."""
+    """The best s of this pair in the bound by separations; None where that is vacuous."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The error that is expected at most if the means had been drawn at random; no bound."""
+    """The expected error for means drawn at random; not a bound for this mixture."""
 
     spread: float
-    """The c of ``N(0, c^2 S)`` that the means look as if they were drawn from."""
+    """The c of ``N(0, c^2 S)`` from which the means look as if they were drawn."""
 
     error: float
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Entropy of one mixture in nats; error means that of the approximate entropy.
+    """The entropy of one mixture in nats; "error" means that of the approximate entropy.
 
-    Where there are no pairs, that is, for one component, what is about pairs is None.
+    For one component there are no pairs, and the fields about pairs are None.
     """
 
     components: int
     dimension: int
     covariances: str
     entropy: float
-    """The approximate entropy; never below the entropy."""
+    """The approximate entropy; it is never below the entropy."""
 
     error_upper: float
-    """The least of the upper bounds."""
+    """The smallest of the upper bounds."""
 
     error_lower: float
     """The largest of the lower bounds."""
 
     error_estimate: float
-    """Monte-Carlo estimate of the error, held within its bounds."""
+    """Monte-Carlo estimate of the error, clipped to its bounds."""
 
     error_estimate_standard_error: float
     samples: int
-    """Points of each Monte-Carlo estimate."""
+    """Number of points of each Monte-Carlo estimate."""
 
     weight_entropy: float
-    """The most that the error can be for these weights; what it is if all components coincide."""
+    """The largest possible error for these weights, reached if all components coincide."""
 
     error_upper_bhattacharyya: float
     error_upper_kolchinsky_tracey: float
     error_upper_separation: float | None
-    """None where it is vacuous: unless ``alpha^2 > dimension`` for all pairs."""
+    """None if it is vacuous, that is, unless ``alpha^2 > dimension`` for all pairs."""
 
     alpha_min: float | None
-    """The least separation."""
+    """The smallest separation."""
 
     closest: Closest | None
     expected: Expected | None
     coinciding: tuple[tuple[int, int], ...]
-    """Pairs of components that are the same: the error holds the entropy of their weights."""
+    """Pairs of equal components: the entropy of their weights is part of the error."""
 
     approximations: dict[str, float]
     """All closed forms by name."""
@@ -121,7 +121,7 @@ class Summary:
     trusted: Trusted
 
     def to_json(self) -> dict[str, Any]:
-        """Return all values as JSON has them."""
+        """Return all values in types that JSON has."""
         return asdict(self)
 
 
@@ -131,20 +131,22 @@ def summarise(mixture: GaussianMixture, samples: int | None = None, seed: int = 
     Parameters
     ----------
     mixture
-        No batch.
+        One mixture, not a batch.
     samples
-        Points of each Monte-Carlo estimate, at least 2; by default 10,000, or, in many dimensions,
-        as many as take some seconds.
+        Number of points of each Monte-Carlo estimate, at least 2; by default 10,000, or, in many
+        dimensions, as many as take a few seconds.
     seed
-        Of the Monte-Carlo estimates.
+        Seed of the Monte-Carlo estimates.
 
     Raises
     ------
     InputError
-        A batch of mixtures, or too few samples.
+        The mixture is a batch, or there are too few samples.
     """
     if mixture.batch:
-        raise InputError(f"a batch of {mixture.batch} mixtures; summarise one after the other")
+        raise InputError(
+            f"the mixture is a batch of shape {mixture.batch}; summarise its mixtures one by one"
+        )
     mixture = mixture.as_numpy()
     samples = _default_samples(mixture) if samples is None else samples
     bounds = error_bounds(mixture)
@@ -187,7 +189,7 @@ def _default_samples(mixture: GaussianMixture) -> int:
 
 
 def _within(lower: float, upper: float, estimate: Estimate) -> tuple[float, float]:
-    """Return an estimate and its standard error, as far as certain bounds leave them room."""
+    """Return an estimate and its standard error, clipped to guaranteed bounds."""
     error, deviation = float(estimate.value), float(estimate.standard_error)
     return min(max(error, lower), upper), min(deviation, upper - lower)
 
@@ -220,7 +222,7 @@ def _trusted(
     entropy: float, bounds: tuple[float, float], error: float, deviation: float
 ) -> Trusted:
     lower, upper = bounds
-    if upper == 0:  # of one component
+    if upper == 0:  # one component
         return Trusted("approximate_entropy", entropy, 0.0, "it is exact for one component")
     if upper <= NEGLIGIBLE:
         why = f"it is too large by at most {upper:.3g} nats"

@@ -1,4 +1,4 @@
-"""Activations with few levels; a spike is the one with two."""
+"""Activations with few levels; a spike is one with two."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgespike.nn.layers.surrogates import StraightThrough, Surrogate
 
 
 class _Staircase(torch.autograd.Function):
-    """``scale`` times the number of edges ``first, first + step, ...`` that are reached."""
+    """``scale`` times the number of edges ``first, first + step, ...`` that the input reaches."""
 
     @staticmethod
     def forward(
@@ -47,14 +47,16 @@ class _Staircase(torch.autograd.Function):
 
 
 class EventActivation(nn.Module, ABC):
-    """What gives events: ``scale * (level - zero)``, level being how many thresholds are reached.
+    """An activation that emits events: ``scale * (level - zero)``.
+
+    The level is the number of thresholds that the input reaches.
 
     Attributes
     ----------
     states
-        Number of different values; the level goes from 0 to ``states - 1``.
+        Number of distinct values; the level ranges from 0 to ``states - 1``.
     scale
-        Distance of two values, positive and finite.
+        Distance between two neighbouring values, positive and finite.
     zero
         The level that stands for the value 0.
     """
@@ -65,7 +67,7 @@ class EventActivation(nn.Module, ABC):
 
     @abstractmethod
     def thresholds(self) -> list[Fraction]:
-        """Return the thresholds exactly, ascending."""
+        """Return the exact thresholds, in ascending order."""
 
 
 class LevelActivation(EventActivation):
@@ -77,15 +79,15 @@ class LevelActivation(EventActivation):
     Parameters
     ----------
     states
-        Number of different values, 2 to 256.
+        Number of distinct values, 2 to 256.
     first
         The lowest threshold.
     step
-        Distance of two thresholds, positive and finite.
+        Distance between neighbouring thresholds, positive and finite.
     scale
-        Distance of two values, positive and finite.
+        Distance between neighbouring values, positive and finite.
     surrogate
-        What stands in for the derivative.
+        Replaces the derivative in the backward pass.
 
     Raises
     ------
@@ -106,7 +108,7 @@ class LevelActivation(EventActivation):
         self.surrogate = surrogate
 
     def thresholds(self) -> list[Fraction]:
-        """Return the thresholds exactly, ascending."""
+        """Return the exact thresholds, in ascending order."""
         first, step = Fraction(self.first), Fraction(self.step)
         return [first + level * step for level in range(self.states - 1)]
 
@@ -126,17 +128,17 @@ def _check_states(states: int) -> None:
 class RoundClip(LevelActivation):
     r"""MaQD's activation, ``s * clip(round(u / s), 0, states - 1)`` (arXiv 2403.14999).
 
-    Rounding is half up, so that it is a staircase with thresholds ``(l - 1/2) * s``.
+    Halves are rounded up, so it is a staircase with thresholds ``(l - 1/2) * s``.
 
     Parameters
     ----------
     states
-        Number of different values, 2 to 256; two make a spike.
+        Number of distinct values, 2 to 256; two make a spike.
     step
-        ``s``. The default is the step with the least squared error for the positive part of a
-        normal distribution, which is what a normalisation leaves. The paper's choice is not known.
+        ``s``. The default has the least squared error for the positive half of a standard normal
+        distribution, which is what a normalisation layer produces. The paper's choice is not known.
     surrogate
-        What stands in for the derivative.
+        Replaces the derivative in the backward pass.
 
     Raises
     ------
@@ -151,26 +153,27 @@ class RoundClip(LevelActivation):
         surrogate: Surrogate = StraightThrough(),  # noqa: B008 - it is frozen
     ) -> None:
         _check_states(states)
-        # The positive half of a symmetric quantiser with a state at 0.
+        # The positive half of a symmetric quantiser that has a state at 0.
         step = optimal_step(2 * states - 1) if step is None else step
         super().__init__(states, step / 2, step, step, surrogate)
 
     def extra_repr(self) -> str:
-        """Name the parameters in the module's text form."""
+        """Return the parameters shown in the module's ``repr``."""
         return f"states={self.states}, step={self.step:.4g}, surrogate={self.surrogate}"
 
 
 class TanhLevels(EventActivation):
-    """Few states of the hyperbolic tangent, as whole numbers ``-half..half`` of ``1 / half``.
+    """The hyperbolic tangent rounded to few states: multiples ``-half..half`` of ``1 / half``.
 
-    A state is the one nearest to the tangent. So the thresholds are not even: they are the inverse
-    tangents of the middles between states, rounded to 8 decimals, for the graph that follows from
-    them must not depend on how a machine computes them. The gradient is the tangent's.
+    Each input is mapped to the state nearest to its tangent. The thresholds are therefore uneven:
+    the inverse tangents of the midpoints between states. They are rounded to 8 decimals, because
+    the graph that follows from them must not depend on how a machine computes them. The gradient
+    is that of the tangent.
 
     Parameters
     ----------
     states
-        Number of different values, odd, 3 to 255: ``2 * half + 1``.
+        Number of distinct values, odd, 3 to 255: ``2 * half + 1``.
 
     Raises
     ------
@@ -183,11 +186,11 @@ class TanhLevels(EventActivation):
         if not is_whole(states, 3, MOST_STATES) or states % 2 == 0:
             raise ValueError(f"tanh has {states!r} states; odd numbers from 3 to 255 are possible")
         self.states, self.scale, self.zero = states, 1.0, states // 2
-        middles = [(2 * level - states) / (states - 1) for level in range(1, states)]
-        self._thresholds = [round(atanh(middle), 8) for middle in middles]
+        midpoints = [(2 * level - states) / (states - 1) for level in range(1, states)]
+        self._thresholds = [round(atanh(midpoint), 8) for midpoint in midpoints]
 
     def thresholds(self) -> list[Fraction]:
-        """Return the thresholds exactly, ascending."""
+        """Return the exact thresholds, in ascending order."""
         return [Fraction(threshold) for threshold in self._thresholds]
 
     def forward(self, u: Tensor) -> Tensor:
@@ -196,5 +199,5 @@ class TanhLevels(EventActivation):
         return straight_through(torch.tanh(u) * self.zero, reached.to(u.dtype) - self.zero)
 
     def extra_repr(self) -> str:
-        """Name the parameters in the module's text form."""
+        """Return the parameters shown in the module's ``repr``."""
         return f"states={self.states}"

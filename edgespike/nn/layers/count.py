@@ -1,4 +1,4 @@
-"""Count the synaptic operations of a trained module exactly, sample by sample."""
+"""Count the synaptic operations of a trained module exactly, for each sample."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from edgespike.counting import Convention
 from edgespike.errors import UnsupportedError
 from edgespike.evaluation_mode import evaluating
-from edgespike.nn.layers.fanout import SpikeInputs, Weighted, fan_out
+from edgespike.nn.layers.fanout import CountedLayer, layer_fan_out
 from edgespike.nn.layers.quant_rnn import SharedUnitLinear
+from edgespike.nn.layers.spike_inputs import SpikeInputs
 from edgespike.nn.layers.weighted import QuantConv2d, QuantLinear
 
 
@@ -20,15 +21,15 @@ def count_synaptic_operations(
     """Run a module in evaluation mode and count its synaptic operations.
 
     A synaptic operation is one spike that arrives at one existing synapse; for activations of more
-    than two states it is one level that is not 0, and costs a multiply-accumulate. Give the module
-    and the images in double precision to have the spikes of the integer graph: in single
+    than two states it is one non-zero level, which costs a multiply-accumulate. Pass the module
+    and the images in double precision to get exactly the spikes of the integer graph: in single
     precision a membrane potential may be rounded across its threshold.
 
     Parameters
     ----------
     model
-        Its layers that run after its first activation of few levels are counted, the readout
-        among them.
+        The layers that run after its first activation of few levels are counted, including the
+        readout.
     images
         (samples, channels, height, width); for recurrent nets (samples, steps, features).
     convention
@@ -37,14 +38,14 @@ def count_synaptic_operations(
     Returns
     -------
     dict
-        For each layer, by path, the operations of each sample: int64, (samples,). They are in the
-        order in which they run.
+        For each layer, by path and in the order in which the layers run, the operations of each
+        sample: int64, (samples,).
 
     Raises
     ------
     UnsupportedError
-        The convention is "quantised" and layers have float weights (all of them are named), a
-        layer receives fractions of spikes, or no layer runs after an activation of few levels.
+        The convention is "quantised" and some layers have float weights (all are named), a layer
+        receives fractions of spikes, or no layer runs after an activation of few levels.
     """
     inputs = SpikeInputs(model)
     try:
@@ -58,20 +59,22 @@ def count_synaptic_operations(
     counts: dict[str, Tensor] = {}
     for events in entered:
         name, values = events.layer, events.values
-        reached = fan_out(layers[name], values.shape[1:], masks[name]).long()
-        # A level is restored from its scale with an error far below this.
+        reached = layer_fan_out(layers[name], values.shape[1:], masks[name]).long()
+        # Dividing by the scale restores a level with an error far below this.
         if bool(((values - values.round()).abs() > 1e-3).any()):
             raise UnsupportedError(
                 "spikes cannot be counted",
                 [f"layer {name} receives fractions; pool spikes with SumPool2d, not with a mean"],
             )
-        # Where pools or residual blocks add, events have met: each is an operation of its own.
+        # Where a pool or a residual block adds events, each of them is an operation of its own.
         found = (events.numbers.round().long() * reached).flatten(1).sum(dim=1)
         counts[name] = counts[name] + found if name in counts else found
     return counts
 
 
-def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> dict[str, Tensor]:
+def _existing_synapses(
+    layers: dict[str, CountedLayer], convention: Convention
+) -> dict[str, Tensor]:
     if convention is Convention.EVERY:
         return {name: torch.ones_like(layer.weight) for name, layer in layers.items()}
     if convention is Convention.NONZERO:
@@ -94,7 +97,7 @@ def _existing_synapses(layers: dict[str, Weighted], convention: Convention) -> d
     return masks
 
 
-def _float_nonzero(layer: Weighted) -> Tensor:
+def _float_nonzero(layer: CountedLayer) -> Tensor:
     if isinstance(layer, QuantConv2d | QuantLinear | SharedUnitLinear):
         return layer.float_nonzero()
     return layer.weight != 0

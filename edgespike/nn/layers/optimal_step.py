@@ -1,4 +1,4 @@
-"""The distance of uniform states that suits a normal distribution."""
+"""The spacing of uniform states that suits a normal distribution."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import lru_cache
 
 @lru_cache
 def optimal_step(states: int) -> float:
-    """Return the step with which uniform states quantise a normal distribution best.
+    """Return the step with which uniform states quantise a standard normal distribution best.
 
-    Best is the least mean squared error for mean 0 and variance 1; the states lie symmetrically
-    around 0. Found by bisection, and rounded to 8 decimals: thresholds and scales of a converted
-    net follow from it, so it must not depend on how a machine's ``exp`` and ``erf`` round.
+    Best means the least mean squared error; the states lie symmetrically around 0. The step is
+    found by bisection and rounded to 8 decimals: thresholds and scales of a converted net follow
+    from it, so it must not depend on how a machine's ``exp`` and ``erf`` round.
     """
     low, high = 0.0, 4.0
     while high - low > 1e-12:
@@ -24,7 +24,7 @@ def optimal_step(states: int) -> float:
 def _error_slope(step: float, states: int) -> float:
     """Return half the derivative of the mean squared error by the step, in closed form.
 
-    The cells' edges lie midway between states, so that moving them changes nothing.
+    The edges of the cells lie midway between states, so they add nothing to the derivative.
     """
     places = [k - (states - 1) / 2 for k in range(states)]
     edges = [-math.inf, *((place + 0.5) * step for place in places[:-1]), math.inf]

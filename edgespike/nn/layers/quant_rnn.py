@@ -1,4 +1,4 @@
-"""A recurrent layer that computes as an integer graph does: whole numbers, few states."""
+"""A recurrent layer that computes as an integer graph does, on whole numbers with few states."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Nonlinearity = Literal["tanh", "relu"]
 
 
 class SharedUnitLinear(nn.Linear):
-    """Whole weights on whole inputs; several of these layers share the unit of their sums.
+    """A dense layer of integer weights and inputs whose sums share their unit with other layers.
 
     Parameters
     ----------
     inputs, outputs
-        As usual; there is no bias.
+        As for `torch.nn.Linear`; there is no bias.
     input_step
         Real value of one unit of the input.
     unit
-        Gives the real value of one unit of the sums, a float32 scalar.
+        Returns the real value of one unit of the sums, a float32 scalar.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class SharedUnitLinear(nn.Linear):
         self.input_step, self._unit = input_step, unit
 
     def whole_weight(self) -> Tensor:
-        """Return the weights as whole numbers in their dtype, in a way that can be trained."""
-        # In single precision whatever the module's dtype, as for all quantised weights.
+        """Return the weights as whole numbers in their dtype, with a straight-through gradient."""
+        # In single precision for any dtype of the module, as for all quantised weights.
         in_units = self.weight.float() * self.input_step / self._unit()
         return straight_through(in_units, round_half_up(in_units)).to(self.weight.dtype)
 
@@ -49,32 +49,32 @@ class SharedUnitLinear(nn.Linear):
         return self.whole_weight().detach().long()
 
     def float_nonzero(self) -> Tensor:
-        """Say which weights are synapses before rounding, bool, in the shape of the integers."""
+        """Return which weights are synapses before rounding, bool, in the shape of the integers."""
         return self.weight.detach() != 0
 
     def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Multiply whole numbers ``x`` (..., inputs) with `whole_weight`, if that is not given."""
+        """Multiply whole numbers ``x`` (..., inputs) with ``weight``, by default `whole_weight`."""
         return nn.functional.linear(x, self.whole_weight() if weight is None else weight)
 
 
 class InputLinear(SharedUnitLinear):
-    """As `SharedUnitLinear`, on real inputs, which are whole numbers of its ``input_step``."""
+    """A `SharedUnitLinear` on real inputs, which are whole multiples of its ``input_step``."""
 
     def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Multiply real ``x`` (..., inputs) with `whole_weight`, if that is not given."""
+        """Multiply real ``x`` (..., inputs) with ``weight``, by default `whole_weight`."""
         in_units = x / self.input_step
-        # What a float's division left of a fraction is rounded off.
+        # Rounding removes the error of the division.
         return super().forward(straight_through(in_units, torch.round(in_units)), weight)
 
 
 class InitialState(nn.Module):
     """The hidden state before the first step: zeros.
 
-    A module, so that counting can see by a hook what arrives at the first step.
+    It is a module so that a hook can count what arrives at the first step.
     """
 
     def forward(self, drive: Tensor) -> Tensor:
-        """Return (samples, hidden) for sums of inputs (samples, steps, hidden)."""
+        """Return zeros (samples, hidden) for sums of inputs (samples, steps, hidden)."""
         return torch.zeros_like(drive[:, 0])
 
 
@@ -83,17 +83,17 @@ class QuantRNN(nn.Module):
 
     .. math:: h_t = f(a (W_i x_t + W_h h_{t-1}) + b), \qquad h_0 = 0
 
-    ``x``, ``h`` and both matrices are whole numbers here. So the sums are too, and both matrices
-    have the same unit ``a`` to be added exactly: the largest magnitude that either matrix needs,
-    over ``2 ** (bits - 1) - 1``. ``f`` is a staircase with the states of a ReLU
-    (`RoundClip` of step 1) or of a tanh (`TanhLevels`).
+    ``x``, ``h`` and both matrices are whole numbers here, and so are the sums. To be added exactly,
+    both matrices have the same unit ``a``: the largest magnitude that either matrix needs, divided
+    by ``2 ** (bits - 1) - 1``. ``f`` is a staircase with the states of a ReLU (`RoundClip` of
+    step 1) or of a tanh (`TanhLevels`).
 
     Parameters
     ----------
     features, hidden
-        Inputs of a step, and hidden units.
+        Number of inputs of a step, and of hidden units.
     input_step
-        Real value of one unit of the input, e.g. 1/255 behind ``InputScale(255)``.
+        Real value of one unit of the input, e.g. 1/255 after ``InputScale(255)``.
     nonlinearity
         "relu", whose states are ``0, 1, ..., states - 1``; or "tanh", whose states go from -1 to 1
         in even steps.
@@ -146,7 +146,7 @@ class QuantRNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return hidden states (samples, steps, hidden) for ``x`` (samples, steps, features)."""
-        # Once for all steps.
+        # Computed once for all steps.
         unit, recurrent = self.unit().to(x.dtype), self.recurrent.whole_weight()
         drive = self.input(x)
         state, states = self.initial(drive), []

@@ -1,7 +1,8 @@
 """Quantise weights to few integer states, with a straight-through gradient.
 
-Two quantisers: `SymmetricQuantiser` counts bits and takes its scale from the largest weight;
-`StandardisedQuantiser` counts states and has a fixed scale, since it standardises weights first.
+There are two quantisers. `SymmetricQuantiser` takes a number of bits, and its scale from the
+largest weight; `StandardisedQuantiser` takes a number of states and has a fixed scale, since it
+standardises the weights first.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from torch import Tensor
 
 from edgespike.nn.layers.optimal_step import optimal_step
 
-# A layer of zeros still needs a scale to divide by.
 SMALLEST_SCALE = 1e-12
+"""Lower limit of a scale: a layer of zeros still needs one to divide by."""
 
 MOST_STATES = 256
-"""Most states that a weight or an activation has."""
+"""Most states that a weight or an activation can have."""
 
 
 def is_whole(value: object, low: int, high: int) -> bool:
-    """Return whether a parameter is a whole number in a range; True and 3.0 are none."""
+    """Return whether a value is a whole number from ``low`` to ``high``; True and 3.0 are not."""
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
@@ -44,7 +45,7 @@ def odd_states(x: Tensor, scale: Tensor, high: int) -> Tensor:
 
 
 class _Replaced(torch.autograd.Function):
-    """Other values, with the gradient of the first ones."""
+    """The second argument, with the gradient of the first."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, values: Tensor) -> Tensor:
@@ -56,13 +57,13 @@ class _Replaced(torch.autograd.Function):
 
 
 def straight_through(x: Tensor, values: Tensor) -> Tensor:
-    """Return ``values`` as they are, with the gradient of ``x``, which they stand for."""
+    """Return ``values`` unchanged, with the gradient of ``x``, which they stand for."""
     replaced: Tensor = _Replaced.apply(x, values)  # type: ignore[no-untyped-call]
     return replaced
 
 
 class _StraightThrough(torch.autograd.Function):
-    """What a function makes of ``x``, with the gradient of ``x`` where that is within a range."""
+    """A quantised ``x``, with the gradient of ``x`` where it is in a range and zero elsewhere."""
 
     @staticmethod
     def forward(
@@ -80,8 +81,8 @@ class _StraightThrough(torch.autograd.Function):
 def _times(integers: Tensor, scale: Tensor, like: Tensor) -> Tensor:
     """Multiply in the dtype of ``like`` and with its strides.
 
-    Where strides are ambiguous (one input channel), a convolution takes its fast memory layout
-    from its kernel's.
+    Where the input's strides are ambiguous (one channel), a convolution takes the kernel's memory
+    layout, and only one of the layouts is fast.
     """
     dtype = like.dtype
     return torch.mul(integers.to(dtype), scale.to(dtype), out=torch.empty_like(like))
@@ -98,16 +99,16 @@ def round_clip(x: Tensor, scale: Tensor, low: int, high: int, like: Tensor | Non
     x
         Any shape.
     scale
-        Scalar, float32, positive: the distance of two states.
+        Scalar, float32, positive: the distance between neighbouring states.
     low, high
         The lowest and the highest state.
     like
-        Whose dtype and strides the result has; those of ``x`` if None.
+        The result has the dtype and strides of this tensor; those of ``x`` if None.
     """
 
     def quantise(x: Tensor) -> Tensor:
-        # The states are found in single precision whatever the module's dtype, so that a module
-        # that is evaluated in double precision has the same integers.
+        # The states are computed in single precision for any dtype of the module, so that a module
+        # evaluated in double precision has the same integers.
         states = integer_states(x.float(), scale, low, high)
         return _times(states, scale, x if like is None else like)
 
@@ -117,7 +118,7 @@ def round_clip(x: Tensor, scale: Tensor, low: int, high: int, like: Tensor | Non
 def round_clip_odd(x: Tensor, scale: Tensor, high: int, like: Tensor) -> Tensor:
     """Quantise ``x`` to ``scale`` times the nearest odd integer in ``-high..high``.
 
-    As `round_clip`, for an even number of states, which have none at 0.
+    As `round_clip`, for an even number of states, none of which is at 0.
     """
 
     def quantise(x: Tensor) -> Tensor:
@@ -134,24 +135,24 @@ def _straight_through(
 
 
 class WeightQuantiser(Protocol):
-    """How a layer makes integers of its weights; the first axis is the output channel."""
+    """How a layer turns its weights into integers; the first axis is the output channel."""
 
     def scale(self, weight: Tensor) -> Tensor:
         """Return the float value of one integer step, a float32 scalar."""
 
     def nonzero_before_rounding(self, weight: Tensor) -> Tensor:
-        """Say which weights are synapses before they are rounded, bool, in their shape."""
+        """Return which weights are synapses before they are rounded, bool, in their shape."""
 
     def integers(self, weight: Tensor) -> Tensor:
         """Return the integer weights, int64, in the shape of ``weight``."""
 
     def __call__(self, weight: Tensor) -> Tensor:
-        """Return ``integers * scale``, in a way that can be trained."""
+        """Return ``integers * scale`` with a straight-through gradient."""
 
 
 @dataclass(frozen=True)
 class SymmetricQuantiser:
-    """Integer weights in ``-limit..limit`` with one scale for the layer: largest magnitude / limit.
+    """Integer weights in ``-limit..limit``; the layer's scale is its largest magnitude / limit.
 
     Parameters
     ----------
@@ -176,7 +177,7 @@ class SymmetricQuantiser:
         return (largest / self.limit).clamp(min=SMALLEST_SCALE)
 
     def nonzero_before_rounding(self, weight: Tensor) -> Tensor:
-        """Say which weights are not zero, bool, in their shape."""
+        """Return which weights are not zero, bool, in their shape."""
         return weight.detach() != 0
 
     def integers(self, weight: Tensor) -> Tensor:
@@ -197,11 +198,11 @@ class StandardisedQuantiser:
     """MaQD's weights: standardised, then rounded and clipped to few states (arXiv 2403.14999).
 
     Each output channel has its mean subtracted and is divided by its standard deviation (biased).
-    The result is quantised with the step of least squared error for a normal distribution. An odd
-    number of states has one at 0, ``-(M-1)/2 .. (M-1)/2`` steps; an even number has none, ``+-1/2,
-    +-3/2 ..`` steps, which are odd integers of half a step. A layer's integers are multiplied by
-    ``step / sqrt(fan-in)``, so that sums over standard normal inputs are standard normal. Whether
-    the paper scales the same way is not known.
+    The result is quantised with the step of least squared error for a normal distribution. With an
+    odd number of states one is at 0: ``-(M-1)/2 .. (M-1)/2`` steps. With an even number none is:
+    ``+-1/2, +-3/2 ..`` steps, which are odd multiples of half a step. A layer's integers are
+    multiplied by ``step / sqrt(fan-in)``, so that sums over standard normal inputs are standard
+    normal. It is not known whether the paper scales in the same way.
 
     A channel whose weights are all equal is standardised to zeros: its integers are 0, or 1 if
     the number of states is even.
@@ -209,7 +210,7 @@ class StandardisedQuantiser:
     Parameters
     ----------
     states
-        M, 2 to 256. Up to 255, odd, and up to 128, even, the integers fit signed bytes.
+        M, 2 to 256. The integers fit signed bytes if M is odd and up to 255, or even and up to 128.
 
     Raises
     ------
@@ -231,7 +232,7 @@ class StandardisedQuantiser:
         return torch.tensor(step / 2 if self._is_even else step, device=weight.device)
 
     def nonzero_before_rounding(self, weight: Tensor) -> Tensor:
-        """Say which weights are not zero when standardised; all, if there is no state at 0."""
+        """Return which weights are not zero when standardised; all if no state is at 0."""
         if self._is_even:
             return torch.ones_like(weight, dtype=torch.bool)
         return _standardised(weight.detach().float()) != 0
@@ -260,7 +261,10 @@ class StandardisedQuantiser:
 
 
 def _standardised(weight: Tensor) -> Tensor:
-    """Return each output channel mean 0 and variance ``1 / fan-in``; zeros where all are equal."""
+    """Return weights whose output channels have mean 0 and variance ``1 / fan-in``.
+
+    A channel whose weights are all equal becomes zeros.
+    """
     flat = weight.flatten(1)
     variance, mean = torch.var_mean(flat, dim=1, correction=0)
     shape = (-1, *[1] * (weight.ndim - 1))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class EventSum(nn.Module):
-    """Add two tensors of events: every event passes on by itself."""
+    """Add two tensors of events; each event travels on separately."""
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ``x + y``."""
@@ -14,18 +14,18 @@ class EventSum(nn.Module):
 
 
 class Residual(nn.Module):
-    """Add what a block gives to its input, or to what a shortcut makes of it.
+    """Add the output of a block to its input, or to the output of a shortcut.
 
     Both summands are events of one scale: levels are added to levels, and where two spikes meet,
-    two travel on. So both branches must end in activations of the same scale, and so must what
-    comes before a block without a shortcut.
+    two travel on. Both branches must therefore end in activations of the same scale, and so must
+    the layers before a block without a shortcut.
 
     Parameters
     ----------
     body
-        Ends in an activation.
+        Must end in an activation.
     shortcut
-        Ends in an activation too; None passes the input on.
+        Must end in an activation too; None passes the input on.
     """
 
     def __init__(self, body: nn.Module, shortcut: nn.Module | None = None) -> None:

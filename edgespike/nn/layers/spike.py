@@ -1,4 +1,4 @@
-"""The single-step spiking neuron, S3NN (arXiv 2201.10879)."""
+"""The single-step spiking neuron of S3NN (arXiv 2201.10879)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SpikeActivation(LevelActivation):
     Parameters
     ----------
     threshold
-        Membrane potential from which on a neuron fires.
+        Lowest membrane potential at which a neuron fires.
     alpha, beta
         Steepness of the surrogate below the threshold, and its height at and above it.
     """
@@ -23,5 +23,5 @@ class SpikeActivation(LevelActivation):
         super().__init__(2, threshold, 1.0, 1.0, SumOfBumps(alpha, beta))
 
     def extra_repr(self) -> str:
-        """Name the parameters in the module's text form."""
+        """Return the parameters shown in the module's ``repr``."""
         return f"threshold={self.first}, surrogate={self.surrogate}"

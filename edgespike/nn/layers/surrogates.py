@@ -1,7 +1,7 @@
-"""Derivatives that stand in for those of step functions while a net is trained.
+"""Surrogates: derivatives that replace those of step functions while a net is trained.
 
-Each gives the derivative of a staircase with edges at 0, 1, ..., ``steps - 1`` and steps of
-height 1, so that one surrogate serves activations of any scale.
+Each is the derivative of a staircase with edges at 0, 1, ..., ``steps - 1`` and steps of height 1,
+so one surrogate serves activations of any scale.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 class Surrogate(Protocol):
-    """What an activation uses as its derivative."""
+    """The derivative that an activation uses in the backward pass."""
 
     def derivative(self, x: Tensor, steps: int) -> Tensor:
         """Return the derivative at each value, in the shape and dtype of ``x``."""
@@ -24,9 +24,9 @@ class Surrogate(Protocol):
 def surrogate_derivative(x: Tensor, alpha: float, beta: float) -> Tensor:
     """Return the asymmetric surrogate of the step function's derivative (S3NN, arXiv 2201.10879).
 
-    ``alpha * sigmoid(alpha x) * (1 - sigmoid(alpha x))`` below the threshold (``x < 0``) and
-    ``beta / (x + 1)`` from it on. It never vanishes for a neuron that fired, and with the default
-    ``alpha = 4, beta = 1`` it is continuous.
+    It is ``alpha * sigmoid(alpha x) * (1 - sigmoid(alpha x))`` below the threshold (``x < 0``) and
+    ``beta / (x + 1)`` at and above it. It never vanishes for a neuron that fired, and with the
+    default ``alpha = 4, beta = 1`` it is continuous.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def surrogate_derivative(x: Tensor, alpha: float, beta: float) -> Tensor:
         Membrane potential minus threshold, any shape.
     """
     sigmoid = torch.sigmoid(alpha * x)
-    # The branch not taken is evaluated too: without the clamp it would divide by zero at x = -1.
+    # torch.where evaluates both branches: without the clamp one would divide by zero at x = -1.
     return torch.where(x < 0, alpha * sigmoid * (1 - sigmoid), beta / (x.clamp(min=0) + 1))
 
 
@@ -56,7 +56,7 @@ class SumOfBumps:
             raise ValueError(f"alpha is {self.alpha} and beta {self.beta}; both must be finite")
 
     def derivative(self, x: Tensor, steps: int) -> Tensor:
-        """Add up the bumps of all edges."""
+        """Return the sum of the bumps of all edges."""
         total = surrogate_derivative(x, self.alpha, self.beta)
         for edge in range(1, steps):
             total = total + surrogate_derivative(x - edge, self.alpha, self.beta)
@@ -68,5 +68,5 @@ class StraightThrough:
     """1 where the staircase is not clipped, else 0 (Bengio et al., arXiv 1308.3432)."""
 
     def derivative(self, x: Tensor, steps: int) -> Tensor:
-        """Return 1 from one step before the first edge to one step behind the last."""
+        """Return 1 from one step before the first edge to one step after the last, else 0."""
         return ((x >= -1) & (x <= steps)).to(x.dtype)

@@ -1,4 +1,4 @@
-"""Layers with integer weights, and the scaling of 8-bit input."""
+"""Layers with integer weights, sum pooling, and the scaling of 8-bit input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class InputScale(nn.Module):
     def __init__(self, maximum: int = 255) -> None:
         super().__init__()
         if not isinstance(maximum, int) or maximum < 1:
-            raise ValueError(f"maximum is {maximum!r}; it is a whole number of at least 1")
+            raise ValueError(f"maximum is {maximum!r}; it must be a whole number of at least 1")
         self._maximum = maximum
 
     @property
@@ -29,19 +29,20 @@ class InputScale(nn.Module):
         return self._maximum
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``x / maximum``: uint8 and other integers become torch's default float type."""
+        """Return ``x / maximum``; integers become torch's default float type."""
         return x / self.maximum
 
     def extra_repr(self) -> str:
-        """Name the parameters in the module's text form."""
+        """Return the parameters shown in the module's ``repr``."""
         return f"maximum={self.maximum}"
 
 
 class SumPool2d(nn.Module):
-    """Add up the spikes of each window, so that every spike passes on to the next layer.
+    """Add up the spikes of each window, so that every spike travels on to the next layer.
 
-    Windows touch and do not overlap; what does not fill one at the lower and right border is left
-    out. The sum, unlike the mean, keeps one spike at 1, so that the synaptic penalty counts it.
+    Windows touch and do not overlap; rows and columns that do not fill one at the lower and right
+    border are left out. The sum, unlike the mean, keeps one spike at 1, so that the synaptic
+    penalty counts it.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class SumPool2d(nn.Module):
     def __init__(self, kernel_size: int) -> None:
         super().__init__()
         if kernel_size < 1:
-            raise ValueError(f"kernel_size is {kernel_size}; it is at least 1")
+            raise ValueError(f"kernel_size is {kernel_size}; it must be at least 1")
         self.kernel_size = kernel_size
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,26 +61,26 @@ class SumPool2d(nn.Module):
         return nn.functional.avg_pool2d(x, self.kernel_size, divisor_override=1)
 
     def extra_repr(self) -> str:
-        """Name the parameters in the module's text form."""
+        """Return the parameters shown in the module's ``repr``."""
         return f"kernel_size={self.kernel_size}"
 
 
 def weight_quantiser(bits: int, states: int | None) -> WeightQuantiser:
-    """Choose how a layer makes integers of its weights.
+    """Return the quantiser that turns a layer's weights into integers.
 
     Parameters
     ----------
     bits
         Width of a weight with its sign, 2 to 8 (see `SymmetricQuantiser`).
     states
-        If given, it decides, and not ``bits``: number of states of a weight (see
-        `StandardisedQuantiser`).
+        Number of states of a weight (see `StandardisedQuantiser`). If it is not None, ``bits`` is
+        ignored.
     """
     return SymmetricQuantiser(bits) if states is None else StandardisedQuantiser(states)
 
 
 class _IntegerWeights(nn.Module):
-    """What layers share that make integers of their float ``weight`` by their ``quantiser``."""
+    """Methods of layers whose ``quantiser`` turns their float ``weight`` into integers."""
 
     weight: Tensor
     quantiser: WeightQuantiser
@@ -89,7 +90,7 @@ class _IntegerWeights(nn.Module):
         return self.quantiser.integers(self.weight)
 
     def float_nonzero(self) -> Tensor:
-        """Say which weights are synapses before rounding, bool, in the shape of the integers."""
+        """Return which weights are synapses before rounding, bool, in the shape of the integers."""
         return self.quantiser.nonzero_before_rounding(self.weight)
 
     def weight_scale(self) -> float:
@@ -97,14 +98,14 @@ class _IntegerWeights(nn.Module):
         return self.quantiser.scale(self.weight).item()
 
     def extra_repr(self) -> str:
-        """Name the parameters in the module's text form."""
+        """Return the parameters shown in the module's ``repr``."""
         return f"{super().extra_repr()}, {self.quantiser}"
 
 
 class QuantConv2d(_IntegerWeights, nn.Conv2d):
     """A convolution that computes with ``integer_weight() * weight_scale()``.
 
-    As `torch.nn.Conv2d` with zero padding, besides ``bits`` and ``states``: see
+    Parameters are those of `torch.nn.Conv2d` with zero padding, and ``bits`` and ``states`` of
     `weight_quantiser`. With as many groups as channels it is a depthwise convolution.
     """
 
@@ -137,8 +138,8 @@ class QuantConv2d(_IntegerWeights, nn.Conv2d):
 class QuantLinear(_IntegerWeights, nn.Linear):
     """A dense layer that computes with ``integer_weight() * weight_scale()``.
 
-    As `torch.nn.Linear`, besides ``bits`` and ``states``: see `weight_quantiser`. A bias is not
-    quantised here; it belongs to the accumulator.
+    Parameters are those of `torch.nn.Linear`, and ``bits`` and ``states`` of `weight_quantiser`.
+    A bias is not quantised here; it belongs to the accumulator.
     """
 
     def __init__(

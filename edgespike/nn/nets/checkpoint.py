@@ -1,7 +1,7 @@
 """Checkpoints: one safetensors file with a JSON description and a checksum over both.
 
 No pickle is written or read. A model file holds the net's description and its tensors; a training
-checkpoint also holds the optimiser's state, so that training goes on exactly where it stopped.
+checkpoint also holds the optimiser's state, so training continues exactly where it stopped.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def write_checkpoint(
     arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     text = json.dumps(description, sort_keys=True)
     header = {"format": kind, "description": text, "sha256": _digest(kind, text, arrays)}
-    # One entry, for safetensors writes several in an arbitrary order: equal content, equal files.
+    # One entry, because safetensors writes several in an arbitrary order: equal content gives equal
+    # files.
     metadata = {CHECKPOINT_KEY: json.dumps(header)}
     write_atomically(Path(path), safetensors.numpy.save(arrays, metadata))
 
@@ -60,18 +61,18 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
     Raises
     ------
     FileFormatError
-        The file cannot be read, is truncated, changed, or no checkpoint of this kind.
+        The file cannot be read, is truncated or changed, or is not a checkpoint of this kind.
     """
     metadata, arrays = read_safetensors(Path(path))
     if GRAPH_KEY in metadata:
         raise FileFormatError(
-            f"{path} is a graph already; needed is the checkpoint that it came from: name a file "
-            "that 'edgespike train' wrote"
+            f"{path} is already a graph, but the checkpoint that it came from is needed; name a "
+            "file that 'edgespike train' wrote"
         )
     header = _header(metadata)
     if header.get("format") != kind:
         raise FileFormatError(
-            f"{path} has format {shown(header.get('format'))}, needed is {kind!r}; name a file "
+            f"{path} has format {shown(header.get('format'))}, expected {kind!r}; name a file "
             "that 'edgespike train' wrote"
         )
     text = str(header.get("description"))
@@ -83,7 +84,9 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     description = _parsed(text)
     if not isinstance(description, dict):
-        raise FileFormatError(f"{path} holds a description that is no table; get or train it again")
+        raise FileFormatError(
+            f"{path} holds a description that is not a table; get or train it again"
+        )
     return Checkpoint(tensors, description)
 
 
@@ -93,7 +96,7 @@ def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> Any:
-    """Read JSON; give None for what is none."""
+    """Return the value of JSON text; None if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -117,8 +120,8 @@ def save_model(
     Parameters
     ----------
     metadata
-        What else is to be known about it, as JSON values (recipe, epoch, accuracy). ``name`` is
-        what the converted graph is called.
+        Further information about it, as JSON values (recipe, epoch, accuracy). ``name`` becomes
+        the name of the converted graph.
     """
     description = {"spec": spec.to_table(), "metadata": dict(metadata or {})}
     write_checkpoint(path, MODEL, model.state_dict(), description)
@@ -130,12 +133,12 @@ def load_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, Any]]:
     Returns
     -------
     tuple
-        The module, the description it was built from, and the metadata given to `save_model`.
+        The module, the description it was built from, and the metadata passed to `save_model`.
 
     Raises
     ------
     FileFormatError
-        The file cannot be read, is truncated, changed, foreign, or its tensors do not fit its
+        The file cannot be read, is truncated, changed or foreign, or its tensors do not fit its
         description.
     """
     checkpoint = read_checkpoint(path, MODEL)
@@ -143,9 +146,9 @@ def load_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, Any]]:
     faults: list[str] = []
     spec = read_spec(checkpoint.description.get("spec"), "spec", faults)
     if spec is None:
-        raise FileFormatError(f"model {path} describes no net: {'; '.join(faults)}")
+        raise FileFormatError(f"model {path} does not describe a net: {'; '.join(faults)}")
     try:
-        # Without memory of its own: a description of an absurdly large net costs nothing.
+        # Built without memory: a description of an absurdly large net costs nothing.
         with torch.device("meta"):
             model = build(spec)
         model.load_state_dict(checkpoint.tensors, assign=True)
@@ -155,7 +158,7 @@ def load_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, Any]]:
 
 
 def load_float32_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, Any]]:
-    """Read a trained net that is to run on data of float32, as `load_model` does.
+    """Read a trained net, as `load_model` does, that is to run on float32 data.
 
     Raises
     ------
@@ -166,7 +169,7 @@ def load_float32_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, An
     for name, tensor in model.state_dict().items():
         if tensor.dtype.is_floating_point and tensor.dtype != torch.float32:
             raise FileFormatError(
-                f"model {path} holds {name} in {tensor.dtype}, needed is torch.float32; save the "
+                f"model {path} holds {name} in {tensor.dtype}, expected torch.float32; save the "
                 "net again after net.float()"
             )
         bad = int((~torch.isfinite(tensor)).sum())
@@ -179,27 +182,11 @@ def load_float32_model(path: Path) -> tuple[nn.Sequential, AnySpec, dict[str, An
 
 
 def _metadata(path: Path, description: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `save_model` was told; other commands read tables in it."""
+    """Return the metadata, checked: other commands read tables in it."""
     metadata = description.get("metadata", {})
     if not isinstance(metadata, dict) or not isinstance(metadata.get("recipe", {}), dict):
         raise FileFormatError(
-            f"model {path} holds metadata, or a recipe in it, that is no table; get or train it "
+            f"model {path} holds metadata, or a recipe in it, that is not a table; get or train it "
             "again"
         )
     return metadata
-
-
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return an optimiser's state as tensors named ``parameter index.key``."""
-    state = optimiser.state_dict()["state"]
-    return {f"{i}.{key}": value for i, entry in state.items() for key, value in entry.items()}
-
-
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimiser_tensors` gave; the hyper-parameters stay as they are."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = value
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": state, "param_groups": groups})

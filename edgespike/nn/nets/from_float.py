@@ -1,4 +1,4 @@
-"""From a recurrent net of floats to one of integer weights and few states, to be fine-tuned."""
+"""Turn a recurrent float net into one of integer weights and few states, to be fine-tuned."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edgespike.nn.nets.models import build
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 
 HELD = 0.99
-"""Share of a ReLU layer's states that its levels hold; the largest ones beyond are clipped."""
+"""Share of a ReLU layer's states that its levels cover; larger states are clipped."""
 
 SMALLEST = 1e-12
-"""Stands for the highest state of a layer that is silent, which any scale fits."""
+"""Replaces the highest state of a silent layer, to which any scale fits."""
 
 LayerWeights = tuple[Tensor, Tensor, Tensor]
 """Input weights, recurrent weights, and bias."""
@@ -23,17 +23,17 @@ LayerWeights = tuple[Tensor, Tensor, Tensor]
 
 @torch.no_grad()
 def from_float(model: nn.Sequential, spec: RecurrentSpec, sequences: Tensor) -> nn.Sequential:
-    """Build a net of levels that computes about what a float net computes.
+    """Build a net of levels that approximates a float net.
 
-    The hidden units of a ReLU layer may have any scale, if the weights before and behind them have
-    it too; they are given the one at which the states seen on ``sequences`` fill the levels.
+    The hidden units of a ReLU layer may have any scale if the weights before and after them are
+    scaled too. The scale is chosen so that the states seen on ``sequences`` fill the levels.
 
     Parameters
     ----------
     model
-        A net of `build` with the cell "rnn" and the activation "float".
+        A net that `build` returned for the cell "rnn" and the activation "float".
     spec
-        Of the net to build: as the model's, but for the activation "levels".
+        Description of the net to build: that of ``model``, except for the activation "levels".
     sequences
         Some of the training data, (samples, steps, features).
 
@@ -42,12 +42,12 @@ def from_float(model: nn.Sequential, spec: RecurrentSpec, sequences: Tensor) -> 
     InputError
         The states on ``sequences`` are not finite.
     TypeError
-        The model is another net than `build` makes of such a description.
+        The model is not the net that `build` returns for such a description.
     """
     scale, recurrent, _, readout = model
     if not isinstance(recurrent, Recurrent):
-        raise TypeError(f"the net holds a {type(recurrent).__name__} where its recurrent layer is")
-    with torch.random.fork_rng():  # what is drawn is replaced
+        raise TypeError(f"the net holds a {type(recurrent).__name__} in place of a recurrent layer")
+    with torch.random.fork_rng():  # the weights drawn here are replaced
         quantised = build(spec)
     layers = [layer for layer in quantised if isinstance(layer, QuantRNN)]
     states, factor = scale(sequences), 1.0
@@ -77,21 +77,21 @@ def _hidden_states(x: Tensor, weights: LayerWeights, nonlinearity: str) -> Tenso
 
 
 def _levels_per_unit(states: Tensor, spec: RecurrentSpec) -> float:
-    """Return the factor from a layer's real states to those of the net of levels."""
+    """Return the factor from a layer's float states to those of the net of levels."""
     if spec.nonlinearity == "tanh":
         return 1.0
     if not torch.isfinite(states).all():
         raise InputError(
-            "the float net's hidden states grow beyond all numbers on the training data, so that "
-            "no levels hold them; train it with a lower learning rate"
+            "the float net's hidden states become infinite or NaN on the training data, which no "
+            "levels can hold; train it with a lower learning rate"
         )
-    # torch.quantile refuses more than 16 million numbers.
+    # Not torch.quantile, which refuses more than 16 million numbers.
     high = states.flatten().sort().values[int(HELD * (states.numel() - 1))].item()
     return (spec.activation_states - 1) / max(high, SMALLEST)
 
 
 def _fill(layer: QuantRNN, weights: LayerWeights, before: float, factor: float) -> None:
-    """Set weights for inputs and states that are scaled by ``before`` and by ``factor``."""
+    """Set a layer's weights for inputs scaled by ``before`` and states scaled by ``factor``."""
     inputs, recurrent, bias = weights
     layer.input.weight.copy_(inputs * (factor / before))
     layer.recurrent.weight.copy_(recurrent)

@@ -1,62 +1,37 @@
-"""Nets from descriptions: of spikes, of few levels, and of floats to compare them with."""
+"""Build nets from their descriptions: spiking nets, nets of few levels, and float nets."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 from torch import nn
 
 from edgespike.nn.layers.activation import RoundClip
 from edgespike.nn.layers.normalise import LayerBatchNorm
-from edgespike.nn.layers.quant_rnn import QuantRNN
-from edgespike.nn.layers.recurrent import LastStep, Recurrent, recurrent_cell
 from edgespike.nn.layers.residual import Residual
 from edgespike.nn.layers.spike import SpikeActivation
 from edgespike.nn.layers.surrogates import StraightThrough, SumOfBumps
 from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear, SumPool2d
+from edgespike.nn.nets.recurrent import build_recurrent
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.spec import AnySpec, ConvSpec, DenseSpec, NetSpec, ResidualSpec
 
 GROUPS = 8
-"""Groups of a group normalisation."""
+"""Number of groups of a group normalisation."""
 
 
 def build(spec: AnySpec) -> nn.Sequential:
-    """Build the net; its weights are drawn from torch's global random generator.
+    """Build a net; its weights are drawn from torch's global random generator.
 
     Returns
     -------
     torch.nn.Sequential
-        Takes (samples, *input_shape), uint8 or any other number from 0 to 255, and gives float
-        logits (samples, classes).
+        It takes (samples, *input_shape), uint8 or any other numbers from 0 to 255, and returns
+        float logits (samples, classes).
     """
-    return _recurrent(spec) if isinstance(spec, RecurrentSpec) else _feed_forward(spec)
-
-
-def _recurrent(spec: RecurrentSpec) -> nn.Sequential:
-    scale = InputScale(255)
-    if spec.activation == "float":
-        readout: nn.Linear = nn.Linear(spec.hidden, spec.classes)
-        return nn.Sequential(scale, Recurrent(recurrent_cell(spec)), LastStep(), readout)
-    readout = QuantLinear(spec.hidden, spec.classes, bias=True, bits=spec.readout_bits)
-    return nn.Sequential(scale, *_quantised_layers(spec, 1 / scale.maximum), LastStep(), readout)
-
-
-def _quantised_layers(spec: RecurrentSpec, input_step: float) -> Iterator[nn.Module]:
-    features = spec.input_shape[1]
-    if spec.input_states:
-        input_step = 1 / (spec.input_states - 1)
-        yield RoundClip(spec.input_states, input_step)
-    for _ in range(spec.layers):
-        layer = QuantRNN(
-            *(features, spec.hidden, input_step),
-            nonlinearity=spec.nonlinearity,
-            states=spec.activation_states,
-            bits=spec.bits,
-        )
-        yield layer
-        features, input_step = spec.hidden, layer.step
+    if isinstance(spec, RecurrentSpec):
+        return build_recurrent(spec)
+    return _feed_forward(spec)
 
 
 def _feed_forward(spec: NetSpec) -> nn.Sequential:

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from edgespike.graph.graph import STEP_LIMIT
 from edgespike.graph.tensor import CHANNEL_LIMIT
-from edgespike.nn.layers.checks import outside, refuse, unknown
 from edgespike.nn.layers.quantise import MOST_STATES, is_whole
+from edgespike.nn.nets.checks import outside, refuse, unknown
 
 _MOST_HIDDEN = 1 << 13
 _MOST_LAYERS = 64
@@ -17,31 +17,32 @@ _MOST_LAYERS = 64
 
 @dataclass(frozen=True)
 class RecurrentSpec:
-    """A recurrent net on 8-bit sequences, which classifies by its last step.
+    """A recurrent net on 8-bit sequences that classifies by its last step.
 
     Parameters
     ----------
     input_shape
-        Steps, and features of a step.
+        Number of steps, and of features of a step.
     classes
         Number of real-valued outputs of the readout.
     hidden, layers
-        Hidden units of a layer, and layers one on top of the other.
+        Number of hidden units of a layer, and of stacked layers.
     cell
         "rnn", "gru" or "lstm"; with levels only "rnn".
     nonlinearity
         Of an "rnn": "tanh" or "relu".
     initialisation
-        "identity" starts an "rnn" with the identity as its recurrent weights, small input weights
-        and no bias (Le et al., arXiv 1504.00941); "default" is torch's.
+        "identity" initialises an "rnn" with the identity as its recurrent weights, small input
+        weights and zero biases (Le et al., arXiv 1504.00941); "default" is torch's.
     activation
         "float", or "levels": integer weights and few states, see `edgespike.nn.QuantRNN`.
     activation_states
-        Of a hidden unit, with levels; an odd number for "tanh", so that one of them is 0.
+        States of a hidden unit, with levels; an odd number for "tanh", so that one of them is 0.
     input_states
-        Of a feature, with levels; 0 leaves the input's 256. Fewer make room for the input's weights
-        beside the recurrent ones, which share their unit (see `edgespike.nn.QuantRNN`): a ReLU that
-        keeps its state for many steps adds little to it in each.
+        States of a feature, with levels; 0 keeps the input's 256. Fewer states leave more precision
+        to the input weights, which share their unit with the recurrent ones (see
+        `edgespike.nn.QuantRNN`): a ReLU that keeps its state for many steps adds little to it in
+        each.
     bits, readout_bits
         Width of the weights of a layer and of the readout, with levels.
     """
@@ -94,17 +95,17 @@ class RecurrentSpec:
         if self.activation == "levels":
             yield (
                 f"cell is {self.cell}, rnn is needed with levels: gates multiply events, and an "
-                "integer graph has no operation for it"
+                "integer graph has no operation for that"
             )
         if (self.nonlinearity, self.initialisation) != ("tanh", "default"):
             yield (
                 f"nonlinearity is {self.nonlinearity} and initialisation {self.initialisation}, "
-                f"tanh and default is needed with the cell {self.cell}"
+                f"tanh and default are needed with the cell {self.cell}"
             )
 
     @property
     def spiking(self) -> bool:
-        """Whether any layer, the readout among them, receives spikes or levels."""
+        """Whether any layer, including the readout, receives spikes or levels."""
         return self.activation == "levels"
 
     def to_table(self) -> dict[str, Any]:
@@ -117,4 +118,4 @@ def _bad_shape(shape: tuple[int, ...]) -> Iterator[str]:
         is_whole(shape[0], 1, STEP_LIMIT) and is_whole(shape[1], 1, CHANNEL_LIMIT)
     )
     if not steps_and_features:
-        yield f"input_shape is {shape}; steps (1 to {STEP_LIMIT}) and features is needed"
+        yield f"input_shape is {shape}; steps (1 to {STEP_LIMIT}) and features are needed"

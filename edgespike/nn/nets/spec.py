@@ -1,4 +1,4 @@
-"""Descriptions of nets: what a recipe says of the net that it trains."""
+"""Descriptions of nets: what a recipe says about the net that it trains."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from typing import Any, Literal, TypeAlias, get_args
 from edgespike.errors import shown
 from edgespike.graph.ops.weighted import GEOMETRY_LIMIT, window_count
 from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
-from edgespike.nn.layers.checks import outside, refuse, unknown
 from edgespike.nn.layers.normalise import Reading
 from edgespike.nn.layers.quantise import MOST_STATES, is_whole
+from edgespike.nn.nets.checks import outside, refuse, unknown
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.tables import read_table
 
 _MOST_PIXELS = 2**31 - 1
 
-Normalisation = Literal["batch", "layer_batch", "layer", "group"]
+NormalisationKind = Literal["batch", "layer_batch", "layer", "group"]
 
 
 def _states_outside(spec: object, name: str) -> Iterator[str]:
-    """Yield what is wrong with a number of states, where 0 stands for that of the net."""
+    """Yield a fault of a number of states, where 0 stands for that of the net."""
     value = getattr(spec, name)
     if not (is_whole(value, 0, 0) or is_whole(value, 2, MOST_STATES)):
-        yield f"{name} is {shown(value)}, 2 to {MOST_STATES}, or 0 for weight_states, is needed"
+        yield (
+            f"{name} is {shown(value)}; it must be a whole number from 2 to {MOST_STATES}, or 0 "
+            "for weight_states"
+        )
 
 
 def _weights_outside(spec: object) -> Iterator[str]:
@@ -35,14 +38,14 @@ def _weights_outside(spec: object) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class ConvSpec:
-    """Convolution, normalisation, pooling (if ``pool > 1``), activation.
+    """Convolution, normalisation, pooling (if ``pool > 1``) and activation.
 
-    With ``pooling`` "max", the pool stands before the neuron: it is cheap there, and equal to an
-    OR of the spikes of a channel whatever the sign of its normalisation, since the spike is
-    monotone in what is pooled. With "sum" it stands behind the neuron and lets every spike pass;
-    the float ReLU net takes the mean there, which differs by a factor alone.
+    With ``pooling`` "max" the pool precedes the neuron: it is cheap there, and equal to an OR of
+    the channel's spikes for either sign of its normalisation, since the spike is monotone in what
+    is pooled. With "sum" it follows the neuron and every spike passes; the float ReLU net takes
+    the mean there, which differs only by a factor.
 
-    ``bits`` is for nets of spikes; ``states`` for nets of levels, 0 stands for the net's
+    ``bits`` is for spiking nets, ``states`` for nets of levels, where 0 stands for the net's
     ``weight_states``.
     """
 
@@ -69,21 +72,21 @@ class ConvSpec:
         yield from unknown(self, ("max", "sum"), "pooling")
 
     def fan_in(self, channels: int) -> int:
-        """Return the weights of each output channel behind so many input channels."""
+        """Return the number of weights of an output channel for a number of input channels."""
         return channels // self.groups * self.kernel**2
 
     def output_size(self, size: int) -> int:
-        """Return the height (width) after convolution and pooling of an input's height (width)."""
+        """Return the height (width) after convolution and pooling, from that of the input."""
         fitting = window_count(size, self.kernel, self.stride, self.padding, self.dilation)
         return fitting // self.pool
 
 
 @dataclass(frozen=True)
 class ResidualSpec:
-    """Two 3x3 convolutions, each normalised and with an activation, whose events are added.
+    """Two 3x3 convolutions, each with normalisation and activation, added to a shortcut.
 
-    What they are added to is the block's input, or, where the block changes its shape, a 1x1
-    convolution of it with normalisation and activation. The first convolution has the stride.
+    The shortcut is the block's input or, where the block changes the shape, a 1x1 convolution of
+    the input with normalisation and activation. The first convolution has the stride.
     """
 
     channels: int
@@ -101,13 +104,13 @@ class ResidualSpec:
         yield from _weights_outside(self)
 
     def convolutions(self) -> tuple[ConvSpec, ConvSpec, ConvSpec]:
-        """Return those of the body, and that of the shortcut."""
+        """Return the two convolutions of the body, and that of the shortcut."""
         second = ConvSpec(self.channels, bits=self.bits, states=self.states)
         first = replace(second, stride=self.stride)
         return first, second, replace(first, kernel=1, padding=0)
 
     def fan_in(self, channels: int) -> int:
-        """Return the weights of each output channel of its largest convolution."""
+        """Return the number of weights of an output channel of the largest convolution."""
         return max(channels, self.channels) * 9
 
     def output_size(self, size: int) -> int:
@@ -117,7 +120,7 @@ class ResidualSpec:
 
 @dataclass(frozen=True)
 class DenseSpec:
-    """Dense layer, normalisation, activation; ``bits`` and ``states`` as for `ConvSpec`."""
+    """Dense layer, normalisation and activation; ``bits`` and ``states`` as for `ConvSpec`."""
 
     features: int
     bits: int = 8
@@ -151,21 +154,20 @@ class NetSpec:
         "spike": S3NN with integer weights; "levels": MaQD; "relu": the same shape with float
         weights.
     threshold, alpha, beta
-        See `SpikeActivation`; with levels, alpha and beta are for the surrogate "bumps".
+        See `SpikeActivation`; with levels, alpha and beta are those of the surrogate "bumps".
     readout_bits
-        Width of the readout's weights, for nets of spikes.
+        Width of the readout's weights, for spiking nets.
     activation_states, weight_states
-        Of nets of levels: see `RoundClip` and `StandardisedQuantiser`.
+        For nets of levels: see `RoundClip` and `StandardisedQuantiser`.
     readout_states
         The same for the readout's weights; 0 stands for ``weight_states``.
     surrogate
-        Of nets of levels: "straight_through" or "bumps", one bump at each threshold.
+        For nets of levels: "straight_through", or "bumps" for one bump at each threshold.
     normalisation
-        "batch", "layer_batch", or, to compare with, "layer" and "group" (8 groups, or as many as
-        divide the channels); these two depend on the sample at inference too and cannot be
-        converted.
+        "batch" or "layer_batch"; or, for comparison, "layer" and "group" (8 groups, or as many as
+        divide the channels), which depend on the sample at inference too and cannot be converted.
     reading
-        Of "layer_batch": see `LayerBatchNorm`.
+        For "layer_batch": see `LayerBatchNorm`.
     """
 
     input_shape: tuple[int, int, int]
@@ -180,40 +182,40 @@ class NetSpec:
     weight_states: int = 3
     readout_states: int = 0
     surrogate: Literal["straight_through", "bumps"] = "straight_through"
-    normalisation: Normalisation = "batch"
+    normalisation: NormalisationKind = "batch"
     reading: Reading = "averaged"
 
     def __post_init__(self) -> None:
         faults = list(self._faults())
-        # Sizes are followed through the layers only where each is one.
+        # Sizes are followed through the layers only if each of them is valid.
         refuse(faults or self._size_faults())
 
     def _faults(self) -> Iterator[str]:
         shape = self.input_shape
         if not (len(shape) == 3 and all(is_whole(size, 1, _MOST_PIXELS) for size in shape)):
-            yield f"input_shape is {shape}; channels, height and width is needed"
+            yield f"input_shape is {shape}; channels, height and width are needed"
         yield from outside(self, 1, CHANNEL_LIMIT, "classes")
         yield from outside(self, 2, 8, "readout_bits")
         yield from outside(self, 2, MOST_STATES, "activation_states", "weight_states")
         yield from _states_outside(self, "readout_states")
         for name in ("threshold", "alpha", "beta"):
             if not isfinite(getattr(self, name)):
-                yield f"{name} is {getattr(self, name)}, a finite number is needed"
+                yield f"{name} is {getattr(self, name)}; it must be finite"
         yield from unknown(self, ("spike", "levels", "relu"), "activation")
         yield from unknown(self, ("straight_through", "bumps"), "surrogate")
-        yield from unknown(self, get_args(Normalisation), "normalisation")
+        yield from unknown(self, get_args(NormalisationKind), "normalisation")
         yield from unknown(self, get_args(Reading), "reading")
         stated = [i for i, layer in enumerate(self.layers) if layer.states]
         if self.activation == "spike" and (stated or self.readout_states):
             yield (
-                f"layers {stated} or the readout have states, which a net of spikes does not use; "
+                f"layers {stated} or the readout have states, which a spiking net does not use; "
                 "bits are needed"
             )
         kinds = [layer.kind for layer in self.layers]
         if "dense" in kinds and set(kinds[kinds.index("dense") :]) != {"dense"}:
-            yield f"layers are {kinds}; convolutions before dense layers is needed"
+            yield f"layers are {kinds}; convolutions must come before dense layers"
         if kinds[:1] == ["residual"]:
-            yield "layer 0 is residual, a convolution before the first residual block is needed"
+            yield "layer 0 is residual; a convolution must come before the first residual block"
 
     def _size_faults(self) -> Iterator[str]:
         channels, height, width = self.input_shape
@@ -226,20 +228,20 @@ class NetSpec:
                 ):
                     yield (
                         f"layer {i} has {layer.groups} groups of {channels} inputs and "
-                        f"{layer.channels} outputs; groups that divide both is needed"
+                        f"{layer.channels} outputs; a number that divides both is needed"
                     )
                 inputs, channels = layer.fan_in(channels), layer.channels
                 height, width = layer.output_size(height), layer.output_size(width)
             if inputs * channels > ELEMENT_LIMIT:
                 weights = inputs * channels
-                yield f"layer {i} has {weights} weights, at most {ELEMENT_LIMIT} is needed"
+                yield f"layer {i} has {weights} weights, at most {ELEMENT_LIMIT} are possible"
             if height < 1 or width < 1:
                 yield f"layer {i} gives {height}x{width}; a larger image or less pooling is needed"
                 return
 
     @property
     def spiking(self) -> bool:
-        """Whether any layer, the readout among them, receives spikes or levels."""
+        """Whether any layer, including the readout, receives spikes or levels."""
         return self.activation != "relu" and len(self.layers) > 0
 
     def to_table(self) -> dict[str, Any]:
@@ -248,16 +250,16 @@ class NetSpec:
 
 
 AnySpec: TypeAlias = NetSpec | RecurrentSpec
-"""A net of either sort."""
+"""The description of a net of either kind."""
 
 
 def read_spec(table: object, where: str, faults: list[str]) -> AnySpec | None:
-    """Build a description from plain tables; see `read_table` for the parameters.
+    """Build a description from plain tables; parameters are those of `read_table`.
 
     A table whose ``kind`` is "recurrent" describes a recurrent net.
     """
     if not isinstance(table, Mapping):
-        faults.append(f"{where} is {shown(table)}, a table is needed")
+        faults.append(f"{where} is {shown(table)}, expected a table")
         return None
     whole = dict(table)
     if isinstance(table.get("input_shape"), list):
@@ -271,10 +273,10 @@ def read_spec(table: object, where: str, faults: list[str]) -> AnySpec | None:
         return None
     layers = table.get("layers")
     if not isinstance(layers, list):
-        faults.append(f"{where}.layers is {shown(layers)}; a list of tables is needed")
+        faults.append(f"{where}.layers is {shown(layers)}, expected a list of tables")
         return None
     specs = [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
-    # Without layers where they have faults, so that the rest is checked too.
+    # If layers have faults they are left out, so that the rest is checked too.
     whole["layers"] = () if None in specs else tuple(specs)
     net = read_table(NetSpec, whole, where, faults)
     return None if None in specs else net

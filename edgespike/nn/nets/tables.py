@@ -1,4 +1,4 @@
-"""Read frozen dataclasses from plain tables (JSON, TOML), with every fault named at once."""
+"""Read frozen dataclasses from plain tables (JSON, TOML), and list all faults at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T | None:
-    """Build a dataclass whose fields are whole numbers, numbers, switches or text from a table.
+    """Build a dataclass whose fields are integers, numbers, switches or text from a table.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
     table
         What was read; anything but a mapping is a fault.
     where
-        How faults name the table.
+        Name of the table in faults.
     faults
-        One line is added to it for each unknown, missing or wrongly typed entry.
+        One line is appended for each unknown, missing or wrongly typed entry.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
         None if there was a fault.
     """
     if not isinstance(table, Mapping):
-        faults.append(f"{where} is {shown(table)}, a table is needed")
+        faults.append(f"{where} is {shown(table)}, expected a table")
         return None
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
@@ -46,7 +46,7 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
     for name in known.keys() & table.keys():
         if not _fits(table[name], hints[name]):
             kind_name = getattr(hints[name], "__name__", str(hints[name]))
-            found.append(f"{where}.{name} is {shown(table[name])}, needed is {kind_name}")
+            found.append(f"{where}.{name} is {shown(table[name])}, expected {kind_name}")
     faults.extend(found)
     if found:
         return None
@@ -69,6 +69,6 @@ def _fits(value: object, hint: Any) -> bool:
         return isinstance(value, float)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    # A tuple of which sort is for __post_init__ to check, and so is one of several words.
+    # The elements of a tuple, and which words are allowed, are for __post_init__ to check.
     expected = hint if isinstance(hint, UnionType) else get_origin(hint) or hint
     return not isinstance(expected, type | UnionType) or isinstance(value, expected)

@@ -1,1 +1,1 @@
-"""Recipes, data and the training loop."""
+"""Recipes, tasks and the training loop."""

@@ -1,4 +1,4 @@
-"""Augment a batch of images in memory."""
+"""Augmentation of a batch of images in memory."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from torch.nn import functional
 
 
 def augment(images: Tensor, flip: bool, shift: int, generator: torch.Generator) -> Tensor:
-    """Mirror each image with probability 1/2, and move it by up to ``shift`` pixels both ways.
+    """Mirror each image with probability 1/2, and shift it by up to ``shift`` pixels each way.
 
     Parameters
     ----------
     images
-        (samples, channels, height, width), any dtype; what is moved in from outside is 0.
+        (samples, channels, height, width), any dtype; pixels moved in from outside are 0.
     flip, shift
-        False and 0 leave the images as they are, and then they may have any shape.
+        With False and 0 the images are returned unchanged, and may have any shape.
     generator
-        On the images' device.
+        Must be on the images' device.
 
     Returns
     -------

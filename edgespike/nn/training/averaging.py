@@ -1,4 +1,4 @@
-"""The moving average of a net's weights, which is what a recipe with averaging tests and keeps."""
+"""The moving average of a net's weights, which a recipe with averaging tests and keeps."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from edgespike.nn.layers.normalise import LayerBatchNorm
 
 
 class WeightAverage:
-    """An exponential moving average of all parameters, with normalisation statistics of its own.
+    """An exponential moving average of all parameters, with its own normalisation statistics.
 
     Surrogate gradients never settle: from step to step, spikes near their threshold come and go.
-    The average of the last weights is free of that. Its spikes are not the average spikes, so the
-    statistics of its normalisations are measured on it by `measure_statistics`, not averaged.
+    Averaging the recent weights removes this noise. The averaged net's spikes are not the average
+    spikes, so its normalisation statistics are measured on it by `measure_statistics`, not
+    averaged.
 
     Parameters
     ----------
     model
         The net that is trained.
     decay
-        Share of the average that a step keeps, at least 0 and below 1; about ``1 / (1 - decay)``
-        steps are averaged.
+        Share of the average that is kept in a step, at least 0 and below 1; about
+        ``1 / (1 - decay)`` steps are averaged.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -40,15 +41,15 @@ class WeightAverage:
         return averaged
 
     def update(self, model: nn.Module) -> None:
-        """Take in the weights after a step."""
+        """Update the average with the weights after a step."""
         self._average.update_parameters(model)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what is needed to go on later."""
+        """Return the state that is needed to continue later."""
         return dict(self._average.state_dict())
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
         self._average.load_state_dict(tensors)
 
 
@@ -56,9 +57,9 @@ class WeightAverage:
 def measure_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set running means and variances to their averages over some batches of inputs.
 
-    For weights that the running statistics of training were not measured on.
+    This is for weights on which the running statistics of training were not measured.
     """
-    # Not torch's update_bn, which passes over all normalisations but its own.
+    # Not torch's update_bn, which ignores all normalisations but torch's own.
     momenta = {
         part: part.momentum
         for part in model.modules()

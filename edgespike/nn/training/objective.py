@@ -1,4 +1,4 @@
-"""What training minimises, for one net and for a mixture posterior over nets."""
+"""The objective that training minimises, for one net and for a mixture posterior over nets."""
 
 from __future__ import annotations
 
@@ -13,44 +13,45 @@ from edgespike.bayes.overlap import measure_overlap
 from edgespike.bayes.posterior import MixturePosterior
 from edgespike.nn.layers.penalty import SynapticPenalty
 from edgespike.nn.nets.models import build
-from edgespike.nn.nets.posterior_spec import PosteriorSpec
+from edgespike.nn.training.posterior_spec import PosteriorSpec
 from edgespike.nn.training.recipe import Recipe
 
 
-class Objective(Protocol):
-    """The loss of a model, and what it answers."""
+class TrainingObjective(Protocol):
+    """The loss of a model, its answers, and what is logged and kept of it."""
 
     def step(
         self, net: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return the loss without penalty, and logits ``(samples, classes)``.
 
-        ``net`` is the model, or what runs it on several processes.
+        ``net`` is the model, or a wrapper that runs it on several processes.
         """
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return what the model answers, ``(samples, classes)``."""
+        """Return the model's logits, ``(samples, classes)``."""
 
     def penalty(self) -> Tensor:
-        """Return the synaptic penalty of the latest pass."""
+        """Return the synaptic penalty of the latest forward pass."""
 
     def synaptic_operations(self) -> Tensor:
-        """Return the mean number of synaptic operations a sample in the latest pass."""
+        """Return the mean number of synaptic operations a sample in the latest forward pass."""
 
     def measure(self) -> dict[str, float | None]:
-        """Return what else is to be logged about the model."""
+        """Return further values to be logged about the model."""
 
     def networks(self) -> Iterator[tuple[str, nn.Module]]:
-        """Return the nets to keep, each with the name of its file."""
+        """Yield the nets to keep, each with the name of its file."""
 
     def draws(self) -> Iterator[tuple[str, nn.Module]]:
-        """Return drawn nets to keep too; their normalisation is not measured yet."""
+        """Yield drawn nets to keep too; their normalisation is not measured yet."""
 
 
 def build_model(recipe: Recipe, start: nn.Module | None = None) -> nn.Module:
-    """Build what the recipe trains: a net, or a mixture of several.
+    """Build the model that the recipe trains: a net, or a mixture of several.
 
-    Weights are those of ``start``, which only a net may have, or follow from the recipe's seed.
+    The weights are those of ``start``, which is possible for a single net only, or follow from the
+    recipe's seed.
     """
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
@@ -67,12 +68,12 @@ def build_model(recipe: Recipe, start: nn.Module | None = None) -> nn.Module:
 
 
 def _for_convolutions(net: nn.Module) -> nn.Module:
-    """Lay a net out as convolutions are faster, on processors and GPUs alike."""
+    """Set the memory layout in which convolutions are faster, on CPUs and GPUs alike."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def objective_of(recipe: Recipe, model: nn.Module, samples: int) -> Objective:
-    """Return the objective of a model that `build_model` built, for so many training samples."""
+def objective_of(recipe: Recipe, model: nn.Module, samples: int) -> TrainingObjective:
+    """Return the objective of a model from `build_model`, for a number of training samples."""
     if isinstance(model, MixturePosterior) and recipe.posterior is not None:
         return PosteriorObjective(recipe, recipe.posterior, model, samples)
     return NetObjective(recipe, model)
@@ -89,25 +90,25 @@ class NetObjective:
     def step(
         self, net: nn.Module, images: Tensor, labels: Tensor, _generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         logits = net(images)
         return functional.cross_entropy(logits, labels, label_smoothing=self._smoothing), logits
 
     def logits(self, images: Tensor) -> Tensor:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         found: Tensor = self._model(images)
         return found
 
     def measure(self) -> dict[str, float | None]:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         return {}
 
     def networks(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         yield "model", self._model
 
     def draws(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         yield from ()
 
 
@@ -115,7 +116,7 @@ class PosteriorObjective:
     """The negative evidence lower bound of a mixture posterior.
 
     Logits are logarithms of the mean probability over the components. Penalties are averaged by
-    the components' weights; synaptic operations are summed, as an ensemble does them all.
+    the components' weights; synaptic operations are summed, since an ensemble performs them all.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class PosteriorObjective:
     def step(
         self, net: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """See `Objective`; every component draws its weights."""
+        """See `TrainingObjective`; every component draws its weights."""
         each = net(images, generator)
         losses = [
             functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
@@ -140,20 +141,20 @@ class PosteriorObjective:
         return loss, self._mean(each)
 
     def logits(self, images: Tensor) -> Tensor:
-        """See `Objective`; weights are the components' means."""
+        """See `TrainingObjective`; the weights are the components' means."""
         return self._mean(self._model(images))
 
     def penalty(self) -> Tensor:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         return self._model.expected(torch.stack([penalty() for penalty in self._penalties]))
 
     def synaptic_operations(self) -> Tensor:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         return torch.stack([penalty.synaptic_operations() for penalty in self._penalties]).sum()
 
     @torch.no_grad()
     def measure(self) -> dict[str, float | None]:
-        """See `Objective`; warns if components collapse."""
+        """See `TrainingObjective`; a warning is issued if components collapse."""
         overlap = measure_overlap(self._model.mixture())
         overlap.warn_of_collapse()
         return {
@@ -163,12 +164,12 @@ class PosteriorObjective:
         }
 
     def networks(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `Objective`; they are the components' means."""
+        """See `TrainingObjective`; these are the components' means."""
         for k, member in enumerate(self._model.members):
             yield _numbered("member", k, len(self._model.members)), member
 
     def draws(self) -> Iterator[tuple[str, nn.Module]]:
-        """See `Objective`; from each component in turn, so that few cover the mixture."""
+        """See `TrainingObjective`; drawn from each component in turn, to cover the mixture."""
         generator = torch.Generator(self._model.prior_variances.device)
         generator.manual_seed(self._seed)
         for place in range(self._spec.samples):
@@ -181,5 +182,5 @@ class PosteriorObjective:
 
 
 def _numbered(word: str, place: int, count: int) -> str:
-    """Name a file so that an alphabetical list is in the order of the places, from 0."""
+    """Return the name of a file, numbered from 0, so that alphabetical order is numerical order."""
     return f"{word}{place:0{len(str(count - 1))}}"

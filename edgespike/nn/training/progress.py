@@ -1,4 +1,4 @@
-"""Show an epoch's progress in the terminal."""
+"""The progress bar of an epoch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class EpochProgress:
-    """A progress bar on stderr with loss, accuracy and synaptic operations a sample.
+    """A progress bar on stderr that shows loss, accuracy and synaptic operations a sample.
 
     Parameters
     ----------
     epoch, epochs
-        Number of the epoch, from 0, and how many there are.
+        Number of the epoch, from 0, and number of epochs.
     steps
-        Steps in the epoch.
+        Number of steps in the epoch.
     quiet
         Show nothing.
     """

@@ -1,4 +1,4 @@
-"""Recipes: everything that decides the outcome of a training run, as one TOML file."""
+"""Recipes: everything that determines the outcome of a training run, in one TOML file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, get_args
 
 from edgespike.data import DATA_SETS
 from edgespike.errors import FileFormatError, InputError, shown
-from edgespike.nn.layers.checks import refuse
 from edgespike.nn.layers.penalty import Cost
-from edgespike.nn.nets.posterior_spec import PosteriorSpec
+from edgespike.nn.nets.checks import refuse
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.spec import AnySpec, ConvSpec, NetSpec, read_spec
 from edgespike.nn.nets.tables import read_table
+from edgespike.nn.training.posterior_spec import PosteriorSpec
 from edgespike.storage.toml_files import read_toml, shipped_names
 
 _FOLDER = "nn/training/recipes"
 
-# Whole numbers that every library takes; floats that single precision can hold.
+# Whole numbers that every library accepts; floats that single precision can hold.
 _MOST, _LARGEST = 2**31 - 1, 3e38
 _MOST_AVERAGING = 1 - 1e-6
 _RANGES: tuple[tuple[str, float, float], ...] = (
@@ -41,36 +41,36 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a training run does; the same recipe on the same machine gives the same weights.
+    """All settings of a training run; one recipe on one machine always gives the same weights.
 
     Parameters
     ----------
     net
         The net to train.
     epochs, batch_size, seed
-        As usual; a batch that would be smaller than ``batch_size`` is left out of the epoch.
+        The last batch of an epoch is left out if it has fewer than ``batch_size`` samples.
     learning_rate, final_learning_rate, warmup_epochs, weight_decay
-        AdamW; the rate rises linearly during the warm-up and then falls as a cosine.
+        Of AdamW; the rate rises linearly during the warm-up and then falls as a cosine.
     averaging
-        What an exponential moving average of the weights keeps in a step, e.g. 0.999 for about
-        1,000 steps. The averaged net is what is tested and kept; 0 means none. It goes well with
-        a final learning rate above 0.
+        Share that an exponential moving average of the weights keeps in a step, e.g. 0.999 for
+        about 1,000 steps; 0 for none. The averaged net is tested and kept. Averaging works well
+        with a final learning rate above 0.
     gradient_norm
-        Largest norm of all gradients together; longer ones are shortened to it, as recurrent nets
-        need (Pascanu et al., arXiv 1211.5063). 0 leaves them as they are.
+        Largest norm of all gradients together; larger gradients are scaled down to it, as
+        recurrent nets need (Pascanu et al., arXiv 1211.5063). 0 leaves them unchanged.
     label_smoothing
         Share of the target that is spread over all classes.
     flip, shift
-        Augmentation: mirror half of the images; move each by up to ``shift`` pixels both ways.
+        Augmentation: mirror half of the images; shift each by up to ``shift`` pixels each way.
         Not for sequences.
     penalty, penalty_power, penalty_cost
         Final weight, power and cost of the `SynapticPenalty`; the weight rises linearly with the
-        epoch, and 0 means none.
+        epoch, and 0 means no penalty.
     limit
-        Use the first ``limit`` training and test samples only; 0 means all.
+        Use only the first ``limit`` training samples and the first ``limit`` test samples; 0 means
+        all.
     data
-        What to train on, one of `edgespike.data.DATA_SETS`; for recurrent nets,
-        ``fashion_mnist_rows``.
+        The data set, one of `edgespike.data.DATA_SETS`; for recurrent nets ``fashion_mnist_rows``.
     posterior
         Train a mixture of such nets by variational inference; None for one net.
 
@@ -107,14 +107,14 @@ class Recipe:
         sequences = isinstance(self.net, RecurrentSpec)
         if sequences and (self.flip or self.shift):
             yield (
-                f"flip is {self.flip} and shift {self.shift}, which are for images; false and 0 is "
-                "needed for a recurrent net"
+                f"flip is {self.flip} and shift {self.shift}, which are for images; a recurrent "
+                "net needs false and 0"
             )
         side = _MOST if sequences else min(self.net.input_shape[1:])
         for name, low, high in (*_RANGES, ("shift", 0, side)):
             value = getattr(self, name)
             if not low <= value <= high:
-                yield f"{name} is {shown(value)}, {low} to {high} is needed"
+                yield f"{name} is {shown(value)}; it must be {low} to {high}"
         if self.penalty_cost not in get_args(Cost):
             yield f"penalty_cost is {shown(self.penalty_cost)}, known are {get_args(Cost)}"
         if self.data not in DATA_SETS:
@@ -123,14 +123,14 @@ class Recipe:
             yield f"penalty is {self.penalty}, but no layer of the net receives spikes; set it to 0"
         if self.posterior and self.weight_decay > 0:
             yield (
-                f"weight_decay is {self.weight_decay}, but weights of a posterior have a prior "
+                f"weight_decay is {self.weight_decay}, but the weights of a posterior have a prior "
                 "instead; set it to 0"
             )
 
     def override(
         self, epochs: int | None = None, seed: int | None = None, limit: int | None = None
     ) -> Recipe:
-        """Return a copy with other values; None leaves a value as it is.
+        """Return a copy with other values; None keeps a value.
 
         Raises
         ------
@@ -149,14 +149,14 @@ class Recipe:
         return asdict(self)
 
 
-# In place of a net with faults, so that the rest of its recipe is checked too.
+# Replaces a net with faults, so that the rest of its recipe is checked too.
 _STAND_IN = NetSpec(input_shape=(1, _MOST, _MOST), classes=1, layers=(ConvSpec(1),))
 
 
 def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
-    """Build a recipe from plain tables; see `read_table` for the parameters."""
+    """Build a recipe from plain tables; parameters are those of `read_table`."""
     if not isinstance(table, Mapping):
-        faults.append(f"{where} is {shown(table)}, a table is needed")
+        faults.append(f"{where} is {shown(table)}, expected a table")
         return None
     net = read_spec(table.get("net"), f"{where}.net", faults)
     whole, named = {**table, "net": net or _STAND_IN}, table.get("posterior")
@@ -178,10 +178,10 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     Raises
     ------
     InputError
-        No such recipe.
+        There is no such recipe.
     FileFormatError
-        The file is not TOML, is too large or too deep (`edgespike.storage.toml_files`), or entries
-        are unknown, missing, of a wrong type or out of range (all are named).
+        The file is not TOML, is too large or nested too deeply (`edgespike.storage.toml_files`), or
+        entries are unknown, missing, of the wrong type or out of range (all are named).
     """
     table = read_toml("recipe", str(name_or_path), _FOLDER)
     faults: list[str] = []

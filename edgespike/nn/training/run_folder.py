@@ -26,15 +26,15 @@ _WRITTEN = re.compile(r"training\.jsonl|(checkpoint|model|member\d+|sample\d+)\.
 
 @dataclass(frozen=True)
 class Log:
-    """What a run measured.
+    """The measurements of a run.
 
     Parameters
     ----------
     start
-        Metadata of the checkpoint that it started from, and what that gave; None for random
-        weights.
+        Metadata of the checkpoint that the run started from, and how that net performed; None for
+        random weights.
     epochs
-        What each epoch measured.
+        Measurements of each epoch.
     """
 
     start: dict[str, Any] | None = None
@@ -42,7 +42,7 @@ class Log:
 
 
 class RunFolder:
-    """Where a run of a recipe is kept.
+    """The folder in which a run of a recipe is kept.
 
     Attributes
     ----------
@@ -61,15 +61,15 @@ class RunFolder:
         return self.checkpoint.exists()
 
     def check(self, resume: bool) -> None:
-        """Refuse a folder that cannot be written, or holds what is not to be written over.
+        """Refuse a folder that cannot be written, or whose files must not be overwritten.
 
         Raises
         ------
         WriteError
-            It is no folder, or it, or the one that it is to be in, is read-only.
+            It is not a folder, or it or its parent folder is read-only.
         InputError
-            It holds a run, and ``resume`` is False; or no run, but files of the names that one
-            writes.
+            It holds a run, and ``resume`` is False; or it holds no run, but files with names that
+            a run writes.
         """
         check_folder(self.path)
         if self.began:
@@ -80,19 +80,19 @@ class RunFolder:
         elif others := sorted(name for name in self._names() if _WRITTEN.fullmatch(name)):
             raise InputError(
                 f"folder {self.path} holds no training run, but {', '.join(others)}, which a run "
-                "would write over; name another folder"
+                "would overwrite; name another folder"
             )
 
     def _names(self) -> list[str]:
         return [place.name for place in self.path.iterdir()] if self.path.exists() else []
 
     def refuse(self, source: Path) -> None:
-        """Refuse a file that is read and that the run would write over.
+        """Refuse an input file that the run would overwrite.
 
         Raises
         ------
         InputError
-            It lies in the folder and bears a name that a run writes.
+            It lies in the folder and has a name that a run writes.
         """
         place = Path(os.path.realpath(source))
         if place.parent == Path(os.path.realpath(self.path)) and _WRITTEN.fullmatch(place.name):
@@ -102,7 +102,7 @@ class RunFolder:
             )
 
     def make(self) -> None:
-        """Make the folder, if it is not there."""
+        """Make the folder if it does not exist."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -119,12 +119,12 @@ class RunFolder:
         write_atomically(self.log, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def read(self) -> tuple[dict[str, Tensor], Log] | None:
-        """Return the checkpoint's tensors and what was measured, if there is one.
+        """Return the checkpoint's tensors and the log; None if there is no checkpoint.
 
         Raises
         ------
         InputError
-            The checkpoint is of another recipe.
+            The checkpoint belongs to another recipe.
         FileFormatError
             The checkpoint is truncated, changed or foreign.
         """
@@ -136,7 +136,7 @@ class RunFolder:
         return checkpoint.tensors, Log(description.get("start"), list(description["history"]))
 
     def _check_recipe(self, found: dict[str, Any]) -> None:
-        # By way of JSON, in which tuples are lists.
+        # Through JSON, in which tuples are lists.
         wanted = json.loads(json.dumps(self.recipe.to_table()))
         other = [name for name in wanted if wanted[name] != found.get(name)]
         if other:

@@ -1,4 +1,4 @@
-"""Where a training run begins, if not from random weights: a trained net."""
+"""The trained net from which a training run starts instead of random weights."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.spec import AnySpec
 
 SEEN_SAMPLES = 1000
-"""Training samples from which the levels of a quantised net are placed."""
+"""Number of training samples by which the levels of a quantised net are placed."""
 
 _OF_LEVELS = {"activation", "activation_states", "input_states", "bits", "readout_bits"}
-"""What may differ between a float recurrent net and its net of levels."""
+"""Entries that may differ between a float recurrent net and its net of levels."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """A net to begin with, and the metadata of the checkpoint that it comes from."""
+    """A net to start from, and the metadata of its checkpoint."""
 
     model: nn.Sequential
     metadata: dict[str, Any]
@@ -37,17 +37,17 @@ def load_start(path: Path, net: AnySpec, samples: NDArray[Any]) -> Start:
     Parameters
     ----------
     path
-        A trained net of the same description; or, where ``net`` is a recurrent one of levels, its
+        A trained net of the same description; or, if ``net`` is a recurrent net of levels, its
         float net.
     net
-        What is to be trained.
+        Description of the net to be trained.
     samples
         Training samples, (samples, *input_shape).
 
     Raises
     ------
     InputError
-        The checkpoint holds another net; the entries that differ are named.
+        The checkpoint holds a different net; the entries that differ are named.
     FileFormatError
         The checkpoint is damaged or foreign.
     """
@@ -60,9 +60,9 @@ def load_start(path: Path, net: AnySpec, samples: NDArray[Any]) -> Start:
         sequences = torch.from_numpy(samples[:SEEN_SAMPLES])
         return Start(from_float(model, net, sequences), metadata)
     raise InputError(
-        f"{path} holds another net than the recipe trains (different: {', '.join(sorted(other))}); "
-        "start from one of the same description, or, for a recurrent net of levels, from its float "
-        "net"
+        f"{path} does not hold the net that the recipe trains (different: "
+        f"{', '.join(sorted(other))}); start from one of the same description, or, for a recurrent "
+        "net of levels, from its float net"
     )
 
 

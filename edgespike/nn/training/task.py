@@ -11,12 +11,12 @@ from edgespike.data import DATA_SETS
 from edgespike.errors import InputError
 
 EVALUATION_BATCH = 500
-"""Samples that a net runs at once where it is not trained."""
+"""Number of samples that a net runs at once when it is not being trained."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Images or sequences to train and to test on.
+    """Images or sequences for training and for testing.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Task:
         if len(self.train_images) < 2:
             raise InputError(
                 f"there are {len(self.train_images)} training images; batch normalisation needs at "
-                "least 2, raise the limit"
+                "least 2: raise the limit"
             )
         for images, labels in (
             (self.train_images, self.train_labels),
@@ -56,7 +56,7 @@ class Task:
             if labels.shape != images.shape[:1] or not ((labels >= 0) & (labels < classes)).all():
                 raise InputError(
                     f"labels have shape {labels.shape} and go from {labels.min(initial=0)} to "
-                    f"{labels.max(initial=0)}; needed are {len(images)} from 0 to {classes - 1}"
+                    f"{labels.max(initial=0)}; expected {len(images)} from 0 to {classes - 1}"
                 )
 
     def first(self, limit: int) -> Task:
@@ -77,21 +77,21 @@ def load_task(data: str, input_shape: tuple[int, ...], classes: int) -> Task:
     data
         One of `edgespike.data.DATA_SETS`.
     input_shape, classes
-        Of the net.
+        Those of the net.
 
     Raises
     ------
     InputError
         The net takes other images, or has another number of classes.
     EnvironmentMissingError, FileFormatError, WriteError
-        The data is not here and cannot be downloaded, is damaged, or cannot be kept.
+        The data is not on this machine and cannot be downloaded, is damaged, or cannot be stored.
     """
     found = DATA_SETS[data]
     fits = [k for k, v in DATA_SETS.items() if (v.SHAPE, len(v.CLASSES)) == (input_shape, classes)]
     if data not in fits:
         raise InputError(
             f"data {data} has samples of shape {found.SHAPE} and {len(found.CLASSES)} classes; the "
-            f"net has input_shape {input_shape} and {classes} classes: change the net, or take "
+            f"net has input_shape {input_shape} and {classes} classes: change the net, or use "
             f"data that fits it ({', '.join(fits) or 'none is known'})"
         )
     return Task(*found.load("train"), *found.load("test"))

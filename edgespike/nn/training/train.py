@@ -1,7 +1,7 @@
 """Train a net by a recipe, with a checkpoint after each epoch.
 
-Runs on a GPU if there is one, and on several (or several machines) when started by ``torchrun`` or
-``accelerate launch``; each process then takes its share of each batch.
+Training runs on a GPU if there is one, and on several GPUs or machines when started by ``torchrun``
+or ``accelerate launch``; each process then takes its share of each batch.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from edgespike.nn.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the trained nets and the log are, and what each epoch measured (as in the log)."""
+    """Paths of the trained nets and the log, and the measurements of each epoch, as in the log."""
 
     models: tuple[Path, ...]
-    """The net, or those of a mixture posterior: its members, then the nets drawn from it."""
+    """The net, or the nets of a mixture posterior: its members, then the nets drawn from it."""
 
     log: Path
     history: tuple[dict[str, Any], ...]
@@ -47,9 +47,9 @@ def train(
 ) -> TrainingResult:
     """Train the recipe's net, or a mixture of such nets.
 
-    Each epoch ends with a checkpoint, so a killed run loses an epoch at most, and with the same
-    number of threads on a CPU it ends with the weights of an uninterrupted one. The net after the
-    last epoch is kept; the test set chooses nothing.
+    Each epoch ends with a checkpoint, so a killed run loses at most one epoch. With the same number
+    of threads on a CPU a resumed run ends with the weights of an uninterrupted one. The net after
+    the last epoch is kept; nothing is selected on the test set.
 
     Parameters
     ----------
@@ -58,25 +58,25 @@ def train(
         then one line an epoch) and ``checkpoint.safetensors`` (to resume from). A mixture's nets
         are ``member0.safetensors`` and so on, draws from it ``sample0.safetensors`` and so on.
     task
-        What to train on; the recipe's data set if None.
+        Data to train on; the recipe's data set if None.
     start
         Checkpoint to start from instead of random weights, see `edgespike.nn.training.start`. The
-        log then says what it holds, and what it gives before the first step.
+        log then states its metadata, and how it performs before the first step.
     resume
-        Go on from the folder's checkpoint, or start if there is none.
+        Continue from the folder's checkpoint, or start if there is none.
     quiet
         Show no progress.
 
     Raises
     ------
     InputError
-        ``out`` holds a run and ``resume`` is False, or its recipe is another one; the run would
-        write over ``start``; the task or ``start`` does not fit the net, or the recipe has a
-        posterior.
+        ``out`` holds a run and ``resume`` is False, or holds a run of another recipe; the run would
+        overwrite ``start``; the task or ``start`` does not fit the net; or ``start`` is given and
+        the recipe has a posterior.
     WriteError
-        ``out`` cannot be written; noticed before data is read.
+        ``out`` cannot be written; this is checked before data is read.
     TrainingError
-        The loss is no longer a number. The last checkpoint stays.
+        The loss is infinite or NaN. The last checkpoint is kept.
 
     Warns
     -----
@@ -85,8 +85,8 @@ def train(
     """
     if start and recipe.posterior:
         raise InputError(
-            f"{start} is one net, but the recipe's posterior starts from nets that differ; give no "
-            "net to start from"
+            f"{start} is one net, but the recipe's posterior starts from nets that differ; do not "
+            "name a net to start from"
         )
     folder = RunFolder(Path(out), recipe)
     if start:
@@ -97,7 +97,7 @@ def train(
     task.check(shape, classes)
     task = task.first(recipe.limit) if recipe.limit else task
     begin = load_start(Path(start), recipe.net, task.train_images) if start else None
-    # Not before, so that what does not fit leaves no empty folder behind.
+    # Not earlier, so that input that does not fit leaves no empty folder behind.
     folder.make()
     trainer = Trainer(recipe, task, begin.model if begin else None)
     log = Log()
@@ -118,7 +118,7 @@ def train(
 
 
 def _save_networks(folder: RunFolder, trainer: Trainer, log: Log) -> tuple[Path, ...]:
-    # Without the time it took: the same run gives the same file.
+    # Without the time it took, so that the same run gives the same file.
     measured = {name: value for name, value in log.epochs[-1].items() if name != "seconds"}
     metadata = {"recipe": folder.recipe.to_table(), **measured}
     if log.start is not None:

@@ -1,4 +1,4 @@
-"""One run's net, optimiser and data, and what an epoch does with them."""
+"""The net, optimiser and data of a run, and what an epoch does with them."""
 
 from __future__ import annotations
 
@@ -14,31 +14,28 @@ from torch.nn import functional
 
 from edgespike.errors import EdgespikeError
 from edgespike.nn.layers.penalty import penalty_weight
-from edgespike.nn.nets.checkpoint import optimiser_tensors, restore_optimiser
 from edgespike.nn.training.augment import augment
 from edgespike.nn.training.averaging import WeightAverage, measure_statistics
-from edgespike.nn.training.objective import Objective, build_model, objective_of
+from edgespike.nn.training.objective import TrainingObjective, build_model, objective_of
+from edgespike.nn.training.optimiser import (
+    learning_rate,
+    make_optimiser,
+    optimiser_tensors,
+    restore_optimiser,
+)
 from edgespike.nn.training.progress import EpochProgress
 from edgespike.nn.training.recipe import Recipe
 from edgespike.nn.training.task import EVALUATION_BATCH, Task
 
-STEPS_BETWEEN_LOOKS = 20
+STEPS_BETWEEN_UPDATES = 20
+"""Steps after which the progress bar is updated: reading the measurements waits for the device."""
+
 BATCHES_OF_STATISTICS = 100
-"""Training batches on which the normalisation of weights that were not trained is measured."""
+"""Number of training batches on which normalisation statistics are measured."""
 
 
 class TrainingError(EdgespikeError):
-    """Training cannot go on: the loss is no longer a number."""
-
-
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Return the rate of a step, counted from the first epoch's; an epoch has ``steps`` of them."""
-    warmup = recipe.warmup_epochs * steps
-    if step < warmup:
-        return recipe.learning_rate * (step + 1) / (warmup + 1)
-    done = (step - warmup) / max(recipe.epochs * steps - warmup, 1)
-    low, high = recipe.final_learning_rate, recipe.learning_rate
-    return low + (high - low) * (1 + math.cos(math.pi * done)) / 2
+    """Training cannot continue: the loss is infinite or NaN."""
 
 
 class Trainer:
@@ -47,18 +44,19 @@ class Trainer:
     Parameters
     ----------
     recipe, task
-        What to do, and on what.
+        The settings, and the data.
     start
-        The net to begin with; one of random weights if None.
+        The net to start from; one of random weights if None.
 
     Attributes
     ----------
     model
         The net that is trained, or the mixture of nets.
     result
-        The net that is tested and kept: the averaged one if the recipe wants it, else ``model``.
+        The net that is tested and kept: the averaged one if the recipe asks for it, else
+        ``model``.
     result_objective
-        What it answers.
+        The objective of ``result``.
     """
 
     def __init__(self, recipe: Recipe, task: Task, start: nn.Module | None = None) -> None:
@@ -66,7 +64,7 @@ class Trainer:
         self.accelerator = Accelerator()
         self.main = self.accelerator.is_main_process
         self.model = build_model(recipe, start)
-        self.optimiser = _optimiser(self.model, recipe)
+        self.optimiser = make_optimiser(self.model, recipe)
         self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
         self.device = self.accelerator.device
         self.average = WeightAverage(self.model, recipe.averaging) if recipe.averaging else None
@@ -84,7 +82,7 @@ class Trainer:
         self.steps = len(self.train_images) // self.batch_size
 
     def run_epoch(self, epoch: int, show: EpochProgress) -> dict[str, Any]:
-        """Train for one epoch, measure on the test set, and give the log's line."""
+        """Train for one epoch, measure on the test set, and return the line of the log."""
         start = time.monotonic()
         trained = self._train(epoch, show)
         if self.average or self.recipe.posterior:
@@ -101,7 +99,7 @@ class Trainer:
         }
 
     def networks(self) -> Iterator[tuple[str, nn.Module]]:
-        """Return the nets to keep, each with the name of its file."""
+        """Yield the nets to keep, each with the name of its file."""
         yield from self.result_objective.networks()
         for name, drawn in self.result_objective.draws():
             measure_statistics(drawn, self._some_inputs(self.recipe.epochs - 1))
@@ -112,7 +110,7 @@ class Trainer:
         return {f"test_{name}": value for name, value in self._test().items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what is needed to go on after an epoch."""
+        """Return the state that is needed to continue after an epoch."""
         parts = {"model": self.model.state_dict(), "optimiser": optimiser_tensors(self.optimiser)}
         if self.average:
             parts["average"] = self.average.tensors()
@@ -121,7 +119,7 @@ class Trainer:
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}, "average": {}}
         for name, tensor in tensors.items():
             part, rest = name.split(".", 1)
@@ -133,7 +131,7 @@ class Trainer:
 
     def _train(self, epoch: int, show: EpochProgress) -> dict[str, float]:
         self.net.train()
-        # Everything random in an epoch follows from its seed: resuming needs no generator states.
+        # All randomness of an epoch follows from its seed: resuming needs no generator states.
         seed = _derived(self.recipe.seed, epoch)
         order = torch.randperm(
             len(self.train_images), generator=torch.Generator().manual_seed(seed)
@@ -145,7 +143,7 @@ class Trainer:
             batch = order[i * self.batch_size : (i + 1) * self.batch_size]
             own = batch[self.accelerator.process_index :: self.accelerator.num_processes]
             sums += self._step(epoch, i, own.to(self.device), generator)
-            if (i + 1) % STEPS_BETWEEN_LOOKS == 0 or i + 1 == self.steps:
+            if (i + 1) % STEPS_BETWEEN_UPDATES == 0 or i + 1 == self.steps:
                 show.update(i + 1, self._means(sums, epoch))
         return self._means(self.accelerator.reduce(sums), epoch)
 
@@ -169,10 +167,10 @@ class Trainer:
         return self._measure(loss, logits, labels, self.objective)
 
     def _some_inputs(self, epoch: int) -> Iterator[Tensor]:
-        """Yield augmented training batches, the same in every process, so that results are too."""
+        """Yield augmented training batches, the same in every process."""
         generator = torch.Generator(self.device)
         generator.manual_seed(_derived(self.recipe.seed, epoch))
-        # Whole batches, as in training: of a single sample there are no statistics.
+        # Only whole batches, as in training: a single sample has no statistics.
         batches = torch.split(self.train_images, self.batch_size)[: self.steps]
         for batch in batches[:BATCHES_OF_STATISTICS]:
             yield augment(batch, self.recipe.flip, self.recipe.shift, generator)
@@ -194,7 +192,7 @@ class Trainer:
         return self._means(self.accelerator.reduce(sums))
 
     def _measure(
-        self, loss: Tensor, logits: Tensor, labels: Tensor, objective: Objective
+        self, loss: Tensor, logits: Tensor, labels: Tensor, objective: TrainingObjective
     ) -> Tensor:
         """Return the batch's sums: loss, correct answers, synaptic operations, samples."""
         correct = (logits.detach().argmax(dim=1) == labels).sum()
@@ -222,16 +220,5 @@ class Trainer:
 
 
 def _derived(seed: int, number: int) -> int:
-    """Return a seed of one's own to each epoch or process; torch takes 63 bits."""
+    """Return a separate seed for each epoch or process; torch takes 63 bits."""
     return (seed * 1_000_003 + number) % 2**63
-
-
-def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    # Weight decay is for weights: normalisation and biases are left alone.
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": weights, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)

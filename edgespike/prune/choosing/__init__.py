@@ -1,1 +1,1 @@
-"""Which units to keep, and what the dropped ones did: numpy only."""
+"""Which units to keep, and how to reconstruct the dropped ones: numpy only."""

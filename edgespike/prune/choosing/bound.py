@@ -1,18 +1,18 @@
-"""How far the outputs of a pruned recurrent network can be from those of the whole one.
+"""A bound of how far the outputs of a pruned recurrent network differ from the original ones.
 
-All errors are root mean squares over the samples and steps that the covariance was gathered from,
-sequences that start from a state of 0. With ``d`` the error of the kept states, ``e`` that of
-``W_h[J] A h[J]`` and ``u`` that of what arrives from the layer below, a step gives
+All errors are root mean squares over the samples and steps from which the covariance was gathered,
+for sequences that start from a state of 0. Let ``d`` be the error of the kept states, ``e`` that of
+``W_h[J] A h[J]`` and ``u`` that of the input from the layer below. Then in each step
 
     |d_t| <= rho (|W_h[J] A| |d_{t-1}| + |e_{t-1}| + |u_t|),
 
 for an activation that is rho-Lipschitz (relu and tanh: 1). Unrolled over T steps, and because
-shifting a sequence in time adds nothing to its mean square,
+shifting a sequence in time does not increase its mean square,
 
     |d| <= rho (sum_{l<T} g^l |u| + sum_{l<T-1} g^l |e|),  g = rho |W_h[J] A|.
 
-The output ``W_o A h#`` then errs by at most ``sqrt(L(W_o)) + |W_o A| |d|``: the compression error
-of arXiv 2105.10832, with the losses of `edgespike.prune.choosing.reconstruction.loss`.
+The error of the output ``W_o A h#`` is then at most ``sqrt(L(W_o)) + |W_o A| |d|``: the compression
+error of arXiv 2105.10832, with the losses of `edgespike.prune.choosing.reconstruction.loss`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from edgespike.prune.choosing.choice import Choice, Group
 def hidden_error(
     recurrent: float, gain: float, steps: int, arriving: float = 0.0, lipschitz: float = 1.0
 ) -> float:
-    """Bound the error of the kept hidden states.
+    """Return a bound of the error of the kept hidden states.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def hidden_error(
     gain
         ``|W_h[J] A|``, the largest singular value.
     steps
-        Those of the longest sequence, at least 1.
+        Number of steps of the longest sequence, at least 1.
     arriving
-        ``|u|``: bound of the error of what the layer receives, after its input weights.
+        ``|u|``: bound of the error of the layer's input, after its input weights.
     lipschitz
         ``rho`` of the activation.
 
@@ -58,10 +58,10 @@ def hidden_error(
         ``steps`` is below 1.
     """
     if steps < 1:
-        raise InputError(f"steps is {steps}; a sequence has at least 1")
+        raise InputError(f"steps is {steps}; it must be at least 1")
     with np.errstate(over="ignore"):
         powers = (lipschitz * gain) ** np.arange(steps, dtype=np.float64)
-        # Apart, since infinity times an error of 0 is not a number.
+        # Terms with an error of 0 are left out, since infinity times 0 is NaN.
         sums = [
             error * terms.sum()
             for error, terms in ((arriving, powers), (recurrent, powers[:-1]))
@@ -72,7 +72,7 @@ def hidden_error(
 
 @dataclass(frozen=True)
 class PrunedPart:
-    """The units of one direction, which of them are kept, and ``W_i``, (units, inputs)."""
+    """The units of one direction, the choice among them, and ``W_i``, (units, inputs)."""
 
     group: Group
     choice: Choice
@@ -86,7 +86,7 @@ class PrunedLayer:
     parts: tuple[PrunedPart, ...]
 
     def taken(self, rows: NDArray[np.float64], hidden: float) -> float:
-        """Bound the error of ``rows`` times the layer's values, kept ones erring by ``hidden``."""
+        """Bound the error of ``rows`` times the layer's values, given that of the kept ones."""
         sizes = np.cumsum([part.group.size for part in self.parts])[:-1]
         blocks = list(zip(self.parts, np.split(rows, sizes, axis=1), strict=True))
         missing = sum(part.choice.root_loss(part.group, block) for part, block in blocks)
@@ -95,18 +95,18 @@ class PrunedLayer:
 
 
 def output_bound(layers: Sequence[PrunedLayer], readout: NDArray[np.float64], steps: int) -> float:
-    """Bound the error of the outputs of stacked layers, each of which takes the one before.
+    """Return a bound of the error of the outputs of stacked layers.
 
-    The root mean square over samples and steps of ``|y - y#|``, up to rounding.
+    It bounds the root mean square of ``|y - y#|`` over samples and steps, up to rounding.
 
     Parameters
     ----------
     layers
-        From the input on.
+        The layers in order; each takes the values of the one before.
     readout
         ``W_o``: (outputs, units of the last layer).
     steps
-        Those of the longest sequence, at least 1.
+        Number of steps of the longest sequence, at least 1.
     """
     below, hidden = None, 0.0
     for layer in layers:
@@ -115,7 +115,9 @@ def output_bound(layers: Sequence[PrunedLayer], readout: NDArray[np.float64], st
             units = part.choice.units
             rows = part.group.recurrent_rows(units)
             if rows is None:
-                raise InputError(f"layer {part.group.name!r} has no recurrent weights to bound by")
+                raise InputError(
+                    f"layer {part.group.name!r} has no recurrent weights, which the bound needs"
+                )
             arriving = 0.0 if below is None else below.taken(part.arriving[units], hidden)
             gain = _norm(rows @ part.choice.estimate)
             errors.append(

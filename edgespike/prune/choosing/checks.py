@@ -1,4 +1,4 @@
-"""What the functions of this package ask of their arguments."""
+"""Checks of the arguments of the functions in this package."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from edgespike.errors import InputError
 
 
 def checked_covariance(covariance: ArrayLike, name: str = "covariance") -> NDArray[np.float64]:
-    """Return a covariance, or another symmetric matrix, as float64, (units, units).
+    """Return a covariance, or another symmetric matrix, as float64 (units, units).
 
     Raises
     ------
     InputError
-        It is not square, empty, not symmetric, or holds NaN or infinity.
+        It is empty, not square or not symmetric, or holds NaN or infinity.
     """
     matrix = np.asarray(covariance, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise InputError(
-            f"the {name} has shape {matrix.shape}; it needs (units, units), at least 1 unit"
+            f"the {name} has shape {matrix.shape}; expected (units, units), at least 1 unit"
         )
     if not np.isfinite(matrix).all():
         raise InputError(f"the {name} holds NaN or infinity; compute it from finite values")
     if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-9 * np.abs(matrix).max()):
-        raise InputError(f"the {name} is not symmetric; a mean of products h h' is")
+        raise InputError(f"the {name} is not symmetric, as a mean of products h h' is")
     return matrix
 
 
@@ -34,12 +34,10 @@ def checked_keep(keep: int, units: int, what: str = "the layer") -> int:
     Raises
     ------
     InputError
-        It is not a whole number of 1 to ``units``.
+        It is not a whole number from 1 to ``units``.
     """
     if isinstance(keep, bool) or not isinstance(keep, (int, np.integer)) or not 1 <= keep <= units:
-        raise InputError(
-            f"keep is {keep!r}; {what} has {units} units, so 1 to {units} are possible"
-        )
+        raise InputError(f"keep is {keep!r}; {what} has {units} units, so it must be 1 to {units}")
     return int(keep)
 
 
@@ -49,21 +47,21 @@ def checked_units(units: ArrayLike, size: int) -> NDArray[np.int64]:
     Raises
     ------
     InputError
-        There are none, one is out of ``0..size-1``, or one occurs twice.
+        There are none, one is outside ``0..size-1``, or one occurs twice.
     """
     indices = np.asarray(units)
     if indices.ndim != 1 or not indices.size or indices.dtype.kind not in "iu":
         raise InputError(
-            f"units has shape {indices.shape} and type {indices.dtype}; it needs whole numbers "
+            f"units has shape {indices.shape} and type {indices.dtype}; expected whole numbers "
             "in one dimension, at least 1"
         )
     if indices.min() < 0 or indices.max() >= size or len(np.unique(indices)) < len(indices):
-        raise InputError(f"units is {indices.tolist()}; it needs distinct indices of 0..{size - 1}")
+        raise InputError(f"units is {indices.tolist()}; expected distinct indices of 0..{size - 1}")
     return indices.astype(np.int64)
 
 
 def checked_positive(value: float, name: str) -> float:
-    """Return a number that is positive and finite.
+    """Return a number after checking that it is positive and finite.
 
     Raises
     ------

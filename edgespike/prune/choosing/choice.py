@@ -1,4 +1,4 @@
-"""Units and their reconstruction, chosen in one of the ways that keep whole units."""
+"""Choose units and their reconstruction by one of the methods that keep whole units."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from edgespike.prune.choosing.spectrum import Spectrum
 
 
 class Method(str, Enum):
-    """Spectral pruning, and what it is compared with at the same number of weights.
+    """Spectral pruning, and the methods it is compared with at the same number of weights.
 
-    The first five keep whole units, and give a smaller layer of the same kind; the last three keep
-    all units, and give weights that are zero or factors.
+    The first five keep whole units and return a smaller layer of the same kind; the last three keep
+    all units and return sparse or factored weights.
     """
 
     SPECTRAL = "spectral"
-    """Exact greedy choice by the objective, and reconstruction (arXiv 2105.10832)."""
+    """Exact greedy choice by the objective, with reconstruction (arXiv 2105.10832)."""
     SPECTRAL_BARE = "spectral-bare"
-    """The same choice; weights of the other units are dropped, nothing is reconstructed."""
+    """The same choice without reconstruction: the weights of the other units are dropped."""
     LEVERAGE = "leverage"
-    """Units drawn by their leverage scores, and reconstruction."""
+    """Units drawn by their leverage scores, with reconstruction."""
     RANDOM = "random"
-    """Units drawn alike, and reconstruction."""
+    """Units drawn uniformly, with reconstruction."""
     RANDOM_BARE = "random-bare"
-    """Units drawn alike, and nothing reconstructed."""
+    """Units drawn uniformly, without reconstruction."""
     MAGNITUDE = "magnitude"
-    """The smallest single weights are set to zero."""
+    """The smallest individual weights are set to zero."""
     LOW_RANK = "low-rank"
-    """Matrices are lowered in rank: the recurrent ones, and those between stacked layers."""
+    """The rank of the recurrent matrices, and of those between stacked layers, is lowered."""
     COLUMNS = "columns"
     """The smallest columns of such matrices are set to zero."""
 
     @property
     def keeps_units(self) -> bool:
-        """Whether the layer gets smaller, rather than its weights sparse or factored."""
+        """Whether the layer becomes smaller, instead of its weights sparse or factored."""
         return self not in (Method.MAGNITUDE, Method.LOW_RANK, Method.COLUMNS)
 
     @property
@@ -54,31 +54,31 @@ class Method(str, Enum):
 
 @dataclass(frozen=True)
 class Options:
-    """What the methods leave open.
+    """Settings that the methods leave open.
 
-    The papers' details could not all be read: where one is a choice, it is a field here.
+    Not all details of the papers are known: those that are a choice are fields here.
 
     Attributes
     ----------
     objective
-        Weights of the three losses that spectral pruning chooses by; which ones the paper used is
-        not known.
+        Weights of the three losses by which spectral pruning chooses; those of the paper are not
+        known.
     lam
         ``lambda`` of the leverage scores, as a multiple of a unit's mean energy, ``Tr S / units``.
     regularise
         Reconstruct with the penalties ``tau_j = lambda * kept units * q_j`` instead of by plain
         least squares.
     seed
-        Of what is drawn.
+        Seed of random choices.
     magnitude_scope
         Which weights compete in magnitude pruning: "all" of the pruned layers, or those of "each"
-        matrix, which then all keep the same share.
+        matrix, so that every matrix keeps the same share.
     matrices
         Which matrices low rank and columns change: the "recurrent" ones and those between stacked
-        layers, or "all", those from the input and of the readout too. Where these alone exceed
-        the budget, only "all" reaches it.
+        layers, or "all", which adds those of the input and of the readout. Where these alone exceed
+        the budget, only "all" can meet it.
     column_norm
-        By which norm columns are compared, the sum of magnitudes or the Euclidean one.
+        Norm by which columns are compared: 1 for the sum of magnitudes, 2 for the Euclidean norm.
     """
 
     objective: Objective = field(default_factory=Objective)
@@ -92,18 +92,18 @@ class Options:
 
 @dataclass(frozen=True)
 class Group:
-    """Units that are chosen from together: a layer's, or those of one of its directions.
+    """Units among which a choice is made: those of a layer, or of one of its directions.
 
     Attributes
     ----------
     name
-        What messages and reports call it.
+        Name in messages and reports.
     covariance
         ``S`` of the units' states: (units, units).
     output
-        ``W_o``, with which the readout or the next layer takes the states: (any number, units).
+        ``W_o``, the weights of the readout or the next layer: (any number, units).
     recurrent
-        ``W_h``: (gates * units, units), the gates one after another; None if nothing recurs.
+        ``W_h``: (gates * units, units), one gate after another; None without recurrence.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Group:
 
     @property
     def size(self) -> int:
-        """Number of units."""
+        """The number of units."""
         return len(self.covariance)
 
     def recurrent_rows(self, units: NDArray[np.int64]) -> NDArray[np.float64] | None:
@@ -131,16 +131,16 @@ def gate_rows(rows: int, size: int, units: NDArray[np.int64]) -> NDArray[np.int6
 
 @dataclass(frozen=True)
 class Losses:
-    """What the kept units leave out, each as a share of the same mean square before pruning.
+    """What the kept units leave out, as shares of the mean squares before pruning.
 
     Attributes
     ----------
     states
-        The input loss: of all units, ``E |h - A h[J]|^2 / E |h|^2``.
+        The input loss, over all units: ``E |h - A h[J]|^2 / E |h|^2``.
     output
-        The output loss: of what the readout or the next layer takes from them.
+        The output loss, over what the readout or the next layer takes from the units.
     recurrent
-        Of what the kept units take from them a step later.
+        The loss over what the kept units take from all units one step later.
     """
 
     states: float
@@ -150,7 +150,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Choice:
-    """Kept units, and how all are estimated from them.
+    """Kept units, and how all units are estimated from them.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class Choice:
         return math.sqrt(loss(group.covariance, self.units, self.estimate, rows))
 
     def losses(self, group: Group) -> Losses:
-        """Measure what is left out of a group."""
+        """Return what the choice leaves out of a group."""
 
         def share(rows: NDArray[np.float64] | None) -> float:
             nothing = np.zeros_like(self.estimate)
@@ -180,7 +180,7 @@ class Choice:
 
 
 def greedy_choice(group: Group, options: Options, keep: int | None = None) -> Greedy:
-    """Choose units greedily by the objective, ``keep`` of them or all."""
+    """Choose units greedily by the objective: ``keep`` of them, or all if None."""
     objective = options.objective.matrix(group.size, group.output, group.recurrent)
     keep = group.size if keep is None else keep
     penalties = _penalties(group.covariance, keep, options) if options.regularise else None
@@ -190,27 +190,27 @@ def greedy_choice(group: Group, options: Options, keep: int | None = None) -> Gr
 def choose(
     group: Group, keep: int, method: Method = Method.SPECTRAL, options: Options | None = None
 ) -> Choice:
-    """Choose units, and how the others are estimated from them.
+    """Choose units, and how all units are estimated from them.
 
     Parameters
     ----------
     group
         The units.
     keep
-        Number of units, 1 to all.
+        Number of units to keep, from 1 to all.
     method
-        One that keeps whole units.
+        A method that keeps whole units.
     options
-        What the method leaves open.
+        Settings that the method leaves open.
 
     Raises
     ------
     InputError
-        ``keep`` is out of range, the covariance is not one, or the method keeps all units.
+        ``keep`` is out of range, the covariance is invalid, or the method keeps all units.
     """
     if not method.keeps_units:
         raise InputError(
-            f"method {method.value} keeps all units, so that there are none to choose; it is for "
+            f"method {method.value} keeps all units, so there are none to choose; use "
             "edgespike.prune.prune"
         )
     options = options or Options()

@@ -8,14 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 from edgespike.errors import InputError
 
 _CHUNK_VALUES = 2**17
-"""Values that are turned into float64 at a time: 1 MiB, which stays in the cache."""
+"""Number of values converted to float64 at a time: 1 MiB, which stays in the cache."""
 
 
 class Covariance:
     """The mean of ``h h'`` over all states ``h`` seen: ``S`` of spectral pruning, uncentred.
 
-    Sums are held in float64, whatever the states are. Two of them add up to that of both their
-    states, so that parts of a data set can be gathered apart.
+    Sums are kept in float64 for any type of states. Adding two covariances gives that of all their
+    states, so parts of a data set can be gathered separately.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Covariance:
     units
         Size of a state.
     count
-        Number of states seen; each step of each sample is one.
+        Number of states seen; each step of each sample counts as one.
     """
 
     def __init__(self, units: int) -> None:
@@ -38,21 +38,21 @@ class Covariance:
         self._total = np.zeros((units, units))
 
     def add(self, states: ArrayLike, mask: ArrayLike | None = None) -> None:
-        """Take in states.
+        """Add states.
 
         Parameters
         ----------
         states
             Real numbers, (..., units): samples and steps in any arrangement.
         mask
-            bool, (...), if not every state counts: those at False are padding, and may hold
-            anything.
+            bool, (...), if not every state counts: those at False are padding and may have any
+            value.
 
         Raises
         ------
         InputError
-            The shape does not fit, or a state that counts holds NaN or infinity; nothing of
-            ``states`` is taken in then.
+            The shape does not fit, or a state that counts holds NaN or infinity. Then none of
+            ``states`` is added.
         """
         rows = self._rows(states, mask)
         if not rows.size:
@@ -65,7 +65,7 @@ class Covariance:
         self.add_total(total, len(rows))
 
     def add_total(self, total: NDArray[np.float64], count: int) -> None:
-        """Take in the sum of ``h h'`` over ``count`` states that was computed elsewhere.
+        """Add the sum of ``h h'`` over ``count`` states that was computed elsewhere.
 
         Parameters
         ----------
@@ -84,12 +84,12 @@ class Covariance:
                 f"the sum has shape {total.shape}; the covariance of {self.units} units needs "
                 f"{self._total.shape}"
             )
-        # The diagonal sums squares, so that it is finite only if all states are.
+        # The diagonal sums squares, so it is finite only if all states are.
         bad = np.flatnonzero(~np.isfinite(np.diag(total)))
         if bad.size:
             raise InputError(
-                f"the states of {bad.size} of {self.units} units hold NaN or infinity, of unit "
-                f"{bad[0]} first; check the model's weights and its input"
+                f"the states of {bad.size} of {self.units} units hold NaN or infinity (first: "
+                f"unit {bad[0]}); check the model's weights and its input"
             )
         self._total += total
         self.count += count
@@ -103,15 +103,15 @@ class Covariance:
         return merged
 
     def matrix(self) -> NDArray[np.float64]:
-        """Return the covariance, float64, (units, units), symmetric and positive semidefinite.
+        """Return the covariance, float64 (units, units), symmetric and positive semidefinite.
 
-        One state is enough. A unit that was 0 in every state, a dead unit, has a row and a column
-        of zeros.
+        One state is enough. A dead unit, which was 0 in every state, has a row and a column of
+        zeros.
 
         Raises
         ------
         InputError
-            No state was seen.
+            No states were seen.
         """
         if not self.count:
             raise InputError("no states were seen; the data set needs at least 1 sample and 1 step")
@@ -121,14 +121,14 @@ class Covariance:
         array = np.asarray(states)
         if array.ndim < 1 or array.shape[-1] != self.units or array.dtype.kind not in "fiub":
             raise InputError(
-                f"states have shape {array.shape} and type {array.dtype}; they need real numbers, "
+                f"states have shape {array.shape} and type {array.dtype}; expected real numbers, "
                 f"(..., {self.units})"
             )
         if mask is not None:
             chosen = np.asarray(mask)
             if chosen.shape != array.shape[:-1] or chosen.dtype != np.bool_:
                 raise InputError(
-                    f"mask has shape {chosen.shape} and type {chosen.dtype}; it needs bool, "
+                    f"mask has shape {chosen.shape} and type {chosen.dtype}; expected bool, "
                     f"{array.shape[:-1]}"
                 )
             array = array[chosen]

@@ -1,4 +1,4 @@
-"""Hidden units as linear combinations of those that are kept, and what that loses."""
+"""Reconstruct hidden units as linear combinations of the kept ones, and measure the loss."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from edgespike.prune.choosing.checks import checked_covariance, checked_units
 def reconstruct(
     covariance: ArrayLike, units: ArrayLike, penalties: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Return ``A`` that estimates all units from the kept ones, ``h ~ A h[J]``.
+    """Return the ``A`` that estimates all units from the kept ones, ``h ~ A h[J]``.
 
-    Without penalties it is the one of least squares: the kept units are themselves, exactly, and
-    the others are ``S[:, J] pinv(S[J, J]) h[J]``. With the pseudo-inverse, kept units that are
-    dead or linear combinations of other kept ones do no harm. With penalties ``tau`` it is
+    Without penalties it is the least-squares estimate: the kept units are reproduced exactly, and
+    the others are ``S[:, J] pinv(S[J, J]) h[J]``. The pseudo-inverse makes kept units harmless that
+    are dead or linear combinations of other kept ones. With penalties ``tau`` it is
     ``S[:, J] (S[J, J] + diag(tau))^-1``, the minimum of
     ``E |h - A h[J]|^2 + Tr A diag(tau) A'`` (arXiv 2105.10832).
 
@@ -25,7 +25,7 @@ def reconstruct(
     covariance
         Float64, (units, units).
     units
-        ``J``: distinct indices of kept units, in the order that the pruned layer has them.
+        ``J``: distinct indices of kept units, in their order in the pruned layer.
     penalties
         ``tau``, one for each kept unit, at least 0.
 
@@ -54,7 +54,7 @@ def reconstruct(
 
 
 def embedding(size: int, units: ArrayLike) -> NDArray[np.float64]:
-    """Return the ``A`` of no reconstruction: kept units are themselves, the others are 0.
+    """Return the ``A`` without reconstruction: kept units are reproduced, the others are 0.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ def loss(
     """Return the mean of ``|Z (h - A h[J])|^2``.
 
     The input loss is that of ``Z = I``, the output loss that of ``Z = W_o``. It is
-    ``Tr Z R Z'`` with the residual ``R = (I - A P) S (I - A P)'``, ``P`` the choice of units,
-    for any ``A``; for that of least squares ``R = S - A S[J, :]``.
+    ``Tr Z R Z'`` with the residual ``R = (I - A P) S (I - A P)'`` for any ``A``, where ``P``
+    selects the kept units; for least squares ``R = S - A S[J, :]``.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def loss(
     estimate
         ``A``: (units, kept units).
     rows
-        ``Z``: (any number, units); the identity if not given.
+        ``Z``: (any number, units); the identity if None.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def _checked_penalties(penalties: ArrayLike, kept: int) -> NDArray[np.float64]:
     tau = np.asarray(penalties, dtype=np.float64)
     if tau.shape != (kept,) or not (np.isfinite(tau).all() and (tau >= 0).all()):
         raise InputError(
-            f"penalties has shape {tau.shape}; it needs {kept} finite numbers of at least 0, one "
+            f"penalties has shape {tau.shape}; expected {kept} finite numbers of at least 0, one "
             "for each kept unit"
         )
     return tau

@@ -1,4 +1,4 @@
-"""Which units to keep."""
+"""Select the units to keep: greedily, by leverage scores, or at random."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from edgespike.prune.choosing.checks import checked_covariance, checked_keep
 from edgespike.prune.choosing.spectrum import Spectrum
 
 _BLOCK_VALUES = 2**16
-"""Values that are updated at a time: half a MiB, which stays in the cache."""
+"""Number of values updated at a time: half a MiB, which stays in the cache."""
 
 _DROP_EVERY = 64
-"""Steps after which the rows of chosen units are dropped."""
+"""Number of steps after which the rows of chosen units are dropped."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The weights of the three losses that units are chosen by (arXiv 2105.10832).
+    """The weights of the three losses by which units are chosen (arXiv 2105.10832).
 
-    The loss is ``Tr M R`` with ``M = th1 I + th2 W_o'W_o + th3 W_h'W_h``: how well all units are
-    reconstructed, what the readout or next layer takes of them, and what they themselves take.
+    The loss is ``Tr M R`` with ``M = th1 I + th2 W_o'W_o + th3 W_h'W_h``. Its terms are the errors
+    of all units, of what the readout or next layer takes from them, and of what they themselves
+    take.
 
     Attributes
     ----------
@@ -32,7 +33,7 @@ class Objective:
     output
         ``th2``, at least 0.
     recurrent
-        ``th3``, at least 0; without effect in layers that do not recur.
+        ``th3``, at least 0; it has no effect in layers without recurrence.
     """
 
     states: float = 1.0
@@ -43,20 +44,21 @@ class Objective:
         weights = (self.states, self.output, self.recurrent)
         if not all(0 <= weight < np.inf for weight in weights) or not any(weights):
             raise InputError(
-                f"the objective's weights are {weights}; they are at least 0, and one is positive"
+                f"the objective's weights are {weights}; they must be finite and at least 0, one "
+                "of them positive"
             )
 
     def matrix(
         self, units: int, output: ArrayLike | None = None, recurrent: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Return ``M``, float64, (units, units).
+        """Return ``M``, float64 (units, units).
 
         Parameters
         ----------
         units
             Number of units.
         output, recurrent
-            ``W_o`` and ``W_h``: (any number, units), or None for a layer that has none.
+            ``W_o`` and ``W_h``: (any number, units), or None for a layer without them.
         """
         result = self.states * np.eye(units)
         for weight, rows in ((self.output, output), (self.recurrent, recurrent)):
@@ -73,11 +75,11 @@ class Greedy:
     Attributes
     ----------
     units
-        Indices.
+        Indices of the units.
     losses
         The objective after each of them, at least 0.
     initial
-        The objective with no units, ``Tr M S``.
+        The objective without any units, ``Tr M S``.
     """
 
     units: NDArray[np.int64]
@@ -85,9 +87,9 @@ class Greedy:
     initial: float
 
     def units_needed(self, tolerance: float) -> int:
-        """Return the number of units after which a share ``tolerance`` of the objective is left.
+        """Return the number of units that leave at most a share ``tolerance`` of the objective.
 
-        At least 1; all if no fewer do.
+        It is at least 1, and all units if fewer do not suffice.
         """
         within = np.flatnonzero(self.losses <= tolerance * self.initial)
         return int(within[0]) + 1 if within.size else len(self.units)
@@ -101,21 +103,22 @@ def greedy(
 ) -> Greedy:
     """Choose units one by one, each the one that lowers the objective ``Tr M R`` most.
 
-    Exact: from ``R = S``, take the ``j`` with the largest ``R_:j' M R_:j / (R_jj + tau_j)``, then
-    ``R -= R_:j R_:j' / (R_jj + tau_j)``. Of equal units the one of lower index is taken. A unit
-    that is a linear combination of chosen ones lowers nothing; such units are taken last, those
-    of more energy first, dead units at the very end. A step costs ``units ** 2``.
+    The choice is exact: starting from ``R = S``, take the ``j`` with the largest
+    ``R_:j' M R_:j / (R_jj + tau_j)``, then ``R -= R_:j R_:j' / (R_jj + tau_j)``. Of equal units the
+    one with the lower index is taken. A unit that is a linear combination of chosen ones does not
+    lower the objective; such units are taken last, in descending order of energy, dead units at the
+    very end. A step costs ``units ** 2`` operations.
 
     Parameters
     ----------
     covariance
         ``S``: float64, (units, units).
     keep
-        Number of units, 1 to all.
+        Number of units, from 1 to all.
     objective
-        ``M``: (units, units), symmetric and positive semidefinite; the identity if not given.
+        ``M``: (units, units), symmetric and positive semidefinite; the identity if None.
     penalties
-        ``tau``, (units,), at least 0; 0 if not given.
+        ``tau``, (units,), at least 0; zeros if None.
 
     Raises
     ------
@@ -129,8 +132,8 @@ def greedy(
     tau = np.zeros(size) if penalties is None else np.asarray(penalties, dtype=np.float64)
     if weights.shape != matrix.shape or tau.shape != (size,) or not (tau >= 0).all():
         raise InputError(
-            f"the objective has shape {weights.shape} and penalties {tau.shape}; {size} units need "
-            f"({size}, {size}) and {size} numbers of at least 0"
+            f"the objective has shape {weights.shape} and penalties {tau.shape}; expected "
+            f"({size}, {size}) and {size} numbers of at least 0 for {size} units"
         )
     residual = _Residual(matrix, weights, tau)
     units: list[int] = []
@@ -163,13 +166,13 @@ class _Residual:
         self._rows = matrix.copy()
         self._weighted = matrix @ objective
         self._penalties = penalties
-        # What rounding leaves of a residual that is 0.
+        # Rounding leaves up to this much of a residual that is 0.
         self._floor = len(matrix) * np.finfo(np.float64).eps * np.diag(matrix)
         self._taken = np.zeros(len(matrix), dtype=np.bool_)
         self._square = np.einsum("ij,ij->i", self._rows, self._weighted)
 
     def best(self) -> tuple[int, float]:
-        """Return the unit that lowers the objective most, and by how much; by 0 if none does."""
+        """Return the unit that lowers the objective most, and by how much; 0 if none does."""
         ids = self._candidates
         own = self._rows[np.arange(len(ids)), ids]
         possible = (own > self._floor[ids]) & ~self._taken[ids]
@@ -182,7 +185,7 @@ class _Residual:
         return int(ids[place]), float(gains[place])
 
     def take(self, unit: int) -> None:
-        """Subtract what the unit explains."""
+        """Choose a unit: subtract what it explains."""
         place = int(np.searchsorted(self._candidates, unit))
         row, weighted = self._rows[place].copy(), self._weighted[place].copy()
         factors = (row[self._candidates] / (row[unit] + self._penalties[unit]))[:, None]
@@ -204,7 +207,7 @@ class _Residual:
 
 
 def by_leverage(covariance: ArrayLike, keep: int, lam: float, seed: int = 0) -> NDArray[np.int64]:
-    """Draw units without replacement, with probabilities in proportion to their leverage scores.
+    """Draw units without replacement, with probabilities proportional to their leverage scores.
 
     Dead units are drawn only when no others are left.
 
@@ -213,11 +216,11 @@ def by_leverage(covariance: ArrayLike, keep: int, lam: float, seed: int = 0) -> 
     covariance
         Float64, (units, units).
     keep
-        Number of units, 1 to all.
+        Number of units, from 1 to all.
     lam
-        Of the leverage scores; see `Spectrum.leverage`.
+        ``lambda`` of the leverage scores; see `Spectrum.leverage`.
     seed
-        Of the drawing; the same seed draws the same units.
+        The same seed draws the same units.
 
     Raises
     ------
@@ -226,19 +229,19 @@ def by_leverage(covariance: ArrayLike, keep: int, lam: float, seed: int = 0) -> 
     """
     scores = Spectrum(covariance).leverage(lam)
     keep = checked_keep(keep, len(scores))
-    # The first of clocks that ring at these rates (Efraimidis and Spirakis 2006).
+    # The first to ring of clocks with these rates (Efraimidis and Spirakis 2006).
     waits = np.full(len(scores), np.inf)
     waits[scores > 0] = np.random.default_rng(seed).exponential(1 / scores[scores > 0])
     return np.argsort(waits, kind="stable")[:keep].astype(np.int64)
 
 
 def at_random(size: int, keep: int, seed: int = 0) -> NDArray[np.int64]:
-    """Draw units without replacement, all alike, dead ones too.
+    """Draw units uniformly without replacement, including dead ones.
 
     Raises
     ------
     InputError
-        ``keep`` is not 1 to ``size``.
+        ``keep`` is not from 1 to ``size``.
     """
     keep = checked_keep(keep, size)
     return np.random.default_rng(seed).permutation(size)[:keep].astype(np.int64)

@@ -1,4 +1,4 @@
-"""What the covariance's eigenvalues say: how many units a layer needs before anyone prunes it."""
+"""The eigenvalues of the covariance, which say before pruning how many units a layer needs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from edgespike.prune.choosing.checks import checked_covariance, checked_positive
 
 
 class Spectrum:
-    """The eigenvalues of a layer's covariance, and what follows from them (arXiv 2105.10832).
+    """The eigenvalues of a layer's covariance, and quantities derived from them (arXiv 2105.10832).
 
     Parameters
     ----------
     covariance
-        Float64, (units, units), as `Covariance.matrix` gives it.
+        Float64, (units, units), as `Covariance.matrix` returns it.
 
     Attributes
     ----------
     eigenvalues
-        (units,), descending. What rounding leaves of an eigenvalue 0 is 0 exactly: dead units, or
-        units that are linear combinations of others, each give one.
+        (units,), descending. Rounding errors of an eigenvalue of 0 are set to 0 exactly. Each unit
+        that is dead, or a linear combination of others, adds one such eigenvalue.
     """
 
     def __init__(self, covariance: ArrayLike) -> None:
@@ -40,7 +40,7 @@ class Spectrum:
 
     @property
     def energy(self) -> float:
-        """The mean of the squared norm of a state, ``Tr S``."""
+        """The mean squared norm of a state, ``Tr S``."""
         return float(self.eigenvalues.sum())
 
     def degrees_of_freedom(self, lam: float) -> float:
@@ -49,7 +49,7 @@ class Spectrum:
         Parameters
         ----------
         lam
-            In the unit of an eigenvalue; positive.
+            In the units of an eigenvalue; positive.
 
         Raises
         ------
@@ -73,20 +73,20 @@ class Spectrum:
         if not total:
             return np.zeros(self.units)
         scores: NDArray[np.float64] = self._squares @ shares / total
-        # An eigenvector of another eigenvalue reaches a dead unit by rounding only.
+        # Eigenvectors of other eigenvalues reach a dead unit only by rounding.
         return np.where(scores > np.finfo(np.float64).eps ** 2, scores, 0)
 
     def units_needed(self, tolerance: float = 0.01) -> int:
-        """Return the fewest units that can leave at most a share ``tolerance`` of the energy.
+        """Return the smallest number of units that can leave at most a share of the energy.
 
-        No choice of fewer units, whatever is reconstructed from them, leaves so little: the
-        residual of any ``k`` units is at least the sum of all but the ``k`` largest eigenvalues.
-        A good choice needs few more. 0 if all units are dead.
+        No choice of fewer units leaves so little for any reconstruction: the residual of any ``k``
+        units is at least the sum of all but the ``k`` largest eigenvalues. A good choice needs only
+        a few more. The result is 0 if all units are dead.
 
         Parameters
         ----------
         tolerance
-            Share of the mean square, 0 to less than 1.
+            Share of the mean square that may be left, from 0 to below 1.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class Spectrum:
         return int(np.argmax(left <= tolerance * self.energy))
 
     def summary(self, tolerance: float = 0.01) -> str:
-        """Say in a sentence how many units the layer needs."""
+        """Return a sentence on how many units the layer needs."""
         needed = self.units_needed(tolerance)
         return (
             f"this layer needs about {needed} of its {self.units} units: {needed} directions hold "
@@ -111,8 +111,8 @@ class Spectrum:
 
 
 def check_tolerance(tolerance: float) -> None:
-    """Raise InputError unless ``tolerance`` is a share of 0 to less than 1."""
+    """Raise InputError unless ``tolerance`` is a number from 0 to below 1."""
     if not isinstance(tolerance, Real) or not 0 <= tolerance < 1:
         raise InputError(
-            f"tolerance is {tolerance!r}; it is a share of the mean square, 0 to less than 1"
+            f"tolerance is {tolerance!r}; it must be a share of the mean square, from 0 to below 1"
         )

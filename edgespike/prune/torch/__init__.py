@@ -1,1 +1,1 @@
-"""Pruning torch modules."""
+"""Prune torch modules: gather states, cut units or weights, and check the result."""

@@ -1,4 +1,4 @@
-"""What may lie between a recurrent layer and what takes its values: modules without weights."""
+"""Modules without weights that may lie between a recurrent layer and the one that follows it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _UNCHANGED = (
     nn.Dropout3d,
     nn.AlphaDropout,
     nn.FeatureAlphaDropout,
-    # Containers: what they hold is looked at by itself.
+    # Containers: their contents are looked at separately.
     nn.Sequential,
     nn.ModuleList,
     nn.ModuleDict,
 )
-"""They hand values on as they are, when they are evaluated."""
+"""Modules that pass values on unchanged in evaluation mode."""
 
 _ACTIVATIONS = (
     nn.CELU,
@@ -42,19 +42,19 @@ _ACTIVATIONS = (
     nn.Tanhshrink,
     nn.Threshold,
 )
-"""They change each unit's value by itself."""
+"""Modules that change each unit's value separately."""
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Return whether a module changes each unit's value by itself."""
+    """Return whether a module is an activation, which changes each unit's value separately."""
     return isinstance(module, _ACTIVATIONS)
 
 
 def treats_units_apart(module: nn.Module) -> bool:
-    """Return whether a module without weights hands each unit's value on by itself.
+    """Return whether a module without weights passes on each unit's value separately.
 
-    Of torch's own modules those are known that do. Modules of other origin are taken to do so:
-    what takes the last step is one of them.
+    For torch's own modules this is known. Other modules are assumed to do so, such as one that
+    selects the last step.
     """
     own = next(kind for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn."))
     return own is nn.Module or isinstance(module, (*_UNCHANGED, *_ACTIVATIONS))

@@ -1,4 +1,4 @@
-"""Covariances of a model's hidden units, gathered while it runs over data once."""
+"""Gather the covariances of a model's hidden units while it runs over data once."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from edgespike.prune.torch.structure import Names, find
 from edgespike.prune.torch.thinning import ThinnedCovariance
 
 Inputs = Callable[[Any], Any]
-"""Takes a batch of a data loader, gives what the model is called with."""
+"""Takes a batch of a data loader and returns the argument of the model."""
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """What was gathered; two of them add up, so that parts of the data can be gathered apart.
+    """Gathered covariances. Two of them can be added, so parts of the data can be gathered apart.
 
     Attributes
     ----------
     covariances
-        For each layer, and each of its directions: ``rnn.l0`` and ``rnn.l0_reverse``.
+        For each layer and each of its directions, e.g. ``rnn.l0`` and ``rnn.l0_reverse``.
     steps
-        Those of the longest sequence; 0 without recurrent layers.
+        Number of steps of the longest sequence; 0 without recurrent layers.
     example
-        What the model was called with first.
+        The argument of the model's first call.
     """
 
     covariances: dict[str, Covariance]
@@ -63,40 +63,42 @@ def gather(
 ) -> Gathered:
     """Run a model over data once, and gather the covariances of what can be pruned.
 
-    The model runs in evaluation mode, and is left as it was. Of packed sequences only the steps
-    that exist count; a recurrent layer's initial state does not.
+    The model runs in evaluation mode and is left unchanged. In packed sequences only existing steps
+    count; the initial state of a recurrent layer does not count.
 
-    On a CPU the covariance of every state would take about as long as a vanilla layer's forward
-    pass: both multiply a square matrix by each state. States of neighbouring steps and positions
-    are much alike, though. All of the first 4,096 states of a layer are taken, and of what follows
-    one in ``thin``, drawn from each batch at random, which leaves the mean unbiased. On other
-    devices all are taken.
+    On a CPU the covariance of every state would take about as long as the forward pass of a vanilla
+    layer, since both multiply a square matrix by each state. States of neighbouring steps and
+    positions are similar, however. Therefore the first 4,096 states of a layer are all used, and
+    one in ``thin`` of those that follow, drawn at random from each batch, which leaves the mean
+    unbiased. On other devices all states are used.
 
     Parameters
     ----------
     model
         The model.
     loader
-        Gives batches; a single pass is made.
+        Iterable of batches; it is iterated over once.
     layers
-        See `edgespike.prune.torch.structure.find`; all if not given.
+        See `edgespike.prune.torch.structure.find`; all layers if None.
     inputs
-        Takes a batch and gives what the model is called with. If not given, a batch is that
-        itself (a tensor or a packed sequence), or begins with it (a tuple or list); what else it
-        holds, such as labels, is not looked at.
+        Takes a batch and returns the argument of the model. If None, a batch is that argument
+        itself (a tensor or a packed sequence), or begins with it (a tuple or list); the rest of a
+        batch, such as labels, is ignored.
     thin
-        Of how many states one is taken, at least 1; with 1 the covariance is exact.
+        One of so many states is used, at least 1; with 1 the covariance is exact.
 
     Raises
     ------
     UnsupportedError
         The model has nothing that can be pruned.
     InputError
-        There are no batches, one is not known or does not fit the model, a state that is taken
-        holds NaN or infinity, the model gives NaN, or ``thin`` is out of range.
+        There are no batches, a batch is of an unknown type or does not fit the model, a state that
+        is used holds NaN or infinity, the model returns NaN, or ``thin`` is out of range.
     """
     if not isinstance(thin, Integral) or thin < 1:
-        raise InputError(f"thin is {thin}; it is at least 1 and whole; 1 takes every state")
+        raise InputError(
+            f"thin is {thin}; it must be a whole number of at least 1; 1 uses every state"
+        )
     structure = find(model, layers)
     watch, example = _Watch(thin), None
     device = next(model.parameters()).device
@@ -113,15 +115,15 @@ def gather(
             example = arguments if example is None else example
             _run(model, arguments, watch)
     if example is None:
-        raise InputError("the data set gave no batches; it needs at least 1")
+        raise InputError("the data has no batches; it needs at least 1")
     return Gathered(watch.covariances(), watch.steps, example)
 
 
 def _batches(loader: Iterable[Any]) -> Iterable[Any]:
-    """Refuse what gives no batches; a tensor would give its samples one by one."""
+    """Refuse data that is not an iterable of batches; a tensor would yield single samples."""
     if isinstance(loader, (Tensor, PackedSequence)) or not isinstance(loader, Iterable):
         raise InputError(
-            f"the data is {type(loader).__name__}, and no loader of batches; give a list of "
+            f"the data is a {type(loader).__name__}, not a loader of batches; pass a list of "
             "batches, [batch] for one, or a torch.utils.data.DataLoader"
         )
     return loader
@@ -132,8 +134,8 @@ def _first(batch: Any) -> Any:
         batch = batch[0]
     if not isinstance(batch, (Tensor, PackedSequence)):
         raise InputError(
-            f"a batch is {type(batch).__name__}; a tensor or packed sequence, or a tuple that "
-            "begins with one, is known; for others give 'inputs'"
+            f"a batch is a {type(batch).__name__}; expected a tensor or packed sequence, or a "
+            "tuple that begins with one; for other batches pass 'inputs'"
         )
     return batch
 
@@ -141,8 +143,8 @@ def _first(batch: Any) -> Any:
 def _moved(arguments: Any, device: torch.device) -> Any:
     if not hasattr(arguments, "to"):
         raise InputError(
-            f"'inputs' gives {type(arguments).__name__}; a tensor, a packed sequence or another "
-            "single value with a method 'to' is needed"
+            f"'inputs' returns a {type(arguments).__name__}; expected a tensor, a packed sequence "
+            "or another single value with a method 'to'"
         )
     return arguments.to(device)
 
@@ -152,14 +154,14 @@ def _run(model: nn.Module, arguments: Any, watch: _Watch) -> None:
         answer = model(arguments)
     except (RuntimeError, ValueError, IndexError) as error:
         raise InputError(
-            f"the model cannot run {_text(arguments)}: {error}; give batches that fit its first "
-            "layer, or turn them into such with 'inputs'"
+            f"the model cannot run {_text(arguments)}: {error}; pass batches that fit its first "
+            "layer, or convert them with 'inputs'"
         ) from error
-    # Not every state is taken, but NaN spreads to what the model answers.
+    # Not every state is used, but NaN spreads to the output of the model.
     if isinstance(answer, Tensor) and answer.isnan().any():
-        watch.covariances()  # if a state that is taken is NaN, this names its layer
+        watch.covariances()  # if a state that is used is NaN, this names its layer
         raise InputError(
-            f"the model answers NaN to {_text(arguments)}; remove NaN and infinity from the data "
+            f"the model returns NaN for {_text(arguments)}; remove NaN and infinity from the data "
             "and from the model's weights"
         )
 
@@ -173,7 +175,7 @@ def _text(arguments: Any) -> str:
 
 @dataclass
 class _Watch:
-    """What is seen while the model runs."""
+    """What is recorded while the model runs."""
 
     thin: int
     sums: dict[str, ThinnedCovariance] = field(default_factory=dict)
@@ -190,7 +192,7 @@ class _Watch:
 
 @contextlib.contextmanager
 def _watching_recurrent(levels: list[RecurrentLayer], watch: _Watch) -> Iterator[None]:
-    """Take in what the stacked layers of one module give."""
+    """Record the outputs of the stacked layers of one module."""
     rnn = levels[0].rnn
 
     def take(level: int, output: Tensor | PackedSequence) -> None:
@@ -207,7 +209,7 @@ def _watching_recurrent(levels: list[RecurrentLayer], watch: _Watch) -> Iterator
         finally:
             handle.remove()
         return
-    # torch does not give what lies between stacked layers: they run one by one meanwhile.
+    # torch does not return what lies between stacked layers, so they run one by one meanwhile.
     rnn.forward = _one_by_one(rnn, take)
     try:
         yield
@@ -239,7 +241,7 @@ def _one_by_one(
 
 @contextlib.contextmanager
 def _watching_hidden(layer: HiddenLayer, watch: _Watch) -> Iterator[None]:
-    """Take in what the layer behind a hidden one receives."""
+    """Record the input of the layer that follows a hidden one."""
 
     def take(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         watch.take(layer.name, layer.states(arguments[0]), layer.size)

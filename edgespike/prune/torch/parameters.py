@@ -1,4 +1,4 @@
-"""Reading a module's parameters in float64, and replacing them by smaller ones."""
+"""Read a module's parameters in float64, and replace them with smaller ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def array(parameter: Tensor) -> NDArray[np.float64]:
 
 
 def replace(module: nn.Module, name: str, values: NDArray[np.float64]) -> None:
-    """Replace a module's parameter or buffer; type, device and need of a gradient stay."""
+    """Replace a module's parameter or buffer; its type, device and requires_grad are kept."""
     old = getattr(module, name)
     new = torch.from_numpy(np.ascontiguousarray(values)).to(old.device, old.dtype)
     if isinstance(old, nn.Parameter):

@@ -1,4 +1,4 @@
-"""Prune a torch model: gather, choose, cut, report."""
+"""Prune a torch model: gather, choose, cut and report."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from edgespike.evaluation_mode import evaluating
 from edgespike.prune.choosing.checks import checked_keep
 from edgespike.prune.choosing.choice import Choice, Group, Method, Options, choose, greedy_choice
 from edgespike.prune.choosing.reconstruction import embedding
-from edgespike.prune.choosing.report import GroupReport, Report
 from edgespike.prune.choosing.spectrum import Spectrum, check_tolerance
+from edgespike.prune.report import GroupReport, Report
 from edgespike.prune.torch.gathering import Gathered, Inputs, gather
 from edgespike.prune.torch.rivals import Limited, drop_columns, lower_rank, sparsify
 from edgespike.prune.torch.structure import Names, Structure, find
 
-Model = TypeVar("Model", bound=nn.Module)
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Pruned(Generic[Model]):
+class Pruned(Generic[AnyModule]):
     """A pruned model and what pruning changed.
 
     Attributes
     ----------
     model
-        A new model of the same classes; the original is left as it was.
+        A new model of the same classes; the original is unchanged.
     report
         Units, weights, losses, bounds and spectra.
     limited
-        For methods that keep all units: what must be called after each step of an optimiser, so
-        that fine-tuning keeps the number of weights.
+        For methods that keep all units: call it after each step of an optimiser, so that
+        fine-tuning keeps the number of weights.
     """
 
-    model: Model
+    model: AnyModule
     report: Report
     limited: Limited | None = None
 
 
 def prune(
-    model: Model,
+    model: AnyModule,
     data: Iterable[Any] | Gathered,
     keep: int | Mapping[str, int] | None = None,
     *,
@@ -55,45 +55,44 @@ def prune(
     layers: Names | None = None,
     options: Options | None = None,
     inputs: Inputs | None = None,
-) -> Pruned[Model]:
+) -> Pruned[AnyModule]:
     """Prune the units of a model's recurrent layers, or of its hidden layers if it has none.
 
-    The weights of what takes a layer's values (the layer itself, the next one, the readout) are
-    folded with the reconstruction of the dropped units: see `edgespike.prune.torch.recurrent` and
-    `edgespike.prune.torch.feedforward`. All layers and directions of one module keep the same
-    number of units, so that it stays a module of its class. Nothing is trained; fine-tune
-    afterwards.
+    The reconstruction of the dropped units is folded into the weights that take the layer's values
+    (those of the layer itself, the next one and the readout): see `edgespike.prune.torch.recurrent`
+    and `edgespike.prune.torch.feedforward`. All layers and directions of one module keep the same
+    number of units, so it remains a module of its class. Nothing is trained; fine-tune afterwards.
 
     Parameters
     ----------
     model
-        With nn.RNN, nn.GRU or nn.LSTM somewhere in it, or an nn.Sequential of dense and
+        A model that contains nn.RNN, nn.GRU or nn.LSTM, or an nn.Sequential of dense and
         convolution layers.
     data
-        A data loader, run over once (see `edgespike.prune.gather`), or what `gather` gave.
+        A data loader, iterated over once (see `edgespike.prune.gather`), or what `gather` returned.
     keep
-        Number of units of each module, or that of each by name.
+        Number of units of every module, or of each module by name.
     tolerance
-        Instead of ``keep``: each module keeps the fewest units of which spectral pruning leaves
-        out at most this share of the objective, in each of its layers and directions. 0 to less
-        than 1.
+        Instead of ``keep``: each module keeps the fewest units with which spectral pruning leaves
+        out at most this share of the objective, in each of its layers and directions. From 0 to
+        below 1.
     method
-        See `Method`. Those that keep all units leave at most as many weights as pruning the same
-        number of units would.
+        See `Method`. Methods that keep all units leave at most as many weights as pruning to the
+        same number of units would.
     layers
-        What to prune, if not all: see `edgespike.prune.torch.structure.find`.
+        Layers to prune; all if None. See `edgespike.prune.torch.structure.find`.
     options
-        What the methods leave open.
+        Settings that the methods leave open.
     inputs
-        Takes a batch of ``data`` and gives what the model is called with.
+        Takes a batch of ``data`` and returns the argument of the model.
 
     Raises
     ------
     UnsupportedError
-        The model has nothing that can be pruned, or uses a pruned layer's values in a way that
-        was not seen.
+        The model has nothing that can be pruned, or uses the values of a pruned layer in an
+        unknown way.
     InputError
-        An argument is out of range, or the data are not finite.
+        An argument is out of range, or the data is not finite.
     """
     chosen, options = known_method(method), options or Options()
     structure = find(model, layers)
@@ -112,16 +111,16 @@ def prune(
 
 
 @dataclass(frozen=True)
-class _Request(Generic[Model]):
-    """What is asked for, checked."""
+class _Request(Generic[AnyModule]):
+    """The checked arguments of a call."""
 
-    model: Model
+    model: AnyModule
     layers: Names | None
     method: Method
     options: Options
     gathered: Gathered
 
-    def copy(self) -> tuple[Model, Structure]:
+    def copy(self) -> tuple[AnyModule, Structure]:
         model = copy.deepcopy(self.model)
         return model, find(model, self.layers)
 
@@ -130,7 +129,7 @@ _Every = Mapping[str, "tuple[Group, int]"]
 """Each group, and how many units it keeps."""
 
 
-def _prune_units(request: _Request[Model], every: _Every) -> Pruned[Model]:
+def _prune_units(request: _Request[AnyModule], every: _Every) -> Pruned[AnyModule]:
     model, structure = request.copy()
     before = structure.weights()
     groups = {name: group for name, (group, _) in every.items()}
@@ -149,8 +148,8 @@ def _prune_units(request: _Request[Model], every: _Every) -> Pruned[Model]:
     return Pruned(model, Report(request.method, reports, before, structure.weights(), bounds))
 
 
-def _prune_weights(request: _Request[Model], every: _Every) -> Pruned[Model]:
-    _, smaller = request.copy()  # cut only to see how many weights fewer units would leave
+def _prune_weights(request: _Request[AnyModule], every: _Every) -> Pruned[AnyModule]:
+    _, smaller = request.copy()  # cut only to count the weights that fewer units would leave
     smaller.cut({name: _first_units(group, keep) for name, (group, keep) in every.items()})
     model, structure = request.copy()
     before = structure.weights()
@@ -161,13 +160,13 @@ def _prune_weights(request: _Request[Model], every: _Every) -> Pruned[Model]:
 
 
 def _first_units(group: Group, keep: int) -> Choice:
-    """Choose any units: for how many weights are left, it does not matter which."""
+    """Choose the first units: the number of weights left does not depend on which."""
     units = np.arange(keep)
     return Choice(units, embedding(group.size, units))
 
 
-def _limit(structure: Structure, budget: int, request: _Request[Model]) -> Limited:
-    """Prune weights, so that at most ``budget`` are left."""
+def _limit(structure: Structure, budget: int, request: _Request[AnyModule]) -> Limited:
+    """Prune weights so that at most ``budget`` are left."""
     if request.method is Method.MAGNITUDE:
         return sparsify(structure.matrices(), budget, request.options.magnitude_scope)
     inner = structure.inner_matrices()
@@ -175,7 +174,7 @@ def _limit(structure: Structure, budget: int, request: _Request[Model]) -> Limit
     if not inner:
         raise UnsupportedError(
             f"{request.method.value!r} cannot prune this model",
-            ["it changes recurrent weights, and there are none"],
+            ["it changes recurrent weights, but there are none"],
         )
     others = structure.weights() - sum(getattr(*matrix).numel() for matrix in matrices)
     if request.method is Method.LOW_RANK:
@@ -197,13 +196,13 @@ def _group_report(group: Group, choice: Choice | None) -> GroupReport:
 
 def _needed(groups: Iterable[Group], tolerance: float, options: Options) -> int:
     """Return the fewest units with which each group of a module is within the tolerance."""
-    # A penalty depends on the number of units, which is not known yet.
+    # Penalties depend on the number of units, which is not known yet.
     plain = replace(options, regularise=False)
     return max(greedy_choice(group, plain).units_needed(tolerance) for group in groups)
 
 
 def known_method(method: Method | str) -> Method:
-    """Return a method by its name, or raise InputError that lists all."""
+    """Return a method by its name, or raise InputError with the names of all methods."""
     try:
         return Method(method)
     except ValueError:
@@ -214,16 +213,16 @@ def known_method(method: Method | str) -> Method:
 def _checked_extent(
     keep: int | Mapping[str, int] | None, tolerance: float | None, sizes: Mapping[str, int]
 ) -> dict[str, int]:
-    """Return the number of units to keep of each module; none if a tolerance decides."""
+    """Return the number of units that each module keeps; empty if a tolerance decides."""
     if (keep is None) == (tolerance is None):
-        raise InputError("give either 'keep' or 'tolerance', and not both")
+        raise InputError("pass either 'keep' or 'tolerance', but not both")
     if tolerance is not None:
         check_tolerance(tolerance)
         return {}
     keeps: Mapping[str, Any] = keep if isinstance(keep, Mapping) else dict.fromkeys(sizes, keep)
     if keeps.keys() != sizes.keys():
         raise InputError(
-            f"keep names {', '.join(map(repr, keeps))}; the layers that are pruned are "
+            f"keep names {', '.join(map(repr, keeps))}; the layers to prune are "
             f"{', '.join(map(repr, sizes))}"
         )
     return {
@@ -234,10 +233,11 @@ def _checked_extent(
 def _check_apart(
     model: nn.Module, layers: Names | None, groups: Mapping[str, list[Group]], example: Any
 ) -> None:
-    """Run a copy whose modules keep different numbers of units.
+    """Check that the values of two modules are not combined unit by unit.
 
-    Units of one module are not those of another. Where values of both are added, as around a
-    residual connection, nothing shows as long as both have the same number.
+    A copy runs whose modules keep different numbers of units. Where the values of two modules are
+    added, as in a residual connection, their units cannot be chosen separately, but with equal
+    numbers of units the model would run without an error.
     """
     sizes: dict[str, int] = {}
     for name, own in sorted(groups.items(), key=lambda item: item[1][0].size):
@@ -255,12 +255,12 @@ def _check_apart(
 
 
 def _check_runs(model: nn.Module, example: Any) -> None:
-    """Run the pruned model once: values that something unseen takes do not fit then."""
+    """Run the pruned model once: this fails if an unknown part takes a pruned layer's values."""
     try:
         with torch.inference_mode(), evaluating(model):
             model(example)
     except RuntimeError as error:
         raise UnsupportedError(
             "the model cannot be pruned",
-            [f"something takes a pruned layer's values that was not seen: {error}"],
+            [f"an unknown part of it takes a pruned layer's values: {error}"],
         ) from error

@@ -1,4 +1,4 @@
-"""Layers of nn.RNN, nn.GRU and nn.LSTM: what they recur through, and how they get smaller."""
+"""Layers of nn.RNN, nn.GRU and nn.LSTM: their groups of units, and how units are removed."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from edgespike.prune.torch.parameters import array, replace
 
 @dataclass(frozen=True, eq=False)
 class RecurrentLayer:
-    """One of the layers that are stacked in an nn.RNN, nn.GRU or nn.LSTM.
+    """One of the stacked layers of an nn.RNN, nn.GRU or nn.LSTM.
 
     Attributes
     ----------
     name
-        The module's name in the model.
+        Name of the module in the model.
     rnn
         The module.
     level
-        The layer in it, from 0.
+        Number of the layer in it, from 0.
     """
 
     name: str
@@ -36,18 +36,18 @@ class RecurrentLayer:
 
     @property
     def size(self) -> int:
-        """Number of units, in each direction."""
+        """The number of units in each direction."""
         return self.rnn.hidden_size
 
     @property
     def suffixes(self) -> list[str]:
-        """What torch appends to the names of weights, for each direction."""
+        """The suffixes of torch's weight names, for each direction."""
         suffix = f"l{self.level}"
         return [suffix, f"{suffix}_reverse"] if self.rnn.bidirectional else [suffix]
 
     @property
     def groups(self) -> list[str]:
-        """A name for the units of each direction, which are chosen apart."""
+        """The names of the groups of units: one for each direction, chosen separately."""
         return [f"{self.name}.{suffix}" if self.name else suffix for suffix in self.suffixes]
 
     def weight(self, kind: str, suffix: str) -> NDArray[np.float64]:
@@ -55,20 +55,21 @@ class RecurrentLayer:
         return array(getattr(self.rnn, f"weight_{kind}_{suffix}"))
 
     def input_weights(self) -> NDArray[np.float64]:
-        """Return the weights that take the layer's input, those of all directions as rows."""
+        """Return the layer's input weights, with the rows of all directions."""
         return np.concatenate([self.weight("ih", suffix) for suffix in self.suffixes])
 
     def cut(self, choices: Sequence[Choice], below: NDArray[np.float64] | None) -> None:
-        """Leave the chosen units in every gate.
+        """Keep the chosen units in every gate.
 
-        The module's ``hidden_size`` stays until all its layers are cut.
+        The module's ``hidden_size`` is unchanged until all its layers are cut.
 
         Parameters
         ----------
         choices
-            For each direction.
+            The choice of each direction.
         below
-            How all values that arrive are estimated from those that still do, (before, after).
+            The matrix that estimates all values of the layer below from its kept ones, (before,
+            after); None for the first layer.
         """
         for suffix, choice in zip(self.suffixes, choices, strict=True):
             arriving = self.weight("ih", suffix)
@@ -85,18 +86,18 @@ class RecurrentLayer:
 
 @dataclass(frozen=True, eq=False)
 class RecurrentChain:
-    """Recurrent layers, each of which takes the values of the one before, and their readout.
+    """Recurrent layers, each taking the values of the one before, and their readout.
 
     Attributes
     ----------
     layers
-        From the input on.
+        The layers in order.
     readout_name
-        The readout's name in the model.
+        Name of the readout in the model.
     readout
-        It takes the last layer's values.
+        Takes the last layer's values.
     activated
-        Whether an activation changes values on their way, so that nothing bounds the outputs.
+        Whether an activation changes values in between; then the outputs are not bounded.
     """
 
     layers: tuple[RecurrentLayer, ...]
@@ -105,7 +106,7 @@ class RecurrentChain:
     activated: bool = False
 
     def groups(self, gathered: Mapping[str, Covariance]) -> list[list[Group]]:
-        """Return the units of each layer, for each direction."""
+        """Return the groups of units of each layer, one for each direction."""
         above = [layer.input_weights() for layer in self.layers[1:]]
         above.append(array(self.readout.weight))
         return [
@@ -122,7 +123,7 @@ class RecurrentChain:
         ]
 
     def cut(self, choices: Mapping[str, Choice]) -> None:
-        """Leave the chosen units, by the names of their groups."""
+        """Keep the chosen units; choices are given by the names of groups."""
         estimates = [
             _beside_each_other([choices[name].estimate for name in layer.groups])
             for layer in self.layers
@@ -140,14 +141,14 @@ class RecurrentChain:
     def bound(
         self, groups: Mapping[str, Group], choices: Mapping[str, Choice], steps: int
     ) -> float | None:
-        """Bound the change of the readout's outputs; None behind gates or activations.
+        """Return a bound of the change of the outputs; None if there are gates or activations.
 
         Parameters
         ----------
         groups, choices
-            By their names.
+            By the names of groups.
         steps
-            Those of the longest sequence.
+            Number of steps of the longest sequence.
         """
         if self.activated or not all(isinstance(layer.rnn, nn.RNN) for layer in self.layers):
             return None
@@ -173,7 +174,7 @@ def _beside_each_other(blocks: Sequence[NDArray[np.float64]]) -> NDArray[np.floa
 
 
 def single_layers(rnn: nn.RNNBase) -> Iterator[nn.RNNBase]:
-    """Return the stacked layers as modules of one layer each, with copies of the weights."""
+    """Yield the stacked layers as modules of one layer each, with copies of the weights."""
     directions = 2 if rnn.bidirectional else 1
     for level in range(rnn.num_layers):
         arriving = rnn.input_size if level == 0 else rnn.hidden_size * directions

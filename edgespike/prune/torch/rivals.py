@@ -1,8 +1,8 @@
-"""What spectral pruning is compared with, that keeps all units: sparse and low-rank weights.
+"""Methods that spectral pruning is compared with and that keep all units: sparse, low rank.
 
-Each changes matrices of a model in place, so that a given number of weights is left; biases do not
-count. Training would lose that again: what is left is given as a `Limited`, which is called after
-each step of an optimiser. How the papers that these come from did it in detail is not known: see
+Each function changes matrices of a model in place so that a given number of weights is left; biases
+do not count. Since training would undo this, it returns a `Limited`, to be called after each step
+of an optimiser. Not all details of the papers that these methods come from are known: see
 `edgespike.prune.choosing.choice.Options`.
 """
 
@@ -23,25 +23,24 @@ Matrix = tuple[nn.Module, str]
 
 @dataclass(frozen=True)
 class Limited:
-    """Matrices that may not be anything.
+    """Matrices that must keep their pruned weights at 0, or their lowered rank.
 
-    Calling it brings each back to the nearest matrix that it may be: weights that were pruned to
-    0, ranks to what was left. While fine-tuning, call it after each step, or let torch do so:
-    ``optimiser.register_step_post_hook(pruned.limited)``.
+    Calling it projects each matrix onto the nearest one that is allowed. While fine-tuning, call it
+    after each step, or let torch do so: ``optimiser.register_step_post_hook(pruned.limited)``.
 
     Attributes
     ----------
     weights
         Number of weights left.
     projections
-        For each matrix, what gives the nearest one that it may be.
+        For each matrix, the function that returns the nearest allowed one.
     """
 
     weights: int
     projections: tuple[tuple[Matrix, Callable[[Tensor], Tensor]], ...]
 
     def __call__(self, *_: object) -> None:
-        """Bring the weights back, whatever is handed over."""
+        """Project the weights; arguments, such as those of a hook, are ignored."""
         with torch.no_grad():
             for matrix, project in self.projections:
                 weight = _weight(matrix)
@@ -69,16 +68,16 @@ def _limited(
 def sparsify(
     matrices: Sequence[Matrix], budget: int, scope: Literal["all", "each"] = "all"
 ) -> Limited:
-    """Keep the ``budget`` weights of largest magnitude; the others are zero.
+    """Keep the ``budget`` weights of largest magnitude, and set the others to zero.
 
     Parameters
     ----------
     matrices
-        Those that are pruned.
+        The matrices to prune.
     budget
-        Number of weights that are left in all of them, at least 1.
+        Number of weights left in all of them together, at least 1.
     scope
-        Whether weights compete with all others, or in their own matrix for its share, which is
+        Whether weights compete with "all" others, or within "each" matrix for its share, which is
         rounded down.
 
     Raises
@@ -101,22 +100,22 @@ def sparsify(
 
 
 def lower_rank(matrices: Sequence[Matrix], budget: int) -> Limited:
-    """Lower matrices to the largest rank that the budget allows, the same for all.
+    """Lower the rank of matrices to the largest one that the budget allows, the same for all.
 
-    The weights counted are those of two factors, (rows, rank) and (rank, columns); the product
-    stands in the model. A matrix that has fewer weights than its factors would stays as it is.
+    The weights of the two factors, (rows, rank) and (rank, columns), are counted; the model holds
+    their product. A matrix with fewer weights than its factors would have is left unchanged.
 
     Parameters
     ----------
     matrices
-        (rows, columns); those of a layer's gates are one.
+        (rows, columns); the gates of a layer are one matrix.
     budget
-        Number of weights that all factors have together at most.
+        Largest number of weights of all factors together.
 
     Raises
     ------
     InputError
-        The budget does not reach for rank 1.
+        The budget is too small for rank 1.
     """
     shapes = [_weight(matrix).shape for matrix in matrices]
     rank = budget // sum(rows + columns for rows, columns in shapes)
@@ -132,23 +131,23 @@ def lower_rank(matrices: Sequence[Matrix], budget: int) -> Limited:
 
 
 def drop_columns(matrices: Sequence[Matrix], budget: int, norm: Literal[1, 2] = 2) -> Limited:
-    """Keep the columns of largest norm, the same number in each matrix; the others are zero.
+    """Keep the columns of largest norm, equally many in each matrix, and set the others to zero.
 
-    A column holds the weights that one unit sends its value through.
+    A column holds the weights through which one unit sends its value.
 
     Parameters
     ----------
     matrices
-        Those that are pruned, (rows, columns).
+        The matrices to prune, (rows, columns).
     budget
-        Number of weights that all columns left have together at most.
+        Largest number of weights of all remaining columns together.
     norm
         1 or 2.
 
     Raises
     ------
     InputError
-        The budget does not reach for a column.
+        The budget is too small for a column.
     """
     shapes = [_weight(matrix).shape for matrix in matrices]
     count = budget // sum(rows for rows, _ in shapes)
@@ -169,14 +168,14 @@ def _weight(matrix: Matrix) -> Tensor:
 
 
 def _of_rank(weight: Tensor, rank: int) -> Tensor:
-    """Return the nearest matrix of a rank, by singular values."""
+    """Return the nearest matrix of a given rank, by singular values."""
     left, values, right = torch.linalg.svd(weight.double(), full_matrices=False)
     nearest: Tensor = left[:, :rank] * values[:rank] @ right[:rank]
     return nearest.to(weight)
 
 
 def _largest(values: Tensor, count: int) -> Tensor:
-    """Mark the ``count`` largest; of equal ones the first."""
+    """Return a mask of the ``count`` largest values; of equal values the first are marked."""
     mask = torch.zeros(len(values), dtype=torch.bool, device=values.device)
     mask[torch.argsort(values, descending=True, stable=True)[:count]] = True
     return mask

@@ -1,4 +1,4 @@
-"""Where a model can be pruned: layers whose units only known layers take values from."""
+"""Find where a model can be pruned: layers whose values only known layers take."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from edgespike.prune.torch.feedforward import HiddenLayer, hidden_layers
 from edgespike.prune.torch.recurrent import RecurrentChain, RecurrentLayer
 
 Names = Sequence["str | tuple[str, str]"]
-"""What to prune: a hidden layer's name, or those of a recurrent module and of its readout."""
+"""What to prune: names of hidden layers, or pairs of a recurrent module and its readout."""
 
 _WHAT = "the model cannot be pruned"
 
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """All that is pruned of a model.
+    """All parts of a model that are pruned.
 
     Attributes
     ----------
     chains
-        Recurrent layers.
+        Recurrent layers with their readouts.
     hidden
         Hidden dense and convolution layers.
     """
@@ -52,12 +52,12 @@ class Structure:
         return sizes | {layer.name: layer.size for layer in self.hidden}
 
     def groups(self, gathered: Mapping[str, Covariance]) -> dict[str, list[Group]]:
-        """Return the units of each module, by its name: of all its layers and directions.
+        """Return the groups of units of each module, by its name: all its layers and directions.
 
         Raises
         ------
         InputError
-            Covariances are missing, or of other sizes.
+            Covariances are missing, or have other sizes.
         """
         faults = [
             f"{name!r} ({size} units)"
@@ -67,7 +67,7 @@ class Structure:
         if faults:
             raise InputError(
                 f"no states were gathered of {', '.join(faults)}; gather them from this model, "
-                "with the same layers, while it runs through them"
+                "with the same layers, and with data that runs through them"
             )
         found: dict[str, list[Group]] = {}
         for chain in self.chains:
@@ -76,18 +76,18 @@ class Structure:
         return found | {layer.name: [layer.group(gathered)] for layer in self.hidden}
 
     def cut(self, choices: Mapping[str, Choice]) -> None:
-        """Leave the chosen units, by the names of their groups."""
+        """Keep the chosen units; choices are given by the names of groups."""
         for chain in self.chains:
             chain.cut(choices)
         for layer in self.hidden:
             layer.cut(choices[layer.name])
 
     def weights(self) -> int:
-        """Count the weights that lead into or out of units."""
+        """Return the number of weights that lead into or out of units."""
         return sum(getattr(module, name).numel() for module, name in self.matrices())
 
     def inner_matrices(self) -> list[tuple[nn.Module, str]]:
-        """Return the matrices from recurrent units to such: ``W_h``, and those between layers."""
+        """Return the matrices between recurrent units: ``W_h``, and those between layers."""
         firsts = [chain.layers[0] for chain in self.chains]
         return [
             (layer.rnn, f"weight_{kind}_{suffix}")
@@ -114,23 +114,24 @@ def find(model: nn.Module, names: Names | None = None) -> Structure:
 
     Recurrent modules (nn.RNN, nn.GRU, nn.LSTM) may lie anywhere in the model. The values of each
     are taken by the next recurrent module or nn.Linear in the order in which the model registers
-    its modules. In between may lie activations of each unit, dropout, and modules without weights
-    that torch does not have, which are taken to treat each unit by itself, such as one that takes
-    the last step. Only a model without recurrent modules is
-    pruned in its hidden layers: see `edgespike.prune.torch.feedforward.hidden_layers`.
+    its modules. In between there may be activations, dropout, and modules without weights that
+    are not torch's own. These are assumed to treat each unit separately, such as one that selects
+    the last step. Only a model without recurrent modules is pruned in its hidden layers: see
+    `edgespike.prune.torch.feedforward.hidden_layers`.
 
     Parameters
     ----------
     model
         The model.
     names
-        What to prune instead, with names as `torch.nn.Module.named_modules` gives them: a pair is
-        a recurrent module and the nn.Linear that takes its values, a single name a hidden layer.
+        What to prune, by names of `torch.nn.Module.named_modules`: a pair for a recurrent module
+        and the nn.Linear that takes its values, a single name for a hidden layer. All that can be
+        pruned if None.
 
     Raises
     ------
     UnsupportedError
-        Nothing can be pruned, or what is named cannot; the reasons are listed.
+        Nothing can be pruned, or a named layer cannot; the reasons are listed.
     """
     if names is not None:
         return _named(model, names)
@@ -139,7 +140,9 @@ def find(model: nn.Module, names: Names | None = None) -> Structure:
     hidden = [layer for layer in layers.values() if isinstance(layer, HiddenLayer)]
     if not chains and not hidden:
         reasons = [f"{name!r}: {why}" for name, why in layers.items()]
-        nothing = "it has no nn.RNN, nn.GRU or nn.LSTM, and is no nn.Sequential with hidden layers"
+        nothing = (
+            "it has no nn.RNN, nn.GRU or nn.LSTM, and is not an nn.Sequential with hidden layers"
+        )
         raise UnsupportedError(_WHAT, reasons or [nothing])
     return Structure(tuple(chains), tuple(hidden))
 
@@ -149,10 +152,10 @@ def _named(model: nn.Module, names: Names) -> Structure:
     chains, hidden, faults = [], [], []
     for name in names:
         if not _is_name(name):
-            faults.append(f"{name!r}: no name of a hidden layer, and no pair of names")
+            faults.append(f"{name!r}: neither the name of a hidden layer nor a pair of names")
             continue
         if isinstance(name, str):
-            layer = layers.get(name, "no hidden dense or convolution layer of an nn.Sequential")
+            layer = layers.get(name, "not a hidden dense or convolution layer of an nn.Sequential")
             if isinstance(layer, HiddenLayer):
                 hidden.append(layer)
             else:
@@ -162,7 +165,9 @@ def _named(model: nn.Module, names: Names) -> Structure:
         if isinstance(rnn, nn.RNNBase) and isinstance(readout, nn.Linear):
             chains.append(_chain([(name[0], rnn)], readout, name[1]))
         else:
-            faults.append(f"{name!r}: not the names of an nn.RNN, nn.GRU or nn.LSTM and nn.Linear")
+            faults.append(
+                f"{name!r}: not the names of an nn.RNN, nn.GRU or nn.LSTM and an nn.Linear"
+            )
     found = {id(m): path for path, m in modules.items()}
     pruned = [id(m) for chain in chains for m in (chain.layers[0].rnn, chain.readout)]
     pruned += [id(layer.layer) for layer in hidden]
@@ -198,14 +203,15 @@ def _chains(model: nn.Module) -> list[RecurrentChain]:
 
 
 def _refuse_between(name: str, module: nn.Module, source: str) -> None:
-    """Raise UnsupportedError if a module behind a recurrent one may mix its units."""
-    what = f"{type(module).__name__} {name!r} behind {source!r}"
+    """Raise UnsupportedError if a module after a recurrent one may mix its units."""
+    what = f"{type(module).__name__} {name!r} after {source!r}"
     if any(True for _ in module.parameters(recurse=False)):
-        raise UnsupportedError(_WHAT, [f"{what} has weights; only nn.Linear is known there"])
+        raise UnsupportedError(_WHAT, [f"{what} has weights; only nn.Linear is supported there"])
     if not treats_units_apart(module):
         fault = (
-            f"{what} may mix units; put it behind the nn.Linear, or, if it treats each unit by "
-            f"itself or is not in between, name the layers: layers=[({source!r}, nn.Linear's name)]"
+            f"{what} may mix units; move it after the nn.Linear, or, if it treats each unit "
+            "separately or is not in between, name the layers: "
+            f"layers=[({source!r}, nn.Linear's name)]"
         )
         raise UnsupportedError(_WHAT, [fault])
 
@@ -217,7 +223,7 @@ def _chain(
     activated: bool = False,
 ) -> RecurrentChain:
     faults = [
-        f"{name!r}: an LSTM with projections (proj_size={rnn.proj_size}) is not known"
+        f"{name!r}: an LSTM with projections (proj_size={rnn.proj_size}) is not supported"
         for name, rnn in modules
         if rnn.proj_size
     ]
@@ -226,7 +232,7 @@ def _chain(
     for (name, rnn), (taker, taken) in zip(modules, takers, strict=True):
         given = rnn.hidden_size * (2 if rnn.bidirectional else 1)
         if taken != given:
-            faults.append(f"{taker!r} takes {taken} values, but {name!r} gives {given}")
+            faults.append(f"{taker!r} takes {taken} values, but {name!r} returns {given}")
     if faults:
         raise UnsupportedError(_WHAT, faults)
     layers = [

@@ -1,4 +1,4 @@
-"""The covariance of a layer's states as tensors of them come, of some or all of them."""
+"""The covariance of a layer's states, from all of them or from a random part."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from edgespike.errors import InputError
 from edgespike.prune.choosing.covariance import Covariance
 
 _WHOLE_STATES = 4096
-"""So many states of a layer are taken before any are left out."""
+"""Number of states of a layer that are used before any are left out."""
 
 _WAITING_STATES = 1024
-"""So many drawn states are multiplied at a time: of few, writing the product takes longest."""
+"""Number of drawn states multiplied at a time: for few, writing the product dominates."""
 
 
 class ThinnedCovariance:
     """Draws states and sums up their products.
 
-    On a CPU all of the first states are taken, and of what follows one in ``thin``, drawn at
-    random from what is added together; each stands for as many. On other devices all are taken.
+    On a CPU the first states are all used, and one in ``thin`` of those that follow. These are
+    drawn at random from the states added in one call, and weighted to represent all of them. On
+    other devices all states are used.
 
     Parameters
     ----------
     name
-        The layer's, for messages.
+        Name of the layer, for messages.
     units
         Size of a state.
     thin
-        At least 1, which takes all.
+        At least 1; with 1 all states are used.
     """
 
     def __init__(self, name: str, units: int, thin: int) -> None:
@@ -44,16 +45,16 @@ class ThinnedCovariance:
         self._uncounted = 0
 
     def add(self, states: Tensor) -> None:
-        """Take in states, (..., units).
+        """Add states, (..., units).
 
         Raises
         ------
         InputError
-            States hold NaN or infinity; it may come as late as from `result`.
+            States hold NaN or infinity; this may be raised only by `result`.
         """
         count = states.numel() // self._units
         if states.device.type != "cpu":
-            # On its own device, so that only the sum travels.
+            # Multiplied on its own device, so only the sum is transferred.
             rows = states.reshape(-1, self._units).double()
             self._add_total((rows.T @ rows).cpu().numpy(), count)
             return
@@ -62,7 +63,7 @@ class ThinnedCovariance:
         self._uncounted += count
         for start in range(0, len(part), _WAITING_STATES):
             some = part[start : start + _WAITING_STATES]
-            # Said outright, as numpy 1 would let single precision stay so.
+            # The dtype is explicit because numpy 1 would keep single precision.
             self._waiting.append(np.multiply(some, factor, dtype=np.float64))
             if sum(map(len, self._waiting)) >= _WAITING_STATES:
                 self._multiply()
@@ -79,7 +80,7 @@ class ThinnedCovariance:
         return self._covariance
 
     def _drawn(self, states: Tensor, count: int) -> NDArray[np.generic]:
-        # numpy multiplies a matrix with its own transpose in half the time of torch.
+        # numpy multiplies a matrix by its own transpose in half the time of torch.
         half = states.dtype in (torch.bfloat16, torch.float16)
         values: NDArray[np.generic] = (states.float() if half else states).numpy()
         seen = self._covariance.count + self._uncounted

@@ -16,7 +16,8 @@ from edgespike.nn import (
     SynapticPenalty,
     count_synaptic_operations,
 )
-from edgespike.nn.layers.fanout import SpikeInputs, fan_out
+from edgespike.nn.layers.fanout import layer_fan_out
+from edgespike.nn.layers.spike_inputs import SpikeInputs
 from tests.nn.walk import walked_fan_out
 
 
@@ -43,20 +44,20 @@ def test_fan_out_of_a_convolution_is_what_a_walk_over_its_synapses_counts(
     layer, shape = drawn
     generator = torch.Generator().manual_seed(seed)
     mask = torch.rand(layer.weight.shape, generator=generator) < share
-    counted = fan_out(layer, torch.Size(shape), mask)
+    counted = layer_fan_out(layer, torch.Size(shape), mask)
     assert np.array_equal(counted.numpy(), walked_fan_out(layer, shape, mask))
 
 
 def test_fan_out_of_a_dense_layer_is_the_number_of_its_outputs() -> None:
     layer = QuantLinear(3, 5)
-    assert fan_out(layer, torch.Size([3]), torch.ones(5, 3)).tolist() == [5, 5, 5]
+    assert layer_fan_out(layer, torch.Size([3]), torch.ones(5, 3)).tolist() == [5, 5, 5]
     mask = torch.tensor([[1, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1], [1, 0, 1]])
-    assert fan_out(layer, torch.Size([3]), mask).tolist() == [2, 0, 5]
+    assert layer_fan_out(layer, torch.Size([3]), mask).tolist() == [2, 0, 5]
 
 
 def test_a_neuron_at_the_border_reaches_fewer_synapses() -> None:
     layer = QuantConv2d(1, 10, 3, padding=1)
-    counted = fan_out(layer, torch.Size([1, 3, 3]), torch.ones_like(layer.weight))
+    counted = layer_fan_out(layer, torch.Size([1, 3, 3]), torch.ones_like(layer.weight))
     assert counted.tolist() == [[[40, 60, 40], [60, 90, 60], [40, 60, 40]]]
 
 
@@ -81,7 +82,7 @@ def test_layers_before_the_first_spike_receive_none() -> None:
 
 
 class OutOfOrder(nn.Module):
-    """Register modules in another order than they run in; one activation serves both blocks."""
+    """A net that registers modules in another order than they run, with one shared activation."""
 
     def __init__(self, order: str) -> None:
         super().__init__()
@@ -138,7 +139,7 @@ def test_a_net_that_did_not_run_is_refused() -> None:
         (nn.Conv1d(2, 3, 3), "1 (Conv1d): events enter its weights; use Conv2d or Linear"),
         (nn.ConvTranspose2d(2, 3, 3), "1 (ConvTranspose2d): events enter its weights; use"),
         (nn.RNN(4, 3), "1 (RNN): events enter its weights; use"),
-        (nn.Conv2d(2, 3, 3, padding="same"), "1 (Conv2d): padding is 'same'; give it as"),
+        (nn.Conv2d(2, 3, 3, padding="same"), "1 (Conv2d): padding is 'same'; pass it as"),
         (nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), "1 (Conv2d): padding_mode is 'ref"),
     ],
     ids=["Conv1d", "ConvTranspose2d", "RNN", "same", "reflect"],

@@ -23,7 +23,7 @@ def layer(reading: Reading, channels: int = 4) -> LayerBatchNorm:
 
 
 def expected(norm: LayerBatchNorm, x: torch.Tensor) -> torch.Tensor:
-    """Normalise by the definition of each reading."""
+    """Return ``x`` normalised by the definition of each reading."""
     flat = x.flatten(1)
     if norm.reading == "joint":
         mean, variance = flat.mean(), flat.var(correction=0)

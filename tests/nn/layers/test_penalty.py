@@ -16,13 +16,13 @@ from edgespike.nn import (
     SynapticPenalty,
     count_synaptic_operations,
 )
-from edgespike.nn.layers.fanout import Weighted
+from edgespike.nn.layers.fanout import CountedLayer
 from edgespike.nn.layers.penalty import Cost, penalty_weight
 from tests.nn.small import random_images, random_net
 from tests.nn.walk import walked_operations
 
 
-def after_the_first_spike(net: nn.Sequential) -> dict[str, Weighted]:
+def after_the_first_spike(net: nn.Sequential) -> dict[str, CountedLayer]:
     kinds = [type(module) for module in net]
     later = list(net.named_children())[kinds.index(SpikeActivation) :]
     return {name: layer for name, layer in later if isinstance(layer, nn.Conv2d | nn.Linear)}
@@ -41,7 +41,7 @@ def masks(net: nn.Sequential, convention: Convention) -> dict[str, torch.Tensor]
 
 
 def sparse_net() -> nn.Sequential:
-    """Have weights that are zero, and others that are only quantised to zero."""
+    """A net with weights that are zero, and others that become zero when quantised."""
     net = random_net()
     for layer in after_the_first_spike(net).values():
         layer.weight.data[:, ::2] = 0

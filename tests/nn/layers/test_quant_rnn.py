@@ -1,4 +1,4 @@
-"""The quantised recurrent layer: whole numbers, few states, and what counting sees of it."""
+"""The quantised recurrent layer: whole numbers, few states, and how it is counted."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def layer(nonlinearity: Any, states: int, **changes: Any) -> QuantRNN:
     made = QuantRNN(5, 4, 1 / 255, nonlinearity, states, **changes)
     torch.nn.init.normal_(made.bias)
     if nonlinearity == "relu":
-        # Whole states: the inputs' weights are far from 0 beside the recurrent ones only if larger.
+        # With whole states, small input weights would be quantised to 0 by the shared unit.
         made.input.weight.data *= 60
     return made
 
 
 def stepped(rnn: QuantRNN, x: torch.Tensor) -> list[list[list[int]]]:
-    """Compute the levels of each sample and step from the integers alone, in rational numbers."""
+    """Return the levels of each sample and step, from the integers in rational arithmetic."""
     unit = Fraction(rnn.unit().item())
     inputs, recurrent = rnn.input.integer_weight().tolist(), rnn.recurrent.integer_weight().tolist()
     bias = [Fraction(value) for value in rnn.bias.tolist()]
@@ -178,7 +178,7 @@ def test_the_operations_of_the_penalty_are_the_count(
         operations, omega = penalty.synaptic_operations().item(), penalty().item()
     counts = count_synaptic_operations(net, x, Convention.EVERY)
     assert operations * 8 == sum(int(layer.sum()) for layer in counts.values())
-    # With two states a level is an event, with more an event is weighed by its level.
+    # With two states a level is an event; with more an event is weighted by its level.
     assert omega == operations if states == 2 else omega >= operations
 
 
@@ -200,7 +200,7 @@ def test_many_levels_compute_what_the_float_net_computes(nonlinearity: Any, laye
     spec = RecurrentSpec((6, 5), 3, 7, layers, "rnn", nonlinearity)
     net, x = build(spec), sequences(200)
     for name, parameter in net.named_parameters():
-        # Beside large recurrent weights, the unit would be too coarse for those of a ReLU's inputs.
+        # With large recurrent weights the unit would be too coarse for the input weights of a ReLU.
         if "weight_hh" in name and nonlinearity == "relu":
             parameter.data *= 0.02
     table = {**spec.to_table(), "activation": "levels", "activation_states": 255}

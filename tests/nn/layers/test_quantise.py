@@ -183,7 +183,7 @@ def test_a_channel_of_equal_weights_has_the_documented_state(states: int, intege
 
 
 def test_the_gradient_passes_through_the_standardisation() -> None:
-    """Where nothing is clipped, it is that of the standardised weights."""
+    """Where nothing is clipped, the gradient is that of the standardised weights."""
     weight = torch.randn(3, 8, dtype=torch.float64, requires_grad=True)
     towards = torch.randn(3, 8, dtype=torch.float64)
     (found,) = torch.autograd.grad((StandardisedQuantiser(256)(weight) * towards).sum(), weight)

@@ -112,8 +112,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     [
         ("[" * 100_000, "has format None"),
         (json.dumps({"format": "x" * 100_000}), r"has format 'xxx.*\(100002 characters\)"),
-        (described("no JSON"), "description that is no table"),
-        (described("[" * 100_000), "description that is no table"),
+        (described("no JSON"), "description that is not a table"),
+        (described("[" * 100_000), "description that is not a table"),
         (described("\ud800"), "was changed after it was written"),
     ],
     ids=["deep header", "long format", "no JSON", "deep description", "half a letter"],
@@ -129,13 +129,13 @@ def test_a_header_that_describes_nothing_is_refused(
 
 def test_a_training_checkpoint_is_no_model(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "state", TRAINING, {"a": torch.ones(1)}, {})
-    with pytest.raises(FileFormatError, match="format 'edgespike-training-1', needed is"):
+    with pytest.raises(FileFormatError, match="format 'edgespike-training-1', expected"):
         load_model(tmp_path / "state")
 
 
 def test_a_graph_is_no_checkpoint(tmp_path: Path) -> None:
     save_graph(convert(random_net(), (1, 8, 8)), tmp_path / "graph")
-    with pytest.raises(FileFormatError, match="graph is a graph already; needed is the checkpoint"):
+    with pytest.raises(FileFormatError, match="graph is already a graph, but the checkpoint"):
         load_model(tmp_path / "graph")
 
 
@@ -178,7 +178,7 @@ def test_a_checkpoint_keeps_tensors_of_every_layout_and_dtype(tmp_path: Path) ->
 def test_metadata_that_is_no_table_is_refused(tmp_path: Path, metadata: object) -> None:
     description = {"spec": NET.to_table(), "metadata": metadata}
     write_checkpoint(tmp_path / "model", MODEL, random_net().state_dict(), description)
-    with pytest.raises(FileFormatError, match="metadata, or a recipe in it, that is no table"):
+    with pytest.raises(FileFormatError, match="metadata, or a recipe in it, that is not a table"):
         load_model(tmp_path / "model")
 
 
@@ -186,7 +186,7 @@ def test_metadata_that_is_no_table_is_refused(tmp_path: Path, metadata: object) 
 def test_a_net_that_is_to_run_on_float32_is_of_float32(tmp_path: Path, dtype: torch.dtype) -> None:
     save_model(tmp_path / "model", random_net().to(dtype), NET)
     load_model(tmp_path / "model")
-    with pytest.raises(FileFormatError, match=rf"{dtype}, needed is torch\.float32"):
+    with pytest.raises(FileFormatError, match=rf"{dtype}, expected torch\.float32"):
         load_float32_model(tmp_path / "model")
 
 

@@ -76,8 +76,8 @@ def test_a_description_survives_the_way_through_json() -> None:
 @pytest.mark.parametrize(
     ("table", "fault"),
     [
-        ([], "net is \\[\\], a table is needed"),
-        ({"layers": 3}, "net.layers is 3; a list of tables is needed"),
+        ([], "net is \\[\\], expected a table"),
+        ({"layers": 3}, "net.layers is 3, expected a list of tables"),
         (
             {"layers": [{"kind": "lstm"}]},
             "net.layers\\[0\\].kind is 'lstm'; 'conv', 'residual' and 'dense'",
@@ -85,15 +85,15 @@ def test_a_description_survives_the_way_through_json() -> None:
         ({"layers": [7]}, "net.layers\\[0\\].kind is None"),
         (
             {"layers": [{"kind": "conv", "channels": "4"}]},
-            "net.layers\\[0\\].channels is '4', needed is int",
+            "net.layers\\[0\\].channels is '4', expected int",
         ),
         (
             {"layers": [{"kind": "conv", "channels": 4, "bits": 1}]},
-            "net.layers\\[0\\]: bits is 1, 2 to 8 is needed",
+            "net.layers\\[0\\]: bits is 1; it must be a whole number from 2 to 8",
         ),
         (
             {"layers": [{"kind": "dense", "features": 0}]},
-            "net.layers\\[0\\]: features is 0, 1 to 4194304 is needed",
+            "net.layers\\[0\\]: features is 0; it must be a whole number from 1 to 4194304",
         ),
         ({"layers": []}, "net.input_shape is missing"),
         ({"layers": [], "input_shape": [1, 2, 3], "classes": True}, "net.classes is True"),
@@ -128,7 +128,7 @@ def test_faults_of_layers_do_not_hide_those_of_the_net() -> None:
 @pytest.mark.parametrize(
     ("layers", "fault"),
     [
-        ((DenseSpec(3), ConvSpec(3)), "convolutions before dense layers"),
+        ((DenseSpec(3), ConvSpec(3)), "convolutions must come before dense layers"),
         ((ConvSpec(3, groups=3),), "layer 0 has 3 groups of 2 inputs"),
         ((ConvSpec(3, pool=2), ConvSpec(4, pool=5)), "layer 1 gives 0x0"),
     ],
@@ -144,7 +144,7 @@ def test_layers_that_do_not_fit_each_other_are_refused(
     "changes", [{"layers": (DenseSpec(4, states=3),)}, {"readout_states": 3}], ids=str
 )
 def test_states_of_weights_are_not_ignored_in_a_net_of_spikes(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="have states, which a net of spikes does not use"):
+    with pytest.raises(ValueError, match="have states, which a spiking net does not use"):
         replace(NET, **changes)
     assert replace(NET, **changes, activation="levels")
 
@@ -158,12 +158,12 @@ def test_a_residual_net_of_any_kind_gives_logits(activation: str, normalisation:
 
 
 def test_a_residual_block_does_not_come_first() -> None:
-    with pytest.raises(ValueError, match="a convolution before the first residual block"):
+    with pytest.raises(ValueError, match="a convolution must come before the first residual"):
         replace(NET, layers=(ResidualSpec(4),))
 
 
 def test_all_faults_of_net_and_layers_are_named_at_once() -> None:
-    with pytest.raises(ValueError, match=r"channels is 0.*pool is 0.*bits is 77.*states is 1,"):
+    with pytest.raises(ValueError, match=r"channels is 0.*pool is 0.*bits is 77.*states is 1;"):
         ConvSpec(0, pool=0, bits=77, states=1)
     with pytest.raises(
         ValueError, match=r"input_shape is \(1, 8\).*classes is 0.*weight_states is 0.*alpha is nan"
@@ -174,15 +174,21 @@ def test_all_faults_of_net_and_layers_are_named_at_once() -> None:
 @pytest.mark.parametrize("states", [-1, 1, 257, 3.0, True, "3"])
 def test_impossible_numbers_of_states_are_refused(states: Any) -> None:
     for make in (ConvSpec, ResidualSpec, DenseSpec):
-        with pytest.raises(ValueError, match=f"states is {states!r}, 2 to 256, or 0"):
+        with pytest.raises(
+            ValueError, match=f"states is {states!r}; it must be a whole number from 2 to 256, or 0"
+        ):
             make(4, states=states)
     for name in ("activation_states", "weight_states", "readout_states"):
-        with pytest.raises(ValueError, match=f"{name} is {states!r}, 2 to 256"):
+        with pytest.raises(
+            ValueError, match=f"{name} is {states!r}; it must be a whole number from 2 to 256"
+        ):
             NetSpec((1, 8, 8), 3, (), **{name: states})
 
 
 def test_layers_that_no_memory_holds_are_refused() -> None:
-    with pytest.raises(ValueError, match="channels is 1000000000, 1 to 4194304 is needed"):
+    with pytest.raises(
+        ValueError, match="channels is 1000000000; it must be a whole number from 1 to 4194304"
+    ):
         ConvSpec(10**9)
     with pytest.raises(ValueError, match="layer 1 has 16000000000000 weights, at most 134217728"):
         NetSpec((1, 8, 8), 3, (DenseSpec(4_000_000), DenseSpec(4_000_000)))

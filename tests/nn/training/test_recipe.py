@@ -56,13 +56,13 @@ NET = "\n[net]\ninput_shape = [1, 4, 4]\nclasses = 2\nlayers = []"
     ("text", "fault"),
     [
         ("epochs = ", "mine.toml is not valid TOML"),
-        ("epochs = 2", "recipe.net is None, a table is needed"),
-        ("epochs = 'two'\nsped = 1" + NET, "recipe.epochs is 'two', needed is int"),
+        ("epochs = 2", "recipe.net is None, expected a table"),
+        ("epochs = 'two'\nsped = 1" + NET, "recipe.epochs is 'two', expected int"),
         ("epochs = 'two'\nsped = 1" + NET, "recipe.sped is not known; known are net, epochs"),
-        ("epochs = 0" + NET, "recipe: epochs is 0, 1 to 2147483647 is needed"),
+        ("epochs = 0" + NET, "recipe: epochs is 0; it must be 1 to 2147483647"),
         ("epochs = 1\npenalty_cost = 'joules'" + NET, "penalty_cost is 'joules', known are"),
         ("epochs = 1\ndata = 'digits'" + NET, "data is 'digits', known are fashion_mnist, mnist, "),
-        ("epochs = 1\ndata = 10" + NET, "recipe.data is 10, needed is str"),
+        ("epochs = 1\ndata = 10" + NET, "recipe.data is 10, expected str"),
     ],
 )
 def test_faults_of_a_recipe_are_named(tmp_path: Path, text: str, fault: str) -> None:
@@ -75,21 +75,21 @@ def test_faults_of_a_recipe_are_named(tmp_path: Path, text: str, fault: str) -> 
 @pytest.mark.parametrize(
     ("entry", "fault"),
     [
-        ("seed = -1", "seed is -1, 0 to 9223372036854775807"),
-        ("seed = 9223372036854775808", "seed is 9223372036854775808, 0 to"),
-        ("shift = -1", "shift is -1, 0 to 4"),
-        ("shift = 5", "shift is 5, 0 to 4"),
-        ("label_smoothing = 5", "label_smoothing is 5, 0 to 1"),
-        ("label_smoothing = nan", "label_smoothing is nan, 0 to 1"),
-        ("penalty = -1e-3", "penalty is -0.001, 0 to"),
+        ("seed = -1", "seed is -1; it must be 0 to 9223372036854775807"),
+        ("seed = 9223372036854775808", "seed is 9223372036854775808; it must be 0 to"),
+        ("shift = -1", "shift is -1; it must be 0 to 4"),
+        ("shift = 5", "shift is 5; it must be 0 to 4"),
+        ("label_smoothing = 5", "label_smoothing is 5; it must be 0 to 1"),
+        ("label_smoothing = nan", "label_smoothing is nan; it must be 0 to 1"),
+        ("penalty = -1e-3", "penalty is -0.001; it must be 0 to"),
         ("penalty = 1e-3", "penalty is 0.001, but no layer of the net receives spikes"),
-        ("penalty_power = 0", "penalty_power is 0, 1 to"),
-        ("learning_rate = -1.0", "learning_rate is -1.0, 0 to"),
-        ("learning_rate = inf", "learning_rate is inf, 0 to"),
-        ("warmup_epochs = -0.5", "warmup_epochs is -0.5, 0 to"),
-        ("weight_decay = -1", "weight_decay is -1, 0 to"),
-        ("batch_size = 1", "batch_size is 1, 2 to"),
-        ("limit = -1", "limit is -1, 0 to"),
+        ("penalty_power = 0", "penalty_power is 0; it must be 1 to"),
+        ("learning_rate = -1.0", "learning_rate is -1.0; it must be 0 to"),
+        ("learning_rate = inf", "learning_rate is inf; it must be 0 to"),
+        ("warmup_epochs = -0.5", "warmup_epochs is -0.5; it must be 0 to"),
+        ("weight_decay = -1", "weight_decay is -1; it must be 0 to"),
+        ("batch_size = 1", "batch_size is 1; it must be 2 to"),
+        ("limit = -1", "limit is -1; it must be 0 to"),
     ],
 )
 def test_values_out_of_range_are_named(tmp_path: Path, entry: str, fault: str) -> None:
@@ -120,5 +120,5 @@ def test_some_values_can_be_overridden() -> None:
     changed = recipe.override(epochs=2, limit=100)
     assert changed == replace(recipe, epochs=2, limit=100)
     assert recipe.override() == recipe
-    with pytest.raises(InputError, match="epochs is 0, 1 to 2147483647"):
+    with pytest.raises(InputError, match="epochs is 0; it must be 1 to 2147483647"):
         recipe.override(epochs=0)

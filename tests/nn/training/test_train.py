@@ -17,7 +17,8 @@ from edgespike.data import DATA_SETS, cifar10, fashion_mnist, mnist
 from edgespike.errors import FileFormatError, InputError
 from edgespike.nn import NetSpec, Recipe, RecurrentSpec, Task, load_model, train
 from edgespike.nn.nets.spec import AnySpec
-from edgespike.nn.training.trainer import TrainingError, learning_rate
+from edgespike.nn.training.optimiser import learning_rate
+from edgespike.nn.training.trainer import TrainingError
 from edgespike.storage.files import WriteError
 from tests.nn.small import NET, RECIPE, striped_task
 
@@ -107,7 +108,7 @@ train(RECIPE, Path(sys.argv[1]), task=striped_task(), quiet=True)
 
 
 def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
-    """The run dies when its second epoch is over but not yet saved."""
+    """The run is killed after its second epoch, before that is saved."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = subprocess.run([sys.executable, "-c", TRAIN, str(killed), "2"], check=False)
     assert process.returncode == -signal.SIGKILL
@@ -211,7 +212,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         ({"test_images": np.zeros((4, 1, 8, 8), np.float32)}, "images are float32"),
         ({"test_images": np.zeros((0, 1, 8, 8), np.uint8)}, r"shape \(0, 1, 8, 8\)"),
         ({"train_labels": np.zeros(3, np.int64)}, r"labels have shape \(3,\)"),
-        ({"train_labels": np.full(96, 3)}, "to 3; needed are 96 from 0 to 2"),
+        ({"train_labels": np.full(96, 3)}, "to 3; expected 96 from 0 to 2"),
     ],
 )
 def test_a_task_that_does_not_fit_the_net_is_refused(

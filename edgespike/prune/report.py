@@ -13,7 +13,7 @@ from edgespike.prune.choosing.spectrum import Spectrum
 
 @dataclass(frozen=True)
 class GroupReport:
-    """What was chosen of the units of a layer, or of one of its directions.
+    """Which units of a layer, or of one of its directions, were kept.
 
     Attributes
     ----------
@@ -22,9 +22,9 @@ class GroupReport:
     units_before
         Number of units before pruning.
     kept
-        Indices of the units that are left, ascending; the order that they have afterwards.
+        Indices of the kept units, ascending: their order after pruning.
     spectrum
-        Of the states before pruning.
+        That of the states before pruning.
     losses
         What the kept units leave out; None for methods that keep all units.
     """
@@ -37,7 +37,7 @@ class GroupReport:
 
     @property
     def units_after(self) -> int:
-        """Number of units that are left."""
+        """The number of units that are kept."""
         return len(self.kept)
 
 
@@ -48,17 +48,17 @@ class Report:
     Attributes
     ----------
     method
-        How it was pruned.
+        The method of pruning.
     groups
         The units.
     weights_before, weights_after
-        Number of weights in the matrices that lead into and out of pruned units, biases left out.
-        After magnitude pruning those that are not zero, after lowering ranks those of the factors.
+        Number of weights in the matrices that lead into and out of pruned units, without biases.
+        After magnitude pruning the non-zero ones, after lowering ranks those of the factors.
     bounds
-        For each readout of vanilla recurrent layers, by its name, the most that its outputs can
-        change: the root mean square over all samples and steps of the data, of sequences that
-        start from a state of 0; see `edgespike.prune.choosing.bound`. Gates are not covered,
-        nor activations between a layer and what takes its values.
+        For each readout of vanilla recurrent layers, by its name, the largest possible change of
+        its outputs: the root mean square over all samples and steps of the data, for sequences
+        that start from a state of 0; see `edgespike.prune.choosing.bound`. Gated layers are not
+        covered, nor are activations between a layer and the next one.
     """
 
     method: Method

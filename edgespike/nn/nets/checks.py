@@ -1,4 +1,4 @@
-"""What descriptions of nets check of their fields, one sentence for each fault."""
+"""Checks that descriptions of nets make of their fields, one sentence for each fault."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from edgespike.nn.layers.quantise import is_whole
 
 
 def refuse(faults: Iterable[str]) -> None:
-    """Raise ValueError with all faults, if there are any."""
+    """Raise ValueError that lists all faults, if there are any."""
     if found := list(faults):
         raise ValueError("; ".join(found))
 
 
 def outside(spec: object, low: int, high: int, *names: str) -> Iterator[str]:
-    """Yield which fields are no whole numbers in a range."""
+    """Yield a fault for each field that is not a whole number in a range."""
     for name in names:
         value = getattr(spec, name)
         if not is_whole(value, low, high):
-            yield f"{name} is {shown(value)}, {low} to {high} is needed"
+            yield f"{name} is {shown(value)}; it must be a whole number from {low} to {high}"
 
 
 def unknown(spec: object, words: tuple[str, ...], name: str) -> Iterator[str]:
-    """Yield whether a field is none of some words."""
+    """Yield a fault if a field is not one of the given words."""
     value = getattr(spec, name)
     if value not in words:
-        yield f"{name} is {shown(value)}, one of {', '.join(words)} is needed"
+        yield f"{name} is {shown(value)}; it must be one of {', '.join(words)}"

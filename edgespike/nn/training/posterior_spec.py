@@ -1,4 +1,4 @@
-"""Description of a mixture posterior: what a recipe says of it."""
+"""Description of a mixture posterior: what a recipe says about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import get_args
 
 from edgespike.bayes.posterior import Deviations, Weights
 from edgespike.errors import shown
-from edgespike.nn.layers.checks import outside, refuse, unknown
+from edgespike.nn.nets.checks import outside, refuse, unknown
 
 _MOST_MEMBERS = 1000
 _LARGEST = 1e6
@@ -16,19 +16,19 @@ _LARGEST = 1e6
 
 @dataclass(frozen=True)
 class PosteriorSpec:
-    """Train a mixture of Gaussians over the net's weights, not one net.
+    """Train a mixture of Gaussians over the net's weights instead of one net.
 
     Parameters
     ----------
     members
-        Components K, each a net with initial weights of its own.
+        Number of components K, each a net with its own initial weights.
     deviations, weights, prior_deviation, initial_deviation
-        See `edgespike.bayes.posterior.MixturePosterior`. An ensemble of the members takes them
-        as equals: with "learned" weights it is another mixture than the trained one.
+        See `edgespike.bayes.posterior.MixturePosterior`. An ensemble of the members weights them
+        equally: with "learned" weights it differs from the trained mixture.
     temperature
-        1 for Bayes' rule; less weighs the prior and the entropy less.
+        1 for Bayes' rule; a lower value gives the prior and the entropy less weight.
     samples
-        Nets drawn from the mixture that are kept beside the means of its components.
+        Number of nets drawn from the mixture that are kept in addition to the components' means.
 
     Raises
     ------
@@ -52,8 +52,8 @@ class PosteriorSpec:
         yield from outside(self, 0, _MOST_MEMBERS, "samples")
         for name in ("prior_deviation", "initial_deviation"):
             if not 1 / _LARGEST <= (value := getattr(self, name)) <= _LARGEST:
-                yield f"{name} is {shown(value)}, {1 / _LARGEST} to {_LARGEST} is needed"
+                yield f"{name} is {shown(value)}; it must be {1 / _LARGEST} to {_LARGEST}"
         if not 0 <= self.temperature <= _LARGEST:
-            yield f"temperature is {self.temperature}, 0 to {_LARGEST} is needed"
+            yield f"temperature is {self.temperature}; it must be 0 to {_LARGEST}"
         yield from unknown(self, get_args(Deviations), "deviations")
         yield from unknown(self, get_args(Weights), "weights")
