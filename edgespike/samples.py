@@ -49,9 +49,6 @@ def read_array(path: Path | str) -> NDArray[Any]:
 def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> NDArray[Any]:
     """Read samples for a graph, at most the first ``limit`` if that is given.
 
-    For a recurrent graph, an array with the shape of a single sequence is refused: its steps could
-    be mistaken for samples that stay the same at every step.
-
     Returns
     -------
     samples
@@ -62,13 +59,7 @@ def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> ND
     InputError
         The array does not fit the graph; also what :func:`read_array` raises.
     """
-    array = read_array(path)
-    if graph.is_recurrent and array.shape == (graph.steps, *graph.input_op.shape):
-        raise InputError(
-            f"{path} has shape {array.shape}, which could be one sequence of {graph.steps} steps "
-            "or as many constant samples; add a sample axis in front, array[None]"
-        )
-    return as_samples(graph, array)[:limit]
+    return as_samples(graph, read_array(path))[:limit]
 
 
 def read_labels(path: Path | str, samples: int, classes: int) -> NDArray[np.int64]:

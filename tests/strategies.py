@@ -75,6 +75,8 @@ def cases(draw: st.DrawFn, mix: str) -> Case:
     stepped = (steps,) if steps > 1 and draw(st.booleans()) else ()
     samples = rng.integers(low, high + 1, (draw(st.integers(1, 4)), *stepped, *shape))
     samples[rng.random(samples.shape) < 0.3] = max(low, 0)
+    if samples.shape == (steps, *shape) and steps > 1:  # could be one sample
+        samples = np.repeat(samples[:, None], steps, axis=1)
     builder = Builder(draw, rng, Input(shape, low, high, 1 / high), steps, samples)
     for _ in range(draw(st.integers(1, 3))):
         LAYERS[mix](builder)

@@ -15,8 +15,10 @@ from numpy.lib import format as npy
 from numpy.typing import ArrayLike, NDArray
 
 from edgespike.errors import EdgespikeError, FileFormatError, InputError
+from edgespike.graph import Graph
+from edgespike.interpreter import interpret
 from edgespike.samples import read_array, read_labels, read_samples
-from tests.example_graphs import recurrent_graph
+from tests.example_graphs import membrane_graph, recurrent_graph
 
 
 def saved(path: Path, array: NDArray[Any]) -> Path:
@@ -174,10 +176,15 @@ def test_labels_outside_the_classes_are_refused(
         read_labels(saved(tmp_path / "y.npy", np.array(labels)), 3, classes=4)
 
 
-def test_one_sequence_alone_is_not_taken_for_samples(tmp_path: Path) -> None:
-    graph = recurrent_graph(steps=4)
-    sequence = np.arange(20).reshape(4, 5) % 16
-    with pytest.raises(InputError, match=r"one sequence of 4 steps .* array\[None\]"):
+@pytest.mark.parametrize("graph", [recurrent_graph(steps=4), membrane_graph()])
+def test_one_sequence_alone_is_not_taken_for_samples(tmp_path: Path, graph: Graph) -> None:
+    """Loops and membranes both remember: still samples would get other answers."""
+    shape = (graph.steps, *graph.input_op.shape)
+    sequence = np.random.default_rng(0).integers(0, graph.input_op.high + 1, shape)
+    message = rf"one sample of {graph.steps} steps .* array\[None\]"
+    with pytest.raises(InputError, match=message):
         read_samples(graph, saved(tmp_path / "x.npy", sequence))
+    with pytest.raises(InputError, match=message):
+        interpret(graph, sequence)
     samples = read_samples(graph, saved(tmp_path / "y.npy", sequence[None]))
     assert np.array_equal(samples, sequence[None])

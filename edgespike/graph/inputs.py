@@ -21,7 +21,7 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
         The graph that they are for.
     array
         Integers, either ``(samples, *shape)``, where each sample is shown unchanged at every
-        step, or ``(samples, steps, *shape)``.
+        step, or ``(samples, steps, *shape)``. Booleans too, where the input's range is 0..1.
 
     Returns
     -------
@@ -32,7 +32,9 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
     Raises
     ------
     InputError
-        Wrong shape, dtype or values outside the input's declared range.
+        Wrong shape, dtype or values outside the input's declared range; or, of several steps,
+        the shape of one sample without an axis of samples, which as many constant samples also
+        have.
     """
     op = as_graph(graph).input_op
     if np.ma.is_masked(array):
@@ -44,11 +46,17 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
         array = np.asarray(array)
     except (ValueError, TypeError, RuntimeError) as error:  # other packages' tensors too
         raise InputError(f"input of graph {graph.name!r} is not an array: {error}") from None
-    if array.dtype == np.bool_:
+    if array.dtype == np.bool_ and (op.low, op.high) == (0, 1):
         array = array.view(np.uint8)
     if array.dtype.kind not in "iu":
         raise InputError(_dtype_message(graph, op, array))
     single, stepped = op.shape, (graph.steps, *op.shape)
+    if graph.steps > 1 and array.shape == stepped:
+        raise InputError(
+            f"input of graph {graph.name!r} has shape {array.shape}, which could be one sample of "
+            f"{graph.steps} steps or {graph.steps} constant samples; give array[None] for one "
+            f"sample, or numpy.repeat(array[:, None], {graph.steps}, axis=1) for constant ones"
+        )
     if array.shape[1:] == single:
         array = np.broadcast_to(array[:, None], (len(array), *stepped))
     elif array.shape[1:] != stepped:
@@ -63,7 +71,8 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
     if low < op.low or high > op.high:
         raise InputError(
             f"input of graph {graph.name!r} has values {low}..{high}; its range is "
-            f"{op.low}..{op.high} in units of {op.scale:g}; clip or quantise them again"
+            f"{op.low}..{op.high} in units of {op.scale:g}; scale the data as in training "
+            "(clipping would change the answers without an error)"
         )
     return array
 
@@ -79,10 +88,24 @@ def never_changes(samples: NDArray[Any]) -> bool:
 
 def _dtype_message(graph: Graph, op: Input, array: NDArray[Any]) -> str:
     found = f"input of graph {graph.name!r} has dtype {array.dtype}"
-    if np.issubdtype(array.dtype, np.floating):
-        bad = int((~np.isfinite(array)).sum())
-        found += f" with {bad} values that are not finite" if bad else ""
+    needed = f"give integers {op.low}..{op.high}, where one unit stands for {op.scale:g}"
+    if array.dtype == np.bool_:
+        return f"{found}; {needed}: numpy.where(x, {op.high}, {op.low}) if True means the largest"
+    if not np.issubdtype(array.dtype, np.floating) or array.size == 0:
+        return f"{found}; {needed}"
+    bad = int((~np.isfinite(array)).sum())
+    if bad:
+        return f"{found} with {bad} values that are not finite; replace them and {needed}"
+    least, most = float(array.min()), float(array.max())
+    found += f" and values {least:g}..{most:g}"
+    whole = bool((array == np.floor(array)).all()) and op.low <= least and most <= op.high
+    if whole and most > op.high * op.scale:  # units already, stored as floats
+        return f"{found}; {needed}: x.astype(numpy.int64), since they are whole"
+    rounded = f"numpy.floor(x / {op.scale:g} + 0.5).astype(numpy.int64)"
+    inside = op.low * op.scale <= least and most <= op.high * op.scale
+    if inside:
+        return f"{found}; {needed}: {rounded}"
     return (
-        f"{found}; give integers {op.low}..{op.high}, where one unit stands for {op.scale:g}: "
-        f"numpy.floor(x / {op.scale:g} + 0.5).astype(numpy.int32)"
+        f"{found}; {needed}: the values do not fit {op.low * op.scale:g}..{op.high * op.scale:g}, "
+        f"so scale the data as in training, then {rounded}"
     )

@@ -64,5 +64,32 @@ def test_what_is_not_an_array_of_integers_is_refused(samples: Any, message: str)
         as_samples(GRAPH, samples)
 
 
+def pixels(low: int, high: int, scale: float) -> Graph:
+    nodes = (Node("in", Input((4,), low, high, scale)), Node("out", Readout(np.ones(4)), ("in",)))
+    return Graph("pixels", nodes)
+
+
+@pytest.mark.parametrize(
+    ("graph", "samples", "message"),
+    [
+        (pixels(0, 255, 1 / 255), FOUR > 3, r"dtype bool; give integers 0\.\.255.*numpy\.where"),
+        (pixels(0, 255, 1 / 255), FOUR / 8, r"values 0\.\.0\.875; .*: numpy\.floor\(x / 0\.00392"),
+        (pixels(0, 255, 1 / 255), FOUR * 30.0, r"x\.astype\(numpy\.int64\), since they are whole"),
+        (pixels(0, 255, 1 / 255), FOUR / 8 - 0.5, r"do not fit 0\.\.1, so scale the data as in"),
+        (pixels(0, 255, 1 / 255), FOUR - 1, r"values -1\.\.6; .* scale the data as in training"),
+        (pixels(-9, 9, 0.1), FOUR / 8 - 0.5, r"values -0\.5\.\.0\.375; .*: numpy\.floor\(x / 0\.1"),
+    ],
+)
+def test_what_is_not_in_the_units_of_the_input_gets_the_way_out_that_fits(
+    graph: Graph, samples: NDArray[Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        as_samples(graph, samples)
+
+
+def test_booleans_are_spikes() -> None:
+    assert as_samples(pixels(0, 1, 1.0), FOUR > 3).sum() == 4
+
+
 def test_an_array_that_could_have_missing_values_but_has_none_is_read() -> None:
     assert np.array_equal(as_samples(GRAPH, np.ma.array(FOUR)), as_samples(GRAPH, FOUR))
