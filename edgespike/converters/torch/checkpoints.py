@@ -27,7 +27,7 @@ def convert_checkpoint(path: Path, options: ConvertOptions) -> Graph:
     Raises
     ------
     EnvironmentMissingError
-        torch or accelerate is not installed.
+        torch is not installed.
     FileFormatError
         The file is damaged, or not a checkpoint.
     UnsupportedError
@@ -62,7 +62,7 @@ def _load_model(path: Path) -> tuple[nn.Module, tuple[int, ...], str]:
         from edgespike.nn.nets.checkpoint import load_model
     except EnvironmentMissingError as error:
         raise EnvironmentMissingError(
-            f"{path} is a trained checkpoint: {error}, or convert it where they are and use the "
+            f"{path} is a trained checkpoint: {error}, or convert it where it is installed and use the "
             "graph file"
         ) from None
     model, spec, metadata = load_model(path)
