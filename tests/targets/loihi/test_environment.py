@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -121,30 +119,24 @@ def test_lava_is_named_and_setup_keeps_it(lava: str) -> None:
     assert environment.setup() == lava
 
 
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """Return a folder near the root: names of the sockets that Lava makes have 108 characters."""
-    with TemporaryDirectory() as name:
-        yield Path(name)
-
-
 @pytest.mark.loihi
 @pytest.mark.usefixtures("lava")
-def test_no_process_of_lava_outlives_a_killed_parent(tmp_path: Path, short_folder: Path) -> None:
+def test_nothing_of_lava_outlives_a_killed_parent(tmp_path: Path) -> None:
     fifo = Fifo(tmp_path / "fifo")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     script = tmp_path / "script.py"
     script.write_text(SIMULATOR_SCRIPT.format(folder=str(SIMULATOR.parent), fifo=str(fifo.path)))
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, str(script)],
-        env={**os.environ, "TMPDIR": str(short_folder)},
+        env={**os.environ, "TMPDIR": str(temporary)},
     ) as parent:
         try:
             assert wait_for_line(fifo) == b"ready\n"
-            (folder,) = short_folder.iterdir()
-            assert list(SHARED_MEMORY.glob(f"{folder.name}*"))
+            (folder,) = temporary.iterdir()
         finally:
             parent.kill()
     assert fifo.read() == b""
-    assert list(short_folder.iterdir()) == []
+    assert list(temporary.iterdir()) == []
     assert not list(SHARED_MEMORY.glob(f"{folder.name}*"))
     fifo.close()

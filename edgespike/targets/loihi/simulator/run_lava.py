@@ -11,10 +11,12 @@ or levels ``(samples, steps, neurons)``, and for the readout its accumulators.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import sys
 import tempfile
 import zipfile
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -65,14 +67,17 @@ def handle(
     length = len(samples) * network["steps"]
     steps = length + max(population["depth"] for population in network["populations"])
     _import_lava()
+    from lava_processes.running import run as run_connected
+
     with tempfile.TemporaryDirectory() as name:
         files = _create_files(Path(name), network, steps)
         spikes = samples.reshape(length, -1).T.astype(np.int32)
-        processes = build(network, arrays, spikes, files)
-        _run(processes, steps)
+        run_connected(build(network, arrays, spikes, files), steps)
+        gc.collect()  # Lava's objects know each other, and hold all weights
         return _read(network, files, length), {}
 
 
+@cache
 def _import_lava() -> None:
     # Lava 0.10 gives a field of one module's dataclasses a default that Python takes for mutable
     # from 3.11 on, unless the class can be hashed.
@@ -90,10 +95,13 @@ def _import_lava() -> None:
         import lava.magma.compiler.var_model  # noqa: F401
     finally:
         dataclasses.dataclass = original
+    import lava_processes.running  # noqa: F401
+
+    gc.freeze()  # collecting what a run leaves then takes no longer for all that is imported
 
 
-def build(network: dict[str, Any], arrays: dict[str, Any], spikes: Any, files: Any) -> list[Any]:
-    """Create and connect all processes."""
+def build(network: dict[str, Any], arrays: dict[str, Any], spikes: Any, files: Any) -> Any:
+    """Create and connect all processes, and return one of them."""
     from lava_processes.processes import SpikeRecorder, StateRecorder
 
     populations: dict[str, Any] = {}
@@ -116,7 +124,7 @@ def build(network: dict[str, Any], arrays: dict[str, Any], spikes: Any, files: A
         synapses = _synapses(entry, arrays, (target.a_in.size, source.s_out.size))
         axons[key].connect(synapses.s_in)
         synapses.a_out.connect(target.a_in)
-    return list(populations.values())
+    return next(iter(populations.values()))
 
 
 def _delay(source: Any, steps: int, initial: int | None, interval: int, offset: int) -> Any:
@@ -192,24 +200,6 @@ def _create_files(folder: Path, network: dict[str, Any], steps: int) -> dict[str
             shape = (steps, entry["size"])
             np.lib.format.open_memmap(path, mode="w+", dtype=entry["record"], shape=shape)
     return files
-
-
-def _run(processes: list[Any], steps: int) -> None:
-    from lava.magma.core.run_conditions import RunSteps
-    from lava.magma.core.run_configs import Loihi2SimCfg
-
-    first = processes[0]
-    try:
-        first.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-    except RuntimeError as error:
-        # Lava's own message says only how many exceptions there were.
-        raise RuntimeError(f"{error} {_exceptions(first.runtime)}") from error
-    first.stop()
-
-
-def _exceptions(runtime: Any) -> list[Any]:
-    actors = runtime._messaging_infrastructure.actors if runtime else []
-    return [actor.exception for actor in actors if actor.exception]
 
 
 def _read(network: dict[str, Any], files: dict[str, Path], length: int) -> dict[str, Any]:
