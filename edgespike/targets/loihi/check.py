@@ -1,24 +1,29 @@
-"""What of a graph Lava's fixed-point simulator cannot do exactly."""
+"""What Lava's fixed-point simulator cannot do exactly in a graph."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import singledispatch
+
+import numpy as np
+from typing_extensions import assert_never
 
 from edgespike.graph import (
+    Add,
+    Conv2d,
     Delay,
+    Dense,
     Graph,
     Input,
+    MaxPool2d,
     Membrane,
     Node,
-    Op,
+    Readout,
     ReadoutMode,
+    Reshape,
     SumPool2d,
     Threshold,
 )
-from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
-from edgespike.targets.loihi.arriving import NEURONS, arriving, lowest_weights
 from edgespike.targets.loihi.limits import (
     ACCUMULATOR_HIGH,
     DELAY_HIGH,
@@ -37,36 +42,52 @@ from edgespike.targets.loihi.neurons import (
     is_memoryless,
     neurons_of,
 )
-from edgespike.targets.loihi.timing import axons, population_of, slow_loops, wait, without_input
+from edgespike.targets.loihi.rules import Neuronal, rule_of
+from edgespike.targets.loihi.sums import arriving, sums_of
+from edgespike.targets.loihi.timing import Timing, timing_of
 
 
 def violations(graph: Graph) -> list[str]:
-    """List all that is outside the limits: node, value, limit and way out.
+    """List everything that is outside the limits: node, value, limit and way out.
 
-    What neurons would receive from a node that is refused, and when it would arrive, has no
-    meaning: that is not looked at.
+    What neurons would receive from a node that is refused has no meaning, and is not checked.
     """
     found: list[str] = []
     refused: set[str] = set()
+    sums, timing = sums_of(graph), timing_of(graph)
     for node in graph.nodes:
-        lines = list(_check(node.op, graph, node))
+        lines, neuronal = list(_check_operation(graph, node)), rule_of(node.op).neurons
         if refused.intersection(node.inputs) or (lines and isinstance(node.op, SumPool2d)):
             refused.add(node.name)
-        elif isinstance(node.op, NEURONS):
-            lines += _check_neurons(graph, node)
-            lines += _check_timing(graph, node)
+        elif neuronal is not None:
+            lines += _check_neurons(graph, node, neuronal, arriving(graph, node, sums))
+            lines += _check_timing(timing, node)
         found += [f"{node.name} ({node.op.kind}): {line}" for line in lines]
     return found
 
 
-@singledispatch
-def _check(op: Op, graph: Graph, node: Node) -> Iterator[str]:
-    """Yield what is wrong with one operation's own numbers; of some, nothing can be."""
-    yield from ()
+def _check_operation(graph: Graph, node: Node) -> Iterator[str]:
+    """Yield what is wrong with an operation's own numbers."""
+    match node.op:
+        case Input() as op:
+            yield from _check_input(op)
+        case Dense() | Conv2d() as op:
+            yield from _check_weights(op)
+        case SumPool2d():
+            yield from _check_sum_pool(graph, node)
+        case Delay() as op:
+            yield from _check_delay(op)
+        case Threshold() as op:
+            yield from _check_threshold(op)
+        case Membrane() as op:
+            yield from _check_membrane(op, graph, node)
+        case MaxPool2d() | Add() | Reshape() | Readout():
+            pass  # they have no numbers that a synapse or a neuron must hold
+        case _:
+            assert_never(node.op)
 
 
-@_check.register
-def _(op: Input, graph: Graph, node: Node) -> Iterator[str]:
+def _check_input(op: Input) -> Iterator[str]:
     bits = message_bits(op.low, op.high)
     if bits > MESSAGE_BITS:
         yield (
@@ -75,17 +96,7 @@ def _(op: Input, graph: Graph, node: Node) -> Iterator[str]:
         )
 
 
-@_check.register
-def _(op: Delay, graph: Graph, node: Node) -> Iterator[str]:
-    if abs(op.initial) > PAYLOAD_HIGH:
-        yield (
-            f"initial is {op.initial}; the limit is +-{PAYLOAD_HIGH}, what a graded spike holds, "
-            "begin nearer to 0"
-        )
-
-
-@_check.register
-def _(op: Weighted, graph: Graph, node: Node) -> Iterator[str]:
+def _check_weights(op: Dense | Conv2d) -> Iterator[str]:
     low, high = int(op.weight.min()), int(op.weight.max())
     if low < WEIGHT_LOW or high > WEIGHT_HIGH:
         yield (
@@ -94,14 +105,20 @@ def _(op: Weighted, graph: Graph, node: Node) -> Iterator[str]:
         )
 
 
-@_check.register
-def _(op: SumPool2d, graph: Graph, node: Node) -> Iterator[str]:
+def _check_sum_pool(graph: Graph, node: Node) -> Iterator[str]:
     if not graph.tensors[node.inputs[0]].signal.is_event:
         yield "its input is an accumulator, which no synapse carries; pool the spikes instead"
 
 
-@_check.register
-def _(op: Threshold, graph: Graph, node: Node) -> Iterator[str]:
+def _check_delay(op: Delay) -> Iterator[str]:
+    if abs(op.initial) > PAYLOAD_HIGH:
+        yield (
+            f"initial is {op.initial}; the limit is +-{PAYLOAD_HIGH}, what a graded spike holds, "
+            "begin nearer to 0"
+        )
+
+
+def _check_threshold(op: Threshold) -> Iterator[str]:
     if op.levels > PAYLOAD_HIGH:
         yield (
             f"it has {op.levels} levels; the limit is {PAYLOAD_HIGH}, what a graded spike holds, "
@@ -109,8 +126,7 @@ def _(op: Threshold, graph: Graph, node: Node) -> Iterator[str]:
         )
 
 
-@_check.register
-def _(op: Membrane, graph: Graph, node: Node) -> Iterator[str]:
+def _check_membrane(op: Membrane, graph: Graph, node: Node) -> Iterator[str]:
     if op.max_spikes > PAYLOAD_HIGH:
         yield (
             f"max_spikes is {op.max_spikes}; the limit is {PAYLOAD_HIGH}, what a graded spike holds"
@@ -127,42 +143,43 @@ def _(op: Membrane, graph: Graph, node: Node) -> Iterator[str]:
         )
 
 
-def _check_neurons(graph: Graph, node: Node) -> Iterator[str]:
+def _check_neurons(graph: Graph, node: Node, op: Neuronal, received: Arriving) -> Iterator[str]:
     """Yield what is wrong with the neurons that compute a node."""
-    received = arriving(graph, node)
-    neurons = neurons_of(node.op, received, graph.steps)
+    neurons = neurons_of(op, received, graph.steps)
     yield from _check_sums(received, neurons)
     if neurons.kind == "readout":
         yield from _check_readout(graph, node)
-    negated = neurons.sign < 0
-    if negated.any():
-        yield from _check_negated(lowest_weights(graph)[node.inputs[0]][negated])
+    if np.any(received.lowest_weight[neurons.sign < 0] == WEIGHT_LOW):
+        yield (
+            f"a flipped channel has the weight {WEIGHT_LOW}, which cannot be negated; the limit "
+            f"is {WEIGHT_LOW + 1}, quantise symmetrically"
+        )
 
 
-def _check_timing(graph: Graph, node: Node) -> Iterator[str]:
+def _check_timing(timing: Timing, node: Node) -> Iterator[str]:
     """Yield where spikes cannot reach a node's neurons at the step at which they must."""
-    if node.name in without_input(graph):
-        yield "no connections join it to the input, so that Lava would not run it; remove it"
-    for loop in slow_loops(graph):
+    if node.name in timing.without_input:
+        yield "no connection joins it to the input, so Lava would not run it; remove it"
+    for loop in timing.slow_loops:
         if loop[0] == node.name:
             yield (
                 f"it takes from {loop[-1]} at once, and they are in a loop of {len(loop)} "
                 f"populations ({', '.join(loop)}), each of which takes one of Lava's steps; put a "
                 f"delay between each two, or leave one population in the loop"
             )
-    if slow_loops(graph):
+    if timing.slow_loops:
         return
-    for axon in sorted(axons(graph)[node.inputs[0]]):
-        steps = wait(graph, axon, node.name)
+    for axon in sorted(timing.axons[node.inputs[0]]):
+        steps = timing.wait(axon, node.name)
         if steps > DELAY_HIGH:
             yield (
-                f"spikes of {population_of(graph, axon)} must wait {steps} steps for the other "
+                f"spikes of {timing.population_of(axon)} must wait {steps} steps for the other "
                 f"inputs; the limit is {DELAY_HIGH}, shorten the skip connection"
             )
 
 
 def _check_sums(received: Arriving, neurons: Neurons) -> Iterator[str]:
-    """Yield where what a neuron's synapses sum up to does not fit."""
+    """Yield where the sums of a neuron's synapses do not fit."""
     constant = neurons.constant * CONSTANT_VALUE
     ends = (received.low, received.high)
     low, high = _bounds(*(neurons.sign * (end - received.bias) + constant for end in ends))
@@ -177,14 +194,6 @@ def _check_sums(received: Arriving, neurons: Neurons) -> Iterator[str]:
         yield (
             f"its biases and thresholds differ by up to {max(-low, high) * CONSTANT_VALUE}; the "
             f"limit is {limit}, use smaller biases"
-        )
-
-
-def _check_negated(lowest: Integers) -> Iterator[str]:
-    if lowest.min() == WEIGHT_LOW:
-        yield (
-            f"a flipped channel has the weight {WEIGHT_LOW}, which cannot be negated; the limit "
-            f"is {WEIGHT_LOW + 1}, quantise symmetrically"
         )
 
 

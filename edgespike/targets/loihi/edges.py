@@ -6,14 +6,14 @@ Elements of a tensor are numbered in row-major order.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import singledispatch
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
-from edgespike.graph import Conv2d, Dense, Op
-from edgespike.graph.ops import Pool2d
+from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
 from edgespike.graph.tensor import Integers
+from edgespike.targets.loihi.rules import Synaptic
 
 Indices = NDArray[np.int64]
 
@@ -74,20 +74,25 @@ def concatenate(parts: list[Edges]) -> Edges:
     )
 
 
-@singledispatch
-def edges_of(op: Op, shape: tuple[int, ...]) -> Edges:
+def edges_of(op: Synaptic, shape: tuple[int, ...]) -> Edges:
     """Return the edges of an operation for an input of ``shape``; weights of 0 make none."""
-    raise TypeError(f"{op.kind} has no edges")
+    match op:
+        case Dense():
+            return _dense(op)
+        case Conv2d():
+            return _conv2d(op, shape)
+        case SumPool2d() | MaxPool2d():
+            return _pool2d(op, shape)
+        case _:
+            assert_never(op)
 
 
-@edges_of.register
-def _(op: Dense, shape: tuple[int, ...]) -> Edges:
+def _dense(op: Dense) -> Edges:
     outputs, inputs = np.nonzero(op.weight)
     return Edges(inputs, outputs, op.weight[outputs, inputs])
 
 
-@edges_of.register
-def _(op: Conv2d, shape: tuple[int, ...]) -> Edges:
+def _conv2d(op: Conv2d, shape: tuple[int, ...]) -> Edges:
     outputs_per_group = len(op.weight) // op.groups
     size = op.output_size(shape)
     parts = []
@@ -100,8 +105,7 @@ def _(op: Conv2d, shape: tuple[int, ...]) -> Edges:
     return concatenate(parts)
 
 
-@edges_of.register
-def _(op: Pool2d, shape: tuple[int, ...]) -> Edges:
+def _pool2d(op: SumPool2d | MaxPool2d, shape: tuple[int, ...]) -> Edges:
     channels, ones = np.arange(shape[0]), np.ones(shape[0], np.int64)
     size = op.output_size(shape)
     parts = []

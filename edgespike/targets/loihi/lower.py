@@ -13,9 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgespike.graph import Delay, Graph, Membrane, Node
-from edgespike.graph.ops import Pool2d, Weighted
-from edgespike.targets.loihi.arriving import NEURONS, arriving, is_maximum
+from edgespike.graph import Delay, Graph, MaxPool2d, Membrane, Node
 from edgespike.targets.loihi.edges import Edges, concatenate, edges_of, identity
 from edgespike.targets.loihi.network import (
     CONSTANT,
@@ -25,7 +23,9 @@ from edgespike.targets.loihi.network import (
     message_bits,
 )
 from edgespike.targets.loihi.neurons import CONSTANT_VALUE, neurons_of
-from edgespike.targets.loihi.timing import AXONS, depths, population_of, wait
+from edgespike.targets.loihi.rules import Neuronal, Synaptic, is_maximum, rule_of
+from edgespike.targets.loihi.sums import Sums, arriving, sums_of
+from edgespike.targets.loihi.timing import Timing, timing_of
 
 Ways = dict[str, list[Edges | None]]
 """For each axon, the edges from it; ``None`` stands for each element to itself."""
@@ -36,38 +36,54 @@ def lower(graph: Graph) -> Network:
 
     Population names are node names; elements are numbered in row-major order.
     """
-    populations = list(_populations(graph))
-    by_name = {population.name: population for population in populations}
+    sums, timing = sums_of(graph), timing_of(graph)
+    populations = {population.name: population for population in _populations(graph, sums, timing)}
     connections: list[Connection] = []
     for node, ways in _ways(graph):
-        if isinstance(node.op, NEURONS):
-            connections += _connections(graph, by_name[node.name], ways, by_name)
-    return Network(graph.steps, tuple(populations), tuple(connections))
+        if rule_of(node.op).neurons is not None:
+            connections += _connections(timing, populations[node.name], ways, populations)
+    return Network(graph.steps, tuple(populations.values()), tuple(connections))
 
 
-def _populations(graph: Graph) -> Iterator[Population]:
+def _populations(graph: Graph, sums: Sums, timing: Timing) -> Iterator[Population]:
     low, high = graph.tensors[graph.input.name].bounds
     yield Population(graph.input.name, graph.tensors[graph.input.name].size, low, high, 0)
-    depth = depths(graph)
     constant = False
     for node in graph.nodes:
-        if isinstance(node.op, NEURONS):
-            neurons = neurons_of(node.op, arriving(graph, node), graph.steps)
-            constant |= bool(neurons.constant.any())
-            own = node.op if neurons.kind == "membrane" and isinstance(node.op, Membrane) else None
-            windows = _step(graph, node) if neurons.kind == "maximum" else None
-            tensor = graph.tensors[node.name]
-            most = 1 if neurons.kind == "readout" else max(1, tensor.bounds[1])
-            lag = depth[node.name]
-            yield Population(node.name, tensor.size, 0, most, lag, neurons, own, windows)
+        op = rule_of(node.op).neurons
+        if op is not None:
+            population = _population(graph, node, op, sums, timing)
+            constant |= population.takes_constant
+            yield population
     if constant:
         yield Population(CONSTANT, 1, CONSTANT_VALUE, CONSTANT_VALUE, 0)
 
 
+def _population(graph: Graph, node: Node, op: Neuronal, sums: Sums, timing: Timing) -> Population:
+    neurons = neurons_of(op, arriving(graph, node, sums), graph.steps)
+    tensor = graph.tensors[node.name]
+    return Population(
+        name=node.name,
+        size=tensor.size,
+        low=0,
+        high=1 if neurons.kind == "readout" else max(1, tensor.bounds[1]),
+        depth=timing.depths[node.name],
+        neurons=neurons,
+        membrane=op if neurons.kind == "membrane" and isinstance(op, Membrane) else None,
+        windows=_windows(graph, node, op),
+    )
+
+
+def _windows(graph: Graph, node: Node, op: Neuronal) -> Edges | None:
+    if isinstance(op, MaxPool2d) and is_maximum(graph, node):
+        return _step(graph, node, op)
+    return None
+
+
 def _connections(
-    graph: Graph, target: Population, ways_into: Ways, populations: dict[str, Population]
+    timing: Timing, target: Population, ways_into: Ways, populations: dict[str, Population]
 ) -> Iterator[Connection]:
-    neurons = target.neurons
+    neurons, graph = target.neurons, timing.graph
     if neurons is None:  # only sources of spikes have none
         raise TypeError(target.name)
     parts: list[tuple[str, Edges]] = []
@@ -77,8 +93,8 @@ def _connections(
         edges = Edges(edges.inputs, edges.outputs, edges.weights * neurons.sign[edges.outputs])
         parts += [(axon, rows) for rows in _without_doubles(edges, size)]
     for index, (axon, edges) in enumerate(parts):
-        source = populations[population_of(graph, axon)]
-        delay, op = wait(graph, axon, target.name), graph[axon].op
+        source = populations[timing.population_of(axon)]
+        delay, op = timing.wait(axon, target.name), graph[axon].op
         initial = op.initial if isinstance(op, Delay) else None
         yield _connection(f"{target.name}.{index}", source, target, edges, delay, initial)
     (fed,) = np.nonzero(neurons.constant)
@@ -95,7 +111,7 @@ def _ways(graph: Graph) -> Iterator[tuple[Node, Ways]]:
     for node in nodes:
         ways = _ways_into(graph, node, leaving)
         yield node, ways
-        leaving[node.name] = {node.name: [None]} if isinstance(node.op, AXONS) else ways
+        leaving[node.name] = {node.name: [None]} if rule_of(node.op).starts_axons else ways
         for name in set(node.inputs):
             if last_taker[name] == node.name:
                 del leaving[name]  # edges take far more memory than all else
@@ -106,17 +122,18 @@ def _ways_into(graph: Graph, node: Node, leaving: dict[str, Ways]) -> Ways:
     for name in node.inputs:
         for source, parts in leaving[name].items():
             ways.setdefault(source, []).extend(parts)
-    if not isinstance(node.op, (Weighted, Pool2d)) or is_maximum(graph, node):
+    op = rule_of(node.op).synapses
+    if op is None or is_maximum(graph, node):
         return ways  # where the largest is taken, each element comes to the neurons by itself
-    step = _step(graph, node)
+    step = _step(graph, node, op)
     return {
         source: [step if part is None else part.then(step) for part in parts]
         for source, parts in ways.items()
     }
 
 
-def _step(graph: Graph, node: Node) -> Edges:
-    return edges_of(node.op, graph.tensors[node.inputs[0]].shape)
+def _step(graph: Graph, node: Node, op: Synaptic) -> Edges:
+    return edges_of(op, graph.tensors[node.inputs[0]].shape)
 
 
 def _without_doubles(edges: Edges, inputs: int) -> list[Edges]:

@@ -65,17 +65,17 @@ class Population:
         return 0 if self.neurons is None else len(self.neurons.bias)
 
     @property
+    def takes_constant(self) -> bool:
+        """Whether the always-on source has synapses to it."""
+        return self.neurons is not None and bool(self.neurons.constant.any())
+
+    @property
     def recorded(self) -> np.dtype[Any] | None:
         """Type in which the simulator records its spikes, or potentials; of sources, nothing."""
         if self.neurons is None:
             return None
         small = self.neurons.kind != "readout" and self.high < 256
         return np.dtype(np.uint8 if small else np.int32)
-
-    @property
-    def recorded_bytes(self) -> int:
-        """How much the simulator records of it at each step."""
-        return 0 if self.recorded is None else self.size * self.recorded.itemsize
 
     @property
     def own_process(self) -> bool:

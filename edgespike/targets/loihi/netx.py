@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from edgespike.errors import EdgespikeError
 from edgespike.extras import install_command
@@ -35,13 +37,14 @@ from edgespike.graph import (
     Reshape,
     Threshold,
 )
-from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import per_channel
-from edgespike.targets.loihi.arriving import arriving, is_maximum
 from edgespike.targets.loihi.neurons import Neurons, neurons_of
+from edgespike.targets.loihi.rules import is_maximum
+from edgespike.targets.loihi.sums import Sums, arriving, sums_of
 
-NO_CURRENT_DECAY = 4096
-"""With this ``iDecay`` the current is the present step's input alone."""
+WHOLE_DECAY = 4096
+"""With this ``iDecay`` the current is the present step's input alone: netx counts the part that
+decays in 1/4096. Lava's own ``du`` is lower by 1, see ``simulator/run_lava.py``."""
 
 
 class NetxError(EdgespikeError):
@@ -97,28 +100,34 @@ def netx_bytes(graph: Graph) -> bytes:
 
 def netx_layers(graph: Graph) -> list[Layer]:
     """Return the layers of the file, see :func:`netx_bytes`."""
-    layers: list[Layer] = []
-    before: Node | None = None
     for node, _ in graph.of_type(Delay):
         raise NetxError(f"{node.name} is a delay; netx has neither these nor loops")
-    for node in graph.nodes:
-        if before is not None and node.inputs != (before.name,):
+    layers, sums = _layers_of(graph, graph.input, None, {}), sums_of(graph)
+    for before, node in pairwise(graph.nodes):
+        if node.inputs != (before.name,):
             raise NetxError(
                 f"{node.name} takes from {', '.join(node.inputs)}; netx connects each layer to the "
                 "one before it"
             )
-        if isinstance(node.op, Input):
-            layers.append(Layer("input", {"shape": np.array(node.op.shape)}, {}))
-        elif isinstance(node.op, Reshape):
-            layers += _flatten(graph, node)
-        elif isinstance(node.op, (Threshold, Membrane, Readout)):
-            layers.append(_layer(graph, before, node))
-        elif isinstance(node.op, MaxPool2d):
-            layers.append(_or_pool(graph, node, node.op))
-        elif not isinstance(node.op, Weighted):
-            raise NetxError(f"{node.name} is a {node.op.kind}, which netx does not offer")
-        before = node
+        layers += _layers_of(graph, node, before, sums)
     return layers
+
+
+def _layers_of(graph: Graph, node: Node, before: Node | None, sums: Sums) -> list[Layer]:
+    """Return the layers of one node; the weights before neurons are in these neurons' layer."""
+    match node.op:
+        case Input() as op:
+            return [Layer("input", {"shape": np.array(op.shape)}, {})]
+        case Dense() | Conv2d():
+            return []
+        case Reshape():
+            return _flatten(graph, node)
+        case MaxPool2d() as op:
+            return [_or_pool(graph, node, op)]
+        case Threshold() | Membrane() | Readout() as op:
+            return [_layer(graph, node, op, before, sums)]
+        case _:
+            raise NetxError(f"{node.name} is a {node.op.kind}, which netx does not offer")
 
 
 def _flatten(graph: Graph, node: Node) -> list[Layer]:
@@ -128,26 +137,34 @@ def _flatten(graph: Graph, node: Node) -> list[Layer]:
     return [Layer("flatten", {}, {})] if len(tensor.shape) == 3 else []
 
 
-def _layer(graph: Graph, before: Node | None, node: Node) -> Layer:
-    if before is None or not isinstance(before.op, Weighted):
+def _layer(
+    graph: Graph,
+    node: Node,
+    op: Threshold | Membrane | Readout,
+    before: Node | None,
+    sums: Sums,
+) -> Layer:
+    if before is None or not isinstance(before.op, (Dense, Conv2d)):
         raise NetxError(f"{node.name} does not follow a weighted layer")
-    neurons = neurons_of(node.op, arriving(graph, node), graph.steps)
+    neurons = neurons_of(op, arriving(graph, node, sums), graph.steps)
     problem = _problem(neurons, graph.steps)
     if problem:
         raise NetxError(f"{node.name} {problem}")
-    shape = graph.tensors[before.name].shape
-    sign = per_channel(_channels(neurons.sign, shape), before.op.weight.ndim)
+    shape, weighted = graph.tensors[before.name].shape, before.op
+    sign = per_channel(_channels(neurons.sign, shape), weighted.weight.ndim)
     fields: dict[str, Any] = {
         "shape": np.array(shape),
-        "weight": (before.op.weight * sign).astype(np.float32),
+        "weight": (weighted.weight * sign).astype(np.float32),
         "bias": _channels(neurons.bias, shape).astype(np.float32),
     }
     neuron = _neuron(neurons.decay, neurons.vth)
-    if isinstance(before.op, Conv2d):
-        return Layer("conv", {**fields, **_geometry(before.op)}, neuron)
-    if isinstance(before.op, Dense):
-        return Layer("dense", fields, neuron)
-    raise TypeError(before.op.kind)
+    match weighted:
+        case Dense():
+            return Layer("dense", fields, neuron)
+        case Conv2d():
+            return Layer("conv", {**fields, **_geometry(weighted)}, neuron)
+        case _:
+            assert_never(weighted)
 
 
 def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
@@ -174,7 +191,7 @@ def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
 def _neuron(decay: int, vth: int) -> dict[str, Any]:
     return {
         "type": np.array(["CUBA"], "S10"),
-        "iDecay": NO_CURRENT_DECAY,
+        "iDecay": WHOLE_DECAY,
         "vDecay": decay,
         "vThMant": vth,
         "refDelay": 1,

@@ -15,16 +15,15 @@ a synapse from a source that sends this value at every step, the rest stays a bi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import singledispatch
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from edgespike.graph import (
     Comparison,
     MaxPool2d,
     Membrane,
-    Op,
     Readout,
     ReadoutMode,
     Reset,
@@ -34,6 +33,7 @@ from edgespike.graph import (
 from edgespike.graph.ops.neurons import DECAY_ONE
 from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.limits import BIAS_HIGH, BIAS_LOW, DECAY_HIGH, THRESHOLD_HIGH
+from edgespike.targets.loihi.rules import Neuronal
 from edgespike.targets.shared.thresholds import upright
 
 OWN_PROCESSES = ("membrane", "levels", "maximum")
@@ -56,7 +56,9 @@ class Arriving:
     low, high
         Range of the sum, the biases of the layers before it included.
     bias
-        The constant part of it.
+        The constant part of the sum.
+    lowest_weight
+        The lowest weight among the sum's synapses.
     pooled
         Whether the sums are of the elements of a max pool, which takes the largest of them.
     """
@@ -65,6 +67,7 @@ class Arriving:
     low: Integers
     high: Integers
     bias: Integers
+    lowest_weight: Integers
     pooled: bool = False
 
 
@@ -104,14 +107,22 @@ class Neurons:
     memory: bool = False
 
 
-@singledispatch
-def neurons_of(op: Op, arriving: Arriving, steps: int) -> Neurons:
+def neurons_of(op: Neuronal, arriving: Arriving, steps: int) -> Neurons:
     """Choose the neurons for an operation in samples of ``steps`` steps."""
-    raise TypeError(f"{op.kind} is not computed by neurons")
+    match op:
+        case Threshold():
+            return _threshold(op, arriving)
+        case Membrane():
+            return _membrane(op, arriving, steps)
+        case MaxPool2d():
+            return _max_pool(arriving)
+        case Readout():
+            return _readout(op, arriving)
+        case _:
+            assert_never(op)
 
 
-@neurons_of.register
-def _(op: Threshold, arriving: Arriving, steps: int) -> Neurons:
+def _threshold(op: Threshold, arriving: Arriving) -> Neurons:
     theta, flipped = op.theta[arriving.channel], op.flipped[arriving.channel]
     if op.levels == 1:
         return _memoryless(theta[:, 0], flipped, arriving)
@@ -120,23 +131,7 @@ def _(op: Threshold, arriving: Arriving, steps: int) -> Neurons:
     return Neurons("levels", nothing, nothing, sign, theta=least)
 
 
-@neurons_of.register
-def _(op: MaxPool2d, arriving: Arriving, steps: int) -> Neurons:
-    nothing, ones = np.zeros_like(arriving.bias), np.ones_like(arriving.bias)
-    if arriving.pooled:
-        return Neurons("maximum", nothing, nothing, ones)
-    return _memoryless(ones, nothing.astype(bool), arriving)
-
-
-@neurons_of.register
-def _(op: Readout, arriving: Arriving, steps: int) -> Neurons:
-    bias, constant = _split(arriving.bias)
-    sums = op.mode is ReadoutMode.SUM
-    return Neurons("readout", bias, constant, np.ones_like(bias), vth=THRESHOLD_HIGH, memory=sums)
-
-
-@neurons_of.register
-def _(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
+def _membrane(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
     strict = op.comparison is Comparison.GREATER
     theta = op.theta[arriving.channel]
     if is_memoryless(op, steps):
@@ -147,6 +142,19 @@ def _(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
         vth = int(theta[0]) - (not strict)
         return Neurons("lif", bias, constant, ones, vth=vth, decay=op.decay, memory=True)
     return Neurons("membrane", bias, constant, ones, theta=theta, decay=op.decay, memory=True)
+
+
+def _max_pool(arriving: Arriving) -> Neurons:
+    nothing, ones = np.zeros_like(arriving.bias), np.ones_like(arriving.bias)
+    if arriving.pooled:
+        return Neurons("maximum", nothing, nothing, ones)
+    return _memoryless(ones, nothing.astype(bool), arriving)
+
+
+def _readout(op: Readout, arriving: Arriving) -> Neurons:
+    bias, constant = _split(arriving.bias)
+    sums = op.mode is ReadoutMode.SUM
+    return Neurons("readout", bias, constant, np.ones_like(bias), vth=THRESHOLD_HIGH, memory=sums)
 
 
 def is_memoryless(op: Membrane, steps: int) -> bool:

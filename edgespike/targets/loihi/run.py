@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Graph
@@ -21,9 +19,6 @@ from edgespike.targets.shared.worker import Worker
 from edgespike.trace import Trace, observed_names
 
 SIMULATOR = Path(__file__).parent / "simulator" / "run_lava.py"
-
-RECORDED_BYTES = 2**28
-"""Most bytes that one run of the simulator records; more samples are run one after the other."""
 
 _START_S, _PROCESS_S, _STEP_S, _SYNAPSE_S = 60.0, 2.0, 0.01, 1e-7
 """What the time limit allows, some 50 times what an idle machine takes: to start, to start each
@@ -43,15 +38,14 @@ def prepare(graph: Graph) -> TracingRunner:
         Lava is not installed.
     """
     network = lower(graph)
+    path = lava_path()
 
     def run(samples: NDArray[Any]) -> Trace:
         samples = as_samples(graph, samples)
-        chunks = [_run(network, chunk) for chunk in _chunks(network, samples)]
+        values = _run(network, path, samples)
         return Trace(
             {
-                name: np.concatenate([chunk[name] for chunk in chunks]).reshape(
-                    len(samples), graph.steps, *graph.tensors[name].shape
-                )
+                name: values[name].reshape(len(samples), graph.steps, *graph.tensors[name].shape)
                 for name in observed_names(graph)
             }
         )
@@ -59,9 +53,9 @@ def prepare(graph: Graph) -> TracingRunner:
     return TracingRunner(graph, runtime(), run)
 
 
-def _run(network: Network, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def _run(network: Network, path: list[str], samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
     arrays = {**network.arrays(), "samples": samples.reshape(*samples.shape[:2], -1)}
-    parameters = {"network": network.describe(), "path": lava_path()}
+    parameters = {"network": network.describe(), "path": path}
     values, _ = _worker().call(arrays, parameters, timeout_s=_time_limit(network, len(samples)))
     return values
 
@@ -71,14 +65,6 @@ def _worker() -> Worker:
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     what = "Lava's simulator"
     return Worker(sys.executable, SIMULATOR, what=what, environment=one_thread)
-
-
-def _chunks(network: Network, samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    each = sum(population.recorded_bytes for population in network.populations)
-    steps = RECORDED_BYTES // each - network.depth
-    size = max(1, steps // network.steps)
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size]
 
 
 def _time_limit(network: Network, samples: int) -> float:

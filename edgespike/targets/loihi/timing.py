@@ -9,103 +9,123 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from functools import lru_cache
+from dataclasses import dataclass
 
-from edgespike.graph import Delay, Graph, Input, MaxPool2d, Membrane, Threshold
-from edgespike.targets.loihi.arriving import NEURONS
-
-AXONS = (Input, Threshold, Membrane, MaxPool2d, Delay)
-"""Operations that synapses start from: they send spikes, or hand them on a step later."""
+from edgespike.graph import Delay, Graph
+from edgespike.targets.loihi.rules import rule_of
 
 
-@lru_cache(maxsize=8)
-def axons(graph: Graph) -> Mapping[str, frozenset[str]]:
-    """Name the operations of :data:`AXONS` whose spikes make up each node's output."""
+@dataclass(frozen=True)
+class Timing:
+    """When spikes reach each population of a graph, see :func:`timing_of`.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    axons
+        For each node, the operations that send the spikes of which its output is made.
+    without_input
+        Populations that no connections, in either direction, join to the input.
+    slow_loops
+        Loops that take more of Lava's steps than they have delays: populations in the order in
+        which spikes pass them; the first takes from the last at once. There is one loop, a
+        shortest one, for each such connection.
+    depths
+        How many steps each population lags behind the input: one step at least, and one more
+        than what it takes from at once. Empty where there are slow loops.
+    """
+
+    graph: Graph
+    axons: Mapping[str, frozenset[str]]
+    without_input: frozenset[str]
+    slow_loops: tuple[tuple[str, ...], ...]
+    depths: Mapping[str, int]
+
+    def population_of(self, axon: str) -> str:
+        """Return the name of the population that sends an axon's spikes."""
+        return _population_of(self.graph, axon)
+
+    def wait(self, axon: str, target: str) -> int:
+        """Return the steps that an axon's spikes wait besides the one of every connection."""
+        return self.depths[target] - _least_depth(self.graph, axon, self.depths)
+
+
+Links = Mapping[str, frozenset[str]]
+"""The axons that end at each population of neurons."""
+
+
+def timing_of(graph: Graph) -> Timing:
+    """Find out when spikes reach each population."""
+    axons = _axons(graph)
+    links = {
+        node.name: axons[node.inputs[0]]
+        for node in graph.nodes
+        if rule_of(node.op).neurons is not None
+    }
+    slow_loops = _slow_loops(graph, links)
+    depths = {} if slow_loops else _depths(graph, links)
+    return Timing(graph, axons, _without_input(graph, links), slow_loops, depths)
+
+
+def _axons(graph: Graph) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for node in graph.nodes:
-        if isinstance(node.op, AXONS):
+        if rule_of(node.op).starts_axons:
             found[node.name] = frozenset({node.name})
         else:
             found[node.name] = frozenset().union(*(found[name] for name in node.inputs))
     return found
 
 
-def population_of(graph: Graph, axon: str) -> str:
-    """Name the population that sends an axon's spikes."""
+def _is_delayed(graph: Graph, axon: str) -> bool:
+    return isinstance(graph[axon].op, Delay)
+
+
+def _population_of(graph: Graph, axon: str) -> str:
     return graph[axon].inputs[0] if _is_delayed(graph, axon) else axon
 
 
-def wait(graph: Graph, axon: str, target: str) -> int:
-    """Return the steps that an axon's spikes wait besides the one that every connection takes."""
-    return depths(graph)[target] - _least_depth(graph, axon, depths(graph))
-
-
-def _least_depth(graph: Graph, axon: str, depth: Mapping[str, int]) -> int:
+def _least_depth(graph: Graph, axon: str, depths: Mapping[str, int]) -> int:
     """Return the least depth at which a population can take from an axon."""
-    return depth[population_of(graph, axon)] + (not _is_delayed(graph, axon))
+    return depths[_population_of(graph, axon)] + (not _is_delayed(graph, axon))
 
 
-@lru_cache(maxsize=8)
-def depths(graph: Graph) -> Mapping[str, int]:
-    """Return each population's lag behind the input, in a graph without :func:`slow_loops`.
-
-    Neurons lag by one step at least, and by one more than what they take from at once.
-    """
-    links = _links(graph)
+def _depths(graph: Graph, links: Links) -> dict[str, int]:
     found = {graph.input.name: 0} | dict.fromkeys(links, 1)
     for _ in found:  # a chain of all populations takes as many rounds to settle
         before = dict(found)
-        for target, sources in links.items():
-            least = max(_least_depth(graph, axon, found) for axon in sources)
+        for target, axons in links.items():
+            least = max(_least_depth(graph, axon, found) for axon in axons)
             found[target] = max(least, found[target])
         if found == before:
             return found
     raise ValueError(f"the loops of graph {graph.name!r} are slower than its steps")
 
 
-def _is_delayed(graph: Graph, axon: str) -> bool:
-    return isinstance(graph[axon].op, Delay)
-
-
-def _links(graph: Graph) -> dict[str, frozenset[str]]:
-    """Name the axons that end at each population of neurons."""
-    leaving = axons(graph)
-    neurons = (node for node in graph.nodes if isinstance(node.op, NEURONS))
-    return {node.name: leaving[node.inputs[0]] for node in neurons}
-
-
-def _sources(graph: Graph) -> dict[str, list[str]]:
-    """Name the populations whose spikes reach each population of neurons."""
+def _sources(graph: Graph, links: Links) -> dict[str, list[str]]:
+    """Return the populations whose spikes reach each population of neurons."""
     return {
-        target: [population_of(graph, axon) for axon in sorted(found)]
-        for target, found in _links(graph).items()
+        target: [_population_of(graph, axon) for axon in sorted(axons)]
+        for target, axons in links.items()
     }
 
 
-@lru_cache(maxsize=8)
-def slow_loops(graph: Graph) -> tuple[tuple[str, ...], ...]:
-    """Find loops that take more of Lava's steps than they have delays.
-
-    Returns
-    -------
-    loops
-        Populations in the order in which spikes pass them; the first one takes from the last one
-        at once. There is one loop, a shortest one, for each such connection.
-    """
+def _slow_loops(graph: Graph, links: Links) -> tuple[tuple[str, ...], ...]:
     if not graph.is_recurrent:
         return ()
-    sources = _sources(graph)
+    sources = _sources(graph, links)
     ways = (
         _way(sources, target, axon)
-        for target, found in _links(graph).items()
-        for axon in sorted(found)
+        for target, axons in links.items()
+        for axon in sorted(axons)
         if not _is_delayed(graph, axon)
     )
     return tuple(way for way in ways if way)
 
 
 def _way(sources: Mapping[str, list[str]], start: str, end: str) -> tuple[str, ...]:
-    """Name the populations on a shortest way; empty if there is none."""
+    """Return the populations on a shortest way; empty if there is none."""
     behind = {end: end}
     queue = deque([end])
     while queue and start not in behind:
@@ -122,10 +142,8 @@ def _way(sources: Mapping[str, list[str]], start: str, end: str) -> tuple[str, .
     return tuple(way)
 
 
-@lru_cache(maxsize=8)
-def without_input(graph: Graph) -> frozenset[str]:
-    """Name the populations that no connections, in either direction, join to the input."""
-    groups = [{target, *found} for target, found in _sources(graph).items()]
+def _without_input(graph: Graph, links: Links) -> frozenset[str]:
+    groups = [{target, *found} for target, found in _sources(graph, links).items()]
     joined, before = {graph.input.name}, 0
     while len(joined) > before:
         before = len(joined)

@@ -192,7 +192,7 @@ def test_a_loop_that_nothing_reaches() -> None:
     lonely = [Node("before", delayed(op, 1), ("again",)), Node("again", op, ("before",))]
     graph = ended([Node("input", EVENTS), *lonely, Node("spike", op, ("input",))], steps=3)
     assert TARGET.violations(graph) == [
-        "again (threshold): no connections join it to the input, so that Lava would not run it; "
+        "again (threshold): no connection joins it to the input, so Lava would not run it; "
         "remove it"
     ]
 

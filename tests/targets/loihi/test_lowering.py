@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgespike import batches
+from edgespike.batches import trace_all
 from edgespike.graph import (
     Add,
     Comparison,
@@ -325,17 +327,18 @@ class Recording:
 
 @pytest.mark.parametrize("steps", [1, 4])
 @pytest.mark.parametrize("op", [threshold([3] * 5), levels(5, 300)], ids=["spikes", "levels"])
-def test_samples_run_at_once_as_long_as_what_is_recorded_fits(
+def test_a_batch_bounds_what_is_recorded(
     op: Threshold, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A spike takes a byte; a payload above 255 and the readout's potential take four."""
     simulator, graph = Recording(), chain(EVENTS, dense(5, 12), op, steps=steps)
     width = 5 * (1 if op.levels == 1 else 4) + 3 * 4
-    limit = 40 * width
     monkeypatch.setattr(running, "_worker", lambda: simulator)
     monkeypatch.setattr(running, "lava_path", list)
-    monkeypatch.setattr(running, "RECORDED_BYTES", limit)
-    running.prepare(graph).trace(np.zeros((100, 12), int))
-    depth = 2
-    assert simulator.bytes[0] == ((40 - depth) // steps * steps + depth) * width
-    assert max(simulator.bytes) <= limit
+    monkeypatch.setattr(running, "runtime", lambda: "Lava")
+    monkeypatch.setattr(batches, "VALUES_AT_ONCE", 2000)
+    at_once, depth = batches.batch_size(graph), 2
+    trace_all(running.prepare(graph), np.zeros((100, 12), int))
+    assert simulator.bytes[0] == (at_once * steps + depth) * width
+    assert len(simulator.bytes) == -(-100 // at_once)
+    assert max(simulator.bytes) <= 4 * 2000 + depth * width

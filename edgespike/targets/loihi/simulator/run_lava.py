@@ -24,10 +24,13 @@ from typing import Any
 import numpy as np
 
 FRACTION_BITS = 6
-"""Lava keeps potentials in 1/64 of the accumulator's unit."""
+"""Lava's fixed-point LIF shifts its inputs left by 6: it keeps potentials in 1/64 of the
+accumulator's unit. A graph's membranes do the same; this file runs where edgespike is not
+installed, so the number stands here as well."""
 
-NO_CURRENT_DECAY = 4095
-"""With this ``du`` the current is the present step's input alone."""
+WHOLE_DECAY_DU = 4095
+"""With this ``du`` the current is the present step's input alone: of Lava's LIF, ``du + 1`` in
+4096 decays."""
 
 
 def main(samples: str, results: str) -> None:
@@ -171,7 +174,7 @@ def _population(entry: dict[str, Any], arrays: dict[str, Any], spikes: Any) -> A
         return Maximum(entry["inputs"], *windows)
     neurons = {
         "shape": (entry["size"],),
-        "du": NO_CURRENT_DECAY,
+        "du": WHOLE_DECAY_DU,
         "dv": entry["decay"],
         "bias_mant": arrays[f"{entry['name']}.bias"],
         "bias_exp": FRACTION_BITS,

@@ -1,0 +1,81 @@
+"""How each operation is lowered: into neurons, synapses, or ways that spikes take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from typing_extensions import assert_never
+
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Operation,
+    Readout,
+    Reshape,
+    SumPool2d,
+    Threshold,
+)
+
+Neuronal: TypeAlias = Threshold | Membrane | MaxPool2d | Readout
+"""Operations that neurons compute."""
+
+Synaptic: TypeAlias = Dense | Conv2d | SumPool2d | MaxPool2d
+"""Operations that decide which elements synapses join."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What becomes of an operation.
+
+    Parameters
+    ----------
+    neurons
+        The operation, if a population of neurons computes it.
+    synapses
+        The operation, if it adds synapses to the ways that lead to it.
+    adds_inputs
+        Whether each element is the sum of one element of each input, without weights.
+    starts_axons
+        Whether ways to the next populations start here: it sends spikes, or passes them on a step
+        later. All other ways lead through it.
+    """
+
+    neurons: Neuronal | None = None
+    synapses: Synaptic | None = None
+    adds_inputs: bool = False
+    starts_axons: bool = False
+
+
+def rule_of(op: Operation) -> Rule:
+    """Return how an operation is lowered.
+
+    One that :func:`edgespike.targets.loihi.check.violations` always refuses gets an empty rule.
+    """
+    match op:
+        case Input() | Delay():
+            return Rule(starts_axons=True)
+        case Dense() | Conv2d() | SumPool2d():
+            return Rule(synapses=op)
+        case Add() | Reshape():
+            return Rule(adds_inputs=True)
+        case MaxPool2d():
+            return Rule(neurons=op, synapses=op, starts_axons=True)
+        case Threshold() | Membrane():
+            return Rule(neurons=op, starts_axons=True)
+        case Readout():
+            return Rule(neurons=op)
+        case _:
+            assert_never(op)
+
+
+def is_maximum(graph: Graph, node: Node) -> bool:
+    """Return whether a node is a max pool of more than single spikes, which is not an OR."""
+    return isinstance(node.op, MaxPool2d) and graph.tensors[node.inputs[0]].bounds[1] > 1
