@@ -70,13 +70,14 @@ def handle(
     length = len(samples) * network["steps"]
     steps = length + max(population["depth"] for population in network["populations"])
     _import_lava()
+    from lava_processes.running import forget
     from lava_processes.running import run as run_connected
 
     with tempfile.TemporaryDirectory() as name:
         files = _create_files(Path(name), network, steps)
         spikes = samples.reshape(length, -1).T.astype(np.int32)
         run_connected(build(network, arrays, spikes, files), steps)
-        gc.collect()  # Lava's objects know each other, and hold all weights
+        forget()
         return _read(network, files, length), {}
 
 

@@ -1,11 +1,15 @@
 # mypy: ignore-errors
 """Compiling and running connected processes, which takes Lava long if it is left to itself."""
 
+import gc
+import logging
 import queue
 
 import lava.magma.runtime.runtime as lava_runtime
 from lava.magma.compiler.compiler_graphs import find_processes
 from lava.magma.core.process.message_interface_enum import ActorType
+from lava.magma.core.process.process import ProcessServer
+from lava.magma.core.process.variable import VarServer
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.source import PySendModelFixed, RingBuffer
@@ -56,6 +60,19 @@ class ThreadRuntime(lava_runtime.Runtime):
         lava_runtime.Queue = queue.SimpleQueue
         self._messaging_infrastructure = Threads()
         self._messaging_infrastructure.start()
+
+
+LOGGERS = (None, "lava.magma.compiler.compiler")
+"""Loggers that get another handler from each process (the root) and from each compilation."""
+
+
+def forget():
+    """Free everything that Lava keeps of earlier runs, in its registries and in cycles."""
+    ProcessServer().processes.clear()
+    VarServer().vars.clear()
+    for name in LOGGERS:
+        logging.getLogger(name).handlers.clear()
+    gc.collect()
 
 
 def run(process, steps):
