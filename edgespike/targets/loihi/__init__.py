@@ -1,4 +1,4 @@
-"""Loihi, by way of Lava: its fixed-point simulator, and files for those who have the chip."""
+"""Intel Loihi: Lava's fixed-point simulator, and files for the chip itself."""
 
 from __future__ import annotations
 

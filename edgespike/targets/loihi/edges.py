@@ -27,7 +27,7 @@ class Edges:
     inputs, outputs
         Element at either end, one entry for each edge.
     weights
-        Whole number at each edge, never 0.
+        Integer weight of each edge, never 0.
     """
 
     inputs: Indices
@@ -58,13 +58,13 @@ class Edges:
 
 
 def identity(size: int) -> Edges:
-    """One edge of weight 1 from each element to itself."""
+    """Return one edge of weight 1 from each element to itself."""
     elements = np.arange(size)
     return Edges(elements, elements, np.ones(size, np.int64))
 
 
 def concatenate(parts: list[Edges]) -> Edges:
-    """All edges of several lists."""
+    """Return the edges of several lists in one."""
     if len(parts) == 1:
         return parts[0]
     return Edges(
@@ -136,7 +136,7 @@ def _tap(
 
 
 def _places(count: int, limit: int, step: int, offset: int) -> tuple[Indices, Indices]:
-    """Along one axis: the windows whose place is not in the padding, and that place."""
+    """Return, along one axis, the windows whose place is not in the padding, and these places."""
     windows = np.arange(count)
     places = windows * step + offset
     inside = (places >= 0) & (places < limit)

@@ -1,8 +1,8 @@
-"""Finding Lava, or installing it into a folder of its own.
+"""Finding Lava, or installing it into its own folder.
 
-lava-nc declares Python 3.10 and numpy below 2 only, but runs on later ones, see
-``simulator/run_lava.py``. So it is installed without its dependencies, which edgespike's extra
-``loihi`` brings, and outside of the environment's own packages.
+lava-nc declares that it needs Python 3.10 and numpy below 2, but runs on later versions, see
+``simulator/run_lava.py``. So it is installed outside the environment's own packages and without its
+dependencies, which edgespike's extra ``loihi`` installs.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ INSTALL_TIMEOUT_S = 300
 
 
 def runtime() -> str:
-    """Name Lava and its version, as in ``lava-nc 0.10.0``.
+    """Return Lava's name and version, as in ``lava-nc 0.10.0``.
 
     Raises
     ------
     EnvironmentMissingError
-        Lava or a package that it needs is not there.
+        Lava or a package that it needs is not installed.
     """
     return f"{PACKAGE} {_version(lava_path() or sys.path)}"
 
 
 def lava_path() -> list[str]:
-    """Return the folders besides Python's own path that Lava is found in: one, or none.
+    """Return the folders outside Python's own path in which Lava is found: one or none.
 
     Raises
     ------
     EnvironmentMissingError
-        Lava or a package that it needs is not there.
+        Lava or a package that it needs is not installed.
     """
     _check_needed()
     own = [str(_own_folder())]
@@ -59,12 +59,12 @@ def lava_path() -> list[str]:
 
 
 def setup() -> str:
-    """Install Lava unless it is there, and name it, see :func:`runtime`.
+    """Install Lava unless it is there, and return its name and version, see :func:`runtime`.
 
     Raises
     ------
     EnvironmentMissingError
-        It cannot be downloaded, or a package that it needs is not there.
+        It cannot be downloaded, or a package that it needs is not installed.
     WriteError
         The cache folder cannot be written.
     """
@@ -90,7 +90,7 @@ def _own_folder() -> Path:
 
 
 def _version(path: list[str]) -> str | None:
-    """Return the version of Lava in these folders, if it is there."""
+    """Return the version of Lava in these folders, if they hold it."""
     return next((found.version for found in distributions(name=PACKAGE, path=path)), None)
 
 
@@ -106,5 +106,5 @@ def _install(folder: Path) -> None:
                 f"machine run: pip install --no-deps --ignore-requires-python --target FOLDER "
                 f"{PACKAGE}=={VERSION}, and copy FOLDER to {folder}. Of pip: {failure}"
             )
-        # The wheel carries a top-level package of this name, which would hide others.
+        # The wheel holds a top-level package of this name, which would hide others.
         shutil.rmtree(temporary / "tests", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What Lava's fixed-point processes and the chips behind them can hold, each number once.
+"""Limits of Lava's fixed-point processes and of the chips, each number once.
 
 Sources: *LIF*, *Sparse* are the fixed-point process models of lava-nc 0.10.0
 (``lava/proc/lif/models.py``, ``lava/proc/sparse/models.py``); *Davies 2018* is M. Davies et al.,
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WEIGHT_BITS = 8
-"""Bits of a synapse's weight, sign included (Sparse, Davies 2018)."""
+"""Bits of a synapse's weight, including the sign (Sparse, Davies 2018)."""
 
 WEIGHT_LOW, WEIGHT_HIGH = -(2 ** (WEIGHT_BITS - 1)), 2 ** (WEIGHT_BITS - 1) - 1
 """Range of a synapse's weight."""
@@ -37,33 +37,33 @@ DECAY_HIGH = 4095
 """Largest decay of the potential in 1/4096 that a stock neuron takes, 12 bits (LIF)."""
 
 MESSAGE_BITS = 24
-"""Bits of a graded spike, sign included (LIF's and RingBuffer's ``s_out``); Loihi 1 has none."""
+"""Bits of a graded spike, including the sign (``s_out`` of LIF, RingBuffer); Loihi 1 has none."""
 
 PAYLOAD_HIGH = 2 ** (MESSAGE_BITS - 1) - 1
 """Largest number that a graded spike holds."""
 
 DELAY_HIGH = 62
-"""Most steps that a spike can be delayed (Davies 2018: synaptic delays of 6 bits)."""
+"""Most steps by which a spike can be delayed (Davies 2018: synaptic delays of 6 bits)."""
 
 
 @dataclass(frozen=True)
 class Chip:
-    """What one chip offers; ``None`` where no figure has been published.
+    """Resources of one chip; ``None`` where no figure has been published.
 
     Parameters
     ----------
     name, source
-        The chip, and where the figures are from.
+        The chip, and the source of the figures.
     cores
         Neuromorphic cores of one chip.
     neurons_per_core
-        Most neurons of one core.
+        Neurons that one core holds.
     synapses
-        Most synapses of one chip.
+        Synapses that one chip holds.
     synapse_bits_per_core
         Memory for synapses of one core, in bits.
     input_axons
-        Most sources of spikes that one core can tell apart.
+        Sources of spikes that one core can tell apart.
     graded_spikes
         Whether spikes carry a payload, and neuron models can be programmed.
     """

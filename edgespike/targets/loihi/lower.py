@@ -1,10 +1,10 @@
 """From a graph to populations and synapses.
 
-Sums, reshapes and sum pools leave no neurons of their own: they decide where synapses run. Each
-way of a spike to a neuron is one synapse, so that two ways stay two and the network's synaptic
-operations are the graph's. Max pools, which have no weights, get synapses of weight 1: for an OR
-one from each element of a window, for a maximum one from each element that is pooled. A delay is
-an axon of its own from the population that it delays.
+Sums, reshapes and sum pools have no neurons of their own: they decide where synapses run. Each
+path of a spike to a neuron is one synapse. Two paths stay two synapses, so the network has the same
+synaptic operations as the graph. Max pools, which have no weights, get synapses of weight 1: an OR
+has one from each element of a window, a maximum one from each element that is pooled. A delay is a
+separate axon from the population that it delays.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edgespike.targets.loihi.sums import Sums, arriving, sums_of
 from edgespike.targets.loihi.timing import Timing, timing_of
 
 Ways = dict[str, list[Edges | None]]
-"""For each axon, the edges from it; ``None`` stands for each element to itself."""
+"""For each axon, the edges from it; ``None`` means an edge from each element to itself."""
 
 
 def lower(graph: Graph) -> Network:
@@ -137,7 +137,7 @@ def _step(graph: Graph, node: Node, op: Synaptic) -> Edges:
 
 
 def _without_doubles(edges: Edges, inputs: int) -> list[Edges]:
-    """Sort edges by output and input, and split them so that no two of a part join the same."""
+    """Sort edges by output and input, and split them until no two in a part join the same."""
     keys = edges.outputs * inputs + edges.inputs
     order = np.argsort(keys, kind="stable")
     keys, edges = keys[order], edges.at(order)

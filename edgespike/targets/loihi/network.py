@@ -17,7 +17,7 @@ CONSTANT = ":constant"
 
 
 def bits(low: int, high: int) -> int:
-    """Return the bits that hold all of ``low..high``, with a sign if there are negative values."""
+    """Return the bits that hold all of ``low..high``, including a sign for negative values."""
     if low < 0:
         return 1 + max(high.bit_length(), (-low - 1).bit_length())
     return high.bit_length()
@@ -37,17 +37,17 @@ class Population:
     name
         The node that it computes.
     size
-        How many there are.
+        Number of neurons, or of elements.
     low, high
         Range of the spikes' payload; 0 and 1 are plain spikes.
     depth
         How many of Lava's steps it lags behind the input.
     neurons
-        Their numbers; ``None`` for the input and the always-on source.
+        Their parameters; ``None`` for the input and the always-on source.
     membrane
-        The operation, where edgespike's own process computes it.
+        The operation, if edgespike's own process computes it.
     windows
-        From the elements that are pooled to the neurons, where these take the largest.
+        From the elements that are pooled to the neurons, if these take the largest.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Population:
 
     @property
     def inputs(self) -> int:
-        """How many sums its synapses make: one a neuron, unless it pools; a source has none."""
+        """Number of sums of its synapses: one per neuron unless it pools, 0 for a source."""
         return 0 if self.neurons is None else len(self.neurons.bias)
 
     @property
@@ -71,7 +71,7 @@ class Population:
 
     @property
     def recorded(self) -> np.dtype[Any] | None:
-        """Type in which the simulator records its spikes, or potentials; of sources, nothing."""
+        """Type in which its spikes or potentials are recorded; ``None`` for a source."""
         if self.neurons is None:
             return None
         small = self.neurons.kind != "readout" and self.high < 256
@@ -79,7 +79,7 @@ class Population:
 
     @property
     def own_process(self) -> bool:
-        """Whether its neurons are edgespike's, and not Lava's stock ones."""
+        """Whether its neurons are edgespike's own rather than Lava's stock neurons."""
         return self.neurons is not None and self.neurons.kind in OWN_PROCESSES
 
     @property
@@ -88,7 +88,7 @@ class Population:
         return message_bits(self.low, self.high)
 
     def describe(self, steps: int) -> dict[str, Any]:
-        """Return what JSON can hold of it."""
+        """Return everything but its arrays, for JSON."""
         entry: dict[str, Any] = {"name": self.name, "size": self.size, "depth": self.depth}
         if self.neurons is None:
             kind = "constant" if self.name == CONSTANT else "input"
@@ -131,10 +131,10 @@ class Connection:
     weights, indices, indptr
         Compressed rows, one for each neuron of the target, int8 and int32.
     delay
-        Steps that spikes wait besides the one that every connection takes.
+        Steps that spikes wait in addition to the one that every connection takes.
     initial
-        Of a delay of the graph's: what arrives from every neuron at a sample's first step, in place
-        of what it sent at the last step of the sample before. ``None`` where spikes arrive for the
+        For a delay of the graph: what arrives from every neuron at a sample's first step, instead
+        of what it sent at the last step of the previous sample. ``None`` if spikes arrive for the
         step at which they were sent.
     message_bits
         Bits of the spikes' payload, sign included; 0 for plain spikes.
@@ -152,11 +152,11 @@ class Connection:
 
     @property
     def is_constant(self) -> bool:
-        """Whether it comes from the always-on source, and so is no connection of the graph's."""
+        """Whether it comes from the always-on source, and therefore not from the graph."""
         return self.source == CONSTANT
 
     def describe(self) -> dict[str, Any]:
-        """Return what JSON can hold of it."""
+        """Return everything but its arrays, for JSON."""
         fields = ("name", "source", "target", "delay", "initial", "message_bits")
         return {name: getattr(self, name) for name in fields}
 
@@ -175,7 +175,7 @@ class Network:
     connections: tuple[Connection, ...]
 
     def describe(self) -> dict[str, Any]:
-        """Return all but the arrays, as the simulator reads it from JSON."""
+        """Return everything but the arrays, as the simulator reads it from JSON."""
         return {
             "steps": self.steps,
             "populations": [population.describe(self.steps) for population in self.populations],

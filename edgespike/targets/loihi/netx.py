@@ -48,7 +48,7 @@ decays in 1/4096. Lava's own ``du`` is lower by 1, see ``simulator/run_lava.py``
 
 
 class NetxError(EdgespikeError):
-    """A graph holds what a netx file cannot, or h5py is missing."""
+    """A netx file cannot hold the graph, or h5py is missing."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Layer:
     fields
         Its data sets.
     neuron
-        Those of its neurons; empty if it has none.
+        Data sets of its neurons; empty if it has none.
     """
 
     kind: str
@@ -77,7 +77,7 @@ def netx_bytes(graph: Graph) -> bytes:
     ------
     NetxError
         The graph is more than a row of convolutions and dense layers, or needs neurons that
-        netx does not offer; or h5py is not installed.
+        netx does not offer, or h5py is not installed.
     """
     try:
         import h5py  # type: ignore[import-untyped,unused-ignore]

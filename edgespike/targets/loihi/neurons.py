@@ -1,12 +1,12 @@
-"""Which of Lava's neurons computes a node, and with which numbers.
+"""Which of Lava's neurons compute a node, and with which parameters.
 
 Lava's stock neurons share one threshold in a population and fire strictly above it. With the sum
 ``s`` of a neuron's synapses, a channel that must fire at ``s + b >= theta`` gets the bias ``vth +
 1 - (theta - b)`` instead, which is the same comparison. A flipped channel, which fires at
 ``s + b < theta``, gets negated weights: ``-s - b >= 1 - theta``.
 
-No stock neuron compares its sum with several thresholds, or takes the largest of its inputs:
-edgespike has a memoryless process of its own for each, which send graded spikes.
+No stock neuron compares its sum with several thresholds or takes the largest of its inputs.
+edgespike has a memoryless process for each, which sends graded spikes.
 
 A bias that does not fit its 13 bits is split: a multiple of :data:`CONSTANT_VALUE` comes through
 a synapse from a source that sends this value at every step, the rest stays a bias.
@@ -45,22 +45,22 @@ CONSTANT_VALUE = 2**12
 
 @dataclass(frozen=True)
 class Arriving:
-    """What is known of the sums that arrive before anything runs, all ``(sums,)``.
+    """What is known before a run about the sums that arrive, all ``(sums,)``.
 
-    There is one sum a neuron, or one for each element that neurons pool.
+    There is one sum per neuron, or one for each element that neurons pool.
 
     Parameters
     ----------
     channel
         Each sum's channel.
     low, high
-        Range of the sum, the biases of the layers before it included.
+        Range of the sum, including the biases of the layers before it.
     bias
         The constant part of the sum.
     lowest_weight
         The lowest weight among the sum's synapses.
     pooled
-        Whether the sums are of the elements of a max pool, which takes the largest of them.
+        Whether a max pool takes the largest of the sums.
     """
 
     channel: NDArray[np.int64]
@@ -73,9 +73,9 @@ class Arriving:
 
 @dataclass(frozen=True)
 class Neurons:
-    """The numbers of one population, for each sum that its synapses make.
+    """The parameters of one population, for each sum that its synapses compute.
 
-    There is one sum a neuron; for ``maximum`` there is one for each element that is pooled.
+    There is one sum per neuron; for ``maximum``, one for each element that is pooled.
 
     Parameters
     ----------
@@ -85,16 +85,16 @@ class Neurons:
     bias
         Bias mantissa of each neuron, in the accumulator's unit.
     constant
-        Weight of each neuron's synapse from the always-on source; 0 is no synapse.
+        Weight of each neuron's synapse from the always-on source; 0 means no synapse.
     sign
         What a neuron's weights are multiplied by, 1 or -1.
     theta
-        A membrane's threshold of each neuron, ``(neurons,)``; of ``levels``, the least sums that
+        For a membrane, each neuron's threshold, ``(neurons,)``; for ``levels``, the least sums that
         reach each level, ``(neurons, levels)``.
     vth, decay
         The population's threshold and decay.
     memory
-        Whether the potential lasts for a sample; else for one step.
+        Whether the potential lasts for a sample, or for one step only.
     """
 
     kind: str
@@ -166,8 +166,8 @@ def is_memoryless(op: Membrane, steps: int) -> bool:
 def _is_stock(op: Membrane) -> bool:
     """Whether Lava's LIF is this membrane.
 
-    It fires strictly above one threshold; without decay all potentials are multiples of 64, so
-    that ``>=`` is ``>`` of a threshold lower by 1.
+    It fires strictly above one threshold. Without decay all potentials are multiples of 64, where
+    ``>=`` is the same as ``>`` with a threshold lower by 1.
     """
     return (
         op.reset is Reset.ZERO
@@ -180,7 +180,7 @@ def _is_stock(op: Membrane) -> bool:
 
 
 def _memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:
-    """Neurons that compare this step's sum with a threshold."""
+    """Return neurons that compare this step's sum with a threshold."""
     sign, least = _least(theta[:, None], flipped, arriving)
     least = least[:, 0]
     middle = (int(least.min()) + int(least.max())) // 2

@@ -1,9 +1,9 @@
-"""What a network takes of a chip: an estimate from its own populations and synapses.
+"""The share of a chip that a network occupies, estimated from its populations and synapses.
 
 Each population is split over cores of its own, until neither a core's neurons nor its synapses
-are exceeded. Kernels are not shared between neurons, as Intel's compiler can for convolutions: of
-cores that are full of synapses fewer may do. Of a core's input axons only one neuron's are looked
-at, so that neurons with many different sources may take more.
+are exceeded. Kernels are not shared between neurons, as Intel's compiler can do for convolutions:
+where synapses fill the cores, fewer cores may suffice. Input axons are checked for one neuron at a
+time; a core whose neurons have many different sources may need more.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from edgespike.targets.loihi.network import Network, Population, bits
 
 @dataclass(frozen=True)
 class Use:
-    """What one population takes.
+    """The resources of one population.
 
     Parameters
     ----------
     population
         Its name.
     neurons, synapses
-        How many; a population's synapses are those that end at it.
+        Numbers of both; a population's synapses are those that end at it.
     constant_synapses
-        How many of the synapses are from the always-on source, beyond the graph's own.
+        How many of the synapses come from the always-on source rather than from the graph.
     largest_fan_in
-        Most synapses that end at one neuron.
+        Largest number of synapses that end at one neuron.
     weight_bits
-        Bits that hold the largest weight, sign included.
+        Bits that hold the largest weight, including the sign.
     message_bits
         Bits of its spikes' payload, 0 for plain spikes.
     own_process
@@ -54,7 +54,7 @@ class Use:
 
 
 def uses(network: Network) -> list[Use]:
-    """Return what each population of neurons takes."""
+    """Return the resources of each population of neurons."""
     return [_use(network, population) for population in network.populations if population.neurons]
 
 
@@ -88,7 +88,7 @@ def _synapses_per_core(chip: Chip) -> int:
 
 
 def summary(network: Network) -> dict[str, Any]:
-    """Return all figures as JSON can hold them."""
+    """Return all figures, for JSON."""
     table = uses(network)
     return {
         "populations": [asdict(use) for use in table],
@@ -102,8 +102,8 @@ def summary(network: Network) -> dict[str, Any]:
 def _fit(network: Network, table: list[Use], chip: Chip) -> dict[str, Any]:
     cores = sum(use.cores[chip.name] for use in table)
     obstacles = [
-        f"{use.population}: a neuron has {use.largest_fan_in} synapses, a core takes "
-        f"{chip.input_axons} inputs"
+        f"{use.population}: a neuron has {use.largest_fan_in} synapses; a core has "
+        f"{chip.input_axons} input axons"
         for use in table
         if chip.input_axons is not None and use.largest_fan_in > chip.input_axons
     ]
@@ -113,8 +113,8 @@ def _fit(network: Network, table: list[Use], chip: Chip) -> dict[str, Any]:
         for obstacle in _obstacles(population, chip)
     ]
     obstacles += [
-        f"{source}: what arrives a step later begins each sample at {initial}, which the program "
-        "that sends the samples must see to"
+        f"{source}: its delayed spikes start each sample at {initial}, which the program that "
+        "sends the samples must provide"
         for source, initial in _beginnings(network)
     ]
     chips = -(-cores // chip.cores)
@@ -122,24 +122,25 @@ def _fit(network: Network, table: list[Use], chip: Chip) -> dict[str, Any]:
 
 
 def _beginnings(network: Network) -> list[tuple[str, int]]:
-    """Return the delayed populations, each with what their axons begin a sample with."""
+    """Return the delayed populations, each with the value that starts a sample on their axons."""
     found = ((part.source, part.initial) for part in network.connections)
     return sorted({(source, initial) for source, initial in found if initial is not None})
 
 
 def _obstacles(population: Population, chip: Chip) -> Iterator[str]:
-    """Yield what of a population's neurons and spikes the chip does not have by itself."""
+    """Yield what a population's neurons and spikes need that the chip does not offer."""
     kind = "" if population.neurons is None else population.neurons.kind
     if not chip.graded_spikes:
         remedy = "; levels need --coding unary" if kind in ("levels", "maximum") else ""
         if population.message_bits:
-            yield f"graded spikes of {population.message_bits} bits, the chip has none{remedy}"
+            size = population.message_bits
+            yield f"graded spikes of {size} bits, which the chip does not have{remedy}"
         if population.own_process:
-            yield f"a neuron model of its own, which the chip cannot be given{remedy}"
+            yield f"a custom neuron model, which the chip cannot be given{remedy}"
     elif kind == "maximum":
-        yield "it takes the largest of its inputs, and the chip's synapses add them up"
+        yield "it takes the largest of its inputs; the chip's synapses only add them up"
     elif population.own_process:
-        yield "a neuron model of its own, to be written as microcode"
+        yield "a custom neuron model, which must be written as microcode"
 
 
 def as_text(figures: dict[str, Any]) -> str:

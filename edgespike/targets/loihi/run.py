@@ -21,8 +21,8 @@ from edgespike.trace import Trace, observed_names
 SIMULATOR = Path(__file__).parent / "simulator" / "run_lava.py"
 
 _START_S, _PROCESS_S, _STEP_S, _SYNAPSE_S = 60.0, 2.0, 0.01, 1e-7
-"""What the time limit allows, some 50 times what an idle machine takes: to start, to start each
-process, and at each step for each process and for each synapse."""
+"""Seconds that the time limit allows, at least 50 times what an idle machine takes: to start, to
+start each of Lava's processes, and at each step for each process and for each synapse."""
 
 
 def prepare(graph: Graph) -> TracingRunner:

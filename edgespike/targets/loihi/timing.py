@@ -1,8 +1,9 @@
 """When spikes reach each population: how far it lags behind the input, and what waits for what.
 
-A population's spikes set out along *axons*: at once, or a step later by way of a delay of the
-graph's. Each connection takes one of Lava's steps, which is one of the graph's as well. So a delay
-costs nothing where its connection takes that step anyway, as in a loop of one population.
+A population's spikes leave along *axons*: at once, or a step later through a delay of the graph.
+Each connection takes one of Lava's steps, and a delay is one step of the graph, which is as long.
+So a delay costs nothing where its connection takes that step anyway, as in a loop of one
+population.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Timing:
     graph
         The graph.
     axons
-        For each node, the operations that send the spikes of which its output is made.
+        For each node, the operations whose spikes make up its output.
     without_input
         Populations that no connections, in either direction, join to the input.
     slow_loops

@@ -22,34 +22,34 @@ from edgespike.targets.loihi.run import SIMULATOR
 _README = """\
 # {name} for Loihi
 
-Whole numbers only: spikes, weights of 8 bits, neurons in Lava's fixed point. Written by
-edgespike {version}; the graph's SHA-256 is {hash}.
+Integers only: spikes, 8-bit weights, neurons in Lava's fixed point. Written by edgespike
+{version}; the SHA-256 of the graph is {hash}.
 
 | File | Content |
 |---|---|
 | network.json, network.npz | populations, and synapses as compressed sparse rows |
-| run_lava.py, lava_processes/ | runs them on plain Lava; this is what edgespike itself runs |
+| run_lava.py, lava_processes/ | runs them on Lava; edgespike runs the same files |
 | resources.txt, resources.json | neurons, synapses and cores against Loihi 1's and 2's limits |
 | {netx_file} | {netx_text} |
 
-Run it with lava-nc 0.10, numpy and scipy; `edgespike targets --setup loihi` puts Lava into
-`~/.cache/edgespike/lava-nc-0.10.0`, which PYTHONPATH must then name:
+To run it you need lava-nc 0.10, numpy and scipy. `edgespike targets --setup loihi` puts Lava into
+`~/.cache/edgespike/lava-nc-0.10.0`; add this folder to PYTHONPATH:
 
     python run_lava.py samples.npy results.npz
 
-`samples.npy` holds integers ({shape}): samples, steps and the input's elements in row-major
-order, each in {low}..{high}, where one unit stands for {scale:g}. `results.npz` holds each
-population's spikes or levels, and as `{readout}` the readout's accumulators after each step;
-times the scale of its class, the last one is the logit.
+`samples.npy` holds integers ({shape}): samples, steps, and the input's elements in row-major
+order, each in {low}..{high}; one unit is {scale:g}. `results.npz` holds each population's spikes or
+levels, and as `{readout}` the readout's accumulators after each step. The last one, multiplied by
+the scale of its class, is the logit.
 
-Or compare Lava with the definition of every layer, on your own samples:
+To compare every layer on Lava with its definition, on your own samples:
 
     edgespike verify GRAPH --targets loihi --input SAMPLES
 {netx_use}"""
 
 _NETX_USE = """
-Load the netx file with lava-dl; all neurons start anew with each sample, the first of which
-comes from a RingBuffer at Lava's first step:
+Load the netx file with lava-dl. All neurons are reset before each sample; the first sample comes
+from a RingBuffer at Lava's first step:
 
     from lava.lib.dl import netx
     net = netx.hdf5.Network(

@@ -179,7 +179,10 @@ def test_levels_are_exported_without_a_netx_file(tmp_path: Path) -> None:
     readme = (tmp_path / "out" / "README.md").read_text()
     assert "threshold1 has several levels, which stock neurons cannot send" in readme
     table = (tmp_path / "out" / "resources.txt").read_text()
-    assert "threshold1: graded spikes of 2 bits, the chip has none; levels need --coding" in table
+    assert (
+        "threshold1: graded spikes of 2 bits, which the chip does not have; levels need --coding"
+        in table
+    )
 
 
 @pytest.mark.loihi
@@ -249,8 +252,8 @@ def test_resources_counted_by_hand() -> None:
     assert figures["neurons"] == 6
     assert [chip["obstacles"] for chip in figures["chips"]] == [
         [
-            "input: graded spikes of 8 bits, the chip has none",
-            ":constant: graded spikes of 13 bits, the chip has none",
+            "input: graded spikes of 8 bits, which the chip does not have",
+            ":constant: graded spikes of 13 bits, which the chip does not have",
         ],
         [],
     ]
@@ -267,8 +270,8 @@ def test_the_synapses_of_a_loop_are_the_loop_s_neurons_own() -> None:
     assert state["largest_fan_in"] == used.sum(axis=1).max()
     for chip in (first, second):
         assert chip["obstacles"][-1] == (
-            "state: what arrives a step later begins each sample at 2, which the program that "
-            "sends the samples must see to"
+            "state: its delayed spikes start each sample at 2, which the program that "
+            "sends the samples must provide"
         )
 
 
@@ -281,13 +284,13 @@ def test_loihi_1_is_told_to_use_unary_spikes_where_these_help() -> None:
         f"{name}: {what}; {unary_helps}"
         for name in ("threshold1", "max_pool2d2")
         for what in (
-            "graded spikes of 3 bits, the chip has none",
-            "a neuron model of its own, which the chip cannot be given",
+            "graded spikes of 3 bits, which the chip does not have",
+            "a custom neuron model, which the chip cannot be given",
         )
     ]
     assert second["obstacles"] == [
-        "threshold1: a neuron model of its own, to be written as microcode",
-        "max_pool2d2: it takes the largest of its inputs, and the chip's synapses add them up",
+        "threshold1: a custom neuron model, which must be written as microcode",
+        "max_pool2d2: it takes the largest of its inputs; the chip's synapses only add them up",
     ]
     coded = summary(lower(unary(graph)))["chips"]
     assert [chip["obstacles"] for chip in coded] == [[], []]

@@ -1,11 +1,11 @@
 # mypy: disable-error-code="import-not-found, import-untyped"
-"""Run a lowered network on Lava's fixed-point simulator; it needs Lava, numpy and scipy only.
+"""Run a lowered network on Lava's fixed-point simulator. Needs only Lava, numpy and scipy.
 
     python run_lava.py samples.npy results.npz
 
 ``samples.npy`` holds integers ``(samples, steps, neurons)`` for the network of ``network.json``
 and ``network.npz`` beside this file. The results are each population's spikes
-or levels ``(samples, steps, neurons)``, and for the readout its accumulators.
+or levels ``(samples, steps, neurons)``, and the accumulators of the readout.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(samples: str, results: str) -> None:
     with np.load(here / "network.npz") as file:
         arrays = {"samples": np.load(samples), **file}
     values, _ = handle(arrays, {"network": network})
-    with zipfile.ZipFile(results, "w") as archive:  # np.savez takes no array of the name "file"
+    with zipfile.ZipFile(results, "w") as archive:  # np.savez takes no array called "file"
         for name, array in values.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
@@ -62,7 +62,7 @@ def handle(
         ``samples`` and the network's own, named ``<population>.bias``,
         ``<connection>.weights`` and so on.
     parameters
-        ``network`` as in ``network.json``; ``path``: folders to find Lava in.
+        ``network`` as in ``network.json``; ``path``: folders to search for Lava.
     """
     sys.path[:0] = [path for path in parameters.get("path", []) if path not in sys.path]
     network = parameters["network"]
@@ -83,8 +83,8 @@ def handle(
 
 @cache
 def _import_lava() -> None:
-    # Lava 0.10 gives a field of one module's dataclasses a default that Python takes for mutable
-    # from 3.11 on, unless the class can be hashed.
+    # In Lava 0.10, a dataclass has a default value that Python 3.11 and later take for mutable
+    # unless its class can be hashed.
     original = dataclasses.dataclass
 
     def hashable(cls: Any = None, **options: Any) -> Any:
@@ -101,7 +101,7 @@ def _import_lava() -> None:
         dataclasses.dataclass = original
     import lava_processes.running  # noqa: F401
 
-    gc.freeze()  # collecting what a run leaves then takes no longer for all that is imported
+    gc.freeze()  # what is imported need not be searched for garbage after each run
 
 
 def build(network: dict[str, Any], arrays: dict[str, Any], spikes: Any, files: Any) -> Any:
@@ -122,7 +122,7 @@ def build(network: dict[str, Any], arrays: dict[str, Any], spikes: Any, files: A
         source, target = populations[entry["source"]], populations[entry["target"]]
         key = entry["source"], entry["delay"], entry["initial"]
         if key not in axons:
-            # A sample's first spikes set out here one step before the target's first step.
+            # A sample's first spikes leave here one step before the target's first step.
             first = depths[entry["target"]] % network["steps"]
             axons[key] = _delay(source, entry["delay"], entry["initial"], network["steps"], first)
         synapses = _synapses(entry, arrays, (target.a_in.size, source.s_out.size))
@@ -150,7 +150,7 @@ def _synapses(entry: dict[str, Any], arrays: dict[str, Any], shape: tuple[int, i
         arrays[f"{entry['name']}.{part}"] for part in ("weights", "indices", "indptr")
     )
     # Twice the weight and an exponent of -1: with mixed signs Lava drops the lowest bit. Plain
-    # spikes go as messages of one bit: for none, Lava copies the whole matrix at each step.
+    # spikes are sent as messages of one bit: for 0 bits Lava copies the whole matrix at each step.
     return Sparse(
         weights=csr_matrix((2 * weights.astype(np.int32), indices, indptr), shape=shape),
         weight_exp=-1,

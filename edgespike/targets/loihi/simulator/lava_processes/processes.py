@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Small processes beside Lava's stock ones: membranes, levels, maxima, delays and recorders."""
+"""Processes that Lava does not have: membranes, levels, maxima, delays and recorders."""
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
@@ -15,15 +15,16 @@ from lava.proc.lif.process import LIF
 
 
 class Membrane(LIF):
-    """Integrate-and-fire neurons with what Lava's lack, else in Lava's own fixed point.
+    """Integrate-and-fire neurons with more options than Lava's, in Lava's own fixed point.
 
     Parameters
     ----------
     membrane
         ``theta``: threshold of each neuron, in the accumulator's unit; ``reset``: "zero",
         "subtract" or "none"; ``reset_time``: "same_step" or "next_step"; ``comparison``: ">" or
-        ">="; ``max_spikes``: most spikes of one step, sent as a graded spike; ``interval`` and
-        ``offset``: the potential starts at zero at steps ``offset`` modulo ``interval``.
+        ">="; ``max_spikes``: largest number of spikes of one step, sent as a graded spike;
+        ``interval`` and ``offset``: the potential starts at zero at steps ``offset`` modulo
+        ``interval``.
     """
 
     def __init__(self, *, membrane, **lif):
@@ -34,7 +35,7 @@ class Membrane(LIF):
 @requires(CPU)
 @tag("fixed_pt")
 class PyMembraneModelFixed(AbstractPyLifModelFixed):
-    """The membrane: Lava's decay and integration, then firing and reset of its own."""
+    """Lava's decay and integration, then its own firing and reset."""
 
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     vth: int = LavaPyType(int, np.int32, precision=17)
@@ -88,7 +89,7 @@ class Levels(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt")
 class PyLevelsModel(PyLoihiProcessModel):
-    """One comparison a level."""
+    """One comparison per level."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -112,9 +113,9 @@ class Maximum(AbstractProcess):
     Parameters
     ----------
     inputs
-        How many sums there are.
+        Number of sums.
     elements, starts
-        Neuron ``i`` looks at the sums ``elements[starts[i]:starts[i + 1]]``, one at least.
+        Neuron ``i`` takes the largest of the sums ``elements[starts[i]:starts[i + 1]]``.
     """
 
     def __init__(self, inputs, elements, starts):
@@ -143,15 +144,15 @@ class PyMaximumModel(PyLoihiProcessModel):
 
 
 class Delay(AbstractProcess):
-    """Passes spikes on some steps later, as an axonal delay does.
+    """Passes spikes on a number of steps later, like an axonal delay.
 
     Parameters
     ----------
     size, steps
         How many neurons, and how many steps; 0 passes spikes on at the same step.
     initial, interval, offset
-        What all neurons send at steps ``offset`` modulo ``interval`` in place of their spikes;
-        ``None``: nothing else than these.
+        What all neurons send at steps ``offset`` modulo ``interval`` instead of their spikes;
+        ``None`` if they always send their spikes.
     """
 
     def __init__(self, *, size, steps, initial=None, interval=1, offset=0):
