@@ -1,4 +1,7 @@
-"""Running any number of samples in batches that fit into memory."""
+"""Running any number of samples in batches: how large a batch is, is decided here.
+
+Targets may cut a batch further, into what their caches or their runtimes take at once.
+"""
 
 from __future__ import annotations
 
@@ -18,37 +21,49 @@ if TYPE_CHECKING:
     from edgespike.counting import Tally
     from edgespike.targets.base import Runner
 
-VALUES_AT_ONCE = 2**24
-"""Most values that one batch may have over all nodes and steps: 128 MiB as int64."""
+KEPT_AT_ONCE = 2**24
+"""Most values of one batch, over all nodes and steps, where all are kept: 128 MiB as int64."""
+
+COMPUTED_AT_ONCE = 2**30
+"""Most values of one batch where none are kept: about a second's work, so that progress shows."""
 
 ReportProgress = Callable[[str, int, int], None]
-"""Called with a runtime's name, the number of samples that have run, and the total."""
+"""Called with the name of what is running, how many of its samples are done, and how many it has.
+"""
 
 
 def no_report(name: str, done: int, total: int) -> None:
     """Ignore a report of progress."""
 
 
-def batch_size(graph: Graph) -> int:
-    """Return how many samples of a graph have at most :data:`VALUES_AT_ONCE` values, at least 1."""
+def batch_size(graph: Graph, *, keeps_values: bool = True) -> int:
+    """Return how many samples a batch may have, at least 1.
+
+    Parameters
+    ----------
+    graph
+        The graph that takes the samples.
+    keeps_values
+        Whether the values of all nodes are kept in memory until the batch has run.
+    """
     values = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
-    return max(1, VALUES_AT_ONCE // values)
+    return max(1, (KEPT_AT_ONCE if keeps_values else COMPUTED_AT_ONCE) // values)
 
 
 def batches(
-    graph: Graph, samples: NDArray[Any], factor: int = 1
+    graph: Graph, samples: NDArray[Any], *, keeps_values: bool = True
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Iterate over samples in batches of bounded size.
 
     Parameters
     ----------
     graph
-        What the samples are for.
+        The graph that takes the samples.
     samples
         As :func:`edgespike.graph.inputs.as_samples` takes them; all of them are checked before the
         first batch is yielded.
-    factor
-        Size of a batch in units of :func:`batch_size`: more than 1 where no values are kept.
+    keeps_values
+        As for :func:`batch_size`.
 
     Yields
     ------
@@ -61,7 +76,7 @@ def batches(
         The samples do not fit the graph's input.
     """
     samples = as_samples(graph, samples)
-    size = batch_size(graph) * factor
+    size = batch_size(graph, keeps_values=keeps_values)
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]
 
@@ -89,7 +104,7 @@ def tally_all(
     samples
         As :func:`edgespike.graph.inputs.as_samples` takes them.
     name
-        What ``progress`` is told to be running.
+        The name that ``progress`` is called with.
     progress
         Called before and after each batch.
 
@@ -98,9 +113,10 @@ def tally_all(
     InputError, TargetRunError
         As for :meth:`edgespike.targets.base.Runner.tally`.
     """
+    parts = batches(runner.graph, samples, keeps_values=runner.tally_keeps_values)
 
     def tallies() -> Iterator[Tally]:
-        for start, batch in batches(runner.graph, samples, runner.tally_factor):
+        for start, batch in parts:
             progress(name, start, len(samples))
             yield runner.tally(batch)
             progress(name, start + len(batch), len(samples))
