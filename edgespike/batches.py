@@ -10,12 +10,10 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
-from edgespike.trace import Trace
 
 if TYPE_CHECKING:
     from edgespike.counting import Tally
@@ -79,17 +77,6 @@ def batches(
     size = batch_size(graph, keeps_values=keeps_values)
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]
-
-
-def trace_all(runner: Runner, samples: NDArray[Any]) -> Trace:
-    """Run samples batch by batch and return the values of all of them.
-
-    Parameters and errors are those of :meth:`edgespike.targets.base.Runner.trace`.
-    """
-    parts = [runner.trace(batch).values for _, batch in batches(runner.graph, samples)]
-    if len(parts) == 1:
-        return Trace(parts[0])
-    return Trace({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def tally_all(

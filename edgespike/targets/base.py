@@ -19,8 +19,8 @@ from edgespike.trace import Trace
 class Runner(Protocol):
     """A graph prepared on a runtime: it runs any number of batches.
 
-    Each method runs all of its samples at once; :func:`edgespike.batches.trace_all` and
-    :func:`edgespike.batches.tally_all` run any number in batches that fit into memory.
+    A trace has all values of its samples; :func:`edgespike.batches.tally_all` tallies any number
+    of samples in batches that fit into memory.
     """
 
     @property

@@ -7,7 +7,7 @@ block is kept in another dictionary, which is empty at the start of a sample.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +26,7 @@ from edgespike.graph import (
     Readout,
     Reshape,
     SumPool2d,
+    Tensor,
     Threshold,
 )
 from edgespike.targets.cpu import stateful, stateless
@@ -45,6 +46,13 @@ class Part(Protocol):
         """Run that many steps."""
 
 
+class Single(Part, Protocol):
+    """A single operation, which can be part of a loop."""
+
+    def step(self, values: Values, state: States) -> None:
+        """Run one step; values have no axis of steps, ``(batch, *shape)``."""
+
+
 def make_parts(graph: Graph) -> list[Part]:
     """Prepare a graph's parts, in an order in which they can run."""
     return [
@@ -53,7 +61,7 @@ def make_parts(graph: Graph) -> list[Part]:
     ]
 
 
-def prepare_node(graph: Graph, node: Node) -> Part:
+def prepare_node(graph: Graph, node: Node) -> Single:
     """Prepare one operation; a delay, as it runs outside of loops.
 
     Raises
@@ -103,12 +111,14 @@ class Stateless:
         out = self._kernel(*(_folded(array, different) for array in inputs))
         values[self._node.name] = out.reshape(different, -1, *out.shape[1:])
 
+    def step(self, values: Values, state: States) -> None:
+        """Run one step."""
+        values[self._node.name] = self._kernel(*[values[name] for name in self._node.inputs])
+
 
 def _folded(array: Array, steps: int) -> Array:
     """Fold the steps into the batch."""
-    if len(array) != steps:
-        array = np.broadcast_to(array, (steps, *array.shape[1:]))
-    return array.reshape(-1, *array.shape[2:])
+    return np.broadcast_to(array, (steps, *array.shape[1:])).reshape(-1, *array.shape[2:])
 
 
 class Stateful:
@@ -122,6 +132,12 @@ class Stateful:
         """Run that many steps."""
         name, (source,) = self._node.name, self._node.inputs
         values[name], state[name] = self._kernel(values[source], state.get(name), steps)
+
+    def step(self, values: Values, state: States) -> None:
+        """Run one step."""
+        name, (source,) = self._node.name, self._node.inputs
+        out, state[name] = self._kernel(values[source][None], state.get(name), 1)
+        values[name] = out[0]
 
 
 class Loop:
@@ -142,47 +158,41 @@ class Loop:
         self._input = graph.input.name
         self._outside = {name for node in nodes for name in node.inputs} - own
         self._shown = sorted(own & taken.union(observed_names(graph)))
-        self._delays: list[tuple[str, str, Array]] = []
-        """Name, source, and what it returns for one sample at the first step, ``(1, 1, *shape)``"""
-        self._operations: list[Part] = []
+        self._delays: dict[str, tuple[str, Callable[[int], Array]]] = {}
+        """Source of each delay, and its values at the first step for a number of samples."""
+        self._operations: list[Single] = []
         for node in nodes:
             if isinstance(node.op, Delay):
-                first = _first_values(node.op, narrow_type(*graph.tensors[node.name].bounds))
-                self._delays.append((node.name, node.inputs[0], first))
+                first_values = _first_values(node.op, graph.tensors[node.name])
+                self._delays[node.name] = (node.inputs[0], first_values)
             else:
                 self._operations.append(prepare_node(graph, node))
 
     def run(self, values: Values, steps: int, state: States) -> None:
         """Run that many steps."""
-        samples = values[self._input].shape[1]
-        for name, _, first in self._delays:
+        for name, (_, first_values) in self._delays.items():
             if name not in state:
-                state[name] = np.broadcast_to(first, (1, samples, *first.shape[2:]))
+                state[name] = first_values(values[self._input].shape[1])
         shown: dict[str, list[Array]] = {name: [] for name in self._shown}
         for step in range(steps):
-            now = {name: _at(values[name], step) for name in self._outside}
+            now = {name: values[name][step % len(values[name])] for name in self._outside}
             self._step(now, state)
             for name, each in shown.items():
                 each.append(now[name])
-        values.update({name: np.concatenate(each) for name, each in shown.items()})
+        values.update({name: np.stack(each) for name, each in shown.items()})
 
     def _step(self, now: Values, state: States) -> None:
         """Add the values of one step to those from outside."""
-        for name, _, _ in self._delays:
+        for name in self._delays:
             now[name] = state[name]
         for operation in self._operations:
-            operation.run(now, 1, state)
-        for name, source, _ in self._delays:
+            operation.step(now, state)
+        for name, (source, _) in self._delays.items():
             state[name] = now[source]
 
 
-def _at(array: Array, step: int) -> Array:
-    """Return the values of one step, ``(1, batch, *shape)``."""
-    place = step % len(array)
-    return array[place : place + 1]
-
-
-def _first_values(op: Delay, dtype: np.dtype[Any]) -> Array:
-    """Return what a delay gives one sample at its first step, ``(1, 1, *shape)``."""
+def _first_values(op: Delay, output: Tensor) -> Callable[[int], Array]:
+    """Return what makes a delay's values at the first step, for a number of samples."""
     channels, *positions = op.shape
-    return np.full((1, 1, *positions, channels), op.initial, dtype)
+    dtype = narrow_type(*output.bounds)
+    return lambda samples: np.full((samples, *positions, channels), op.initial, dtype)
