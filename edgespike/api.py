@@ -1,4 +1,4 @@
-"""What a Python user calls; :mod:`edgespike` offers all of it by the same names."""
+"""The Python interface; :mod:`edgespike` offers all of it under the same names."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def count(
     *,
     progress: ReportProgress = no_report,
 ) -> Counts:
-    """Run samples on a target, batch by batch, and count what it did.
+    """Run samples on a target in batches and count what it did.
 
     Parameters and errors are those of :func:`run`; ``progress`` is called before and after each
     batch.
@@ -102,7 +102,7 @@ def count(
 
 
 def estimate_energy(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> EnergyReport:
-    """Run samples on a target, count, and estimate the energy from the counts.
+    """Run samples on a target, count what it did, and estimate the energy from the counts.
 
     Parameters and errors are those of :func:`run`.
     """
