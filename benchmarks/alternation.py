@@ -1,8 +1,8 @@
-"""Shared by the benchmarks: methods that take turns, and how their times are compared and shown.
+"""What the benchmarks share: methods that take turns, how their times are compared and shown.
 
-A figure that has a limit is printed beside it, with a note where it misses the limit. The exit code
-is 0 all the same, since other processes on the computer affect the figures; it is another one only
-where a benchmark could not measure.
+Each benchmark prints a figure that has a limit beside that limit, and says where it is missed. It
+ends with 0 all the same: it measures, and what else runs on the computer moves its figures. It
+ends with another code only where it could not measure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 
 
 def make_parser(doc: str | None, repetitions: int = 15) -> argparse.ArgumentParser:
-    """Return a parser of ``--repetitions`` and ``--json``; ``doc`` begins with what is measured."""
+    """Take ``--repetitions`` and ``--json``; ``doc`` begins with what is measured."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=repetitions)
     parser.add_argument("--json", action="store_true")
@@ -31,11 +31,11 @@ def make_parser(doc: str | None, repetitions: int = 15) -> argparse.ArgumentPars
 def measure(
     methods: Mapping[str, Callable[[], Answer]], repetitions: int
 ) -> tuple[dict[str, list[float]], dict[str, Answer]]:
-    """Alternate the methods; return processor seconds of each repetition, and the last answers."""
+    """Alternate the methods; give processor seconds of each repetition, and the last answers."""
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     answers: dict[str, Answer] = {}
     for repetition in range(repetitions + 1):
-        # Back and forth, so that none always runs on caches that another has just emptied.
+        # Forth and back, so that none always runs on caches that another one has just emptied.
         for name, method in list(methods.items())[:: 1 if repetition % 2 else -1]:
             start = time.process_time()
             answers[name] = method()
@@ -45,12 +45,12 @@ def measure(
 
 
 def ratio(times: list[float], others: list[float]) -> float:
-    """Return the median ratio of repetitions that ran one after the other, since load drifts."""
+    """Compare repetitions that ran next to each other: the computer's load drifts."""
     return statistics.median(a / b for a, b in zip(times, others, strict=True))
 
 
 def beside_limit(value: float, least: float | None = None, most: float | None = None) -> str:
-    """Format a figure, with its limit if it has one."""
+    """Write a figure, and its limit if it has one."""
     text = f"{value:.3g}"
     if least is not None:
         text += f" (at least {least:g}{'' if value >= least else ': missed'})"
@@ -60,7 +60,7 @@ def beside_limit(value: float, least: float | None = None, most: float | None = 
 
 
 def show(result: Any, as_json: bool, print_result: Callable[[Any], None]) -> None:
-    """Print a result as JSON or for people."""
+    """Print what was measured, as JSON or for people."""
     if as_json:
         print(json.dumps(result, indent=2))
     else:
@@ -68,7 +68,7 @@ def show(result: Any, as_json: bool, print_result: Callable[[Any], None]) -> Non
 
 
 def print_rates(title: str, rates: Mapping[str, float]) -> Console:
-    """Print a table of images per second; return the console for what follows it."""
+    """Print a table of images a second; give the console for what stands below it."""
     console = Console()
     table = Table(title=title)
     table.add_column("Method")

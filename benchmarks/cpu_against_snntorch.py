@@ -3,10 +3,11 @@
     pip install -c constraints.txt -e ".[train,tflite,bench]"
     python benchmarks/cpu_against_snntorch.py
 
-All methods run the same images through the same net on one thread: snnTorch in batches of 64, the
-cpu target, which divides them itself, as many at once as a test set has. The processor time of the
-process is measured; repetitions of all methods alternate, and ratios are medians over neighbouring
-repetitions. Other processes disturb the measurement through shared caches, so run nothing else.
+Everything runs the same images through the same net on one thread: snnTorch in batches of 64; the
+cpu target, which cuts batches of its own, as many at once as a test set has. What is measured is
+the processor time of the process; repetitions of all methods alternate, and ratios are medians over
+neighbouring repetitions. Other processes disturb it through the caches that they share, so let none
+run.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ FASTER = f"times {SPIKINGJELLY}"
 COUNTING_COST = "time of counting over answers only"
 
 Method = Callable[[], float | None]
-"""Runs its images once; returns synaptic operations per image, ``None`` if it does not count."""
+"""Runs its images once; gives synaptic operations an image, or ``None`` if it does not count."""
 
 
 def main() -> None:

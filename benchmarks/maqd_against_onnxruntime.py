@@ -3,10 +3,11 @@
     pip install -c constraints.txt -e ".[tflite,bench]"
     python benchmarks/maqd_against_onnxruntime.py [--graph FILE]
 
-Both run the same images through the same architecture on one thread: the cpu target, which divides
-them itself, with integers and levels; ONNX Runtime in batches of 64 with float32 and ReLU. Without
-a file, the net has random ternary weights and activations of 4 states. The processor time of the
-process is measured; repetitions alternate, and ratios are medians over neighbouring repetitions.
+Both run the same images through the same architecture on one thread: the cpu target, which cuts
+batches of its own, with whole numbers and levels, ONNX Runtime in batches of 64 with float32 and
+ReLU. Without a file, the net has random ternary weights and activations of 4 states. What is
+measured is the processor time of the process; repetitions alternate, and the ratios are medians
+over neighbouring repetitions.
 """
 
 from __future__ import annotations

@@ -3,11 +3,11 @@
     pip install -c constraints.txt -e ".[train,tflite,bench]"
     python benchmarks/recurrent.py
 
-The nets are vanilla RNNs with random weights: 128 ReLU units of 16 states, and the 42 that are left
+The nets are vanilla RNNs of random weights: 128 ReLU units of 16 states, and the 42 that are left
 of them after pruning. Both run the same samples, 28 rows of 28 pixels or 196 pixels one by one, in
-batches of 256 and one by one, on one thread. LiteRT runs the exported models: one step per
-invocation, and all steps at once. The processor time of the process is measured; repetitions
-alternate, and ratios are medians over neighbouring repetitions.
+batches of 256 and one by one, on one thread. LiteRT runs the exported models: one step an
+invocation, and all of them. What is measured is the processor time of the process;
+repetitions alternate, and ratios are medians over neighbouring repetitions.
 """
 
 from __future__ import annotations
