@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from edgespike.batches import ReportProgress, no_report, tally_all
+from edgespike.batches import ReportProgress, no_report, tally_all, trace_all
 from edgespike.converters import convert, load
 from edgespike.counting import Counts
 from edgespike.graph import Graph
@@ -82,7 +82,7 @@ def run(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> Trace:
     UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
         The target does not exist, cannot compute the graph, is not installed, or failed.
     """
-    return prepared(graph, target).runner.trace(samples)
+    return trace_all(prepared(graph, target).runner, samples)
 
 
 def count(

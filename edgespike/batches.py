@@ -10,20 +10,22 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
+from edgespike.trace import Trace
 
 if TYPE_CHECKING:
     from edgespike.counting import Tally
     from edgespike.targets.base import Runner
 
-KEPT_AT_ONCE = 2**24
-"""Most values of one batch, over all nodes and steps, where all are kept: 128 MiB as int64."""
+VALUES_AT_ONCE = 2**24
+"""Most values of one batch, over all nodes and steps, if all are in memory: 128 MiB as int64."""
 
 COMPUTED_AT_ONCE = 2**30
-"""Most values of one batch where none are kept: about a second's work, so that progress shows."""
+"""Most values of one batch if memory is bounded: about a second's work, so that progress shows."""
 
 ReportProgress = Callable[[str, int, int], None]
 """Called with the name of what is running, how many of its samples are done, and how many it has.
@@ -34,22 +36,23 @@ def no_report(name: str, done: int, total: int) -> None:
     """Ignore a report of progress."""
 
 
-def batch_size(graph: Graph, *, keeps_values: bool = True) -> int:
+def batch_size(graph: Graph, *, memory_bounded: bool = False) -> int:
     """Return how many samples a batch may have, at least 1.
 
     Parameters
     ----------
     graph
         The graph that takes the samples.
-    keeps_values
-        Whether the values of all nodes are kept in memory until the batch has run.
+    memory_bounded
+        Whether what runs the batch bounds its memory itself; if not, the values of all nodes may
+        be in memory at once.
     """
     values = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
-    return max(1, (KEPT_AT_ONCE if keeps_values else COMPUTED_AT_ONCE) // values)
+    return max(1, (COMPUTED_AT_ONCE if memory_bounded else VALUES_AT_ONCE) // values)
 
 
 def batches(
-    graph: Graph, samples: NDArray[Any], *, keeps_values: bool = True
+    graph: Graph, samples: NDArray[Any], *, memory_bounded: bool = False
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Iterate over samples in batches of bounded size.
 
@@ -60,7 +63,7 @@ def batches(
     samples
         As :func:`edgespike.graph.inputs.as_samples` takes them; all of them are checked before the
         first batch is yielded.
-    keeps_values
+    memory_bounded
         As for :func:`batch_size`.
 
     Yields
@@ -74,9 +77,21 @@ def batches(
         The samples do not fit the graph's input.
     """
     samples = as_samples(graph, samples)
-    size = batch_size(graph, keeps_values=keeps_values)
+    size = batch_size(graph, memory_bounded=memory_bounded)
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]
+
+
+def trace_all(runner: Runner, samples: NDArray[Any]) -> Trace:
+    """Run samples batch by batch and return the values of all of them.
+
+    Parameters and errors are those of :meth:`edgespike.targets.base.Runner.trace`.
+    """
+    parts = [runner.trace(batch) for _, batch in _batches_for(runner, samples)]
+    if len(parts) == 1:  # nothing to copy
+        return parts[0]
+    names = parts[0].values
+    return Trace({name: np.concatenate([part.values[name] for part in parts]) for name in names})
 
 
 def tally_all(
@@ -100,12 +115,15 @@ def tally_all(
     InputError, TargetRunError
         As for :meth:`edgespike.targets.base.Runner.tally`.
     """
-    parts = batches(runner.graph, samples, keeps_values=runner.tally_keeps_values)
 
     def tallies() -> Iterator[Tally]:
-        for start, batch in parts:
+        for start, batch in _batches_for(runner, samples):
             progress(name, start, len(samples))
             yield runner.tally(batch)
             progress(name, start + len(batch), len(samples))
 
     return reduce(add, tallies())
+
+
+def _batches_for(runner: Runner, samples: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+    return batches(runner.graph, samples, memory_bounded=runner.memory_bounded)

@@ -62,7 +62,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 def in_batches_of(monkeypatch: pytest.MonkeyPatch, samples: int) -> None:
     one = GRAPH.steps * sum(tensor.size for tensor in GRAPH.tensors.values())
-    monkeypatch.setattr("edgespike.batches.KEPT_AT_ONCE", samples * one)
+    monkeypatch.setattr("edgespike.batches.VALUES_AT_ONCE", samples * one)
     assert batch_size(GRAPH) == samples
 
 

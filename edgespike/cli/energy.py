@@ -86,11 +86,11 @@ def print_energy(report: EnergyReport) -> None:
 
 
 def _recount(ready: Prepared, samples: NDArray[Any]) -> tuple[Audit, Counts]:
-    from edgespike.batches import tally_all
+    from edgespike.batches import tally_all, trace_all
     from edgespike.counting import audit
 
     say(f"recounting {len(samples)} samples, one event after the other")
-    walked = audit(ready.graph, samples, ready.runner.trace(samples))
+    walked = audit(ready.graph, samples, trace_all(ready.runner, samples))
     # Tallied again, as for the report: that is what is audited, and a trace is of another run.
     return walked, ready.counter.counts(tally_all(ready.runner, samples, ready.runtime.name))
 

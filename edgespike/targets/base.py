@@ -19,8 +19,8 @@ from edgespike.trace import Trace
 class Runner(Protocol):
     """A graph prepared on a runtime: it runs any number of batches.
 
-    A trace has all values of its samples; :func:`edgespike.batches.tally_all` tallies any number
-    of samples in batches that fit into memory.
+    Each method runs all of its samples as one batch; :func:`edgespike.batches.trace_all` and
+    :func:`edgespike.batches.tally_all` run any number in batches that fit into memory.
     """
 
     @property
@@ -32,8 +32,11 @@ class Runner(Protocol):
         """Name and version of what runs it."""
 
     @property
-    def tally_keeps_values(self) -> bool:
-        """Whether a tally keeps all values in memory, as a trace does; else batches are larger."""
+    def memory_bounded(self) -> bool:
+        """Whether a run takes a bounded amount of memory besides what it returns.
+
+        If not, batches are smaller, so that the values of all nodes fit into memory.
+        """
 
     def trace(self, samples: NDArray[Any]) -> Trace:
         """Run a batch and return every observed node's values.
@@ -78,9 +81,9 @@ class TracingRunner:
     run: Callable[[NDArray[Any]], Trace]
 
     @property
-    def tally_keeps_values(self) -> bool:
-        """A tally is made from a trace."""
-        return True
+    def memory_bounded(self) -> bool:
+        """``False``: a tally is made from a trace, and nothing is known of what ``run`` takes."""
+        return False
 
     def trace(self, samples: NDArray[Any]) -> Trace:
         """Run a batch and return every observed node's values."""

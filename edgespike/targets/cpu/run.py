@@ -39,7 +39,7 @@ class CpuRunner:
         Any valid graph.
     """
 
-    tally_keeps_values = False
+    memory_bounded = True
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
