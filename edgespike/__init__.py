@@ -1,6 +1,6 @@
 """Deploy frugal neural networks exactly, and know what they cost.
 
-Five lines go the whole way::
+Five lines are the whole pipeline::
 
     import edgespike
 
@@ -10,7 +10,7 @@ Five lines go the whole way::
     certificate = edgespike.verify(graph, samples, targets=["cpu", "tflite"])
     report = edgespike.estimate_energy(graph, samples)
 
-All names are imported when they are first used: ``import edgespike`` itself loads nothing.
+Each name is imported when it is first used: ``import edgespike`` itself loads nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         estimate_energy,
         export,
         load,
+        prepare,
         run,
         save,
         verify,
@@ -43,6 +44,7 @@ _HOMES = {
     "estimate_energy": "edgespike.api",
     "export": "edgespike.api",
     "load": "edgespike.api",
+    "prepare": "edgespike.api",
     "run": "edgespike.api",
     "save": "edgespike.api",
     "verify": "edgespike.api",
@@ -58,6 +60,7 @@ __all__ = [
     "estimate_energy",
     "export",
     "load",
+    "prepare",
     "run",
     "save",
     "verify",

@@ -1,9 +1,7 @@
-"""What a Python user calls; :mod:`edgespike` offers all of it by the same names."""
+"""The Python interface; :mod:`edgespike` offers all of it under the same names."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +9,13 @@ from numpy.typing import NDArray
 
 from edgespike.batches import ReportProgress, no_report, tally_all, trace_all
 from edgespike.converters import convert, load
-from edgespike.counting import Counter, Counts
+from edgespike.counting import Counts
 from edgespike.graph import Graph
 from edgespike.graph import save_graph as save
 from edgespike.passes.ensemble import ensemble
+from edgespike.prepared import prepared
 from edgespike.storage.files import new_folder
 from edgespike.targets import get_target, prepare
-from edgespike.targets.base import Runner
 from edgespike.trace import Trace
 from edgespike.verification import verify
 
@@ -31,6 +29,7 @@ __all__ = [
     "estimate_energy",
     "export",
     "load",
+    "prepare",
     "run",
     "save",
     "verify",
@@ -50,7 +49,7 @@ def export(graph: Graph, target: str, folder: Path | str) -> Path:
     UnknownTargetError
         No target has this name.
     UnsupportedError
-        The target cannot do the graph exactly; all reasons are listed.
+        The target cannot compute the graph exactly; all reasons are listed.
     WriteError
         The folder exists and is not empty, or cannot be written.
     """
@@ -62,12 +61,15 @@ def export(graph: Graph, target: str, folder: Path | str) -> Path:
 
 
 def run(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> Trace:
-    """Run samples on a target and give the values of every observed layer and step.
+    """Run samples on a target and return the values of every observed layer and step.
+
+    The last few graphs stay prepared for further calls. :func:`edgespike.prepare` leaves that to
+    its caller, and its runner can return answers and event counts without keeping values.
 
     Parameters
     ----------
     graph
-        What to run.
+        The graph.
     samples
         Integers ``(samples, *shape)``, or ``(samples, steps, *shape)``.
     target
@@ -78,9 +80,9 @@ def run(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> Trace:
     InputError
         The samples do not fit the graph's input.
     UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
-        The target does not exist, cannot do the graph, is not installed, or failed.
+        The target does not exist, cannot compute the graph, is not installed, or failed.
     """
-    return trace_all(_prepared(graph, target).runner, samples)
+    return trace_all(prepared(graph, target).runner, samples)
 
 
 def count(
@@ -90,37 +92,17 @@ def count(
     *,
     progress: ReportProgress = no_report,
 ) -> Counts:
-    """Run samples on a target, batch by batch, and count what it did.
+    """Run samples on a target in batches and count what it did.
 
     Parameters and errors are those of :func:`run`; ``progress`` is called before and after each
     batch.
     """
-    prepared = _prepared(graph, target)
-    return prepared.counter.counts(tally_all(prepared.runner, samples, target, progress))
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    target: str
-    runner: Runner
-    counter: Counter
-
-
-_RECENT: deque[_Prepared] = deque(maxlen=8)
-"""What was prepared last, so that calls in a loop prepare a graph once."""
-
-
-def _prepared(graph: Graph, target: str) -> _Prepared:
-    for recent in tuple(_RECENT):
-        if recent.runner.graph is graph and recent.target == target:
-            return recent
-    prepared = _Prepared(target, prepare(graph, target), Counter(graph))
-    _RECENT.append(prepared)
-    return prepared
+    ready = prepared(graph, target)
+    return ready.counter.counts(tally_all(ready.runner, samples, target, progress))
 
 
 def estimate_energy(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> EnergyReport:
-    """Run samples on a target, count, and estimate the energy from the counts.
+    """Run samples on a target, count what it did, and estimate the energy from the counts.
 
     Parameters and errors are those of :func:`run`.
     """

@@ -1,4 +1,7 @@
-"""Running any number of samples in batches that fit into memory."""
+"""Running any number of samples in batches: how large a batch is, is decided here.
+
+Targets may cut a batch further, into what their caches or their runtimes take at once.
+"""
 
 from __future__ import annotations
 
@@ -19,36 +22,49 @@ if TYPE_CHECKING:
     from edgespike.targets.base import Runner
 
 VALUES_AT_ONCE = 2**24
-"""Most values that one batch may have over all nodes and steps: 128 MiB as int64."""
+"""Most values of one batch, over all nodes and steps, if all are in memory: 128 MiB as int64."""
+
+COMPUTED_AT_ONCE = 2**30
+"""Most values of one batch if memory is bounded: about a second's work, so that progress shows."""
 
 ReportProgress = Callable[[str, int, int], None]
-"""Called with a runtime's name, the number of samples that have run, and the total."""
+"""Called with the name of what is running, how many of its samples are done, and how many it has.
+"""
 
 
 def no_report(name: str, done: int, total: int) -> None:
     """Ignore a report of progress."""
 
 
-def batch_size(graph: Graph) -> int:
-    """Return how many samples of a graph have at most :data:`VALUES_AT_ONCE` values, at least 1."""
+def batch_size(graph: Graph, *, memory_bounded: bool = False) -> int:
+    """Return how many samples a batch may have, at least 1.
+
+    Parameters
+    ----------
+    graph
+        The graph that takes the samples.
+    memory_bounded
+        Whether what runs the batch bounds its memory itself; if not, the values of all nodes may
+        be in memory at once.
+    """
     values = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
-    return max(1, VALUES_AT_ONCE // values)
+    return max(1, (COMPUTED_AT_ONCE if memory_bounded else VALUES_AT_ONCE) // values)
 
 
 def batches(
-    graph: Graph, samples: NDArray[Any], factor: int = 1
+    graph: Graph, samples: NDArray[Any], *, memory_bounded: bool = False
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Iterate over samples in batches of bounded size.
 
     Parameters
     ----------
     graph
-        What the samples are for.
+        The graph that takes the samples.
     samples
         As :func:`edgespike.graph.inputs.as_samples` takes them; all of them are checked before the
         first batch is yielded.
-    factor
-        Size of a batch in units of :func:`batch_size`: more than 1 where no values are kept.
+    memory_bounded
+        As for :func:`batch_size`.
 
     Yields
     ------
@@ -61,7 +77,7 @@ def batches(
         The samples do not fit the graph's input.
     """
     samples = as_samples(graph, samples)
-    size = batch_size(graph) * factor
+    size = batch_size(graph, memory_bounded=memory_bounded)
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]
 
@@ -71,10 +87,11 @@ def trace_all(runner: Runner, samples: NDArray[Any]) -> Trace:
 
     Parameters and errors are those of :meth:`edgespike.targets.base.Runner.trace`.
     """
-    parts = [runner.trace(batch).values for _, batch in batches(runner.graph, samples)]
-    if len(parts) == 1:
-        return Trace(parts[0])
-    return Trace({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    parts = [runner.trace(batch) for _, batch in _batches_for(runner, samples)]
+    if len(parts) == 1:  # nothing to copy
+        return parts[0]
+    names = parts[0].values
+    return Trace({name: np.concatenate([part.values[name] for part in parts]) for name in names})
 
 
 def tally_all(
@@ -89,7 +106,7 @@ def tally_all(
     samples
         As :func:`edgespike.graph.inputs.as_samples` takes them.
     name
-        What ``progress`` is told to be running.
+        The name that ``progress`` is called with.
     progress
         Called before and after each batch.
 
@@ -100,9 +117,13 @@ def tally_all(
     """
 
     def tallies() -> Iterator[Tally]:
-        for start, batch in batches(runner.graph, samples, runner.tally_factor):
+        for start, batch in _batches_for(runner, samples):
             progress(name, start, len(samples))
             yield runner.tally(batch)
             progress(name, start + len(batch), len(samples))
 
     return reduce(add, tallies())
+
+
+def _batches_for(runner: Runner, samples: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+    return batches(runner.graph, samples, memory_bounded=runner.memory_bounded)

@@ -1,8 +1,8 @@
-"""Choosing the members of an ensemble by what held-out samples say of them."""
+"""Choosing the members of an ensemble by how they do on held-out samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, fsum
@@ -10,16 +10,20 @@ from math import comb, fsum
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.batches import ReportProgress, no_report, tally_all
+from edgespike.counting import Counter
 from edgespike.errors import InputError, UnsupportedError
 from edgespike.graph import Graph
+from edgespike.targets import prepare
+from edgespike.trace import log_probabilities
 
 MOST_SUBSETS = 2000
-"""Up to so many subsets are all tried; where there are more, the search is greedy."""
+"""Up to this number, all subsets are tried; beyond it the search is greedy."""
 
 
 @dataclass(frozen=True)
 class MemberFigures:
-    """What candidates for an ensemble give on held-out samples.
+    """How the candidates for an ensemble do on held-out samples.
 
     Parameters
     ----------
@@ -28,7 +32,7 @@ class MemberFigures:
     labels
         Class of each sample, ``(samples,)``.
     operations
-        Synaptic operations and multiply-accumulates a sample of each candidate, on non-zero
+        Synaptic operations and multiply-accumulates per sample of each candidate, on non-zero
         quantised weights, mean over the samples: ``(candidates,)``.
     """
 
@@ -37,7 +41,7 @@ class MemberFigures:
     operations: NDArray[np.float64]
 
     def cost(self, members: Sequence[int]) -> float:
-        """Add up the operations of some candidates; in any order the sum is the same."""
+        """Return the operations of some candidates together; the sum is the same in any order."""
         return fsum(self.operations[list(members)])
 
     def score(self, members: Sequence[int]) -> Score:
@@ -58,13 +62,13 @@ class Score:
     Parameters
     ----------
     members
-        Places of its members among the candidates, from 0, ascending.
+        Indices of its members among the candidates, ascending.
     nll
-        Negative log-likelihood of the labels under the mean probability, in nats a sample.
+        Negative log-likelihood of the labels under the mean probability, in nats per sample.
     accuracy
-        Part of the samples whose class of the largest mean probability is the label, 0 to 1.
+        Share of the samples whose class of the largest mean probability is the label, 0 to 1.
     operations
-        Synaptic operations and multiply-accumulates a sample.
+        Synaptic operations and multiply-accumulates per sample.
     """
 
     members: tuple[int, ...]
@@ -77,31 +81,27 @@ def measure_members(
     graphs: Sequence[Graph],
     samples: NDArray[np.int64],
     labels: NDArray[np.int64],
-    progress: Callable[[int], None] = lambda done: None,
+    progress: ReportProgress = no_report,
 ) -> MemberFigures:
     """Run every graph on labelled samples, on the cpu target.
 
     Parameters
     ----------
     graphs
-        Candidates, which take the same input and have the same classes.
+        Candidates with the same input and the same classes.
     samples
         As :func:`edgespike.graph.inputs.as_samples` takes them.
     labels
         Class of each sample.
     progress
-        Called with the number of graphs that have run.
+        Called before the first graph and after each, with the name "members" and the number of
+        graphs that have run.
 
     Raises
     ------
     InputError
-        Samples do not fit, or labels are no classes.
+        The samples do not fit, or the labels are not classes.
     """
-    from edgespike.batches import tally_all
-    from edgespike.counting import Counter
-    from edgespike.targets import prepare
-    from edgespike.trace import log_probabilities
-
     classes = graphs[0].readout_op.classes
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     if labels.shape != (len(samples),) or low < 0 or high >= classes:
@@ -110,13 +110,14 @@ def measure_members(
             f"of {len(samples)} samples, 0..{classes - 1}"
         )
     probabilities, operations = [], []
+    progress("members", 0, len(graphs))
     for done, graph in enumerate(graphs, start=1):
         tally = tally_all(prepare(graph, "cpu"), samples, "cpu")
         counts = Counter(graph).counts(tally)
         total = counts.synaptic_operations() + counts.multiply_accumulates()
         probabilities.append(log_probabilities(graph, tally.accumulators))
         operations.append(total / len(samples))
-        progress(done)
+        progress("members", done, len(graphs))
     return MemberFigures(np.stack(probabilities), labels, np.array(operations))
 
 
@@ -125,17 +126,17 @@ def select_members(
 ) -> Score:
     """Choose the ensemble whose mean probability makes the labels most likely.
 
-    All subsets are tried where there are at most :data:`MOST_SUBSETS`. Else members are added one
+    All subsets are tried if there are at most :data:`MOST_SUBSETS`. Otherwise members are added one
     by one, each time the one that makes the labels most likely.
 
     Parameters
     ----------
     figures
-        Of the candidates.
+        Figures of the candidates.
     members
-        How many to choose; any number without it.
+        How many to choose; ``None`` for any number.
     budget
-        Most operations a sample, no limit without it.
+        Most operations per sample; ``None`` for no limit.
 
     Raises
     ------
@@ -163,9 +164,9 @@ def _refuse(figures: MemberFigures, members: int | None, limit: float) -> None:
     cheapest = figures.cost(_cheapest(figures, range(count), least))
     if members is not None and not 1 <= members <= count:
         fault = f"members is {members}; there are {count} to choose from"
-    elif not cheapest <= limit:  # so that a limit that is no number is refused as well
+    elif not cheapest <= limit:  # refuses a limit that is NaN as well
         fault = (
-            f"the budget is {limit:,.0f} operations a sample; the cheapest {least} need "
+            f"the budget is {limit:,.0f} operations per sample; the cheapest {least} need "
             f"{cheapest:,.0f}"
         )
     else:
@@ -176,7 +177,7 @@ def _refuse(figures: MemberFigures, members: int | None, limit: float) -> None:
 def _greedily(
     figures: MemberFigures, likely: NDArray[np.float64], members: int | None, limit: float
 ) -> Iterator[tuple[int, ...]]:
-    """Add member after member, and leave room in the budget for those that must still come.
+    """Add members one by one, keeping enough of the budget for those that are still to come.
 
     ``likely`` is the logarithm of each label's probability by each candidate, ``(candidates,
     samples)``.
@@ -198,7 +199,7 @@ def _greedily(
 
 
 def _cheapest(figures: MemberFigures, candidates: Iterable[int], count: int) -> list[int]:
-    """Name so many of the candidates, those of the fewest operations."""
+    """Return that many of the candidates, those with the fewest operations."""
     return sorted(candidates, key=lambda one: figures.operations[one])[:count]
 
 

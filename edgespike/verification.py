@@ -1,4 +1,4 @@
-"""Showing, on given data, that targets compute what the interpreter defines.
+"""Showing, on given samples, that targets compute what the interpreter defines.
 
 Every observed layer is compared at every step, bit for bit.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgespike import __version__
 from edgespike.batches import ReportProgress, batches, no_report
-from edgespike.counting import Counter, Counts, tally_trace
+from edgespike.counting import Tally, tally_trace
 from edgespike.errors import (
     EdgespikeError,
     TargetRunError,
@@ -26,23 +26,22 @@ from edgespike.errors import (
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.interpreter import interpret
-from edgespike.targets import prepare
-from edgespike.targets.base import Runner
+from edgespike.prepared import Prepared, prepared
 from edgespike.trace import Trace, observed_names
 
 
 class VerificationError(ViolationsError):
-    """Some of the targets cannot run the graph, so that there is nothing to compare."""
+    """Some of the targets cannot run the graph, so nothing can be compared."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that a target computed otherwise.
+    """One value that a target computed differently.
 
     Parameters
     ----------
     layer
-        Name of the graph's node.
+        Name of the node.
     sample, step
         Indices, from 0.
     neuron
@@ -61,7 +60,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class TargetResult:
-    """How one target compared.
+    """How one target compared with the interpreter.
 
     Parameters
     ----------
@@ -73,8 +72,8 @@ class TargetResult:
         Counted from what the target ran, over all samples, on non-zero quantised weights: spikes,
         and events that carry a number, at existing synapses.
     first_difference
-        The one at the smallest step; of these, in the first layer to run; of these, of the first
-        sample; of these, the first neuron. ``None`` if everything is equal.
+        The first difference, in order of step, layer (as they run), sample and neuron. ``None`` if
+        everything is equal.
     """
 
     runtime: str
@@ -87,13 +86,13 @@ class TargetResult:
 
     @property
     def equal(self) -> bool:
-        """Whether every value is the interpreter's."""
+        """Whether every value equals the interpreter's."""
         return self.first_difference is None
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was compared with the interpreter, and with which result.
+    """What was compared with the interpreter, and the results.
 
     Parameters
     ----------
@@ -102,7 +101,7 @@ class Certificate:
     inputs
         SHA-256 of the samples, see :func:`inputs_hash`.
     targets
-        The result of each target by its name.
+        Each target's result, by its name.
     """
 
     graph: str
@@ -139,58 +138,62 @@ def verify(
     Parameters
     ----------
     graph
-        What to run.
+        The graph.
     samples
-        As :func:`edgespike.graph.inputs.as_samples` takes them. They run in batches, so that
-        memory stays bounded.
+        As :func:`edgespike.graph.inputs.as_samples` takes them. They run in batches, so memory
+        stays bounded.
     targets
-        Names of targets.
+        Names of the targets.
     progress
-        Called whenever a target begins or has run a batch.
+        Called before and after each batch of each target.
 
     Raises
     ------
     InputError
         The samples do not fit the graph's input.
     VerificationError
-        A target is unknown, cannot do the graph, or its runtime is missing; all are listed.
+        A target is unknown, cannot compute the graph, or is not installed; all are listed.
     TargetRunError
-        A target's runtime failed, or gave something else than the graph's layers.
+        A target's runtime failed, or its trace does not have the graph's layers.
     """
     samples = as_samples(graph, samples)
-    runners = _prepare_all(graph, targets)
-    counter = Counter(graph)
-    counts: dict[str, Counts] = {}
+    ready = _prepare_all(graph, targets)
+    tallies: dict[str, Tally] = {}
     first: dict[str, tuple[int, int, Difference]] = {}
     for start, batch in batches(graph, samples):
         expected = interpret(graph, batch)
-        for name, runner in runners.items():
+        for name, each in ready.items():
             progress(name, start, len(samples))
-            trace = runner.trace(batch)
+            trace = each.runner.trace(batch)
             _check_trace(name, expected, trace)
-            new = counter.counts(tally_trace(graph, batch, trace))
-            counts[name] = counts[name] + new if name in counts else new
+            tally = tally_trace(graph, batch, trace)
+            tallies[name] = tallies[name] + tally if name in tallies else tally
             _keep_first(first, name, _first_difference(expected, trace, start))
             progress(name, start + len(batch), len(samples))
     results = {
-        name: TargetResult(
-            runner.runtime,
-            len(samples),
-            graph.steps,
-            len(observed_names(graph)),
-            counts[name].synaptic_operations(),
-            counts[name].multiply_accumulates(),
-            first[name][2] if name in first else None,
-        )
-        for name, runner in runners.items()
+        name: _result(each, tallies[name], first[name][2] if name in first else None)
+        for name, each in ready.items()
     }
     return Certificate(graph.hash, inputs_hash(graph, samples), results)
+
+
+def _result(ready: Prepared, tally: Tally, first: Difference | None) -> TargetResult:
+    counts = ready.counter.counts(tally)
+    return TargetResult(
+        ready.runner.runtime,
+        tally.samples,
+        ready.graph.steps,
+        len(observed_names(ready.graph)),
+        counts.synaptic_operations(),
+        counts.multiply_accumulates(),
+        first,
+    )
 
 
 def inputs_hash(graph: Graph, samples: NDArray[Any]) -> str:
     """Return the SHA-256 of samples as little-endian int64 ``(samples, steps, *shape)``, row-major.
 
-    It depends on the values alone, not on the dtype that they are stored in.
+    It depends on the values alone, not on their dtype.
     """
     sha = hashlib.sha256()
     for _, batch in batches(graph, samples):
@@ -199,22 +202,22 @@ def inputs_hash(graph: Graph, samples: NDArray[Any]) -> str:
 
 
 def _no_names(names: object) -> Iterator[str]:
-    """Yield what keeps a value from being a list of names."""
+    """Yield why a value is not a list of names."""
     if isinstance(names, str) or not isinstance(names, Sequence):
         yield f"targets is {shown(names)}; give a list of names, such as ['cpu']"
     elif wrong := [name for name in names if not isinstance(name, str)]:
-        yield f"targets has {shown(wrong[0])} in it; give names, such as 'cpu'"
+        yield f"targets contains {shown(wrong[0])}; give names, such as 'cpu'"
     elif not names:
         yield "no target is named; name at least one, such as cpu"
 
 
-def _prepare_all(graph: Graph, names: Sequence[str]) -> dict[str, Runner]:
-    """Prepare the graph on each runtime; list all that cannot be."""
-    ready: dict[str, Runner] = {}
+def _prepare_all(graph: Graph, names: Sequence[str]) -> dict[str, Prepared]:
+    """Prepare the graph on each runtime; raise all that prevents it at once."""
+    ready: dict[str, Prepared] = {}
     problems = list(_no_names(names))
     for name in () if problems else dict.fromkeys(names):
         try:
-            ready[name] = prepare(graph, name)
+            ready[name] = prepared(graph, name)
         except UnsupportedError as error:
             problems += [f"{name}: {line}" for line in error.violations]
         except EdgespikeError as error:
@@ -227,19 +230,19 @@ def _prepare_all(graph: Graph, names: Sequence[str]) -> dict[str, Runner]:
 def _check_trace(target: str, expected: Trace, trace: Trace) -> None:
     for layer, values in expected.values.items():
         if layer not in trace.values:
-            raise TargetRunError(f"target {target} gave no values of layer {layer}")
+            raise TargetRunError(f"target {target} returned no values of layer {layer}")
         found = trace.values[layer]
         if found.shape != values.shape or not np.issubdtype(found.dtype, np.integer):
             raise TargetRunError(
-                f"target {target} gave {found.dtype} of shape {found.shape} for layer {layer}; "
-                f"the graph has integers of shape {values.shape}"
+                f"target {target} returned {found.dtype} of shape {found.shape} for layer {layer}; "
+                f"expected integers of shape {values.shape}"
             )
 
 
 def _first_difference(
     expected: Trace, trace: Trace, start: int
 ) -> tuple[int, int, Difference] | None:
-    """Return the first difference of a batch behind its step and its layer's place in the order."""
+    """Return a batch's first difference, with its step and its layer's place in the order."""
     found = [
         (difference.step, place, difference)
         for place, (layer, values) in enumerate(expected.values.items())
@@ -267,6 +270,6 @@ def _keep_first(
     name: str,
     new: tuple[int, int, Difference] | None,
 ) -> None:
-    # Later batches hold later samples: an equal place in an earlier batch stays.
+    # Later batches hold later samples: an earlier batch's difference at the same place stays.
     if new is not None and (name not in first or new[:2] < first[name][:2]):
         first[name] = new

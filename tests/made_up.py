@@ -33,7 +33,7 @@ def made_up(
     violations: Callable[[Graph], list[str]] = no_violations,
     write: Callable[[Graph, Path], None] = write_nothing,
 ) -> Target:
-    """Return a target that runs as it is told, or else as the interpreter does."""
+    """Return a target whose runtime calls ``run``, by default the interpreter."""
     tell = version or (lambda: f"{name} 1")
 
     def prepared(graph: Graph) -> Runner:

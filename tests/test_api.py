@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edgespike
-from edgespike.counting import count
+from edgespike.counting import Counter, count
 from edgespike.errors import InputError, UnsupportedError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold
 from edgespike.graph.graph import NAME_LIMIT, NODE_NAME_LIMIT
@@ -34,6 +34,7 @@ PUBLIC = {
     "estimate_energy",
     "export",
     "load",
+    "prepare",
     "run",
     "save",
     "verify",
@@ -114,8 +115,24 @@ def test_counts_are_exact_for_every_size_of_batches(
     samples = samples_for(graph, 7)
     expected = count(graph, samples, interpret(graph, samples)).to_json()
     one = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
-    monkeypatch.setattr("edgespike.batches.VALUES_AT_ONCE", size * one)
-    assert edgespike.count(graph, samples).to_json() == expected
+    monkeypatch.setattr("edgespike.batches.COMPUTED_AT_ONCE", size * one)
+    done: list[tuple[str, int, int]] = []
+    counted = edgespike.count(graph, samples, progress=lambda *each: done.append(each))
+    assert counted.to_json() == expected
+    assert done[::2] == [("cpu", start, 7) for start in range(0, 7, size)]
+    assert done[-1] == ("cpu", 7, 7)
+
+
+def test_a_runner_gives_values_and_answers_and_events_of_one_run() -> None:
+    graph = membrane_graph()
+    samples = samples_for(graph, 7)
+    defined = interpret(graph, samples)
+    runner = edgespike.prepare(graph, "cpu")
+    tally = runner.tally(samples)
+    np.testing.assert_array_equal(tally.accumulators, defined.accumulators(graph))
+    assert Counter(graph).counts(tally).to_json() == count(graph, samples, defined).to_json()
+    for name, values in runner.trace(samples).values.items():
+        np.testing.assert_array_equal(values, defined.values[name])
 
 
 def test_a_target_that_counts_by_itself_keeps_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,13 +209,24 @@ def test_all_violations_of_a_target_are_raised_at_once(tmp_path: Path) -> None:
         lambda graph, _: edgespike.run(graph, np.zeros((1, 2), int)),
         lambda graph, _: edgespike.count(graph, np.zeros((1, 2), int)),
         lambda graph, _: edgespike.verify(graph, np.zeros((1, 2), int)),
+        lambda graph, _: edgespike.prepare(graph),
         lambda graph, _: edgespike.estimate_energy(graph, np.zeros((1, 2), int)),
         lambda graph, folder: edgespike.export(graph, "cpu", folder / "out"),
         lambda graph, folder: edgespike.save(graph, folder / "out"),
         lambda graph, _: edgespike.ensemble([graph]),
         lambda graph, _: edgespike.ensemble([graph, graph]),
     ],
-    ids=["run", "count", "verify", "energy", "export", "save", "ensemble", "ensemble of two"],
+    ids=[
+        "run",
+        "count",
+        "verify",
+        "prepare",
+        "energy",
+        "export",
+        "save",
+        "ensemble",
+        "ensemble of two",
+    ],
 )
 def test_what_is_no_graph_is_refused(
     tmp_path: Path, use: Callable[[Any, Path], object], graph: Any

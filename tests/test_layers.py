@@ -43,8 +43,9 @@ ALLOWED = {
     "edgespike/targets/tflite/running/execute.py": "",
     "edgespike/targets/tflite/devices/pi_runner.py": "",
     "edgespike/targets/tflite/running/tflm.py": "",
+    "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",
-    "edgespike/verification.py": "batches graph interpreter trace counting targets",
+    "edgespike/verification.py": "batches graph interpreter trace counting prepared",
     "edgespike/data": "storage platformdirs",
     "edgespike/evaluation_mode.py": "torch",
     "edgespike/prune/__init__.py": "extras prune",
@@ -66,10 +67,11 @@ ALLOWED = {
     "edgespike/converters/torch": "evaluation_mode graph passes interpreter nn converters torch",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
-    "edgespike/api.py": "batches storage graph passes trace counting energy targets verification "
-    "converters",
-    "edgespike/cli": "api batches console extras storage graph passes show trace samples counting "
-    "energy report targets selection verification prune bayes nn converters models rich typer",
+    "edgespike/api.py": "batches storage graph passes trace counting energy prepared targets "
+    "verification converters",
+    "edgespike/cli": "api batches prepared console extras storage graph passes show trace samples "
+    "counting energy report targets selection verification prune bayes nn converters models rich "
+    "typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

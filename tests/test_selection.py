@@ -94,7 +94,7 @@ def test_a_budget_is_kept_to_the_last_digit_in_any_order(
     [
         (4, None, "members is 4; there are 3 to choose from"),
         (0, None, "members is 0; there are 3 to choose from"),
-        (1, 0.0, "the budget is 0 operations a sample; the cheapest 1 need"),
+        (1, 0.0, "the budget is 0 operations per sample; the cheapest 1 need"),
         (3, 2.5, "the cheapest 3 need"),
         (None, float("nan"), "the budget is nan"),
     ],
@@ -108,9 +108,9 @@ def test_figures_are_those_of_the_graphs_and_of_the_ensemble() -> None:
     members = siblings(residual_graph(), 3)
     samples = samples_for(members[0], 12)
     labels = np.arange(12) % 3
-    done: list[int] = []
-    found = measure_members(members, samples, labels, done.append)
-    assert done == [1, 2, 3]
+    done: list[tuple[str, int, int]] = []
+    found = measure_members(members, samples, labels, lambda *progress: done.append(progress))
+    assert done == [("members", each, 3) for each in range(4)]
     for graph, operations in zip(members, found.operations, strict=True):
         counts = count(graph, samples, interpret(graph, samples))
         assert operations == (counts.synaptic_operations() + counts.multiply_accumulates()) / 12

@@ -173,16 +173,16 @@ def test_at_least_one_target_must_be_named() -> None:
 
 @pytest.mark.parametrize("targets", ["cpu", None, 3, {"cpu"}, [["cpu"]], ["cpu", None]])
 def test_targets_are_a_list_of_names(targets: Any) -> None:
-    with pytest.raises(VerificationError, match=r"targets (is|has) .*; give .*names, such as"):
+    with pytest.raises(VerificationError, match=r"targets (is|contains) .*; give .*names, such as"):
         verify(GRAPH, SAMPLES, targets)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda values: values.pop("lif1"), "gave no values of layer lif1"),
+        (lambda values: values.pop("lif1"), "returned no values of layer lif1"),
         (lambda values: values.update(lif1=values["lif1"][:, :1]), r"of shape \(6, 1, 8\)"),
-        (lambda values: values.update(lif1=values["lif1"] * 1.0), "gave float64"),
+        (lambda values: values.update(lif1=values["lif1"] * 1.0), "returned float64"),
     ],
 )
 def test_a_target_must_give_every_layer_as_integers(

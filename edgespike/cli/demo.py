@@ -27,33 +27,32 @@ def command(
     files: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Only write model, images and labels as files into a new folder."
+            metavar="DIR", help="Only write the model, images and labels into a new folder."
         ),
     ] = None,
     model: Annotated[
         str,
-        typer.Option(metavar="NAME", help=f"What to show: {', '.join(MODELS)}."),
+        typer.Option(metavar="NAME", help=f"Shipped model: {', '.join(MODELS)}."),
     ] = DEFAULT,
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Go the whole way on a shipped model and images.
+    """Run the whole pipeline on a shipped model and images.
 
     Classify 200 images, compare the targets bit for bit, count, and estimate the energy.
     """
     import edgespike
     from edgespike.batches import tally_all
-    from edgespike.counting import Counter
     from edgespike.energy import energy_report
     from edgespike.errors import InputError
     from edgespike.models import shipped_images, shipped_model, write_files
+    from edgespike.prepared import prepared
     from edgespike.storage.files import check_output
-    from edgespike.targets import prepare
     from edgespike.trace import predictions
 
     if files is not None:
         if html is not None:
-            raise InputError("--files only writes files, and no page; leave out --html, or --files")
+            raise InputError("--files writes files and no page; leave out --html or --files")
         write_files(files, model)
         say(f"model.safetensors, images.npy and labels.npy are in {files}")
         return
@@ -62,15 +61,16 @@ def command(
     names = split_names(targets)
     _set_up_missing(names)
     images, labels = shipped_images(model)
+    cpu = prepared(graph, "cpu")
     say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}, and counting")
     with progress() as report_progress:
-        tally = tally_all(prepare(graph, "cpu"), images, "cpu", report_progress)
+        tally = tally_all(cpu.runner, images, "cpu", report_progress)
     accuracy = float((predictions(graph, tally.accumulators) == labels).mean())
     some = images[:samples]
     say(f"comparing {', '.join(names)} with the definition, every layer of {len(some)} images")
     with progress() as report_progress:
         certificate = edgespike.verify(graph, some, names, progress=report_progress)
-    report = energy_report(graph, Counter(graph).counts(tally))
+    report = energy_report(graph, cpu.counter.counts(tally))
     if html is not None:
         from edgespike.report import write_page
 
@@ -104,6 +104,6 @@ def _set_up_if_missing(name: str) -> None:
             set_up(name)
         except EdgespikeError as error:
             raise EnvironmentMissingError(
-                f"{error}\nto go on without {name}, name the other targets: "
+                f"{error}\nto continue without {name}, name the other targets: "
                 "edgespike demo --targets cpu,..."
             ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgespike.counting import Audit, Counts
-    from edgespike.energy import EnergyReport, Profile
-    from edgespike.graph import Graph
+    from edgespike.energy import EnergyReport
+    from edgespike.prepared import Prepared
 
 EXAMPLE = "edgespike energy graph.safetensors --input images.npy --audit 2 --html energy.html"
 
@@ -37,26 +36,28 @@ def command(
     audit: Annotated[
         int,
         typer.Option(
-            min=0, metavar="N", help="Recount the first N samples, walking each event (slow)."
+            min=0, metavar="N", help="Recount the first N samples by walking each event (slow)."
         ),
     ] = 0,
     profile: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PROFILE",
-            help="A shipped energy profile, or a TOML file; several times for several. "
-            "Default: all shipped.",
+            help="A shipped energy profile, or a TOML file; may be repeated. "
+            "Default: all shipped profiles.",
         ),
     ] = None,
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Count operations and estimate the energy they take.
+    """Count operations and estimate the energy that they take.
 
-    Totals are over the given samples. The exit code is 1 if an audit finds another count.
+    Totals are over the given samples. The exit code is 1 if an audit disagrees with the count.
     """
     import edgespike
-    from edgespike.energy import load_profile, shipped_profiles
+    from edgespike.batches import tally_all
+    from edgespike.energy import energy_report, load_profile, shipped_profiles
+    from edgespike.prepared import prepared
     from edgespike.report import write_page
     from edgespike.samples import read_samples
     from edgespike.storage.files import check_output
@@ -66,8 +67,11 @@ def command(
     check_output(html, [model, input_file, *own])
     graph = edgespike.load(model)
     array = read_samples(graph, input_file, samples)
-    report = report_with_progress(graph, array, target, profiles)
-    recount = _recount(graph, array[:audit], target) if audit else None
+    ready = prepared(graph, target)
+    with progress() as report_progress:
+        tally = tally_all(ready.runner, array, target, report_progress)
+    report = energy_report(graph, ready.counter.counts(tally), profiles)
+    recount = _recount(ready, array[:audit]) if audit else None
     if html is not None:
         write_page(html, graph, report, audit=recount)
         say(f"written to {html}")
@@ -81,18 +85,6 @@ def command(
         raise typer.Exit(CHECK_FAILED)
 
 
-def report_with_progress(
-    graph: Graph, samples: NDArray[Any], target: str, profiles: Sequence[Profile] | None = None
-) -> EnergyReport:
-    """Run, count and estimate, with a progress bar; see `edgespike.energy.energy_report`."""
-    import edgespike
-    from edgespike.energy import energy_report
-
-    with progress() as report:
-        counts = edgespike.count(graph, samples, target, progress=report)
-    return energy_report(graph, counts, profiles)
-
-
 def print_energy(report: EnergyReport) -> None:
     """Print an energy report for people."""
     from edgespike.console import make_console
@@ -101,14 +93,14 @@ def print_energy(report: EnergyReport) -> None:
     print_report(report, make_console())
 
 
-def _recount(graph: Graph, samples: NDArray[Any], target: str) -> tuple[Audit, Counts]:
-    import edgespike
+def _recount(ready: Prepared, samples: NDArray[Any]) -> tuple[Audit, Counts]:
+    from edgespike.batches import tally_all, trace_all
     from edgespike.counting import audit
 
     say(f"recounting {len(samples)} samples, one event after the other")
-    walked = audit(graph, samples, edgespike.run(graph, samples, target))
-    # Counted as the report was: a target may have a counter of its own, which is then audited.
-    return walked, edgespike.count(graph, samples, target)
+    walked = audit(ready.graph, samples, trace_all(ready.runner, samples))
+    # Tallied again, as for the report: that is what is audited, and a trace is of another run.
+    return walked, ready.counter.counts(tally_all(ready.runner, samples, ready.runtime.name))
 
 
 def _audit_json(audit: Audit, counts: Counts) -> dict[str, Any]:

@@ -27,14 +27,16 @@ def command(
     name: Annotated[str, typer.Option(help="Name of the merged graph.")] = "ensemble",
     members: Annotated[
         int | None,
-        typer.Option(min=1, metavar="K", help="Choose the best K; needs --input and --labels."),
+        typer.Option(
+            min=1, metavar="K", help="Choose the best K members; needs --input and --labels."
+        ),
     ] = None,
     budget: Annotated[
         float | None,
         typer.Option(
             metavar="OPERATIONS",
-            help="Choose the best that take at most so many synaptic operations and "
-            "multiply-accumulates a sample, mean over the samples; needs --input and --labels.",
+            help="Choose the best members that take at most this many synaptic operations and "
+            "multiply-accumulates per sample on average; needs --input and --labels.",
         ),
     ] = None,
     input_file: Annotated[
@@ -47,13 +49,14 @@ def command(
     samples: Samples = None,
     as_json: Json = False,
 ) -> None:
-    """Merge models of one architecture into one graph of all.
+    """Merge models of the same architecture into one graph.
 
-    The graph computes its members side by side, and every target runs it. Its class is that of
-    the largest probability, mean over members; their disagreement tells how sure it is.
+    The graph computes its members side by side, and every target can run it. Its class is the one
+    with the largest mean probability over the members; their disagreement shows how uncertain it
+    is.
 
-    With --members or --budget, those members are taken whose mean probability makes the labels of
-    held-out samples most likely. Members are numbered from 0, as the models are given.
+    With --members or --budget, the members are chosen whose mean probability makes the labels of
+    held-out samples most likely. Members are numbered from 0, in the order of the models.
     """
     import edgespike
     from edgespike.errors import InputError
@@ -69,7 +72,7 @@ def command(
         )
     check_output(out, [*models, input_file, labels_file])
     graphs = [edgespike.load(model) for model in models]
-    merged = ensemble(graphs, name)  # what does not fit is told before anything runs
+    merged = ensemble(graphs, name)  # reports what does not fit before anything runs
     rows: list[dict[str, Any]] = []
     if input_file is not None and labels_file is not None:
         figures = _measure(graphs, input_file, labels_file, samples)
@@ -96,18 +99,12 @@ def _measure(
     array = read_samples(graphs[0], input_file)
     labels = read_labels(labels_file, len(array), graphs[0].readout_op.classes)
     with progress() as report:
-        report("members", 0, len(graphs))
-        return measure_members(
-            graphs,
-            array[:limit],
-            labels[:limit],
-            lambda done: report("members", done, len(graphs)),
-        )
+        return measure_members(graphs, array[:limit], labels[:limit], report)
 
 
 def _print_scores(rows: Sequence[dict[str, Any]]) -> None:
     print_table(
-        ["ensemble", "members ", "NLL (nats) ", "accuracy ", "operations a sample "],
+        ["ensemble", "members ", "NLL (nats) ", "accuracy ", "operations per sample "],
         [
             (
                 row["ensemble"],
@@ -122,9 +119,9 @@ def _print_scores(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _rows(models: Sequence[Path], figures: MemberFigures, chosen: Score) -> list[dict[str, Any]]:
-    """Return each candidate's figures, those of all together, and of the chosen ones.
+    """Return the scores of each candidate, of all together, and of the chosen ones.
 
-    Members are numbered from 0, in the order in which the models are given.
+    Members are numbered from 0, in the order of the models.
     """
     places = range(len(models))
     scores = [

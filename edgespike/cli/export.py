@@ -23,15 +23,15 @@ def command(
     coding: Annotated[
         Coding | None,
         typer.Option(
-            help="loihi: how levels travel, as graded spikes (default), or as so many single "
+            help="loihi: how levels travel, as graded spikes (default) or as that many single "
             "spikes, which Loihi 1 can send too."
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write what a target needs to run a model.
+    """Write the files that a target needs to run a model.
 
-    The folder is new, and appears whole or not at all.
+    The folder is new or empty, and is written whole or not at all.
     """
     import edgespike
     from edgespike.storage.files import check_new_folder
@@ -73,7 +73,7 @@ def _check_coding(target: str, coding: Coding) -> None:
 
     codings = get_target(target).codings
     if coding.value not in codings:
-        offered = f"it takes {' and '.join(codings)}" if codings else "it leaves no choice"
+        offered = f"it takes {' and '.join(codings)}" if codings else "it offers no choice"
         raise UnsupportedError(
             f"target {target!r} does not take --coding {coding.value}",
             [

@@ -40,8 +40,8 @@ def command(
 ) -> None:
     """Run samples on a target and print the classes.
 
-    Of an ensemble, also the probability of each class, mean over members, and the entropy of that
-    in nats, split into what every member finds uncertain and how much they disagree.
+    For an ensemble, also print the mean probability of each class and its entropy in nats, split
+    into what every member finds uncertain and how much the members disagree.
     """
     import edgespike
     from edgespike.batches import tally_all
@@ -88,7 +88,7 @@ def command(
 
 
 def _beliefs(graph: Graph, accumulators: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Return what an ensemble says beyond the class; nothing of a single network."""
+    """Return what an ensemble tells beyond the class; nothing for a single model."""
     import numpy as np
 
     from edgespike.trace import log_probabilities, uncertainty
@@ -121,5 +121,5 @@ def _write(path: Path, **arrays: NDArray[Any]) -> None:
     from edgespike.storage.files import write_atomically
 
     content = io.BytesIO()
-    np.savez(content, **arrays)  # type: ignore[arg-type]  # numpy's stub confuses its keywords
+    np.savez(content, **arrays)  # type: ignore[arg-type]  # numpy's stub misreads its keywords
     write_atomically(path, content.getvalue())

@@ -15,11 +15,11 @@ EXAMPLE = "edgespike targets --setup loihi"
 def command(
     setup: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Install this target's runtime, if it has one."),
+        typer.Option(metavar="NAME", help="Install this target's runtime if it is missing."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the targets, and which of them can run here."""
+    """List the targets and which of them can run here."""
     if setup is not None:
         set_up(setup)
     rows = list_targets()
@@ -33,7 +33,7 @@ def command(
 
 
 def set_up(name: str) -> None:
-    """Install a target's runtime, or say what is missing where ``pip install`` has to do it."""
+    """Install a runtime, or tell what is missing where ``pip install`` has to install it."""
     from edgespike.targets import get_runtime
 
     runtime = get_runtime(name)
@@ -46,7 +46,7 @@ def set_up(name: str) -> None:
 def list_targets() -> list[dict[str, Any]]:
     """Describe every runtime of every target.
 
-    ``runtime`` is null where it is not installed, and ``missing`` says why.
+    ``runtime`` is ``None`` where it is not installed, and ``missing`` tells why.
     """
     from edgespike.targets import get_runtime, runtime_names
 

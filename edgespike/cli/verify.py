@@ -34,7 +34,7 @@ def command(
 
     Every layer and step of the given samples is compared.
 
-    The exit code is 1 if any differs.
+    The exit code is 1 if a target differs.
     """
     import edgespike
     from edgespike.samples import read_samples

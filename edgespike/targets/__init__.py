@@ -1,8 +1,8 @@
-"""Where a graph can run. Each target is imported only when it is asked for.
+"""Where a graph can run. Each target is imported when it is first used.
 
-A name is that of a runtime; a target's default runtime has the target's name. Third parties add a
-target through entry points of the group ``edgespike.targets``, one for each of its runtimes, that
-name a :class:`edgespike.targets.base.Target`.
+Names are those of runtimes; a target's default runtime has the target's name. Third parties add a
+target through the entry-point group ``edgespike.targets``: one entry point for each runtime, each
+naming the same :class:`edgespike.targets.base.Target`.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ BUILT_IN: dict[str, str] = {
     "tflite-reference": "edgespike.targets.tflite:TARGET",
     "tflite-runtime": "edgespike.targets.tflite:TARGET",
 }
-"""The runtimes of this package: name to ``module:attribute`` of the target."""
+"""The runtimes of this package, each with the ``module:attribute`` of its target."""
 
 
 class UnknownTargetError(EdgespikeError):
-    """No runtime of any target has the name that was asked for."""
+    """No runtime has this name."""
 
 
 class DuplicateTargetError(EdgespikeError):
-    """Two packages offer a runtime of one name."""
+    """Two packages offer a runtime of the same name."""
 
 
 def runtime_names() -> list[str]:
-    """Name the runtimes of all targets, built in and of third parties."""
+    """Return the names of all runtimes, built in and of third parties."""
     return list(_sources())
 
 
 def get_target(name: str) -> Target:
-    """Import and return the target that a runtime of this name belongs to.
+    """Import the target that a runtime belongs to.
 
     Raises
     ------
     UnknownTargetError
-        There is none.
+        No runtime has this name.
     DuplicateTargetError
-        There are two.
+        Two packages offer a runtime of the same name.
     """
     from edgespike.targets.base import Target
 
@@ -59,16 +59,50 @@ def get_target(name: str) -> Target:
 
 
 def get_runtime(name: str) -> Runtime:
-    """Import a target and return its runtime of this name.
+    """Import a runtime's target and return the runtime.
+
+    Parameters and errors are those of :func:`get_target`.
+    """
+    return _runtime(get_target(name), name)
+
+
+def prepare(graph: Graph, name: str = "cpu") -> Runner:
+    """Prepare a graph on a runtime, for any number of runs.
+
+    Use it where samples arrive one by one, or where answers and event counts of the same run are
+    needed::
+
+        runner = edgespike.prepare(graph, "cpu")
+        for samples in stream:
+            tally = runner.tally(samples)  # tally.accumulators, tally.events
+
+    :class:`edgespike.counting.Counter` turns a tally into counts. The runner keeps the graph and
+    the memory that its runs need until it is dropped.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    name
+        Name of the runtime.
 
     Raises
     ------
-    UnknownTargetError
-        There is none.
-    DuplicateTargetError
-        There are two.
+    UnknownTargetError, DuplicateTargetError
+        As for :func:`get_target`.
+    InputError
+        ``graph`` is not a graph.
+    UnsupportedError
+        The target cannot compute the graph exactly; all reasons are listed.
+    EnvironmentMissingError
+        The runtime is not installed.
     """
     target = get_target(name)
+    target.check(graph)
+    return _runtime(target, name).prepare(graph)
+
+
+def _runtime(target: Target, name: str) -> Runtime:
     for runtime in target.runtimes:
         if runtime.name == name:
             return runtime
@@ -76,25 +110,6 @@ def get_runtime(name: str) -> Runtime:
     raise UnknownTargetError(
         f"target {target.name} has no runtime named {shown(name)}; there are: {known}"
     )
-
-
-def prepare(graph: Graph, name: str = "cpu") -> Runner:
-    """Prepare a graph on a runtime; the runner then runs any number of batches.
-
-    Raises
-    ------
-    UnknownTargetError, DuplicateTargetError
-        As for :func:`get_runtime`.
-    InputError
-        ``graph`` is not a graph.
-    UnsupportedError
-        The target cannot do the graph exactly; all reasons are listed.
-    EnvironmentMissingError
-        The runtime is not installed.
-    """
-    runtime = get_runtime(name)
-    get_target(name).check(graph)
-    return runtime.prepare(graph)
 
 
 def _sources() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a target is: its limits, its artefact, and the runtimes that run a graph on it."""
+"""What a target is: what it can do, the artefact it writes, and the runtimes that run a graph."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from edgespike.trace import Trace
 
 
 class Runner(Protocol):
-    """A graph that is prepared on a runtime. It runs any number of batches."""
+    """A graph prepared on a runtime: it runs any number of batches.
+
+    Each method runs all of its samples as one batch; :func:`edgespike.batches.trace_all` and
+    :func:`edgespike.batches.tally_all` run any number in batches that fit into memory.
+    """
 
     @property
     def graph(self) -> Graph:
@@ -28,8 +32,11 @@ class Runner(Protocol):
         """Name and version of what runs it."""
 
     @property
-    def tally_factor(self) -> int:
-        """How many times as many samples a tally may take as a trace: 1 if it keeps a trace."""
+    def memory_bounded(self) -> bool:
+        """Whether a run takes a bounded amount of memory besides what it returns.
+
+        If not, batches are smaller, so that the values of all nodes fit into memory.
+        """
 
     def trace(self, samples: NDArray[Any]) -> Trace:
         """Run a batch and return every observed node's values.
@@ -37,8 +44,8 @@ class Runner(Protocol):
         Parameters
         ----------
         samples
-            As :func:`edgespike.graph.inputs.as_samples` takes them. All values are kept in
-            memory; :func:`edgespike.batches.batches` bounds the size of a batch.
+            Integers ``(samples, *shape)`` or ``(samples, steps, *shape)``, as
+            :func:`edgespike.graph.inputs.as_samples` takes them.
 
         Raises
         ------
@@ -57,7 +64,7 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class TracingRunner:
-    """A runner for a runtime that always shows all values.
+    """A runner made of one function, which returns a trace; events are counted in the trace.
 
     Parameters
     ----------
@@ -67,14 +74,16 @@ class TracingRunner:
         Name and version of what runs it.
     run
         Runs a batch, as :meth:`Runner.trace` does.
-    tally_factor
-        1, since a tally keeps a trace.
     """
 
     graph: Graph
     runtime: str
     run: Callable[[NDArray[Any]], Trace]
-    tally_factor: int = 1
+
+    @property
+    def memory_bounded(self) -> bool:
+        """``False``: a tally is made from a trace, and nothing is known of what ``run`` takes."""
+        return False
 
     def trace(self, samples: NDArray[Any]) -> Trace:
         """Run a batch and return every observed node's values."""
@@ -92,16 +101,17 @@ class Runtime:
     Parameters
     ----------
     name
-        As it is named on the command line; the default runtime has the target's name.
+        Its name on the command line; a target's default runtime has the target's name.
     summary
         One line for ``edgespike targets``.
     version
-        Returns name and version of what is installed; raises ``EnvironmentMissingError`` if
-        nothing is.
+        Returns name and version of what is installed. Raises ``EnvironmentMissingError`` if it
+        is not installed.
     prepare
         Prepares a graph without violations. Raises ``EnvironmentMissingError``.
     setup
-        Installs the runtime where ``pip install`` is not enough, and returns name and version.
+        Installs the runtime and returns its name and version; ``None`` where ``pip install`` is
+        enough.
     """
 
     name: str
@@ -118,11 +128,11 @@ class LayerNumbers:
     Parameters
     ----------
     layer
-        Name of the node, or of those that are computed together.
+        Name of the node, or names of those that are computed together.
     numbers
-        Data type, and how it is scaled.
+        Data type and scaling.
     why
-        What allows it, or what forbids a cheaper one.
+        What allows it, or what rules out a cheaper one.
     """
 
     layer: str
@@ -137,19 +147,19 @@ class Target:
     Parameters
     ----------
     name
-        Of the target and of its default runtime.
+        Name of the target and of its default runtime.
     violations
-        Lists what the target cannot do exactly in a graph, one line each: node, value, limit and
-        way out. Empty if it can do everything. The functions below take graphs without violations.
+        Returns what in a graph the target cannot compute exactly, one line each: node, value,
+        limit and way out. Empty if the target can run the graph. All other functions, and those of
+        the runtimes, are only called with graphs without violations.
     write
         Writes the artefact's files for a graph into an existing empty folder.
     runtimes
         What runs the artefact, the default first.
     numbers
-        Returns the number type of each layer, where it is not the same for all layers.
+        Returns the number type of each layer; ``None`` if it is the same for all layers.
     codings
-        The ways ("graded", "unary") in which levels can travel, the default first; empty where
-        there is no choice.
+        How levels can travel ("graded", "unary"), the default first; empty if there is no choice.
     """
 
     name: str
@@ -160,9 +170,14 @@ class Target:
     codings: tuple[str, ...] = ()
 
     def check(self, graph: Graph) -> None:
-        """Raise ``UnsupportedError`` with all violations if the target cannot do the graph.
+        """Refuse a graph that the target cannot compute exactly.
 
-        ``InputError`` if ``graph`` is not a graph.
+        Raises
+        ------
+        InputError
+            ``graph`` is not a graph.
+        UnsupportedError
+            The target cannot run it; all violations are listed.
         """
         violations = self.violations(as_graph(graph))
         if violations:

@@ -181,7 +181,7 @@ def test_run_writes_accumulators(
     monkeypatch: pytest.MonkeyPatch,
     at_once: int,
 ) -> None:
-    monkeypatch.setattr("edgespike.batches.VALUES_AT_ONCE", at_once)
+    monkeypatch.setattr("edgespike.batches.COMPUTED_AT_ONCE", at_once)
     out = tmp_path / "answers.npz"
     assert cli("run", graph_file, "-i", input_file, "-o", out).code == 0
     with np.load(out, allow_pickle=False) as answers:

@@ -69,7 +69,7 @@ def test_the_best_members_are_merged_and_scored(
     assert answer["scores"][3]["members"] == [0, 1, 2]
     printed = cli(*arguments).stdout
     assert f"{best.nll:.4f}" in printed
-    assert "operations a sample" in " ".join(printed.split())
+    assert "operations per sample" in " ".join(printed.split())
 
 
 def test_a_budget_limits_the_operations(
@@ -165,7 +165,7 @@ def test_incomplete_options_are_refused(
     ("options", "labels", "named"),
     [
         (["--members", 4], LABELS, "members is 4; there are 3"),
-        (["--budget", 1], LABELS, "the budget is 1 operations a sample"),
+        (["--budget", 1], LABELS, "the budget is 1 operations per sample"),
         ([], LABELS + 1, "0..2"),
         ([], LABELS - 1, "0..2"),
         ([], LABELS[:7], "give integers of shape (8,)"),

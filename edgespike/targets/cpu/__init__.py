@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from edgespike.graph import Graph
 from edgespike.targets.base import Runtime, Target
+from edgespike.targets.cpu.check import violations
 from edgespike.targets.cpu.run import CpuRunner, runtime
 from edgespike.targets.cpu.write import write
 
 __all__ = ["TARGET", "CpuRunner"]
-
-
-def violations(graph: Graph) -> list[str]:
-    """Return an empty list: every valid graph runs here."""
-    return []
 
 
 TARGET = Target(

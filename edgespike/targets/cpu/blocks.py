@@ -1,4 +1,4 @@
-"""What engines give: the values of some samples at some steps."""
+"""What an engine returns: the values of some samples at some steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Block:
     Parameters
     ----------
     samples, steps
-        Which ones, with start and stop.
+        Which of them, with start and stop.
     values
         Of every observed node: integers ``(steps, samples, *shape)`` with channels last. A first
         axis of 1 stands for the same values at every step. The next block may overwrite them.
@@ -32,7 +32,7 @@ class Block:
 
 
 class Engine(Protocol):
-    """Something that runs one graph, in one thread at a time."""
+    """Runs one graph, in one thread at a time."""
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
@@ -45,12 +45,12 @@ class Engine(Protocol):
 
 
 def empty_accumulators(graph: Graph, samples: int) -> Integers:
-    """Make room for the readout of some samples, ``(samples, classes)``."""
+    """Allocate the readout of some samples, ``(samples, classes)``."""
     return np.empty((samples, graph.tensors[graph.readout.name].size), np.int64)
 
 
 def zero_sums(graph: Graph, name: str) -> Integers:
-    """Make room for a node's event sums, ``(steps, *shape)``, channels last."""
+    """Return zeros for a node's event sums, ``(steps, *shape)``, channels last."""
     channels, *positions = graph.tensors[name].shape
     return np.zeros((graph.steps, *positions, channels), np.int64)
 

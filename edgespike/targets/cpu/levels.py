@@ -1,7 +1,7 @@
-"""The levels of many thresholds: from a line where that is exact, else by comparing with each.
+"""Levels of many thresholds: from a line where that is exact, else by comparing with each.
 
 Comparing takes two passes over the values for each level. Where the thresholds of a channel are
-evenly spaced, ``floor(x * slope + offset)`` in float32 takes four altogether, see
+evenly spaced, ``floor(x * slope + offset)`` in float32 takes four passes for all levels, see
 :mod:`edgespike.targets.shared.lines`.
 """
 
@@ -18,21 +18,21 @@ from edgespike.targets.shared.lines import fit_line
 from edgespike.targets.shared.number_types import narrow_type
 
 MARK_BYTES = 2**20
-"""About how many comparisons are made before they are added up: what a core's cache can keep."""
+"""Comparisons, of a byte each, made before they are added up, about: they fit a core's cache."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """Where each channel's levels lie.
+    """The line that each channel's levels follow.
 
     Parameters
     ----------
     slope, offset
-        Of each channel, float32.
+        For each channel, float32.
     levels
         Highest level.
     dtype
-        Integer type to give levels in.
+        Integer type of the levels.
     """
 
     slope: NDArray[np.float32]
@@ -44,13 +44,13 @@ class Line:
         """Return the levels of float32 values, ``(..., channels)``."""
         on_line = x * self.slope
         on_line += self.offset
-        # Not below 0, so that the conversion, which drops the fraction, rounds down.
+        # Clipped at 0, so that the conversion, which drops the fraction, rounds down.
         on_line.clip(0, self.levels, out=on_line)
         return on_line.astype(self.dtype)
 
 
 def exact_line(op: Threshold, source: Tensor) -> Line | None:
-    """Return the line for float32 values of a range, if there is one that is exact."""
+    """Return a line that is exact for float32 values of the source's range, if there is one."""
     line = fit_line(op, source)
     return None if line is None else Line(*line, op.levels, narrow_type(0, op.levels))
 

@@ -1,4 +1,4 @@
-"""The LiteRT engine: graphs of spikes and levels on int8 kernels, counted in their memory."""
+"""The LiteRT engine: graphs of spikes and levels on int8 kernels, events counted in place."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ BATCH_BYTES = 2**26
 """Most memory for the events of one batch."""
 
 WORDS_PER_BYTE = 65535 // BYTE_LIMIT
-"""How many full bytes 16 bits can add up."""
+"""How many full bytes a sum of 16 bits can hold."""
 
 ROWS_BYTES = 2**19
-"""About how many bytes are marked as events at once."""
+"""How many bytes are marked as events at once, about."""
 
 
 def fits(graph: Graph) -> bool:
@@ -36,14 +36,14 @@ def fits(graph: Graph) -> bool:
 
 
 class CountingLiteRtEngine:
-    """A graph made ready to run.
+    """A graph prepared to run.
 
     Parameters
     ----------
     graph
         One that :func:`fits`.
     batch
-        Most samples that run at once; fewer where memory sets a limit.
+        Most samples that run at once; fewer if they would take more than :data:`BATCH_BYTES`.
     """
 
     def __init__(self, graph: Graph, batch: int) -> None:
@@ -92,17 +92,17 @@ class CountingLiteRtEngine:
         return _Source(name, self._engine.events[name], zero_point if graded else None)
 
     def _most_events(self, name: str) -> int:
-        """Return how many events one sample has at most, as summed where they lie."""
+        """Return the most that one sample can add to a sum in place."""
         tensor = self._graph.tensors[name]
         if tensor.signal is Signal.GRADED:
             return 1
-        # A number of spikes that is not stored as it is does not lie there.
+        # With a zero point, the bytes are not numbers of spikes and cannot be summed in place.
         return tensor.bounds[1] if not self._engine.zero_points[name] else BYTE_LIMIT + 1
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a node's events lie.
+    """Where a node's events are in memory.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ class _Source:
     stored
         The memory that each batch overwrites, int8 ``(batch, *shape)``.
     zero_point
-        What stands for no event where any other number is one event; ``None`` where the number
-        stored is that of events.
+        The number that stands for no event where any other stands for one; ``None`` where the
+        stored number is the number of events.
     """
 
     name: str
@@ -121,18 +121,18 @@ class _Source:
 
 
 class _EventSums:
-    """Sums events over batches where they lie, in bytes that are emptied before they overflow.
+    """Sums events over batches in place, in bytes that are emptied before they overflow.
 
-    Everything is laid out once, so that a batch costs little more than reading its memory. Bytes
-    are emptied into 16 bits, and those, where they overflow, into 64: sums in 64 bits alone would
-    not stay in the cache.
+    Everything is laid out once, so a batch costs little more than reading its memory. Bytes are
+    emptied into 16 bits, and those, before they overflow, into 64: sums in 64 bits alone would not
+    stay in the cache.
 
     Parameters
     ----------
     sources
         What to sum, in the order in which a run writes it.
     at_once
-        Over how many samples no sum exceeds 255.
+        How many samples can be added without a sum above 255.
     """
 
     def __init__(self, sources: Sequence[_Source], at_once: int) -> None:
@@ -146,7 +146,7 @@ class _EventSums:
         self._places = [slice(*pair) for pair in pairwise(ends)]
         self._spikes: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self._graded: list[tuple[NDArray[np.int8], np.int8, NDArray[np.uint8]]] = []
-        # What a run wrote last is still in the cache, so it is read first.
+        # What the run wrote last is still in the cache, so it is read first.
         for source, place in reversed(list(zip(sources, self._places, strict=True))):
             stored, sums = source.stored.reshape(len(source.stored), -1), self._of_batch[place]
             if source.zero_point is None:
@@ -156,13 +156,13 @@ class _EventSums:
         self._is_event = np.empty(max(ROWS_BYTES, *sizes, 1), np.bool_)
 
     def start(self) -> None:
-        """Forget what was summed."""
+        """Reset all sums."""
         self._bytes.clear()
         self._words.clear()
         self._total = None
 
     def add(self, count: int) -> None:
-        """Add what the first ``count`` samples of the memory hold now."""
+        """Add the events of the first ``count`` samples in memory."""
         if not self._bytes.has_room(count):
             self._empty_bytes()
         for spikes, sums in self._spikes:
@@ -207,7 +207,7 @@ class _EventSums:
 
 
 def _widened(stored: NDArray[Any], place: slice) -> NDArray[Any]:
-    """See bytes as words of eight where they begin and end with one: fewer, wider additions.
+    """View bytes as 64-bit words where both ends are aligned: fewer, wider additions.
 
     No byte overflows, so none carries into its neighbour.
     """
@@ -217,7 +217,7 @@ def _widened(stored: NDArray[Any], place: slice) -> NDArray[Any]:
 
 
 class _Sums:
-    """Sums of so many samples, in a type that overflows at some number of them."""
+    """Sums over samples, in a type that can hold those of a limited number of samples."""
 
     def __init__(self, sums: NDArray[Any], limit: int) -> None:
         self.sums = sums
@@ -225,7 +225,7 @@ class _Sums:
         self._limit = limit
 
     def has_room(self, count: int) -> bool:
-        """Return whether that many more samples cannot overflow."""
+        """Return whether that many more samples fit without overflow."""
         return self.samples + count <= self._limit
 
     def clear(self) -> None:

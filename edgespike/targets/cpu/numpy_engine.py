@@ -1,8 +1,8 @@
 """The numpy engine: every valid graph, exactly, by matrix products in floating point.
 
-Samples run in blocks that fit into memory. All steps of a block go through a stateless operation
-at once; only what is on a cycle, and membranes, go from step to step. How many threads a matrix
-product takes is for numpy's BLAS library to say; on a busy computer ``OPENBLAS_NUM_THREADS=1`` is
+Samples run in blocks that fit into a core's caches. All steps of a block go through a stateless
+operation at once; only operations on cycles, and membranes, run step by step. numpy's BLAS library
+decides how many threads a matrix product uses; on a busy computer ``OPENBLAS_NUM_THREADS=1`` is
 several times faster.
 """
 
@@ -25,24 +25,29 @@ from edgespike.targets.shared.number_types import narrow_type
 from edgespike.trace import observed_names
 
 BLOCK_BYTES = 2**22
-"""What the caches keep between one operation and the next."""
+"""Most memory of one block's values, about: what the caches keep from operation to operation.
+
+This and the constants below cut a batch for speed; how large a batch may be for the memory is
+decided in :mod:`edgespike.batches`.
+"""
 
 LOOP_SAMPLES = 512
-"""Samples that go through a loop together; more are no faster."""
+"""Most samples that go through a loop together; more are not faster."""
 
 LOOP_BYTES = 2**21
-"""As :data:`BLOCK_BYTES`, for graphs with loops: less, so that freed memory stays the process's."""
+"""As :data:`BLOCK_BYTES`, for graphs with loops: less, so that the allocator reuses freed memory
+instead of returning it to the system."""
 
 
 class NumpyEngine:
-    """A graph made ready to run.
+    """A graph prepared to run.
 
     Parameters
     ----------
     graph
         Any valid graph.
     block_bytes
-        Memory that the values of one block may take, about; one sample and step always run.
+        Most memory of one block's values, about; a block has at least one sample and step.
     """
 
     def __init__(self, graph: Graph, block_bytes: int = BLOCK_BYTES) -> None:
@@ -68,7 +73,7 @@ class NumpyEngine:
 
     def _cuts(self, samples: int) -> tuple[int, int]:
         """Return how many samples and steps a block has at most."""
-        if self._in_loops:  # a few calls a step, so that each shall serve many samples
+        if self._in_loops:  # each step takes a few calls, so each call should serve many samples
             samples_at_once = max(1, min(samples, self._at_once, LOOP_SAMPLES))
             return samples_at_once, max(1, self._at_once // samples_at_once)
         steps_at_once = min(self._graph.steps, self._at_once)
@@ -88,7 +93,7 @@ class NumpyEngine:
         return accumulators, sums
 
     def _enter(self, samples: NDArray[Any]) -> Array:
-        """Put steps first and channels last; one step stands for a sample that never changes."""
+        """Put steps first and channels last; of samples that never change, one step is enough."""
         if never_changes(samples):
             samples = samples[:, :1]
         ordered = np.moveaxis(samples.swapaxes(0, 1), 2, -1)

@@ -1,18 +1,34 @@
 """The parts that a graph runs in: single operations over all steps of a block, and loops.
 
 A part takes values ``(steps, batch, *shape)``, channels last, from a dictionary, and adds its own
-to it. A first axis of 1 stands for the same values at every step. What goes on from block to block
-is kept in another dictionary, empty at the start of a sample.
+to it. A first axis of 1 stands for the same values at every step. What is carried from block to
+block is kept in another dictionary, which is empty at the start of a sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from typing_extensions import assert_never
 
-from edgespike.graph import Delay, Graph, Node, Tensor
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    SumPool2d,
+    Tensor,
+    Threshold,
+)
 from edgespike.targets.cpu import stateful, stateless
 from edgespike.targets.cpu.components import components
 from edgespike.targets.cpu.stateless import Array
@@ -24,35 +40,61 @@ States = dict[str, Any]
 
 
 class Part(Protocol):
-    """One strongly connected component of a graph, made ready to run."""
+    """One strongly connected component of a graph, prepared to run."""
 
     def run(self, values: Values, steps: int, state: States) -> None:
         """Run that many steps."""
 
 
+class Single(Part, Protocol):
+    """A single operation, which can be part of a loop."""
+
+    def step(self, values: Values, state: States) -> None:
+        """Run one step; values have no axis of steps, ``(batch, *shape)``."""
+
+
 def make_parts(graph: Graph) -> list[Part]:
-    """Make a graph ready, in an order in which its parts can run."""
-    return [_make_part(graph, nodes) for nodes in components(graph)]
+    """Prepare a graph's parts, in an order in which they can run."""
+    return [
+        Loop(graph, nodes) if len(nodes) > 1 else prepare_node(graph, nodes[0])
+        for nodes in components(graph)
+    ]
 
 
-def _make_part(graph: Graph, nodes: list[Node]) -> Part:
-    if len(nodes) > 1:
-        return Loop(graph, nodes)
-    (node,) = nodes
-    if type(node.op) in stateless.PREPARE:
-        return Stateless(node, _stateless_kernel(graph, node))
-    return Stateful(node, _stateful_kernel(graph, node))
+def prepare_node(graph: Graph, node: Node) -> Single:
+    """Prepare one operation; a delay, as it runs outside of loops.
 
-
-def _stateless_kernel(graph: Graph, node: Node) -> stateless.Kernel:
-    prepare = stateless.PREPARE[type(node.op)]
-    return prepare(node.op, graph.input_tensors(node), graph.tensors[node.name])
-
-
-def _stateful_kernel(graph: Graph, node: Node) -> stateful.StatefulKernel:
-    (source,) = graph.input_tensors(node)
-    prepare = stateful.PREPARE[type(node.op)]
-    return prepare(node.op, source, graph.tensors[node.name], graph.steps)
+    Raises
+    ------
+    TypeError
+        The operation is the input, which is given.
+    """
+    inputs, output = graph.input_tensors(node), graph.tensors[node.name]
+    match node.op:
+        case Dense() as op:
+            return Stateless(node, stateless.prepare_dense(op, inputs[0]))
+        case Conv2d() as op:
+            return Stateless(node, stateless.prepare_conv2d(op, inputs[0], output))
+        case SumPool2d() as op:
+            return Stateless(node, stateless.prepare_sum_pool2d(op, inputs[0], output))
+        case MaxPool2d() as op:
+            return Stateless(node, stateless.prepare_max_pool2d(op, output))
+        case Add():
+            return Stateless(node, stateless.prepare_add(inputs))
+        case Reshape() as op:
+            return Stateless(node, stateless.prepare_reshape(op))
+        case Threshold() as op:
+            return Stateless(node, stateless.prepare_threshold(op, inputs[0]))
+        case Delay() as op:
+            return Stateful(node, stateful.prepare_delay(op, output))
+        case Membrane() as op:
+            return Stateful(node, stateful.prepare_membrane(op, inputs[0], graph.steps))
+        case Readout() as op:
+            return Stateful(node, stateful.prepare_readout(op, output))
+        case Input():
+            raise TypeError(f"{node.name} ({node.op.kind}) is not computed: its values are given")
+        case _:
+            assert_never(node.op)
 
 
 class Stateless:
@@ -69,6 +111,10 @@ class Stateless:
         out = self._kernel(*(_folded(array, different) for array in inputs))
         values[self._node.name] = out.reshape(different, -1, *out.shape[1:])
 
+    def step(self, values: Values, state: States) -> None:
+        """Run one step."""
+        values[self._node.name] = self._kernel(*[values[name] for name in self._node.inputs])
+
 
 def _folded(array: Array, steps: int) -> Array:
     """Fold the steps into the batch."""
@@ -76,7 +122,7 @@ def _folded(array: Array, steps: int) -> Array:
 
 
 class Stateful:
-    """An operation with state, on no cycle."""
+    """An operation with state."""
 
     def __init__(self, node: Node, kernel: stateful.StatefulKernel) -> None:
         self._node = node
@@ -87,6 +133,12 @@ class Stateful:
         name, (source,) = self._node.name, self._node.inputs
         values[name], state[name] = self._kernel(values[source], state.get(name), steps)
 
+    def step(self, values: Values, state: States) -> None:
+        """Run one step."""
+        name, (source,) = self._node.name, self._node.inputs
+        out, state[name] = self._kernel(values[source][None], state.get(name), 1)
+        values[name] = out[0]
+
 
 class Loop:
     """Operations on cycles: all of them at one step, then all at the next.
@@ -94,28 +146,27 @@ class Loop:
     Parameters
     ----------
     graph
-        What they are part of.
+        The graph that they are part of.
     nodes
         All nodes of one component, in the graph's order.
     """
 
-    def __init__(self, graph: Graph, nodes: list[Node]) -> None:
+    def __init__(self, graph: Graph, nodes: Sequence[Node]) -> None:
         own = {node.name for node in nodes}
         outer = [node for node in graph.nodes if node.name not in own]
         taken = {name for node in outer for name in node.inputs}
         self._input = graph.input.name
         self._outside = {name for node in nodes for name in node.inputs} - own
         self._shown = sorted(own & taken.union(observed_names(graph)))
-        self._delays = {
-            node.name: (node.inputs[0], _first_values(node.op, graph.tensors[node.name]))
-            for node in nodes
-            if isinstance(node.op, Delay)
-        }
-        self._operations = [
-            (node.name, node.inputs, _step_of(graph, node))
-            for node in nodes
-            if node.name not in self._delays
-        ]
+        self._delays: dict[str, tuple[str, Callable[[int], Array]]] = {}
+        """Source of each delay, and its values at the first step for a number of samples."""
+        self._operations: list[Single] = []
+        for node in nodes:
+            if isinstance(node.op, Delay):
+                first_values = _first_values(node.op, graph.tensors[node.name])
+                self._delays[node.name] = (node.inputs[0], first_values)
+            else:
+                self._operations.append(prepare_node(graph, node))
 
     def run(self, values: Values, steps: int, state: States) -> None:
         """Run that many steps."""
@@ -134,28 +185,14 @@ class Loop:
         """Add the values of one step to those from outside."""
         for name in self._delays:
             now[name] = state[name]
-        for name, inputs, operation in self._operations:
-            now[name], state[name] = operation([now[each] for each in inputs], state.get(name))
+        for operation in self._operations:
+            operation.step(now, state)
         for name, (source, _) in self._delays.items():
             state[name] = now[source]
 
 
 def _first_values(op: Delay, output: Tensor) -> Callable[[int], Array]:
-    """Make what a delay gives a batch at its first step."""
+    """Return what makes a delay's values at the first step, for a number of samples."""
     channels, *positions = op.shape
     dtype = narrow_type(*output.bounds)
     return lambda samples: np.full((samples, *positions, channels), op.initial, dtype)
-
-
-def _step_of(graph: Graph, node: Node) -> Callable[[list[Array], Any], tuple[Array, Any]]:
-    """Make an operation ready to run one step: from inputs and state to output and state."""
-    if type(node.op) in stateless.PREPARE:
-        kernel = _stateless_kernel(graph, node)
-        return lambda inputs, state: (kernel(*inputs), None)
-    stateful_kernel = _stateful_kernel(graph, node)
-
-    def run(inputs: list[Array], state: Any) -> tuple[Array, Any]:
-        out, state = stateful_kernel(inputs[0][None], state, 1)
-        return out[0], state
-
-    return run

@@ -1,4 +1,4 @@
-"""Running a graph on the cpu: values, answers or event counts from the fastest exact engine."""
+"""Running a graph on the cpu: a trace, answers or a tally from the fastest exact engine."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from edgespike.targets.cpu.numpy_engine import NumpyEngine
 from edgespike.trace import Trace, observed_names
 
 LARGEST_BATCH = 32
-"""Samples that LiteRT runs at once; of more, fewer events are still in the cache when counted."""
+"""Most samples that LiteRT runs at once: of more, fewer events are still in the cache when counted.
 
-TALLY_FACTOR = 64
-"""How many times as large a batch may be where no values are kept."""
+Like the numpy engine's ``BLOCK_BYTES`` this is about caches, not about memory: how many samples
+:meth:`CpuRunner.trace` and :meth:`CpuRunner.tally` take is for :mod:`edgespike.batches` to say.
+"""
 
 
 class CpuRunner:
@@ -38,7 +39,7 @@ class CpuRunner:
         Any valid graph.
     """
 
-    tally_factor = TALLY_FACTOR
+    memory_bounded = True
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -77,10 +78,10 @@ class CpuRunner:
     def tally(self, samples: NDArray[Any]) -> Tally:
         """Run samples once and return their answers and event counts, without keeping values."""
         samples = as_samples(self.graph, samples)
-        entered = self._input_events(samples)  # while the samples are in the cache
+        entered = self._input_events(samples)
         with self._engine(len(samples)) as engine:
             accumulators, found = engine.run_counted(samples)
-            # One pass widens and transposes what the engine may overwrite in its next run.
+            # One pass widens and transposes sums that the engine may overwrite in its next run.
             sums = {
                 name: np.ascontiguousarray(np.moveaxis(total, -1, 1), np.int64)
                 for name, total in found.items()
@@ -88,14 +89,14 @@ class CpuRunner:
         return Tally(accumulators, {self.graph.input.name: entered, **sums})
 
     def _input_events(self, samples: NDArray[Any]) -> Integers:
-        """Sum the input's events; those of a sample that never changes, once for all steps."""
+        """Sum the input's events; where samples never change, once for all steps."""
         different = samples[:, :1] if never_changes(samples) else samples
         events = sum_events(different, self.graph.tensors[self.graph.input.name])
         return np.broadcast_to(events, samples.shape[1:])
 
     @contextmanager
     def _engine(self, samples: int) -> Iterator[Engine]:
-        """Lend the engine for a number of samples; LiteRT's memory is lent to one thread only."""
+        """Lend the engine for a number of samples; LiteRT's, to one thread at a time."""
         batch = min(LARGEST_BATCH, 1 << (samples - 1).bit_length()) if self._on_litert else 0
         with self._lock:
             if batch not in self._engines:
@@ -122,7 +123,7 @@ def _runs_on_litert(graph: Graph) -> bool:
 
 
 def runtime() -> str:
-    """Name what the engines run on, and its version."""
+    """Return names and versions of what the engines run on."""
     return f"{_NUMPY}, {_litert()}" if find_spec("ai_edge_litert") else _NUMPY
 
 

@@ -1,8 +1,7 @@
 """Fast kernels of the operations that carry state from step to step.
 
 They take arrays ``(steps, batch, *shape)``, channels last, where a first axis of 1 stands for the
-same values at every step, and the state that the steps before have left, ``None`` at the start of
-a sample.
+same values at every step, and the state after the previous step, ``None`` at the start of a sample.
 """
 
 from __future__ import annotations
@@ -22,27 +21,27 @@ from edgespike.graph import (
     ResetTime,
     Tensor,
 )
-from edgespike.graph.ops import Op
 from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.cpu.stateless import Array
 from edgespike.targets.shared.number_types import narrow_type
 
 State = Any
 StatefulKernel = Callable[[Array, State, int], tuple[Array, State]]
-"""Values, state and number of steps to values and state."""
+"""From values, state and number of steps to values and state."""
 
 _DECAY_BITS = DECAY_ONE.bit_length() - 1
 
 
-def prepare_membrane(
-    op: Membrane, source: Tensor, output: Tensor, graph_steps: int
-) -> StatefulKernel:
-    """Step integrate-and-fire neurons, in int32 where their proven range allows it."""
+def prepare_membrane(op: Membrane, source: Tensor, graph_steps: int) -> StatefulKernel:
+    """Step integrate-and-fire neurons, in int32 where their proven range allows it.
+
+    ``graph_steps`` is the number of steps of a sample, which the range depends on.
+    """
     least, most = op.potential_range(source, graph_steps)
     highest = int(most.max())
     one = 1 << FRACTION_BITS
     dtype = np.dtype(np.int32 if max(-int(least.min()), highest) + one < 2**31 else np.int64)
-    # A threshold beyond the range is never reached; next to the range it fits the type.
+    # A threshold above the range is never reached; just above it, it fits the type.
     theta = (np.minimum(op.theta, (most >> FRACTION_BITS) + 1) << FRACTION_BITS).astype(dtype)
     spike_type = narrow_type(0, op.max_spikes)
     most_spikes = min(op.max_spikes, highest)
@@ -80,7 +79,7 @@ def prepare_membrane(
 
 
 def _decay(v: Array, decay: int) -> Array:
-    """Multiply by ``(4096 - decay) / 4096`` towards zero; no product leaves the type's range."""
+    """Multiply by ``(4096 - decay) / 4096``, towards zero; no product overflows the type."""
     if decay == 0:
         return v
     magnitude, kept = np.abs(v), DECAY_ONE - decay
@@ -89,7 +88,7 @@ def _decay(v: Array, decay: int) -> Array:
     return np.sign(v) * (whole + part)
 
 
-def prepare_delay(op: Delay, source: Tensor, output: Tensor, graph_steps: int) -> StatefulKernel:
+def prepare_delay(op: Delay, output: Tensor) -> StatefulKernel:
     """Move values to the next step."""
     dtype = narrow_type(*output.bounds)
 
@@ -102,10 +101,8 @@ def prepare_delay(op: Delay, source: Tensor, output: Tensor, graph_steps: int) -
     return run
 
 
-def prepare_readout(
-    op: Readout, source: Tensor, output: Tensor, graph_steps: int
-) -> StatefulKernel:
-    """Add up accumulators over the steps, or give each step's own."""
+def prepare_readout(op: Readout, output: Tensor) -> StatefulKernel:
+    """Add up accumulators over the steps, or return each step's own."""
     dtype = narrow_type(*output.bounds)
 
     def run_last(x: Array, state: State, steps: int) -> tuple[Array, State]:
@@ -119,11 +116,3 @@ def prepare_readout(
         return totals.astype(dtype), totals[-1]
 
     return run_last if op.mode is ReadoutMode.LAST else run
-
-
-PREPARE: dict[type[Op], Callable[..., StatefulKernel]] = {
-    Delay: prepare_delay,
-    Membrane: prepare_membrane,
-    Readout: prepare_readout,
-}
-"""How each stateful operation is made ready: also from the number of steps of a sample."""

@@ -1,6 +1,6 @@
 """Fast kernels of the operations without state, on arrays ``(batch, *shape)``, channels last.
 
-Each ``prepare_*`` does once what depends on the graph only, and gives the function that runs.
+Each ``prepare_*`` does what depends on the graph alone, once, and returns the function that runs.
 Steps are folded into the batch.
 """
 
@@ -15,7 +15,6 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from edgespike.graph import (
-    Add,
     Conv2d,
     Dense,
     MaxPool2d,
@@ -24,7 +23,7 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
-from edgespike.graph.ops import Op, Pool2d
+from edgespike.graph.ops import Pool2d
 from edgespike.graph.ops.neurons import reachable
 from edgespike.targets.cpu.levels import count_reached, exact_line
 from edgespike.targets.shared.number_types import (
@@ -38,15 +37,15 @@ Array = NDArray[Any]
 Kernel = Callable[..., Array]
 
 COLUMN_BYTES = 2**20
-"""Unfolded input of a convolution that is multiplied at once: what a core's cache can keep."""
+"""Most unfolded input that one matrix product of a convolution reads, to fit a core's cache."""
 
 
-def prepare_dense(op: Dense, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
+def prepare_dense(op: Dense, source: Tensor) -> Kernel:
     """Multiply by the weight and add the bias, in the fastest exact type."""
-    dtype = sum_type(weighted_bound(op, inputs[0]))
+    dtype = sum_type(weighted_bound(op, source))
     weight = np.ascontiguousarray(op.weight.T, dtype)
     bias = op.bias.astype(dtype) if op.bias.any() else None
-    # Libraries are slow at matrices of a single column.
+    # BLAS libraries are slow at matrices with a single column.
     multiply = np.multiply if len(weight) == 1 else np.matmul
 
     def run(x: Array) -> Array:
@@ -58,9 +57,9 @@ def prepare_dense(op: Dense, inputs: Sequence[Tensor], output: Tensor) -> Kernel
     return run
 
 
-def prepare_conv2d(op: Conv2d, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
+def prepare_conv2d(op: Conv2d, source: Tensor, output: Tensor) -> Kernel:
     """Unfold the input so that the convolution is one matrix product for each group."""
-    dtype = sum_type(weighted_bound(op, inputs[0]))
+    dtype = sum_type(weighted_bound(op, source))
     outputs, channels, *kernel = op.weight.shape
     split = op.weight.reshape(op.groups, outputs // op.groups, channels, *kernel)
     weight = split.transpose(0, 3, 4, 2, 1).reshape(op.groups, -1, outputs // op.groups)
@@ -85,7 +84,7 @@ def prepare_conv2d(op: Conv2d, inputs: Sequence[Tensor], output: Tensor) -> Kern
 
 
 def _unfold(op: Conv2d, x: Array, size: tuple[int, int], dtype: np.dtype[Any]) -> Array:
-    """Lay out what each output position sees: ``(groups, positions, kernel * channels)``."""
+    """Lay out the inputs of each output position: ``(groups, positions, kernel * channels)``."""
     padded = _padded(x, op.padding, dtype)
     sample, row, column, channel = padded.strides
     channels = x.shape[-1] // op.groups
@@ -107,7 +106,7 @@ def _unfold(op: Conv2d, x: Array, size: tuple[int, int], dtype: np.dtype[Any]) -
 
 
 def _padded(x: Array, padding: tuple[int, int], dtype: np.dtype[Any]) -> Array:
-    """Surround by zeros and change the type, in one go."""
+    """Surround by zeros and change the type in one pass."""
     if not any(padding):
         return x.astype(dtype, copy=False)
     n, height, width, channels = x.shape
@@ -117,15 +116,15 @@ def _padded(x: Array, padding: tuple[int, int], dtype: np.dtype[Any]) -> Array:
     return padded
 
 
-def prepare_sum_pool2d(op: SumPool2d, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
+def prepare_sum_pool2d(op: SumPool2d, source: Tensor, output: Tensor) -> Kernel:
     """Add up each window, rows first."""
-    bound = op.kernel[0] * op.kernel[1] * float(largest_magnitude(inputs[0]).max())
-    dtype = _type_for(bound, inputs[0])
+    bound = op.kernel[0] * op.kernel[1] * float(largest_magnitude(source).max())
+    dtype = _type_for(bound, source)
     return lambda x: _pool(op, _padded(x, op.padding, dtype), output.shape[1:], np.add)
 
 
-def prepare_max_pool2d(op: MaxPool2d, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
-    """Take each window's largest value, rows first; nothing is below the zeros of the border."""
+def prepare_max_pool2d(op: MaxPool2d, output: Tensor) -> Kernel:
+    """Take each window's largest value, rows first; no value is below the border's zeros."""
     return lambda x: _pool(op, _padded(x, op.padding, x.dtype), output.shape[1:], np.maximum)
 
 
@@ -140,7 +139,7 @@ def _pool(op: Pool2d, x: Array, size: Sequence[int], combine: Callable[..., Arra
     )
 
 
-def prepare_add(op: Add, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
+def prepare_add(inputs: Sequence[Tensor]) -> Kernel:
     """Add element by element, in a type that holds every partial sum."""
     bound = float(np.sum([largest_magnitude(tensor).max() for tensor in inputs]))
     dtype = _type_for(bound, inputs[0])
@@ -152,7 +151,7 @@ def _type_for(bound: float, source: Tensor) -> np.dtype[Any]:
     return narrow_type(-bound, bound) if source.signal.is_event else sum_type(bound)
 
 
-def prepare_reshape(op: Reshape, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
+def prepare_reshape(op: Reshape) -> Kernel:
     """Regroup elements in the graph's order, which is channels first."""
 
     def run(x: Array) -> Array:
@@ -162,9 +161,8 @@ def prepare_reshape(op: Reshape, inputs: Sequence[Tensor], output: Tensor) -> Ke
     return run
 
 
-def prepare_threshold(op: Threshold, inputs: Sequence[Tensor], output: Tensor) -> Kernel:
-    """Count the thresholds that are reached, or that are not where the channel is flipped."""
-    (source,) = inputs
+def prepare_threshold(op: Threshold, source: Tensor) -> Kernel:
+    """Count the thresholds that are reached; in flipped channels, those that are not."""
     theta = np.ascontiguousarray(reachable(op.theta.T, source.low, source.high))
     flipped = op.flipped if op.flipped.any() else None
     line = exact_line(op, source) if op.levels > 1 else None
@@ -190,15 +188,3 @@ def prepare_threshold(op: Threshold, inputs: Sequence[Tensor], output: Tensor) -
 def _comparable(theta: Array, x: Array) -> Array:
     """Return thresholds in the type of floating-point values; integers compare as they are."""
     return theta.astype(x.dtype) if np.issubdtype(x.dtype, np.floating) else theta
-
-
-PREPARE: dict[type[Op], Callable[..., Kernel]] = {
-    Dense: prepare_dense,
-    Conv2d: prepare_conv2d,
-    SumPool2d: prepare_sum_pool2d,
-    MaxPool2d: prepare_max_pool2d,
-    Add: prepare_add,
-    Reshape: prepare_reshape,
-    Threshold: prepare_threshold,
-}
-"""How each stateless operation is made ready: from itself, its inputs' and its output's tensor."""

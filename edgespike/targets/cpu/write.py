@@ -14,20 +14,20 @@ from edgespike.targets.shared.check_samples import SAMPLES, check_samples
 _README = """\
 # {name} for the cpu
 
-Whole numbers only; every result is exact. Written by edgespike {version}.
+Integers only; every result is exact. Written by edgespike {version}.
 
 | File | Content |
 |---|---|
-| graph.safetensors | the network, SHA-256 {hash} |
+| graph.safetensors | the graph, SHA-256 {hash} |
 | sample_input.npy | {samples} random samples, integers {low}..{high} in units of {scale:g} |
-| expected_output.npy | their accumulators, {classes} a sample; times the scale they are logits |
+| expected_output.npy | their accumulators, {classes} per sample; times the scale they are logits |
 
 Check an installation, layer by layer:
 
     pip install .     # in the source folder of edgespike {version}
     edgespike verify graph.safetensors --targets cpu --input sample_input.npy
 
-Run samples of your own from Python:
+Run your own samples from Python:
 
     import edgespike, numpy
 
@@ -36,8 +36,8 @@ Run samples of your own from Python:
     accumulators = edgespike.run(graph, samples).accumulators(graph)
     assert (accumulators == numpy.load("expected_output.npy")).all()
 
-numpy is all it needs. With its extra `tflite`, graphs that are exact in int8 run
-several times faster, with the same results.
+edgespike needs numpy only. With its extra `tflite`, graphs that are exact in int8 run several
+times faster, with the same results.
 """
 
 

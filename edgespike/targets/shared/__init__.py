@@ -1,1 +1,1 @@
-"""What several targets use."""
+"""Parts that several targets use."""

@@ -1,4 +1,4 @@
-"""Samples that an artefact holds so that an installation can be checked with them."""
+"""Samples that come with an artefact, to check an installation with."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from edgespike.graph.tensor import Integers
 from edgespike.interpreter import interpret
 
 SAMPLES = 8
-"""How many: enough to check an installation."""
+"""How many samples come with an artefact."""
 
 
 def check_samples(graph: Graph) -> tuple[Integers, Integers]:
-    """Draw samples over the whole input range, always the same, and compute what they must give.
+    """Draw samples over the whole input range, always the same, and compute their accumulators.
 
     Returns
     -------
     samples
-        ``(samples, *shape)``, or ``(samples, steps, *shape)`` with a value of its own at each of
-        several steps.
+        ``(samples, *shape)`` for one step; ``(samples, steps, *shape)``, with other values at each
+        step, for several.
     expected
         The interpreter's accumulators, ``(samples, classes)``.
     """

@@ -1,4 +1,4 @@
-"""Thresholds of a channel as a line: levels counted by one product instead of one by one."""
+"""A channel's thresholds as a line: levels from one product instead of from comparisons."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ Singles = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 _NARROWEST_STEP = 2.0**-6
-"""Least distance of two levels, in units of the accumulator, that a fit tries."""
+"""Smallest distance between two levels that a fit tries, in units of the accumulator."""
 
 _ITERATIONS = 100
 
 
 def fit_line(op: Threshold, source: Tensor) -> tuple[Singles, Singles] | None:
-    """Lay a line through the thresholds of each channel, if float32 then counts them right.
+    """Fit a line to the thresholds of each channel, if it is exact in float32.
 
     Parameters
     ----------
     op
         The thresholds.
     source
-        Range of what is compared with them.
+        Range of the values that are compared with them.
 
     Returns
     -------
     slope, offset
         ``floor(clip(x * slope + offset, 0, levels))``, computed in float32 one operation after the
-        other, is what the thresholds give for ``x``, ``(channels,)``; ``None`` if it is not so in
+        other, equals the level of every ``x``, ``(channels,)``; ``None`` if this does not hold in
         every channel. Each of these operations is monotone in IEEE arithmetic, rounding included,
-        so that it is enough to try both sides of every threshold.
+        so trying both sides of every threshold is a proof.
     """
     sign, theta, low, high = upright(op.theta, op.flipped, source.low, source.high)
     if max(-low.min(), high.max()) >= FLOAT32_LIMIT:
@@ -54,7 +54,7 @@ def fit_line(op: Threshold, source: Tensor) -> tuple[Singles, Singles] | None:
 
 
 def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:
-    """Lay a line through the thresholds of each channel, as far from integers as can be.
+    """Fit a line to the thresholds of each channel, as far from integers as possible.
 
     Level ``l`` begins between ``theta_l - 1`` and ``theta_l``. The line ``step * l + start`` that
     passes through all these gaps with the most room on both sides is found by ternary search: for
@@ -65,13 +65,13 @@ def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]
     theta
         ``(channels, levels)``, ascending.
     low, high
-        Range of each channel's accumulator, ``(channels,)``. A threshold outside of it may be
-        laid anywhere outside.
+        Range of each channel's accumulator, ``(channels,)``. The line may pass a threshold outside
+        of the range anywhere outside.
 
     Returns
     -------
     step, start
-        Of each channel. Whether they are good enough is for whoever uses them to prove.
+        For each channel. The caller must prove that they are exact.
     """
     below, above = _gaps(theta, low[:, None], high[:, None])
     level = np.arange(1, theta.shape[1] + 1)
@@ -92,9 +92,9 @@ def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]
 
 
 def _gaps(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:
-    """Return the two values between which each level begins; outside of the range they are wide.
+    """Return the two values between which each level begins, wide apart outside of the range.
 
-    Steps as wide as the range, as many as there are levels, must find room there.
+    There must be room for as many steps as there are levels, each as wide as the range.
     """
     width = (high - low + 2) * theta.shape[1]
     always, never = theta <= low, theta > high

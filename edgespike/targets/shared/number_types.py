@@ -1,8 +1,8 @@
-"""Which number type computes an operation exactly, from proven ranges.
+"""The number types that compute an operation exactly, from proven ranges.
 
-Sums of whole numbers in floating point are exact, in any order, as long as no partial sum can
-leave the integers that the type holds without gaps: 2^24 for float32, 2^53 for float64. Where even
-that is not proven, int64 is exact: it wraps around, and the final sum fits.
+Sums of whole numbers in floating point are exact, in any order, as long as every partial sum is
+within the integers that the type represents without gaps: 2^24 for float32, 2^53 for float64. Where
+that is not proven, int64 is exact: it may wrap around on the way, but the final sum fits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FLOAT_LIMITS: tuple[tuple[type[np.floating[Any]], int], ...] = (
     (np.float32, FLOAT32_LIMIT),
     (np.float64, FLOAT64_LIMIT),
 )
-"""Floating-point types, fastest first, each with the magnitude that sums must stay below."""
+"""Floating-point types, fastest first, with the magnitude that all sums must stay below."""
 
 
 def sum_type(bound: float) -> np.dtype[Any]:
@@ -29,8 +29,8 @@ def sum_type(bound: float) -> np.dtype[Any]:
     Parameters
     ----------
     bound
-        What the magnitudes of all terms add up to. It may be computed in float64: it is exact
-        below 2^53, and once it is not, it is above every limit.
+        Sum of the magnitudes of all terms. It may be computed in float64, which is exact below
+        2^53; above, it exceeds every limit anyway.
     """
     exact = (dtype for dtype, limit in FLOAT_LIMITS if bound < limit)
     return np.dtype(next(exact, np.int64))
@@ -45,5 +45,5 @@ def narrow_type(low: float, high: float) -> np.dtype[Any]:
 
 
 def weighted_bound(op: Weighted, tensor: Tensor) -> float:
-    """Bound every partial sum of every output, whatever the order."""
+    """Return a bound of every partial sum of every output, in any order."""
     return float(partial_sum_bounds(op.weight, op.bias, tensor).max())

@@ -1,6 +1,6 @@
-"""How large the sums of a weighted layer may get while they are formed.
+"""How large the partial sums of a weighted layer can get.
 
-Runtimes add up in an order of their own, and in types that hold whole numbers only up to a limit.
+Runtimes add up in any order, and in types that represent whole numbers only up to a limit.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from edgespike.graph.tensor import Integers
 
 
 def largest_magnitude(tensor: Tensor) -> NDArray[np.float64]:
-    """Bound each channel's magnitude, ``(channels,)``."""
+    """Return a bound of each channel's magnitude, ``(channels,)``."""
     return np.maximum(np.abs(tensor.low), np.abs(tensor.high)).astype(np.float64)
 
 
 def partial_sum_bounds(weight: Integers, bias: Integers, source: Tensor) -> NDArray[np.float64]:
-    """Bound every partial sum of each output channel, whatever the order: ``sum |w| |x| + |b|``.
+    """Return a bound of each output's partial sums, in any order: ``sum |w| |x| + |b|``.
 
     Parameters
     ----------
     weight, bias
-        In the shapes of a graph's weighted operations, ``(outputs, inputs / groups, ...)`` and
+        Shaped as in a graph's weighted operations, ``(outputs, inputs / groups, ...)`` and
         ``(outputs,)``.
     source
         Range of the layer's input.
@@ -31,8 +31,8 @@ def partial_sum_bounds(weight: Integers, bias: Integers, source: Tensor) -> NDAr
     Returns
     -------
     bounds
-        ``(outputs,)``, in float64, since whole numbers of 64 bits could wrap around. Up to 2^53
-        they are exact, and beyond it they are above every limit that they are compared with.
+        ``(outputs,)``, in float64, since 64-bit integers could wrap around. They are exact up to
+        2^53, and above that they exceed every limit that they are compared with.
     """
     outputs, inputs = weight.shape[:2]
     by_group = largest_magnitude(source).reshape(-1, inputs)

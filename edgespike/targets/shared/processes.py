@@ -1,4 +1,4 @@
-"""Other programs that targets start: how one ended, and what an installer says where it fails."""
+"""Programs that targets start: how one ended, and what a failed installer printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LAST_LINES = 8
 
 
 def ending(code: int) -> str:
-    """Say how a process ended, from its exit status as Python gives it."""
+    """Describe how a process ended, from its return code in :mod:`subprocess`."""
     if code >= 0:
         return f"ended with code {code}"
     known = {number.value: number.name for number in signal.Signals}
@@ -18,12 +18,12 @@ def ending(code: int) -> str:
 
 
 def install(command: Sequence[str], timeout_s: float) -> str | None:
-    """Run a command that installs something, without input.
+    """Run a command that installs something, with empty standard input.
 
     Returns
     -------
     failure
-        How it failed, and the last lines that it wrote; ``None`` if it did not.
+        How it failed, and the last lines that it printed; ``None`` if it succeeded.
     """
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Thresholds that are all reached from below, whichever way their channels are compared."""
+"""Thresholds turned around so that all of them are reached from below."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from edgespike.graph.tensor import Integers
 def upright(
     theta: Integers, flipped: NDArray[np.bool_], low: Integers, high: Integers
 ) -> tuple[Integers, Integers, Integers, Integers]:
-    """Turn flipped rows around, so that all count the thresholds that are reached.
+    """Turn flipped rows around, so that every row counts the thresholds that are reached.
 
     Parameters
     ----------
     theta, flipped
-        As of :class:`edgespike.graph.Threshold`, in rows of channels or of neurons:
+        As in :class:`edgespike.graph.Threshold`, one row per channel or per neuron:
         ``(rows, levels)``, ascending, and ``(rows,)``.
     low, high
-        Range of what is compared with each row, ``(rows,)``.
+        Range of the values that are compared with each row, ``(rows,)``.
 
     Returns
     -------
     sign
-        What accumulators must be multiplied by, 1 or -1, ``(rows,)``.
+        Factor of the accumulators, 1 or -1, ``(rows,)``.
     theta
         Thresholds of the products, ascending, ``(rows, levels)``, within their range or just above.
     low, high
@@ -34,7 +34,7 @@ def upright(
     theta = reachable(theta, low[:, None], high[:, None])
     return (
         np.where(flipped, -1, 1),
-        # Staying below theta, acc < theta, is reaching 1 - theta with everything negated.
+        # acc < theta is the same as -acc >= 1 - theta.
         np.where(flipped[:, None], 1 - theta[:, ::-1], theta),
         np.where(flipped, -high, low),
         np.where(flipped, -low, high),

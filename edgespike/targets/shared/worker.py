@@ -1,9 +1,9 @@
-"""Running a script in another interpreter, so that nothing of it can hurt or outlive us.
+"""Running a script in another interpreter, so that it can neither harm nor outlive this process.
 
-Simulators fork, abort or need packages that do not fit ours. A :class:`Worker` runs such code in
-a process group of its own, with a time limit, and exchanges arrays (``.npz`` without pickle) and
-JSON with it. A worker starts once and answers many jobs; when its job fails, when time is up, when
-Ctrl-C comes or when we are killed, its whole group ends and its shared memory is removed.
+Simulators fork, abort, or need packages that conflict with ours. A :class:`Worker` runs such code
+in its own process group, with a time limit, and exchanges arrays (``.npz`` without pickle) and JSON
+with it. A worker starts once and answers many jobs; when a job fails or times out, on Ctrl-C, or
+when this process is killed, its whole group is ended and its shared memory is removed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from edgespike.targets.shared import worker_main
 from edgespike.targets.shared.processes import ending
 
 GRACE_S = 2.0
-"""How long a group may take to end when it is asked to, in seconds, before it is killed."""
+"""Seconds that a group has to end after it is asked to, before it is killed."""
 
 _LAST_LINES = 12
 _POLL_S = 0.2
@@ -47,11 +47,11 @@ class Worker:
         The interpreter to run.
     script
         A file that defines ``handle(arrays, parameters) -> (arrays, answers)``; its folder is
-        on the worker's path. It needs numpy and nothing of edgespike.
+        on the worker's path. It must not import edgespike; its interpreter needs numpy.
     what
         Names the worker in errors ("Lava's simulator").
     environment
-        Environment variables besides those of this process.
+        Environment variables in addition to those of this process.
     """
 
     def __init__(
@@ -73,19 +73,19 @@ class Worker:
     def call(
         self, arrays: Arrays, parameters: Any, *, timeout_s: float
     ) -> tuple[dict[str, NDArray[Any]], Any]:
-        """Return the worker one job and wait for its answer. Threads wait for each other.
+        """Send the worker one job and wait for its answer. Threads take turns.
 
         Parameters
         ----------
         arrays, parameters
-            What ``handle`` receives; ``parameters`` goes through JSON.
+            The arguments of ``handle``; ``parameters`` is sent as JSON.
         timeout_s
-            Seconds that the job may take, the worker's start included, other threads' jobs not.
+            Most seconds for the job, including the worker's start but not other threads' jobs.
 
         Raises
         ------
         TargetRunError
-            The job failed, took too long, or the worker died; with its last lines of output.
+            The job failed or took too long, or the worker died; with its last lines of output.
         """
         with self._one_job:
             try:
@@ -109,7 +109,7 @@ class Worker:
             return worker_main.load_arrays(job / "results.npz"), answers
 
     def close(self) -> None:
-        """End the whole process group and remove what it left."""
+        """End the whole process group and remove its files and shared memory."""
         atexit.unregister(self.close)
         process, self._process = self._process, None
         if process is not None:
@@ -142,7 +142,7 @@ class Worker:
         return self._process
 
     def _send(self, process: subprocess.Popen[bytes], job: str) -> None:
-        # Where the worker has died, receiving tells why.
+        # If the worker has died, receiving reports why.
         with contextlib.suppress(BrokenPipeError):
             _pipe(process.stdin).write(f"{job}\n".encode())
             _pipe(process.stdin).flush()
@@ -150,7 +150,7 @@ class Worker:
     def _receive(
         self, process: subprocess.Popen[bytes], end: float, timeout_s: float
     ) -> dict[str, Any]:
-        """Wait for one line; a dead worker's children may keep its output open, so look at both."""
+        """Wait for one line, or for the worker's end: its children may keep its output open."""
         stdout = _pipe(process.stdout)
         while True:
             dead = process.poll() is not None
@@ -186,7 +186,7 @@ def _pipe(pipe: Any) -> Any:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Ask the group to end, then kill it; the leader's id stays taken until it is waited for."""
+    """Ask the group to end, then kill it; its id stays valid until the leader is waited for."""
     _signal_group(process, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE_S)

@@ -1,8 +1,8 @@
-"""The worker's side of :mod:`edgespike.targets.shared.worker`. Needs numpy, nothing of edgespike.
+"""The worker's side of :mod:`edgespike.targets.shared.worker`. Imports numpy, not edgespike.
 
 Started as ``python worker_main.py SCRIPT FOLDER``. It loads ``handle(arrays, parameters)`` from
-the script, and answers one job for each line of standard input. The end of standard input means
-that the parent is gone, however it ended: then nothing of this process group may stay behind.
+the script and answers one job for each line of standard input. The end of standard input means
+that the parent has ended, for whatever reason: then nothing of this process group may be left.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 def main(script: str, folder: str) -> None:
     """Answer jobs until the parent closes standard input."""
-    # The lines of the protocol get a descriptor of their own; what libraries print goes to stderr.
+    # Answers get their own descriptor; whatever libraries print goes to stderr.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     _name_shared_memory(Path(folder).name)
@@ -43,7 +43,7 @@ def main(script: str, folder: str) -> None:
 
 
 def _read_jobs(jobs: queue.SimpleQueue[str], folder: Path) -> None:
-    # os.read takes no lock of Python's, so this thread may sleep in it while others fork.
+    # os.read holds no lock of Python's, so this thread can wait in it while others fork.
     rest = b""
     while chunk := os.read(0, 65536):
         *lines, rest = (rest + chunk).split(b"\n")
@@ -52,7 +52,7 @@ def _read_jobs(jobs: queue.SimpleQueue[str], folder: Path) -> None:
     group = os.getpgrp()
     cleaner = os.fork()
     if cleaner == 0:
-        # Whoever cleans up must outlive the group: until it is dead it may make new blocks.
+        # The cleaner must outlive the group, which can make new blocks until it is dead.
         os.setsid()
         os.killpg(group, signal.SIGKILL)
         remove_shared_memory(folder.name)
@@ -86,13 +86,13 @@ def load_arrays(path: Path) -> dict[str, Any]:
 
 
 def remove_shared_memory(name: str) -> None:
-    """Remove what shared memory the worker that owns folder ``name`` has left."""
+    """Remove the shared memory left by the worker that owns folder ``name``."""
     for path in SHARED_MEMORY.glob(f"{name}*"):
         path.unlink(missing_ok=True)
 
 
 def _name_shared_memory(name: str) -> None:
-    # Python offers no other way to tell this worker's blocks from those of other processes.
+    # Python has no other way to tell this worker's blocks from those of other processes.
     if hasattr(shared_memory, "_SHM_NAME_PREFIX"):
         shared_memory._SHM_NAME_PREFIX = f"/{name}"
 
