@@ -179,6 +179,14 @@ def residual(of_spikes: bool) -> Graph:
     return chain.finish(32)
 
 
+def sums_of_two_sizes() -> Graph:
+    """Add sums of one geometry and shape whose inputs differ in size: 8 and 7 rows give 3."""
+    chain = Chain((1, 8, 8)).conv(1, 1, 2, 2).threshold(1)
+    chain.conv(2, 1, 3, 3, stride=(2, 2))
+    chain.add(Conv2d(chain.weights(2, 1, 3, 3), chain.weights(2), stride=(2, 2)), "input")
+    return chain.add(Add(), "conv2d3", "conv2d4").threshold(2).finish(18)
+
+
 def reshapes() -> Graph:
     """Reshapes whose elements must be in the graph's order: before a threshold, into an image."""
     chain = Chain((2, 3, 4)).conv(2, 2, 1, 1).add(Reshape((24,))).threshold(24)
@@ -281,6 +289,7 @@ def _networks() -> dict[str, Callable[[], Graph]]:
         "sum pooled accumulators": sum_pooled_accumulators,
         "residual of spikes": partial(residual, of_spikes=True),
         "residual of accumulators": partial(residual, of_spikes=False),
+        "sums of inputs of two sizes": sums_of_two_sizes,
         "reshapes": reshapes,
         "reshapes in int8": integer_reshapes,
         "shared reshape": shared_reshape,

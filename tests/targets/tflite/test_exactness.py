@@ -23,7 +23,8 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.interpreter import interpret
-from edgespike.targets.tflite.planning.plan import make_plan
+from edgespike.targets import prepare
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from tests.available import available, run_on
 from tests.targets.tflite.networks import NETWORKS, samples_of
@@ -181,9 +182,17 @@ def test_accumulators_at_the_edge_of_their_form(target: str, extreme: int) -> No
     assert_equal(target, graph, np.array([[0], [1]]))
 
 
-def test_more_samples_than_run_at_once(target: str) -> None:
-    graph = NETWORKS["residual of spikes"]()
-    assert_equal(target, graph, samples_of(graph, 300))
+@pytest.mark.parametrize(
+    "name", ["residual of spikes", "membrane decay 410", "recurrent membranes, late reset"]
+)
+def test_a_runner_runs_batches_of_any_size_anew(target: str, name: str) -> None:
+    """Nothing of a batch is left in the next one, though it may run in the same memory."""
+    graph = NETWORKS[name]()
+    runner, samples = prepare(graph, target), samples_of(graph, 600)
+    expected = interpret(graph, samples).values
+    for some in (slice(0, 7), slice(7, 14), slice(14, 15), slice(15, 600), slice(0, 7)):
+        for layer, values in runner.trace(samples[some]).values.items():
+            assert np.array_equal(values, expected[layer][some]), layer
 
 
 def test_a_sample_shown_at_every_step(target: str) -> None:

@@ -25,8 +25,8 @@ from edgespike.graph import (
 from edgespike.passes.folding import Normalisation, fold
 from edgespike.targets import get_target
 from edgespike.targets.tflite.check import violations
-from edgespike.targets.tflite.planning.plan import make_plan
-from edgespike.targets.tflite.planning.recipes import layer_numbers
+from edgespike.targets.tflite.planning.numbers import layer_numbers
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form, zero_point
 from tests.strategies import Case, cases
 from tests.targets.cpu.graphs import chain
@@ -95,7 +95,7 @@ def test_random_graphs_of_even_levels_mostly_take_int8() -> None:
     def collect(case: Case) -> None:
         numbers.extend(
             row.numbers
-            for row in layer_numbers(case.graph)
+            for row in layer_numbers(make_plan(case.graph))
             if row.layer.split()[-1].startswith("threshold")
         )
 
@@ -138,7 +138,7 @@ def test_uneven_thresholds_are_left_to_float32_and_the_report_says_why() -> None
         Threshold(theta, np.zeros(3, bool)),
         Dense(np.ones((2, 3), int), np.zeros(2, int)),
     )
-    rows = layer_numbers(graph)
+    rows = layer_numbers(make_plan(graph))
     assert [(row.layer, row.numbers) for row in rows] == [
         ("dense0", "float32"),
         ("threshold1", "float32"),
@@ -150,7 +150,7 @@ def test_uneven_thresholds_are_left_to_float32_and_the_report_says_why() -> None
 
 
 def test_the_report_names_what_is_computed_together() -> None:
-    rows = layer_numbers(NETWORKS["4 states, input to 255"]())
+    rows = layer_numbers(make_plan(NETWORKS["4 states, input to 255"]()))
     assert rows[0].layer == "conv2d1 + threshold2"
     assert rows[0].numbers == "int8, a scale for each channel"
     assert "proven at all of its 3 thresholds" in rows[0].why
@@ -171,7 +171,7 @@ def test_the_report_names_what_is_computed_together() -> None:
     ],
 )
 def test_reasons_for_float32(name: str, layer: str, why: str) -> None:
-    found = {row.layer: row for row in layer_numbers(NETWORKS[name]())}
+    found = {row.layer: row for row in layer_numbers(make_plan(NETWORKS[name]()))}
     assert found[layer].numbers == "float32"
     assert why in found[layer].why
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from typing_extensions import assert_never
 
 from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
-from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.planning.affine import Affine
@@ -23,33 +23,26 @@ _BIAS_TYPES = {Form.INT8: np.int32, Form.INT16: np.int64, Form.FLOAT: np.float32
 def emit_weighted(
     emitter: Emitter,
     name: str,
-    op: Weighted,
+    op: Dense | Conv2d,
     affine: Affine,
     x: Value,
     output: Storage,
     activation: Activation = Activation.NONE,
 ) -> Value:
     """Emit a dense layer or convolution whose input has the output's data type."""
-    if isinstance(op, Conv2d):
-        return _emit_conv2d(emitter, name, op, affine, x, output, activation)
-    if not isinstance(op, Dense):
-        raise TypeError(f"{name} is a {type(op).__name__}, which has no weights to emit")
-    if affine.scale.size == 1:
-        inputs = [x.index, *_constants(emitter, name, x, affine.weight, affine)]
-        shape = (len(affine.weight),)
-        return emitter.emit(name, "FULLY_CONNECTED", inputs, shape, output, activation=activation)
-    # tflite-runtime's dense layers know one scale only, its convolutions one for each channel.
-    weight = affine.weight[:, :, None, None]
-    x = emitter.reshape(x, (1, 1, weight.shape[1]))
-    op = Conv2d(weight, affine.bias)
-    pixel = _emit_conv2d(emitter, name, op, replace(affine, weight=weight), x, output, activation)
-    return emitter.reshape(pixel, (len(weight),), name=name)
+    match op:
+        case Dense():
+            return _emit_dense(emitter, name, affine, x, output, activation)
+        case Conv2d():
+            return _emit_conv2d(emitter, name, op, affine, x, output, activation)
+        case _:
+            assert_never(op)
 
 
 def side_by_side(
     emitter: Emitter, name: str, parts: Sequence[Value], affine: Affine
 ) -> tuple[Value, Affine]:
-    """Join a weighted node's inputs along their channels, with weights in the order of these."""
+    """Join a weighted node's inputs along their channels, and order its weights accordingly."""
     if any(part.flattened for part in parts):
         ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
         weights = np.split(affine.weight, ends, axis=1)
@@ -66,10 +59,25 @@ def side_by_side(
 
 
 def _for_flattened(weight: Integers, x: Value) -> Integers:
-    """Return the weights of a dense layer the order of its input's features."""
+    """Return the weights of a dense layer in the order of its input's features."""
     if x.flattened is None:
         return weight
     return weight.reshape(-1, *x.flattened).transpose(0, 2, 3, 1).reshape(weight.shape)
+
+
+def _emit_dense(
+    emitter: Emitter, name: str, affine: Affine, x: Value, output: Storage, activation: Activation
+) -> Value:
+    if affine.scale.size == 1:
+        inputs = [x.index, *_constants(emitter, name, x, affine.weight, affine)]
+        shape = (len(affine.weight),)
+        return emitter.emit(name, "FULLY_CONNECTED", inputs, shape, output, activation=activation)
+    # tflite-runtime's dense layers have one scale only, its convolutions one for each channel.
+    weight = affine.weight[:, :, None, None]
+    x = emitter.reshape(x, (1, 1, weight.shape[1]))
+    op = Conv2d(weight, affine.bias)
+    pixel = _emit_conv2d(emitter, name, op, replace(affine, weight=weight), x, output, activation)
+    return emitter.reshape(pixel, (len(weight),), name=name)
 
 
 def _emit_conv2d(
@@ -86,7 +94,7 @@ def _emit_conv2d(
     extents = [(k - 1) * d + 1 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True)]
     padding, x = _pad(emitter, x, extents, op.stride, op.padding, out)
     depthwise = op.groups == channels > 1
-    # OHWI, or 1HWO where each input channel has filters of its own
+    # OHWI, or 1HWO where each input channel has its own filters
     order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
     weight = affine.weight.transpose(order)
     options = {"depth_multiplier": len(op.weight) // channels} if depthwise else {}
@@ -152,7 +160,7 @@ def _pad(
     padding: tuple[int, int],
     out: tuple[int, int],
 ) -> tuple[Padding, Value]:
-    """Return the padding mode that places windows as the graph does, padding explicitly if none."""
+    """Return the padding mode that places windows as the graph does; pad first if none does."""
     if padding == (0, 0):
         return Padding.VALID, x
     axes = zip(x.shape[:2], extents, stride, padding, out, strict=True)
@@ -169,8 +177,8 @@ def _pad(
 def _same_places(size: int, extent: int, step: int, pad: int, out: int) -> bool:
     """Return whether SAME has as many windows and as many padded places before the first.
 
-    Where the windows do not reach the end of the input, XNNPACK in tflite-runtime 2.14 gets SAME
-    wrong in float32, so that it is not used there.
+    SAME is not used where the windows do not reach the end of the input: there, XNNPACK in
+    tflite-runtime 2.14 computes it wrongly in float32.
     """
     missing = (out - 1) * step + extent - size
     return out == -(-size // step) and missing >= 0 and missing // 2 == pad
@@ -179,7 +187,7 @@ def _same_places(size: int, extent: int, step: int, pad: int, out: int) -> bool:
 def _constants(
     emitter: Emitter, name: str, x: Value, weight: Integers, affine: Affine, axis: int = 0
 ) -> list[int]:
-    """Add weights, in the order in which they are stored, and biases."""
+    """Add weights, which are in the order that is stored, and biases."""
     scales, bias = affine.scale, affine.bias.astype(_BIAS_TYPES[x.form])
     quantisation = None
     if x.form is not Form.FLOAT:
@@ -194,7 +202,7 @@ def _weight_constant(
 ) -> int:
     """Store weights as int8 where they fit; float32 layers widen them when they are loaded."""
     builder, largest = emitter.builder, np.abs(weight).max()
-    # With int16 activations, tflite-runtime computes wrongly from int4, and TFLite Micro refuses.
+    # With int16 activations, tflite-runtime computes int4 wrongly, and TFLite Micro refuses it.
     if emitter.four_bits and form is Form.INT8 and largest <= INT4_WEIGHT_LIMIT:
         return builder.constant_int4(name, weight.astype(np.int8), quantisation)
     if form is not Form.FLOAT:
