@@ -26,6 +26,14 @@ Run = Callable[[NDArray[Any]], Sequence[NDArray[Any]]]
 Load = Callable[[Lowered], Run]
 """Loads a model into a runtime."""
 
+MODEL_BYTES = 2**28
+"""About how many bytes a model's tensors may take at once, if none share memory.
+
+:mod:`edgespike.batches` bounds the values of the graph's nodes in a batch, but a model may need far
+more memory than these: a threshold in float32 that is not on a line compares its input with all
+levels at once, four bytes each.
+"""
+
 
 def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
     """Plan, lower and load a graph once, for all of its runs.
@@ -44,8 +52,8 @@ def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
     """
     plan = make_plan(graph)
     probe, deployed = lower(plan, observed_names(graph)), exported(plan)
-    run_probe = load(probe)
-    runs = {name: load(lowered) for name, lowered in deployed.items()}
+    run_probe = _in_parts(probe, load(probe))
+    runs = {name: _in_parts(lowered, load(lowered)) for name, lowered in deployed.items()}
 
     def run(samples: NDArray[Any]) -> Trace:
         samples = as_samples(graph, samples)
@@ -56,6 +64,17 @@ def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
         return Trace(_decode_outputs(graph, probe, outputs, len(samples)))
 
     return TracingRunner(graph, runtime, run)
+
+
+def _in_parts(lowered: Lowered, run: Run) -> Run:
+    """Run a batch in as few parts as :data:`MODEL_BYTES` allows."""
+    at_once = max(1, MODEL_BYTES // lowered.activation_bytes)
+
+    def run_parts(batch: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        parts = [run(batch[start : start + at_once]) for start in range(0, len(batch), at_once)]
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+    return run_parts
 
 
 def _check_agreement(graph: Graph, name: str, answer: NDArray[Any], shown: NDArray[Any]) -> None:

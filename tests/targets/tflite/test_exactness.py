@@ -24,8 +24,11 @@ from edgespike.graph import (
 )
 from edgespike.interpreter import interpret
 from edgespike.targets import prepare
+from edgespike.targets.tflite import run
+from edgespike.targets.tflite.lower import lower
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
+from edgespike.trace import observed_names
 from tests.available import available, run_on
 from tests.targets.tflite.networks import NETWORKS, samples_of
 
@@ -193,6 +196,16 @@ def test_a_runner_runs_batches_of_any_size_anew(target: str, name: str) -> None:
     for some in (slice(0, 7), slice(7, 14), slice(14, 15), slice(15, 600), slice(0, 7)):
         for layer, values in runner.trace(samples[some]).values.items():
             assert np.array_equal(values, expected[layer][some]), layer
+
+
+@pytest.mark.parametrize("name", ["two levels", "recurrent membranes, late reset"])
+def test_models_that_take_much_memory_run_a_batch_in_parts(
+    target: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = NETWORKS[name]()
+    bytes_each = lower(make_plan(graph), observed_names(graph)).activation_bytes
+    monkeypatch.setattr(run, "MODEL_BYTES", 3 * bytes_each)
+    assert_equal(target, graph, samples_of(graph, 8))
 
 
 def test_a_sample_shown_at_every_step(target: str) -> None:
