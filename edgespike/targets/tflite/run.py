@@ -39,7 +39,7 @@ def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
     """Plan, lower and load a graph once, for all of its runs.
 
     Each run executes the probe, a model that shows every observed node. All models that are
-    exported, which return only the readout, run beside it and must agree.
+    exported, which return only the readout, run as well and must agree.
 
     Parameters
     ----------
@@ -104,9 +104,9 @@ def _decode_outputs(
     graph: Graph, probe: Lowered, outputs: Sequence[NDArray[Any]], count: int
 ) -> dict[str, NDArray[Any]]:
     values = {}
-    for name, place in probe.shown.items():
+    for name, index in probe.shown.items():
         steps = (count, graph.steps, *channels_last(graph.tensors[name].shape))
-        whole = decode(name, probe.outputs[place], outputs[place]).reshape(steps)
+        whole = decode(name, probe.outputs[index], outputs[index]).reshape(steps)
         values[name] = np.moveaxis(whole, -1, 2)
     return values
 
@@ -118,7 +118,7 @@ def decode(name: str, value: Value, array: NDArray[Any]) -> NDArray[Any]:
     whole = array.astype(np.int32)
     if not np.array_equal(whole, array):
         raise TargetRunError(
-            f"{name} came out with numbers that are not whole, so this runtime's float32 kernels "
+            f"{name} has numbers that are not whole, so this runtime's float32 kernels "
             "do not compute exactly; use another runtime or the cpu target"
         )
     return whole

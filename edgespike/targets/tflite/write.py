@@ -15,7 +15,7 @@ from edgespike.targets.tflite.writing.exported import exported
 def write(graph: Graph, folder: Path) -> None:
     """Write ``model.tflite``, ``raspberry-pi/`` and ``microcontroller/`` into an empty folder.
 
-    The other models are written beside it, see
+    The other models are written too, see
     :func:`edgespike.targets.tflite.writing.exported.exported`. The graph must have no
     :func:`edgespike.targets.tflite.check.violations`.
     """

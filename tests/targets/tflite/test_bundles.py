@@ -363,6 +363,6 @@ def test_a_model_that_is_not_exact_on_tflite_micro_is_not_exported(tmp_path: Pat
     plan = make_plan(NETWORKS[EXPORTED[0]]())
     samples, expected = check_samples(plan.graph)
     expected[1, -1] += 1
-    with pytest.raises(TargetRunError, match="gives another output than the interpreter"):
+    with pytest.raises(TargetRunError, match="computes another output than the interpreter"):
         write_microcontroller(plan, lower(plan), samples, expected, tmp_path)
     assert list(tmp_path.iterdir()) == []

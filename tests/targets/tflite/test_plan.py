@@ -164,7 +164,7 @@ def test_the_report_names_what_is_computed_together() -> None:
     [
         ("graded input in float32", "conv2d1 + threshold2", "does not hold its input, 0..4000"),
         ("sum pooled accumulators", "conv2d1", "needed elsewhere than in one threshold"),
-        ("sum pooled accumulators", "threshold3", "no exact recipe"),
+        ("sum pooled accumulators", "threshold3", "no exact form"),
         ("different numbers of levels", "add5", "different numbers of levels"),
         ("large readout", "dense3 + readout", "a weight of 40000 is beyond 127"),
         ("convolution plain, dense, weights to 300", "conv2d1 + threshold2", "a weight of 300"),

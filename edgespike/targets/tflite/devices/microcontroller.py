@@ -166,8 +166,8 @@ def _arena(lowered: Lowered, batch: NDArray[Any], expected: NDArray[Any]) -> tup
         return estimate, f"{estimate} bytes, not measured: {str(error).splitlines()[0]}"
     if not np.array_equal(outputs, expected):
         raise TargetRunError(
-            "TFLite Micro gives another output than the interpreter, so this model must not run on "
-            "a microcontroller; please report this, with the version of tflite-micro"
+            "TFLite Micro computes another output than the interpreter, so this model must not run "
+            "on a microcontroller; please report this, with the version of tflite-micro"
         )
     size = -(-used // 1024) * 1024
     return size, f"{size} bytes ({used} measured with TFLite Micro on a PC; outputs were exact)"

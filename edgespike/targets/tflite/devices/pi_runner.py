@@ -1,4 +1,4 @@
-"""Run this folder's network with numpy and either ai-edge-litert or tflite-runtime.
+"""Run this folder's model with numpy and either ai-edge-litert or tflite-runtime.
 
 python run.py               checks this installation with the samples in the folder
 python run.py SAMPLES.npy   prints the class of each sample; for an ensemble also how sure it is
@@ -75,10 +75,10 @@ def run(interpreter: Any, batch: Any, states: Any) -> Any:
 def show(logits: Any, members: int) -> None:
     """Print the class of each sample, one a line.
 
-    For an ensemble it is the class with the largest probability, averaged over the members, each
-    of which contributes the softmax of its logits. It is followed by that probability, the entropy
-    of the average, the average of the members' entropies, and their difference, the mutual
-    information, which measures how far the members disagree; entropies are in nats.
+    For an ensemble it is the class with the largest mean probability: the softmax of each member's
+    logits, averaged over the members. It is followed by that probability, the entropy of the mean,
+    the mean of the members' entropies, and their difference, the mutual information, which tells
+    how far the members disagree. Entropies are in nats.
     """
     if members == 1:
         print(*np.argmax(logits, axis=1), sep="\n")

@@ -47,10 +47,9 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops.neurons import DECAY_ONE
-from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, INT16_LIMIT, WEIGHT_LIMIT
-from edgespike.targets.tflite.planning.affine import Affine, fold_levels, fold_spikes
+from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.alignment import align
-from edgespike.targets.tflite.planning.joining import find_joins, joined_tensor, partial_sums
+from edgespike.targets.tflite.planning.joining import find_joins, partial_sums
 from edgespike.targets.tflite.planning.magnitudes import (
     membrane_magnitude,
     threshold_magnitude,
@@ -67,30 +66,25 @@ from edgespike.targets.tflite.planning.plan import (
     spikes_name,
     sums_steps,
 )
-from edgespike.targets.tflite.planning.reasons import obstacle, outside_int8, unproven
-from edgespike.targets.tflite.planning.storage import (
-    ACTIVATION_SCALE,
-    FLOAT32,
-    Form,
-    Storage,
-    zero_point,
-)
+from edgespike.targets.tflite.planning.reasons import outside_int8
+from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage, zero_point
+from edgespike.targets.tflite.planning.weighted import WeightedPlanner
 
-_NO_RECIPE = "int8 has no exact recipe for it"
+_NOT_IN_INT8 = "int8 has no exact form of it"
 _UNCHANGED = "it changes no number"
 
 
 def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
-    """Plan a graph. Whether float32 suffices is for the target's check to say.
+    """Plan a graph. Whether float32 is exact is for the target's check to say.
 
-    With ``four_bits``, weights are scaled up only to what 4 bits hold where that is enough.
+    With ``four_bits``, weights are scaled up only to what 4 bits hold if that is enough.
     """
     in_float: frozenset[str] = frozenset()
     while True:
         planner = _Planner(graph, four_bits, in_float)
         for node in graph.nodes:
             planner.add(node)
-        # A delay is planned before its source; if that is stored otherwise, plan it again.
+        # A delay is planned before its source. If that is stored differently, plan again.
         plans = planner.plans
         wrong = {
             node.name
@@ -107,7 +101,6 @@ class _Planner:
 
     def __init__(self, graph: Graph, four_bits: bool, in_float: Collection[str]) -> None:
         self.graph = graph
-        self.limits = (INT4_WEIGHT_LIMIT, WEIGHT_LIMIT) if four_bits else (WEIGHT_LIMIT,)
         self.in_float = in_float
         self.plans: dict[str, NodePlan] = {}
         self._refusals: dict[str, str] = {}
@@ -115,6 +108,7 @@ class _Planner:
         self._joined = {part for name in self._joins for part in graph[name].inputs}
         self._aligned = align(graph, self._joins.values())
         self._readers = readers(graph)
+        self._weighted = WeightedPlanner(graph, self.plans, self._aligned, four_bits)
 
     def add(self, node: Node) -> None:
         """Plan a node, and one that is computed with it."""
@@ -139,7 +133,7 @@ class _Planner:
             case Delay() as op:
                 self.plans[name] = self._delay(node, op)
             case Threshold():
-                why = self._refusals.get(name, _NO_RECIPE)
+                why = self._refusals.get(name, _NOT_IN_INT8)
                 largest = threshold_magnitude(self.graph, node)
                 self.plans[name] = NodePlan(FLOAT32, why, largest=largest)
             case Membrane() as op:
@@ -188,35 +182,29 @@ class _Planner:
         if op.reset_time is ResetTime.NEXT_STEP and op.reset is not Reset.NONE:
             states.append(self._state(node, spikes_name(node), FLOAT32))
         largest = membrane_magnitude(self.graph, node, op)
-        return NodePlan(FLOAT32, _NO_RECIPE, largest=largest, states=tuple(states))
+        return NodePlan(FLOAT32, _NOT_IN_INT8, largest=largest, states=tuple(states))
 
     def _lone_readout(self, node: Node, source: Storage) -> NodePlan:
         """Plan a readout that is not computed with the weighted node before it."""
         if self._reads_one_step():
             return self._stored(node, source, _UNCHANGED)
         states = [self._state(node, node.name, FLOAT32)] if sums_steps(self.graph) else []
-        return self._stored(node, FLOAT32, _NO_RECIPE, states)
+        return self._stored(node, FLOAT32, _NOT_IN_INT8, states)
 
     def _add_weighted(self, node: Node, source: Node, op: Dense | Conv2d) -> None:
-        """Plan a node that is, or is joined to, a weighted one, with its follower if it has one."""
+        """Plan a weighted node, or an addition that joins several, with its follower if any."""
         why = "its sums are needed elsewhere than in one threshold or readout"
         follower = self._follower(node)
         if follower is not None:
-            plan, why = self._together(source, op, follower)
+            plan, why = self._weighted.with_follower(source, op, follower)
             if plan is not None:
                 self.plans[follower.name] = plan
                 return
             self._refusals[follower.name] = why
         joined = None if source is node else source
-        affine = Affine(op.weight, op.bias)
-        self.plans[node.name] = self._weighted_in_float(source, affine, why, joined)
-
-    def _weighted_in_float(
-        self, source: Node, affine: Affine, why: str, merged: Node | None
-    ) -> NodePlan:
-        tensor = joined_tensor(self.graph.input_tensors(source))
-        largest = int(affine.magnitudes(tensor).max())
-        return NodePlan(FLOAT32, why, FLOAT32, merged, affine, largest)
+        self.plans[node.name] = self._weighted.in_float(
+            source, Affine(op.weight, op.bias), why, joined
+        )
 
     def _follower(self, node: Node) -> Node | None:
         """Return the only reader of a node's weighted sums, if the two can be one operator."""
@@ -237,62 +225,6 @@ class _Planner:
         return isinstance(node.op, Reshape) and node.inputs[0] not in self.plans
 
     def _reads_one_step(self) -> bool:
-        """Return whether the readout gives what it takes, and no sum over steps."""
+        """Return whether the readout returns its input, not a sum over steps."""
         by_step = runs_by_step(self.graph) and not sums_steps(self.graph)
         return self.graph.steps == 1 or by_step
-
-    def _together(
-        self, source: Node, op: Dense | Conv2d, follower: Node
-    ) -> tuple[NodePlan | None, str]:
-        """Plan a weighted node and its follower; for levels in float32 return only why."""
-        entering, *others = {self._in_int8(name) for name in source.inputs}
-        tensor = joined_tensor(self.graph.input_tensors(source))
-        apart = "its inputs have no scale and zero point in common" if others else ""
-        if not isinstance(follower.op, Threshold):
-            return self._readout(source, Affine(op.weight, op.bias), entering, apart), ""
-        levels = follower.op.levels
-        output = self._aligned.get(follower.name)
-        if output is None:
-            return None, f"int8 does not hold {levels} levels"
-        accumulator = self.graph.tensors[follower.inputs[0]]
-        ratio = output.scale / entering.scale
-        if levels == 1:
-            affine = fold_spikes(op, follower.op, accumulator, ratio)
-            why = apart or obstacle(affine, tensor)
-            if why:
-                return self._weighted_in_float(source, affine, why, source), ""
-            why = "one threshold: the multiplier is 1"
-            return NodePlan(output, why, entering, source, affine), ""
-        for limit in self.limits:
-            affine, proven = fold_levels(op, follower.op, accumulator, tensor, ratio, limit)
-            if affine.largest_weight <= limit and proven.all():
-                break
-        why = apart or obstacle(affine, tensor) or unproven(op, follower.op, proven)
-        if why:
-            return None, why
-        why = f"a multiplier for each channel is proven at all of its {levels} thresholds"
-        return NodePlan(output, why, entering, source, affine), ""
-
-    def _readout(self, source: Node, affine: Affine, entering: Storage, apart: str) -> NodePlan:
-        tensor = joined_tensor(self.graph.input_tensors(source))
-        why = apart or obstacle(affine, tensor)
-        # An int8 value is the same integer in 16 bits as long as neither is shifted.
-        forms = {self.plans[name].output.form for name in source.inputs}
-        if forms != {Form.INT8} or entering.zero_point:
-            why = why or "its input is not stored as it is in int8"
-        low, high = self.graph.tensors[self.graph.readout.inputs[0]].bounds
-        if max(-low, high) > INT16_LIMIT:
-            why = why or f"16 bits do not hold sums of {low}..{high}"
-        if why:
-            return self._weighted_in_float(source, affine, why, source)
-        storage = Storage(Form.INT16, entering.scale)
-        why = "16 bits hold the sums: the multiplier is 1"
-        return NodePlan(storage, why, storage, source, affine)
-
-    def _in_int8(self, name: str) -> Storage:
-        """Return how a node's output is stored in int8, or would be after a conversion."""
-        stored = self.plans[name].output
-        if stored.form is Form.INT8:
-            return stored
-        zero = zero_point(self.graph.tensors[name]) or 0
-        return self._aligned.get(name, Storage(Form.INT8, ACTIVATION_SCALE, zero))

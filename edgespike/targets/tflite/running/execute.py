@@ -91,8 +91,8 @@ class LoadedModel:
     def _run_steps(self, batch: Any) -> list[Any]:
         _, *details = self._interpreter.get_input_details()
         states = [
-            np.full(detail["shape"], self._carried[place][1], detail["dtype"])
-            for place, detail in enumerate(details)
+            np.full(detail["shape"], self._carried[index][1], detail["dtype"])
+            for index, detail in enumerate(details)
         ]
         rows = []
         for step in range(batch.shape[1]):
@@ -103,8 +103,8 @@ class LoadedModel:
     def _invoke(self, x: Any, states: Sequence[Any]) -> list[Any]:
         interpreter = self._interpreter
         values = [x, *states]
-        for place, detail in enumerate(interpreter.get_input_details()):
-            interpreter.set_tensor(detail["index"], values[place])
+        for index, detail in enumerate(interpreter.get_input_details()):
+            interpreter.set_tensor(detail["index"], values[index])
         interpreter.invoke()
         return [
             interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()

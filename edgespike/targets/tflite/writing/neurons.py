@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE
@@ -51,7 +52,7 @@ def emit_membrane(emitter: Emitter, name: str, op: Membrane, x: Value) -> Value:
 
 
 def scale_up(emitter: Emitter, op: Membrane, x: Value) -> Value:
-    """Return accumulators in the unit of potentials: whole numbers, of ``2**-fraction``."""
+    """Return accumulators as whole numbers of the unit of potentials, ``2**-fraction_bits``."""
     one = 2.0 ** fraction_bits(op)
     return emitter.elementwise("MUL", x, one) if one > 1 else x
 
@@ -123,8 +124,8 @@ def _binary(
 def _decayed(emitter: Emitter, v: Value, decay: int) -> Value:
     """Multiply by ``(4096 - decay) / 4096``, rounding towards zero.
 
-    The product could exceed what float32 holds exactly, so the magnitude is split: with
-    ``4096 = high * 2**bits``, ``floor((high * 4096 + low) * kept / 4096)`` is
+    The product could exceed what float32 holds exactly, so the magnitude is split into
+    ``high * 4096 + low``: with ``kept = 4096 - decay``, the result is
     ``high * kept + floor(low * kept / 4096)``, where ``low * kept`` is below 2**24.
     """
     kept = DECAY_ONE - decay
@@ -163,9 +164,13 @@ def _fire(emitter: Emitter, op: Membrane, v: Value, theta: NDArray[np.float64]) 
 def _reset(
     emitter: Emitter, op: Membrane, v: Value, fired: Value, theta: NDArray[np.float64]
 ) -> Value:
-    if op.reset is Reset.SUBTRACT:
-        return _binary(emitter, "SUB", v, _binary(emitter, "MUL", fired, theta))
-    if op.reset is Reset.ZERO:
-        any_spike = fired if op.max_spikes == 1 else _binary(emitter, "MINIMUM", fired, 1.0)
-        return _binary(emitter, "SUB", v, _binary(emitter, "MUL", v, any_spike))
-    return v
+    match op.reset:
+        case Reset.SUBTRACT:
+            return _binary(emitter, "SUB", v, _binary(emitter, "MUL", fired, theta))
+        case Reset.ZERO:
+            any_spike = fired if op.max_spikes == 1 else _binary(emitter, "MINIMUM", fired, 1.0)
+            return _binary(emitter, "SUB", v, _binary(emitter, "MUL", v, any_spike))
+        case Reset.NONE:
+            return v
+        case _:
+            assert_never(op.reset)

@@ -63,7 +63,7 @@ class Walk(ABC):
 
     @abstractmethod
     def delay(self, node: Node, op: Delay) -> Value:
-        """Return what a delay gives."""
+        """Return a delay's output."""
 
     @abstractmethod
     def membrane(self, node: Node, op: Membrane, x: Value) -> Value:

@@ -115,7 +115,7 @@ def _emit_conv2d(
 
 
 def emit_max_pool2d(emitter: Emitter, name: str, op: MaxPool2d, x: Value) -> Value:
-    """Emit a max pooling; what it pools is never negative, so that padding with 0 is harmless."""
+    """Emit a max pooling. Its input is never negative, so padding with 0 is harmless."""
     height, width, channels = x.shape
     out = op.output_size((channels, height, width))
     padding, x = _pad(emitter, x, op.kernel, op.stride, op.padding, out)
