@@ -126,7 +126,7 @@ def test_the_readmes_tell_in_which_numbers_layers_are_computed(export: Export) -
 class TestRaspberryPi:
     @pytest.fixture(params=["here", pytest.param("there", marks=pytest.mark.tflite_runtime)])
     def python(self, request: pytest.FixtureRequest) -> str:
-        """An interpreter with ai-edge-litert, and one with tflite-runtime and nothing of ours."""
+        """A Python with ai-edge-litert, and one with tflite-runtime but without edgespike."""
         if request.param == "here":
             pytest.importorskip("ai_edge_litert")
             return sys.executable
@@ -289,7 +289,7 @@ class MicroInterpreter {
 
 
 def first_states(lowered: Lowered) -> str:
-    """Write each state's place and first bytes as a C++ initialiser."""
+    """Write each state's index and initial bytes as a C++ initialiser."""
     rows = []
     for state in lowered.states:
         dtype = state.tensor.storage.form.dtype

@@ -95,7 +95,7 @@ def test_every_input_value_against_every_threshold(
 
 @pytest.mark.parametrize("offset", [2**24 - 60, 2**29, 2**30 - 400])
 def test_thresholds_far_from_zero(target: str, offset: int) -> None:
-    """Float32 could not tell these accumulators apart; folded, only the distance is left."""
+    """Float32 could not distinguish these accumulators; folding leaves only the differences."""
     theta = offset + np.arange(-50, 51)
     graph = Graph(
         "far",
@@ -111,7 +111,7 @@ def test_thresholds_far_from_zero(target: str, offset: int) -> None:
 
 
 def test_every_pair_of_int8_summands(target: str) -> None:
-    """The sum of two inputs through an addition in int8 with a zero point that is not 0."""
+    """Sums of two inputs, added in int8 with a zero point that is not 0."""
     high = 100
     one = np.eye(2, dtype=int)
     graph = Graph(

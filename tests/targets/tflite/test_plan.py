@@ -1,4 +1,4 @@
-"""Which numbers a node is computed in, and what is refused."""
+"""The number type of each node, and what is refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.targets.tflite.networks import NETWORKS, STATES
 
 
 def dense_network(weight: int, high: int = 1, levels: int = 1) -> Graph:
-    """One input, one neuron whose thresholds lie beside 0, one class."""
+    """One input, one neuron with thresholds from 0 upwards, one class."""
     one = np.array([[1]])
     return Graph(
         "one",
@@ -87,7 +87,7 @@ def test_even_thresholds_of_any_number_of_states_are_all_integers(count: int, hi
 
 
 def test_random_graphs_of_even_levels_mostly_take_int8() -> None:
-    """Otherwise the suite over all targets would say little of the levels in int8."""
+    """Otherwise the conformance suite would hardly test levels in int8."""
     numbers: list[str] = []
 
     @given(case=cases("even-levels"))
@@ -104,7 +104,7 @@ def test_random_graphs_of_even_levels_mostly_take_int8() -> None:
 
 
 def test_folded_normalisation_is_all_integers() -> None:
-    """Ternary weights, 4 states, and what training makes of a normalisation: gammas of any sign."""
+    """Ternary weights, 4 states, and a normalisation as after training: gammas of either sign."""
     rng = np.random.default_rng(3)
     op = Conv2d(rng.integers(-1, 2, (96, 48, 3, 3)), np.zeros(96, int), padding=(1, 1))
     source = Input((48, 6, 6), 0, 3, 1 / 3)

@@ -58,7 +58,7 @@ def test_reasons_for_float32(name: str, why: str) -> None:
 
 
 def test_input_and_state_of_one_product_are_stored_alike() -> None:
-    """An input of 0..255 leaves one zero point only, which levels take as well."""
+    """An input of 0..255 allows only one zero point, which levels adopt."""
     graph = NETWORKS["recurrent layers of equal levels"]()
     choices = make_plan(graph).nodes
     found = {choices[name].output for name in ("input", "delay1", "neurons1", "delay2", "neurons2")}
@@ -111,7 +111,7 @@ def test_what_is_carried(name: str, states: list[str]) -> None:
 
 
 def test_a_tensor_that_is_several_things_is_one_output() -> None:
-    """What these membranes fire is observed, delayed, and needed by their own reset."""
+    """The spikes of these membranes are observed, delayed, and needed by their reset."""
     graph = NETWORKS["recurrent membranes, late reset"]()
     lowered = lower(make_plan(graph), show=["cells"])
     delay, _, spikes = lowered.states
