@@ -37,8 +37,9 @@ from edgespike.graph import (
 )
 from edgespike.targets.cpu import CpuRunner
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
-from edgespike.targets.tflite.running.execute import DEFAULT, make_interpreter, resize
+from edgespike.targets.tflite.running.execute import DEFAULT_KERNELS, make_interpreter, resize
 
 UNITS = (128, 42)
 """Before and after pruning."""
@@ -119,8 +120,8 @@ def _methods(units: int, samples: NDArray[np.uint8]) -> dict[str, Callable[[], o
     return {
         ANSWERS: lambda: [runner.answers(batch) for batch in samples],
         COUNTING: lambda: [edgespike.count(graph, batch) for batch in samples],
-        LITERT: _by_step(lower(graph), graph, samples),
-        UNROLLED: _unrolled(lower_unrolled(graph), graph, samples),
+        LITERT: _by_step(lower(make_plan(graph)), graph, samples),
+        UNROLLED: _unrolled(lower_unrolled(make_plan(graph)), graph, samples),
         TORCH: lambda: [readout(net(batch)[0][:, -1]) for batch in floats],
     }
 
@@ -166,7 +167,7 @@ def _prepared(
     lowered: Lowered, graph: Graph, samples: NDArray[np.uint8]
 ) -> tuple[Any, list[NDArray[Any]]]:
     """Load a model for batches of this size, and encode the batches."""
-    interpreter = make_interpreter(lowered.content, DEFAULT)
+    interpreter = make_interpreter(lowered.content, DEFAULT_KERNELS)
     resize(interpreter, samples.shape[1])
     return interpreter, [encode_input(graph, lowered, batch) for batch in samples]
 

@@ -18,7 +18,8 @@ from edgespike.targets import get_target
 from edgespike.targets.cpu.litert_engine import fits
 from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.lower import lower
-from edgespike.targets.tflite.planning.recipes import layer_numbers
+from edgespike.targets.tflite.planning.numbers import layer_numbers
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
 from edgespike.trace import log_probabilities, predictions, uncertainty
 from tests.available import available, needs_tflm, run_on
@@ -85,8 +86,9 @@ def test_an_ensemble_has_the_numbers_of_its_members(name: str) -> None:
     """Otherwise four members would take far more than four times as long."""
     graph = GRAPHS[name]
     merged = ensemble([graph] * 4)
-    assert layer_numbers(merged) == layer_numbers(graph)
-    assert {recipe.numbers.split(",")[0] for recipe in layer_numbers(merged)} == {"int8", "int16"}
+    rows = layer_numbers(make_plan(merged))
+    assert rows == layer_numbers(make_plan(graph))
+    assert {row.numbers.split(",")[0] for row in rows} == {"int8", "int16"}
     assert fits(merged)
 
 
@@ -96,7 +98,7 @@ def test_tflite_micro_runs_an_ensemble(name: str) -> None:
     merged = ensemble(siblings(GRAPHS[name], 4))
     samples = samples_for(merged, 3)
     expected = interpret(merged, samples).accumulators(merged)
-    lowered = lower(merged)
+    lowered = lower(make_plan(merged))
     batch = encode_input(merged, lowered, samples)
     found, _ = run_on_tflite_micro(sys.executable, lowered, batch)
     assert np.array_equal(found, expected)

@@ -38,7 +38,7 @@ extern "C" {{
 #endif
 
 #define CHECK_SAMPLES {samples}
-/* How many times the model runs for a sample. */
+/* How many times the model runs for each sample. */
 #define CHECK_STEPS {steps}
 #define CHECK_INPUT_SIZE {inputs}
 #define CHECK_OUTPUT_SIZE {outputs}
@@ -54,19 +54,19 @@ extern const {output_type} check_output[CHECK_SAMPLES][CHECK_OUTPUT_SIZE];
 
 
 def network_h(content: bytes) -> str:
-    """Declare a model."""
+    """Declare a model, given the bytes of its file."""
     return _NETWORK_H.format(size=len(content))
 
 
 def network_c(content: bytes) -> str:
-    """Write a model."""
+    """Define a model, given the bytes of its file."""
     declaration = f"_Alignas({_ALIGNMENT}) const unsigned char network_model[NETWORK_MODEL_SIZE]"
     rows = _rows([str(byte) for byte in content])
     return f'#include "network.h"\n\n{declaration} = {{\n{rows}\n}};\n'
 
 
 def check_h(runs: NDArray[Any], outputs: NDArray[Any], input_type: str, output_type: str) -> str:
-    """Declare ``runs``, ``(samples, runs of the model, ...)``, and what must come out."""
+    """Declare inputs, ``(samples, runs of the model, ...)``, and expected outputs."""
     return _CHECK_H.format(
         samples=len(runs),
         steps=runs.shape[1],
@@ -78,7 +78,7 @@ def check_h(runs: NDArray[Any], outputs: NDArray[Any], input_type: str, output_t
 
 
 def check_c(runs: NDArray[Any], outputs: NDArray[Any], input_type: str, output_type: str) -> str:
-    """Write what :func:`check_h` declares."""
+    """Define what :func:`check_h` declares."""
     inputs = ",\n".join(_array(sample) for sample in runs)
     return "\n".join(
         (
@@ -92,7 +92,7 @@ def check_c(runs: NDArray[Any], outputs: NDArray[Any], input_type: str, output_t
 
 
 def _array(rows: NDArray[Any]) -> str:
-    """Write ``(rows, ...)`` as a C initialiser of one block a row."""
+    """Write ``(rows, ...)`` as a C initialiser with one block for each row."""
     suffix = ".0f" if rows.dtype == np.float32 else ""
     blocks = (
         "{\n" + _rows([f"{int(number)}{suffix}" for number in row.ravel()]) + "}" for row in rows

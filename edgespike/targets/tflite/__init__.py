@@ -3,38 +3,45 @@
 The model takes samples with channels last, ``(batch, height, width, channels)`` or
 ``(batch, features)``; for graphs of several steps ``(batch, steps, ...)``, all steps at once. It
 is stored for a batch of one and may be resized. Values are int8 with the zero point that the file
-names where the input's range fits, else float32. It gives the readout's accumulators after the
-last step, ``(batch, classes)``: int16 or float32, always whole numbers.
+names if the input's range fits, else float32. The model returns the readout's accumulators after
+the last step, ``(batch, classes)``: int16 or float32, always whole numbers.
 
-The model of a recurrent graph, one with delays, computes one step. Beside the sample's step it
-takes its states as further inputs and gives what they are after the step as further outputs: what
-each delay gives, potentials of membranes, sums of a readout that sums. Whoever runs it fills them
-with their first values at the start of a sample and carries them from step to step, as the runners
-in the bundles do. Up to 256 steps, ``model_unrolled.tflite`` is written as well, which takes all
-steps of a sample at once and gives the readout after the last.
+The model of a recurrent graph, one with delays, computes one step. Besides the sample's step it
+takes its states as further inputs, and returns their values after the step as further outputs: the
+output of each delay, potentials of membranes, sums of a readout that sums. The caller fills them
+with their initial values at the start of a sample and carries them from step to step, as the
+runners in the bundles do. Up to 256 steps, ``model_unrolled.tflite`` is written as well, which
+takes all steps of a sample at once and returns the readout after the last.
 
-``model_int4.tflite`` gives the same numbers with 4 bits a weight where they fit: int8 layers of
-single-step spikes with weights of -7..7, and of levels where so small a factor is proven. All
-runtimes compute it exactly, but LiteRT without XNNPACK, several times slower, and TFLite Micro
-unpacks the largest layer's weights into its arena; it is for where the file's size counts most.
-The readout keeps 8 bits: with int16 activations tflite-runtime 2.14 computes wrongly from int4
-weights, and TFLite Micro refuses them.
+``model_int4.tflite`` computes the same results with 4 bits a weight where they fit: in int8 layers
+of single-step spikes with weights of -7..7, and of levels where so small a factor is proven. All
+runtimes compute it exactly. However, LiteRT does so without XNNPACK, several times slower, and
+TFLite Micro unpacks the largest layer's weights into its arena: use this file only where its size
+counts most. The readout keeps 8 bits: with int16 activations, tflite-runtime 2.14 computes int4
+weights wrongly, and TFLite Micro refuses them.
 """
 
 from __future__ import annotations
 
-from edgespike.targets.base import Target
+from edgespike.graph import Graph
+from edgespike.targets.base import LayerNumbers, Target
 from edgespike.targets.tflite.check import violations
-from edgespike.targets.tflite.planning.recipes import layer_numbers
+from edgespike.targets.tflite.planning.numbers import layer_numbers
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.running.runtimes import RUNTIMES
 from edgespike.targets.tflite.write import write
 
 __all__ = ["TARGET"]
+
+
+def _numbers(graph: Graph) -> list[LayerNumbers]:
+    return layer_numbers(make_plan(graph))
+
 
 TARGET = Target(
     name="tflite",
     violations=violations,
     write=write,
     runtimes=RUNTIMES,
-    numbers=layer_numbers,
+    numbers=_numbers,
 )

@@ -1,4 +1,4 @@
-"""The environment of tflite-runtime, which needs an older Python and numpy than ours may be."""
+"""The environment of tflite-runtime, which may need an older Python and numpy than this one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSION = "2.14.0"
 """The last release."""
 
 PYTHONS = ((3, 11), (3, 10), (3, 9))
-"""For which Python versions it was released; the first that is found is taken."""
+"""Python versions it was released for; the first that is found is used."""
 
 PACKAGES = (f"tflite-runtime=={VERSION}", "numpy<2")
 INSTALL_TIMEOUT_S = 900
@@ -26,7 +26,7 @@ _WAY_OUT = "run 'edgespike targets --setup tflite-runtime'"
 
 
 def environment_path() -> Path:
-    """Name the folder of the environment, whether it is there or not."""
+    """Return the folder of the environment, whether it exists or not."""
     return user_cache_path("edgespike") / f"tflite-runtime-{VERSION}"
 
 
@@ -36,7 +36,7 @@ def environment_python() -> Path:
     Raises
     ------
     EnvironmentMissingError
-        The environment was not set up, or the Python that it was made from is gone.
+        The environment was not set up, or the Python that it was made from was removed.
     """
     python = environment_path() / "bin" / "python"
     if not python.exists():
@@ -47,12 +47,12 @@ def environment_python() -> Path:
 
 
 def setup() -> str:
-    """Install tflite-runtime into an environment of its own, whole or not at all, and name it.
+    """Install tflite-runtime into its own environment, whole or not at all, and name it.
 
     Raises
     ------
     EnvironmentMissingError
-        There is no fitting Python, or the packages cannot be installed.
+        No suitable Python is found, or the packages cannot be installed.
     """
     folder = environment_path()
     if not (folder / "bin" / "python").exists():
@@ -67,12 +67,12 @@ def setup() -> str:
 
 
 def find_python() -> str:
-    """Find an interpreter that tflite-runtime was released for.
+    """Return the path of a Python that tflite-runtime was released for.
 
     Raises
     ------
     EnvironmentMissingError
-        There is none on the path.
+        None is on the path.
     """
     if sys.version_info[:2] in PYTHONS:
         return sys.executable
@@ -83,12 +83,12 @@ def find_python() -> str:
     wanted = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
     raise EnvironmentMissingError(
         f"tflite-runtime {VERSION} needs Python {wanted} beside this one "
-        f"({sys.version_info[0]}.{sys.version_info[1]}) and none is on the path; install one"
+        f"({sys.version_info[0]}.{sys.version_info[1]}), and none is on the path; install one"
     )
 
 
 def _works(python: str) -> bool:
-    """Return whether an interpreter can make environments; version managers leave stubs."""
+    """Return whether a Python can make environments; version managers leave stubs."""
     code = "import venv, ensurepip"
     return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
 

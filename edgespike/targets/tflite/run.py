@@ -1,8 +1,8 @@
-"""Running samples through a graph's TFLite model and showing every observed node."""
+"""Running samples through a graph's TFLite models and returning every observed node's values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,93 +13,83 @@ from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.base import TracingRunner
 from edgespike.targets.tflite.lower import Lowered, lower
-from edgespike.targets.tflite.planning.plan import runs_by_step
+from edgespike.targets.tflite.planning.plan import channels_last, runs_by_step
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.writing.emitter import Value
 from edgespike.targets.tflite.writing.exported import exported
-from edgespike.targets.tflite.writing.walk import channels_last
 from edgespike.trace import Trace, observed_names
 
-Carried = Sequence[Sequence[int]]
-"""Place among the outputs and stored first value of each state, see ``Lowered.carried``."""
+Run = Callable[[NDArray[Any]], Sequence[NDArray[Any]]]
+"""Runs a batch, as :meth:`edgespike.targets.tflite.running.execute.LoadedModel.run` does."""
 
-Outputs = Mapping[str, NDArray[Any]]
-"""Output ``i`` of a model under ``"name i"``."""
+Load = Callable[[Lowered], Run]
+"""Loads a model into a runtime."""
 
-Execute = Callable[[Mapping[str, bytes], NDArray[Any], Carried], Outputs]
-"""Runs models, by their names, on a batch; on one step after the other if states are carried."""
+MODEL_BYTES = 2**28
+"""About how many bytes a model's tensors may take at once, if none share memory.
 
-CHUNK_LIMIT = 256
-"""Most samples that run at once."""
+:mod:`edgespike.batches` bounds the values of the graph's nodes in a batch, but a model may need far
+more memory than these: a threshold in float32 that is not on a line compares its input with all
+levels at once, four bytes each.
+"""
 
 
-def prepare_with(graph: Graph, execute: Execute, runtime: str) -> TracingRunner:
-    """Lower a graph once, for all of its runs.
+def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
+    """Plan, lower and load a graph once, for all of its runs.
 
-    Each run executes the model that shows every observed node. All models that are exported,
-    which give only the readout, run beside it and must agree.
+    Each run executes the probe, a model that shows every observed node. All models that are
+    exported, which return only the readout, run as well and must agree.
 
     Parameters
     ----------
     graph
         A graph without violations.
-    execute
-        Runs models.
+    load
+        Loads a model.
     runtime
-        Name and version of what runs them.
+        Name and version of what runs the models.
     """
-    probe, others = lower(graph, observed_names(graph)), exported(graph)
-    deployed = others.pop("model")
+    plan = make_plan(graph)
+    probe, deployed = lower(plan, observed_names(graph)), exported(plan)
+    run_probe = _in_parts(probe, load(probe))
+    runs = {name: _in_parts(lowered, load(lowered)) for name, lowered in deployed.items()}
 
     def run(samples: NDArray[Any]) -> Trace:
         samples = as_samples(graph, samples)
-        parts = [
-            _run_chunk(graph, probe, deployed, others, samples, start, execute)
-            for start in range(0, len(samples), CHUNK_LIMIT)
-        ]
-        names = observed_names(graph)
-        return Trace({name: np.concatenate([part[name] for part in parts]) for name in names})
+        outputs = run_probe(encode_input(graph, probe, samples))
+        for name, lowered in deployed.items():
+            answer, *_ = runs[name](encode_input(graph, lowered, samples))
+            _check_agreement(graph, name, answer, outputs[0])
+        return Trace(_decode_outputs(graph, probe, outputs, len(samples)))
 
     return TracingRunner(graph, runtime, run)
 
 
-def _run_chunk(
-    graph: Graph,
-    probe: Lowered,
-    deployed: Lowered,
-    others: Mapping[str, Lowered],
-    samples: NDArray[Any],
-    start: int,
-    execute: Execute,
-) -> dict[str, NDArray[Any]]:
-    """Run a chunk of samples through all models and return the observed values.
+def _in_parts(lowered: Lowered, run: Run) -> Run:
+    """Run a batch in as few parts as :data:`MODEL_BYTES` allows."""
+    at_once = max(1, MODEL_BYTES // lowered.activation_bytes)
 
-    Raises
-    ------
-    TargetRunError
-        The runtime failed, gave numbers that are not whole, or the models disagree.
-    """
-    models = {"model": deployed.content, "probe": probe.content}
-    chunk = samples[start : start + CHUNK_LIMIT]
-    batch = encode_input(graph, deployed, chunk)
-    outputs = execute(models, batch, deployed.carried)
-    answers = {"model": outputs["model 0"]}
-    for name, lowered in others.items():
-        encoded = encode_input(graph, lowered, chunk)
-        found = execute({name: lowered.content}, encoded, lowered.carried)
-        answers[name] = found[f"{name} 0"]
-    for name, answer in answers.items():
-        shown = outputs["probe 0"]
-        if not np.array_equal(answer, shown if answer.ndim == shown.ndim else shown[:, -1]):
-            raise TargetRunError(
-                f"graph {graph.name!r}: {name}.tflite and the model that shows every layer "
-                f"differ in samples {start}..{start + len(batch) - 1}; please report this"
-            )
-    return _decode_outputs(graph, probe, outputs, len(batch))
+    def run_parts(batch: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        parts = [run(batch[start : start + at_once]) for start in range(0, len(batch), at_once)]
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+    return run_parts
+
+
+def _check_agreement(graph: Graph, name: str, answer: NDArray[Any], shown: NDArray[Any]) -> None:
+    """Compare readouts; the unrolled model returns only that of the last step."""
+    expected = shown if answer.ndim == shown.ndim else shown[:, -1]
+    if not np.array_equal(answer, expected):
+        differ = np.flatnonzero((answer != expected).reshape(len(answer), -1).any(axis=1))
+        raise TargetRunError(
+            f"graph {graph.name!r}: {name}.tflite and the model that shows every layer differ in "
+            f"sample {differ[0]} of a batch of {len(answer)}; please report this"
+        )
 
 
 def encode_input(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArray[Any]:
-    """Return samples ``(n, steps, *shape)`` the model's axes and data type."""
+    """Return samples ``(n, steps, *shape)`` in the model's axes and data type."""
     value = lowered.input
     if samples.ndim == 5:
         samples = samples.transpose(0, 1, 3, 4, 2)
@@ -111,12 +101,12 @@ def encode_input(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArr
 
 
 def _decode_outputs(
-    graph: Graph, probe: Lowered, outputs: Outputs, count: int
+    graph: Graph, probe: Lowered, outputs: Sequence[NDArray[Any]], count: int
 ) -> dict[str, NDArray[Any]]:
     values = {}
-    for name, place in probe.shown.items():
+    for name, index in probe.shown.items():
         steps = (count, graph.steps, *channels_last(graph.tensors[name].shape))
-        whole = decode(name, probe.outputs[place], outputs[f"probe {place}"]).reshape(steps)
+        whole = decode(name, probe.outputs[index], outputs[index]).reshape(steps)
         values[name] = np.moveaxis(whole, -1, 2)
     return values
 
@@ -128,7 +118,7 @@ def decode(name: str, value: Value, array: NDArray[Any]) -> NDArray[Any]:
     whole = array.astype(np.int32)
     if not np.array_equal(whole, array):
         raise TargetRunError(
-            f"{name} came out with numbers that are not whole, so this runtime's float32 kernels "
+            f"{name} has numbers that are not whole, so this runtime's float32 kernels "
             "do not compute exactly; use another runtime or the cpu target"
         )
     return whole

@@ -1,4 +1,4 @@
-"""Writing the export folder: the model, and a bundle for each sort of device."""
+"""Writing the artefact: the models, and a bundle for each kind of device."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from edgespike.graph import Graph
 from edgespike.targets.shared.check_samples import check_samples
 from edgespike.targets.tflite.devices.microcontroller import write_microcontroller
 from edgespike.targets.tflite.devices.raspberry_pi import write_raspberry_pi
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.writing.exported import exported
 
 
 def write(graph: Graph, folder: Path) -> None:
     """Write ``model.tflite``, ``raspberry-pi/`` and ``microcontroller/`` into an empty folder.
 
-    Its other forms are written beside it, see
-    :func:`edgespike.targets.tflite.writing.exported.exported`.
-    The graph must have no :func:`edgespike.targets.tflite.check.violations`.
+    The other models are written too, see
+    :func:`edgespike.targets.tflite.writing.exported.exported`. The graph must have no
+    :func:`edgespike.targets.tflite.check.violations`.
     """
     samples, expected = check_samples(graph)
-    models = exported(graph)
+    plan = make_plan(graph)
+    models = exported(plan)
     for name, lowered in models.items():
         (folder / f"{name}.tflite").write_bytes(lowered.content)
     lowered = models["model"]
     for name in ("raspberry-pi", "microcontroller"):
         (folder / name).mkdir()
-    write_raspberry_pi(graph, lowered, samples, expected, folder / "raspberry-pi")
-    write_microcontroller(graph, lowered, samples, expected, folder / "microcontroller")
+    write_raspberry_pi(plan, lowered, samples, expected, folder / "raspberry-pi")
+    write_microcontroller(plan, lowered, samples, expected, folder / "microcontroller")

@@ -36,7 +36,7 @@ SMALL, LARGE = 3, 300
 
 
 class Chain:
-    """A graph in the making: each operation takes from the last one unless told otherwise."""
+    """A graph under construction: each operation reads the last one unless sources are named."""
 
     def __init__(
         self, shape: tuple[int, ...], high: int = 1, steps: int = 1, ternary: bool = False
@@ -69,7 +69,7 @@ class Chain:
         return self.add(Threshold(theta, np.arange(channels) % 3 == 1))
 
     def even_threshold(self, levels: int) -> Chain:
-        """Add thresholds as folding gives them, over the middle half of what can be reached."""
+        """Add thresholds as folding makes them, over the middle half of the accumulator's range."""
         tensor = self._last_tensor()
         channels = tensor.shape[0]
         reach = (tensor.high - tensor.low) / self.rng.uniform(1.5, 3.0, channels)
@@ -122,7 +122,7 @@ POOLS = {
 
 
 STATES = (2, 3, 4, 5, 8, 16)
-"""Numbers of activation states that a whole network has."""
+"""Numbers of activation states in all layers of a network."""
 
 PADDED = ((2, 2), (2, 2), (1, 1))
 """A pool of a 4 x 4 image with 9 windows, most of which have padded places."""
@@ -179,8 +179,16 @@ def residual(of_spikes: bool) -> Graph:
     return chain.finish(32)
 
 
+def sums_of_two_sizes() -> Graph:
+    """Add convolutions of equal geometry and output size, on inputs of 7 and of 8 rows."""
+    chain = Chain((1, 8, 8)).conv(1, 1, 2, 2).threshold(1)
+    chain.conv(2, 1, 3, 3, stride=(2, 2))
+    chain.add(Conv2d(chain.weights(2, 1, 3, 3), chain.weights(2), stride=(2, 2)), "input")
+    return chain.add(Add(), "conv2d3", "conv2d4").threshold(2).finish(18)
+
+
 def reshapes() -> Graph:
-    """Reshapes whose elements must be in the graph's order: before a threshold, into an image."""
+    """Reshapes whose elements must keep the graph's order: before a threshold, into an image."""
     chain = Chain((2, 3, 4)).conv(2, 2, 1, 1).add(Reshape((24,))).threshold(24)
     chain.add(Reshape((4, 3, 2))).conv(3, 4, 2, 2).add(Reshape((2, 1, 3)))
     chain.threshold(2).add(Reshape((3, 2, 1)))
@@ -221,7 +229,7 @@ def levels(count: int) -> Graph:
 
 
 def states(count: int, high: int) -> Graph:
-    """Ternary layers of every sort with even thresholds, between values of several levels."""
+    """Ternary layers of every kind with even thresholds, between values of several levels."""
     levels = count - 1
     chain = Chain((2, 9, 8), high, ternary=True)
     chain.conv(6, 2, 3, 3, padding=(1, 1)).even_threshold(levels)
@@ -237,7 +245,7 @@ def states(count: int, high: int) -> Graph:
 
 
 def different_levels() -> Graph:
-    """Add what two layers with different numbers of levels give, and take it in a third one."""
+    """Add the outputs of two layers with different numbers of levels, and feed them to a third."""
     chain = Chain((2, 4, 4)).conv(3, 2, 3, 3, padding=(1, 1)).even_threshold(3)
     chain.conv(3, 3, 3, 3, padding=(1, 1)).even_threshold(5)
     chain.add(Add(), "threshold2", "threshold4")
@@ -254,7 +262,7 @@ def levels_that_fill_a_byte() -> Graph:
 
 
 def large_readout() -> Graph:
-    """Accumulators beyond 16 bits, behind spikes in int8."""
+    """Accumulators beyond 16 bits, after spikes in int8."""
     return Chain((6,)).dense(8, 6).threshold(8).finish(8, largest=40_000)
 
 
@@ -281,6 +289,7 @@ def _networks() -> dict[str, Callable[[], Graph]]:
         "sum pooled accumulators": sum_pooled_accumulators,
         "residual of spikes": partial(residual, of_spikes=True),
         "residual of accumulators": partial(residual, of_spikes=False),
+        "sums of inputs of two sizes": sums_of_two_sizes,
         "reshapes": reshapes,
         "reshapes in int8": integer_reshapes,
         "shared reshape": shared_reshape,
@@ -322,7 +331,7 @@ NETWORKS = _networks()
 
 
 def samples_of(graph: Graph, count: int = 5) -> NDArray[np.int64]:
-    """Draw samples over the whole input range, a value of its own for each step."""
+    """Draw samples over the whole input range, with different values at each step."""
     source = graph.input.op
     assert isinstance(source, Input)
     stepped = (count, graph.steps, *source.shape)

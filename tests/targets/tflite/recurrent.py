@@ -33,7 +33,7 @@ STEPS = 5
 
 
 class Loops:
-    """A graph in the making, whose delays may name a node that is still to come."""
+    """A graph under construction, whose delays may name a node that is added later."""
 
     def __init__(self, shape: tuple[int, ...], low: int, high: int, largest: int = 1) -> None:
         self.rng = np.random.default_rng(high + largest)
@@ -43,7 +43,7 @@ class Loops:
         self.add("input", Input(shape, low, high, 1.0))
 
     def add(self, name: str, op: Operation, *sources: str) -> str:
-        """Add a node and give its name."""
+        """Add a node and return its name."""
         self.nodes.append(Node(name, op, sources))
         inputs = [] if isinstance(op, Delay) else [self.tensors[source] for source in sources]
         self.tensors[name] = op.infer(inputs, STEPS)
@@ -61,7 +61,7 @@ class Loops:
         return self.add(name, Conv2d(weight, bias, padding=(kernel // 2,) * 2), source)
 
     def count(self, name: str, source: str, levels: int, even: bool = True) -> str:
-        """Add thresholds over the middle half of what can be reached, some of them flipped."""
+        """Add thresholds over the middle half of the accumulator's range, some of them flipped."""
         tensor = self.tensors[source]
         channels = tensor.shape[0]
         place = (np.arange(1, levels + 1) - 0.5) / levels
@@ -79,7 +79,7 @@ class Loops:
     def layer(
         self, index: int, source: str, units: int, levels: int, even: bool = True, initial: int = 0
     ) -> str:
-        """Add a recurrent layer and give the name of its neurons."""
+        """Add a recurrent layer and return the name of its neurons."""
         forward = self.weigh(f"forward{index}", source, units)
         delayed = self.delay(f"delay{index}", f"neurons{index}", (units,), levels, initial)
         back = self.weigh(f"back{index}", delayed, units)
@@ -126,7 +126,7 @@ def image(kernels: tuple[int, int], pooled: bool = False) -> Graph:
 
 
 def flattened() -> Graph:
-    """An image that is flattened beside a state."""
+    """A flattened image and a state, side by side in one product."""
     loops = Loops((2, 3, 2), 0, 15)
     loops.add("pixels", Reshape((12,)), "input")
     return loops.finish(loops.layer(1, "pixels", 6, 15), ReadoutMode.LAST)
@@ -143,7 +143,7 @@ def membranes(mode: ReadoutMode = ReadoutMode.SUM, **parameters: Any) -> Graph:
 
 
 def delayed_input() -> Graph:
-    """The input of this step and of the one before, and a delay that is read out as well."""
+    """The input of this step and of the one before, and a delay that the readout reads."""
     loops = Loops((3,), 0, 1)
     loops.delay("before", "input", (3,), 1, initial=1)
     now, then = loops.weigh("now", "input", 6), loops.weigh("then", "before", 6)
@@ -152,7 +152,7 @@ def delayed_input() -> Graph:
 
 
 def two_layers_in_a_loop() -> Graph:
-    """A loop through two layers, the second of which gives two delays their values."""
+    """A loop through two layers, the second of which is the source of two delays."""
     loops = Loops((3,), 0, 15)
     first, second = (loops.delay(f"delay{i}", "outer", (6,), 3, initial=i) for i in (1, 2))
     inner = loops.add(
@@ -188,4 +188,4 @@ RECURRENT: dict[str, Callable[[], Graph]] = {
     "delayed input": delayed_input,
     "two layers in a loop": two_layers_in_a_loop,
 }
-"""Graphs by name; all are small and of few steps."""
+"""Small graphs of few steps, by name."""

@@ -27,6 +27,7 @@ from edgespike.targets.tflite.devices.microcontroller import (
 from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.limits import UNROLLED_STEPS
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.writing.schema import OPERATORS
 from tests.available import available, needs_tflm
@@ -89,7 +90,7 @@ def test_files(export: Export) -> None:
 def test_a_recurrent_network_is_written_with_all_its_steps_as_well(export: Export) -> None:
     folder = export(BY_STEP[0])
     content = (folder / "model_unrolled.tflite").read_bytes()
-    assert content == lower_unrolled(NETWORKS[BY_STEP[0]]()).content
+    assert content == lower_unrolled(make_plan(NETWORKS[BY_STEP[0]]())).content
     assert (folder / "model.tflite").read_bytes() != content
 
 
@@ -125,7 +126,7 @@ def test_the_readmes_tell_in_which_numbers_layers_are_computed(export: Export) -
 class TestRaspberryPi:
     @pytest.fixture(params=["here", pytest.param("there", marks=pytest.mark.tflite_runtime)])
     def python(self, request: pytest.FixtureRequest) -> str:
-        """An interpreter with ai-edge-litert, and one with tflite-runtime and nothing of ours."""
+        """A Python with ai-edge-litert, and one with tflite-runtime but without edgespike."""
         if request.param == "here":
             pytest.importorskip("ai_edge_litert")
             return sys.executable
@@ -210,7 +211,7 @@ def test_c_arrays_hold_model_and_samples(export: Export, name: str) -> None:
     graph = NETWORKS[name]()
     samples = np.load(root / "raspberry-pi" / "sample_input.npy")[:2]
     stepped = samples.reshape(2, graph.steps, *graph.tensors["input"].shape)
-    inputs = encode_input(graph, lower(graph), stepped)
+    inputs = encode_input(graph, lower(make_plan(graph)), stepped)
     outputs = np.load(root / "raspberry-pi" / "expected_output.npy")[:2]
     rows = [[*inputs[i].ravel(), *outputs[i]] for i in range(2)]
     assert numbers[len(model) :] == [int(number) for row in rows for number in row]
@@ -288,11 +289,11 @@ class MicroInterpreter {
 
 
 def first_states(lowered: Lowered) -> str:
-    """Write each state's place and first bytes as a C++ initialiser."""
+    """Write each state's index and initial bytes as a C++ initialiser."""
     rows = []
     for state in lowered.states:
-        dtype = state.memory.storage.form.dtype
-        content = np.full(state.memory.shape, state.initial, dtype).view(np.int8).ravel()
+        dtype = state.tensor.storage.form.dtype
+        content = np.full(state.tensor.shape, state.initial, dtype).view(np.int8).ravel()
         rows.append(f"{{{state.output}, Bytes{{{', '.join(map(str, content))}}}}}")
     return ", ".join(rows)
 
@@ -306,7 +307,7 @@ def test_the_main_program_checks_itself(export: Export, name: str, wrong: int) -
         f"  TfLiteStatus {resolver_method(operator)}() {{ return Add(); }}\n"
         for operator in OPERATORS
     )
-    states = first_states(lower(NETWORKS[name]()))
+    states = first_states(lower(make_plan(NETWORKS[name]())))
     stand_in = STAND_IN.replace("ADDERS", adders).replace("STATES", states)
     for header in re.findall(r'#include "(tensorflow/.*)"', (folder / "main.cc").read_text()):
         (folder / header).parent.mkdir(parents=True, exist_ok=True)
@@ -335,7 +336,7 @@ def test_tflite_micro_equals_the_interpreter(name: str) -> None:
     graph = NETWORKS[name]()
     samples, expected = check_samples(graph)
     stepped = samples.reshape(len(samples), graph.steps, *graph.tensors["input"].shape)
-    lowered = lower(graph)
+    lowered = lower(make_plan(graph))
     batch = encode_input(graph, lowered, stepped)
     outputs, arena = run_on_tflite_micro(sys.executable, lowered, batch)
     np.testing.assert_array_equal(outputs, expected)
@@ -348,7 +349,7 @@ def test_the_estimated_arena_is_enough_for_many_scales(channels: int) -> None:
     chain = Chain((4,), 15, ternary=True).dense(channels, 4).even_threshold(3)
     graph = chain.finish(channels)
     samples, expected = check_samples(graph)
-    lowered = lower(graph)
+    lowered = lower(make_plan(graph))
     assert lowered.constant_scales > 2 * channels
     outputs, arena = run_on_tflite_micro(
         sys.executable, lowered, encode_input(graph, lowered, samples[:, None])
@@ -359,9 +360,9 @@ def test_the_estimated_arena_is_enough_for_many_scales(channels: int) -> None:
 
 @needs_tflm
 def test_a_model_that_is_not_exact_on_tflite_micro_is_not_exported(tmp_path: Path) -> None:
-    graph = NETWORKS[EXPORTED[0]]()
-    samples, expected = check_samples(graph)
+    plan = make_plan(NETWORKS[EXPORTED[0]]())
+    samples, expected = check_samples(plan.graph)
     expected[1, -1] += 1
-    with pytest.raises(TargetRunError, match="gives another output than the interpreter"):
-        write_microcontroller(graph, lower(graph), samples, expected, tmp_path)
+    with pytest.raises(TargetRunError, match="computes another output than the interpreter"):
+        write_microcontroller(plan, lower(plan), samples, expected, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -23,8 +23,12 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.interpreter import interpret
-from edgespike.targets.tflite.planning.plan import make_plan
+from edgespike.targets import prepare
+from edgespike.targets.tflite import run
+from edgespike.targets.tflite.lower import lower
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
+from edgespike.trace import observed_names
 from tests.available import available, run_on
 from tests.targets.tflite.networks import NETWORKS, samples_of
 
@@ -91,7 +95,7 @@ def test_every_input_value_against_every_threshold(
 
 @pytest.mark.parametrize("offset", [2**24 - 60, 2**29, 2**30 - 400])
 def test_thresholds_far_from_zero(target: str, offset: int) -> None:
-    """Float32 could not tell these accumulators apart; folded, only the distance is left."""
+    """Float32 could not distinguish these accumulators; folding leaves only the differences."""
     theta = offset + np.arange(-50, 51)
     graph = Graph(
         "far",
@@ -107,7 +111,7 @@ def test_thresholds_far_from_zero(target: str, offset: int) -> None:
 
 
 def test_every_pair_of_int8_summands(target: str) -> None:
-    """The sum of two inputs through an addition in int8 with a zero point that is not 0."""
+    """Sums of two inputs, added in int8 with a zero point that is not 0."""
     high = 100
     one = np.eye(2, dtype=int)
     graph = Graph(
@@ -181,9 +185,27 @@ def test_accumulators_at_the_edge_of_their_form(target: str, extreme: int) -> No
     assert_equal(target, graph, np.array([[0], [1]]))
 
 
-def test_more_samples_than_run_at_once(target: str) -> None:
-    graph = NETWORKS["residual of spikes"]()
-    assert_equal(target, graph, samples_of(graph, 300))
+@pytest.mark.parametrize(
+    "name", ["residual of spikes", "membrane decay 410", "recurrent membranes, late reset"]
+)
+def test_a_runner_runs_batches_of_any_size_anew(target: str, name: str) -> None:
+    """Nothing of a batch is left in the next one, though it may run in the same memory."""
+    graph = NETWORKS[name]()
+    runner, samples = prepare(graph, target), samples_of(graph, 600)
+    expected = interpret(graph, samples).values
+    for some in (slice(0, 7), slice(7, 14), slice(14, 15), slice(15, 600), slice(0, 7)):
+        for layer, values in runner.trace(samples[some]).values.items():
+            assert np.array_equal(values, expected[layer][some]), layer
+
+
+@pytest.mark.parametrize("name", ["two levels", "recurrent membranes, late reset"])
+def test_models_that_take_much_memory_run_a_batch_in_parts(
+    target: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = NETWORKS[name]()
+    bytes_each = lower(make_plan(graph), observed_names(graph)).activation_bytes
+    monkeypatch.setattr(run, "MODEL_BYTES", 3 * bytes_each)
+    assert_equal(target, graph, samples_of(graph, 8))
 
 
 def test_a_sample_shown_at_every_step(target: str) -> None:

@@ -20,6 +20,8 @@ from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.lower import Lowered, lower
+from edgespike.targets.tflite.planning.plan import Plan
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import execute
 from edgespike.targets.tflite.writing import exported
@@ -34,19 +36,20 @@ Run = Callable[[Lowered, NDArray[Any]], NDArray[Any]]
 
 def smaller(name: str) -> bool:
     graph = NETWORKS[name]()
-    return len(lower(graph, four_bits=True).content) < len(lower(graph).content)
+    in_int4 = lower(make_plan(graph, four_bits=True))
+    return len(in_int4.content) < len(lower(make_plan(graph)).content)
 
 
 SMALLER = [name for name in NETWORKS if smaller(name)]
 
 
-def job(lowered: Lowered, batch: NDArray[Any], kernels: str = execute.DEFAULT) -> Job:
+def job(lowered: Lowered, batch: NDArray[Any], kernels: str = execute.DEFAULT_KERNELS) -> Job:
     arrays = {"model": np.frombuffer(lowered.content, np.uint8), "batch": batch}
-    return arrays, {"models": ["model"], "kernels": kernels, "carried": lowered.carried}
+    return arrays, {"kernels": kernels, "carried": lowered.carried}
 
 
 def readout(lowered: Lowered, outputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    found = outputs["model 0"]
+    found = outputs["0"]
     return found[:, -1] if lowered.states else found
 
 
@@ -55,7 +58,7 @@ def default(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
 
 
 def reference(lowered: Lowered, batch: NDArray[Any]) -> NDArray[Any]:
-    return readout(lowered, execute.handle(*job(lowered, batch, execute.REFERENCE))[0])
+    return readout(lowered, execute.handle(*job(lowered, batch, execute.REFERENCE_KERNELS))[0])
 
 
 @cache
@@ -86,7 +89,7 @@ RUNTIMES = [
 def test_every_runtime_equals_the_interpreter(name: str, run: Run) -> None:
     graph = NETWORKS[name]()
     samples = samples_of(graph)
-    lowered = lower(graph, four_bits=True)
+    lowered = lower(make_plan(graph, four_bits=True))
     found = run(lowered, encode_input(graph, lowered, samples))
     np.testing.assert_array_equal(found, interpret(graph, samples).accumulators(graph))
 
@@ -101,7 +104,7 @@ def test_what_is_stored_is_what_8_bits_hold() -> None:
     graph = NETWORKS["residual of spikes"]()
     stored = []
     for four_bits in (False, True):
-        content = lower(graph, four_bits=four_bits).content
+        content = lower(make_plan(graph, four_bits=four_bits)).content
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
         weights = {
             tensor.name: (tensor, np.asarray(model.buffers[tensor.buffer].data, np.uint8))
@@ -129,8 +132,8 @@ def test_a_differing_file_of_4_bits_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     changed = replace(last, op=Dense(-last.op.weight, last.op.bias))
     other = Graph(graph.name, (*nodes, changed, readout), graph.steps)
 
-    def one_of_another(given: Graph, four_bits: bool = False) -> Lowered:
-        return lower(other if four_bits else given, four_bits=four_bits)
+    def one_of_another(plan: Plan) -> Lowered:
+        return lower(make_plan(other, four_bits=True) if plan.four_bits else plan)
 
     monkeypatch.setattr(exported, "lower", one_of_another)
     with pytest.raises(TargetRunError, match=r"model_int4\.tflite and the model that shows every"):

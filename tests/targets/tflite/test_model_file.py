@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Graph, Threshold
 from edgespike.targets.tflite.lower import lower
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import activation_scale
 from edgespike.targets.tflite.writing.schema import OPERATORS
 from tests.targets.tflite.networks import NETWORKS
@@ -29,7 +30,7 @@ def tensor_named(model: Any, name: str) -> Any:
 
 @pytest.mark.parametrize("name", ["graded input in int8", "membrane decay 410", "fifteen levels"])
 def test_operators_are_those_that_were_written(name: str) -> None:
-    lowered = lower(NETWORKS[name]())
+    lowered = lower(make_plan(NETWORKS[name]()))
     model = read(lowered.content)
     codes = {code.builtinCode: code for code in model.operatorCodes}
     assert sorted(codes) == sorted(OPERATORS[operator].code for operator in lowered.operators)
@@ -49,7 +50,7 @@ def test_operator_numbers_are_those_of_the_schema(operator: str) -> None:
 def test_every_options_table_is_read_as_what_it_is() -> None:
     seen = set()
     for build in NETWORKS.values():
-        model = read(lower(build()).content)
+        model = read(lower(make_plan(build())).content)
         for call in model.subgraphs[0].operators:
             code = model.operatorCodes[call.opcodeIndex].builtinCode
             seen.add((code, type(call.builtinOptions).__name__))
@@ -79,7 +80,7 @@ def test_every_options_table_is_read_as_what_it_is() -> None:
 
 def test_options_of_a_convolution() -> None:
     name = "convolution dilation and stride, multiplied, weights to 3"
-    model = read(lower(NETWORKS[name]()).content)
+    model = read(lower(make_plan(NETWORKS[name]())).content)
     (options,) = [
         call.builtinOptions
         for call in model.subgraphs[0].operators
@@ -94,7 +95,7 @@ def test_options_of_a_convolution() -> None:
 
 def integer_layers(build: Callable[[], Graph]) -> Iterator[list[NDArray[np.float32]]]:
     """Return the scales of input, weight, bias and output of each layer with integer weights."""
-    (graph,) = read(lower(build()).content).subgraphs
+    (graph,) = read(lower(make_plan(build())).content).subgraphs
     for call in graph.operators:
         tensors = [graph.tensors[index] for index in [*call.inputs, *call.outputs]]
         if len(tensors) == 4 and tensors[-1].type in (
@@ -130,7 +131,7 @@ def test_relu6_clamps_to_the_levels_and_whole_numbers_come_back(levels: int) -> 
 
 
 def test_the_batch_is_dynamic_and_stored_as_one() -> None:
-    model = read(lower(NETWORKS["membrane decay 0"]()).content)
+    model = read(lower(make_plan(NETWORKS["membrane decay 0"]())).content)
     source = tensor_named(model, "input")
     assert source.shape.tolist() == [1, 4, 4, 3, 3]
     assert source.shapeSignature.tolist() == [-1, 4, 4, 3, 3]
@@ -139,7 +140,7 @@ def test_the_batch_is_dynamic_and_stored_as_one() -> None:
 
 
 def test_constants_are_aligned_and_stored_once() -> None:
-    content = lower(NETWORKS["membrane decay 410"]()).content
+    content = lower(make_plan(NETWORKS["membrane decay 410"]())).content
     model = schema.Model.GetRootAs(content, 0)
     assert schema.Model.ModelBufferHasIdentifier(content, 0)
     stored = []
@@ -155,4 +156,4 @@ def test_constants_are_aligned_and_stored_once() -> None:
 
 def test_the_same_graph_gives_the_same_bytes() -> None:
     build = NETWORKS["residual of spikes"]
-    assert lower(build()).content == lower(build()).content
+    assert lower(make_plan(build())).content == lower(make_plan(build())).content

@@ -1,4 +1,4 @@
-"""Which numbers a node is computed in, and what is refused."""
+"""The number type of each node, and what is refused."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from edgespike.graph import (
 from edgespike.passes.folding import Normalisation, fold
 from edgespike.targets import get_target
 from edgespike.targets.tflite.check import violations
-from edgespike.targets.tflite.planning.plan import make_plan
-from edgespike.targets.tflite.planning.recipes import layer_numbers
+from edgespike.targets.tflite.planning.numbers import layer_numbers
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form, zero_point
 from tests.strategies import Case, cases
 from tests.targets.cpu.graphs import chain
@@ -34,7 +34,7 @@ from tests.targets.tflite.networks import NETWORKS, STATES
 
 
 def dense_network(weight: int, high: int = 1, levels: int = 1) -> Graph:
-    """One input, one neuron whose thresholds lie beside 0, one class."""
+    """One input, one neuron with thresholds from 0 upwards, one class."""
     one = np.array([[1]])
     return Graph(
         "one",
@@ -87,7 +87,7 @@ def test_even_thresholds_of_any_number_of_states_are_all_integers(count: int, hi
 
 
 def test_random_graphs_of_even_levels_mostly_take_int8() -> None:
-    """Otherwise the suite over all targets would say little of the levels in int8."""
+    """Otherwise the conformance suite would hardly test levels in int8."""
     numbers: list[str] = []
 
     @given(case=cases("even-levels"))
@@ -95,7 +95,7 @@ def test_random_graphs_of_even_levels_mostly_take_int8() -> None:
     def collect(case: Case) -> None:
         numbers.extend(
             row.numbers
-            for row in layer_numbers(case.graph)
+            for row in layer_numbers(make_plan(case.graph))
             if row.layer.split()[-1].startswith("threshold")
         )
 
@@ -104,7 +104,7 @@ def test_random_graphs_of_even_levels_mostly_take_int8() -> None:
 
 
 def test_folded_normalisation_is_all_integers() -> None:
-    """Ternary weights, 4 states, and what training makes of a normalisation: gammas of any sign."""
+    """Ternary weights, 4 states, and a normalisation as after training: gammas of either sign."""
     rng = np.random.default_rng(3)
     op = Conv2d(rng.integers(-1, 2, (96, 48, 3, 3)), np.zeros(96, int), padding=(1, 1))
     source = Input((48, 6, 6), 0, 3, 1 / 3)
@@ -138,7 +138,7 @@ def test_uneven_thresholds_are_left_to_float32_and_the_report_says_why() -> None
         Threshold(theta, np.zeros(3, bool)),
         Dense(np.ones((2, 3), int), np.zeros(2, int)),
     )
-    rows = layer_numbers(graph)
+    rows = layer_numbers(make_plan(graph))
     assert [(row.layer, row.numbers) for row in rows] == [
         ("dense0", "float32"),
         ("threshold1", "float32"),
@@ -150,7 +150,7 @@ def test_uneven_thresholds_are_left_to_float32_and_the_report_says_why() -> None
 
 
 def test_the_report_names_what_is_computed_together() -> None:
-    rows = layer_numbers(NETWORKS["4 states, input to 255"]())
+    rows = layer_numbers(make_plan(NETWORKS["4 states, input to 255"]()))
     assert rows[0].layer == "conv2d1 + threshold2"
     assert rows[0].numbers == "int8, a scale for each channel"
     assert "proven at all of its 3 thresholds" in rows[0].why
@@ -164,14 +164,14 @@ def test_the_report_names_what_is_computed_together() -> None:
     [
         ("graded input in float32", "conv2d1 + threshold2", "does not hold its input, 0..4000"),
         ("sum pooled accumulators", "conv2d1", "needed elsewhere than in one threshold"),
-        ("sum pooled accumulators", "threshold3", "no exact recipe"),
+        ("sum pooled accumulators", "threshold3", "no exact form"),
         ("different numbers of levels", "add5", "different numbers of levels"),
         ("large readout", "dense3 + readout", "a weight of 40000 is beyond 127"),
         ("convolution plain, dense, weights to 300", "conv2d1 + threshold2", "a weight of 300"),
     ],
 )
 def test_reasons_for_float32(name: str, layer: str, why: str) -> None:
-    found = {row.layer: row for row in layer_numbers(NETWORKS[name]())}
+    found = {row.layer: row for row in layer_numbers(make_plan(NETWORKS[name]()))}
     assert found[layer].numbers == "float32"
     assert why in found[layer].why
 

@@ -13,8 +13,8 @@ from edgespike.interpreter import evaluate, interpret
 from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.planning.joining import find_joins, joined_tensor
-from edgespike.targets.tflite.planning.plan import make_plan
-from edgespike.targets.tflite.planning.recipes import layer_numbers
+from edgespike.targets.tflite.planning.numbers import layer_numbers
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import execute
@@ -37,7 +37,7 @@ from tests.targets.tflite.recurrent import RECURRENT, STEPS, layers
     ],
 )
 def test_sums_that_meet_are_one_product(name: str, layer: str, numbers: str) -> None:
-    found = {row.layer: row.numbers for row in layer_numbers(NETWORKS[name]())}
+    found = {row.layer: row.numbers for row in layer_numbers(make_plan(NETWORKS[name]()))}
     assert found[layer].startswith(numbers)
 
 
@@ -52,18 +52,19 @@ def test_sums_that_meet_are_one_product(name: str, layer: str, numbers: str) -> 
 )
 def test_reasons_for_float32(name: str, why: str) -> None:
     assert any(
-        row.numbers == "float32" and why in row.why for row in layer_numbers(NETWORKS[name]())
+        row.numbers == "float32" and why in row.why
+        for row in layer_numbers(make_plan(NETWORKS[name]()))
     )
 
 
 def test_input_and_state_of_one_product_are_stored_alike() -> None:
-    """An input of 0..255 leaves one zero point only, which levels take as well."""
+    """An input of 0..255 allows only one zero point, which levels adopt."""
     graph = NETWORKS["recurrent layers of equal levels"]()
-    choices = make_plan(graph).choices
+    choices = make_plan(graph).nodes
     found = {choices[name].output for name in ("input", "delay1", "neurons1", "delay2", "neurons2")}
     (storage,) = found
     assert (storage.form, storage.zero_point) == (Form.INT8, -128)
-    assert lower(graph).carried == [[1, -127], [2, -127], [3, -127]]
+    assert lower(make_plan(graph)).carried == [[1, -127], [2, -127], [3, -127]]
 
 
 @pytest.mark.parametrize("name", RECURRENT)
@@ -105,14 +106,14 @@ def test_a_join_gives_what_its_parts_add_up_to(name: str) -> None:
     ],
 )
 def test_what_is_carried(name: str, states: list[str]) -> None:
-    lowered = lower(NETWORKS[name]())
-    assert [state.memory.name for state in lowered.states] == states
+    lowered = lower(make_plan(NETWORKS[name]()))
+    assert [state.tensor.name for state in lowered.states] == states
 
 
 def test_a_tensor_that_is_several_things_is_one_output() -> None:
-    """What these membranes fire is observed, delayed, and needed by their own reset."""
+    """The spikes of these membranes are observed, delayed, and needed by their reset."""
     graph = NETWORKS["recurrent membranes, late reset"]()
-    lowered = lower(graph, show=["cells"])
+    lowered = lower(make_plan(graph), show=["cells"])
     delay, _, spikes = lowered.states
     assert delay.output == spikes.output == lowered.shown["cells"]
     assert len({value.index for value in lowered.outputs}) == len(lowered.outputs) == 3
@@ -121,15 +122,19 @@ def test_a_tensor_that_is_several_things_is_one_output() -> None:
 @pytest.mark.parametrize("name", RECURRENT)
 @pytest.mark.parametrize(
     "kernels",
-    [execute.DEFAULT, execute.REFERENCE, pytest.param("TFLite Micro", marks=needs_tflm)],
+    [
+        execute.DEFAULT_KERNELS,
+        execute.REFERENCE_KERNELS,
+        pytest.param("TFLite Micro", marks=needs_tflm),
+    ],
 )
 def test_the_unrolled_form_gives_the_last_steps_readout(name: str, kernels: str) -> None:
     graph = RECURRENT[name]()
     samples = samples_of(graph)
-    unrolled = lower_unrolled(graph)
-    batch = encode_input(graph, lower(graph), samples)
+    unrolled = lower_unrolled(make_plan(graph))
+    batch = encode_input(graph, lower(make_plan(graph)), samples)
     if kernels != "TFLite Micro":
-        (found,) = execute.invoke(unrolled.content, batch, kernels)
+        (found,) = execute.LoadedModel(unrolled.content, kernels).run(batch)
     else:
         found, _ = run_on_tflite_micro(sys.executable, unrolled, batch)
     assert np.array_equal(found, interpret(graph, samples).accumulators(graph))
@@ -138,7 +143,9 @@ def test_the_unrolled_form_gives_the_last_steps_readout(name: str, kernels: str)
 def test_only_the_last_step_is_read_out_where_only_that_counts() -> None:
     graph = layers(7)
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(lower_unrolled(graph).content, 0))
+    model = schema.ModelT.InitFromObj(
+        schema.Model.GetRootAs(lower_unrolled(make_plan(graph)).content, 0)
+    )
     (subgraph,) = model.subgraphs
     names = [tensor.name.decode() for tensor in subgraph.tensors]
     assert sum(name.startswith("forward1 + back1.inputs") for name in names) == graph.steps
@@ -150,8 +157,8 @@ def test_a_differing_unrolled_form_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     graph, other = layers(7, high=1, initial=0), layers(7, high=1, initial=6)
     samples = samples_of(graph, 30)
     run_on("tflite", graph, samples)
-    monkeypatch.setattr(exported, "lower_unrolled", lambda _: lower_unrolled(other))
-    what = r"model_unrolled\.tflite and .* differ in samples 0\.\.29; please report"
+    monkeypatch.setattr(exported, "lower_unrolled", lambda _: lower_unrolled(make_plan(other)))
+    what = r"model_unrolled\.tflite and .* differ in sample \d+ of a batch of 30; please report"
     with pytest.raises(TargetRunError, match=what):
         run_on("tflite", graph, samples)
 

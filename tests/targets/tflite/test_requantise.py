@@ -1,4 +1,4 @@
-"""A multiplier that is proven gives every level right, on every kernel, for every accumulator."""
+"""A proven multiplier yields the right level for every accumulator, on every kernel."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Whole = NDArray[np.int64]
 
 
 def even(step: float, start: float, levels: int) -> Whole:
-    """Return the thresholds of one channel as folding does: least integers that reach a line."""
+    """Return the thresholds of one channel as folding does: least integers on or above a line."""
     theta: Whole = np.ceil((np.arange(1, levels + 1) - 0.5) * step + start).astype(np.int64)
     return theta
 
 
 def solve(theta: Whole, low: Whole, high: Whole, factor: int) -> tuple[bool, np.float32, int]:
-    """Fit a channel among others and say whether it is proven, with multiplier and offset."""
+    """Fit all channels; return whether the first is proven, with its multiplier and offset."""
     factors = np.full(len(theta), factor)
     multiplier, offset = multiplier_and_offset(*fit(theta, low, high), factors)
     stored = multiplier.astype(np.float32)
@@ -31,7 +31,7 @@ def solve(theta: Whole, low: Whole, high: Whole, factor: int) -> tuple[bool, np.
 
 
 def assert_levels(theta: Whole, low: int, high: int, factor: int, others: int) -> bool:
-    """Compare all kernels with the definition, for every accumulator; say whether it was proven."""
+    """Return whether a channel is proven; if so, every kernel must compute every level right."""
     rows = np.repeat(theta[None], 1 + others, axis=0)
     right, multiplier, offset = solve(
         rows, np.full(len(rows), low), np.full(len(rows), high), factor

@@ -1,28 +1,28 @@
-"""What the bundles share: templates, and a graph's description."""
+"""What the bundles have in common: templates, and a graph's description."""
 
 from __future__ import annotations
 
 from importlib import resources
 from string import Template
 
-from edgespike.graph import Graph
-from edgespike.targets.tflite.planning.recipes import as_markdown
+from edgespike.targets.tflite.planning.numbers import as_markdown
+from edgespike.targets.tflite.planning.plan import Plan
 
 
 def fill_template(template: str, /, **values: object) -> str:
-    """Fill in a template of this package; every placeholder needs its value."""
+    """Fill in a template of this package; every placeholder must have a value."""
     text = resources.files(__package__).joinpath("templates", f"{template}.txt").read_text("utf-8")
     return Template(text).substitute(values)
 
 
-def described(graph: Graph) -> dict[str, object]:
-    """Return what every README says of a graph."""
-    source = graph.input_op
+def described(plan: Plan) -> dict[str, object]:
+    """Return what every README says about a graph."""
+    graph, source = plan.graph, plan.graph.input_op
     return {
         "name": graph.name,
         "hash": graph.hash,
         "low": source.low,
         "high": source.high,
         "scale": f"{source.scale:g}",
-        "layers": as_markdown(graph),
+        "layers": as_markdown(plan),
     }

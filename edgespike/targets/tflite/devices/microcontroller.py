@@ -13,43 +13,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
-from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
 from edgespike.targets.shared.c_arrays import check_c, check_h, network_c, network_h
 from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite.devices.bundle import described, fill_template
 from edgespike.targets.tflite.lower import Lowered
+from edgespike.targets.tflite.planning.plan import Plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import tflm
 
-SAMPLES = 2
-"""Samples that are compiled in: enough to show a difference, small enough for flash."""
+COMPILED_SAMPLES = 2
+"""Samples that are compiled in: enough to show a difference, few enough for flash."""
 
 C_TYPES = {Form.INT8: "int8_t", Form.INT16: "int16_t", Form.FLOAT: "float"}
 
 _PER_TENSOR = 256
 _PER_SCALE = 8
 _PER_INTERPRETER = 4096
-# What TFLite Micro keeps beside the activations: measured, and less of it for every tested network.
+# Bytes that TFLite Micro keeps besides the activations: more than measured for any tested graph.
+
 _TIMEOUT_S = 60.0
 
 
 def write_microcontroller(
-    graph: Graph, lowered: Lowered, samples: Integers, expected: Integers, folder: Path
+    plan: Plan, lowered: Lowered, samples: Integers, expected: Integers, folder: Path
 ) -> None:
     """Write the bundle into an existing empty folder.
 
     Raises
     ------
     TargetRunError
-        TFLite Micro is installed and gives another output than ``expected``.
+        TFLite Micro is installed, and its output is not ``expected``.
     """
+    graph = plan.graph
     batch = encode_input(
-        graph, lowered, samples[:SAMPLES].reshape(-1, graph.steps, *graph.input_op.shape)
+        graph, lowered, samples[:COMPILED_SAMPLES].reshape(-1, graph.steps, *graph.input_op.shape)
     )
     output_form = lowered.outputs[0].form
-    outputs = expected[:SAMPLES].astype(output_form.dtype)
+    outputs = expected[:COMPILED_SAMPLES].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
     types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}
     (folder / "network.h").write_text(network_h(lowered.content))
@@ -73,7 +75,7 @@ def write_microcontroller(
     (folder / "main.cc").write_text(main)
     readme = fill_template(
         "microcontroller",
-        **described(graph),
+        **described(plan),
         **types,
         arena=arena,
         samples=len(batch),
@@ -81,23 +83,23 @@ def write_microcontroller(
         operators=", ".join(resolver_method(name) for name in lowered.operators),
         input_axes=", ".join(map(str, (1, *lowered.input.shape))),
         zero_point=lowered.input.zero_point,
-        states=_states_told(lowered),
+        states=_states(lowered),
     )
     (folder / "README.md").write_text(readme)
 
 
 def _state_memory(lowered: Lowered) -> Iterator[str]:
-    """Declare in C++, for each state, what is kept of it and its first value."""
+    """Declare in C++, for each state, memory and its initial value."""
     for index, state in enumerate(lowered.states):
-        memory = state.memory
-        size = math.prod(memory.shape) * memory.storage.form.dtype.itemsize
-        yield f"// {memory.name}"
+        tensor = state.tensor
+        size = math.prod(tensor.shape) * tensor.storage.form.dtype.itemsize
+        yield f"// {tensor.name}"
         yield f"uint8_t kept{index}[{size}];"
-        yield f"constexpr {C_TYPES[memory.storage.form]} initial{index} = {state.initial};"
+        yield f"constexpr {C_TYPES[tensor.storage.form]} initial{index} = {state.initial};"
 
 
 def _state_rows(lowered: Lowered) -> str:
-    """Write the states' rows as a C++ initialiser."""
+    """Write the table of states as a C++ initialiser."""
     rows = (
         f"{{{state.output}, kept{index}, sizeof(kept{index}), &initial{index}, "
         f"sizeof(initial{index})}}"
@@ -106,13 +108,13 @@ def _state_rows(lowered: Lowered) -> str:
     return f"{{{', '.join(rows)}}}" if lowered.states else ""
 
 
-def _states_told(lowered: Lowered) -> str:
-    """Tell what the model takes and gives beside the sample, if it computes one step."""
+def _states(lowered: Lowered) -> str:
+    """List the model's states, if it computes one step."""
     if not lowered.states:
         return ""
     lines = [
-        f"  - {state.memory.name}: input {index}, output {state.output}, "
-        f"`{C_TYPES[state.memory.storage.form]}`, {math.prod(state.memory.shape)} elements, "
+        f"  - {state.tensor.name}: input {index}, output {state.output}, "
+        f"`{C_TYPES[state.tensor.storage.form]}`, {math.prod(state.tensor.shape)} elements, "
         f"all {state.initial} before the first step"
         for index, state in enumerate(lowered.states, start=1)
     ]
@@ -133,10 +135,10 @@ def run_on_tflite_micro(
     Returns
     -------
     outputs
-        The readout after the last step, as it is stored.
+        The readout after the last step, as stored.
     arena
-        Bytes of working memory that it took. Pointers of 64 bits make it a little larger than on
-        a microcontroller.
+        Bytes of working memory that it used; a little more than on a microcontroller, since
+        pointers here have 64 bits.
 
     Raises
     ------
@@ -151,11 +153,11 @@ def run_on_tflite_micro(
 
 
 def _arena(lowered: Lowered, batch: NDArray[Any], expected: NDArray[Any]) -> tuple[int, str]:
-    """Return the arena's size and where it is from; a run that measures it must be exact."""
+    """Return the arena's size and where it comes from; a run that measures it must be exact."""
     estimate = arena_estimate(lowered)
     if find_spec("tflite_micro") is None:
         return estimate, (
-            f"{estimate} bytes, a high estimate that was not measured; run `pip install --pre "
+            f"{estimate} bytes, a high estimate, not measured; run `pip install --pre "
             "tflite-micro` and export again to measure it"
         )
     try:
@@ -164,18 +166,18 @@ def _arena(lowered: Lowered, batch: NDArray[Any], expected: NDArray[Any]) -> tup
         return estimate, f"{estimate} bytes, not measured: {str(error).splitlines()[0]}"
     if not np.array_equal(outputs, expected):
         raise TargetRunError(
-            "TFLite Micro gives another output than the interpreter, so that the model must not "
-            "go to a microcontroller; please report this, with the version of tflite-micro"
+            "TFLite Micro computes another output than the interpreter, so this model must not run "
+            "on a microcontroller; please report this, with the version of tflite-micro"
         )
     size = -(-used // 1024) * 1024
     return size, f"{size} bytes ({used} measured with TFLite Micro on a PC; outputs were exact)"
 
 
 def arena_estimate(lowered: Lowered) -> int:
-    """Return an arena in bytes that is large enough where no tensor shares its memory with another.
+    """Return the bytes of an arena that is large enough even if no tensors share memory.
 
-    What TFLite Micro keeps for itself is no documented figure: it is estimated, high, from the
-    numbers of tensors and of scales.
+    How much TFLite Micro keeps for itself is not documented. It is estimated, on the high side,
+    from the numbers of tensors and of scales.
     """
     bookkeeping = (
         _PER_INTERPRETER + _PER_TENSOR * lowered.tensors + _PER_SCALE * lowered.constant_scales

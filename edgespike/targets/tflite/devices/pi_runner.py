@@ -1,7 +1,7 @@
-"""Run this folder's network with numpy and either ai-edge-litert or tflite-runtime.
+"""Run this folder's model with numpy and either ai-edge-litert or tflite-runtime.
 
 python run.py               checks this installation with the samples in the folder
-python run.py SAMPLES.npy   prints the class of each sample; of an ensemble also how sure it is
+python run.py SAMPLES.npy   prints the class of each sample; for an ensemble also how sure it is
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-FOLDER = Path(__file__).parent
+BUNDLE = Path(__file__).parent
 BATCH = 16
 
 
@@ -25,12 +25,12 @@ def load_interpreter() -> Any:
             interpreter = import_module(f"{runtime}.interpreter")
         except ImportError:
             continue
-        return interpreter.Interpreter(model_path=str(FOLDER / "model.tflite"))
+        return interpreter.Interpreter(model_path=str(BUNDLE / "model.tflite"))
     sys.exit("neither ai-edge-litert nor tflite-runtime is installed; see README.md")
 
 
-def encode(samples: Any, network: Any, detail: Any) -> Any:
-    """Turn whole numbers, channels first, into what the model takes: channels last."""
+def encode_samples(samples: Any, network: Any, detail: Any) -> Any:
+    """Convert whole numbers, channels first, to the model's data type, channels last."""
     low, high = network["low"], network["high"]
     shape, steps = tuple(network["shape"]), network["steps"]
     stepped = steps > 1 or len(network["states"]) > 0
@@ -51,7 +51,7 @@ def encode(samples: Any, network: Any, detail: Any) -> Any:
 def run(interpreter: Any, batch: Any, states: Any) -> Any:
     """Return the accumulators of a batch: whole numbers, one for each class.
 
-    A model with states computes one step: what it gives for them at a step, it takes at the next.
+    A model with states computes one step: the states that it returns enter it at the next step.
     """
     details = interpreter.get_input_details()
     for detail in details:
@@ -75,9 +75,10 @@ def run(interpreter: Any, batch: Any, states: Any) -> Any:
 def show(logits: Any, members: int) -> None:
     """Print the class of each sample, one a line.
 
-    Of an ensemble it is the class of the largest probability, mean over members, whose
-    probabilities are the softmax of their logits. Behind it stand that probability, the entropy of
-    the mean, the mean of the members' entropies, and the difference, their disagreement; in nats.
+    For an ensemble it is the class with the largest mean probability: the softmax of each member's
+    logits, averaged over the members. It is followed by that probability, the entropy of the mean,
+    the mean of the members' entropies, and their difference, the mutual information, which tells
+    how far the members disagree. Entropies are in nats.
     """
     if members == 1:
         print(*np.argmax(logits, axis=1), sep="\n")
@@ -98,20 +99,20 @@ def main(arguments: list[str]) -> int:
     """Check the installation, or classify samples."""
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         sys.exit(__doc__)
-    network = json.loads((FOLDER / "network.json").read_text())
+    network = json.loads((BUNDLE / "network.json").read_text())
     interpreter = load_interpreter()
-    path = Path(arguments[0]) if arguments else FOLDER / "sample_input.npy"
+    path = Path(arguments[0]) if arguments else BUNDLE / "sample_input.npy"
     try:
         samples = np.load(path)
     except (OSError, ValueError) as error:
         sys.exit(f"cannot read {path}: {error}")
-    encoded = encode(samples, network, interpreter.get_input_details()[0])
+    encoded = encode_samples(samples, network, interpreter.get_input_details()[0])
     batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
     accumulators = np.concatenate([run(interpreter, batch, network["states"]) for batch in batches])
     if arguments:
         show(accumulators * network["scale"], network["members"])
         return 0
-    wrong = int((accumulators != np.load(FOLDER / "expected_output.npy")).any(axis=1).sum())
+    wrong = int((accumulators != np.load(BUNDLE / "expected_output.npy")).any(axis=1).sum())
     print(f"{len(samples) - wrong} of {len(samples)} samples are exactly as expected")
     return 1 if wrong else 0
 

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.devices import pi_runner
 from edgespike.targets.tflite.devices.bundle import described, fill_template
 from edgespike.targets.tflite.lower import Lowered
+from edgespike.targets.tflite.planning.plan import Plan
 
 
 def write_raspberry_pi(
-    graph: Graph, lowered: Lowered, samples: Integers, expected: Integers, folder: Path
+    plan: Plan, lowered: Lowered, samples: Integers, expected: Integers, folder: Path
 ) -> None:
     """Write the bundle into an existing empty folder."""
+    graph = plan.graph
     source, readout = graph.input_op, graph.readout_op
     network = {
         "name": graph.name,
@@ -30,7 +31,7 @@ def write_raspberry_pi(
         "input_scale": source.scale,
         "scale": readout.scale.tolist(),
         "states": [
-            {"name": state.memory.name, "output": state.output, "initial": state.initial}
+            {"name": state.tensor.name, "output": state.output, "initial": state.initial}
             for state in lowered.states
         ],
         "members": readout.members,
@@ -43,7 +44,7 @@ def write_raspberry_pi(
     axes = ["samples", *(["steps"] if graph.steps > 1 else []), *map(str, source.shape)]
     readme = fill_template(
         "raspberry_pi",
-        **described(graph),
+        **described(plan),
         axes=", ".join(axes),
         samples=len(samples),
         states=_states(lowered),
@@ -52,12 +53,12 @@ def write_raspberry_pi(
 
 
 def _states(lowered: Lowered) -> str:
-    """Tell how a model of one step is run, if it is one."""
+    """Explain how to run the model, if it computes one step."""
     if not lowered.states:
         return ""
-    names = ", ".join(state.memory.name for state in lowered.states)
+    names = ", ".join(state.tensor.name for state in lowered.states)
     return (
-        "\nThe model computes one step. Beside the sample it takes its states and gives what they\n"
-        f"are after the step: {names}. `run.py` sets them to their first\n"
+        "\nThe model computes one step. Besides the sample it takes its states, and returns their\n"
+        f"values after the step: {names}. `run.py` sets them to their initial\n"
         "values at the start of each sample and carries them from step to step.\n"
     )

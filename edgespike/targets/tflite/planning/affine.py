@@ -1,4 +1,4 @@
-"""Weights and biases as they are written, with the thresholds that follow folded in."""
+"""Weights and biases as they are stored, with the thresholds that follow folded in."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from edgespike.targets.tflite.planning.requantise import multiplier_and_offset, 
 
 @dataclass(frozen=True)
 class Affine:
-    """Weight and bias as they are written.
+    """Weight and bias as they are stored.
 
     Parameters
     ----------
     weight, bias
         Whole numbers, in the shapes of the graph.
     scale
-        Scale of the weights: one, ``(1,)``, or one for each output channel, ``(channels,)``.
+        Scale of the weights: ``(1,)``, or ``(channels,)`` for one scale per output channel.
     """
 
     weight: Integers
@@ -39,17 +39,17 @@ class Affine:
         return int(np.abs(self.weight).max())
 
     def magnitudes(self, source: Tensor) -> NDArray[np.float64]:
-        """Bound every partial sum of each output channel, in whatever order it is formed."""
+        """Bound every partial sum of each output channel, whatever the order of summation."""
         return partial_sum_bounds(self.weight, self.bias, source)
 
 
 def fold_spikes(
     op: Weighted, threshold: Threshold, accumulator: Tensor, ratio: float = 1.0
 ) -> Affine:
-    """Fold one threshold a channel into the bias: the neuron fires where the sum is at least 1.
+    """Fold one threshold per channel into the bias: the neuron fires if the sum is at least 1.
 
-    The multiplier is 1, or where ``ratio``, the scale of the spikes over that of the input, has no
-    short inverse, so close to 1 that a sum of 0 or 1 stays what it is.
+    The multiplier is 1, or, if ``ratio``, the scale of the spikes over that of the input, has no
+    exact inverse in float32, so close to 1 that sums of 0 and 1 stay 0 and 1.
     """
     sign, theta, _, _ = _upright(threshold, accumulator)
     weight = op.weight * per_channel(sign, op.weight.ndim)
@@ -64,7 +64,7 @@ def fold_levels(
     ratio: float,
     limit: int = WEIGHT_LIMIT,
 ) -> tuple[Affine, NDArray[np.bool_]]:
-    """Fold several thresholds a channel into a multiplier and a bias.
+    """Fold several thresholds per channel into a multiplier and a bias.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ def fold_levels(
     Returns
     -------
     affine
-        Weights as large as the limit permits, so that accumulators keep away from ties.
+        Weights as large as the limit permits, which keeps accumulators away from ties.
     proven
-        For each channel whether every kernel gives the right level at every threshold.
+        For each channel, whether every kernel computes the right level at every threshold.
     """
     sign, theta, low, high = _upright(threshold, accumulator)
     factor = _factors(op, source, limit)
@@ -102,10 +102,10 @@ def _upright(
 
 
 def _factors(op: Weighted, source: Tensor, limit: int) -> Integers:
-    """Return for each output channel the largest factor that weights and sums leave room for."""
+    """Return the largest factor that weights and sums leave room for, for each output channel."""
     axes = tuple(range(1, op.weight.ndim))
     largest = np.maximum(np.abs(op.weight).max(axis=axes), 1)
     sums = np.maximum(Affine(op.weight, op.bias).magnitudes(source), 1)
-    # Thresholds in reach are no larger than the sums, so that the bias at most doubles them.
+    # Thresholds in reach are no larger than the sums, so the bias at most doubles them.
     room = np.minimum(limit // largest, SUM_LIMIT // (4 * sums))
     return np.asarray(np.maximum(room, 1), np.int64)

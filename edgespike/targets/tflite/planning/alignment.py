@@ -1,9 +1,9 @@
 """Scales and zero points in int8 that several nodes must have in common.
 
-A node may choose its scale and zero point freely within bounds: levels have the scale at which
-RELU6 clamps to their number, and every zero point must leave room for the node's range. What a
-delay gives is stored as what its source gave; inputs that are laid side by side (see
-:mod:`edgespike.targets.tflite.planning.joining`) are stored alike where these bounds permit.
+The scale and zero point of a node can be chosen within bounds: levels have the scale at which RELU6
+clamps to their number, and a zero point must leave room for the node's range. The output of a delay
+is stored as that of its source; inputs that are laid side by side (see
+:mod:`edgespike.targets.tflite.planning.joining`) are stored alike if these bounds permit.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Group:
 
     @property
     def storage(self) -> Storage | None:
-        """How all are stored, or None where that is not possible."""
+        """How all are stored, or None if no storage fits all of them."""
         zero = zero_point_of(self.low, self.high)
         if zero is None or len(self.levels) > 1 or max(self.levels, default=0) > LARGEST_STORED:
             return None
@@ -51,7 +51,10 @@ class _Group:
 
 
 def align(graph: Graph, joins: Iterable[Node]) -> Mapping[str, Storage]:
-    """Return the int8 storage of the nodes that may choose one, by name; those that fit only."""
+    """Return the int8 storage of each node whose storage can be chosen and that fits int8, by name.
+
+    Any other node is stored as its inputs are, or in float32.
+    """
     groups: dict[str, _Group] = {}
     for node in graph.nodes:
         if isinstance(node.op, Input | Delay | MaxPool2d | Reshape | Threshold):
@@ -68,7 +71,7 @@ def align(graph: Graph, joins: Iterable[Node]) -> Mapping[str, Storage]:
 
 
 def _pairs(graph: Graph, joins: Iterable[Node]) -> Iterator[tuple[str, str]]:
-    """Yield what should be stored alike, the most needed first."""
+    """Yield pairs of nodes that should be stored alike, the most important first."""
     for kind in (MaxPool2d, Reshape, Delay):
         for node, _ in graph.of_type(kind):
             yield node.name, node.inputs[0]

@@ -1,4 +1,4 @@
-"""Saying, in a few words, what keeps a node from int8."""
+"""Saying in a few words why a node cannot be computed in int8."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from edgespike.targets.tflite.limits import SUM_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.storage import Form, Storage, zero_point
 
-SHOWN = 4
-"""Thresholds that a reason names as an example."""
+SHOWN_THRESHOLDS = 4
+"""How many thresholds a reason names as an example."""
 
 
 def obstacle(affine: Affine, source: Tensor) -> str:
-    """Say what keeps a weighted node from int8 weights and input, if anything does."""
+    """Say why a weighted node cannot have int8 weights and input; empty if it can."""
     if zero_point(source) is None:
         low, high = source.bounds
         return f"int8 does not hold its input, {low}..{high}"
@@ -29,13 +29,13 @@ def obstacle(affine: Affine, source: Tensor) -> str:
 
 
 def unproven(op: Weighted, threshold: Threshold, proven: NDArray[np.bool_]) -> str:
-    """Say how many channels no multiplier serves, if any, with the first as an example."""
+    """Say how many channels have no proven multiplier, with an example; empty if all have one."""
     if proven.all():
         return ""
     channel = int(np.argmin(proven))
     largest = int(np.abs(op.weight[channel]).max())
-    thetas = ", ".join(map(str, threshold.theta[channel, :SHOWN].tolist()))
-    more = ", ..." if threshold.levels > SHOWN else ""
+    thetas = ", ".join(map(str, threshold.theta[channel, :SHOWN_THRESHOLDS].tolist()))
+    more = ", ..." if threshold.levels > SHOWN_THRESHOLDS else ""
     return (
         f"no multiplier is proven for {int((~proven).sum())} of {len(proven)} channels: "
         f"thresholds too uneven or weights too large, as in channel {channel} with thresholds "
@@ -44,7 +44,7 @@ def unproven(op: Weighted, threshold: Threshold, proven: NDArray[np.bool_]) -> s
 
 
 def outside_int8(outputs: Sequence[Tensor], sources: Sequence[Storage]) -> str:
-    """Say what keeps a pool, a sum or the input from int8, if anything does."""
+    """Say why a pool, a sum or the input cannot be in int8; empty if it can."""
     for tensor in outputs:
         if zero_point(tensor) is None:
             low, high = tensor.bounds
@@ -52,5 +52,5 @@ def outside_int8(outputs: Sequence[Tensor], sources: Sequence[Storage]) -> str:
     if not {source.form for source in sources} <= {Form.INT8}:
         return "its input is in float32"
     if len({source.scale for source in sources}) > 1:
-        return "what it adds has different numbers of levels, and so different scales"
+        return "its summands have different numbers of levels, and so different scales"
     return ""

@@ -2,17 +2,17 @@
 
 A kernel stores ``clip(round(m * x), 0, L)`` of its 32-bit accumulator ``x``, with a multiplier
 ``m`` for each channel. With ``x = k * acc + b``, where ``k`` is a whole factor, this is the number
-of thresholds that ``acc`` reaches if, for each level ``l``, ``m * x`` lies below ``l - 1/2`` at
-``acc = theta_l - 1`` and above it at ``theta_l``: all that kernels do is monotone.
+of thresholds that ``acc`` reaches if, for each level ``l``, ``m * x`` is below ``l - 1/2`` at
+``acc = theta_l - 1`` and above it at ``theta_l``, since every step of a kernel is monotone.
 
-Kernels differ in how they round, so that both must keep a distance from ``l - 1/2``:
+Kernels round differently, so both values must keep a distance from ``l - 1/2``:
 
 - XNNPACK multiplies in float32: :data:`RELATIVE_ERROR`.
 - TFLite's built-in kernels, TFLite Micro and CMSIS-NN write ``m = mantissa * 2**-shift``, round
   the product with the mantissa to an integer, and that, shifted, once more: half a unit of
   ``2**-shift``, which is half to one unit of ``x``.
-- Where one multiplier serves all channels, XNNPACK on ARM truncates in the first of these steps:
-  a whole unit of ``2**-shift``.
+- If all channels have one multiplier, XNNPACK on ARM truncates in the first of these steps: a
+  whole unit of ``2**-shift``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edgespike.targets.shared.lines import Floats
 from edgespike.targets.tflite.limits import MULTIPLIER_LIMIT, SUM_LIMIT
 
 RELATIVE_ERROR = 2.0**-21
-"""More than float32 loses in computing the multiplier, converting ``x`` and multiplying."""
+"""More than the error of float32 in computing the multiplier, converting ``x`` and multiplying."""
 
 
 def multiplier_and_offset(step: Floats, start: Floats, factor: Integers) -> tuple[Floats, Integers]:
@@ -41,19 +41,19 @@ def proven(
     offset: Integers,
     multiplier: Floats,
 ) -> NDArray[np.bool_]:
-    """Say for each channel whether every kernel gives every level right.
+    """Return for each channel whether every kernel computes every level correctly.
 
     Parameters
     ----------
     theta, low, high
         As for :func:`edgespike.targets.shared.lines.fit`.
     factor, offset, multiplier
-        Of each channel; the multiplier is what the stored float32 scales amount to.
+        Of each channel; the multiplier is that of the stored float32 scales.
     """
     middle = np.arange(1, theta.shape[1] + 1) - 0.5
     low, high, offset = low[:, None], high[:, None], offset[:, None]
     factor, multiplier = factor[:, None], multiplier[:, None]
-    # A threshold that is always, or never, reached has one side only.
+    # A threshold that is always reached, or never, has one side only.
     reached_at = factor * np.maximum(theta, low) + offset
     missed_at = factor * np.minimum(theta - 1, high) + offset
     reached = multiplier * reached_at - _error(reached_at, multiplier) > middle
@@ -65,7 +65,7 @@ def proven(
 
 
 def _error(x: Integers, multiplier: Floats) -> Floats:
-    """Bound how far off ``multiplier * x`` is before it is rounded for the last time."""
+    """Bound the error of ``multiplier * x`` before it is rounded for the last time."""
     _, exponent = np.frexp(multiplier)
     truncated = 1.0 if len(multiplier) == 1 else 0.5
     first_step = np.where(exponent < 0, truncated * 2.0**exponent, 0.0)

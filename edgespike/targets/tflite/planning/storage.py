@@ -15,7 +15,7 @@ ACTIVATION_SCALE = 6.0
 """Scale of spikes and input: the largest that RELU6 lets through is then one unit."""
 
 LARGEST_STORED = 255
-"""Width of the widest range that int8 holds."""
+"""Width of the widest range that int8 holds, with any zero point."""
 
 
 class Form(Enum):
@@ -35,8 +35,8 @@ class Form(Enum):
 class Storage:
     """How a tensor is stored: the integer ``q`` is the value ``q - zero_point``.
 
-    To the runtimes it is the real number ``(q - zero_point) * scale``. Values in float32 are
-    stored as they are.
+    To the runtimes it is the real number ``(q - zero_point) * scale``. Float32 values are
+    stored without scale and zero point.
     """
 
     form: Form = Form.FLOAT
@@ -48,12 +48,12 @@ FLOAT32 = Storage()
 
 
 def zero_point(tensor: Tensor) -> int | None:
-    """Return the stored int8 integer that stands for 0, or None where the range is too wide."""
+    """Return the stored int8 integer that stands for 0, or None if the range is too wide."""
     return zero_point_of(*tensor.bounds)
 
 
 def zero_point_of(low: int, high: int) -> int | None:
-    """Return the stored int8 integer that stands for 0 in a range, or None where it is too wide."""
+    """Return the stored int8 integer that stands for 0, or None if the range is too wide."""
     least, most = max(-128, -128 - low), min(127, 127 - high)
     return min(max(0, least), most) if least <= most else None
 
@@ -62,11 +62,11 @@ def zero_point_of(low: int, high: int) -> int | None:
 def activation_scale(levels: int) -> float:
     """Return a float32 scale at which RELU6 clamps to ``0..levels``, 1 to 255 of them.
 
-    It is 6 / levels or a little more: what int8 holds must become whole numbers again when it is
-    widened to float32, that is, multiplied by the scale and then by its rounded inverse.
+    It is 6 / levels or a little more: a stored int8 number must come back as a whole number when it
+    is widened to float32, that is, multiplied by the scale and then by its rounded inverse.
     """
     values = np.arange(LARGEST_STORED + 1, dtype=np.float32)
-    for step in range(2**11):  # fine and few enough to stay far from half a level
+    for step in range(2**11):  # so fine and so few that it stays far from half a level
         scale = np.float32(ACTIVATION_SCALE / levels * (1 + step * 2.0**-22))
         if np.array_equal(values * scale * np.float32(1 / float(scale)), values):
             return float(scale)

@@ -1,205 +1,105 @@
-"""Emitting dense layers, convolutions and poolings."""
+"""Planning a weighted node, alone or in one operator with the threshold or readout after it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import numpy as np
-
-from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
-from edgespike.graph.ops import Weighted
-from edgespike.graph.tensor import Integers
-from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, WEIGHT_LIMIT
-from edgespike.targets.tflite.planning.affine import Affine
-from edgespike.targets.tflite.planning.storage import Form, Storage
-from edgespike.targets.tflite.writing.emitter import Emitter, Value
-from edgespike.targets.tflite.writing.schema import Activation, Padding, Quantisation
-
-_BIAS_TYPES = {Form.INT8: np.int32, Form.INT16: np.int64, Form.FLOAT: np.float32}
-
-
-def emit_weighted(
-    emitter: Emitter,
-    name: str,
-    op: Weighted,
-    affine: Affine,
-    x: Value,
-    output: Storage,
-    activation: Activation = Activation.NONE,
-) -> Value:
-    """Emit a dense layer or convolution whose input has the output's data type."""
-    if isinstance(op, Conv2d):
-        return _emit_conv2d(emitter, name, op, affine, x, output, activation)
-    if not isinstance(op, Dense):
-        raise TypeError(f"{name} is a {type(op).__name__}, which has no weights to emit")
-    if affine.scale.size == 1:
-        inputs = [x.index, *_constants(emitter, name, x, affine.weight, affine)]
-        shape = (len(affine.weight),)
-        return emitter.emit(name, "FULLY_CONNECTED", inputs, shape, output, activation=activation)
-    # tflite-runtime's dense layers know one scale only, its convolutions one for each channel.
-    weight = affine.weight[:, :, None, None]
-    x = emitter.reshape(x, (1, 1, weight.shape[1]))
-    op = Conv2d(weight, affine.bias)
-    pixel = _emit_conv2d(emitter, name, op, replace(affine, weight=weight), x, output, activation)
-    return emitter.reshape(pixel, (len(weight),), name=name)
+from edgespike.graph import Conv2d, Dense, Graph, Node, Threshold
+from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, INT16_LIMIT, WEIGHT_LIMIT
+from edgespike.targets.tflite.planning.affine import Affine, fold_levels, fold_spikes
+from edgespike.targets.tflite.planning.joining import joined_tensor
+from edgespike.targets.tflite.planning.plan import NodePlan
+from edgespike.targets.tflite.planning.reasons import obstacle, unproven
+from edgespike.targets.tflite.planning.storage import (
+    ACTIVATION_SCALE,
+    FLOAT32,
+    Form,
+    Storage,
+    zero_point,
+)
 
 
-def side_by_side(
-    emitter: Emitter, name: str, parts: Sequence[Value], affine: Affine
-) -> tuple[Value, Affine]:
-    """Join a weighted node's inputs along their channels, with weights in the order of these."""
-    if any(part.flattened for part in parts):
-        ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
-        weights = np.split(affine.weight, ends, axis=1)
-        ordered = [_for_flattened(*pair) for pair in zip(weights, parts, strict=True)]
-        affine = replace(affine, weight=np.concatenate(ordered, axis=1))
-    x, *others = parts
-    if others:
-        shape = (*x.shape[:-1], sum(part.shape[-1] for part in parts))
-        inputs = [part.index for part in parts]
-        x = emitter.emit(
-            f"{name}.inputs", "CONCATENATION", inputs, shape, x.storage, axis=len(shape)
-        )
-    return x, affine
+@dataclass(frozen=True)
+class WeightedPlanner:
+    """Plans the weighted nodes of a graph.
 
-
-def _for_flattened(weight: Integers, x: Value) -> Integers:
-    """Return the weights of a dense layer the order of its input's features."""
-    if x.flattened is None:
-        return weight
-    return weight.reshape(-1, *x.flattened).transpose(0, 2, 3, 1).reshape(weight.shape)
-
-
-def _emit_conv2d(
-    emitter: Emitter,
-    name: str,
-    op: Conv2d,
-    affine: Affine,
-    x: Value,
-    output: Storage,
-    activation: Activation,
-) -> Value:
-    height, width, channels = x.shape
-    out = op.output_size((channels, height, width))
-    extents = [(k - 1) * d + 1 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True)]
-    padding, x = _pad(emitter, x, extents, op.stride, op.padding, out)
-    depthwise = op.groups == channels > 1
-    # OHWI, or 1HWO where each input channel has filters of its own
-    order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
-    weight = affine.weight.transpose(order)
-    options = {"depth_multiplier": len(op.weight) // channels} if depthwise else {}
-    return emitter.emit(
-        name,
-        "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
-        [x.index, *_constants(emitter, name, x, weight, affine, axis=order.index(0))],
-        (*out, len(op.weight)),
-        output,
-        padding=padding,
-        stride_h=op.stride[0],
-        stride_w=op.stride[1],
-        dilation_h=op.dilation[0],
-        dilation_w=op.dilation[1],
-        activation=activation,
-        **options,
-    )
-
-
-def emit_max_pool2d(emitter: Emitter, name: str, op: MaxPool2d, x: Value) -> Value:
-    """Emit a max pooling; what it pools is never negative, so that padding with 0 is harmless."""
-    height, width, channels = x.shape
-    out = op.output_size((channels, height, width))
-    padding, x = _pad(emitter, x, op.kernel, op.stride, op.padding, out)
-    return emitter.emit(
-        name,
-        "MAX_POOL_2D",
-        [x.index],
-        (*out, channels),
-        x.storage,
-        padding=padding,
-        filter_h=op.kernel[0],
-        filter_w=op.kernel[1],
-        stride_h=op.stride[0],
-        stride_w=op.stride[1],
-    )
-
-
-def emit_sum_pool2d(emitter: Emitter, name: str, op: SumPool2d, x: Value, output: Storage) -> Value:
-    """Emit a sum pooling: a depthwise convolution with ones (averages would have to round)."""
-    height, width, channels = x.shape
-    out = op.output_size((channels, height, width))
-    padding, x = _pad(emitter, x, op.kernel, op.stride, op.padding, out)
-    ones = Affine(np.ones((1, *op.kernel, channels), np.int64), np.zeros(channels, np.int64))
-    return emitter.emit(
-        name,
-        "DEPTHWISE_CONV_2D",
-        [x.index, *_constants(emitter, name, x, ones.weight, ones)],
-        (*out, channels),
-        output,
-        padding=padding,
-        stride_h=op.stride[0],
-        stride_w=op.stride[1],
-        depth_multiplier=1,
-    )
-
-
-def _pad(
-    emitter: Emitter,
-    x: Value,
-    extents: Any,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    out: tuple[int, int],
-) -> tuple[Padding, Value]:
-    """Return the padding mode that places windows as the graph does, padding explicitly if none."""
-    if padding == (0, 0):
-        return Padding.VALID, x
-    axes = zip(x.shape[:2], extents, stride, padding, out, strict=True)
-    if all(_same_places(*axis) for axis in axes):
-        return Padding.SAME, x
-    height, width, channels = x.shape
-    (pad_h, pad_w) = padding
-    pads = np.array([[0, 0], [pad_h, pad_h], [pad_w, pad_w], [0, 0]], np.int32)
-    shape = (height + 2 * pad_h, width + 2 * pad_w, channels)
-    inputs = [x.index, emitter.builder.constant("paddings", pads)]
-    return Padding.VALID, emitter.emit("pad", "PAD", inputs, shape, x.storage)
-
-
-def _same_places(size: int, extent: int, step: int, pad: int, out: int) -> bool:
-    """Return whether SAME has as many windows and as many padded places before the first.
-
-    Where the windows do not reach the end of the input, XNNPACK in tflite-runtime 2.14 gets SAME
-    wrong in float32, so that it is not used there.
+    Parameters
+    ----------
+    graph
+        The graph.
+    plans
+        Of the nodes so far, among them all inputs of the node to plan.
+    aligned
+        As :func:`edgespike.targets.tflite.planning.alignment.align` returns it.
+    four_bits
+        Whether weights are scaled up only to what 4 bits hold if that is enough.
     """
-    missing = (out - 1) * step + extent - size
-    return out == -(-size // step) and missing >= 0 and missing // 2 == pad
 
+    graph: Graph
+    plans: Mapping[str, NodePlan]
+    aligned: Mapping[str, Storage]
+    four_bits: bool
 
-def _constants(
-    emitter: Emitter, name: str, x: Value, weight: Integers, affine: Affine, axis: int = 0
-) -> list[int]:
-    """Add weights, in the order in which they are stored, and biases."""
-    scales, bias = affine.scale, affine.bias.astype(_BIAS_TYPES[x.form])
-    quantisation = None
-    if x.form is not Form.FLOAT:
-        quantisation = Quantisation(tuple((scales * np.float32(x.storage.scale)).tolist()))
-    bias_index = emitter.builder.constant(f"{name}.bias", bias, quantisation)
-    stored = Quantisation(tuple(scales.tolist()), axis=axis)
-    return [_weight_constant(emitter, f"{name}.weight", x.form, weight, stored), bias_index]
+    def in_float(self, source: Node, affine: Affine, why: str, merged: Node | None) -> NodePlan:
+        """Plan a weighted node in float32; ``merged`` is that node if it is not planned alone."""
+        tensor = joined_tensor(self.graph.input_tensors(source))
+        largest = int(affine.magnitudes(tensor).max())
+        return NodePlan(FLOAT32, why, FLOAT32, merged, affine, largest)
 
+    def with_follower(
+        self, source: Node, op: Dense | Conv2d, follower: Node
+    ) -> tuple[NodePlan | None, str]:
+        """Plan a weighted node and its follower as one; return only why if they must be two."""
+        entering, *others = {self._in_int8(name) for name in source.inputs}
+        tensor = joined_tensor(self.graph.input_tensors(source))
+        apart = "its inputs have no scale and zero point in common" if others else ""
+        if not isinstance(follower.op, Threshold):
+            return self._readout(source, Affine(op.weight, op.bias), entering, apart), ""
+        levels = follower.op.levels
+        output = self.aligned.get(follower.name)
+        if output is None:
+            return None, f"int8 does not hold {levels} levels"
+        accumulator = self.graph.tensors[follower.inputs[0]]
+        ratio = output.scale / entering.scale
+        if levels == 1:
+            affine = fold_spikes(op, follower.op, accumulator, ratio)
+            why = apart or obstacle(affine, tensor)
+            if why:
+                return self.in_float(source, affine, why, source), ""
+            why = "one threshold: the multiplier is 1"
+            return NodePlan(output, why, entering, source, affine), ""
+        limits = (INT4_WEIGHT_LIMIT, WEIGHT_LIMIT) if self.four_bits else (WEIGHT_LIMIT,)
+        for limit in limits:
+            affine, proven = fold_levels(op, follower.op, accumulator, tensor, ratio, limit)
+            if affine.largest_weight <= limit and proven.all():
+                break
+        why = apart or obstacle(affine, tensor) or unproven(op, follower.op, proven)
+        if why:
+            return None, why
+        why = f"a multiplier for each channel is proven at all of its {levels} thresholds"
+        return NodePlan(output, why, entering, source, affine), ""
 
-def _weight_constant(
-    emitter: Emitter, name: str, form: Form, weight: Integers, quantisation: Quantisation
-) -> int:
-    """Store weights as int8 where they fit; float32 layers widen them when they are loaded."""
-    builder, largest = emitter.builder, np.abs(weight).max()
-    # With int16 activations, tflite-runtime computes wrongly from int4, and TFLite Micro refuses.
-    if emitter.four_bits and form is Form.INT8 and largest <= INT4_WEIGHT_LIMIT:
-        return builder.constant_int4(name, weight.astype(np.int8), quantisation)
-    if form is not Form.FLOAT:
-        return builder.constant(name, weight.astype(np.int8), quantisation)
-    if largest > WEIGHT_LIMIT:
-        return builder.constant(name, weight.astype(np.float32))
-    stored = builder.constant(name, weight.astype(np.int8), Quantisation((1.0,)))
-    return builder.widened(name, stored, weight.shape)
+    def _readout(self, source: Node, affine: Affine, entering: Storage, apart: str) -> NodePlan:
+        tensor = joined_tensor(self.graph.input_tensors(source))
+        why = apart or obstacle(affine, tensor)
+        # An int8 value is the same integer in 16 bits as long as neither is shifted.
+        forms = {self.plans[name].output.form for name in source.inputs}
+        if forms != {Form.INT8} or entering.zero_point:
+            why = why or "its input is not stored as it is in int8"
+        low, high = self.graph.tensors[self.graph.readout.inputs[0]].bounds
+        if max(-low, high) > INT16_LIMIT:
+            why = why or f"16 bits do not hold sums of {low}..{high}"
+        if why:
+            return self.in_float(source, affine, why, source)
+        storage = Storage(Form.INT16, entering.scale)
+        why = "16 bits hold the sums: the multiplier is 1"
+        return NodePlan(storage, why, storage, source, affine)
+
+    def _in_int8(self, name: str) -> Storage:
+        """Return how a node's output is stored in int8, or would be after a conversion."""
+        stored = self.plans[name].output
+        if stored.form is Form.INT8:
+            return stored
+        zero = zero_point(self.graph.tensors[name]) or 0
+        return self.aligned.get(name, Storage(Form.INT8, ACTIVATION_SCALE, zero))

@@ -1,7 +1,7 @@
-"""A fast engine for graphs of spikes and levels of one step: LiteRT's int8 kernels, one thread.
+"""A fast engine for graphs of one step with spikes or levels: LiteRT's int8 kernels, one thread.
 
-The model and its interpreter are prepared once for a fixed batch. What a run leaves in the
-interpreter's memory can be read in place, so that counting events costs no copy::
+The model and its interpreter are prepared once for a fixed batch. Events are read in place, in the
+interpreter's memory, so counting them needs no copy::
 
     engine = LiteRtEngine(graph, batch=64)
     accumulators = engine.run(samples)             # (n, classes), n <= batch
@@ -18,18 +18,21 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Graph, Reshape
 from edgespike.graph.tensor import Integers
+from edgespike.targets.tflite.check import violations_of
 from edgespike.targets.tflite.lower import lower
-from edgespike.targets.tflite.planning.plan import make_plan, runs_by_step
+from edgespike.targets.tflite.planning.plan import runs_by_step
+from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
-from edgespike.targets.tflite.running.execute import DEFAULT, make_interpreter, resize
+from edgespike.targets.tflite.running.execute import DEFAULT_KERNELS, make_interpreter, resize
 
 
 def covers(graph: Graph) -> bool:
-    """Return whether every event of a graph is int8, so that :class:`LiteRtEngine` can run it."""
+    """Return whether :class:`LiteRtEngine` runs a graph exactly: if every event of it is int8."""
     if graph.steps != 1 or runs_by_step(graph):
         return False
-    *others, _ = make_plan(graph).forms.values()
-    return all(form is Form.INT8 for form in others)
+    plan = make_plan(graph)
+    *others, _ = plan.forms.values()
+    return all(form is Form.INT8 for form in others) and not violations_of(plan)
 
 
 class LiteRtEngine:
@@ -38,7 +41,7 @@ class LiteRtEngine:
     Parameters
     ----------
     graph
-        What to run; one step.
+        What to run.
     batch
         Most samples of one run. A run of fewer takes as long.
 
@@ -48,7 +51,7 @@ class LiteRtEngine:
         For the input and every node whose output is events, except reshapes (their events are
         those of the node before): the interpreter's own memory as a read-only int8 array, channels
         last, ``(batch, height, width, channels)`` or ``(batch, features)``. Each run overwrites
-        it; rows from the number of samples on are left-overs.
+        it; the rows after the last sample hold leftovers.
     zero_points
         For the same names, the stored integer that stands for 0: subtract it to get the value.
         It is 0 for spikes and up to 127 levels; an input of 0..255 has -128.
@@ -60,8 +63,8 @@ class LiteRtEngine:
             for node in graph.nodes[1:]
             if graph.tensors[node.name].signal.is_event and not isinstance(node.op, Reshape)
         ]
-        lowered = lower(graph, shown)
-        self._interpreter = make_interpreter(lowered.content, DEFAULT)
+        lowered = lower(make_plan(graph), shown)
+        self._interpreter = make_interpreter(lowered.content, DEFAULT_KERNELS)
         resize(self._interpreter, batch)
         self._interpreter.invoke()
         (source,) = self._interpreter.get_input_details()
@@ -82,7 +85,7 @@ class LiteRtEngine:
             self.events[name].flags.writeable = False
 
     def run(self, samples: NDArray[Any]) -> Integers:
-        """Run samples and give their readout's accumulators.
+        """Run samples and return their readout's accumulators.
 
         Parameters
         ----------
@@ -96,7 +99,7 @@ class LiteRtEngine:
             ``(n, classes)``, a copy.
         """
         count = len(samples)
-        # Bytes wrap around, so that this is the sum with any zero point for any integer dtype.
+        # Bytes wrap around, so this adds any zero point, for any integer dtype.
         np.add(
             samples.transpose(self._channels_last),
             self._offset,
@@ -108,7 +111,7 @@ class LiteRtEngine:
 
 
 class _Memory:
-    """A tensor's memory. It holds the interpreter, but no reference that would forbid a run."""
+    """A tensor's memory. It keeps the interpreter alive without a reference that forbids runs."""
 
     def __init__(self, interpreter: Any, index: int) -> None:
         self._interpreter = interpreter

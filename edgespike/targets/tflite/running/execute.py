@@ -1,4 +1,4 @@
-"""Running TFLite models on whichever runtime there is; needs numpy and nothing of edgespike.
+"""Running TFLite models on whichever runtime is installed; needs numpy and nothing of edgespike.
 
 It is used in this process with ai-edge-litert, and as a worker's script (see
 :mod:`edgespike.targets.shared.worker`) in an environment with tflite-runtime.
@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-DEFAULT = "default"
-"""Kernels: XNNPACK where it can, the runtime's own elsewhere."""
+DEFAULT_KERNELS = "default"
+"""XNNPACK where it can, the runtime's own elsewhere."""
 
-REFERENCE = "reference"
-"""Kernels: the plain ones that the runtime's authors compare the others with."""
+REFERENCE_KERNELS = "reference"
+"""The plain ones that the runtime's authors compare the others with."""
 
 
 def make_interpreter(model: bytes, kernels: str) -> Any:
-    """Load a model into ai-edge-litert's or else tflite-runtime's interpreter, on one thread."""
+    """Load a model into the interpreter of ai-edge-litert or else tflite-runtime, on one thread."""
     try:
         runtime = import_module("ai_edge_litert.interpreter")
     except ImportError:
@@ -30,7 +31,7 @@ def make_interpreter(model: bytes, kernels: str) -> Any:
         model_content=model,
         num_threads=1,
         experimental_op_resolver_type=(
-            resolver.BUILTIN_REF if kernels == REFERENCE else resolver.AUTO
+            resolver.BUILTIN_REF if kernels == REFERENCE_KERNELS else resolver.AUTO
         ),
     )
 
@@ -43,82 +44,91 @@ def resize(interpreter: Any, batch: int) -> None:
     interpreter.allocate_tensors()
 
 
-def invoke(model: bytes, batch: Any, kernels: str) -> list[Any]:
-    """Run one batch and give every output, in the model's order."""
-    interpreter = make_interpreter(model, kernels)
-    resize(interpreter, len(batch))
-    (detail,) = interpreter.get_input_details()
-    interpreter.set_tensor(detail["index"], batch)
-    return _outputs(interpreter)
+class LoadedModel:
+    """A model that runs any number of batches, from one thread at a time.
 
-
-def invoke_steps(model: bytes, batch: Any, kernels: str, carried: Sequence[Any]) -> list[Any]:
-    """Run a model of one step over the steps of a batch, which is ``(samples, steps, ...)``.
+    The interpreter is kept for the next batch of the same size; nothing else is: states start
+    every batch at their initial values.
 
     Parameters
     ----------
-    model, batch, kernels
-        As for :func:`invoke`.
+    content
+        The file's bytes.
+    kernels
+        :data:`DEFAULT_KERNELS` or :data:`REFERENCE_KERNELS`.
     carried
-        Of each state, in the order of the model's inputs behind the first: its place among the
-        outputs, and the number that it is filled with before the first step.
-
-    Returns
-    -------
-    outputs
-        Every output, in the model's order, ``(samples, steps, ...)``.
+        Of each state of a model that computes one step, in the order of the inputs that follow
+        the first: its index among the outputs, and the number that fills it before the first step.
+        Empty for a model that takes all steps at once.
     """
-    interpreter = make_interpreter(model, kernels)
-    resize(interpreter, len(batch))
-    source, *states = interpreter.get_input_details()
-    places = [place for place, _ in carried]
-    values = [
-        np.full(state["shape"], carried[index][1], state["dtype"])
-        for index, state in enumerate(states)
-    ]
-    rows = []
-    for step in range(batch.shape[1]):
-        interpreter.set_tensor(source["index"], np.ascontiguousarray(batch[:, step]))
-        for index, state in enumerate(states):
-            interpreter.set_tensor(state["index"], values[index])
-        rows.append(_outputs(interpreter))
-        values = [rows[-1][place] for place in places]
-    return [np.stack([row[place] for row in rows], axis=1) for place in range(len(rows[0]))]
 
+    def __init__(self, content: bytes, kernels: str, carried: Sequence[Any] = ()) -> None:
+        self._content = content
+        self._kernels = kernels
+        self._carried = carried
+        self._interpreter: Any = None
+        self._size = 0
+        self._lock = Lock()
 
-def _outputs(interpreter: Any) -> list[Any]:
-    interpreter.invoke()
-    return [interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()]
+    def run(self, batch: Any) -> list[Any]:
+        """Run one batch and return every output, in the model's order.
+
+        Parameters
+        ----------
+        batch
+            ``(samples, ...)``, or ``(samples, steps, ...)`` if states are carried; the outputs
+            then are ``(samples, steps, ...)`` too.
+        """
+        with self._lock:
+            if len(batch) != self._size:
+                self._interpreter = make_interpreter(self._content, self._kernels)
+                resize(self._interpreter, len(batch))
+                self._size = len(batch)
+            if not self._carried:
+                return self._invoke(np.ascontiguousarray(batch), [])
+            return self._run_steps(batch)
+
+    def _run_steps(self, batch: Any) -> list[Any]:
+        _, *details = self._interpreter.get_input_details()
+        states = [
+            np.full(detail["shape"], self._carried[index][1], detail["dtype"])
+            for index, detail in enumerate(details)
+        ]
+        rows = []
+        for step in range(batch.shape[1]):
+            rows.append(self._invoke(np.ascontiguousarray(batch[:, step]), states))
+            states = [rows[-1][index] for index, _ in self._carried]
+        return [np.stack([row[index] for row in rows], axis=1) for index in range(len(rows[0]))]
+
+    def _invoke(self, x: Any, states: Sequence[Any]) -> list[Any]:
+        interpreter = self._interpreter
+        values = [x, *states]
+        for index, detail in enumerate(interpreter.get_input_details()):
+            interpreter.set_tensor(detail["index"], values[index])
+        interpreter.invoke()
+        return [
+            interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()
+        ]
 
 
 def handle(
     arrays: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run a batch through several models, as a worker does.
+    """Run a batch through a model, as a worker does.
 
     Parameters
     ----------
     arrays
-        ``batch``, and each model's bytes by its name.
+        ``batch``, and ``model``, the file's bytes.
     parameters
-        ``models``, the names, ``kernels``, and ``carried`` as :func:`invoke_steps` takes it,
-        empty for models that take all steps at once.
+        ``kernels`` and ``carried``, as :class:`LoadedModel` takes them.
 
     Returns
     -------
     arrays
-        Output ``i`` of a model under ``"name i"``.
+        Each output under its index.
     answers
         Nothing.
     """
-    batch = np.ascontiguousarray(arrays["batch"])
-    kernels, carried = parameters["kernels"], parameters["carried"]
-    outputs = {}
-    for name in parameters["models"]:
-        model = arrays[name].tobytes()
-        if carried:
-            found = invoke_steps(model, batch, kernels, carried)
-        else:
-            found = invoke(model, batch, kernels)
-        outputs.update({f"{name} {index}": output for index, output in enumerate(found)})
-    return outputs, {}
+    model = LoadedModel(arrays["model"].tobytes(), parameters["kernels"], parameters["carried"])
+    return {str(index): output for index, output in enumerate(model.run(arrays["batch"]))}, {}

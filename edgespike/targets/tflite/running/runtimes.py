@@ -1,8 +1,7 @@
-"""The three runtimes: one file, run by three sets of kernels."""
+"""The three runtimes: one artefact, run by three sets of kernels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -17,11 +16,12 @@ from edgespike.graph import Graph
 from edgespike.targets.base import Runtime, TracingRunner
 from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite import environment
-from edgespike.targets.tflite.run import Carried, Outputs, prepare_with
+from edgespike.targets.tflite.lower import Lowered
+from edgespike.targets.tflite.run import Run, prepare_with
 from edgespike.targets.tflite.running import execute
 
 TIMEOUT_S = 600.0
-"""What tflite-runtime may take for one chunk of samples."""
+"""Seconds that tflite-runtime may take for one model and one batch."""
 
 
 def litert_version() -> str:
@@ -41,44 +41,41 @@ def litert_version() -> str:
 
 
 def _prepare_litert(graph: Graph, kernels: str, version: str) -> TracingRunner:
-    def here(models: Mapping[str, bytes], batch: NDArray[Any], carried: Carried) -> Outputs:
-        outputs, _ = execute.handle(*_job(models, batch, carried, kernels))
-        return outputs
+    def load(lowered: Lowered) -> Run:
+        return execute.LoadedModel(lowered.content, kernels, lowered.carried).run
 
-    return prepare_with(graph, here, version)
+    return prepare_with(graph, load, version)
 
 
 def _prepare_default(graph: Graph) -> TracingRunner:
-    return _prepare_litert(graph, execute.DEFAULT, litert_version())
+    return _prepare_litert(graph, execute.DEFAULT_KERNELS, litert_version())
 
 
 def _prepare_reference(graph: Graph) -> TracingRunner:
-    return _prepare_litert(graph, execute.REFERENCE, _reference_version())
+    return _prepare_litert(graph, execute.REFERENCE_KERNELS, _reference_version())
 
 
 def _prepare_tflite_runtime(graph: Graph) -> TracingRunner:
     worker = _worker(str(environment.environment_python()))
 
-    def there(models: Mapping[str, bytes], batch: NDArray[Any], carried: Carried) -> Outputs:
-        job = _job(models, batch, carried, execute.DEFAULT)
-        outputs, _ = worker.call(*job, timeout_s=TIMEOUT_S)
-        return outputs
+    def load(lowered: Lowered) -> Run:
+        model = np.frombuffer(lowered.content, np.uint8)
+        parameters = {"kernels": execute.DEFAULT_KERNELS, "carried": lowered.carried}
 
-    return prepare_with(graph, there, _tflite_runtime_version())
+        def run(batch: NDArray[Any]) -> list[NDArray[Any]]:
+            arrays = {"model": model, "batch": batch}
+            outputs, _ = worker.call(arrays, parameters, timeout_s=TIMEOUT_S)
+            return [outputs[str(index)] for index in range(len(outputs))]
+
+        return run
+
+    return prepare_with(graph, load, _tflite_runtime_version())
 
 
 @cache
 def _worker(python: str) -> Worker:
     """Return the one worker of this process; it starts when it is first called."""
     return Worker(python, Path(execute.__file__), what="tflite-runtime")
-
-
-def _job(
-    models: Mapping[str, bytes], batch: NDArray[Any], carried: Carried, kernels: str
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    arrays = {name: np.frombuffer(content, np.uint8) for name, content in models.items()}
-    parameters = {"models": list(models), "kernels": kernels, "carried": carried}
-    return {**arrays, "batch": batch}, parameters
 
 
 def _reference_version() -> str:
@@ -112,4 +109,4 @@ RUNTIMES = (
         setup=environment.setup,
     ),
 )
-"""One artefact, run by three sets of kernels."""
+"""The runtimes of the artefact, the default first."""

@@ -1,7 +1,7 @@
 """Running models on TFLite Micro, as a worker's script; needs numpy and tflite-micro.
 
-It is the interpreter that runs on microcontrollers, compiled for this computer. See
-:mod:`edgespike.targets.shared.worker`; nothing of edgespike is used here.
+This is the interpreter that runs on microcontrollers, compiled for this computer. See
+:mod:`edgespike.targets.shared.worker`; nothing of edgespike is imported here.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ import numpy as np
 def handle(
     arrays: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run ``batch``, one sample at a time, through a ``model``, and give its first output.
+    """Run a batch through a model, one sample at a time, and return the model's first output.
 
     Parameters
     ----------
     arrays
         ``model``, the file's bytes, and ``batch``.
     parameters
-        ``arena``, bytes of working memory to offer, and ``carried``: for each state of a model
-        that computes one step, its place among the outputs and its first stored value.
+        ``arena``, bytes of working memory to provide, and ``carried``: for each state of a model
+        that computes one step, its index among the outputs and its initial stored value.
 
     Returns
     -------
     arrays
-        ``output``: of the last step where the model computes one step.
+        ``output``: after the last step.
     answers
-        ``arena``: bytes of working memory that the model took.
+        ``arena``: bytes of working memory that the model used.
     """
     runtime = import_module("tflite_micro").runtime
     interpreter = runtime.Interpreter.from_bytes(
@@ -55,7 +55,7 @@ def _run(interpreter: Any, sample: Any, carried: Any) -> Any:
         for index, state in enumerate(states, start=1):
             interpreter.set_input(state, index)
         interpreter.invoke()
-        states = [interpreter.get_output(place).copy() for place, _ in carried]
+        states = [interpreter.get_output(output).copy() for output, _ in carried]
     return interpreter.get_output(0).copy()
 
 
@@ -73,5 +73,5 @@ def _arena(interpreter: Any) -> int:
         text = report.read().decode(errors="replace")
     found = re.search(r"Arena allocation total (\d+) bytes", text)
     if found is None:
-        raise RuntimeError(f"TFLite Micro reports no arena size: {text[:200]!r}")
+        raise RuntimeError(f"TFLite Micro did not report an arena size: {text[:200]!r}")
     return int(found[1])

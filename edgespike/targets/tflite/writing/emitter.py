@@ -22,13 +22,13 @@ class Value:
     index
         The tensor's index in the model.
     shape
-        Its shape behind the batch: ``(features,)`` or, channels last,
+        Its shape without the batch: ``(features,)`` or, channels last,
         ``(height, width, channels)``.
     storage
         How it is stored.
     flattened
-        ``(channels, height, width)`` if its features are a flattened image in the order of the
-        image, channels last; ``None`` for the graph's own order.
+        ``(channels, height, width)`` if its features are an image that was flattened with channels
+        last; ``None`` if they are in the graph's order.
     """
 
     index: int
@@ -50,8 +50,8 @@ class Value:
 class Emitter:
     """Adds operators to a model.
 
-    Samples and steps share the first dimension, so that a layer runs once for all steps; where
-    steps must be told apart, tensors are emitted with ``steps=1`` and an axis of steps.
+    Samples and steps share the first dimension, so a layer runs once for all steps. Where steps are
+    treated separately, tensors are emitted with ``steps=1`` and an axis of steps.
     """
 
     def __init__(self, name: str, steps: int, four_bits: bool) -> None:
@@ -70,7 +70,7 @@ class Emitter:
         steps: int | None = None,
         **options: int,
     ) -> Value:
-        """Emit an operator with one output and give that."""
+        """Emit an operator with one output and return that output."""
         value = self.declare(name, shape, storage, steps)
         self.builder.operator(operator, inputs, [value.index], **options)
         return value
@@ -107,7 +107,7 @@ class Emitter:
         return self.emit(operator.lower(), operator, inputs, left.shape, steps=steps, **options)
 
     def shape_constant(self, shape: tuple[int, ...]) -> int:
-        """Add a constant of whole numbers, such as a shape."""
+        """Add an int32 constant, such as a shape."""
         return self.builder.constant("shape", np.array(shape, np.int32))
 
     def reshape(
@@ -117,12 +117,12 @@ class Emitter:
         steps: int | None = None,
         name: str = "reshape",
     ) -> Value:
-        """Return a value another shape behind the batch."""
+        """Return a value in another shape; the batch stays first."""
         target = self.shape_constant((-1, *shape))
         return self.emit(name, "RESHAPE", [value.index, target], shape, value.storage, steps)
 
     def split(self, value: Value, count: int, steps: int | None = None) -> list[Value]:
-        """Cut a value into equal parts along its first axis behind the batch."""
+        """Cut a value into equal parts along the axis after the batch."""
         if count == 1:
             return [value]
         first, *rest = value.shape
@@ -134,7 +134,7 @@ class Emitter:
         return parts
 
     def transpose(self, value: Value, order: tuple[int, int, int]) -> Value:
-        """Exchange the three axes behind the batch."""
+        """Permute the three axes after the batch."""
         permutation = self.shape_constant((0, *(axis + 1 for axis in order)))
         shape = tuple(value.shape[axis] for axis in order)
         inputs = [value.index, permutation]
@@ -143,7 +143,7 @@ class Emitter:
     def convert(self, value: Value, storage: Storage) -> Value:
         """Return a value in another storage.
 
-        To int8 only where its range fits, to int16 only from int8 with zero point 0.
+        To int8 only if its range fits, to int16 only from int8 with zero point 0.
         """
         if value.form is storage.form:
             return value
@@ -156,10 +156,10 @@ class Emitter:
     def _convert(self, value: Value, storage: Storage) -> Value:
         if storage.form is Form.FLOAT:
             widened = self.emit("dequantize", "DEQUANTIZE", [value.index], value.shape)
-            # Activations have scales for which this gives whole numbers again.
+            # Activations have scales for which this yields whole numbers again.
             return self.elementwise("MUL", widened, 1 / value.storage.scale)
         if storage.form is Form.INT16:
-            # QUANTIZE would say the same, but tflite-runtime cannot do it from int8.
+            # QUANTIZE does the same, but tflite-runtime does not support it from int8.
             types = {
                 "from_type": TENSOR_TYPES[value.form.dtype],
                 "to_type": TENSOR_TYPES[storage.form.dtype],

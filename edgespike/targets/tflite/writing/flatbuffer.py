@@ -1,7 +1,7 @@
 """Writing nested tables as a flatbuffer.
 
-A table is a dict from slot to value; the value's type says how it is stored: a numpy scalar in
-place, a ``str``, a one-dimensional array, another table, or a list of tables by reference.
+A table is a dict from slot to value. The value's type determines how it is stored: a numpy scalar
+in place; a ``str``, a one-dimensional array, another table, or a list of tables by reference.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edgespike.errors import EnvironmentMissingError
 from edgespike.extras import install_command
 
 ALIGNMENT = 16
-"""What TFLite demands of the bytes of a constant, so that kernels may read them in place."""
+"""Alignment in bytes that TFLite requires of constants, which kernels read in place."""
 
 _PREPEND = {
     np.dtype(np.bool_): "PrependBoolSlot",
@@ -25,7 +25,7 @@ _PREPEND = {
 }
 
 
-def encode(root: dict[int, Any], identifier: bytes) -> bytes:
+def encode_table(root: dict[int, Any], identifier: bytes) -> bytes:
     """Encode a table and all that it refers to.
 
     Raises
@@ -46,7 +46,7 @@ def encode(root: dict[int, Any], identifier: bytes) -> bytes:
 
 
 def _table(builder: Any, table: dict[int, Any]) -> int:
-    # What a table refers to must be complete before the table itself begins.
+    # Whatever a table refers to must be complete before the table itself begins.
     references = {
         slot: _reference(builder, value)
         for slot, value in table.items()

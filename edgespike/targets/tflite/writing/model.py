@@ -1,4 +1,4 @@
-"""Building a TFLite model: tensors, constants and operators in the order in which they run."""
+"""Building a TFLite model: tensors, constants, and operators in the order in which they run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from edgespike.targets.tflite.writing import schema
-from edgespike.targets.tflite.writing.flatbuffer import encode
+from edgespike.targets.tflite.writing.flatbuffer import encode_table
 from edgespike.targets.tflite.writing.schema import Quantisation
 
 _FLOAT32 = np.dtype(np.float32)
@@ -20,8 +20,7 @@ class ModelBuilder:
     """Collects a model and writes it as the bytes of one ``.tflite`` file.
 
     Tensors that are computed have the batch as their first dimension, stored as 1 and marked as
-    dynamic. Equal constants are stored once. Where a name is used again, a number is
-    added to it.
+    dynamic. Equal constants are stored once. A name that is used again gets a number.
     """
 
     def __init__(self, name: str) -> None:
@@ -35,7 +34,7 @@ class ModelBuilder:
         self.activation_bytes = 0
         """Bytes of all tensors that are computed, for a batch of one."""
         self.constant_scales = 0
-        """How many scales all constants have: one each, or one for each channel."""
+        """How many scales the constants have in total: one each, or one for each channel."""
 
     def tensor(
         self,
@@ -44,7 +43,7 @@ class ModelBuilder:
         dtype: DTypeLike,
         quantisation: Quantisation | None = None,
     ) -> int:
-        """Add a tensor that is computed and give its index."""
+        """Add a tensor that is computed and return its index."""
         dtype = np.dtype(dtype)
         self.activation_bytes += math.prod(shape) * dtype.itemsize
         tensor_type = schema.TENSOR_TYPES[dtype]
@@ -53,20 +52,20 @@ class ModelBuilder:
     def constant(
         self, name: str, array: NDArray[Any], quantisation: Quantisation | None = None
     ) -> int:
-        """Add a constant and give its index."""
+        """Add a constant and return its index."""
         content = np.ascontiguousarray(array).tobytes()
         tensor_type = schema.TENSOR_TYPES[array.dtype]
         return self._constant(name, array.shape, tensor_type, content, quantisation)
 
     def constant_int4(self, name: str, array: NDArray[np.int8], quantisation: Quantisation) -> int:
-        """Add a constant of numbers in -8..7, two in a byte, and give its index."""
+        """Add a constant of numbers in -8..7, two to a byte, and return its index."""
         halves = array.ravel().view(np.uint8) & 15
         halves = np.append(halves, np.zeros(halves.size % 2, np.uint8))
         content = (halves[::2] | halves[1::2] << 4).tobytes()
         return self._constant(name, array.shape, schema.INT4, content, quantisation)
 
     def widened(self, name: str, stored: int, shape: tuple[int, ...]) -> int:
-        """Add the float32 values of a constant that is stored as integers, and give its index."""
+        """Add the float32 values of a constant that is stored as integers, and return its index."""
         key = ("widened", stored)
         if key not in self._constants:
             self.activation_bytes += math.prod(shape) * _FLOAT32.itemsize
@@ -76,7 +75,7 @@ class ModelBuilder:
         return self._constants[key]
 
     def operator(self, name: str, inputs: list[int], outputs: list[int], **options: int) -> None:
-        """Add an operator that runs after all that were added before."""
+        """Add an operator, which runs after all earlier ones."""
         index = self._codes.setdefault(name, len(self._codes))
         self._operators.append(schema.operator_call(name, index, inputs, outputs, options))
 
@@ -92,7 +91,7 @@ class ModelBuilder:
 
     def finish(self, inputs: list[int], outputs: list[int], description: str) -> bytes:
         """Write the model."""
-        return encode(
+        return encode_table(
             schema.model(
                 [schema.operator_code(name) for name in self._codes],
                 schema.subgraph(self._tensors, inputs, outputs, self._operators, self._name),

@@ -1,8 +1,8 @@
 """The part of TFLite's file format that the writer needs, as tables.
 
 The numbers are those of ``schema.fbs`` in the TensorFlow repository: each field of a table has a
-slot, each operator a code. A table is a dict from slot to value, which
-:func:`edgespike.targets.tflite.writing.flatbuffer.encode` turns into bytes.
+slot, and each operator has a code. A table is a dict from slot to value, which
+:func:`edgespike.targets.tflite.writing.flatbuffer.encode_table` turns into bytes.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ TENSOR_TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.int8): 9,
 }
 
-
 INT4 = 17
-"""The type of constants with two numbers a byte, the first one in the lower half."""
+"""The type of constants with two numbers to a byte, the first one in the lower half."""
 
 
 class Activation(IntEnum):
-    """What an operator does to its result before it stores it."""
+    """What an operator applies to its result before storing it."""
 
     NONE = 0
     RELU = 1
@@ -41,7 +40,7 @@ class Activation(IntEnum):
 
 
 class Padding(IntEnum):
-    """How a window operator treats the border of its input."""
+    """How an operator with windows treats the border of its input."""
 
     SAME = 0
     VALID = 1
@@ -75,9 +74,9 @@ class Operator:
     code
         Its number among the built-in operators.
     version
-        The lowest version that covers every data type in which it is used here.
+        The lowest version that supports every data type it is used with here.
     options_type
-        Number of its table of options in their union.
+        Number of its options table in the union of all options.
     options
         Slot and data type of each option.
     """
@@ -148,13 +147,13 @@ OPERATORS: dict[str, Operator] = {
     "ABS": Operator(101, 1, 78, {}),
     "QUANTIZE": Operator(114, 2, 89, {}),
 }
-"""Every operator that a written model may hold."""
+"""Every operator that a written model may contain."""
 
 Table = dict[int, Any]
 
 
 def model(codes: list[Table], graph: Table, buffers: list[Table], description: str) -> Table:
-    """Describe a whole file with one graph."""
+    """Describe a file with one graph."""
     return {0: np.uint32(SCHEMA_VERSION), 1: codes, 2: [graph], 3: description, 4: buffers}
 
 
@@ -190,7 +189,7 @@ def tensor(
 
 
 def operator_code(name: str) -> Table:
-    """Describe a kind of operator; older readers take the code from the first field."""
+    """Describe a kind of operator; older readers read the code from the first field."""
     operator = OPERATORS[name]
     return {
         0: np.int8(operator.code),
@@ -202,7 +201,7 @@ def operator_code(name: str) -> Table:
 def operator_call(
     name: str, code_index: int, inputs: list[int], outputs: list[int], options: Mapping[str, int]
 ) -> Table:
-    """Describe one use of an operator; options that are not given have the schema's defaults."""
+    """Describe one use of an operator; options that are left out have the schema's defaults."""
     operator = OPERATORS[name]
     table: Table = {0: np.uint32(code_index), 1: _int32(inputs), 2: _int32(outputs)}
     if operator.options_type:

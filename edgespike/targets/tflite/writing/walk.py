@@ -1,16 +1,18 @@
-"""Emitting a graph's nodes in the order in which they run, whatever the form of the model."""
+"""Emitting a graph's nodes in the order in which they run, in a model of either form."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+
+from typing_extensions import assert_never
 
 from edgespike.graph import (
     Add,
+    Conv2d,
     Delay,
     Dense,
-    Graph,
     Input,
     MaxPool2d,
     Membrane,
@@ -20,38 +22,40 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
-from edgespike.graph.ops import Weighted
-from edgespike.targets.tflite.planning.neurons import emit_threshold
-from edgespike.targets.tflite.planning.plan import Choice, partial_sums
+from edgespike.targets.tflite.planning.affine import Affine
+from edgespike.targets.tflite.planning.joining import partial_sums
+from edgespike.targets.tflite.planning.plan import NodePlan, Plan, readers
 from edgespike.targets.tflite.planning.storage import Form, zero_point
-from edgespike.targets.tflite.planning.weighted import (
+from edgespike.targets.tflite.writing.emitter import Emitter, Value
+from edgespike.targets.tflite.writing.neurons import emit_threshold
+from edgespike.targets.tflite.writing.schema import Activation
+from edgespike.targets.tflite.writing.weighted import (
     emit_max_pool2d,
     emit_sum_pool2d,
     emit_weighted,
     side_by_side,
 )
-from edgespike.targets.tflite.writing.emitter import Emitter, Value
-from edgespike.targets.tflite.writing.schema import Activation
 
 
 class Walk(ABC):
     """Emits every node of a graph and keeps its value.
 
-    What depends on how the model deals with steps is for a subclass: where the input comes from,
-    and the nodes that remember something.
+    What depends on how the model treats steps is left to a subclass: where the input comes from,
+    and the nodes that carry something from step to step.
     """
 
-    def __init__(self, graph: Graph, choices: Mapping[str, Choice], emitter: Emitter) -> None:
-        self.graph = graph
-        self.choices = choices
+    def __init__(self, plan: Plan, emitter: Emitter) -> None:
+        self.graph = plan.graph
+        self.plans = plan.nodes
         self.emitter = emitter
         self.values: dict[str, Value] = {}
+        self._readers = readers(plan.graph)
 
     def run(self, only: Collection[str] | None = None) -> None:
-        """Emit all nodes, or some, but those that are merged into the one that follows."""
+        """Emit all nodes, or some, except those that are merged into the one that follows."""
         for node in self.graph.nodes:
-            if node.name in self.choices and (only is None or node.name in only):
-                self.values[node.name] = self._emit(node)
+            if node.name in self.plans and (only is None or node.name in only):
+                self.values[node.name] = self._emit(node, self.plans[node.name])
 
     @abstractmethod
     def enter(self, node: Node) -> Value:
@@ -59,7 +63,7 @@ class Walk(ABC):
 
     @abstractmethod
     def delay(self, node: Node, op: Delay) -> Value:
-        """Return what a delay gives."""
+        """Return a delay's output."""
 
     @abstractmethod
     def membrane(self, node: Node, op: Membrane, x: Value) -> Value:
@@ -69,61 +73,62 @@ class Walk(ABC):
     def readout(self, node: Node, x: Value) -> Value:
         """Return the readout's value of accumulators."""
 
-    def _emit(self, node: Node) -> Value:
-        if isinstance(node.op, Input):
-            return self.enter(node)
-        if isinstance(node.op, Delay):
-            return self.delay(node, node.op)
-        if self.choices[node.name].affine is not None:
-            value = self._weighted(node)
-            return self._read_out(node, value) if isinstance(node.op, Readout) else value
-        return self._plain(node, [self.values[name] for name in node.inputs])
+    def _emit(self, node: Node, plan: NodePlan) -> Value:
+        """Emit a node; one that has weights of its own or merged into it first emits those."""
+        if plan.affine is not None:
+            weighted = self._weighted(node, plan, plan.affine)
+            return self._read_out(node, weighted) if isinstance(node.op, Readout) else weighted
+        match node.op:
+            case Input():
+                return self.enter(node)
+            case Dense() | Conv2d():
+                raise TypeError(f"{node.name} has weights and is planned without them")
+            case MaxPool2d() as op:
+                return emit_max_pool2d(self.emitter, node.name, op, self._inputs(node, plan)[0])
+            case SumPool2d() as op:
+                (x,) = self._inputs(node, plan)
+                return emit_sum_pool2d(self.emitter, node.name, op, x, plan.output)
+            case Add():
+                return self._add(node, self._inputs(node, plan))
+            case Reshape() as op:
+                return self._reshape(node, op, self._inputs(node, plan)[0])
+            case Delay() as op:
+                return self.delay(node, op)
+            case Threshold() as op:
+                (x,), (tensor,) = self._inputs(node, plan), self.graph.input_tensors(node)
+                return emit_threshold(self.emitter, node.name, op, tensor, x)
+            case Membrane() as op:
+                return self.membrane(node, op, self._inputs(node, plan)[0])
+            case Readout():
+                return self.readout(node, self._inputs(node, plan)[0])
+            case _:
+                assert_never(node.op)
+
+    def _inputs(self, node: Node, plan: NodePlan) -> list[Value]:
+        """Return what a node without weights takes, stored as its output is."""
+        return [self.emitter.convert(self.values[name], plan.output) for name in node.inputs]
 
     def _read_out(self, node: Node, x: Value) -> Value:
         if len(x.shape) > 1:  # a pixel whose reshape was merged with it
             x = self.emitter.reshape(x, self.graph.tensors[node.name].shape)
         return self.readout(node, x)
 
-    def _plain(self, node: Node, inputs: Sequence[Value]) -> Value:
-        output = self.choices[node.name].output
-        values = [self.emitter.convert(value, output) for value in inputs]
-        match node.op:
-            case Readout():
-                return self.readout(node, values[0])
-            case Threshold() as op:
-                (tensor,) = self.graph.input_tensors(node)
-                return emit_threshold(self.emitter, node.name, op, tensor, values[0])
-            case Membrane() as op:
-                return self.membrane(node, op, values[0])
-            case MaxPool2d() as op:
-                return emit_max_pool2d(self.emitter, node.name, op, values[0])
-            case SumPool2d() as op:
-                return emit_sum_pool2d(self.emitter, node.name, op, values[0], output)
-            case Add():
-                return self._add(node, values)
-            case Reshape() as op:
-                return self._reshape(node, op, values[0])
-        raise TypeError(f"{node.name} is of kind {node.op.kind}, which is not known here")
-
-    def _weighted(self, node: Node) -> Value:
-        """Emit a weighted node with what is merged into it."""
-        choice = self.choices[node.name]
-        source = choice.source or node
-        op, affine, output = source.op, choice.affine, choice.output
-        if not isinstance(op, Weighted) or affine is None:
-            raise TypeError(f"{node.name} has no weights")
-        parts = [self.values[name] for name in source.inputs]
-        parts = [self.emitter.convert(part, choice.entering) for part in parts]
+    def _weighted(self, node: Node, plan: NodePlan, affine: Affine) -> Value:
+        """Emit a weighted operator with what is merged into it."""
+        source, output = plan.source or node, plan.output
+        if not isinstance(source.op, Dense | Conv2d):
+            raise TypeError(f"{source.name} is planned as a weighted node and has no weights")
+        parts = [self.emitter.convert(self.values[name], plan.entering) for name in source.inputs]
         x, affine = side_by_side(self.emitter, source.name, parts, affine)
         if not isinstance(node.op, Threshold):
-            return emit_weighted(self.emitter, node.name, op, affine, x, output)
+            return emit_weighted(self.emitter, node.name, source.op, affine, x, output)
         integers = output.form is Form.INT8
         activation = Activation.RELU6 if integers else Activation.RELU
-        above = emit_weighted(self.emitter, node.name, op, affine, x, output, activation)
+        above = emit_weighted(self.emitter, node.name, source.op, affine, x, output, activation)
         return above if integers else self.emitter.elementwise("MINIMUM", above, 1)
 
     def _add(self, node: Node, values: Sequence[Value]) -> Value:
-        """Add one summand after the other; in int8 each partial sum has a zero point of its own."""
+        """Add one summand after the other; in int8 each partial sum has its own zero point."""
         total = values[0]
         sums = partial_sums(self.graph.input_tensors(node))
         for value, tensor in zip(values[1:], sums[1:], strict=True):
@@ -147,10 +152,4 @@ class Walk(ABC):
         return self.emitter.transpose(x, (1, 2, 0)) if len(op.shape) == 3 else x
 
     def _only_dense_follows(self, node: Node) -> bool:
-        consumers = [other for other in self.graph.nodes if node.name in other.inputs]
-        return all(isinstance(other.op, Dense) for other in consumers)
-
-
-def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the order of axes that TFLite wants."""
-    return (*shape[1:], shape[0])
+        return all(isinstance(reader.op, Dense) for reader in self._readers[node.name])

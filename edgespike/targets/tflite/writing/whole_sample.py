@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from edgespike.graph import Delay, Membrane, Node, ReadoutMode
-from edgespike.targets.tflite.planning.neurons import emit_membrane, join_steps, split_steps
+from edgespike.targets.tflite.planning.plan import channels_last
 from edgespike.targets.tflite.writing.emitter import Value
-from edgespike.targets.tflite.writing.walk import Walk, channels_last
+from edgespike.targets.tflite.writing.neurons import emit_membrane, join_steps, split_steps
+from edgespike.targets.tflite.writing.walk import Walk
 
 
 class WholeSample(Walk):
@@ -23,7 +24,7 @@ class WholeSample(Walk):
     def enter(self, node: Node) -> Value:
         """Declare the model's input, with an axis of steps if there are several."""
         shape = channels_last(self.graph.tensors[node.name].shape)
-        storage = self.choices[node.name].output
+        storage = self.plans[node.name].output
         steps = self.graph.steps
         whole = shape if steps == 1 else (steps, *shape)
         self.input = self.emitter.declare(node.name, whole, storage, steps=1)

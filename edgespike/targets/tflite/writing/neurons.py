@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
 from edgespike.graph.ops.neurons import DECAY_ONE
@@ -15,7 +16,7 @@ from edgespike.targets.tflite.writing.schema import Activation
 
 
 def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: Value) -> Value:
-    """Emit a threshold that stands alone: by one product where the levels lie on a line.
+    """Emit a threshold that is computed alone: by one product if the levels lie on a line.
 
     Otherwise each level is ``min(relu(x - theta + 1), 1)``, and they are summed.
     """
@@ -51,7 +52,7 @@ def emit_membrane(emitter: Emitter, name: str, op: Membrane, x: Value) -> Value:
 
 
 def scale_up(emitter: Emitter, op: Membrane, x: Value) -> Value:
-    """Return accumulators in the unit of potentials: whole numbers, of ``2**-fraction``."""
+    """Return accumulators as whole numbers of the unit of potentials, ``2**-fraction_bits``."""
     one = 2.0 ** fraction_bits(op)
     return emitter.elementwise("MUL", x, one) if one > 1 else x
 
@@ -64,9 +65,9 @@ def membrane_step(
     Parameters
     ----------
     emitter, op
-        Where to, and the neurons.
+        What adds the operators, and the neurons.
     current
-        What they integrate at this step, as :func:`scale_up` gives it.
+        What they integrate at this step, as :func:`scale_up` returns it.
     kept, fired
         Potential and spikes after the step before; none at the first step.
 
@@ -123,8 +124,8 @@ def _binary(
 def _decayed(emitter: Emitter, v: Value, decay: int) -> Value:
     """Multiply by ``(4096 - decay) / 4096``, rounding towards zero.
 
-    The product could exceed what float32 holds, so that the magnitude is split: with
-    ``4096 = high * 2**bits``, ``floor((high * 4096 + low) * kept / 4096)`` is
+    The product could exceed what float32 holds exactly, so the magnitude is split into
+    ``high * 4096 + low``: with ``kept = 4096 - decay``, the result is
     ``high * kept + floor(low * kept / 4096)``, where ``low * kept`` is below 2**24.
     """
     kept = DECAY_ONE - decay
@@ -144,13 +145,13 @@ def _floor(emitter: Emitter, x: Value) -> Value:
 
 
 def _fire(emitter: Emitter, op: Membrane, v: Value, theta: NDArray[np.float64]) -> Value:
-    """Count the multiples of theta that the potential reaches, or exceeds, up to the most."""
+    """Count the multiples of theta that the potential reaches or exceeds, up to ``max_spikes``."""
     strict = int(op.comparison is Comparison.GREATER)
     if op.max_spikes == 1:
         above = _binary(emitter, "ADD", v, 1 - strict - theta, Activation.RELU)
         return _binary(emitter, "MINIMUM", above, 1.0)
     enough = _binary(emitter, "ADD", v, -float(strict), Activation.RELU)
-    # The rounded quotient is off by one at most; its remainder says whether and which way.
+    # The rounded quotient is off by at most one; its remainder tells whether, and which way.
     guess = _floor(emitter, _binary(emitter, "MUL", enough, 1 / theta))
     rest = _binary(emitter, "SUB", enough, _binary(emitter, "MUL", guess, theta))
     more = _binary(emitter, "ADD", rest, 1 - theta, Activation.RELU)
@@ -163,9 +164,13 @@ def _fire(emitter: Emitter, op: Membrane, v: Value, theta: NDArray[np.float64]) 
 def _reset(
     emitter: Emitter, op: Membrane, v: Value, fired: Value, theta: NDArray[np.float64]
 ) -> Value:
-    if op.reset is Reset.SUBTRACT:
-        return _binary(emitter, "SUB", v, _binary(emitter, "MUL", fired, theta))
-    if op.reset is Reset.ZERO:
-        any_spike = fired if op.max_spikes == 1 else _binary(emitter, "MINIMUM", fired, 1.0)
-        return _binary(emitter, "SUB", v, _binary(emitter, "MUL", v, any_spike))
-    return v
+    match op.reset:
+        case Reset.SUBTRACT:
+            return _binary(emitter, "SUB", v, _binary(emitter, "MUL", fired, theta))
+        case Reset.ZERO:
+            any_spike = fired if op.max_spikes == 1 else _binary(emitter, "MINIMUM", fired, 1.0)
+            return _binary(emitter, "SUB", v, _binary(emitter, "MUL", v, any_spike))
+        case Reset.NONE:
+            return v
+        case _:
+            assert_never(op.reset)

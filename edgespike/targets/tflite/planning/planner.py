@@ -1,0 +1,230 @@
+"""Choosing, for each node, numbers in which TFLite computes it exactly.
+
+Spikes, int8: every activation has scale 6, every weight scale 1, so the requantising multiplier is
+exactly 1 and no kernel rounds. With the bias ``b + 1 - theta`` and a fused RELU6, which clamps the
+stored integer to 0..1, the output is 1 exactly where ``acc >= theta``.
+
+Levels, int8: activations have scale ``6 / levels``, at which RELU6 clamps to ``0..levels``. Each
+output channel has its own multiplier, which is proven at every threshold, see
+:mod:`edgespike.targets.tflite.planning.requantise`.
+
+Readout, int16: as for spikes, with 16-bit activations and without a clamp, for accumulators.
+
+Sums that meet in an addition, such as those of a layer's input and of its output at the step
+before: one operator on both inputs, laid side by side, see
+:mod:`edgespike.targets.tflite.planning.joining`.
+
+Everything else, float32: whole numbers. Every sum, product and comparison is exact while no partial
+sum, in whatever order it is formed, exceeds 2**24.
+
+A node gets the first of these that is proven. Where float32 is not exact either, that is a
+violation, see :mod:`edgespike.targets.tflite.check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from typing_extensions import assert_never
+
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Readout,
+    Reset,
+    ResetTime,
+    Reshape,
+    SumPool2d,
+    Tensor,
+    Threshold,
+)
+from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.targets.tflite.planning.affine import Affine
+from edgespike.targets.tflite.planning.alignment import align
+from edgespike.targets.tflite.planning.joining import find_joins, partial_sums
+from edgespike.targets.tflite.planning.magnitudes import (
+    membrane_magnitude,
+    threshold_magnitude,
+    value_magnitude,
+)
+from edgespike.targets.tflite.planning.plan import (
+    NodePlan,
+    Plan,
+    StateTensor,
+    channels_last,
+    potential_name,
+    readers,
+    runs_by_step,
+    spikes_name,
+    sums_steps,
+)
+from edgespike.targets.tflite.planning.reasons import outside_int8
+from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage, zero_point
+from edgespike.targets.tflite.planning.weighted import WeightedPlanner
+
+_NOT_IN_INT8 = "int8 has no exact form of it"
+_UNCHANGED = "it changes no number"
+
+
+def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
+    """Plan a graph. Whether float32 is exact is for the target's check to say.
+
+    With ``four_bits``, weights are scaled up only to what 4 bits hold if that is enough.
+    """
+    in_float: frozenset[str] = frozenset()
+    while True:
+        planner = _Planner(graph, four_bits, in_float)
+        for node in graph.nodes:
+            planner.add(node)
+        # A delay is planned before its source. If that is stored differently, plan again.
+        plans = planner.plans
+        wrong = {
+            node.name
+            for node, _ in graph.of_type(Delay)
+            if plans[node.name].output not in (FLOAT32, plans[node.inputs[0]].output)
+        }
+        if not wrong:
+            return Plan(graph, four_bits, plans)
+        in_float |= wrong
+
+
+class _Planner:
+    """Walks a graph and keeps each node's plan."""
+
+    def __init__(self, graph: Graph, four_bits: bool, in_float: Collection[str]) -> None:
+        self.graph = graph
+        self.in_float = in_float
+        self.plans: dict[str, NodePlan] = {}
+        self._refusals: dict[str, str] = {}
+        self._joins = find_joins(graph)
+        self._joined = {part for name in self._joins for part in graph[name].inputs}
+        self._aligned = align(graph, self._joins.values())
+        self._readers = readers(graph)
+        self._weighted = WeightedPlanner(graph, self.plans, self._aligned, four_bits)
+
+    def add(self, node: Node) -> None:
+        """Plan a node, and one that is computed with it."""
+        if node.name in self.plans or node.name in self._joined or self._is_merged(node):
+            return
+        name, tensor, sources = node.name, self.graph.tensors[node.name], self._sources(node)
+        source = self._joins.get(name, node)
+        match source.op:
+            case Dense() | Conv2d() as op:
+                self._add_weighted(node, source, op)
+            case Input():
+                self.plans[name] = self._events(node, [tensor], self._aligned.get(name, FLOAT32))
+            case MaxPool2d():
+                self.plans[name] = self._events(node, [tensor], sources[0])
+            case SumPool2d():
+                self.plans[name] = self._sum(node, [tensor], sources[0])
+            case Add():
+                sums = partial_sums(self.graph.input_tensors(node))
+                self.plans[name] = self._sum(node, sums, sources[0])
+            case Reshape():
+                self.plans[name] = self._stored(node, sources[0], _UNCHANGED)
+            case Delay() as op:
+                self.plans[name] = self._delay(node, op)
+            case Threshold():
+                why = self._refusals.get(name, _NOT_IN_INT8)
+                largest = threshold_magnitude(self.graph, node)
+                self.plans[name] = NodePlan(FLOAT32, why, largest=largest)
+            case Membrane() as op:
+                self.plans[name] = self._membrane(node, op)
+            case Readout():
+                self.plans[name] = self._lone_readout(node, sources[0])
+            case _:
+                assert_never(source.op)
+
+    def _sources(self, node: Node) -> list[Storage]:
+        """Return how a node's inputs are stored; those that are not planned yet are left out."""
+        return [self.plans[name].output for name in node.inputs if name in self.plans]
+
+    def _stored(
+        self, node: Node, storage: Storage, why: str, states: Iterable[StateTensor] = ()
+    ) -> NodePlan:
+        """Plan a node without weights."""
+        in_float = storage.form is Form.FLOAT
+        largest = value_magnitude(self.graph, node) if in_float else 0
+        return NodePlan(storage, why, largest=largest, states=tuple(states))
+
+    def _events(self, node: Node, outputs: Sequence[Tensor], storage: Storage) -> NodePlan:
+        """Plan the input, a pool or a sum: in int8, if that holds all it computes."""
+        why = outside_int8(outputs, self._sources(node))
+        return self._stored(node, FLOAT32 if why else storage, why or "int8 holds every value")
+
+    def _sum(self, node: Node, outputs: Sequence[Tensor], source: Storage) -> NodePlan:
+        """Plan a sum, whose range and so zero point are not those of its source."""
+        zero = zero_point(outputs[-1]) or 0
+        return self._events(node, outputs, replace(source, zero_point=zero))
+
+    def _state(self, node: Node, name: str, storage: Storage, initial: int = 0) -> StateTensor:
+        shape = channels_last(self.graph.tensors[node.name].shape)
+        return StateTensor(name, shape, storage, initial)
+
+    def _delay(self, node: Node, op: Delay) -> NodePlan:
+        """Store a delay's output as its source is stored."""
+        storage = FLOAT32 if node.name in self.in_float else self._aligned.get(node.name, FLOAT32)
+        why = "carried from step to step as an input and an output of the model"
+        return self._stored(node, storage, why, [self._state(node, node.name, storage, op.initial)])
+
+    def _membrane(self, node: Node, op: Membrane) -> NodePlan:
+        states = []
+        if op.decay < DECAY_ONE:
+            states.append(self._state(node, potential_name(node), FLOAT32))
+        if op.reset_time is ResetTime.NEXT_STEP and op.reset is not Reset.NONE:
+            states.append(self._state(node, spikes_name(node), FLOAT32))
+        largest = membrane_magnitude(self.graph, node, op)
+        return NodePlan(FLOAT32, _NOT_IN_INT8, largest=largest, states=tuple(states))
+
+    def _lone_readout(self, node: Node, source: Storage) -> NodePlan:
+        """Plan a readout that is not computed with the weighted node before it."""
+        if self._reads_one_step():
+            return self._stored(node, source, _UNCHANGED)
+        states = [self._state(node, node.name, FLOAT32)] if sums_steps(self.graph) else []
+        return self._stored(node, FLOAT32, _NOT_IN_INT8, states)
+
+    def _add_weighted(self, node: Node, source: Node, op: Dense | Conv2d) -> None:
+        """Plan a weighted node, or an addition that joins several, with its follower if any."""
+        why = "its sums are needed elsewhere than in one threshold or readout"
+        follower = self._follower(node)
+        if follower is not None:
+            plan, why = self._weighted.with_follower(source, op, follower)
+            if plan is not None:
+                self.plans[follower.name] = plan
+                return
+            self._refusals[follower.name] = why
+        joined = None if source is node else source
+        self.plans[node.name] = self._weighted.in_float(
+            source, Affine(op.weight, op.bias), why, joined
+        )
+
+    def _follower(self, node: Node) -> Node | None:
+        """Return the only reader of a node's weighted sums, if the two can be one operator."""
+        last, *others = self._readers[node.name]
+        tensor = self.graph.tensors[node.name]
+        if isinstance(last.op, Reshape) and tensor.size == tensor.shape[0]:
+            flat, *more = self._readers[last.name]  # one pixel: there is no order to change
+            if isinstance(flat.op, Readout):
+                last, others = flat, others + more
+        if others:
+            return None
+        if isinstance(last.op, Threshold):
+            return last
+        return last if isinstance(last.op, Readout) and self._reads_one_step() else None
+
+    def _is_merged(self, node: Node) -> bool:
+        """Return whether a node is a reshape between a weighted node and its follower."""
+        return isinstance(node.op, Reshape) and node.inputs[0] not in self.plans
+
+    def _reads_one_step(self) -> bool:
+        """Return whether the readout returns its input, not a sum over steps."""
+        by_step = runs_by_step(self.graph) and not sums_steps(self.graph)
+        return self.graph.steps == 1 or by_step
