@@ -15,9 +15,10 @@ from edgespike.graph import Graph, Signal
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.shared.number_types import narrow_type
-from edgespike.targets.tflite.check import violations
-from edgespike.targets.tflite.running.engine import LiteRtEngine, covers
+from edgespike.targets.tflite.running.engine import LiteRtEngine, Plan, engine_plan
 from edgespike.trace import observed_names
+
+__all__ = ["CountingLiteRtEngine", "Plan", "plan_for"]
 
 BATCH_BYTES = 2**26
 """Most memory for the events of one batch."""
@@ -29,10 +30,10 @@ ROWS_BYTES = 2**19
 """How many bytes are marked as events at once, about."""
 
 
-def fits(graph: Graph) -> bool:
-    """Return whether the engine runs a graph exactly."""
+def plan_for(graph: Graph) -> Plan | None:
+    """Return a plan with which the engine runs a graph exactly; ``None`` if there is none."""
     (source,) = graph.input_tensors(graph.readout)
-    return not violations(graph) and covers(graph) and not source.signal.is_event
+    return None if source.signal.is_event else engine_plan(graph)
 
 
 class CountingLiteRtEngine:
@@ -40,17 +41,17 @@ class CountingLiteRtEngine:
 
     Parameters
     ----------
-    graph
-        One that :func:`fits`.
+    plan
+        From :func:`plan_for`.
     batch
         Most samples that run at once; fewer if they would take more than :data:`BATCH_BYTES`.
     """
 
-    def __init__(self, graph: Graph, batch: int) -> None:
-        self._graph = graph
+    def __init__(self, plan: Plan, batch: int) -> None:
+        self._graph = graph = plan.graph
         size = sum(tensor.size for tensor in graph.tensors.values())
         self._batch = max(1, min(batch, BATCH_BYTES // size))
-        self._engine = LiteRtEngine(graph, self._batch)
+        self._engine = LiteRtEngine(plan, self._batch)
         self._readout_type = narrow_type(*graph.tensors[graph.readout.name].bounds)
         self._names = [name for name in observed_names(graph) if name != graph.readout.name]
         most = {name: self._most_events(name) for name in self._names}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Engine, empty_accumulators
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 from edgespike.trace import Trace, observed_names
+
+if TYPE_CHECKING:
+    from edgespike.targets.cpu.litert_engine import Plan
 
 LARGEST_BATCH = 32
 """Most samples that LiteRT runs at once: of more, fewer events are still in the cache when counted.
@@ -43,14 +46,14 @@ class CpuRunner:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._on_litert = _runs_on_litert(graph)
+        self._plan = _litert_plan(graph)
         self._engines: dict[int, Engine] = {}
         self._lock = Lock()
 
     @property
     def runtime(self) -> str:
         """Name and version of what runs the graph."""
-        return f"{_NUMPY}, {_litert()}" if self._on_litert else _NUMPY
+        return _NUMPY if self._plan is None else f"{_NUMPY}, {_litert()}"
 
     def trace(self, samples: NDArray[Any]) -> Trace:
         """Run samples and return every observed node's values, in narrow integer types."""
@@ -97,29 +100,31 @@ class CpuRunner:
     @contextmanager
     def _engine(self, samples: int) -> Iterator[Engine]:
         """Lend the engine for a number of samples; LiteRT's, to one thread at a time."""
-        batch = min(LARGEST_BATCH, 1 << (samples - 1).bit_length()) if self._on_litert else 0
+        shared = self._plan is None
+        batch = 0 if shared else min(LARGEST_BATCH, 1 << (samples - 1).bit_length())
         with self._lock:
             if batch not in self._engines:
                 self._engines[batch] = self._make_engine(batch)
-            if self._on_litert:
+            if not shared:
                 yield self._engines[batch]
                 return
         yield self._engines[batch]
 
     def _make_engine(self, batch: int) -> Engine:
-        if not self._on_litert:
+        if self._plan is None:
             return NumpyEngine(self.graph)
         from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine
 
-        return CountingLiteRtEngine(self.graph, batch)
+        return CountingLiteRtEngine(self._plan, batch)
 
 
-def _runs_on_litert(graph: Graph) -> bool:
+def _litert_plan(graph: Graph) -> Plan | None:
+    """Plan a graph for LiteRT's int8 kernels; ``None`` if they are missing or not exact."""
     if find_spec("ai_edge_litert") is None:
-        return False
-    from edgespike.targets.cpu.litert_engine import fits
+        return None
+    from edgespike.targets.cpu.litert_engine import plan_for
 
-    return fits(graph)
+    return plan_for(graph)
 
 
 def runtime() -> str:

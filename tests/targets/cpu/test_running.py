@@ -25,7 +25,7 @@ from edgespike.graph import (
 from edgespike.interpreter import interpret
 from edgespike.targets import get_runtime, get_target
 from edgespike.targets.cpu import CpuRunner
-from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, fits
+from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, plan_for
 from tests.example_graphs import recurrent_graph
 from tests.targets.cpu.graphs import chain, dense_spikes, random_samples
 
@@ -73,12 +73,12 @@ RECURRENT = recurrent_graph()
     "graph", [OR_POOLED, SUM_POOLED, LEVELS, SUMS_OF_LEVELS, LEVELS_WITH_ZERO_POINT]
 )
 def test_spikes_and_levels_of_one_step_run_on_litert(graph: Graph) -> None:
-    assert fits(graph)
+    assert plan_for(graph) is not None
 
 
 @pytest.mark.parametrize("graph", [MEMBRANE, RECURRENT, recurrent_graph(steps=1)])
 def test_membranes_and_loops_do_not_run_on_litert(graph: Graph) -> None:
-    assert not fits(graph)
+    assert plan_for(graph) is None
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,16 @@ def test_a_neuron_that_always_fires_fills_its_bytes_and_no_others(samples: int) 
     """
     fire = Threshold(np.array([[-1], [9]] * 4), np.zeros(8, bool))
     graph = chain(Input((8,), 0, 1, 1.0), dense_spikes(8, 8)[0], fire, dense_spikes(8, 2)[0])
-    assert fits(graph)
+    assert plan_for(graph) is not None
     tally = CpuRunner(graph).tally(np.zeros((samples, 8), np.uint8))
     assert tally.events["threshold1"].tolist() == [[samples, 0] * 4]
 
 
 @pytest.mark.parametrize("batch", [1, 64])
 def test_a_run_starts_counting_from_zero(batch: int) -> None:
-    engine = CountingLiteRtEngine(OR_POOLED, batch)
+    plan = plan_for(OR_POOLED)
+    assert plan is not None
+    engine = CountingLiteRtEngine(plan, batch)
     samples = random_samples(IMAGE, 70)[:, None]
     _, first = engine.run_counted(samples)
     _, second = engine.run_counted(samples)

@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Graph, Reshape
 from edgespike.interpreter import interpret
-from edgespike.targets.tflite.running.engine import LiteRtEngine, covers
+from edgespike.targets.tflite.running.engine import LiteRtEngine, engine_plan
 from tests.targets.tflite.networks import NETWORKS, samples_of
 
 pytest.importorskip("ai_edge_litert")
 
-COVERED = [name for name, build in NETWORKS.items() if covers(build())]
+COVERED = [name for name, build in NETWORKS.items() if engine_plan(build()) is not None]
+
+
+def prepared(graph: Graph, batch: int) -> LiteRtEngine:
+    plan = engine_plan(graph)
+    assert plan is not None
+    return LiteRtEngine(plan, batch)
 
 
 def assert_equal(engine: LiteRtEngine, graph: Graph, samples: NDArray[Any]) -> None:
@@ -30,7 +36,7 @@ def assert_equal(engine: LiteRtEngine, graph: Graph, samples: NDArray[Any]) -> N
 @pytest.mark.parametrize("name", COVERED)
 def test_runs_of_any_size_equal_the_interpreter(name: str) -> None:
     graph = NETWORKS[name]()
-    engine = LiteRtEngine(graph, batch=8)
+    engine = prepared(graph, batch=8)
     samples = samples_of(graph, 12)[:, 0]
     for part in (samples[:8], samples[8:], samples[:1]):
         assert_equal(engine, graph, part)
@@ -40,12 +46,12 @@ def test_runs_of_any_size_equal_the_interpreter(name: str) -> None:
 def test_any_integer_dtype(dtype: type) -> None:
     graph = NETWORKS["graded input in int8"]()
     samples: NDArray[Any] = samples_of(graph)[:, 0].astype(dtype)
-    assert_equal(LiteRtEngine(graph, batch=5), graph, samples)
+    assert_equal(prepared(graph, batch=5), graph, samples)
 
 
 def test_every_event_is_shown_and_cannot_be_written() -> None:
     graph = NETWORKS["residual of spikes"]()
-    engine = LiteRtEngine(graph, batch=2)
+    engine = prepared(graph, batch=2)
     assert set(engine.events) == {
         node.name
         for node in graph.nodes
@@ -58,7 +64,7 @@ def test_every_event_is_shown_and_cannot_be_written() -> None:
 def test_views_outlive_the_engine() -> None:
     graph = NETWORKS["graded input in int8"]()
     samples = samples_of(graph)[:, 0]
-    engine = LiteRtEngine(graph, batch=5)
+    engine = prepared(graph, batch=5)
     engine.run(samples)
     spikes = engine.events["threshold2"]
     expected = spikes.copy()
@@ -79,4 +85,4 @@ def test_views_outlive_the_engine() -> None:
     ],
 )
 def test_covers(name: str, expected: bool) -> None:
-    assert covers(NETWORKS[name]()) is expected
+    assert (engine_plan(NETWORKS[name]()) is not None) is expected

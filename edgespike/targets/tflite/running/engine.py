@@ -3,7 +3,7 @@
 The model and its interpreter are prepared once for a fixed batch. Events are read in place, in the
 interpreter's memory, so counting them needs no copy::
 
-    engine = LiteRtEngine(graph, batch=64)
+    engine = LiteRtEngine(engine_plan(graph), batch=64)
     accumulators = engine.run(samples)             # (n, classes), n <= batch
     spikes = engine.events["conv1.threshold"]      # int8, (batch, height, width, channels)
     count = np.count_nonzero(spikes[: len(samples)])
@@ -20,28 +20,31 @@ from edgespike.graph import Graph, Reshape
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.check import violations_of
 from edgespike.targets.tflite.lower import lower
-from edgespike.targets.tflite.planning.plan import runs_by_step
+from edgespike.targets.tflite.planning.plan import Plan, runs_by_step
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.running.execute import DEFAULT_KERNELS, make_interpreter, resize
 
+__all__ = ["LiteRtEngine", "Plan", "engine_plan"]
 
-def covers(graph: Graph) -> bool:
-    """Return whether :class:`LiteRtEngine` runs a graph exactly: if every event of it is int8."""
+
+def engine_plan(graph: Graph) -> Plan | None:
+    """Return a plan for :class:`LiteRtEngine`; ``None`` unless every event of the graph is int8."""
     if graph.steps != 1 or runs_by_step(graph):
-        return False
+        return None
     plan = make_plan(graph)
     *others, _ = plan.forms.values()
-    return all(form is Form.INT8 for form in others) and not violations_of(plan)
+    exact = all(form is Form.INT8 for form in others) and not violations_of(plan)
+    return plan if exact else None
 
 
 class LiteRtEngine:
-    """Runs batches of a graph that :func:`covers` accepts.
+    """Runs batches of a graph of one step.
 
     Parameters
     ----------
-    graph
-        What to run.
+    plan
+        From :func:`engine_plan`.
     batch
         Most samples of one run. A run of fewer takes as long.
 
@@ -57,13 +60,14 @@ class LiteRtEngine:
         It is 0 for spikes and up to 127 levels; an input of 0..255 has -128.
     """
 
-    def __init__(self, graph: Graph, batch: int) -> None:
+    def __init__(self, plan: Plan, batch: int) -> None:
+        graph = plan.graph
         shown = [
             node.name
             for node in graph.nodes[1:]
             if graph.tensors[node.name].signal.is_event and not isinstance(node.op, Reshape)
         ]
-        lowered = lower(make_plan(graph), shown)
+        lowered = lower(plan, shown)
         self._interpreter = make_interpreter(lowered.content, DEFAULT_KERNELS)
         resize(self._interpreter, batch)
         self._interpreter.invoke()
