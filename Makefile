@@ -1,5 +1,6 @@
 # make demo   train nothing, install the runtimes, run the shipped model on three targets
 # make dev    the environment of the tests, with the runtimes
+# make quick  lint, types and the tests that matter most, in a minute or so; needs no runtime but LiteRT
 # make test   all tests, here and on the other Pythons that are found
 # make check  lint, types and tests
 # make docs   the pages of the Python interface, in docs/api
@@ -28,9 +29,17 @@ DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.in
 PDOC := from pdoc.__main__ import cli; from edgespike import nn, prune; \
 	[getattr(package, name) for package in (nn, prune) for name in package.__all__]; cli()
 SOURCES := edgespike tests examples experiments benchmarks
+# What most changes can break: what a graph is and what it computes, how it is counted and changed, where
+# it comes from, the commands, and the cpu and tflite targets on a few random graphs of each operation
+# mix. Left to `make test`: Lava, tflite-runtime, training, experiments, mixtures and pruning, the files
+# of a bundle, and tests that start many processes.
+QUICK_TESTS := graph passes counting conformance converters nn/layers nn/nets energy show storage targets/cpu \
+	targets/tflite/test_engine.py targets/tflite/test_model_file.py targets/tflite/test_plan.py \
+	cli/test_bad_input.py cli/test_commands.py cli/test_demo.py cli/test_help.py cli/test_outputs.py \
+	report/test_terminal.py $(filter-out test_examples.py,$(notdir $(wildcard tests/test_*.py)))
 
-.PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment test \
-	test-here test-others check lint types docs bench clean
+.PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment quick \
+	quick-tests test test-here test-others $(OTHER_PYTHONS) check lint types docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -45,9 +54,19 @@ test: test-here test-others
 test-here: dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-# The part that needs no torch. An interpreter that is not found is left out, and said so.
+# The part that needs no torch, on several Pythons at a time. What one says is shown when it ends.
 test-others:
-	@for version in $(OTHER_PYTHONS); do sh tests/on_python.sh $$version $(JOBS) || exit 1; done
+	@$(MAKE) --no-print-directory --jobs $(JOBS) --output-sync=target $(OTHER_PYTHONS)
+
+$(OTHER_PYTHONS):
+	@sh tests/on_python.sh $@
+
+quick: $(VENV)/dev.stamp
+	@$(MAKE) --no-print-directory --jobs $(JOBS) --output-sync=target lint types quick-tests
+
+quick-tests: $(VENV)/dev.stamp
+	RANDOM_GRAPHS=10 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal \
+	    -m "not loihi and not tflite_runtime and not slow" $(addprefix tests/,$(QUICK_TESTS))
 
 check: lint types test
 

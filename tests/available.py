@@ -21,6 +21,15 @@ Run = Callable[[Graph, NDArray[Any]], Trace]
 """Runs samples through a graph."""
 
 
+def is_installed(name: str) -> bool:
+    """Return whether a runtime is installed."""
+    try:
+        get_runtime(name).version()
+    except EnvironmentMissingError:
+        return False
+    return True
+
+
 def available(name: str) -> Runtime:
     """Return an installed runtime, or skip the test and say how to install it."""
     runtime = get_runtime(name)

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Run the tests that need no torch on another Python: on_python.sh VERSION JOBS
+# Run the tests that need no torch on another Python, in one process: on_python.sh VERSION
 # What does not depend on the Python is run in full by `make test-here` only: tests marked slow, and
-# all but a few of the random graphs of each operation mix.
+# all but a few of the random graphs of each operation mix. An interpreter that is not found is left
+# out, and said so.
 set -eu
 version=$1
-jobs=$2
 
 find_python() {
     pyenv=${PYENV_ROOT:-$HOME/.pyenv}
@@ -25,4 +25,4 @@ venv=.venv-$version
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip --quiet --disable-pip-version-check install -c constraints.txt -e ".[test]"
 "$venv/bin/edgespike" targets --setup loihi
-CONFORMANCE_GRAPHS=4 "$venv/bin/python" -m pytest -n "$jobs" --dist worksteal -m "not torch and not slow"
+RANDOM_GRAPHS=8 RANDOM_GRAPHS_ON_LAVA=2 "$venv/bin/python" -m pytest -m "not torch and not slow"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 
 from edgespike.errors import UnsupportedError
 from edgespike.interpreter import interpret
@@ -13,8 +12,8 @@ from edgespike.passes.unary import unary
 from edgespike.targets import get_target
 from edgespike.trace import observed_names
 from tests.available import available, run_on
-from tests.conformance.test_conformance import GRAPHS, MOST
-from tests.strategies import LEVEL_MIXES, cases
+from tests.conformance.test_conformance import GRAPHS
+from tests.strategies import LEVEL_MIXES, Case, cases
 from tests.unary import assert_decodes
 
 
@@ -23,14 +22,13 @@ from tests.unary import assert_decodes
 def test_lava_runs_the_unary_form(mix: str) -> None:
     available("loihi")
     target = get_target("loihi")
-    wanted = min(GRAPHS["loihi"], MOST)
+    wanted = GRAPHS["loihi"]
     ran = 0
 
-    @given(data=st.data())
+    @given(case=cases(mix))
     @settings(max_examples=wanted, suppress_health_check=list(HealthCheck))
-    def compare(data: st.DataObject) -> None:
+    def compare(case: Case) -> None:
         nonlocal ran
-        case = data.draw(cases(mix))
         try:
             coded = unary(case.graph)
         except UnsupportedError:

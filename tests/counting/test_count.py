@@ -33,12 +33,13 @@ from edgespike.graph.ops import OPERATIONS
 from edgespike.interpreter import interpret
 from edgespike.trace import Trace
 from tests.example_graphs import recurrent_graph, residual_graph, samples_for
+from tests.random_graphs import up_to
 from tests.strategies import MIXES, Case, cases, one_of_each
 
 
 @pytest.mark.parametrize("mix", MIXES)
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=up_to(40))
 def test_counts_equal_the_walk(mix: str, data: st.DataObject) -> None:
     case = data.draw(cases(mix))
     trace = interpret(case.graph, case.samples)

@@ -43,6 +43,7 @@ from tests.example_graphs import (
     samples_for,
     weights,
 )
+from tests.random_graphs import up_to
 from tests.strategies import MIXES, cases
 from tests.unary import assert_decodes
 
@@ -73,7 +74,7 @@ def dense(outputs: int, inputs: int, seed: int = 0) -> Dense:
 @pytest.mark.parametrize("mix", MIXES)
 def test_an_ensemble_gives_what_its_members_give_and_counts_their_sums(mix: str) -> None:
     @given(data=st.data())
-    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=up_to(40), suppress_health_check=list(HealthCheck))
     def compare(data: st.DataObject) -> None:
         case = data.draw(cases(mix))
         try:

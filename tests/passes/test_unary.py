@@ -32,6 +32,7 @@ from edgespike.graph.tensor import Integers
 from edgespike.interpreter import interpret
 from edgespike.passes.unary import unary
 from tests.example_graphs import membrane_graph, residual_graph, samples_for
+from tests.random_graphs import up_to
 from tests.strategies import LEVEL_MIXES, MIXES, Case, cases
 from tests.unary import assert_decodes
 
@@ -44,7 +45,7 @@ def test_the_readout_is_the_same_and_spikes_sum_up_to_levels(mix: str) -> None:
     several = 0
 
     @given(case=cases(mix))
-    @settings(max_examples=100, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=up_to(100), suppress_health_check=list(HealthCheck))
     def check(case: Case) -> None:
         nonlocal several
         try:

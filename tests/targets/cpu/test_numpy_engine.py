@@ -23,6 +23,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
+from tests.random_graphs import up_to
 from tests.strategies import MIXES, cases
 from tests.targets.cpu.graphs import assert_exact, chain, dense_spikes, random_samples
 
@@ -40,7 +41,7 @@ def weights(*shape: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("mix", MIXES)
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=up_to(100))
 def test_random_graphs(mix: str, data: st.DataObject) -> None:
     case = data.draw(cases(mix))
     assert_exact(case.graph, case.samples)

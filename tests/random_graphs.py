@@ -1,0 +1,86 @@
+"""Random cases that several tests share, drawn once, and how many of them a test takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+
+from edgespike.counting import count
+from edgespike.graph import Graph
+from edgespike.interpreter import interpret
+from edgespike.trace import Trace
+from tests.strategies import Case, cases
+
+MOST = int(os.environ.get("RANDOM_GRAPHS", "300"))
+"""Most graphs of one operation mix that a test takes: a limit for quick runs and other Pythons."""
+
+MOST_ON_LAVA = int(os.environ.get("RANDOM_GRAPHS_ON_LAVA", "30"))
+"""The same for Lava, which takes a second for each."""
+
+
+def up_to(number: int) -> int:
+    """Return a number of random graphs, or less in a run of few."""
+    return min(number, MOST)
+
+
+@dataclass(frozen=True)
+class Defined:
+    """A case, and the trace and the counts that define what is right."""
+
+    case: Case
+    trace: Trace
+    counts: dict[str, Any]
+
+
+def define(case: Case) -> Defined:
+    """Interpret a case and count its events."""
+    trace = interpret(case.graph, case.samples)
+    return Defined(case, trace, count(case.graph, case.samples, trace).to_json())
+
+
+def examine(mix: str, number: int, look: Callable[[Case], None]) -> None:
+    """Draw cases, always the same ones, and look at each; a failure is made small and reported."""
+
+    @given(case=cases(mix))
+    @settings(max_examples=number, suppress_health_check=list(HealthCheck))
+    def draw(case: Case) -> None:
+        look(case)
+
+    draw()
+
+
+def accepted(
+    mix: str, number: int, violations: Callable[[Graph], list[str]], at_once: int
+) -> list[Defined]:
+    """Return cases without violations; more are drawn where graphs are refused.
+
+    Parameters
+    ----------
+    mix
+        The operation mix.
+    number
+        How many to return.
+    violations
+        Lists what a target cannot do.
+    at_once
+        How many to draw first, ``number`` or more: tests that name the same number share them.
+    """
+    drawn = at_once
+    while True:
+        fitting = [each for each in _drawn(mix, drawn) if not violations(each.case.graph)]
+        if len(fitting) >= number:
+            return fitting[:number]
+        drawn *= 2
+        assert drawn <= 100 * number, f"nearly all graphs of the mix {mix} are refused"
+
+
+@lru_cache(maxsize=2)
+def _drawn(mix: str, number: int) -> tuple[Defined, ...]:
+    found: list[Defined] = []
+    examine(mix, number, lambda case: found.append(define(case)))
+    return tuple(found)
