@@ -22,7 +22,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 OTHER_PYTHONS := 3.10 3.13
 # Named one by one: the top level loads its names when they are used, which pdoc cannot see.
-DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.folding graph.inputs graph.unary interpreter \
+DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.inputs passes.folding passes.unary \
+	passes.ensemble interpreter \
 	trace counting verification energy report samples models data.fashion_mnist data.mnist data.text \
 	nn prune targets converters bayes.metrics bayes.mixture bayes.overlap bayes.posterior errors)
 # nn and prune import their names when they are first used, and pdoc shows only what is imported.
