@@ -54,14 +54,8 @@ def convert(
     name
         The graph's name: letters, digits, ``_``, ``-`` and ``.``. By default the checkpoint's, or
         "model".
-    input_range
-        Smallest and largest whole number of an input.
-    input_scale
-        Real value of one unit of the input.
-    bits
-        Bits of a weight.
-    calibrate
-        Samples ``(samples, *input_shape)`` from which scales are derived.
+    input_range, input_scale, bits, calibrate
+        As in :class:`edgespike.converters.base.ConvertOptions`.
 
     Raises
     ------

@@ -185,25 +185,26 @@ class GraphBuilder:
 
     def add_branches(self, path: str, branches: Sequence[Callable[[], None]]) -> None:
         """Convert several branches that start here, and add the events at their ends."""
-        start = (self.last, self.event_scale)
+        start = (self.last, self.event_scale, self.event_zero)
         ends = []
         for branch in branches:
-            self.last, self.event_scale = start
+            self.last, self.event_scale, self.event_zero = start
             branch()
             if self.sums is not None:
                 raise ConversionStoppedError(
                     f"{path} has a branch that ends in sums; end it with an activation"
                 )
-            ends.append((self.last, self.event_scale))
-        scales = {scale for _, scale in ends}
+            ends.append((self.last, self.event_scale, self.event_zero))
+        scales = {scale for _, scale, _ in ends}
         if len(scales) > 1:
             listed = ", ".join(str(float(scale)) for scale in sorted(scales))
             raise ConversionStoppedError(
                 f"{path} adds events of the scales {listed}; give the activations of both branches "
                 "the same scale"
             )
-        (self.last, _), *others = ends
-        self.append(path, "add", Add(), tuple(name for name, _ in others))
+        (self.last, _, _), *others = ends
+        self.append(path, "add", Add(), tuple(name for name, _, _ in others))
+        self.event_zero = sum(zero for _, _, zero in ends)
 
     def fire(
         self,

@@ -27,7 +27,7 @@ class Offered:
         return f"{self.converter.name!r} of package {self.package}"
 
     def accepts(self, model: Any) -> float | None:
-        """Return how far a model is from what the converter is made for, ``None`` if too far."""
+        """Return how far a model is from what the converter is made for, ``None`` if not taken."""
         if self.converter.accepts is None:
             return None
         with self._blamed():
