@@ -125,6 +125,16 @@ def test_lava_gives_every_layer_of_100_images_and_names_the_same_classes(name: s
     np.testing.assert_array_equal(classes, classify(graph, images, "cpu"))
 
 
+@pytest.mark.slow
+@pytest.mark.loihi
+def test_lava_gets_a_certificate(name: str) -> None:
+    available("loihi")
+    graph, images = shipped_model(name), shipped_images(name)[0][:5]
+    result = edgespike.verify(graph, images, ["loihi"]).targets["loihi"]
+    assert result.first_difference is None
+    assert (result.samples, result.layers) == (5, len(interpret(graph, images[:1]).values))
+
+
 @pytest.mark.torch
 def test_the_checkpoint_of_the_examples_is_the_shipped_model(name: str) -> None:
     pytest.importorskip("torch")
