@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgespike.graph.ops import OPERATIONS
+from edgespike.graph.ops import OPERATIONS, Op
 from edgespike.graph.ops.base import array_kind, field_types
 from tests.strategies import MIXES, Case, cases, one_of_each
 
@@ -15,6 +15,13 @@ from tests.strategies import MIXES, Case, cases, one_of_each
 def test_random_graphs_hold_every_operation() -> None:
     """Most tests run on random graphs: an operation that they do not hold is hardly tested."""
     assert one_of_each().keys() == OPERATIONS.keys()
+
+
+@pytest.mark.parametrize("kind", OPERATIONS)
+def test_operations_compare_their_arrays(kind: str) -> None:
+    """A dataclass without ``eq=False`` would replace this comparison by one that arrays break."""
+    assert OPERATIONS[kind].__eq__ is Op.__eq__
+    assert OPERATIONS[kind].__hash__ is Op.__hash__
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
