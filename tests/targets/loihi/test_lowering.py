@@ -219,7 +219,7 @@ def test_stock_neurons_are_used_where_they_are_exact(op: Membrane, steps: int, k
     graph = chain(EVENTS, dense(3, 12), op, steps=steps)
     neurons = population(lower(graph), "membrane1").neurons
     assert neurons is not None
-    assert neurons.kind == kind
+    assert neurons.kind.value == kind
 
 
 def test_payloads_are_declared() -> None:
