@@ -1,4 +1,9 @@
-"""What a target is: what it can do, the artefact it writes, and the runtimes that run a graph."""
+"""What a target is: what it can do, the artefact it writes, and the runtimes that run a graph.
+
+A runtime is a :class:`Runtime`: its functions name it and prepare graphs for it. Its ``version``
+returns a string with the name and version of the installed software. A runner, one prepared graph,
+has this string as its ``runtime``.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +34,7 @@ class Runner(Protocol):
 
     @property
     def runtime(self) -> str:
-        """Name and version of what runs it."""
+        """Name and version of the software that runs it, as in ``numpy 2.1.0``."""
 
     @property
     def memory_bounded(self) -> bool:
@@ -71,7 +76,7 @@ class TracingRunner:
     graph
         The graph.
     runtime
-        Name and version of what runs it.
+        Name and version of the software that runs it.
     run
         Runs a batch, as :meth:`Runner.trace` does.
     """
@@ -96,7 +101,7 @@ class TracingRunner:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Something that runs a target's artefact.
+    """Software that runs a target's artefact.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgespike.targets.base import Runtime, Target
 from edgespike.targets.cpu.check import violations
-from edgespike.targets.cpu.run import CpuRunner, runtime
+from edgespike.targets.cpu.run import CpuRunner, version
 from edgespike.targets.cpu.write import write
 
 __all__ = ["TARGET", "CpuRunner"]
@@ -19,7 +19,7 @@ TARGET = Target(
             name="cpu",
             summary="this computer, every graph: numpy, and LiteRT's int8 kernels where they are "
             "exact",
-            version=runtime,
+            version=version,
             prepare=CpuRunner,
         ),
     ),

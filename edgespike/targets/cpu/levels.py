@@ -18,7 +18,8 @@ from edgespike.targets.shared.lines import fit_line
 from edgespike.targets.shared.number_types import narrow_type
 
 MARK_BYTES = 2**20
-"""Comparisons, of a byte each, made before they are added up, about: they fit a core's cache."""
+"""Approximate number of comparisons, of a byte each, made before they are added up, to fit a core's
+cache."""
 
 
 @dataclass(frozen=True)

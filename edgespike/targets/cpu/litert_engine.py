@@ -21,13 +21,13 @@ from edgespike.trace import observed_names
 __all__ = ["CountingLiteRtEngine", "Plan", "plan_for"]
 
 BATCH_BYTES = 2**26
-"""Most memory for the events of one batch."""
+"""Maximum memory for the events of one batch."""
 
 WORDS_PER_BYTE = 65535 // BYTE_LIMIT
 """How many full bytes a sum of 16 bits can hold."""
 
 ROWS_BYTES = 2**19
-"""How many bytes are marked as events at once, about."""
+"""Approximate number of bytes that are marked as events at once."""
 
 
 def plan_for(graph: Graph) -> Plan | None:
@@ -44,7 +44,8 @@ class CountingLiteRtEngine:
     plan
         From :func:`plan_for`.
     batch
-        Most samples that run at once; fewer if they would take more than :data:`BATCH_BYTES`.
+        Maximum number of samples that run at once; fewer if they would take more than
+        :data:`BATCH_BYTES`.
     """
 
     def __init__(self, plan: Plan, batch: int) -> None:

@@ -25,14 +25,14 @@ from edgespike.targets.shared.number_types import narrow_type
 from edgespike.trace import observed_names
 
 BLOCK_BYTES = 2**22
-"""Most memory of one block's values, about: what the caches keep from operation to operation.
+"""Approximate maximum memory of one block's values: what caches keep from operation to operation.
 
 This and the constants below cut a batch for speed; how large a batch may be for the memory is
 decided in :mod:`edgespike.batches`.
 """
 
 LOOP_SAMPLES = 512
-"""Most samples that go through a loop together; more are not faster."""
+"""Maximum number of samples that go through a loop together; more are not faster."""
 
 LOOP_BYTES = 2**21
 """As :data:`BLOCK_BYTES`, for graphs with loops: less, so that the allocator reuses freed memory
@@ -47,7 +47,7 @@ class NumpyEngine:
     graph
         Any valid graph.
     block_bytes
-        Most memory of one block's values, about; a block has at least one sample and step.
+        Approximate maximum memory of one block's values; a block has at least one sample and step.
     """
 
     def __init__(self, graph: Graph, block_bytes: int = BLOCK_BYTES) -> None:

@@ -1,10 +1,10 @@
-"""Running a graph on the cpu: a trace, answers or a tally from the fastest exact engine."""
+"""Run a graph on the cpu: a trace, answers or a tally from the fastest exact engine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib import metadata
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from edgespike.targets.cpu.litert_engine import Plan
 
 LARGEST_BATCH = 32
-"""Most samples that LiteRT runs at once: of more, fewer events are still in the cache when counted.
+"""Maximum number of samples that LiteRT runs at once.
 
-Like the numpy engine's ``BLOCK_BYTES`` this is about caches, not about memory: how many samples
-:meth:`CpuRunner.trace` and :meth:`CpuRunner.tally` take is for :mod:`edgespike.batches` to say.
+Of more samples, fewer events are still in the cache when they are counted.
+
+Like the numpy engine's ``BLOCK_BYTES`` this is about caches, not about memory. How many samples
+:meth:`CpuRunner.trace` and :meth:`CpuRunner.tally` take is decided in :mod:`edgespike.batches`.
 """
 
 
@@ -53,7 +55,7 @@ class CpuRunner:
     @property
     def runtime(self) -> str:
         """Name and version of what runs the graph."""
-        return _NUMPY if self._plan is None else f"{_NUMPY}, {_litert()}"
+        return _version(with_litert=self._plan is not None)
 
     def trace(self, samples: NDArray[Any]) -> Trace:
         """Run samples and return every observed node's values, in narrow integer types."""
@@ -120,20 +122,22 @@ class CpuRunner:
 
 def _litert_plan(graph: Graph) -> Plan | None:
     """Plan a graph for LiteRT's int8 kernels; ``None`` if they are missing or not exact."""
-    if find_spec("ai_edge_litert") is None:
+    if not _litert_is_installed():
         return None
     from edgespike.targets.cpu.litert_engine import plan_for
 
     return plan_for(graph)
 
 
-def runtime() -> str:
+def version() -> str:
     """Return names and versions of what the engines run on."""
-    return f"{_NUMPY}, {_litert()}" if find_spec("ai_edge_litert") else _NUMPY
+    return _version(with_litert=_litert_is_installed())
 
 
-_NUMPY = f"numpy {np.__version__}"
+def _version(with_litert: bool) -> str:
+    numpy = f"numpy {np.__version__}"
+    return f"{numpy}, ai-edge-litert {metadata.version('ai-edge-litert')}" if with_litert else numpy
 
 
-def _litert() -> str:
-    return f"ai-edge-litert {version('ai-edge-litert')}"
+def _litert_is_installed() -> bool:
+    return find_spec("ai_edge_litert") is not None

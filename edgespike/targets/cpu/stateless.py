@@ -37,7 +37,8 @@ Array = NDArray[Any]
 Kernel = Callable[..., Array]
 
 COLUMN_BYTES = 2**20
-"""Most unfolded input that one matrix product of a convolution reads, to fit a core's cache."""
+"""Maximum bytes of the unfolded input that one matrix product of a convolution reads: it
+fits a core's cache."""
 
 
 def prepare_dense(op: Dense, source: Tensor) -> Kernel:

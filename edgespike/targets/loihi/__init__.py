@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgespike.targets.base import Runtime, Target
 from edgespike.targets.loihi.check import violations
-from edgespike.targets.loihi.environment import runtime, setup
+from edgespike.targets.loihi.environment import setup, version
 from edgespike.targets.loihi.run import prepare
 from edgespike.targets.loihi.write import write
 
@@ -16,7 +16,7 @@ TARGET = Target(
         Runtime(
             name="loihi",
             summary="Intel Loihi: Lava's fixed-point simulator, and netx files for the chip",
-            version=runtime,
+            version=version,
             prepare=prepare,
             setup=setup,
         ),

@@ -38,6 +38,7 @@ from edgespike.targets.loihi.network import message_bits
 from edgespike.targets.loihi.neurons import (
     CONSTANT_VALUE,
     Arriving,
+    NeuronKind,
     Neurons,
     is_memoryless,
     neurons_of,
@@ -147,7 +148,7 @@ def _check_neurons(graph: Graph, node: Node, op: Neuronal, received: Arriving) -
     """Yield what is wrong with the neurons that compute a node."""
     neurons = neurons_of(op, received, graph.steps)
     yield from _check_sums(received, neurons)
-    if neurons.kind == "readout":
+    if neurons.kind is NeuronKind.READOUT:
         yield from _check_readout(graph, node)
     if np.any(received.lowest_weight[neurons.sign < 0] == WEIGHT_LOW):
         yield (

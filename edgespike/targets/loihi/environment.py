@@ -1,4 +1,4 @@
-"""Finding Lava, or installing it into its own folder.
+"""Find Lava, or install it into its own folder.
 
 lava-nc declares that it needs Python 3.10 and numpy below 2, but runs on later versions, see
 ``simulator/run_lava.py``. So it is installed outside the environment's own packages and without its
@@ -27,7 +27,7 @@ NEEDED = ("scipy", "networkx", "asteval")
 INSTALL_TIMEOUT_S = 300
 
 
-def runtime() -> str:
+def version() -> str:
     """Return Lava's name and version, as in ``lava-nc 0.10.0``.
 
     Raises
@@ -35,7 +35,7 @@ def runtime() -> str:
     EnvironmentMissingError
         Lava or a package that it needs is not installed.
     """
-    return f"{PACKAGE} {_version(lava_path() or sys.path)}"
+    return f"{PACKAGE} {_version_in(lava_path() or sys.path)}"
 
 
 def lava_path() -> list[str]:
@@ -48,9 +48,9 @@ def lava_path() -> list[str]:
     """
     _check_needed()
     own = [str(_own_folder())]
-    if _version(own):
+    if _version_in(own):
         return own
-    if _version(sys.path):
+    if _version_in(sys.path):
         return []
     raise EnvironmentMissingError(
         f"Lava is not installed; run: edgespike targets --setup loihi (it downloads "
@@ -59,7 +59,7 @@ def lava_path() -> list[str]:
 
 
 def setup() -> str:
-    """Install Lava unless it is there, and return its name and version, see :func:`runtime`.
+    """Install Lava unless it is there, and return its name and version, see :func:`version`.
 
     Raises
     ------
@@ -70,11 +70,11 @@ def setup() -> str:
     """
     _check_needed()
     try:
-        return runtime()
+        return version()
     except EnvironmentMissingError:
         shutil.rmtree(_own_folder(), ignore_errors=True)  # a folder without Lava in it
         _install(_own_folder())
-    return runtime()
+    return version()
 
 
 def _check_needed() -> None:
@@ -89,7 +89,7 @@ def _own_folder() -> Path:
     return user_cache_path("edgespike") / f"{PACKAGE}-{VERSION}"
 
 
-def _version(path: list[str]) -> str | None:
+def _version_in(path: list[str]) -> str | None:
     """Return the version of Lava in these folders, if they hold it."""
     return next((found.version for found in distributions(name=PACKAGE, path=path)), None)
 

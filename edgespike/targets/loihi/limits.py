@@ -43,7 +43,8 @@ PAYLOAD_HIGH = 2 ** (MESSAGE_BITS - 1) - 1
 """Largest number that a graded spike holds."""
 
 DELAY_HIGH = 62
-"""Most steps by which a spike can be delayed (Davies 2018: synaptic delays of 6 bits)."""
+"""Maximum number of steps by which a spike can be delayed (Davies 2018: synaptic delays of 6
+bits)."""
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ from edgespike.targets.loihi.network import (
     Population,
     message_bits,
 )
-from edgespike.targets.loihi.neurons import CONSTANT_VALUE, neurons_of
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, NeuronKind, neurons_of
 from edgespike.targets.loihi.rules import Neuronal, Synaptic, is_maximum, rule_of
 from edgespike.targets.loihi.sums import Sums, arriving, sums_of
 from edgespike.targets.loihi.timing import Timing, timing_of
 
-Ways = dict[str, list[Edges | None]]
+Paths = dict[str, list[Edges | None]]
 """For each axon, the edges from it; ``None`` means an edge from each element to itself."""
 
 
@@ -39,9 +39,9 @@ def lower(graph: Graph) -> Network:
     sums, timing = sums_of(graph), timing_of(graph)
     populations = {population.name: population for population in _populations(graph, sums, timing)}
     connections: list[Connection] = []
-    for node, ways in _ways(graph):
+    for node, paths in _paths(graph):
         if rule_of(node.op).neurons is not None:
-            connections += _connections(timing, populations[node.name], ways, populations)
+            connections += _connections(timing, populations[node.name], paths, populations)
     return Network(graph.steps, tuple(populations.values()), tuple(connections))
 
 
@@ -66,10 +66,10 @@ def _population(graph: Graph, node: Node, op: Neuronal, sums: Sums, timing: Timi
         name=node.name,
         size=tensor.size,
         low=0,
-        high=1 if neurons.kind == "readout" else max(1, tensor.bounds[1]),
+        high=1 if neurons.kind is NeuronKind.READOUT else max(1, tensor.bounds[1]),
         depth=timing.depths[node.name],
         neurons=neurons,
-        membrane=op if neurons.kind == "membrane" and isinstance(op, Membrane) else None,
+        membrane=op if neurons.kind is NeuronKind.MEMBRANE and isinstance(op, Membrane) else None,
         windows=_windows(graph, node, op),
     )
 
@@ -81,15 +81,15 @@ def _windows(graph: Graph, node: Node, op: Neuronal) -> Edges | None:
 
 
 def _connections(
-    timing: Timing, target: Population, ways_into: Ways, populations: dict[str, Population]
+    timing: Timing, target: Population, paths_into: Paths, populations: dict[str, Population]
 ) -> Iterator[Connection]:
     neurons, graph = target.neurons, timing.graph
     if neurons is None:  # only sources of spikes have none
-        raise TypeError(target.name)
+        raise TypeError(f"population {target.name} has no neurons")
     parts: list[tuple[str, Edges]] = []
-    for axon, ways in ways_into.items():
+    for axon, paths in paths_into.items():
         size = graph.tensors[axon].size
-        edges = concatenate([identity(size) if way is None else way for way in ways])
+        edges = concatenate([identity(size) if path is None else path for path in paths])
         edges = Edges(edges.inputs, edges.outputs, edges.weights * neurons.sign[edges.outputs])
         parts += [(axon, rows) for rows in _without_doubles(edges, size)]
     for index, (axon, edges) in enumerate(parts):
@@ -103,32 +103,32 @@ def _connections(
         yield _connection(f"{target.name}.{len(parts)}", populations[CONSTANT], target, edges)
 
 
-def _ways(graph: Graph) -> Iterator[tuple[Node, Ways]]:
+def _paths(graph: Graph) -> Iterator[tuple[Node, Paths]]:
     """Collect the edges that end at each node, by the axon that they start from."""
     nodes = [node for node in graph.nodes if not isinstance(node.op, Delay)]
     last_taker = {name: node.name for node in nodes for name in node.inputs}
-    leaving: dict[str, Ways] = {node.name: {node.name: [None]} for node, _ in graph.of_type(Delay)}
+    leaving: dict[str, Paths] = {node.name: {node.name: [None]} for node, _ in graph.of_type(Delay)}
     for node in nodes:
-        ways = _ways_into(graph, node, leaving)
-        yield node, ways
-        leaving[node.name] = {node.name: [None]} if rule_of(node.op).starts_axons else ways
+        paths = _paths_into(graph, node, leaving)
+        yield node, paths
+        leaving[node.name] = {node.name: [None]} if rule_of(node.op).starts_axons else paths
         for name in set(node.inputs):
             if last_taker[name] == node.name:
                 del leaving[name]  # edges take far more memory than all else
 
 
-def _ways_into(graph: Graph, node: Node, leaving: dict[str, Ways]) -> Ways:
-    ways: Ways = {}
+def _paths_into(graph: Graph, node: Node, leaving: dict[str, Paths]) -> Paths:
+    paths: Paths = {}
     for name in node.inputs:
         for source, parts in leaving[name].items():
-            ways.setdefault(source, []).extend(parts)
+            paths.setdefault(source, []).extend(parts)
     op = rule_of(node.op).synapses
     if op is None or is_maximum(graph, node):
-        return ways  # where the largest is taken, each element comes to the neurons by itself
+        return paths  # where the largest is taken, each element comes to the neurons by itself
     step = _step(graph, node, op)
     return {
         source: [step if part is None else part.then(step) for part in parts]
-        for source, parts in ways.items()
+        for source, parts in paths.items()
     }
 
 

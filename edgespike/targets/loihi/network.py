@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Membrane
 from edgespike.targets.loihi.edges import Edges
-from edgespike.targets.loihi.neurons import CONSTANT_VALUE, OWN_PROCESSES, Neurons
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, OWN_PROCESSES, NeuronKind, Neurons
 
 CONSTANT = ":constant"
 """Name of the always-on source; no node's name has a colon."""
@@ -74,7 +74,7 @@ class Population:
         """Type in which its spikes or potentials are recorded; ``None`` for a source."""
         if self.neurons is None:
             return None
-        small = self.neurons.kind != "readout" and self.high < 256
+        small = self.neurons.kind is not NeuronKind.READOUT and self.high < 256
         return np.dtype(np.uint8 if small else np.int32)
 
     @property
@@ -94,7 +94,7 @@ class Population:
             kind = "constant" if self.name == CONSTANT else "input"
             return {**entry, "kind": kind, "value": CONSTANT_VALUE, "record": ""}
         neurons = self.neurons
-        entry |= {"kind": neurons.kind, "vth": neurons.vth, "decay": neurons.decay}
+        entry |= {"kind": neurons.kind.value, "vth": neurons.vth, "decay": neurons.decay}
         entry |= {"inputs": self.inputs, "interval": steps if neurons.memory else 1}
         entry |= {"record": str(self.recorded)}
         if self.membrane is not None:

@@ -38,7 +38,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.tensor import per_channel
-from edgespike.targets.loihi.neurons import Neurons, neurons_of
+from edgespike.targets.loihi.neurons import NeuronKind, Neurons, neurons_of
 from edgespike.targets.loihi.rules import is_maximum
 from edgespike.targets.loihi.sums import Sums, arriving, sums_of
 
@@ -173,7 +173,7 @@ def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
     Such a neuron keeps nothing: any spike makes it fire and resets it.
     """
     if is_maximum(graph, node):
-        raise NetxError(f"{node.name} takes the largest of graded spikes; netx only has their sum")
+        raise NetxError(f"{node.name} {_not_stock(NeuronKind.MAXIMUM)}")
     channels = graph.tensors[node.name].shape[0]
     ones = np.ones((channels, 1, *op.kernel), np.int64)
     synapses = Conv2d(
@@ -199,15 +199,29 @@ def _neuron(decay: int, vth: int) -> dict[str, Any]:
 
 
 def _problem(neurons: Neurons, steps: int) -> str:
-    if neurons.kind == "membrane":
-        return "is a membrane that stock neurons cannot compute"
-    if neurons.kind == "levels":
-        return "has several levels, which stock neurons cannot send; export with --coding unary"
+    problem = _not_stock(neurons.kind)
+    if problem:
+        return problem
     if neurons.constant.any():
         return "has biases or thresholds that do not fit 13 bits"
     if steps > 1 and not neurons.memory:
         return "forgets at each step; netx resets all neurons at once, with each sample"
     return ""
+
+
+def _not_stock(kind: NeuronKind) -> str:
+    """Return what stock neurons cannot do for a kind; empty if it is theirs."""
+    match kind:
+        case NeuronKind.LIF | NeuronKind.READOUT:
+            return ""
+        case NeuronKind.MEMBRANE:
+            return "is a membrane that stock neurons cannot compute"
+        case NeuronKind.LEVELS:
+            return "has several levels, which stock neurons cannot send; export with --coding unary"
+        case NeuronKind.MAXIMUM:
+            return "takes the largest of graded spikes; netx only has their sum"
+        case _:
+            assert_never(kind)
 
 
 def _channels(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -15,6 +15,7 @@ a synapse from a source that sends this value at every step, the rest stays a bi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +37,24 @@ from edgespike.targets.loihi.limits import BIAS_HIGH, BIAS_LOW, DECAY_HIGH, THRE
 from edgespike.targets.loihi.rules import Neuronal
 from edgespike.targets.shared.thresholds import upright
 
-OWN_PROCESSES = ("membrane", "levels", "maximum")
-"""Kinds of neurons that Lava does not have, see ``simulator/lava_processes``."""
-
 CONSTANT_VALUE = 2**12
 """What the always-on source sends: with a bias of half as much either way it reaches everything."""
+
+
+class NeuronKind(Enum):
+    """The kinds of neurons, with the names that the simulator knows."""
+
+    LIF = "lif"
+    """Lava's ``LIFReset``."""
+    READOUT = "readout"
+    """``LIFReset`` that never fires: its potential is read."""
+    MEMBRANE = "membrane"
+    LEVELS = "levels"
+    MAXIMUM = "maximum"
+
+
+OWN_PROCESSES = frozenset({NeuronKind.MEMBRANE, NeuronKind.LEVELS, NeuronKind.MAXIMUM})
+"""Kinds of neurons that Lava does not have, see ``simulator/lava_processes``."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +94,7 @@ class Neurons:
     Parameters
     ----------
     kind
-        ``lif``: Lava's ``LIFReset``; ``readout``: the same, never firing, its potential is read;
-        one of :data:`OWN_PROCESSES`: edgespike's own.
+        Which of Lava's neurons, or of edgespike's own, :data:`OWN_PROCESSES`.
     bias
         Bias mantissa of each neuron, in the accumulator's unit.
     constant
@@ -97,7 +110,7 @@ class Neurons:
         Whether the potential lasts for a sample, or for one step only.
     """
 
-    kind: str
+    kind: NeuronKind
     bias: Integers
     constant: Integers
     sign: Integers
@@ -128,7 +141,7 @@ def _threshold(op: Threshold, arriving: Arriving) -> Neurons:
         return _memoryless(theta[:, 0], flipped, arriving)
     sign, least = _least(theta, flipped, arriving)
     nothing = np.zeros_like(arriving.bias)
-    return Neurons("levels", nothing, nothing, sign, theta=least)
+    return Neurons(NeuronKind.LEVELS, nothing, nothing, sign, theta=least)
 
 
 def _membrane(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
@@ -140,21 +153,25 @@ def _membrane(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
     ones = np.ones_like(bias)
     if _is_stock(op):
         vth = int(theta[0]) - (not strict)
-        return Neurons("lif", bias, constant, ones, vth=vth, decay=op.decay, memory=True)
-    return Neurons("membrane", bias, constant, ones, theta=theta, decay=op.decay, memory=True)
+        return Neurons(NeuronKind.LIF, bias, constant, ones, vth=vth, decay=op.decay, memory=True)
+    return Neurons(
+        NeuronKind.MEMBRANE, bias, constant, ones, theta=theta, decay=op.decay, memory=True
+    )
 
 
 def _max_pool(arriving: Arriving) -> Neurons:
     nothing, ones = np.zeros_like(arriving.bias), np.ones_like(arriving.bias)
     if arriving.pooled:
-        return Neurons("maximum", nothing, nothing, ones)
+        return Neurons(NeuronKind.MAXIMUM, nothing, nothing, ones)
     return _memoryless(ones, nothing.astype(bool), arriving)
 
 
 def _readout(op: Readout, arriving: Arriving) -> Neurons:
     bias, constant = _split(arriving.bias)
     sums = op.mode is ReadoutMode.SUM
-    return Neurons("readout", bias, constant, np.ones_like(bias), vth=THRESHOLD_HIGH, memory=sums)
+    return Neurons(
+        NeuronKind.READOUT, bias, constant, np.ones_like(bias), vth=THRESHOLD_HIGH, memory=sums
+    )
 
 
 def is_memoryless(op: Membrane, steps: int) -> bool:
@@ -186,7 +203,7 @@ def _memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving)
     middle = (int(least.min()) + int(least.max())) // 2
     vth = min(max(middle - 1, 0), THRESHOLD_HIGH)
     bias, constant = _split(vth + 1 - least)
-    return Neurons("lif", bias, constant, sign, vth=vth)
+    return Neurons(NeuronKind.LIF, bias, constant, sign, vth=vth)
 
 
 def _least(

@@ -16,6 +16,7 @@ import numpy as np
 
 from edgespike.targets.loihi.limits import CHIPS, SYNAPSE_BITS, Chip
 from edgespike.targets.loihi.network import Network, Population, bits
+from edgespike.targets.loihi.neurons import NeuronKind
 
 
 @dataclass(frozen=True)
@@ -129,15 +130,16 @@ def _beginnings(network: Network) -> list[tuple[str, int]]:
 
 def _obstacles(population: Population, chip: Chip) -> Iterator[str]:
     """Yield what a population's neurons and spikes need that the chip does not offer."""
-    kind = "" if population.neurons is None else population.neurons.kind
+    kind = None if population.neurons is None else population.neurons.kind
     if not chip.graded_spikes:
-        remedy = "; levels need --coding unary" if kind in ("levels", "maximum") else ""
+        graded = kind in (NeuronKind.LEVELS, NeuronKind.MAXIMUM)
+        remedy = "; levels need --coding unary" if graded else ""
         if population.message_bits:
             size = population.message_bits
             yield f"graded spikes of {size} bits, which the chip does not have{remedy}"
         if population.own_process:
             yield f"a custom neuron model, which the chip cannot be given{remedy}"
-    elif kind == "maximum":
+    elif kind is NeuronKind.MAXIMUM:
         yield "it takes the largest of its inputs; the chip's synapses only add them up"
     elif population.own_process:
         yield "a custom neuron model, which must be written as microcode"

@@ -1,4 +1,4 @@
-"""How each operation is lowered: into neurons, synapses, or ways that spikes take."""
+"""How each operation is lowered: into neurons, synapses, or paths that spikes take."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Rule:
     neurons
         The operation, if a population of neurons computes it.
     synapses
-        The operation, if it adds synapses to the ways that lead to it.
+        The operation, if it adds synapses to the paths that lead to it.
     adds_inputs
         Whether each element is the sum of one element of each input, without weights.
     starts_axons
-        Whether ways to the next populations start here: it sends spikes, or passes them on a step
-        later. All other ways lead through it.
+        Whether paths to the next populations start here: it sends spikes, or passes them on a step
+        later. All other paths lead through it.
     """
 
     neurons: Neuronal | None = None
@@ -57,7 +57,8 @@ class Rule:
 def rule_of(op: Operation) -> Rule:
     """Return how an operation is lowered.
 
-    One that :func:`edgespike.targets.loihi.check.violations` always refuses gets an empty rule.
+    A new operation that :func:`edgespike.targets.loihi.check.violations` always refuses gets an
+    empty rule.
     """
     match op:
         case Input() | Delay():

@@ -1,4 +1,4 @@
-"""Running a graph on Lava's fixed-point simulator, in a worker."""
+"""Run a graph on Lava's fixed-point simulator, in a worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.base import TracingRunner
-from edgespike.targets.loihi.environment import lava_path, runtime
+from edgespike.targets.loihi.environment import lava_path, version
 from edgespike.targets.loihi.lower import lower
 from edgespike.targets.loihi.network import Network
 from edgespike.targets.shared.worker import Worker
@@ -50,7 +50,7 @@ def prepare(graph: Graph) -> TracingRunner:
             }
         )
 
-    return TracingRunner(graph, runtime(), run)
+    return TracingRunner(graph, version(), run)
 
 
 def _run(network: Network, path: list[str], samples: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import assert_never
 
-from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Node
+from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Node, SumPool2d
 from edgespike.graph.tensor import Integers, Tensor, per_channel
 from edgespike.targets.loihi.neurons import Arriving
 from edgespike.targets.loihi.rules import is_maximum, rule_of
@@ -43,16 +44,27 @@ def sums_of(graph: Graph) -> Sums:
 
 def _sum(node: Node, tensor: Tensor, found: Sums) -> SynapticSum:
     rule = rule_of(node.op)
-    if isinstance(rule.synapses, (Dense, Conv2d)):
-        weight, bias = rule.synapses.weight, rule.synapses.bias
-        lowest = weight.reshape(len(weight), -1).min(axis=1)
-        return SynapticSum(_per_element(bias, tensor), _per_element(lowest, tensor))
-    if rule.adds_inputs:
-        parts = [found[name] for name in node.inputs]
-        return SynapticSum(
-            np.sum([part.bias for part in parts], axis=0),
-            np.min([part.lowest_weight for part in parts], axis=0),
-        )
+    match rule.synapses:
+        case Dense() | Conv2d() as op:
+            lowest = op.weight.reshape(len(op.weight), -1).min(axis=1)
+            return SynapticSum(_per_element(op.bias, tensor), _per_element(lowest, tensor))
+        case None if rule.adds_inputs:
+            return _added([found[name] for name in node.inputs])
+        case SumPool2d() | MaxPool2d() | None:
+            return _unweighted(tensor)
+        case _:
+            assert_never(rule.synapses)
+
+
+def _added(parts: list[SynapticSum]) -> SynapticSum:
+    return SynapticSum(
+        np.sum([part.bias for part in parts], axis=0),
+        np.min([part.lowest_weight for part in parts], axis=0),
+    )
+
+
+def _unweighted(tensor: Tensor) -> SynapticSum:
+    """Return the sums of synapses of weight 1 from events, and of events themselves."""
     return SynapticSum(np.zeros(tensor.size, np.int64), np.ones(tensor.size, np.int64))
 
 

@@ -116,17 +116,17 @@ def _slow_loops(graph: Graph, links: Links) -> tuple[tuple[str, ...], ...]:
     if not graph.is_recurrent:
         return ()
     sources = _sources(graph, links)
-    ways = (
-        _way(sources, target, axon)
+    paths = (
+        _shortest_path(sources, target, axon)
         for target, axons in links.items()
         for axon in sorted(axons)
         if not _is_delayed(graph, axon)
     )
-    return tuple(way for way in ways if way)
+    return tuple(path for path in paths if path)
 
 
-def _way(sources: Mapping[str, list[str]], start: str, end: str) -> tuple[str, ...]:
-    """Return the populations on a shortest way; empty if there is none."""
+def _shortest_path(sources: Mapping[str, list[str]], start: str, end: str) -> tuple[str, ...]:
+    """Return the populations on a shortest path; empty if there is none."""
     behind = {end: end}
     queue = deque([end])
     while queue and start not in behind:
@@ -137,10 +137,10 @@ def _way(sources: Mapping[str, list[str]], start: str, end: str) -> tuple[str, .
                 queue.append(source)
     if start not in behind:
         return ()
-    way = [start]
-    while way[-1] != end:
-        way.append(behind[way[-1]])
-    return tuple(way)
+    path = [start]
+    while path[-1] != end:
+        path.append(behind[path[-1]])
+    return tuple(path)
 
 
 def _without_input(graph: Graph, links: Links) -> frozenset[str]:

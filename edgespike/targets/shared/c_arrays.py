@@ -1,4 +1,4 @@
-"""Writing a model and samples for it as C arrays."""
+"""Write a model and samples for it as C arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a script in another interpreter, so that it can neither harm nor outlive this process.
+"""Run a script in another interpreter, so that it can neither harm nor outlive this process.
 
 Simulators fork, abort, or need packages that conflict with ours. A :class:`Worker` runs such code
 in its own process group, with a time limit, and exchanges arrays (``.npz`` without pickle) and JSON
@@ -80,7 +80,8 @@ class Worker:
         arrays, parameters
             The arguments of ``handle``; ``parameters`` is sent as JSON.
         timeout_s
-            Most seconds for the job, including the worker's start but not other threads' jobs.
+            Maximum number of seconds for the job, including the worker's start but not other
+            threads' jobs.
 
         Raises
         ------

@@ -22,4 +22,5 @@ MULTIPLIER_LIMIT = 256.0
 """Multipliers must stay below this: XNNPACK refuses this one and larger ones."""
 
 UNROLLED_STEPS = 256
-"""Most steps that are unrolled: each adds operators of membranes and of the readout to the file."""
+"""Maximum number of steps that are unrolled: each adds operators of membranes and of the readout to
+the file."""

@@ -41,7 +41,7 @@ class CarriedState:
 
 @dataclass(frozen=True)
 class Lowered:
-    """A written model and how to read its tensors.
+    """A lowered model and how to read its tensors.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Lowered:
         several steps at once.
     outputs
         What it returns, first the readout: after the last step, or after this step.
-    shown
+    observed
         Index among the outputs of the readout and of each node that was asked for. If the model
         takes all steps at once, samples and steps share the first dimension of these nodes,
         ``(batch * steps, *shape)``; of the readout too if it was asked for.
@@ -71,7 +71,7 @@ class Lowered:
     content: bytes
     input: Value
     outputs: tuple[Value, ...]
-    shown: Mapping[str, int]
+    observed: Mapping[str, int]
     states: tuple[CarriedState, ...]
     operators: tuple[str, ...]
     tensors: int
@@ -84,23 +84,23 @@ class Lowered:
         return [[state.output, state.initial] for state in self.states]
 
 
-def lower(plan: Plan, show: Collection[str] = ()) -> Lowered:
-    """Write a graph as a model whose outputs are the readout and the nodes of ``show``.
+def lower(plan: Plan, observed: Collection[str] = ()) -> Lowered:
+    """Lower a graph to a model that returns the readout and the nodes of ``observed``.
 
     The model of a recurrent graph computes one step. The graph must have no
     :func:`edgespike.targets.tflite.check.violations`.
     """
     if runs_by_step(plan.graph):
-        return _lower_step(plan, show)
+        return _lower_step(plan, observed)
     emitter = Emitter(plan.graph.name, plan.graph.steps, plan.four_bits)
     walk = WholeSample(plan, emitter)
     walk.run()
-    values = {plan.graph.readout.name: walk.final, **{name: walk.values[name] for name in show}}
+    values = {plan.graph.readout.name: walk.final, **{name: walk.values[name] for name in observed}}
     return _finish(plan.graph, emitter, walk.input, values, walk.final)
 
 
 def lower_unrolled(plan: Plan) -> Lowered:
-    """Write a recurrent graph as a model that takes all steps of a sample, one after the other."""
+    """Lower a recurrent graph to a model that takes all steps of a sample, one after the other."""
     graph = plan.graph
     emitter = Emitter(graph.name, 1, plan.four_bits)
     shape = channels_last(graph.tensors[graph.input.name].shape)
@@ -117,8 +117,8 @@ def lower_unrolled(plan: Plan) -> Lowered:
     return _finish(graph, emitter, source, {graph.readout.name: final}, final)
 
 
-def _lower_step(plan: Plan, show: Collection[str]) -> Lowered:
-    """Write a recurrent graph as a model that computes one step."""
+def _lower_step(plan: Plan, observed: Collection[str]) -> Lowered:
+    """Lower a recurrent graph to a model that computes one step."""
     graph, states = plan.graph, list(plan.states)
     emitter = Emitter(graph.name, 1, plan.four_bits)
     shape = channels_last(graph.tensors[graph.input.name].shape)
@@ -137,7 +137,7 @@ def _lower_step(plan: Plan, show: Collection[str]) -> Lowered:
 
     final = computed(walk.values[graph.readout.name])
     after = [computed(walk.after(state)) for state in states]
-    values = {name: walk.values[name] for name in show} | {graph.readout.name: final}
+    values = {name: walk.values[name] for name in observed} | {graph.readout.name: final}
     carried = list(zip(states, before.values(), after, strict=True))
     return _finish(graph, emitter, source, values, final, carried)
 
@@ -150,7 +150,7 @@ def _finish(
     final: Value,
     states: Sequence[tuple[StateTensor, Value, Value]] = (),
 ) -> Lowered:
-    """Write the model. A tensor with several roles is one output."""
+    """Finish the model. A tensor with several roles is one output."""
     found = [final, *(after for _, _, after in states), *values.values()]
     outputs = list({value.index: value for value in found}.values())
     places = {value.index: place for place, value in enumerate(outputs)}

@@ -1,4 +1,4 @@
-"""Running samples through a graph's TFLite models and returning every observed node's values."""
+"""Run samples through a graph's TFLite models and return every observed node's values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Load = Callable[[Lowered], Run]
 """Loads a model into a runtime."""
 
 MODEL_BYTES = 2**28
-"""About how many bytes a model's tensors may take at once, if none share memory.
+"""Approximate maximum of the bytes that a model's tensors take at once, if none share memory.
 
 :mod:`edgespike.batches` bounds the values of the graph's nodes in a batch, but a model may need far
 more memory than these: a threshold in float32 that is not on a line compares its input with all
@@ -38,7 +38,7 @@ levels at once, four bytes each.
 def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
     """Plan, lower and load a graph once, for all of its runs.
 
-    Each run executes the probe, a model that shows every observed node. All models that are
+    Each run executes the probe, a model that returns every observed node. All models that are
     exported, which return only the readout, run as well and must agree.
 
     Parameters
@@ -77,9 +77,9 @@ def _in_parts(lowered: Lowered, run: Run) -> Run:
     return run_parts
 
 
-def _check_agreement(graph: Graph, name: str, answer: NDArray[Any], shown: NDArray[Any]) -> None:
+def _check_agreement(graph: Graph, name: str, answer: NDArray[Any], probed: NDArray[Any]) -> None:
     """Compare readouts; the unrolled model returns only that of the last step."""
-    expected = shown if answer.ndim == shown.ndim else shown[:, -1]
+    expected = probed if answer.ndim == probed.ndim else probed[:, -1]
     if not np.array_equal(answer, expected):
         differ = np.flatnonzero((answer != expected).reshape(len(answer), -1).any(axis=1))
         raise TargetRunError(
@@ -104,7 +104,7 @@ def _decode_outputs(
     graph: Graph, probe: Lowered, outputs: Sequence[NDArray[Any]], count: int
 ) -> dict[str, NDArray[Any]]:
     values = {}
-    for name, index in probe.shown.items():
+    for name, index in probe.observed.items():
         steps = (count, graph.steps, *channels_last(graph.tensors[name].shape))
         whole = decode(name, probe.outputs[index], outputs[index]).reshape(steps)
         values[name] = np.moveaxis(whole, -1, 2)

@@ -1,4 +1,4 @@
-"""Writing the artefact: the models, and a bundle for each kind of device."""
+"""Write the artefact: the models, and a bundle for each kind of device."""
 
 from __future__ import annotations
 

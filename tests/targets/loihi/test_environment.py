@@ -63,7 +63,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_missing_lava_names_the_way_out(empty_cache: Path) -> None:
     with pytest.raises(EnvironmentMissingError, match=r"edgespike targets --setup loihi"):
-        environment.runtime()
+        environment.version()
 
 
 def test_setup_without_network_leaves_nothing_half_done(empty_cache: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_folder_without_lava_is_not_taken_for_it(empty_cache: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "half").touch()
     with pytest.raises(EnvironmentMissingError, match="Lava is not installed"):
-        environment.runtime()
+        environment.version()
     with pytest.raises(EnvironmentMissingError, match=r"Of pip: it ended with code 1\n  \| "):
         environment.setup()
     assert not folder.exists()
@@ -110,7 +110,7 @@ def test_without_the_packages_that_lava_needs_nothing_is_downloaded(
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "NEEDED", ("numpy", "nobody_has_this"))
     with pytest.raises(EnvironmentMissingError, match=r"needs nobody_has_this; run pip install"):
-        environment.runtime()
+        environment.version()
 
 
 @pytest.mark.loihi

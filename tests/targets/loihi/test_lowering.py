@@ -219,7 +219,7 @@ def test_stock_neurons_are_used_where_they_are_exact(op: Membrane, steps: int, k
     graph = chain(EVENTS, dense(3, 12), op, steps=steps)
     neurons = population(lower(graph), "membrane1").neurons
     assert neurons is not None
-    assert neurons.kind == kind
+    assert neurons.kind.value == kind
 
 
 def test_payloads_are_declared() -> None:
@@ -335,7 +335,7 @@ def test_a_batch_bounds_what_is_recorded(
     width = 5 * (1 if op.levels == 1 else 4) + 3 * 4
     monkeypatch.setattr(running, "_worker", lambda: simulator)
     monkeypatch.setattr(running, "lava_path", list)
-    monkeypatch.setattr(running, "runtime", lambda: "Lava")
+    monkeypatch.setattr(running, "version", lambda: "Lava")
     monkeypatch.setattr(batches, "VALUES_AT_ONCE", 2000)
     at_once, depth = batches.batch_size(graph), 2
     trace_all(running.prepare(graph), np.zeros((100, 12), int))

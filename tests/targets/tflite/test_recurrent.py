@@ -113,9 +113,9 @@ def test_what_is_carried(name: str, states: list[str]) -> None:
 def test_a_tensor_that_is_several_things_is_one_output() -> None:
     """The spikes of these membranes are observed, delayed, and needed by their reset."""
     graph = NETWORKS["recurrent membranes, late reset"]()
-    lowered = lower(make_plan(graph), show=["cells"])
+    lowered = lower(make_plan(graph), observed=["cells"])
     delay, _, spikes = lowered.states
-    assert delay.output == spikes.output == lowered.shown["cells"]
+    assert delay.output == spikes.output == lowered.observed["cells"]
     assert len({value.index for value in lowered.outputs}) == len(lowered.outputs) == 3
 
 

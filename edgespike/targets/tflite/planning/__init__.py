@@ -1,1 +1,1 @@
-"""Choosing the numbers in which each layer is computed exactly."""
+"""Choose the numbers in which each layer is computed exactly."""

@@ -53,7 +53,8 @@ class _Group:
 def align(graph: Graph, joins: Iterable[Node]) -> Mapping[str, Storage]:
     """Return the int8 storage of each node whose storage can be chosen and that fits int8, by name.
 
-    Any other node is stored as its inputs are, or in float32.
+    Any other node is stored as its inputs are, or in float32: the planner decides. What is left out
+    here, or among the pairs, can only cost a conversion or int8, never exactness.
     """
     groups: dict[str, _Group] = {}
     for node in graph.nodes:

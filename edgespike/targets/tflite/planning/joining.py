@@ -1,4 +1,4 @@
-"""Joining weighted nodes whose sums meet in an addition: their inputs, laid side by side."""
+"""Join weighted nodes whose sums meet in an addition: their inputs, laid side by side."""
 
 from __future__ import annotations
 

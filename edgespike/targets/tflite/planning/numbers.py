@@ -1,4 +1,4 @@
-"""Reporting which number type each layer is computed in, and why."""
+"""Report which number type each layer is computed in, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing, for each node, numbers in which TFLite computes it exactly.
+"""Choose, for each node, numbers in which TFLite computes it exactly.
 
 Spikes, int8: every activation has scale 6, every weight scale 1, so the requantising multiplier is
 exactly 1 and no kernel rounds. With the bias ``b + 1 - theta`` and a fused RELU6, which clamps the
@@ -75,7 +75,7 @@ _UNCHANGED = "it changes no number"
 
 
 def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
-    """Plan a graph. Whether float32 is exact is for the target's check to say.
+    """Plan a graph. The target's check decides whether float32 is exact.
 
     With ``four_bits``, weights are scaled up only to what 4 bits hold if that is enough.
     """

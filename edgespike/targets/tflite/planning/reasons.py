@@ -1,4 +1,4 @@
-"""Saying in a few words why a node cannot be computed in int8."""
+"""Say in a few words why a node cannot be computed in int8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planning a weighted node, alone or in one operator with the threshold or readout after it."""
+"""Plan a weighted node, alone or in one operator with the threshold or readout after it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Running TFLite models."""
+"""Run TFLite models."""

@@ -46,7 +46,7 @@ class LiteRtEngine:
     plan
         From :func:`engine_plan`.
     batch
-        Most samples of one run. A run of fewer takes as long.
+        Maximum number of samples of one run. A run of fewer takes as long.
 
     Attributes
     ----------
@@ -62,12 +62,12 @@ class LiteRtEngine:
 
     def __init__(self, plan: Plan, batch: int) -> None:
         graph = plan.graph
-        shown = [
+        event_names = [
             node.name
             for node in graph.nodes[1:]
             if graph.tensors[node.name].signal.is_event and not isinstance(node.op, Reshape)
         ]
-        lowered = lower(plan, shown)
+        lowered = lower(plan, event_names)
         self._interpreter = make_interpreter(lowered.content, DEFAULT_KERNELS)
         resize(self._interpreter, batch)
         self._interpreter.invoke()
@@ -80,7 +80,7 @@ class LiteRtEngine:
         arrays = [self._input, *(_memory(self._interpreter, item["index"]) for item in details)]
         values = {
             graph.input.name: lowered.input,
-            **dict(zip(shown, lowered.outputs[1:], strict=True)),
+            **dict(zip(event_names, lowered.outputs[1:], strict=True)),
         }
         self.zero_points = {name: value.zero_point for name, value in values.items()}
         self.events: dict[str, NDArray[np.int8]] = {}

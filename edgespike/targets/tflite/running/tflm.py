@@ -1,4 +1,4 @@
-"""Running models on TFLite Micro, as a worker's script; needs numpy and tflite-micro.
+"""Run models on TFLite Micro, as a worker's script; needs numpy and tflite-micro.
 
 This is the interpreter that runs on microcontrollers, compiled for this computer. See
 :mod:`edgespike.targets.shared.worker`; nothing of edgespike is imported here.

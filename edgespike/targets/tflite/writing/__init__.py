@@ -1,1 +1,1 @@
-"""Writing TFLite models."""
+"""Build TFLite models."""

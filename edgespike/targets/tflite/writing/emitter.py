@@ -1,4 +1,4 @@
-"""Emitting operators and the conversions between the forms that a value can have."""
+"""Emit operators and the conversions between the forms that a value can have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing nested tables as a flatbuffer.
+"""Encode nested tables as a flatbuffer.
 
 A table is a dict from slot to value. The value's type determines how it is stored: a numpy scalar
 in place; a ``str``, a one-dimensional array, another table, or a list of tables by reference.

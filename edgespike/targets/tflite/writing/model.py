@@ -1,4 +1,4 @@
-"""Building a TFLite model: tensors, constants, and operators in the order in which they run."""
+"""Build a TFLite model: tensors, constants, and operators in the order in which they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Emitting thresholds and membranes in float32 with whole numbers."""
+"""Emit thresholds and membranes in float32 with whole numbers."""
 
 from __future__ import annotations
 

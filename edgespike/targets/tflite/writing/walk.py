@@ -1,4 +1,4 @@
-"""Emitting a graph's nodes in the order in which they run, in a model of either form."""
+"""Emit a graph's nodes in the order in which they run, in a model of either form."""
 
 from __future__ import annotations
 

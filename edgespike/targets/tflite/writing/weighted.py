@@ -1,4 +1,4 @@
-"""Emitting dense layers, convolutions and poolings."""
+"""Emit dense layers, convolutions and poolings."""
 
 from __future__ import annotations
 

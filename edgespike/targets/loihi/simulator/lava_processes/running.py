@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Compiling and running connected processes, which takes Lava long if it is left to itself."""
+"""Compile and run connected processes, which takes Lava long if it is left to itself."""
 
 import gc
 import logging
