@@ -1,4 +1,4 @@
-"""Deploy frugal neural networks exactly, and know what they cost.
+"""Run efficient neural networks bit for bit on neuromorphic and edge hardware, and know their cost.
 
 Five lines are the whole pipeline::
 

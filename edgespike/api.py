@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from edgespike.trace import Trace
 from edgespike.verification import verify
 
 if TYPE_CHECKING:
-    from edgespike.energy import EnergyReport
+    from edgespike.energy import EnergyReport, Profile
 
 __all__ = [
     "convert",
@@ -101,11 +102,36 @@ def count(
     return ready.counter.counts(tally_all(ready.runner, samples, target, progress))
 
 
-def estimate_energy(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> EnergyReport:
+def estimate_energy(
+    graph: Graph,
+    samples: NDArray[Any],
+    target: str = "cpu",
+    profiles: Sequence[str | Path | Profile] | None = None,
+    *,
+    progress: ReportProgress = no_report,
+) -> EnergyReport:
     """Run samples on a target, count what it did, and estimate the energy from the counts.
 
-    Parameters and errors are those of :func:`run`.
-    """
-    from edgespike.energy import energy_report
+    Parameters
+    ----------
+    graph, samples, target, progress
+        As for :func:`count`.
+    profiles
+        Names of shipped profiles, paths of profile files, or loaded profiles; ``None`` for all
+        shipped profiles. Files are read before anything runs.
 
-    return energy_report(graph, count(graph, samples, target))
+    Raises
+    ------
+    InputError
+        The samples do not fit the graph's input.
+    InputError, FileFormatError, ProfileError
+        A profile cannot be read or is not valid.
+    UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
+        As for :func:`run`.
+    """
+    from edgespike.energy import Profile, energy_report, load_profile
+
+    loaded = None
+    if profiles is not None:
+        loaded = [each if isinstance(each, Profile) else load_profile(each) for each in profiles]
+    return energy_report(graph, count(graph, samples, target, progress=progress), loaded)

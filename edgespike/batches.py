@@ -1,4 +1,4 @@
-"""Running any number of samples in batches: how large a batch is, is decided here.
+"""Run any number of samples in batches; the batch size is decided here.
 
 Targets may cut a batch further, into what their caches or their runtimes take at once.
 """

@@ -164,20 +164,22 @@ def conv2d(op: Conv2d, x: Integers) -> Integers:
 
 def sum_pool2d(op: SumPool2d, x: Integers) -> Integers:
     """Sum each window; padded places add nothing."""
-    return reduce(np.add, _windows(op, x, fill=0))
+    return reduce(np.add, _windows(op, x))
 
 
 def max_pool2d(op: MaxPool2d, x: Integers) -> Integers:
     """Take the largest value of each window; no value is negative, so zeros as padding are safe."""
-    return reduce(np.maximum, _windows(op, x, fill=0))
+    return reduce(np.maximum, _windows(op, x))
 
 
-def _windows(op: Pool2d, x: Integers, fill: int) -> list[Integers]:
-    """Return, for each place in a window, the value at that place of all windows."""
+def _windows(op: Pool2d, x: Integers) -> list[Integers]:
+    """Return, for each place in a window, the value at that place of all windows.
+
+    Padded places are 0, which adds nothing to a sum and exceeds no value of a max pool.
+    """
     (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
     height, width = op.output_size(x.shape[1:])
-    pads = ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x))
-    padded = np.pad(x, pads, constant_values=fill)
+    padded = np.pad(x, ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
     return [
         padded[..., ky::step_y, kx::step_x][..., :height, :width]
         for ky, kx in np.ndindex(*op.kernel)

@@ -1,4 +1,4 @@
-"""Showing, on given samples, that targets compute what the interpreter defines.
+"""Verify on given samples that targets compute what the interpreter defines.
 
 Every observed layer is compared at every step, bit for bit.
 """
@@ -201,7 +201,7 @@ def inputs_hash(graph: Graph, samples: NDArray[Any]) -> str:
     return sha.hexdigest()
 
 
-def _no_names(names: object) -> Iterator[str]:
+def _check_names(names: object) -> Iterator[str]:
     """Yield why a value is not a list of names."""
     if isinstance(names, str) or not isinstance(names, Sequence):
         yield f"targets is {shown(names)}; give a list of names, such as ['cpu']"
@@ -214,7 +214,7 @@ def _no_names(names: object) -> Iterator[str]:
 def _prepare_all(graph: Graph, names: Sequence[str]) -> dict[str, Prepared]:
     """Prepare the graph on each runtime; raise all that prevents it at once."""
     ready: dict[str, Prepared] = {}
-    problems = list(_no_names(names))
+    problems = list(_check_names(names))
     for name in () if problems else dict.fromkeys(names):
         try:
             ready[name] = prepared(graph, name)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import edgespike
 from edgespike.counting import Counter, count
-from edgespike.errors import InputError, UnsupportedError
+from edgespike.energy import energy_report, load_profile, shipped_profiles
+from edgespike.errors import EdgespikeError, InputError, UnsupportedError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold
 from edgespike.graph.graph import NAME_LIMIT, NODE_NAME_LIMIT
 from edgespike.interpreter import interpret
@@ -105,6 +106,35 @@ def test_the_whole_way(tmp_path: Path) -> None:
     assert edgespike.verify(loaded, samples).equal
     report = edgespike.estimate_energy(loaded, samples)
     assert report.counts.to_json() == count(graph, samples, defined).to_json()
+
+
+def test_an_energy_report_takes_profiles_and_reports_progress() -> None:
+    graph = membrane_graph()
+    samples = samples_for(graph, 3)
+    name = shipped_profiles()[0]
+    reported: list[tuple[str, int, int]] = []
+    report = edgespike.estimate_energy(
+        graph,
+        samples,
+        profiles=[name, load_profile(name)],
+        progress=lambda *each: reported.append(each),
+    )
+    assert reported == [("cpu", 0, 3), ("cpu", 3, 3)]
+    expected = energy_report(graph, edgespike.count(graph, samples), [name, name])
+    assert report.to_json() == expected.to_json()
+
+
+def test_a_profile_that_does_not_exist_is_refused_before_anything_runs() -> None:
+    graph = membrane_graph()
+    reported: list[tuple[str, int, int]] = []
+    with pytest.raises(EdgespikeError, match="no-such-profile"):
+        edgespike.estimate_energy(
+            graph,
+            samples_for(graph, 3),
+            profiles=["no-such-profile"],
+            progress=lambda *each: reported.append(each),
+        )
+    assert reported == []
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])

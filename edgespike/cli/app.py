@@ -46,8 +46,8 @@ MESSAGE_LIMIT = 20_000
 app = typer.Typer(
     name="edgespike",
     help=(
-        "Deploy frugal neural networks exactly, and know what they cost. One integer graph; "
-        "every target computes it bit for bit; synaptic operations are counted, not guessed."
+        "Run efficient neural networks bit for bit on neuromorphic and edge hardware, and know "
+        "their cost."
     ),
     epilog="Start with: edgespike demo. Exit codes: 0 success, 1 a check failed, 2 wrong usage or "
     "bad input, 70 internal error, 128 + N after signal N, so 130 after Ctrl-C.",

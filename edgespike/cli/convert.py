@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import CHECK_FAILED, Coding, Json, Samples
+from edgespike.cli.options import CHECK_FAILED, Json, Samples
 from edgespike.cli.output import print_json, print_table
+from edgespike.passes.coding import Coding
 
 if TYPE_CHECKING:
     from edgespike.converters.torch.agreement import LayerAgreement
@@ -29,7 +30,10 @@ def command(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Graph file to write.")],
     coding: Annotated[
         Coding,
-        typer.Option(help="How levels travel: as numbers, or as so many single spikes."),
+        typer.Option(
+            help="How levels are encoded: each as one graded spike, or as that number of single "
+            "spikes."
+        ),
     ] = Coding.GRADED,
     check: Annotated[
         Path | None,
@@ -43,18 +47,35 @@ def command(
         str | None, typer.Option(metavar="NAME", help="Name of the graph, part of its hash.")
     ] = None,
     input_shape: Annotated[
-        str | None, typer.Option(metavar="1,28,28", help="Shape of one sample.")
+        str | None,
+        typer.Option(
+            metavar="1,28,28", help="For converters of other packages: shape of one sample."
+        ),
     ] = None,
     input_range: Annotated[
-        str | None, typer.Option(metavar="LOW,HIGH", help="Whole numbers that an input may have.")
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="For converters of other packages: smallest and largest input value.",
+        ),
     ] = None,
     input_scale: Annotated[
-        float | None, typer.Option(metavar="X", help="Real value of one unit of the input.")
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="For converters of other packages: real value of one unit of the input.",
+        ),
     ] = None,
-    bits: Annotated[int | None, typer.Option(metavar="N", help="Bits of a weight.")] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="For converters of other packages: bits of a weight."),
+    ] = None,
     calibrate: Annotated[
         Path | None,
-        typer.Option(metavar="X.npy", help="Samples from which the converter derives scales."),
+        typer.Option(
+            metavar="X.npy",
+            help="For converters of other packages: samples from which scales are derived.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -110,7 +131,7 @@ def command(
 
 
 def _whole_numbers(option: str, text: str | None) -> Any:
-    """Read whole numbers with commas between them; how many there must be is checked later."""
+    """Read integers separated by commas; how many there must be is checked later."""
     from edgespike.errors import InputError, shown
 
     if text is None:
@@ -118,9 +139,7 @@ def _whole_numbers(option: str, text: str | None) -> Any:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise InputError(
-            f"{option} is {shown(text)}; give whole numbers with commas between them"
-        ) from None
+        raise InputError(f"{option} is {shown(text)}; give integers separated by commas") from None
 
 
 def _refuse_check_of_other_files(model: Path) -> None:

@@ -39,7 +39,8 @@ def command(
 ) -> None:
     """Run the whole pipeline on a shipped model and images.
 
-    Classify 200 images, compare the targets bit for bit, count, and estimate the energy.
+    Classify 200 images and count, compare the targets bit for bit on the first 100 of them
+    (--samples), and estimate the energy.
     """
     import edgespike
     from edgespike.batches import tally_all
@@ -52,7 +53,7 @@ def command(
 
     if files is not None:
         if html is not None:
-            raise InputError("--files writes files and no page; leave out --html or --files")
+            raise InputError("--files and --html cannot be combined; leave one out")
         write_files(files, model)
         say(f"model.safetensors, images.npy and labels.npy are in {files}")
         return
@@ -75,7 +76,7 @@ def command(
         from edgespike.report import write_page
 
         write_page(html, graph, report, certificate=certificate.to_json())
-        say(f"written to {html}")
+        say(f"wrote {html}")
     if as_json:
         answers = {"verify": certificate.to_json(), "energy": report.to_json()}
         print_json({"accuracy": accuracy, **answers})

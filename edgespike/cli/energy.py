@@ -74,7 +74,7 @@ def command(
     recount = _recount(ready, array[:audit]) if audit else None
     if html is not None:
         write_page(html, graph, report, audit=recount)
-        say(f"written to {html}")
+        say(f"wrote {html}")
     if as_json:
         print_json({**report.to_json(), **({"audit": _audit_json(*recount)} if recount else {})})
     else:
@@ -97,7 +97,7 @@ def _recount(ready: Prepared, samples: NDArray[Any]) -> tuple[Audit, Counts]:
     from edgespike.batches import tally_all, trace_all
     from edgespike.counting import audit
 
-    say(f"recounting {len(samples)} samples, one event after the other")
+    say(f"recounting {len(samples)} samples, one event at a time")
     walked = audit(ready.graph, samples, trace_all(ready.runner, samples))
     # Tallied again, as for the report: that is what is audited, and a trace is of another run.
     return walked, ready.counter.counts(tally_all(ready.runner, samples, ready.runtime.name))

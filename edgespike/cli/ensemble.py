@@ -51,7 +51,7 @@ def command(
 ) -> None:
     """Merge models of the same architecture into one graph.
 
-    The graph computes its members side by side, and every target can run it. Its class is the one
+    The graph computes its members side by side, and every target can run it. It predicts the class
     with the largest mean probability over the members; their disagreement shows how uncertain it
     is.
 

@@ -39,8 +39,8 @@ def command(
 ) -> None:
     """Approximate the entropy of a Gaussian mixture.
 
-    Prints bounds and an estimate of the approximation's error, other approximations, and which
-    value to trust. All values are in nats.
+    Prints bounds and an estimate of the approximation's error, other approximations, and the
+    recommended value. All values are in nats.
     """
     from edgespike.bayes.mixture import read_mixture, summarise
 
@@ -60,10 +60,10 @@ def _print_summary(summary: Summary) -> None:
     )
     values = summary.approximations | {"monte_carlo": summary.monte_carlo}
     print_table(
-        ["entropy", "nats ", "minus the trusted "],
+        ["entropy", "nats ", "difference from the recommended "],
         [(name, f"{v:.9g}", f"{v - trusted.entropy:+.3g}") for name, v in values.items()],
     )
-    print_table(["approximate_entropy is too large by", "nats "], _error_rows(summary))
+    print_table(["approximate_entropy overestimates by", "nats "], _error_rows(summary))
     for sentence in _sentences(summary):
         print(sentence)
 
@@ -105,6 +105,6 @@ def _sentences(summary: Summary) -> Iterator[str]:
     trusted = summary.trusted
     sign = "standard error" if trusted.method == "sampled" else "error at most"
     value = f"{trusted.entropy:.9g} nats ({sign} {trusted.uncertainty:.2g})"
-    less = ", approximate_entropy less its sampled error" if trusted.method == "sampled" else ""
-    yield f"Trust {trusted.method}{less}: {value}"
-    yield f"  as {trusted.why}."
+    origin = ", approximate_entropy minus its sampled error" if trusted.method == "sampled" else ""
+    yield f"Recommended: {trusted.method}{origin}: {value}"
+    yield f"  because {trusted.why}."

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edgespike.cli.options import Coding, Json, ModelFile, TargetName
+from edgespike.cli.options import Json, ModelFile, TargetName
 from edgespike.cli.output import print_json, print_table
+from edgespike.passes.coding import Coding
 
 EXAMPLE = "edgespike export --target tflite graph.safetensors -o out/tflite"
 
@@ -23,8 +24,8 @@ def command(
     coding: Annotated[
         Coding | None,
         typer.Option(
-            help="loihi: how levels travel, as graded spikes (default) or as that many single "
-            "spikes, which Loihi 1 can send too."
+            help="For loihi: how levels are encoded, each as one graded spike (default) or as that "
+            "number of single spikes, which Loihi 1 can send too."
         ),
     ] = None,
     as_json: Json = False,

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from edgespike.graph import Graph
 
 CHECK_FAILED = 1
 """Exit code when everything ran and a check failed."""
@@ -22,24 +18,6 @@ def _runtime_names(start: str) -> list[str]:
     from edgespike.targets import runtime_names
 
     return [name for name in runtime_names() if name.startswith(start)]
-
-
-class Coding(str, Enum):
-    """How the levels of neurons are transmitted."""
-
-    GRADED = "graded"
-    """As one event that carries a number: the graph unchanged."""
-
-    UNARY = "unary"
-    """As that many single spikes, see :func:`edgespike.passes.unary.unary`."""
-
-    def apply(self, graph: Graph) -> Graph:
-        """Return the graph with its levels transmitted in this way."""
-        if self is Coding.GRADED:
-            return graph
-        from edgespike.passes.unary import unary
-
-        return unary(graph)
 
 
 ModelFile = Annotated[
@@ -63,7 +41,7 @@ TargetName = Annotated[
         "--target",
         "-t",
         metavar="NAME",
-        help="Target; edgespike targets lists them.",
+        help="Target, or one of its runtimes; edgespike targets lists them.",
         autocompletion=_runtime_names,
     ),
 ]

@@ -36,7 +36,8 @@ def command(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Instead of --keep: keep the fewest units that leave out at most this share.",
+            help="Instead of --keep: keep the fewest units whose loss is at most this share "
+            "(0 to 1).",
         ),
     ] = None,
     data: Annotated[
@@ -104,7 +105,7 @@ def _track(
 
 def _print(result: PrunedCheckpoint, out: Path | None) -> None:
     print_table(
-        ["", "non-zero weights ", "operations a sample ", "loss ", "accuracy "],
+        ["", "non-zero weights ", "operations per sample ", "loss ", "accuracy "],
         [
             (name, row.weights, row.operations, f"{row.loss:.4f}", f"{row.accuracy:.2%}")
             for name, row in (("before", result.before), ("after", result.after))
@@ -112,4 +113,4 @@ def _print(result: PrunedCheckpoint, out: Path | None) -> None:
     )
     print(result.report)
     if out is not None:
-        print(f"written to {out}")
+        print(f"wrote {out}")

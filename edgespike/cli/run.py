@@ -41,7 +41,7 @@ def command(
     """Run samples on a target and print the classes.
 
     For an ensemble, also print the mean probability of each class and its entropy in nats, split
-    into what every member finds uncertain and how much the members disagree.
+    into the uncertainty within members and the disagreement between them.
     """
     import edgespike
     from edgespike.batches import tally_all
@@ -88,7 +88,7 @@ def command(
 
 
 def _beliefs(graph: Graph, accumulators: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Return what an ensemble tells beyond the class; nothing for a single model."""
+    """Return what an ensemble says beyond the class; nothing for a single model."""
     import numpy as np
 
     from edgespike.trace import log_probabilities, uncertainty

@@ -30,7 +30,7 @@ def command(
     graph = edgespike.load(model)
     if svg is not None:
         write_atomically(svg, graph_svg(graph).encode())
-        say(f"written to {svg}")
+        say(f"wrote {svg}")
     if as_json:
         print_json(graph_json(graph))
     else:

@@ -15,7 +15,7 @@ EXAMPLE = "edgespike targets --setup loihi"
 def command(
     setup: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Install this target's runtime if it is missing."),
+        typer.Option(metavar="NAME", help="Install this runtime."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -33,7 +33,7 @@ def command(
 
 
 def set_up(name: str) -> None:
-    """Install a runtime, or tell what is missing where ``pip install`` has to install it."""
+    """Install a runtime, or say what is missing if only ``pip install`` can install it."""
     from edgespike.targets import get_runtime
 
     runtime = get_runtime(name)
@@ -46,7 +46,7 @@ def set_up(name: str) -> None:
 def list_targets() -> list[dict[str, Any]]:
     """Describe every runtime of every target.
 
-    ``runtime`` is ``None`` where it is not installed, and ``missing`` tells why.
+    ``runtime`` is ``None`` where it is not installed, and ``missing`` says why.
     """
     from edgespike.targets import get_runtime, runtime_names
 

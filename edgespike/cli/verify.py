@@ -87,5 +87,6 @@ def print_certificate(certificate: Certificate) -> None:
         if at is not None:
             print(
                 f"{name} first differs in layer {at.layer}, sample {at.sample}, step {at.step}, "
-                f"neuron {at.neuron}: {at.found} instead of {at.expected}"
+                f"neuron {at.neuron}: found {at.found}, "
+                f"expected {at.expected}"
             )

@@ -45,9 +45,9 @@ _OpType = TypeVar("_OpType", bound=Op)
 def check_name(what: str, name: object, limit: int) -> Iterator[str]:
     """Yield why a value is not a valid name of at most ``limit`` characters."""
     if not isinstance(name, str):
-        yield f"{what} is {shown(name)}; give a text"
+        yield f"{what} is {shown(name)}; give a string"
     elif len(name) > limit:
-        yield f"{what} {shown(name)} has {len(name)} letters; the limit is {limit}"
+        yield f"{what} {shown(name)} has {len(name)} characters; the limit is {limit}"
     elif not _NAME.fullmatch(name):
         yield (
             f"{what} {shown(name)} may hold letters, digits, '_', '-' and '.' only, "
@@ -74,17 +74,17 @@ class Node:
         object.__setattr__(self, "inputs", _as_tuple(self.inputs))
         faults = list(self._check_types())
         if faults:
-            raise GraphError(f"node {shown(self.name)} cannot be made", faults)
+            raise GraphError(f"node {shown(self.name)} cannot be created", faults)
 
     def _check_types(self) -> Iterator[str]:
         if not isinstance(self.name, str):
-            yield f"name is {shown(self.name)}; give a text"
+            yield f"name is {shown(self.name)}; give a string"
         if type(self.op) not in OPERATIONS.values():
             known = ", ".join(op.__name__ for op in OPERATIONS.values())
             yield f"op is {shown(self.op)}; give an operation: {known}"
         if isinstance(self.inputs, str):
             word = shown(self.inputs)
-            yield f"inputs is the text {word}; give a tuple of names, ({word},)"
+            yield f"inputs is the string {word}; give a tuple of names, ({word},)"
         else:
             yield from _check_tuple("inputs", self.inputs, str, "names")
 
@@ -114,7 +114,7 @@ class Graph:
     Parameters
     ----------
     name
-        At most 200 letters, digits, ``_``, ``-`` and ``.``; file names start with it.
+        At most 200 characters: letters, digits, ``_``, ``-`` and ``.``; file names start with it.
     nodes
         One input first, one readout last; each node after the nodes that its inputs come from.
         Only a delay may come before its source.
@@ -178,7 +178,7 @@ class Graph:
         """The input node's operation."""
         op = self.input.op
         if not isinstance(op, Input):  # the check at construction makes this impossible
-            raise TypeError(type(op))
+            raise TypeError(f"the first operation is {type(op).__name__}; expected Input")
         return op
 
     @property
@@ -186,7 +186,7 @@ class Graph:
         """The readout node's operation."""
         op = self.readout.op
         if not isinstance(op, Readout):  # the check at construction makes this impossible
-            raise TypeError(type(op))
+            raise TypeError(f"the last operation is {type(op).__name__}; expected Readout")
         return op
 
     @property
@@ -236,7 +236,7 @@ class Graph:
             used.update(node.inputs)
         unused = [node.name for node in self.nodes[:-1] if node.name not in used]
         if unused:
-            yield f"nothing uses the output of {', '.join(unused)}; remove or connect"
+            yield f"nothing uses the output of {', '.join(unused)}; remove or connect them"
 
     def _infer(self, tensors: dict[str, Tensor]) -> Iterator[str]:
         """Fill in the tensors, except those that depend on a node that does not fit."""
@@ -270,8 +270,8 @@ class Graph:
             source = self[name].op
             if not source.emits_events:
                 yield (
-                    f"{node.name} (delay) takes from {name} ({source.kind}), where no events "
-                    f"arise; {_events_instead_of(source)}"
+                    f"{node.name} (delay) delays {name} ({source.kind}), which emits no events; "
+                    f"{_events_instead_of(source)}"
                 )
             elif name in tensors and node.name in tensors:
                 violations = op.check_source(tensors[name])
@@ -295,7 +295,7 @@ def as_graph(value: object) -> Graph:
     if not isinstance(value, Graph):
         raise InputError(
             f"graph is {shown(value)}; give a Graph: edgespike.load reads one from a file, "
-            "edgespike.convert makes one of a model"
+            "edgespike.convert makes one from a model"
         )
     return value
 
@@ -304,24 +304,30 @@ def _check_connections(node: Node, known: set[str]) -> Iterator[str]:
     yield from check_name("node name", node.name, NODE_NAME_LIMIT)
     missing = [name for name in node.inputs if name not in known]
     if missing:
-        why = "is not a node" if isinstance(node.op, Delay) else "does not come before it"
-        yield f"{node.name} takes from {', '.join(missing)}, which {why}"
-    arity = node.op.arity
+        names = ", ".join(missing)
+        if isinstance(node.op, Delay):
+            yield f"{node.name} has inputs that are not nodes: {names}; use names of nodes"
+        else:
+            yield (
+                f"{node.name} has inputs that do not come before it: {names}; move them before "
+                "it, or connect them through a delay"
+            )
+    arity, what = node.op.arity, f"{node.name} ({node.op.kind}): number of inputs is"
     if arity is None and len(node.inputs) < 2:
-        yield f"{node.name} ({node.op.kind}) has {len(node.inputs)} input; it takes two or more"
+        yield f"{what} {len(node.inputs)}; expected two or more"
     if arity is not None and len(node.inputs) != arity:
-        yield f"{node.name} ({node.op.kind}) has {len(node.inputs)} inputs; it takes {arity}"
+        yield f"{what} {len(node.inputs)}; expected {arity}"
 
 
 def _events_instead_of(source: Operation) -> str:
-    """Say what to delay instead of a source at which no events arise."""
+    """Say what to delay instead of a source that emits no events."""
     if not isinstance(source, Delay):
         return "delay the neurons before it"
     first, last = source.low + 1, max(source.low + 1, source.high)
-    less = f", less {source.low}" if source.low else ""
+    offset = f", minus {source.low}" if source.low else ""
     return (
         f"put a threshold with theta {first}..{last} in each channel between the two, which "
-        f"gives its values{less}"
+        f"gives its values{offset}"
     )
 
 
@@ -334,7 +340,10 @@ def _too_many_channels(node: Node, channels: int) -> str:
 
 def _check_size(node: Node, tensor: Tensor, inputs: list[Tensor], steps: int) -> Iterator[str]:
     if tensor.size > ELEMENT_LIMIT:
-        yield f"{node.name} has {tensor.size} elements; the limit is {ELEMENT_LIMIT}"
+        yield (
+            f"{node.name} has {tensor.size} elements; the limit is {ELEMENT_LIMIT}, "
+            "use smaller layers"
+        )
     low, high = node.op.range_in_use(inputs, tensor, steps)
     if max(-low, high) > ACCUMULATOR_LIMIT:
         unit = f" (in 1/{2**node.op.fraction_bits})" if node.op.fraction_bits else ""

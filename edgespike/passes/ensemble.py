@@ -81,7 +81,7 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     if not violations:
         violations = list(_not_shared(members))
     if violations:
-        raise UnsupportedError(f"ensemble {name!r} cannot be made", violations)
+        raise UnsupportedError(f"ensemble {name!r} cannot be created", violations)
     return Graph(name, tuple(_used(_side_by_side(members))), members[0].steps)
 
 
@@ -137,9 +137,29 @@ def _own(graph: Graph) -> set[str]:
         own.update(
             node.name
             for node in graph.nodes
-            if isinstance(node.op, Weighted) or not own.isdisjoint(node.inputs)
+            if _is_weighted(node.op) or not own.isdisjoint(node.inputs)
         )
     return own
+
+
+def _is_weighted(op: Operation) -> bool:
+    match op:
+        case Dense() | Conv2d():
+            return True
+        case (
+            Input()
+            | SumPool2d()
+            | MaxPool2d()
+            | Add()
+            | Reshape()
+            | Delay()
+            | Threshold()
+            | Membrane()
+            | Readout()
+        ):
+            return False
+        case _:
+            assert_never(op)
 
 
 def _not_shared(members: Sequence[Graph]) -> Iterator[str]:

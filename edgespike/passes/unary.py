@@ -87,6 +87,7 @@ def _event_layouts(graph: Graph) -> tuple[Layouts, list[str]]:
     return layouts, refused
 
 
+_NO_SYNAPSES = "levels enter or leave it without synapses; put a weighted layer before it"
 _SPLIT = "it splits the levels of a channel; keep its channels, or flatten after the threshold"
 
 
@@ -123,10 +124,12 @@ def _misused(graph: Graph, node: Node, layouts: Layouts) -> Iterator[str]:
                     f"its inputs have {' and '.join(map(str, levels))} levels, or have them in "
                     "different orders; use the same for all, or add accumulators"
                 )
-        case Threshold() | Membrane() | Readout():
-            most = node.op.levels if isinstance(node.op, Threshold) else 1
-            if events and max(most, *levels) > 1:
-                yield "levels enter or leave it without synapses; put a weighted layer before it"
+        case Threshold() as op:
+            if events and max(op.levels, *levels) > 1:
+                yield _NO_SYNAPSES
+        case Membrane() | Readout():
+            if max(levels, default=1) > 1:
+                yield _NO_SYNAPSES
         case MaxPool2d():
             if max(levels) > 1 and _is_sum(graph, graph[node.inputs[0]]):
                 yield "it takes the largest of sums of levels; pool before they are added"

@@ -223,7 +223,7 @@ GRAPH_FAULTS: dict[str, tuple[bytes, str]] = {
     ),
     "graph name": (
         hostile(described(SCALAR, name="n" * 300)),
-        f"name '{'n' * 39}... (302 characters) has 300 letters; the limit is 200",
+        f"name '{'n' * 39}... (302 characters) has 300 characters; the limit is 200",
     ),
     "slash": (hostile(described(SCALAR, name="../g")), "name '../g' may hold letters, digits"),
     "control": (
@@ -355,11 +355,11 @@ def test_an_option_that_a_checkpoint_does_not_use(
 @pytest.mark.parametrize(
     ("option", "value", "named"),
     [
-        ("--input-shape", "1x28", "--input-shape is '1x28'; give whole numbers with commas"),
-        ("--input-shape", "", "--input-shape is ''; give whole numbers"),
+        ("--input-shape", "1x28", "--input-shape is '1x28'; give integers separated by commas"),
+        ("--input-shape", "", "--input-shape is ''; give integers separated by commas"),
         ("--input-range", "0", "input_range is (0,); give two whole numbers (low, high)"),
         ("--input-range", "7,0", "input_range is (7, 0); give two whole numbers (low, high)"),
-        ("--input-range", "0,0.5", "--input-range is '0,0.5'; give whole numbers"),
+        ("--input-range", "0,0.5", "--input-range is '0,0.5'; give integers separated by commas"),
         ("--input-scale", "-1", "input_scale is -1.0; give a positive finite number"),
         ("--bits", "0", "bits is 0; give a whole number of at least 1"),
         ("--calibrate", "missing.npy", "cannot read missing.npy"),

@@ -83,8 +83,8 @@ def test_verify_ends_with_1_and_the_first_difference(
         "found": right + 1,
     }
     assert (
-        f"faulty first differs in layer out, sample 1, step 0, neuron 2: {right + 1} instead of "
-        f"{right}" in people.stdout
+        f"faulty first differs in layer out, sample 1, step 0, neuron 2: found {right + 1}, "
+        f"expected {right}" in people.stdout
     )
 
 

@@ -192,7 +192,7 @@ def test_progress_and_messages_never_mix_with_the_answer(
     assert process.returncode == 0
     assert stdout.startswith("{\n")
     assert stdout.endswith("}\n")
-    assert stderr == "recounting 1 samples, one event after the other\n"
+    assert stderr == "recounting 1 samples, one event at a time\n"
 
 
 def test_an_internal_error_is_not_mistaken_for_a_failed_check(

@@ -86,7 +86,7 @@ def test_coinciding_components_are_named_and_exact(cli: Cli, tmp_path: Path) -> 
 def test_people_get_every_approximation_and_what_to_trust(cli: Cli, tmp_path: Path) -> None:
     path = save(tmp_path, random_mixture("full", 3, 4))
     printed = cli("entropy", path, "--samples", "500", "--seed", "3").stdout
-    for name in ("huber_2", "kolchinsky_tracey_upper", "by 500 samples", "Trust sampled"):
+    for name in ("huber_2", "kolchinsky_tracey_upper", "by 500 samples", "Recommended: sampled"):
         assert name in printed
 
 

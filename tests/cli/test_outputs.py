@@ -114,7 +114,7 @@ def test_the_page_of_the_demo_is_checked_before_anything_is_done(cli: Cli) -> No
 def test_the_demo_writes_files_or_a_page(cli: Cli, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
     result = cli("demo", "--files", tmp_path / "new", "--html", tmp_path / "page.html")
-    refused(result, "--files writes files and no page")
+    refused(result, "--files and --html cannot be combined; leave one out")
     assert set(tmp_path.iterdir()) == before
 
 

@@ -143,7 +143,7 @@ def test_the_table_shows_the_net_before_and_after(cli: Cli, train: Cli) -> None:
         ((), "pass either 'keep' or 'tolerance', but not both"),
         (("--keep", 5, "--tolerance", 0.1), "pass either 'keep' or 'tolerance', but not both"),
         (("--tolerance", 1.5), "tolerance is 1.5"),
-        (("--keep", 5, "--method", "best"), "method is 'best'; known are spectral"),
+        (("--keep", 5, "--method", "best"), "method is 'best'; choose from spectral"),
         (("--keep", 5, "--data", "imagenet"), "data is 'imagenet'; name the data set"),
         (("--keep", 5, "--method", "low-rank", "-o", "x.safetensors"), "measure it without --out"),
         (("--keep", 5, "--method", "magnitude", "-o", "x.safetensors"), "measure it without --out"),

@@ -317,12 +317,12 @@ SMALL_FILES_THAT_DECLARE_MUCH: dict[str, tuple[list[Any], dict[str, NDArray[Any]
     "weights": (
         [SCALAR, node("d", "dense", "input", weight=every(1, 2**30)), OUT],
         {**DENSE, "d.weight": NOTHING},
-        "node d: dense cannot be made:\n  - weight is .*: dtype bool is not one of numbers",
+        "node d: dense cannot be created:\n  - weight is .*: dtype bool is not numeric",
     ),
     "thresholds": (
         [SCALAR, node("d", "threshold", "input", theta=every(1, 2**30)), OUT],
         {"d.theta": NOTHING, "d.flipped": np.zeros(1, np.bool_)},
-        "theta is .*: dtype bool is not one of numbers",
+        "theta is .*: dtype bool is not numeric",
     ),
     "flips": (
         [SCALAR, node("d", "threshold", "input", flipped=every(2**30)), OUT],
@@ -332,7 +332,7 @@ SMALL_FILES_THAT_DECLARE_MUCH: dict[str, tuple[list[Any], dict[str, NDArray[Any]
     "scale": (
         [SCALAR, node("out", "readout", "input", scale=every(2**30))],
         {"out.scale": NOTHING},
-        "scale is .*: dtype bool is not one of numbers",
+        "scale is .*: dtype bool is not numeric",
     ),
     "many masks, each below the limit": (
         [node(f"t{i}", "threshold", flipped=every(2**28)) for i in range(9)],
@@ -457,7 +457,7 @@ WRONG_CONTENT: dict[str, tuple[object, str]] = {
     ),
     "long size": (
         described({**INPUT, "shape": [LONG]}),
-        r"node input: input cannot be made:\n  - shape is \(10+\.\.\. \(404 characters\): whole",
+        r"node input: input cannot be created:\n  - shape is \(10+\.\.\. \(404 characters\): whole",
     ),
     "scale": (
         described({**INPUT, "scale": [1]}),

@@ -73,17 +73,26 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
         ((IMAGE, conv(3, 1, groups=2)), "outputs divisible by groups"),
         ((IMAGE, conv(3, 2, stride=(0, 1))), "stride is (0, 1)"),
         ((IMAGE, conv(3, 2, padding=(-1, 0))), "padding is (-1, 0)"),
-        ((IMAGE, conv(3, 2, dilation=(3, 1))), "does not fit into input (5, 5)"),
+        (
+            (IMAGE, conv(3, 2, dilation=(3, 1))),
+            "does not fit into input (5, 5) with padding (0, 0); use a smaller kernel",
+        ),
         ((IMAGE, conv(3, 2, groups=0)), "groups is 0"),
         ((VECTOR, Threshold(EXTREMES[:, ::-1], np.zeros(4, bool))), "must ascend"),
-        ((Input((2**23,), 0, 1, 1.0),), "more than 4194304 channels or features"),
+        ((Input((2**23,), 0, 1, 1.0),), "more than 4194304 channels or features; use fewer"),
         ((VECTOR, Membrane(np.full(4, 2**58))), "more than 140737488355328"),
         ((VECTOR, Membrane(np.full(4, 2**40), max_spikes=2**20)), "more than 140737488355328"),
         ((Input((4,), 0, 4, 1.0), dense(1, 4, 2**62)), "the limit is +-9007199254740992"),
         ((Input((4,), 0, 4, 1.0), dense(1, 4, -(2**62))), "the limit is +-9007199254740992"),
-        ((IMAGE, conv(3, 2, padding=(32767, 32767))), "makes more than 134217728 elements"),
+        (
+            (IMAGE, conv(3, 2, padding=(32767, 32767))),
+            "makes more than 134217728 elements; use less padding",
+        ),
         ((IMAGE, conv(3, 2, stride=(2**40, 1))), "stride is (1099511627776, 1)"),
-        ((Input((4,), -(2**60), 0, 1.0),), "is wider than +-9007199254740992"),
+        (
+            (Input((4,), -(2**60), 0, 1.0),),
+            "range -1152921504606846976..0 exceeds +-9007199254740992; use a smaller range",
+        ),
         (
             (IMAGE, conv(3, 2, stride=MANY)),
             "... (297 characters); give (vertical, horizontal)",
@@ -92,15 +101,21 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
             (IMAGE, SumPool2d(MANY, (1, 1))),
             "... (297 characters); give (vertical, horizontal)",
         ),
-        ((IMAGE, SumPool2d((6, 2), (1, 1))), "kernel (6, 2) does not fit"),
-        ((IMAGE, MaxPool2d((2, 2), (1, 1), (2, 0))), "padding (2, 0) is more than half"),
+        (
+            (IMAGE, SumPool2d((6, 2), (1, 1))),
+            "kernel (6, 2) does not fit into input (5, 5); use a smaller kernel",
+        ),
+        (
+            (IMAGE, MaxPool2d((2, 2), (1, 1), (2, 0))),
+            "padding (2, 0) is more than half of the kernel (2, 2); use less padding",
+        ),
         ((VECTOR, MaxPool2d((2, 2), (2, 2))), "pooling needs (channels, height, width)"),
         ((IMAGE, conv(3, 2), MaxPool2d((2, 2), (2, 2))), "pool after the threshold"),
         ((Input((1, 4, 4), -3, 3, 1.0), MaxPool2d((2, 2), (2, 2))), "its input may be -3"),
         ((VECTOR, dense(3, 4), dense(2, 3)), "put a threshold or membrane between"),
-        ((VECTOR, Reshape((2**23,))), "more than 4194304 channels or features"),
+        ((VECTOR, Reshape((2**23,))), "more than 4194304 channels or features; use fewer"),
         ((VECTOR, Reshape((5,))), "has 5 elements, its input (4,) has 4"),
-        ((VECTOR, dense(3, 4), spikes(2)), "its input has 3 channels"),
+        ((VECTOR, dense(3, 4), spikes(2)), "its input has 3 channels; give one row per channel"),
         ((VECTOR, Threshold(np.array([[2, 1]] * 4), np.zeros(4, bool))), "must ascend"),
         ((VECTOR, Membrane(np.array([1, 0, 1, 1]))), "theta goes down to 0"),
         ((VECTOR, Membrane(np.full(4, np.nan))), "theta has dtype float64; give integers"),
@@ -119,7 +134,7 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
         ((Input((4,), 0, 2, float("inf")),), "scale inf"),
         ((Input((4, 4), 0, 2, 1.0),), "shape (4, 4) must be"),
         ((Input((1,) * 99, 0, 2, 1.0),), "... (297 characters) must be (features,)"),
-        ((Input((2**28,), 0, 1, 1.0),), "more than 134217728 elements"),
+        ((Input((2**28,), 0, 1, 1.0),), "more than 134217728 elements; use a smaller one"),
         ((VECTOR, dense(1, 4, 2**52), Readout(np.ones(1))), "the limit is +-9007199254740992"),
     ],
 )
@@ -147,7 +162,7 @@ def test_all_violations_are_listed_at_once() -> None:
         "name 'two faults'",
         "steps is 0",
         "node name input is used twice",
-        "late takes from later, which does not come before it",
+        "late has inputs that do not come before it: later; move them before it",
     ):
         assert expected in text
 
@@ -157,10 +172,13 @@ def test_all_violations_are_listed_at_once() -> None:
     [
         ((), "begin with its one input"),
         ((Node("a", dense(2, 4)),), "end with its one readout"),
-        ((Node("a", VECTOR), Node("b", Readout(np.ones(4)))), "has 0 inputs; it takes 1"),
+        (
+            (Node("a", VECTOR), Node("b", Readout(np.ones(4)))),
+            r"b \(readout\): number of inputs is 0; expected 1",
+        ),
         (
             (Node("a", VECTOR), Node("s", Add(), ("a",)), Node("b", Readout(np.ones(4)), ("s",))),
-            "it takes two or more",
+            r"s \(add\): number of inputs is 1; expected two or more",
         ),
         (
             (
@@ -258,14 +276,14 @@ def test_fields_take_the_type_they_are_declared_with() -> None:
         (lambda: Dense(np.array([[2**64 - 1]], np.uint64), np.zeros(1, int)), "above 2"),
         (lambda: Membrane(np.ones(2, int), reset=None), "reset is None: give one of 'zero', "),  # type: ignore[arg-type]
         (lambda: Membrane(np.ones(2, int), max_spikes=True), "max_spikes is True: give a whole"),
-        (lambda: Membrane("many"), "theta is 'many': dtype <U4 is not one of numbers"),  # type: ignore[arg-type]
-        (lambda: Membrane(None), "theta is None: dtype object is not one of numbers"),  # type: ignore[arg-type]
-        (lambda: Membrane([True, True]), "theta is .*: dtype bool is not one of numbers"),  # type: ignore[arg-type]
+        (lambda: Membrane("many"), "theta is 'many': dtype <U4 is not numeric"),  # type: ignore[arg-type]
+        (lambda: Membrane(None), "theta is None: dtype object is not numeric"),  # type: ignore[arg-type]
+        (lambda: Membrane([True, True]), "theta is .*: dtype bool is not numeric"),  # type: ignore[arg-type]
         (lambda: Input(None, 0, 1, 1.0), "shape is None"),  # type: ignore[arg-type]
         (lambda: Input((2,), None, 1, 1.0), "low is None"),  # type: ignore[arg-type]
         (lambda: Input((2,), 0, 2**63, 1.0), r"high is 9223372036854775808: .*2\*\*63 - 1"),
         (lambda: Input((2,), 0, 1, "1.0"), "scale is '1.0': give a number"),  # type: ignore[arg-type]
-        (lambda: Readout([True]), "scale is .*: dtype bool is not one of numbers"),  # type: ignore[arg-type]
+        (lambda: Readout([True]), "scale is .*: dtype bool is not numeric"),  # type: ignore[arg-type]
     ],
 )
 def test_a_value_that_has_no_such_type_is_refused(make: Any, message: str) -> None:
@@ -313,16 +331,16 @@ INPUT, READOUT = Node("in", VECTOR), Node("out", Readout(np.ones(4)), ("in",))
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Node(1, VECTOR), "node 1 cannot be made:\n  - name is 1; give a text"),  # type: ignore[arg-type]
-        (lambda: Node(None, VECTOR), "name is None; give a text"),  # type: ignore[arg-type]
+        (lambda: Node(1, VECTOR), "node 1 cannot be created:\n  - name is 1; give a string"),  # type: ignore[arg-type]
+        (lambda: Node(None, VECTOR), "name is None; give a string"),  # type: ignore[arg-type]
         (lambda: Node("d", 5), "op is 5; give an operation"),  # type: ignore[arg-type]
         (lambda: Node("d", Input), "op is <class .*; give an operation"),  # type: ignore[arg-type]
         (lambda: Node("d", VECTOR, None), "inputs is None; give a tuple of names"),  # type: ignore[arg-type]
         (lambda: Node("d", VECTOR, ("a", 3)), "inputs holds 3; give a tuple of names"),  # type: ignore[arg-type]
         (lambda: Node("d", VECTOR, [INPUT]), "inputs holds Node"),  # type: ignore[arg-type]
         (lambda: Node(2, 5, 3), "name is 2.*\n.*op is 5.*\n.*inputs is 3"),  # type: ignore[arg-type]
-        (lambda: Graph(5, (INPUT, READOUT)), "graph 5 is not valid:\n  - name is 5; give a text"),  # type: ignore[arg-type]
-        (lambda: Graph(None, (INPUT, READOUT)), "name is None; give a text"),  # type: ignore[arg-type]
+        (lambda: Graph(5, (INPUT, READOUT)), "graph 5 is not valid:\n  - name is 5; give a string"),  # type: ignore[arg-type]
+        (lambda: Graph(None, (INPUT, READOUT)), "name is None; give a string"),  # type: ignore[arg-type]
         (lambda: Graph("g", None), "nodes is None; give a tuple of Nodes"),  # type: ignore[arg-type]
         (lambda: Graph("g", INPUT), "nodes is Node.*; give a tuple of Nodes"),  # type: ignore[arg-type]
         (lambda: Graph("g", (INPUT, 7)), "nodes holds 7; give a tuple of Nodes"),  # type: ignore[arg-type]
@@ -355,7 +373,7 @@ def test_steps_may_be_a_numpy_integer() -> None:
         ("größe", "may hold"),
         ("..", "must not be empty or begin with '-' or '.'"),
         ("-o", "begin with '-' or '.'"),
-        ("n" * 1001, r"'n+\.\.\. \(1003 characters\) has 1001 letters; the limit is "),
+        ("n" * 1001, r"'n+\.\.\. \(1003 characters\) has 1001 characters; the limit is "),
     ],
 )
 def test_a_name_that_cannot_be_a_file_name_is_refused(name: str, message: str) -> None:
@@ -367,7 +385,7 @@ def test_a_name_that_cannot_be_a_file_name_is_refused(name: str, message: str) -
 
 def test_a_graphs_name_leaves_room_for_what_file_names_add_to_it() -> None:
     assert Graph("n" * 200, (INPUT, READOUT)).name == "n" * 200
-    with pytest.raises(GraphError, match="has 201 letters; the limit is 200"):
+    with pytest.raises(GraphError, match="has 201 characters; the limit is 200"):
         Graph("n" * 201, (INPUT, READOUT))
 
 
@@ -424,7 +442,7 @@ def test_thresholds_may_be_anywhere_in_64_bits() -> None:
 
 @pytest.mark.parametrize("weight", [[["1", "2"]], [[1j, 2.0]], np.array([["2020-01-01"]], "M8[D]")])
 def test_weights_that_are_not_numbers_are_refused(weight: Any) -> None:
-    with pytest.raises(GraphError, match="is not one of numbers"):
+    with pytest.raises(GraphError, match="is not numeric"):
         Dense(weight, np.zeros(1, int))
 
 
@@ -473,11 +491,17 @@ def test_a_readout_of_the_last_step_has_the_range_of_one_step() -> None:
     [
         (Delay((4,), 0, 2, Signal.GRADED), "range is 0..2, its source gives 1..3; widen it"),
         (Delay((4,), 4, 5, Signal.GRADED, 4), "range is 4..5, its source gives 3..3; widen it"),
-        (Delay((4,), 0, 3, Signal.SPIKES), "signal is spikes, its source's is graded"),
+        (
+            Delay((4,), 0, 3, Signal.SPIKES),
+            "signal is spikes, its source's is graded; they must be equal",
+        ),
         (Delay((4,), 0, 3, Signal.GRADED, 4), "initial is 4; it must be within 0..3"),
         (Delay((4,), 3, 0, Signal.GRADED), "range 3..0 is empty"),
-        (Delay((4,), -3, 1, Signal.SPIKES, -3), "low is -3; spikes are counted"),
-        (Delay((4,), 0, 2**54, Signal.GRADED), "range 0..18014398509481984 is wider than"),
+        (
+            Delay((4,), -3, 1, Signal.SPIKES, -3),
+            "low is -3; a spike count cannot be negative; use 0 or more",
+        ),
+        (Delay((4,), 0, 2**54, Signal.GRADED), "range 0..18014398509481984 exceeds "),
         (Delay((4, 4), 0, 3, Signal.GRADED), "shape (4, 4) must be"),
         (
             Delay((4,), 0, 3, Signal.ACCUMULATOR),
@@ -493,7 +517,7 @@ def test_a_delay_that_does_not_fit_is_named(delay: Delay, message: str) -> None:
 
 @pytest.mark.parametrize("source", ["sum", "before"])
 def test_only_events_that_arise_at_the_source_can_be_delayed(source: str) -> None:
-    with pytest.raises(GraphError, match=f"takes from {source} .*, where no events arise"):
+    with pytest.raises(GraphError, match=f"delays {source} .*, which emits no events"):
         loop(Delay((4,), 0, 3, Signal.GRADED), source=source)
 
 
@@ -517,26 +541,28 @@ def test_the_advice_for_a_delay_of_a_delay_gives_a_delay_of_two_steps(
     with pytest.raises(GraphError) as caught:
         graph()
     advice = re.search(
-        r"theta (-?\d+)\.\.(-?\d+) .* its values(?:, less (-?\d+))?$", str(caught.value)
+        r"theta (-?\d+)\.\.(-?\d+) .* its values(?:, minus (-?\d+))?$", str(caught.value)
     )
     assert advice
-    first, last, less = (int(number or 0) for number in advice.groups())
+    first, last, offset = (int(number or 0) for number in advice.groups())
     theta = np.arange(first, last + 1) + np.zeros((2, 1), int)
     threshold = Node("between", Threshold(theta, np.zeros(2, bool)), ("once",))
     signal = Signal.SPIKES if first == last else Signal.GRADED
-    valid = graph(threshold, twice=Delay((2,), 0, high - less, signal, initial - less))
+    valid = graph(threshold, twice=Delay((2,), 0, high - offset, signal, initial - offset))
     samples = np.random.default_rng(0).integers(low, high, (6, 3, 2), endpoint=True)
     found = interpret(valid, samples).accumulators(valid)
-    assert np.array_equal(found + less, samples[:, 0])
+    assert np.array_equal(found + offset, samples[:, 0])
 
 
 def test_a_delay_of_nothing_is_named() -> None:
-    with pytest.raises(GraphError, match="before takes from nobody, which is not a node"):
+    with pytest.raises(
+        GraphError, match="before has inputs that are not nodes: nobody; use names of nodes"
+    ):
         loop(Delay((4,), 0, 3, Signal.GRADED), source="nobody")
 
 
 def test_only_a_delay_may_take_from_a_later_node() -> None:
-    with pytest.raises(GraphError, match="a takes from b, which does not come before it"):
+    with pytest.raises(GraphError, match="a has inputs that do not come before it: b; move them"):
         Graph(
             "cycle",
             (

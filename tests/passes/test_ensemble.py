@@ -255,7 +255,7 @@ def test_graphs_that_differ_are_refused_with_every_difference(
 ) -> None:
     with pytest.raises(UnsupportedError) as error:
         ensemble(graphs, "mixed")
-    assert "ensemble 'mixed' cannot be made" in str(error.value)
+    assert "ensemble 'mixed' cannot be created" in str(error.value)
     for words in named:
         assert words in str(error.value)
 

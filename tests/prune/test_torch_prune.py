@@ -141,7 +141,7 @@ def test_impossible_tolerances_and_methods_are_refused() -> None:
         prune(net(recurrent("tanh")), [sequences()], tolerance=1.5)
     with pytest.raises(InputError, match="tolerance is 'some'; it must be a share"):
         prune(net(recurrent("tanh")), [sequences()], tolerance="some")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="method is 'best'; known are spectral, spectral-bare"):
+    with pytest.raises(InputError, match="method is 'best'; choose from spectral, spectral-bare"):
         prune(net(recurrent("tanh")), [sequences()], keep=3, method="best")
 
 

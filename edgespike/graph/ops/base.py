@@ -35,10 +35,10 @@ class Op(ABC):
     """Number of inputs; ``None`` for two or more."""
 
     emits_events: ClassVar[bool] = False
-    """Whether new events arise at it, rather than pass through it or end there."""
+    """Whether it creates events, rather than passing them on or absorbing them."""
 
     has_neurons: ClassVar[bool] = False
-    """Whether each element of its output is a neuron, which computes once a step."""
+    """Whether each element of its output is a neuron, which computes once per step."""
 
     free: ClassVar[str | None] = None
     """Why it costs nothing of its own; ``None`` for an operation that is counted."""
@@ -58,7 +58,7 @@ class Op(ABC):
             except (TypeError, ValueError, OverflowError) as error:
                 faults.append(f"{field.name} is {shown(value)}: {error}")
         if faults:
-            raise GraphError(f"{self.kind} cannot be made", faults)
+            raise GraphError(f"{self.kind} cannot be created", faults)
 
     @property
     def array_bytes(self) -> int:
@@ -159,7 +159,7 @@ def _frozen(array: NDArray[Any], declared: type[np.generic] | None) -> NDArray[A
     if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max:
         raise OverflowError("values above 2**63 - 1 do not fit into a graph")
     if array.dtype.kind not in ("biuf" if declared is np.bool_ else "iuf"):
-        raise TypeError(f"dtype {array.dtype} is not one of numbers")
+        raise TypeError(f"dtype {array.dtype} is not numeric")
     if array.dtype == np.bool_ and array.size and not any(array.strides):
         return every(bool(array[(0,) * array.ndim]), array.shape)
     copy: NDArray[Any] = np.array(array, dtype=_kept_type(array, declared), order="C")

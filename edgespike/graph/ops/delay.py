@@ -43,7 +43,7 @@ class Delay(Op):
 
     kind: ClassVar[str] = "delay"
     free: ClassVar[str | None] = (
-        "an axon whose events arrive a step later; they are counted where they arrive"
+        "only delays events by one step; they are counted where they arrive"
     )
 
     @classmethod
@@ -58,11 +58,13 @@ class Delay(Op):
         if self.low > self.high:
             yield f"range {self.low}..{self.high} is empty; give low <= high"
         if max(-self.low, self.high) > ACCUMULATOR_LIMIT:
-            yield f"range {self.low}..{self.high} is wider than +-{ACCUMULATOR_LIMIT}"
+            yield (
+                f"range {self.low}..{self.high} exceeds +-{ACCUMULATOR_LIMIT}; use a smaller range"
+            )
         if not self.low <= self.initial <= self.high:
             yield f"initial is {self.initial}; it must be within {self.low}..{self.high}"
         if self.signal is Signal.SPIKES and self.low < 0:
-            yield f"low is {self.low}; spikes are counted, give at least 0"
+            yield f"low is {self.low}; a spike count cannot be negative; use 0 or more"
         if not self.signal.is_event:
             yield f"signal is {self.signal.value}; only events can be delayed, spikes or graded"
 
@@ -79,4 +81,7 @@ class Delay(Op):
         if low < self.low or high > self.high:
             yield f"range is {self.low}..{self.high}, its source gives {low}..{high}; widen it"
         if source.signal is not self.signal:
-            yield f"signal is {self.signal.value}, its source's is {source.signal.value}"
+            yield (
+                f"signal is {self.signal.value}, its source's is {source.signal.value}; "
+                "they must be equal"
+            )

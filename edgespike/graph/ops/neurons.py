@@ -70,7 +70,10 @@ class Threshold(Op):
             yield f"flipped has dtype {self.flipped.dtype}; give booleans"
         channels = inputs[0].shape[:1]
         if self.theta.shape[:1] != channels:
-            yield f"theta has shape {self.theta.shape}, its input has {channels[0]} channels"
+            yield (
+                f"theta has shape {self.theta.shape}, its input has {channels[0]} channels; "
+                "give one row per channel"
+            )
         elif self.theta.ndim == 2 and bool((self.theta[:, 1:] < self.theta[:, :-1]).any()):
             yield "theta must ascend along each channel's levels; sort it"
         if self.flipped.shape != channels:

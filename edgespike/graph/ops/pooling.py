@@ -40,9 +40,15 @@ class Pool2d(Op):
             yield f"input has shape {shape}; pooling needs (channels, height, width)"
         elif not bad_geometry:
             if any(2 * pad > size for pad, size in zip(self.padding, self.kernel, strict=True)):
-                yield f"padding {self.padding} is more than half of the kernel {self.kernel}"
+                yield (
+                    f"padding {self.padding} is more than half of the kernel {self.kernel}; "
+                    "use less padding"
+                )
             if any(size > whole for size, whole in zip(self.kernel, shape[1:], strict=True)):
-                yield f"kernel {self.kernel} does not fit into input {shape[1:]}"
+                yield (
+                    f"kernel {self.kernel} does not fit into input {shape[1:]}; "
+                    "use a smaller kernel"
+                )
 
     def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Return height and width of the output for an input of ``shape``."""
@@ -59,9 +65,7 @@ class SumPool2d(Pool2d):
     """Sum of each window. Events pass through it one by one; they are not merged."""
 
     kind: ClassVar[str] = "sum_pool2d"
-    free: ClassVar[str | None] = (
-        "a bundle of axons or of synapses; each event is counted where it arrives"
-    )
+    free: ClassVar[str | None] = "only groups connections; each event is counted where it arrives"
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Multiply the range by the window's size; windows at a padded border hold fewer."""

@@ -29,9 +29,9 @@ def check_shape(shape: tuple[int, ...]) -> Iterator[str]:
     if len(shape) not in (1, 3) or any(size < 1 for size in shape):
         yield f"shape {shown(shape)} must be (features,) or (channels, height, width)"
     elif math.prod(shape) > ELEMENT_LIMIT:
-        yield f"shape {shape} has more than {ELEMENT_LIMIT} elements"
+        yield f"shape {shape} has more than {ELEMENT_LIMIT} elements; use a smaller one"
     elif shape[0] > CHANNEL_LIMIT:
-        yield f"shape {shape} has more than {CHANNEL_LIMIT} channels or features"
+        yield f"shape {shape} has more than {CHANNEL_LIMIT} channels or features; use fewer"
 
 
 @final
@@ -65,7 +65,9 @@ class Input(Op):
         if self.low > self.high:
             yield f"range {self.low}..{self.high} is empty; give low <= high"
         if max(-self.low, self.high) > ACCUMULATOR_LIMIT:
-            yield f"range {self.low}..{self.high} is wider than +-{ACCUMULATOR_LIMIT}"
+            yield (
+                f"range {self.low}..{self.high} exceeds +-{ACCUMULATOR_LIMIT}; use a smaller range"
+            )
         if not (math.isfinite(self.scale) and self.scale > 0):
             yield f"scale {self.scale} must be a positive finite number"
 
@@ -90,13 +92,11 @@ class Add(Op):
     """
 
     kind: ClassVar[str] = "add"
-    free: ClassVar[str | None] = (
-        "sources that meet in one neuron or one axon; their events are counted where they arrive"
-    )
+    free: ClassVar[str | None] = "only joins connections; events are counted where they arrive"
     arity: ClassVar[int | None] = None
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield whether shapes differ, or events are added to accumulators."""
+        """Yield a message if shapes differ, or if events are added to accumulators."""
         shapes = [tensor.shape for tensor in inputs]
         if len(set(shapes)) > 1:
             yield f"inputs have shapes {shown(shapes)}; all must be equal"
@@ -125,10 +125,10 @@ class Reshape(Op):
     shape: tuple[int, ...]
 
     kind: ClassVar[str] = "reshape"
-    free: ClassVar[str | None] = "a name for the same elements"
+    free: ClassVar[str | None] = "the same elements under another shape"
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield whether the number of elements differs."""
+        """Yield a message if the number of elements differs."""
         bad_shape = list(check_shape(self.shape))
         yield from bad_shape
         if not bad_shape and math.prod(self.shape) != inputs[0].size:

@@ -112,7 +112,10 @@ class Dense(Weighted):
         if len(inputs[0].shape) != 1:
             yield f"input has shape {inputs[0].shape}; flatten it with a reshape first"
         elif self.weight.ndim == 2 and self.weight.shape[1] != inputs[0].size:
-            yield f"weight takes {self.weight.shape[1]} inputs, its input has {inputs[0].size}"
+            yield (
+                f"weight takes {self.weight.shape[1]} inputs, its input has {inputs[0].size}; "
+                "they must be equal"
+            )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Bound each output by interval arithmetic over its weights."""
@@ -162,15 +165,18 @@ class Conv2d(Weighted):
             yield (
                 f"weight {self.weight.shape} with groups {self.groups} takes "
                 f"{per_group * self.groups} channels and needs outputs divisible by groups; "
-                f"its input has {shape[0]} channels"
+                f"its input has {shape[0]} channels; change weight or groups"
             )
         padded = [size + 2 * pad for size, pad in zip(shape[1:], self.padding, strict=True)]
         if shape[0] * padded[0] * padded[1] > ELEMENT_LIMIT:
-            yield f"padding {self.padding} makes more than {ELEMENT_LIMIT} elements"
+            yield (
+                f"padding {self.padding} makes more than {ELEMENT_LIMIT} elements; use less padding"
+            )
         if min(self.output_size(shape)) < 1:
             yield (
                 f"kernel {self.weight.shape[2:]} (dilation {self.dilation}) does not fit into "
-                f"input {shape[1:]} with padding {self.padding}"
+                f"input {shape[1:]} with padding {self.padding}; "
+                "use a smaller kernel or more padding"
             )
 
     def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:

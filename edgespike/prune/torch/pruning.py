@@ -207,7 +207,7 @@ def known_method(method: Method | str) -> Method:
         return Method(method)
     except ValueError:
         known = ", ".join(each.value for each in Method)
-        raise InputError(f"method is {method!r}; known are {known}") from None
+        raise InputError(f"method is {method!r}; choose from {known}") from None
 
 
 def _checked_extent(
