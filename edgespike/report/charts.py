@@ -36,8 +36,8 @@ def layers_chart(report: EnergyReport) -> str:
     figure, axes = _figure(0.36 * len(weighted) + 1.1)
     places = np.arange(len(weighted))
     labels = [name for name, _ in weighted]
-    spikes = [numbers[0] for _, numbers in weighted]
-    graded = [numbers[1] for _, numbers in weighted]
+    spikes = [float(numbers[0]) for _, numbers in weighted]
+    graded = [float(numbers[1]) for _, numbers in weighted]
     axes.barh(places, spikes, 0.62, color=_BLUE, label="synaptic operations")
     axes.barh(places, graded, 0.62, left=spikes, color=_ORANGE, label="multiply-accumulates")
     _name_rows(axes, labels)
@@ -62,7 +62,9 @@ def steps_chart(report: EnergyReport) -> str:
 
     marker = "o" if report.steps <= 50 else ""
     for label, color, numbers in shown:
-        axes.plot(np.arange(report.steps), numbers, color=color, marker=marker, label=label)
+        axes.plot(
+            np.arange(report.steps), numbers.astype(float), color=color, marker=marker, label=label
+        )
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
