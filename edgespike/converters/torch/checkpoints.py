@@ -62,8 +62,8 @@ def _load_model(path: Path) -> tuple[nn.Module, tuple[int, ...], str]:
         from edgespike.nn.nets.checkpoint import load_model
     except EnvironmentMissingError as error:
         raise EnvironmentMissingError(
-            f"{path} is a trained checkpoint: {error}, or convert it where it is installed and use the "
-            "graph file"
+            f"{path} is a trained checkpoint: {error}, or convert it where it is installed and use "
+            "the graph file"
         ) from None
     model, spec, metadata = load_model(path)
     return model, spec.input_shape, str(metadata.get("name", "model"))
