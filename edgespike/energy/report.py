@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,10 @@ class EnergyReport:
 
 
 def energy_report(
-    graph: Graph, counts: Counts, profiles: Sequence[str | Path | Profile] | None = None
+    graph: Graph,
+    counts: Counts,
+    profiles: Sequence[str | Path | Profile] | None = None,
+    refusals: Callable[[str], Sequence[str]] | None = None,
 ) -> EnergyReport:
     """Estimate what a run cost.
 
@@ -68,6 +71,10 @@ def energy_report(
     profiles
         Names of shipped profiles, paths of profile files, or loaded profiles; ``None`` for all
         shipped profiles.
+    refusals
+        Returns what the target of a name cannot do in the graph, one line each, such as
+        :attr:`edgespike.targets.base.Target.violations` of that target; called for each model of a
+        target. Without it, the report says that the targets were not asked.
 
     Raises
     ------
@@ -78,8 +85,10 @@ def energy_report(
     loaded = tuple(name if isinstance(name, Profile) else load_profile(name) for name in names)
     works = {convention: measure(graph, counts, convention) for convention in Convention}
     passes = _dense_passes(graph)
+    targets = {model.target for profile in loaded for model in profile.models} - {""}
+    asked = {name: refusals(name) for name in sorted(targets)} if refusals else {}
     estimates = tuple(
-        estimate(model, profile, works[model.convention], passes)
+        estimate(model, profile, works[model.convention], passes, asked.get(model.target))
         for profile in loaded
         for model in profile.models
     )

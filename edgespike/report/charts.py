@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.counting import Convention
-from edgespike.energy import EnergyReport, Interval
+from edgespike.energy import EnergyReport, Estimate, Interval
 from edgespike.extras import needs_extra
 from edgespike.report import rows
 from edgespike.report.units import joules, joules_range, whole
@@ -98,7 +98,7 @@ def energy_chart(report: EnergyReport) -> str | None:
     if dense:
         at = np.array([place for place, _ in dense]) + 0.17
         _intervals(axes, at, [energy for _, energy in dense], _ORANGE, "D", "dense baseline")
-    _name_rows(axes, [f"{row.model.name}\n{row.profile.name}, {row.grade.value}" for row in shown])
+    _name_rows(axes, [_model_name(row) for row in shown])
     axes.set_xscale("log")
     axes.set_xlabel("energy of one sample: low to high, marker at typical")
     _number_axis(axes.xaxis, "J")
@@ -108,6 +108,11 @@ def energy_chart(report: EnergyReport) -> str | None:
         for row, mean in zip(shown, means, strict=True)
     )
     return _svg(figure, "energy", f"Energy of one sample by model: {_listed(said)}.")
+
+
+def _model_name(estimate: Estimate) -> str:
+    lines = [estimate.model.name, f"{estimate.profile.name}, {estimate.grade.value}"]
+    return "\n".join(filter(None, [*lines, rows.target_mark(estimate)]))
 
 
 def _intervals(

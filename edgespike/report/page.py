@@ -109,6 +109,7 @@ def _values(
         "steps_chart": Markup(charts.steps_chart(report)) if report.steps > 1 else None,
         "energy_chart": Markup(charts.energy_chart(report) or ""),
         "left_out": rows.left_out,
+        "target_sentence": rows.target_sentence,
         "joules": joules,
         "joules_range": joules_range,
         "whole": whole,
@@ -131,8 +132,9 @@ def _facts(graph: Graph, report: EnergyReport) -> list[tuple[str, str]]:
 
 def _energy_row(estimate: Estimate, samples: int) -> list[str]:
     mean = estimate.energy / samples
+    mark = rows.target_mark(estimate)
     return [
-        estimate.model.name,
+        f"{estimate.model.name} ({mark})" if mark else estimate.model.name,
         joules(mean.typical),
         joules_range(mean),
         estimate.profile.name,

@@ -54,6 +54,28 @@ def left_out(estimate: Estimate) -> str:
     return ", ".join(parts)
 
 
+def target_mark(estimate: Estimate) -> str:
+    """Return what marks an energy of hardware that cannot run the graph; empty for any other."""
+    return f"refused by target {estimate.model.target}" if estimate.refusals else ""
+
+
+def target_sentence(estimate: Estimate) -> str:
+    """Return whether the model's target can run the graph; empty for a model without a target."""
+    target = estimate.model.target
+    if not target:
+        return ""
+    if estimate.refusals is None:
+        return f"Whether target {target} can run this graph was not checked."
+    if not estimate.refusals:
+        return f"Target {target} can run this graph."
+    first, *others = estimate.refusals
+    more = f" (and {len(others)} more)" if others else ""
+    return (
+        f"Target {target} cannot run this graph, so no such hardware would use this energy: "
+        f"{first}{more}. 'edgespike export --target {target}' lists all reasons."
+    )
+
+
 def samples(report: EnergyReport) -> str:
     """Return the number of samples in a report, and of their steps, in words."""
     number = report.counts.samples

@@ -89,8 +89,10 @@ def _print_energies(report: EnergyReport, console: Console) -> None:
 def _energy_row(estimate: Estimate, samples: int) -> list[str]:
     mean = estimate.energy / samples
     baselines = [joules(baseline.energy.typical / samples) for baseline in estimate.baselines]
+    name = f"{estimate.model.name}\n{estimate.profile.name}, {estimate.grade.value}"
+    mark = rows.target_mark(estimate)
     return [
-        f"{estimate.model.name}\n{estimate.profile.name}, {estimate.grade.value}",
+        f"{name}\n{mark}" if mark else name,
         joules(mean.typical),
         joules_range(mean),
         share(estimate.memory_share),
@@ -104,6 +106,8 @@ def _print_model(estimate: Estimate, samples: int, console: Console) -> None:
     console.print(Text(model.name, style="bold"))
     _print(console, model.formula, indent=2)
     _print(console, f"Synapses: {rows.CONVENTIONS[model.convention]}. {model.caveat}", indent=2)
+    if target := rows.target_sentence(estimate):
+        _print(console, target, indent=2)
     for baseline in estimate.baselines:
         mean = baseline.energy / samples
         _print(console, f"{baseline.name}: {joules(mean.typical)} ({joules_range(mean)})", indent=2)

@@ -202,3 +202,39 @@ def test_energies_are_ordered_and_add_up_over_samples(case: Case) -> None:
             assert energy.typical >= parts * (1 - 1e-9)
         else:
             assert energy.typical == pytest.approx(parts, rel=1e-9)
+
+
+def loihi(report: EnergyReport) -> Estimate:
+    return by_model(report)["loihi"]
+
+
+def test_only_models_of_a_target_ask_it(counts: Counts) -> None:
+    asked: list[str] = []
+
+    def refusals(target: str) -> list[str]:
+        asked.append(target)
+        return ["first (dense): weight is 300, beyond 255", "second (dense): too wide"]
+
+    report = energy_report(TWO_LAYERS, counts, refusals=refusals)
+    assert asked == ["loihi"]
+    found = loihi(report).to_json(samples=2)
+    assert found["target"] == "loihi"
+    assert found["target_runs_graph"] is False
+    assert found["target_refusals"] == refusals("loihi")
+    others = [row.to_json(2) for row in report.estimates if row.model.name != "loihi"]
+    assert {row["target"] for row in others} == {None}
+    assert {row["target_runs_graph"] for row in others} == {None}
+    assert energy_report(TWO_LAYERS, counts, ["45nm"], refusals).estimates
+
+
+def test_a_target_that_runs_the_graph_and_one_that_was_not_asked(counts: Counts) -> None:
+    runs = energy_report(TWO_LAYERS, counts, refusals=lambda _: [])
+    assert loihi(runs).to_json(2)["target_runs_graph"] is True
+    assert loihi(energy_report(TWO_LAYERS, counts)).to_json(2)["target_runs_graph"] is None
+
+
+def test_models_name_targets_that_exist() -> None:
+    from edgespike.targets import get_target
+
+    named = {model.target for model in ENERGY_MODELS.values()} - {""}
+    assert named == {get_target(name).name for name in named}

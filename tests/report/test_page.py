@@ -266,3 +266,15 @@ def test_importing_the_report_needs_no_extra() -> None:
         "sys.exit(bool({'jinja2', 'matplotlib', 'torch'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_energy_of_a_target_that_refuses_the_graph_is_marked(
+    tmp_path: Path, report: EnergyReport
+) -> None:
+    refused = energy_report(TWO_LAYERS, report.counts, refusals=lambda _: [f"first: {HOSTILE}"])
+    page = page_of(tmp_path, TWO_LAYERS, refused)
+    texts = Reader(page).texts
+    assert "loihi (refused by target loihi)" in texts
+    assert any(text.startswith("Target loihi cannot run this graph") for text in texts)
+    assert "script" not in Reader(page).tags
+    assert "refused by" not in page_of(tmp_path, TWO_LAYERS, report)

@@ -113,3 +113,26 @@ def test_markup_of_a_profile_is_shown_as_it_is(report: EnergyReport, tmp_path: P
     text = printed(energy_report(TWO_LAYERS, report.counts, [path]))
     assert "[red]Mine[/red]" in text
     assert "[/]" in text
+
+
+REFUSALS = ["first (dense): weight is 300, beyond 255", "second (dense): too wide"]
+
+
+def test_energy_of_a_target_that_refuses_the_graph_is_marked(report: EnergyReport) -> None:
+    refused = energy_report(TWO_LAYERS, report.counts, refusals=lambda _: REFUSALS)
+    text = printed(refused)
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert rows[rows.index("loihi, simulated") + 1] == "refused by target loihi"
+    assert (
+        "Target loihi cannot run this graph, so no such hardware would use this energy: first "
+        "(dense): weight is 300, beyond 255 (and 1 more). 'edgespike export --target loihi' lists "
+        "all reasons." in " ".join(text.split())
+    )
+    assert text.count("refused by") == 1
+
+
+def test_a_target_that_runs_the_graph_or_was_not_asked_is_said(report: EnergyReport) -> None:
+    runs = energy_report(TWO_LAYERS, report.counts, refusals=lambda _: [])
+    assert "Target loihi can run this graph." in printed(runs)
+    assert "Whether target loihi can run this graph was not checked." in printed(report)
+    assert "refused by" not in printed(runs) + printed(report)
