@@ -79,6 +79,23 @@ def count(graph: Graph, samples: NDArray[Any], trace: Trace) -> Counts:
     return Counter(graph).counts(tally_trace(graph, samples, trace))
 
 
+def silent_layers(graph: Graph, counts: Counts) -> tuple[str, ...]:
+    """Name the nodes at which events can arise and none did, in any step of any sample.
+
+    Parameters
+    ----------
+    graph
+        The graph that ran.
+    counts
+        What it did.
+    """
+    return tuple(
+        row.name
+        for row in counts.layers
+        if graph[row.name].op.emits_events and not row.events.any()
+    )
+
+
 class Counter:
     """Counts runs of one graph. Fan-outs are computed once, when it is built.
 

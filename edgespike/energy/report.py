@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgespike.counting import Convention, Counts
+from edgespike.counting import Convention, Counts, silent_layers
 from edgespike.energy.estimate import Estimate, estimate
 from edgespike.energy.profile import Profile, load_profile, shipped_profiles
 from edgespike.energy.work import measure
@@ -32,6 +32,8 @@ class EnergyReport:
         One for each model of each profile, in the order of the profiles.
     size
         The size of the graph's weights in a file, and their entropy.
+    silent
+        Names of the nodes at which events can arise and none did.
     free
         Kinds of operations in the graph that cost nothing, each with the reason.
     """
@@ -43,11 +45,19 @@ class EnergyReport:
     profiles: tuple[Profile, ...]
     estimates: tuple[Estimate, ...]
     size: GraphSize
+    silent: tuple[str, ...]
     free: tuple[tuple[str, str], ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values: ``counts`` and ``energy``, totals over samples, and ``size``."""
+        """Return plain values.
+
+        ``name`` and ``graph`` (the hash) say which graph ran, ``counts`` and ``energy`` are totals
+        over samples, ``silent_layers`` those without an event, and ``size`` is that of the weights.
+        """
         return {
+            "name": self.graph,
+            "graph": self.graph_hash,
+            "silent_layers": list(self.silent),
             "counts": self.counts.to_json(),
             "energy": [row.to_json(self.counts.samples) for row in self.estimates],
             "size": self.size.to_json(),
@@ -94,8 +104,17 @@ def energy_report(
     )
     kinds = {type(node.op) for node in graph.nodes}
     free = tuple((op.kind, op.free) for op in OPERATIONS.values() if op in kinds and op.free)
-    size = graph_size(graph)
-    return EnergyReport(graph.name, graph.hash, graph.steps, counts, loaded, estimates, size, free)
+    return EnergyReport(
+        graph.name,
+        graph.hash,
+        graph.steps,
+        counts,
+        loaded,
+        estimates,
+        graph_size(graph),
+        silent_layers(graph, counts),
+        free,
+    )
 
 
 def _dense_passes(graph: Graph) -> dict[str, int]:

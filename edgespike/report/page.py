@@ -93,6 +93,7 @@ def _values(
         "convention_names": rows.CONVENTIONS,
         "what_is_counted": rows.WHAT_IS_COUNTED,
         "free": report.free,
+        "silent_sentence": rows.silent_sentence(report),
         "estimates": report.estimates,
         "energies": [_energy_row(row, report.counts.samples) for row in report.estimates],
         "constants": _constant_rows,

@@ -76,6 +76,16 @@ def target_sentence(estimate: Estimate) -> str:
     )
 
 
+def silent_sentence(report: EnergyReport) -> str:
+    """Return which layers emitted nothing in the whole run; empty if each emitted something."""
+    if not report.silent:
+        return ""
+    return (
+        f"Silent in this run, without a single event: {', '.join(report.silent)}. What follows "
+        "from these alone does not depend on the samples; look at their inputs and thresholds."
+    )
+
+
 def samples(report: EnergyReport) -> str:
     """Return the number of samples in a report, and of their steps, in words."""
     number = report.counts.samples

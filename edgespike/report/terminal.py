@@ -26,6 +26,8 @@ def print_report(report: EnergyReport, console: Console) -> None:
         Where to print; its width determines how lines wrap.
     """
     _print_counts(report, console)
+    if silent := rows.silent_sentence(report):
+        _print(console, silent)
     _print_conventions(report, console)
     if report.estimates:
         _print_energies(report, console)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgespike.counting import Counts
+from edgespike.counting import Counts, silent_layers
 from edgespike.energy import ENERGY_MODELS, EnergyReport, Estimate, energy_report
 from edgespike.graph import Membrane
 from edgespike.graph.size import graph_size
@@ -148,7 +148,7 @@ def test_grades_are_the_worst_of_the_constants(report: EnergyReport) -> None:
 
 def test_json_keeps_the_contract(report: EnergyReport, counts: Counts) -> None:
     answer = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert set(answer) == {"counts", "energy", "size"}
+    assert set(answer) == {"name", "graph", "silent_layers", "counts", "energy", "size"}
     assert answer["counts"] == counts.to_json()
     assert answer["counts"]["synaptic_operations"] == {"every": 6, "nonzero": 4, "quantised": 4}
     assert answer["size"] == graph_size(TWO_LAYERS).to_json()
@@ -238,3 +238,32 @@ def test_models_name_targets_that_exist() -> None:
 
     named = {model.target for model in ENERGY_MODELS.values()} - {""}
     assert named == {get_target(name).name for name in named}
+
+
+def test_the_report_names_its_graph_as_other_commands_do(report: EnergyReport) -> None:
+    found = report.to_json()
+    assert (found["name"], found["graph"]) == (TWO_LAYERS.name, TWO_LAYERS.hash)
+
+
+@pytest.mark.parametrize(
+    ("samples", "silent"),
+    [
+        ([[1, 1], [0, 0]], ()),
+        ([[0, 1], [0, 0]], ("spikes",)),  # accumulators 0 and 3, of thresholds 1 and 5
+        ([[0, 0]], ("pixels", "spikes")),
+    ],
+)
+def test_layers_without_an_event_are_named(
+    samples: list[list[int]], silent: tuple[str, ...]
+) -> None:
+    counts = counts_of(TWO_LAYERS, np.array(samples))
+    assert silent_layers(TWO_LAYERS, counts) == silent
+    report = energy_report(TWO_LAYERS, counts)
+    assert report.silent == silent
+    assert report.to_json()["silent_layers"] == list(silent)
+
+
+def test_a_pool_without_an_event_is_silent_too() -> None:
+    counts = counts_of(OR, np.zeros_like(OR_SAMPLES))
+    assert silent_layers(OR, counts) == ("pixels", "pool")
+    assert silent_layers(OR, counts_of(OR, OR_SAMPLES)) == ()

@@ -278,3 +278,10 @@ def test_energy_of_a_target_that_refuses_the_graph_is_marked(
     assert any(text.startswith("Target loihi cannot run this graph") for text in texts)
     assert "script" not in Reader(page).tags
     assert "refused by" not in page_of(tmp_path, TWO_LAYERS, report)
+
+
+def test_silent_layers_are_named(tmp_path: Path, report: EnergyReport) -> None:
+    quiet = energy_report(TWO_LAYERS, counts_of(TWO_LAYERS, np.array([[0, 1]])))
+    texts = Reader(page_of(tmp_path, TWO_LAYERS, quiet)).texts
+    assert any(text.startswith("Silent in this run, without a single event: sp") for text in texts)
+    assert "Silent" not in page_of(tmp_path, TWO_LAYERS, report)

@@ -6,6 +6,7 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -136,3 +137,15 @@ def test_a_target_that_runs_the_graph_or_was_not_asked_is_said(report: EnergyRep
     assert "Target loihi can run this graph." in printed(runs)
     assert "Whether target loihi can run this graph was not checked." in printed(report)
     assert "refused by" not in printed(runs) + printed(report)
+
+
+SILENT = (
+    "Silent in this run, without a single event: spikes. What follows from these alone does not "
+    "depend on the samples; look at their inputs and thresholds."
+)
+
+
+def test_silent_layers_are_named(report: EnergyReport) -> None:
+    quiet = energy_report(TWO_LAYERS, counts_of(TWO_LAYERS, np.array([[0, 1]])))
+    assert SILENT in " ".join(printed(quiet).split())
+    assert "Silent" not in printed(report)
