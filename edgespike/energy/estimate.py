@@ -36,11 +36,14 @@ class Baseline:
         Its multiply-accumulates over all samples.
     energy
         In joules, over all samples.
+    passes
+        How many passes it makes per sample.
     """
 
     name: str
     operations: int
     energy: Interval
+    passes: int
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,12 @@ class Estimate:
             "memory_share": self.memory_share,
             "baseline_j": self.baselines[0].energy.typical if self.baselines else None,
             "baselines": [
-                {"name": row.name, "multiply_accumulates": row.operations, **row.energy.to_json()}
+                {
+                    "name": row.name,
+                    "passes": row.passes,
+                    "multiply_accumulates": row.operations,
+                    **row.energy.to_json(),
+                }
                 for row in self.baselines
             ],
             "left_out": {quantity.value: count for quantity, count in self.left_out.items()},
@@ -159,7 +167,7 @@ def _baselines(
     energy = _charge(model.dense_terms, profile, work)
     operations = work.amounts[model.dense_terms[0].quantity]
     for name, times in passes.items():
-        yield Baseline(f"{model.dense}, {name}", operations * times, energy * times)
+        yield Baseline(f"{model.dense}, {name}", operations * times, energy * times, times)
 
 
 def _left_out(model: EnergyModel, work: Work) -> dict[Quantity, int]:

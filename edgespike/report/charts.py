@@ -97,7 +97,8 @@ def energy_chart(report: EnergyReport) -> str | None:
     ]
     if dense:
         at = np.array([place for place, _ in dense]) + 0.17
-        _intervals(axes, at, [energy for _, energy in dense], _ORANGE, "D", "dense baseline")
+        label = "dense baseline" if report.steps == 1 else "dense baseline of fewest passes"
+        _intervals(axes, at, [energy for _, energy in dense], _ORANGE, "D", label)
     _name_rows(axes, [_model_name(row) for row in shown])
     axes.set_xscale("log")
     axes.set_xlabel("energy of one sample: low to high, marker at typical")

@@ -111,6 +111,7 @@ def _values(
         "energy_chart": Markup(charts.energy_chart(report) or ""),
         "left_out": rows.left_out,
         "target_sentence": rows.target_sentence,
+        "nothing_charged": rows.nothing_charged,
         "joules": joules,
         "joules_range": joules_range,
         "whole": whole,
@@ -141,7 +142,7 @@ def _energy_row(estimate: Estimate, samples: int) -> list[str]:
         estimate.profile.name,
         estimate.grade.value,
         share(estimate.memory_share),
-        joules(estimate.baselines[0].energy.typical / samples) if estimate.baselines else "–",
+        ", ".join(rows.dense_baselines(estimate, samples)) or "–",
         joules(estimate.energy.typical),
     ]
 

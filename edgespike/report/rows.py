@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgespike.counting import Convention, Counts, LayerCounts
-from edgespike.energy import EnergyReport, Estimate
-from edgespike.report.units import whole
+from edgespike.energy import Baseline, EnergyReport, Estimate
+from edgespike.report.units import joules, whole
 
 COUNT_COLUMNS = (
     "synaptic operations",
@@ -52,6 +52,33 @@ def left_out(estimate: Estimate) -> str:
     """Return what the run did and the model does not charge for, in words."""
     parts = (f"{what.value} ({whole(count)})" for what, count in estimate.left_out.items())
     return ", ".join(parts)
+
+
+def nothing_charged(estimate: Estimate) -> str:
+    """Return why an energy is zero; empty for any other."""
+    if estimate.energy.high > 0:
+        return ""
+    charged = dict.fromkeys(term.quantity.value for term in estimate.model.terms)
+    return (
+        f"It is 0 J because this run has no {' and no '.join(charged)}; that does not mean that "
+        "the run costs nothing, since the model charges for nothing else."
+    )
+
+
+def dense_baselines(estimate: Estimate, samples: int) -> list[str]:
+    """Return the typical energy of each dense baseline per sample, with its number of passes.
+
+    The number is left out where it is 1 and there is no other baseline.
+    """
+    single = [baseline.passes for baseline in estimate.baselines] == [1]
+    return [
+        joules(baseline.energy.typical / samples) + ("" if single else f" ({_passes(baseline)})")
+        for baseline in estimate.baselines
+    ]
+
+
+def _passes(baseline: Baseline) -> str:
+    return f"{whole(baseline.passes)} pass{'es' if baseline.passes > 1 else ''}"
 
 
 def target_mark(estimate: Estimate) -> str:

@@ -90,7 +90,7 @@ def _print_energies(report: EnergyReport, console: Console) -> None:
 
 def _energy_row(estimate: Estimate, samples: int) -> list[str]:
     mean = estimate.energy / samples
-    baselines = [joules(baseline.energy.typical / samples) for baseline in estimate.baselines]
+    baselines = rows.dense_baselines(estimate, samples)
     name = f"{estimate.model.name}\n{estimate.profile.name}, {estimate.grade.value}"
     mark = rows.target_mark(estimate)
     return [
@@ -108,6 +108,8 @@ def _print_model(estimate: Estimate, samples: int, console: Console) -> None:
     console.print(Text(model.name, style="bold"))
     _print(console, model.formula, indent=2)
     _print(console, f"Synapses: {rows.CONVENTIONS[model.convention]}. {model.caveat}", indent=2)
+    if nothing := rows.nothing_charged(estimate):
+        _print(console, nothing, indent=2)
     if target := rows.target_sentence(estimate):
         _print(console, target, indent=2)
     for baseline in estimate.baselines:

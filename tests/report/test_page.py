@@ -285,3 +285,15 @@ def test_silent_layers_are_named(tmp_path: Path, report: EnergyReport) -> None:
     texts = Reader(page_of(tmp_path, TWO_LAYERS, quiet)).texts
     assert any(text.startswith("Silent in this run, without a single event: sp") for text in texts)
     assert "Silent" not in page_of(tmp_path, TWO_LAYERS, report)
+
+
+def test_baselines_are_labelled_and_an_energy_of_zero_says_why(
+    tmp_path: Path, report: EnergyReport
+) -> None:
+    steps = energy_report(THREE_STEPS, counts_of(THREE_STEPS, THREE_STEP_SAMPLES))
+    assert "18.4 pJ (1 pass), 55.2 pJ (3 passes)" in page_of(tmp_path, THREE_STEPS, steps)
+    quiet = energy_report(TWO_LAYERS, counts_of(TWO_LAYERS, np.array([[0, 1]])))
+    assert "It is 0 J because this run has no syn" in page_of(tmp_path, TWO_LAYERS, quiet)
+    page = page_of(tmp_path, TWO_LAYERS, report)
+    assert "passes)" not in page
+    assert "It is 0 J" not in page

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from edgespike.energy import EnergyReport, energy_report
+from edgespike.graph import Graph, Input, Node, Readout
 from edgespike.report import print_report
 from tests.energy.examples import (
     THREE_STEP_SAMPLES,
@@ -18,6 +19,7 @@ from tests.energy.examples import (
     TWO_LAYERS,
     TWO_SAMPLES,
     counts_of,
+    dense,
 )
 
 
@@ -98,6 +100,37 @@ def test_steps_are_named() -> None:
     text = printed(energy_report(THREE_STEPS, counts))
     assert "1 sample of 3 steps" in text
     assert "one pass a step" in text
+
+
+def test_dense_baselines_of_several_steps_say_how_many_passes_each_makes() -> None:
+    """Four connections a pass, 4.6 pJ each; 3 x 2 + 4 x 1 spikes at synapses, 0.9 pJ each."""
+    counts = counts_of(THREE_STEPS, THREE_STEP_SAMPLES)
+    report = energy_report(THREE_STEPS, counts)
+    text = " ".join(printed(report).split())
+    assert "18.4 pJ (1 pass) 9.00 pJ" in text
+    assert "55.2 pJ (3 passes)" in text
+    found = report.estimates[0].to_json(1)["baselines"]
+    assert [baseline["passes"] for baseline in found] == [1, 3]
+
+
+def test_an_energy_of_zero_says_why() -> None:
+    """No layer of this graph receives spikes, and this model charges for nothing else."""
+    graph = Graph(
+        "levels",
+        (
+            Node("pixels", Input((1,), 0, 255, 1.0)),
+            Node("first", dense([[1], [2]]), ("pixels",)),
+            Node("answer", Readout(np.ones(2)), ("first",)),
+        ),
+    )
+    report = energy_report(graph, counts_of(graph, np.array([[5]])))
+    text = " ".join(printed(report).split())
+    why = (
+        "It is 0 J because this run has no synaptic operations; that does not mean that the run "
+        "costs nothing, since the model charges for nothing else."
+    )
+    assert text.count(why) == 1
+    assert "Not charged: multiply-accumulates (2)" in text
 
 
 def test_without_a_model_there_are_counts_alone(report: EnergyReport) -> None:
