@@ -16,7 +16,7 @@ from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.size import GraphSize, graph_size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EnergyReport:
     """Counts of a run, and its energy by every model of every requested profile.
 
@@ -47,6 +47,19 @@ class EnergyReport:
     size: GraphSize
     silent: tuple[str, ...]
     free: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        """Return samples, operations and energies on one line; :meth:`to_json` has everything."""
+        samples = self.counts.samples
+        energies = ", ".join(
+            f"{row.model.name} {row.energy.typical / samples:.3g} J" for row in self.estimates
+        )
+        return (
+            f"<EnergyReport of graph {self.graph!r}: {samples} samples, "
+            f"{self.counts.synaptic_operations()} synaptic operations, "
+            f"{self.counts.multiply_accumulates()} multiply-accumulates; "
+            f"per sample {energies or 'no energy'}>"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values.

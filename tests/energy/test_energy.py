@@ -267,3 +267,12 @@ def test_a_pool_without_an_event_is_silent_too() -> None:
     counts = counts_of(OR, np.zeros_like(OR_SAMPLES))
     assert silent_layers(OR, counts) == ("pixels", "pool")
     assert silent_layers(OR, counts_of(OR, OR_SAMPLES)) == ()
+
+
+def test_a_printed_report_is_one_line(report: EnergyReport) -> None:
+    assert repr(report).startswith(
+        "<EnergyReport of graph 'two_layers': 2 samples, 4 synaptic operations, 5 "
+        "multiply-accumulates; per sample fp32-spiking-only 2.7e-12 J, fp32-all-layers "
+    )
+    assert "\n" not in repr(report)
+    assert len(repr(report)) < 400

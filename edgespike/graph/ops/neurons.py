@@ -33,7 +33,7 @@ def reachable(theta: Integers, low: Integers, high: Integers) -> Integers:
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Threshold(Op):
     """A stateless activation: the level is how many of its channel's thresholds are reached.
 
@@ -113,7 +113,7 @@ class Comparison(str, Enum):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Membrane(Op):
     """Integrate-and-fire neurons with leak and reset, in fixed point.
 
