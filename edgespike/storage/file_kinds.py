@@ -100,5 +100,6 @@ def only_tensors(path: Path, names: Iterable[str]) -> str:
         f"{path} is neither an edgespike graph nor a trained model of edgespike: it is a "
         f"safetensors file of tensors alone ({f'{some}{more}' or 'none'}), such as a state_dict, "
         "without a description of the net that computes with them; build the net in Python, load "
-        "the tensors into it (load_state_dict), and give the module to edgespike.convert"
+        "the tensors into it (load_state_dict), and give the module to edgespike.convert; or name "
+        "a file that 'edgespike train' wrote"
     )

@@ -59,7 +59,7 @@ def test_tensors_without_a_net(read: object, tmp_path: Path) -> None:
         "safetensors file of tensors alone (fc1.bias, fc1.weight, fc2.bias and 2 more), such as a "
         "state_dict, without a description of the net that computes with them; build the net in "
         "Python, load the tensors into it (load_state_dict), and give the module to "
-        "edgespike.convert"
+        "edgespike.convert; or name a file that 'edgespike train' wrote"
     )
 
 
