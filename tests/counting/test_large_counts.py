@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import edgespike
-from edgespike.counting import Convention, Counter, Counts, Tally, audit, count, tally_trace
+from edgespike.counting import Convention, Counter, Counts, audit, count, tally_trace
 from edgespike.counting.bounds import most_events
 from edgespike.counting.exact import add, narrowed
 from edgespike.energy import energy_report
@@ -109,10 +109,11 @@ def test_energies_of_large_counts_are_positive_and_proportional() -> None:
     json.dumps(report.to_json())
 
 
-def many_spikes(steps: int = 2) -> Graph:
+def many_spikes(weight: int, steps: int = 2) -> Graph:
+    """A membrane that emits ``weight`` spikes a step, and a delay that begins with 2**46."""
     return chain(
         Node("input", Input((1,), 0, 1, 1.0)),
-        Node("first", dense(1)),
+        Node("first", Dense(np.array([[weight]]), np.zeros(1, int))),
         Node("membrane", Membrane(np.ones(1, int), max_spikes=2**46, reset=Reset.NONE)),
         Node("delay", Delay((1,), 0, 2**46, Signal.SPIKES, 2**46)),
         Node("second", dense(1)),
@@ -122,22 +123,17 @@ def many_spikes(steps: int = 2) -> Graph:
 
 
 def test_initial_events_of_a_delay_are_exact() -> None:
-    """The cheap way to a large sum: every sample begins with 2**46 events."""
-    graph = many_spikes()
-    samples = 2**17 - 1  # 2**46 times more of them is 2**63
-    sums = {
-        "input": np.full((2, 1), samples),
-        "membrane": np.full((2, 1), samples),
-    }
-    tally = Tally(np.zeros((samples, 1), np.int64), sums)
-    counts = Counter(graph).counts(tally)
+    """Their sum alone, 2**46 for each of 2**17 samples, has more than 63 bits."""
+    samples = 2**17
+    counts = edgespike.count(many_spikes(1), np.ones((samples, 1), np.uint8))
     (row,) = [layer for layer in counts.layers if layer.name == "second"]
     found = row.synaptic_operations[Convention.QUANTISED]
-    assert found.tolist() == [2**46 * samples, samples]
+    assert found.tolist() == [2**63, samples]
+    assert counts.total.totals()["synaptic_operations"]["every"] == 2**63 + 3 * samples
 
 
 def test_more_samples_than_their_sums_have_bits_for_are_refused() -> None:
-    graph = many_spikes()
+    graph = many_spikes(2**46)
     message = (
         r"graph 'large' cannot be counted on 131072 samples at once: membrane \(membrane\) emits "
         r"up to 70368744177664 spikes a step, and their sum may exceed 9223372036854775807; count "
