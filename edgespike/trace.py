@@ -39,6 +39,10 @@ class Trace:
         """Return the readout after the last step, ``(samples, classes)``."""
         return np.asarray(self.values[graph.readout.name][:, -1], dtype=np.int64)
 
+    def classes(self, graph: Graph) -> NDArray[np.int64]:
+        """Return the class of each sample, ``(samples,)``, as :func:`predictions` does."""
+        return predictions(graph, self.accumulators(graph))
+
 
 def logits(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64]:
     """Scale accumulators ``(samples, members * classes)`` to real numbers of the same shape."""

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from edgespike.graph import Dense, Graph, Input, Node, Readout
 from edgespike.trace import (
+    Trace,
     log_probabilities,
     member_logits,
     predictions,
@@ -52,6 +53,15 @@ def test_probabilities_are_averaged_not_logits() -> None:
 def test_the_class_of_one_member_is_that_of_its_largest_logit() -> None:
     graph = with_readout([1.0, 0.1, 1.0])
     assert predictions(graph, np.array([[3, 29, 3], [2, 40, 3]])).tolist() == [0, 1]
+
+
+def test_a_trace_has_the_classes_of_its_answers() -> None:
+    graph = with_readout([1.0, 0.1, 1.0])
+    steps = np.array([[[9, 0, 0], [3, 29, 3]], [[9, 0, 0], [2, 40, 3]]])
+    assert Trace({"out": steps}).classes(graph).tolist() == [0, 1]
+    both = Trace({"out": np.array([[[1, 2, 3, 4]], [[0, 0, 8, 0]]])})
+    expected = predictions(PAIR, both.accumulators(PAIR))
+    assert both.classes(PAIR).tolist() == expected.tolist() == [1, 0]
 
 
 def test_members_that_agree_have_no_mutual_information() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ def command(
 ) -> None:
     """Show a model's layers, ranges and parameters."""
     import edgespike
+    from edgespike.console import make_console
     from edgespike.show.picture import graph_svg
     from edgespike.show.text import graph_json, graph_text
     from edgespike.storage.files import check_output, write_atomically
@@ -34,4 +36,6 @@ def command(
     if as_json:
         print_json(graph_json(graph))
     else:
-        print(graph_text(graph))
+        # A pipe or a file gets one line for each node.
+        width = make_console().width if sys.stdout.isatty() else None
+        print(graph_text(graph, width))

@@ -11,9 +11,11 @@ from typing import Any
 from edgespike import plugins
 from edgespike.converters import CONVERTERS, AmbiguousSourceError, DuplicateConverterError
 from edgespike.converters.base import Converter, ConvertOptions
-from edgespike.converters.own_files import OWN, read_head
+from edgespike.converters.own_files import OWN, is_safetensors, read_head
 from edgespike.errors import FileFormatError, UnsupportedError
 from edgespike.graph import Graph
+from edgespike.graph.files import read_names
+from edgespike.storage.file_kinds import kind_of_file, only_tensors
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,31 @@ def for_file(path: Path) -> Offered:
     recognising = [found for found in offered if found.recognises(head, path)]
     if not recognising:
         others = [found.converter for found in offered if found.converter.recognises]
-        raise FileFormatError(
-            f"{path} ({path.stat().st_size} bytes) is neither an edgespike graph nor a trained "
-            "model, nor any other file that a converter recognises by its first bytes; recognised "
-            f"are: {_listed([*OWN, *others])}; make one with 'edgespike train' or "
-            "'edgespike convert', or get the file again if it is truncated"
-        )
+        raise FileFormatError(_unrecognised(head, path, _listed([*OWN, *others])))
     return _only(recognising, str(path))
+
+
+def _unrecognised(head: bytes, path: Path, known: str) -> str:
+    """Return what a file is, why no converter takes it, and what to do."""
+    if is_safetensors(head):
+        return only_tensors(path, read_names(path))
+    if kind := kind_of_file(head):
+        way_out = (
+            "install a converter for it, or load or build the net as a PyTorch module in Python "
+            "and give that to edgespike.convert"
+            if kind.holds_model
+            else "name the file of a model instead"
+        )
+        return (
+            f"{path} is {kind.name}, which no installed converter reads; those installed read: "
+            f"{known}; {way_out}"
+        )
+    return (
+        f"{path} ({path.stat().st_size} bytes) is neither an edgespike graph nor a trained model, "
+        "nor any other file that a converter recognises by its first bytes; recognised are: "
+        f"{known}; make one with 'edgespike train', or from a PyTorch module with "
+        "edgespike.convert, or get the file again if it is truncated"
+    )
 
 
 def _offered() -> Iterator[Offered]:

@@ -43,10 +43,10 @@ def is_checkpoint(path: Path) -> bool:
 
 def _metadata(head: bytes, path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file, of which any other file has none."""
-    return read_metadata(path) if _is_safetensors(head) else {}
+    return read_metadata(path) if is_safetensors(head) else {}
 
 
-def _is_safetensors(head: bytes) -> bool:
+def is_safetensors(head: bytes) -> bool:
     """Return whether a file begins with the size of a header and a table in JSON.
 
     Eight letters, which begin some other formats, are too large a size.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgespike.counting.audit import Audit, audit
-from edgespike.counting.count import Counter, count
+from edgespike.counting.count import Counter, count, silent_layers
 from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, dense_connections, fan_out
@@ -21,6 +21,7 @@ __all__ = [
     "dense_connections",
     "event_sources",
     "fan_out",
+    "silent_layers",
     "sum_events",
     "tally_trace",
 ]

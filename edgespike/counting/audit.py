@@ -7,8 +7,9 @@ starts at a layer and looks back.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from typing_extensions import assert_never
 
 from edgespike.counting.counts import Counts
 from edgespike.counting.fanout import Convention, existing
+from edgespike.errors import InputError, shown
 from edgespike.graph import (
     Add,
     Conv2d,
@@ -39,6 +41,9 @@ from edgespike.graph.inputs import as_samples
 from edgespike.trace import Trace
 
 Place = tuple[int, ...]
+
+MOVE_LIMIT = 10**8
+"""Most moves of a walk from one node to the next; they take about an hour."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
     Raises
     ------
     InputError
-        The samples do not fit the graph's input.
+        The samples do not fit the graph's input, or the walk would take more than
+        :data:`MOVE_LIMIT` moves.
     """
     samples = as_samples(graph, samples)
     values = {graph.input.name: samples, **trace.values}
@@ -85,6 +91,7 @@ def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
     starts = {node.name: values[node.name] for node in graph.nodes if is_source(node.op)}
     for delay, op in graph.of_type(Delay):  # no node has sent what it gives at the first step
         starts[delay.name] = np.full((len(samples), 1, *op.shape), op.initial)
+    _check_moves(graph, len(samples), _moves(graph, users, starts))
     for source, array in starts.items():
         signal = graph.tensors[source].signal
         for index in np.argwhere(array):
@@ -116,6 +123,59 @@ def _users(graph: Graph) -> dict[str, list[Node]]:
     return users
 
 
+def _moves(
+    graph: Graph, users: Mapping[str, list[Node]], starts: Mapping[str, NDArray[Any]]
+) -> int:
+    """Bound the moves of all walks, each window that a sum pool looks at included."""
+    moves = dict.fromkeys(graph.tensors, 0)
+    for source in reversed(graph.nodes):  # delays are followed below: they may come first
+        for node in users[source.name]:
+            if not isinstance(node.op, Delay):
+                moves[source.name] += _moves_into(graph, node, moves[node.name])
+    total = 0
+    for name, array in starts.items():
+        delays = (node.name for node in users[name] if isinstance(node.op, Delay))
+        each = moves[name] + sum(1 + moves[delay] for delay in delays)
+        total += int(np.count_nonzero(array)) * each
+    return total
+
+
+def _moves_into(graph: Graph, node: Node, beyond: int) -> int:
+    """Return how many moves one event makes at most into a node and ``beyond`` it."""
+    match node.op:
+        case SumPool2d() as op:
+            shape = graph.tensors[node.name].shape
+            within = (
+                min(windows, -(-extent // step))
+                for windows, extent, step in zip(shape[1:], op.kernel, op.stride, strict=True)
+            )
+            return math.prod(shape[1:]) + math.prod(within) * beyond
+        case Add() | Reshape():
+            return 1 + beyond
+        case (
+            Dense()
+            | Conv2d()
+            | Delay()
+            | Input()
+            | Threshold()
+            | Membrane()
+            | MaxPool2d()
+            | Readout()
+        ):
+            return 1
+        case _:
+            assert_never(node.op)
+
+
+def _check_moves(graph: Graph, samples: int, moves: int) -> None:
+    if moves > MOVE_LIMIT:
+        raise InputError(
+            f"an audit of {samples} samples of graph {graph.name!r} would make up to "
+            f"{shown(moves)} moves, each of one event to one node; the limit is {MOVE_LIMIT}, so "
+            "audit fewer samples, or none if this is one"
+        )
+
+
 def _arrivals(
     graph: Graph, users: dict[str, list[Node]], name: str, step: int, place: Place
 ) -> Iterator[tuple[Dense | Conv2d, Place, Place]]:
@@ -126,29 +186,31 @@ def _arrivals(
     layer, shape, place
         The layer, the shape of its output, and where in its input the event arrives.
     """
-    for node in users[name]:
-        match node.op:
-            case Dense() | Conv2d():
-                yield node.op, graph.tensors[node.name].shape, place
-            case Add():
-                yield from _arrivals(graph, users, node.name, step, place)
-            case Delay():
-                if step + 1 < graph.steps:
-                    yield from _arrivals(graph, users, node.name, step + 1, place)
-            case Reshape() as op:
-                flat = np.ravel_multi_index(place, graph.tensors[name].shape)
-                moved = tuple(map(int, np.unravel_index(flat, op.shape)))
-                yield from _arrivals(graph, users, node.name, step, moved)
-            case SumPool2d() as op:
-                channel, *position = place
-                for window in np.ndindex(*op.output_size(graph.tensors[name].shape)):
-                    if _in_window(op, window, position):
-                        moved = (channel, *window)
-                        yield from _arrivals(graph, users, node.name, step, moved)
-            case Input() | Threshold() | Membrane() | MaxPool2d() | Readout():
-                continue  # the event ends here, and reaches no synapse
-            case _:
-                assert_never(node.op)
+    waiting = [(name, step, place)]
+    while waiting:
+        name, step, place = waiting.pop()
+        for node in users[name]:
+            match node.op:
+                case Dense() | Conv2d():
+                    yield node.op, graph.tensors[node.name].shape, place
+                case Add():
+                    waiting.append((node.name, step, place))
+                case Delay():
+                    if step + 1 < graph.steps:
+                        waiting.append((node.name, step + 1, place))
+                case Reshape() as op:
+                    flat = np.ravel_multi_index(place, graph.tensors[name].shape)
+                    moved = tuple(map(int, np.unravel_index(flat, op.shape)))
+                    waiting.append((node.name, step, moved))
+                case SumPool2d() as op:
+                    channel, *position = place
+                    for window in np.ndindex(*op.output_size(graph.tensors[name].shape)):
+                        if _in_window(op, window, position):
+                            waiting.append((node.name, step, (channel, *window)))
+                case Input() | Threshold() | Membrane() | MaxPool2d() | Readout():
+                    continue  # the event ends here, and reaches no synapse
+                case _:
+                    assert_never(node.op)
 
 
 def _in_window(op: SumPool2d, window: Place, position: list[int]) -> bool:

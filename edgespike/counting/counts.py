@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.counting.exact import Whole, add, total
 from edgespike.counting.fanout import Convention
-from edgespike.graph.tensor import Integers
 
-PerConvention = Mapping[Convention, Integers]
+PerConvention = Mapping[Convention, Whole]
 
 
 @dataclass(frozen=True)
 class LayerCounts:
-    """What one node of a graph did. Every array is int64, ``(steps,)``, summed over samples.
+    """What one node of a graph did. Every array is ``(steps,)``, summed over samples.
+
+    The arrays are int64, or hold Python's integers (dtype object) where a number has more bits.
 
     Parameters
     ----------
@@ -44,10 +46,10 @@ class LayerCounts:
     name: str
     synaptic_operations: PerConvention
     multiply_accumulates: PerConvention
-    neuron_updates: Integers
-    spikes: Integers
-    events: Integers
-    pool_operations: Integers
+    neuron_updates: Whole
+    spikes: Whole
+    events: Whole
+    pool_operations: Whole
 
     def __add__(self, other: LayerCounts) -> LayerCounts:
         if self.name != other.name:
@@ -65,19 +67,18 @@ class LayerCounts:
         Every synaptic operation or multiply-accumulate reads its weight and reads and writes its
         neuron's accumulator; every neuron update reads and writes the neuron's potential.
         """
-        operations = int(
-            self.synaptic_operations[Convention.QUANTISED].sum()
-            + self.multiply_accumulates[Convention.QUANTISED].sum()
+        operations = total(self.synaptic_operations[Convention.QUANTISED]) + total(
+            self.multiply_accumulates[Convention.QUANTISED]
         )
-        updates = int(self.neuron_updates.sum())
+        updates = total(self.neuron_updates)
         return {
             "synaptic_operations": _by_convention(self.synaptic_operations),
-            "multiply_accumulates": int(self.multiply_accumulates[Convention.QUANTISED].sum()),
+            "multiply_accumulates": total(self.multiply_accumulates[Convention.QUANTISED]),
             "multiply_accumulates_by_convention": _by_convention(self.multiply_accumulates),
             "neuron_updates": updates,
-            "spikes": int(self.spikes.sum()),
-            "events": int(self.events.sum()),
-            "pool_operations": int(self.pool_operations.sum()),
+            "spikes": total(self.spikes),
+            "events": total(self.events),
+            "pool_operations": total(self.pool_operations),
             "weight_reads": operations,
             "membrane_reads": operations + updates,
             "membrane_writes": operations + updates,
@@ -114,11 +115,11 @@ class Counts:
 
     def synaptic_operations(self, convention: Convention = Convention.QUANTISED) -> int:
         """Return the number of synaptic operations over all layers, steps and samples."""
-        return int(self.total.synaptic_operations[convention].sum())
+        return total(self.total.synaptic_operations[convention])
 
     def multiply_accumulates(self, convention: Convention = Convention.QUANTISED) -> int:
         """Return the number of multiply-accumulates over all layers, steps and samples."""
-        return int(self.total.multiply_accumulates[convention].sum())
+        return total(self.total.multiply_accumulates[convention])
 
     def to_json(self) -> dict[str, Any]:
         """Return totals, layers and steps as plain numbers; see :class:`LayerCounts`."""
@@ -129,10 +130,10 @@ class Counts:
 
 
 def _by_convention(counts: PerConvention) -> dict[str, int]:
-    return {convention.value: int(counts[convention].sum()) for convention in Convention}
+    return {convention.value: total(counts[convention]) for convention in Convention}
 
 
 def _sum(left: Any, right: Any) -> Any:
     if isinstance(left, np.ndarray):
-        return left + right
-    return {convention: left[convention] + right[convention] for convention in Convention}
+        return add(left, right)
+    return {convention: add(left[convention], right[convention]) for convention in Convention}

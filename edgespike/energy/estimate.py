@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +36,14 @@ class Baseline:
         Its multiply-accumulates over all samples.
     energy
         In joules, over all samples.
+    passes
+        How many passes it makes per sample.
     """
 
     name: str
     operations: int
     energy: Interval
+    passes: int
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class Estimate:
         What the run did and the model does not charge for, with its count.
     grade
         The worst grade among the constants used.
+    refusals
+        What the model's target cannot do in the graph, empty if it can run it; ``None`` if the
+        model has no target, or it was not asked.
     """
 
     model: EnergyModel
@@ -70,6 +76,7 @@ class Estimate:
     baselines: tuple[Baseline, ...]
     left_out: dict[Quantity, int]
     grade: Grade
+    refusals: tuple[str, ...] | None = None
 
     @property
     def memory_share(self) -> float | None:
@@ -92,15 +99,27 @@ class Estimate:
             "memory_share": self.memory_share,
             "baseline_j": self.baselines[0].energy.typical if self.baselines else None,
             "baselines": [
-                {"name": row.name, "multiply_accumulates": row.operations, **row.energy.to_json()}
+                {
+                    "name": row.name,
+                    "passes": row.passes,
+                    "multiply_accumulates": row.operations,
+                    **row.energy.to_json(),
+                }
                 for row in self.baselines
             ],
             "left_out": {quantity.value: count for quantity, count in self.left_out.items()},
+            "target": self.model.target or None,
+            "target_runs_graph": None if self.refusals is None else not self.refusals,
+            "target_refusals": list(self.refusals or ()),
         }
 
 
 def estimate(
-    model: EnergyModel, profile: Profile, work: Work, passes: Mapping[str, int]
+    model: EnergyModel,
+    profile: Profile,
+    work: Work,
+    passes: Mapping[str, int],
+    refusals: Sequence[str] | None = None,
 ) -> Estimate:
     """Multiply what a model charges for by a profile's constants, and add up.
 
@@ -114,6 +133,8 @@ def estimate(
         Measured by the model's convention.
     passes
         Passes per sample of each dense baseline, by its name.
+    refusals
+        As for :class:`Estimate`.
     """
     memory_terms = [term for term in model.terms if term.memory is not None]
     used = [_constant(term, profile, work) for term in model.terms]
@@ -125,6 +146,7 @@ def estimate(
         tuple(_baselines(model, profile, work, passes)) if model.dense else (),
         _left_out(model, work),
         max((constant.grade for constant in used), key=lambda grade: grade.rank),
+        None if refusals is None else tuple(refusals),
     )
 
 
@@ -145,7 +167,7 @@ def _baselines(
     energy = _charge(model.dense_terms, profile, work)
     operations = work.amounts[model.dense_terms[0].quantity]
     for name, times in passes.items():
-        yield Baseline(f"{model.dense}, {name}", operations * times, energy * times)
+        yield Baseline(f"{model.dense}, {name}", operations * times, energy * times, times)
 
 
 def _left_out(model: EnergyModel, work: Work) -> dict[Quantity, int]:

@@ -62,6 +62,8 @@ class EnergyModel:
         What a pass of the baseline is charged for.
     inside
         What the constants of other terms already include.
+    target
+        Name of the target whose hardware the constants are of; empty if they are of none.
     """
 
     name: str
@@ -72,6 +74,7 @@ class EnergyModel:
     dense: str = ""
     dense_terms: tuple[Term, ...] = ()
     inside: tuple[Quantity, ...] = ()
+    target: str = ""
 
     def constant_names(self) -> set[str]:
         """Return the names of the constants that a profile needs for this model."""
@@ -167,6 +170,7 @@ _ALL = (
         "Loihi needs several for it. Static power and the barrier between steps are not included. "
         "No dense baseline: none is published for this chip.",
         inside=(Quantity.WEIGHT_READS, Quantity.POTENTIAL_READS, Quantity.POTENTIAL_WRITES),
+        target="loihi",
     ),
 )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgespike.counting import Convention, Counts
+from edgespike.counting import Convention, Counts, silent_layers
 from edgespike.energy.estimate import Estimate, estimate
 from edgespike.energy.profile import Profile, load_profile, shipped_profiles
 from edgespike.energy.work import measure
@@ -16,7 +16,7 @@ from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.size import GraphSize, graph_size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EnergyReport:
     """Counts of a run, and its energy by every model of every requested profile.
 
@@ -32,6 +32,8 @@ class EnergyReport:
         One for each model of each profile, in the order of the profiles.
     size
         The size of the graph's weights in a file, and their entropy.
+    silent
+        Names of the nodes at which events can arise and none did.
     free
         Kinds of operations in the graph that cost nothing, each with the reason.
     """
@@ -43,11 +45,32 @@ class EnergyReport:
     profiles: tuple[Profile, ...]
     estimates: tuple[Estimate, ...]
     size: GraphSize
+    silent: tuple[str, ...]
     free: tuple[tuple[str, str], ...]
 
+    def __repr__(self) -> str:
+        """Return samples, operations and energies on one line; :meth:`to_json` has everything."""
+        samples = self.counts.samples
+        energies = ", ".join(
+            f"{row.model.name} {row.energy.typical / samples:.3g} J" for row in self.estimates
+        )
+        return (
+            f"<EnergyReport of graph {self.graph!r}: {samples} samples, "
+            f"{self.counts.synaptic_operations()} synaptic operations, "
+            f"{self.counts.multiply_accumulates()} multiply-accumulates; "
+            f"per sample {energies or 'no energy'}>"
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """Return plain values: ``counts`` and ``energy``, totals over samples, and ``size``."""
+        """Return plain values.
+
+        ``name`` and ``graph`` (the hash) say which graph ran, ``counts`` and ``energy`` are totals
+        over samples, ``silent_layers`` those without an event, and ``size`` is that of the weights.
+        """
         return {
+            "name": self.graph,
+            "graph": self.graph_hash,
+            "silent_layers": list(self.silent),
             "counts": self.counts.to_json(),
             "energy": [row.to_json(self.counts.samples) for row in self.estimates],
             "size": self.size.to_json(),
@@ -55,7 +78,10 @@ class EnergyReport:
 
 
 def energy_report(
-    graph: Graph, counts: Counts, profiles: Sequence[str | Path | Profile] | None = None
+    graph: Graph,
+    counts: Counts,
+    profiles: Sequence[str | Path | Profile] | None = None,
+    refusals: Callable[[str], Sequence[str]] | None = None,
 ) -> EnergyReport:
     """Estimate what a run cost.
 
@@ -68,6 +94,10 @@ def energy_report(
     profiles
         Names of shipped profiles, paths of profile files, or loaded profiles; ``None`` for all
         shipped profiles.
+    refusals
+        Returns what the target of a name cannot do in the graph, one line each, such as
+        :attr:`edgespike.targets.base.Target.violations` of that target; called for each model of a
+        target. Without it, the report says that the targets were not asked.
 
     Raises
     ------
@@ -78,15 +108,26 @@ def energy_report(
     loaded = tuple(name if isinstance(name, Profile) else load_profile(name) for name in names)
     works = {convention: measure(graph, counts, convention) for convention in Convention}
     passes = _dense_passes(graph)
+    targets = {model.target for profile in loaded for model in profile.models} - {""}
+    asked = {name: refusals(name) for name in sorted(targets)} if refusals else {}
     estimates = tuple(
-        estimate(model, profile, works[model.convention], passes)
+        estimate(model, profile, works[model.convention], passes, asked.get(model.target))
         for profile in loaded
         for model in profile.models
     )
     kinds = {type(node.op) for node in graph.nodes}
     free = tuple((op.kind, op.free) for op in OPERATIONS.values() if op in kinds and op.free)
-    size = graph_size(graph)
-    return EnergyReport(graph.name, graph.hash, graph.steps, counts, loaded, estimates, size, free)
+    return EnergyReport(
+        graph.name,
+        graph.hash,
+        graph.steps,
+        counts,
+        loaded,
+        estimates,
+        graph_size(graph),
+        silent_layers(graph, counts),
+        free,
+    )
 
 
 def _dense_passes(graph: Graph) -> dict[str, int]:

@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from edgespike.counting import Convention, Counts, LayerCounts, dense_connections
+from edgespike.counting.exact import Whole, total
 from edgespike.graph import (
     Add,
     Conv2d,
@@ -27,7 +28,6 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Weighted
-from edgespike.graph.tensor import Integers
 
 SRAM_SIZES = {"8k": 8 * 2**10, "32k": 32 * 2**10, "1m": 2**20}
 """Memory sizes in bytes for which access energies are published, smallest first."""
@@ -161,12 +161,12 @@ def _updates_by_activity(graph: Graph, counts: Counts) -> tuple[int, int]:
     active = updates = 0
     for row in counts.layers:
         neurons = _updates(graph, row, counts.samples)
-        active += int(np.minimum(row.events, neurons).sum())
-        updates += int(np.sum(neurons))
+        active += total(np.minimum(row.events, neurons))
+        updates += total(neurons)
     return active, updates - active
 
 
-def _updates(graph: Graph, row: LayerCounts, samples: int) -> Integers:
+def _updates(graph: Graph, row: LayerCounts, samples: int) -> Whole:
     op = graph[row.name].op
     match op:
         case MaxPool2d():

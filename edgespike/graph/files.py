@@ -27,6 +27,7 @@ from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.ops.base import array_kind, field_types, member
 from edgespike.graph.packing import pack, typed, unpack, unpacked_bytes
 from edgespike.graph.tensor import ARRAYS_LIMIT
+from edgespike.storage.file_kinds import kind_of_file, only_tensors
 from edgespike.storage.files import opened, write_atomically
 
 FORMAT_VERSION = 3
@@ -42,6 +43,7 @@ GRAPH_KEY = "edgespike_graph"
 CHECKPOINT_KEY = "edgespike"
 """The key of the description in a checkpoint's metadata; here, since this needs no torch."""
 
+_HEAD_BYTES = 4096
 _WRONG_CONTENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 # What plain Python code raises if JSON does not hold what it should.
 
@@ -87,10 +89,12 @@ def load_graph(path: Path | str) -> Graph:
     path = Path(path)
     metadata, tensors = read_safetensors(path)
     if GRAPH_KEY not in metadata:
-        raise FileFormatError(
-            f"{path} is a safetensors file but holds no edgespike graph; 'edgespike convert' "
-            "makes one from a trained checkpoint"
-        )
+        if CHECKPOINT_KEY in metadata:
+            raise FileFormatError(
+                f"{path} is a safetensors file but holds no edgespike graph; 'edgespike convert' "
+                "makes one from a trained checkpoint"
+            )
+        raise FileFormatError(only_tensors(path, tensors))
     try:
         content = typed(json.loads(metadata[GRAPH_KEY]), dict)
         description = _entry(content, "description", str)
@@ -139,6 +143,20 @@ def read_metadata(path: Path) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
+def read_names(path: Path) -> list[str]:
+    """Read the names of a safetensors file's tensors.
+
+    Raises
+    ------
+    FileFormatError
+        The file cannot be read, is too large, or is not a safetensors file.
+    """
+    from safetensors import safe_open
+
+    with _open(path), _format_errors(path), safe_open(path, "np") as file:
+        return list(file.keys())
+
+
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
     try:
@@ -164,6 +182,14 @@ def _format_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, *_WRONG_CONTENT) as error:
+        with path.open("rb") as file:
+            kind = kind_of_file(file.read(_HEAD_BYTES))
+        if kind is not None:
+            raise FileFormatError(
+                f"{path} is {kind.name}; graphs and checkpoints of edgespike are safetensors "
+                "files, so name one that 'edgespike train', 'edgespike convert' or edgespike.save "
+                "wrote"
+            ) from error
         size = path.stat().st_size
         raise FileFormatError(
             f"{path} is not a safetensors file, or is truncated ({size} bytes): {error}; "

@@ -103,7 +103,7 @@ def _check_tuple(what: str, values: object, kind: type, members: str) -> Iterato
         yield f"{what} holds {shown(foreign[0])}; give a tuple of {members}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Graph:
     """Operations on integers that every target computes bit for bit.
 
@@ -148,6 +148,14 @@ class Graph:
     def __reduce__(self) -> tuple[type[Graph], tuple[str, tuple[Node, ...], int]]:
         # For copies and other processes; the ranges are proven again there.
         return Graph, (self.name, self.nodes, self.steps)
+
+    def __repr__(self) -> str:
+        """Return name, size, input and answer on one line; ``edgespike show`` lists the nodes."""
+        op, steps = self.input_op, f"{self.steps} step{'s' if self.steps > 1 else ''}"
+        return (
+            f"<Graph {self.name!r}: {len(self.nodes)} nodes, {steps}, input {op.shape} of "
+            f"{op.low}..{op.high}, {self.readout_op.classes} classes>"
+        )
 
     def __getitem__(self, name: str) -> Node:
         return self._by_name[name]

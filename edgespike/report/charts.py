@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.counting import Convention
-from edgespike.energy import EnergyReport, Interval
+from edgespike.energy import EnergyReport, Estimate, Interval
 from edgespike.extras import needs_extra
 from edgespike.report import rows
 from edgespike.report.units import joules, joules_range, whole
@@ -36,8 +36,8 @@ def layers_chart(report: EnergyReport) -> str:
     figure, axes = _figure(0.36 * len(weighted) + 1.1)
     places = np.arange(len(weighted))
     labels = [name for name, _ in weighted]
-    spikes = [numbers[0] for _, numbers in weighted]
-    graded = [numbers[1] for _, numbers in weighted]
+    spikes = [float(numbers[0]) for _, numbers in weighted]
+    graded = [float(numbers[1]) for _, numbers in weighted]
     axes.barh(places, spikes, 0.62, color=_BLUE, label="synaptic operations")
     axes.barh(places, graded, 0.62, left=spikes, color=_ORANGE, label="multiply-accumulates")
     _name_rows(axes, labels)
@@ -62,7 +62,9 @@ def steps_chart(report: EnergyReport) -> str:
 
     marker = "o" if report.steps <= 50 else ""
     for label, color, numbers in shown:
-        axes.plot(np.arange(report.steps), numbers, color=color, marker=marker, label=label)
+        axes.plot(
+            np.arange(report.steps), numbers.astype(float), color=color, marker=marker, label=label
+        )
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -95,8 +97,9 @@ def energy_chart(report: EnergyReport) -> str | None:
     ]
     if dense:
         at = np.array([place for place, _ in dense]) + 0.17
-        _intervals(axes, at, [energy for _, energy in dense], _ORANGE, "D", "dense baseline")
-    _name_rows(axes, [f"{row.model.name}\n{row.profile.name}, {row.grade.value}" for row in shown])
+        label = "dense baseline" if report.steps == 1 else "dense baseline of fewest passes"
+        _intervals(axes, at, [energy for _, energy in dense], _ORANGE, "D", label)
+    _name_rows(axes, [_model_name(row) for row in shown])
     axes.set_xscale("log")
     axes.set_xlabel("energy of one sample: low to high, marker at typical")
     _number_axis(axes.xaxis, "J")
@@ -106,6 +109,11 @@ def energy_chart(report: EnergyReport) -> str | None:
         for row, mean in zip(shown, means, strict=True)
     )
     return _svg(figure, "energy", f"Energy of one sample by model: {_listed(said)}.")
+
+
+def _model_name(estimate: Estimate) -> str:
+    lines = [estimate.model.name, f"{estimate.profile.name}, {estimate.grade.value}"]
+    return "\n".join(filter(None, [*lines, rows.target_mark(estimate)]))
 
 
 def _intervals(

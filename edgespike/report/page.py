@@ -93,6 +93,7 @@ def _values(
         "convention_names": rows.CONVENTIONS,
         "what_is_counted": rows.WHAT_IS_COUNTED,
         "free": report.free,
+        "silent_sentence": rows.silent_sentence(report),
         "estimates": report.estimates,
         "energies": [_energy_row(row, report.counts.samples) for row in report.estimates],
         "constants": _constant_rows,
@@ -109,6 +110,8 @@ def _values(
         "steps_chart": Markup(charts.steps_chart(report)) if report.steps > 1 else None,
         "energy_chart": Markup(charts.energy_chart(report) or ""),
         "left_out": rows.left_out,
+        "target_sentence": rows.target_sentence,
+        "nothing_charged": rows.nothing_charged,
         "joules": joules,
         "joules_range": joules_range,
         "whole": whole,
@@ -131,14 +134,15 @@ def _facts(graph: Graph, report: EnergyReport) -> list[tuple[str, str]]:
 
 def _energy_row(estimate: Estimate, samples: int) -> list[str]:
     mean = estimate.energy / samples
+    mark = rows.target_mark(estimate)
     return [
-        estimate.model.name,
+        f"{estimate.model.name} ({mark})" if mark else estimate.model.name,
         joules(mean.typical),
         joules_range(mean),
         estimate.profile.name,
         estimate.grade.value,
         share(estimate.memory_share),
-        joules(estimate.baselines[0].energy.typical / samples) if estimate.baselines else "–",
+        ", ".join(rows.dense_baselines(estimate, samples)) or "–",
         joules(estimate.energy.typical),
     ]
 

@@ -26,6 +26,8 @@ def print_report(report: EnergyReport, console: Console) -> None:
         Where to print; its width determines how lines wrap.
     """
     _print_counts(report, console)
+    if silent := rows.silent_sentence(report):
+        _print(console, silent)
     _print_conventions(report, console)
     if report.estimates:
         _print_energies(report, console)
@@ -88,9 +90,11 @@ def _print_energies(report: EnergyReport, console: Console) -> None:
 
 def _energy_row(estimate: Estimate, samples: int) -> list[str]:
     mean = estimate.energy / samples
-    baselines = [joules(baseline.energy.typical / samples) for baseline in estimate.baselines]
+    baselines = rows.dense_baselines(estimate, samples)
+    name = f"{estimate.model.name}\n{estimate.profile.name}, {estimate.grade.value}"
+    mark = rows.target_mark(estimate)
     return [
-        f"{estimate.model.name}\n{estimate.profile.name}, {estimate.grade.value}",
+        f"{name}\n{mark}" if mark else name,
         joules(mean.typical),
         joules_range(mean),
         share(estimate.memory_share),
@@ -104,6 +108,10 @@ def _print_model(estimate: Estimate, samples: int, console: Console) -> None:
     console.print(Text(model.name, style="bold"))
     _print(console, model.formula, indent=2)
     _print(console, f"Synapses: {rows.CONVENTIONS[model.convention]}. {model.caveat}", indent=2)
+    if nothing := rows.nothing_charged(estimate):
+        _print(console, nothing, indent=2)
+    if target := rows.target_sentence(estimate):
+        _print(console, target, indent=2)
     for baseline in estimate.baselines:
         mean = baseline.energy / samples
         _print(console, f"{baseline.name}: {joules(mean.typical)} ({joules_range(mean)})", indent=2)

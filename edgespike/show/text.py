@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -61,11 +62,13 @@ def graph_json(graph: Graph) -> dict[str, Any]:
     """Return a description of a graph as plain values.
 
     The totals, ``size`` with the fields of :class:`edgespike.graph.size.GraphSize`, and ``nodes``
-    with those of :class:`NodeRow`.
+    with those of :class:`NodeRow`. The hash is there by two names: ``graph``, as in the JSON of all
+    commands, and ``hash``.
     """
     rows = node_rows(graph)
     return {
         "name": graph.name,
+        "graph": graph.hash,
         "hash": graph.hash,
         "steps": graph.steps,
         "neurons": sum(row.neurons for row in rows),
@@ -76,8 +79,17 @@ def graph_json(graph: Graph) -> dict[str, Any]:
     }
 
 
-def graph_text(graph: Graph) -> str:
-    """Return a description of a graph: a table of its nodes, one of its weights, and totals."""
+def graph_text(graph: Graph, width: int | None = None) -> str:
+    """Return a description of a graph: a table of its nodes, one of its weights, and totals.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    width
+        Most characters of a line, where names and numbers are not longer: columns that do not fit
+        are listed below each row. ``None`` for one line a row, however long.
+    """
     header = ("node", "operation", "inputs", "shape", "range", "signal", "neurons", "weights")
     rows = node_rows(graph)
     size = graph_size(graph)
@@ -88,19 +100,58 @@ def graph_text(graph: Graph) -> str:
     )
     return "\n".join(
         [
-            *_table([(*header, "parameters"), *map(_cells, rows)]),
+            *_folded([(*header, "parameters"), *map(_cells, rows)], width),
             "",
-            *_size_lines(size),
+            *_size_lines(size, width),
             "",
-            totals,
+            *_wrapped(totals, width),
             f"SHA-256 {graph.hash}",
         ]
     )
 
 
-def _size_lines(size: GraphSize) -> list[str]:
+def _size_lines(size: GraphSize, width: int | None) -> list[str]:
     rows = [(row.name, *row.cells()) for row in (*size.layers, size.total)]
-    return [*_table([("layer", *SIZE_COLUMNS), *rows]), size.sentence]
+    table = _folded([("layer", *SIZE_COLUMNS), *rows], width)
+    return [*table, *_wrapped(size.sentence, width)]
+
+
+def _folded(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """Return the lines of a table; what does not fit is moved from the right to lines below."""
+    if width is None:
+        return _table(rows)
+    header = rows[0]
+    kept = len(header)
+    table = _table(rows)
+    while kept > 1 and max(map(len, table)) > width:
+        kept -= 1
+        table = _table([row[:kept] for row in rows])
+    lines = []
+    for line, row in zip(table, rows, strict=True):
+        below = zip(header[kept:], row[kept:], strict=True)
+        cells = (name if row is header else _labelled(name, cell) for name, cell in below if cell)
+        lines += [line, *_wrapped(", ".join(cells), width, indent=4)]
+    return lines
+
+
+def _labelled(name: str, cell: str) -> str:
+    """Return a cell with its column's name, which parameters do not need: they have their own."""
+    return cell if name == "parameters" else f"{name} {cell}"
+
+
+def _wrapped(text: str, width: int | None, indent: int = 0) -> list[str]:
+    """Break a text between words; a longer word is not broken."""
+    if width is None:
+        return [text]
+    spaces = " " * indent
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=spaces,
+        subsequent_indent=spaces,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

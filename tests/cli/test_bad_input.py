@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save, save_file
 
 from edgespike.graph import (
+    Add,
     Dense,
     Graph,
     Input,
@@ -266,7 +269,43 @@ def test_a_hostile_file_does_not_speak_to_the_terminal(cli: Cli, tmp_path: Path)
 def test_a_safetensors_file_of_another_kind(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"weight": np.zeros(3)}, path)
-    refused(cli("show", path), path, "edgespike train")
+    refused(cli("show", path), path, "edgespike train", "tensors alone (weight)")
+    converted = cli("convert", path, "-o", tmp_path / "graph.safetensors")
+    refused(converted, path, "edgespike train", "load_state_dict")
+    assert "edgespike convert" not in converted.stderr  # which has just been run
+
+
+def test_models_of_other_formats_and_samples_are_named(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "net.nir"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    refused(cli("show", path), path, "is an HDF5 file", "NIR (.nir)", "edgespike.convert")
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    refused(cli("show", tmp_path / "x.npy"), "is a numpy array", "name the file of a model")
+
+
+def test_counts_beyond_64_bits_are_refused_or_exact(cli: Cli, tmp_path: Path) -> None:
+    names = ["input", *(f"a{i}" for i in range(51))]
+    one = Dense(np.ones((2**12, 1), int), np.zeros(2**12, int))
+    doubled = (Node(name, Add(), (source, source)) for source, name in pairwise(names))
+    graph = Graph(
+        "large",
+        (
+            Node("input", Input((1,), 0, 1, 1.0)),
+            *doubled,
+            Node("dense", one, ("a50",)),
+            Node("readout", Readout(np.ones(2**12)), ("dense",)),
+        ),
+    )
+    save_graph(graph, tmp_path / "large.safetensors")
+    np.save(tmp_path / "x.npy", np.ones((1, 1), np.uint8))
+    arguments = ("energy", tmp_path / "large.safetensors", "-i", tmp_path / "x.npy")
+    result = cli(*arguments, "--json")
+    assert result.code == 0
+    assert json.loads(result.stdout)["counts"]["synaptic_operations"]["every"] == 2**63
+    audited = cli(*arguments, "--audit", 1)
+    assert (audited.code, audited.stdout) == (2, "")
+    assert "error: an audit of 1 samples of graph 'large' would make up to" in audited.stderr
+    assert "the limit is 100000000" in audited.stderr
 
 
 @pytest.mark.parametrize("name", ["missing.safetensors", "."])

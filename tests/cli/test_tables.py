@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from edgespike.cli import show
 from edgespike.cli.output import print_table
 from tests.cli.conftest import Cli
 
@@ -68,3 +70,20 @@ def test_the_energy_report_has_all_its_numbers(
     monkeypatch.setenv("COLUMNS", width)
     narrow = cli(*arguments).stdout
     assert Counter(re.findall(r"[\d,]{4,}", narrow)) == Counter(re.findall(r"[\d,]{4,}", wide))
+
+
+@pytest.mark.parametrize("width", [70, 120])
+def test_show_fits_a_terminal_and_is_one_line_a_node_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    graph_file: Path,
+    width: int,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    show.command(graph_file)
+    piped = capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    show.command(graph_file)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[:-1])) <= width < max(map(len, piped.splitlines()[:-1]))
+    assert lines[-1] == piped.splitlines()[-1]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgespike.counting import Counts
+from edgespike.counting import Counts, silent_layers
 from edgespike.energy import ENERGY_MODELS, EnergyReport, Estimate, energy_report
 from edgespike.graph import Membrane
 from edgespike.graph.size import graph_size
@@ -148,7 +148,7 @@ def test_grades_are_the_worst_of_the_constants(report: EnergyReport) -> None:
 
 def test_json_keeps_the_contract(report: EnergyReport, counts: Counts) -> None:
     answer = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert set(answer) == {"counts", "energy", "size"}
+    assert set(answer) == {"name", "graph", "silent_layers", "counts", "energy", "size"}
     assert answer["counts"] == counts.to_json()
     assert answer["counts"]["synaptic_operations"] == {"every": 6, "nonzero": 4, "quantised": 4}
     assert answer["size"] == graph_size(TWO_LAYERS).to_json()
@@ -202,3 +202,77 @@ def test_energies_are_ordered_and_add_up_over_samples(case: Case) -> None:
             assert energy.typical >= parts * (1 - 1e-9)
         else:
             assert energy.typical == pytest.approx(parts, rel=1e-9)
+
+
+def loihi(report: EnergyReport) -> Estimate:
+    return by_model(report)["loihi"]
+
+
+def test_only_models_of_a_target_ask_it(counts: Counts) -> None:
+    asked: list[str] = []
+
+    def refusals(target: str) -> list[str]:
+        asked.append(target)
+        return ["first (dense): weight is 300, beyond 255", "second (dense): too wide"]
+
+    report = energy_report(TWO_LAYERS, counts, refusals=refusals)
+    assert asked == ["loihi"]
+    found = loihi(report).to_json(samples=2)
+    assert found["target"] == "loihi"
+    assert found["target_runs_graph"] is False
+    assert found["target_refusals"] == refusals("loihi")
+    others = [row.to_json(2) for row in report.estimates if row.model.name != "loihi"]
+    assert {row["target"] for row in others} == {None}
+    assert {row["target_runs_graph"] for row in others} == {None}
+    assert energy_report(TWO_LAYERS, counts, ["45nm"], refusals).estimates
+
+
+def test_a_target_that_runs_the_graph_and_one_that_was_not_asked(counts: Counts) -> None:
+    runs = energy_report(TWO_LAYERS, counts, refusals=lambda _: [])
+    assert loihi(runs).to_json(2)["target_runs_graph"] is True
+    assert loihi(energy_report(TWO_LAYERS, counts)).to_json(2)["target_runs_graph"] is None
+
+
+def test_models_name_targets_that_exist() -> None:
+    from edgespike.targets import get_target
+
+    named = {model.target for model in ENERGY_MODELS.values()} - {""}
+    assert named == {get_target(name).name for name in named}
+
+
+def test_the_report_names_its_graph_as_other_commands_do(report: EnergyReport) -> None:
+    found = report.to_json()
+    assert (found["name"], found["graph"]) == (TWO_LAYERS.name, TWO_LAYERS.hash)
+
+
+@pytest.mark.parametrize(
+    ("samples", "silent"),
+    [
+        ([[1, 1], [0, 0]], ()),
+        ([[0, 1], [0, 0]], ("spikes",)),  # accumulators 0 and 3, of thresholds 1 and 5
+        ([[0, 0]], ("pixels", "spikes")),
+    ],
+)
+def test_layers_without_an_event_are_named(
+    samples: list[list[int]], silent: tuple[str, ...]
+) -> None:
+    counts = counts_of(TWO_LAYERS, np.array(samples))
+    assert silent_layers(TWO_LAYERS, counts) == silent
+    report = energy_report(TWO_LAYERS, counts)
+    assert report.silent == silent
+    assert report.to_json()["silent_layers"] == list(silent)
+
+
+def test_a_pool_without_an_event_is_silent_too() -> None:
+    counts = counts_of(OR, np.zeros_like(OR_SAMPLES))
+    assert silent_layers(OR, counts) == ("pixels", "pool")
+    assert silent_layers(OR, counts_of(OR, OR_SAMPLES)) == ()
+
+
+def test_a_printed_report_is_one_line(report: EnergyReport) -> None:
+    assert repr(report).startswith(
+        "<EnergyReport of graph 'two_layers': 2 samples, 4 synaptic operations, 5 "
+        "multiply-accumulates; per sample fp32-spiking-only 2.7e-12 J, fp32-all-layers "
+    )
+    assert "\n" not in repr(report)
+    assert len(repr(report)) < 400

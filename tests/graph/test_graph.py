@@ -34,8 +34,9 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
+from edgespike.graph.ops import OPERATIONS
 from edgespike.interpreter import interpret
-from tests.example_graphs import residual_graph
+from tests.example_graphs import membrane_graph, residual_graph
 
 
 def dense(outputs: int, inputs: int, weight: int = 1) -> Dense:
@@ -583,3 +584,33 @@ def test_a_graph_can_be_copied_and_sent_to_other_processes(
     graph = residual_graph()
     assert copied(graph) == graph
     assert copied(graph).hash == graph.hash
+
+
+def test_a_printed_graph_is_one_line() -> None:
+    graph = residual_graph()
+    assert repr(graph) == (
+        f"<Graph 'residual': {len(graph.nodes)} nodes, 1 step, input (1, 6, 6) of 0..15, 3 classes>"
+    )
+    assert "4 steps" in repr(membrane_graph())
+
+
+def test_a_printed_operation_shows_every_field_and_no_large_array() -> None:
+    weight, bias = np.arange(-3, 9).reshape(3, 4), np.array([1, 2, 3])
+    mask = np.ones((3, 4), bool)
+    assert repr(Dense(weight, bias, mask)) == (
+        "Dense(weight=<int64 (3, 4), -3..8>, bias=[1, 2, 3], float_nonzero=<bool (3, 4), 12 true>)"
+    )
+    assert repr(Membrane(np.array([5, 6]))) == (
+        "Membrane(theta=[5, 6], decay=0, reset=subtract, reset_time=same_step, comparison=>=, "
+        "max_spikes=1)"
+    )
+    assert repr(Readout(np.linspace(0.5, 1, 10))).startswith(
+        "Readout(scale=<float64 (10,), 0.5..1.0>"
+    )
+    node = Node("dense", Dense(weight, bias), ("input",))
+    assert repr(node).startswith("Node(name='dense', op=Dense(weight=<int64 (3, 4), ")
+
+
+@pytest.mark.parametrize("op", OPERATIONS.values())
+def test_no_operation_prints_its_arrays(op: type[Op]) -> None:
+    assert op.__repr__ is Op.__repr__

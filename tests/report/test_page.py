@@ -266,3 +266,34 @@ def test_importing_the_report_needs_no_extra() -> None:
         "sys.exit(bool({'jinja2', 'matplotlib', 'torch'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_energy_of_a_target_that_refuses_the_graph_is_marked(
+    tmp_path: Path, report: EnergyReport
+) -> None:
+    refused = energy_report(TWO_LAYERS, report.counts, refusals=lambda _: [f"first: {HOSTILE}"])
+    page = page_of(tmp_path, TWO_LAYERS, refused)
+    texts = Reader(page).texts
+    assert "loihi (refused by target loihi)" in texts
+    assert any(text.startswith("Target loihi cannot run this graph") for text in texts)
+    assert "script" not in Reader(page).tags
+    assert "refused by" not in page_of(tmp_path, TWO_LAYERS, report)
+
+
+def test_silent_layers_are_named(tmp_path: Path, report: EnergyReport) -> None:
+    quiet = energy_report(TWO_LAYERS, counts_of(TWO_LAYERS, np.array([[0, 1]])))
+    texts = Reader(page_of(tmp_path, TWO_LAYERS, quiet)).texts
+    assert any(text.startswith("Silent in this run, without a single event: sp") for text in texts)
+    assert "Silent" not in page_of(tmp_path, TWO_LAYERS, report)
+
+
+def test_baselines_are_labelled_and_an_energy_of_zero_says_why(
+    tmp_path: Path, report: EnergyReport
+) -> None:
+    steps = energy_report(THREE_STEPS, counts_of(THREE_STEPS, THREE_STEP_SAMPLES))
+    assert "18.4 pJ (1 pass), 55.2 pJ (3 passes)" in page_of(tmp_path, THREE_STEPS, steps)
+    quiet = energy_report(TWO_LAYERS, counts_of(TWO_LAYERS, np.array([[0, 1]])))
+    assert "It is 0 J because this run has no syn" in page_of(tmp_path, TWO_LAYERS, quiet)
+    page = page_of(tmp_path, TWO_LAYERS, report)
+    assert "passes)" not in page
+    assert "It is 0 J" not in page

@@ -6,10 +6,12 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from edgespike.energy import EnergyReport, energy_report
+from edgespike.graph import Graph, Input, Node, Readout
 from edgespike.report import print_report
 from tests.energy.examples import (
     THREE_STEP_SAMPLES,
@@ -17,6 +19,7 @@ from tests.energy.examples import (
     TWO_LAYERS,
     TWO_SAMPLES,
     counts_of,
+    dense,
 )
 
 
@@ -99,6 +102,37 @@ def test_steps_are_named() -> None:
     assert "one pass a step" in text
 
 
+def test_dense_baselines_of_several_steps_say_how_many_passes_each_makes() -> None:
+    """Four connections a pass, 4.6 pJ each; 3 x 2 + 4 x 1 spikes at synapses, 0.9 pJ each."""
+    counts = counts_of(THREE_STEPS, THREE_STEP_SAMPLES)
+    report = energy_report(THREE_STEPS, counts)
+    text = " ".join(printed(report).split())
+    assert "18.4 pJ (1 pass) 9.00 pJ" in text
+    assert "55.2 pJ (3 passes)" in text
+    found = report.estimates[0].to_json(1)["baselines"]
+    assert [baseline["passes"] for baseline in found] == [1, 3]
+
+
+def test_an_energy_of_zero_says_why() -> None:
+    """No layer of this graph receives spikes, and this model charges for nothing else."""
+    graph = Graph(
+        "levels",
+        (
+            Node("pixels", Input((1,), 0, 255, 1.0)),
+            Node("first", dense([[1], [2]]), ("pixels",)),
+            Node("answer", Readout(np.ones(2)), ("first",)),
+        ),
+    )
+    report = energy_report(graph, counts_of(graph, np.array([[5]])))
+    text = " ".join(printed(report).split())
+    why = (
+        "It is 0 J because this run has no synaptic operations; that does not mean that the run "
+        "costs nothing, since the model charges for nothing else."
+    )
+    assert text.count(why) == 1
+    assert "Not charged: multiply-accumulates (2)" in text
+
+
 def test_without_a_model_there_are_counts_alone(report: EnergyReport) -> None:
     text = printed(energy_report(TWO_LAYERS, report.counts, ["loihi2"]))
     assert "second" in text
@@ -113,3 +147,38 @@ def test_markup_of_a_profile_is_shown_as_it_is(report: EnergyReport, tmp_path: P
     text = printed(energy_report(TWO_LAYERS, report.counts, [path]))
     assert "[red]Mine[/red]" in text
     assert "[/]" in text
+
+
+REFUSALS = ["first (dense): weight is 300, beyond 255", "second (dense): too wide"]
+
+
+def test_energy_of_a_target_that_refuses_the_graph_is_marked(report: EnergyReport) -> None:
+    refused = energy_report(TWO_LAYERS, report.counts, refusals=lambda _: REFUSALS)
+    text = printed(refused)
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert rows[rows.index("loihi, simulated") + 1] == "refused by target loihi"
+    assert (
+        "Target loihi cannot run this graph, so no such hardware would use this energy: first "
+        "(dense): weight is 300, beyond 255 (and 1 more). 'edgespike export --target loihi' lists "
+        "all reasons." in " ".join(text.split())
+    )
+    assert text.count("refused by") == 1
+
+
+def test_a_target_that_runs_the_graph_or_was_not_asked_is_said(report: EnergyReport) -> None:
+    runs = energy_report(TWO_LAYERS, report.counts, refusals=lambda _: [])
+    assert "Target loihi can run this graph." in printed(runs)
+    assert "Whether target loihi can run this graph was not checked." in printed(report)
+    assert "refused by" not in printed(runs) + printed(report)
+
+
+SILENT = (
+    "Silent in this run, without a single event: spikes. What follows from these alone does not "
+    "depend on the samples; look at their inputs and thresholds."
+)
+
+
+def test_silent_layers_are_named(report: EnergyReport) -> None:
+    quiet = energy_report(TWO_LAYERS, counts_of(TWO_LAYERS, np.array([[0, 1]])))
+    assert SILENT in " ".join(printed(quiet).split())
+    assert "Silent" not in printed(report)

@@ -102,3 +102,30 @@ def test_the_text_has_a_line_for_each_node_and_the_totals() -> None:
     assert lines[-2].startswith("membranes: 7 nodes, 16 neurons, ")
     assert "4 steps per sample" in lines[-2]
     assert lines[-1] == f"SHA-256 {graph.hash}"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("graph", EXAMPLES, ids=lambda graph: graph.name)
+def test_no_line_is_wider_than_a_terminal_and_nothing_is_lost(graph: Graph, width: int) -> None:
+    whole, narrow = graph_text(graph), graph_text(graph, width)
+    lines = narrow.splitlines()
+    assert max(map(len, lines[:-1])) <= width < max(map(len, whole.splitlines()))
+    words = narrow.replace(",", " ").split()
+    for word in whole.replace(",", " ").split():
+        assert word in words
+    firsts = [line.split()[0] for line in lines if line and not line.startswith(" ")]
+    assert firsts[1 : len(graph.nodes) + 1] == [node.name for node in graph.nodes]
+
+
+def test_columns_that_do_not_fit_are_named_below_each_row() -> None:
+    lines = graph_text(membrane_graph(), 70).splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("dense1 "))
+    assert "".join(lines[place : place + 2]).endswith(
+        "accumulator    weights 33 of 40, weight -3..3, bias -2..3"
+    )
+
+
+def test_the_hash_has_the_name_that_it_has_in_all_commands() -> None:
+    graph = membrane_graph()
+    found = graph_json(graph)
+    assert found["graph"] == found["hash"] == graph.hash

@@ -17,7 +17,7 @@ from edgespike.errors import GraphError, shown
 from edgespike.graph.tensor import Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Op(ABC):
     """What all operations have in common. Its fields describe an operation completely.
 
@@ -87,6 +87,11 @@ class Op(ABC):
         return all(
             same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)
         )
+
+    def __repr__(self) -> str:
+        """Return all fields, and of a large array its dtype, shape and range alone."""
+        parts = (f"{field.name}={_brief(getattr(self, field.name))}" for field in fields(self))
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def __hash__(self) -> int:
         return hash((self.kind, tuple(field.name for field in fields(self))))
@@ -184,6 +189,24 @@ def every(value: bool, shape: Sequence[int]) -> NDArray[np.bool_]:
     one = np.array(value)
     one.flags.writeable = False
     return np.broadcast_to(one, tuple(shape))
+
+
+_SHOWN_ELEMENTS = 8
+"""Most elements of an array that an operation's ``repr`` shows one by one."""
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    if value.size <= _SHOWN_ELEMENTS:
+        return repr(value.tolist())
+    if value.dtype == np.bool_:
+        found = f"{np.count_nonzero(value)} true"
+    else:
+        found = f"{value.min().item()!r}..{value.max().item()!r}"
+    return f"<{value.dtype} {value.shape}, {found}>"
 
 
 def same(left: object, right: object) -> bool:

@@ -14,7 +14,7 @@ from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Signal, Tensor
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Delay(Op):
     """The source's output of the previous step; ``initial`` at a sample's first step.
 

@@ -33,7 +33,7 @@ def reachable(theta: Integers, low: Integers, high: Integers) -> Integers:
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Threshold(Op):
     """A stateless activation: the level is how many of its channel's thresholds are reached.
 
@@ -116,7 +116,7 @@ class Comparison(str, Enum):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Membrane(Op):
     """Integrate-and-fire neurons with leak and reset, in fixed point.
 
@@ -175,10 +175,16 @@ class Membrane(Op):
             )
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Return 0 to ``max_spikes`` spikes."""
+        """Return 0 to ``max_spikes`` spikes, or fewer where no potential suffices for so many."""
         (tensor,) = inputs
-        high = np.full_like(self.theta, self.max_spikes)
-        return Tensor(tensor.shape, np.zeros_like(self.theta), high, Signal.SPIKES)
+        most = np.zeros_like(self.theta)
+        for _, high in self._potentials(tensor, steps):
+            enough = high if self.comparison is Comparison.GREATER_EQUAL else high - 1
+            spikes = np.clip(enough // (self.theta << FRACTION_BITS), 0, self.max_spikes)
+            most = np.maximum(most, spikes)
+            if bool((most == self.max_spikes).all()):
+                break
+        return Tensor(tensor.shape, np.zeros_like(self.theta), most, Signal.SPIKES)
 
     def range_in_use(self, inputs: Sequence[Tensor], output: Tensor, steps: int) -> tuple[int, int]:
         """Bound the potentials, which are larger than the spikes."""
@@ -191,17 +197,25 @@ class Membrane(Op):
         The bound holds before and after the reset. It ignores that firing lowers the potential;
         a reset subtracts at most ``max_spikes * theta`` per step.
         """
+        least = most = np.zeros_like(self.theta)
+        for low, high in self._potentials(tensor, steps):
+            least, most = np.minimum(least, low), np.maximum(most, high)
+        return least, most
+
+    def _potentials(self, tensor: Tensor, steps: int) -> Iterator[tuple[Integers, Integers]]:
+        """Bound each channel's potential step by step, until the bounds do not change any more."""
         low = high = np.zeros_like(self.theta)
-        least = most = low
         taken = self.max_spikes * self.theta << FRACTION_BITS
         for _ in range(steps):
+            before = low, high
             low = decayed(low, self.decay) + (np.minimum(tensor.low, 0) << FRACTION_BITS)
             high = decayed(high, self.decay) + (np.maximum(tensor.high, 0) << FRACTION_BITS)
             if self.reset is Reset.SUBTRACT and self.reset_time is ResetTime.NEXT_STEP:
                 low = low - taken
             low, high = np.maximum(low, -BEYOND), np.minimum(high, BEYOND)
-            least, most = np.minimum(least, low), np.maximum(most, high)
-        return least, most
+            yield low, high
+            if np.array_equal(before, (low, high)):
+                break
 
 
 def decayed(potential: Integers, decay: int) -> Integers:

@@ -12,7 +12,7 @@ from edgespike.graph.ops.weighted import check_geometry, window_counts
 from edgespike.graph.tensor import Tensor, bounded
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pool2d(Op):
     """Base of both poolings: windows over ``(channels, height, width)``.
 
@@ -60,7 +60,7 @@ class Pool2d(Op):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SumPool2d(Pool2d):
     """Sum of each window. Events pass through it one by one; they are not merged."""
 
@@ -76,7 +76,7 @@ class SumPool2d(Pool2d):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MaxPool2d(Pool2d):
     """Largest value of each window; its input must be events that are not negative.
 

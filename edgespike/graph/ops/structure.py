@@ -35,7 +35,7 @@ def check_shape(shape: tuple[int, ...]) -> Iterator[str]:
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Input(Op):
     """The quantised input of a sample: integers ``q`` that stand for ``q * scale``.
 
@@ -84,7 +84,7 @@ class Input(Op):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Add(Op):
     """Element-wise sum of two or more inputs of one shape, all events or all accumulators.
 
@@ -118,7 +118,7 @@ class Add(Op):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reshape(Op):
     """The same elements in the same (row-major) order under another shape."""
 
@@ -166,7 +166,7 @@ class ReadoutMode(str, Enum):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Readout(Op):
     """The answer: each class's accumulator after the last step of a sample.
 

@@ -20,7 +20,7 @@ BLOCK_SIZE = 2**18
 """Weights per block when ranges are proven; 2 MB as int64."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Weighted(Op):
     """Base of dense layers and convolutions.
 
@@ -99,7 +99,7 @@ def _block_end(
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dense(Weighted):
     """``weight @ x + bias``; weight ``(outputs, inputs)``."""
 
@@ -124,7 +124,7 @@ class Dense(Weighted):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Conv2d(Weighted):
     """Cross-correlation of ``(channels, height, width)`` with zero padding.
 
