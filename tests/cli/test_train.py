@@ -119,6 +119,20 @@ def test_a_folder_with_a_run_is_refused_unless_it_goes_on(train: Cli) -> None:
     assert (resumed.code, resumed.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("options", [(), ("--resume",)])
+def test_a_folder_in_use_is_refused(train: Cli, options: tuple[str, ...]) -> None:
+    from edgespike.nn import load_recipe
+    from edgespike.nn.training.run_folder import RunFolder
+
+    folder = RunFolder(Path("run"), load_recipe("small.toml"))
+    folder.make()
+    with folder.locked():
+        result = train(*options)
+    assert result.code == 2
+    assert "folder run is in use by another training run; wait" in result.stderr
+    assert train(*options).code == 0
+
+
 def test_to_resume_what_was_never_begun_is_told(train: Cli) -> None:
     result = train("--resume", "--epochs", 1)
     assert (result.code, result.stderr) == (

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from edgespike.errors import InputError
@@ -22,6 +24,10 @@ from edgespike.storage.files import WriteError, check_folder, write_atomically
 
 _WRITTEN = re.compile(r"training\.jsonl|(checkpoint|model|member\d+|sample\d+)\.safetensors")
 """Names of files that a run writes."""
+
+_LOCK = ".training.lock"
+_SECONDS_OF_LOCK = 1.0
+"""Longer than the processes of one run, which check the lock at the same time, need for that."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +67,30 @@ class RunFolder:
         return self.checkpoint.exists()
 
     def check(self, resume: bool) -> None:
-        """Refuse a folder that cannot be written, or whose files must not be overwritten.
+        """Refuse a folder that cannot be written or is in use, or with files that must be kept.
 
         Raises
         ------
         WriteError
             It is not a folder, or it or its parent folder is read-only.
         InputError
+            Another run is writing into it; or as for `check_files`.
+        """
+        check_folder(self.path)
+        if (self.path / _LOCK).exists():
+            with self.locked():
+                pass
+        self.check_files(resume)
+
+    def check_files(self, resume: bool) -> None:
+        """Refuse a folder whose files must not be overwritten.
+
+        Raises
+        ------
+        InputError
             It holds a run, and ``resume`` is False; or it holds no run, but files with names that
             a run writes.
         """
-        check_folder(self.path)
         if self.began:
             if not resume:
                 raise InputError(
@@ -109,6 +128,37 @@ class RunFolder:
             raise WriteError(
                 f"cannot make folder {self.path}: {error.strerror}; name another one"
             ) from None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the folder during the block; it must exist.
+
+        The operating system holds the lock and drops it when the process ends, however it ends.
+        The file that is locked stays in the folder.
+
+        Raises
+        ------
+        InputError
+            Another run is writing into the folder.
+        WriteError
+            The folder's file system refuses the lock.
+        """
+        lock = FileLock(self.path / _LOCK)
+        try:
+            lock.acquire(timeout=_SECONDS_OF_LOCK)
+        except Timeout:
+            raise InputError(
+                f"folder {self.path} is in use by another training run; wait until that has ended, "
+                "or name another folder"
+            ) from None
+        except OSError as error:
+            raise WriteError(
+                f"cannot lock folder {self.path}: {error.strerror or error}; name another one"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def save(self, tensors: Mapping[str, Tensor], log: Log) -> None:
         """Write the checkpoint and the log after an epoch."""

@@ -6,6 +6,7 @@ or ``accelerate launch``; each process then takes its share of each batch.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from edgespike.nn.nets.checkpoint import save_model
 from edgespike.nn.training.progress import EpochProgress
 from edgespike.nn.training.recipe import Recipe
 from edgespike.nn.training.run_folder import Log, RunFolder
-from edgespike.nn.training.start import load_start
+from edgespike.nn.training.start import Start, load_start
 from edgespike.nn.training.task import Task, load_task
 from edgespike.nn.training.trainer import Trainer
 
@@ -70,9 +71,9 @@ def train(
     Raises
     ------
     InputError
-        ``out`` holds a run and ``resume`` is False, or holds a run of another recipe; the run would
-        overwrite ``start``; the task or ``start`` does not fit the net; or ``start`` is given and
-        the recipe has a posterior.
+        ``out`` holds a run and ``resume`` is False, holds a run of another recipe, or is in use by
+        another run; the run would overwrite ``start``; the task or ``start`` does not fit the net;
+        or ``start`` is given and the recipe has a posterior.
     WriteError
         ``out`` cannot be written; this is checked before data is read.
     TrainingError
@@ -100,15 +101,25 @@ def train(
     # Not earlier, so that input that does not fit leaves no empty folder behind.
     folder.make()
     trainer = Trainer(recipe, task, begin.model if begin else None)
-    log = Log()
+    # Only now, when all processes of this run have made their checks.
+    with folder.locked() if trainer.main else contextlib.nullcontext():
+        if trainer.main:
+            folder.check_files(resume)  # another run may have ended since the first check
+        return _run(folder, trainer, begin, resume, quiet)
+
+
+def _run(
+    folder: RunFolder, trainer: Trainer, begin: Start | None, resume: bool, quiet: bool
+) -> TrainingResult:
+    epochs, log = folder.recipe.epochs, Log()
     if resume and (found := folder.read()):
         tensors, log = found
         trainer.restore(tensors)
     elif begin:
         log = Log({"metadata": begin.metadata, **trainer.measure()})
     history = log.epochs
-    for epoch in range(len(history), recipe.epochs):
-        with EpochProgress(epoch, recipe.epochs, trainer.steps, quiet or not trainer.main) as show:
+    for epoch in range(len(history), epochs):
+        with EpochProgress(epoch, epochs, trainer.steps, quiet or not trainer.main) as show:
             history.append(trainer.run_epoch(epoch, show))
         if trainer.main:
             folder.save(trainer.tensors(), log)

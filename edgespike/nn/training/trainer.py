@@ -61,7 +61,8 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, task: Task, start: nn.Module | None = None) -> None:
         self.recipe = recipe
-        self.accelerator = Accelerator()
+        # Unless it is told, accelerate lets several processes without GPUs train alone each.
+        self.accelerator = Accelerator(cpu=not _has_gpu())
         self.main = self.accelerator.is_main_process
         self.model = build_model(recipe, start)
         self.optimiser = make_optimiser(self.model, recipe)
@@ -217,6 +218,11 @@ class Trainer:
             "accuracy": correct / samples,
             "synaptic_operations": operations / samples,
         }
+
+
+def _has_gpu() -> bool:
+    kinds = (torch.cuda, torch.backends.mps, torch.xpu)
+    return any(kind.is_available() for kind in kinds)
 
 
 def _derived(seed: int, number: int) -> int:

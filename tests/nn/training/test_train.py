@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -156,6 +157,59 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
     with pytest.raises(InputError, match="run holds a training run; resume it, remove it"):
         train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
+
+
+WAITS = """
+import sys
+from pathlib import Path
+import torch
+from edgespike.nn import train
+from edgespike.nn.training.run_folder import RunFolder
+from tests.nn.small import RECIPE, striped_task
+
+torch.set_num_threads(1)
+whole_save = RunFolder.save
+
+def save(folder, tensors, log):
+    whole_save(folder, tensors, log)
+    print("saved", flush=True)
+    sys.stdin.readline()
+
+RunFolder.save = save
+train(RECIPE, Path(sys.argv[1]), task=striped_task(), quiet=True)
+"""
+
+
+def test_a_folder_takes_one_run_at_a_time_and_the_next_once_that_was_killed(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "run"
+    command, pipe = [sys.executable, "-c", WAITS, str(out)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as first:
+        assert first.stdout
+        assert first.stdout.readline() == b"saved\n"
+        before = {path: path.read_bytes() for path in out.iterdir()}
+        for resume in (False, True):
+            with pytest.raises(InputError, match=r"folder .*run is in use by another training run"):
+                train(RECIPE, out, task=striped_task(), resume=resume, quiet=True)
+        assert {path: path.read_bytes() for path in out.iterdir()} == before
+        first.kill()
+    resumed = train(RECIPE, out, task=striped_task(), resume=True, quiet=True)
+    expected = train(RECIPE, tmp_path / "whole", task=striped_task(), quiet=True)
+    assert resumed.model.read_bytes() == expected.model.read_bytes()
+
+
+def test_a_run_that_ended_while_another_read_its_data_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(*_: object) -> Task:
+        train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
+        return striped_task()
+
+    monkeypatch.setattr(import_module("edgespike.nn.training.train"), "load_task", meanwhile)
+    with pytest.raises(InputError, match="run holds a training run; resume it, remove it"):
+        train(RECIPE.override(seed=5), tmp_path / "run", quiet=True)
+    train(RECIPE, tmp_path / "run", task=striped_task(), resume=True, quiet=True)
 
 
 @pytest.mark.parametrize("resume", [False, True])
