@@ -165,6 +165,11 @@ class RunFolder:
         start = {} if log.start is None else {"start": log.start}
         description = {"recipe": self.recipe.to_table(), "history": log.epochs, **start}
         write_checkpoint(self.checkpoint, TRAINING, tensors, description)
+        self.save_log(log)
+
+    def save_log(self, log: Log) -> None:
+        """Write the log, which a run killed after its last checkpoint may lack an epoch of."""
+        start = {} if log.start is None else {"start": log.start}
         lines = [{"recipe": self.recipe.to_table(), "versions": _versions(), **start}, *log.epochs]
         write_atomically(self.log, "".join(json.dumps(line) + "\n" for line in lines).encode())
 

@@ -115,6 +115,8 @@ def _run(
     if resume and (found := folder.read()):
         tensors, log = found
         trainer.restore(tensors)
+        if trainer.main:
+            folder.save_log(log)
     elif begin:
         log = Log({"metadata": begin.metadata, **trainer.measure()})
     history = log.epochs

@@ -20,7 +20,8 @@ from edgespike.nn import NetSpec, Recipe, RecurrentSpec, Task, load_model, train
 from edgespike.nn.nets.spec import AnySpec
 from edgespike.nn.training.optimiser import learning_rate
 from edgespike.nn.training.trainer import TrainingError
-from edgespike.storage.files import WriteError
+from edgespike.storage.files import WriteError, write_atomically
+from edgespike.storage.temporaries import PREFIX
 from tests.nn.small import NET, RECIPE, striped_task
 
 
@@ -118,6 +119,54 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(tmp_path: Path)
     expected = train(RECIPE, whole, task=striped_task(), quiet=True)
     assert [line["epoch"] for line in resumed.history] == [1, 2, 3]
     assert resumed.model.read_bytes() == expected.model.read_bytes()
+
+
+class Killed(BaseException):
+    """Ends a run at once, and what it was writing is not written."""
+
+
+def killed_at(write: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next run end as if killed in its write of this number, from 0."""
+    left = [write]
+
+    def counted(path: Path, content: bytes) -> None:
+        if left[0] == 0:
+            (path.parent / f"{PREFIX}{'a' * 8}").write_bytes(content[: len(content) // 2])
+            raise Killed
+        left[0] -= 1
+        write_atomically(path, content)
+
+    for module in ("edgespike.nn.nets.checkpoint", "edgespike.nn.training.run_folder"):
+        monkeypatch.setattr(f"{module}.write_atomically", counted)
+
+
+def lines_of(log: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def without_times(log: Path) -> list[dict[str, object]]:
+    return [{name: line[name] for name in line if name != "seconds"} for line in lines_of(log)]
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["random weights", "a net"])
+def test_a_run_killed_at_any_write_resumes_to_the_files_of_one_that_was_not(
+    started: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoint and log of each of three epochs, then the net."""
+    task, start = striped_task(), None
+    if started:
+        start = train(RECIPE.override(epochs=1), tmp_path / "start", task=task, quiet=True).model
+    whole = train(RECIPE, tmp_path / "whole", task=task, start=start, quiet=True)
+    for write in range(2 * RECIPE.epochs + 1):
+        out = tmp_path / str(write)
+        with monkeypatch.context() as patched:
+            killed_at(write, patched)
+            with pytest.raises(Killed):
+                train(RECIPE, out, task=task, start=start, quiet=True)
+        resumed = train(RECIPE, out, task=task, start=start, resume=True, quiet=True)
+        assert resumed.model.read_bytes() == whole.model.read_bytes()
+        assert without_times(resumed.log) == without_times(whole.log)
+        assert resumed.history == tuple(lines_of(resumed.log)[1:])
 
 
 @pytest.mark.parametrize("averaging", [0.0, 0.9])
