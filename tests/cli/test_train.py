@@ -133,6 +133,18 @@ def test_a_folder_in_use_is_refused(train: Cli, options: tuple[str, ...]) -> Non
     assert train(*options).code == 0
 
 
+def test_an_empty_history_is_refused_instead_of_trained_again(train: Cli) -> None:
+    from edgespike.nn.nets.checkpoint import TRAINING, read_checkpoint, write_checkpoint
+
+    assert train("--epochs", 1).code == 0
+    path = Path("run/checkpoint.safetensors")
+    found = read_checkpoint(path, TRAINING)
+    write_checkpoint(path, TRAINING, found.tensors, {**found.description, "history": []})
+    result = train("--epochs", 1, "--resume")
+    assert result.code == 2
+    assert "run/checkpoint.safetensors does not hold the state of this run: its" in result.stderr
+
+
 def test_to_resume_what_was_never_begun_is_told(train: Cli) -> None:
     result = train("--resume", "--epochs", 1)
     assert (result.code, result.stderr) == (

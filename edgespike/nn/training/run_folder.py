@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,16 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from edgespike.errors import InputError
+from edgespike.errors import FileFormatError, InputError, named, shown
 from edgespike.nn.nets.checkpoint import TRAINING, read_checkpoint, write_checkpoint
 from edgespike.nn.training.recipe import Recipe
+from edgespike.nn.training.resuming import description_faults
 from edgespike.storage.files import WriteError, check_folder, write_atomically
 
 _WRITTEN = re.compile(r"training\.jsonl|(checkpoint|model|member\d+|sample\d+)\.safetensors")
 """Names of files that a run writes."""
 
+_SHOWN_FAULTS = 5
 _LOCK = ".training.lock"
 _SECONDS_OF_LOCK = 1.0
 """Longer than the processes of one run, which check the lock at the same time, need for that."""
@@ -181,19 +183,42 @@ class RunFolder:
         InputError
             The checkpoint belongs to another recipe.
         FileFormatError
-            The checkpoint is truncated, changed or foreign.
+            The checkpoint is truncated, changed or foreign, or holds another history than a run of
+            this recipe has.
         """
         if not self.began:
             return None
         checkpoint = read_checkpoint(self.checkpoint, TRAINING)
-        self._check_recipe(checkpoint.description["recipe"])
         description = checkpoint.description
-        return checkpoint.tensors, Log(description.get("start"), list(description["history"]))
+        self._check_recipe(description.get("recipe"))
+        self.refuse_faults(description_faults(description, self.recipe.epochs))
+        return checkpoint.tensors, Log(description.get("start"), description["history"])
 
-    def _check_recipe(self, found: dict[str, Any]) -> None:
+    def refuse_faults(self, faults: Iterable[str]) -> None:
+        """Refuse a checkpoint with faults.
+
+        Raises
+        ------
+        FileFormatError
+            There are faults; a few of them are named.
+        """
+        found = list(faults)
+        if not found:
+            return
+        more = f"; and {len(found) - _SHOWN_FAULTS} more" if len(found) > _SHOWN_FAULTS else ""
+        raise FileFormatError(
+            f"{self.checkpoint} does not hold the state of this run: "
+            f"{'; '.join(found[:_SHOWN_FAULTS])}{more}; train again in a new folder"
+        )
+
+    def _check_recipe(self, found: object) -> None:
+        if not isinstance(found, dict):
+            self.refuse_faults([f"its recipe is {shown(found)}, expected a table"])
+            return
         # Through JSON, in which tuples are lists.
         wanted = json.loads(json.dumps(self.recipe.to_table()))
         other = [name for name in wanted if wanted[name] != found.get(name)]
+        other += [named(name) for name in found if name not in wanted]
         if other:
             raise InputError(
                 f"the run in {self.path} has another recipe (different: {', '.join(other)}); "

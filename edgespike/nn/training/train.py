@@ -74,6 +74,8 @@ def train(
         ``out`` holds a run and ``resume`` is False, holds a run of another recipe, or is in use by
         another run; the run would overwrite ``start``; the task or ``start`` does not fit the net;
         or ``start`` is given and the recipe has a posterior.
+    FileFormatError
+        ``start``, or the checkpoint to resume from, is damaged, foreign or does not fit.
     WriteError
         ``out`` cannot be written; this is checked before data is read.
     TrainingError
@@ -114,6 +116,7 @@ def _run(
     epochs, log = folder.recipe.epochs, Log()
     if resume and (found := folder.read()):
         tensors, log = found
+        folder.refuse_faults(trainer.faults(tensors, len(log.epochs)))
         trainer.restore(tensors)
         if trainer.main:
             folder.save_log(log)
