@@ -126,6 +126,7 @@ def _run(
     for epoch in range(len(history), epochs):
         with EpochProgress(epoch, epochs, trainer.steps, quiet or not trainer.main) as show:
             history.append(trainer.run_epoch(epoch, show))
+            show.finish(history[-1])
         if trainer.main:
             folder.save(trainer.tensors(), log)
     paths = _save_networks(folder, trainer, log)

@@ -382,12 +382,18 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert all(a > b for a, b in pairwise(rates[10:]))
 
 
+@pytest.mark.parametrize("terminal", [False, True], ids=["file", "terminal"])
 def test_progress_is_shown_where_it_is_no_answer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    terminal: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     train(RECIPE.override(epochs=1), tmp_path / "run", task=striped_task())
     shown = capsys.readouterr()
     assert "epoch 1/1" in shown.err
+    assert ("test accuracy" in shown.err) is not terminal
     assert shown.out == ""
 
 
