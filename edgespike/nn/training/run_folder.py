@@ -26,6 +26,9 @@ from edgespike.storage.files import WriteError, check_folder, write_atomically
 _WRITTEN = re.compile(r"training\.jsonl|(checkpoint|model|member\d+|sample\d+)\.safetensors")
 """Names of files that a run writes."""
 
+GIVEN = "given"
+"""Recorded as the data of a recipe that was trained on a caller's own data."""
+
 _SHOWN_FAULTS = 5
 _LOCK = ".training.lock"
 _SECONDS_OF_LOCK = 1.0
@@ -52,14 +55,24 @@ class Log:
 class RunFolder:
     """The folder in which a run of a recipe is kept.
 
+    Parameters
+    ----------
+    path, recipe
+        The folder, which need not exist, and what is trained in it.
+    data_given
+        The run is trained on data that the caller gave, not on the recipe's data set.
+
     Attributes
     ----------
     log, checkpoint
         Paths of the log and of the state to resume from.
+    table
+        The recipe as the run's files record it; its data is `GIVEN` if the data was given.
     """
 
-    def __init__(self, path: Path, recipe: Recipe) -> None:
+    def __init__(self, path: Path, recipe: Recipe, data_given: bool = False) -> None:
         self.path, self.recipe = path, recipe
+        self.table = {**recipe.to_table(), **({"data": GIVEN} if data_given else {})}
         self.log = path / "training.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
 
@@ -165,14 +178,14 @@ class RunFolder:
     def save(self, tensors: Mapping[str, Tensor], log: Log) -> None:
         """Write the checkpoint and the log after an epoch."""
         start = {} if log.start is None else {"start": log.start}
-        description = {"recipe": self.recipe.to_table(), "history": log.epochs, **start}
+        description = {"recipe": self.table, "history": log.epochs, **start}
         write_checkpoint(self.checkpoint, TRAINING, tensors, description)
         self.save_log(log)
 
     def save_log(self, log: Log) -> None:
         """Write the log, which a run killed after its last checkpoint may lack an epoch of."""
         start = {} if log.start is None else {"start": log.start}
-        lines = [{"recipe": self.recipe.to_table(), "versions": _versions(), **start}, *log.epochs]
+        lines = [{"recipe": self.table, "versions": _versions(), **start}, *log.epochs]
         write_atomically(self.log, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def read(self) -> tuple[dict[str, Tensor], Log] | None:
@@ -216,7 +229,7 @@ class RunFolder:
             self.refuse_faults([f"its recipe is {shown(found)}, expected a table"])
             return
         # Through JSON, in which tuples are lists.
-        wanted = json.loads(json.dumps(self.recipe.to_table()))
+        wanted = json.loads(json.dumps(self.table))
         other = [name for name in wanted if wanted[name] != found.get(name)]
         other += [named(name) for name in found if name not in wanted]
         if other:

@@ -59,7 +59,8 @@ def train(
         then one line an epoch) and ``checkpoint.safetensors`` (to resume from). A mixture's nets
         are ``member0.safetensors`` and so on, draws from it ``sample0.safetensors`` and so on.
     task
-        Data to train on; the recipe's data set if None.
+        Data to train on; the recipe's data set if None. The files of the run then record the data
+        as "given".
     start
         Checkpoint to start from instead of random weights, see `edgespike.nn.training.start`. The
         log then states its metadata, and how it performs before the first step.
@@ -91,7 +92,7 @@ def train(
             f"{start} is one net, but the recipe's posterior starts from nets that differ; do not "
             "name a net to start from"
         )
-    folder = RunFolder(Path(out), recipe)
+    folder = RunFolder(Path(out), recipe, data_given=task is not None)
     if start:
         folder.refuse(Path(start))
     folder.check(resume)
@@ -137,7 +138,7 @@ def _run(
 def _save_networks(folder: RunFolder, trainer: Trainer, log: Log) -> tuple[Path, ...]:
     # Without the time it took, so that the same run gives the same file.
     measured = {name: value for name, value in log.epochs[-1].items() if name != "seconds"}
-    metadata = {"recipe": folder.recipe.to_table(), **measured}
+    metadata = {"recipe": folder.table, **measured}
     if log.start is not None:
         metadata["start"] = log.start
     paths = []

@@ -65,7 +65,7 @@ class Stopped(Exception):  # noqa: N818
 
 
 def save_and_stop(folder: RunFolder, tensors: dict[str, Tensor], log: Log) -> None:
-    description = {"recipe": folder.recipe.to_table(), "history": log.epochs}
+    description = {"recipe": folder.table, "history": log.epochs}
     write_checkpoint(folder.checkpoint, TRAINING, tensors, description)
     raise Stopped
 

@@ -17,6 +17,7 @@ import torch
 from edgespike.data import DATA_SETS, cifar10, fashion_mnist, mnist
 from edgespike.errors import FileFormatError, InputError
 from edgespike.nn import NetSpec, Recipe, RecurrentSpec, Task, load_model, train
+from edgespike.nn.nets.checkpoint import TRAINING, read_checkpoint
 from edgespike.nn.nets.spec import AnySpec
 from edgespike.nn.training.optimiser import learning_rate
 from edgespike.nn.training.trainer import TrainingError
@@ -339,6 +340,26 @@ def test_a_recipe_whose_net_does_not_fit_its_data_is_refused(
     recipe = replace(RECIPE, data=data)
     with pytest.raises(InputError, match=rf"{found}; .* \(1, 8, 8\) and 3 classes: change"):
         train(recipe, tmp_path / "run", quiet=True)
+
+
+def test_data_that_was_given_is_recorded_instead_of_a_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPE.override(epochs=1)
+    result = train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
+    checkpoint = read_checkpoint(tmp_path / "run" / "checkpoint.safetensors", TRAINING)
+    recorded = [
+        json.loads(result.log.read_text().splitlines()[0])["recipe"],
+        load_model(result.model)[2]["recipe"],
+        checkpoint.description["recipe"],
+    ]
+    expected = {**json.loads(json.dumps(recipe.to_table())), "data": "given"}
+    assert recorded == [expected] * 3
+    monkeypatch.setattr(
+        import_module("edgespike.nn.training.train"), "load_task", lambda *_: striped_task()
+    )
+    with pytest.raises(InputError, match=r"another recipe \(different: data\)"):
+        train(recipe, tmp_path / "run", resume=True, quiet=True)
 
 
 @pytest.mark.parametrize("data", DATA_SETS)
