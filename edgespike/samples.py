@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from edgespike.errors import InputError
+from edgespike.errors import FileFormatError, InputError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.storage.files import opened
 from edgespike.storage.npy import check_size, read_header
 
+READ_LIMIT = 2**28
+"""Largest file, in bytes, that is read at once; larger ones are mapped into memory.
+
+A process that reads mapped memory is killed (SIGBUS) if the file has shrunk since. A larger file
+has to be mapped all the same, because it may not fit into memory.
+"""
+
 _ADVICE = "save the array again with numpy.save"
 
 
 def read_array(path: Path | str) -> NDArray[Any]:
-    """Map the array of a ``.npy`` file into memory.
+    """Read the array of a ``.npy`` file, or map it into memory above `READ_LIMIT`.
 
     The header is checked against the file's size before memory is allocated, and nothing in the
     file is ever executed.
@@ -40,10 +47,24 @@ def read_array(path: Path | str) -> NDArray[Any]:
     path = Path(path)
     with opened(path) as file:
         shape, dtype = read_header(path, file, _ADVICE)
-        check_size(path, shape, dtype, path.stat().st_size - file.tell(), _ADVICE)
-        if math.prod(shape) == 0:  # zero bytes cannot be mapped
-            return np.empty(shape, dtype)
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        size = path.stat().st_size
+        check_size(path, shape, dtype, size - file.tell(), _ADVICE)
+        if size > READ_LIMIT and 0 not in shape:  # zero bytes cannot be mapped
+            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        array = _read_at_once(path, file)
+    array.flags.writeable = False
+    return array
+
+
+def _read_at_once(path: Path, file: BinaryIO) -> NDArray[Any]:
+    file.seek(0)
+    try:
+        return np.asarray(npy.read_array(file, allow_pickle=False))
+    except ValueError as error:
+        raise FileFormatError(
+            f"{path} was changed while it was read ({error}); wait until it is written, then run "
+            "again"
+        ) from None
 
 
 def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> NDArray[Any]:

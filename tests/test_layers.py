@@ -63,7 +63,7 @@ ALLOWED = {
     "edgespike/nn/layers": "evaluation_mode graph counting torch",
     "edgespike/nn/nets": "storage graph nn.layers torch safetensors",
     "edgespike/nn/training": "evaluation_mode storage data bayes nn.layers nn.nets "
-    "torch accelerate rich",
+    "torch accelerate filelock rich",
     "edgespike/converters": "plugins storage graph passes",
     "edgespike/converters/torch": "evaluation_mode graph passes interpreter nn converters torch",
     "edgespike/models/__init__.py": "storage graph data",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.lib import format as npy
 from numpy.typing import ArrayLike, NDArray
 
+from edgespike import samples
 from edgespike.errors import EdgespikeError, FileFormatError, InputError
 from edgespike.graph import Graph
 from edgespike.interpreter import interpret
@@ -45,10 +48,42 @@ def with_header(path: Path, header: str, data: bytes = b"", length: int | None =
     ],
     ids=["bytes", "big endian", "Fortran order", "booleans", "floats", "no axis", "empty"],
 )
-def test_arrays_come_back_as_they_were_saved(tmp_path: Path, array: NDArray[Any]) -> None:
+@pytest.mark.parametrize("limit", [samples.READ_LIMIT, 0], ids=["read", "mapped"])
+def test_arrays_come_back_as_they_were_saved(
+    tmp_path: Path, array: NDArray[Any], limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "READ_LIMIT", limit)
     found = read_array(saved(tmp_path / "x.npy", array))
     assert found.dtype == array.dtype
+    assert not found.flags.writeable
     np.testing.assert_array_equal(found, array)
+
+
+SHRINKS = """
+import os, sys
+from edgespike.samples import read_array
+
+array = read_array(sys.argv[1])
+os.truncate(sys.argv[1], 0)
+print(int(array.sum()))
+"""
+
+
+def test_a_file_that_shrinks_after_it_was_opened_kills_nothing(tmp_path: Path) -> None:
+    path = saved(tmp_path / "x.npy", np.ones(100_000, np.uint8))
+    process = subprocess.run(
+        [sys.executable, "-c", SHRINKS, path], capture_output=True, text=True, check=False
+    )
+    assert (process.returncode, process.stdout) == (0, "100000\n")
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "x.npy", np.ones(100_000, np.uint8))
+    monkeypatch.setattr(samples, "check_size", lambda *_: path.write_bytes(path.read_bytes()[:500]))
+    with pytest.raises(FileFormatError, match=r"x\.npy was changed while it was read .*run again"):
+        read_array(path)
 
 
 def test_long_headers_of_the_second_version_are_read(tmp_path: Path) -> None:

@@ -67,11 +67,10 @@ def command(
     folder.refuse(Path(recipe))
     if resume and not folder.began:
         say(f"{out} holds no run to resume; training starts with the first epoch")
-    quiet = as_json or not sys.stderr.isatty()  # the progress bar goes there
     with warnings.catch_warnings():
         warnings.simplefilter("always", CollapseWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment]
-        result = train(changed, out, start=start, resume=resume, quiet=quiet)
+        result = train(changed, out, start=start, resume=resume, quiet=as_json)
     last = result.history[-1]
     if as_json:
         models = [str(path) for path in result.models]

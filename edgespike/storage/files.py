@@ -1,8 +1,9 @@
 """Open files for reading, and write files and folders whole or not at all.
 
 Everything is first written under a temporary name in the same folder, flushed to disk, and then
-renamed, which is atomic. A killed process or a full disk leaves at most a hidden temporary file or
-folder behind, never a half-written result.
+renamed, which is atomic. A full disk leaves nothing behind, and a killed process at most a hidden
+temporary file or folder, never a half-written result; the next write into that folder removes it
+(`edgespike.storage.temporaries`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgespike.errors import EdgespikeError, InputError
+from edgespike.storage.temporaries import PREFIX, in_use, remove_abandoned
 
 
 class WriteError(EdgespikeError):
@@ -100,7 +102,7 @@ def check_output(out: Path | None, inputs: Iterable[Path | None] = ()) -> None:
         if path.is_dir():
             raise WriteError(f"cannot write {path}: it is a folder; name a file in it")
         place = _place(path)
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=PREFIX)
         os.close(handle)
         Path(name).unlink()
 
@@ -124,15 +126,16 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary: Path | None = None
     with _write_errors(path):
         place = _place(path)
+        remove_abandoned(place.parent)
         try:
-            handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+            handle, name = tempfile.mkstemp(dir=place.parent, prefix=PREFIX)
             temporary = Path(name)
-            with os.fdopen(handle, "wb") as file:
+            with os.fdopen(handle, "wb") as file, in_use(temporary):
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.chmod(_mode(place))
-            temporary.replace(place)
+                temporary.chmod(_mode(place))
+                temporary.replace(place)
             temporary = None
             _flush(place.parent)
         finally:
@@ -207,16 +210,18 @@ def new_folder(path: Path) -> Iterator[Path]:
     check_new_folder(path)
     with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        remove_abandoned(path.parent)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=PREFIX))
         temporary.chmod(0o777 & ~_umask())
     try:
-        with _write_errors(path, inside=temporary):
-            yield temporary
-        with _write_errors(path):
-            for file in temporary.rglob("*"):
-                _flush(file)
-            temporary.replace(path)
-            _flush(path.parent)
+        with in_use(temporary):
+            with _write_errors(path, inside=temporary):
+                yield temporary
+            with _write_errors(path):
+                for place in (*temporary.rglob("*"), temporary):
+                    _flush(place)
+                temporary.replace(path)
+                _flush(path.parent)
     except WriteError as error:
         # The temporary name means nothing to the user.
         raise WriteError(str(error).replace(str(temporary), str(path))) from error

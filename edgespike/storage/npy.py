@@ -10,6 +10,9 @@ from numpy.lib import format as npy
 
 from edgespike.errors import FileFormatError, shown
 
+HEADER_LIMIT = 10_000
+"""Most bytes of a header: numpy's own limit, which it checks only after reading them."""
+
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -36,7 +39,9 @@ def read_header(
         raise FileFormatError(f"{place} is an archive (.npz); {advice} to get one .npy array")
     file.seek(0)
     try:
-        shape, _, dtype = _HEADER_READERS[npy.read_magic(file)](file)
+        version = npy.read_magic(file)
+        _check_length(file, 2 if version == (1, 0) else 4)
+        shape, _, dtype = _HEADER_READERS[version](file)
     except Exception as error:  # a hostile header makes numpy raise nearly anything
         raise FileFormatError(
             f"{place} is not a .npy file, or its header is damaged; {advice}"
@@ -51,6 +56,14 @@ def read_header(
             f"{place} holds {held}, which are not accepted; give an array of numbers: {advice}"
         )
     return shape, dtype
+
+
+def _check_length(file: IO[bytes], size: int) -> None:
+    start = file.tell()
+    length = int.from_bytes(file.read(size), "little")
+    if length > HEADER_LIMIT:
+        raise ValueError(f"a header of {length} bytes")
+    file.seek(start)
 
 
 def _is_possible(shape: tuple[int, ...]) -> bool:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgespike.bayes.mixture import GaussianMixture
+from edgespike.bayes.mixture import GaussianMixture, read_mixture
+from edgespike.errors import FileFormatError
 from tests.bayes.mixtures import KINDS, integrated_entropy, random_mixture
 from tests.cli.conftest import Cli
 
@@ -154,6 +155,98 @@ def test_a_header_that_declares_more_than_there_is(cli: Cli, tmp_path: Path) -> 
             np.lib.format.write_array_header_1_0(content, header)
             archive.writestr(f"{name}.npy", content.getvalue() + bytes(16))
     refused(cli, path, "declares float64 of shape (1000000000000000,)", "holds 16")
+
+
+LARGE = """
+import resource, sys
+from edgespike.bayes.mixture import read_mixture
+from edgespike.errors import FileFormatError
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_mixture(sys.argv[1])
+except FileFormatError as error:
+    print(error)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_a_small_file_that_declares_much_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, shape in (("weights", (1,)), ("means", (1, 2**13)), ("covariances", (1, 2**26))):
+            with archive.open(f"{name}.npy", "w") as file:
+                header = {"descr": "|i1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for _ in range(0, math.prod(shape), 2**20):
+                    file.write(bytes(min(math.prod(shape), 2**20)))
+    assert path.stat().st_size < 10**5
+    message = refused_cheaply(path)
+    assert f"{path} declares 67,117,057 values, the limit is 16,777,216; use fewer" in message
+
+
+def test_a_header_of_any_length_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in GOOD:
+            with archive.open(f"{name}.npy", "w") as file:
+                file.write(b"\x93NUMPY\x02\x00" + (2**27).to_bytes(4, "little"))
+                for _ in range(2**7):
+                    file.write(b" " * 2**20)
+    assert "its header is damaged" in refused_cheaply(path)
+
+
+def refused_cheaply(path: Path) -> str:
+    """Return the message of an error that was raised without taking much memory."""
+    message, grown = subprocess.run(
+        [sys.executable, "-c", LARGE, path], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert int(grown) < 50
+    return message
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("FILE_LIMIT", 100, r"good.npz has \d+ bytes, the limit is 100; use fewer components"),
+        ("ENTRIES_LIMIT", 2, r"good.npz has 3 entries, the limit is 2; save it again"),
+        ("VALUES_LIMIT", 9, r"good.npz declares 10 values, the limit is 9; use fewer components"),
+        ("COMPONENTS_LIMIT", 1, r"good.npz declares 2 components, the limit is 1; use fewer"),
+    ],
+)
+def test_limits_of_a_file_are_exact(
+    tmp_path: Path, limit: str, value: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "good.npz"
+    np.savez(path, **GOOD)
+    read_mixture(path)
+    monkeypatch.setattr(f"edgespike.bayes.mixture.files.{limit}", value)
+    with pytest.raises(FileFormatError, match=message):
+        read_mixture(path)
+    if limit != "FILE_LIMIT":
+        monkeypatch.setattr(f"edgespike.bayes.mixture.files.{limit}", value + 1)
+        read_mixture(path)
+
+
+def test_a_table_of_contents_is_counted_across_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bad.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for place in range(1001):
+            archive.writestr(f"{place}", b"")
+    monkeypatch.setattr("edgespike.bayes.mixture.files._CHUNK", 7)
+    with pytest.raises(FileFormatError, match="has 1,001 entries, the limit is 1,000; save it"):
+        read_mixture(path)
+
+
+def test_a_compression_that_may_take_any_memory_is_refused(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "bad.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in GOOD.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, np.asarray(array))
+    refused(cli, path, "weights in", "is compressed by a method numpy does not use; save it again")
 
 
 def test_truncated_and_changed_files(cli: Cli, tmp_path: Path) -> None:

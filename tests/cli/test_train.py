@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -96,8 +97,19 @@ def test_components_that_collapse_are_told_in_one_line(
     Path("small.toml").write_text(RECIPE.replace("[net]", f"{posterior}[net]"))
     monkeypatch.setattr("edgespike.bayes.overlap.MOST_ERROR", -1.0)
     lines = train("--epochs", 1).stderr.splitlines()
-    assert len(lines) == 1
+    assert len(lines) == 2
     assert lines[0].startswith("warning: components collapse")
+    assert lines[1].startswith("epoch 1/1  ")
+
+
+def test_each_epoch_is_one_line_where_there_is_no_terminal(train: Cli) -> None:
+    result = train()
+    assert result.code == 0
+    number, zero = r"\d+\.\d+", "0 k synaptic operations"
+    for epoch, line in enumerate(result.stderr.splitlines(), 1):
+        pattern = rf"epoch {epoch}/3  loss {number}  accuracy {number}%  {zero}  test accuracy "
+        assert re.fullmatch(rf"{pattern}{number}%  {number} s", line)
+    assert len(result.stderr.splitlines()) == 3
 
 
 def test_options_change_the_recipe(train: Cli) -> None:
@@ -119,12 +131,40 @@ def test_a_folder_with_a_run_is_refused_unless_it_goes_on(train: Cli) -> None:
     assert (resumed.code, resumed.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("options", [(), ("--resume",)])
+def test_a_folder_in_use_is_refused(train: Cli, options: tuple[str, ...]) -> None:
+    from edgespike.nn import load_recipe
+    from edgespike.nn.training.run_folder import RunFolder
+
+    folder = RunFolder(Path("run"), load_recipe("small.toml"))
+    folder.make()
+    with folder.locked():
+        result = train(*options)
+    assert result.code == 2
+    assert "folder run is in use by another training run; wait" in result.stderr
+    assert train(*options).code == 0
+
+
+def test_an_empty_history_is_refused_instead_of_trained_again(train: Cli) -> None:
+    from edgespike.nn.nets.checkpoint import TRAINING, read_checkpoint, write_checkpoint
+
+    assert train("--epochs", 1).code == 0
+    path = Path("run/checkpoint.safetensors")
+    found = read_checkpoint(path, TRAINING)
+    write_checkpoint(path, TRAINING, found.tensors, {**found.description, "history": []})
+    result = train("--epochs", 1, "--resume")
+    assert result.code == 2
+    assert "run/checkpoint.safetensors does not hold the state of this run: its" in result.stderr
+
+
 def test_to_resume_what_was_never_begun_is_told(train: Cli) -> None:
     result = train("--resume", "--epochs", 1)
-    assert (result.code, result.stderr) == (
+    told, epoch = result.stderr.splitlines()
+    assert (result.code, told) == (
         0,
-        "run holds no run to resume; training starts with the first epoch\n",
+        "run holds no run to resume; training starts with the first epoch",
     )
+    assert epoch.startswith("epoch 1/1  ")
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_data_is_read(

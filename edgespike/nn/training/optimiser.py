@@ -39,6 +39,20 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"{i}.{key}": value for i, entry in state.items() for key, value in entry.items()}
 
 
+def shapes_after_a_step(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return tensors of the names, shapes and dtypes of `optimiser_tensors` after any step.
+
+    Their values mean nothing. Every trained parameter has a gradient in every step.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    shapes: dict[str, Tensor] = {}
+    for i, parameter in enumerate(parameters):
+        values = parameter.detach()
+        shapes |= {f"{i}.step": torch.tensor(0.0), f"{i}.exp_avg": values}
+        shapes[f"{i}.exp_avg_sq"] = values
+    return shapes
+
+
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Restore what `optimiser_tensors` returned; the hyper-parameters stay as they are."""
     state: dict[int, dict[str, Tensor]] = {}

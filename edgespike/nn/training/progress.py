@@ -1,16 +1,22 @@
-"""The progress bar of an epoch."""
+"""The progress of an epoch: a bar on a terminal, one line elsewhere."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+_SHOWN = ("loss", "accuracy", "synaptic_operations")
+
 
 class EpochProgress:
-    """A progress bar on stderr that shows loss, accuracy and synaptic operations a sample.
+    """Shows loss, accuracy and synaptic operations a sample on stderr.
+
+    On a terminal this is a progress bar; in a file or pipe it is one line after the epoch.
 
     Parameters
     ----------
@@ -23,6 +29,9 @@ class EpochProgress:
     """
 
     def __init__(self, epoch: int, epochs: int, steps: int, quiet: bool) -> None:
+        terminal = sys.stderr.isatty()
+        self._title = f"{epoch + 1}/{epochs}"
+        self._line = not quiet and not terminal
         self._bar = Progress(
             TextColumn("epoch {task.description}"),
             BarColumn(bar_width=20),
@@ -30,17 +39,24 @@ class EpochProgress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[measured]}"),
             console=Console(stderr=True),
-            disable=quiet,
+            disable=quiet or not terminal,
         )
-        self._task = self._bar.add_task(f"{epoch + 1}/{epochs}", total=steps, measured="")
+        self._task = self._bar.add_task(self._title, total=steps, measured="")
 
     def update(self, step: int, means: Mapping[str, float]) -> None:
         """Show that ``step`` steps are done, and the means so far."""
-        measured = (
-            f"loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}  "
-            f"{means['synaptic_operations'] / 1000:,.0f} k synaptic operations"
-        )
-        self._bar.update(self._task, completed=step, measured=measured)
+        self._bar.update(self._task, completed=step, measured=_measured(means))
+
+    def finish(self, measured: Mapping[str, Any]) -> None:
+        """Show the epoch's line of the log, where there is no bar."""
+        if self._line:
+            trained = {name: measured[f"train_{name}"] for name in _SHOWN}
+            print(
+                f"epoch {self._title}  {_measured(trained)}  test accuracy "
+                f"{measured['test_accuracy']:.2%}  {measured['seconds']:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def __enter__(self) -> EpochProgress:
         self._bar.start()
@@ -53,3 +69,10 @@ class EpochProgress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+
+def _measured(means: Mapping[str, float]) -> str:
+    return (
+        f"loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}  "
+        f"{means['synaptic_operations'] / 1000:,.0f} k synaptic operations"
+    )

@@ -6,6 +6,7 @@ or ``accelerate launch``; each process then takes its share of each batch.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from edgespike.nn.nets.checkpoint import save_model
 from edgespike.nn.training.progress import EpochProgress
 from edgespike.nn.training.recipe import Recipe
 from edgespike.nn.training.run_folder import Log, RunFolder
-from edgespike.nn.training.start import load_start
+from edgespike.nn.training.start import Start, load_start
 from edgespike.nn.training.task import Task, load_task
 from edgespike.nn.training.trainer import Trainer
 
@@ -58,7 +59,8 @@ def train(
         then one line an epoch) and ``checkpoint.safetensors`` (to resume from). A mixture's nets
         are ``member0.safetensors`` and so on, draws from it ``sample0.safetensors`` and so on.
     task
-        Data to train on; the recipe's data set if None.
+        Data to train on; the recipe's data set if None. The files of the run then record the data
+        as "given".
     start
         Checkpoint to start from instead of random weights, see `edgespike.nn.training.start`. The
         log then states its metadata, and how it performs before the first step.
@@ -70,9 +72,11 @@ def train(
     Raises
     ------
     InputError
-        ``out`` holds a run and ``resume`` is False, or holds a run of another recipe; the run would
-        overwrite ``start``; the task or ``start`` does not fit the net; or ``start`` is given and
-        the recipe has a posterior.
+        ``out`` holds a run and ``resume`` is False, holds a run of another recipe, or is in use by
+        another run; the run would overwrite ``start``; the task or ``start`` does not fit the net;
+        or ``start`` is given and the recipe has a posterior.
+    FileFormatError
+        ``start``, or the checkpoint to resume from, is damaged, foreign or does not fit.
     WriteError
         ``out`` cannot be written; this is checked before data is read.
     TrainingError
@@ -88,7 +92,7 @@ def train(
             f"{start} is one net, but the recipe's posterior starts from nets that differ; do not "
             "name a net to start from"
         )
-    folder = RunFolder(Path(out), recipe)
+    folder = RunFolder(Path(out), recipe, data_given=task is not None)
     if start:
         folder.refuse(Path(start))
     folder.check(resume)
@@ -100,16 +104,30 @@ def train(
     # Not earlier, so that input that does not fit leaves no empty folder behind.
     folder.make()
     trainer = Trainer(recipe, task, begin.model if begin else None)
-    log = Log()
+    # Only now, when all processes of this run have made their checks.
+    with folder.locked() if trainer.main else contextlib.nullcontext():
+        if trainer.main:
+            folder.check_files(resume)  # another run may have ended since the first check
+        return _run(folder, trainer, begin, resume, quiet)
+
+
+def _run(
+    folder: RunFolder, trainer: Trainer, begin: Start | None, resume: bool, quiet: bool
+) -> TrainingResult:
+    epochs, log = folder.recipe.epochs, Log()
     if resume and (found := folder.read()):
         tensors, log = found
+        folder.refuse_faults(trainer.faults(tensors, len(log.epochs)))
         trainer.restore(tensors)
+        if trainer.main:
+            folder.save_log(log)
     elif begin:
         log = Log({"metadata": begin.metadata, **trainer.measure()})
     history = log.epochs
-    for epoch in range(len(history), recipe.epochs):
-        with EpochProgress(epoch, recipe.epochs, trainer.steps, quiet or not trainer.main) as show:
+    for epoch in range(len(history), epochs):
+        with EpochProgress(epoch, epochs, trainer.steps, quiet or not trainer.main) as show:
             history.append(trainer.run_epoch(epoch, show))
+            show.finish(history[-1])
         if trainer.main:
             folder.save(trainer.tensors(), log)
     paths = _save_networks(folder, trainer, log)
@@ -120,7 +138,7 @@ def train(
 def _save_networks(folder: RunFolder, trainer: Trainer, log: Log) -> tuple[Path, ...]:
     # Without the time it took, so that the same run gives the same file.
     measured = {name: value for name, value in log.epochs[-1].items() if name != "seconds"}
-    metadata = {"recipe": folder.recipe.to_table(), **measured}
+    metadata = {"recipe": folder.table, **measured}
     if log.start is not None:
         metadata["start"] = log.start
     paths = []

@@ -22,9 +22,11 @@ from edgespike.nn.training.optimiser import (
     make_optimiser,
     optimiser_tensors,
     restore_optimiser,
+    shapes_after_a_step,
 )
 from edgespike.nn.training.progress import EpochProgress
 from edgespike.nn.training.recipe import Recipe
+from edgespike.nn.training.resuming import state_faults
 from edgespike.nn.training.task import EVALUATION_BATCH, Task
 
 STEPS_BETWEEN_UPDATES = 20
@@ -61,7 +63,8 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, task: Task, start: nn.Module | None = None) -> None:
         self.recipe = recipe
-        self.accelerator = Accelerator()
+        # Unless it is told, accelerate lets several processes without GPUs train alone each.
+        self.accelerator = Accelerator(cpu=not _has_gpu())
         self.main = self.accelerator.is_main_process
         self.model = build_model(recipe, start)
         self.optimiser = make_optimiser(self.model, recipe)
@@ -111,12 +114,14 @@ class Trainer:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state that is needed to continue after an epoch."""
-        parts = {"model": self.model.state_dict(), "optimiser": optimiser_tensors(self.optimiser)}
-        if self.average:
-            parts["average"] = self.average.tensors()
-        return {
-            f"{part}.{name}": t for part, entries in parts.items() for name, t in entries.items()
-        }
+        return self._named(optimiser_tensors(self.optimiser))
+
+    def faults(self, tensors: Mapping[str, Tensor], epochs: int) -> Iterator[str]:
+        """Yield why tensors are not what `tensors` returns after a number of epochs."""
+        # Scaled gradients may overflow, and the optimiser then skips the step.
+        skips = self.accelerator.scaler is not None
+        expected = self._named(shapes_after_a_step(self.optimiser))
+        yield from state_faults(tensors, expected, None if skips else epochs * self.steps)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the state that `tensors` returned."""
@@ -128,6 +133,14 @@ class Trainer:
         restore_optimiser(self.optimiser, parts["optimiser"])
         if self.average:
             self.average.restore(parts["average"])
+
+    def _named(self, optimiser: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        parts = {"model": self.model.state_dict(), "optimiser": optimiser}
+        if self.average:
+            parts["average"] = self.average.tensors()
+        return {
+            f"{part}.{name}": t for part, entries in parts.items() for name, t in entries.items()
+        }
 
     def _train(self, epoch: int, show: EpochProgress) -> dict[str, float]:
         self.net.train()
@@ -217,6 +230,11 @@ class Trainer:
             "accuracy": correct / samples,
             "synaptic_operations": operations / samples,
         }
+
+
+def _has_gpu() -> bool:
+    kinds = (torch.cuda, torch.backends.mps, torch.xpu)
+    return any(kind.is_available() for kind in kinds)
 
 
 def _derived(seed: int, number: int) -> int:

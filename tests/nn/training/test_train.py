@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,10 +17,12 @@ import torch
 from edgespike.data import DATA_SETS, cifar10, fashion_mnist, mnist
 from edgespike.errors import FileFormatError, InputError
 from edgespike.nn import NetSpec, Recipe, RecurrentSpec, Task, load_model, train
+from edgespike.nn.nets.checkpoint import TRAINING, read_checkpoint
 from edgespike.nn.nets.spec import AnySpec
 from edgespike.nn.training.optimiser import learning_rate
 from edgespike.nn.training.trainer import TrainingError
-from edgespike.storage.files import WriteError
+from edgespike.storage.files import WriteError, write_atomically
+from edgespike.storage.temporaries import PREFIX
 from tests.nn.small import NET, RECIPE, striped_task
 
 
@@ -119,6 +122,54 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(tmp_path: Path)
     assert resumed.model.read_bytes() == expected.model.read_bytes()
 
 
+class Killed(BaseException):
+    """Ends a run at once, and what it was writing is not written."""
+
+
+def killed_at(write: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next run end as if killed in its write of this number, from 0."""
+    left = [write]
+
+    def counted(path: Path, content: bytes) -> None:
+        if left[0] == 0:
+            (path.parent / f"{PREFIX}{'a' * 8}").write_bytes(content[: len(content) // 2])
+            raise Killed
+        left[0] -= 1
+        write_atomically(path, content)
+
+    for module in ("edgespike.nn.nets.checkpoint", "edgespike.nn.training.run_folder"):
+        monkeypatch.setattr(f"{module}.write_atomically", counted)
+
+
+def lines_of(log: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def without_times(log: Path) -> list[dict[str, object]]:
+    return [{name: line[name] for name in line if name != "seconds"} for line in lines_of(log)]
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["random weights", "a net"])
+def test_a_run_killed_at_any_write_resumes_to_the_files_of_one_that_was_not(
+    started: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoint and log of each of three epochs, then the net."""
+    task, start = striped_task(), None
+    if started:
+        start = train(RECIPE.override(epochs=1), tmp_path / "start", task=task, quiet=True).model
+    whole = train(RECIPE, tmp_path / "whole", task=task, start=start, quiet=True)
+    for write in range(2 * RECIPE.epochs + 1):
+        out = tmp_path / str(write)
+        with monkeypatch.context() as patched:
+            killed_at(write, patched)
+            with pytest.raises(Killed):
+                train(RECIPE, out, task=task, start=start, quiet=True)
+        resumed = train(RECIPE, out, task=task, start=start, resume=True, quiet=True)
+        assert resumed.model.read_bytes() == whole.model.read_bytes()
+        assert without_times(resumed.log) == without_times(whole.log)
+        assert resumed.history == tuple(lines_of(resumed.log)[1:])
+
+
 @pytest.mark.parametrize("averaging", [0.0, 0.9])
 def test_an_interrupted_run_resumes_to_the_weights_of_one_that_was_not(
     averaging: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -156,6 +207,59 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
     with pytest.raises(InputError, match="run holds a training run; resume it, remove it"):
         train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
+
+
+WAITS = """
+import sys
+from pathlib import Path
+import torch
+from edgespike.nn import train
+from edgespike.nn.training.run_folder import RunFolder
+from tests.nn.small import RECIPE, striped_task
+
+torch.set_num_threads(1)
+whole_save = RunFolder.save
+
+def save(folder, tensors, log):
+    whole_save(folder, tensors, log)
+    print("saved", flush=True)
+    sys.stdin.readline()
+
+RunFolder.save = save
+train(RECIPE, Path(sys.argv[1]), task=striped_task(), quiet=True)
+"""
+
+
+def test_a_folder_takes_one_run_at_a_time_and_the_next_once_that_was_killed(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "run"
+    command, pipe = [sys.executable, "-c", WAITS, str(out)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as first:
+        assert first.stdout
+        assert first.stdout.readline() == b"saved\n"
+        before = {path: path.read_bytes() for path in out.iterdir()}
+        for resume in (False, True):
+            with pytest.raises(InputError, match=r"folder .*run is in use by another training run"):
+                train(RECIPE, out, task=striped_task(), resume=resume, quiet=True)
+        assert {path: path.read_bytes() for path in out.iterdir()} == before
+        first.kill()
+    resumed = train(RECIPE, out, task=striped_task(), resume=True, quiet=True)
+    expected = train(RECIPE, tmp_path / "whole", task=striped_task(), quiet=True)
+    assert resumed.model.read_bytes() == expected.model.read_bytes()
+
+
+def test_a_run_that_ended_while_another_read_its_data_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(*_: object) -> Task:
+        train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
+        return striped_task()
+
+    monkeypatch.setattr(import_module("edgespike.nn.training.train"), "load_task", meanwhile)
+    with pytest.raises(InputError, match="run holds a training run; resume it, remove it"):
+        train(RECIPE.override(seed=5), tmp_path / "run", quiet=True)
+    train(RECIPE, tmp_path / "run", task=striped_task(), resume=True, quiet=True)
 
 
 @pytest.mark.parametrize("resume", [False, True])
@@ -238,6 +342,26 @@ def test_a_recipe_whose_net_does_not_fit_its_data_is_refused(
         train(recipe, tmp_path / "run", quiet=True)
 
 
+def test_data_that_was_given_is_recorded_instead_of_a_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPE.override(epochs=1)
+    result = train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
+    checkpoint = read_checkpoint(tmp_path / "run" / "checkpoint.safetensors", TRAINING)
+    recorded = [
+        json.loads(result.log.read_text().splitlines()[0])["recipe"],
+        load_model(result.model)[2]["recipe"],
+        checkpoint.description["recipe"],
+    ]
+    expected = {**json.loads(json.dumps(recipe.to_table())), "data": "given"}
+    assert recorded == [expected] * 3
+    monkeypatch.setattr(
+        import_module("edgespike.nn.training.train"), "load_task", lambda *_: striped_task()
+    )
+    with pytest.raises(InputError, match=r"another recipe \(different: data\)"):
+        train(recipe, tmp_path / "run", resume=True, quiet=True)
+
+
 @pytest.mark.parametrize("data", DATA_SETS)
 def test_a_recipe_is_trained_on_the_data_it_names(
     tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
@@ -279,12 +403,18 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert all(a > b for a, b in pairwise(rates[10:]))
 
 
+@pytest.mark.parametrize("terminal", [False, True], ids=["file", "terminal"])
 def test_progress_is_shown_where_it_is_no_answer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    terminal: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     train(RECIPE.override(epochs=1), tmp_path / "run", task=striped_task())
     shown = capsys.readouterr()
     assert "epoch 1/1" in shown.err
+    assert ("test accuracy" in shown.err) is not terminal
     assert shown.out == ""
 
 
