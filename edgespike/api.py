@@ -16,7 +16,7 @@ from edgespike.graph import save_graph as save
 from edgespike.passes.ensemble import ensemble
 from edgespike.prepared import prepared
 from edgespike.storage.files import new_folder
-from edgespike.targets import get_target, prepare
+from edgespike.targets import get_target, prepare, refusals
 from edgespike.trace import Trace
 from edgespike.verification import verify
 
@@ -134,4 +134,5 @@ def estimate_energy(
     loaded = None
     if profiles is not None:
         loaded = [each if isinstance(each, Profile) else load_profile(each) for each in profiles]
-    return energy_report(graph, count(graph, samples, target, progress=progress), loaded)
+    counts = count(graph, samples, target, progress=progress)
+    return energy_report(graph, counts, loaded, refusals(graph))

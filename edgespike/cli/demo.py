@@ -49,6 +49,7 @@ def command(
     from edgespike.models import shipped_images, shipped_model, write_files
     from edgespike.prepared import prepared
     from edgespike.storage.files import check_output
+    from edgespike.targets import refusals
     from edgespike.trace import predictions
 
     if files is not None:
@@ -71,7 +72,7 @@ def command(
     say(f"comparing {', '.join(names)} with the definition, every layer of {len(some)} images")
     with progress() as report_progress:
         certificate = edgespike.verify(graph, some, names, progress=report_progress)
-    report = energy_report(graph, cpu.counter.counts(tally))
+    report = energy_report(graph, cpu.counter.counts(tally), refusals=refusals(graph))
     if html is not None:
         from edgespike.report import write_page
 

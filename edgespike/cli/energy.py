@@ -61,6 +61,7 @@ def command(
     from edgespike.report import write_page
     from edgespike.samples import read_samples
     from edgespike.storage.files import check_output
+    from edgespike.targets import refusals
 
     profiles = [load_profile(name) for name in profile] if profile else None
     own = [Path(name) for name in profile or () if name not in shipped_profiles()]
@@ -70,7 +71,7 @@ def command(
     ready = prepared(graph, target)
     with progress() as report_progress:
         tally = tally_all(ready.runner, array, target, report_progress)
-    report = energy_report(graph, ready.counter.counts(tally), profiles)
+    report = energy_report(graph, ready.counter.counts(tally), profiles, refusals(graph))
     recount = _recount(ready, array[:audit]) if audit else None
     if html is not None:
         write_page(html, graph, report, audit=recount)

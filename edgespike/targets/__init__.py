@@ -7,6 +7,7 @@ naming the same :class:`edgespike.targets.base.Target`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edgespike import plugins
@@ -110,6 +111,11 @@ def _runtime(target: Target, name: str) -> Runtime:
     raise UnknownTargetError(
         f"target {target.name} has no runtime named {shown(name)}; there are: {known}"
     )
+
+
+def refusals(graph: Graph) -> Callable[[str], list[str]]:
+    """Return a function that lists what the target of a name cannot do exactly in a graph."""
+    return lambda name: get_target(name).violations(graph)
 
 
 def _sources() -> dict[str, str]:

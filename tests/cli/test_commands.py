@@ -14,7 +14,7 @@ from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold, load_
 from edgespike.interpreter import interpret
 from edgespike.passes.unary import unary
 from edgespike.show.text import graph_json, graph_text
-from edgespike.targets import BUILT_IN
+from edgespike.targets import BUILT_IN, refusals
 from edgespike.trace import observed_names, predictions
 from edgespike.verification import inputs_hash
 from tests.cli.conftest import Cli
@@ -97,10 +97,29 @@ def test_verify_writes_the_certificate_that_it_prints(
     assert result.json["targets"]["cpu"]["samples"] == 3
 
 
+def test_energy_of_a_target_that_refuses_the_graph_is_marked(cli: Cli, tmp_path: Path) -> None:
+    """Loihi's spikes do not carry an input of so many bits."""
+    nodes = (
+        Node("input", Input((2,), 0, 2**40, 1.0)),
+        Node("dense", Dense(np.ones((2, 2), int), np.zeros(2, int)), ("input",)),
+        Node("readout", Readout(np.ones(2)), ("dense",)),
+    )
+    save_graph(Graph("wide", nodes), tmp_path / "wide.safetensors")
+    np.save(tmp_path / "x.npy", np.ones((3, 2), int))
+    result = cli("energy", tmp_path / "wide.safetensors", "-i", tmp_path / "x.npy", "--json")
+    rows = [row for row in result.json["energy"] if row["target"] == "loihi"]
+    assert rows
+    for row in rows:
+        assert row["target_runs_graph"] is False
+        assert "needs 41 bits" in row["target_refusals"][0]
+
+
 def test_energy_answers_as_scripts_expect(cli: Cli, graph_file: Path, input_file: Path) -> None:
     result = cli("energy", graph_file, "--input", input_file, "--json")
     assert result.code == 0
-    expected = energy_report(GRAPH, count(GRAPH, SAMPLES, TRACE)).to_json()
+    expected = energy_report(
+        GRAPH, count(GRAPH, SAMPLES, TRACE), refusals=refusals(GRAPH)
+    ).to_json()
     assert result.json == expected
     counts = {"synaptic_operations", "multiply_accumulates", "neuron_updates", "spikes"}
     assert counts | {"layers"} <= result.json["counts"].keys()

@@ -11,6 +11,7 @@ import edgespike
 from edgespike.counting import count
 from edgespike.energy import energy_report
 from edgespike.interpreter import interpret
+from edgespike.targets import refusals
 from edgespike.trace import predictions
 from tests.cli.conftest import Cli
 from tests.example_graphs import residual_graph, samples_for
@@ -34,7 +35,9 @@ def test_the_answer_holds_accuracy_verification_and_energy(cli: Cli) -> None:
     assert result.json == {
         "accuracy": 0.75,
         "verify": edgespike.verify(GRAPH, IMAGES[:5], ["cpu", "exact"]).to_json(),
-        "energy": energy_report(GRAPH, count(GRAPH, IMAGES, TRACE)).to_json(),
+        "energy": energy_report(
+            GRAPH, count(GRAPH, IMAGES, TRACE), refusals=refusals(GRAPH)
+        ).to_json(),
     }
 
 
