@@ -77,7 +77,7 @@ def load(source: str, kind: type[T]) -> T:
             raise
         raise PluginError(
             f"{source}, which another package offers, cannot be loaded: "
-            f"{type(error).__name__}: {error}; fix or uninstall that package"
+            f"{_described(error)}; fix or uninstall that package"
         ) from error
     return loaded
 
@@ -96,19 +96,27 @@ def blaming(offered_by: str, what: str) -> Iterator[None]:
     Raises
     ------
     PluginError
-        Anything but an error of edgespike, of the file system or of the memory was raised.
+        Anything but an error of edgespike or of the memory was raised.
     """
     try:
         yield
-    except (EdgespikeError, OSError, MemoryError):
+    except (EdgespikeError, MemoryError):
         raise
     except Exception as error:
         if offered_by == OURS:
             raise
         raise PluginError(
-            f"{what} of package {offered_by} failed: {type(error).__name__}: {error}; "
+            f"{what} of package {offered_by} failed: {_described(error)}; "
             "fix or uninstall that package"
         ) from error
+
+
+def _described(error: Exception) -> str:
+    """Return an error's type and text, as far as its own code can say the text."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # another package's error may be broken in any way
+        return type(error).__name__
 
 
 def _offered(what: str) -> tuple[EntryPoint, ...]:

@@ -84,7 +84,7 @@ def convert(
         bits=bits,
         calibrate=calibrate,
     )
-    if isinstance(model, str | Path):
+    if issubclass(type(model), str | Path):  # asks nothing of the model itself
         path = Path(model)
         return choosing.for_file(path).convert(path, options)
     return choosing.for_model(model).convert(model, options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -62,16 +62,17 @@ class ConvertOptions:
             _whole_numbers(limits) and len(limits) == 2 and limits[0] <= limits[1]
         ):
             yield f"input_range is {shown(limits)}; give two whole numbers (low, high), low <= high"
-        if scale is not None and not (
-            isinstance(scale, int | float) and math.isfinite(scale) and scale > 0
-        ):
+        if scale is not None and not (_is_number(scale) and 0 < scale <= sys.float_info.max):
             yield f"input_scale is {shown(scale)}; give a positive finite number"
-        if self.bits is not None and not (isinstance(self.bits, int) and self.bits >= 1):
+        if self.bits is not None and not (_whole_numbers((self.bits,)) and self.bits >= 1):
             yield f"bits is {shown(self.bits)}; give a whole number of at least 1"
         if self.calibrate is not None and not (
-            isinstance(self.calibrate, np.ndarray) and len(np.atleast_1d(self.calibrate))
+            isinstance(self.calibrate, np.ndarray)
+            and self.calibrate.dtype.kind in "biuf"
+            and self.calibrate.ndim > 1
+            and self.calibrate.size
         ):
-            yield f"calibrate is {shown(self.calibrate)}; give an array (samples, *input_shape)"
+            yield f"calibrate is {shown(self.calibrate)}; give numbers (samples, *input_shape)"
 
     @property
     def given(self) -> dict[str, Any]:
@@ -198,4 +199,10 @@ def class_distance(model: Any, name: str) -> int | None:
 
 
 def _whole_numbers(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(number, int) for number in value)
+    return isinstance(value, tuple) and all(
+        isinstance(number, int) and not isinstance(number, bool) for number in value
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,20 @@ class Offered:
         if self.converter.accepts is None:
             return None
         with self._blamed():
-            return self.converter.accepts(model)
+            distance = self.converter.accepts(model)
+            if distance is not None and not _is_distance(distance):
+                raise TypeError(f"accepts returned {distance!r}, not a distance or None")
+        return distance
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Return whether the converter reads a file."""
         if self.converter.recognises is None:
             return False
         with self._blamed():
-            return self.converter.recognises(head, path)
+            recognised = self.converter.recognises(head, path)
+            if not isinstance(recognised, bool):
+                raise TypeError(f"recognises returned {recognised!r}, not True or False")
+        return recognised
 
     def convert(self, source: Any, options: ConvertOptions) -> Graph:
         """Convert a source, after checking that every option is used."""
@@ -53,6 +60,10 @@ class Offered:
 
     def _blamed(self) -> AbstractContextManager[None]:
         return plugins.blaming(self.package, f"converter {self.converter.name!r}")
+
+
+def _is_distance(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def for_model(model: Any) -> Offered:

@@ -62,6 +62,26 @@ BAD_ACCEPTS = replace(FLOATS, name="bad", accepts=fail)
 BAD_CONVERT = replace(FLOATS, name="bad", convert=fail)
 NO_GRAPH = replace(FLOATS, name="bad", convert=lambda *_: {})
 BAD_RECOGNISES = replace(LETTERS, name="bad", recognises=fail)
+
+
+def quit_disk(*_):
+    raise OSError(5, "input/output error")
+
+
+class Silent(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+def silently(*_):
+    raise Silent
+
+
+NO_DISK = replace(FLOATS, name="bad", convert=quit_disk)
+NO_TEXT = replace(FLOATS, name="bad", accepts=silently)
+NOT_A_NUMBER = replace(FLOATS, name="bad", accepts=lambda model: float("nan"))
+YES = replace(FLOATS, name="bad", accepts=lambda model: True)
+NEITHER = replace(LETTERS, name="bad", recognises=lambda head, path: [1, 2])
 """
 UNKNOWN_OPTION = """
 from edgespike.converters.base import Converter
@@ -168,6 +188,36 @@ def test_a_graph_file_takes_no_options(tmp_path: Path) -> None:
         convert(tmp_path / "g", name="new")
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("input_scale", 10**400),
+        ("input_scale", True),
+        ("bits", True),
+        ("input_range", (False, True)),
+        ("calibrate", np.array(5)),
+        ("calibrate", np.array([[None]])),
+    ],
+)
+def test_options_of_other_types_are_refused(option: str, value: Any) -> None:
+    with pytest.raises(UnsupportedError, match=f"{option} is "):
+        convert(0.5, **{option: value})
+
+
+def test_a_model_is_not_asked_for_its_class() -> None:
+    class Shy:
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError
+
+        @__class__.setter
+        def __class__(self, kind: Any) -> None:
+            raise RuntimeError
+
+    with pytest.raises(UnsupportedError, match=r"no converter takes a .*Shy;"):
+        convert(Shy())
+
+
 def test_all_options_with_a_wrong_value_are_listed() -> None:
     with pytest.raises(UnsupportedError) as caught:
         convert(
@@ -184,8 +234,7 @@ def test_all_options_with_a_wrong_value_are_listed() -> None:
         "input_range is (1, 0); give two whole numbers (low, high), low <= high",
         "input_scale is nan; give a positive finite number",
         "bits is 0; give a whole number of at least 1",
-        "calibrate is array([], shape=(0, 1), dtype=float64); give an array (samples, "
-        "*input_shape)",
+        "calibrate is array([], shape=(0, 1), dtype=float64); give numbers (samples, *input_shape)",
     )
 
 
@@ -222,6 +271,10 @@ def test_a_broken_converter_is_the_fault_of_its_package(
         ("BAD_ACCEPTS", "ZeroDivisionError: division by zero"),
         ("BAD_CONVERT", "ZeroDivisionError: division by zero"),
         ("NO_GRAPH", "TypeError: it returned a dict, not a Graph"),
+        ("NO_DISK", "OSError: [Errno 5] input/output error"),
+        ("NO_TEXT", "Silent"),
+        ("NOT_A_NUMBER", "TypeError: accepts returned nan, not a distance or None"),
+        ("YES", "TypeError: accepts returned True, not a distance or None"),
     ],
 )
 def test_a_converter_that_fails_is_the_fault_of_its_package(
@@ -242,10 +295,11 @@ def test_graph_files_do_not_depend_on_other_packages(site: Path, tmp_path: Path)
     assert "third_party_converters" not in sys.modules
 
 
+@pytest.mark.parametrize("which", ["BAD_RECOGNISES", "NEITHER"])
 def test_a_converter_that_fails_to_recognise_is_the_fault_of_its_package(
-    site: Path, tmp_path: Path
+    site: Path, tmp_path: Path, which: str
 ) -> None:
-    offer(site, bad="BAD_RECOGNISES")
+    offer(site, bad=which)
     (tmp_path / "x").write_bytes(b"xyz")
     with pytest.raises(plugins.PluginError, match=r"^converter 'bad' of package third-party f"):
         load(tmp_path / "x")

@@ -190,7 +190,7 @@ def test_a_converter_says_what_it_takes_without_importing_torch() -> None:
 
 @pytest.mark.parametrize(
     "option",
-    [{"bits": 4}, {"input_range": (0, 1)}, {"input_scale": 1.0}, {"calibrate": np.ones(1)}],
+    [{"bits": 4}, {"input_range": (0, 1)}, {"input_scale": 1.0}, {"calibrate": np.ones((1, 1))}],
 )
 def test_what_the_module_states_itself_is_no_option(option: dict[str, Any]) -> None:
     (name,) = option

@@ -21,11 +21,11 @@ from edgespike.graph.tensor import Tensor
 class Op(ABC):
     """What all operations have in common. Its fields describe an operation completely.
 
-    An operation is a class, ``@final`` and ``@dataclass(frozen=True, eq=False, repr=False)``, listed in
-    :data:`edgespike.graph.ops.Operation`. A field's value is converted to the declared type: lists
-    become arrays or tuples, numpy integers become Python integers, strings become members of an
-    Enum. Arrays are read-only. Array fields are stored as tensors in a graph file, all other fields
-    in its JSON description.
+    An operation is a class, ``@final`` and ``@dataclass(frozen=True, eq=False, repr=False)``, that
+    is listed in :data:`edgespike.graph.ops.Operation`. A field's value is converted to the declared
+    type: lists become arrays or tuples, numpy integers become Python integers, strings become
+    members of an Enum. Arrays are read-only. Array fields are stored as tensors in a graph file,
+    all other fields in its JSON description.
     """
 
     kind: ClassVar[str]
