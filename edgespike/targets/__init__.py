@@ -8,6 +8,7 @@ naming the same :class:`edgespike.targets.base.Target`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from edgespike import plugins
@@ -115,7 +116,12 @@ def _runtime(target: Target, name: str) -> Runtime:
 
 def refusals(graph: Graph) -> Callable[[str], list[str]]:
     """Return a function that lists what the target of a name cannot do exactly in a graph."""
-    return lambda name: get_target(name).violations(graph)
+
+    @cache  # several energy models speak of one target
+    def of(name: str) -> list[str]:
+        return get_target(name).violations(graph)
+
+    return of
 
 
 def _sources() -> dict[str, str]:
