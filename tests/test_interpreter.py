@@ -249,3 +249,35 @@ def test_a_recurrent_net_by_the_formula_of_its_steps() -> None:
         state = np.where(ops["state"].flipped, 4 - reached, reached)
     answer = state @ ops["dense"].weight.T + ops["dense"].bias
     assert np.array_equal(interpret(graph, samples).accumulators(graph), answer)
+
+
+@pytest.mark.parametrize(
+    ("reset", "reset_time"),
+    [(Reset.SUBTRACT, ResetTime.NEXT_STEP), (Reset.ZERO, ResetTime.SAME_STEP)],
+)
+def test_the_resets_of_snntorch_are_those_that_the_docstring_names(
+    reset: Reset, reset_time: ResetTime
+) -> None:
+    """The update of snnTorch's Leaky with beta 1, written down from its source."""
+    x = np.random.default_rng(0).integers(-9, 14, (100, 32))
+    theta = 10
+    potential, expected = np.zeros(32, int), []
+    for now in x:
+        fired = potential > theta
+        if reset is Reset.ZERO:
+            potential = np.where(fired, 0, potential) + now
+        else:
+            potential = potential + now - fired * theta
+        expected.append(potential > theta)
+    op = Membrane(np.full(32, theta), 0, reset, reset_time, Comparison.GREATER)
+    nodes = (
+        Node("input", Input((32,), -9, 13, 1.0)),
+        Node("dense", Dense(np.eye(32, dtype=int), np.zeros(32, int)), ("input",)),
+        Node("spikes", op, ("dense",)),
+        Node("sum", Dense(np.ones((1, 32), int), np.zeros(1, int)), ("spikes",)),
+        Node("readout", Readout(np.ones(1)), ("sum",)),
+    )
+    graph = Graph("snntorch", nodes, steps=100)
+    found = interpret(graph, x[None]).values["spikes"][0]
+    assert np.array_equal(found, np.array(expected))
+    assert found.any()

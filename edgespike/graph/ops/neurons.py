@@ -102,10 +102,18 @@ class ResetTime(str, Enum):
     """When a reset takes effect."""
 
     SAME_STEP = "same_step"
-    """Right after the spike, before the potential is stored for the next step."""
+    """Right after the spike, before the potential is stored for the next step.
+
+    snnTorch's ``Leaky`` with ``reset_mechanism="zero"`` does this: it clears the potential before
+    it adds the next input.
+    """
 
     NEXT_STEP = "next_step"
-    """On the next step's potential, after its decay and integration (snnTorch's default)."""
+    """On the next step's potential, after its decay and integration.
+
+    snnTorch's ``Leaky`` with its default ``reset_mechanism="subtract"`` does this, and so do its
+    ``Lapicque``, ``Synaptic``, ``RLeaky``, ``RSynaptic`` and ``Alpha`` with "zero".
+    """
 
 
 class Comparison(str, Enum):
