@@ -54,18 +54,19 @@ def _most_events(node: Node, tensor: Tensor, most: Mapping[str, int]) -> int:
             assert_never(node.op)
 
 
-def most_counted(graph: Graph, reached: Mapping[str, int]) -> int:
+def most_counted(graph: Graph, most: Mapping[str, int], reached: Mapping[str, int]) -> int:
     """Bound every number that counting computes for one step of one sample.
 
     Parameters
     ----------
     graph
         The graph that is counted.
+    most
+        What :func:`most_events` returns for it.
     reached
         For each weighted layer and max pool, its synapses or windows: the operations that one
         event at each element of its input causes.
     """
-    most = most_events(graph)
     leaving = (most[node.name] * graph.tensors[node.name].size for node in graph.nodes)
     arriving = (most[graph[name].inputs[0]] * number for name, number in reached.items())
     return max(*leaving, *arriving)

@@ -118,8 +118,8 @@ class Counter:
         for node, pool in graph.of_type(MaxPool2d):
             shape = graph.tensors[node.inputs[0]].shape
             self._windows[node.name] = windows_over(pool, shape)
-        self._most = most_counted(graph, self._reached())
         events = most_events(graph)
+        self._most = most_counted(graph, events, self._reached())
         self._busiest = max(
             ((name, events[name]) for name in event_sources(graph)), key=itemgetter(1)
         )
