@@ -192,6 +192,24 @@ def test_what_may_compute_something_else_is_refused(
         convert(net, (4,))
 
 
+@pytest.mark.parametrize(
+    ("register", "hook"),
+    [
+        (nn.modules.module.register_module_forward_hook, lambda module, inputs, out: 2 * out),
+        (nn.modules.module.register_module_forward_pre_hook, lambda module, inputs: None),
+    ],
+)
+def test_hooks_on_all_modules_are_refused(register: Any, hook: Callable[..., Any]) -> None:
+    net = nn.Sequential(*dense(), QuantLinear(4, 2, bias=True))
+    handle = register(hook)
+    try:
+        with pytest.raises(UnsupportedError, match="torch has forward hooks for all modules"):
+            convert(net, (4,))
+    finally:
+        handle.remove()
+    assert convert(net, (4,))
+
+
 def conv(**changes: Any) -> QuantConv2d:
     layer = QuantConv2d(1, 2, 3, padding=1)
     for name, value in changes.items():

@@ -19,7 +19,7 @@ import numpy as np
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.sums import ConversionStoppedError, Sums
 from edgespike.converters.torch.recurrent import pass_input_on, recurrent_layer, start_sequence
-from edgespike.converters.torch.refusals import refusals
+from edgespike.converters.torch.refusals import global_refusals, refusals
 from edgespike.converters.torch.sequence import is_sequence, walk, walk_all
 from edgespike.converters.torch.weights import check_weights, floats, zero_share
 from edgespike.errors import UnsupportedError
@@ -58,7 +58,10 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
 def convert_parts(module: nn.Module, input_shape: tuple[int, ...], name: str) -> GraphBuilder:
     """Do what `convert_module` does, and return the builder: it knows the activations' paths."""
     what, handlers = f"model {name!r} cannot be converted", _handlers()
-    refused = [fault for path, part in walk_all(module) for fault in refusals(path, part, handlers)]
+    refused = list(global_refusals())
+    refused += [
+        fault for path, part in walk_all(module) for fault in refusals(path, part, handlers)
+    ]
     if refused:
         known = ", ".join(sorted(kind.__name__ for kind in handlers))
         raise UnsupportedError(what, [*refused, f"supported are {known} in a Sequential"])

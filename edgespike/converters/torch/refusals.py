@@ -39,6 +39,17 @@ def refusals(path: str, module: Any, supported: Container[type]) -> Iterator[str
             yield from _changes(f"{place}.{name}", child)
 
 
+def global_refusals() -> Iterator[str]:
+    """Yield what may change the result of every module: torch's hooks for all modules."""
+    from torch.nn.modules import module
+
+    if module._global_forward_hooks or module._global_forward_pre_hooks:
+        yield (
+            "torch has forward hooks for all modules, which may change what they compute; remove "
+            "them first: what register_module_forward_hook returned has remove()"
+        )
+
+
 def _changes(place: str, module: Any) -> Iterator[str]:
     """Yield what may change the result of a module."""
     if module._forward_hooks or module._forward_pre_hooks:
