@@ -60,7 +60,7 @@ def _node(graph: Graph, node: Node) -> NodeProto:
                 *own,
                 kernel_shape=op.weight.shape[2:],
                 strides=op.stride,
-                pads=(*op.padding, *op.padding),
+                pads=np.transpose(op.sides).ravel().tolist(),
                 dilations=op.dilation,
                 group=op.groups,
             )
@@ -70,7 +70,7 @@ def _node(graph: Graph, node: Node) -> NodeProto:
                 node,
                 kernel_shape=op.kernel,
                 strides=op.stride,
-                pads=(*op.padding, *op.padding),
+                pads=np.transpose(op.sides).ravel().tolist(),
             )
         case Threshold():
             return _make("Relu", node)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Readout, Reshape, Threshold
-from edgespike.graph.ops import Weighted
+from edgespike.graph.ops import Weighted, Windowed
 
 
 class SnnTorchNet(nn.Sequential):
@@ -44,7 +44,7 @@ def _layers(graph: Graph) -> list[nn.Module]:
                 layers.append(_normalisation(op, len(graph.tensors[node.name].shape)))
                 neuron = snntorch.Leaky(beta=0.5, threshold=1.0, init_hidden=True)
             case MaxPool2d() as op:
-                layers.append(nn.MaxPool2d(op.kernel, op.stride, op.padding))
+                layers.append(nn.MaxPool2d(op.kernel, op.stride, _padding(op)))
             case Reshape():
                 layers.append(nn.Flatten())
             case Readout() as op:
@@ -65,7 +65,7 @@ def _weighted(op: Weighted) -> nn.Module:
             len(weight),
             (weight.shape[2], weight.shape[3]),
             op.stride,
-            op.padding,
+            _padding(op),
             op.dilation,
             op.groups,
             bias=biased,
@@ -74,6 +74,13 @@ def _weighted(op: Weighted) -> nn.Module:
         layer = nn.Linear(weight.shape[1], len(weight), bias=biased)
     layer.load_state_dict({"weight": weight, **({"bias": _tensor(op.bias)} if biased else {})})
     return layer
+
+
+def _padding(op: Windowed) -> tuple[int, int]:
+    (top, bottom), (left, right) = op.sides
+    if (top, left) != (bottom, right):
+        raise SystemExit(f"padding {op.padding} cannot be translated: it differs on opposite sides")
+    return top, left
 
 
 def _normalisation(op: Threshold, dimensions: int) -> nn.Module:

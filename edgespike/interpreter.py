@@ -148,9 +148,9 @@ def dense(op: Dense, x: Integers) -> Integers:
 def conv2d(op: Conv2d, x: Integers) -> Integers:
     """Sum, over the places of the kernel, the weighted input as seen from there."""
     n, channels, _, _ = x.shape
-    (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
+    step_y, step_x = op.stride
     height, width = op.output_size(x.shape[1:])
-    padded = np.pad(x, ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
+    padded = np.pad(x, ((0, 0), (0, 0), *op.sides))
     padded = padded.reshape(n, op.groups, channels // op.groups, *padded.shape[2:])
     weight = op.weight.reshape(op.groups, -1, *op.weight.shape[1:])
     out = np.zeros((n, op.groups, weight.shape[1], height, width), np.int64)
@@ -177,9 +177,9 @@ def _windows(op: Pool2d, x: Integers) -> list[Integers]:
 
     Padded places are 0, which adds nothing to a sum and exceeds no value of a max pool.
     """
-    (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
+    step_y, step_x = op.stride
     height, width = op.output_size(x.shape[1:])
-    padded = np.pad(x, ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
+    padded = np.pad(x, ((0, 0), (0, 0), *op.sides))
     return [
         padded[..., ky::step_y, kx::step_x][..., :height, :width]
         for ky, kx in np.ndindex(*op.kernel)

@@ -194,16 +194,18 @@ class Builder:
         """Add a convolution of any geometry; with ``outputs``, one that keeps the size."""
         channels, height, width = self.tensors[source or self.last].shape
         if outputs is not None:
-            weights = self.weights(outputs, channels, 3, 3)
-            return self.append(Conv2d(**weights, padding=(1, 1)), source or self.last)
+            kernel, padding = self.pick(*2 * [(3, (1, 1))], (2, (0, 1, 0, 1)), (2, (1, 0, 0, 1)))
+            weights = self.weights(outputs, channels, kernel, kernel)
+            return self.append(Conv2d(**weights, padding=padding), source or self.last)
         groups = self.pick(*(g for g in range(1, channels + 1) if channels % g == 0))
         kernel = self.pick(1, 2, 3), self.pick(1, 2, 3)
         dilation = self.pick(1, 1, 2), self.pick(1, 1, 2)
-        padding = self.pick(0, 1, 2), self.pick(0, 1, 2)
+        sides = [self.pick((0, 0), (1, 1), (2, 2), (0, 1), (1, 0), (0, 2), (2, 1)) for _ in "yx"]
         stride = self.pick(1, 2, 3), self.pick(1, 2, 3)
         extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-        if extents[0] > height + 2 * padding[0] or extents[1] > width + 2 * padding[1]:
+        if extents[0] > height + sum(sides[0]) or extents[1] > width + sum(sides[1]):
             kernel = (1, 1)
+        padding = (*sides[0], *sides[1])
         outputs = groups * self.draw(st.integers(1, 3))
         weights = self.weights(outputs, channels // groups, *kernel)
         op = Conv2d(**weights, stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -214,7 +216,7 @@ class Builder:
         _, height, width = self.shape
         kernel = min(self.pick(1, 2, 3), height), min(self.pick(1, 2, 3), width)
         stride = self.pick(1, 2, 3), self.pick(1, 2, 3)
-        padding = tuple(self.pick(0, size // 2) for size in kernel)
+        padding = tuple(self.pick(0, 0, size // 2, size - 1) for size in kernel for _ in "ab")
         kind = self.pick(MaxPool2d, SumPool2d)
         self.append(kind(kernel, stride, padding))
 

@@ -39,14 +39,15 @@ from tests.strategies import MIXES, Case, cases
 def conv_by_loops(op: Conv2d, x: Any) -> Any:
     """Follow the definition neuron by neuron, weight by weight."""
     outputs, per_group, kernel_y, kernel_x = op.weight.shape
+    (top, _), (left, _) = op.sides
     height, width = op.output_size(x.shape[1:])
     out = np.zeros((len(x), outputs, height, width), np.int64)
     for n, o, row, column in np.ndindex(*out.shape):
         group = o // (outputs // op.groups)
         total = int(op.bias[o])
         for i, ky, kx in np.ndindex(per_group, kernel_y, kernel_x):
-            y = row * op.stride[0] - op.padding[0] + ky * op.dilation[0]
-            z = column * op.stride[1] - op.padding[1] + kx * op.dilation[1]
+            y = row * op.stride[0] - top + ky * op.dilation[0]
+            z = column * op.stride[1] - left + kx * op.dilation[1]
             if 0 <= y < x.shape[2] and 0 <= z < x.shape[3]:
                 total += int(op.weight[o, i, ky, kx]) * int(x[n, group * per_group + i, y, z])
         out[n, o, row, column] = total
@@ -54,18 +55,19 @@ def conv_by_loops(op: Conv2d, x: Any) -> Any:
 
 
 def pool_by_loops(op: Pool2d, x: Any, reduce: Any) -> Any:
+    (top, _), (left, _) = op.sides
     height, width = op.output_size(x.shape[1:])
     out = np.zeros((*x.shape[:2], height, width), np.int64)
     for n, c, row, column in np.ndindex(*out.shape):
         window = [
             int(x[n, c, y, z])
             for y in range(
-                row * op.stride[0] - op.padding[0],
-                row * op.stride[0] - op.padding[0] + op.kernel[0],
+                row * op.stride[0] - top,
+                row * op.stride[0] - top + op.kernel[0],
             )
             for z in range(
-                column * op.stride[1] - op.padding[1],
-                column * op.stride[1] - op.padding[1] + op.kernel[1],
+                column * op.stride[1] - left,
+                column * op.stride[1] - left + op.kernel[1],
             )
             if 0 <= y < x.shape[2] and 0 <= z < x.shape[3]
         ]

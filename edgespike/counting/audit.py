@@ -215,8 +215,8 @@ def _arrivals(
 
 def _in_window(op: SumPool2d, window: Place, position: list[int]) -> bool:
     offsets = (
-        at - (index * step - pad)
-        for at, index, step, pad in zip(position, window, op.stride, op.padding, strict=True)
+        at - (index * step - before)
+        for at, index, step, (before, _) in zip(position, window, op.stride, op.sides, strict=True)
     )
     return all(0 <= offset < extent for offset, extent in zip(offsets, op.kernel, strict=True))
 
@@ -235,6 +235,7 @@ def _synapses(op: Dense | Conv2d, shape: Place, place: Place) -> dict[Convention
 def _synapses_of_conv2d(op: Conv2d, shape: Place, place: Place) -> dict[Convention, int]:
     channel, row, column = place
     height, width = shape[1:]
+    (top, _), (left, _) = op.sides
     per_group_in = op.weight.shape[1]
     per_group_out = len(op.weight) // op.groups
     group, local = divmod(channel, per_group_in)
@@ -242,8 +243,8 @@ def _synapses_of_conv2d(op: Conv2d, shape: Place, place: Place) -> dict[Conventi
     reached = [
         (ky, kx)
         for ky, kx in np.ndindex(*op.weight.shape[2:])
-        if _is_output(row + op.padding[0] - ky * op.dilation[0], op.stride[0], height)
-        and _is_output(column + op.padding[1] - kx * op.dilation[1], op.stride[1], width)
+        if _is_output(row + top - ky * op.dilation[0], op.stride[0], height)
+        and _is_output(column + left - kx * op.dilation[1], op.stride[1], width)
     ]
     return {
         kind: sum(int(existing(op, kind)[outputs, local, ky, kx].sum()) for ky, kx in reached)

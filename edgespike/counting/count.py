@@ -40,6 +40,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Weighted
+from edgespike.graph.ops.windows import padded_size
 from edgespike.graph.tensor import Integers
 from edgespike.trace import Trace
 
@@ -286,12 +287,13 @@ def _passed_on(node: Node, inputs: list[Events]) -> Events | None:
 
 def windows_over(op: MaxPool2d, shape: tuple[int, ...]) -> Integers:
     """Return how many pooling windows each position of an input of ``shape`` is in."""
-    (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
+    step_y, step_x = op.stride
     height, width = op.output_size(shape)
-    padded = np.zeros((shape[1] + 2 * pad_y, shape[2] + 2 * pad_x), np.int64)
+    padded = np.zeros(padded_size(shape, op.sides), np.int64)
     for ky, kx in np.ndindex(*op.kernel):
         padded[ky : ky + height * step_y : step_y, kx : kx + width * step_x : step_x] += 1
-    return padded[pad_y : pad_y + shape[1], pad_x : pad_x + shape[2]]
+    (top, _), (left, _) = op.sides
+    return padded[top : top + shape[1], left : left + shape[2]]
 
 
 def _over_steps(events: Whole) -> Whole:

@@ -15,6 +15,7 @@ from typing_extensions import assert_never
 
 from edgespike.graph import Conv2d, Dense
 from edgespike.graph.ops import Weighted
+from edgespike.graph.ops.windows import padded_size
 from edgespike.graph.tensor import Integers
 
 
@@ -69,15 +70,17 @@ def fan_out(op: Dense | Conv2d, shape: tuple[int, ...], convention: Convention) 
 
 def _fan_out_conv2d(op: Conv2d, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> Integers:
     height, width = op.output_size(shape)
-    (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
-    padded = np.zeros((shape[0], shape[1] + 2 * pad_y, shape[2] + 2 * pad_x), np.int64)
+    step_y, step_x = op.stride
+    padded = np.zeros((shape[0], *padded_size(shape, op.sides)), np.int64)
     grouped = mask.reshape(op.groups, -1, *mask.shape[1:])
     leaving = grouped.sum(axis=1, dtype=np.int64).reshape(shape[0], *mask.shape[2:])
     for ky, kx in np.ndindex(*mask.shape[2:]):
         top, left = ky * op.dilation[0], kx * op.dilation[1]
         below, right = top + height * step_y, left + width * step_x
         padded[:, top:below:step_y, left:right:step_x] += leaving[:, ky, kx, None, None]
-    return np.ascontiguousarray(padded[:, pad_y : pad_y + shape[1], pad_x : pad_x + shape[2]])
+    (before_y, _), (before_x, _) = op.sides
+    inside = padded[:, before_y : before_y + shape[1], before_x : before_x + shape[2]]
+    return np.ascontiguousarray(inside)
 
 
 def dense_connections(op: Dense | Conv2d, shape: tuple[int, ...]) -> int:

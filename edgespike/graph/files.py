@@ -30,9 +30,13 @@ from edgespike.graph.tensor import ARRAYS_LIMIT
 from edgespike.storage.file_kinds import kind_of_file, only_tensors
 from edgespike.storage.files import opened, write_atomically
 
-FORMAT_VERSION = 3
-READABLE_VERSIONS = (1, 2, 3)
-"""Version 1 packed booleans only; delays came with version 3."""
+READABLE_VERSIONS = (1, 2, 3, 4)
+"""Version 1 packed booleans only; delays came with version 3, padding that differs on opposite
+sides with version 4."""
+
+BASE_VERSION = 3
+"""The version of a graph that needs no newer one: it keeps its hash, and older versions of this
+package read it."""
 
 FILE_LIMIT = 2**31
 """Largest graph file that can be read, in bytes."""
@@ -220,7 +224,8 @@ def _describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
             elif value is not None:
                 attributes[field.name] = value.value if isinstance(value, Enum) else value
         nodes.append({"name": node.name, "op": node.op.kind, "inputs": node.inputs, **attributes})
-    whole = {"version": FORMAT_VERSION, "name": graph.name, "steps": graph.steps, "nodes": nodes}
+    version = max([BASE_VERSION, *(node.op.file_version for node in graph.nodes)])
+    whole = {"version": version, "name": graph.name, "steps": graph.steps, "nodes": nodes}
     return json.dumps(whole, separators=(",", ":")), tensors
 
 
@@ -234,6 +239,12 @@ def _build(description: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> 
     entries = _entries_by_name(_entry(description, "nodes", list))
     _check_tensors(entries, tensors)
     nodes = tuple(_build_node(name, entry, tensors) for name, entry in entries.items())
+    for node in nodes:
+        if node.op.file_version > version:
+            raise ValueError(
+                f"node {node.name} needs format version {node.op.file_version}, the file says "
+                f"{version}"
+            )
     return Graph(_entry(description, "name", str), nodes, _entry(description, "steps", int))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgespike.graph.graph import Graph, Node
-from edgespike.graph.ops import Operation, Weighted
+from edgespike.graph.ops import Operation, Weighted, Windowed
 from edgespike.graph.size import SIZE_COLUMNS, GraphSize, graph_size
 
 _NOT_PARAMETERS = {"shape", "low", "high", "signal", "float_nonzero"}
@@ -37,7 +37,8 @@ class NodeRow:
     weights, nonzero_weights
         Number of stored weights, and of those that are not zero.
     parameters
-        All other fields by name, as text; an array is shown as its smallest and largest value.
+        All other fields by name, as text; an array is shown as its smallest and largest value,
+        padding that differs on opposite sides as ``before+after``.
     """
 
     name: str
@@ -178,13 +179,18 @@ def _row(graph: Graph, node: Node) -> NodeRow:
         tensor.size if node.op.has_neurons else 0,
         weights.size,
         int(np.count_nonzero(weights)),
-        dict(_parameters(node.op)),
+        _parameters(node.op),
     )
 
 
-def _parameters(op: Operation) -> list[tuple[str, str]]:
+def _parameters(op: Operation) -> dict[str, str]:
     names = [field.name for field in fields(op) if field.name not in _NOT_PARAMETERS]
-    return [(name, _value(getattr(op, name))) for name in names if getattr(op, name) is not None]
+    values = {name: getattr(op, name) for name in names}
+    texts = {name: _value(value) for name, value in values.items() if value is not None}
+    if isinstance(op, Windowed):
+        sides = (str(a) if a == b else f"{a}+{b}" for a, b in op.sides)
+        texts["padding"] = "x".join(sides)
+    return texts
 
 
 def _value(value: object) -> str:

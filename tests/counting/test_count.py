@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgespike.counting import Convention, audit, count, fan_out
 from edgespike.counting.audit import is_source
+from edgespike.counting.count import windows_over
 from edgespike.counting.tally import event_sources
 from edgespike.errors import InputError
 from edgespike.graph import (
@@ -23,6 +25,7 @@ from edgespike.graph import (
     Dense,
     Graph,
     Input,
+    MaxPool2d,
     Node,
     Readout,
     Reshape,
@@ -165,6 +168,63 @@ def test_graded_input_is_counted_as_multiply_accumulates_and_zeros_are_not_event
     assert rows["spikes"]["spikes"] == 8
     assert rows["dense"]["synaptic_operations"]["quantised"] == 8 * 4
     assert rows["dense"]["multiply_accumulates"] == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "dilation"),
+    [
+        ((4, 4), (3, 3), (2, 2), (0, 1, 0, 1), (1, 1)),
+        ((5, 6), (3, 2), (1, 2), (2, 0, 0, 1), (1, 1)),
+        ((5, 4), (2, 2), (2, 1), (0, 3, 2, 1), (2, 3)),
+        ((3, 3), (2, 3), (3, 1), (1, 2, 0, 2), (1, 1)),
+    ],
+)
+def test_synapses_at_a_border_that_is_padded_on_one_side(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    dilation: tuple[int, int],
+) -> None:
+    """Place the kernel everywhere in the padded input, and mark what it covers."""
+    top, bottom, left, right = padding
+    leaving = np.zeros((size[0] + top + bottom, size[1] + left + right), int)
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    for y in range(0, len(leaving) - reach[0], stride[0]):
+        for x in range(0, leaving.shape[1] - reach[1], stride[1]):
+            for ky, kx in np.ndindex(*kernel):
+                leaving[y + ky * dilation[0], x + kx * dilation[1]] += 1
+    expected = leaving[top : top + size[0], left : left + size[1]]
+    op = Conv2d(np.ones((3, 1, *kernel), int), np.zeros(3, int), None, stride, padding, dilation)
+    assert np.array_equal(fan_out(op, (1, *size), Convention.EVERY)[0], 3 * expected)
+    features = 3 * math.prod(op.output_size((1, *size)))
+    graph = Graph(
+        "padded",
+        (
+            Node("input", Input((1, *size), 0, 1, 1.0)),
+            Node("conv", op, ("input",)),
+            Node("spikes", Threshold(np.full((3, 1), 99), np.zeros(3, bool)), ("conv",)),
+            Node("flat", Reshape((features,)), ("spikes",)),
+            Node("dense", Dense(np.ones((1, features), int), np.zeros(1, int)), ("flat",)),
+            Node("readout", Readout(np.ones(1)), ("dense",)),
+        ),
+    )
+    for place in np.ndindex(*size):
+        samples = np.zeros((1, 1, *size), np.uint8)
+        samples[0, 0][place] = 1
+        trace = interpret(graph, samples)
+        assert count(graph, samples, trace).synaptic_operations(Convention.EVERY) == (
+            3 * expected[place]
+        )
+        walked = audit(graph, samples, trace)
+        assert walked.synaptic_operations[Convention.EVERY] == 3 * expected[place]
+
+
+def test_windows_over_an_input_that_is_padded_on_one_side() -> None:
+    pool = MaxPool2d((2, 2), (2, 2), (0, 1, 1, 0))
+    assert windows_over(pool, (1, 3, 3)).tolist() == [[1, 1, 1]] * 3
+    overlapping = MaxPool2d((3, 2), (1, 1), (0, 2, 0, 1))
+    assert windows_over(overlapping, (1, 3, 3)).tolist() == [[1, 2, 2], [2, 4, 4], [3, 6, 6]]
 
 
 def test_spikes_that_meet_in_an_addition_stay_two_events() -> None:

@@ -21,7 +21,20 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from edgespike.errors import EdgespikeError, FileFormatError
-from edgespike.graph import Dense, Graph, Input, Node, Readout, files, load_graph, save_graph
+from edgespike.graph import (
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Readout,
+    Reshape,
+    Threshold,
+    files,
+    load_graph,
+    save_graph,
+)
 from edgespike.graph.files import graph_bytes, read_safetensors
 from edgespike.storage.files import WriteError, new_folder, write_atomically
 from tests.graph_files import NODE, bits, described, every, hostile, node
@@ -280,6 +293,67 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
     path = tmp_path / "old.safetensors"
     path.write_bytes(hostile({"version": 1, "name": "dense", "steps": 1, "nodes": nodes}, tensors))
     assert load_graph(path) == dense_graph(TERNARY, mask)
+
+
+def padded_graph(*padding: int) -> Graph:
+    convolution = Conv2d(np.ones((1, 1, 2, 2), int), np.zeros(1, int), padding=padding)
+    threshold = Threshold(np.ones((1, 1), int), np.zeros(1, bool))
+    features = (sum(convolution.sides[0]) + 1) ** 2
+    return Graph(
+        "padded",
+        (
+            Node("input", Input((1, 3, 3), 0, 1, 1.0)),
+            Node("conv", convolution, ("input",)),
+            Node("spikes", threshold, ("conv",)),
+            Node("pool", MaxPool2d((2, 2), (2, 2), padding), ("spikes",)),
+            Node("flat", Reshape((features,)), ("pool",)),
+            Node("dense", Dense(np.ones((1, features), int), np.zeros(1, int)), ("flat",)),
+            Node("readout", Readout(np.ones(1)), ("dense",)),
+        ),
+    )
+
+
+def description_of(content: bytes) -> dict[str, Any]:
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    whole = json.loads(header["__metadata__"][files.GRAPH_KEY])
+    found: dict[str, Any] = json.loads(whole["description"])
+    return found
+
+
+def test_only_a_graph_with_padding_of_one_side_needs_version_4(tmp_path: Path) -> None:
+    path = tmp_path / "padded.safetensors"
+    for padding, version, stored in (
+        ((1, 1), 3, [1, 1]),
+        ((1, 1, 1, 1), 3, [1, 1]),
+        ((0, 1, 0, 1), 4, [0, 1, 0, 1]),
+    ):
+        graph = padded_graph(*padding)
+        save_graph(graph, path)
+        description = description_of(path.read_bytes())
+        assert description["version"] == version
+        assert [n["padding"] for n in description["nodes"] if "padding" in n] == [stored, stored]
+        assert load_graph(path) == graph
+        assert load_graph(path).hash == graph.hash
+    assert graph_bytes(padded_graph(1, 1)) == graph_bytes(padded_graph(1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_an_older_version_has_no_padding_of_one_side(version: int, tmp_path: Path) -> None:
+    path = tmp_path / "old.safetensors"
+    path.write_bytes(graph_bytes(padded_graph(0, 1, 0, 1)))
+    tensors = read_safetensors(path)[1]
+    description = description_of(path.read_bytes()) | {"version": version}
+    path.write_bytes(hostile(description, tensors))
+    message = rf"old\.safetensors .*node conv needs format version 4, the file says {version}"
+    with pytest.raises(FileFormatError, match=message):
+        load_graph(path)
+
+
+def test_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "new.safetensors"
+    path.write_bytes(hostile(described(NODE, version=5)))
+    with pytest.raises(FileFormatError, match=r"version 5; this edgespike reads \(1, 2, 3, 4\)"):
+        load_graph(path)
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
-from edgespike.graph.ops import OPERATIONS
+from edgespike.graph.ops import OPERATIONS, Pool2d
 from edgespike.interpreter import interpret
 from tests.example_graphs import membrane_graph, residual_graph
 
@@ -108,7 +108,45 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
         ),
         (
             (IMAGE, MaxPool2d((2, 2), (1, 1), (2, 0))),
-            "padding (2, 0) is more than half of the kernel (2, 2); use less padding",
+            "padding (2, 0) makes windows of kernel (2, 2) that hold nothing of the input (5, 5); "
+            "use less padding",
+        ),
+        (
+            (IMAGE, SumPool2d((3, 2), (1, 1), (0, 3, 0, 0))),
+            "padding (0, 3, 0, 0) makes windows of kernel (3, 2) that hold nothing of the input",
+        ),
+        (
+            (IMAGE, SumPool2d((3, 2), (1, 2), (0, 0, 0, 3))),
+            "padding (0, 0, 0, 3) makes windows of kernel (3, 2) that hold nothing of the input",
+        ),
+        (
+            (IMAGE, SumPool2d((1, 1), (32767, 32767), (0, 32767, 0, 32767))),
+            "padding (0, 32767, 0, 32767) makes more than 134217728 elements; use less padding",
+        ),
+        (
+            (IMAGE, conv(3, 2, padding=(0, 32767, 0, 32767))),
+            "padding (0, 32767, 0, 32767) makes more than 134217728 elements; use less padding",
+        ),
+        (
+            (IMAGE, conv(3, 2, padding=(0, 1, 0, -1))),
+            "padding is (0, 1, 0, -1); give (vertical, horizontal) or (top, bottom, left, right), "
+            "each in 0..32767",
+        ),
+        (
+            (IMAGE, SumPool2d((2, 2), (1, 1), (0, 1, 1))),
+            "padding is (0, 1, 1); give (vertical, horizontal) or (top, bottom, left, right), each",
+        ),
+        (
+            (IMAGE, conv(3, 2, padding=(0, 0, 0, 0, 0))),
+            "padding is (0, 0, 0, 0, 0); give (vertical, horizontal) or (top, bottom, left, right)",
+        ),
+        (
+            (IMAGE, conv(3, 2, stride=(1, 1, 2, 2))),
+            "stride is (1, 1, 2, 2); give (vertical, horizontal), each in 1..32767",
+        ),
+        (
+            (IMAGE, conv(3, 2, dilation=(3, 1), padding=(0, 1, 0, 0))),
+            "does not fit into input (5, 5) with padding (0, 1, 0, 0); use a smaller kernel",
         ),
         ((VECTOR, MaxPool2d((2, 2), (2, 2))), "pooling needs (channels, height, width)"),
         ((IMAGE, conv(3, 2), MaxPool2d((2, 2), (2, 2))), "pool after the threshold"),
@@ -236,6 +274,50 @@ def test_padding_brings_zero_into_the_range_of_a_convolution() -> None:
         Readout(np.ones(1)),
     )
     assert graph.tensors["op1"].bounds == (0, 81)
+
+
+@pytest.mark.parametrize("padding", [(0, 1, 0, 0), (1, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)])
+def test_padding_of_one_side_brings_zero_into_the_range(padding: tuple[int, ...]) -> None:
+    source = Input((1, 3, 3), 5, 9, 1.0)
+    assert conv(1, 1, padding=padding).infer([source.infer([], 1)], 1).bounds == (0, 81)
+    assert SumPool2d((2, 2), (1, 1), padding).infer([source.infer([], 1)], 1).bounds == (0, 36)
+
+
+SAME = {"stride": (2, 2), "padding": (0, 1, 0, 1)}
+"""SAME of TensorFlow for a kernel of 3 on an even size."""
+
+
+@pytest.mark.parametrize(
+    ("op", "size"),
+    [
+        (conv(3, 2, **SAME), (3, 4)),
+        (conv(3, 2, padding=(0, 2, 2, 1)), (6, 9)),
+        (conv(3, 2, kernel=(2, 2), dilation=(2, 3), padding=(0, 2, 1, 2)), (6, 8)),
+        (MaxPool2d((3, 3), (2, 2), (0, 1, 0, 1)), (3, 4)),
+        (SumPool2d((2, 2), (2, 2), (1, 0, 0, 1)), (3, 4)),
+        (SumPool2d((2, 2), (1, 1), (0, 1, 1, 0)), (6, 8)),
+        # The last window begins before the end, although the padding has the kernel's size.
+        (SumPool2d((2, 2), (5, 5), (0, 2, 0, 2)), (2, 2)),
+    ],
+)
+def test_sizes_with_padding_of_one_side(op: Conv2d | Pool2d, size: tuple[int, int]) -> None:
+    source = Tensor((2, 6, 8), np.zeros(2, np.int64), np.ones(2, np.int64), Signal.SPIKES)
+    assert list(op.check([source])) == []
+    assert op.output_size(source.shape) == size
+    assert op.infer([source], 1).shape[1:] == size
+
+
+def test_equal_padding_has_one_form() -> None:
+    two, four = conv(3, 2, padding=(1, 2)), conv(3, 2, padding=(1, 1, 2, 2))
+    assert four.padding == (1, 2)
+    assert two == four
+    assert MaxPool2d((2, 2), (1, 1), (0, 0, 0, 0)) == MaxPool2d((2, 2), (1, 1))
+    one_sided = conv(3, 2, padding=[1, 0, 2, 2])
+    assert one_sided.padding == (1, 0, 2, 2)
+    assert one_sided.sides == ((1, 0), (2, 2))
+    assert two.sides == ((1, 1), (2, 2))
+    assert one_sided != two
+    assert len({conv(3, 2, padding=p).padding for p in ((0, 1, 0, 0), (0, 0, 0, 1))}) == 2
 
 
 def test_arrays_of_a_graph_cannot_be_changed() -> None:

@@ -7,8 +7,19 @@ import json
 import numpy as np
 import pytest
 
-from edgespike.graph import Graph
+from edgespike.graph import (
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Readout,
+    Reshape,
+    Threshold,
+)
 from edgespike.graph.size import graph_size
+from edgespike.show.picture import graph_svg
 from edgespike.show.text import graph_json, graph_text, node_rows
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph
 
@@ -48,6 +59,25 @@ def test_parameters_that_no_other_column_shows_are_listed(
 ) -> None:
     rows = {row.name: row for row in node_rows(residual_graph())}
     assert rows[name].parameters == parameters
+
+
+def test_padding_of_one_side_is_shown_before_and_after() -> None:
+    op = Conv2d(np.ones((1, 1, 3, 2), int), np.zeros(1, int), padding=(0, 2, 1, 1))
+    pool = MaxPool2d((2, 2), (2, 2), (0, 1, 1, 0))
+    nodes = (
+        Node("image", Input((1, 4, 4), 0, 1, 1.0)),
+        Node("conv", op, ("image",)),
+        Node("spikes", Threshold(np.ones((1, 1), int), np.zeros(1, bool)), ("conv",)),
+        Node("pool", pool, ("spikes",)),
+        Node("flat", Reshape((6,)), ("pool",)),
+        Node("dense", Dense(np.ones((1, 6), int), np.zeros(1, int)), ("flat",)),
+        Node("out", Readout(np.ones(1)), ("dense",)),
+    )
+    graph = Graph("padded", nodes)
+    rows = {row.name: row.parameters["padding"] for row in node_rows(graph) if "conv" in row.kind}
+    assert rows == {"conv": "0+2x1"}
+    assert "kernel 2x2, stride 2x2, padding 0+1x1+0" in graph_text(graph)
+    assert "padding 0+2x1, dilation" in graph_svg(graph)
 
 
 def test_a_delay_shows_its_initial_value() -> None:

@@ -15,6 +15,7 @@ from edgespike.graph.ops.neurons import Comparison, Membrane, Reset, ResetTime, 
 from edgespike.graph.ops.pooling import MaxPool2d, Pool2d, SumPool2d
 from edgespike.graph.ops.structure import Add, Input, Readout, ReadoutMode, Reshape
 from edgespike.graph.ops.weighted import Conv2d, Dense, Weighted
+from edgespike.graph.ops.windows import Windowed
 
 Operation: TypeAlias = (
     Input
@@ -55,4 +56,5 @@ __all__ = [
     "SumPool2d",
     "Threshold",
     "Weighted",
+    "Windowed",
 ]

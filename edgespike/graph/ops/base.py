@@ -66,6 +66,11 @@ class Op(ABC):
         values = (getattr(self, field.name) for field in fields(self))
         return sum(value.nbytes for value in values if isinstance(value, np.ndarray))
 
+    @property
+    def file_version(self) -> int:
+        """First version of graph files in which its fields may have these values."""
+        return 1
+
     @abstractmethod
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield one sentence for each violation: value, limit and way out."""

@@ -7,26 +7,28 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from edgespike.errors import shown
-from edgespike.graph.ops.base import Op
-from edgespike.graph.ops.weighted import check_geometry, window_counts
+from edgespike.graph.ops.windows import Windowed, check_geometry, window_counts
 from edgespike.graph.tensor import Tensor, bounded
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pool2d(Op):
+class Pool2d(Windowed):
     """Base of both poolings: windows over ``(channels, height, width)``.
 
     Parameters
     ----------
-    kernel, stride, padding
-        Each ``(vertical, horizontal)``, in elements. Padded places are empty: they add nothing
-        to a sum and do not take part in a maximum. A window that would reach beyond the padding
+    kernel, stride
+        Each ``(vertical, horizontal)``, in elements. A window that would reach beyond the padding
         is left out.
+    padding
+        ``(vertical, horizontal)`` or ``(top, bottom, left, right)``, in elements; see
+        :class:`Windowed`. Padded places are empty: they add nothing to a sum and do not take part
+        in a maximum. Each window holds at least one element of the input.
     """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
-    padding: tuple[int, int] = (0, 0)
+    padding: tuple[int, ...] = (0, 0)
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield why the windows do not fit the input."""
@@ -39,10 +41,11 @@ class Pool2d(Op):
         if len(shape) != 3:
             yield f"input has shape {shape}; pooling needs (channels, height, width)"
         elif not bad_geometry:
-            if any(2 * pad > size for pad, size in zip(self.padding, self.kernel, strict=True)):
+            yield from self.check_padded_size(shape)
+            if self._has_empty_window(shape):
                 yield (
-                    f"padding {self.padding} is more than half of the kernel {self.kernel}; "
-                    "use less padding"
+                    f"padding {self.padding} makes windows of kernel {self.kernel} that hold "
+                    f"nothing of the input {shape[1:]}; use less padding"
                 )
             if any(size > whole for size, whole in zip(self.kernel, shape[1:], strict=True)):
                 yield (
@@ -50,9 +53,19 @@ class Pool2d(Op):
                     "use a smaller kernel"
                 )
 
+    def _has_empty_window(self, shape: tuple[int, ...]) -> bool:
+        """Return whether the first or last window along an axis lies in the padding alone."""
+        axes = zip(
+            shape[1:], self.kernel, self.stride, self.sides, self.output_size(shape), strict=True
+        )
+        return any(
+            before >= kernel or (count - 1) * step - before >= size
+            for size, kernel, step, (before, _), count in axes
+        )
+
     def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Return height and width of the output for an input of ``shape``."""
-        return window_counts(shape, self.kernel, self.stride, self.padding)
+        return window_counts(shape, self.kernel, self.stride, self.sides)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """Return the shape of the output for an input of ``shape``."""
@@ -69,7 +82,7 @@ class SumPool2d(Pool2d):
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Multiply the range by the window's size; windows at a padded border hold fewer."""
-        tensor = inputs[0].with_padding() if any(self.padding) else inputs[0]
+        tensor = inputs[0].with_padding() if self.padded else inputs[0]
         size = self.kernel[0] * self.kernel[1]
         low, high = (bounded(end * size, end * float(size)) for end in (tensor.low, tensor.high))
         return Tensor(self.output_shape(tensor.shape), low, high, tensor.signal)

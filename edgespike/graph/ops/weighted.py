@@ -9,12 +9,9 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.errors import shown
 from edgespike.graph.ops.base import Op, check_whole
-from edgespike.graph.tensor import ELEMENT_LIMIT, Integers, Signal, Tensor, bounded
-
-GEOMETRY_LIMIT = 2**15 - 1
-"""Largest stride, padding or dilation, in elements."""
+from edgespike.graph.ops.windows import Windowed, check_geometry, window_counts
+from edgespike.graph.tensor import Integers, Signal, Tensor, bounded
 
 BLOCK_SIZE = 2**18
 """Weights per block when ranges are proven; 2 MB as int64."""
@@ -125,21 +122,24 @@ class Dense(Weighted):
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class Conv2d(Weighted):
+class Conv2d(Weighted, Windowed):
     """Cross-correlation of ``(channels, height, width)`` with zero padding.
 
     Parameters
     ----------
     weight
         ``(outputs, inputs / groups, kernel height, kernel width)``.
-    stride, padding, dilation
-        Each ``(vertical, horizontal)``, in elements; opposite sides have the same padding.
+    stride, dilation
+        Each ``(vertical, horizontal)``, in elements.
+    padding
+        ``(vertical, horizontal)`` or ``(top, bottom, left, right)``, in elements; see
+        :class:`Windowed`.
     groups
         Number of independent blocks that input and output channels are split into.
     """
 
     stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
+    padding: tuple[int, ...] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
 
@@ -167,11 +167,7 @@ class Conv2d(Weighted):
                 f"{per_group * self.groups} channels and needs outputs divisible by groups; "
                 f"its input has {shape[0]} channels; change weight or groups"
             )
-        padded = [size + 2 * pad for size, pad in zip(shape[1:], self.padding, strict=True)]
-        if shape[0] * padded[0] * padded[1] > ELEMENT_LIMIT:
-            yield (
-                f"padding {self.padding} makes more than {ELEMENT_LIMIT} elements; use less padding"
-            )
+        yield from self.check_padded_size(shape)
         if min(self.output_size(shape)) < 1:
             yield (
                 f"kernel {self.weight.shape[2:]} (dilation {self.dilation}) does not fit into "
@@ -182,11 +178,11 @@ class Conv2d(Weighted):
     def output_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Return height and width of the output for an input of ``shape``."""
         kernel = self.weight.shape[2:]
-        return window_counts(shape, kernel, self.stride, self.padding, self.dilation)
+        return window_counts(shape, kernel, self.stride, self.sides, self.dilation)
 
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Bound each output channel by interval arithmetic over its weights."""
-        tensor = inputs[0].with_padding() if any(self.padding) else inputs[0]
+        tensor = inputs[0].with_padding() if self.padded else inputs[0]
         group_of_output = np.arange(len(self.weight)) * self.groups // len(self.weight)
         low, high = (
             values.reshape(self.groups, -1)[group_of_output][:, :, None, None]
@@ -194,37 +190,3 @@ class Conv2d(Weighted):
         )
         shape = (len(self.weight), *self.output_size(tensor.shape))
         return Tensor(shape, *self._range(low, high), Signal.ACCUMULATOR)
-
-
-def check_geometry(
-    stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]
-) -> Iterator[str]:
-    """Yield what is wrong with stride, padding or dilation."""
-    for name, pair, least in (
-        ("stride", stride, 1),
-        ("padding", padding, 0),
-        ("dilation", dilation, 1),
-    ):
-        if len(pair) != 2 or any(not least <= value <= GEOMETRY_LIMIT for value in pair):
-            yield (
-                f"{name} is {shown(pair)}; give (vertical, horizontal), each in "
-                f"{least}..{GEOMETRY_LIMIT}"
-            )
-
-
-def window_counts(
-    shape: Sequence[int],
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int] = (1, 1),
-) -> tuple[int, int]:
-    """Return how many windows fit vertically and horizontally into (channels, height, width)."""
-    height, width = map(window_count, shape[1:], kernel, stride, padding, dilation)
-    return height, width
-
-
-def window_count(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Return how many windows fit along one axis; less than 1 if none does."""
-    extent = dilation * (kernel - 1) + 1
-    return (size + 2 * padding - extent) // stride + 1

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from edgespike.graph.ops.weighted import window_counts
+from edgespike.graph.ops.windows import Sides, padded_size, window_counts
 
 CountedLayer: TypeAlias = nn.Conv2d | nn.Linear
 """A layer whose synapses can be counted."""
@@ -37,11 +37,27 @@ def layer_fan_out(layer: CountedLayer, input_shape: torch.Size, mask: Tensor) ->
     mask = mask.double()
     if isinstance(layer, nn.Linear):
         return mask.sum(dim=0).expand(input_shape)
-    padding = [int(size) for size in layer.padding]
-    sizes = window_counts(input_shape, layer.kernel_size, layer.stride, padding, layer.dilation)
+    sides = padding_sides(layer)
+    channels, height, width = input_shape
+    sizes = window_counts(input_shape, layer.kernel_size, layer.stride, sides, layer.dilation)
     ones = mask.new_ones((1, layer.out_channels, *sizes))
+    padded = (1, channels, *padded_size(input_shape, sides))
     counts: Tensor = conv2d_input(  # type: ignore[no-untyped-call]
-        (1, *input_shape), mask, ones, layer.stride, layer.padding, layer.dilation, layer.groups
+        padded, mask, ones, layer.stride, 0, layer.dilation, layer.groups
     )
+    (top, _), (left, _) = sides
+    inside = counts[0, :, top : top + height, left : left + width]
     # Some convolution algorithms leave rounding errors, but these are sums of ones.
-    return counts[0].round()
+    return inside.round()
+
+
+def padding_sides(layer: nn.Conv2d) -> Sides:
+    """Return a convolution's padding; of an odd one, "same" has the larger half at the end."""
+    if layer.padding == "valid":
+        return (0, 0), (0, 0)
+    if layer.padding == "same":
+        kernel, dilation = layer.kernel_size, layer.dilation
+        height, width = (d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
+        return (height // 2, height - height // 2), (width // 2, width - width // 2)
+    vertical, horizontal = map(int, layer.padding)
+    return (vertical, vertical), (horizontal, horizontal)

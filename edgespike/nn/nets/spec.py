@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args
 
 from edgespike.errors import shown
-from edgespike.graph.ops.weighted import GEOMETRY_LIMIT, window_count
+from edgespike.graph.ops.windows import GEOMETRY_LIMIT, window_count
 from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
 from edgespike.nn.layers.normalise import Reading
 from edgespike.nn.layers.quantise import MOST_STATES, is_whole
@@ -77,7 +77,7 @@ class ConvSpec:
 
     def output_size(self, size: int) -> int:
         """Return the height (width) after convolution and pooling, from that of the input."""
-        fitting = window_count(size, self.kernel, self.stride, self.padding, self.dilation)
+        fitting = window_count(size + 2 * self.padding, self.kernel, self.stride, self.dilation)
         return fitting // self.pool
 
 

@@ -25,6 +25,7 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import Pool2d
 from edgespike.graph.ops.neurons import reachable
+from edgespike.graph.ops.windows import Sides
 from edgespike.targets.cpu.levels import count_reached, exact_line
 from edgespike.targets.shared.number_types import (
     narrow_type,
@@ -86,7 +87,7 @@ def prepare_conv2d(op: Conv2d, source: Tensor, output: Tensor) -> Kernel:
 
 def _unfold(op: Conv2d, x: Array, size: tuple[int, int], dtype: np.dtype[Any]) -> Array:
     """Lay out the inputs of each output position: ``(groups, positions, kernel * channels)``."""
-    padded = _padded(x, op.padding, dtype)
+    padded = _padded(x, op.sides, dtype)
     sample, row, column, channel = padded.strides
     channels = x.shape[-1] // op.groups
     windows = as_strided(
@@ -106,13 +107,13 @@ def _unfold(op: Conv2d, x: Array, size: tuple[int, int], dtype: np.dtype[Any]) -
     return windows.reshape(op.groups, len(x) * size[0] * size[1], -1)
 
 
-def _padded(x: Array, padding: tuple[int, int], dtype: np.dtype[Any]) -> Array:
+def _padded(x: Array, sides: Sides, dtype: np.dtype[Any]) -> Array:
     """Surround by zeros and change the type in one pass."""
-    if not any(padding):
+    (top, bottom), (left, right) = sides
+    if not (top or bottom or left or right):
         return x.astype(dtype, copy=False)
     n, height, width, channels = x.shape
-    top, left = padding
-    padded = np.zeros((n, height + 2 * top, width + 2 * left, channels), dtype)
+    padded = np.zeros((n, top + height + bottom, left + width + right, channels), dtype)
     padded[:, top : top + height, left : left + width] = x
     return padded
 
@@ -121,12 +122,12 @@ def prepare_sum_pool2d(op: SumPool2d, source: Tensor, output: Tensor) -> Kernel:
     """Add up each window, rows first."""
     bound = op.kernel[0] * op.kernel[1] * float(largest_magnitude(source).max())
     dtype = _type_for(bound, source)
-    return lambda x: _pool(op, _padded(x, op.padding, dtype), output.shape[1:], np.add)
+    return lambda x: _pool(op, _padded(x, op.sides, dtype), output.shape[1:], np.add)
 
 
 def prepare_max_pool2d(op: MaxPool2d, output: Tensor) -> Kernel:
     """Take each window's largest value, rows first; no value is below the border's zeros."""
-    return lambda x: _pool(op, _padded(x, op.padding, x.dtype), output.shape[1:], np.maximum)
+    return lambda x: _pool(op, _padded(x, op.sides, x.dtype), output.shape[1:], np.maximum)
 
 
 def _pool(op: Pool2d, x: Array, size: Sequence[int], combine: Callable[..., Array]) -> Array:

@@ -100,7 +100,8 @@ def _conv2d(op: Conv2d, shape: tuple[int, ...]) -> Edges:
         outputs, inputs = np.nonzero(op.weight[(..., *tap)])
         weights = op.weight[(outputs, inputs, *tap)]
         inputs = inputs + outputs // outputs_per_group * op.weight.shape[1]
-        offsets = [k * d - p for k, d, p in zip(tap, op.dilation, op.padding, strict=True)]
+        axes = zip(tap, op.dilation, op.sides, strict=True)
+        offsets = [k * d - before for k, d, (before, _) in axes]
         parts.append(_tap(inputs, outputs, weights, shape, size, op.stride, offsets))
     return concatenate(parts)
 
@@ -110,7 +111,7 @@ def _pool2d(op: SumPool2d | MaxPool2d, shape: tuple[int, ...]) -> Edges:
     size = op.output_size(shape)
     parts = []
     for tap in np.ndindex(*op.kernel):
-        offsets = [k - p for k, p in zip(tap, op.padding, strict=True)]
+        offsets = [k - before for k, (before, _) in zip(tap, op.sides, strict=True)]
         parts.append(_tap(channels, channels, ones, shape, size, op.stride, offsets))
     return concatenate(parts)
 

@@ -14,7 +14,7 @@ and PyTorch; tests read the files with a few lines of numpy instead.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -154,15 +154,16 @@ def _layer(
     sign = per_channel(_channels(neurons.sign, shape), weighted.weight.ndim)
     fields: dict[str, Any] = {
         "shape": np.array(shape),
-        "weight": (weighted.weight * sign).astype(np.float32),
         "bias": _channels(neurons.bias, shape).astype(np.float32),
     }
     neuron = _neuron(neurons.decay, neurons.vth)
     match weighted:
         case Dense():
-            return Layer("dense", fields, neuron)
+            weight = (weighted.weight * sign).astype(np.float32)
+            return Layer("dense", {**fields, "weight": weight}, neuron)
         case Conv2d():
-            return Layer("conv", {**fields, **_geometry(weighted)}, neuron)
+            placed = _placed(before, replace(weighted, weight=weighted.weight * sign))
+            return Layer("conv", {**fields, **placed}, neuron)
         case _:
             assert_never(weighted)
 
@@ -181,9 +182,8 @@ def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
     )
     fields = {
         "shape": np.array(graph.tensors[node.name].shape),
-        "weight": ones.astype(np.float32),
         "bias": np.zeros(channels, np.float32),
-        **_geometry(synapses),
+        **_placed(node, synapses),
     }
     return Layer("conv", fields, _neuron(decay=0, vth=0))
 
@@ -229,14 +229,30 @@ def _channels(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     return values.reshape(shape[0], -1)[:, 0]
 
 
-def _geometry(op: Conv2d) -> dict[str, Any]:
-    outputs, inputs, *kernel = op.weight.shape
+def _placed(node: Node, op: Conv2d) -> dict[str, Any]:
+    """Return weights and geometry of a convolution; netx pads opposite sides alike.
+
+    Where they differ, both sides get the larger padding, and zero weights at the kernel's other end
+    move its windows back to their places.
+    """
+    widening, padding = [(0, 0), (0, 0)], []
+    for (before, after), step in zip(op.sides, op.dilation, strict=True):
+        if (after - before) % step:
+            raise NetxError(
+                f"{node.name} has padding {op.padding} and dilation {op.dilation}; netx pads "
+                "opposite sides alike, so their difference must be a multiple of the dilation"
+            )
+        padding.append(max(before, after))
+        widening.append((max(after - before, 0) // step, max(before - after, 0) // step))
+    weight = np.pad(op.weight, widening)
+    outputs, inputs, *kernel = weight.shape
     return {
+        "weight": weight.astype(np.float32),
         "inChannels": inputs * op.groups,
         "outChannels": outputs,
         "kernelSize": np.array(kernel),
         "stride": np.array(op.stride),
-        "padding": np.array(op.padding),
+        "padding": np.array(padding),
         "dilation": np.array(op.dilation),
         "groups": op.groups,
     }

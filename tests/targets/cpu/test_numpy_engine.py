@@ -54,6 +54,11 @@ def test_random_graphs(mix: str, data: st.DataObject) -> None:
         pytest.param(Conv2d(**weights(5, 4, 1, 1)), id="1x1"),
         pytest.param(Conv2d(**weights(5, 4, 3, 2)), id="oblong"),
         pytest.param(Conv2d(**weights(5, 4, 3, 3), padding=(2, 1)), id="padded"),
+        pytest.param(Conv2d(**weights(5, 4, 3, 3), padding=(0, 2, 1, 0)), id="one-sided"),
+        pytest.param(
+            Conv2d(**weights(5, 4, 3, 2), stride=(2, 2), padding=(1, 0, 0, 1)),
+            id="one-sided stride",
+        ),
         pytest.param(Conv2d(**weights(5, 4, 3, 3), stride=(3, 2)), id="strided"),
         pytest.param(Conv2d(**weights(5, 4, 2, 3), dilation=(3, 2)), id="dilated"),
         pytest.param(Conv2d(**weights(6, 2, 3, 3), groups=2), id="grouped"),
@@ -61,6 +66,7 @@ def test_random_graphs(mix: str, data: st.DataObject) -> None:
         pytest.param(Conv2d(**weights(5, 4, 7, 6)), id="whole image"),
         pytest.param(SumPool2d((2, 2), (2, 2)), id="sum"),
         pytest.param(SumPool2d((3, 2), (2, 1), (1, 1)), id="sum overlapping and padded"),
+        pytest.param(SumPool2d((3, 2), (2, 2), (0, 2, 1, 0)), id="sum one-sided"),
         pytest.param(SumPool2d((1, 1), (2, 3)), id="sum of one"),
         pytest.param(SumPool2d((7, 6), (1, 1)), id="sum of all"),
     ],
@@ -70,8 +76,8 @@ def test_geometry(op: Operation, source: Input) -> None:
 
 
 @pytest.mark.parametrize("stride", [(1, 1), (2, 3)])
-@pytest.mark.parametrize("padding", [(0, 0), (1, 1)])
-def test_max_pool(stride: tuple[int, int], padding: tuple[int, int]) -> None:
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (0, 1, 1, 0), (2, 0, 0, 1)])
+def test_max_pool(stride: tuple[int, int], padding: tuple[int, ...]) -> None:
     assert_exact(chain(IMAGE, MaxPool2d((3, 2), stride, padding)), random_samples(IMAGE, 3))
 
 

@@ -114,8 +114,39 @@ def test_the_netx_file_holds_the_network(steps: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, interpret(graph, x).accumulators(graph))
 
 
+@pytest.mark.parametrize(
+    ("geometry", "kernel", "padding"),
+    [
+        ({"padding": (0, 1, 0, 1), "stride": (2, 2)}, (3, 3), (1, 1)),
+        ({"padding": (2, 0, 1, 1), "stride": (1, 2)}, (4, 2), (2, 1)),
+        ({"padding": (0, 4, 3, 0), "dilation": (2, 3)}, (4, 3), (4, 3)),
+        ({"padding": (0, 3, 0, 0), "stride": (3, 1)}, (5, 2), (3, 0)),
+    ],
+)
+def test_padding_of_one_side_is_written_as_zero_weights(
+    geometry: dict[str, Any], kernel: tuple[int, int], padding: tuple[int, int], tmp_path: Path
+) -> None:
+    op = conv(4, 2, kernel=2, **geometry)
+    graph = chain(IMAGE, op, threshold([-100, 0, 100, 200], flipped=[1]))
+    (tmp_path / "padded.net").write_bytes(netx_bytes(graph))
+    x = samples(graph, 20)
+    with h5py.File(tmp_path / "padded.net") as file:
+        layer = file["layer/1"]
+        assert layer["weight"].shape[2:] == tuple(layer["kernelSize"][()]) == kernel
+        assert tuple(layer["padding"][()]) == padding
+        found = read_netx(file, x, 1)
+    np.testing.assert_array_equal(found, interpret(graph, x).accumulators(graph))
+
+
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("pool", [MaxPool2d((2, 2), (2, 2)), MaxPool2d((3, 2), (2, 1), (1, 1))])
+@pytest.mark.parametrize(
+    "pool",
+    [
+        MaxPool2d((2, 2), (2, 2)),
+        MaxPool2d((3, 2), (2, 1), (1, 1)),
+        MaxPool2d((2, 2), (2, 2), (0, 1, 1, 0)),
+    ],
+)
 def test_a_max_pool_is_written_as_the_convolution_that_computes_it(
     pool: MaxPool2d, steps: int, tmp_path: Path
 ) -> None:
@@ -139,6 +170,12 @@ def test_a_max_pool_is_written_as_the_convolution_that_computes_it(
         ((STRIDED, threshold([1] * 4)), 3, "threshold1 forgets at each step"),
         ((WIDE, threshold([-9000, 0, 0, 9000])), 1, "threshold1 has biases or thresholds"),
         ((STRIDED, levels(4, 3)), 1, "threshold1 has several levels.* --coding unary"),
+        (
+            (conv(4, 2, kernel=2, padding=(0, 1, 0, 0), dilation=(2, 1)), threshold([1] * 4)),
+            1,
+            r"conv2d0 has padding \(0, 1, 0, 0\) and dilation \(2, 1\); netx pads opposite sides "
+            "alike, so their difference must be a multiple of the dilation",
+        ),
         ((MaxPool2d((2, 2), (2, 2)),), 1, "max_pool2d0 takes the largest of graded spikes"),
     ],
 )

@@ -59,6 +59,7 @@ def test_inputs(source: Input) -> None:
     [
         pytest.param(conv(4, 2), id="plain"),
         pytest.param(conv(4, 2, padding=(1, 2)), id="padding"),
+        pytest.param(conv(4, 2, stride=(2, 2), padding=(0, 1, 2, 0)), id="one-sided padding"),
         pytest.param(conv(4, 2, stride=(2, 1)), id="stride"),
         pytest.param(conv(4, 2, kernel=2, dilation=(2, 3)), id="dilation"),
         pytest.param(conv(4, 1, groups=2), id="groups"),
@@ -79,7 +80,9 @@ def test_convolutions(op: Conv2d, source: Input) -> None:
     [
         pytest.param(MaxPool2d((2, 2), (2, 2)), id="max"),
         pytest.param(MaxPool2d((3, 2), (1, 1), (1, 1)), id="max, overlapping"),
+        pytest.param(MaxPool2d((2, 2), (2, 2), (0, 1, 1, 0)), id="max, one-sided padding"),
         pytest.param(SumPool2d((2, 2), (2, 2)), id="sum"),
+        pytest.param(SumPool2d((3, 2), (2, 2), (0, 2, 1, 0)), id="sum, one-sided padding"),
         pytest.param(SumPool2d((3, 2), (1, 1), (1, 1)), id="sum, overlapping"),
     ],
 )

@@ -60,10 +60,11 @@ def into(network: Network, name: str) -> list[Connection]:
     [
         conv(4, 2),
         conv(4, 2, padding=(1, 2), stride=(2, 1)),
+        conv(4, 2, padding=(0, 1, 2, 0), stride=(2, 2)),
         conv(4, 1, kernel=2, dilation=(2, 1), groups=2),
         conv(4, 1, kernel=4, padding=(5, 3), stride=(3, 2), groups=2),
     ],
-    ids=["plain", "padded", "grouped", "mostly padding"],
+    ids=["plain", "padded", "padded on one side", "grouped", "mostly padding"],
 )
 def test_edges_of_a_convolution(op: Conv2d) -> None:
     """Edges applied to single events give what the interpreter gives, without the bias."""
@@ -75,11 +76,13 @@ def test_edges_of_a_convolution(op: Conv2d) -> None:
     assert (edges.weights != 0).all()
 
 
-def _geometry(op: Conv2d) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]:
+def _geometry(op: Conv2d) -> tuple[tuple[int, int], tuple[int, ...], tuple[int, int], int]:
     return op.stride, op.padding, op.dilation, op.groups
 
 
-@pytest.mark.parametrize("geometry", [((2, 2), (2, 2)), ((3, 2), (1, 2), (1, 1))])
+@pytest.mark.parametrize(
+    "geometry", [((2, 2), (2, 2)), ((3, 2), (1, 2), (1, 1)), ((3, 2), (2, 1), (0, 2, 1, 0))]
+)
 def test_edges_of_pools(geometry: tuple[tuple[int, int], ...]) -> None:
     shape = (2, 5, 6)
     events = np.eye(60, dtype=np.int64).reshape(60, *shape)

@@ -108,6 +108,8 @@ GEOMETRIES = {
     "dilation": ((3, 2), (1, 1), (2, 1), (2, 3)),
     "dilation and stride": ((2, 2), (2, 3), (0, 1), (2, 2)),
     "pointwise": ((1, 1), (2, 2), (0, 0), (1, 1)),
+    "SAME of TensorFlow": ((3, 3), (2, 2), (1, 1, 0, 1), (1, 1)),
+    "padding of one side": ((3, 2), (1, 2), (0, 2, 1, 0), (1, 1)),
     "much padding": ((2, 2), (1, 1), (3, 2), (1, 1)),
 }
 
@@ -117,6 +119,8 @@ GROUPS = {"dense": (1, 6), "grouped": (2, 6), "depthwise": (4, 4), "multiplied":
 POOLS = {
     "halves": ((2, 2), (2, 2), (0, 0)),
     "overlap": ((3, 2), (1, 1), (1, 1)),
+    "SAME of TensorFlow": ((2, 2), (2, 2), (0, 1, 0, 0)),
+    "padding of one side": ((3, 2), (2, 1), (0, 2, 1, 0)),
     "gaps": ((1, 2), (3, 3), (0, 1)),
 }
 
@@ -154,8 +158,8 @@ def pooling(kind: type[MaxPool2d] | type[SumPool2d], pool: str, levels: int) -> 
     return chain.finish(int(np.prod(op.output_shape((3, 7, 6)))))
 
 
-def graded_input(high: int) -> Graph:
-    chain = Chain((2, 4, 4), high).conv(3, 2, 3, 3, padding=(1, 1)).threshold(3)
+def graded_input(high: int, padding: tuple[int, ...] = (1, 1)) -> Graph:
+    chain = Chain((2, 4, 4), high).conv(3, 2, 3, 3, padding=padding).threshold(3)
     return chain.finish(48)
 
 
@@ -282,6 +286,8 @@ def _networks() -> dict[str, Callable[[], Graph]]:
     found: dict[str, Callable[[], Graph]] = {
         "graded input in int8": partial(graded_input, 255),
         "graded input in float32": partial(graded_input, 4000),
+        "one-sided input in int8": partial(graded_input, 255, (0, 2, 2, 0)),
+        "one-sided input in float32": partial(graded_input, 4000, (0, 2, 2, 0)),
         "sum pooled input in int8": partial(pooled_input, SumPool2d(*PADDED), 60),
         "sum pooled input in float32": partial(pooled_input, SumPool2d(*PADDED), 255),
         "max pooled input in int8": partial(pooled_input, MaxPool2d(*PADDED), 255),

@@ -93,6 +93,46 @@ def test_options_of_a_convolution() -> None:
     assert options.fusedActivationFunction == schema.ActivationFunctionType.RELU6
 
 
+@pytest.mark.parametrize(
+    ("name", "same", "paddings"),
+    [
+        ("convolution SAME of TensorFlow, dense, weights to 3", True, []),
+        ("convolution SAME of TensorFlow, depthwise, weights to 3", True, []),
+        ("max_pool2d SAME of TensorFlow, 1 levels", True, []),
+        ("sum_pool2d SAME of TensorFlow, 1 levels", True, []),
+        ("convolution padding of one side, dense, weights to 3", False, [[0, 2], [1, 0]]),
+        ("max_pool2d padding of one side, 1 levels", False, [[0, 2], [1, 0]]),
+        ("one-sided input in int8", False, [[0, 2], [2, 0]]),
+    ],
+)
+def test_padding_is_same_of_tensorflow_or_an_operator_of_its_own(
+    name: str, same: bool, paddings: list[list[int]]
+) -> None:
+    model = read(lower(make_plan(NETWORKS[name]())).content)
+    (graph,) = model.subgraphs
+    codes = [model.operatorCodes[call.opcodeIndex].builtinCode for call in graph.operators]
+    pads = [
+        call
+        for call, code in zip(graph.operators, codes, strict=True)
+        if code == schema.BuiltinOperator.PAD
+    ]
+    modes = [
+        call.builtinOptions.padding
+        for call in graph.operators
+        if hasattr(call.builtinOptions, "padding")
+    ]
+    assert modes[-1] == (schema.Padding.SAME if same else schema.Padding.VALID)
+    assert len(pads) == (0 if same else 1)
+    for call in pads:
+        stored = model.buffers[graph.tensors[call.inputs[1]].buffer].data
+        found = np.frombuffer(bytes(stored), np.int32).reshape(4, 2)
+        assert found.tolist() == [[0, 0], *paddings, [0, 0]]
+        before, after = (graph.tensors[i].quantization for i in (call.inputs[0], call.outputs[0]))
+        if before is not None and before.zeroPoint is not None:  # what pads is the zero point
+            assert np.array_equal(before.zeroPoint, after.zeroPoint)
+            assert np.array_equal(before.scale, after.scale)
+
+
 def integer_layers(build: Callable[[], Graph]) -> Iterator[list[NDArray[np.float32]]]:
     """Return the scales of input, weight, bias and output of each layer with integer weights."""
     (graph,) = read(lower(make_plan(build())).content).subgraphs

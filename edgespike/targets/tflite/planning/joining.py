@@ -70,6 +70,6 @@ def _geometry(op: Dense | Conv2d) -> tuple[object, ...] | None:
         case Conv2d() if op.groups > 1:
             return None
         case Conv2d():
-            return (op.weight.shape[2:], op.stride, op.padding, op.dilation)
+            return (op.weight.shape[2:], op.stride, op.sides, op.dilation)
         case _:
             assert_never(op)

@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
+from edgespike.graph.ops.windows import Sides, padded_size
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.planning.affine import Affine
@@ -92,7 +93,7 @@ def _emit_conv2d(
     height, width, channels = x.shape
     out = op.output_size((channels, height, width))
     extents = [(k - 1) * d + 1 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True)]
-    padding, x = _pad(emitter, x, extents, op.stride, op.padding, out)
+    padding, x = _pad(emitter, x, extents, op.stride, op.sides, out)
     depthwise = op.groups == channels > 1
     # OHWI, or 1HWO where each input channel has its own filters
     order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
@@ -118,7 +119,7 @@ def emit_max_pool2d(emitter: Emitter, name: str, op: MaxPool2d, x: Value) -> Val
     """Emit a max pooling. Its input is never negative, so padding with 0 is harmless."""
     height, width, channels = x.shape
     out = op.output_size((channels, height, width))
-    padding, x = _pad(emitter, x, op.kernel, op.stride, op.padding, out)
+    padding, x = _pad(emitter, x, op.kernel, op.stride, op.sides, out)
     return emitter.emit(
         name,
         "MAX_POOL_2D",
@@ -137,7 +138,7 @@ def emit_sum_pool2d(emitter: Emitter, name: str, op: SumPool2d, x: Value, output
     """Emit a sum pooling: a depthwise convolution with ones (averages would have to round)."""
     height, width, channels = x.shape
     out = op.output_size((channels, height, width))
-    padding, x = _pad(emitter, x, op.kernel, op.stride, op.padding, out)
+    padding, x = _pad(emitter, x, op.kernel, op.stride, op.sides, out)
     ones = Affine(np.ones((1, *op.kernel, channels), np.int64), np.zeros(channels, np.int64))
     return emitter.emit(
         name,
@@ -157,31 +158,30 @@ def _pad(
     x: Value,
     extents: Any,
     stride: tuple[int, int],
-    padding: tuple[int, int],
+    sides: Sides,
     out: tuple[int, int],
 ) -> tuple[Padding, Value]:
     """Return the padding mode that places windows as the graph does; pad first if none does."""
-    if padding == (0, 0):
+    if sides == ((0, 0), (0, 0)):
         return Padding.VALID, x
-    axes = zip(x.shape[:2], extents, stride, padding, out, strict=True)
+    axes = zip(x.shape[:2], extents, stride, sides, out, strict=True)
     if all(_same_places(*axis) for axis in axes):
         return Padding.SAME, x
     height, width, channels = x.shape
-    (pad_h, pad_w) = padding
-    pads = np.array([[0, 0], [pad_h, pad_h], [pad_w, pad_w], [0, 0]], np.int32)
-    shape = (height + 2 * pad_h, width + 2 * pad_w, channels)
+    pads = np.array([(0, 0), *sides, (0, 0)], np.int32)
+    shape = (*padded_size((channels, height, width), sides), channels)
     inputs = [x.index, emitter.builder.constant("paddings", pads)]
     return Padding.VALID, emitter.emit("pad", "PAD", inputs, shape, x.storage)
 
 
-def _same_places(size: int, extent: int, step: int, pad: int, out: int) -> bool:
+def _same_places(size: int, extent: int, step: int, pads: tuple[int, int], out: int) -> bool:
     """Return whether SAME has as many windows and as many padded places before the first.
 
     SAME is not used where the windows do not reach the end of the input: there, XNNPACK in
     tflite-runtime 2.14 computes it wrongly in float32.
     """
     missing = (out - 1) * step + extent - size
-    return out == -(-size // step) and missing >= 0 and missing // 2 == pad
+    return out == -(-size // step) and missing >= 0 and missing // 2 == pads[0]
 
 
 def _constants(

@@ -1,0 +1,102 @@
+"""Windows over height and width: what convolutions and pools have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from edgespike.errors import shown
+from edgespike.graph.ops.base import Op
+from edgespike.graph.tensor import ELEMENT_LIMIT
+
+GEOMETRY_LIMIT = 2**15 - 1
+"""Largest stride, padding or dilation, in elements."""
+
+Sides: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+"""Padding as ``((top, bottom), (left, right))``, in elements."""
+
+
+class Windowed(Op):
+    """Base of operations on windows of ``(channels, height, width)``.
+
+    Their ``padding`` is ``(vertical, horizontal)``, or ``(top, bottom, left, right)`` where
+    opposite sides differ. Four numbers whose opposite sides are equal become two, so that there is
+    one form for each padding. Read it as :attr:`sides`.
+    """
+
+    padding: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.padding) == 4 and self.padding[::2] == self.padding[1::2]:
+            object.__setattr__(self, "padding", self.padding[::2])
+
+    @property
+    def file_version(self) -> int:
+        """Version 4 where padding differs on opposite sides, else 1."""
+        return 4 if len(self.padding) == 4 else 1
+
+    @property
+    def sides(self) -> Sides:
+        """Padding of each side."""
+        if len(self.padding) == 2:
+            vertical, horizontal = self.padding
+            return (vertical, vertical), (horizontal, horizontal)
+        top, bottom, left, right = self.padding
+        return (top, bottom), (left, right)
+
+    @property
+    def padded(self) -> bool:
+        """Whether any side has padding."""
+        return any(self.padding)
+
+    def check_padded_size(self, shape: tuple[int, ...]) -> Iterator[str]:
+        """Yield that an input of ``shape`` takes too much memory with its padding."""
+        if shape[0] * math.prod(padded_size(shape, self.sides)) > ELEMENT_LIMIT:
+            yield (
+                f"padding {self.padding} makes more than {ELEMENT_LIMIT} elements; use less padding"
+            )
+
+
+def check_geometry(
+    stride: tuple[int, int], padding: tuple[int, ...], dilation: tuple[int, int]
+) -> Iterator[str]:
+    """Yield what is wrong with stride, padding or dilation."""
+    pair = "(vertical, horizontal)"
+    for name, sizes, least, forms in (
+        ("stride", stride, 1, {2: pair}),
+        ("padding", padding, 0, {2: pair, 4: "(top, bottom, left, right)"}),
+        ("dilation", dilation, 1, {2: pair}),
+    ):
+        if len(sizes) not in forms or any(not least <= n <= GEOMETRY_LIMIT for n in sizes):
+            yield (
+                f"{name} is {shown(sizes)}; give {' or '.join(forms.values())}, each in "
+                f"{least}..{GEOMETRY_LIMIT}"
+            )
+
+
+def padded_size(shape: Sequence[int], sides: Sides) -> tuple[int, int]:
+    """Return height and width of (channels, height, width) with padding."""
+    height, width = (
+        size + before + after for size, (before, after) in zip(shape[1:], sides, strict=True)
+    )
+    return height, width
+
+
+def window_counts(
+    shape: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    sides: Sides,
+    dilation: Sequence[int] = (1, 1),
+) -> tuple[int, int]:
+    """Return how many windows fit vertically and horizontally into (channels, height, width)."""
+    height, width = map(window_count, padded_size(shape, sides), kernel, stride, dilation)
+    return height, width
+
+
+def window_count(padded: int, kernel: int, stride: int, dilation: int = 1) -> int:
+    """Return how many windows fit along one axis, its padding included; less than 1 if none."""
+    extent = dilation * (kernel - 1) + 1
+    return (padded - extent) // stride + 1
