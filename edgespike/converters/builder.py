@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain
+from operator import add
+from typing import NoReturn
 
 import numpy as np
 
@@ -18,14 +21,17 @@ from edgespike.converters.sums import ConversionStoppedError, Sums
 from edgespike.errors import UnsupportedError
 from edgespike.graph import (
     Add,
+    Conv2d,
     Delay,
     Dense,
     Graph,
     Input,
+    MaxPool2d,
     Node,
     Operation,
     Readout,
     ReadoutMode,
+    SumPool2d,
 )
 from edgespike.graph.tensor import Tensor
 from edgespike.passes.folding import Normalisation, fold
@@ -75,6 +81,11 @@ class GraphBuilder:
         What cannot be converted, so far.
     activations
         In the order of execution.
+    padding
+        Zeros around the last node's values, ``(top, bottom, left, right)``, which the next
+        operation has to add; see `pad`.
+    padded_by
+        Path of what pads, if anything does.
     """
 
     nodes: list[Node]
@@ -87,6 +98,8 @@ class GraphBuilder:
     sums: Sums | None = None
     violations: list[str] = field(default_factory=list)
     activations: list[ConvertedActivation] = field(default_factory=list)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    padded_by: str | None = None
     _numbers: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -160,10 +173,29 @@ class GraphBuilder:
         self.nodes, self.tensors = [Node("input", op)], {"input": op.infer([], self.steps)}
         self.event_scale = Fraction(1, high)
 
+    def pad(self, path: str, padding: tuple[int, int, int, int]) -> None:
+        """Surround the last node's values by zeros: the next convolution or pool pads more."""
+        top, bottom, left, right = map(add, self.padding, padding)
+        self.padding, self.padded_by = (top, bottom, left, right), path
+
     def append(self, path: str, label: str, op: Operation, others: tuple[str, ...] = ()) -> None:
         """Add a node that takes the last node's values, and those of some others."""
+        if self.padded_by is not None:
+            op = self._with_padding(path, op)
         sources = (self.last, *others)
         self._add(path, label, op, sources, [self.tensors[source] for source in sources])
+
+    def _with_padding(self, path: str, op: Operation) -> Operation:
+        if not isinstance(op, Conv2d | SumPool2d | MaxPool2d):
+            self._refuse_padding(path)
+        padding = tuple(map(add, self.padding, chain(*op.sides)))
+        self.padding, self.padded_by = (0, 0, 0, 0), None
+        return replace(op, padding=padding)
+
+    def _refuse_padding(self, path: str) -> NoReturn:
+        raise ConversionStoppedError(
+            f"{self.padded_by} pads what enters {path}; put it right before a convolution or pool"
+        )
 
     def append_delay(self, path: str, op: Delay, source: str) -> None:
         """Add a delay of a node that does not exist yet, see `upcoming`."""
@@ -185,11 +217,15 @@ class GraphBuilder:
 
     def add_branches(self, path: str, branches: Sequence[Callable[[], None]]) -> None:
         """Convert several branches that start here, and add the events at their ends."""
+        if self.padded_by is not None:
+            self._refuse_padding(path)
         start = (self.last, self.event_scale, self.event_zero)
         ends = []
         for branch in branches:
             self.last, self.event_scale, self.event_zero = start
             branch()
+            if self.padded_by is not None:
+                self._refuse_padding(path)
             if self.sums is not None:
                 raise ConversionStoppedError(
                     f"{path} has a branch that ends in sums; end it with an activation"

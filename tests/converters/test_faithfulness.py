@@ -237,7 +237,6 @@ def test_layers_in_a_wrong_place_are_refused(layers: list[nn.Module], message: s
     ("layers", "message"),
     [
         ([conv(padding_mode="reflect")], "0 pads with reflect"),
-        ([conv(padding="same")], "0 pads with zeros, 'same'"),
         ([nn.Flatten(), conv()], "input has shape"),
         ([nn.Flatten(0), QuantLinear(64, 2)], "0 must flatten all axes after"),
         ([conv(), nn.MaxPool2d(2), nn.BatchNorm2d(2), SpikeActivation()], "2 must directly follow"),

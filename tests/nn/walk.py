@@ -20,10 +20,16 @@ def walked_fan_out(
         return np.array([int(mask[:, i].sum()) for i in range(shape[0])])
     leaving = np.zeros(shape, np.int64)
     (step_y, step_x), (gap_y, gap_x) = layer.stride, layer.dilation
-    pad_y, pad_x = int(layer.padding[0]), int(layer.padding[1])
     outputs, inputs, kernel_y, kernel_x = mask.shape
-    for top in range(-pad_y, shape[1] + pad_y - gap_y * (kernel_y - 1), step_y):
-        for left in range(-pad_x, shape[2] + pad_x - gap_x * (kernel_x - 1), step_x):
+    if layer.padding == "same":  # torch puts an odd element at the end
+        pad_y, pad_x = gap_y * (kernel_y - 1) // 2, gap_x * (kernel_x - 1) // 2
+        last_y, last_x = shape[1] - 1 - pad_y, shape[2] - 1 - pad_x
+    else:
+        pad_y, pad_x = int(layer.padding[0]), int(layer.padding[1])
+        last_y = shape[1] + pad_y - gap_y * (kernel_y - 1) - 1
+        last_x = shape[2] + pad_x - gap_x * (kernel_x - 1) - 1
+    for top in range(-pad_y, last_y + 1, step_y):
+        for left in range(-pad_x, last_x + 1, step_x):
             for o, i, ky, kx in itertools.product(*map(range, mask.shape)):
                 channel = o // (outputs // layer.groups) * inputs + i
                 y, x = top + ky * gap_y, left + kx * gap_x

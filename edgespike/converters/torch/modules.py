@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache, partial
+from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -87,13 +88,13 @@ def _nothing(builder: GraphBuilder, leaf: Any, path: str) -> None:
 
 
 def _conv(builder: GraphBuilder, leaf: Any, path: str) -> None:
-    if leaf.padding_mode != "zeros" or isinstance(leaf.padding, str):
-        raise ConversionStoppedError(
-            f"{path} pads with {leaf.padding_mode}, {leaf.padding!r}; give zeros and a number"
-        )
+    from edgespike.nn.layers.fanout import padding_sides
+
+    if leaf.padding_mode != "zeros":
+        raise ConversionStoppedError(f"{path} pads with {leaf.padding_mode}; use zeros")
     geometry = {
         "stride": tuple(leaf.stride),
-        "padding": tuple(leaf.padding),
+        "padding": tuple(chain(*padding_sides(leaf))),
         "dilation": tuple(leaf.dilation),
         "groups": leaf.groups,
     }
@@ -182,6 +183,18 @@ def _sum_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
         builder.append(path, "pool", SumOfEvents(size, size))
 
 
+def _pad(builder: GraphBuilder, leaf: Any, path: str) -> None:
+    left, right, top, bottom = leaf.padding
+    if leaf.value != 0 or min(leaf.padding) < 0:
+        raise ConversionStoppedError(
+            f"{path} pads with {leaf.value}, {tuple(leaf.padding)} elements; only zeros can be "
+            "added, and none removed"
+        )
+    if builder.sums is not None:
+        raise ConversionStoppedError(f"{path} precedes an activation; move it after the activation")
+    builder.pad(path, (top, bottom, left, right))
+
+
 def _activation(builder: GraphBuilder, leaf: Any, path: str) -> None:
     for name in ("first", "step", "scale"):
         value = getattr(leaf, name)
@@ -243,6 +256,8 @@ def _handlers() -> dict[type, Handler]:
         LayerBatchNorm: _layer_batch_norm,
         nn.MaxPool2d: _max_pool,
         SumPool2d: _sum_pool,
+        nn.ZeroPad2d: _pad,
+        nn.ConstantPad2d: _pad,
         SpikeActivation: _activation,
         RoundClip: _activation,
         LevelActivation: _activation,

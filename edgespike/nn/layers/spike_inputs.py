@@ -77,7 +77,7 @@ class SpikeInputs:
                 self._hooks += [initial, states]
             elif isinstance(module, LastStep):
                 self._hooks.append(module.register_forward_hook(_every_step))
-            elif isinstance(module, SumPool2d | EventSum | nn.Flatten | nn.MaxPool2d):
+            elif _passes_on(module):
                 self._hooks.append(module.register_forward_hook(_pass_on))
             elif (why := _why_uncounted(module)) is not None:
                 refuse = self._refuser(f"{name} ({type(module).__name__}): {why}")
@@ -156,16 +156,25 @@ class SpikeInputs:
         return note
 
 
+def _passes_on(module: nn.Module) -> bool:
+    """Return whether events leave a module as they enter it: added, regrouped, or with zeros."""
+    if isinstance(module, nn.ConstantPad2d):
+        return module.value == 0
+    return isinstance(module, SumPool2d | EventSum | nn.Flatten | nn.MaxPool2d)
+
+
 def _why_uncounted(module: nn.Module) -> str | None:
     """Return why a module's synapses cannot be counted; None if they can, or if it has none."""
     if isinstance(module, nn.Conv2d):
-        if isinstance(module.padding, str):
-            return f"padding is {module.padding!r}; pass it as numbers"
         if module.padding_mode != "zeros":
             return f"padding_mode is {module.padding_mode!r}; use zeros"
         return None
     if isinstance(module, nn.Linear):
         return None
+    if isinstance(module, nn.ConstantPad2d):
+        return f"pads with {module.value}; use zeros"
+    if isinstance(module, nn.ReflectionPad2d | nn.ReplicationPad2d | nn.CircularPad2d):
+        return "repeats events at the border; use ZeroPad2d"
     if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False)):
         return "events enter its weights; use Conv2d or Linear"
     return None
@@ -240,7 +249,7 @@ def _pass_on(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> N
 
 
 def _add(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
-    """Pass numbers of events through a module that adds or reshapes."""
+    """Pass numbers of events through a module that adds, reshapes or pads."""
     total: Tensor = module.forward(*(_numbers(getattr(x, _NOTE), x) for x in inputs))
     return total
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,9 @@ def convolutions(draw: st.DrawFn) -> tuple[nn.Conv2d, tuple[int, int, int]]:
     groups = draw(st.integers(1, 2))
     inputs, outputs = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
     kernel, stride, dilation = pair(1, 3), pair(1, 3), pair(1, 2)
+    if draw(st.booleans()) and draw(st.booleans()):
+        layer = QuantConv2d(inputs, outputs, kernel, 1, "same", dilation, groups)
+        return layer, (inputs, draw(st.integers(1, 6)), draw(st.integers(1, 6)))
     padding = pair(0, 3)
     reach = [dilation[i] * (kernel[i] - 1) + 1 - 2 * padding[i] for i in (0, 1)]
     shape = (inputs, *(max(1, needed) + draw(st.integers(0, 4)) for needed in reach))
@@ -59,6 +64,22 @@ def test_a_neuron_at_the_border_reaches_fewer_synapses() -> None:
     layer = QuantConv2d(1, 10, 3, padding=1)
     counted = layer_fan_out(layer, torch.Size([1, 3, 3]), torch.ones_like(layer.weight))
     assert counted.tolist() == [[[40, 60, 40], [60, 90, 60], [40, 60, 40]]]
+
+
+@pytest.mark.parametrize(
+    ("padding", "expected"),
+    [
+        # Windows of 2x2 begin at each neuron, and reach beyond the last row and column.
+        ("same", [[1, 2, 2], [2, 4, 4], [2, 4, 4]]),
+        ("valid", [[1, 2, 1], [2, 4, 2], [1, 2, 1]]),
+    ],
+)
+def test_an_even_kernel_pads_the_end_more(
+    padding: Literal["same", "valid"], expected: list[list[int]]
+) -> None:
+    layer = QuantConv2d(1, 1, 2, padding=padding)
+    counted = layer_fan_out(layer, torch.Size([1, 3, 3]), torch.ones_like(layer.weight))
+    assert counted.tolist() == [expected]
 
 
 def entered(net: nn.Module, x: torch.Tensor) -> list[str]:
@@ -139,10 +160,13 @@ def test_a_net_that_did_not_run_is_refused() -> None:
         (nn.Conv1d(2, 3, 3), "1 (Conv1d): events enter its weights; use Conv2d or Linear"),
         (nn.ConvTranspose2d(2, 3, 3), "1 (ConvTranspose2d): events enter its weights; use"),
         (nn.RNN(4, 3), "1 (RNN): events enter its weights; use"),
-        (nn.Conv2d(2, 3, 3, padding="same"), "1 (Conv2d): padding is 'same'; pass it as"),
+        (nn.ReflectionPad2d(1), "1 (ReflectionPad2d): repeats events at the border; use Zero"),
+        (nn.ReplicationPad2d(1), "1 (ReplicationPad2d): repeats events at the border; use Zero"),
+        (nn.CircularPad2d(1), "1 (CircularPad2d): repeats events at the border; use ZeroPad2d"),
+        (nn.ConstantPad2d(1, 1.0), "1 (ConstantPad2d): pads with 1.0; use zeros"),
         (nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), "1 (Conv2d): padding_mode is 'ref"),
     ],
-    ids=["Conv1d", "ConvTranspose2d", "RNN", "same", "reflect"],
+    ids=["Conv1d", "ConvTranspose2d", "RNN", "mirror", "edge", "circle", "ones", "reflect"],
 )
 def test_synapses_that_cannot_be_counted_are_no_silent_zero(layer: nn.Module, why: str) -> None:
     x = torch.ones(2, 4, 4) if isinstance(layer, nn.Conv1d | nn.RNN) else torch.ones(2, 2, 4, 4)
