@@ -30,7 +30,7 @@ from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.trace import observed_names
 from tests.available import available, run_on
-from tests.targets.tflite.networks import NETWORKS, samples_of
+from tests.targets.tflite.networks import NETWORKS, Chain, samples_of
 
 RUNTIMES = [
     "tflite",
@@ -55,6 +55,30 @@ def assert_equal(target: str, graph: Graph, samples: NDArray[Any]) -> None:
 def test_every_operation_and_geometry(target: str, name: str) -> None:
     graph = NETWORKS[name]()
     assert_equal(target, graph, samples_of(graph))
+
+
+def same_of_tensorflow(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return the padding before and after, as TensorFlow's documentation defines SAME."""
+    missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return missing // 2, missing - missing // 2
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [2, 3, 5])
+@pytest.mark.parametrize("high", [1, 255])
+def test_same_of_tensorflow_needs_no_operator_that_pads(
+    high: int, kernel: int, stride: int, target: str
+) -> None:
+    for height, width in ((5, 6), (6, 6), (7, 8), (8, 5)):
+        places = (same_of_tensorflow(size, kernel, stride) for size in (height, width))
+        padding = tuple(number for side in places for number in side)
+        chain = Chain((2, height, width), high)
+        chain.conv(3, 2, kernel, kernel, stride=(stride, stride), padding=padding).threshold(3)
+        out = -(-height // stride), -(-width // stride)
+        graph = chain.finish(3 * out[0] * out[1])
+        assert graph.tensors["threshold2"].shape == (3, *out)
+        assert "PAD" not in lower(make_plan(graph)).operators
+        assert_equal(target, graph, samples_of(graph))
 
 
 def test_the_networks_fire_and_meet_their_thresholds() -> None:
