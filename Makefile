@@ -9,6 +9,7 @@
 # make pruning-experiment  spectral pruning of recurrent networks against its rivals
 # make entropy-experiment  errors of the approximate entropy of mixtures, and their bounds
 # make posterior-experiment  mixture posteriors against an ensemble and one net
+# make fuzz   damaged and forged files of every kind against the commands that read them
 # make bench  speeds and memory, each figure beside its limit; what misses one is no error
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
@@ -40,7 +41,7 @@ QUICK_TESTS := graph passes counting conformance converters nn/layers nn/nets en
 	report/test_terminal.py $(filter-out test_examples.py,$(notdir $(wildcard tests/test_*.py)))
 
 .PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment quick \
-	quick-tests test test-here test-others $(OTHER_PYTHONS) check lint types docs bench clean
+	quick-tests test test-here test-others $(OTHER_PYTHONS) check lint types docs fuzz bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -80,6 +81,9 @@ types: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python -c "$(PDOC)" --docformat numpy --output-directory docs/api $(DOCUMENTED)
+
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.fuzzing
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/cpu_against_snntorch.py

@@ -1,0 +1,161 @@
+"""Damaged files, and forged ones: values changed, under a right digest."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from edgespike.graph import files as graph_files
+from edgespike.nn.nets import checkpoint as checkpoint_files
+
+Mutation = Callable[[bytes, random.Random], bytes]
+
+EXTREMES: tuple[Any, ...] = (
+    *(0, 1, -1, 2, 255, 2**15, 2**31 - 1, 2**31, 2**53, 2**63 - 1, -(2**63), 2**64, 10**400),
+    *(0.5, -0.0, 1e-320, 1e300, float("nan"), float("inf")),
+    *(None, True, False, "", "x" * 300, "dense", "\ud800", [], [1], {}),
+    {"shape": [3], "every": 1},
+)  # fmt: skip
+DTYPES = ("<i1", "<u1", "<i2", "<i4", "<i8", "<f4", "<f8", "|b1")
+
+
+def damaged(content: bytes, draw: random.Random) -> bytes:
+    """Change bytes anywhere, as a bad disk, a bad line or an editor does."""
+    found = bytearray(content)
+    for _ in range(draw.choice((1, 1, 2, 8))):
+        place = draw.randrange(len(found) or 1)
+        length = draw.choice((1, 1, 4, 64))
+        match draw.randrange(6):
+            case 0:
+                found[place : place + 1] = bytes([draw.randrange(256)])
+            case 1 if found:
+                found[place] ^= 1 << draw.randrange(8)
+            case 2:
+                del found[place : place + length]
+            case 3:
+                found[place:place] = draw.randbytes(length)
+            case 4:
+                found[place : place + length] = bytes(length)
+            case _:
+                del found[place:]
+    return bytes(found)
+
+
+def damaged_head(content: bytes, draw: random.Random) -> bytes:
+    """Change bytes near the beginning, where formats declare what follows."""
+    return damaged(content[:400], draw) + content[400:]
+
+
+def forged_graph(content: bytes, draw: random.Random) -> bytes:
+    """Change a graph file's description or arrays, and write the digest that belongs to it."""
+    header = json.loads(_metadata(content)[graph_files.GRAPH_KEY])
+    description, tensors = json.loads(header["description"]), dict(load(content))
+    _change(description, tensors, draw)
+    text = json.dumps(description)
+    digest = graph_files._digest(text, tensors)
+    return save(
+        tensors, {graph_files.GRAPH_KEY: json.dumps({"description": text, "sha256": digest})}
+    )
+
+
+def forged_checkpoint(content: bytes, draw: random.Random) -> bytes:
+    """Change a checkpoint's description or tensors, and write the digest that belongs to it."""
+    header = json.loads(_metadata(content)[graph_files.CHECKPOINT_KEY])
+    description, tensors = json.loads(header["description"]), dict(load(content))
+    _change(description, tensors, draw)
+    text = json.dumps(description, sort_keys=True)
+    digest = checkpoint_files._digest(header["format"], text, tensors)
+    new = {"format": header["format"], "description": text, "sha256": digest}
+    return save(tensors, {graph_files.CHECKPOINT_KEY: json.dumps(new)})
+
+
+def forged_arrays(content: bytes, draw: random.Random) -> bytes:
+    """Change the arrays of an ``.npz`` file, or their headers, and pack them again."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = draw.choice(sorted(members))
+    if draw.random() < 0.3:
+        members[name] = damaged(members[name][:128], draw) + members[name][128:]
+    elif draw.random() < 0.2:
+        del members[name]
+    else:
+        array = np.load(io.BytesIO(members[name]))
+        buffer = io.BytesIO()
+        np.save(buffer, _changed_array(array, draw))
+        members[name] = buffer.getvalue()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(
+        packed, "w", draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    ) as to:
+        for member, value in members.items():
+            to.writestr(member, value)
+    return packed.getvalue()
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    length = int.from_bytes(content[:8], "little")
+    return dict(json.loads(content[8 : 8 + length])["__metadata__"])
+
+
+def _change(
+    description: dict[str, Any], tensors: dict[str, NDArray[Any]], draw: random.Random
+) -> None:
+    for _ in range(draw.choice((1, 1, 1, 2, 4))):
+        if tensors and draw.random() < 0.3:
+            name = draw.choice(sorted(tensors))
+            tensors[name] = _changed_array(tensors[name], draw)
+            if draw.random() < 0.1:
+                tensors[draw.choice((*tensors, "another"))] = tensors.pop(name)
+        else:
+            _change_value(description, draw)
+
+
+def _change_value(value: Any, draw: random.Random) -> None:
+    """Walk to a random place of nested tables and lists, and change it."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    if not keys:
+        return
+    key = draw.choice(keys)
+    inner = value[key]
+    if isinstance(inner, dict | list) and inner and draw.random() < 0.85:
+        _change_value(inner, draw)
+        return
+    match draw.randrange(5):
+        case 0:
+            del value[key]
+        case 1 if isinstance(inner, int) and not isinstance(inner, bool):
+            value[key] = inner + draw.choice((-1, 1, 7))
+        case 2:
+            value[key] = [inner] * draw.choice((2, 50))
+        case 3 if isinstance(value, dict):
+            value[draw.choice((*value, "another"))] = inner
+        case _:
+            value[key] = draw.choice(EXTREMES)
+
+
+def _changed_array(array: NDArray[Any], draw: random.Random) -> NDArray[Any]:
+    match draw.randrange(5):
+        case 0:
+            return array.reshape(-1)[: draw.randrange(array.size + 1)]
+        case 1:
+            return array[None] if draw.random() < 0.5 else array.reshape(-1)
+        case 2:
+            with np.errstate(all="ignore"):
+                return array.astype(draw.choice(DTYPES))
+        case 3:
+            return np.zeros((draw.choice((0, 1, 1000)),) * draw.randrange(1, 3), array.dtype)
+        case _:
+            changed = array.copy()
+            if changed.size:
+                extreme = np.frombuffer(draw.randbytes(changed.itemsize), np.uint8)
+                flat = changed.reshape(-1).view(np.uint8)
+                flat[: changed.itemsize] = extreme % (2 if changed.dtype == bool else 256)
+            return changed
