@@ -212,12 +212,13 @@ def delay(op: Delay, before: Integers | None, samples: int) -> Integers:
 def membrane(
     op: Membrane, x: Integers, state: tuple[Integers, Integers] | None
 ) -> tuple[Integers, tuple[Integers, Integers]]:
-    """Decay, integrate, fire and reset; the state is the potential and the last spikes."""
+    """Decay, integrate, saturate, fire and reset; the state is the potential and the spikes."""
     v, fired = state if state is not None else (np.zeros_like(x), np.zeros_like(x))
     theta = per_channel(op.theta, x.ndim - 1) << FRACTION_BITS
     v = decayed(v, op.decay) + (x << FRACTION_BITS)
     if op.reset_time is ResetTime.NEXT_STEP:
         v = _reset(op, v, fired, theta)
+    v = np.clip(v, -op.saturation, op.saturation)
     enough = v if op.comparison is Comparison.GREATER_EQUAL else v - 1
     spikes = np.clip(enough // theta, 0, op.max_spikes)
     if op.reset_time is ResetTime.SAME_STEP:

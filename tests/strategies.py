@@ -39,6 +39,8 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
+from edgespike.graph.ops.neurons import FRACTION_BITS, SATURATION
+from edgespike.graph.tensor import ACCUMULATOR_LIMIT
 from edgespike.interpreter import delay, evaluate
 
 LEVEL_MIXES = ("levels", "pooled-levels", "residual-levels", "even-levels")
@@ -240,6 +242,8 @@ class Builder:
         """Add integrate-and-fire neurons of any kind."""
         reached = np.abs(np.stack(self.values[self.last])).max()
         theta = self.rng.integers(1, max(int(reached), 1) + 1, self.shape[0])
+        max_spikes = max_spikes or self.pick(1, 1, 3)
+        least = (int(theta.max()) * max_spikes << FRACTION_BITS) + 1  # the smallest that is allowed
         self.append(
             Membrane(
                 theta,
@@ -247,7 +251,14 @@ class Builder:
                 reset=self.pick(*Reset),
                 reset_time=self.pick(*ResetTime),
                 comparison=self.pick(*Comparison),
-                max_spikes=max_spikes or self.pick(1, 1, 3),
+                max_spikes=max_spikes,
+                saturation=self.pick(
+                    max(SATURATION, least),
+                    least,
+                    least + int(self.rng.integers(least)),
+                    least + 63 & -64,  # a whole number
+                    ACCUMULATOR_LIMIT,
+                ),
             )
         )
 

@@ -114,6 +114,9 @@ def test_no_state_leaves_the_range_that_its_operation_uses(case: Case) -> None:
             continue
         tensor, inputs = graph.tensors[node.name], graph.input_tensors(node)
         low, high = node.op.range_in_use(inputs, tensor, graph.steps)
+        if isinstance(node.op, Membrane):
+            least, most = node.op.potential_range(inputs[0], graph.steps)
+            low, high = max(low, int(least.min())), min(high, int(most.max()))
         state = None
         for t in range(graph.steps):
             value, state = evaluate(node.op, [values[name][:, t] for name in node.inputs], state)
@@ -164,6 +167,29 @@ def run_membrane(op: Membrane, inputs: list[int]) -> list[int]:
 )
 def test_membrane_by_hand(fields: dict[str, Any], inputs: list[int], spikes: list[int]) -> None:
     assert run_membrane(Membrane(np.array([10]), **fields), inputs) == spikes
+
+
+@pytest.mark.parametrize(
+    ("fields", "inputs", "potentials"),
+    [
+        # 11 and 1/64 at most: 8, 8 + 8, from which 10 is taken, and 1 1/64 + 8.
+        ({"decay": 0}, [8, 8, 8], [512, 65, 577]),
+        ({"reset": Reset.NONE}, [8, 8, -30, 5], [512, 705, -705, -385]),
+        # At the next step 10 is taken from 16 + 8, and then it saturates.
+        ({"reset_time": ResetTime.NEXT_STEP}, [8, 8, 8, -90], [512, 705, 577, -705]),
+        ({"reset_time": ResetTime.NEXT_STEP}, [11, -11], [704, -640]),
+        ({"reset": Reset.ZERO, "reset_time": ResetTime.NEXT_STEP}, [90, 90, 9], [705, 0, 576]),
+    ],
+)
+def test_saturation_by_hand(
+    fields: dict[str, Any], inputs: list[int], potentials: list[int]
+) -> None:
+    op = Membrane(np.array([10]), **fields, saturation=705)
+    state, seen = None, []
+    for x in inputs:
+        _, state = evaluate(op, [np.array([[x]])], state)
+        seen.append(int(state[0][0, 0]))
+    assert seen == potentials
 
 
 def test_decay_keeps_six_fractional_bits_and_rounds_towards_zero() -> None:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO, get_origin
@@ -24,15 +24,15 @@ from numpy.typing import NDArray
 from edgespike.errors import FileFormatError, GraphError, InputError, shown
 from edgespike.graph.graph import NODE_NAME_LIMIT, Graph, Node, as_graph, check_name
 from edgespike.graph.ops import OPERATIONS
-from edgespike.graph.ops.base import array_kind, field_types, member
+from edgespike.graph.ops.base import Since, array_kind, field_types, member, same
 from edgespike.graph.packing import pack, typed, unpack, unpacked_bytes
 from edgespike.graph.tensor import ARRAYS_LIMIT
 from edgespike.storage.file_kinds import kind_of_file, only_tensors
 from edgespike.storage.files import opened, write_atomically
 
 READABLE_VERSIONS = (1, 2, 3, 4)
-"""Version 1 packed booleans only; delays came with version 3, padding that differs on opposite
-sides with version 4."""
+"""Version 1 packed booleans only; delays came with version 3, saturation of membranes and padding
+that differs on opposite sides with version 4."""
 
 BASE_VERSION = 3
 """The version of a graph that needs no newer one: it keeps its hash, and older versions of this
@@ -213,10 +213,15 @@ def _digest(description: str, tensors: Mapping[str, NDArray[Any]]) -> str:
 def _describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
     tensors: dict[str, NDArray[Any]] = {}
     nodes = []
+    version = max([BASE_VERSION, *(node.op.file_version for node in graph.nodes)])
     for node in graph.nodes:
         attributes: dict[str, Any] = {}
         for field in fields(node.op):
-            value = getattr(node.op, field.name)
+            value, since = getattr(node.op, field.name), _since(field)
+            if since is not None:
+                if same(value, since.before):
+                    continue
+                version = max(version, since.version)
             if isinstance(value, np.ndarray):
                 tensors[f"{node.name}.{field.name}"], note = pack(value)
                 if note is not None:
@@ -224,7 +229,6 @@ def _describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
             elif value is not None:
                 attributes[field.name] = value.value if isinstance(value, Enum) else value
         nodes.append({"name": node.name, "op": node.op.kind, "inputs": node.inputs, **attributes})
-    version = max([BASE_VERSION, *(node.op.file_version for node in graph.nodes)])
     whole = {"version": version, "name": graph.name, "steps": graph.steps, "nodes": nodes}
     return json.dumps(whole, separators=(",", ":")), tensors
 
@@ -238,7 +242,7 @@ def _build(description: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> 
         )
     entries = _entries_by_name(_entry(description, "nodes", list))
     _check_tensors(entries, tensors)
-    nodes = tuple(_build_node(name, entry, tensors) for name, entry in entries.items())
+    nodes = tuple(_build_node(name, entry, tensors, version) for name, entry in entries.items())
     for node in nodes:
         if node.op.file_version > version:
             raise ValueError(
@@ -290,20 +294,28 @@ def _check_tensors(
         )
 
 
-def _build_node(name: str, entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Node:
+def _build_node(
+    name: str, entry: dict[str, Any], tensors: Mapping[str, NDArray[Any]], version: int
+) -> Node:
     op = OPERATIONS[entry["op"]]
     types = field_types(op)
-    if foreign := entry.keys() - {"name", "op", "inputs", *(field.name for field in fields(op))}:
+    newer = {
+        field.name for field in fields(op) if (since := _since(field)) and since.version > version
+    }
+    known = {"name", "op", "inputs", *(field.name for field in fields(op))} - newer
+    if foreign := entry.keys() - known:
         raise ValueError(f"node {name} has unknown fields {shown(sorted(foreign))}")
     arguments: dict[str, Any] = {}
     missing = []
     for field in fields(op):
-        stored = tensors.get(f"{name}.{field.name}")
+        stored, since = tensors.get(f"{name}.{field.name}"), _since(field)
         with _naming(f"node {name}, field {field.name}"):
             if stored is not None:
                 arguments[field.name] = unpack(stored, entry.get(field.name))
             elif field.name in entry and array_kind(types[field.name]) is None:
                 arguments[field.name] = _attribute(entry[field.name], types[field.name])
+            elif since is not None:
+                arguments[field.name] = since.before
             elif field.name in entry or field.default is MISSING:
                 missing.append(f"its field {field.name}")
     if missing:
@@ -314,6 +326,12 @@ def _build_node(name: str, entry: dict[str, Any], tensors: Mapping[str, NDArray[
         return Node(name, op(**arguments), inputs)
     except GraphError as error:
         raise GraphError(f"node {name}: {error.what}", error.violations) from error
+
+
+def _since(field: Field[Any]) -> Since | None:
+    """Return when files got a field and what its absence means, unless they always had it."""
+    since: Since | None = field.metadata.get("since")
+    return since
 
 
 def _attribute(value: Any, declared: Any) -> Any:

@@ -111,10 +111,11 @@ def test_energies_of_large_counts_are_positive_and_proportional() -> None:
 
 def many_spikes(weight: int, steps: int = 2) -> Graph:
     """A membrane that emits ``weight`` spikes a step, and a delay that begins with 2**46."""
+    membrane = Membrane(np.ones(1, int), max_spikes=2**46, reset=Reset.NONE, saturation=2**53)
     return chain(
         Node("input", Input((1,), 0, 1, 1.0)),
         Node("first", Dense(np.array([[weight]]), np.zeros(1, int))),
-        Node("membrane", Membrane(np.ones(1, int), max_spikes=2**46, reset=Reset.NONE)),
+        Node("membrane", membrane),
         Node("delay", Delay((1,), 0, 2**46, Signal.SPIKES, 2**46)),
         Node("second", dense(1)),
         Node("readout", Readout(np.ones(1))),

@@ -81,8 +81,34 @@ IMAGE = Input((2, 5, 5), 0, 255, 1 / 255)
         ((IMAGE, conv(3, 2, groups=0)), "groups is 0"),
         ((VECTOR, Threshold(EXTREMES[:, ::-1], np.zeros(4, bool))), "must ascend"),
         ((Input((2**23,), 0, 1, 1.0),), "more than 4194304 channels or features; use fewer"),
-        ((VECTOR, Membrane(np.full(4, 2**58))), "more than 140737488355328"),
-        ((VECTOR, Membrane(np.full(4, 2**40), max_spikes=2**20)), "more than 140737488355328"),
+        (
+            (VECTOR, Membrane(np.full(4, 2**58), saturation=2**53)),
+            "op1 (membrane): theta 288230376151711744 times max_spikes 1 is more than "
+            "140737488355328, which no potential exceeds since it saturates at "
+            "9007199254740992/64; use smaller ones, or a saturation of up to 9007199254740992",
+        ),
+        (
+            (VECTOR, Membrane(np.full(4, 2**40), max_spikes=2**20, saturation=2**53)),
+            "more than 140737488355328",
+        ),
+        (
+            (VECTOR, Membrane(np.array([1, 2, 3, 65_536]), max_spikes=2)),
+            "op1 (membrane): theta 65536 times max_spikes 2 is more than 131071, which no "
+            "potential exceeds since it saturates at 8388607/64; use smaller ones, or a "
+            "saturation of up to 9007199254740992",
+        ),
+        (
+            (VECTOR, Membrane(np.full(4, 3), comparison=Comparison.GREATER, saturation=192)),
+            "theta 3 times max_spikes 1 is more than 2",
+        ),
+        (
+            (VECTOR, Membrane(np.ones(4, int), saturation=63)),
+            "saturation is 63; it must be in 64..",
+        ),
+        (
+            (VECTOR, Membrane(np.ones(4, int), saturation=2**53 + 1)),
+            "saturation is 9007199254740993; it must be in 64..9007199254740992",
+        ),
         ((Input((4,), 0, 4, 1.0), dense(1, 4, 2**62)), "the limit is +-9007199254740992"),
         ((Input((4,), 0, 4, 1.0), dense(1, 4, -(2**62))), "the limit is +-9007199254740992"),
         (
@@ -684,7 +710,7 @@ def test_a_printed_operation_shows_every_field_and_no_large_array() -> None:
     )
     assert repr(Membrane(np.array([5, 6]))) == (
         "Membrane(theta=[5, 6], decay=0, reset=subtract, reset_time=same_step, comparison=>=, "
-        "max_spikes=1)"
+        "max_spikes=1, saturation=8388607)"
     )
     assert repr(Readout(np.linspace(0.5, 1, 10))).startswith(
         "Readout(scale=<float64 (10,), 0.5..1.0>"

@@ -95,6 +95,7 @@ def test_a_membrane_hides_none_of_its_choices() -> None:
         "reset_time": "same_step",
         "comparison": ">=",
         "max_spikes": "1",
+        "saturation": "8388607",
     }
 
 

@@ -102,6 +102,27 @@ class Op(ABC):
         return hash((self.kind, tuple(field.name for field in fields(self))))
 
 
+@dataclass(frozen=True)
+class Since:
+    """Since when files hold a field.
+
+    Parameters
+    ----------
+    version
+        The first version of graph files that has the field.
+    before
+        What its absence means: what older versions always did.
+    """
+
+    version: int
+    before: Any
+
+
+def added_in(version: int, *, before: Any) -> dict[str, Since]:
+    """Return the metadata of a field that files hold since a version, see :class:`Since`."""
+    return {"since": Since(version, before)}
+
+
 @cache
 def field_types(op: type[Op]) -> dict[str, Any]:
     """Return the declared type of each field of an operation."""

@@ -38,6 +38,7 @@ def prepare_membrane(op: Membrane, source: Tensor, graph_steps: int) -> Stateful
     ``graph_steps`` is the number of steps of a sample, which the range depends on.
     """
     least, most = op.potential_range(source, graph_steps)
+    saturates = op.saturates(least, most, graph_steps)
     highest = int(most.max())
     one = 1 << FRACTION_BITS
     dtype = np.dtype(np.int32 if max(-int(least.min()), highest) + one < 2**31 else np.int64)
@@ -69,6 +70,8 @@ def prepare_membrane(op: Membrane, source: Tensor, graph_steps: int) -> Stateful
             v += x[step % len(x)].astype(dtype) << FRACTION_BITS
             if op.reset_time is ResetTime.NEXT_STEP:
                 reset(v, spikes)
+            if saturates:  # what is within the range before it saturates fits the type
+                np.clip(v, -op.saturation, op.saturation, out=v)
             spikes = fire(v)
             out[step] = spikes
             if op.reset_time is ResetTime.SAME_STEP:

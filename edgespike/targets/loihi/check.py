@@ -137,10 +137,11 @@ def _check_membrane(op: Membrane, graph: Graph, node: Node) -> Iterator[str]:
     if op.theta.max() > THRESHOLD_HIGH:
         yield f"theta goes up to {op.theta.max()}; the limit is {THRESHOLD_HIGH}, scale it down"
     low, high = op.potential_range(graph.tensors[node.inputs[0]], graph.steps)
-    if max(-int(low.min()), int(high.max())) > POTENTIAL_HIGH:
+    if op.saturation > POTENTIAL_HIGH < max(-int(low.min()), int(high.max())):
         yield (
-            f"its potential can reach {low.min()}..{high.max()} (in 1/64); the limit is "
-            f"+-{POTENTIAL_HIGH}, use smaller weights, more decay or fewer steps"
+            f"its potential can reach {low.min()}..{high.max()} (in 1/64) and saturates at "
+            f"{op.saturation}; the limit is +-{POTENTIAL_HIGH}, use a saturation of "
+            f"{POTENTIAL_HIGH}, smaller weights, more decay or fewer steps"
         )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Membrane
 from edgespike.targets.loihi.edges import Edges
+from edgespike.targets.loihi.limits import POTENTIAL_HIGH
 from edgespike.targets.loihi.neurons import CONSTANT_VALUE, OWN_PROCESSES, NeuronKind, Neurons
 
 CONSTANT = ":constant"
@@ -101,6 +102,7 @@ class Population:
             fields = ("reset", "reset_time", "comparison")
             entry["membrane"] = {name: getattr(self.membrane, name).value for name in fields}
             entry["membrane"]["max_spikes"] = self.membrane.max_spikes
+            entry["membrane"]["saturation"] = min(self.membrane.saturation, POTENTIAL_HIGH)
         return entry
 
     def arrays(self) -> dict[str, NDArray[Any]]:

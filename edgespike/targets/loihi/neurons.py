@@ -29,11 +29,19 @@ from edgespike.graph import (
     ReadoutMode,
     Reset,
     ResetTime,
+    Signal,
+    Tensor,
     Threshold,
 )
 from edgespike.graph.ops.neurons import DECAY_ONE
 from edgespike.graph.tensor import Integers
-from edgespike.targets.loihi.limits import BIAS_HIGH, BIAS_LOW, DECAY_HIGH, THRESHOLD_HIGH
+from edgespike.targets.loihi.limits import (
+    BIAS_HIGH,
+    BIAS_LOW,
+    DECAY_HIGH,
+    POTENTIAL_HIGH,
+    THRESHOLD_HIGH,
+)
 from edgespike.targets.loihi.rules import Neuronal
 from edgespike.targets.shared.thresholds import upright
 
@@ -151,7 +159,7 @@ def _membrane(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
         return _memoryless(theta + strict, np.zeros(theta.shape, bool), arriving)
     bias, constant = _split(arriving.bias)
     ones = np.ones_like(bias)
-    if _is_stock(op):
+    if _is_stock(op, arriving, steps):
         vth = int(theta[0]) - (not strict)
         return Neurons(NeuronKind.LIF, bias, constant, ones, vth=vth, decay=op.decay, memory=True)
     return Neurons(
@@ -180,11 +188,11 @@ def is_memoryless(op: Membrane, steps: int) -> bool:
     return op.max_spikes == 1 and (steps == 1 or forgets)
 
 
-def _is_stock(op: Membrane) -> bool:
+def _is_stock(op: Membrane, arriving: Arriving, steps: int) -> bool:
     """Whether Lava's LIF is this membrane.
 
     It fires strictly above one threshold. Without decay all potentials are multiples of 64, where
-    ``>=`` is the same as ``>`` with a threshold lower by 1.
+    ``>=`` is the same as ``>`` with a threshold lower by 1. Where they saturate they are not.
     """
     return (
         op.reset is Reset.ZERO
@@ -193,7 +201,18 @@ def _is_stock(op: Membrane) -> bool:
         and op.decay <= DECAY_HIGH
         and (op.comparison is Comparison.GREATER or op.decay == 0)
         and bool((op.theta == op.theta[0]).all())
+        and not _saturates_unlike_stock(op, arriving, steps)
     )
+
+
+def _saturates_unlike_stock(op: Membrane, arriving: Arriving, steps: int) -> bool:
+    """Whether a potential may saturate as no stock neuron's does, or where ``>=`` needs care."""
+    if op.saturation == POTENTIAL_HIGH and op.comparison is Comparison.GREATER:
+        return False
+    _, first = np.unique(arriving.channel, return_index=True)
+    low, high = arriving.low[first], arriving.high[first]
+    tensor = Tensor(op.theta.shape, low, high, Signal.ACCUMULATOR)
+    return op.saturates(*op.potential_range(tensor, steps), steps)
 
 
 def _memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:

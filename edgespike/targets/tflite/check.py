@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgespike.graph import Graph
+from edgespike.graph import Graph, Membrane
 from edgespike.graph.tensor import FLOAT32_LIMIT
 from edgespike.targets.tflite.limits import UNROLLED_STEPS
 from edgespike.targets.tflite.planning.plan import Plan, runs_by_step
@@ -32,9 +32,11 @@ def _too_many_steps(graph: Graph) -> Iterator[str]:
 def _beyond_float32(plan: Plan) -> Iterator[str]:
     for node in plan.graph.nodes:
         if node.name in plan.nodes and plan.nodes[node.name].largest > FLOAT32_LIMIT:
+            fewer = "smaller weights, fewer inputs or fewer steps"
+            if isinstance(node.op, Membrane):
+                fewer = "smaller weights, fewer inputs, fewer steps or a lower saturation"
             yield (
                 f"{node.name} ({node.op.kind}) needs whole numbers up to "
                 f"{plan.nodes[node.name].largest} in float32, where only those up to "
-                f"{FLOAT32_LIMIT} are exact; use smaller weights, fewer inputs or fewer steps, or "
-                "the cpu target"
+                f"{FLOAT32_LIMIT} are exact; use {fewer}, or the cpu target"
             )

@@ -132,6 +132,7 @@ def test_membranes(
         reset_time=reset_time,
         comparison=comparison,
         max_spikes=max_spikes,
+        saturation=2**53,
     )
     dense = Dense(np.eye(12, dtype=np.int64) * scale, np.zeros(12, np.int64))
     graph = chain(source, dense, membrane, steps=9)

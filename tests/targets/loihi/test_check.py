@@ -119,11 +119,11 @@ def test_each_limit(source: Input, ops: tuple[Operation, ...], message: str) -> 
     ("op", "message"),
     [
         (
-            Membrane(np.array([131072]), reset=Reset.ZERO),
+            Membrane(np.array([131072]), reset=Reset.ZERO, saturation=2**24),
             "theta goes up to 131072; the limit is 131071, scale it down",
         ),
         (
-            Membrane(np.array([1]), max_spikes=2**23),
+            Membrane(np.array([1]), max_spikes=2**23, saturation=2**29),
             "max_spikes is 8388608; the limit is 8388607, what a graded spike holds",
         ),
     ],
@@ -134,12 +134,26 @@ def test_membrane_limits(op: Membrane, message: str) -> None:
     assert found == f"membrane1 (membrane): {message}"
 
 
-def test_a_potential_that_would_saturate() -> None:
-    graph = chain(EVENTS, weighted(100), Membrane(np.array([9]), reset=Reset.ZERO), steps=110)
+def test_a_potential_that_would_saturate_too_late() -> None:
+    """12 inputs of weight 100 for 110 steps, which no reset takes away."""
+    op = Membrane(np.array([9]), reset=Reset.NONE, saturation=2**23)
+    graph = chain(EVENTS, weighted(100), op, steps=110)
     assert TARGET.violations(graph) == [
-        "membrane1 (membrane): its potential can reach 0..8448000 (in 1/64); the limit is "
-        "+-8388607, use smaller weights, more decay or fewer steps"
+        "membrane1 (membrane): its potential can reach 0..8448000 (in 1/64) and saturates at "
+        "8388608; the limit is +-8388607, use a saturation of 8388607, smaller weights, more decay "
+        "or fewer steps"
     ]
+
+
+@pytest.mark.parametrize("saturation", [2**23 - 1, 1000])
+def test_a_potential_that_saturates_in_time(saturation: int) -> None:
+    op = Membrane(np.array([9]), reset=Reset.NONE, saturation=saturation)
+    assert TARGET.violations(chain(EVENTS, weighted(100), op, steps=110)) == []
+
+
+def test_a_saturation_that_nothing_reaches() -> None:
+    op = Membrane(np.array([9]), reset=Reset.ZERO, saturation=2**53)
+    assert TARGET.violations(chain(EVENTS, weighted(100), op, steps=110)) == []
 
 
 def test_a_readout_that_would_saturate() -> None:

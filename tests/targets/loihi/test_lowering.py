@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,13 @@ STOCK = Membrane(np.full(3, 9), reset=Reset.ZERO)
         (Membrane(STOCK.theta, reset=Reset.ZERO, max_spikes=2), 4, "membrane"),
         (Membrane(STOCK.theta, max_spikes=2), 1, "membrane"),
         (Membrane(STOCK.theta, 0, Reset.ZERO, ResetTime.NEXT_STEP), 4, "membrane"),
+        # Inputs of -60..60 at most: at 4 steps -15360 is reached, at 50,000 steps -2**23.
+        (replace(STOCK, saturation=2**15), 4, "lif"),
+        (replace(STOCK, saturation=1000), 4, "membrane"),
+        (replace(STOCK, saturation=1000), 1, "lif"),
+        (replace(STOCK, comparison=Comparison.GREATER), 50_000, "lif"),
+        (replace(STOCK, comparison=Comparison.GREATER, saturation=1000), 4, "membrane"),
+        (STOCK, 50_000, "membrane"),  # where it saturates, a potential is no multiple of 64
     ],
 )
 def test_stock_neurons_are_used_where_they_are_exact(op: Membrane, steps: int, kind: str) -> None:

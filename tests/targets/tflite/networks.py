@@ -330,6 +330,10 @@ def _networks() -> dict[str, Callable[[], Graph]]:
             max_spikes=most,
             comparison=Comparison.GREATER,
         )
+    for decay, saturation in ((0, 384), (0, 325), (410, 325)):
+        found[f"membrane decay {decay}, at most {saturation}/64"] = partial(
+            membrane, (6,), decay=decay, saturation=saturation
+        )
     return found | RECURRENT
 
 

@@ -185,6 +185,7 @@ RECURRENT: dict[str, Callable[[], Graph]] = {
     "recurrent membranes that forget": partial(
         membranes, decay=4096, reset=Reset.NONE, reset_time=ResetTime.NEXT_STEP
     ),
+    "recurrent membranes that saturate": partial(membranes, decay=64, saturation=325),
     "delayed input": delayed_input,
     "two layers in a loop": two_layers_in_a_loop,
 }

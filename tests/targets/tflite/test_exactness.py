@@ -242,12 +242,13 @@ def test_a_sample_shown_at_every_step(target: str) -> None:
 def test_potentials_as_large_as_float32_holds(target: str, decay: int, most: int) -> None:
     """Potential times decay would not fit into float32, and the quotient must not round."""
     weight, theta = np.array([[1], [3], [-2]]), np.array([7, 613, 5000])
+    op = Membrane(theta, decay=decay, max_spikes=most, saturation=2**53)
     graph = Graph(
         "potentials",
         (
             Node("input", Input((1,), -20_000, 20_000, 1.0)),
             Node("scaled", Dense(weight, np.array([0, 11, -5])), ("input",)),
-            Node("membrane", Membrane(theta, decay=decay, max_spikes=most), ("scaled",)),
+            Node("membrane", op, ("scaled",)),
             Node("sum", Dense(np.array([[1, 1, 1]]), np.array([0])), ("membrane",)),
             Node("readout", Readout(np.ones(1)), ("sum",)),
         ),

@@ -65,6 +65,7 @@ def test_every_options_table_is_read_as_what_it_is() -> None:
         ("DEQUANTIZE", "DequantizeOptionsT"),
         ("FLOOR", "NoneType"),
         ("FULLY_CONNECTED", "FullyConnectedOptionsT"),
+        ("MAXIMUM", "MaximumMinimumOptionsT"),
         ("MAX_POOL_2D", "Pool2DOptionsT"),
         ("MINIMUM", "MaximumMinimumOptionsT"),
         ("MUL", "MulOptionsT"),
@@ -76,6 +77,21 @@ def test_every_options_table_is_read_as_what_it_is() -> None:
         ("SUM", "ReducerOptionsT"),
         ("TRANSPOSE", "TransposeOptionsT"),
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "saturates"),
+    [
+        ("membrane decay 410", False),
+        ("membrane decay 4096", False),
+        ("membrane decay 410, at most 325/64", True),
+        ("recurrent membranes, decay 410", False),
+        ("recurrent membranes that saturate", True),
+    ],
+)
+def test_potentials_are_clipped_only_where_they_may_saturate(name: str, saturates: bool) -> None:
+    operators = lower(make_plan(NETWORKS[name]())).operators
+    assert ("MAXIMUM" in operators) == saturates
 
 
 def test_options_of_a_convolution() -> None:

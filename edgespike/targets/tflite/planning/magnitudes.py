@@ -6,6 +6,7 @@ import numpy as np
 
 from edgespike.graph import Graph, Membrane, Node
 from edgespike.graph.ops.neurons import FRACTION_BITS
+from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.planning.plan import fraction_bits
 
 
@@ -22,12 +23,14 @@ def threshold_magnitude(graph: Graph, node: Node) -> int:
     return max(value_magnitude(graph, node), _inputs(graph, node) + width + 1)
 
 
-def membrane_magnitude(graph: Graph, node: Node, op: Membrane) -> int:
-    """Bound a potential, and its distance from the threshold, in units of its last fraction bit."""
-    least, most = op.potential_range(graph.input_tensors(node)[0], graph.steps)
+def membrane_magnitude(op: Membrane, least: Integers, most: Integers, saturates: bool) -> int:
+    """Bound a potential, and its distance from the threshold, in units of its last fraction bit.
+
+    ``least`` and ``most`` bound it before it saturates, if it does.
+    """
     largest = int(np.maximum(-least, most).max())
     theta = int(op.theta.max()) << FRACTION_BITS
-    return (largest + theta) >> (FRACTION_BITS - fraction_bits(op))
+    return (largest + theta) >> (FRACTION_BITS - fraction_bits(op, saturates))
 
 
 def _inputs(graph: Graph, node: Node) -> int:

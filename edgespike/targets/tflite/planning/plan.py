@@ -55,6 +55,8 @@ class NodePlan:
         Bound on the magnitude of every number that is computed in float32 for it; else 0.
     states
         What it carries from step to step.
+    saturates
+        Whether it is a membrane whose potential may saturate.
     """
 
     output: Storage
@@ -64,6 +66,7 @@ class NodePlan:
     affine: Affine | None = None
     largest: int = 0
     states: tuple[StateTensor, ...] = ()
+    saturates: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,13 @@ def sums_steps(graph: Graph) -> bool:
     return graph.steps > 1 and graph.readout_op.mode is ReadoutMode.SUM
 
 
-def fraction_bits(op: Membrane) -> int:
-    """Return how many fractional bits a membrane needs: none if nothing decays to a fraction."""
-    return 0 if op.decay in (0, DECAY_ONE) else FRACTION_BITS
+def fraction_bits(op: Membrane, saturates: bool) -> int:
+    """Return how many fractional bits a membrane needs.
+
+    None if nothing decays to a fraction, or saturates at one.
+    """
+    fractional = saturates and op.saturation % (1 << FRACTION_BITS) != 0
+    return FRACTION_BITS if fractional or op.decay not in (0, DECAY_ONE) else 0
 
 
 def readers(graph: Graph) -> dict[str, list[Node]]:

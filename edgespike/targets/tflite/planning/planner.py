@@ -181,8 +181,12 @@ class _Planner:
             states.append(self._state(node, potential_name(node), FLOAT32))
         if op.reset_time is ResetTime.NEXT_STEP and op.reset is not Reset.NONE:
             states.append(self._state(node, spikes_name(node), FLOAT32))
-        largest = membrane_magnitude(self.graph, node, op)
-        return NodePlan(FLOAT32, _NOT_IN_INT8, largest=largest, states=tuple(states))
+        least, most = op.potential_range(self.graph.input_tensors(node)[0], self.graph.steps)
+        saturates = op.saturates(least, most, self.graph.steps)
+        largest = membrane_magnitude(op, least, most, saturates)
+        return NodePlan(
+            FLOAT32, _NOT_IN_INT8, largest=largest, states=tuple(states), saturates=saturates
+        )
 
     def _lone_readout(self, node: Node, source: Storage) -> NodePlan:
         """Plan a readout that is not computed with the weighted node before it."""

@@ -72,11 +72,12 @@ class OneStep(Walk):
             return self._before[node.name]
         return self._constant(node.name, op, self.plans[node.name].output)
 
-    def membrane(self, node: Node, op: Membrane, x: Value) -> Value:
+    def membrane(self, node: Node, op: Membrane, x: Value, saturates: bool) -> Value:
         """Continue from the potential and the spikes of the step before."""
         names = potential_name(node), spikes_name(node)
-        before = [self._before.get(name) for name in names]
-        v, fired = membrane_step(self.emitter, op, scale_up(self.emitter, op, x), *before)
+        kept, spikes = (self._before.get(name) for name in names)
+        current = scale_up(self.emitter, op, x, saturates)
+        v, fired = membrane_step(self.emitter, op, current, kept, spikes, saturates)
         self._after.update(zip(names, (v, fired), strict=True))
         return fired
 

@@ -101,7 +101,7 @@ class Emitter:
             other = self.builder.constant("constant", array)
         else:
             other = right.index
-        # MINIMUM has no option for an activation.
+        # MINIMUM and MAXIMUM have no option for an activation.
         options: dict[str, Any] = {"activation": activation} if activation else {}
         inputs = [left.index, other]
         return self.emit(operator.lower(), operator, inputs, left.shape, steps=steps, **options)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
-from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.shared.lines import fit_line
 from edgespike.targets.shared.thresholds import upright
 from edgespike.targets.tflite.planning.plan import fraction_bits
@@ -40,25 +40,30 @@ def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x
     return emitter.reshape(count, x.shape, name=name)
 
 
-def emit_membrane(emitter: Emitter, name: str, op: Membrane, x: Value) -> Value:
+def emit_membrane(emitter: Emitter, name: str, op: Membrane, x: Value, saturates: bool) -> Value:
     """Emit integrate-and-fire neurons, unrolled over the steps."""
     v: Value | None = None
     fired: Value | None = None
     spikes = []
-    for current in split_steps(emitter, scale_up(emitter, op, x)):
-        v, fired = membrane_step(emitter, op, current, v, fired)
+    for current in split_steps(emitter, scale_up(emitter, op, x, saturates)):
+        v, fired = membrane_step(emitter, op, current, v, fired, saturates)
         spikes.append(fired)
     return join_steps(emitter, spikes, x.shape, name)
 
 
-def scale_up(emitter: Emitter, op: Membrane, x: Value) -> Value:
+def scale_up(emitter: Emitter, op: Membrane, x: Value, saturates: bool) -> Value:
     """Return accumulators as whole numbers of the unit of potentials, ``2**-fraction_bits``."""
-    one = 2.0 ** fraction_bits(op)
+    one = 2.0 ** fraction_bits(op, saturates)
     return emitter.elementwise("MUL", x, one) if one > 1 else x
 
 
 def membrane_step(
-    emitter: Emitter, op: Membrane, current: Value, kept: Value | None, fired: Value | None
+    emitter: Emitter,
+    op: Membrane,
+    current: Value,
+    kept: Value | None,
+    fired: Value | None,
+    saturates: bool,
 ) -> tuple[Value, Value]:
     """Emit one step of integrate-and-fire neurons.
 
@@ -70,18 +75,24 @@ def membrane_step(
         What they integrate at this step, as :func:`scale_up` returns it.
     kept, fired
         Potential and spikes after the step before; none at the first step.
+    saturates
+        Whether the potential may saturate.
 
     Returns
     -------
     potential, spikes
         After this step.
     """
-    theta = op.theta.astype(np.float64) * 2.0 ** fraction_bits(op)
+    bits = fraction_bits(op, saturates)
+    theta = op.theta.astype(np.float64) * 2.0**bits
     v = current
     if kept is not None and op.decay < DECAY_ONE:
         v = _binary(emitter, "ADD", current, _decayed(emitter, kept, op.decay))
     if fired is not None and op.reset_time is ResetTime.NEXT_STEP:
         v = _reset(emitter, op, v, fired, theta)
+    if saturates:
+        most = op.saturation / 2.0 ** (FRACTION_BITS - bits)
+        v = _binary(emitter, "MINIMUM", _binary(emitter, "MAXIMUM", v, -most), most)
     fired = _fire(emitter, op, v, theta)
     if op.reset_time is ResetTime.SAME_STEP:
         v = _reset(emitter, op, v, fired, theta)

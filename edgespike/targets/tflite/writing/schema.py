@@ -142,6 +142,7 @@ OPERATORS: dict[str, Operator] = {
     "SUB": Operator(41, 1, 28, _FUSED_FIRST),
     "SPLIT": Operator(49, 2, 35, {"num_splits": (0, np.int32)}),
     "CAST": Operator(53, 1, 37, {"from_type": (0, np.int8), "to_type": (1, np.int8)}),
+    "MAXIMUM": Operator(55, 1, 39, {}),
     "MINIMUM": Operator(57, 1, 39, {}),
     "SUM": Operator(74, 1, 27, {"keep_dims": (0, np.bool_)}),
     "ABS": Operator(101, 1, 78, {}),

@@ -66,8 +66,8 @@ class Walk(ABC):
         """Return a delay's output."""
 
     @abstractmethod
-    def membrane(self, node: Node, op: Membrane, x: Value) -> Value:
-        """Emit neurons with a potential."""
+    def membrane(self, node: Node, op: Membrane, x: Value, saturates: bool) -> Value:
+        """Emit neurons with a potential, which may saturate."""
 
     @abstractmethod
     def readout(self, node: Node, x: Value) -> Value:
@@ -98,7 +98,7 @@ class Walk(ABC):
                 (x,), (tensor,) = self._inputs(node, plan), self.graph.input_tensors(node)
                 return emit_threshold(self.emitter, node.name, op, tensor, x)
             case Membrane() as op:
-                return self.membrane(node, op, self._inputs(node, plan)[0])
+                return self.membrane(node, op, self._inputs(node, plan)[0], plan.saturates)
             case Readout():
                 return self.readout(node, self._inputs(node, plan)[0])
             case _:

@@ -36,9 +36,9 @@ class WholeSample(Walk):
         """Refuse: steps that depend on each other cannot run at once."""
         raise TypeError(f"{node.name} is a delay; a recurrent graph runs step by step")
 
-    def membrane(self, node: Node, op: Membrane, x: Value) -> Value:
+    def membrane(self, node: Node, op: Membrane, x: Value, saturates: bool) -> Value:
         """Unroll the potential over the steps."""
-        return emit_membrane(self.emitter, node.name, op, x)
+        return emit_membrane(self.emitter, node.name, op, x, saturates)
 
     def readout(self, node: Node, x: Value) -> Value:
         """Return the accumulators after every step; those after the last are the model's output."""

@@ -23,6 +23,7 @@ class Membrane(LIF):
         ``theta``: threshold of each neuron, in the accumulator's unit; ``reset``: "zero",
         "subtract" or "none"; ``reset_time``: "same_step" or "next_step"; ``comparison``: ">" or
         ">="; ``max_spikes``: largest number of spikes of one step, sent as a graded spike;
+        ``saturation``: largest magnitude of a potential, at most Lava's own, 2**23 - 1;
         ``interval`` and ``offset``: the potential starts at zero at steps ``offset`` modulo
         ``interval``.
     """
@@ -35,7 +36,7 @@ class Membrane(LIF):
 @requires(CPU)
 @tag("fixed_pt")
 class PyMembraneModelFixed(AbstractPyLifModelFixed):
-    """Lava's decay and integration, then its own firing and reset."""
+    """Lava's decay and integration, with its own saturation, firing and reset."""
 
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     vth: int = LavaPyType(int, np.int32, precision=17)
@@ -53,20 +54,21 @@ class PyMembraneModelFixed(AbstractPyLifModelFixed):
             self.v[:] = 0
             self.fired[:] = 0
         self.scale_bias()
+        reset, late = self.membrane["reset"], self.membrane["reset_time"] == "next_step"
+        if late and reset == "subtract":
+            # Together with the input, since Lava saturates as soon as it has added that.
+            self.effective_bias = self.effective_bias - self.fired * self.theta
         self.subthr_dynamics(activation_in=accumulator)
-        if self.membrane["reset_time"] == "next_step":
-            self._reset()
+        if late and reset == "zero":
+            self.v[self.fired > 0] = 0
+        self.v[:] = np.clip(self.v, -self.membrane["saturation"], self.membrane["saturation"])
         enough = self.v.astype(np.int64) - (self.membrane["comparison"] == ">")
         self.fired = np.clip(enough // self.theta, 0, self.membrane["max_spikes"])
-        if self.membrane["reset_time"] == "same_step":
-            self._reset()
-        self.s_out.send(self.fired)
-
-    def _reset(self):
-        if self.membrane["reset"] == "zero":
+        if not late and reset == "zero":
             self.v[self.fired > 0] = 0
-        elif self.membrane["reset"] == "subtract":
+        elif not late and reset == "subtract":
             self.v[:] = self.v - self.fired * self.theta
+        self.s_out.send(self.fired)
 
 
 class Levels(AbstractProcess):
