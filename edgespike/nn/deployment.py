@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from edgespike.converters import convert
-from edgespike.errors import UnsupportedError
+from edgespike.errors import ViolationsError
 from edgespike.graph import Conv2d, Dense, Graph
 from edgespike.nn.layers.quant_rnn import QuantRNN
 from edgespike.nn.layers.quantise import StandardisedQuantiser, SymmetricQuantiser, WeightQuantiser
@@ -91,7 +91,7 @@ def forecast(net: AnySpec, target: str) -> TargetForecast:
         return TargetForecast((fault,), (), ())
     try:
         least, untrained, most = (_graph(net, fill) for fill in (_one_largest, None, _all_largest))
-    except UnsupportedError as error:
+    except ViolationsError as error:
         return TargetForecast(error.violations, (), ())
     certain = _by_node(violations(least), least)
     likely = {
