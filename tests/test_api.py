@@ -266,6 +266,13 @@ def test_what_is_no_graph_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_not_a_path_or_a_list_of_graphs_is_named() -> None:
+    with pytest.raises(InputError, match="path is None; give the path of a graph file or of a"):
+        edgespike.load(None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="graphs is None; give a list of graphs"):
+        edgespike.ensemble(None)  # type: ignore[arg-type]
+
+
 def test_an_ensemble_is_of_a_list() -> None:
     with pytest.raises(InputError, match="graphs is one graph, 'residual'; give a list of them"):
         edgespike.ensemble(residual_graph())  # type: ignore[arg-type]

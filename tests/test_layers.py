@@ -60,6 +60,7 @@ ALLOWED = {
     "edgespike/bayes/overlap.py": "bayes.mixture",
     "edgespike/bayes/posterior.py": "bayes.mixture torch",
     "edgespike/nn/__init__.py": "extras nn",
+    "edgespike/nn/deployment.py": "graph converters targets nn.layers nn.nets torch",
     "edgespike/nn/layers": "evaluation_mode graph counting torch",
     "edgespike/nn/nets": "storage graph nn.layers torch safetensors",
     "edgespike/nn/training": "evaluation_mode storage data bayes nn.layers nn.nets "

@@ -14,7 +14,8 @@ BAD_USE = 2
 """Exit code for wrong usage and bad input."""
 
 
-def _runtime_names(start: str) -> list[str]:
+def runtime_names_from(start: str) -> list[str]:
+    """Return the names of runtimes that begin with some letters, for completion."""
     from edgespike.targets import runtime_names
 
     return [name for name in runtime_names() if name.startswith(start)]
@@ -42,7 +43,7 @@ TargetName = Annotated[
         "-t",
         metavar="NAME",
         help="Target, or one of its runtimes; edgespike targets lists them.",
-        autocompletion=_runtime_names,
+        autocompletion=runtime_names_from,
     ),
 ]
 Html = Annotated[

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgespike.cli.options import Json
+from edgespike.cli.options import Json, runtime_names_from
 from edgespike.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from edgespike.nn.nets.spec import AnySpec
 
 EXAMPLE = "edgespike train fashion_s3nn -o runs/fashion"
 
@@ -51,12 +55,25 @@ def command(
             "--resume", help="Continue from the folder's last checkpoint, if there is one."
         ),
     ] = False,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="TARGET",
+            help="Refuse, before training, a net that this target could not run; may be repeated.",
+            autocompletion=runtime_names_from,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a net by a recipe.
 
     A recipe with a table 'posterior' trains several nets as a mixture over the net's weights;
     'edgespike ensemble' combines them into one graph.
+
+    With --for, a net that the target refuses whatever its weights become, or already with random
+    weights in a layer of few inputs, is not trained: the exit code is 2. If only larger weights
+    would be refused, a warning says so. Without --for, the first two are a warning.
     """
     from edgespike.bayes.overlap import CollapseWarning
     from edgespike.nn import load_recipe, train
@@ -65,6 +82,7 @@ def command(
     changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
     folder = RunFolder(out, changed)
     folder.refuse(Path(recipe))
+    _foresee(changed.net, targets)
     if resume and not folder.began:
         say(f"{out} holds no run to resume; training starts with the first epoch")
     with warnings.catch_warnings():
@@ -81,6 +99,41 @@ def command(
         others = f" and {len(result.models) - 1} more" if len(result.models) > 1 else ""
         accuracy = f"test accuracy {last['test_accuracy']:.2%}"
         print(f"{result.model}{others}: {accuracy}; log in {result.log}")
+
+
+def _foresee(net: AnySpec, targets: Sequence[str] | None) -> None:
+    """Refuse a net that could not run on a target, or warn of it."""
+    from edgespike.errors import UnsupportedError
+    from edgespike.nn import forecast
+    from edgespike.targets import BUILT_IN, get_target
+
+    if targets is None:
+        if net.spiking:
+            for name in dict.fromkeys(get_target(runtime).name for runtime in BUILT_IN):
+                _warn_of(net, name)
+        return
+    found = {name: forecast(net, name) for name in dict.fromkeys(targets)}
+    refused = [
+        f"{name}: {how}{line}"
+        for name, target in found.items()
+        for how, lines in (("", target.certain), ("with random weights, ", target.likely))
+        for line in lines
+    ]
+    if refused:
+        raise UnsupportedError("the recipe's net was not trained: it would not run", refused)
+    for name, target in found.items():
+        for line in target.possible:
+            _show_warning(f"the trained net may not fit {name}, if its weights are large: {line}")
+
+
+def _warn_of(net: AnySpec, name: str) -> None:
+    from edgespike.nn import forecast
+
+    target = forecast(net, name)
+    lines = target.certain + target.likely
+    if lines:
+        more = f"; and {len(lines) - 1} more" if len(lines) > 1 else ""
+        _show_warning(f"{name} would refuse the net, already with random weights: {lines[0]}{more}")
 
 
 def _show_warning(message: Warning | str, *_where: object) -> None:

@@ -6,10 +6,11 @@ names a :class:`edgespike.converters.base.Converter`.
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgespike.errors import EdgespikeError
+from edgespike.errors import EdgespikeError, InputError, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,9 +98,16 @@ def load(path: Path | str) -> Graph:
 
     Raises
     ------
+    InputError
+        ``path`` is not a path.
     FileFormatError, UnsupportedError, GraphError, EnvironmentMissingError
         As for :func:`convert`.
     AmbiguousSourceError, DuplicateConverterError, PluginError
         As for :func:`convert`; never for a graph file or a checkpoint.
     """
+    if not isinstance(path, str | PathLike):
+        raise InputError(
+            f"path is {shown(path)}; give the path of a graph file or of a trained checkpoint; "
+            "edgespike.convert takes models"
+        )
     return convert(Path(path))

@@ -15,8 +15,6 @@ from itertools import chain
 from operator import add
 from typing import NoReturn
 
-import numpy as np
-
 from edgespike.converters.sums import ConversionStoppedError, Sums
 from edgespike.errors import UnsupportedError
 from edgespike.graph import (
@@ -250,7 +248,7 @@ class GraphBuilder:
         zero: int = 0,
         calls: int = 1,
     ) -> None:
-        """Compare the waiting sums with thresholds, and then pool if a pool is waiting.
+        """Compare the waiting sums with thresholds, and then pool if pools are waiting.
 
         Parameters
         ----------
@@ -274,8 +272,8 @@ class GraphBuilder:
             self._stop_at(path, error.violations)
             raise
         self.append(path, label_of_neurons(op.levels), op)
-        if sums.pool is not None:
-            self.append(path, "pool", sums.pool)
+        for pool in sums.pools:
+            self.append(path, "pool", pool)
         self.activations.append(ConvertedActivation(path, self.last, calls))
         self.sums, self.event_scale, self.event_zero = None, scale, zero
 
@@ -286,20 +284,22 @@ class GraphBuilder:
             raise ConversionStoppedError(
                 "the net ends in spikes; end it with a quantised layer, whose sums are the logits"
             )
-        if sums.normalisation is not None or sums.pool is not None:
-            self.violations.append(
-                "the readout is normalised or pooled; end the net with a plain layer"
-            )
+        if sums.pools:
+            self.violations.append("the readout is pooled; end the net with a plain layer")
         if not isinstance(node.op, Dense):
             raise ConversionStoppedError(
                 "the net ends in a convolution; end it with a quantised dense layer"
             )
-        bias = node.op.bias + sums.whole_bias()
-        op = Dense(node.op.weight, bias, node.op.float_nonzero)
+        try:
+            logits = sums.logits()
+        except UnsupportedError as error:
+            self._stop_at("the readout", error.violations)
+            raise
+        bias = logits.signs * node.op.bias + logits.bias
+        op = Dense(logits.signs[:, None] * node.op.weight, bias, node.op.float_nonzero)
         self.nodes[-1] = Node(node.name, op, node.inputs)
         self.tensors[node.name] = op.infer([self.tensors[node.inputs[0]]], self.steps)
-        units = np.full(len(sums.bias), float(sums.scale))
-        self.append("the readout", "readout", Readout(units, self.mode))
+        self.append("the readout", "readout", Readout(logits.scales, self.mode))
 
     def _stop_at(self, place: str, found: Iterable[str]) -> None:
         before = len(self.violations)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -10,11 +10,30 @@ from numpy.typing import NDArray
 
 from edgespike.graph import MaxPool2d
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT
-from edgespike.passes.folding import Normalisation
+from edgespike.passes.folding import Normalisation, fold_affine
 
 
 class ConversionStoppedError(Exception):
     """The rest of a model cannot be examined, because an earlier part is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """How sums become logits: ``scales * (signs * sums + bias)``, one entry for each class.
+
+    Parameters
+    ----------
+    scales
+        Positive, float64.
+    bias
+        Rounded half up to whole units, int64.
+    signs
+        1 or -1, int64.
+    """
+
+    scales: NDArray[np.float64]
+    bias: NDArray[np.int64]
+    signs: NDArray[np.int64]
 
 
 @dataclass
@@ -27,33 +46,39 @@ class Sums:
         Real value of one unit of the accumulator.
     bias
         Trained bias of each channel, in real units, not yet part of the graph.
-    normalisation, pool
+    normalisation, pools
         What stands between the layer and its activation.
     """
 
     scale: Fraction
     bias: NDArray[np.float64]
     normalisation: Normalisation | None = None
-    pool: MaxPool2d | None = None
+    pools: list[MaxPool2d] = field(default_factory=list)
 
-    def whole_bias(self) -> NDArray[np.int64]:
-        """Return the bias, rounded half up to whole units of the accumulator.
+    def logits(self) -> Logits:
+        """Return how the sums become logits, with the normalisation if there is one.
 
         Raises
         ------
         ConversionStoppedError
-            It is not finite, or too large for an accumulator.
+            A bias is not finite, or too large for an accumulator.
+        UnsupportedError
+            The normalisation has a parameter that is not finite, or gamma 0.
         """
         if not np.isfinite(self.bias).all():
             raise ConversionStoppedError("the readout's bias is not finite; train again")
-        bias = [_round_half_up(Fraction(float(value)) / self.scale) for value in self.bias]
+        normalisation = self.normalisation or Normalisation.identity(len(self.bias))
+        folded = fold_affine(self.scale, self.bias.tolist(), normalisation)
+        bias = [_round_half_up(line.offset) for line in folded]
         largest = max(bias, key=abs)
         if abs(largest) > ACCUMULATOR_LIMIT:
             raise ConversionStoppedError(
                 f"the readout's bias is {float(largest):.3g} units of its accumulator; the limit "
                 f"is +-{ACCUMULATOR_LIMIT}, so train with smaller biases"
             )
-        return np.array(bias, np.int64)
+        scales = np.array([float(line.scale) for line in folded])
+        signs = np.array([line.sign for line in folded], np.int64)
+        return Logits(scales, np.array(bias, np.int64), signs)
 
 
 def _round_half_up(value: Fraction) -> int:

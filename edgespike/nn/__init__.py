@@ -18,6 +18,7 @@ if find_spec("torch") is None:
     )
 
 if TYPE_CHECKING:
+    from edgespike.nn.deployment import TargetForecast, forecast
     from edgespike.nn.layers.activation import RoundClip, TanhLevels
     from edgespike.nn.layers.count import count_synaptic_operations
     from edgespike.nn.layers.normalise import LayerBatchNorm
@@ -57,10 +58,12 @@ _HOMES = {
     "SumPool2d": "edgespike.nn.layers.weighted",
     "SynapticPenalty": "edgespike.nn.layers.penalty",
     "TanhLevels": "edgespike.nn.layers.activation",
+    "TargetForecast": "edgespike.nn.deployment",
     "Task": "edgespike.nn.training.task",
     "TrainingResult": "edgespike.nn.training.train",
     "build": "edgespike.nn.nets.models",
     "count_synaptic_operations": "edgespike.nn.layers.count",
+    "forecast": "edgespike.nn.deployment",
     "load_model": "edgespike.nn.nets.checkpoint",
     "load_recipe": "edgespike.nn.training.recipe",
     "load_task": "edgespike.nn.training.task",
@@ -90,10 +93,12 @@ __all__ = [
     "SumPool2d",
     "SynapticPenalty",
     "TanhLevels",
+    "TargetForecast",
     "Task",
     "TrainingResult",
     "build",
     "count_synaptic_operations",
+    "forecast",
     "load_model",
     "load_recipe",
     "load_task",

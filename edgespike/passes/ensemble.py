@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import assert_never
 
-from edgespike.errors import InputError, UnsupportedError
+from edgespike.errors import InputError, UnsupportedError, shown
 from edgespike.graph.graph import Graph, Node, as_graph
 from edgespike.graph.ops import (
     Add,
@@ -70,6 +70,8 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     """
     if isinstance(graphs, Graph):
         raise InputError(f"graphs is one graph, {graphs.name!r}; give a list of them")
+    if not isinstance(graphs, Iterable):
+        raise InputError(f"graphs is {shown(graphs)}; give a list of graphs")
     members = tuple(map(as_graph, graphs))
     if len(members) == 1:
         return members[0]

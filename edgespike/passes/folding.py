@@ -97,6 +97,62 @@ def fold(
     return Threshold(np.sort(theta, axis=1), flipped)
 
 
+@dataclass(frozen=True)
+class Line:
+    """``scale * (sign * accumulator + offset)``: one channel of a normalised sum.
+
+    Parameters
+    ----------
+    scale
+        Positive.
+    sign
+        That of gamma, 1 or -1.
+    offset
+        In units of the accumulator.
+    """
+
+    scale: Fraction
+    sign: int
+    offset: Fraction
+
+
+def fold_affine(scale: Fraction, bias: Sequence[float], normalisation: Normalisation) -> list[Line]:
+    """Return ``normalise(accumulator * scale + bias)`` of each channel as a straight line.
+
+    Square roots are rounded, with an error far below that of float64.
+
+    Parameters
+    ----------
+    scale, bias, normalisation
+        As for :func:`fold`.
+
+    Raises
+    ------
+    UnsupportedError
+        A parameter is not finite, a variance plus epsilon is not positive, or a gamma is 0.
+    """
+    _check(bias, normalisation)
+    constant = np.flatnonzero(normalisation.gamma == 0)
+    if len(constant):
+        raise UnsupportedError(
+            "normalisation cannot be folded into a scale",
+            [
+                f"gamma of channel {channel} is 0, which makes it a constant "
+                f"{normalisation.beta[channel]}; leave the normalisation out, or train it again"
+                for channel in constant
+            ],
+        )
+    lines = []
+    for channel in range(len(bias)):
+        gamma, beta = (_exact(x[channel]) for x in (normalisation.gamma, normalisation.beta))
+        spread = _exact(normalisation.variance[channel]) + _exact(normalisation.epsilon)
+        shift = (_exact(bias[channel]) - _exact(normalisation.mean[channel])) / scale
+        sign = 1 if gamma > 0 else -1
+        factor = _fine_root(scale * scale * gamma * gamma / spread)
+        lines.append(Line(factor, sign, sign * shift + beta / factor))
+    return lines
+
+
 def _threshold(shift: Fraction, factor: Fraction, spread: Fraction, *, flipped: bool) -> int:
     """Return the least integer ``n >= shift + factor * sqrt(spread)``; ``n > ...`` if flipped.
 
@@ -124,6 +180,13 @@ def _root(square: Fraction) -> Fraction:
     """Return a square root with an error below ``2**-_PRECISION``."""
     scaled = (square.numerator << 2 * _PRECISION) // square.denominator
     return Fraction(isqrt(scaled), 1 << _PRECISION)
+
+
+def _fine_root(square: Fraction) -> Fraction:
+    """Return a square root with a relative error below ``2**-_PRECISION``; that of 1 is 1."""
+    size = square.denominator.bit_length() - square.numerator.bit_length()
+    shift = _PRECISION + max(size, 0)
+    return _root(square * (1 << 2 * shift)) / (1 << shift)
 
 
 def _exact(value: float) -> Fraction:

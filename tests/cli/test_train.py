@@ -232,3 +232,50 @@ def test_a_number_of_samples_without_any_is_no_comparison(cli: Cli, tmp_path: Pa
     )
     assert result.code == 2
     assert "give --check X.npy too" in result.stderr
+
+
+def narrow_recipe(bits: int) -> str:
+    """A first layer of many channels: one of them has sums beyond Loihi's accumulator."""
+    return RECIPE.replace("channels = 4", "channels = 48").replace("bits = 6", f"bits = {bits}")
+
+
+def test_a_net_that_would_not_fit_a_target_is_refused_before_training(train: Cli) -> None:
+    Path("small.toml").write_text(narrow_recipe(8))
+    answer = train("--for", "loihi", "--for", "cpu")
+    assert answer.code == 2
+    assert "loihi: with random weights, spikes1 (threshold): its accumulator" in answer.stderr
+    assert "the limit is +-131071" in answer.stderr
+    assert "in net.layers[0], bits=6 is small enough for any weights" in answer.stderr
+    assert not Path("run").exists()
+
+
+def test_a_net_that_would_not_fit_a_target_is_a_warning_where_none_is_named(train: Cli) -> None:
+    Path("small.toml").write_text(narrow_recipe(8))
+    answer = train("--epochs", 1)
+    assert answer.code == 0
+    (line,) = [line for line in answer.stderr.splitlines() if line.startswith("warning")]
+    assert "loihi would refuse the net, already with random weights: spikes1" in line
+    assert "bits=6" in line
+
+
+def test_a_net_that_may_not_fit_is_trained_with_a_warning(train: Cli) -> None:
+    Path("small.toml").write_text(narrow_recipe(7))
+    answer = train("--epochs", 1, "--for", "loihi")
+    assert answer.code == 0
+    assert (
+        "warning: the trained net may not fit loihi, if its weights are large: sp" in answer.stderr
+    )
+    assert "bits=6" in answer.stderr
+
+
+def test_a_net_that_fits_is_trained_without_a_word(train: Cli) -> None:
+    answer = train("--epochs", 1, "--for", "loihi")
+    assert answer.code == 0
+    assert "warning" not in answer.stderr
+    assert "warning" not in train("--epochs", 3, "-o", "other").stderr
+
+
+def test_a_float_net_fits_no_target(cli: Cli) -> None:
+    answer = cli("train", "fashion_relu", "-o", "run", "--for", "tflite")
+    assert answer.code == 2
+    assert "tflite: activation is 'relu', a net of floats" in answer.stderr

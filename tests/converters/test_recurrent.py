@@ -246,7 +246,7 @@ def changed(change: Callable[[nn.Sequential], Any]) -> nn.Sequential:
             r"1\.initial is a Identity, not a Init",
         ),
         (lambda m: setattr(m[1], "forward", torch.relu), "1 has a forward function of its own"),
-        (lambda m: m.half(), r"1\.input computes in float16"),
+        (lambda m: m.to("meta"), r"1\.input\.weight is on the meta device"),
         (lambda m: nn.init.constant_(m[1].input.weight, np.nan), r"1\.input has 35 weights that"),
         (lambda m: nn.init.constant_(m[1].bias, np.inf), "bias of channel 0 is inf"),
     ],
@@ -256,6 +256,11 @@ def test_what_may_compute_something_else_is_refused(
 ) -> None:
     with pytest.raises(UnsupportedError, match=message):
         convert(changed(change), SHAPE)
+
+
+def test_half_precision_is_read_exactly() -> None:
+    half = changed(lambda m: m.bfloat16())
+    assert convert(half, SHAPE) == convert(half.float(), SHAPE)
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 6, 5)])

@@ -145,7 +145,8 @@ def test_all_unsupported_modules_are_named_by_their_path() -> None:
         ([QuantLinear(4, 4), SpikeActivation()], "ends in spikes"),
         ([QuantLinear(5, 2)], "weight takes 5 inputs, its input has 4"),
         ([QuantLinear(4, 2), InputScale(255)], "1 scales values inside the net"),
-        ([QuantLinear(4, 2), nn.BatchNorm1d(2)], "readout is normalised"),
+        ([QuantLinear(4, 2), nn.BatchNorm1d(2), nn.BatchNorm1d(2)], "2 must directly follow a wei"),
+        ([QuantLinear(4, 2), nn.MaxPool2d(2)], "readout is pooled"),
         (
             [QuantLinear(4, 4), nn.BatchNorm1d(4, track_running_stats=False), SpikeActivation()],
             "1 keeps no running statistics",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Signal, Tensor
 from edgespike.interpreter import threshold
-from edgespike.passes.folding import Normalisation, fold
+from edgespike.passes.folding import Line, Normalisation, fold, fold_affine
 
 RANGE = 60
 
@@ -118,3 +118,26 @@ def test_all_parameters_that_are_not_finite_are_named() -> None:
     assert "gamma of channel 0 is nan" in text
     assert "beta of channel 0 is inf" in text
     assert "variance of channel 0 plus epsilon is -0.5" in text
+
+
+def test_a_normalised_sum_is_a_line() -> None:
+    """0.5 a + 1 by gamma -4, beta 2, mean 3, variance 4: -4 (0.5 a - 2) / 2 + 2 = 1 (-a + 6)."""
+    gamma, beta, mean, variance = (np.array([value]) for value in (-4.0, 2.0, 3.0, 4.0))
+    norm = Normalisation(gamma, beta, mean, variance, 0.0)
+    (line,) = fold_affine(Fraction(1, 2), [1.0], norm)
+    assert line == Line(Fraction(1), -1, Fraction(6))
+
+
+@pytest.mark.parametrize("variance", [1e-12, 2.0, 3e30])
+def test_the_factor_of_a_normalised_sum_is_exact_to_float64(variance: float) -> None:
+    one, zero = np.ones(1), np.zeros(1)
+    (line,) = fold_affine(Fraction(1), [0.0], Normalisation(one, one, zero, one * variance, 0.0))
+    square = line.scale**2 * Fraction(variance)
+    assert abs(square - 1) < Fraction(1, 2**62)
+    assert float(line.offset * line.scale) == 1.0
+
+
+def test_a_factor_of_zero_makes_no_line() -> None:
+    one, zero = np.ones(1), np.zeros(1)
+    with pytest.raises(UnsupportedError, match="gamma of channel 0 is 0, which makes it a co"):
+        fold_affine(Fraction(1), [0.0], Normalisation(zero, one, zero, one, 0.0))

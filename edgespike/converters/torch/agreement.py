@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.torch.modules import convert_parts
+from edgespike.converters.torch.sequence import uncompiled
 from edgespike.interpreter import interpret
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def agreement(
     ]
     try:
         with torch.inference_mode(), evaluating(module):
-            module(torch.tensor(np.asarray(samples), dtype=dtype))
+            # Compiled code would not call the hooks.
+            uncompiled(module)(torch.tensor(np.asarray(samples), dtype=dtype))
     finally:
         for hook in hooks:
             hook.remove()

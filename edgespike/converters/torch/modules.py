@@ -1,31 +1,44 @@
 """From torch modules of :mod:`edgespike.nn` to a graph.
 
-A net is a sequence, however nested, of input scaling, then blocks of a quantised layer, an
-optional normalisation, an optional max pool and an activation of few levels, then a quantised
-readout. Residual blocks hold such sequences. For recurrent nets see
+A net is a sequence, however nested and wrapped, of input scaling, then blocks of a quantised
+layer, an optional normalisation, an optional pool and an activation of few levels, then a
+quantised readout. Residual blocks hold such sequences. For recurrent nets see
 :mod:`edgespike.converters.torch.recurrent`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cache, partial
 from itertools import chain
-from math import isfinite
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.sums import ConversionStoppedError, Sums
+from edgespike.converters.torch.pooling import (
+    adaptive_average_pool,
+    adaptive_max_pool,
+    average_pool,
+    max_pool,
+    sum_pool,
+)
 from edgespike.converters.torch.recurrent import pass_input_on, recurrent_layer, start_sequence
-from edgespike.converters.torch.refusals import global_refusals, refusals
-from edgespike.converters.torch.sequence import is_sequence, walk, walk_all
+from edgespike.converters.torch.refusals import global_refusals, refusals, softmax_refusals
+from edgespike.converters.torch.sequence import (
+    order_preserving,
+    parts_of,
+    too_deep,
+    walk,
+    walk_all,
+    without_effect,
+)
 from edgespike.converters.torch.weights import check_weights, floats, zero_share
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Conv2d, Dense, Graph, MaxPool2d, Operation, ReadoutMode, Reshape
-from edgespike.graph import SumPool2d as SumOfEvents
+from edgespike.graph import Conv2d, Dense, Graph, Operation, ReadoutMode, Reshape
 from edgespike.passes.folding import Normalisation
 
 if TYPE_CHECKING:
@@ -37,8 +50,11 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
 
     Integer weights, and normalisation folded into thresholds, are exact. The readout's bias is
     rounded half up to whole units of its accumulator, so a logit may differ from the module's
-    by half a weight's step. The module is read as in evaluation mode. A module that is used
-    several times becomes as many layers. Forward hooks are refused, for they may change results.
+    by half a weight's step. A normalisation of the readout goes into its scales, which are rounded
+    to float64, and its bias. A softmax at the end is left out: the logits are what it receives, and
+    the order of the classes is the same. The module is read as in evaluation mode, and parameters
+    of float16 or bfloat16 as in float32. A module that is used several times becomes as many
+    layers. Forward hooks are refused, for they may change results.
 
     Parameters
     ----------
@@ -58,14 +74,9 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
 
 def convert_parts(module: nn.Module, input_shape: tuple[int, ...], name: str) -> GraphBuilder:
     """Do what `convert_module` does, and return the builder: it knows the activations' paths."""
-    what, handlers = f"model {name!r} cannot be converted", _handlers()
-    refused = list(global_refusals())
-    refused += [
-        fault for path, part in walk_all(module) for fault in refusals(path, part, handlers)
-    ]
-    if refused:
-        known = ", ".join(sorted(kind.__name__ for kind in handlers))
-        raise UnsupportedError(what, [*refused, f"supported are {known} in a Sequential"])
+    what = f"model {name!r} cannot be converted"
+    if refused := list(_refusals(module)):
+        raise UnsupportedError(what, refused)
     builder = start_sequence(module, input_shape) or GraphBuilder.start(input_shape)
     with builder.collecting(what):
         _convert_sequence(builder, module, "")
@@ -73,9 +84,24 @@ def convert_parts(module: nn.Module, input_shape: tuple[int, ...], name: str) ->
     return builder
 
 
+def _refusals(module: nn.Module) -> Iterator[str]:
+    """Yield why the parts of a module cannot be converted, wherever they stand."""
+    if (deep := too_deep(module)) is not None:
+        yield deep
+        return
+    handlers = _handlers()
+    found = list(global_refusals())
+    found += [fault for path, part in walk_all(module) for fault in refusals(path, part, handlers)]
+    found += softmax_refusals(module)
+    yield from found
+    if found:
+        known = ", ".join(sorted(kind.__name__ for kind in handlers))
+        yield f"supported are {known} in a Sequential"
+
+
 def _convert_sequence(builder: GraphBuilder, module: Any, path: str) -> None:
     for place, part in walk(module, path):
-        if not is_sequence(part):
+        if parts_of(part) is None:
             _handlers()[type(part)](builder, part, place)
 
 
@@ -137,7 +163,7 @@ def _layer_batch_norm(builder: GraphBuilder, leaf: Any, path: str) -> None:
 
 def _normalise(builder: GraphBuilder, leaf: Any, path: str, channels: int, epsilon: float) -> None:
     sums = builder.sums
-    if sums is None or sums.normalisation is not None or sums.pool is not None:
+    if sums is None or sums.normalisation is not None or sums.pools:
         builder.violations.append(
             f"{path} must directly follow a weighted layer, before pool and activation"
         )
@@ -154,33 +180,6 @@ def _normalise(builder: GraphBuilder, leaf: Any, path: str, channels: int, epsil
         gamma = np.ones(channels) if leaf.weight is None else floats(leaf.weight)
         beta = np.zeros(channels) if leaf.bias is None else floats(leaf.bias)
         sums.normalisation = Normalisation(gamma, beta, mean, variance, float(epsilon))
-
-
-def _max_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
-    """Move the pool behind the activation, which changes nothing because that is monotone.
-
-    It holds for either sign of gamma, because the pool follows the normalisation.
-    """
-    if leaf.ceil_mode or _pair(leaf.dilation) != (1, 1) or leaf.return_indices:
-        builder.violations.append(
-            f"{path} has ceil_mode, dilation or return_indices; only plain windows are supported"
-        )
-        return
-    op = MaxPool2d(_pair(leaf.kernel_size), _pair(leaf.stride), _pair(leaf.padding))
-    if builder.sums is None:
-        builder.append(path, "pool", op)
-    elif builder.sums.pool is None:
-        builder.sums.pool = op
-    else:
-        builder.violations.append(f"{path} follows another pool; put the activation between them")
-
-
-def _sum_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
-    if builder.sums is not None:
-        builder.violations.append(f"{path} precedes an activation; move it after the activation")
-    else:
-        size = _pair(leaf.kernel_size)
-        builder.append(path, "pool", SumOfEvents(size, size))
 
 
 def _pad(builder: GraphBuilder, leaf: Any, path: str) -> None:
@@ -216,19 +215,35 @@ def _residual(builder: GraphBuilder, leaf: Any, path: str) -> None:
 
 
 def _flatten(builder: GraphBuilder, leaf: Any, path: str) -> None:
-    if (leaf.start_dim, leaf.end_dim) != (1, -1):
-        builder.violations.append(
+    axes = len(builder.tensor.shape) + 1  # with that of samples
+    if (leaf.start_dim % axes, leaf.end_dim % axes) != (1, axes - 1):
+        raise ConversionStoppedError(
             f"{path} must flatten all axes after that of samples; use start_dim 1, end_dim -1"
         )
-    elif builder.sums is not None:
-        builder.violations.append(f"{path} precedes an activation; move it after the activation")
-    else:
-        builder.append(path, "flatten", Reshape((builder.tensor.size,)))
+    _reshape(builder, path, "flatten", (builder.tensor.size,))
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    vertical, horizontal = value if isinstance(value, tuple | list) else (value, value)
-    return int(vertical), int(horizontal)
+def _unflatten(builder: GraphBuilder, leaf: Any, path: str) -> None:
+    axes, sizes = len(builder.tensor.shape) + 1, leaf.unflattened_size
+    if axes != 2 or leaf.dim not in (1, -1) or not all(isinstance(size, int) for size in sizes):
+        raise ConversionStoppedError(
+            f"{path} must give the features of a sample a shape; put it where a sample has one "
+            "axis, and use dim 1 and a tuple of whole numbers"
+        )
+    features = builder.tensor.size
+    known = prod(size for size in sizes if size != -1)
+    _reshape(
+        builder,
+        path,
+        "unflatten",
+        tuple(features // max(known, 1) if size == -1 else size for size in sizes),
+    )
+
+
+def _reshape(builder: GraphBuilder, path: str, label: str, shape: tuple[int, ...]) -> None:
+    if builder.sums is not None:
+        raise ConversionStoppedError(f"{path} precedes an activation; move it after the activation")
+    builder.append(path, label, Reshape(shape))
 
 
 Handler = Callable[[GraphBuilder, Any, str], None]
@@ -254,10 +269,13 @@ def _handlers() -> dict[type, Handler]:
         nn.BatchNorm1d: _batch_norm,
         nn.BatchNorm2d: _batch_norm,
         LayerBatchNorm: _layer_batch_norm,
-        nn.MaxPool2d: _max_pool,
-        SumPool2d: _sum_pool,
         nn.ZeroPad2d: _pad,
         nn.ConstantPad2d: _pad,
+        nn.MaxPool2d: max_pool,
+        nn.AdaptiveMaxPool2d: adaptive_max_pool,
+        nn.AvgPool2d: average_pool,
+        nn.AdaptiveAvgPool2d: adaptive_average_pool,
+        SumPool2d: sum_pool,
         SpikeActivation: _activation,
         RoundClip: _activation,
         LevelActivation: _activation,
@@ -265,6 +283,7 @@ def _handlers() -> dict[type, Handler]:
         QuantRNN: recurrent_layer,
         LastStep: _nothing,
         nn.Flatten: _flatten,
-        nn.Dropout: _nothing,
-        nn.Identity: _nothing,
+        nn.Unflatten: _unflatten,
+        **dict.fromkeys(without_effect(), _nothing),
+        **dict.fromkeys(order_preserving(), _nothing),
     }

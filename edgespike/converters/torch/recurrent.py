@@ -13,7 +13,7 @@ import numpy as np
 
 from edgespike.converters.builder import GraphBuilder, label_of_neurons
 from edgespike.converters.sums import ConversionStoppedError, Sums
-from edgespike.converters.torch.sequence import is_sequence, walk
+from edgespike.converters.torch.sequence import order_preserving, parts_of, walk, without_effect
 from edgespike.converters.torch.weights import check_weights, floats, zero_share
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Add, Delay, Dense, ReadoutMode, Signal
@@ -32,8 +32,6 @@ def start_sequence(module: Any, input_shape: tuple[int, ...]) -> GraphBuilder | 
     UnsupportedError
         The net has its parts in another order, or the shape does not describe a sequence.
     """
-    from torch import nn
-
     from edgespike.nn.layers.activation import RoundClip
     from edgespike.nn.layers.quant_rnn import QuantRNN
     from edgespike.nn.layers.recurrent import LastStep
@@ -42,7 +40,7 @@ def start_sequence(module: Any, input_shape: tuple[int, ...]) -> GraphBuilder | 
     parts = [
         type(part)
         for _, part in walk(module)
-        if not is_sequence(part) and not isinstance(part, nn.Dropout | nn.Identity)
+        if parts_of(part) is None and not isinstance(part, (*without_effect(), *order_preserving()))
     ]
     if not {QuantRNN, LastStep} & set(parts):
         return None

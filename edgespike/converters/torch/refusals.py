@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Any
 
-from edgespike.converters.torch.sequence import is_sequence
+from edgespike.converters.torch.sequence import (
+    is_compiled,
+    order_preserving,
+    parts_of,
+    walk,
+    walk_all,
+    without_effect,
+)
 
 
 def refusals(path: str, module: Any, supported: Container[type]) -> Iterator[str]:
@@ -25,10 +32,13 @@ def refusals(path: str, module: Any, supported: Container[type]) -> Iterator[str
     if found := list(_float_refusals(place, module)):
         yield from found
         return
-    if not is_sequence(module) and type(module) not in supported:
-        yield f"{place} is a {type(module).__qualname__}"
+    sequence = parts_of(module) is not None
+    if not sequence and type(module) not in supported:
+        yield f"{place} is a {type(module).__qualname__}{_why_not_a_wrapper(module)}"
         return
     yield from _changes(place, module)
+    if not sequence and not isinstance(module, Residual):
+        yield from _values_refusals(place, module)
     if isinstance(module, Residual):
         if type(module.sum) is not EventSum:
             yield f"{place}.sum is a {type(module.sum).__qualname__}, not an EventSum"
@@ -37,6 +47,25 @@ def refusals(path: str, module: Any, supported: Container[type]) -> Iterator[str
         yield from _children_refusals(place, module)
         for name, child in module.named_children():
             yield from _changes(f"{place}.{name}", child)
+
+
+def softmax_refusals(model: Any) -> Iterator[str]:
+    """Yield each softmax that does not end a model, or that does not compare its classes."""
+    nothing = without_effect()
+    leaves = [
+        path for path, part in walk(model) if parts_of(part) is None and type(part) not in nothing
+    ]
+    for path, part in walk_all(model):
+        if type(part) not in order_preserving():
+            continue
+        name = type(part).__name__
+        if path != leaves[-1]:
+            yield (
+                f"{path} is a {name} inside the net, where a graph has none; leave it out, or put "
+                "it at the end"
+            )
+        elif part.dim not in (None, 1, -1):
+            yield f"{path} is a {name} over axis {part.dim}; give dim=1, the axis of the classes"
 
 
 def global_refusals() -> Iterator[str]:
@@ -57,8 +86,32 @@ def _changes(place: str, module: Any) -> Iterator[str]:
             f"{place} has forward hooks, which may change what it computes; remove them first "
             "(a SynapticPenalty's by close(), those of pruning by torch.nn.utils.prune.remove)"
         )
-    if "forward" in vars(module):
+    # What torch.compile returns keeps the compiled function there.
+    if "forward" in vars(module) and not is_compiled(module):
         yield f"{place} has a forward function of its own; use its type's"
+
+
+def _why_not_a_wrapper(module: Any) -> str:
+    """Return why a user's own module with parts is not taken for a sequence of them."""
+    from torch import nn
+
+    foreign = type(module).__module__.split(".")[0] not in ("torch", "edgespike")
+    if not (foreign and isinstance(module, nn.Module) and module._modules):
+        return ""
+    return (
+        ", whose forward does more than call its parts one by one, as in "
+        "'return self.second(self.first(x))'"
+    )
+
+
+def _values_refusals(place: str, module: Any) -> Iterator[str]:
+    """Yield why parameters and statistics cannot be read."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if tensor.is_meta:
+            yield (
+                f"{place}.{name} is on the meta device, where tensors hold no values; load the "
+                "trained ones, with load_state_dict(..., assign=True)"
+            )
 
 
 def _float_refusals(place: str, module: Any) -> Iterator[str]:

@@ -11,13 +11,12 @@ from edgespike.converters.sums import ConversionStoppedError
 
 
 def check_weights(weight: Any, path: str) -> None:
-    """Refuse trained weights that are not finite, or whose scale would be rounded."""
-    trained = weight.detach().cpu().numpy()
-    if trained.dtype not in (np.float32, np.float64):
+    """Refuse trained weights that are not finite, or not real numbers."""
+    if not weight.dtype.is_floating_point:
         raise ConversionStoppedError(
-            f"{path} computes in {trained.dtype}, which rounds the scale of its weights; convert "
-            "the module in float32 or float64"
+            f"{path} has weights of {weight.dtype}; convert the module in float32 or float64"
         )
+    trained = floats(weight)
     if not np.isfinite(trained).all():
         raise ConversionStoppedError(
             f"{path} has {int((~np.isfinite(trained)).sum())} weights that are not finite; "
@@ -31,5 +30,5 @@ def zero_share(weight: NDArray[np.int64], zero: int) -> NDArray[np.int64]:
 
 
 def floats(tensor: Any) -> NDArray[np.float64]:
-    """Return a torch tensor's values."""
-    return np.asarray(tensor.detach().cpu().numpy(), np.float64)
+    """Return a torch tensor's values; float64 holds those of every smaller float."""
+    return np.asarray(tensor.detach().double().cpu().numpy())

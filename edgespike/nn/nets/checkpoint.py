@@ -22,6 +22,7 @@ from edgespike.errors import FileFormatError, shown
 from edgespike.graph.files import CHECKPOINT_KEY, GRAPH_KEY, read_safetensors
 from edgespike.nn.nets.models import build
 from edgespike.nn.nets.spec import AnySpec, read_spec
+from edgespike.storage.file_kinds import only_tensors
 from edgespike.storage.files import write_atomically
 
 MODEL = "edgespike-model-1"
@@ -69,6 +70,8 @@ def read_checkpoint(path: Path, kind: str) -> Checkpoint:
             f"{path} is already a graph, but the checkpoint that it came from is needed; name a "
             "file that 'edgespike train' wrote"
         )
+    if CHECKPOINT_KEY not in metadata:
+        raise FileFormatError(only_tensors(path, arrays))
     header = _header(metadata)
     if header.get("format") != kind:
         raise FileFormatError(

@@ -133,6 +133,17 @@ def test_a_training_checkpoint_is_no_model(tmp_path: Path) -> None:
         load_model(tmp_path / "state")
 
 
+@pytest.mark.parametrize("kind", [MODEL, TRAINING])
+def test_a_state_dict_is_named_as_one(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(save({"0.weight": torch.zeros(3)}))
+    with pytest.raises(
+        FileFormatError,
+        match=r"tensors alone \(0.weight\), such as a state_dict.*; or name a file that 'edgespike",
+    ):
+        read_checkpoint(path, kind)
+
+
 def test_a_graph_is_no_checkpoint(tmp_path: Path) -> None:
     save_graph(convert(random_net(), (1, 8, 8)), tmp_path / "graph")
     with pytest.raises(FileFormatError, match="graph is already a graph, but the checkpoint"):
