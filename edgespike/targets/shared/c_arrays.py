@@ -93,9 +93,10 @@ def check_c(runs: NDArray[Any], outputs: NDArray[Any], input_type: str, output_t
 
 def _array(rows: NDArray[Any]) -> str:
     """Write ``(rows, ...)`` as a C initialiser with one block for each row."""
-    suffix = ".0f" if rows.dtype == np.float32 else ""
+    # Nine digits tell every float32 apart; "#" keeps the point that C wants before the "f".
+    pattern = "{:#.9g}f" if rows.dtype == np.float32 else "{:d}"
     blocks = (
-        "{\n" + _rows([f"{int(number)}{suffix}" for number in row.ravel()]) + "}" for row in rows
+        "{\n" + _rows([pattern.format(x) for x in row.ravel().tolist()]) + "}" for row in rows
     )
     return "{" + ", ".join(blocks) + "}"
 

@@ -322,7 +322,7 @@ def test_the_main_program_checks_itself(export: Export, name: str, wrong: int) -
 
 def test_the_readme_names_arena_and_operators(export: Export) -> None:
     text = (export(EXPORTED[0]) / "microcontroller" / "README.md").read_text()
-    assert "AddCast, AddConv2D, AddFullyConnected, AddReshape" in text
+    assert "AddCast, AddConv2D, AddFullyConnected, AddMul, AddReshape" in text
     assert re.search(r"Working memory \(arena\): \d+ bytes", text)
     measured = find_spec("tflite_micro") is not None
     assert ("measured with TFLite Micro" in text) == measured

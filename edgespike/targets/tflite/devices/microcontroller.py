@@ -50,7 +50,7 @@ def write_microcontroller(
     batch = encode_input(
         graph, lowered, samples[:COMPILED_SAMPLES].reshape(-1, graph.steps, *graph.input_op.shape)
     )
-    output_form = lowered.outputs[0].form
+    output_form = lowered.outputs[lowered.answer].form
     outputs = expected[:COMPILED_SAMPLES].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
     types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}
@@ -68,6 +68,7 @@ def write_microcontroller(
             f"resolver.{resolver_method(name)}() == kTfLiteOk" for name in lowered.operators
         ),
         output_type=types["output_type"],
+        answer=lowered.answer,
         state_memory="\n".join(_state_memory(lowered)),
         state_count=len(lowered.states),
         state_rows=_state_rows(lowered),
@@ -82,10 +83,33 @@ def write_microcontroller(
         model_bytes=len(lowered.content),
         operators=", ".join(resolver_method(name) for name in lowered.operators),
         input_axes=", ".join(map(str, (1, *lowered.input.shape))),
-        zero_point=lowered.input.zero_point,
+        input_rule=_input_rule(plan, lowered),
+        output_rule=_output_rule(lowered),
         states=_states(lowered),
     )
     (folder / "README.md").write_text(readme)
+
+
+def _input_rule(plan: Plan, lowered: Lowered) -> str:
+    """Say which number to store for a value in real units."""
+    if lowered.input.form is Form.FLOAT:
+        return "store x itself"
+    zero = lowered.input.zero_point
+    shift = f" {'-' if zero < 0 else '+'} {abs(zero)}" if zero else ""
+    return f"store round(x / {plan.graph.input_op.scale:.9g}){shift}"
+
+
+def _output_rule(lowered: Lowered) -> str:
+    """Say which outputs hold the logits and the accumulators."""
+    if lowered.answer == 0 and lowered.outputs[0].form is not Form.FLOAT:
+        scale = lowered.outputs[0].storage.scale
+        return f"0 is whole numbers; multiplied by {scale:.9g} they are the logits"
+    if lowered.answer == 0:
+        return "0 is the logits, which are whole numbers"
+    return (
+        f"0 is the logits in `float`; {lowered.answer} is the accumulators, the whole numbers that "
+        "they are computed from, which the check compares"
+    )
 
 
 def _state_memory(lowered: Lowered) -> Iterator[str]:
@@ -146,7 +170,11 @@ def run_on_tflite_micro(
         TFLite Micro cannot run the model.
     """
     arrays = {"model": np.frombuffer(lowered.content, np.uint8), "batch": batch}
-    parameters = {"arena": 2 * arena_estimate(lowered), "carried": lowered.carried}
+    parameters = {
+        "arena": 2 * arena_estimate(lowered),
+        "carried": lowered.carried,
+        "answer": lowered.answer,
+    }
     with Worker(python, Path(tflm.__file__), what="TFLite Micro") as worker:
         results, answer = worker.call(arrays, parameters, timeout_s=_TIMEOUT_S)
     return results["output"], int(answer["arena"])

@@ -30,6 +30,7 @@ def write_raspberry_pi(
         "high": source.high,
         "input_scale": source.scale,
         "scale": readout.scale.tolist(),
+        "output": lowered.answer,
         "states": [
             {"name": state.tensor.name, "output": state.output, "initial": state.initial}
             for state in lowered.states

@@ -72,19 +72,19 @@ class LiteRtEngine:
         resize(self._interpreter, batch)
         self._interpreter.invoke()
         (source,) = self._interpreter.get_input_details()
-        final, *details = self._interpreter.get_output_details()
+        details = self._interpreter.get_output_details()
         self._input = _memory(self._interpreter, source["index"])
-        self._final = _memory(self._interpreter, final["index"])
+        self._final = _memory(self._interpreter, details[lowered.answer]["index"])
         self._channels_last = (0, 2, 3, 1) if self._input.ndim == 4 else (0, 1)
         self._offset = np.uint8(lowered.input.zero_point % 256)
-        arrays = [self._input, *(_memory(self._interpreter, item["index"]) for item in details)]
-        values = {
-            graph.input.name: lowered.input,
-            **dict(zip(event_names, lowered.outputs[1:], strict=True)),
-        }
-        self.zero_points = {name: value.zero_point for name, value in values.items()}
+        arrays = {graph.input.name: self._input}
+        self.zero_points = {graph.input.name: lowered.input.zero_point}
+        for name in event_names:
+            place = lowered.observed[name]
+            arrays[name] = _memory(self._interpreter, details[place]["index"])
+            self.zero_points[name] = lowered.outputs[place].zero_point
         self.events: dict[str, NDArray[np.int8]] = {}
-        for name, array in zip(values, arrays, strict=True):
+        for name, array in arrays.items():
             self.events[name] = array.view()
             self.events[name].flags.writeable = False
 
