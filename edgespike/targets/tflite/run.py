@@ -61,7 +61,7 @@ def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
         for name, lowered in deployed.items():
             answer = runs[name](encode_input(graph, lowered, samples))[lowered.answer]
             _check_agreement(graph, name, answer, outputs[probe.answer])
-        return Trace(_decode_outputs(graph, probe, outputs, len(samples)))
+        return Trace(decode_outputs(graph, probe, outputs, len(samples)))
 
     return TracingRunner(graph, runtime, run)
 
@@ -100,9 +100,10 @@ def encode_input(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArr
     return (samples.astype(np.int64) + value.zero_point).astype(value.form.dtype)
 
 
-def _decode_outputs(
+def decode_outputs(
     graph: Graph, probe: Lowered, outputs: Sequence[NDArray[Any]], count: int
 ) -> dict[str, NDArray[Any]]:
+    """Return the values of every observed node, ``(samples, steps, *shape)``, channels first."""
     values = {}
     for name, index in probe.observed.items():
         steps = (count, graph.steps, *channels_last(graph.tensors[name].shape))

@@ -24,8 +24,9 @@ from edgespike.targets.tflite.planning.plan import Plan, runs_by_step
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.running.execute import DEFAULT_KERNELS, make_interpreter, resize
+from edgespike.targets.tflite.running.trust import litert_fault
 
-__all__ = ["LiteRtEngine", "Plan", "engine_plan"]
+__all__ = ["LiteRtEngine", "Plan", "engine_fault", "engine_plan"]
 
 
 def engine_plan(graph: Graph) -> Plan | None:
@@ -36,6 +37,11 @@ def engine_plan(graph: Graph) -> Plan | None:
     *others, _ = plan.forms.values()
     exact = all(form is Form.INT8 for form in others) and not violations_of(plan)
     return plan if exact else None
+
+
+def engine_fault() -> str:
+    """Return why the installed LiteRT is not exact, with the way out; empty if it is."""
+    return litert_fault(DEFAULT_KERNELS)
 
 
 class LiteRtEngine:

@@ -19,6 +19,7 @@ from edgespike.targets.tflite import environment
 from edgespike.targets.tflite.lower import Lowered
 from edgespike.targets.tflite.run import Run, prepare_with
 from edgespike.targets.tflite.running import execute
+from edgespike.targets.tflite.running.trust import installed_version, litert_fault
 
 TIMEOUT_S = 600.0
 """Seconds that tflite-runtime may take for one model and one batch."""
@@ -33,7 +34,7 @@ def litert_version() -> str:
         It is not installed.
     """
     try:
-        return f"ai-edge-litert {metadata.version('ai-edge-litert')}"
+        return f"ai-edge-litert {installed_version()}"
     except metadata.PackageNotFoundError as error:
         raise EnvironmentMissingError(
             f"ai-edge-litert is not installed; run {install_command('tflite')}"
@@ -41,6 +42,10 @@ def litert_version() -> str:
 
 
 def _prepare_litert(graph: Graph, kernels: str, version: str) -> TracingRunner:
+    fault = litert_fault(kernels)
+    if fault:
+        raise EnvironmentMissingError(fault)
+
     def load(lowered: Lowered) -> Run:
         return execute.LoadedModel(lowered.content, kernels, lowered.carried).run
 
