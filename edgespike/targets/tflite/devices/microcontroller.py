@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
 from edgespike.graph.tensor import Integers
-from edgespike.targets.shared.c_arrays import check_c, check_h, network_c, network_h
+from edgespike.targets.shared.c_arrays import c_prefix, check_c, check_h, network_c, network_h
 from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite.devices.bundle import described, fill_template
 from edgespike.targets.tflite.lower import Lowered
@@ -54,15 +54,16 @@ def write_microcontroller(
     outputs = expected[:COMPILED_SAMPLES].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
     types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}
-    (folder / "network.h").write_text(network_h(lowered.content))
-    (folder / "network.c").write_text(network_c(lowered.content))
+    prefix = c_prefix(graph.name)
+    (folder / "network.h").write_text(network_h(prefix, lowered.content, arena_size))
+    (folder / "network.c").write_text(network_c(prefix, lowered.content))
     # The model runs once for each step, or for all.
     runs = batch if lowered.states else batch[:, None]
-    (folder / "check.h").write_text(check_h(runs, outputs, **types))
-    (folder / "check.c").write_text(check_c(runs, outputs, **types))
+    (folder / "check.h").write_text(check_h(prefix, runs, outputs, **types))
+    (folder / "check.c").write_text(check_c(prefix, runs, outputs, **types))
     main = fill_template(
         "main",
-        arena_size=arena_size,
+        prefix=prefix,
         operator_count=len(lowered.operators),
         registrations=" &&\n         ".join(
             f"resolver.{resolver_method(name)}() == kTfLiteOk" for name in lowered.operators
@@ -79,6 +80,7 @@ def write_microcontroller(
         **described(plan),
         **types,
         arena=arena,
+        prefix=prefix,
         samples=len(batch),
         model_bytes=len(lowered.content),
         operators=", ".join(resolver_method(name) for name in lowered.operators),
