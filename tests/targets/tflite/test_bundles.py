@@ -30,6 +30,7 @@ from edgespike.targets.tflite.limits import UNROLLED_STEPS
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
+from edgespike.targets.tflite.running.trust import TESTED
 from edgespike.targets.tflite.writing.schema import OPERATORS
 from tests.available import available, needs_tflm
 from tests.targets.tflite.networks import NETWORKS, Chain
@@ -173,11 +174,45 @@ class TestRaspberryPi:
         folder = export(EXPORTED[0]) / "raspberry-pi"
         assert "no.npy" in run(python, "run.py", "no.npy", cwd=folder, fails=True)
 
+    @pytest.mark.parametrize("version", ["2.7.0", "2.9.1", "2.11.0"])
+    def test_a_tflite_runtime_that_crashes_is_not_used(self, export: Export, version: str) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        pretend_runtime(folder, version)
+        told = run(sys.executable, "run.py", cwd=folder, fails=True)
+        assert told.startswith(f"tflite-runtime is {version}, which may crash; install 2.12 or lat")
+
+    @pytest.mark.parametrize("version", ["2.12.0", "2.14.0", "3.0.0rc1"])
+    def test_later_ones_are(self, export: Export, version: str) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        pretend_runtime(folder, version)
+        assert "it was used" in run(sys.executable, "run.py", cwd=folder, fails=True)
+
+    def test_the_readme_installs_into_an_environment(self, export: Export) -> None:
+        text = (export(EXPORTED[0]) / "raspberry-pi" / "README.md").read_text()
+        lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+        assert lines[:4] == [
+            "python3 -m venv .venv",
+            ". .venv/bin/activate",
+            "python -m pip install numpy ai-edge-litert",
+            'python -m pip install "numpy<2" "tflite-runtime>=2.12"',
+        ]
+        assert f"tested with ai-edge-litert {TESTED[0]}." in text
+
     @pytest.mark.parametrize("arguments", [("--help",), ("a.npy", "b.npy")])
     def test_how_it_is_used(self, export: Export, python: str, arguments: tuple[str, ...]) -> None:
         folder = export(EXPORTED[0]) / "raspberry-pi"
         told = run(python, "run.py", *arguments, cwd=folder, fails=True)
         assert "python run.py SAMPLES.npy" in told
+
+
+def pretend_runtime(folder: Path, version: str) -> None:
+    """Hide ai-edge-litert from a bundle's runner, and let tflite-runtime have a version."""
+    for name in ("ai_edge_litert", "tflite_runtime"):
+        (folder / name).mkdir()
+    (folder / "ai_edge_litert" / "__init__.py").write_text("raise ImportError")
+    (folder / "tflite_runtime" / "__init__.py").write_text(f"__version__ = {version!r}")
+    pretended = "import sys\ndef Interpreter(**_): sys.exit('it was used')\n"
+    (folder / "tflite_runtime" / "interpreter.py").write_text(pretended)
 
 
 PRINT_ARRAYS = """

@@ -21,6 +21,7 @@ from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.requantise import unit_ratio
+from edgespike.targets.tflite.planning.storage import ACTIVATION_SCALE
 from edgespike.targets.tflite.running import execute
 from tests.available import available
 from tests.targets.tflite import reader
@@ -156,6 +157,20 @@ def test_the_multiplier_of_sums_is_one_for_every_kernel() -> None:
         fifteen = (round(float(mantissa) * 2**31) + 2**15) >> 16
         total = 15 - int(exponent)
         assert np.array_equal((sums * fifteen + (1 << (total - 1))) >> total, sums)
+
+
+def test_every_kernel_turns_every_input_into_the_same_whole_number() -> None:
+    """A product with 1 in other units has a multiplier that is 1 up to the rounding of float32."""
+    stored = np.arange(-255, 256)
+    for scale in np.exp(np.random.default_rng(0).uniform(-60, 60, 500)).astype(np.float32):
+        unit = np.float32(ACTIVATION_SCALE / float(scale))
+        for multiplier in (
+            scale * unit / np.float32(ACTIVATION_SCALE),
+            np.float32(float(scale) * float(unit) / ACTIVATION_SCALE),
+        ):
+            assert abs(multiplier - 1) < 2.0**-22
+            for name, kernel in ONE_CHANNEL.items():
+                assert np.array_equal(kernel(stored, multiplier), stored), name
 
 
 def test_states_mean_the_same_before_and_after_a_step() -> None:

@@ -17,6 +17,9 @@ import numpy as np
 BUNDLE = Path(__file__).parent
 BATCH = 16
 
+LEAST_TFLITE_RUNTIME = (2, 12)
+"""Before, XNNPACK crashes on neurons with a potential, and earlier versions lack operators."""
+
 
 def load_interpreter() -> Any:
     """Load the model into the runtime that is installed."""
@@ -25,8 +28,20 @@ def load_interpreter() -> Any:
             interpreter = import_module(f"{runtime}.interpreter")
         except ImportError:
             continue
+        if runtime == "tflite_runtime":
+            check_version(import_module(runtime).__version__)
         return interpreter.Interpreter(model_path=str(BUNDLE / "model.tflite"))
     sys.exit("neither ai-edge-litert nor tflite-runtime is installed; see README.md")
+
+
+def check_version(version: str) -> None:
+    """Exit if this version of tflite-runtime cannot run the model."""
+    if tuple(map(int, version.split(".")[:2])) < LEAST_TFLITE_RUNTIME:
+        least = ".".join(map(str, LEAST_TFLITE_RUNTIME))
+        sys.exit(
+            f"tflite-runtime is {version}, which may crash; install {least} or later, "
+            "or ai-edge-litert"
+        )
 
 
 def encode_samples(samples: Any, network: Any, detail: Any) -> Any:

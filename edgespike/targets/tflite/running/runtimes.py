@@ -16,6 +16,7 @@ from edgespike.graph import Graph
 from edgespike.targets.base import Runtime, TracingRunner
 from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite import environment
+from edgespike.targets.tflite.devices.raspberry_pi import least_tflite_runtime
 from edgespike.targets.tflite.lower import Lowered
 from edgespike.targets.tflite.run import Run, prepare_with
 from edgespike.targets.tflite.running import execute
@@ -108,7 +109,8 @@ RUNTIMES = (
     ),
     Runtime(
         name="tflite-runtime",
-        summary=f"the same file on tflite-runtime {environment.VERSION}, in its own environment",
+        summary=f"the same file on tflite-runtime {environment.VERSION}, in its own environment; "
+        f"devices need {least_tflite_runtime()} or later",
         version=_tflite_runtime_version,
         prepare=_prepare_tflite_runtime,
         setup=environment.setup,
