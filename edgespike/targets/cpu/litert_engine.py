@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +17,7 @@ from edgespike.graph import Graph, Signal
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
 from edgespike.targets.shared.number_types import narrow_type
-from edgespike.targets.tflite.running.engine import LiteRtEngine, Plan, engine_plan
+from edgespike.targets.tflite.running.engine import LiteRtEngine, Plan, engine_fault, engine_plan
 from edgespike.trace import observed_names
 
 __all__ = ["CountingLiteRtEngine", "Plan", "plan_for"]
@@ -31,9 +33,25 @@ ROWS_BYTES = 2**19
 
 
 def plan_for(graph: Graph) -> Plan | None:
-    """Return a plan with which the engine runs a graph exactly; ``None`` if there is none."""
+    """Return a plan with which the engine runs a graph exactly; ``None`` if there is none.
+
+    Warn if there is one, but the installed version of LiteRT is not exact.
+    """
     (source,) = graph.input_tensors(graph.readout)
-    return None if source.signal.is_event else engine_plan(graph)
+    plan = None if source.signal.is_event else engine_plan(graph)
+    if plan is None:
+        return None
+    fault = engine_fault()
+    if not fault:
+        return plan
+    _warn(fault)
+    return None
+
+
+@cache
+def _warn(fault: str) -> None:
+    """Warn once in a process."""
+    warnings.warn(f"the cpu target runs on numpy: {fault}", RuntimeWarning, stacklevel=2)
 
 
 class CountingLiteRtEngine:

@@ -2,9 +2,12 @@
 
 The model takes samples with channels last, ``(batch, height, width, channels)`` or
 ``(batch, features)``; for graphs of several steps ``(batch, steps, ...)``, all steps at once. It
-is stored for a batch of one and may be resized. Values are int8 with the zero point that the file
-names if the input's range fits, else float32. The model returns the readout's accumulators after
-the last step, ``(batch, classes)``: int16 or float32, always whole numbers.
+is stored for a batch of one and may be resized. What the file declares is true: samples are in real
+units, as int8 with the scale and zero point of the graph's input if its range fits, else in
+float32, where they are rounded to the nearest unit. The first output, ``logits`` in the model's
+signature, is the logits after the last step, ``(batch, classes)``. If all classes have one scale
+and int16 holds the readout's accumulators, the stored integers are these; else logits are float32,
+and a second output, ``accumulators``, holds the whole numbers that they are computed from.
 
 The model of a recurrent graph, one with delays, computes one step. Besides the sample's step it
 takes its states as further inputs, and returns their values after the step as further outputs: the

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from edgespike.graph import Graph, Membrane
 from edgespike.graph.tensor import FLOAT32_LIMIT
-from edgespike.targets.tflite.limits import UNROLLED_STEPS
+from edgespike.targets.tflite.limits import REAL_INPUT_LIMIT, SCALES, UNROLLED_STEPS
 from edgespike.targets.tflite.planning.plan import Plan, runs_by_step
 from edgespike.targets.tflite.planning.planner import make_plan
+from edgespike.targets.tflite.planning.storage import Form
 
 
 def violations(graph: Graph) -> list[str]:
@@ -18,7 +21,7 @@ def violations(graph: Graph) -> list[str]:
 
 def violations_of(plan: Plan) -> list[str]:
     """List the violations of a graph that is already planned."""
-    return [*_too_many_steps(plan.graph), *_beyond_float32(plan)]
+    return [*_too_many_steps(plan.graph), *_units(plan), *_beyond_float32(plan)]
 
 
 def _too_many_steps(graph: Graph) -> Iterator[str]:
@@ -26,6 +29,28 @@ def _too_many_steps(graph: Graph) -> Iterator[str]:
         yield (
             f"steps is {graph.steps}; the limit is {UNROLLED_STEPS}, since every step is written "
             "into the file: use fewer steps or the cpu target"
+        )
+
+
+def _units(plan: Plan) -> Iterator[str]:
+    """Yield which of the units that the file declares are beyond its float32 numbers."""
+    graph = plan.graph
+    source, readout = graph.input, graph.readout
+    scale, low, high = graph.input_op.scale, graph.input_op.low, graph.input_op.high
+    least, most = SCALES
+    for name, one in ((source.name, scale), *((readout.name, x) for x in graph.readout_op.scale)):
+        if not least <= one <= most:
+            yield (
+                f"{name} has a scale of {one:g}; the file holds {least:g} to {most:g}: use another "
+                "unit or the cpu target"
+            )
+            break
+    in_float = plan.nodes[source.name].output.form is Form.FLOAT
+    if in_float and np.float32(scale) != 1 and max(-low, high) > REAL_INPUT_LIMIT:
+        yield (
+            f"{source.name} is {low}..{high} in units of {scale:g}; in real units, float32 "
+            f"tells only whole numbers up to {REAL_INPUT_LIMIT} apart: use a scale of 1, a smaller "
+            "range or the cpu target"
         )
 
 

@@ -14,7 +14,7 @@ from edgespike.storage.files import new_folder
 from edgespike.targets.shared.processes import install
 
 VERSION = "2.14.0"
-"""The last release."""
+"""The last release; the first that is exact is in the runner of the Raspberry Pi bundle."""
 
 PYTHONS = ((3, 11), (3, 10), (3, 9))
 """Python versions it was released for; the first that is found is used."""

@@ -24,3 +24,10 @@ MULTIPLIER_LIMIT = 256.0
 UNROLLED_STEPS = 256
 """Maximum number of steps that are unrolled: each adds operators of membranes and of the readout to
 the file."""
+
+SCALES = (2.0**-100, 2.0**100)
+"""Least and largest real value of a unit: so far within float32 that products of scales are too."""
+
+REAL_INPUT_LIMIT = 2**20
+"""Largest magnitude of an input in float32 whose unit is not 1. In real units it has up to four
+roundings of 2**-24 behind it, which are then less than half a unit."""

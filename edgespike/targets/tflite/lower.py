@@ -12,9 +12,13 @@ from edgespike.targets.tflite.planning.plan import (
     channels_last,
     runs_by_step,
 )
+from edgespike.targets.tflite.writing.border import emit_input, emit_logits
 from edgespike.targets.tflite.writing.by_step import OneStep, needed_by_next_step
 from edgespike.targets.tflite.writing.emitter import Emitter, Value
 from edgespike.targets.tflite.writing.whole_sample import WholeSample
+
+INPUT, LOGITS, ACCUMULATORS = "input", "logits", "accumulators"
+"""Names in the signature of every model; a state has the same name as input and as output."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,10 @@ class Lowered:
         What the model takes: ``(batch, *input.shape)``, or ``(batch, steps, *input.shape)`` for
         several steps at once.
     outputs
-        What it returns, first the readout: after the last step, or after this step.
+        What it returns, first the logits: after the last step, or after this step.
+    answer
+        Index among the outputs of the readout's accumulators, which are the logits themselves if
+        that is what their declared scale says.
     observed
         Index among the outputs of the readout and of each node that was asked for. If the model
         takes all steps at once, samples and steps share the first dimension of these nodes,
@@ -71,6 +78,7 @@ class Lowered:
     content: bytes
     input: Value
     outputs: tuple[Value, ...]
+    answer: int
     observed: Mapping[str, int]
     states: tuple[CarriedState, ...]
     operators: tuple[str, ...]
@@ -85,7 +93,7 @@ class Lowered:
 
 
 def lower(plan: Plan, observed: Collection[str] = ()) -> Lowered:
-    """Lower a graph to a model that returns the readout and the nodes of ``observed``.
+    """Lower a graph to a model that returns the logits, the readout and the nodes of ``observed``.
 
     The model of a recurrent graph computes one step. The graph must have no
     :func:`edgespike.targets.tflite.check.violations`.
@@ -105,8 +113,8 @@ def lower_unrolled(plan: Plan) -> Lowered:
     emitter = Emitter(graph.name, 1, plan.four_bits)
     shape = channels_last(graph.tensors[graph.input.name].shape)
     storage = plan.nodes[graph.input.name].output
-    source = emitter.declare(graph.input.name, (graph.steps, *shape), storage)
-    side_by_side = emitter.reshape(source, (graph.steps * shape[0], *shape[1:]))
+    source, x = emit_input(emitter, graph, (graph.steps, *shape), storage)
+    side_by_side = emitter.reshape(x, (graph.steps * shape[0], *shape[1:]))
     needed = needed_by_next_step(plan)
     before: dict[str, Value] = {}
     for step, x in enumerate(emitter.split(side_by_side, graph.steps), start=1):
@@ -122,12 +130,12 @@ def _lower_step(plan: Plan, observed: Collection[str]) -> Lowered:
     graph, states = plan.graph, list(plan.states)
     emitter = Emitter(graph.name, 1, plan.four_bits)
     shape = channels_last(graph.tensors[graph.input.name].shape)
-    source = emitter.declare(graph.input.name, shape, plan.nodes[graph.input.name].output)
+    source, x = emit_input(emitter, graph, shape, plan.nodes[graph.input.name].output)
     before = {
         state.name: emitter.declare(f"{state.name}.before", state.shape, state.storage)
         for state in states
     }
-    walk = OneStep(plan, emitter, source, before)
+    walk = OneStep(plan, emitter, x, before)
     walk.run()
     inputs = {value.index for value in (source, *before.values())}
 
@@ -151,19 +159,28 @@ def _finish(
     states: Sequence[tuple[StateTensor, Value, Value]] = (),
 ) -> Lowered:
     """Finish the model. A tensor with several roles is one output."""
-    found = [final, *(after for _, _, after in states), *values.values()]
+    logits = emit_logits(emitter, graph, final)
+    found = [logits, final, *(after for _, _, after in states), *values.values()]
     outputs = list({value.index: value for value in found}.values())
     places = {value.index: place for place, value in enumerate(outputs)}
     builder = emitter.builder
+    taken, given = {INPUT: source.index}, {LOGITS: logits.index}
+    if logits is not final:
+        given[ACCUMULATORS] = final.index
+    for state, before, after in states:
+        name = f"state.{state.name}"
+        taken[name], given[name] = before.index, after.index
     content = builder.finish(
-        [source.index, *(before.index for _, before, _ in states)],
+        taken,
         [value.index for value in outputs],
+        given,
         f"edgespike graph {graph.name}, SHA-256 {graph.hash}",
     )
     return Lowered(
         content,
         source,
         tuple(outputs),
+        places[final.index],
         {name: places[value.index] for name, value in values.items()},
         tuple(CarriedState(state, places[after.index]) for state, _, after in states),
         tuple(builder.operator_names),

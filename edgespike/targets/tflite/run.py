@@ -59,9 +59,9 @@ def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
         samples = as_samples(graph, samples)
         outputs = run_probe(encode_input(graph, probe, samples))
         for name, lowered in deployed.items():
-            answer, *_ = runs[name](encode_input(graph, lowered, samples))
-            _check_agreement(graph, name, answer, outputs[0])
-        return Trace(_decode_outputs(graph, probe, outputs, len(samples)))
+            answer = runs[name](encode_input(graph, lowered, samples))[lowered.answer]
+            _check_agreement(graph, name, answer, outputs[probe.answer])
+        return Trace(decode_outputs(graph, probe, outputs, len(samples)))
 
     return TracingRunner(graph, runtime, run)
 
@@ -96,13 +96,14 @@ def encode_input(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArr
     if graph.steps == 1 and not runs_by_step(graph):
         samples = samples[:, 0]
     if value.form is Form.FLOAT:
-        return samples.astype(np.float32)
+        return (samples * graph.input_op.scale).astype(np.float32)
     return (samples.astype(np.int64) + value.zero_point).astype(value.form.dtype)
 
 
-def _decode_outputs(
+def decode_outputs(
     graph: Graph, probe: Lowered, outputs: Sequence[NDArray[Any]], count: int
 ) -> dict[str, NDArray[Any]]:
+    """Return the values of every observed node, ``(samples, steps, *shape)``, channels first."""
     values = {}
     for name, index in probe.observed.items():
         steps = (count, graph.steps, *channels_last(graph.tensors[name].shape))

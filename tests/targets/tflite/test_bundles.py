@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from edgespike.targets.tflite.limits import UNROLLED_STEPS
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
+from edgespike.targets.tflite.running.trust import TESTED
 from edgespike.targets.tflite.writing.schema import OPERATORS
 from tests.available import available, needs_tflm
 from tests.targets.tflite.networks import NETWORKS, Chain
@@ -172,6 +174,30 @@ class TestRaspberryPi:
         folder = export(EXPORTED[0]) / "raspberry-pi"
         assert "no.npy" in run(python, "run.py", "no.npy", cwd=folder, fails=True)
 
+    @pytest.mark.parametrize("version", ["2.7.0", "2.9.1", "2.11.0"])
+    def test_a_tflite_runtime_that_crashes_is_not_used(self, export: Export, version: str) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        pretend_runtime(folder, version)
+        told = run(sys.executable, "run.py", cwd=folder, fails=True)
+        assert told.startswith(f"tflite-runtime is {version}, which may crash; install 2.12 or lat")
+
+    @pytest.mark.parametrize("version", ["2.12.0", "2.14.0", "3.0.0rc1"])
+    def test_later_ones_are(self, export: Export, version: str) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        pretend_runtime(folder, version)
+        assert "it was used" in run(sys.executable, "run.py", cwd=folder, fails=True)
+
+    def test_the_readme_installs_into_an_environment(self, export: Export) -> None:
+        text = (export(EXPORTED[0]) / "raspberry-pi" / "README.md").read_text()
+        lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+        assert lines[:4] == [
+            "python3 -m venv .venv",
+            ". .venv/bin/activate",
+            "python -m pip install numpy ai-edge-litert",
+            'python -m pip install "numpy<2" "tflite-runtime>=2.12"',
+        ]
+        assert f"tested with ai-edge-litert {TESTED[0]}." in text
+
     @pytest.mark.parametrize("arguments", [("--help",), ("a.npy", "b.npy")])
     def test_how_it_is_used(self, export: Export, python: str, arguments: tuple[str, ...]) -> None:
         folder = export(EXPORTED[0]) / "raspberry-pi"
@@ -179,17 +205,29 @@ class TestRaspberryPi:
         assert "python run.py SAMPLES.npy" in told
 
 
+def pretend_runtime(folder: Path, version: str) -> None:
+    """Hide ai-edge-litert from a bundle's runner, and let tflite-runtime have a version."""
+    for name in ("ai_edge_litert", "tflite_runtime"):
+        (folder / name).mkdir()
+    (folder / "ai_edge_litert" / "__init__.py").write_text("raise ImportError")
+    (folder / "tflite_runtime" / "__init__.py").write_text(f"__version__ = {version!r}")
+    pretended = "import sys\ndef Interpreter(**_): sys.exit('it was used')\n"
+    (folder / "tflite_runtime" / "interpreter.py").write_text(pretended)
+
+
 PRINT_ARRAYS = """
 #include <stdio.h>
 #include "check.h"
 #include "network.h"
 int main(void) {
-  if ((unsigned long)network_model % 16 != 0) return 1;
-  for (int i = 0; i < NETWORK_MODEL_SIZE; ++i) printf("%d ", network_model[i]);
-  for (int s = 0; s < CHECK_SAMPLES; ++s) {
-    for (int t = 0; t < CHECK_STEPS; ++t)
-      for (int i = 0; i < CHECK_INPUT_SIZE; ++i) printf("%.0f ", (double)check_input[s][t][i]);
-    for (int i = 0; i < CHECK_OUTPUT_SIZE; ++i) printf("%.0f ", (double)check_output[s][i]);
+  if ((unsigned long)NAME_model % 16 != 0) return 1;
+  for (int i = 0; i < NAME_MODEL_SIZE; ++i) printf("%d ", NAME_model[i]);
+  for (int s = 0; s < NAME_CHECK_SAMPLES; ++s) {
+    for (int t = 0; t < NAME_CHECK_STEPS; ++t)
+      for (int i = 0; i < NAME_CHECK_INPUT_SIZE; ++i)
+        printf("%.0f ", (double)NAME_check_input[s][t][i]);
+    for (int i = 0; i < NAME_CHECK_OUTPUT_SIZE; ++i)
+      printf("%.0f ", (double)NAME_check_output[s][i]);
   }
   return 0;
 }
@@ -201,7 +239,7 @@ int main(void) {
 def test_c_arrays_hold_model_and_samples(export: Export, name: str) -> None:
     root = export(name)
     folder = root / "microcontroller"
-    (folder / "print.c").write_text(PRINT_ARRAYS)
+    (folder / "print.c").write_text(PRINT_ARRAYS.replace("NAME", NETWORKS[name]().name))
     sources = ["print.c", "network.c", "check.c"]
     run("gcc", "-std=c11", *FLAGS, *sources, "-o", "print", cwd=folder)
     numbers = [int(word) for word in run(folder / "print", cwd=folder).split()]
@@ -215,6 +253,46 @@ def test_c_arrays_hold_model_and_samples(export: Export, name: str) -> None:
     outputs = np.load(root / "raspberry-pi" / "expected_output.npy")[:2]
     rows = [[*inputs[i].ravel(), *outputs[i]] for i in range(2)]
     assert numbers[len(model) :] == [int(number) for row in rows for number in row]
+
+
+TWO_NETWORKS = """
+#include <stdio.h>
+#include "first/check.h"
+#include "first/network.h"
+#include "second/check.h"
+#include "second/network.h"
+int main(void) {
+  printf("%d %d %d %d ", two_levels_MODEL_SIZE, net_2nd_x_MODEL_SIZE, two_levels_ARENA_SIZE > 0,
+         net_2nd_x_ARENA_SIZE > 0);
+  printf("%d %d ", two_levels_model[4], net_2nd_x_model[4]);
+  printf("%d %d\\n", two_levels_check_input[0][0][0], net_2nd_x_check_input[0][0][0]);
+  return 0;
+}
+"""
+
+
+@needs_gcc
+def test_two_networks_fit_into_one_firmware(tmp_path: Path) -> None:
+    graphs = {"first": ("two-levels", "two levels"), "second": ("2nd.x", "graded input in int8")}
+    sources = ["main.c"]
+    for folder, (name, network) in graphs.items():
+        target = tmp_path / f"{folder}.export"
+        target.mkdir()
+        get_target("tflite").write(replace(NETWORKS[network](), name=name), target)
+        (target / "microcontroller").rename(tmp_path / folder)
+        sources += [f"{folder}/network.c", f"{folder}/check.c"]
+    (tmp_path / "main.c").write_text(TWO_NETWORKS)
+    run("gcc", "-std=c11", *FLAGS, *sources, "-o", "main", cwd=tmp_path)
+    sizes = [(tmp_path / f"{folder}.export" / "model.tflite").stat().st_size for folder in graphs]
+    inputs = [
+        np.load(tmp_path / f"{folder}.export" / "raspberry-pi" / "sample_input.npy")
+        for folder in graphs
+    ]
+    printed = [int(word) for word in run(tmp_path / "main", cwd=tmp_path).split()]
+    first = [int(inputs[0][0, 0, 0, 0]), int(inputs[1][0, 0, 0, 0]) - 128]
+    assert printed == [*sizes, 1, 1, *b"TT", *first]
+    text = (tmp_path / "second" / "README.md").read_text()
+    assert "begins with `net_2nd_x_`" in text
 
 
 # What main.cc uses of TFLite Micro, whose library is in no package: declarations with its names,
@@ -246,9 +324,9 @@ class MicroInterpreter {
  public:
   template <typename R>
   MicroInterpreter(const Model*, R&, uint8_t*, size_t) {
-    inputs_.emplace_back(sizeof(check_input[0][0]));
+    inputs_.emplace_back(sizeof(NAME_check_input[0][0]));
     outputs_.resize(1 + wanted.size());
-    outputs_[0].resize(sizeof(check_output[0]));
+    outputs_[0].resize(sizeof(NAME_check_output[0]));
     for (const State& state : wanted) {
       inputs_.push_back(state.first);
       outputs_[state.output].resize(state.first.size());
@@ -259,9 +337,10 @@ class MicroInterpreter {
   TfLiteTensor* output(int i) { return See(outputs_[i]); }
   size_t arena_used_bytes() const { return 0; }
   TfLiteStatus Invoke() {
-    const int sample = runs_ / CHECK_STEPS, step = runs_ % CHECK_STEPS;
+    const int sample = runs_ / NAME_CHECK_STEPS, step = runs_ % NAME_CHECK_STEPS;
     ++runs_;
-    bool right = std::memcmp(inputs_[0].data(), check_input[sample][step], inputs_[0].size()) == 0;
+    const auto& wanted_input = NAME_check_input[sample][step];
+    bool right = std::memcmp(inputs_[0].data(), wanted_input, inputs_[0].size()) == 0;
     for (size_t i = 0; i < wanted.size(); ++i) {
       const State& state = wanted[i];
       const size_t size = state.first.size();
@@ -270,7 +349,7 @@ class MicroInterpreter {
       outputs_[state.output] = Bytes(size, char(step + state.output + 1));
       inputs_[i + 1] = Bytes(size, 99);
     }
-    std::memcpy(outputs_[0].data(), check_output[sample], outputs_[0].size());
+    std::memcpy(outputs_[0].data(), NAME_check_output[sample], outputs_[0].size());
     outputs_[0][0] += WRONG && sample == 1;
     return right ? kTfLiteOk : kTfLiteError;
   }
@@ -309,6 +388,7 @@ def test_the_main_program_checks_itself(export: Export, name: str, wrong: int) -
     )
     states = first_states(lower(make_plan(NETWORKS[name]())))
     stand_in = STAND_IN.replace("ADDERS", adders).replace("STATES", states)
+    stand_in = stand_in.replace("NAME", NETWORKS[name]().name)
     for header in re.findall(r'#include "(tensorflow/.*)"', (folder / "main.cc").read_text()):
         (folder / header).parent.mkdir(parents=True, exist_ok=True)
         (folder / header).write_text(stand_in if "inter" in header else "")
@@ -322,7 +402,7 @@ def test_the_main_program_checks_itself(export: Export, name: str, wrong: int) -
 
 def test_the_readme_names_arena_and_operators(export: Export) -> None:
     text = (export(EXPORTED[0]) / "microcontroller" / "README.md").read_text()
-    assert "AddCast, AddConv2D, AddFullyConnected, AddReshape" in text
+    assert "AddCast, AddConv2D, AddFullyConnected, AddMul, AddReshape" in text
     assert re.search(r"Working memory \(arena\): \d+ bytes", text)
     measured = find_spec("tflite_micro") is not None
     assert ("measured with TFLite Micro" in text) == measured

@@ -24,5 +24,7 @@ def described(plan: Plan) -> dict[str, object]:
         "low": source.low,
         "high": source.high,
         "scale": f"{source.scale:g}",
+        "real_low": f"{source.low * source.scale:g}",
+        "real_high": f"{source.high * source.scale:g}",
         "layers": as_markdown(plan),
     }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
 from edgespike.graph.tensor import Integers
-from edgespike.targets.shared.c_arrays import check_c, check_h, network_c, network_h
+from edgespike.targets.shared.c_arrays import c_prefix, check_c, check_h, network_c, network_h
 from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite.devices.bundle import described, fill_template
 from edgespike.targets.tflite.lower import Lowered
@@ -50,24 +50,26 @@ def write_microcontroller(
     batch = encode_input(
         graph, lowered, samples[:COMPILED_SAMPLES].reshape(-1, graph.steps, *graph.input_op.shape)
     )
-    output_form = lowered.outputs[0].form
+    output_form = lowered.outputs[lowered.answer].form
     outputs = expected[:COMPILED_SAMPLES].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
     types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}
-    (folder / "network.h").write_text(network_h(lowered.content))
-    (folder / "network.c").write_text(network_c(lowered.content))
+    prefix = c_prefix(graph.name)
+    (folder / "network.h").write_text(network_h(prefix, lowered.content, arena_size))
+    (folder / "network.c").write_text(network_c(prefix, lowered.content))
     # The model runs once for each step, or for all.
     runs = batch if lowered.states else batch[:, None]
-    (folder / "check.h").write_text(check_h(runs, outputs, **types))
-    (folder / "check.c").write_text(check_c(runs, outputs, **types))
+    (folder / "check.h").write_text(check_h(prefix, runs, outputs, **types))
+    (folder / "check.c").write_text(check_c(prefix, runs, outputs, **types))
     main = fill_template(
         "main",
-        arena_size=arena_size,
+        prefix=prefix,
         operator_count=len(lowered.operators),
         registrations=" &&\n         ".join(
             f"resolver.{resolver_method(name)}() == kTfLiteOk" for name in lowered.operators
         ),
         output_type=types["output_type"],
+        answer=lowered.answer,
         state_memory="\n".join(_state_memory(lowered)),
         state_count=len(lowered.states),
         state_rows=_state_rows(lowered),
@@ -78,14 +80,38 @@ def write_microcontroller(
         **described(plan),
         **types,
         arena=arena,
+        prefix=prefix,
         samples=len(batch),
         model_bytes=len(lowered.content),
         operators=", ".join(resolver_method(name) for name in lowered.operators),
         input_axes=", ".join(map(str, (1, *lowered.input.shape))),
-        zero_point=lowered.input.zero_point,
+        input_rule=_input_rule(plan, lowered),
+        output_rule=_output_rule(lowered),
         states=_states(lowered),
     )
     (folder / "README.md").write_text(readme)
+
+
+def _input_rule(plan: Plan, lowered: Lowered) -> str:
+    """Say which number to store for a value in real units."""
+    if lowered.input.form is Form.FLOAT:
+        return "store x itself"
+    zero = lowered.input.zero_point
+    shift = f" {'-' if zero < 0 else '+'} {abs(zero)}" if zero else ""
+    return f"store round(x / {plan.graph.input_op.scale:.9g}){shift}"
+
+
+def _output_rule(lowered: Lowered) -> str:
+    """Say which outputs hold the logits and the accumulators."""
+    if lowered.answer == 0 and lowered.outputs[0].form is not Form.FLOAT:
+        scale = lowered.outputs[0].storage.scale
+        return f"0 is whole numbers; multiplied by {scale:.9g} they are the logits"
+    if lowered.answer == 0:
+        return "0 is the logits, which are whole numbers"
+    return (
+        f"0 is the logits in `float`; {lowered.answer} is the accumulators, the whole numbers that "
+        "they are computed from, which the check compares"
+    )
 
 
 def _state_memory(lowered: Lowered) -> Iterator[str]:
@@ -146,7 +172,11 @@ def run_on_tflite_micro(
         TFLite Micro cannot run the model.
     """
     arrays = {"model": np.frombuffer(lowered.content, np.uint8), "batch": batch}
-    parameters = {"arena": 2 * arena_estimate(lowered), "carried": lowered.carried}
+    parameters = {
+        "arena": 2 * arena_estimate(lowered),
+        "carried": lowered.carried,
+        "answer": lowered.answer,
+    }
     with Worker(python, Path(tflm.__file__), what="TFLite Micro") as worker:
         results, answer = worker.call(arrays, parameters, timeout_s=_TIMEOUT_S)
     return results["output"], int(answer["arena"])

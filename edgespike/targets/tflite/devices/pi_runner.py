@@ -17,6 +17,9 @@ import numpy as np
 BUNDLE = Path(__file__).parent
 BATCH = 16
 
+LEAST_TFLITE_RUNTIME = (2, 12)
+"""Before, XNNPACK crashes on neurons with a potential, and earlier versions lack operators."""
+
 
 def load_interpreter() -> Any:
     """Load the model into the runtime that is installed."""
@@ -25,12 +28,24 @@ def load_interpreter() -> Any:
             interpreter = import_module(f"{runtime}.interpreter")
         except ImportError:
             continue
+        if runtime == "tflite_runtime":
+            check_version(import_module(runtime).__version__)
         return interpreter.Interpreter(model_path=str(BUNDLE / "model.tflite"))
     sys.exit("neither ai-edge-litert nor tflite-runtime is installed; see README.md")
 
 
+def check_version(version: str) -> None:
+    """Exit if this version of tflite-runtime cannot run the model."""
+    if tuple(map(int, version.split(".")[:2])) < LEAST_TFLITE_RUNTIME:
+        least = ".".join(map(str, LEAST_TFLITE_RUNTIME))
+        sys.exit(
+            f"tflite-runtime is {version}, which may crash; install {least} or later, "
+            "or ai-edge-litert"
+        )
+
+
 def encode_samples(samples: Any, network: Any, detail: Any) -> Any:
-    """Convert whole numbers, channels first, to the model's data type, channels last."""
+    """Convert whole numbers, channels first, to what the model takes, channels last."""
     low, high = network["low"], network["high"]
     shape, steps = tuple(network["shape"]), network["steps"]
     stepped = steps > 1 or len(network["states"]) > 0
@@ -44,15 +59,18 @@ def encode_samples(samples: Any, network: Any, detail: Any) -> Any:
         sys.exit(f"samples have values {samples.min()}..{samples.max()}; give {low}..{high}")
     if len(shape) == 3:
         samples = np.moveaxis(samples, -3, -1)
+    if detail["dtype"] == np.float32:
+        return (samples * network["input_scale"]).astype(np.float32)
     zero_point = detail["quantization"][1]
     return (samples.astype(np.int64) + zero_point).astype(detail["dtype"])
 
 
-def run(interpreter: Any, batch: Any, states: Any) -> Any:
+def run(interpreter: Any, batch: Any, network: Any) -> Any:
     """Return the accumulators of a batch: whole numbers, one for each class.
 
     A model with states computes one step: the states that it returns enter it at the next step.
     """
+    states = network["states"]
     details = interpreter.get_input_details()
     for detail in details:
         interpreter.resize_tensor_input(detail["index"], (len(batch), *detail["shape"][1:]))
@@ -69,7 +87,7 @@ def run(interpreter: Any, batch: Any, states: Any) -> Any:
             interpreter.set_tensor(detail["index"], kept[i])
         interpreter.invoke()
         kept = [interpreter.get_tensor(outputs[state["output"]]) for state in states]
-    return interpreter.get_tensor(outputs[0]).astype(np.int64)
+    return interpreter.get_tensor(outputs[network["output"]]).astype(np.int64)
 
 
 def show(logits: Any, members: int) -> None:
@@ -108,7 +126,7 @@ def main(arguments: list[str]) -> int:
         sys.exit(f"cannot read {path}: {error}")
     encoded = encode_samples(samples, network, interpreter.get_input_details()[0])
     batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
-    accumulators = np.concatenate([run(interpreter, batch, network["states"]) for batch in batches])
+    accumulators = np.concatenate([run(interpreter, batch, network) for batch in batches])
     if arguments:
         show(accumulators * network["scale"], network["members"])
         return 0

@@ -13,6 +13,7 @@ from edgespike.targets.tflite.devices import pi_runner
 from edgespike.targets.tflite.devices.bundle import described, fill_template
 from edgespike.targets.tflite.lower import Lowered
 from edgespike.targets.tflite.planning.plan import Plan
+from edgespike.targets.tflite.running.trust import TESTED
 
 
 def write_raspberry_pi(
@@ -30,6 +31,7 @@ def write_raspberry_pi(
         "high": source.high,
         "input_scale": source.scale,
         "scale": readout.scale.tolist(),
+        "output": lowered.answer,
         "states": [
             {"name": state.tensor.name, "output": state.output, "initial": state.initial}
             for state in lowered.states
@@ -47,9 +49,16 @@ def write_raspberry_pi(
         **described(plan),
         axes=", ".join(axes),
         samples=len(samples),
+        least=least_tflite_runtime(),
+        tested=", ".join(TESTED),
         states=_states(lowered),
     )
     (folder / "README.md").write_text(readme)
+
+
+def least_tflite_runtime() -> str:
+    """Return the first version of tflite-runtime that computes every model."""
+    return ".".join(map(str, pi_runner.LEAST_TFLITE_RUNTIME))
 
 
 def _states(lowered: Lowered) -> str:

@@ -8,7 +8,11 @@ Levels, int8: activations have scale ``6 / levels``, at which RELU6 clamps to ``
 output channel has its own multiplier, which is proven at every threshold, see
 :mod:`edgespike.targets.tflite.planning.requantise`.
 
-Readout, int16: as for spikes, with 16-bit activations and without a clamp, for accumulators.
+Readout, int16: as for spikes, with 16-bit activations and without a clamp, for accumulators. Its
+output has the scale of the graph's readout, so that it reads as logits.
+
+Scales inside are a matter of exactness only; what users see is in real units, see
+:mod:`edgespike.targets.tflite.writing.border`.
 
 Sums that meet in an addition, such as those of a layer's input and of its output at the step
 before: one operator on both inputs, laid side by side, see
@@ -139,7 +143,7 @@ class _Planner:
             case Membrane() as op:
                 self.plans[name] = self._membrane(node, op)
             case Readout():
-                self.plans[name] = self._lone_readout(node, sources[0])
+                self.plans[name] = self._lone_readout(node)
             case _:
                 assert_never(source.op)
 
@@ -188,10 +192,10 @@ class _Planner:
             FLOAT32, _NOT_IN_INT8, largest=largest, states=tuple(states), saturates=saturates
         )
 
-    def _lone_readout(self, node: Node, source: Storage) -> NodePlan:
+    def _lone_readout(self, node: Node) -> NodePlan:
         """Plan a readout that is not computed with the weighted node before it."""
         if self._reads_one_step():
-            return self._stored(node, source, _UNCHANGED)
+            return self._stored(node, FLOAT32, _UNCHANGED)
         states = [self._state(node, node.name, FLOAT32)] if sums_steps(self.graph) else []
         return self._stored(node, FLOAT32, _NOT_IN_INT8, states)
 

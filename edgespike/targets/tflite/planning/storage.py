@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgespike.graph import Tensor
 
@@ -45,6 +46,13 @@ class Storage:
 
 
 FLOAT32 = Storage()
+"""Its scale of 1 says that float32 holds the values themselves."""
+
+
+def shared_scale(scales: NDArray[np.float64]) -> float | None:
+    """Return the one scale of all classes as a file declares it, or None if they differ."""
+    first, *others = set(scales.astype(np.float32).tolist())
+    return None if others else float(first)
 
 
 def zero_point(tensor: Tensor) -> int | None:

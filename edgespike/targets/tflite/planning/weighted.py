@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgespike.graph import Conv2d, Dense, Graph, Node, Threshold
 from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, INT16_LIMIT, WEIGHT_LIMIT
@@ -11,11 +11,13 @@ from edgespike.targets.tflite.planning.affine import Affine, fold_levels, fold_s
 from edgespike.targets.tflite.planning.joining import joined_tensor
 from edgespike.targets.tflite.planning.plan import NodePlan
 from edgespike.targets.tflite.planning.reasons import obstacle, unproven
+from edgespike.targets.tflite.planning.requantise import unit_ratio
 from edgespike.targets.tflite.planning.storage import (
     ACTIVATION_SCALE,
     FLOAT32,
     Form,
     Storage,
+    shared_scale,
     zero_point,
 )
 
@@ -92,9 +94,12 @@ class WeightedPlanner:
             why = why or f"16 bits do not hold sums of {low}..{high}"
         if why:
             return self.in_float(source, affine, why, source)
-        storage = Storage(Form.INT16, entering.scale)
+        # One tensor has one scale: where those of the classes differ, it holds sums in units of 1.
+        scale = shared_scale(self.graph.readout_op.scale) or 1.0
+        affine = replace(affine, scale=unit_ratio(entering.scale, scale))
         why = "16 bits hold the sums: the multiplier is 1"
-        return NodePlan(storage, why, storage, source, affine)
+        entering = replace(entering, form=Form.INT16)
+        return NodePlan(replace(entering, scale=scale), why, entering, source, affine)
 
     def _in_int8(self, name: str) -> Storage:
         """Return how a node's output is stored in int8, or would be after a conversion."""

@@ -24,8 +24,9 @@ from edgespike.targets.tflite.planning.plan import Plan, runs_by_step
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.running.execute import DEFAULT_KERNELS, make_interpreter, resize
+from edgespike.targets.tflite.running.trust import litert_fault
 
-__all__ = ["LiteRtEngine", "Plan", "engine_plan"]
+__all__ = ["LiteRtEngine", "Plan", "engine_fault", "engine_plan"]
 
 
 def engine_plan(graph: Graph) -> Plan | None:
@@ -36,6 +37,11 @@ def engine_plan(graph: Graph) -> Plan | None:
     *others, _ = plan.forms.values()
     exact = all(form is Form.INT8 for form in others) and not violations_of(plan)
     return plan if exact else None
+
+
+def engine_fault() -> str:
+    """Return why the installed LiteRT is not exact, with the way out; empty if it is."""
+    return litert_fault(DEFAULT_KERNELS)
 
 
 class LiteRtEngine:
@@ -72,19 +78,19 @@ class LiteRtEngine:
         resize(self._interpreter, batch)
         self._interpreter.invoke()
         (source,) = self._interpreter.get_input_details()
-        final, *details = self._interpreter.get_output_details()
+        details = self._interpreter.get_output_details()
         self._input = _memory(self._interpreter, source["index"])
-        self._final = _memory(self._interpreter, final["index"])
+        self._final = _memory(self._interpreter, details[lowered.answer]["index"])
         self._channels_last = (0, 2, 3, 1) if self._input.ndim == 4 else (0, 1)
         self._offset = np.uint8(lowered.input.zero_point % 256)
-        arrays = [self._input, *(_memory(self._interpreter, item["index"]) for item in details)]
-        values = {
-            graph.input.name: lowered.input,
-            **dict(zip(event_names, lowered.outputs[1:], strict=True)),
-        }
-        self.zero_points = {name: value.zero_point for name, value in values.items()}
+        arrays = {graph.input.name: self._input}
+        self.zero_points = {graph.input.name: lowered.input.zero_point}
+        for name in event_names:
+            place = lowered.observed[name]
+            arrays[name] = _memory(self._interpreter, details[place]["index"])
+            self.zero_points[name] = lowered.outputs[place].zero_point
         self.events: dict[str, NDArray[np.int8]] = {}
-        for name, array in zip(values, arrays, strict=True):
+        for name, array in arrays.items():
             self.events[name] = array.view()
             self.events[name].flags.writeable = False
 

@@ -16,9 +16,11 @@ from edgespike.graph import Graph
 from edgespike.targets.base import Runtime, TracingRunner
 from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite import environment
+from edgespike.targets.tflite.devices.raspberry_pi import least_tflite_runtime
 from edgespike.targets.tflite.lower import Lowered
 from edgespike.targets.tflite.run import Run, prepare_with
 from edgespike.targets.tflite.running import execute
+from edgespike.targets.tflite.running.trust import installed_version, litert_fault
 
 TIMEOUT_S = 600.0
 """Seconds that tflite-runtime may take for one model and one batch."""
@@ -33,7 +35,7 @@ def litert_version() -> str:
         It is not installed.
     """
     try:
-        return f"ai-edge-litert {metadata.version('ai-edge-litert')}"
+        return f"ai-edge-litert {installed_version()}"
     except metadata.PackageNotFoundError as error:
         raise EnvironmentMissingError(
             f"ai-edge-litert is not installed; run {install_command('tflite')}"
@@ -41,6 +43,10 @@ def litert_version() -> str:
 
 
 def _prepare_litert(graph: Graph, kernels: str, version: str) -> TracingRunner:
+    fault = litert_fault(kernels)
+    if fault:
+        raise EnvironmentMissingError(fault)
+
     def load(lowered: Lowered) -> Run:
         return execute.LoadedModel(lowered.content, kernels, lowered.carried).run
 
@@ -103,7 +109,8 @@ RUNTIMES = (
     ),
     Runtime(
         name="tflite-runtime",
-        summary=f"the same file on tflite-runtime {environment.VERSION}, in its own environment",
+        summary=f"the same file on tflite-runtime {environment.VERSION}, in its own environment; "
+        f"devices need {least_tflite_runtime()} or later",
         version=_tflite_runtime_version,
         prepare=_prepare_tflite_runtime,
         setup=environment.setup,

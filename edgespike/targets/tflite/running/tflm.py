@@ -19,7 +19,7 @@ import numpy as np
 def handle(
     arrays: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run a batch through a model, one sample at a time, and return the model's first output.
+    """Run a batch through a model, one sample at a time, and return one of the model's outputs.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ def handle(
         ``model``, the file's bytes, and ``batch``.
     parameters
         ``arena``, bytes of working memory to provide, and ``carried``: for each state of a model
-        that computes one step, its index among the outputs and its initial stored value.
+        that computes one step, its index among the outputs and its initial stored value; and
+        ``answer``, the index of the output to return.
 
     Returns
     -------
@@ -40,11 +41,12 @@ def handle(
     interpreter = runtime.Interpreter.from_bytes(
         arrays["model"].tobytes(), arena_size=parameters["arena"]
     )
-    rows = [_run(interpreter, sample, parameters["carried"]) for sample in arrays["batch"]]
+    carried, answer = parameters["carried"], parameters["answer"]
+    rows = [_run(interpreter, sample, carried, answer) for sample in arrays["batch"]]
     return {"output": np.concatenate(rows)}, {"arena": _arena(interpreter)}
 
 
-def _run(interpreter: Any, sample: Any, carried: Any) -> Any:
+def _run(interpreter: Any, sample: Any, carried: Any, answer: int) -> Any:
     """Run all steps of a sample, one after the other if states are carried."""
     states = []
     for index, (_, initial) in enumerate(carried, start=1):
@@ -56,7 +58,7 @@ def _run(interpreter: Any, sample: Any, carried: Any) -> Any:
             interpreter.set_input(state, index)
         interpreter.invoke()
         states = [interpreter.get_output(output).copy() for output, _ in carried]
-    return interpreter.get_output(0).copy()
+    return interpreter.get_output(answer).copy()
 
 
 def _arena(interpreter: Any) -> int:

@@ -94,6 +94,7 @@ class Emitter:
         right: Value | NDArray[Any] | float,
         activation: Activation = Activation.NONE,
         steps: int | None = None,
+        name: str | None = None,
     ) -> Value:
         """Combine float32 values, or a value and a constant that broadcasts to its shape."""
         if not isinstance(right, Value):
@@ -104,7 +105,8 @@ class Emitter:
         # MINIMUM and MAXIMUM have no option for an activation.
         options: dict[str, Any] = {"activation": activation} if activation else {}
         inputs = [left.index, other]
-        return self.emit(operator.lower(), operator, inputs, left.shape, steps=steps, **options)
+        name = name or operator.lower()
+        return self.emit(name, operator, inputs, left.shape, steps=steps, **options)
 
     def shape_constant(self, shape: tuple[int, ...]) -> int:
         """Add an int32 constant, such as a shape."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -89,14 +90,23 @@ class ModelBuilder:
         """How many tensors there are, constants included."""
         return len(self._tensors)
 
-    def finish(self, inputs: list[int], outputs: list[int], description: str) -> bytes:
-        """Write the model."""
+    def finish(
+        self,
+        inputs: Mapping[str, int],
+        outputs: list[int],
+        named_outputs: Mapping[str, int],
+        description: str,
+    ) -> bytes:
+        """Write the model; its signature names all inputs and some of the outputs."""
         return encode_table(
             schema.model(
                 [schema.operator_code(name) for name in self._codes],
-                schema.subgraph(self._tensors, inputs, outputs, self._operators, self._name),
+                schema.subgraph(
+                    self._tensors, list(inputs.values()), outputs, self._operators, self._name
+                ),
                 [schema.buffer(content) for content in self._buffers],
                 description,
+                schema.signature(inputs, named_outputs),
             ),
             schema.IDENTIFIER,
         )

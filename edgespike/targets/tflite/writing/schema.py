@@ -18,6 +18,9 @@ from numpy.typing import DTypeLike, NDArray
 SCHEMA_VERSION = 3
 IDENTIFIER = b"TFL3"
 
+SIGNATURE = "serving_default"
+"""The name under which readers look for a model's only signature."""
+
 TENSOR_TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): 0,
     np.dtype(np.int32): 2,
@@ -135,7 +138,7 @@ OPERATORS: dict[str, Operator] = {
             "activation": (5, np.int8),
         },
     ),
-    "MUL": Operator(18, 1, 21, _FUSED_FIRST),
+    "MUL": Operator(18, 2, 21, _FUSED_FIRST),
     "RESHAPE": Operator(22, 1, 17, {}),
     "PAD": Operator(34, 2, 22, {}),
     "TRANSPOSE": Operator(39, 2, 26, {}),
@@ -153,9 +156,27 @@ OPERATORS: dict[str, Operator] = {
 Table = dict[int, Any]
 
 
-def model(codes: list[Table], graph: Table, buffers: list[Table], description: str) -> Table:
-    """Describe a file with one graph."""
-    return {0: np.uint32(SCHEMA_VERSION), 1: codes, 2: [graph], 3: description, 4: buffers}
+def model(
+    codes: list[Table], graph: Table, buffers: list[Table], description: str, signature: Table
+) -> Table:
+    """Describe a file with one graph and its signature."""
+    return {
+        0: np.uint32(SCHEMA_VERSION),
+        1: codes,
+        2: [graph],
+        3: description,
+        4: buffers,
+        7: [signature],
+    }
+
+
+def signature(inputs: Mapping[str, int], outputs: Mapping[str, int]) -> Table:
+    """Describe under which names users pass and receive tensors, given the tensors' indices."""
+    return {0: _tensor_map(inputs), 1: _tensor_map(outputs), 2: SIGNATURE, 4: np.uint32(0)}
+
+
+def _tensor_map(names: Mapping[str, int]) -> list[Table]:
+    return [{0: name, 1: np.uint32(index)} for name, index in names.items()]
 
 
 def subgraph(

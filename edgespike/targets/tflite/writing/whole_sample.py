@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgespike.graph import Delay, Membrane, Node, ReadoutMode
 from edgespike.targets.tflite.planning.plan import channels_last
+from edgespike.targets.tflite.writing.border import emit_input
 from edgespike.targets.tflite.writing.emitter import Value
 from edgespike.targets.tflite.writing.neurons import emit_membrane, join_steps, split_steps
 from edgespike.targets.tflite.writing.walk import Walk
@@ -27,10 +28,8 @@ class WholeSample(Walk):
         storage = self.plans[node.name].output
         steps = self.graph.steps
         whole = shape if steps == 1 else (steps, *shape)
-        self.input = self.emitter.declare(node.name, whole, storage, steps=1)
-        if steps == 1:
-            return self.input
-        return self.emitter.reshape(self.input, shape, name=node.name)
+        self.input, x = emit_input(self.emitter, self.graph, whole, storage)
+        return x if steps == 1 else self.emitter.reshape(x, shape, name=node.name)
 
     def delay(self, node: Node, op: Delay) -> Value:
         """Refuse: steps that depend on each other cannot run at once."""
