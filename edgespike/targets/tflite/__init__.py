@@ -42,6 +42,7 @@ TARGET = Target(
     name="tflite",
     violations=violations,
     write=write,
+    write_with_samples=write,
     runtimes=RUNTIMES,
     numbers=_numbers,
 )
