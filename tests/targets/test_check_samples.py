@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +28,12 @@ from edgespike.graph import (
     Reshape,
     SumPool2d,
     Threshold,
+    save_graph,
 )
 from edgespike.interpreter import interpret
 from edgespike.models import shipped_model
 from edgespike.targets.cpu import CpuRunner
+from edgespike.targets.shared import check_samples as module
 from edgespike.targets.shared.candidates import draw
 from edgespike.targets.shared.check_samples import check_samples
 from edgespike.targets.shared.near_thresholds import closeness, reachable
@@ -178,7 +185,7 @@ def pooled(shape: tuple[int, int, int], steps: int = 1) -> Graph:
         Input(shape, 0, 1, 1.0),
         levels(1),
         levels(1),
-        SumPool2d(shape[1:], shape[1:]),
+        SumPool2d((1, 1), shape[1:]),
         Reshape((1,)),
         Dense(np.ones((1, 1), np.int64), zero),
         Readout(np.ones(1)),
@@ -231,9 +238,62 @@ def test_much_work_on_a_small_input_is_refused() -> None:
         check_samples(graph)
 
 
-def test_many_steps_make_fewer_samples() -> None:
-    """A sample of 2**22 values, of which 2**24 are allowed."""
-    graph = pooled((1, 32, 32), 4096)
-    checks = check_samples(graph, np.zeros((6, 1, 32, 32), np.int64))
-    assert checks.samples.shape == (4, 4096, 1, 32, 32)
+def test_long_samples_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample of 2**10 values, of which 2**12 are allowed."""
+    monkeypatch.setattr(module, "SAMPLE_VALUES_LIMIT", 2**12)
+    checks = check_samples(pooled((1, 8, 8), 16))
+    assert checks.samples.shape == (4, 16, 1, 8, 8)
     assert checks.samples.dtype == np.uint8
+
+
+def test_of_many_steps_few_batches_are_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two batches of 64 steps are 128 steps; then the chosen samples run for their answers."""
+    monkeypatch.setattr(module, "_STEPS", 128)
+    monkeypatch.setattr(module, "_VALUES_AT_ONCE", 2**11)
+    ran = []
+
+    def counted(graph: Graph, samples: NDArray[Any], *rest: Any) -> Any:
+        ran.append(len(samples))
+        return closeness(graph, samples, *rest)
+
+    monkeypatch.setattr(module, "closeness", counted)
+    graph = pooled((1, 8, 8), 64)
+    at_once = 2**11 // sum(tensor.size for tensor in graph.tensors.values())
+    checks = check_samples(graph)
+    assert ran[:2] == [at_once, at_once]
+    assert sum(ran[2:]) == len(checks) <= 2 * at_once
+
+
+BYTES = 2 * 2**30
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, ({bytes}, {bytes}))
+from edgespike.cli import main
+sys.argv = ["edgespike", "export", "-t", {target!r}, {graph!r}, "-o", {out!r}]
+main()
+"""
+
+
+@pytest.mark.parametrize("target", ["cpu", "loihi", "tflite"])
+@pytest.mark.parametrize(
+    ("graph", "told"),
+    [
+        (pooled((1, 11585, 11585)), r"402,636,679 (values|elements)"),
+        (pooled((1, 100, 100), 100_000), "one sample has 1,000,000,000 values|steps is 100000"),
+    ],
+    ids=["large", "long"],
+)
+def test_a_small_file_takes_bounded_memory(
+    target: str, graph: Graph, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "graph.safetensors"
+    save_graph(graph, path)
+    assert path.stat().st_size < 4096
+    code = LIMITED.format(bytes=BYTES, target=target, graph=str(path), out=str(tmp_path / "out"))
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
+    assert re.search(told, done.stderr)
+    assert done.returncode == 2, done.stderr
+    assert not (tmp_path / "out").exists()
