@@ -66,6 +66,7 @@ def closeness(graph: Graph, samples: NDArray[Any], compute: Compute | None = Non
     """Run samples, ``(samples, steps, *shape)``; see :func:`edgespike.interpreter.run_steps`."""
     neurons = list(_neurons(graph))
     counts = [np.zeros((len(samples), 2, op.theta.size), np.int64) for _, op in neurons]
+    others = {node.name: _moved(op) for node, op in neurons if isinstance(op, Membrane)}
     states: dict[str, Any] = {}
     answer = np.zeros((len(samples), graph.tensors[graph.readout.name].size), np.int64)
     for values in run_steps(graph, samples, compute):
@@ -74,7 +75,7 @@ def closeness(graph: Graph, samples: NDArray[Any], compute: Compute | None = Non
             if isinstance(op, Membrane):
                 state = states.get(node.name)
                 spikes, states[node.name] = membrane(op, x, state)
-                total += _changed(op, x, state, spikes)
+                total += _changed(others[node.name], x, state, spikes)
             else:
                 total += _near(op, x, values[node.name])
         answer = values[graph.readout.name]
@@ -112,10 +113,15 @@ def _near(op: Threshold, x: Integers, levels: Integers) -> Integers:
     return found.reshape(len(x), 2, -1)
 
 
-def _changed(op: Membrane, x: Integers, state: Any, spikes: Integers) -> Integers:
-    """Count the neurons that would fire differently at a threshold higher or lower by one."""
-    found = np.empty((len(x), 2, len(op.theta)), np.int64)
-    for index, theta in enumerate((op.theta + 1, np.maximum(op.theta - 1, 1))):
-        moved, _ = membrane(replace(op, theta=theta), x, state)
-        found[:, index] = (moved != spikes).reshape(*x.shape[:2], -1).sum(axis=2)
-    return found
+def _moved(op: Membrane) -> tuple[Membrane, Membrane]:
+    """Return the membrane with each threshold higher, and lower, by one."""
+    return replace(op, theta=op.theta + 1), replace(op, theta=np.maximum(op.theta - 1, 1))
+
+
+def _changed(others: tuple[Membrane, ...], x: Integers, state: Any, spikes: Integers) -> Integers:
+    """Count the neurons of each channel that would fire differently in each of the others."""
+    found = [
+        (membrane(other, x, state)[0] != spikes).reshape(*x.shape[:2], -1).sum(axis=2)
+        for other in others
+    ]
+    return np.stack(found, axis=1)

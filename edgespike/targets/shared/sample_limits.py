@@ -38,6 +38,10 @@ WORK_LIMIT = 2**37
 """Most operations for one sample: the interpreter takes about 2 minutes."""
 
 
+MEMBRANE_WORK = 32
+"""Operations that one update of a membrane counts for: its divisions take long."""
+
+
 def check_limits(graph: Graph) -> None:
     """Refuse a graph of which not even one sample can be computed.
 
@@ -98,7 +102,9 @@ def _work(graph: Graph, node: Node) -> int:
             return size * op.levels
         case Add():
             return size * len(node.inputs)
-        case Input() | Delay() | Reshape() | Membrane() | Readout():
+        case Membrane():
+            return size * MEMBRANE_WORK
+        case Input() | Delay() | Reshape() | Readout():
             return size
         case _:
             assert_never(node.op)
