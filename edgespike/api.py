@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from edgespike.batches import ReportProgress, no_report, tally_all, trace_all
 from edgespike.converters import convert, load
 from edgespike.counting import Counts
+from edgespike.errors import UnsupportedError
 from edgespike.graph import Graph
 from edgespike.graph import save_graph as save
 from edgespike.passes.ensemble import ensemble
 from edgespike.prepared import prepared
+from edgespike.storage.checksums import write_checksums
 from edgespike.storage.files import new_folder
 from edgespike.targets import get_target, prepare, refusals
 from edgespike.trace import Trace
@@ -37,8 +39,24 @@ __all__ = [
 ]
 
 
-def export(graph: Graph, target: str, folder: Path | str) -> Path:
+def export(
+    graph: Graph, target: str, folder: Path | str, samples: NDArray[Any] | None = None
+) -> Path:
     """Write a target's artefact for a graph into a new folder, whole or not at all.
+
+    ``SHA256SUMS`` in the folder holds the hash of each of its files.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    target
+        Name of the target.
+    folder
+        A new or empty folder.
+    samples
+        Data that the samples which check the artefact are chosen from, as
+        :func:`edgespike.run` takes them; ``None`` for random samples.
 
     Returns
     -------
@@ -49,15 +67,27 @@ def export(graph: Graph, target: str, folder: Path | str) -> Path:
     ------
     UnknownTargetError
         No target has this name.
+    InputError
+        The samples do not fit the graph's input.
     UnsupportedError
-        The target cannot compute the graph exactly; all reasons are listed.
+        The target cannot compute the graph exactly, or its artefact has no samples; all reasons
+        are listed.
     WriteError
         The folder exists and is not empty, or cannot be written.
     """
     chosen = get_target(target)
     chosen.check(graph)
+    if samples is not None and chosen.write_with_samples is None:
+        raise UnsupportedError(
+            f"the artefact of target {target!r} cannot be checked with samples of yours",
+            ["it has no samples; leave them out"],
+        )
     with new_folder(Path(folder)) as temporary:
-        chosen.write(graph, temporary)
+        if samples is None or chosen.write_with_samples is None:
+            chosen.write(graph, temporary)
+        else:
+            chosen.write_with_samples(graph, temporary, samples)
+        write_checksums(temporary)
     return Path(folder)
 
 

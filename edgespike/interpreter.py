@@ -6,7 +6,7 @@ operation; values have the shape ``(samples, *shape)`` and belong to one step.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -39,6 +39,9 @@ from edgespike.graph.ops.pooling import Pool2d
 from edgespike.graph.tensor import Integers, per_channel
 from edgespike.trace import Trace, observed_names
 
+Compute = Callable[[Operation, Sequence[Integers], Any], tuple[Integers, Any]]
+"""A function like :func:`evaluate`."""
+
 
 def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None = None) -> Trace:
     """Run samples through a graph.
@@ -65,14 +68,36 @@ def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None 
     """
     samples = as_samples(graph, samples)
     kept = observed_names(graph) if keep is None else list(keep)
-    state: dict[str, Any] = {}
-    values: dict[str, Integers] | None = None
     steps: dict[str, list[Integers]] = {name: [] for name in kept}
-    for t in range(graph.steps):
-        values = _step(graph, samples[:, t].astype(np.int64), state, values)
+    for values in run_steps(graph, samples):
         for name in kept:
             steps[name].append(values[name])
     return Trace({name: np.stack(each, axis=1) for name, each in steps.items()})
+
+
+def run_steps(
+    graph: Graph, samples: NDArray[Any], compute: Compute | None = None
+) -> Iterator[Mapping[str, Integers]]:
+    """Run checked samples ``(samples, steps, *shape)`` step by step.
+
+    Parameters
+    ----------
+    graph, samples
+        The graph and its samples.
+    compute
+        Computes one operation in place of :func:`evaluate`, with its parameters and results.
+
+    Yields
+    ------
+    values
+        Every node's int64 values of one step, ``(samples, *shape)``.
+    """
+    state: dict[str, Any] = {}
+    values: dict[str, Integers] | None = None
+    for t in range(graph.steps):
+        sample = samples[:, t].astype(np.int64)
+        values = _step(graph, sample, state, values, compute or evaluate)
+        yield values
 
 
 def _step(
@@ -80,6 +105,7 @@ def _step(
     sample: Integers,
     state: dict[str, Any],
     before: Mapping[str, Integers] | None,
+    compute: Compute,
 ) -> dict[str, Integers]:
     """Compute every node once; ``before`` holds the values of the previous step, if any."""
     values: dict[str, Integers] = {graph.input.name: sample}
@@ -89,7 +115,7 @@ def _step(
             values[node.name] = delay(node.op, source, len(sample))
             continue
         inputs = [values[name] for name in node.inputs]
-        values[node.name], state[node.name] = evaluate(node.op, inputs, state.get(node.name))
+        values[node.name], state[node.name] = compute(node.op, inputs, state.get(node.name))
     return values
 
 

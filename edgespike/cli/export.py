@@ -28,13 +28,23 @@ def command(
             "number of single spikes, which Loihi 1 can send too."
         ),
     ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="X.npy",
+            help="Choose the samples that check the artefact from these, as for run --input; "
+            "otherwise they are random.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the files that a target needs to run a model.
 
-    The folder is new or empty, and is written whole or not at all.
+    The folder is new or empty, and is written whole or not at all. SHA256SUMS in it holds the hash
+    of each file.
     """
     import edgespike
+    from edgespike.samples import read_samples
     from edgespike.storage.files import check_new_folder
     from edgespike.targets import get_target
 
@@ -43,7 +53,8 @@ def command(
     if coding is not None:
         _check_coding(target, coding)
         graph = coding.apply(graph)
-    edgespike.export(graph, target, out)
+    given = None if samples is None else read_samples(graph, samples)
+    edgespike.export(graph, target, out, given)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     describe = get_target(target).numbers
     layers = describe(graph) if describe else []

@@ -165,6 +165,9 @@ class Target:
         Returns the number type of each layer; ``None`` if it is the same for all layers.
     codings
         How levels can travel ("graded", "unary"), the default first; empty if there is no choice.
+    write_with_samples
+        Like ``write``, with samples as a third argument, from which those that check the artefact
+        are chosen; ``None`` if samples make no difference to the artefact.
     """
 
     name: str
@@ -173,6 +176,7 @@ class Target:
     runtimes: tuple[Runtime, ...]
     numbers: Callable[[Graph], list[LayerNumbers]] | None = None
     codings: tuple[str, ...] = ()
+    write_with_samples: Callable[[Graph, Path, NDArray[Any]], None] | None = None
 
     def check(self, graph: Graph) -> None:
         """Refuse a graph that the target cannot compute exactly.

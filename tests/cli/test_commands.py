@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -235,12 +236,58 @@ def test_export_tells_how_tflite_computes_each_layer(
     )
 
 
+@pytest.mark.parametrize("target", ["cpu", "exact", "loihi", "tflite"])
+def test_every_artefact_holds_the_hash_of_each_of_its_files(
+    cli: Cli, graph_file: Path, tmp_path: Path, target: str
+) -> None:
+    """As ``sha256sum -c`` reads them; a third party's artefact too."""
+    out = tmp_path / "out"
+    result = cli("export", "-t", target, graph_file, "-o", out, "--json")
+    assert "SHA256SUMS" in result.json["files"]
+    bundles = [out / each for each in ("raspberry-pi", "microcontroller")]
+    for folder in (out, *(bundles if target == "tflite" else ())):
+        lines = (folder / "SHA256SUMS").read_text().splitlines()
+        named = dict(line.split("  ")[::-1] for line in lines)
+        for name, digest in named.items():
+            assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+        files = {each.relative_to(folder).as_posix() for each in folder.rglob("*")}
+        assert set(named) == {each for each in files if (folder / each).is_file()} - {"SHA256SUMS"}
+
+
+def test_export_chooses_from_the_samples_that_are_given(
+    cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
+) -> None:
+    given = np.load(input_file)
+    for target, name in (
+        ("cpu", "sample_input.npy"),
+        ("loihi", "sample_input.npy"),
+        ("tflite", "raspberry-pi/sample_input.npy"),
+    ):
+        out = tmp_path / target
+        assert cli("export", "-t", target, graph_file, "--samples", input_file, "-o", out).code == 0
+        chosen = np.load(out / name).reshape(len(given), -1)
+        assert sorted(chosen.tolist()) == sorted(given.reshape(len(given), -1).tolist())
+
+
+def test_export_refuses_samples_that_do_not_fit_or_have_no_use(
+    cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "bad.npy", np.full((2, 3), 1))
+    out = tmp_path / "out"
+    result = cli("export", "-t", "cpu", graph_file, "--samples", tmp_path / "bad.npy", "-o", out)
+    assert (result.code, out.exists()) == (2, False)
+    assert "has shape (2, 3); give (samples, " in result.stderr
+    result = cli("export", "-t", "exact", graph_file, "--samples", input_file, "-o", out)
+    assert (result.code, out.exists()) == (2, False)
+    assert "it has no samples; leave them out" in result.stderr
+
+
 def test_export_fills_an_empty_folder(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     result = cli("export", "--target", "exact", graph_file, "-o", out)
     assert result.code == 0
-    assert result.stdout == f"{out}/model.bin  (4,096 bytes)\n"
+    assert result.stdout == (f"{out}/SHA256SUMS  (76 bytes)\n{out}/model.bin  (4,096 bytes)\n")
 
 
 def test_convert_writes_a_graph_file(cli: Cli, graph_file: Path, tmp_path: Path) -> None:

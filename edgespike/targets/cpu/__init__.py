@@ -14,6 +14,7 @@ TARGET = Target(
     name="cpu",
     violations=violations,
     write=write,
+    write_with_samples=write,
     runtimes=(
         Runtime(
             name="cpu",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgespike import __version__
 from edgespike.graph import Graph, save_graph
 from edgespike.storage.files import write_atomically
-from edgespike.targets.shared.check_samples import SAMPLES, check_samples
+from edgespike.targets.shared.check_samples import CheckSamples, check_samples
 
 _README = """\
 # {name} for the cpu
@@ -19,8 +21,12 @@ Integers only; every result is exact. Written by edgespike {version}.
 | File | Content |
 |---|---|
 | graph.safetensors | the graph, SHA-256 {hash} |
-| sample_input.npy | {samples} random samples, integers {low}..{high} in units of {scale:g} |
+| sample_input.npy | {samples} samples, integers {low}..{high} in units of {scale:g} |
 | expected_output.npy | their accumulators, {classes} per sample; times the scale they are logits |
+| SHA256SUMS | the hash of each file |
+
+The graph file is refused if it was damaged; for the other files, run `sha256sum -c SHA256SUMS`. The
+samples were chosen to come close to many thresholds: {coverage}.
 
 Check an installation, layer by layer:
 
@@ -41,22 +47,26 @@ times faster, with the same results.
 """
 
 
-def write(graph: Graph, folder: Path) -> None:
-    """Write the artefact's files into an existing empty folder."""
-    samples, expected = check_samples(graph)
+def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> None:
+    """Write the artefact's files into an existing empty folder.
+
+    The samples that check it are chosen from ``samples``, if given.
+    """
+    checks = check_samples(graph, samples)
     save_graph(graph, folder / "graph.safetensors")
-    np.save(folder / "sample_input.npy", samples)
-    np.save(folder / "expected_output.npy", expected)
-    write_atomically(folder / "README.md", _readme(graph).encode())
+    np.save(folder / "sample_input.npy", checks.samples)
+    np.save(folder / "expected_output.npy", checks.expected)
+    write_atomically(folder / "README.md", _readme(graph, checks).encode())
 
 
-def _readme(graph: Graph) -> str:
+def _readme(graph: Graph, checks: CheckSamples) -> str:
     op = graph.input_op
     return _README.format(
         name=graph.name,
         version=__version__,
         hash=graph.hash,
-        samples=SAMPLES,
+        samples=len(checks),
+        coverage=checks.coverage,
         low=op.low,
         high=op.high,
         scale=op.scale,

@@ -12,6 +12,7 @@ TARGET = Target(
     name="loihi",
     violations=violations,
     write=write,
+    write_with_samples=write,
     runtimes=(
         Runtime(
             name="loihi",

@@ -44,6 +44,7 @@ from edgespike.targets.loihi.neurons import (
     neurons_of,
 )
 from edgespike.targets.loihi.rules import Neuronal, rule_of
+from edgespike.targets.loihi.size import too_large
 from edgespike.targets.loihi.sums import arriving, sums_of
 from edgespike.targets.loihi.timing import Timing, timing_of
 
@@ -53,7 +54,9 @@ def violations(graph: Graph) -> list[str]:
 
     What neurons would receive from a node that is refused has no meaning, and is not checked.
     """
-    found: list[str] = []
+    found = too_large(graph)
+    if found:
+        return found  # to look further takes the memory that it lacks
     refused: set[str] = set()
     sums, timing = sums_of(graph), timing_of(graph)
     for node in graph.nodes:

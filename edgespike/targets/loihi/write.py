@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgespike import __version__
 from edgespike.graph import Graph
@@ -18,6 +19,7 @@ from edgespike.targets.loihi.network import Network
 from edgespike.targets.loihi.netx import NetxError, netx_bytes
 from edgespike.targets.loihi.resources import as_text, summary
 from edgespike.targets.loihi.run import SIMULATOR
+from edgespike.targets.shared.check_samples import CheckSamples, check_samples
 
 _README = """\
 # {name} for Loihi
@@ -29,13 +31,21 @@ Integers only: spikes, 8-bit weights, neurons in Lava's fixed point. Written by 
 |---|---|
 | network.json, network.npz | populations, and synapses as compressed sparse rows |
 | run_lava.py, lava_processes/ | runs them on Lava; edgespike runs the same files |
+| sample_input.npy, expected_output.npy | {samples} samples and the accumulators of each |
+| SHA256SUMS | the hash of each file |
 | resources.txt, resources.json | neurons, synapses and cores against Loihi 1's and 2's limits |
 | {netx_file} | {netx_text} |
 
 To run it you need lava-nc 0.10, numpy and scipy. `edgespike targets --setup loihi` puts Lava into
 `~/.cache/edgespike/lava-nc-0.10.0`; add this folder to PYTHONPATH:
 
+    python run_lava.py
     python run_lava.py samples.npy results.npz
+
+The first line checks the installation. Each file that `run_lava.py` loads is compared with its
+hash in `SHA256SUMS`, and a damaged one is refused; `sha256sum -c SHA256SUMS` checks all files. The
+samples were chosen to come close to many thresholds; of the network's inside they check what
+reaches its output: {coverage}.
 
 `samples.npy` holds integers ({shape}): samples, steps, and the input's elements in row-major
 order, each in {low}..{high}; one unit is {scale:g}. `results.npz` holds each population's spikes or
@@ -58,16 +68,20 @@ from a RingBuffer at Lava's first step:
 """
 
 
-def write(graph: Graph, folder: Path) -> None:
+def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> None:
     """Write the artefact's files into an existing empty folder.
+
+    The samples that check it are chosen from ``samples``, if given.
 
     Raises
     ------
     WriteError
         The folder cannot be written.
     """
+    checks = check_samples(graph, samples)
     network = lower(graph)
     _write_network(network, folder)
+    _write_samples(graph, checks, folder)
     _write_simulator(folder)
     figures = summary(network)
     write_atomically(folder / "resources.json", _json(figures))
@@ -78,7 +92,7 @@ def write(graph: Graph, folder: Path) -> None:
         reason = ""
     except NetxError as error:
         reason = str(error)
-    write_atomically(folder / "README.md", _readme(graph, network, name, reason).encode())
+    write_atomically(folder / "README.md", _readme(graph, network, checks, name, reason).encode())
 
 
 def _write_network(network: Network, folder: Path) -> None:
@@ -87,6 +101,12 @@ def _write_network(network: Network, folder: Path) -> None:
     np.savez_compressed(content, **arrays)
     write_atomically(folder / "network.npz", content.getvalue())
     write_atomically(folder / "network.json", _json(network.describe()))
+
+
+def _write_samples(graph: Graph, checks: CheckSamples, folder: Path) -> None:
+    stepped = checks.samples.reshape(len(checks), graph.steps, -1)
+    np.save(folder / "sample_input.npy", stepped)
+    np.save(folder / "expected_output.npy", checks.expected)
 
 
 def _write_simulator(folder: Path) -> None:
@@ -101,7 +121,9 @@ def _json(content: Any) -> bytes:
     return json.dumps(content, indent=1).encode() + b"\n"
 
 
-def _readme(graph: Graph, network: Network, netx_file: str, reason: str) -> str:
+def _readme(
+    graph: Graph, network: Network, checks: CheckSamples, netx_file: str, reason: str
+) -> str:
     op = graph.input_op
     use = _NETX_USE.format(
         file=netx_file, bits=network.populations[0].message_bits, steps=graph.steps
@@ -117,5 +139,7 @@ def _readme(graph: Graph, network: Network, netx_file: str, reason: str) -> str:
         high=op.high,
         scale=op.scale,
         readout=graph.readout.name,
+        samples=len(checks),
+        coverage=checks.coverage,
         netx_use="" if reason else use,
     )

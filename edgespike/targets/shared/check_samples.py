@@ -1,30 +1,180 @@
-"""Samples that come with an artefact, to check an installation with."""
+"""Samples that come with an artefact, to check an installation with.
+
+A damaged or inexact copy of a graph gives the same answers as the graph for most samples: each
+value is compared with a threshold, and nearly always it is far from it. So samples are chosen from
+many candidates so that values stand on as many thresholds as possible, and just below them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from edgespike.graph import Graph
+from edgespike.graph.inputs import as_samples
 from edgespike.graph.tensor import Integers
-from edgespike.interpreter import interpret
+from edgespike.targets.shared.candidates import draw
+from edgespike.targets.shared.near_thresholds import (
+    Counts,
+    closeness,
+    reachable,
+    thresholds_of,
+)
+from edgespike.targets.shared.quick import quick
+from edgespike.targets.shared.sample_limits import (
+    SAMPLE_VALUES_LIMIT,
+    check_limits,
+    sample_values,
+    step_values,
+    work,
+)
 
-SAMPLES = 8
-"""How many samples come with an artefact."""
+LEAST_SAMPLES, MOST_SAMPLES = 8, 32
+"""How many samples come with an artefact, unless all of them would be too large."""
+
+WANTED = 6
+"""How many values shall stand on each threshold, and just below it, over all samples."""
+
+_CANDIDATES = 384
+_WORK = 2**32
+_COUNTS = 2**25
+_STEPS = 2**12
+_VALUES_AT_ONCE = 2**22
+# No more candidates are tried, and no more operations, counts, or steps of a batch are done for
+# them: that takes a few seconds. No more values or counts are in memory at once.
 
 
-def check_samples(graph: Graph) -> tuple[Integers, Integers]:
-    """Draw samples over the whole input range, always the same, and compute their accumulators.
+@dataclass(frozen=True)
+class CheckSamples:
+    """Samples and what a graph computes for them.
 
-    Returns
-    -------
+    Parameters
+    ----------
     samples
-        ``(samples, *shape)`` for one step; ``(samples, steps, *shape)``, with other values at each
-        step, for several.
+        ``(samples, *shape)`` for one step; ``(samples, steps, *shape)`` for several. The first
+        ones check the most.
     expected
         The interpreter's accumulators, ``(samples, classes)``.
+    covered
+        How many of ``places`` a value takes.
+    places
+        Two for each threshold, by channel and level, that the graph's ranges allow: on it and
+        just below it.
     """
-    source = graph.input_op
-    stepped = (graph.steps, *source.shape) if graph.steps > 1 else source.shape
-    random = np.random.default_rng(0)
-    samples = random.integers(source.low, source.high, (SAMPLES, *stepped), endpoint=True)
-    return samples, interpret(graph, samples).accumulators(graph)
+
+    samples: NDArray[Any]
+    expected: Integers
+    covered: int
+    places: int
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def coverage(self) -> str:
+        """What the samples cover, in words."""
+        if not self.places:
+            return "they cover no thresholds, since there are none, or too many"
+        share = self.covered / self.places
+        return (
+            f"{share:.1%} of the {self.places} values that tell a threshold from its neighbours "
+            "occur in them"
+        )
+
+
+def check_samples(graph: Graph, given: NDArray[Any] | None = None) -> CheckSamples:
+    """Choose samples and compute their accumulators; always the same for the same arguments.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    given
+        Samples to choose from, as :func:`edgespike.graph.inputs.as_samples` takes them; ``None`` to
+        choose from random ones of many kinds.
+
+    Raises
+    ------
+    InputError
+        The given samples do not fit the graph.
+    UnsupportedError
+        The graph is too large.
+    """
+    check_limits(graph)
+    most = SAMPLE_VALUES_LIMIT // sample_values(graph)
+    at_once = max(1, min(most, _VALUES_AT_ONCE // max(step_values(graph), _places(graph))))
+    count, take = _candidates(graph, given, at_once)
+    counts = _counts(graph, count, take, at_once)
+    allowed = reachable(graph) if counts.size else np.zeros(0, bool)
+    samples = np.stack([take(index) for index in _choose(counts[:, allowed], most)])
+    exact = [
+        closeness(graph, samples[start : start + at_once])
+        for start in range(0, len(samples), at_once)
+    ]
+    covered = np.zeros(len(allowed), bool)
+    for part in exact if counts.size else ():
+        covered |= part.counts.any(axis=0)
+    return CheckSamples(
+        samples if graph.steps > 1 else samples[:, 0],
+        np.concatenate([part.accumulators for part in exact]),
+        int((covered & allowed).sum()),
+        int(allowed.sum()),
+    )
+
+
+Take = Callable[[int], NDArray[Any]]
+"""Returns the candidate with a number, ``(steps, *shape)``."""
+
+
+def _candidates(graph: Graph, given: NDArray[Any] | None, at_once: int) -> tuple[int, Take]:
+    """Return how many candidates to try, and what returns each."""
+    count = min(_CANDIDATES, _WORK // work(graph), _COUNTS // max(1, _places(graph)))
+    count = min(max(LEAST_SAMPLES, count), at_once * max(1, _STEPS // graph.steps))
+    dtype = _dtype(graph)
+    if given is None:
+        return count, lambda index: draw(graph.input_op, graph.steps, index).astype(dtype)
+    array = as_samples(graph, given)
+    chosen = np.unique(np.linspace(0, len(array) - 1, count).round().astype(int))
+    return len(chosen), lambda index: array[chosen[index]].astype(dtype)
+
+
+def _places(graph: Graph) -> int:
+    return 2 * thresholds_of(graph)
+
+
+def _counts(graph: Graph, count: int, take: Take, at_once: int) -> Counts:
+    """Count, for each candidate, its values on and below thresholds; nothing for too many."""
+    if count * _places(graph) > _COUNTS:
+        return np.zeros((count, 0), np.uint8)
+    parts = []
+    for start in range(0, count, at_once):
+        batch = [take(index) for index in range(start, min(start + at_once, count))]
+        parts.append(closeness(graph, np.stack(batch), quick).counts)
+    return np.concatenate(parts)
+
+
+def _choose(counts: Counts, most: int) -> list[int]:
+    """Choose candidates, each time the one that adds most to what is wanted."""
+    most = min(most, MOST_SAMPLES)
+    wanted = np.full(counts.shape[1], WANTED, np.uint8)
+    left = list(range(len(counts)))
+    chosen: list[int] = []
+    while left and len(chosen) < most:
+        gains = np.minimum(counts[left], wanted).sum(axis=1, dtype=np.int64)
+        best = int(gains.argmax())
+        if gains[best] == 0 and len(chosen) >= LEAST_SAMPLES:
+            break
+        wanted -= np.minimum(counts[left[best]], wanted)
+        chosen.append(left.pop(best))
+    return chosen
+
+
+def _dtype(graph: Graph) -> np.dtype[Any]:
+    """Return the smallest data type that holds the input's range."""
+    low, high = graph.input_op.low, graph.input_op.high
+    types = [np.dtype(code) for code in "BbHhIiq"]
+    return next(each for each in types if np.iinfo(each).min <= low and high <= np.iinfo(each).max)

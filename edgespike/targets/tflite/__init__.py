@@ -45,6 +45,7 @@ TARGET = Target(
     name="tflite",
     violations=violations,
     write=write,
+    write_with_samples=write,
     runtimes=RUNTIMES,
     numbers=_numbers,
 )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from edgespike.graph import Graph
+from edgespike.storage.checksums import write_checksums
 from edgespike.targets.shared.check_samples import check_samples
 from edgespike.targets.tflite.devices.microcontroller import write_microcontroller
 from edgespike.targets.tflite.devices.raspberry_pi import write_raspberry_pi
@@ -12,14 +16,15 @@ from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.writing.exported import exported
 
 
-def write(graph: Graph, folder: Path) -> None:
+def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> None:
     """Write ``model.tflite``, ``raspberry-pi/`` and ``microcontroller/`` into an empty folder.
 
     The other models are written too, see
     :func:`edgespike.targets.tflite.writing.exported.exported`. The graph must have no
-    :func:`edgespike.targets.tflite.check.violations`.
+    :func:`edgespike.targets.tflite.check.violations`. The samples that check the bundles are
+    chosen from ``samples``, if given.
     """
-    samples, expected = check_samples(graph)
+    checks = check_samples(graph, samples)
     plan = make_plan(graph)
     models = exported(plan)
     for name, lowered in models.items():
@@ -27,5 +32,8 @@ def write(graph: Graph, folder: Path) -> None:
     lowered = models["model"]
     for name in ("raspberry-pi", "microcontroller"):
         (folder / name).mkdir()
-    write_raspberry_pi(plan, lowered, samples, expected, folder / "raspberry-pi")
-    write_microcontroller(plan, lowered, samples, expected, folder / "microcontroller")
+    write_raspberry_pi(plan, lowered, checks, folder / "raspberry-pi")
+    write_microcontroller(plan, lowered, checks, folder / "microcontroller")
+    # Each bundle is copied to its device by itself.
+    for name in ("raspberry-pi", "microcontroller"):
+        write_checksums(folder / name)

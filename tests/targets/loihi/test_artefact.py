@@ -28,6 +28,7 @@ from edgespike.graph import (
 )
 from edgespike.interpreter import conv2d, dense, interpret
 from edgespike.passes.unary import unary
+from edgespike.storage.checksums import write_checksums
 from edgespike.targets.loihi.environment import lava_path
 from edgespike.targets.loihi.lower import lower
 from edgespike.targets.loihi.netx import NetxError, netx_bytes
@@ -188,12 +189,15 @@ def test_the_folder_says_what_is_in_it(tmp_path: Path) -> None:
     export(sequential(), "loihi", tmp_path / "row")
     assert sorted(path.name for path in (tmp_path / "row").iterdir()) == [
         "README.md",
+        "SHA256SUMS",
+        "expected_output.npy",
         "lava_processes",
         "network.json",
         "network.npz",
         "resources.json",
         "resources.txt",
         "run_lava.py",
+        "sample_input.npy",
         "test.net",
     ]
     pooled = chain(IMAGE, STRIDED, threshold([1] * 4), SumPool2d((2, 2), (2, 2)))
@@ -266,6 +270,66 @@ def test_a_missing_lava_is_told_with_the_way_out(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.startswith("Lava is not on Python's path; install lava-nc 0.10, or set")
+
+
+def run_by_itself(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run an exported folder's runner with Lava on its path."""
+    paths = [*(lava_path() or [str(Path(np.__file__).parents[1])])]
+    return subprocess.run(
+        [sys.executable, "run_lava.py", *arguments],
+        cwd=folder,
+        env={"PATH": "", "PYTHONPATH": ":".join(paths), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.loihi
+def test_the_folder_checks_itself(tmp_path: Path) -> None:
+    folder = export(sequential(3), "loihi", tmp_path / "out")
+    expected = np.load(folder / "expected_output.npy")
+    done = run_by_itself(folder)
+    assert done.stdout == f"{len(expected)} of {len(expected)} samples are exactly as expected\n"
+    assert done.returncode == 0
+    expected[2, -1] += 1
+    np.save(folder / "expected_output.npy", expected)
+    write_checksums(folder)
+    done = run_by_itself(folder)
+    assert done.stdout.startswith(f"{len(expected) - 1} of {len(expected)} samples are exactly")
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "network.npz",
+        "network.json",
+        "sample_input.npy",
+        "expected_output.npy",
+        "lava_processes/processes.py",
+    ],
+)
+def test_a_file_with_a_flipped_bit_is_refused(name: str, tmp_path: Path) -> None:
+    folder = export(POOLED, "loihi", tmp_path / "out")
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    done = run_by_itself(folder)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{name} is not as in SHA256SUMS: damaged or changed; copy the folder again\n"
+    )
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    folder = export(POOLED, "loihi", tmp_path / "out")
+    (folder / "network.npz").unlink()
+    done = run_by_itself(folder)
+    assert done.returncode == 1
+    assert "network.npz cannot be read: No such file or directory" in done.stderr
 
 
 def test_resources_counted_by_hand() -> None:

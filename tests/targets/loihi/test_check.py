@@ -24,7 +24,9 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
-from edgespike.targets.loihi import TARGET
+from edgespike.models import shipped_model
+from edgespike.targets.loihi import TARGET, size
+from edgespike.targets.loihi.lower import lower
 from tests.targets.loihi.graphs import chain, conv, delayed, ended, threshold
 
 EVENTS = Input((12,), 0, 1, 1.0)
@@ -256,3 +258,26 @@ def test_unpooled_accumulators_are_still_checked_beside_a_refused_pool() -> None
     pool = SumPool2d((2, 2), (2, 2))
     lines = TARGET.violations(chain(IMAGE, wide, pool, threshold([1])))
     assert [line.split()[0] for line in lines] == ["conv2d0", "sum_pool2d1"]
+
+
+def test_a_graph_that_is_too_large_is_refused_before_memory_is_taken() -> None:
+    """A window of 100 x 100 at each of 1,901 x 1,901 places."""
+    weight, zero = np.ones((1, 1, 100, 100), np.int64), np.zeros(1, np.int64)
+    large = chain(Input((1, 2000, 2000), 0, 1, 1.0), Conv2d(weight, zero), threshold([1]))
+    first, *rest = TARGET.violations(large)
+    assert first.endswith("elements; the limit is 4,194,304, use smaller layers")
+    assert rest[0] == (
+        "conv2d0 (conv2d) has up to 36,138,010,000 synapses; the limit is 16,777,216, use "
+        "a smaller layer or smaller windows"
+    )
+
+
+@pytest.mark.parametrize("name", ["fashion_s3nn", "fashion_rnn", "fashion_maqd"])
+def test_synapses_are_bounded_from_above(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = shipped_model(name)
+    network = lower(graph)
+    monkeypatch.setattr(size, "SYNAPSES_LIMIT", network.synapses // 2)
+    (line,) = size.too_large(graph)
+    bound = int(line.split()[4].replace(",", ""))
+    made = sum(len(part.weights) for part in network.connections if not part.is_constant)
+    assert made <= bound < 1.5 * made

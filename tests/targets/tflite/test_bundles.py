@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
+from edgespike.storage.checksums import write_checksums
 from edgespike.targets import get_target
 from edgespike.targets.shared.check_samples import check_samples
 from edgespike.targets.tflite.devices.microcontroller import (
@@ -73,12 +74,14 @@ def test_files(export: Export) -> None:
         "model.tflite",
         "model_int4.tflite",
         "raspberry-pi/README.md",
+        "raspberry-pi/SHA256SUMS",
         "raspberry-pi/expected_output.npy",
         "raspberry-pi/model.tflite",
         "raspberry-pi/network.json",
         "raspberry-pi/run.py",
         "raspberry-pi/sample_input.npy",
         "microcontroller/README.md",
+        "microcontroller/SHA256SUMS",
         "microcontroller/check.c",
         "microcontroller/check.h",
         "microcontroller/main.cc",
@@ -138,14 +141,40 @@ class TestRaspberryPi:
     @pytest.mark.parametrize("name", EXPORTED)
     def test_the_runner_checks_itself(self, export: Export, python: str, name: str) -> None:
         folder = export(name) / "raspberry-pi"
-        assert run(python, "run.py", cwd=folder) == "8 of 8 samples are exactly as expected\n"
+        count = len(np.load(folder / "expected_output.npy"))
+        told = f"{count} of {count} samples are exactly as expected\n"
+        assert count >= 8
+        assert run(python, "run.py", cwd=folder) == told
 
     def test_the_runner_notices_a_difference(self, export: Export, python: str) -> None:
         folder = export(EXPORTED[0]) / "raspberry-pi"
         expected = np.load(folder / "expected_output.npy")
         expected[3, 1] += 1
         np.save(folder / "expected_output.npy", expected)
-        assert "7 of 8 samples" in run(python, "run.py", cwd=folder, fails=True)
+        write_checksums(folder)
+        told = f"{len(expected) - 1} of {len(expected)} samples"
+        assert told in run(python, "run.py", cwd=folder, fails=True)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["run.py", "network.json", "model.tflite", "sample_input.npy", "expected_output.npy"],
+    )
+    def test_the_runner_refuses_a_file_with_a_flipped_bit(
+        self, export: Export, python: str, name: str
+    ) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        content = bytearray((folder / name).read_bytes())
+        content[5 if name == "run.py" else len(content) // 2] ^= 1  # of run.py, in its docstring
+        (folder / name).write_bytes(content)
+        told = run(python, "run.py", cwd=folder, fails=True)
+        assert f"{name} is not as in SHA256SUMS" in told
+
+    @pytest.mark.parametrize("name", ["SHA256SUMS", "network.json", "model.tflite"])
+    def test_the_runner_names_a_missing_file(self, export: Export, python: str, name: str) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        (folder / name).unlink()
+        told = run(python, "run.py", cwd=folder, fails=True)
+        assert f"{name} cannot be read: No such file or directory; copy the folder again" in told
 
     def test_the_runner_classifies(self, export: Export, python: str) -> None:
         folder = export(EXPORTED[0]) / "raspberry-pi"
@@ -234,6 +263,11 @@ int main(void) {
 """
 
 
+def declared(check_h: str) -> int:
+    """Read how many samples are compiled in."""
+    return int(check_h.split("_CHECK_SAMPLES ")[1].split()[0])
+
+
 @needs_gcc
 @pytest.mark.parametrize("name", EXPORTED)
 def test_c_arrays_hold_model_and_samples(export: Export, name: str) -> None:
@@ -247,12 +281,15 @@ def test_c_arrays_hold_model_and_samples(export: Export, name: str) -> None:
     assert bytes(numbers[: len(model)]) == model
 
     graph = NETWORKS[name]()
-    samples = np.load(root / "raspberry-pi" / "sample_input.npy")[:2]
-    stepped = samples.reshape(2, graph.steps, *graph.tensors["input"].shape)
+    samples = np.load(root / "raspberry-pi" / "sample_input.npy")
+    stepped = samples.reshape(len(samples), graph.steps, *graph.tensors["input"].shape)
     inputs = encode_input(graph, lower(make_plan(graph)), stepped)
-    outputs = np.load(root / "raspberry-pi" / "expected_output.npy")[:2]
-    rows = [[*inputs[i].ravel(), *outputs[i]] for i in range(2)]
-    assert numbers[len(model) :] == [int(number) for row in rows for number in row]
+    outputs = np.load(root / "raspberry-pi" / "expected_output.npy")
+    rows = [[*inputs[i].ravel(), *outputs[i]] for i in range(len(samples))]
+    compiled = [int(number) for row in rows for number in row]
+    assert compiled[: len(numbers) - len(model)] == numbers[len(model) :]
+    text = (folder / "check.h").read_text()
+    assert 2 * len(rows[0]) <= len(numbers) - len(model) == declared(text) * len(rows[0])
 
 
 TWO_NETWORKS = """
@@ -377,10 +414,8 @@ def first_states(lowered: Lowered) -> str:
     return ", ".join(rows)
 
 
-@needs_gxx
-@pytest.mark.parametrize("name", EXPORTED)
-@pytest.mark.parametrize("wrong", [0, 1])
-def test_the_main_program_checks_itself(export: Export, name: str, wrong: int) -> None:
+def with_stand_in(export: Export, name: str) -> Path:
+    """Export, and write what main.cc includes of TFLite Micro beside it."""
     folder = export(name) / "microcontroller"
     adders = "".join(
         f"  TfLiteStatus {resolver_method(operator)}() {{ return Add(); }}\n"
@@ -392,12 +427,41 @@ def test_the_main_program_checks_itself(export: Export, name: str, wrong: int) -
     for header in re.findall(r'#include "(tensorflow/.*)"', (folder / "main.cc").read_text()):
         (folder / header).parent.mkdir(parents=True, exist_ok=True)
         (folder / header).write_text(stand_in if "inter" in header else "")
+    return folder
+
+
+def link_main(folder: Path, wrong: int = 0) -> None:
     run("gcc", "-std=c11", *FLAGS, "-c", "network.c", "check.c", cwd=folder)
-    objects = ["network.o", "check.o"]
     flags = ["-std=c++17", *FLAGS, f"-DWRONG={wrong}", "-I."]
-    run("g++", *flags, "main.cc", *objects, "-o", "main", cwd=folder)
+    run("g++", *flags, "main.cc", "network.o", "check.o", "-o", "main", cwd=folder)
+
+
+@needs_gxx
+@pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_the_main_program_checks_itself(export: Export, name: str, wrong: int) -> None:
+    folder = with_stand_in(export, name)
+    link_main(folder, wrong)
     printed = run(folder / "main", cwd=folder, fails=bool(wrong))
-    assert printed.startswith(f"{2 - wrong} of 2 samples are exactly as expected")
+    count = declared((folder / "check.h").read_text())
+    assert printed.startswith(f"{count - wrong} of {count} samples are exactly as expected")
+
+
+@needs_gxx
+@pytest.mark.parametrize("name", ["model", "check_input", "check_output"])
+def test_the_main_program_refuses_an_array_with_a_flipped_bit(export: Export, name: str) -> None:
+    folder = with_stand_in(export, EXPORTED[0])
+    source, array = folder / ("network.c" if name == "model" else "check.c"), f"network_{name}"
+    before, after = source.read_text().split(f" {array}", 1)
+    numbers = re.compile(r"(?<=[{,\n])-?\d+(?=[,}\n])")
+    damaged = numbers.sub(lambda found: str(int(found[0]) ^ 1), after, count=1)
+    assert damaged != after
+    source.write_text(f"{before} {array}{damaged}")
+    link_main(folder)
+    told = run(folder / "main", cwd=folder, fails=True)
+    assert re.match(
+        rf"{array} is damaged: its CRC-32 is 0x[0-9a-f]{{8}}, expected 0x[0-9a-f]{{8}}; flash", told
+    )
 
 
 def test_the_readme_names_arena_and_operators(export: Export) -> None:
@@ -414,7 +478,8 @@ def test_the_readme_names_arena_and_operators(export: Export) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_tflite_micro_equals_the_interpreter(name: str) -> None:
     graph = NETWORKS[name]()
-    samples, expected = check_samples(graph)
+    checks = check_samples(graph)
+    samples, expected = checks.samples, checks.expected
     stepped = samples.reshape(len(samples), graph.steps, *graph.tensors["input"].shape)
     lowered = lower(make_plan(graph))
     batch = encode_input(graph, lowered, stepped)
@@ -428,7 +493,8 @@ def test_tflite_micro_equals_the_interpreter(name: str) -> None:
 def test_the_estimated_arena_is_enough_for_many_scales(channels: int) -> None:
     chain = Chain((4,), 15, ternary=True).dense(channels, 4).even_threshold(3)
     graph = chain.finish(channels)
-    samples, expected = check_samples(graph)
+    checks = check_samples(graph)
+    samples, expected = checks.samples, checks.expected
     lowered = lower(make_plan(graph))
     assert lowered.constant_scales > 2 * channels
     outputs, arena = run_on_tflite_micro(
@@ -441,8 +507,8 @@ def test_the_estimated_arena_is_enough_for_many_scales(channels: int) -> None:
 @needs_tflm
 def test_a_model_that_is_not_exact_on_tflite_micro_is_not_exported(tmp_path: Path) -> None:
     plan = make_plan(NETWORKS[EXPORTED[0]]())
-    samples, expected = check_samples(plan.graph)
-    expected[1, -1] += 1
+    checks = check_samples(plan.graph)
+    checks.expected[1, -1] += 1
     with pytest.raises(TargetRunError, match="computes another output than the interpreter"):
-        write_microcontroller(plan, lower(plan), samples, expected, tmp_path)
+        write_microcontroller(plan, lower(plan), checks, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -1,17 +1,20 @@
 # mypy: disable-error-code="import-not-found, import-untyped"
 """Run a lowered network on Lava's fixed-point simulator. Needs only Lava, numpy and scipy.
 
-    python run_lava.py samples.npy results.npz
+    python run_lava.py                           checks this installation
+    python run_lava.py samples.npy results.npz   runs your samples
 
 ``samples.npy`` holds integers ``(samples, steps, neurons)`` for the network of ``network.json``
 and ``network.npz`` beside this file. The results are each population's spikes
-or levels ``(samples, steps, neurons)``, and the accumulators of the readout.
+or levels ``(samples, steps, neurons)``, and the accumulators of the readout. Without arguments it
+runs the samples beside this file and compares the last accumulators with the expected ones.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import gc
+import hashlib
 import json
 import sys
 import tempfile
@@ -33,18 +36,56 @@ WHOLE_DECAY_DU = 4095
 4096 decays."""
 
 
-def main(samples: str, results: str) -> None:
-    """Run the network beside this file."""
-    here = Path(__file__).parent
-    network = json.loads((here / "network.json").read_text())
+HERE = Path(__file__).parent
+
+
+def main(arguments: list[str]) -> None:
+    """Run the network beside this file, or check the installation."""
+    if len(arguments) not in (0, 2) or any(each.startswith("-") for each in arguments):
+        sys.exit(__doc__)
+    processes = (path.relative_to(HERE) for path in HERE.glob("lava_processes/*.py"))
+    code = [Path(__file__).name, *(path.as_posix() for path in processes)]
+    samples_here = () if arguments else ("sample_input.npy", "expected_output.npy")
+    check_files(*code, "network.json", "network.npz", *samples_here)
+    network = json.loads((HERE / "network.json").read_text())
     if find_spec("lava") is None:
         sys.exit(
             "Lava is not on Python's path; install lava-nc 0.10, or set PYTHONPATH to where "
             "'edgespike targets --setup loihi' put it: ~/.cache/edgespike/lava-nc-0.10.0"
         )
-    with np.load(here / "network.npz") as file:
+    samples = Path(arguments[0]) if arguments else HERE / "sample_input.npy"
+    with np.load(HERE / "network.npz") as file:
         arrays = {"samples": np.load(samples), **file}
     values, _ = handle(arrays, {"network": network})
+    if arguments:
+        _save(Path(arguments[1]), values)
+    else:
+        _compare(network, values, np.load(HERE / "expected_output.npy"))
+
+
+def check_files(*names: str) -> None:
+    """Stop if a file is not as it was exported."""
+    try:
+        lines = (HERE / "SHA256SUMS").read_bytes().splitlines()
+        for name in names:
+            digest = hashlib.sha256((HERE / name).read_bytes()).hexdigest()
+            if f"{digest}  {name}".encode() not in lines:
+                sys.exit(
+                    f"{name} is not as in SHA256SUMS: damaged or changed; copy the folder again"
+                )
+    except OSError as error:
+        sys.exit(f"{error.filename} cannot be read: {error.strerror}; copy the folder again")
+
+
+def _compare(network: dict[str, Any], values: dict[str, Any], expected: Any) -> None:
+    readout = next(each["name"] for each in network["populations"] if each["kind"] == "readout")
+    wrong = int((values[readout][:, -1] != expected).any(axis=1).sum())
+    print(f"{len(expected) - wrong} of {len(expected)} samples are exactly as expected")
+    if wrong:
+        sys.exit(1)
+
+
+def _save(results: Path, values: dict[str, Any]) -> None:
     with zipfile.ZipFile(results, "w") as archive:  # np.savez takes no array called "file"
         for name, array in values.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -218,4 +259,4 @@ def _read(network: dict[str, Any], files: dict[str, Path], length: int) -> dict[
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

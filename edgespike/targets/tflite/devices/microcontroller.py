@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import zlib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
-from edgespike.graph.tensor import Integers
 from edgespike.targets.shared.c_arrays import c_prefix, check_c, check_h, network_c, network_h
+from edgespike.targets.shared.check_samples import CheckSamples
 from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite.devices.bundle import described, fill_template
 from edgespike.targets.tflite.lower import Lowered
@@ -23,8 +24,8 @@ from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import tflm
 
-COMPILED_SAMPLES = 2
-"""Samples that are compiled in: enough to show a difference, few enough for flash."""
+COMPILED_BYTES = 2**13
+"""Flash for the samples that are compiled in; at least two are, however large."""
 
 C_TYPES = {Form.INT8: "int8_t", Form.INT16: "int16_t", Form.FLOAT: "float"}
 
@@ -36,22 +37,21 @@ _PER_INTERPRETER = 4096
 _TIMEOUT_S = 60.0
 
 
-def write_microcontroller(
-    plan: Plan, lowered: Lowered, samples: Integers, expected: Integers, folder: Path
-) -> None:
+def write_microcontroller(plan: Plan, lowered: Lowered, checks: CheckSamples, folder: Path) -> None:
     """Write the bundle into an existing empty folder.
 
     Raises
     ------
     TargetRunError
-        TFLite Micro is installed, and its output is not ``expected``.
+        TFLite Micro is installed, and its output is not the expected one.
     """
     graph = plan.graph
-    batch = encode_input(
-        graph, lowered, samples[:COMPILED_SAMPLES].reshape(-1, graph.steps, *graph.input_op.shape)
-    )
+    stepped = checks.samples.reshape(-1, graph.steps, *graph.input_op.shape)
     output_form = lowered.outputs[lowered.answer].form
-    outputs = expected[:COMPILED_SAMPLES].astype(output_form.dtype)
+    each = stepped[0].size * lowered.input.form.dtype.itemsize
+    compiled = slice(max(2, COMPILED_BYTES // each))
+    batch = encode_input(graph, lowered, stepped[compiled])
+    outputs = checks.expected[compiled].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
     types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}
     prefix = c_prefix(graph.name)
@@ -70,6 +70,9 @@ def write_microcontroller(
         ),
         output_type=types["output_type"],
         answer=lowered.answer,
+        model_crc=_crc(lowered.content),
+        input_crc=_crc(runs.tobytes()),
+        output_crc=_crc(outputs.tobytes()),
         state_memory="\n".join(_state_memory(lowered)),
         state_count=len(lowered.states),
         state_rows=_state_rows(lowered),
@@ -82,6 +85,9 @@ def write_microcontroller(
         arena=arena,
         prefix=prefix,
         samples=len(batch),
+        covered=len(checks),
+        coverage=checks.coverage,
+        model_crc=_crc(lowered.content),
         model_bytes=len(lowered.content),
         operators=", ".join(resolver_method(name) for name in lowered.operators),
         input_axes=", ".join(map(str, (1, *lowered.input.shape))),
@@ -112,6 +118,11 @@ def _output_rule(lowered: Lowered) -> str:
         f"0 is the logits in `float`; {lowered.answer} is the accumulators, the whole numbers that "
         "they are computed from, which the check compares"
     )
+
+
+def _crc(content: bytes) -> str:
+    """Return a CRC-32 as C writes it."""
+    return f"0x{zlib.crc32(content):08x}u"
 
 
 def _state_memory(lowered: Lowered) -> Iterator[str]:

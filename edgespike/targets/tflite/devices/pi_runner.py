@@ -6,6 +6,7 @@ python run.py SAMPLES.npy   prints the class of each sample; for an ensemble als
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from importlib import import_module
@@ -19,6 +20,20 @@ BATCH = 16
 
 LEAST_TFLITE_RUNTIME = (2, 12)
 """Before, XNNPACK crashes on neurons with a potential, and earlier versions lack operators."""
+
+
+def check_files(*names: str) -> None:
+    """Stop if a file is not as it was exported."""
+    try:
+        lines = (BUNDLE / "SHA256SUMS").read_bytes().splitlines()
+        for name in names:
+            digest = hashlib.sha256((BUNDLE / name).read_bytes()).hexdigest()
+            if f"{digest}  {name}".encode() not in lines:
+                sys.exit(
+                    f"{name} is not as in SHA256SUMS: damaged or changed; copy the folder again"
+                )
+    except OSError as error:
+        sys.exit(f"{error.filename} cannot be read: {error.strerror}; copy the folder again")
 
 
 def load_interpreter() -> Any:
@@ -117,6 +132,8 @@ def main(arguments: list[str]) -> int:
     """Check the installation, or classify samples."""
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         sys.exit(__doc__)
+    samples_here = () if arguments else ("sample_input.npy", "expected_output.npy")
+    check_files(Path(__file__).name, "network.json", "model.tflite", *samples_here)
     network = json.loads((BUNDLE / "network.json").read_text())
     interpreter = load_interpreter()
     path = Path(arguments[0]) if arguments else BUNDLE / "sample_input.npy"

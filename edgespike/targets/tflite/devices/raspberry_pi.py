@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgespike.graph.tensor import Integers
+from edgespike.targets.shared.check_samples import CheckSamples
 from edgespike.targets.tflite.devices import pi_runner
 from edgespike.targets.tflite.devices.bundle import described, fill_template
 from edgespike.targets.tflite.lower import Lowered
@@ -16,9 +16,7 @@ from edgespike.targets.tflite.planning.plan import Plan
 from edgespike.targets.tflite.running.trust import TESTED
 
 
-def write_raspberry_pi(
-    plan: Plan, lowered: Lowered, samples: Integers, expected: Integers, folder: Path
-) -> None:
+def write_raspberry_pi(plan: Plan, lowered: Lowered, checks: CheckSamples, folder: Path) -> None:
     """Write the bundle into an existing empty folder."""
     graph = plan.graph
     source, readout = graph.input_op, graph.readout_op
@@ -41,14 +39,15 @@ def write_raspberry_pi(
     (folder / "model.tflite").write_bytes(lowered.content)
     (folder / "network.json").write_text(json.dumps(network, indent=1))
     shutil.copyfile(pi_runner.__file__, folder / "run.py")
-    np.save(folder / "sample_input.npy", samples)
-    np.save(folder / "expected_output.npy", expected)
+    np.save(folder / "sample_input.npy", checks.samples)
+    np.save(folder / "expected_output.npy", checks.expected)
     axes = ["samples", *(["steps"] if graph.steps > 1 else []), *map(str, source.shape)]
     readme = fill_template(
         "raspberry_pi",
         **described(plan),
         axes=", ".join(axes),
-        samples=len(samples),
+        samples=len(checks),
+        coverage=checks.coverage,
         least=least_tflite_runtime(),
         tested=", ".join(TESTED),
         states=_states(lowered),
