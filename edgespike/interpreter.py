@@ -1,7 +1,8 @@
-"""The definition: what every operation computes, slow and obvious, in int64.
+"""The definition: what every operation computes, obvious rather than fast, in int64.
 
 Every target computes the same, bit for bit, for every layer and step. There is one function per
-operation; values have the shape ``(samples, *shape)`` and belong to one step.
+operation; values have the shape ``(samples, *shape)`` and belong to one step. Weighted sums are
+computed in float64 where :func:`edgespike.exact_factors.exact_factors` proves that exact.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from edgespike.exact_factors import exact_factors
 from edgespike.graph import (
     Add,
     Comparison,
@@ -38,6 +40,9 @@ from edgespike.graph.ops.neurons import FRACTION_BITS, decayed
 from edgespike.graph.ops.pooling import Pool2d
 from edgespike.graph.tensor import Integers, per_channel
 from edgespike.trace import Trace, observed_names
+
+BLOCK_VALUES = 2**17
+"""Most values of one node that are computed at once: 1 MiB, so that they stay in the cache."""
 
 
 def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None = None) -> Trace:
@@ -65,14 +70,19 @@ def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None 
     """
     samples = as_samples(graph, samples)
     kept = observed_names(graph) if keep is None else list(keep)
-    state: dict[str, Any] = {}
-    values: dict[str, Integers] | None = None
-    steps: dict[str, list[Integers]] = {name: [] for name in kept}
-    for t in range(graph.steps):
-        values = _step(graph, samples[:, t].astype(np.int64), state, values)
-        for name in kept:
-            steps[name].append(values[name])
-    return Trace({name: np.stack(each, axis=1) for name, each in steps.items()})
+    trace: dict[str, Integers] = {
+        name: np.empty((*samples.shape[:2], *graph.tensors[name].shape), np.int64) for name in kept
+    }
+    at_once = max(1, BLOCK_VALUES // max(tensor.size for tensor in graph.tensors.values()))
+    for start in range(0, len(samples), at_once):
+        block = slice(start, start + at_once)
+        state: dict[str, Any] = {}
+        values: dict[str, Integers] | None = None
+        for t in range(graph.steps):
+            values = _step(graph, samples[block, t].astype(np.int64), state, values)
+            for name in kept:
+                trace[name][block, t] = values[name]
+    return Trace(trace)
 
 
 def _step(
@@ -142,7 +152,9 @@ def evaluate(op: Operation, inputs: Sequence[Integers], state: Any = None) -> tu
 
 def dense(op: Dense, x: Integers) -> Integers:
     """Multiply by the weight and add the bias."""
-    return x @ op.weight.T + op.bias
+    weight, x = exact_factors(op.weight, x)
+    total: Integers = (x @ weight.T).astype(np.int64) + op.bias
+    return total
 
 
 def conv2d(op: Conv2d, x: Integers) -> Integers:
@@ -150,15 +162,16 @@ def conv2d(op: Conv2d, x: Integers) -> Integers:
     n, channels, _, _ = x.shape
     (pad_y, pad_x), (step_y, step_x) = op.padding, op.stride
     height, width = op.output_size(x.shape[1:])
+    weight, x = exact_factors(op.weight, x)
     padded = np.pad(x, ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
     padded = padded.reshape(n, op.groups, channels // op.groups, *padded.shape[2:])
-    weight = op.weight.reshape(op.groups, -1, *op.weight.shape[1:])
-    out = np.zeros((n, op.groups, weight.shape[1], height, width), np.int64)
+    weight = weight.reshape(op.groups, -1, *weight.shape[1:])
+    out = np.zeros((n, op.groups, weight.shape[1], height * width), weight.dtype)
     for ky, kx in np.ndindex(*op.weight.shape[2:]):
         top, left = ky * op.dilation[0], kx * op.dilation[1]
         seen = padded[..., top::step_y, left::step_x][..., :height, :width]
-        out += np.einsum("goi,ngihw->ngohw", weight[..., ky, kx], seen)
-    total: Integers = out.reshape(n, -1, height, width) + per_channel(op.bias, 3)
+        out += weight[..., ky, kx] @ seen.reshape(*seen.shape[:3], -1)
+    total: Integers = out.reshape(n, -1, height, width).astype(np.int64) + per_channel(op.bias, 3)
     return total
 
 

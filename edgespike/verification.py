@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgespike import __version__
 from edgespike.batches import ReportProgress, batches, no_report
-from edgespike.counting import Tally, tally_trace
+from edgespike.counting import Tally, tally_checked
 from edgespike.errors import (
     EdgespikeError,
     TargetRunError,
@@ -166,7 +166,7 @@ def verify(
             progress(name, start, len(samples))
             trace = each.runner.trace(batch)
             _check_trace(name, expected, trace)
-            tally = tally_trace(graph, batch, trace)
+            tally = tally_checked(graph, batch, trace)
             tallies[name] = tallies[name] + tally if name in tallies else tally
             _keep_first(first, name, _first_difference(expected, trace, start))
             progress(name, start + len(batch), len(samples))

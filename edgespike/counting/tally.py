@@ -77,6 +77,20 @@ def tally_trace(graph: Graph, samples: NDArray[Any], trace: Trace) -> Tally:
                 f"the trace does not belong to these samples: layer {name} {found}, expected "
                 f"{expected}"
             )
+    return tally_checked(graph, samples, trace)
+
+
+def tally_checked(graph: Graph, samples: NDArray[Any], trace: Trace) -> Tally:
+    """Sum the events of a run whose samples and trace are known to fit the graph.
+
+    Parameters
+    ----------
+    graph, trace
+        As for :func:`tally_trace`.
+    samples
+        What :func:`edgespike.graph.inputs.as_samples` returned, or part of it.
+    """
+    observed = {graph.input.name: samples, **trace.values}
     events = {
         name: sum_events(observed[name], graph.tensors[name]) for name in event_sources(graph)
     }
