@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from edgespike.targets.base import Runner
 
 VALUES_AT_ONCE = 2**26
-"""Most values of one batch, over all nodes and steps, if all are in memory: 64 MiB in bytes, 256 MiB
-as int32. Fewer would be slow on Lava, which takes seconds to start each batch.
+"""Most values of one batch, over all nodes and steps, if all are in memory: 256 MiB as int32.
+
+Fewer would be slow on Lava, which takes seconds to start each batch.
 """
 
 COMPUTED_AT_ONCE = 2**30
