@@ -72,8 +72,8 @@ ALLOWED = {
     "edgespike/api.py": "batches storage graph passes trace counting energy prepared targets "
     "verification converters",
     "edgespike/cli": "api batches prepared console extras storage graph passes show trace samples "
-    "counting energy report targets selection verification prune bayes nn converters models rich "
-    "typer",
+    "counting energy report targets selection verification prune bayes nn data converters models "
+    "rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgespike.cli.options import Json
+from edgespike.cli.options import Json, recipe_names
 from edgespike.cli.output import print_json, say
 
 EXAMPLE = "edgespike train fashion_s3nn -o runs/fashion"
@@ -22,6 +22,7 @@ def command(
             metavar="RECIPE",
             help="Name of a shipped recipe, or a TOML file. Its entry 'data' names the data set: "
             "fashion_mnist (the default), fashion_mnist_rows, mnist or cifar10.",
+            autocompletion=recipe_names,
         ),
     ],
     out: Annotated[
@@ -42,7 +43,12 @@ def command(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Use only the first samples, for training and for testing."),
+        typer.Option(
+            "--samples",
+            min=1,
+            metavar="N",
+            help="Use only the first N samples, for training and for testing.",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Override the recipe's seed.")] = None,
     resume: Annotated[

@@ -38,6 +38,11 @@ class Tally:
         """How many samples ran."""
         return len(self.accumulators)
 
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Names of the nodes at which no event arose, in any step of any sample."""
+        return tuple(name for name, total in self.events.items() if not total.any())
+
     def __add__(self, other: Tally) -> Tally:
         """Return the tally of both runs, with this one's samples first."""
         events = {name: total + other.events[name] for name, total in self.events.items()}
