@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from edgespike.blas import one_blas_thread
 from edgespike.exact_factors import exact_factors
 from edgespike.graph import (
     Add,
@@ -74,14 +75,15 @@ def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None 
         name: np.empty((*samples.shape[:2], *graph.tensors[name].shape), np.int64) for name in kept
     }
     at_once = max(1, BLOCK_VALUES // max(tensor.size for tensor in graph.tensors.values()))
-    for start in range(0, len(samples), at_once):
-        block = slice(start, start + at_once)
-        state: dict[str, Any] = {}
-        values: dict[str, Integers] | None = None
-        for t in range(graph.steps):
-            values = _step(graph, samples[block, t].astype(np.int64), state, values)
-            for name in kept:
-                trace[name][block, t] = values[name]
+    with one_blas_thread():
+        for start in range(0, len(samples), at_once):
+            block = slice(start, start + at_once)
+            state: dict[str, Any] = {}
+            values: dict[str, Integers] | None = None
+            for t in range(graph.steps):
+                values = _step(graph, samples[block, t].astype(np.int64), state, values)
+                for name in kept:
+                    trace[name][block, t] = values[name]
     return Trace(trace)
 
 
