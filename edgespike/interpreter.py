@@ -167,12 +167,13 @@ def conv2d(op: Conv2d, x: Integers) -> Integers:
     weight, x = exact_factors(op.weight, x)
     padded = np.pad(x, ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
     padded = padded.reshape(n, op.groups, channels // op.groups, *padded.shape[2:])
-    weight = weight.reshape(op.groups, -1, *weight.shape[1:])
-    out = np.zeros((n, op.groups, weight.shape[1], height * width), weight.dtype)
+    places = np.moveaxis(weight.reshape(op.groups, -1, *weight.shape[1:]), (3, 4), (0, 1)).copy()
+    out = np.zeros((n, *places.shape[2:4], height * width), weight.dtype)
+    multiply = np.multiply if channels == op.groups else np.matmul  # one channel has no sum
     for ky, kx in np.ndindex(*op.weight.shape[2:]):
         top, left = ky * op.dilation[0], kx * op.dilation[1]
         seen = padded[..., top::step_y, left::step_x][..., :height, :width]
-        out += weight[..., ky, kx] @ seen.reshape(*seen.shape[:3], -1)
+        out += multiply(places[ky, kx], seen.reshape(*seen.shape[:3], -1))
     total: Integers = out.reshape(n, -1, height, width).astype(np.int64) + per_channel(op.bias, 3)
     return total
 
@@ -213,10 +214,11 @@ def reshape(op: Reshape, x: Integers) -> Integers:
 
 def threshold(op: Threshold, x: Integers) -> Integers:
     """Count the thresholds that are reached; in a flipped channel, those that are not."""
-    reached = np.zeros_like(x)
+    counted = np.zeros_like(x)
+    flipped = per_channel(op.flipped, x.ndim - 1)
     for level in range(op.levels):
-        reached += x >= per_channel(op.theta[:, level], x.ndim - 1)
-    return np.where(per_channel(op.flipped, x.ndim - 1), op.levels - reached, reached)
+        counted += (x >= per_channel(op.theta[:, level], x.ndim - 1)) ^ flipped
+    return counted
 
 
 def delay(op: Delay, before: Integers | None, samples: int) -> Integers:
