@@ -2,6 +2,7 @@
 # make dev    the environment of the tests, with the runtimes
 # make quick  lint, types and the tests that matter most, in a minute or so; needs no runtime but LiteRT
 # make test   all tests, here and on the other Pythons that are found
+# make fresh  a minute of conformance on random graphs that no run had before; says how to repeat it
 # make check  lint, types and tests
 # make docs   the pages of the Python interface, in docs/api
 # make model  train the shipped models again
@@ -14,6 +15,7 @@
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
 # PYTHON       the interpreter to build the environment from
+# SEED         of make fresh; by default another one each time
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -30,6 +32,8 @@ DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.inputs passes.fo
 # nn and prune import their names when they are first used, and pdoc shows only what is imported.
 PDOC := from pdoc.__main__ import cli; from edgespike import nn, prune; \
 	[getattr(package, name) for package in (nn, prune) for name in package.__all__]; cli()
+# Random graphs of each operation mix in make fresh, so that it takes about a minute on two cores.
+FRESH_GRAPHS := 20
 SOURCES := edgespike tests examples experiments benchmarks
 # What most changes can break: what a graph is and what it computes, how it is counted and changed, where
 # it comes from, the commands, and the cpu and tflite targets on a few random graphs of each operation
@@ -41,7 +45,7 @@ QUICK_TESTS := graph passes counting conformance converters nn/layers nn/nets en
 	report/test_terminal.py $(filter-out test_examples.py,$(notdir $(wildcard tests/test_*.py)))
 
 .PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment quick \
-	quick-tests test test-here test-others $(OTHER_PYTHONS) check lint types docs fuzz bench clean
+	quick-tests test test-here fresh test-others $(OTHER_PYTHONS) check lint types docs fuzz bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -51,10 +55,19 @@ dev: $(VENV)/dev.stamp
 	$(BIN)/edgespike targets --setup loihi
 	$(BIN)/edgespike targets --setup tflite-runtime
 
-test: test-here test-others
+test: test-here fresh test-others
 
 test-here: dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# The other tests draw the same graphs in every run.
+fresh: dev
+	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
+	repeat="to draw the same graphs again: make fresh SEED=$$seed"; \
+	echo "conformance on new random graphs; $$repeat"; \
+	RANDOM_GRAPHS=$(FRESH_GRAPHS) RANDOM_GRAPHS_ON_LAVA=1 $(BIN)/python -m pytest -q -n $(JOBS) \
+	    --dist worksteal --hypothesis-profile=fresh --hypothesis-seed=$$seed tests/conformance \
+	    || { echo "conformance failed; $$repeat"; exit 1; }
 
 # The part that needs no torch, on several Pythons at a time. What one says is shown when it ends.
 test-others:

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from edgespike.counting import Tally
     from edgespike.targets.base import Runner
 
-VALUES_AT_ONCE = 2**24
-"""Most values of one batch, over all nodes and steps, if all are in memory: 128 MiB as int64."""
+VALUES_AT_ONCE = 2**26
+"""Most values of one batch, over all nodes and steps, if all are in memory: 256 MiB as int32.
+
+Fewer would be slow on Lava, which takes seconds to start each batch.
+"""
 
 COMPUTED_AT_ONCE = 2**30
 """Most values of one batch if memory is bounded: about a second's work, so that progress shows."""
@@ -47,8 +50,13 @@ def batch_size(graph: Graph, *, memory_bounded: bool = False) -> int:
         Whether what runs the batch bounds its memory itself; if not, the values of all nodes may
         be in memory at once.
     """
-    values = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
-    return max(1, (COMPUTED_AT_ONCE if memory_bounded else VALUES_AT_ONCE) // values)
+    return samples_within(graph, COMPUTED_AT_ONCE if memory_bounded else VALUES_AT_ONCE)
+
+
+def samples_within(graph: Graph, values: int) -> int:
+    """Return how many samples have at most ``values`` values over all nodes and steps, or 1."""
+    each = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
+    return max(1, values // each)
 
 
 def batches(

@@ -1,12 +1,13 @@
-"""The definition: what every operation computes, slow and obvious, in int64.
+"""The definition: what every operation computes, obvious rather than fast, in int64.
 
 Every target computes the same, bit for bit, for every layer and step. There is one function per
-operation; values have the shape ``(samples, *shape)`` and belong to one step.
+operation; values have the shape ``(samples, *shape)`` and belong to one step. Weighted sums are
+computed in float64 where :func:`edgespike.exact_factors.exact_factors` proves that exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from edgespike.blas import one_blas_thread
+from edgespike.exact_factors import exact_factors
 from edgespike.graph import (
     Add,
     Comparison,
@@ -39,8 +42,8 @@ from edgespike.graph.ops.pooling import Pool2d
 from edgespike.graph.tensor import Integers, per_channel
 from edgespike.trace import Trace, observed_names
 
-Compute = Callable[[Operation, Sequence[Integers], Any], tuple[Integers, Any]]
-"""A function like :func:`evaluate`."""
+BLOCK_VALUES = 2**17
+"""Most values of one node that are computed at once: 1 MiB, so that they stay in the cache."""
 
 
 def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None = None) -> Trace:
@@ -68,35 +71,28 @@ def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None 
     """
     samples = as_samples(graph, samples)
     kept = observed_names(graph) if keep is None else list(keep)
-    steps: dict[str, list[Integers]] = {name: [] for name in kept}
-    for values in run_steps(graph, samples):
-        for name in kept:
-            steps[name].append(values[name])
-    return Trace({name: np.stack(each, axis=1) for name, each in steps.items()})
+    trace: dict[str, Integers] = {
+        name: np.empty((*samples.shape[:2], *graph.tensors[name].shape), np.int64) for name in kept
+    }
+    at_once = max(1, BLOCK_VALUES // max(tensor.size for tensor in graph.tensors.values()))
+    with one_blas_thread():
+        for start in range(0, len(samples), at_once):
+            block = slice(start, start + at_once)
+            for t, values in enumerate(run_steps(graph, samples[block])):
+                for name in kept:
+                    trace[name][block, t] = values[name]
+    return Trace(trace)
 
 
-def run_steps(
-    graph: Graph, samples: NDArray[Any], compute: Compute | None = None
-) -> Iterator[Mapping[str, Integers]]:
-    """Run checked samples ``(samples, steps, *shape)`` step by step.
+def run_steps(graph: Graph, samples: NDArray[Any]) -> Iterator[Mapping[str, Integers]]:
+    """Yield the int64 values of every node, ``(samples, *shape)``, step by step.
 
-    Parameters
-    ----------
-    graph, samples
-        The graph and its samples.
-    compute
-        Computes one operation in place of :func:`evaluate`, with its parameters and results.
-
-    Yields
-    ------
-    values
-        Every node's int64 values of one step, ``(samples, *shape)``.
+    The samples are ``(samples, steps, *shape)``, checked.
     """
     state: dict[str, Any] = {}
     values: dict[str, Integers] | None = None
     for t in range(graph.steps):
-        sample = samples[:, t].astype(np.int64)
-        values = _step(graph, sample, state, values, compute or evaluate)
+        values = _step(graph, samples[:, t].astype(np.int64), state, values)
         yield values
 
 
@@ -105,7 +101,6 @@ def _step(
     sample: Integers,
     state: dict[str, Any],
     before: Mapping[str, Integers] | None,
-    compute: Compute,
 ) -> dict[str, Integers]:
     """Compute every node once; ``before`` holds the values of the previous step, if any."""
     values: dict[str, Integers] = {graph.input.name: sample}
@@ -115,7 +110,7 @@ def _step(
             values[node.name] = delay(node.op, source, len(sample))
             continue
         inputs = [values[name] for name in node.inputs]
-        values[node.name], state[node.name] = compute(node.op, inputs, state.get(node.name))
+        values[node.name], state[node.name] = evaluate(node.op, inputs, state.get(node.name))
     return values
 
 
@@ -168,7 +163,9 @@ def evaluate(op: Operation, inputs: Sequence[Integers], state: Any = None) -> tu
 
 def dense(op: Dense, x: Integers) -> Integers:
     """Multiply by the weight and add the bias."""
-    return x @ op.weight.T + op.bias
+    weight, x = exact_factors(op.weight, x)
+    total: Integers = (x @ weight.T).astype(np.int64) + op.bias
+    return total
 
 
 def conv2d(op: Conv2d, x: Integers) -> Integers:
@@ -176,15 +173,17 @@ def conv2d(op: Conv2d, x: Integers) -> Integers:
     n, channels, _, _ = x.shape
     step_y, step_x = op.stride
     height, width = op.output_size(x.shape[1:])
+    weight, x = exact_factors(op.weight, x)
     padded = np.pad(x, ((0, 0), (0, 0), *op.sides))
     padded = padded.reshape(n, op.groups, channels // op.groups, *padded.shape[2:])
-    weight = op.weight.reshape(op.groups, -1, *op.weight.shape[1:])
-    out = np.zeros((n, op.groups, weight.shape[1], height, width), np.int64)
+    places = np.moveaxis(weight.reshape(op.groups, -1, *weight.shape[1:]), (3, 4), (0, 1)).copy()
+    out = np.zeros((n, *places.shape[2:4], height * width), weight.dtype)
+    multiply = np.multiply if channels == op.groups else np.matmul  # one channel has no sum
     for ky, kx in np.ndindex(*op.weight.shape[2:]):
         top, left = ky * op.dilation[0], kx * op.dilation[1]
         seen = padded[..., top::step_y, left::step_x][..., :height, :width]
-        out += np.einsum("goi,ngihw->ngohw", weight[..., ky, kx], seen)
-    total: Integers = out.reshape(n, -1, height, width) + per_channel(op.bias, 3)
+        out += multiply(places[ky, kx], seen.reshape(*seen.shape[:3], -1))
+    total: Integers = out.reshape(n, -1, height, width).astype(np.int64) + per_channel(op.bias, 3)
     return total
 
 
@@ -224,10 +223,11 @@ def reshape(op: Reshape, x: Integers) -> Integers:
 
 def threshold(op: Threshold, x: Integers) -> Integers:
     """Count the thresholds that are reached; in a flipped channel, those that are not."""
-    reached = np.zeros_like(x)
+    counted = np.zeros_like(x)
+    flipped = per_channel(op.flipped, x.ndim - 1)
     for level in range(op.levels):
-        reached += x >= per_channel(op.theta[:, level], x.ndim - 1)
-    return np.where(per_channel(op.flipped, x.ndim - 1), op.levels - reached, reached)
+        counted += (x >= per_channel(op.theta[:, level], x.ndim - 1)) ^ flipped
+    return counted
 
 
 def delay(op: Delay, before: Integers | None, samples: int) -> Integers:

@@ -6,7 +6,7 @@ Every observed layer is compared at every step, bit for bit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike import __version__
-from edgespike.batches import ReportProgress, batches, no_report
-from edgespike.counting import Tally, tally_trace
+from edgespike.batches import ReportProgress, batches, no_report, samples_within
+from edgespike.counting import Tally, tally_checked
 from edgespike.errors import (
     EdgespikeError,
     TargetRunError,
@@ -28,6 +28,9 @@ from edgespike.graph.inputs import as_samples
 from edgespike.interpreter import interpret
 from edgespike.prepared import Prepared, prepared
 from edgespike.trace import Trace, observed_names
+
+COMPARED_AT_ONCE = 2**22
+"""Most values of the interpreter that are in memory at once: 32 MiB, which is used again."""
 
 
 class VerificationError(ViolationsError):
@@ -161,20 +164,37 @@ def verify(
     tallies: dict[str, Tally] = {}
     first: dict[str, tuple[int, int, Difference]] = {}
     for start, batch in batches(graph, samples):
-        expected = interpret(graph, batch)
+        traces: dict[str, Trace] = {}
         for name, each in ready.items():
             progress(name, start, len(samples))
-            trace = each.runner.trace(batch)
-            _check_trace(name, expected, trace)
-            tally = tally_trace(graph, batch, trace)
+            trace = traces[name] = each.runner.trace(batch)
+            _check_trace(graph, name, len(batch), trace)
+            tally = tally_checked(graph, batch, trace)
             tallies[name] = tallies[name] + tally if name in tallies else tally
-            _keep_first(first, name, _first_difference(expected, trace, start))
             progress(name, start + len(batch), len(samples))
+        _compare_all(graph, batch, traces, start, first)
     results = {
         name: _result(each, tallies[name], first[name][2] if name in first else None)
         for name, each in ready.items()
     }
     return Certificate(graph.hash, inputs_hash(graph, samples), results)
+
+
+def _compare_all(
+    graph: Graph,
+    batch: NDArray[Any],
+    traces: Mapping[str, Trace],
+    start: int,
+    first: dict[str, tuple[int, int, Difference]],
+) -> None:
+    """Compare the targets' traces of a batch with the interpreter, one part of it at a time."""
+    at_once = samples_within(graph, COMPARED_AT_ONCE)
+    for at in range(0, len(batch), at_once):
+        part = slice(at, at + at_once)
+        expected = interpret(graph, batch[part])
+        for name, trace in traces.items():
+            found = Trace({layer: trace.values[layer][part] for layer in expected.values})
+            _keep_first(first, name, _first_difference(expected, found, start + at))
 
 
 def _result(ready: Prepared, tally: Tally, first: Difference | None) -> TargetResult:
@@ -227,15 +247,16 @@ def _prepare_all(graph: Graph, names: Sequence[str]) -> dict[str, Prepared]:
     return ready
 
 
-def _check_trace(target: str, expected: Trace, trace: Trace) -> None:
-    for layer, values in expected.values.items():
+def _check_trace(graph: Graph, target: str, samples: int, trace: Trace) -> None:
+    for layer in observed_names(graph):
         if layer not in trace.values:
             raise TargetRunError(f"target {target} returned no values of layer {layer}")
         found = trace.values[layer]
-        if found.shape != values.shape or not np.issubdtype(found.dtype, np.integer):
+        shape = (samples, graph.steps, *graph.tensors[layer].shape)
+        if found.shape != shape or not np.issubdtype(found.dtype, np.integer):
             raise TargetRunError(
                 f"target {target} returned {found.dtype} of shape {found.shape} for layer {layer}; "
-                f"expected integers of shape {values.shape}"
+                f"expected integers of shape {shape}"
             )
 
 

@@ -14,6 +14,10 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+# "default" draws the same examples in every run, "fresh" those of --hypothesis-seed alone.
+settings.register_profile(
+    "fresh", settings.get_profile("default"), derandomize=False, database=None
+)
 settings.load_profile("default")
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgespike import interpreter
 from edgespike.errors import GraphError
 from edgespike.graph import (
     Add,
@@ -91,6 +92,19 @@ def test_convolutions_and_pools_equal_loops_over_neurons(mix: str, data: st.Data
             assert np.array_equal(found, pool_by_loops(node.op, x, sum))
         elif isinstance(node.op, MaxPool2d):
             assert np.array_equal(found, pool_by_loops(node.op, x, max))
+
+
+@given(case=st.sampled_from(MIXES).flatmap(cases), at_once=st.sampled_from([1, 2, 3]))
+@settings(max_examples=60)
+def test_samples_are_independent_of_how_many_run_at_once(case: Case, at_once: int) -> None:
+    keep = [node.name for node in case.graph.nodes]
+    together = interpret(case.graph, case.samples, keep)
+    largest = max(tensor.size for tensor in case.graph.tensors.values())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpreter, "BLOCK_VALUES", at_once * largest)
+        apart = interpret(case.graph, case.samples, keep)
+    for name in keep:
+        assert np.array_equal(apart.values[name], together.values[name])
 
 
 @given(case=st.sampled_from(MIXES).flatmap(cases))

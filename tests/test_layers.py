@@ -21,7 +21,9 @@ ALLOWED = {
     "edgespike/passes": "graph",
     "edgespike/show": "graph",
     "edgespike/trace.py": "graph",
-    "edgespike/interpreter.py": "graph trace",
+    "edgespike/blas.py": "threadpoolctl",
+    "edgespike/exact_factors.py": "graph",
+    "edgespike/interpreter.py": "graph trace blas exact_factors",
     "edgespike/batches.py": "graph trace counting targets.base",
     "edgespike/samples.py": "storage graph",
     "edgespike/counting": "graph interpreter trace",
@@ -74,8 +76,8 @@ ALLOWED = {
     "edgespike/api.py": "batches storage graph passes trace counting energy prepared targets "
     "verification converters",
     "edgespike/cli": "api batches prepared console extras storage graph passes show trace samples "
-    "counting energy report targets selection verification prune bayes nn converters models rich "
-    "typer",
+    "counting energy report targets selection verification prune bayes nn data converters models "
+    "rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

@@ -66,6 +66,29 @@ def in_batches_of(monkeypatch: pytest.MonkeyPatch, samples: int) -> None:
     assert batch_size(GRAPH) == samples
 
 
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_batch_is_compared_in_parts(
+    use: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """One run of the target; the difference in the last sample comes first in time."""
+    one = GRAPH.steps * sum(tensor.size for tensor in GRAPH.tensors.values())
+    monkeypatch.setattr("edgespike.verification.COMPARED_AT_ONCE", at_once * one)
+    sizes: list[int] = []
+
+    def run(graph: Graph, samples: NDArray[Any]) -> Trace:
+        sizes.append(len(samples))
+        values = {name: array.copy() for name, array in interpret(graph, samples).values.items()}
+        values[LAYERS[0]][0, 1].flat[0] += 1
+        values[LAYERS[0]][5, 0].flat[2] += 1
+        return Trace(values)
+
+    certificate = verify(GRAPH, SAMPLES, use(made_up("late", run)))
+    assert sizes == [6]
+    first = certificate.targets["late"].first_difference
+    assert first is not None
+    assert (first.layer, first.sample, first.step, first.neuron) == (LAYERS[0], 5, 0, 2)
+
+
 def test_an_equal_target_has_a_certificate_without_difference(
     use: Callable[..., list[str]],
 ) -> None:

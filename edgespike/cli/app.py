@@ -29,7 +29,7 @@ from edgespike.cli import (
     train,
     verify,
 )
-from edgespike.cli.options import BAD_USE
+from edgespike.cli.options import BAD_USE, spelled
 from edgespike.errors import EdgespikeError
 
 INTERRUPTED = 130
@@ -49,12 +49,14 @@ app = typer.Typer(
         "Run efficient neural networks bit for bit on neuromorphic and edge hardware, and know "
         "their cost."
     ),
-    epilog="Start with: edgespike demo. Exit codes: 0 success, 1 a check failed, 2 wrong usage or "
-    "bad input, 70 internal error, 128 + N after signal N, so 130 after Ctrl-C.",
+    epilog="Start with: edgespike demo. An output file replaces an older one, whole or not at all, "
+    "but never one that the same command reads. An output folder must be new or empty, except that "
+    "of a training. Exit codes: 0 success, 1 a check failed, 2 wrong usage or bad input, 70 "
+    "internal error, 128 + N after signal N, so 130 after Ctrl-C.",
     no_args_is_help=True,
     rich_markup_mode=None,  # importing rich would double the time of --help
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": spelled},
 )
 
 

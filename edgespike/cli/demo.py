@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgespike.cli.energy import print_energy
-from edgespike.cli.options import CHECK_FAILED, Html, Json
+from edgespike.cli.options import CHECK_FAILED, Html, Json, TargetNames, model_names
 from edgespike.cli.output import print_json, progress, say
 from edgespike.cli.targets import set_up
 from edgespike.cli.verify import print_certificate, split_names
@@ -18,9 +18,7 @@ EXAMPLE = "edgespike demo --targets cpu,tflite --html demo.html"
 
 
 def command(
-    targets: Annotated[
-        str, typer.Option(metavar="NAMES", help="Targets to compare, separated by commas.")
-    ] = "cpu,loihi,tflite",
+    targets: TargetNames = "cpu,loihi,tflite",
     samples: Annotated[
         int, typer.Option(min=1, metavar="N", help="Compare on the first N images.")
     ] = 100,
@@ -32,7 +30,11 @@ def command(
     ] = None,
     model: Annotated[
         str,
-        typer.Option(metavar="NAME", help=f"Shipped model: {', '.join(MODELS)}."),
+        typer.Option(
+            metavar="NAME",
+            help=f"Shipped model: {', '.join(MODELS)}.",
+            autocompletion=model_names,
+        ),
     ] = DEFAULT,
     html: Html = None,
     as_json: Json = False,

@@ -15,6 +15,7 @@ from edgespike.cli.options import (
     ModelFile,
     Samples,
     TargetName,
+    profile_names,
 )
 from edgespike.cli.output import print_json, progress, say
 
@@ -45,6 +46,7 @@ def command(
             metavar="PROFILE",
             help="A shipped energy profile, or a TOML file; may be repeated. "
             "Default: all shipped profiles.",
+            autocompletion=profile_names,
         ),
     ] = None,
     html: Html = None,

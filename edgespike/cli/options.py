@@ -14,11 +14,58 @@ BAD_USE = 2
 """Exit code for wrong usage and bad input."""
 
 
+ALIASES = {"limit": "samples", "targets": "target"}
+"""Other spellings of options that every command accepts; the help names one of them.
+
+Both sides are without dashes. The help shows the spelling that a command declares.
+"""
+
+
+def spelled(name: str) -> str:
+    """Return the one spelling by which an option is known while a command line is read."""
+    return ALIASES.get(name, name)
+
+
 def runtime_names_from(start: str) -> list[str]:
     """Return the names of runtimes that begin with some letters, for completion."""
     from edgespike.targets import runtime_names
 
     return [name for name in runtime_names() if name.startswith(start)]
+
+
+def _runtime_lists(start: str) -> list[str]:
+    """Complete the last of several names that are separated by commas."""
+    before, comma, last = start.rpartition(",")
+    named = before.split(",")
+    return [before + comma + name for name in runtime_names_from(last) if name not in named]
+
+
+def recipe_names(start: str) -> list[str]:
+    """Complete the name of a shipped recipe."""
+    from edgespike.nn.training.recipe import shipped_recipes
+
+    return [name for name in shipped_recipes() if name.startswith(start)]
+
+
+def data_names(start: str) -> list[str]:
+    """Complete the name of a data set."""
+    from edgespike.data import DATA_SETS
+
+    return [name for name in DATA_SETS if name.startswith(start)]
+
+
+def model_names(start: str) -> list[str]:
+    """Complete the name of a shipped model."""
+    from edgespike.models import MODELS
+
+    return [name for name in MODELS if name.startswith(start)]
+
+
+def profile_names(start: str) -> list[str]:
+    """Complete the name of a shipped energy profile."""
+    from edgespike.energy import shipped_profiles
+
+    return [name for name in shipped_profiles() if name.startswith(start)]
 
 
 ModelFile = Annotated[
@@ -44,6 +91,16 @@ TargetName = Annotated[
         metavar="NAME",
         help="Target, or one of its runtimes; edgespike targets lists them.",
         autocompletion=runtime_names_from,
+    ),
+]
+TargetNames = Annotated[
+    str,
+    typer.Option(
+        "--targets",
+        "-t",
+        metavar="NAMES",
+        help="Targets to compare, separated by commas.",
+        autocompletion=_runtime_lists,
     ),
 ]
 Html = Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import Json
+from edgespike.cli.options import Json, data_names
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ def command(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Data set. Default: that of the net's recipe."),
+        typer.Option(
+            metavar="NAME",
+            help="Data set. Default: that of the net's recipe.",
+            autocompletion=data_names,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -59,7 +63,10 @@ def command(
     ] = "spectral",
     seed: Annotated[int, typer.Option(min=0, help="Seed of a method's random choices.")] = 0,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Use only the first samples of the data.")
+        int | None,
+        typer.Option(
+            "--samples", min=1, metavar="N", help="Use only the first N samples of the data."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

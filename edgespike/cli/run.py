@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "edgespike run graph.safetensors --input images.npy --labels labels.npy"
 
+SHOWN = 20
+"""How many samples are printed unless all are asked for."""
+
 
 def command(
     model: ModelFile,
@@ -36,9 +39,14 @@ def command(
             "--out", "-o", metavar="FILE.npz", help="Write predictions and accumulators there."
         ),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help=f"Print every sample, not only the first {SHOWN}.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run samples on a target and print the classes.
+
+    The accuracy comes first, if there are labels, and samples of another class are marked.
 
     For an ensemble, also print the mean probability of each class and its entropy in nats, split
     into the uncertainty within members and the disagreement between them.
@@ -58,7 +66,8 @@ def command(
         labels = read_labels(labels_file, len(array), graph.readout_op.classes)[:samples]
     runner = prepare(graph, target)
     with progress() as report:
-        accumulators = tally_all(runner, array[:samples], target, report).accumulators
+        tally = tally_all(runner, array[:samples], target, report)
+    accumulators, silent = tally.accumulators, tally.silent
     predicted = predictions(graph, accumulators)
     accuracy = float((predicted == labels).mean()) if labels is not None else None
     beliefs = _beliefs(graph, accumulators)
@@ -72,19 +81,40 @@ def command(
             "samples": len(predicted),
             "predictions": predicted.tolist(),
             "accuracy": accuracy,
+            "silent_layers": list(silent),
             **{name: values.tolist() for name, values in beliefs.items()},
         }
         print_json(answer)
         return
-    columns: dict[str, Sequence[object]] = {"class": predicted.tolist()}
+    if accuracy is not None:
+        marked = "; * marks the wrong ones" if accuracy < 1 else ""
+        print(f"accuracy {accuracy:.2%} of {len(predicted)} samples{marked}")
+    if silent:
+        print(f"silent layers, without a single event: {', '.join(silent)}")
+    _print_samples(predicted, labels, beliefs, len(predicted) if every else SHOWN)
+
+
+def _print_samples(
+    predicted: NDArray[np.int64],
+    labels: NDArray[np.int64] | None,
+    beliefs: dict[str, NDArray[np.float64]],
+    most: int,
+) -> None:
+    """Print the first samples, one a line, and mark those whose class is not their label."""
+    columns: dict[str, Sequence[object]] = {"class ": predicted[:most].tolist()}
     if labels is not None:
-        columns["label"] = labels.tolist()
-    if beliefs:
-        columns |= _belief_columns(beliefs)
-    names = [f"{name} " for name in ("sample", *columns)]
-    print_table(names, zip(range(len(predicted)), *columns.values(), strict=True))
-    if labels is not None:
-        print(f"accuracy {accuracy:.2%} of {len(predicted)} samples")
+        columns["label"] = [
+            f"{label}" if label == given else f"{label} *"
+            for label, given in zip(labels[:most], predicted[:most], strict=True)
+        ]
+    columns |= _belief_columns(beliefs, most)
+    shown = min(most, len(predicted))
+    print_table(["sample ", *columns], zip(range(shown), *columns.values(), strict=True))
+    if shown < len(predicted):
+        print(
+            f"and {len(predicted) - shown:,} more samples; --all prints them, --json and --out "
+            "have them all"
+        )
 
 
 def _beliefs(graph: Graph, accumulators: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -104,13 +134,17 @@ def _beliefs(graph: Graph, accumulators: NDArray[np.int64]) -> dict[str, NDArray
     }
 
 
-def _belief_columns(beliefs: dict[str, NDArray[np.float64]]) -> dict[str, Sequence[object]]:
+def _belief_columns(
+    beliefs: dict[str, NDArray[np.float64]], most: int
+) -> dict[str, Sequence[object]]:
+    if not beliefs:
+        return {}
     largest = {"probability": beliefs["probabilities"].max(axis=1)}
     entropies = {
         name.replace("_", " "): values for name, values in beliefs.items() if values.ndim == 1
     }
     return {
-        name: [f"{value:.4f}" for value in values]
+        f"{name} ": [f"{value:.4f}" for value in values[:most]]
         for name, values in {**largest, **entropies}.items()
     }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgespike.cli.options import Json, runtime_names_from
+from edgespike.cli.options import Json, recipe_names, runtime_names_from
 from edgespike.cli.output import print_json, say
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def command(
             metavar="RECIPE",
             help="Name of a shipped recipe, or a TOML file. Its entry 'data' names the data set: "
             "fashion_mnist (the default), fashion_mnist_rows, mnist or cifar10.",
+            autocompletion=recipe_names,
         ),
     ],
     out: Annotated[
@@ -46,7 +47,12 @@ def command(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Use only the first samples, for training and for testing."),
+        typer.Option(
+            "--samples",
+            min=1,
+            metavar="N",
+            help="Use only the first N samples, for training and for testing.",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Override the recipe's seed.")] = None,
     resume: Annotated[

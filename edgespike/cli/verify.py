@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgespike.cli.options import CHECK_FAILED, InputFile, Json, ModelFile, Samples
+from edgespike.cli.options import CHECK_FAILED, InputFile, Json, ModelFile, Samples, TargetNames
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ EXAMPLE = "edgespike verify graph.safetensors --targets cpu,loihi,tflite --input
 def command(
     model: ModelFile,
     input_file: InputFile,
-    targets: Annotated[
-        str, typer.Option(metavar="NAMES", help="Targets to compare, separated by commas.")
-    ] = "cpu",
+    targets: TargetNames = "cpu",
     samples: Samples = None,
     out: Annotated[
         Path | None,

@@ -7,7 +7,7 @@ from edgespike.counting.count import Counter, count, silent_layers
 from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, dense_connections, fan_out
-from edgespike.counting.tally import Tally, event_sources, tally_trace
+from edgespike.counting.tally import Tally, event_sources, tally_checked, tally_trace
 
 __all__ = [
     "Audit",
@@ -23,5 +23,6 @@ __all__ = [
     "fan_out",
     "silent_layers",
     "sum_events",
+    "tally_checked",
     "tally_trace",
 ]

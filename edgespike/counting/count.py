@@ -8,6 +8,7 @@ and emits the largest of their values; for single spikes, that is one spike.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import itemgetter
 from typing import Any
@@ -39,16 +40,12 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
-from edgespike.graph.ops import Weighted
 from edgespike.graph.ops.windows import padded_size
-from edgespike.graph.tensor import Integers
+from edgespike.graph.tensor import FLOAT64_LIMIT, Integers
 from edgespike.trace import Trace
 
 Events = Mapping[Signal, Whole]
 """Events of each kind that arrive at a node, ``(steps, *shape)``; a missing kind has none."""
-
-FanOuts = Mapping[Convention, Integers]
-"""Synapses that leave each element of a weighted layer's input, flattened."""
 
 COUNT_LIMIT = 10**60
 """Largest count: far above what any sums of spikes can reach, and far below a float's limit."""
@@ -108,32 +105,16 @@ class Counter:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._fan_outs: dict[str, FanOuts] = {}
-        self._windows: dict[str, Integers] = {}
-        for node in graph.nodes:
-            if isinstance(node.op, Weighted):
-                shape = graph.tensors[node.inputs[0]].shape
-                self._fan_outs[node.name] = {
-                    kind: fan_out(node.op, shape, kind).ravel() for kind in Convention
-                }
-        for node, pool in graph.of_type(MaxPool2d):
-            shape = graph.tensors[node.inputs[0]].shape
-            self._windows[node.name] = windows_over(pool, shape)
+        self._rows = [_row(graph, node) for node in graph.nodes if node.op.free is None]
+        self._delays = list(graph.of_type(Delay))
+        self._passing = _passing(graph)
         events = most_events(graph)
-        self._most = most_counted(graph, events, self._reached())
+        reached = {row.name: row.reached for row in self._rows if row.source}
+        self._most = most_counted(graph, events, reached)
         self._busiest = max(
             ((name, events[name]) for name in event_sources(graph)), key=itemgetter(1)
         )
         self._most_samples = INT64_LIMIT // max(1, self._busiest[1])
-
-    def _reached(self) -> dict[str, int]:
-        """Return the synapses of each weighted layer and the windows of each max pool."""
-        reached = {
-            name: int(synapses[Convention.EVERY].sum()) for name, synapses in self._fan_outs.items()
-        }
-        for name, windows in self._windows.items():
-            reached[name] = self._graph.tensors[name].shape[0] * int(windows.sum())
-        return reached
 
     def counts(self, tally: Tally) -> Counts:
         """Count a run from its events.
@@ -156,7 +137,7 @@ class Counter:
             than :data:`COUNT_LIMIT`.
         """
         self._check_sums(tally.samples)
-        if self._most * tally.samples <= INT64_LIMIT:
+        if self._most * tally.samples <= FLOAT64_LIMIT:  # sums are exact in float64 and int64
             return self._counts(tally.events, tally.samples)
         events = {name: array.astype(np.object_) for name, array in tally.events.items()}
         counts = self._counts(events, tally.samples)
@@ -167,17 +148,28 @@ class Counter:
         arriving: dict[str, Events] = {
             name: {self._graph.tensors[name].signal: events} for name, events in found.items()
         }
-        for node, op in self._graph.of_type(Delay):  # its source may come later in the graph
+        for node, op in self._delays:  # its source may come later in the graph
             before = found[node.inputs[0]]
             arriving[node.name] = {op.signal: _delayed(op, before, samples)}
+        for node in self._passing:
+            arriving[node.name] = _passed_on(node, [arriving[name] for name in node.inputs])
+        nothing = np.zeros(self._graph.steps, np.int64)
+        none: Mapping[Convention, Whole] = dict.fromkeys(Convention, nothing)
         layers = []
-        for node in self._graph.nodes:
-            inputs = [arriving[name] for name in node.inputs if name in arriving]
-            # Sums of accumulators carry no events.
-            if len(inputs) == len(node.inputs) and (passed := _passed_on(node, inputs)) is not None:
-                arriving[node.name] = passed
-            if node.op.free is None:
-                layers.append(self._layer(node, inputs, found.get(node.name), samples))
+        for row in self._rows:
+            operations, multiplied, pooled = none, none, nothing
+            if row.synapses is not None:
+                entering = arriving[row.source]
+                operations = _reaching(entering.get(Signal.SPIKES), row.synapses, none)
+                multiplied = _reaching(entering.get(Signal.GRADED), row.synapses, none)
+            elif row.windows is not None:
+                pooled = _pooled(arriving[row.source], row.windows)
+            left = _over_steps(found[row.name]) if row.name in found else nothing
+            updates = nothing + row.neurons * samples if row.neurons else nothing
+            spikes = left if row.spiking else nothing
+            layers.append(
+                LayerCounts(row.name, operations, multiplied, updates, spikes, left, pooled)
+            )
         return Counts(samples, tuple(layers))
 
     def _check_sums(self, samples: int) -> None:
@@ -201,50 +193,96 @@ class Counter:
                         "before it"
                     )
 
-    def _layer(
-        self, node: Node, inputs: list[Events], leaving: Whole | None, samples: int
-    ) -> LayerCounts:
-        """Count what a node did that is not free."""
-        tensor = self._graph.tensors[node.name]
-        nothing = np.zeros(self._graph.steps, np.int64)
-        operations: Mapping[Convention, Whole]
-        operations = multiplied = dict.fromkeys(Convention, nothing)
-        pooled: Whole = nothing
-        match node.op:
-            case Dense() | Conv2d():
-                operations = self._operations(node, inputs[0].get(Signal.SPIKES), nothing)
-                multiplied = self._operations(node, inputs[0].get(Signal.GRADED), nothing)
-            case MaxPool2d():
-                events = reduce(np.add, inputs[0].values()).sum(axis=1)  # over channels
-                windows = self._windows[node.name].ravel()
-                pooled = narrowed(events.reshape(len(events), -1) @ windows)
-            case Input() | Threshold() | Membrane() | Readout():
-                pass  # no synapse ends here; neurons and the events that leave are counted below
-            case SumPool2d() | Add() | Reshape() | Delay():
-                raise TypeError(f"{node.name} ({node.op.kind}) is free")
-            case _:
-                assert_never(node.op)
-        neurons = tensor.size if node.op.has_neurons else 0
-        left = nothing if leaving is None else _over_steps(leaving)
-        spiking = node.op.has_neurons and tensor.signal is Signal.SPIKES
-        return LayerCounts(
-            node.name,
-            operations,
-            multiplied,
-            nothing + neurons * samples,
-            left if spiking else nothing,
-            left,
-            pooled,
-        )
 
-    def _operations(
-        self, node: Node, events: Whole | None, nothing: Integers
-    ) -> dict[Convention, Whole]:
-        if events is None:
-            return dict.fromkeys(Convention, nothing)
-        flat = events.reshape(len(events), -1)
-        fan_outs = self._fan_outs[node.name]
-        return {kind: narrowed(flat @ synapses) for kind, synapses in fan_outs.items()}
+@dataclass(frozen=True)
+class _Row:
+    """What is known of a node that is counted, before anything runs.
+
+    Parameters
+    ----------
+    name
+        Name of the node.
+    neurons
+        How many neurons it has.
+    spiking
+        Whether what leaves it are spikes of neurons.
+    source
+        Name of the node whose events reach its synapses or windows; empty if it has neither.
+    synapses
+        Of a weighted layer: the synapses that leave each element of its input, by convention.
+        float64 ``(elements, conventions)``; a graph's size keeps them far below 2**53.
+    windows
+        Of a max pool: how many windows each position of a channel is in, int64 ``(positions,)``.
+    reached
+        All synapses, whatever their weight, or all windows of all channels.
+    """
+
+    name: str
+    neurons: int
+    spiking: bool
+    source: str = ""
+    synapses: NDArray[np.float64] | None = None
+    windows: Integers | None = None
+    reached: int = 0
+
+
+def _row(graph: Graph, node: Node) -> _Row:
+    tensor = graph.tensors[node.name]
+    neurons = tensor.size if node.op.has_neurons else 0
+    row = _Row(node.name, neurons, node.op.has_neurons and tensor.signal is Signal.SPIKES)
+    match node.op:
+        case Dense() | Conv2d() as op:
+            (source,) = node.inputs
+            leaving = [
+                fan_out(op, graph.tensors[source].shape, kind).ravel() for kind in Convention
+            ]
+            reached = int(leaving[list(Convention).index(Convention.EVERY)].sum())
+            synapses = np.stack(leaving, axis=1).astype(np.float64)
+            return replace(row, source=source, synapses=synapses, reached=reached)
+        case MaxPool2d() as op:
+            (source,) = node.inputs
+            windows = windows_over(op, graph.tensors[source].shape).ravel()
+            reached = tensor.shape[0] * int(windows.sum())
+            return replace(row, source=source, windows=windows, reached=reached)
+        case Input() | Threshold() | Membrane() | Readout():
+            return row  # no synapse ends here; neurons and the events that leave are counted
+        case SumPool2d() | Add() | Reshape() | Delay():
+            raise TypeError(f"{node.name} ({node.op.kind}) is free")
+        case _:
+            assert_never(node.op)
+
+
+def _passing(graph: Graph) -> list[Node]:
+    """Return the nodes that events pass through; what sums of accumulators add is not events."""
+    carrying = {node.name for node in graph.nodes if node.op.emits_events}
+    carrying.update(node.name for node, _ in graph.of_type(Delay))
+    found = []
+    for node in graph.nodes:
+        passes = isinstance(node.op, SumPool2d | Reshape | Add)
+        if passes and carrying.issuperset(node.inputs):
+            carrying.add(node.name)
+            found.append(node)
+    return found
+
+
+def _reaching(
+    events: Whole | None, synapses: NDArray[np.float64], none: Mapping[Convention, Whole]
+) -> Mapping[Convention, Whole]:
+    """Count the synapses that events ``(steps, *shape)`` reach, by convention."""
+    if events is None:
+        return none
+    flat = events.reshape(len(events), -1)
+    if events.dtype == np.object_:
+        whole = flat @ synapses.astype(np.int64).astype(np.object_)
+        return {kind: narrowed(whole[:, place]) for place, kind in enumerate(Convention)}
+    reached = (flat @ synapses).astype(np.int64)
+    return {kind: reached[:, place] for place, kind in enumerate(Convention)}
+
+
+def _pooled(entering: Events, windows: Integers) -> Whole:
+    """Count the windows that events ``(steps, channels, height, width)`` enter."""
+    events = reduce(np.add, entering.values()).sum(axis=1)  # over channels
+    return narrowed(events.reshape(len(events), -1) @ windows)
 
 
 def _delayed(op: Delay, events: Whole, samples: int) -> Whole:
@@ -253,12 +291,8 @@ def _delayed(op: Delay, events: Whole, samples: int) -> Whole:
     return np.concatenate([np.full_like(events[:1], initial * samples), events[:-1]])
 
 
-def _passed_on(node: Node, inputs: list[Events]) -> Events | None:
-    """Return the events that pass through a node, by kind; ``None`` if they end there.
-
-    What a delay passes on is added by the caller, and events that arise at a node are not passed
-    on.
-    """
+def _passed_on(node: Node, inputs: list[Events]) -> Events:
+    """Return the events that pass through a node, by kind."""
     kinds = {kind for events in inputs for kind in events}
     match node.op:
         case SumPool2d() as op:
@@ -280,7 +314,7 @@ def _passed_on(node: Node, inputs: list[Events]) -> Events | None:
             | Membrane()
             | Readout()
         ):
-            return None
+            raise TypeError(f"events end at {node.name} ({node.op.kind})")
         case _:
             assert_never(node.op)
 

@@ -115,11 +115,11 @@ class Counts:
 
     def synaptic_operations(self, convention: Convention = Convention.QUANTISED) -> int:
         """Return the number of synaptic operations over all layers, steps and samples."""
-        return total(self.total.synaptic_operations[convention])
+        return sum(total(row.synaptic_operations[convention]) for row in self.layers)
 
     def multiply_accumulates(self, convention: Convention = Convention.QUANTISED) -> int:
         """Return the number of multiply-accumulates over all layers, steps and samples."""
-        return total(self.total.multiply_accumulates[convention])
+        return sum(total(row.multiply_accumulates[convention]) for row in self.layers)
 
     def to_json(self) -> dict[str, Any]:
         """Return totals, layers and steps as plain numbers; see :class:`LayerCounts`."""

@@ -38,6 +38,11 @@ class Tally:
         """How many samples ran."""
         return len(self.accumulators)
 
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Names of the nodes at which no event arose, in any step of any sample."""
+        return tuple(name for name, total in self.events.items() if not total.any())
+
     def __add__(self, other: Tally) -> Tally:
         """Return the tally of both runs, with this one's samples first."""
         events = {name: total + other.events[name] for name, total in self.events.items()}
@@ -77,6 +82,20 @@ def tally_trace(graph: Graph, samples: NDArray[Any], trace: Trace) -> Tally:
                 f"the trace does not belong to these samples: layer {name} {found}, expected "
                 f"{expected}"
             )
+    return tally_checked(graph, samples, trace)
+
+
+def tally_checked(graph: Graph, samples: NDArray[Any], trace: Trace) -> Tally:
+    """Sum the events of a run whose samples and trace are known to fit the graph.
+
+    Parameters
+    ----------
+    graph, trace
+        As for :func:`tally_trace`.
+    samples
+        What :func:`edgespike.graph.inputs.as_samples` returned, or part of it.
+    """
+    observed = {graph.input.name: samples, **trace.values}
     events = {
         name: sum_events(observed[name], graph.tensors[name]) for name in event_sources(graph)
     }

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO, get_origin
@@ -67,17 +67,43 @@ def save_graph(graph: Graph, path: Path | str) -> None:
 
 def graph_bytes(graph: Graph) -> bytes:
     """Return the content of a graph file."""
+    description, tensors = _describe(graph)
+    return _serialised(description, _digest(description, tensors), tensors)
+
+
+def _serialised(description: str, sha256: str, tensors: dict[str, NDArray[Any]]) -> bytes:
     from safetensors.numpy import save
 
-    description, tensors = _describe(graph)
-    content = {"description": description, "sha256": _digest(description, tensors)}
+    content = {"description": description, "sha256": sha256}
     # One entry, since safetensors writes several entries in an arbitrary order.
     return bytes(save(tensors, {GRAPH_KEY: json.dumps(content)}))
 
 
-def digest(graph: Graph) -> str:
-    """Return the SHA-256 of a graph's description and tensors."""
-    return _digest(*_describe(graph))
+@dataclass(frozen=True)
+class Stored:
+    """What is known of a graph's file without writing it.
+
+    Parameters
+    ----------
+    sha256
+        SHA-256 of the graph's description and tensors, 64 hexadecimal digits.
+    file_bytes
+        Size of the file.
+    array_bytes
+        Size of each array in it, by ``node.field``.
+    """
+
+    sha256: str
+    file_bytes: int
+    array_bytes: Mapping[str, int]
+
+
+def stored(graph: Graph) -> Stored:
+    """Pack a graph as its file would hold it, and measure that."""
+    description, tensors = _describe(graph)
+    sha256 = _digest(description, tensors)
+    size = len(_serialised(description, sha256, tensors))
+    return Stored(sha256, size, {name: array.nbytes for name, array in tensors.items()})
 
 
 def load_graph(path: Path | str) -> Graph:

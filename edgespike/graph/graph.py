@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from edgespike.graph.tensor import (
     ELEMENT_LIMIT,
     Tensor,
 )
+
+if TYPE_CHECKING:
+    from edgespike.graph.files import Stored
 
 STEP_LIMIT = 100_000
 """Most steps that a sample may have."""
@@ -165,11 +168,16 @@ class Graph:
         return {node.name: node for node in self.nodes}
 
     @cached_property
+    def stored(self) -> Stored:
+        """Hash and sizes of the graph's file; packing all weights for it takes a while, once."""
+        from edgespike.graph.files import stored
+
+        return stored(self)
+
+    @property
     def hash(self) -> str:
         """SHA-256 of everything in the graph, 64 hexadecimal digits."""
-        from edgespike.graph.files import digest
-
-        return digest(self)
+        return self.stored.sha256
 
     @property
     def input(self) -> Node:

@@ -20,7 +20,7 @@ was zero. Three states need ``log2(3) = 1.585`` bits, so that 1.6 bits waste 1 %
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,16 +53,40 @@ def pack(array: NDArray[Any]) -> tuple[NDArray[Any], Note]:
     if array.dtype == np.float64:
         return array, None
     narrow = array.astype(_narrowest(array))
-    values = np.unique(narrow)
-    found = _levels([int(value) for value in values[: STATE_LIMIT + 1]])
+    values, _ = distinct(array)
+    found = _levels(values[: STATE_LIMIT + 1].tolist())
     if found is None:
         return narrow, None
     low, step, states = found
-    digits = np.array([(int(value) - low) // step for value in values], np.uint8)
-    packed = _to_digits(digits[np.searchsorted(values, narrow.ravel())], states)
+    packed = _to_digits(_digits(array, low, step), states)
     if packed.nbytes >= narrow.nbytes:
         return narrow, None
     return packed, {"shape": list(array.shape), "low": low, "step": step, "states": states}
+
+
+COUNTED_SPAN = 2**16
+"""Integers within fewer values than this are counted value by value rather than sorted."""
+
+BLOCK_SIZE = 2**18
+"""Integers that are looked at together, so that temporary arrays stay small."""
+
+
+def distinct(array: Integers) -> tuple[Integers, Integers]:
+    """Return the different values of an array, ascending, and how often each occurs."""
+    low, high = int(array.min(initial=0)), int(array.max(initial=0))
+    if high - low >= COUNTED_SPAN:
+        values, counts = np.unique(array, return_counts=True)
+        return values, counts
+    counts = np.zeros(high - low + 1, np.int64)
+    for block in _blocks(array):
+        counts += np.bincount(block - low, minlength=len(counts))
+    (places,) = np.nonzero(counts)
+    return places + low, counts[places]
+
+
+def _blocks(array: Integers) -> Iterator[Integers]:
+    flat = array.reshape(-1)
+    return (flat[start : start + BLOCK_SIZE] for start in range(0, flat.size, BLOCK_SIZE))
 
 
 def unpacked_bytes(stored: NDArray[Any], note: Any) -> int:
@@ -171,6 +195,16 @@ def _levels(values: list[int]) -> tuple[int, int, int] | None:
     return (low, step, states) if states <= STATE_LIMIT else None
 
 
+def _digits(array: Integers, low: int, step: int) -> NDArray[np.uint8]:
+    """Return ``(value - low) / step`` of each value, which is below :data:`STATE_LIMIT`."""
+    # Modulo 2**64, in which no difference of two 64-bit integers wraps around.
+    first, unit = np.uint64(low % 2**64), np.uint64(step)
+    digits = [
+        ((block.view(np.uint64) - first) // unit).astype(np.uint8) for block in _blocks(array)
+    ]
+    return np.concatenate(digits)
+
+
 def _place_values(states: int) -> NDArray[np.uint8]:
     """Return the weight of each digit of a byte, from the highest down to 1."""
     places = max(k for k in range(1, 9) if states**k <= 256)
@@ -178,6 +212,8 @@ def _place_values(states: int) -> NDArray[np.uint8]:
 
 
 def _to_digits(digits: NDArray[Any], states: int) -> NDArray[np.uint8]:
+    if states == 2:
+        return np.packbits(digits.astype(np.bool_, copy=False))
     values = _place_values(states)
     padded = np.zeros((-(-digits.size // values.size), values.size), np.uint8)
     padded.reshape(-1)[: digits.size] = digits

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgespike.graph.files import graph_bytes
 from edgespike.graph.graph import Graph
 from edgespike.graph.ops import Weighted
-from edgespike.graph.packing import pack
+from edgespike.graph.packing import distinct
 
 SIZE_COLUMNS = (
     "weights",
@@ -125,14 +124,17 @@ class GraphSize:
 
 def graph_size(graph: Graph) -> GraphSize:
     """Measure the size of a graph's weights in a file, and the entropy of their values."""
+    stored = graph.stored
     layers = tuple(
-        _measure(node.name, node.op) for node in graph.nodes if isinstance(node.op, Weighted)
+        _measure(node.name, node.op, stored.array_bytes[f"{node.name}.weight"])
+        for node in graph.nodes
+        if isinstance(node.op, Weighted)
     )
-    return GraphSize(layers, _total(layers), len(graph_bytes(graph)))
+    return GraphSize(layers, _total(layers), stored.file_bytes)
 
 
-def _measure(name: str, op: Weighted) -> WeightSize:
-    values, counts = np.unique(op.weight, return_counts=True)
+def _measure(name: str, op: Weighted, file_bytes: int) -> WeightSize:
+    values, counts = distinct(op.weight)
     shares = counts / op.weight.size
     return WeightSize(
         name,
@@ -140,7 +142,7 @@ def _measure(name: str, op: Weighted) -> WeightSize:
         values.size,
         int(counts[values == 0].sum()),
         float(shares @ np.log2(1 / shares)),
-        pack(op.weight)[0].nbytes,
+        file_bytes,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,50 @@ def test_run_prints_classes_and_accuracy(
     assert (result.json["target"], result.json["samples"]) == ("cpu", 4)
     assert "accuracy 75.00% of 4 samples" in cli(*arguments).stdout
     assert cli(*arguments, "--samples", 1, "--json").json["accuracy"] == 0
+
+
+def test_run_prints_the_accuracy_first_and_marks_what_is_wrong(
+    cli: Cli, graph_file: Path, tmp_path: Path
+) -> None:
+    samples = np.concatenate([SAMPLES] * 6)
+    labels = np.tile(CLASSES, 6)
+    labels[[1, 22]] = (labels[[1, 22]] + 1) % 3
+    np.save(tmp_path / "x.npy", samples)
+    np.save(tmp_path / "y.npy", labels)
+    arguments = ("run", graph_file, "-i", tmp_path / "x.npy", "--labels", tmp_path / "y.npy")
+    some, everything = (cli(*arguments, *more).stdout.splitlines() for more in ([], ["--all"]))
+    for lines, shown, wrong in ((some, 20, [1]), (everything, 24, [1, 22])):
+        assert lines[0] == "accuracy 91.67% of 24 samples; * marks the wrong ones"
+        rows = [line.split() for line in lines if re.match(r" *\d+ +\d", line)]
+        assert [int(row[0]) for row in rows] == list(range(shown))
+        assert [int(row[1]) for row in rows] == np.tile(CLASSES, 6)[:shown].tolist()
+        assert [int(row[0]) for row in rows if row[-1] == "*"] == wrong
+    assert some[-1].startswith("and 4 more samples; --all prints them")
+
+
+def test_run_names_silent_layers(cli: Cli, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 4), int))
+    nodes = (
+        Node("x", Input((4,), 0, 1, 1.0)),
+        Node("first", Dense(np.ones((3, 4), int), np.zeros(3, int)), ("x",)),
+        Node("never", Threshold(np.full((3, 1), 5), np.zeros(3, bool)), ("first",)),
+        Node("second", Dense(np.eye(3, dtype=int), np.zeros(3, int)), ("never",)),
+        Node("out", Readout(np.ones(3)), ("second",)),
+    )
+    graph = Graph("quiet", nodes)
+    save_graph(graph, tmp_path / "quiet.safetensors")
+    arguments = ("run", tmp_path / "quiet.safetensors", "-i", tmp_path / "x.npy")
+    found = cli(*arguments, "--json").json["silent_layers"]
+    assert found == ["x", "never"]
+    assert found == cli("energy", *arguments[1:], "--json").json["silent_layers"]
+    assert "silent layers, without a single event: x, never" in cli(*arguments).stdout
+
+
+def test_run_does_not_speak_of_silence_where_there_is_none(
+    cli: Cli, graph_file: Path, input_file: Path
+) -> None:
+    assert cli("run", graph_file, "-i", input_file, "--json").json["silent_layers"] == []
+    assert "silent" not in cli("run", graph_file, "-i", input_file).stdout
 
 
 def test_run_without_labels_has_no_accuracy(cli: Cli, graph_file: Path, input_file: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from edgespike.graph.packing import pack, unpack
+from edgespike.graph.packing import distinct, pack, unpack
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=7)
 DIGITS_A_BYTE = {2: 8, 3: 5, 4: 4, 5: 3, 6: 3, **dict.fromkeys(range(7, 17), 2)}
@@ -124,3 +124,27 @@ def test_other_claims_about_every_boolean_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r"boolean|shape"):
         unpack(stored, note)
+
+
+@given(
+    st.lists(
+        st.integers(-5, 5) | st.integers(-(2**17), 2**17) | st.sampled_from([-(2**63), 2**63 - 1])
+    )
+)
+def test_distinct_values_and_their_numbers_equal_those_of_sorting(numbers: list[int]) -> None:
+    array = np.array(numbers, np.int64).reshape(-1, 1)
+    values, counts = distinct(array)
+    expected, numbers_of_each = np.unique(array, return_counts=True)
+    assert values.tolist() == expected.tolist()
+    assert counts.tolist() == numbers_of_each.tolist()
+
+
+@pytest.mark.parametrize("block", [1, 3, 100])
+def test_blocks_change_no_digit(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    array = np.array([-(2**63), 2**63 - 1, -1, -(2**63), -1, 2**63 - 1, -1])
+    whole = pack(array)
+    monkeypatch.setattr("edgespike.graph.packing.BLOCK_SIZE", block)
+    parts = pack(array)
+    assert parts[1] == whole[1]
+    assert np.array_equal(parts[0], whole[0])
+    assert np.array_equal(unpack(*parts), array)

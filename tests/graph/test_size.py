@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgespike.graph import Dense, Graph, Input, Node, Readout
 from edgespike.graph.files import graph_bytes, read_safetensors, save_graph
 from edgespike.graph.ops import Weighted
+from edgespike.graph.packing import pack
 from edgespike.graph.size import SIZE_COLUMNS, WeightSize, graph_size
 from tests.energy.examples import TWO_LAYERS
 from tests.strategies import MIXES, Case, cases
@@ -81,3 +84,18 @@ def test_a_graph_without_weights_has_a_size_too() -> None:
     assert size.layers == ()
     assert size.total == WeightSize("total", 0, None, 0, 0.0, 0)
     assert size.total.cells() == ("0", "–", "0.0%", "0.00", "0", "0")
+
+
+def test_a_graph_is_packed_once_for_hash_and_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, packed = ternary(5, 3), []
+
+    def counted(array: NDArray[Any]) -> Any:
+        packed.append(array)
+        return pack(array)
+
+    monkeypatch.setattr("edgespike.graph.files.pack", counted)
+    assert graph.hash == ternary(5, 3).hash
+    first = len(packed) // 2
+    assert graph_size(graph) == graph_size(graph)
+    assert graph.hash
+    assert len(packed) == 2 * first

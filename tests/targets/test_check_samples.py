@@ -37,7 +37,6 @@ from edgespike.targets.shared import check_samples as module
 from edgespike.targets.shared.candidates import draw
 from edgespike.targets.shared.check_samples import check_samples
 from edgespike.targets.shared.near_thresholds import closeness, reachable
-from edgespike.targets.shared.quick import quick
 from edgespike.targets.shared.sample_limits import work
 from tests.example_graphs import membrane_graph, residual_graph
 
@@ -89,15 +88,6 @@ def test_membranes_that_would_fire_otherwise_are_counted() -> None:
     constant = np.full((1, 3, 1), 3)
     assert closeness(graph, constant).counts.tolist() == [[1, 0]]
     assert closeness(graph, np.array([[[3], [2], [0]]])).counts.tolist() == [[0, 2]]
-
-
-@pytest.mark.parametrize("name", ["fashion_s3nn", "fashion_rnn"])
-def test_the_quick_run_is_the_interpreter_on_small_numbers(name: str) -> None:
-    graph = shipped_model(name)
-    samples = np.stack([draw(graph.input_op, graph.steps, index) for index in range(6)])
-    slow, fast = closeness(graph, samples), closeness(graph, samples, quick)
-    np.testing.assert_array_equal(slow.counts, fast.counts)
-    np.testing.assert_array_equal(slow.accumulators, fast.accumulators)
 
 
 @pytest.mark.parametrize("source", [Input((3, 4), 0, 1, 1.0), Input((5,), -(2**53), 2**53, 1.0)])

@@ -24,7 +24,6 @@ from edgespike.targets.shared.near_thresholds import (
     reachable,
     thresholds_of,
 )
-from edgespike.targets.shared.quick import quick
 from edgespike.targets.shared.sample_limits import (
     SAMPLE_VALUES_LIMIT,
     check_limits,
@@ -153,7 +152,7 @@ def _counts(graph: Graph, count: int, take: Take, at_once: int) -> Counts:
     parts = []
     for start in range(0, count, at_once):
         batch = [take(index) for index in range(start, min(start + at_once, count))]
-        parts.append(closeness(graph, np.stack(batch), quick).counts)
+        parts.append(closeness(graph, np.stack(batch)).counts)
     return np.concatenate(parts)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Graph, Membrane, Node, Threshold
 from edgespike.graph.tensor import Integers
-from edgespike.interpreter import Compute, membrane, run_steps
+from edgespike.interpreter import membrane, run_steps
 
 Counts = NDArray[np.uint8]
 
@@ -62,14 +62,14 @@ def reachable(graph: Graph) -> NDArray[np.bool_]:
     return np.concatenate(parts) if parts else np.zeros(0, bool)
 
 
-def closeness(graph: Graph, samples: NDArray[Any], compute: Compute | None = None) -> Closeness:
+def closeness(graph: Graph, samples: NDArray[Any]) -> Closeness:
     """Run samples, ``(samples, steps, *shape)``; see :func:`edgespike.interpreter.run_steps`."""
     neurons = list(_neurons(graph))
     counts = [np.zeros((len(samples), 2, op.theta.size), np.int64) for _, op in neurons]
     others = {node.name: _moved(op) for node, op in neurons if isinstance(op, Membrane)}
     states: dict[str, Any] = {}
     answer = np.zeros((len(samples), graph.tensors[graph.readout.name].size), np.int64)
-    for values in run_steps(graph, samples, compute):
+    for values in run_steps(graph, samples):
         for (node, op), total in zip(neurons, counts, strict=True):
             x = values[node.inputs[0]]
             if isinstance(op, Membrane):
