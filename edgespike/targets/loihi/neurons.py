@@ -79,8 +79,6 @@ class Arriving:
         Range of the sum, including the biases of the layers before it.
     bias
         The constant part of the sum.
-    lowest_weight
-        The lowest weight among the sum's synapses.
     pooled
         Whether a max pool takes the largest of the sums.
     """
@@ -89,7 +87,6 @@ class Arriving:
     low: Integers
     high: Integers
     bias: Integers
-    lowest_weight: Integers
     pooled: bool = False
 
 

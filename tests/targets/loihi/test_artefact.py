@@ -201,6 +201,8 @@ def test_the_folder_says_what_is_in_it(tmp_path: Path) -> None:
     assert not list((tmp_path / "pooled").glob("*.net"))
     readme = (tmp_path / "pooled" / "README.md").read_text()
     assert "sum_pool2d2 is a sum_pool2d, which netx does not offer" in readme
+    assert "Intel archived Lava in May 2026" in readme
+    assert "defined by edgespike's interpreter, not by Lava" in readme
 
 
 def test_loops_are_exported_without_a_netx_file(tmp_path: Path) -> None:
