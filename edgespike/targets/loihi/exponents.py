@@ -23,7 +23,7 @@ def least_exponent(weights: Integers) -> int:
 
 def are_multiples(weights: Integers, exponent: int) -> bool:
     """Return whether all weights are multiples of ``2**exponent``."""
-    return not np.any(weights & ((1 << exponent) - 1))
+    return exponent == 0 or not np.any(weights & ((1 << exponent) - 1))
 
 
 def by_exponent(edges: Edges) -> list[tuple[int, Edges]]:

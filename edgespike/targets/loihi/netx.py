@@ -5,8 +5,8 @@ neurons; netx has no pooling, so a max pool is written as the convolution that c
 Weights are cross-correlation kernels (output, input, height, width), biases are in units of the
 accumulator, and a neuron fires strictly above ``vThMant``.
 
-Lava 0.10 keeps a convolution's ``groups`` in 8 signed bits: 128 channels of their own compute
-nothing. Above 127, groups are joined to fewer and larger ones, with weights of 0 between them.
+Lava 0.10 keeps a convolution's ``groups`` in 8 signed bits: with 128 of them it computes nothing.
+Above 127, groups are joined to fewer and larger ones, with weights of 0 between them.
 
 ``tests/targets/loihi/test_netx.py`` runs files in netx and compares every layer.
 """
@@ -51,8 +51,9 @@ DENSE_LOW, DENSE_HIGH = -256, 254
 """Range of weights that netx keeps in dense layers: 8 bits with sign, in steps of 2."""
 
 
-GROUPS_HIGH = 127
-"""Groups of a convolution that Lava can count."""
+COUNT_HIGH = 127
+"""What Lava can count of a convolution: its groups, strides, and elements along a kernel and in
+both paddings. All of these have 8 bits with sign (``lava/proc/conv/models.py``), unchecked."""
 
 
 class NetxError(EdgespikeError):
@@ -200,7 +201,7 @@ def _layer(
 
 def _joined_groups(weight: NDArray[np.float32], groups: int) -> dict[str, Any]:
     """Return weights and number of groups, joining groups where Lava would not take so many."""
-    fewer = max(n for n in range(1, GROUPS_HIGH + 1) if groups % n == 0)
+    fewer = max(n for n in range(1, COUNT_HIGH + 1) if groups % n == 0)
     joined = groups // fewer
     outputs, inputs, *kernel = weight.shape
     parts = weight.reshape(fewer, joined, outputs // groups, inputs, *kernel)
@@ -318,6 +319,14 @@ def _placed(node: Node, op: Conv2d) -> dict[str, Any]:
         widening.append((max(after - before, 0) // step, max(before - after, 0) // step))
     weight = np.pad(op.weight, widening)
     outputs, inputs, *kernel = weight.shape
+    spans = [step * (size - 1) + 1 for step, size in zip(op.dilation, kernel, strict=True)]
+    largest = max(*spans, *op.stride, *(2 * size for size in padding))
+    if largest > COUNT_HIGH:
+        raise NetxError(
+            f"{node.name} has windows of {spans[0]} x {spans[1]}, stride {op.stride} and padding "
+            f"{tuple(padding)} on each side; of windows, strides and both paddings together Lava "
+            f"counts up to {COUNT_HIGH}, use smaller ones"
+        )
     return {
         **_joined_groups(weight.astype(np.float32), op.groups),
         "inChannels": inputs * op.groups,

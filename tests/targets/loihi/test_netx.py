@@ -183,6 +183,49 @@ def test_samples_of_several_steps(netx: Worker) -> None:
     check(netx, graph, samples(graph, 3))
 
 
+LONG = Input((1, 1, 140), 0, 255, 1.0)
+
+
+def long(kernel: int, dilation: int = 1, stride: int = 1, padding: int = 0) -> Graph:
+    """Return a graph whose first layer is a convolution along one axis."""
+    weight = np.arange(2 * kernel).reshape(2, 1, 1, kernel) % 7 - 3
+    geometry: Any = {"stride": (1, stride), "padding": (0, padding), "dilation": (1, dilation)}
+    return chain(LONG, Conv2d(weight, np.array([1, -1]), None, **geometry), threshold([9, 0]))
+
+
+@pytest.mark.loihi
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"kernel": 127},
+        {"kernel": 2, "dilation": 126},
+        {"kernel": 2, "stride": 127},
+        {"kernel": 3, "padding": 63},
+    ],
+    ids=str,
+)
+def test_geometry_at_the_limit_of_lava_s_convolutions(
+    netx: Worker, geometry: dict[str, int]
+) -> None:
+    graph = long(**geometry)
+    check(netx, graph, samples(graph, 2))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "named"),
+    [
+        ({"kernel": 128}, "windows of 1 x 128"),
+        ({"kernel": 2, "dilation": 127}, "windows of 1 x 128"),
+        ({"kernel": 2, "stride": 128}, r"stride \(1, 128\)"),
+        ({"kernel": 3, "padding": 64}, r"padding \(0, 64\)"),
+    ],
+)
+def test_geometry_beyond_lava_s_convolutions(geometry: dict[str, int], named: str) -> None:
+    with pytest.raises(NetxError, match=f"conv2d0 has .*{named}.* up to 127, use smaller"):
+        netx_bytes(long(**geometry))
+
+
 @pytest.mark.parametrize(
     ("weight", "reason"),
     [
@@ -215,6 +258,10 @@ def test_loops_are_refused_for_the_true_reason() -> None:
         (
             Membrane(np.array([1, 2, 3, 9]), reset=Reset.ZERO),
             r"its thresholds are 1\.\.9, stock neurons of a layer share one: scale",
+        ),
+        (
+            lasting(4, saturation=4000),
+            r"its potential can saturate at \+-4000 .*, that of stock neurons at \+-8388607",
         ),
     ],
 )
