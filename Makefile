@@ -54,6 +54,7 @@ demo: $(VENV)/demo.stamp
 dev: $(VENV)/dev.stamp
 	$(BIN)/edgespike targets --setup loihi
 	$(BIN)/edgespike targets --setup tflite-runtime
+	$(BIN)/python -m tests.targets.loihi.lava_dl
 
 test: test-here fresh test-others
 

@@ -33,6 +33,7 @@ ALLOWED = {
     "edgespike/targets/__init__.py": "plugins graph targets.base",
     "edgespike/targets/base.py": "graph trace counting",
     "edgespike/targets/shared": "graph interpreter",
+    "edgespike/targets/shared/installing.py": "storage targets.shared filelock",
     "edgespike/targets/shared/worker_main.py": "",
     "edgespike/targets/cpu": "storage graph trace counting targets.base targets.shared",
     # The one exception: the cpu runs int8 graphs with the engine that TFLite's models run on.

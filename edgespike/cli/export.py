@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from edgespike.cli.options import Json, ModelFile, TargetName
-from edgespike.cli.output import print_json, print_table
+from edgespike.cli.output import print_json, print_table, say, say_if_slow
 from edgespike.passes.coding import Coding
 
 EXAMPLE = "edgespike export --target tflite graph.safetensors -o out/tflite"
@@ -54,10 +54,12 @@ def command(
         _check_coding(target, coding)
         graph = coding.apply(graph)
     given = None if samples is None else read_samples(graph, samples)
-    edgespike.export(graph, target, out, given)
+    with say_if_slow(f"writing {out} for {target}; this takes longer the more synapses there are"):
+        edgespike.export(graph, target, out, given)
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    describe = get_target(target).numbers
-    layers = describe(graph) if describe else []
+    chosen = get_target(target)
+    layers = chosen.numbers(graph) if chosen.numbers else []
+    remarks = chosen.remarks(graph) if chosen.remarks else []
     if as_json:
         names = [path.relative_to(out).as_posix() for path in files]
         answer: dict[str, Any] = {
@@ -68,6 +70,8 @@ def command(
         }
         if layers:
             answer["layers"] = [asdict(layer) for layer in layers]
+        if remarks:
+            answer["remarks"] = remarks
         print_json(answer)
         return
     for path in files:
@@ -77,6 +81,8 @@ def command(
             ("Layer", "Numbers", "Why"),
             [(layer.layer, layer.numbers, layer.why) for layer in layers],
         )
+    for remark in remarks:
+        say(remark)
 
 
 def _check_coding(target: str, coding: Coding) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,22 @@ def _finite(value: Any) -> Any:
 def say(text: str) -> None:
     """Print a message for people that is not the answer to standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+SLOW_S = 2.0
+"""Seconds after which a command that has printed nothing says what it does."""
+
+
+@contextmanager
+def say_if_slow(text: str) -> Iterator[None]:
+    """Print a message if the block takes longer than :data:`SLOW_S`."""
+    timer = threading.Timer(SLOW_S, say, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

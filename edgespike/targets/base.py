@@ -163,6 +163,9 @@ class Target:
         What runs the artefact, the default first.
     numbers
         Returns the number type of each layer; ``None`` if it is the same for all layers.
+    remarks
+        Returns what the artefact of a graph lacks that others have, one line each, with the reason
+        and the way out; ``None`` if no artefact lacks anything.
     codings
         How levels can travel ("graded", "unary"), the default first; empty if there is no choice.
     write_with_samples
@@ -175,6 +178,7 @@ class Target:
     write: Callable[[Graph, Path], None]
     runtimes: tuple[Runtime, ...]
     numbers: Callable[[Graph], list[LayerNumbers]] | None = None
+    remarks: Callable[[Graph], list[str]] | None = None
     codings: tuple[str, ...] = ()
     write_with_samples: Callable[[Graph, Path, NDArray[Any]], None] | None = None
 

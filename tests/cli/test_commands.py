@@ -327,6 +327,31 @@ def test_export_refuses_samples_that_do_not_fit_or_have_no_use(
     assert "it has no samples; leave them out" in result.stderr
 
 
+def test_export_says_why_there_is_no_net_file(
+    cli: Cli, graph_file: Path, levels_file: Path, tmp_path: Path
+) -> None:
+    remark = "no .net file for Intel's netx: fire has several levels, which stock neurons"
+    printed = cli("export", "-t", "loihi", levels_file, "-o", tmp_path / "a")
+    assert remark in printed.stderr
+    answer = cli("export", "-t", "loihi", levels_file, "-o", tmp_path / "b", "--json").json
+    assert [line.startswith(remark) for line in answer["remarks"]] == [True]
+    unary = ("--coding", "unary")
+    coded = cli("export", "-t", "loihi", *unary, levels_file, "-o", tmp_path / "c", "--json").json
+    assert "remarks" not in coded
+    assert any(name.endswith(".net") for name in coded["files"])
+
+
+def test_a_slow_export_says_what_it_does(
+    cli: Cli, graph_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgespike.cli.output.SLOW_S", 0.0)
+    slow = cli("export", "-t", "loihi", graph_file, "-o", tmp_path / "slow")
+    assert f"writing {tmp_path / 'slow'} for loihi; this takes longer" in slow.stderr
+    monkeypatch.setattr("edgespike.cli.output.SLOW_S", 60.0)
+    quick = cli("export", "-t", "loihi", graph_file, "-o", tmp_path / "quick")
+    assert "this takes longer" not in quick.stderr
+
+
 def test_export_fills_an_empty_folder(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

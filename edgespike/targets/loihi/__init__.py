@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from edgespike.graph import Graph
 from edgespike.targets.base import Runtime, Target
 from edgespike.targets.loihi.check import violations
 from edgespike.targets.loihi.environment import setup, version
+from edgespike.targets.loihi.netx import obstacle
 from edgespike.targets.loihi.run import prepare
 from edgespike.targets.loihi.write import write
+
+
+def _remarks(graph: Graph) -> list[str]:
+    reason = obstacle(graph)
+    return [f"no .net file for Intel's netx: {reason}"] if reason else []
+
 
 TARGET = Target(
     name="loihi",
@@ -22,5 +30,6 @@ TARGET = Target(
             setup=setup,
         ),
     ),
+    remarks=_remarks,
     codings=("graded", "unary"),
 )

@@ -24,9 +24,11 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.tensor import Integers
+from edgespike.targets.loihi.exponents import are_multiples, least_exponent
 from edgespike.targets.loihi.limits import (
     ACCUMULATOR_HIGH,
     DELAY_HIGH,
+    EXPONENT_HIGH,
     MESSAGE_BITS,
     PAYLOAD_HIGH,
     POTENTIAL_HIGH,
@@ -102,10 +104,21 @@ def _check_input(op: Input) -> Iterator[str]:
 
 def _check_weights(op: Dense | Conv2d) -> Iterator[str]:
     low, high = int(op.weight.min()), int(op.weight.max())
-    if low < WEIGHT_LOW or high > WEIGHT_HIGH:
+    # One exponent is kept for a flipped channel, which may negate the lowest weight.
+    exponent = min(least_exponent(op.weight), EXPONENT_HIGH - 1)
+    factor = 1 << exponent
+    if low < WEIGHT_LOW * factor or high > WEIGHT_HIGH * factor:
+        yield (
+            f"weights are {low}..{high}; the limit is {WEIGHT_LOW}..{WEIGHT_HIGH}, or "
+            f"{WEIGHT_LOW * factor}..{WEIGHT_HIGH * factor} for multiples of {factor}, quantise to "
+            "8 bits or fewer"
+        )
+    elif not are_multiples(op.weight, exponent):
+        others = int(np.count_nonzero(op.weight % factor))
         yield (
             f"weights are {low}..{high}; the limit is {WEIGHT_LOW}..{WEIGHT_HIGH}, quantise to 8 "
-            "bits or fewer"
+            f"bits or fewer, or to multiples of {factor} (a weight exponent of {exponent}), which "
+            f"{others} of {op.weight.size} are not"
         )
 
 
@@ -154,11 +167,6 @@ def _check_neurons(graph: Graph, node: Node, op: Neuronal, received: Arriving) -
     yield from _check_sums(received, neurons)
     if neurons.kind is NeuronKind.READOUT:
         yield from _check_readout(graph, node)
-    if np.any(received.lowest_weight[neurons.sign < 0] == WEIGHT_LOW):
-        yield (
-            f"a flipped channel has the weight {WEIGHT_LOW}, which cannot be negated; the limit "
-            f"is {WEIGHT_LOW + 1}, quantise symmetrically"
-        )
 
 
 def _check_timing(timing: Timing, node: Node) -> Iterator[str]:

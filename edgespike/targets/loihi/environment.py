@@ -3,6 +3,10 @@
 lava-nc declares that it needs Python 3.10 and numpy below 2, but runs on later versions, see
 ``simulator/run_lava.py``. So it is installed outside the environment's own packages and without its
 dependencies, which edgespike's extra ``loihi`` installs.
+
+Before Lava is used from that folder, versions and the existence and size of all its files are
+compared with what pip installed; setup compares their SHA-256 as well, and installs anew what is
+damaged.
 """
 
 from __future__ import annotations
@@ -17,14 +21,18 @@ from platformdirs import user_cache_path
 
 from edgespike.errors import EnvironmentMissingError
 from edgespike.extras import install_command
-from edgespike.storage.files import new_folder
-from edgespike.targets.shared.processes import install
+from edgespike.targets.shared.installing import damage, locked, pinned, pip_install, replaced
 
-PACKAGE, VERSION = "lava-nc", "0.10.0"
+REQUIREMENTS = Path(__file__).parent / "requirements.txt"
+PACKAGE = "lava-nc"
+VERSION = pinned(REQUIREMENTS)[PACKAGE]
 NEEDED = ("scipy", "networkx", "asteval")
 """What Lava imports besides numpy."""
 
-INSTALL_TIMEOUT_S = 300
+LEFT_OUT = ("tests",)
+"""A top-level package of the wheel, which would hide others of this name."""
+
+_SETUP = "edgespike targets --setup loihi"
 
 
 def version() -> str:
@@ -33,9 +41,10 @@ def version() -> str:
     Raises
     ------
     EnvironmentMissingError
-        Lava or a package that it needs is not installed.
+        Lava or a package that it needs is not installed, or its folder is damaged.
     """
-    return f"{PACKAGE} {_version_in(lava_path() or sys.path)}"
+    lava_path()
+    return f"{PACKAGE} {VERSION}"
 
 
 def lava_path() -> list[str]:
@@ -44,22 +53,32 @@ def lava_path() -> list[str]:
     Raises
     ------
     EnvironmentMissingError
-        Lava or a package that it needs is not installed.
+        Lava or a package that it needs is not installed, or its folder is damaged.
     """
     _check_needed()
-    own = [str(_own_folder())]
-    if _version_in(own):
-        return own
-    if _version_in(sys.path):
+    own = _own_folder()
+    if own.exists():
+        problem = _damage()
+        if problem:
+            raise EnvironmentMissingError(
+                f"{own} is damaged ({problem}); run: {_SETUP} (it installs {PACKAGE} {VERSION} "
+                "anew)"
+            )
+        return [str(own)]
+    others = _versions_on_path()
+    if VERSION in others[:1]:
         return []
+    instead = f" ({PACKAGE} {others[0]} is, which was not tested)" if others else ""
     raise EnvironmentMissingError(
-        f"Lava is not installed; run: edgespike targets --setup loihi (it downloads "
-        f"{PACKAGE} {VERSION} into {_own_folder()})"
+        f"Lava is not installed{instead}; run: {_SETUP} (it downloads {PACKAGE} {VERSION} into "
+        f"{own})"
     )
 
 
 def setup() -> str:
     """Install Lava unless it is there, and return its name and version, see :func:`version`.
+
+    A second process that does so at the same time waits for the first.
 
     Raises
     ------
@@ -69,11 +88,11 @@ def setup() -> str:
         The cache folder cannot be written.
     """
     _check_needed()
-    try:
-        return version()
-    except EnvironmentMissingError:
-        shutil.rmtree(_own_folder(), ignore_errors=True)  # a folder without Lava in it
-        _install(_own_folder())
+    own = _own_folder()
+    if own.exists() or VERSION not in _versions_on_path()[:1]:
+        with locked(own):
+            if _damage(thorough=True):
+                _install(own)
     return version()
 
 
@@ -89,22 +108,26 @@ def _own_folder() -> Path:
     return user_cache_path("edgespike") / f"{PACKAGE}-{VERSION}"
 
 
-def _version_in(path: list[str]) -> str | None:
-    """Return the version of Lava in these folders, if they hold it."""
-    return next((found.version for found in distributions(name=PACKAGE, path=path)), None)
+def _damage(*, thorough: bool = False) -> str:
+    return damage(_own_folder(), REQUIREMENTS, left_out=LEFT_OUT, thorough=thorough)
+
+
+def _versions_on_path() -> list[str]:
+    """Return the versions of Lava on Python's own path, the one that is imported first."""
+    return [found.version for found in distributions(name=PACKAGE)]
 
 
 def _install(folder: Path) -> None:
     """Install with pip into a new folder, complete or not at all."""
-    with new_folder(folder) as temporary:
-        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--ignore-requires-python"]
-        command += ["--disable-pip-version-check", "--quiet", "--target", str(temporary)]
-        failure = install([*command, f"{PACKAGE}=={VERSION}"], INSTALL_TIMEOUT_S)
+    with replaced(folder) as new:
+        failure = pip_install(
+            sys.executable, REQUIREMENTS, "--ignore-requires-python", "--target", str(new)
+        )
         if failure:
             raise EnvironmentMissingError(
                 f"cannot install {PACKAGE} {VERSION}; connect to a package index, or on another "
                 f"machine run: pip install --no-deps --ignore-requires-python --target FOLDER "
                 f"{PACKAGE}=={VERSION}, and copy FOLDER to {folder}. Of pip: {failure}"
             )
-        # The wheel holds a top-level package of this name, which would hide others.
-        shutil.rmtree(temporary / "tests", ignore_errors=True)
+        for name in LEFT_OUT:
+            shutil.rmtree(new / name, ignore_errors=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgespike.graph import Delay, Graph, MaxPool2d, Membrane, Node
 from edgespike.targets.loihi.edges import Edges, concatenate, edges_of, identity
+from edgespike.targets.loihi.exponents import by_exponent
 from edgespike.targets.loihi.network import (
     CONSTANT,
     Connection,
@@ -86,17 +87,19 @@ def _connections(
     neurons, graph = target.neurons, timing.graph
     if neurons is None:  # only sources of spikes have none
         raise TypeError(f"population {target.name} has no neurons")
-    parts: list[tuple[str, Edges]] = []
+    parts: list[tuple[str, int, Edges]] = []
     for axon, paths in paths_into.items():
         size = graph.tensors[axon].size
         edges = concatenate([identity(size) if path is None else path for path in paths])
         edges = Edges(edges.inputs, edges.outputs, edges.weights * neurons.sign[edges.outputs])
-        parts += [(axon, rows) for rows in _without_doubles(edges, size)]
-    for index, (axon, edges) in enumerate(parts):
+        for rows in _without_doubles(edges, size):
+            parts += [(axon, exponent, some) for exponent, some in by_exponent(rows)]
+    for index, (axon, exponent, edges) in enumerate(parts):
         source = populations[timing.population_of(axon)]
         delay, op = timing.wait(axon, target.name), graph[axon].op
         initial = op.initial if isinstance(op, Delay) else None
-        yield _connection(f"{target.name}.{index}", source, target, edges, delay, initial)
+        name = f"{target.name}.{index}"
+        yield _connection(name, source, target, edges, exponent, delay, initial)
     (fed,) = np.nonzero(neurons.constant)
     if len(fed):
         edges = Edges(np.zeros_like(fed), fed, neurons.constant[fed])
@@ -155,6 +158,7 @@ def _connection(
     source: Population,
     target: Population,
     edges: Edges,
+    exponent: int = 0,
     delay: int = 0,
     initial: int | None = None,
 ) -> Connection:
@@ -163,7 +167,8 @@ def _connection(
         name=name,
         source=source.name,
         target=target.name,
-        weights=edges.weights.astype(np.int8),
+        weights=(edges.weights >> exponent).astype(np.int8),
+        exponent=exponent,
         indices=edges.inputs.astype(np.int32),
         indptr=np.searchsorted(edges.outputs, np.arange(target.inputs + 1)).astype(np.int32),
         delay=delay,

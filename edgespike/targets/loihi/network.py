@@ -132,6 +132,8 @@ class Connection:
         Names of the populations.
     weights, indices, indptr
         Compressed rows, one for each neuron of the target, int8 and int32.
+    exponent
+        The weights are multiplied by 2 to this power.
     delay
         Steps that spikes wait in addition to the one that every connection takes.
     initial
@@ -148,6 +150,7 @@ class Connection:
     weights: NDArray[np.int8]
     indices: NDArray[np.int32]
     indptr: NDArray[np.int32]
+    exponent: int
     delay: int
     initial: int | None
     message_bits: int
@@ -159,7 +162,7 @@ class Connection:
 
     def describe(self) -> dict[str, Any]:
         """Return everything but its arrays, for JSON."""
-        fields = ("name", "source", "target", "delay", "initial", "message_bits")
+        fields = ("name", "source", "target", "exponent", "delay", "initial", "message_bits")
         return {name: getattr(self, name) for name in fields}
 
     def arrays(self) -> dict[str, NDArray[Any]]:

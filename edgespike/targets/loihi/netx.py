@@ -5,10 +5,10 @@ neurons; netx has no pooling, so a max pool is written as the convolution that c
 Weights are cross-correlation kernels (output, input, height, width), biases are in units of the
 accumulator, and a neuron fires strictly above ``vThMant``.
 
-Checked by hand on 2026-11-23: netx of lava-dl 0.6.0 on lava-nc 0.10.0 loaded files of a dense
-network and of a convolutional one with an OR pool, of 1 and of 4 steps each, and gave the
-interpreter's accumulators for 6 samples. No test repeats this, since lava-dl declares Python 3.10
-and PyTorch; tests read the files with a few lines of numpy instead.
+Lava 0.10 keeps a convolution's ``groups`` in 8 signed bits: with 128 of them it computes nothing.
+Above 127, groups are joined to fewer and larger ones, with weights of 0 between them.
+
+``tests/targets/loihi/test_netx.py`` runs files in netx and compares every layer.
 """
 
 from __future__ import annotations
@@ -38,13 +38,22 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.tensor import per_channel
-from edgespike.targets.loihi.neurons import NeuronKind, Neurons, neurons_of
+from edgespike.targets.loihi.neurons import Arriving, NeuronKind, Neurons, beyond_stock, neurons_of
 from edgespike.targets.loihi.rules import is_maximum
 from edgespike.targets.loihi.sums import Sums, arriving, sums_of
 
 WHOLE_DECAY = 4096
 """With this ``iDecay`` the current is the present step's input alone: netx counts the part that
 decays in 1/4096. Lava's own ``du`` is lower by 1, see ``simulator/run_lava.py``."""
+
+
+DENSE_LOW, DENSE_HIGH = -256, 254
+"""Range of weights that netx keeps in dense layers: 8 bits with sign, in steps of 2."""
+
+
+COUNT_HIGH = 127
+"""What Lava can count of a convolution: its groups, strides, and elements along a kernel and in
+both paddings. All of these have 8 bits with sign (``lava/proc/conv/models.py``), unchecked."""
 
 
 class NetxError(EdgespikeError):
@@ -76,13 +85,10 @@ def netx_bytes(graph: Graph) -> bytes:
     Raises
     ------
     NetxError
-        The graph is more than a row of convolutions and dense layers, or needs neurons that
-        netx does not offer, or h5py is not installed.
+        The graph is more than a row of convolutions and dense layers, or needs neurons or weights
+        that netx does not offer, or h5py is not installed.
     """
-    try:
-        import h5py  # type: ignore[import-untyped,unused-ignore]
-    except ImportError as error:
-        raise NetxError(f"not written, h5py is missing: run {install_command('loihi')}") from error
+    h5py = _h5py()
     content = io.BytesIO()
     layers = netx_layers(graph)
     with h5py.File(content, "w") as file:
@@ -90,7 +96,8 @@ def netx_bytes(graph: Graph) -> bytes:
             group = file.create_group(f"layer/{index}")
             group["type"] = np.array([layer.kind], "S10")
             for name, value in layer.fields.items():
-                group[name] = value
+                packing = "gzip" if np.ndim(value) > 1 else None
+                group.create_dataset(name, data=value, compression=packing)
             for name, value in layer.neuron.items():
                 group[f"neuron/{name}"] = value
         file["simulation/Ts"] = 1
@@ -98,10 +105,32 @@ def netx_bytes(graph: Graph) -> bytes:
     return content.getvalue()
 
 
+def obstacle(graph: Graph) -> str:
+    """Return why :func:`netx_bytes` cannot write a graph; empty if it can."""
+    try:
+        _h5py()
+        netx_layers(graph)
+    except NetxError as error:
+        return str(error)
+    return ""
+
+
+def _h5py() -> Any:
+    try:
+        import h5py  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise NetxError(f"h5py is missing: run {install_command('loihi')}") from error
+    return h5py
+
+
 def netx_layers(graph: Graph) -> list[Layer]:
     """Return the layers of the file, see :func:`netx_bytes`."""
     for node, _ in graph.of_type(Delay):
-        raise NetxError(f"{node.name} is a delay; netx has neither these nor loops")
+        raise NetxError(
+            f"{node.name} is a delay; netx reads loops (dense_rec), but lava-dl 0.6.0 has no "
+            "process model that runs them, and their spikes would outlast the sample; run the "
+            "network with run_lava.py"
+        )
     layers, sums = _layers_of(graph, graph.input, None, {}), sums_of(graph)
     for before, node in pairwise(graph.nodes):
         if node.inputs != (before.name,):
@@ -146,8 +175,9 @@ def _layer(
 ) -> Layer:
     if before is None or not isinstance(before.op, (Dense, Conv2d)):
         raise NetxError(f"{node.name} does not follow a weighted layer")
-    neurons = neurons_of(op, arriving(graph, node, sums), graph.steps)
-    problem = _problem(neurons, graph.steps)
+    received = arriving(graph, node, sums)
+    neurons = neurons_of(op, received, graph.steps)
+    problem = _problem(op, received, neurons, graph.steps)
     if problem:
         raise NetxError(f"{node.name} {problem}")
     shape, weighted = graph.tensors[before.name].shape, before.op
@@ -160,6 +190,7 @@ def _layer(
     match weighted:
         case Dense():
             weight = (weighted.weight * sign).astype(np.float32)
+            _check_dense(before.name, weight)
             return Layer("dense", {**fields, "weight": weight}, neuron)
         case Conv2d():
             placed = _placed(before, replace(weighted, weight=weighted.weight * sign))
@@ -168,21 +199,52 @@ def _layer(
             assert_never(weighted)
 
 
+def _joined_groups(weight: NDArray[np.float32], groups: int) -> dict[str, Any]:
+    """Return weights and number of groups, joining groups where Lava would not take so many."""
+    fewer = max(n for n in range(1, COUNT_HIGH + 1) if groups % n == 0)
+    joined = groups // fewer
+    outputs, inputs, *kernel = weight.shape
+    parts = weight.reshape(fewer, joined, outputs // groups, inputs, *kernel)
+    whole = np.zeros((fewer, joined, outputs // groups, joined, inputs, *kernel), np.float32)
+    for each in range(joined):
+        whole[:, each, :, each] = parts[:, each]
+    return {"weight": whole.reshape(outputs, joined * inputs, *kernel), "groups": fewer}
+
+
+def _check_dense(name: str, weight: NDArray[np.float32]) -> None:
+    """Refuse weights that netx changes when it loads them as mantissas and an exponent."""
+    low, high = int(weight.min()), int(weight.max())
+    if low == high == 0:
+        raise NetxError(
+            f"all weights of {name} are 0, and netx divides by the largest; remove the layer, or "
+            "quantise it more finely"
+        )
+    if low < DENSE_LOW or high > DENSE_HIGH:
+        raise NetxError(
+            f"weights of {name} are {low}..{high}; the limit of netx is {DENSE_LOW}..{DENSE_HIGH} "
+            "in dense layers, use smaller weights"
+        )
+    if high <= 0 and -low & (-low - 1) == 0:
+        raise NetxError(
+            f"{name} has no weight above 0 and the lowest is {low}, a power of 2, which netx makes "
+            f"-255 of 256 times as strong; quantise it so that the lowest is {low + 1}"
+        )
+
+
 def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
     """Build the OR of each window from synapses of weight 1 onto neurons that one spike fires.
 
     Such a neuron keeps nothing: any spike makes it fire and resets it.
     """
     if is_maximum(graph, node):
-        raise NetxError(f"{node.name} {_not_stock(NeuronKind.MAXIMUM)}")
+        raise NetxError(f"{node.name} takes the largest of graded spikes; netx only has their sum")
     channels = graph.tensors[node.name].shape[0]
     ones = np.ones((channels, 1, *op.kernel), np.int64)
-    synapses = Conv2d(
-        ones, np.zeros(channels, np.int64), None, op.stride, op.padding, groups=channels
-    )
+    nothing = np.zeros(channels, np.int64)
+    synapses = Conv2d(ones, nothing, None, op.stride, op.padding, groups=channels)
     fields = {
         "shape": np.array(graph.tensors[node.name].shape),
-        "bias": np.zeros(channels, np.float32),
+        "bias": nothing.astype(np.float32),
         **_placed(node, synapses),
     }
     return Layer("conv", fields, _neuron(decay=0, vth=0))
@@ -198,28 +260,39 @@ def _neuron(decay: int, vth: int) -> dict[str, Any]:
     }
 
 
-def _problem(neurons: Neurons, steps: int) -> str:
-    problem = _not_stock(neurons.kind)
+def _problem(
+    op: Threshold | Membrane | Readout, received: Arriving, neurons: Neurons, steps: int
+) -> str:
+    problem = _not_stock(op, received, neurons.kind, steps)
     if problem:
         return problem
     if neurons.constant.any():
-        return "has biases or thresholds that do not fit 13 bits"
+        return (
+            "has biases or thresholds that do not fit 13 bits, which netx has for both; use "
+            "smaller ones"
+        )
     if steps > 1 and not neurons.memory:
-        return "forgets at each step; netx resets all neurons at once, with each sample"
+        return (
+            "forgets at each step; netx resets all neurons at once, with each sample, so use "
+            "membranes in a graph of several steps"
+        )
     return ""
 
 
-def _not_stock(kind: NeuronKind) -> str:
-    """Return what stock neurons cannot do for a kind; empty if it is theirs."""
+def _not_stock(
+    op: Threshold | Membrane | Readout, received: Arriving, kind: NeuronKind, steps: int
+) -> str:
+    """Return what stock neurons cannot do for an operation; empty if they compute it."""
     match kind:
         case NeuronKind.LIF | NeuronKind.READOUT:
             return ""
-        case NeuronKind.MEMBRANE:
-            return "is a membrane that stock neurons cannot compute"
+        case NeuronKind.MEMBRANE if isinstance(op, Membrane):
+            causes = "; ".join(beyond_stock(op, received, steps))
+            return f"is a membrane that stock neurons cannot compute: {causes}"
         case NeuronKind.LEVELS:
             return "has several levels, which stock neurons cannot send; export with --coding unary"
-        case NeuronKind.MAXIMUM:
-            return "takes the largest of graded spikes; netx only has their sum"
+        case NeuronKind.MEMBRANE | NeuronKind.MAXIMUM:
+            raise TypeError(f"{kind} is not computed by {op.kind} neurons")
         case _:
             assert_never(kind)
 
@@ -246,13 +319,20 @@ def _placed(node: Node, op: Conv2d) -> dict[str, Any]:
         widening.append((max(after - before, 0) // step, max(before - after, 0) // step))
     weight = np.pad(op.weight, widening)
     outputs, inputs, *kernel = weight.shape
+    spans = [step * (size - 1) + 1 for step, size in zip(op.dilation, kernel, strict=True)]
+    largest = max(*spans, *op.stride, *(2 * size for size in padding))
+    if largest > COUNT_HIGH:
+        raise NetxError(
+            f"{node.name} has windows of {spans[0]} x {spans[1]}, stride {op.stride} and padding "
+            f"{tuple(padding)} on each side; of windows, strides and both paddings together Lava "
+            f"counts up to {COUNT_HIGH}, use smaller ones"
+        )
     return {
-        "weight": weight.astype(np.float32),
+        **_joined_groups(weight.astype(np.float32), op.groups),
         "inChannels": inputs * op.groups,
         "outChannels": outputs,
         "kernelSize": np.array(kernel),
         "stride": np.array(op.stride),
         "padding": np.array(padding),
         "dilation": np.array(op.dilation),
-        "groups": op.groups,
     }

@@ -79,8 +79,6 @@ class Arriving:
         Range of the sum, including the biases of the layers before it.
     bias
         The constant part of the sum.
-    lowest_weight
-        The lowest weight among the sum's synapses.
     pooled
         Whether a max pool takes the largest of the sums.
     """
@@ -89,7 +87,6 @@ class Arriving:
     low: Integers
     high: Integers
     bias: Integers
-    lowest_weight: Integers
     pooled: bool = False
 
 
@@ -159,7 +156,7 @@ def _membrane(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
         return _memoryless(theta + strict, np.zeros(theta.shape, bool), arriving)
     bias, constant = _split(arriving.bias)
     ones = np.ones_like(bias)
-    if _is_stock(op, arriving, steps):
+    if not beyond_stock(op, arriving, steps):
         vth = int(theta[0]) - (not strict)
         return Neurons(NeuronKind.LIF, bias, constant, ones, vth=vth, decay=op.decay, memory=True)
     return Neurons(
@@ -188,21 +185,46 @@ def is_memoryless(op: Membrane, steps: int) -> bool:
     return op.max_spikes == 1 and (steps == 1 or forgets)
 
 
-def _is_stock(op: Membrane, arriving: Arriving, steps: int) -> bool:
-    """Whether Lava's LIF is this membrane.
+def beyond_stock(op: Membrane, arriving: Arriving, steps: int) -> list[str]:
+    """Return what Lava's LIF cannot do of a membrane that lasts, each with a way out.
 
     It fires strictly above one threshold. Without decay all potentials are multiples of 64, where
     ``>=`` is the same as ``>`` with a threshold lower by 1. Where they saturate they are not.
     """
-    return (
-        op.reset is Reset.ZERO
-        and op.reset_time is ResetTime.SAME_STEP
-        and op.max_spikes == 1
-        and op.decay <= DECAY_HIGH
-        and (op.comparison is Comparison.GREATER or op.decay == 0)
-        and bool((op.theta == op.theta[0]).all())
-        and not _saturates_unlike_stock(op, arriving, steps)
-    )
+    found = []
+    if op.reset is not Reset.ZERO:
+        found.append(
+            f"its reset is {op.reset.value!r}, stock neurons reset to zero: train it with that"
+        )
+    elif op.reset_time is not ResetTime.SAME_STEP:
+        found.append(
+            f"its reset comes at the {op.reset_time.value!r}, that of stock neurons with the "
+            "spike: train it with that"
+        )
+    if op.max_spikes > 1:
+        found.append(
+            f"it sends up to {op.max_spikes} spikes in a step, stock neurons send 1: train it "
+            "with max_spikes=1"
+        )
+    if op.decay > DECAY_HIGH:
+        found.append(f"its decay is {op.decay}, the limit of stock neurons is {DECAY_HIGH}")
+    if op.comparison is not Comparison.GREATER and op.decay != 0:
+        found.append(
+            f"it decays and fires at {op.comparison.value!r} its threshold, stock neurons fire "
+            f"above it: train it with {Comparison.GREATER.value!r}, or without decay"
+        )
+    if (op.theta != op.theta[0]).any():
+        found.append(
+            f"its thresholds are {op.theta.min()}..{op.theta.max()}, stock neurons of a layer "
+            "share one: scale the weights of each channel so that they are equal"
+        )
+    if _saturates_unlike_stock(op, arriving, steps):
+        found.append(
+            f"its potential can saturate at +-{op.saturation} (in 1/64), that of stock neurons at "
+            f"+-{POTENTIAL_HIGH} and only where they fire above the threshold: use smaller "
+            "weights, more decay or fewer steps"
+        )
+    return found
 
 
 def _saturates_unlike_stock(op: Membrane, arriving: Arriving, steps: int) -> bool:

@@ -34,7 +34,7 @@ class Use:
     largest_fan_in
         Largest number of synapses that end at one neuron.
     weight_bits
-        Bits that hold the largest weight, including the sign.
+        Bits that hold the largest weight's mantissa, including the sign.
     message_bits
         Bits of its spikes' payload, 0 for plain spikes.
     own_process

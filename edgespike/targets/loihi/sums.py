@@ -22,12 +22,9 @@ class SynapticSum:
     ----------
     bias
         The constant part; 0 where the element is an event or a sum of events.
-    lowest_weight
-        The lowest weight among the synapses behind it.
     """
 
     bias: Integers
-    lowest_weight: Integers
 
 
 Sums = Mapping[str, SynapticSum]
@@ -46,8 +43,7 @@ def _sum(node: Node, tensor: Tensor, found: Sums) -> SynapticSum:
     rule = rule_of(node.op)
     match rule.synapses:
         case Dense() | Conv2d() as op:
-            lowest = op.weight.reshape(len(op.weight), -1).min(axis=1)
-            return SynapticSum(_per_element(op.bias, tensor), _per_element(lowest, tensor))
+            return SynapticSum(_per_element(op.bias, tensor))
         case None if rule.adds_inputs:
             return _added([found[name] for name in node.inputs])
         case SumPool2d() | MaxPool2d() | None:
@@ -57,15 +53,12 @@ def _sum(node: Node, tensor: Tensor, found: Sums) -> SynapticSum:
 
 
 def _added(parts: list[SynapticSum]) -> SynapticSum:
-    return SynapticSum(
-        np.sum([part.bias for part in parts], axis=0),
-        np.min([part.lowest_weight for part in parts], axis=0),
-    )
+    return SynapticSum(np.sum([part.bias for part in parts], axis=0))
 
 
 def _unweighted(tensor: Tensor) -> SynapticSum:
     """Return the sums of synapses of weight 1 from events, and of events themselves."""
-    return SynapticSum(np.zeros(tensor.size, np.int64), np.ones(tensor.size, np.int64))
+    return SynapticSum(np.zeros(tensor.size, np.int64))
 
 
 def arriving(graph: Graph, node: Node, sums: Sums) -> Arriving:
@@ -81,7 +74,6 @@ def arriving(graph: Graph, node: Node, sums: Sums) -> Arriving:
         tensor.low[channel],
         tensor.high[channel],
         sums[name].bias,
-        sums[name].lowest_weight,
         pooled,
     )
 

@@ -52,14 +52,21 @@ order, each in {low}..{high}; one unit is {scale:g}. `results.npz` holds each po
 levels, and as `{readout}` the readout's accumulators after each step. The last one, multiplied by
 the scale of its class, is the logit.
 
+`network.npz` holds the weights of a connection as 8-bit mantissas; `network.json` names the
+exponent of 2 that all of them share.
+
+Intel archived Lava in May 2026: lava-nc 0.10.0 is its last release and declares Python 3.10 only.
+`edgespike targets --setup loihi` installs exactly this release on 3.10 to 3.13. What the graph
+computes is defined by edgespike's interpreter, not by Lava, which is one way to check it.
+
 To compare every layer on Lava with its definition, on your own samples:
 
     edgespike verify GRAPH --targets loihi --input SAMPLES
 {netx_use}"""
 
 _NETX_USE = """
-Load the netx file with lava-dl. All neurons are reset before each sample; the first sample comes
-from a RingBuffer at Lava's first step:
+Load the netx file with lava-dl 0.6.0, which needs Python 3.10 and numpy below 2. All neurons are
+reset before each sample; the first sample comes from a RingBuffer at Lava's first step:
 
     from lava.lib.dl import netx
     net = netx.hdf5.Network(

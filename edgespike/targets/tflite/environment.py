@@ -1,26 +1,25 @@
-"""The environment of tflite-runtime, which may need an older Python and numpy than this one."""
+"""The environment of tflite-runtime, which may need an older Python and numpy than this one.
+
+Before it is used, versions and the existence and size of all files are compared with what pip
+installed; setup compares their SHA-256 as well, and installs anew what is damaged.
+"""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from edgespike.errors import EnvironmentMissingError
-from edgespike.storage.files import new_folder
-from edgespike.targets.shared.processes import install
+from edgespike.targets.shared import installing
+from edgespike.targets.shared.installing import locked, make_environment, pinned, replaced
 
-VERSION = "2.14.0"
+REQUIREMENTS = Path(__file__).parent / "runtime_requirements.txt"
+VERSION = pinned(REQUIREMENTS)["tflite-runtime"]
 """The last release; the first that is exact is in the runner of the Raspberry Pi bundle."""
 
 PYTHONS = ((3, 11), (3, 10), (3, 9))
 """Python versions it was released for; the first that is found is used."""
-
-PACKAGES = (f"tflite-runtime=={VERSION}", "numpy<2")
-INSTALL_TIMEOUT_S = 900
 
 _WAY_OUT = "run 'edgespike targets --setup tflite-runtime'"
 
@@ -36,12 +35,18 @@ def environment_python() -> Path:
     Raises
     ------
     EnvironmentMissingError
-        The environment was not set up, or the Python that it was made from was removed.
+        The environment was not set up or is damaged, or the Python that it was made from was
+        removed.
     """
     python = environment_path() / "bin" / "python"
     if not python.exists():
         raise EnvironmentMissingError(
             f"tflite-runtime {VERSION} has no environment in {environment_path()}; {_WAY_OUT}"
+        )
+    problem = _damage()
+    if problem:
+        raise EnvironmentMissingError(
+            f"the environment {environment_path()} is damaged ({problem}); {_WAY_OUT}"
         )
     return python
 
@@ -49,20 +54,26 @@ def environment_python() -> Path:
 def setup() -> str:
     """Install tflite-runtime into its own environment, whole or not at all, and name it.
 
+    A second process that does so at the same time waits for the first.
+
     Raises
     ------
     EnvironmentMissingError
         No suitable Python is found, or the packages cannot be installed.
+    WriteError
+        The cache folder cannot be written.
     """
     folder = environment_path()
-    if not (folder / "bin" / "python").exists():
-        base = find_python()
-        shutil.rmtree(folder, ignore_errors=True)
-        with new_folder(folder) as new:
-            _command([base, "-m", "venv", str(new)], "make its environment")
-            python = str(new / "bin" / "python")
-            pip = [python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
-            _command([*pip, *PACKAGES], "install it")
+    with locked(folder):
+        if not (folder / "bin" / "python").exists() or _damage(thorough=True):
+            base = find_python()
+            with replaced(folder) as new:
+                failure = make_environment(new, base, REQUIREMENTS)
+                if failure:
+                    raise EnvironmentMissingError(
+                        f"tflite-runtime {VERSION}: cannot install it; is the package index "
+                        f"reachable? {failure}"
+                    )
     return f"tflite-runtime {VERSION}"
 
 
@@ -74,28 +85,9 @@ def find_python() -> str:
     EnvironmentMissingError
         None is on the path.
     """
-    if sys.version_info[:2] in PYTHONS:
-        return sys.executable
-    for major, minor in PYTHONS:
-        found = shutil.which(f"python{major}.{minor}")
-        if found and _works(found):
-            return found
-    wanted = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
-    raise EnvironmentMissingError(
-        f"tflite-runtime {VERSION} needs Python {wanted} beside this one "
-        f"({sys.version_info[0]}.{sys.version_info[1]}), and none is on the path; install one"
-    )
+    return installing.find_python(PYTHONS, f"tflite-runtime {VERSION}")
 
 
-def _works(python: str) -> bool:
-    """Return whether a Python can make environments; version managers leave stubs."""
-    code = "import venv, ensurepip"
-    return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
-
-
-def _command(command: list[str], what: str) -> None:
-    failure = install(command, INSTALL_TIMEOUT_S)
-    if failure:
-        raise EnvironmentMissingError(
-            f"tflite-runtime {VERSION}: cannot {what}; is the package index reachable? {failure}"
-        )
+def _damage(*, thorough: bool = False) -> str:
+    site = installing.site_packages(environment_path())
+    return installing.damage(site, REQUIREMENTS, thorough=thorough)

@@ -205,13 +205,17 @@ def test_the_folder_says_what_is_in_it(tmp_path: Path) -> None:
     assert not list((tmp_path / "pooled").glob("*.net"))
     readme = (tmp_path / "pooled" / "README.md").read_text()
     assert "sum_pool2d2 is a sum_pool2d, which netx does not offer" in readme
+    assert "Intel archived Lava in May 2026" in readme
+    assert "defined by edgespike's interpreter, not by Lava" in readme
 
 
 def test_loops_are_exported_without_a_netx_file(tmp_path: Path) -> None:
     export(LOOP, "loihi", tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.net"))
     readme = (tmp_path / "out" / "README.md").read_text()
-    assert "state.before is a delay; netx has neither these nor loops" in readme
+    assert (
+        "state.before is a delay; netx reads loops (dense_rec), but lava-dl 0.6.0 has no" in readme
+    )
 
 
 def test_levels_are_exported_without_a_netx_file(tmp_path: Path) -> None:

@@ -48,15 +48,15 @@ def test_what_is_at_the_limit_passes(low: int) -> None:
     [
         (
             EVENTS,
-            (weighted(128), threshold([1])),
-            "dense0 (dense): weights are 128..128; the limit is -128..127, quantise to 8 bits or "
-            "fewer",
+            (weighted(129), threshold([1])),
+            "dense0 (dense): weights are 129..129; the limit is -128..127, quantise to 8 bits or "
+            "fewer, or to multiples of 2 (a weight exponent of 1), which 12 of 12 are not",
         ),
         (
-            EVENTS,
-            (weighted(-128), threshold([1], flipped=[0])),
-            "threshold1 (threshold): a flipped channel has the weight -128, which cannot be "
-            "negated; the limit is -127, quantise symmetrically",
+            Input((1,), 0, 1, 1.0),
+            (weighted(2**14, inputs=1), threshold([1])),
+            "dense0 (dense): weights are 16384..16384; the limit is -128..127, or -16384..16256 "
+            "for multiples of 128, quantise to 8 bits or fewer",
         ),
         (
             Input((12,), 0, 255, 1.0),
@@ -66,9 +66,9 @@ def test_what_is_at_the_limit_passes(low: int) -> None:
         ),
         (
             EVENTS,
-            (weighted(-128), Threshold(np.array([[1, 2]]), np.array([True]))),
-            "threshold1 (threshold): a flipped channel has the weight -128, which cannot be "
-            "negated; the limit is -127, quantise symmetrically",
+            (weighted(-257), Threshold(np.array([[1, 2]]), np.array([True]))),
+            "dense0 (dense): weights are -257..-257; the limit is -128..127, quantise to 8 bits or "
+            "fewer, or to multiples of 4 (a weight exponent of 2), which 12 of 12 are not",
         ),
         (
             Input((12,), 0, 255, 1.0),
@@ -245,7 +245,7 @@ def test_a_skip_connection_that_is_too_long() -> None:
 
 
 def test_all_violations_come_at_once() -> None:
-    graph = chain(EVENTS, weighted(300), threshold([1]), weighted(-300, 2, 1), threshold([1, 1]))
+    graph = chain(EVENTS, weighted(301), threshold([1]), weighted(-301, 2, 1), threshold([1, 1]))
     assert [line.split()[0] for line in TARGET.violations(graph)] == ["dense0", "dense2"]
     with pytest.raises(UnsupportedError, match="dense0") as caught:
         TARGET.check(graph)
@@ -254,7 +254,7 @@ def test_all_violations_come_at_once() -> None:
 
 def test_unpooled_accumulators_are_still_checked_beside_a_refused_pool() -> None:
     """A refused node does not hide what is wrong elsewhere, nor break the check behind it."""
-    wide = Conv2d(np.full((1, 2, 3, 3), 200), np.zeros(1, int))
+    wide = Conv2d(np.full((1, 2, 3, 3), 201), np.zeros(1, int))
     pool = SumPool2d((2, 2), (2, 2))
     lines = TARGET.violations(chain(IMAGE, wide, pool, threshold([1])))
     assert [line.split()[0] for line in lines] == ["conv2d0", "sum_pool2d1"]

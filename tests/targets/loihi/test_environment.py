@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +19,9 @@ import pytest
 from edgespike.errors import EnvironmentMissingError
 from edgespike.targets.loihi import environment
 from edgespike.targets.loihi.run import SIMULATOR
+from edgespike.targets.shared.installing import pip_install
+from edgespike.targets.tflite import environment as tflite
+from tests.targets.loihi import lava_dl
 from tests.targets.test_worker import SHARED_MEMORY, Fifo, wait_for_line
 
 PARENT = """
@@ -72,14 +82,17 @@ def test_setup_without_network_leaves_nothing_half_done(empty_cache: Path) -> No
     ) as caught:
         environment.setup()
     assert "No matching distribution found" in str(caught.value)
-    assert list(empty_cache.glob("*/*")) == []
+    assert [path.name for path in empty_cache.glob("*/*")] == ["install.lock"]
 
 
 def test_a_folder_without_lava_is_not_taken_for_it(empty_cache: Path) -> None:
     folder = environment._own_folder()
     folder.mkdir(parents=True)
     (folder / "half").touch()
-    with pytest.raises(EnvironmentMissingError, match="Lava is not installed"):
+    damaged = (
+        r"is damaged \(lava-nc is missing, not 0\.10\.0\); run: edgespike targets --setup loihi"
+    )
+    with pytest.raises(EnvironmentMissingError, match=damaged):
         environment.version()
     with pytest.raises(EnvironmentMissingError, match=r"Of pip: it ended with code 1\n  \| "):
         environment.setup()
@@ -95,7 +108,7 @@ def test_an_installer_that_was_killed_has_failed(
     monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(EnvironmentMissingError, match="Of pip: it died of SIGKILL"):
         environment.setup()
-    assert list(empty_cache.glob("*/*")) == []
+    assert [path.name for path in empty_cache.glob("*/*")] == ["install.lock"]
 
 
 def test_without_the_packages_that_lava_needs_nothing_is_downloaded(
@@ -111,6 +124,112 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "NEEDED", ("numpy", "nobody_has_this"))
     with pytest.raises(EnvironmentMissingError, match=r"needs nobody_has_this; run pip install"):
         environment.version()
+
+
+@pytest.fixture
+def copied(lava: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of Lava's folder that is used instead of it, without network."""
+    copy = tmp_path / "lava"
+    if not environment._own_folder().exists():
+        pytest.skip(f"{lava} is among Python's own packages")
+    shutil.copytree(environment._own_folder(), copy)
+    monkeypatch.setattr(environment, "_own_folder", lambda: copy)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    assert environment.setup() == lava
+    return copy
+
+
+def _remove(folder: Path) -> None:
+    (folder / "lava" / "proc" / "lif" / "models.py").unlink()
+
+
+def _shorten(folder: Path) -> None:
+    (folder / "lava" / "proc" / "lif" / "models.py").write_text("")
+
+
+def _age(folder: Path) -> None:
+    (folder / "lava_nc-0.10.0.dist-info").rename(folder / "lava_nc-0.9.0.dist-info")
+
+
+def _forget(folder: Path) -> None:
+    (folder / "lava_nc-0.10.0.dist-info" / "RECORD").unlink()
+
+
+@pytest.mark.loihi
+@pytest.mark.parametrize(
+    ("harm", "named"),
+    [
+        (_remove, r"lava/proc/lif/models\.py of lava-nc cannot be read \(No such file"),
+        (_shorten, r"lava/proc/lif/models\.py of lava-nc has 0 bytes, not [1-9]"),
+        (_age, r"lava-nc is 0\.9\.0, not 0\.10\.0"),
+        (_forget, r"lava_nc-0\.10\.0\.dist-info/RECORD is missing"),
+    ],
+)
+def test_a_damaged_folder_is_named_and_installed_anew(
+    copied: Path, harm: Callable[[Path], None], named: str
+) -> None:
+    harm(copied)
+    message = rf"is damaged \({named}.*; run: edgespike targets --setup loihi"
+    with pytest.raises(EnvironmentMissingError, match=message):
+        environment.lava_path()
+    with pytest.raises(EnvironmentMissingError, match="connect to a package index"):
+        environment.setup()
+
+
+@pytest.mark.loihi
+def test_setup_finds_a_changed_byte(copied: Path) -> None:
+    file = copied / "lava" / "proc" / "lif" / "models.py"
+    content = file.read_bytes()
+    file.write_bytes(content[:-2] + b"#\n")
+    assert environment._damage() == ""
+    assert environment._damage(thorough=True) == (
+        "lava/proc/lif/models.py of lava-nc has another content"
+    )
+    with pytest.raises(EnvironmentMissingError, match="connect to a package index"):
+        environment.setup()
+
+
+def test_a_second_setup_waits_for_the_first(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are asked for at once; what pip would bring is brought once."""
+    started, installs = threading.Event(), []
+
+    def pip(python: str, requirements: Path, *options: str) -> None:
+        started.set()
+        time.sleep(0.5)
+        installs.append(options)
+        (Path(options[-1]) / "lava_nc-0.10.0.dist-info").mkdir()
+        (Path(options[-1]) / "lava_nc-0.10.0.dist-info" / "RECORD").touch()
+
+    monkeypatch.setattr(environment, "pip_install", pip)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(environment.setup)
+        assert started.wait(10)
+        second = pool.submit(environment.setup)
+        assert {first.result(), second.result()} == {"lava-nc-that-nobody-has 0.10.0"}
+    assert len(installs) == 1
+
+
+def test_what_pip_brings_is_held_by_hashes(tmp_path: Path) -> None:
+    """Every package of every requirements file has hashes, and pip refuses another file."""
+    for path in (environment.REQUIREMENTS, tflite.REQUIREMENTS, lava_dl.REQUIREMENTS):
+        for package in path.read_text().split("\n\n")[-1].replace("\\\n", "").splitlines():
+            assert package.startswith("#") or "--hash=sha256:" in package
+    wheel = tmp_path / "toy-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(
+            "toy-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: toy\nVersion: 1\n"
+        )
+        archive.writestr("toy-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("toy-1.dist-info/RECORD", "")
+    requirements, options = tmp_path / "toy.txt", ("--no-index", "--find-links", str(tmp_path))
+    right = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    for digest, refused in ((right, False), ("0" * 64, True)):
+        requirements.write_text(f"toy==1 --hash=sha256:{digest}\n")
+        target = ("--target", str(tmp_path / digest[:4]))
+        failure = pip_install(sys.executable, requirements, *options, *target)
+        assert ("DO NOT MATCH THE HASHES" in (failure or "")) is refused
 
 
 @pytest.mark.loihi

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -34,12 +36,15 @@ def test_a_missing_environment_says_how_to_get_it() -> None:
 def test_a_failed_installation_leaves_nothing_behind(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "PACKAGES", ("./no-such-package",))
+    requirements = empty_cache.parent / f"{empty_cache.name}.txt"
+    requirements.write_text(f"no-such-package==1 --hash=sha256:{'0' * 64}\n")
+    monkeypatch.setattr(environment, "REQUIREMENTS", requirements)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setattr(environment, "PYTHONS", (sys.version_info[:2],))
     with pytest.raises(EnvironmentMissingError, match="cannot install it"):
         environment.setup()
-    assert [path for path in empty_cache.rglob("*") if path.is_file()] == []
+    assert [path.name for path in empty_cache.rglob("*") if path.is_file()] == ["install.lock"]
 
 
 def test_no_fitting_python_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -66,3 +71,21 @@ def test_setting_up_twice_installs_once() -> None:
     before = python.lstat().st_mtime_ns
     assert environment.setup() == name
     assert environment.environment_python().lstat().st_mtime_ns == before
+
+
+@pytest.mark.tflite_runtime
+def test_a_damaged_environment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy's files are links, so that it costs nothing."""
+    available("tflite-runtime")
+    whole, copy = environment.environment_path(), tmp_path / "copy"
+    shutil.copytree(whole, copy, symlinks=True, copy_function=os.link)
+    monkeypatch.setattr(environment, "environment_path", lambda: copy)
+    assert environment.environment_python() == copy / "bin" / "python"
+    (site,) = copy.glob("lib/python*/site-packages")
+    (site / "numpy" / "version.py").unlink()
+    gone = r"damaged \(numpy/version.py of numpy cannot be read .*edgespike targets --setup tflite"
+    with pytest.raises(EnvironmentMissingError, match=gone):
+        environment.environment_python()
+    (site / "tflite_runtime-2.14.0.dist-info").rename(site / "tflite_runtime-2.7.0.dist-info")
+    with pytest.raises(EnvironmentMissingError, match=r"tflite-runtime is 2\.7\.0, not 2\.14\.0"):
+        environment.environment_python()

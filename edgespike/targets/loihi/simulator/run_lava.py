@@ -190,11 +190,11 @@ def _synapses(entry: dict[str, Any], arrays: dict[str, Any], shape: tuple[int, i
     weights, indices, indptr = (
         arrays[f"{entry['name']}.{part}"] for part in ("weights", "indices", "indptr")
     )
-    # Twice the weight and an exponent of -1: with mixed signs Lava drops the lowest bit. Plain
+    # Twice the weight and an exponent lower by 1: with mixed signs Lava drops the lowest bit. Plain
     # spikes are sent as messages of one bit: for 0 bits Lava copies the whole matrix at each step.
     return Sparse(
         weights=csr_matrix((2 * weights.astype(np.int32), indices, indptr), shape=shape),
-        weight_exp=-1,
+        weight_exp=entry["exponent"] - 1,
         sign_mode=SignMode.MIXED,
         num_message_bits=max(1, entry["message_bits"]),
     )

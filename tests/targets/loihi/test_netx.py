@@ -1,0 +1,272 @@
+"""Files for netx, run in netx of lava-dl: every layer is the graph's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgespike.graph import (
+    Comparison,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Operation,
+    Readout,
+    Reset,
+)
+from edgespike.interpreter import interpret
+from edgespike.models import shipped_images, shipped_model
+from edgespike.passes.unary import unary
+from edgespike.targets.loihi.netx import NetxError, netx_bytes, netx_layers, obstacle
+from edgespike.targets.shared.installing import site_packages
+from edgespike.targets.shared.worker import Worker
+from tests.targets.loihi import lava_dl
+from tests.targets.loihi.graphs import chain, conv, ended, loop, samples, threshold
+
+IMAGE = Input((2, 5, 4), 0, 255, 1 / 255)
+EVENTS = Input((12,), 0, 1, 1.0)
+
+
+@pytest.fixture(scope="module")
+def netx() -> Iterator[Worker]:
+    """Yield a process that runs files, or skip the test where netx is not installed."""
+    problem = lava_dl.problem()
+    if problem:
+        pytest.skip(f"{lava_dl.NAME}: {problem}; run: python -m tests.targets.loihi.lava_dl")
+    with lava_dl.netx_worker() as worker:
+        yield worker
+
+
+def lasting(channels: int, theta: int = 60, **fields: Any) -> Membrane:
+    """Return neurons of one threshold that Lava's stock neurons compute."""
+    fields = {"reset": Reset.ZERO, "comparison": Comparison.GREATER, **fields}
+    return Membrane(np.full(channels, theta), **fields)
+
+
+def of_one_layer(weight: Any, readout: bool = False) -> Graph:
+    """Return a graph whose first dense layer, or its only one, has these weights."""
+    layer = Dense(np.array(weight), np.arange(len(weight)))
+    source = Input((layer.weight.shape[1],), 0, 255, 1.0)
+    if not readout:
+        return chain(source, layer, threshold([1] * len(weight)))
+    nodes = (
+        Node("input", source),
+        Node("dense0", layer, ("input",)),
+        Node("readout", Readout(np.ones(len(weight))), ("dense0",)),
+    )
+    return Graph("test", nodes)
+
+
+def check(netx: Worker, graph: Graph, x: Any) -> None:
+    """Compare every layer's values in netx with the definition."""
+    expected = interpret(graph, x).values
+    found = lava_dl.run_netx(netx, graph, x)
+    for (name, values), layer in zip(expected.items(), found, strict=True):
+        np.testing.assert_array_equal(layer.reshape(values.shape), values, err_msg=name)
+
+
+def ways(name: str) -> dict[str, Graph]:
+    """Return a shipped graph as it is and in unary coding, if that is another one."""
+    graph = shipped_model(name)
+    coded = unary(graph)
+    return {"graded": graph} if coded.hash == graph.hash else {"graded": graph, "unary": coded}
+
+
+@pytest.mark.loihi
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "coding"), [("fashion_s3nn", "graded"), ("fashion_maqd", "unary")]
+)
+def test_shipped_nets_run_in_netx(netx: Worker, name: str, coding: str) -> None:
+    check(netx, ways(name)[coding], shipped_images(name)[0][:1])
+
+
+def test_the_other_shipped_nets_say_why_they_have_no_file() -> None:
+    """What is not among the graphs of the test above has a reason."""
+    reasons = {
+        f"{name} {coding}": obstacle(graph)
+        for name in ("fashion_s3nn", "fashion_maqd", "fashion_rnn")
+        for coding, graph in ways(name).items()
+    }
+    levels = "levels1 has several levels, which stock neurons cannot send; export with --coding"
+    loops = (
+        "delay1 is a delay; netx reads loops (dense_rec), but lava-dl 0.6.0 has no process model"
+    )
+    starts = {
+        "fashion_s3nn graded": "",
+        "fashion_maqd graded": levels,
+        "fashion_maqd unary": "",
+        "fashion_rnn graded": loops,
+        "fashion_rnn unary": loops,
+    }
+    assert {name: reason[: len(starts[name])] for name, reason in reasons.items()} == starts
+    assert not reasons["fashion_s3nn graded"]
+    assert not reasons["fashion_maqd unary"]
+
+
+def wide(channels: int, groups: int) -> list[Operation]:
+    """Return a layer of many channels, a max pool, and a convolution in groups."""
+    fires, again = threshold([1] * channels), threshold([0] * channels)
+    grouped = conv(channels, channels // groups, kernel=2, groups=groups)
+    return [conv(channels, 2, kernel=2), fires, MaxPool2d((2, 2), (1, 1)), grouped, again]
+
+
+@pytest.mark.loihi
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(128, 128), (131, 131), (260, 130), (6, 2), (144, 16)]
+)
+def test_groups_beyond_what_lava_counts(netx: Worker, channels: int, groups: int) -> None:
+    graph = chain(IMAGE, *wide(channels, groups))
+    check(netx, graph, samples(graph, 2))
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "written"), [(128, 128, 64), (131, 131, 1), (260, 130, 65), (6, 2, 2)]
+)
+def test_groups_are_joined_only_where_there_are_too_many(
+    channels: int, groups: int, written: int
+) -> None:
+    graph = chain(IMAGE, *wide(channels, groups))
+    layer = netx_layers(graph)[3]
+    assert layer.fields["groups"] == written
+    op = next(op for node, op in graph.of_type(Conv2d) if op.groups > 1)
+    assert layer.fields["weight"].shape == (channels, channels // written, 2, 2)
+    assert np.count_nonzero(layer.fields["weight"]) == np.count_nonzero(op.weight)
+
+
+DENSE = {
+    "mixed": [[-128, 127, 3], [1, 0, -1]],
+    "even": [[-256, 254, 6], [2, 0, -2]],
+    "all above 0": [[1, 100, 127], [3, 5, 0]],
+    "all below 0": [[-1, -100, -127], [-3, -5, -7]],
+    "none above 0": [[-1, 0, -127], [0, -5, 0]],
+    "of one value": [[2, 2, 2], [2, 2, 2]],
+    "powers of 2": [[64, -64, 32], [-64, 64, 0]],
+    "small": [[-1, 1, 0], [1, 0, 1]],
+}
+
+
+@pytest.mark.loihi
+@pytest.mark.slow
+@pytest.mark.parametrize("readout", [False, True])
+@pytest.mark.parametrize("weight", DENSE.values(), ids=DENSE)
+def test_netx_keeps_dense_weights(netx: Worker, weight: list[list[int]], readout: bool) -> None:
+    graph = of_one_layer(weight, readout)
+    check(netx, graph, samples(graph, 5))
+
+
+@pytest.mark.loihi
+@pytest.mark.slow
+@pytest.mark.usefixtures("netx")
+def test_netx_has_no_process_model_of_loops() -> None:
+    """What a graph with a loop is told, see the test below."""
+    blocks = site_packages(lava_dl.folder()) / "lava/lib/dl/netx/blocks"
+    assert "class RecurrentDense(" in (blocks / "process.py").read_text()
+    assert "RecurrentDense" not in (blocks / "models.py").read_text()
+
+
+@pytest.mark.loihi
+@pytest.mark.slow
+def test_samples_of_several_steps(netx: Worker) -> None:
+    graph = chain(
+        IMAGE, conv(4, 2, padding=(1, 0)), lasting(4, 400, decay=20), MaxPool2d((2, 1), (2, 1)),
+        conv(6, 2, kernel=1, groups=2), lasting(6, 5), steps=4,
+    )  # fmt: skip
+    check(netx, graph, samples(graph, 3))
+
+
+LONG = Input((1, 1, 140), 0, 255, 1.0)
+
+
+def long(kernel: int, dilation: int = 1, stride: int = 1, padding: int = 0) -> Graph:
+    """Return a graph whose first layer is a convolution along one axis."""
+    weight = np.arange(2 * kernel).reshape(2, 1, 1, kernel) % 7 - 3
+    geometry: Any = {"stride": (1, stride), "padding": (0, padding), "dilation": (1, dilation)}
+    return chain(LONG, Conv2d(weight, np.array([1, -1]), None, **geometry), threshold([9, 0]))
+
+
+@pytest.mark.loihi
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"kernel": 127},
+        {"kernel": 2, "dilation": 126},
+        {"kernel": 2, "stride": 127},
+        {"kernel": 3, "padding": 63},
+    ],
+    ids=str,
+)
+def test_geometry_at_the_limit_of_lava_s_convolutions(
+    netx: Worker, geometry: dict[str, int]
+) -> None:
+    graph = long(**geometry)
+    check(netx, graph, samples(graph, 2))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "named"),
+    [
+        ({"kernel": 128}, "windows of 1 x 128"),
+        ({"kernel": 2, "dilation": 127}, "windows of 1 x 128"),
+        ({"kernel": 2, "stride": 128}, r"stride \(1, 128\)"),
+        ({"kernel": 3, "padding": 64}, r"padding \(0, 64\)"),
+    ],
+)
+def test_geometry_beyond_lava_s_convolutions(geometry: dict[str, int], named: str) -> None:
+    with pytest.raises(NetxError, match=f"conv2d0 has .*{named}.* up to 127, use smaller"):
+        netx_bytes(long(**geometry))
+
+
+@pytest.mark.parametrize(
+    ("weight", "reason"),
+    [
+        ([[0, 0], [0, 0]], "all weights of dense0 are 0, and netx divides by the largest"),
+        ([[-3, -128], [0, -1]], "dense0 has no weight above 0 and the lowest is -128, a power"),
+        ([[-1, -1], [-1, -1]], "dense0 has no weight above 0 and the lowest is -1, a power"),
+        ([[508, -4], [0, 8]], r"dense0 are -4\.\.508; the limit of netx is -256\.\.254"),
+    ],
+)
+def test_dense_weights_that_netx_would_change(weight: list[list[int]], reason: str) -> None:
+    with pytest.raises(NetxError, match=reason):
+        netx_bytes(of_one_layer(weight))
+
+
+def test_loops_are_refused_for_the_true_reason() -> None:
+    nodes = [Node("input", EVENTS), *loop("state", "input", 12, lasting(6))]
+    reason = r"state.before is a delay; netx reads loops .* no process model .*run_lava\.py"
+    with pytest.raises(NetxError, match=reason):
+        netx_bytes(ended(nodes, steps=3))
+
+
+@pytest.mark.parametrize(
+    ("membrane", "reason"),
+    [
+        (lasting(4, reset=Reset.SUBTRACT), "its reset is 'subtract', .*: train it with"),
+        (
+            lasting(4, decay=20, comparison=Comparison.GREATER_EQUAL),
+            "it decays and fires at '>=' its threshold, .* without decay",
+        ),
+        (
+            Membrane(np.array([1, 2, 3, 9]), reset=Reset.ZERO),
+            r"its thresholds are 1\.\.9, stock neurons of a layer share one: scale",
+        ),
+        (
+            lasting(4, saturation=4000),
+            r"its potential can saturate at \+-4000 .*, that of stock neurons at \+-8388607",
+        ),
+    ],
+)
+def test_what_stock_neurons_cannot_do_is_named(membrane: Membrane, reason: str) -> None:
+    graph = chain(IMAGE, conv(4, 2), membrane, steps=3)
+    whole = f"membrane1 is a membrane that stock neurons cannot compute: {reason}"
+    with pytest.raises(NetxError, match=whole):
+        netx_bytes(graph)
