@@ -175,6 +175,8 @@ def _why_uncounted(module: nn.Module) -> str | None:
         return f"pads with {module.value}; use zeros"
     if isinstance(module, nn.ReflectionPad2d | nn.ReplicationPad2d | nn.CircularPad2d):
         return "repeats events at the border; use ZeroPad2d"
+    if isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d):
+        return "a mean is not a number of events; use edgespike.nn.SumPool2d"
     if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False)):
         return "events enter its weights; use Conv2d or Linear"
     return None

@@ -164,6 +164,8 @@ def test_a_net_that_did_not_run_is_refused() -> None:
         (nn.ReplicationPad2d(1), "1 (ReplicationPad2d): repeats events at the border; use Zero"),
         (nn.CircularPad2d(1), "1 (CircularPad2d): repeats events at the border; use ZeroPad2d"),
         (nn.ConstantPad2d(1, 1.0), "1 (ConstantPad2d): pads with 1.0; use zeros"),
+        (nn.AvgPool2d(2), "1 (AvgPool2d): a mean is not a number of events; use edgespike.nn.Sum"),
+        (nn.AdaptiveAvgPool2d(2), "1 (AdaptiveAvgPool2d): a mean is not a number of events; use"),
         (nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), "1 (Conv2d): padding_mode is 'ref"),
     ],
     ids=["Conv1d", "ConvTranspose2d", "RNN", "mirror", "edge", "circle", "ones", "reflect"],
