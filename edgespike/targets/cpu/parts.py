@@ -100,7 +100,7 @@ def prepare_node(graph: Graph, node: Node) -> Single:
         case Delay() as op:
             return Stateful(node, stateful.prepare_delay(op, output))
         case Membrane() as op:
-            return Stateful(node, stateful.prepare_membrane(op, inputs[0], graph.steps))
+            return Stateful(node, stateful.prepare_membrane(op, inputs[0], output, graph.steps))
         case Readout() as op:
             return Stateful(node, stateful.prepare_readout(op, output))
         case Input():
