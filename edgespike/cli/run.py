@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import InputFile, Json, ModelFile, Samples, TargetName
+from edgespike.cli.options import InputFile, Json, ModelFile, Samples, TargetName, Threads
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def command(
             "--out", "-o", metavar="FILE.npz", help="Write predictions and accumulators there."
         ),
     ] = None,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Run samples on a target and print the classes.
@@ -48,6 +49,7 @@ def command(
     from edgespike.samples import read_labels, read_samples
     from edgespike.storage.files import check_output
     from edgespike.targets import prepare
+    from edgespike.threads import at_most
     from edgespike.trace import predictions
 
     check_output(out, [model, input_file, labels_file])
@@ -57,7 +59,7 @@ def command(
     if labels_file is not None:
         labels = read_labels(labels_file, len(array), graph.readout_op.classes)[:samples]
     runner = prepare(graph, target)
-    with progress() as report:
+    with at_most(threads), progress() as report:
         accumulators = tally_all(runner, array[:samples], target, report).accumulators
     predicted = predictions(graph, accumulators)
     accuracy = float((predicted == labels).mean()) if labels is not None else None

@@ -2,9 +2,7 @@
 
 Samples run in blocks that fit into a core's caches. A block has as many samples as fit, since
 membranes and operations on cycles run step by step, and each of their calls should serve many; then
-as many steps, which go through a stateless operation at once. numpy's BLAS library
-decides how many threads a matrix product uses; on a busy computer ``OPENBLAS_NUM_THREADS=1`` is
-several times faster.
+as many steps, which go through a stateless operation at once.
 """
 
 from __future__ import annotations
@@ -18,8 +16,7 @@ from numpy.typing import NDArray
 from edgespike.counting.events import sum_events
 from edgespike.graph import Graph
 from edgespike.graph.inputs import never_changes
-from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
+from edgespike.targets.cpu.blocks import Block, Counted, cut
 from edgespike.targets.cpu.parts import Loop, States, Values, make_parts, stateless_first
 from edgespike.targets.cpu.stateless import Array
 from edgespike.targets.shared.number_types import narrow_type
@@ -41,7 +38,7 @@ instead of returning it to the system."""
 
 
 class NumpyEngine:
-    """A graph prepared to run.
+    """A graph prepared to run; threads may share it.
 
     Parameters
     ----------
@@ -85,18 +82,17 @@ class NumpyEngine:
                 part.run(values, count, state)
             yield Block(some, steps, {name: values[name] for name in self._kept})
 
-    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, NDArray[Any]]]:
-        """Run checked samples for their accumulators and the event sums of neurons and pools."""
+    def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
+        """Run checked samples and sum the events of every block."""
         readout = self._graph.readout.name
-        accumulators = empty_accumulators(self._graph, len(samples))
-        sums = {name: zero_sums(self._graph, name) for name in self._kept if name != readout}
         for block in self.blocks(samples):
-            for name, total in sums.items():
-                # Whole rows of all steps add up several times faster than those of each step.
-                values = np.ascontiguousarray(block.values[name].swapaxes(0, 1))
-                total[block.steps] += sum_events(values, self._graph.tensors[name])
-            accumulators[block.samples] = block.values[readout][-1]
-        return accumulators, sums
+            sums = {}
+            for name in self._kept:
+                if name != readout:
+                    # Whole rows of all steps add up several times faster than those of each step.
+                    values = np.ascontiguousarray(block.values[name].swapaxes(0, 1))
+                    sums[name] = sum_events(values, self._graph.tensors[name])
+            yield Counted(block.samples, block.steps, block.values[readout][-1], sums)
 
     def _enter(self, samples: NDArray[Any]) -> Array:
         """Put steps first and channels last; of samples that never change, one step is enough."""
