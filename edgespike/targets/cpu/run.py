@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from importlib.util import find_spec
 from threading import Lock
@@ -18,7 +18,7 @@ from edgespike.graph.inputs import as_samples, never_changes
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Engine, cut, empty_accumulators
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
-from edgespike.targets.cpu.threads import run_parts
+from edgespike.targets.cpu.threads import one_blas_thread, run_parts
 from edgespike.threads import most_threads
 from edgespike.trace import Trace, observed_names
 
@@ -62,6 +62,7 @@ class CpuRunner:
         self._plan = _litert_plan(graph)
         self._idle: dict[int, list[Engine]] = {}
         """Engines that no thread uses, by batch size; of numpy's, the one that all share, at 0."""
+        self._names = observed_names(graph)
         self._values_per_step = sum(tensor.size for tensor in graph.tensors.values())
         self._lock = Lock()
 
@@ -73,7 +74,7 @@ class CpuRunner:
     def trace(self, samples: NDArray[Any]) -> Trace:
         """Run samples and return every observed node's values, in narrow integer types."""
         samples = as_samples(self.graph, samples)
-        kept = _Kept(len(samples), self.graph)
+        kept = _Kept(len(samples), self.graph.steps, self._names)
 
         def work(part: slice) -> Iterator[None]:
             with self._engine(part) as engine:
@@ -82,7 +83,7 @@ class CpuRunner:
                     yield
 
         self._run(work, len(samples))
-        return Trace({name: np.moveaxis(kept.values[name], -1, 2) for name in kept.names})
+        return Trace({name: _channels_first(kept.values[name], 2) for name in self._names})
 
     def answers(self, samples: NDArray[Any]) -> Integers:
         """Run samples and return only the readout after the last step, ``(samples, classes)``."""
@@ -120,7 +121,9 @@ class CpuRunner:
         """Run samples in parts, at the same time where there is enough to do."""
         values = samples * self.graph.steps * self._values_per_step
         threads = min(most_threads(), samples, max(1, values // THREAD_VALUES))
-        run_parts(work, list(cut(samples, min(-(-samples // threads), PART_SAMPLES))), threads)
+        parts = list(cut(samples, min(-(-samples // threads), PART_SAMPLES)))
+        with nullcontext() if self._plan else one_blas_thread():
+            run_parts(work, parts, threads)
 
     def _input_events(self, samples: NDArray[Any]) -> Integers:
         """Sum the input's events; where samples never change, once for all steps."""
@@ -158,22 +161,28 @@ def _moved(samples: slice, part: slice) -> slice:
     return slice(part.start + samples.start, part.start + samples.stop)
 
 
+def _channels_first(values: NDArray[Any], place: int) -> NDArray[Any]:
+    """Move the last axis to a place; ``np.moveaxis`` takes several times as long."""
+    axes = range(values.ndim - 1)
+    return values.transpose(*axes[:place], values.ndim - 1, *axes[place:])
+
+
 class _Kept:
     """The observed values of all samples, put there by several threads."""
 
-    def __init__(self, samples: int, graph: Graph) -> None:
-        self.names = observed_names(graph)
+    def __init__(self, samples: int, steps: int, names: Sequence[str]) -> None:
         self.values: dict[str, NDArray[Any]] = {}
-        self._first = (samples, graph.steps)
+        self._first = (samples, steps)
+        self._names = names
         self._lock = Lock()
 
     def put(self, samples: slice, steps: slice, values: Mapping[str, NDArray[Any]]) -> None:
         """Put values ``(steps, samples, *shape)`` where they belong."""
         with self._lock:
-            for name in () if self.values else self.names:
+            for name in () if self.values else self._names:
                 shape = (*self._first, *values[name].shape[2:])
                 self.values[name] = np.empty(shape, values[name].dtype)
-        for name in self.names:
+        for name in self._names:
             self.values[name][samples, steps] = values[name].swapaxes(0, 1)
 
 
@@ -190,7 +199,7 @@ class _Sums:
         with self._lock:
             for name, found in sums.items():
                 shape = (self._graph.steps, *self._graph.tensors[name].shape)
-                channels_first = np.moveaxis(found, -1, 1)
+                channels_first = _channels_first(found, 1)
                 if name in self.totals:
                     self.totals[name][steps] += channels_first
                 else:

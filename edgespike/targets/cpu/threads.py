@@ -1,8 +1,4 @@
-"""Run parts of a batch at the same time, each in a thread; numpy and LiteRT release Python's lock.
-
-While they run, numpy's BLAS library keeps to one thread: its own threads are slower at products
-as small as these, and many times slower where they wait for cores that other work uses.
-"""
+"""Run parts of a batch in threads: numpy and LiteRT release Python's lock while they compute."""
 
 from __future__ import annotations
 
@@ -29,13 +25,12 @@ def run_parts(work: Callable[[Part], Iterator[None]], parts: Sequence[Part], thr
         What the first part that failed raised, or what interrupted the caller; the other parts
         stop.
     """
-    with _one_blas_thread():
-        if threads == 1 or len(parts) == 1:
-            for part in parts:
-                for _ in work(part):
-                    pass
-        else:
-            _run_in_threads(work, parts, threads)
+    if threads == 1 or len(parts) == 1:
+        for part in parts:
+            for _ in work(part):
+                pass
+    else:
+        _run_in_threads(work, parts, threads)
 
 
 def _run_in_threads(
@@ -89,7 +84,12 @@ _HOLD = _Hold()
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> Iterator[None]:
+    """Hold numpy's BLAS library, in the whole process, to one thread.
+
+    Its own threads are slower at products as small as those of a block, and many times slower
+    where they wait for cores that other work uses.
+    """
     _HOLD.begin()
     try:
         yield

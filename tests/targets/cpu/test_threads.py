@@ -16,7 +16,7 @@ from edgespike.counting import Counter, count
 from edgespike.graph import Graph, Input
 from edgespike.interpreter import interpret
 from edgespike.targets.cpu import CpuRunner, run
-from edgespike.targets.cpu.threads import run_parts
+from edgespike.targets.cpu.threads import one_blas_thread, run_parts
 from edgespike.threads import at_most
 from tests.targets.cpu.graphs import random_samples
 from tests.targets.cpu.test_running import MEMBRANE, OR_POOLED, RECURRENT, SUMS_OF_LEVELS
@@ -76,11 +76,13 @@ def test_products_inside_use_one_thread() -> None:
     found: list[list[int]] = []
 
     def work(part: int) -> Iterator[None]:
-        run_parts(lambda _: iter(()), [0], 1)  # a run inside, or beside, ends earlier
+        with one_blas_thread():  # of a run inside, or beside, that ends earlier
+            pass
         found.append(blas_threads())
         yield
 
-    run_parts(work, range(4), 2)
+    with one_blas_thread():
+        run_parts(work, range(4), 2)
     assert all(set(each) == {1} for each in found)
     assert len(found) == 4
 
