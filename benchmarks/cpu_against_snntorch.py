@@ -127,7 +127,7 @@ def _cpu_methods(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Method]:
         COUNTING: lambda: _nothing(edgespike.count(graph, images)),
         NOT_COUNTING: lambda: _nothing(runner.answers(images)),
         KEEPING: lambda: _nothing(edgespike.run(graph, images[:KEPT_IMAGES])),
-        NUMPY: lambda: _nothing(numpy_engine.run_counted(checked)),
+        NUMPY: lambda: _nothing(list(numpy_engine.counted(checked))),
     }
 
 

@@ -19,6 +19,7 @@ from edgespike.prepared import prepared
 from edgespike.storage.checksums import write_checksums
 from edgespike.storage.files import new_folder
 from edgespike.targets import get_target, prepare, refusals
+from edgespike.threads import at_most
 from edgespike.trace import Trace
 from edgespike.verification import verify
 
@@ -91,7 +92,9 @@ def export(
     return Path(folder)
 
 
-def run(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> Trace:
+def run(
+    graph: Graph, samples: NDArray[Any], target: str = "cpu", *, threads: int | None = None
+) -> Trace:
     """Run samples on a target and return the values of every observed layer and step.
 
     The last few graphs stay prepared for further calls. :func:`edgespike.prepare` leaves that to
@@ -105,15 +108,19 @@ def run(graph: Graph, samples: NDArray[Any], target: str = "cpu") -> Trace:
         Integers ``(samples, *shape)``, or ``(samples, steps, *shape)``.
     target
         Name of the target.
+    threads
+        Most threads that the run may use, at least 1; ``None`` for one on each core. Only the cpu
+        target uses more than one.
 
     Raises
     ------
     InputError
-        The samples do not fit the graph's input.
+        The samples do not fit the graph's input, or ``threads`` is not a number of threads.
     UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
         The target does not exist, cannot compute the graph, is not installed, or failed.
     """
-    return trace_all(prepared(graph, target).runner, samples)
+    with at_most(threads):
+        return trace_all(prepared(graph, target).runner, samples)
 
 
 def count(
@@ -122,6 +129,7 @@ def count(
     target: str = "cpu",
     *,
     progress: ReportProgress = no_report,
+    threads: int | None = None,
 ) -> Counts:
     """Run samples on a target in batches and count what it did.
 
@@ -129,7 +137,9 @@ def count(
     batch.
     """
     ready = prepared(graph, target)
-    return ready.counter.counts(tally_all(ready.runner, samples, target, progress))
+    with at_most(threads):
+        tally = tally_all(ready.runner, samples, target, progress)
+    return ready.counter.counts(tally)
 
 
 def estimate_energy(
@@ -139,12 +149,13 @@ def estimate_energy(
     profiles: Sequence[str | Path | Profile] | None = None,
     *,
     progress: ReportProgress = no_report,
+    threads: int | None = None,
 ) -> EnergyReport:
     """Run samples on a target, count what it did, and estimate the energy from the counts.
 
     Parameters
     ----------
-    graph, samples, target, progress
+    graph, samples, target, progress, threads
         As for :func:`count`.
     profiles
         Names of shipped profiles, paths of profile files, or loaded profiles; ``None`` for all
@@ -164,5 +175,5 @@ def estimate_energy(
     loaded = None
     if profiles is not None:
         loaded = [each if isinstance(each, Profile) else load_profile(each) for each in profiles]
-    counts = count(graph, samples, target, progress=progress)
+    counts = count(graph, samples, target, progress=progress, threads=threads)
     return energy_report(graph, counts, loaded, refusals(graph))

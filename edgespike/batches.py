@@ -85,6 +85,9 @@ def batches(
         The samples do not fit the graph's input.
     """
     samples = as_samples(graph, samples)
+    if len(samples) == 1:  # in a loop over single samples, the size would cost a tenth of a run
+        yield 0, samples
+        return
     size = batch_size(graph, memory_bounded=memory_bounded)
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]

@@ -9,18 +9,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any
+
+
+class _Hold:
+    """The limit on BLAS threads, which is one for the whole process, while any block needs it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._blocks = 0
+        self._limit: Any = None
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._blocks == 0:
+                self._limit = _blas_libraries().limit(limits=1)
+            self._blocks += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if self._blocks == 0:
+                self._limit.restore_original_limits()
+
+
+_HOLD = _Hold()
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread during the block.
-
-    The number of threads belongs to the process: where several threads are in such blocks, the
-    first that leaves may end the hold for all.
-    """
-    with _blas_libraries().limit(limits=1):
+    """Hold BLAS, in the whole process, to one thread until the last such block ends."""
+    _HOLD.begin()
+    try:
         yield
+    finally:
+        _HOLD.end()
 
 
 @cache

@@ -16,6 +16,7 @@ ALLOWED = {
     "edgespike/extras.py": "",
     "edgespike/console.py": "rich",
     "edgespike/plugins.py": "",
+    "edgespike/threads.py": "",
     "edgespike/storage": "tomli tomllib",
     "edgespike/graph": "storage safetensors",
     "edgespike/passes": "graph",
@@ -35,7 +36,8 @@ ALLOWED = {
     "edgespike/targets/shared": "graph interpreter",
     "edgespike/targets/shared/installing.py": "storage targets.shared filelock",
     "edgespike/targets/shared/worker_main.py": "",
-    "edgespike/targets/cpu": "storage graph trace counting targets.base targets.shared",
+    "edgespike/targets/cpu": "blas storage graph threads trace counting targets.base "
+    "targets.shared",
     # The one exception: the cpu runs int8 graphs with the engine that TFLite's models run on.
     "edgespike/targets/cpu/litert_engine.py": "graph trace counting targets.cpu targets.shared "
     "targets.tflite.running.engine",
@@ -74,11 +76,11 @@ ALLOWED = {
     "edgespike/converters/torch": "evaluation_mode graph passes interpreter nn converters torch",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
-    "edgespike/api.py": "batches storage graph passes trace counting energy prepared targets "
-    "verification converters",
-    "edgespike/cli": "api batches prepared console extras storage graph passes show trace samples "
-    "counting energy report targets selection verification prune bayes nn data converters models "
-    "rich typer",
+    "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "
+    "targets verification converters",
+    "edgespike/cli": "api batches threads prepared console extras storage graph passes show trace "
+    "samples counting energy report targets selection verification prune bayes nn data converters "
+    "models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

@@ -15,6 +15,7 @@ from edgespike.cli.options import (
     ModelFile,
     Samples,
     TargetName,
+    Threads,
     profile_names,
 )
 from edgespike.cli.output import print_json, progress, say
@@ -50,6 +51,7 @@ def command(
         ),
     ] = None,
     html: Html = None,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Count operations and estimate the energy that they take.
@@ -64,6 +66,7 @@ def command(
     from edgespike.samples import read_samples
     from edgespike.storage.files import check_output
     from edgespike.targets import refusals
+    from edgespike.threads import at_most
 
     profiles = [load_profile(name) for name in profile] if profile else None
     own = [Path(name) for name in profile or () if name not in shipped_profiles()]
@@ -71,10 +74,11 @@ def command(
     graph = edgespike.load(model)
     array = read_samples(graph, input_file, samples)
     ready = prepared(graph, target)
-    with progress() as report_progress:
+    with at_most(threads), progress() as report_progress:
         tally = tally_all(ready.runner, array, target, report_progress)
     report = energy_report(graph, ready.counter.counts(tally), profiles, refusals(graph))
-    recount = _recount(ready, array[:audit]) if audit else None
+    with at_most(threads):
+        recount = _recount(ready, array[:audit]) if audit else None
     if html is not None:
         write_page(html, graph, report, audit=recount)
         say(f"wrote {html}")

@@ -103,6 +103,10 @@ TargetNames = Annotated[
         autocompletion=_runtime_lists,
     ),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Use at most N threads. Default: one on each core."),
+]
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE.html", help="Also write an HTML page with charts.")
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import InputFile, Json, ModelFile, Samples, TargetName
+from edgespike.cli.options import InputFile, Json, ModelFile, Samples, TargetName, Threads
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def command(
     every: Annotated[
         bool, typer.Option("--all", help=f"Print every sample, not only the first {SHOWN}.")
     ] = False,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Run samples on a target and print the classes.
@@ -56,6 +57,7 @@ def command(
     from edgespike.samples import read_labels, read_samples
     from edgespike.storage.files import check_output
     from edgespike.targets import prepare
+    from edgespike.threads import at_most
     from edgespike.trace import predictions
 
     check_output(out, [model, input_file, labels_file])
@@ -65,7 +67,7 @@ def command(
     if labels_file is not None:
         labels = read_labels(labels_file, len(array), graph.readout_op.classes)[:samples]
     runner = prepare(graph, target)
-    with progress() as report:
+    with at_most(threads), progress() as report:
         tally = tally_all(runner, array[:samples], target, report)
     accumulators, silent = tally.accumulators, tally.silent
     predicted = predictions(graph, accumulators)

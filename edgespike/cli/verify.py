@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgespike.cli.options import CHECK_FAILED, InputFile, Json, ModelFile, Samples, TargetNames
+from edgespike.cli.options import (
+    CHECK_FAILED,
+    InputFile,
+    Json,
+    ModelFile,
+    Samples,
+    TargetNames,
+    Threads,
+)
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -26,6 +34,7 @@ def command(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE.json", help="Write the certificate there."),
     ] = None,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Compare targets with the definition, bit for bit.
@@ -37,11 +46,12 @@ def command(
     import edgespike
     from edgespike.samples import read_samples
     from edgespike.storage.files import check_output, write_atomically
+    from edgespike.threads import at_most
 
     check_output(out, [model, input_file])
     graph = edgespike.load(model)
     array = read_samples(graph, input_file, samples)
-    with progress() as report:
+    with at_most(threads), progress() as report:
         certificate = edgespike.verify(graph, array, split_names(targets), progress=report)
     if out is not None:
         write_atomically(out, (json.dumps(certificate.to_json(), indent=2) + "\n").encode())

@@ -31,17 +31,36 @@ class Block:
     values: Mapping[str, NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class Counted:
+    """Events of a range of samples and steps, and their answers.
+
+    Parameters
+    ----------
+    samples, steps
+        Which of them, with start and stop.
+    accumulators
+        The readout after the last of these steps, ``(samples, classes)``.
+    sums
+        For each neuron or pool, its events summed over the samples: integers ``(steps, *shape)``,
+        channels last, where a first axis of 1 stands for all steps. The engine may overwrite them
+        as it continues.
+    """
+
+    samples: slice
+    steps: slice
+    accumulators: NDArray[Any]
+    sums: Mapping[str, NDArray[Any]]
+
+
 class Engine(Protocol):
-    """Runs one graph, in one thread at a time."""
+    """Runs one graph."""
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
 
-    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, NDArray[Any]]]:
-        """Run checked samples for their accumulators and the event sums of neurons and pools.
-
-        Sums are integers ``(steps, *shape)``, channels last. The next run may overwrite them.
-        """
+    def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
+        """Run checked samples without keeping their values; yield what is counted, part by part."""
 
 
 def empty_accumulators(graph: Graph, samples: int) -> Integers:

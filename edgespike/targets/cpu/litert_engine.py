@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgespike.counting.events import BYTE_LIMIT, sum_events
 from edgespike.graph import Graph, Signal
 from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
+from edgespike.targets.cpu.blocks import Block, Counted, cut, empty_accumulators, zero_sums
 from edgespike.targets.shared.number_types import narrow_type
 from edgespike.targets.tflite.running.engine import LiteRtEngine, Plan, engine_fault, engine_plan
 from edgespike.trace import observed_names
@@ -55,7 +55,7 @@ def _warn(fault: str) -> None:
 
 
 class CountingLiteRtEngine:
-    """A graph prepared to run.
+    """A graph prepared to run, in one thread at a time.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ class CountingLiteRtEngine:
         stored, zero_point = self._engine.events[name][:count], self._engine.zero_points[name]
         return stored.astype(np.int16) - zero_point if zero_point else stored
 
-    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, NDArray[Any]]]:
-        """Run checked samples for their accumulators and the event sums of neurons and pools."""
+    def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
+        """Run checked samples and yield their answers and event sums, all at once."""
         accumulators = empty_accumulators(self._graph, len(samples))
         sums = {name: zero_sums(self._graph, name) for name in self._summed_apart}
         self._events.start()
@@ -104,7 +104,8 @@ class CountingLiteRtEngine:
             self._events.add(count)
             for name, total in sums.items():
                 total += sum_events(self._values(name, count), self._graph.tensors[name])
-        return accumulators, {**self._events.totals(), **sums}
+        found = {**self._events.totals(), **sums}
+        yield Counted(slice(0, len(samples)), slice(0, 1), accumulators, found)
 
     def _source(self, name: str) -> _Source:
         zero_point = self._engine.zero_points[name]

@@ -1,9 +1,8 @@
 """The numpy engine: every valid graph, exactly, by matrix products in floating point.
 
-Samples run in blocks that fit into a core's caches. All steps of a block go through a stateless
-operation at once; only operations on cycles, and membranes, run step by step. numpy's BLAS library
-decides how many threads a matrix product uses; on a busy computer ``OPENBLAS_NUM_THREADS=1`` is
-several times faster.
+Samples run in blocks that fit into a core's caches. A block has as many samples as fit, since
+membranes and operations on cycles run step by step, and each of their calls should serve many; then
+as many steps, which go through a stateless operation at once.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from numpy.typing import NDArray
 from edgespike.counting.events import sum_events
 from edgespike.graph import Graph
 from edgespike.graph.inputs import never_changes
-from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.blocks import Block, cut, empty_accumulators, zero_sums
-from edgespike.targets.cpu.parts import Loop, States, Values, make_parts
+from edgespike.targets.cpu.blocks import Block, Counted, cut
+from edgespike.targets.cpu.parts import Loop, States, Values, make_parts, stateless_first
 from edgespike.targets.cpu.stateless import Array
 from edgespike.targets.shared.number_types import narrow_type
 from edgespike.trace import observed_names
@@ -31,8 +29,8 @@ This and the constants below cut a batch for speed; how large a batch may be for
 decided in :mod:`edgespike.batches`.
 """
 
-LOOP_SAMPLES = 512
-"""Maximum number of samples that go through a loop together; more are not faster."""
+MOST_SAMPLES = 512
+"""Maximum number of samples of a block; more are not faster."""
 
 LOOP_BYTES = 2**21
 """As :data:`BLOCK_BYTES`, for graphs with loops: less, so that the allocator reuses freed memory
@@ -40,7 +38,7 @@ instead of returning it to the system."""
 
 
 class NumpyEngine:
-    """A graph prepared to run.
+    """A graph prepared to run; threads may share it.
 
     Parameters
     ----------
@@ -54,9 +52,10 @@ class NumpyEngine:
         self._graph = graph
         self._input_type = narrow_type(*graph.tensors[graph.input.name].bounds)
         self._kept = observed_names(graph)
-        self._parts = make_parts(graph)
-        self._in_loops = any(isinstance(part, Loop) for part in self._parts)
-        if self._in_loops:
+        parts = make_parts(graph)
+        self._of_input_alone = stateless_first(graph, parts)
+        self._others = [part for part in parts if part not in self._of_input_alone]
+        if any(isinstance(part, Loop) for part in parts):
             block_bytes = min(block_bytes, LOOP_BYTES)
         # Accumulators take 4 or 8 bytes an element, events mostly 1.
         bytes_each = 4 * sum(tensor.size for tensor in graph.tensors.values())
@@ -64,33 +63,36 @@ class NumpyEngine:
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
-        samples_at_once, steps_at_once = self._cuts(len(samples))
+        samples_at_once = min(len(samples), self._at_once, MOST_SAMPLES)
         for some in cut(len(samples), samples_at_once):
-            state: States = {}
-            for steps in cut(self._graph.steps, steps_at_once):
-                values = self._run(self._enter(samples[some, steps]), steps, state)
-                yield Block(some, steps, values)
+            yield from self._run(samples, some, self._at_once // samples_at_once)
 
-    def _cuts(self, samples: int) -> tuple[int, int]:
-        """Return how many samples and steps a block has at most."""
-        if self._in_loops:  # each step takes a few calls, so each call should serve many samples
-            samples_at_once = max(1, min(samples, self._at_once, LOOP_SAMPLES))
-            return samples_at_once, max(1, self._at_once // samples_at_once)
-        steps_at_once = min(self._graph.steps, self._at_once)
-        return max(1, self._at_once // steps_at_once), steps_at_once
+    def _run(self, samples: NDArray[Any], some: slice, steps_at_once: int) -> Iterator[Block]:
+        """Run all steps of some samples; what is the same at every step is computed once."""
+        state: States = {}
+        same: Values = {}
+        for steps in cut(self._graph.steps, steps_at_once):
+            count = steps.stop - steps.start
+            values = dict(same) or {self._graph.input.name: self._enter(samples[some, steps])}
+            for part in () if same else self._of_input_alone:
+                part.run(values, count, state)
+            if never_changes(samples):
+                same = dict(values)
+            for part in self._others:
+                part.run(values, count, state)
+            yield Block(some, steps, {name: values[name] for name in self._kept})
 
-    def run_counted(self, samples: NDArray[Any]) -> tuple[Integers, dict[str, NDArray[Any]]]:
-        """Run checked samples for their accumulators and the event sums of neurons and pools."""
+    def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
+        """Run checked samples and sum the events of every block."""
         readout = self._graph.readout.name
-        accumulators = empty_accumulators(self._graph, len(samples))
-        sums = {name: zero_sums(self._graph, name) for name in self._kept if name != readout}
         for block in self.blocks(samples):
-            for name, total in sums.items():
-                # Whole rows of all steps add up several times faster than those of each step.
-                values = np.ascontiguousarray(block.values[name].swapaxes(0, 1))
-                total[block.steps] += sum_events(values, self._graph.tensors[name])
-            accumulators[block.samples] = block.values[readout][-1]
-        return accumulators, sums
+            sums = {}
+            for name in self._kept:
+                if name != readout:
+                    # Whole rows of all steps add up several times faster than those of each step.
+                    values = np.ascontiguousarray(block.values[name].swapaxes(0, 1))
+                    sums[name] = sum_events(values, self._graph.tensors[name])
+            yield Counted(block.samples, block.steps, block.values[readout][-1], sums)
 
     def _enter(self, samples: NDArray[Any]) -> Array:
         """Put steps first and channels last; of samples that never change, one step is enough."""
@@ -98,9 +100,3 @@ class NumpyEngine:
             samples = samples[:, :1]
         ordered = np.moveaxis(samples.swapaxes(0, 1), 2, -1)
         return np.ascontiguousarray(ordered, self._input_type)
-
-    def _run(self, sample: Array, steps: slice, state: States) -> Values:
-        values = {self._graph.input.name: sample}
-        for part in self._parts:
-            part.run(values, steps.stop - steps.start, state)
-        return {name: values[name] for name in self._kept}

@@ -61,6 +61,18 @@ def make_parts(graph: Graph) -> list[Part]:
     ]
 
 
+def stateless_first(graph: Graph, parts: Sequence[Part]) -> list[Part]:
+    """Return the stateless operations that follow from the input of the same step alone.
+
+    If that never changes, neither do their values.
+    """
+    found: dict[str, Part] = {}
+    for part in parts:
+        if isinstance(part, Stateless) and {graph.input.name, *found}.issuperset(part.inputs):
+            found[part.name] = part
+    return list(found.values())
+
+
 def prepare_node(graph: Graph, node: Node) -> Single:
     """Prepare one operation; a delay, as it runs outside of loops.
 
@@ -88,7 +100,7 @@ def prepare_node(graph: Graph, node: Node) -> Single:
         case Delay() as op:
             return Stateful(node, stateful.prepare_delay(op, output))
         case Membrane() as op:
-            return Stateful(node, stateful.prepare_membrane(op, inputs[0], graph.steps))
+            return Stateful(node, stateful.prepare_membrane(op, inputs[0], output, graph.steps))
         case Readout() as op:
             return Stateful(node, stateful.prepare_readout(op, output))
         case Input():
@@ -101,19 +113,20 @@ class Stateless:
     """An operation without state: all steps at once, folded into the batch."""
 
     def __init__(self, node: Node, kernel: stateless.Kernel) -> None:
-        self._node = node
+        self.name = node.name
+        self.inputs = node.inputs
         self._kernel = kernel
 
     def run(self, values: Values, steps: int, state: States) -> None:
         """Run as many steps as differ."""
-        inputs = [values[name] for name in self._node.inputs]
+        inputs = [values[name] for name in self.inputs]
         different = max(len(array) for array in inputs)
         out = self._kernel(*(_folded(array, different) for array in inputs))
-        values[self._node.name] = out.reshape(different, -1, *out.shape[1:])
+        values[self.name] = out.reshape(different, -1, *out.shape[1:])
 
     def step(self, values: Values, state: States) -> None:
         """Run one step."""
-        values[self._node.name] = self._kernel(*[values[name] for name in self._node.inputs])
+        values[self.name] = self._kernel(*[values[name] for name in self.inputs])
 
 
 def _folded(array: Array, steps: int) -> Array:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from importlib.util import find_spec
 from threading import Lock
@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.blas import one_blas_thread
 from edgespike.counting import Tally, sum_events
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples, never_changes
 from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.blocks import Engine, empty_accumulators
+from edgespike.targets.cpu.blocks import Engine, cut, empty_accumulators
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
+from edgespike.targets.cpu.threads import run_parts
+from edgespike.threads import most_threads
 from edgespike.trace import Trace, observed_names
 
 if TYPE_CHECKING:
@@ -33,10 +36,19 @@ Like the numpy engine's ``BLOCK_BYTES`` this is about caches, not about memory. 
 """
 
 
+PART_SAMPLES = 8 * LARGEST_BATCH
+"""Maximum number of samples of a thread's part: no thread waits long for another's last one."""
+
+THREAD_VALUES = 2**18
+"""Least number of values that are worth a thread: they take about ten times as long as to start it.
+"""
+
+
 class CpuRunner:
     """A graph prepared on the fastest engine that computes it exactly.
 
-    Engines are made when they are first needed. Threads may share a runner.
+    Engines are made when they are first needed. A run uses as many threads as
+    :mod:`edgespike.threads` allows, and threads may share a runner.
 
     Parameters
     ----------
@@ -49,7 +61,10 @@ class CpuRunner:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._plan = _litert_plan(graph)
-        self._engines: dict[int, Engine] = {}
+        self._idle: dict[int, list[Engine]] = {}
+        """Engines that no thread uses, by batch size; of numpy's, the one that all share, at 0."""
+        self._names = observed_names(graph)
+        self._values_per_step = sum(tensor.size for tensor in graph.tensors.values())
         self._lock = Lock()
 
     @property
@@ -60,38 +75,56 @@ class CpuRunner:
     def trace(self, samples: NDArray[Any]) -> Trace:
         """Run samples and return every observed node's values, in narrow integer types."""
         samples = as_samples(self.graph, samples)
-        kept: dict[str, NDArray[Any]] = {}
-        with self._engine(len(samples)) as engine:
-            for block in engine.blocks(samples):
-                for name in observed_names(self.graph):
-                    values = block.values[name]
-                    if name not in kept:
-                        shape = (len(samples), self.graph.steps, *values.shape[2:])
-                        kept[name] = np.empty(shape, values.dtype)
-                    kept[name][block.samples, block.steps] = values.swapaxes(0, 1)
-        return Trace({name: np.moveaxis(values, -1, 2) for name, values in kept.items()})
+        kept = _Kept(len(samples), self.graph.steps, self._names)
+
+        def work(part: slice) -> Iterator[None]:
+            with self._engine(part) as engine:
+                for block in engine.blocks(samples[part]):
+                    kept.put(_moved(block.samples, part), block.steps, block.values)
+                    yield
+
+        self._run(work, len(samples))
+        return Trace({name: _channels_first(kept.values[name], 2) for name in self._names})
 
     def answers(self, samples: NDArray[Any]) -> Integers:
         """Run samples and return only the readout after the last step, ``(samples, classes)``."""
         samples = as_samples(self.graph, samples)
         accumulators = empty_accumulators(self.graph, len(samples))
-        with self._engine(len(samples)) as engine:
-            for block in engine.blocks(samples):
-                accumulators[block.samples] = block.values[self.graph.readout.name][-1]
+
+        def work(part: slice) -> Iterator[None]:
+            with self._engine(part) as engine:
+                for block in engine.blocks(samples[part]):
+                    final = block.values[self.graph.readout.name][-1]
+                    accumulators[_moved(block.samples, part)] = final
+                    yield
+
+        self._run(work, len(samples))
         return accumulators
 
     def tally(self, samples: NDArray[Any]) -> Tally:
         """Run samples once and return their answers and event counts, without keeping values."""
         samples = as_samples(self.graph, samples)
+        accumulators = empty_accumulators(self.graph, len(samples))
+        sums = _Sums(self.graph)
+
+        def work(part: slice) -> Iterator[None]:
+            with self._engine(part) as engine:
+                for found in engine.counted(samples[part]):
+                    accumulators[_moved(found.samples, part)] = found.accumulators
+                    sums.add(found.steps, found.sums)
+                    yield
+
+        self._run(work, len(samples))
         entered = self._input_events(samples)
-        with self._engine(len(samples)) as engine:
-            accumulators, found = engine.run_counted(samples)
-            # One pass widens and transposes sums that the engine may overwrite in its next run.
-            sums = {
-                name: np.ascontiguousarray(np.moveaxis(total, -1, 1), np.int64)
-                for name, total in found.items()
-            }
-        return Tally(accumulators, {self.graph.input.name: entered, **sums})
+        return Tally(accumulators, {self.graph.input.name: entered, **sums.totals})
+
+    def _run(self, work: Callable[[slice], Iterator[None]], samples: int) -> None:
+        """Run samples in parts, at the same time where there is enough to do."""
+        values = samples * self.graph.steps * self._values_per_step
+        threads = min(most_threads(), samples, max(1, values // THREAD_VALUES))
+        parts = list(cut(samples, min(-(-samples // threads), PART_SAMPLES)))
+        with nullcontext() if self._plan else one_blas_thread():
+            run_parts(work, parts, threads)
 
     def _input_events(self, samples: NDArray[Any]) -> Integers:
         """Sum the input's events; where samples never change, once for all steps."""
@@ -100,17 +133,21 @@ class CpuRunner:
         return np.broadcast_to(events, samples.shape[1:])
 
     @contextmanager
-    def _engine(self, samples: int) -> Iterator[Engine]:
-        """Lend the engine for a number of samples; LiteRT's, to one thread at a time."""
+    def _engine(self, part: slice) -> Iterator[Engine]:
+        """Lend an engine for some samples; LiteRT's, to one thread at a time."""
+        samples = part.stop - part.start
         shared = self._plan is None
         batch = 0 if shared else min(LARGEST_BATCH, 1 << (samples - 1).bit_length())
         with self._lock:
-            if batch not in self._engines:
-                self._engines[batch] = self._make_engine(batch)
+            idle = self._idle.setdefault(batch, [])
+            engine = idle.pop() if idle else self._make_engine(batch)
+            if shared:
+                idle.append(engine)
+        try:
+            yield engine
+        finally:
             if not shared:
-                yield self._engines[batch]
-                return
-        yield self._engines[batch]
+                idle.append(engine)
 
     def _make_engine(self, batch: int) -> Engine:
         if self._plan is None:
@@ -118,6 +155,58 @@ class CpuRunner:
         from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine
 
         return CountingLiteRtEngine(self._plan, batch)
+
+
+def _moved(samples: slice, part: slice) -> slice:
+    """Return the place in a batch of samples of its part."""
+    return slice(part.start + samples.start, part.start + samples.stop)
+
+
+def _channels_first(values: NDArray[Any], place: int) -> NDArray[Any]:
+    """Move the last axis to a place; ``np.moveaxis`` takes several times as long."""
+    axes = range(values.ndim - 1)
+    return values.transpose(*axes[:place], values.ndim - 1, *axes[place:])
+
+
+class _Kept:
+    """The observed values of all samples, put there by several threads."""
+
+    def __init__(self, samples: int, steps: int, names: Sequence[str]) -> None:
+        self.values: dict[str, NDArray[Any]] = {}
+        self._first = (samples, steps)
+        self._names = names
+        self._lock = Lock()
+
+    def put(self, samples: slice, steps: slice, values: Mapping[str, NDArray[Any]]) -> None:
+        """Put values ``(steps, samples, *shape)`` where they belong."""
+        with self._lock:
+            for name in () if self.values else self._names:
+                shape = (*self._first, *values[name].shape[2:])
+                self.values[name] = np.empty(shape, values[name].dtype)
+        for name in self._names:
+            self.values[name][samples, steps] = values[name].swapaxes(0, 1)
+
+
+class _Sums:
+    """Event sums over all samples, int64 ``(steps, *shape)``, channels first."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.totals: dict[str, Integers] = {}
+        self._graph = graph
+        self._lock = Lock()
+
+    def add(self, steps: slice, sums: Mapping[str, NDArray[Any]]) -> None:
+        """Add sums ``(steps, *shape)``, channels last, at these steps; of one, at each of them."""
+        with self._lock:
+            for name, found in sums.items():
+                shape = (self._graph.steps, *self._graph.tensors[name].shape)
+                channels_first = _channels_first(found, 1)
+                if name in self.totals:
+                    self.totals[name][steps] += channels_first
+                else:
+                    whole = steps == slice(0, self._graph.steps)
+                    self.totals[name] = (np.empty if whole else np.zeros)(shape, np.int64)
+                    self.totals[name][steps] = channels_first
 
 
 def _litert_plan(graph: Graph) -> Plan | None:

@@ -23,7 +23,7 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.cpu.stateless import Array
-from edgespike.targets.shared.number_types import narrow_type
+from edgespike.targets.shared.number_types import narrow_type, sum_type
 
 State = Any
 StatefulKernel = Callable[[Array, State, int], tuple[Array, State]]
@@ -32,60 +32,84 @@ StatefulKernel = Callable[[Array, State, int], tuple[Array, State]]
 _DECAY_BITS = DECAY_ONE.bit_length() - 1
 
 
-def prepare_membrane(op: Membrane, source: Tensor, graph_steps: int) -> StatefulKernel:
-    """Step integrate-and-fire neurons, in int32 where their proven range allows it.
+def prepare_membrane(
+    op: Membrane, source: Tensor, output: Tensor, graph_steps: int
+) -> StatefulKernel:
+    """Step integrate-and-fire neurons, in floating point where their range is exact there.
 
-    ``graph_steps`` is the number of steps of a sample, which the range depends on.
+    Without a decay or saturation, potentials are whole numbers; else they are counted in units of
+    ``2**-FRACTION_BITS``. ``graph_steps`` is the number of steps of a sample, which the range
+    depends on.
     """
-    least, most = op.potential_range(source, graph_steps)
-    saturates = op.saturates(least, most, graph_steps)
-    highest = int(most.max())
-    one = 1 << FRACTION_BITS
-    dtype = np.dtype(np.int32 if max(-int(least.min()), highest) + one < 2**31 else np.int64)
+    fraction = 1 << FRACTION_BITS
+    low, high = op.potential_range(source, graph_steps)
+    saturates = op.saturates(low, high, graph_steps)
+    unit = fraction if op.decay or saturates else 1
+    least, most = (int(bound) // fraction * unit for bound in (low.min(), high.max()))
+    kept = DECAY_ONE - op.decay
+    # Products with what a decay keeps are exact too.
+    dtype = sum_type(float((max(-least, most) + unit) * (max(kept, 1) if op.decay else 1)))
     # A threshold above the range is never reached; just above it, it fits the type.
-    theta = (np.minimum(op.theta, (most >> FRACTION_BITS) + 1) << FRACTION_BITS).astype(dtype)
+    theta = _at_each_neuron(np.minimum(op.theta, most // unit + 1) * unit, output, dtype)
     spike_type = narrow_type(0, op.max_spikes)
-    most_spikes = min(op.max_spikes, highest)
+    most_spikes = min(op.max_spikes, most)
     compare = np.greater if op.comparison is Comparison.GREATER else np.greater_equal
 
-    def fire(v: Array) -> Array:
+    def fire(v: Array, spikes: Array) -> None:
         if op.max_spikes == 1:
-            reached: Array = compare(v, theta)
-            return reached
+            compare(v, theta, out=spikes.view(np.bool_))
+            return
         enough = v if compare is np.greater_equal else v - 1
-        spikes: Array = np.clip(enough // theta, 0, most_spikes)
-        return spikes
+        np.clip(enough // theta, 0, most_spikes, out=spikes, casting="unsafe")
 
     def reset(v: Array, spikes: Array) -> None:
         if op.reset is Reset.ZERO:
             v *= spikes == 0
         elif op.reset is Reset.SUBTRACT:
-            v -= spikes * theta
+            v -= np.multiply(spikes, theta, dtype=dtype)
 
     def run(x: Array, state: State, steps: int) -> tuple[Array, State]:
-        out = np.empty((steps, *x.shape[1:]), spike_type)
-        v, spikes = state or (np.zeros(x.shape[1:], dtype), np.zeros(x.shape[1:], dtype))
+        rows = x.reshape(*x.shape[:2], -1)  # the operations below are fastest on long rows
+        shape = rows.shape[1:]
+        out = np.empty((steps, *shape), spike_type)
+        v, spikes = state or (np.zeros(shape, dtype), np.zeros(shape, spike_type))
         for step in range(steps):
-            v = _decay(v, op.decay)
-            v += x[step % len(x)].astype(dtype) << FRACTION_BITS
+            if op.decay:
+                v = _decay(v, kept)
+            v += _scaled(rows[step % len(rows)], unit, dtype)
             if op.reset_time is ResetTime.NEXT_STEP:
                 reset(v, spikes)
             if saturates:  # what is within the range before it saturates fits the type
                 np.clip(v, -op.saturation, op.saturation, out=v)
-            spikes = fire(v)
-            out[step] = spikes
+            spikes = out[step]
+            fire(v, spikes)
             if op.reset_time is ResetTime.SAME_STEP:
                 reset(v, spikes)
-        return out, (v, spikes)
+        return out.reshape(steps, *x.shape[1:]), (v, spikes)
 
     return run
 
 
-def _decay(v: Array, decay: int) -> Array:
-    """Multiply by ``(4096 - decay) / 4096``, towards zero; no product overflows the type."""
-    if decay == 0:
-        return v
-    magnitude, kept = np.abs(v), DECAY_ONE - decay
+def _at_each_neuron(theta: Array, output: Tensor, dtype: np.dtype[Any]) -> Array:
+    """Repeat each channel's threshold for all neurons, channels last; one number if all agree."""
+    theta = theta.astype(dtype)
+    if (theta == theta[0]).all():
+        return theta[:1]
+    every: Array = np.tile(theta, output.size // len(theta))
+    return every
+
+
+def _scaled(x: Array, unit: int, dtype: np.dtype[Any]) -> Array:
+    x = x.astype(dtype, copy=False)
+    return x * dtype.type(unit) if unit > 1 else x
+
+
+def _decay(v: Array, kept: int) -> Array:
+    """Multiply by ``kept / 4096``, towards zero."""
+    if v.dtype.kind == "f":  # the product is exact, so only its fraction is dropped
+        v *= kept / DECAY_ONE
+        return np.trunc(v, out=v)
+    magnitude = np.abs(v)
     whole = (magnitude >> _DECAY_BITS) * kept
     part = (magnitude & (DECAY_ONE - 1)) * kept >> _DECAY_BITS
     return np.sign(v) * (whole + part)

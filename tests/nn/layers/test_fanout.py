@@ -168,7 +168,18 @@ def test_a_net_that_did_not_run_is_refused() -> None:
         (nn.AdaptiveAvgPool2d(2), "1 (AdaptiveAvgPool2d): a mean is not a number of events; use"),
         (nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), "1 (Conv2d): padding_mode is 'ref"),
     ],
-    ids=["Conv1d", "ConvTranspose2d", "RNN", "mirror", "edge", "circle", "ones", "reflect"],
+    ids=[
+        "Conv1d",
+        "ConvTranspose2d",
+        "RNN",
+        "mirror",
+        "edge",
+        "circle",
+        "ones",
+        "mean",
+        "means",
+        "reflect",
+    ],
 )
 def test_synapses_that_cannot_be_counted_are_no_silent_zero(layer: nn.Module, why: str) -> None:
     x = torch.ones(2, 4, 4) if isinstance(layer, nn.Conv1d | nn.RNN) else torch.ones(2, 2, 4, 4)

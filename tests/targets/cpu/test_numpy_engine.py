@@ -116,18 +116,25 @@ def test_a_bias_counts_towards_the_range() -> None:
     assert_exact(graph, np.array([[1, 0], [0, 1], [1, 1]]))
 
 
-@pytest.mark.parametrize("scale", [1, 2**18, 2**26], ids=["int32", "its border", "int64"])
+@pytest.mark.parametrize("scale", [1, 2**18, 2**26, 2**34])
+@pytest.mark.parametrize("decay", [0, 1, 300, 4096])
 @pytest.mark.parametrize("comparison", Comparison)
 @pytest.mark.parametrize("reset_time", ResetTime)
 @pytest.mark.parametrize("reset", Reset)
 @pytest.mark.parametrize("max_spikes", [1, 3])
 def test_membranes(
-    scale: int, comparison: Comparison, reset_time: ResetTime, reset: Reset, max_spikes: int
+    scale: int,
+    decay: int,
+    comparison: Comparison,
+    reset_time: ResetTime,
+    reset: Reset,
+    max_spikes: int,
 ) -> None:
+    """Potentials that are exact in float32, in float64, and in int64 alone."""
     source = Input((12,), -7, 7, 1.0)
     membrane = Membrane(
         np.arange(1, 13) * scale,
-        decay=300,
+        decay=decay,
         reset=reset,
         reset_time=reset_time,
         comparison=comparison,
@@ -137,6 +144,14 @@ def test_membranes(
     dense = Dense(np.eye(12, dtype=np.int64) * scale, np.zeros(12, np.int64))
     graph = chain(source, dense, membrane, steps=9)
     assert_exact(graph, random_samples(source, 5, steps=9))
+
+
+@pytest.mark.parametrize("reset", Reset)
+@pytest.mark.parametrize("same", [False, True], ids=["theta of each channel", "one theta"])
+def test_membranes_of_images(reset: Reset, same: bool) -> None:
+    theta = np.full(4, 9) if same else np.array([3, 9, 27, 81])
+    graph = chain(IMAGE, Membrane(theta, reset=reset, max_spikes=2), steps=6)
+    assert_exact(graph, random_samples(IMAGE, 3, steps=6))
 
 
 @pytest.mark.parametrize("block_bytes", [1, 500, 2000, 10**9])

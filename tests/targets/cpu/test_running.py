@@ -27,7 +27,7 @@ from edgespike.targets import get_runtime, get_target
 from edgespike.targets.cpu import CpuRunner
 from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, plan_for
 from tests.example_graphs import recurrent_graph
-from tests.targets.cpu.graphs import chain, dense_spikes, random_samples
+from tests.targets.cpu.graphs import chain, dense_spikes, random_samples, run_counted
 
 IMAGE = Input((1, 8, 8), 0, 255, 1 / 255)
 
@@ -124,8 +124,8 @@ def test_a_run_starts_counting_from_zero(batch: int) -> None:
     assert plan is not None
     engine = CountingLiteRtEngine(plan, batch)
     samples = random_samples(IMAGE, 70)[:, None]
-    _, first = engine.run_counted(samples)
-    _, second = engine.run_counted(samples)
+    _, first = run_counted(engine, samples)
+    _, second = run_counted(engine, samples)
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
 

@@ -1,0 +1,226 @@
+"""Measure the cpu target: against an older checkout, against LiteRT, and by steps and threads.
+
+    pip install -c constraints.txt -e ".[train,tflite,bench]"
+    python benchmarks/cpu_speed.py --against /path/to/old/checkout --weights cnn_sinabs.nir
+
+Each figure comes from processes of their own, as installed, which alternate; times are wall-clock
+times, so run nothing else. The net of convolutions takes its weights from a NIR file of that form;
+without one they are random, with thresholds that let a few per cent of the neurons fire.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from alternation import beside_limit, make_parser, show
+from numpy.typing import NDArray
+
+import edgespike
+from edgespike.graph import (
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    SumPool2d,
+)
+from edgespike.models import shipped_model
+
+if TYPE_CHECKING:
+    from edgespike.graph import Operation  # older checkouts may not have it
+
+ROOT = Path(__file__).resolve().parent.parent
+BATCH = 64
+SPIKES = 0.03
+STEPS = (25, 100, 400, 1000)
+IMAGES = 2_000
+SINGLE_RUNS = 300
+WEIGHTS = {
+    0: (16, 2, 5, 5),
+    2: (16, 16, 3, 3),
+    5: (8, 16, 3, 3),
+    9: (256, 128),
+    11: (10, 256),
+}
+"""Shapes of the net's weights, by their names in the NIR file."""
+
+
+def main() -> None:
+    parser = make_parser(__doc__, repetitions=5)
+    parser.add_argument("--against", type=Path, help="an older checkout")
+    parser.add_argument("--weights", type=Path, help="NIR file with the weights")
+    parser.add_argument("--measure", help="measure one of the following alone, in seconds")
+    arguments = parser.parse_args()
+    if arguments.measure:
+        what, *numbers = arguments.measure.split(",")
+        print(json.dumps(MEASURES[what](arguments.weights, *map(int, numbers))))
+        return
+    weights = ["--weights", str(arguments.weights)] if arguments.weights else []
+    times = _alternate(_runs(arguments.against), weights, arguments.repetitions)
+    show({"seconds": times, "ratios": _ratios(times)}, arguments.json, _print)
+
+
+def _runs(against: Path | None) -> dict[str, tuple[Path, str]]:
+    """Name what is measured; give the checkout and the measure."""
+    runs = {
+        "net of convolutions": (ROOT, "net,20"),
+        **{f"{steps} steps": (ROOT, f"net,{steps}") for steps in STEPS},
+        "one thread": (ROOT, "images,1"),
+        "two threads": (ROOT, "images,2"),
+        **{name: (ROOT, name) for name in ("litert", "run", "count")},
+    }
+    if against:
+        runs["net of convolutions, older"] = (against.resolve(), "net,20")
+    return runs
+
+
+def _alternate(
+    runs: dict[str, tuple[Path, str]], weights: list[str], repetitions: int
+) -> dict[str, float]:
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repetitions):
+        for name, (checkout, measure) in runs.items():
+            command = [sys.executable, __file__, *weights, "--measure", measure]
+            environment = {**os.environ, "PYTHONPATH": str(checkout)}
+            output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+            found[name].append(json.loads(output.stdout.splitlines()[-1]))
+    return {name: statistics.median(each) for name, each in found.items()}
+
+
+def _ratios(times: dict[str, float]) -> dict[str, tuple[float, float | None, float | None]]:
+    """Return each ratio with its least and its largest allowed value."""
+    by_steps = [times[f"{steps} steps"] for steps in STEPS]
+    ratios: dict[str, tuple[float, float | None, float | None]] = {
+        "time of a sample and step, slowest number of steps over fastest": (
+            max(by_steps) / min(by_steps),
+            None,
+            1.3,
+        ),
+        "speed of two threads over one": (times["one thread"] / times["two threads"], 1.6, None),
+        "time of one image over LiteRT's, run": (times["run"] / times["litert"], None, 1.5),
+        "time of one image over LiteRT's, count": (times["count"] / times["litert"], None, 2.5),
+    }
+    if older := times.get("net of convolutions, older"):
+        ratios["speed over the older checkout's"] = (older / times["net of convolutions"], 2, None)
+    return ratios
+
+
+def convolutional_net(steps: int, weights: Path | None) -> Graph:
+    """Build the net of convolutions, sum pools and integrate-and-fire neurons at 8 bits."""
+    nodes = [Node("input", Input((2, 34, 34), 0, 1, 1.0))]
+
+    def add(name: str, op: Operation) -> None:
+        nodes.append(Node(name, op, (nodes[-1].name,)))
+
+    for place, real in _real_weights(weights).items():
+        unit = np.abs(real).max() / 127
+        weight, bias = np.rint(real / unit).astype(np.int64), np.zeros(len(real), np.int64)
+        if real.ndim == 4:
+            stride = (2, 2) if place == 0 else (1, 1)
+            add(f"conv{place}", Conv2d(weight, bias, stride=stride, padding=(1, 1)))
+        else:
+            add(f"dense{place}", Dense(weight, bias))
+        add(f"fire{place}", Membrane(np.full(len(real), round(1 / unit))))
+        if place in (2, 5):
+            add(f"pool{place}", SumPool2d((2, 2), (2, 2)))
+        if place == 5:
+            add("flat", Reshape((128,)))
+    add("out", Readout(np.ones(10)))
+    return Graph("convolutions", tuple(nodes), steps)
+
+
+def _real_weights(path: Path | None) -> dict[int, NDArray[Any]]:
+    """Read weights for thresholds of 1, or draw some."""
+    if path is None:
+        rng = np.random.default_rng(0)
+        return {
+            place: rng.normal(0, 2 / np.sqrt(np.prod(shape[1:])), shape)
+            for place, shape in WEIGHTS.items()
+        }
+    import h5py  # type: ignore[import-untyped,unused-ignore]
+
+    with h5py.File(path) as file:
+        return {place: file[f"node/nodes/{place}/weight"][()] for place in WEIGHTS}
+
+
+def measure_net(weights: Path | None, steps: int) -> float:
+    """Return seconds of counting a sample and step."""
+    graph = convolutional_net(steps, weights)
+    rng = np.random.default_rng(1)
+    drawn = rng.random((BATCH, steps, 2, 34, 34), np.float32)
+    samples = (drawn < SPIKES).astype(np.int8)
+    return _seconds(lambda: edgespike.count(graph, samples)) / BATCH / steps
+
+
+def measure_images(weights: Path | None, threads: int) -> float:
+    """Return seconds of counting an image with the shipped model."""
+    graph, images = shipped_model(), _images(IMAGES)
+    return _seconds(lambda: edgespike.count(graph, images, threads=threads)) / IMAGES
+
+
+def measure_single(function: Callable[..., Any]) -> Callable[[Path | None], float]:
+    """Return what measures a function of the shipped model on one image, in seconds."""
+
+    def measure(weights: Path | None) -> float:
+        graph, image = shipped_model(), _images(1)
+        return _seconds(lambda: function(graph, image), SINGLE_RUNS)
+
+    return measure
+
+
+def measure_litert(weights: Path | None) -> float:
+    """Return seconds of LiteRT alone for one image."""
+    from edgespike.targets.cpu.litert_engine import plan_for
+    from edgespike.targets.tflite.running.engine import LiteRtEngine
+
+    plan, image = plan_for(shipped_model()), _images(1)
+    assert plan is not None
+    engine = LiteRtEngine(plan, 1)
+    return _seconds(lambda: engine.run(image), SINGLE_RUNS)
+
+
+def _images(number: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(2).integers(0, 256, (number, 1, 28, 28), np.uint8)
+
+
+def _seconds(function: Callable[[], Any], runs: int = 3) -> float:
+    """Return the median time of some runs, after one that prepares the graph."""
+    function()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+MEASURES: dict[str, Callable[..., float]] = {
+    "net": measure_net,
+    "images": measure_images,
+    "litert": measure_litert,
+    "run": measure_single(edgespike.run),
+    "count": measure_single(edgespike.count),
+}
+
+
+def _print(result: dict[str, Any]) -> None:
+    for name, seconds in result["seconds"].items():
+        print(f"{name}: {1e6 * seconds:,.1f} us")
+    for name, (value, least, most) in result["ratios"].items():
+        print(f"{name}: {beside_limit(value, least, most)}")
+
+
+if __name__ == "__main__":
+    main()
