@@ -7,6 +7,8 @@ a memory limit. Each input runs in a process of its own, a fork of this one. Wha
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import os
 import random
 import resource
@@ -25,6 +27,8 @@ from tests.fuzzing.readers import Kind, Reader, draw_case, kinds
 
 MEMORY_LIMIT = 2 * 10**9
 TIME_LIMIT_S = 60
+
+IMPORTED = "Modules that were imported:"
 
 
 def main() -> int:
@@ -51,13 +55,16 @@ def main() -> int:
 
 
 def _load_commands(chosen: dict[str, Kind]) -> None:
-    """Read every original once, so that forks have the imports."""
+    """Read every original once, and import what was imported then, so that forks need not."""
     for kind in chosen.values():
         for original in kind.originals:
             for reader in kind.readers:
                 code, _, output = _fork_and_read(original, original.read_bytes(), reader)
                 if code not in (0, 2):
                     sys.exit(f"the intact {original} ends with {code}:\n{output}")
+                for name in output.rpartition(IMPORTED)[2].split():
+                    with contextlib.suppress(ImportError):
+                        importlib.import_module(name)
 
 
 def _run_kind(name: str, kind: Kind, inputs: int, draw: random.Random, keep: Path) -> int:
@@ -73,7 +80,9 @@ def _run_kind(name: str, kind: Kind, inputs: int, draw: random.Random, keep: Pat
             place = keep / f"{name}-{number}-{original.name}"
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(content)
-            place.with_suffix(".txt").write_text(f"exit {code}, {memory:,} bytes\n{output}")
+            place.with_suffix(".txt").write_text(
+                f"exit {code}, {memory:,} bytes\n{output.rpartition(IMPORTED)[0] or output}"
+            )
         if sys.stderr.isatty() or (number + 1) % 500 == 0:
             print(f"{name}: {number + 1} of {inputs}, {failures} failed", file=sys.stderr)
     found = ", ".join(f"{code}: {count}" for code, count in sorted(codes.items()))
@@ -93,6 +102,7 @@ def _fork_and_read(original: Path, content: bytes, reader: Reader) -> tuple[int,
         process = os.fork()
         if process == 0:
             code = _read(path, reader, log)
+            print(IMPORTED, *sys.modules)
             sys.stdout.flush()
             os._exit(code)
         _, status, usage = os.wait4(process, 0)
