@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import import_module
 from pathlib import Path
@@ -110,6 +111,16 @@ def test_each_epoch_is_one_line_where_there_is_no_terminal(train: Cli) -> None:
         pattern = rf"epoch {epoch}/3  loss {number}  accuracy {number}%  {zero}  test accuracy "
         assert re.fullmatch(rf"{pattern}{number}%  {number} s", line)
     assert len(result.stderr.splitlines()) == 3
+
+
+def test_a_float_net_has_no_operations(train: Cli) -> None:
+    Path("small.toml").write_text(RECIPE.replace('"spike"', '"relu"').replace("bits = 6\n", ""))
+    result = train("--epochs", 1)
+    assert "synaptic operations" not in result.stderr
+    log = [json.loads(line) for line in (Path("run") / "training.jsonl").read_text().splitlines()]
+    assert log[-1]["train_synaptic_operations"] is None
+    assert log[-1]["test_synaptic_operations"] is None
+    assert train("--epochs", 1, "--resume").code == 0
 
 
 def test_options_change_the_recipe(train: Cli) -> None:

@@ -14,7 +14,7 @@ _SHOWN = ("loss", "accuracy", "synaptic_operations")
 
 
 class EpochProgress:
-    """Shows loss, accuracy and synaptic operations a sample on stderr.
+    """Shows loss, accuracy and, of a net with events, synaptic operations a sample on stderr.
 
     On a terminal this is a progress bar; in a file or pipe it is one line after the epoch.
 
@@ -43,7 +43,7 @@ class EpochProgress:
         )
         self._task = self._bar.add_task(self._title, total=steps, measured="")
 
-    def update(self, step: int, means: Mapping[str, float]) -> None:
+    def update(self, step: int, means: Mapping[str, float | None]) -> None:
         """Show that ``step`` steps are done, and the means so far."""
         self._bar.update(self._task, completed=step, measured=_measured(means))
 
@@ -71,8 +71,7 @@ class EpochProgress:
         self._bar.stop()
 
 
-def _measured(means: Mapping[str, float]) -> str:
-    return (
-        f"loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}  "
-        f"{means['synaptic_operations'] / 1000:,.0f} k synaptic operations"
-    )
+def _measured(means: Mapping[str, float | None]) -> str:
+    text = f"loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}"
+    operations = means["synaptic_operations"]
+    return text if operations is None else f"{text}  {operations / 1000:,.0f} k synaptic operations"

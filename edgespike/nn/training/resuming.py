@@ -24,7 +24,8 @@ _EPOCH = (
     *(f"train_{name}" for name in _MEASURED),
     *_TESTED,
 )
-"""Entries of an epoch in the history of every run, all of them finite numbers."""
+"""Entries of an epoch in the history of every run: finite numbers, but operations are None where
+none are counted."""
 
 _OF_POSTERIOR = ("divergence", "separation", "entropy_error_bound")
 """Further entries of a mixture; None is a separation of one member."""
@@ -56,7 +57,7 @@ def description_faults(description: Mapping[str, Any], epochs: int) -> Iterator[
         start = description["start"]
         if not isinstance(start, dict) or not isinstance(start.get("metadata"), dict):
             yield "its start is not a table with a table of metadata"
-        elif bad := [name for name in _TESTED if not _is_finite(start.get(name))]:
+        elif bad := [name for name in _TESTED if not _is_measured(name, start)]:
             yield f"{bad[0]} of its start is {shown(start.get(bad[0]))}, expected a finite number"
 
 
@@ -65,7 +66,7 @@ def _epoch_fault(entry: object, number: int) -> str | None:
         return f"is {shown(entry)}, expected a table"
     if unknown := sorted(entry.keys() - {*_EPOCH, *_OF_POSTERIOR}):
         return f"has an unknown entry {named(unknown[0])}"
-    if bad := [name for name in _EPOCH if not _is_finite(entry.get(name))]:
+    if bad := [name for name in _EPOCH if not _is_measured(name, entry)]:
         return f"has {bad[0]} {shown(entry.get(bad[0]))}, expected a finite number"
     if entry["epoch"] != number:
         return f"has the number {shown(entry['epoch'])}"
@@ -74,6 +75,12 @@ def _epoch_fault(entry: object, number: int) -> str | None:
         if value is not None and (not _is_number(value) or value != value):
             return f"has {name} {shown(value)}, expected a number"
     return None
+
+
+def _is_measured(name: str, entry: Mapping[str, Any]) -> bool:
+    if name.endswith("synaptic_operations") and name in entry and entry[name] is None:
+        return True
+    return _is_finite(entry.get(name))
 
 
 def _is_number(value: object) -> bool:

@@ -109,7 +109,8 @@ class RunFolder:
         if self.began:
             if not resume:
                 raise InputError(
-                    f"folder {self.path} holds a training run; resume it, remove it or name another"
+                    f"folder {self.path} holds a training run; resume it (--resume or "
+                    "resume=True), remove it or name another"
                 )
         elif others := sorted(name for name in self._names() if _WRITTEN.fullmatch(name)):
             raise InputError(

@@ -108,7 +108,7 @@ class Trainer:
             measure_statistics(drawn, self._some_inputs(self.recipe.epochs - 1))
             yield name, drawn
 
-    def measure(self) -> dict[str, float]:
+    def measure(self) -> dict[str, float | None]:
         """Measure the net on the test set, for the log."""
         return {f"test_{name}": value for name, value in self._test().items()}
 
@@ -142,7 +142,7 @@ class Trainer:
             f"{part}.{name}": t for part, entries in parts.items() for name, t in entries.items()
         }
 
-    def _train(self, epoch: int, show: EpochProgress) -> dict[str, float]:
+    def _train(self, epoch: int, show: EpochProgress) -> dict[str, float | None]:
         self.net.train()
         # All randomness of an epoch follows from its seed: resuming needs no generator states.
         seed = _derived(self.recipe.seed, epoch)
@@ -189,7 +189,7 @@ class Trainer:
             yield augment(batch, self.recipe.flip, self.recipe.shift, generator)
 
     @torch.inference_mode()
-    def _test(self) -> dict[str, float]:
+    def _test(self) -> dict[str, float | None]:
         self.result.eval()
         own = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
@@ -217,7 +217,8 @@ class Trainer:
             [loss.detach() * samples, correct, operations * samples, samples]
         ).double()
 
-    def _means(self, sums: Tensor, epoch: int | None = None) -> dict[str, float]:
+    def _means(self, sums: Tensor, epoch: int | None = None) -> dict[str, float | None]:
+        """Return the means a sample; operations are ``None`` for a net without events."""
         loss, correct, operations, samples = sums.tolist()
         if not math.isfinite(loss):
             when = "" if epoch is None else f" in epoch {epoch + 1}"
@@ -228,7 +229,7 @@ class Trainer:
         return {
             "loss": loss / samples,
             "accuracy": correct / samples,
-            "synaptic_operations": operations / samples,
+            "synaptic_operations": operations / samples if self.recipe.net.spiking else None,
         }
 
 

@@ -63,7 +63,7 @@ def test_the_penalty_saves_synaptic_operations(tmp_path: Path) -> None:
 def test_a_net_without_spikes_has_no_synaptic_operations(tmp_path: Path, net: NetSpec) -> None:
     recipe = replace(RECIPE, net=net, penalty=0.0, epochs=1)
     result = train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
-    assert result.history[-1]["test_synaptic_operations"] == 0
+    assert result.history[-1]["test_synaptic_operations"] is None
 
 
 def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_to_resume_what_was_never_begun_is_to_begin(tmp_path: Path) -> None:
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
-    with pytest.raises(InputError, match="run holds a training run; resume it, remove it"):
+    with pytest.raises(InputError, match="run holds a training run; resume it"):
         train(RECIPE, tmp_path / "run", task=striped_task(), quiet=True)
 
 
@@ -257,7 +257,7 @@ def test_a_run_that_ended_while_another_read_its_data_is_not_overwritten(
         return striped_task()
 
     monkeypatch.setattr(import_module("edgespike.nn.training.train"), "load_task", meanwhile)
-    with pytest.raises(InputError, match="run holds a training run; resume it, remove it"):
+    with pytest.raises(InputError, match="run holds a training run; resume it"):
         train(RECIPE.override(seed=5), tmp_path / "run", quiet=True)
     train(RECIPE, tmp_path / "run", task=striped_task(), resume=True, quiet=True)
 
