@@ -31,12 +31,12 @@ from edgespike.storage.file_kinds import kind_of_file, only_tensors
 from edgespike.storage.files import opened, write_atomically
 
 READABLE_VERSIONS = (1, 2, 3, 4)
-"""Version 1 packed booleans only; delays came with version 3, saturation of membranes and padding
-that differs on opposite sides with version 4."""
+"""Version 1 packed booleans only; version 3 added delays; version 4 added membranes' saturation and
+padding that differs on opposite sides."""
 
 BASE_VERSION = 3
-"""The version of a graph that needs no newer one: it keeps its hash, and older versions of this
-package read it."""
+"""The version of files that need no newer one: their hashes stay the same, and older versions of
+this package can read them."""
 
 FILE_LIMIT = 2**31
 """Largest graph file that can be read, in bytes."""
@@ -81,7 +81,7 @@ def _serialised(description: str, sha256: str, tensors: dict[str, NDArray[Any]])
 
 @dataclass(frozen=True)
 class Stored:
-    """What is known of a graph's file without writing it.
+    """Hash and sizes of a graph's file, known without writing it.
 
     Parameters
     ----------
@@ -355,7 +355,7 @@ def _build_node(
 
 
 def _since(field: Field[Any]) -> Since | None:
-    """Return when files got a field and what its absence means, unless they always had it."""
+    """Return when a field was added to files; ``None`` if they always had it."""
     since: Since | None = field.metadata.get("since")
     return since
 

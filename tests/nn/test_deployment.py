@@ -90,7 +90,7 @@ def test_shipped_nets_fit_unless_they_are_floats(name: str, target: str) -> None
     if net.spiking:
         assert found.certain == ()
     else:
-        assert "a net of floats, which no graph equals" in found.certain[0]
+        assert "a net of floats, which no graph computes" in found.certain[0]
 
 
 def test_layers_of_a_residual_block_and_the_readout_are_named() -> None:
