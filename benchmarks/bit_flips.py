@@ -16,6 +16,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ from edgespike.targets.loihi.environment import lava_path
 PI = ("model.tflite", "network.json", "sample_input.npy", "expected_output.npy", "run.py")
 LOIHI = ("network.npz", "network.json", "sample_input.npy", "expected_output.npy", "run_lava.py")
 FLIPS_PER_SMALL_FILE = 25
-"""Flips of each file other than the model: the checksums hold for all alike."""
+"""Flips of each file other than the model; checksums treat all files alike."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of the flips of one file; ``None`` where it was not measured."""
+    """How many flips of one file were noticed; ``None`` where this was not measured."""
 
     bundle: str
     file: str
@@ -82,10 +83,10 @@ with np.load(sys.argv[1]) as sets:
     for name in sets.files:
         encoded = run.encode_samples(sets[name], network, interpreter.get_input_details()[0])
         parts = (encoded[i : i + run.BATCH] for i in range(0, len(encoded), run.BATCH))
-        answers = [run.run(interpreter, part, network["states"]) for part in parts]
+        answers = [run.run(interpreter, part, network) for part in parts]
         np.save(sys.argv[2] + name, np.concatenate(answers))
 """
-"""Answers sets of samples as run.py does, in a process that a bad model may end."""
+"""Runs sets of samples as run.py does, in a process of its own, which a damaged model may crash."""
 
 
 def answers(folder: Path, sets: Path) -> dict[str, Any]:
@@ -108,6 +109,8 @@ def seen_by_answers(folder: Path, sets: Path, flips: Iterator[bytes]) -> tuple[i
     """Count flips of the model that are harmful, and of these those that samples notice."""
     path = folder / "model.tflite"
     original, right = path.read_bytes(), answers(folder, sets)
+    if any(each is None for each in right.values()):
+        raise SystemExit(f"{folder} gives no answers, so flips cannot be compared with them")
     totals = np.zeros(3, int)
     for content in flips:
         path.write_bytes(content)
@@ -150,8 +153,6 @@ def pi_rows(name: str, folder: Path, flips: int) -> Iterator[Row]:
 
 def is_listed(content: bytes, name: str, digests: str) -> bool:
     """Return whether a file with this content passes the checksums."""
-    from hashlib import sha256
-
     return f"{sha256(content).hexdigest()}  {name}" in digests.splitlines()
 
 

@@ -3,9 +3,9 @@
     pip install -c constraints.txt -e ".[train,tflite,bench]"
     python benchmarks/cpu_speed.py --against /path/to/old/checkout --weights cnn_sinabs.nir
 
-Each figure comes from processes of their own, as installed, which alternate; times are wall-clock
-times, so run nothing else. The net of convolutions takes its weights from a NIR file of that form;
-without one they are random, with thresholds that let a few per cent of the neurons fire.
+Each figure is the median of several processes; the processes of different figures alternate. Times
+are wall-clock times, so run nothing else meanwhile. The convolutional net reads its weights from a
+NIR file that holds such a net; without one they are random, and a few per cent of the neurons fire.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def main() -> None:
     parser = make_parser(__doc__, repetitions=5)
     parser.add_argument("--against", type=Path, help="an older checkout")
     parser.add_argument("--weights", type=Path, help="NIR file with the weights")
-    parser.add_argument("--measure", help="measure one of the following alone, in seconds")
+    parser.add_argument(
+        "--measure", help="measure a single figure, in seconds; used by this script itself"
+    )
     arguments = parser.parse_args()
     if arguments.measure:
         what, *numbers = arguments.measure.split(",")
@@ -73,7 +75,7 @@ def main() -> None:
 
 
 def _runs(against: Path | None) -> dict[str, tuple[Path, str]]:
-    """Name what is measured; give the checkout and the measure."""
+    """Return the checkout and the measure of each figure, by the figure's name."""
     runs = {
         "net of convolutions": (ROOT, "net,20"),
         **{f"{steps} steps": (ROOT, f"net,{steps}") for steps in STEPS},
@@ -118,7 +120,7 @@ def _ratios(times: dict[str, float]) -> dict[str, tuple[float, float | None, flo
 
 
 def convolutional_net(steps: int, weights: Path | None) -> Graph:
-    """Build the net of convolutions, sum pools and integrate-and-fire neurons at 8 bits."""
+    """Build a net of convolutions, sum pools and integrate-and-fire neurons with 8-bit weights."""
     nodes = [Node("input", Input((2, 34, 34), 0, 1, 1.0))]
 
     def add(name: str, op: Operation) -> None:
@@ -156,7 +158,7 @@ def _real_weights(path: Path | None) -> dict[int, NDArray[Any]]:
 
 
 def measure_net(weights: Path | None, steps: int) -> float:
-    """Return seconds of counting a sample and step."""
+    """Return the seconds that counting takes for one step of one sample."""
     graph = convolutional_net(steps, weights)
     rng = np.random.default_rng(1)
     drawn = rng.random((BATCH, steps, 2, 34, 34), np.float32)
@@ -165,13 +167,13 @@ def measure_net(weights: Path | None, steps: int) -> float:
 
 
 def measure_images(weights: Path | None, threads: int) -> float:
-    """Return seconds of counting an image with the shipped model."""
+    """Return the seconds that counting takes for one image with the shipped model."""
     graph, images = shipped_model(), _images(IMAGES)
     return _seconds(lambda: edgespike.count(graph, images, threads=threads)) / IMAGES
 
 
 def measure_single(function: Callable[..., Any]) -> Callable[[Path | None], float]:
-    """Return what measures a function of the shipped model on one image, in seconds."""
+    """Return a measure of a function, in seconds: one image on the shipped model."""
 
     def measure(weights: Path | None) -> float:
         graph, image = shipped_model(), _images(1)
@@ -181,7 +183,7 @@ def measure_single(function: Callable[..., Any]) -> Callable[[Path | None], floa
 
 
 def measure_litert(weights: Path | None) -> float:
-    """Return seconds of LiteRT alone for one image."""
+    """Return the seconds that LiteRT alone takes for one image."""
     from edgespike.targets.cpu.litert_engine import plan_for
     from edgespike.targets.tflite.running.engine import LiteRtEngine
 
@@ -196,7 +198,7 @@ def _images(number: int) -> NDArray[np.uint8]:
 
 
 def _seconds(function: Callable[[], Any], runs: int = 3) -> float:
-    """Return the median time of some runs, after one that prepares the graph."""
+    """Return the median time of several runs, after one that prepares the graph."""
     function()
     times = []
     for _ in range(runs):

@@ -56,8 +56,8 @@ def export(
     folder
         A new or empty folder.
     samples
-        Data that the samples which check the artefact are chosen from, as
-        :func:`edgespike.run` takes them; ``None`` for random samples.
+        Samples, as :func:`edgespike.run` takes them, among which those that check the artefact are
+        chosen; ``None`` to choose among random ones.
 
     Returns
     -------
@@ -71,8 +71,8 @@ def export(
     InputError
         The samples do not fit the graph's input.
     UnsupportedError
-        The target cannot compute the graph exactly, or its artefact has no samples; all reasons
-        are listed.
+        The target cannot compute the graph exactly, or samples are given and its artefact has
+        none; all reasons are listed.
     WriteError
         The folder exists and is not empty, or cannot be written.
     """
@@ -80,7 +80,7 @@ def export(
     chosen.check(graph)
     if samples is not None and chosen.write_with_samples is None:
         raise UnsupportedError(
-            f"the artefact of target {target!r} cannot be checked with samples of yours",
+            f"the artefact of target {target!r} cannot be checked with your samples",
             ["it has no samples; leave them out"],
         )
     with new_folder(Path(folder)) as temporary:
@@ -109,8 +109,8 @@ def run(
     target
         Name of the target.
     threads
-        Most threads that the run may use, at least 1; ``None`` for one on each core. Only the cpu
-        target uses more than one.
+        Maximum number of threads, at least 1; ``None`` for one per core. Only the cpu target uses
+        more than one.
 
     Raises
     ------

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VALUES_AT_ONCE = 2**26
 """Most values of one batch, over all nodes and steps, if all are in memory: 256 MiB as int32.
 
-Fewer would be slow on Lava, which takes seconds to start each batch.
+Smaller batches would be slow on Lava, which takes seconds to start each one.
 """
 
 COMPUTED_AT_ONCE = 2**30
@@ -54,9 +54,8 @@ def batch_size(graph: Graph, *, memory_bounded: bool = False) -> int:
 
 
 def samples_within(graph: Graph, values: int) -> int:
-    """Return how many samples have at most ``values`` values over all nodes and steps, or 1."""
-    each = graph.steps * sum(tensor.size for tensor in graph.tensors.values())
-    return max(1, values // each)
+    """Return how many samples have at most ``values`` values in all nodes and steps, at least 1."""
+    return max(1, values // (graph.steps * graph.values_per_step))
 
 
 def batches(
@@ -85,9 +84,6 @@ def batches(
         The samples do not fit the graph's input.
     """
     samples = as_samples(graph, samples)
-    if len(samples) == 1:  # in a loop over single samples, the size would cost a tenth of a run
-        yield 0, samples
-        return
     size = batch_size(graph, memory_bounded=memory_bounded)
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]

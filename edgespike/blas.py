@@ -1,7 +1,6 @@
-"""Hold numpy's BLAS library to one thread, for products that are too small to share.
+"""Limit numpy's BLAS library to one thread, for products that are too small to share.
 
-Its own threads are slower at them, and many times slower where they wait for cores that other work
-uses.
+More threads make such products slower, and many times slower where other work uses the cores.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 
 class _Hold:
-    """The limit on BLAS threads, which is one for the whole process, while any block needs it."""
+    """Counts the blocks that need the limit; it is set for the whole process, so they share it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -39,7 +38,7 @@ _HOLD = _Hold()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS, in the whole process, to one thread until the last such block ends."""
+    """Limit BLAS to one thread, in the whole process, until the last such block ends."""
     _HOLD.begin()
     try:
         yield

@@ -1,8 +1,7 @@
-"""Which numbers to multiply in: float64 where that is proven exact, int64 otherwise.
+"""Which number type to multiply in: float64 where that is proven exact, int64 otherwise.
 
-A processor multiplies matrices of float64 about ten times as fast as matrices of int64. float32
-would be faster still, but targets compute in it, and the definition should not share their
-arithmetic.
+Matrix products in float64 are about ten times as fast as in int64. float32 would be faster still,
+but targets use it, and the definition should not share their arithmetic.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from edgespike.graph.tensor import FLOAT64_LIMIT, Integers
 
 
 def exact_factors(weight: Integers, x: Integers) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return weight and input in a type in which every weighted sum of the input is exact.
+    """Return weight and input in a number type in which every weighted sum of the input is exact.
 
     That type is float64 if ``n * max|weight| * max|x| <= 2**53``, where ``n`` is the number of
     weights of an output. Proof: float64 holds every integer of magnitude up to 2**53. Each of the
     ``n`` products is an integer of magnitude at most ``max|weight| * max|x|``. A sum of some of
-    them is one of at most ``n`` times that, whichever they are. So weights, inputs, products and
-    all partial sums, in any order, fused or not, are held exactly, and nothing is ever rounded.
+    them is an integer of at most ``n`` times that. So weights, inputs, products and all partial
+    sums, in any order, fused or not, are held exactly, and nothing is ever rounded.
 
-    In int64, partial sums may wrap around, which is arithmetic modulo 2**64: a sum that fits into
-    64 bits, as a graph proves of every value, is exact all the same.
+    In int64, partial sums may wrap around, which is arithmetic modulo 2**64. The whole sum is still
+    exact, because a graph proves that every value fits into 64 bits.
 
     Parameters
     ----------
@@ -46,7 +45,7 @@ def exact_factors(weight: Integers, x: Integers) -> tuple[NDArray[Any], NDArray[
 
 
 def _magnitude(values: Integers) -> int:
-    """Return the largest magnitude, but at least 1, as one of Python's integers, which never wrap.
+    """Return the largest magnitude, but at least 1, as a Python integer, which never wraps around.
 
     At least 1, so that the product bounds each factor as well.
     """

@@ -37,13 +37,13 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.inputs import as_samples
-from edgespike.graph.ops.neurons import FRACTION_BITS, decayed
+from edgespike.graph.ops.membrane import FRACTION_BITS, decayed
 from edgespike.graph.ops.pooling import Pool2d
 from edgespike.graph.tensor import Integers, per_channel
 from edgespike.trace import Trace, observed_names
 
 BLOCK_VALUES = 2**17
-"""Most values of one node that are computed at once: 1 MiB, so that they stay in the cache."""
+"""Most values of one node that are computed at once: 1 MiB, which stays in the cache."""
 
 
 def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None = None) -> Trace:
@@ -85,9 +85,9 @@ def interpret(graph: Graph, samples: NDArray[Any], keep: Collection[str] | None 
 
 
 def run_steps(graph: Graph, samples: NDArray[Any]) -> Iterator[Mapping[str, Integers]]:
-    """Yield the int64 values of every node, ``(samples, *shape)``, step by step.
+    """Yield, for each step, the int64 values of every node, ``(samples, *shape)``.
 
-    The samples are ``(samples, steps, *shape)``, checked.
+    ``samples`` is ``(samples, steps, *shape)`` and must have been checked.
     """
     state: dict[str, Any] = {}
     values: dict[str, Integers] | None = None
@@ -178,7 +178,7 @@ def conv2d(op: Conv2d, x: Integers) -> Integers:
     padded = padded.reshape(n, op.groups, channels // op.groups, *padded.shape[2:])
     places = np.moveaxis(weight.reshape(op.groups, -1, *weight.shape[1:]), (3, 4), (0, 1)).copy()
     out = np.zeros((n, *places.shape[2:4], height * width), weight.dtype)
-    multiply = np.multiply if channels == op.groups else np.matmul  # one channel has no sum
+    multiply = np.multiply if channels == op.groups else np.matmul  # depthwise: nothing to sum
     for ky, kx in np.ndindex(*op.weight.shape[2:]):
         top, left = ky * op.dilation[0], kx * op.dilation[1]
         seen = padded[..., top::step_y, left::step_x][..., :height, :width]

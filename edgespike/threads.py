@@ -1,4 +1,4 @@
-"""How many threads a run may use: all processor cores, or fewer if the caller says so."""
+"""How many threads a run may use: one per processor core, or fewer if the caller says so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST: ContextVar[int | None] = ContextVar("most threads", default=None)
 
 @contextmanager
 def at_most(threads: int | None) -> Iterator[None]:
-    """Limit the threads of every run inside; ``None`` leaves the limit as it is.
+    """Limit the threads of every run in the block; ``None`` leaves the limit as it is.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def at_most(threads: int | None) -> Iterator[None]:
 
 
 def most_threads() -> int:
-    """Return the limit that holds here, or the number of cores that this process may use."""
+    """Return the current limit, or the number of cores that this process may use."""
     return _MOST.get() or _cores()
 
 

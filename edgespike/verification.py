@@ -30,7 +30,7 @@ from edgespike.prepared import Prepared, prepared
 from edgespike.trace import Trace, observed_names
 
 COMPARED_AT_ONCE = 2**22
-"""Most values of the interpreter that are in memory at once: 32 MiB, which is used again."""
+"""Most values of the interpreter that are in memory at once: 32 MiB."""
 
 
 class VerificationError(ViolationsError):
@@ -187,7 +187,7 @@ def _compare_all(
     start: int,
     first: dict[str, tuple[int, int, Difference]],
 ) -> None:
-    """Compare the targets' traces of a batch with the interpreter, one part of it at a time."""
+    """Compare the targets' traces of a batch with the interpreter, part by part."""
     at_once = samples_within(graph, COMPARED_AT_ONCE)
     for at in range(0, len(batch), at_once):
         part = slice(at, at + at_once)

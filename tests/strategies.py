@@ -39,7 +39,7 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
-from edgespike.graph.ops.neurons import FRACTION_BITS, SATURATION
+from edgespike.graph.ops.membrane import FRACTION_BITS, SATURATION
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT
 from edgespike.interpreter import delay, evaluate
 

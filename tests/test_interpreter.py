@@ -30,7 +30,7 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
-from edgespike.graph.ops.neurons import decayed
+from edgespike.graph.ops.membrane import decayed
 from edgespike.graph.ops.pooling import Pool2d
 from edgespike.interpreter import evaluate, interpret
 from tests.example_graphs import recurrent_graph

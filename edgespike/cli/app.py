@@ -50,8 +50,8 @@ app = typer.Typer(
         "their cost."
     ),
     epilog="Start with: edgespike demo. An output file replaces an older one, whole or not at all, "
-    "but never one that the same command reads. An output folder must be new or empty, except that "
-    "of a training. Exit codes: 0 success, 1 a check failed, 2 wrong usage or bad input, 70 "
+    "but never one that the same command reads. An output folder must be new or empty, except for "
+    "train. Exit codes: 0 success, 1 a check failed, 2 wrong usage or bad input, 70 "
     "internal error, 128 + N after signal N, so 130 after Ctrl-C.",
     no_args_is_help=True,
     rich_markup_mode=None,  # importing rich would double the time of --help

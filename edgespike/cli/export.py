@@ -32,8 +32,8 @@ def command(
         Path | None,
         typer.Option(
             metavar="X.npy",
-            help="Choose the samples that check the artefact from these, as for run --input; "
-            "otherwise they are random.",
+            help="Samples, as for run --input, among which those that check the artefact are "
+            "chosen. Default: random samples.",
         ),
     ] = None,
     as_json: Json = False,
@@ -54,7 +54,7 @@ def command(
         _check_coding(target, coding)
         graph = coding.apply(graph)
     given = None if samples is None else read_samples(graph, samples)
-    with say_if_slow(f"writing {out} for {target}; this takes longer the more synapses there are"):
+    with say_if_slow(f"writing {out} for {target}; the time grows with the number of synapses"):
         edgespike.export(graph, target, out, given)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     chosen = get_target(target)

@@ -15,19 +15,19 @@ BAD_USE = 2
 
 
 ALIASES = {"limit": "samples", "targets": "target"}
-"""Other spellings of options that every command accepts; the help names one of them.
+"""Spellings of the same option, without dashes: every command accepts both for any option it has.
 
-Both sides are without dashes. The help shows the spelling that a command declares.
+The help shows the one that a command declares.
 """
 
 
 def spelled(name: str) -> str:
-    """Return the one spelling by which an option is known while a command line is read."""
+    """Return the spelling under which the parser looks an option up."""
     return ALIASES.get(name, name)
 
 
 def runtime_names_from(start: str) -> list[str]:
-    """Return the names of runtimes that begin with some letters, for completion."""
+    """Complete the name of a runtime."""
     from edgespike.targets import runtime_names
 
     return [name for name in runtime_names() if name.startswith(start)]
@@ -105,7 +105,7 @@ TargetNames = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Use at most N threads. Default: one on each core."),
+    typer.Option(min=1, metavar="N", help="Use at most N threads. Default: one per core."),
 ]
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE.html", help="Also write an HTML page with charts.")

@@ -33,7 +33,7 @@ def say(text: str) -> None:
 
 
 SLOW_S = 2.0
-"""Seconds after which a command that has printed nothing says what it does."""
+"""Seconds after which a command that has printed nothing says what it is doing."""
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def command(
 ) -> None:
     """Run samples on a target and print the classes.
 
-    The accuracy comes first, if there are labels, and samples of another class are marked.
+    With labels, the accuracy is printed first, and wrong answers are marked.
 
     For an ensemble, also print the mean probability of each class and its entropy in nats, split
     into the uncertainty within members and the disagreement between them.
@@ -102,7 +102,7 @@ def _print_samples(
     beliefs: dict[str, NDArray[np.float64]],
     most: int,
 ) -> None:
-    """Print the first samples, one a line, and mark those whose class is not their label."""
+    """Print the first samples, one per line, and mark those whose class is not their label."""
     columns: dict[str, Sequence[object]] = {"class ": predicted[:most].tolist()}
     if labels is not None:
         columns["label"] = [
@@ -115,7 +115,7 @@ def _print_samples(
     if shown < len(predicted):
         print(
             f"and {len(predicted) - shown:,} more samples; --all prints them, --json and --out "
-            "have them all"
+            "hold all"
         )
 
 

@@ -77,9 +77,9 @@ def command(
     A recipe with a table 'posterior' trains several nets as a mixture over the net's weights;
     'edgespike ensemble' combines them into one graph.
 
-    With --for, a net that the target refuses whatever its weights become, or already with random
-    weights in a layer of few inputs, is not trained: the exit code is 2. If only larger weights
-    would be refused, a warning says so. Without --for, the first two are a warning.
+    With --for, a net is not trained, and the exit code is 2, if the target refuses it whatever its
+    weights become, or with random weights in a layer of few inputs. If the target would refuse
+    only larger weights, a warning says so. Without --for, these refusals become warnings.
     """
     from edgespike.bayes.overlap import CollapseWarning
     from edgespike.nn import load_recipe, train
@@ -88,7 +88,7 @@ def command(
     changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
     folder = RunFolder(out, changed)
     folder.refuse(Path(recipe))
-    _foresee(changed.net, targets)
+    _check_targets(changed.net, targets)
     if resume and not folder.began:
         say(f"{out} holds no run to resume; training starts with the first epoch")
     with warnings.catch_warnings():
@@ -107,8 +107,8 @@ def command(
         print(f"{result.model}{others}: {accuracy}; log in {result.log}")
 
 
-def _foresee(net: AnySpec, targets: Sequence[str] | None) -> None:
-    """Refuse a net that could not run on a target, or warn of it."""
+def _check_targets(net: AnySpec, targets: Sequence[str] | None) -> None:
+    """Refuse a net that could not run on a target, or warn about it."""
     from edgespike.errors import UnsupportedError
     from edgespike.nn import forecast
     from edgespike.targets import BUILT_IN, get_target
@@ -116,27 +116,27 @@ def _foresee(net: AnySpec, targets: Sequence[str] | None) -> None:
     if targets is None:
         if net.spiking:
             for name in dict.fromkeys(get_target(runtime).name for runtime in BUILT_IN):
-                _warn_of(net, name)
+                _warn_about(net, name)
         return
-    found = {name: forecast(net, name) for name in dict.fromkeys(targets)}
+    forecasts = {name: forecast(net, name) for name in dict.fromkeys(targets)}
     refused = [
         f"{name}: {how}{line}"
-        for name, target in found.items()
-        for how, lines in (("", target.certain), ("with random weights, ", target.likely))
+        for name, expected in forecasts.items()
+        for how, lines in (("", expected.certain), ("with random weights, ", expected.likely))
         for line in lines
     ]
     if refused:
         raise UnsupportedError("the recipe's net was not trained: it would not run", refused)
-    for name, target in found.items():
-        for line in target.possible:
+    for name, expected in forecasts.items():
+        for line in expected.possible:
             _show_warning(f"the trained net may not fit {name}, if its weights are large: {line}")
 
 
-def _warn_of(net: AnySpec, name: str) -> None:
+def _warn_about(net: AnySpec, name: str) -> None:
     from edgespike.nn import forecast
 
-    target = forecast(net, name)
-    lines = target.certain + target.likely
+    expected = forecast(net, name)
+    lines = expected.certain + expected.likely
     if lines:
         more = f"; and {len(lines) - 1} more" if len(lines) > 1 else ""
         _show_warning(f"{name} would refuse the net, already with random weights: {lines[0]}{more}")

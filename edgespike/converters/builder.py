@@ -80,10 +80,10 @@ class GraphBuilder:
     activations
         In the order of execution.
     padding
-        Zeros around the last node's values, ``(top, bottom, left, right)``, which the next
-        operation has to add; see `pad`.
+        Zeros that the next operation must add around the last node's values, ``(top, bottom, left,
+        right)``; see `pad`.
     padded_by
-        Path of what pads, if anything does.
+        Path of the module that asked for this padding; ``None`` if none did.
     """
 
     nodes: list[Node]
@@ -172,7 +172,7 @@ class GraphBuilder:
         self.event_scale = Fraction(1, high)
 
     def pad(self, path: str, padding: tuple[int, int, int, int]) -> None:
-        """Surround the last node's values by zeros: the next convolution or pool pads more."""
+        """Put zeros around the last node's values; the next convolution or pool adds them."""
         top, bottom, left, right = map(add, self.padding, padding)
         self.padding, self.padded_by = (top, bottom, left, right), path
 
@@ -192,7 +192,7 @@ class GraphBuilder:
 
     def _refuse_padding(self, path: str) -> NoReturn:
         raise ConversionStoppedError(
-            f"{self.padded_by} pads what enters {path}; put it right before a convolution or pool"
+            f"{self.padded_by} pads the input of {path}; put it right before a convolution or pool"
         )
 
     def append_delay(self, path: str, op: Delay, source: str) -> None:

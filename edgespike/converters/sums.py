@@ -28,7 +28,7 @@ class Logits:
     bias
         Rounded half up to whole units, int64.
     signs
-        1 or -1, int64.
+        1, or -1 where a normalisation's factor is negative, int64.
     """
 
     scales: NDArray[np.float64]
@@ -47,7 +47,7 @@ class Sums:
     bias
         Trained bias of each channel, in real units, not yet part of the graph.
     normalisation, pools
-        What stands between the layer and its activation.
+        The modules between the layer and its activation.
     """
 
     scale: Fraction
@@ -56,14 +56,14 @@ class Sums:
     pools: list[MaxPool2d] = field(default_factory=list)
 
     def logits(self) -> Logits:
-        """Return how the sums become logits, with the normalisation if there is one.
+        """Return how the sums become logits, including a normalisation if there is one.
 
         Raises
         ------
         ConversionStoppedError
             A bias is not finite, or too large for an accumulator.
         UnsupportedError
-            The normalisation has a parameter that is not finite, or gamma 0.
+            The normalisation has a parameter that is not finite, or a gamma of 0.
         """
         if not np.isfinite(self.bias).all():
             raise ConversionStoppedError("the readout's bias is not finite; train again")

@@ -169,7 +169,7 @@ class Graph:
 
     @cached_property
     def stored(self) -> Stored:
-        """Hash and sizes of the graph's file; packing all weights for it takes a while, once."""
+        """Hash and sizes of the graph's file; cached, because packing the weights takes a while."""
         from edgespike.graph.files import stored
 
         return stored(self)
@@ -204,6 +204,11 @@ class Graph:
         if not isinstance(op, Readout):  # the check at construction makes this impossible
             raise TypeError(f"the last operation is {type(op).__name__}; expected Readout")
         return op
+
+    @cached_property
+    def values_per_step(self) -> int:
+        """Number of values of all nodes together in one step of a sample."""
+        return sum(tensor.size for tensor in self.tensors.values())
 
     @property
     def is_recurrent(self) -> bool:

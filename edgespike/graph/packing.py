@@ -65,10 +65,10 @@ def pack(array: NDArray[Any]) -> tuple[NDArray[Any], Note]:
 
 
 COUNTED_SPAN = 2**16
-"""Integers within fewer values than this are counted value by value rather than sorted."""
+"""If the range of integers is smaller than this, they are counted, not sorted."""
 
 BLOCK_SIZE = 2**18
-"""Integers that are looked at together, so that temporary arrays stay small."""
+"""Integers that are processed together; it keeps temporary arrays small."""
 
 
 def distinct(array: Integers) -> tuple[Integers, Integers]:
@@ -196,7 +196,7 @@ def _levels(values: list[int]) -> tuple[int, int, int] | None:
 
 
 def _digits(array: Integers, low: int, step: int) -> NDArray[np.uint8]:
-    """Return ``(value - low) / step`` of each value, which is below :data:`STATE_LIMIT`."""
+    """Return ``(value - low) / step`` of each value; all are below :data:`STATE_LIMIT`."""
     # Modulo 2**64, in which no difference of two 64-bit integers wraps around.
     first, unit = np.uint64(low % 2**64), np.uint64(step)
     digits = [

@@ -1,8 +1,8 @@
 """Whether a net can run on a target, from its description alone, before it is trained.
 
-The net is built and converted three times, with different integer weights: the smallest that any
-training can end with, those of a random net, and the largest that the number of bits allows. The
-target then checks each graph, so no limit of a target is repeated here.
+The net is built and converted three times, with different integer weights: the smallest that
+training can end with, random ones, and the largest that the number of bits allows. The target then
+checks each graph, so no limit of a target is repeated here.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ from edgespike.nn.nets.spec import AnySpec, NetSpec
 from edgespike.targets import get_target
 
 FEW_INPUTS = 128
-"""Up to this many inputs of a neuron, trained sums can be as large as those of random weights.
+"""With at most this many inputs, a neuron's trained sums can be as large as with random weights.
 
-With many inputs they are far smaller. In fashion_s3nn the sums of the first layer, 9 inputs, reach
-29 % of what the largest weights would give, those of the dense layer, 1,728 inputs, 10 %. Random
-weights give 25 % and more.
+With many inputs, trained sums are far smaller. In fashion_s3nn, the sums of the first layer (9
+inputs) reach 29 % of what the largest weights would give, those of the dense layer (1,728 inputs)
+10 %. Random weights give 25 % and more.
 """
 
 Fill = Callable[[tuple[int, ...], int], Tensor]
-"""Returns integer weights of a shape, none larger than a number."""
+"""Takes a shape and the largest magnitude, and returns integer weights."""
 
 
 @dataclass(frozen=True)
 class TargetForecast:
-    """What a target refuses in nets of one description; one line for each violation.
+    """What a target refuses in nets of one description, one line per violation.
 
-    Each names the layer, the value, the limit and the way out.
+    Each line names the layer, the value, the limit and the way out.
 
     Parameters
     ----------
     certain
-        Whatever the trained weights will be.
+        Refused whatever the trained weights will be.
     likely
-        Already with random weights, as before training, in a layer of at most `FEW_INPUTS` inputs.
+        Refused with random weights, as before training, in a layer of at most `FEW_INPUTS` inputs.
     possible
-        With the largest weights of their number of bits, and not in the other two. Training seldom
-        ends with such weights where a layer has many inputs.
+        Refused with the largest weights of their number of bits, and not in the other two. Training
+        seldom ends with such weights where a layer has many inputs.
     """
 
     certain: tuple[str, ...]
@@ -85,8 +85,8 @@ def forecast(net: AnySpec, target: str) -> TargetForecast:
     violations = get_target(target).violations
     if net.activation in ("relu", "float"):
         fault = (
-            f"activation is {net.activation!r}, a net of floats, which no graph equals; train one "
-            "of 'spike' or 'levels'"
+            f"activation is {net.activation!r}, a net of floats, which no graph computes; train a "
+            "net with activation 'spike' or 'levels'"
         )
         return TargetForecast((fault,), (), ())
     try:
@@ -120,7 +120,7 @@ def forecast(net: AnySpec, target: str) -> TargetForecast:
 
 @lru_cache(maxsize=3)  # several targets are asked about one net
 def _graph(net: AnySpec, fill: Fill | None) -> Graph:
-    """Return the graph of a net of random weights, or of weights of another kind."""
+    """Return the graph of a net with the weights of ``fill``; with random ones for ``None``."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build(net)
@@ -179,7 +179,7 @@ class _Fixed:
 
 
 def _by_node(violations: Sequence[str], graph: Graph) -> dict[str, list[str]]:
-    """Group violations by the node that they begin with; "" where they begin otherwise."""
+    """Group violations by the node whose name they begin with; "" if they begin otherwise."""
     found: dict[str, list[str]] = {}
     for line in violations:
         node = line.partition(" ")[0]
@@ -188,7 +188,7 @@ def _by_node(violations: Sequence[str], graph: Graph) -> dict[str, list[str]]:
 
 
 def _weighted_before(graph: Graph, node: str) -> str:
-    """Name the weighted node whose sums a node takes, or itself; "" if there is none."""
+    """Return the weighted node whose sums a node takes, or the node itself; "" if there is none."""
     nodes = {each.name: each for each in graph.nodes}
     while node and not isinstance(nodes[node].op, Dense | Conv2d):
         node = next(iter(nodes[node].inputs), "")
@@ -206,7 +206,7 @@ def _inputs(graph: Graph, node: str) -> int:
 
 @dataclass(frozen=True)
 class _Choice:
-    """The entry of a description that says how many integers a layer's weights can be."""
+    """The entry of a description that limits the integer weights of a layer."""
 
     where: str
     entry: str
@@ -220,7 +220,7 @@ def _way_out(
     choices: Sequence[_Choice | None],
     fits: Callable[[AnySpec, str], bool],
 ) -> str:
-    """Return what to change so that a node fits whatever the weights become; "" if nothing does."""
+    """Return which change makes a node fit whatever the weights become; "" if none is known."""
     weighted = [each.name for each in graph.nodes if isinstance(each.op, Dense | Conv2d)]
     name = _weighted_before(graph, node)
     choice = choices[weighted.index(name)] if name else None
@@ -238,7 +238,7 @@ def _way_out(
 
 
 def _choices(net: AnySpec) -> list[_Choice | None]:
-    """Return what decides on the weights of each weighted node of the graph, in its order."""
+    """Return the choice that limits the weights of each weighted node, in the graph's order."""
     if isinstance(net, RecurrentSpec):
         first: list[_Choice | None] = [None] * (net.input_states > 0)
         return [
@@ -292,5 +292,5 @@ def _changed(net: Any, entry: str, number: int) -> AnySpec:
 
 
 def _smaller(entry: str, value: int) -> Sequence[int]:
-    """Return smaller values; of states the odd ones, for even ones need larger integers."""
+    """Return smaller values; only odd numbers of states, as even ones need larger integers."""
     return range(3, value, 2) if entry.endswith("states") else range(2, value)

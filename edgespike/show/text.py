@@ -37,8 +37,8 @@ class NodeRow:
     weights, nonzero_weights
         Number of stored weights, and of those that are not zero.
     parameters
-        All other fields by name, as text; an array is shown as its smallest and largest value,
-        padding that differs on opposite sides as ``before+after``.
+        All other fields by name, as text: an array as its smallest and largest value, padding that
+        differs on opposite sides as ``before+after``.
     """
 
     name: str

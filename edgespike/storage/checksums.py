@@ -1,4 +1,8 @@
-"""``SHA256SUMS``: the hash of every file in a folder, as ``sha256sum -c`` reads it."""
+"""``SHA256SUMS``, in the format of ``sha256sum``: the hash of every file in a folder.
+
+The bundles' runners check it without edgespike, see ``check_files`` in ``pi_runner.py`` and
+``run_lava.py``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def write_checksums(folder: Path) -> None:
-    """Write the hashes of all files in a folder and below it into the folder.
+    """Write ``SHA256SUMS`` into a folder, with the hashes of all files in it and below.
 
     Raises
     ------

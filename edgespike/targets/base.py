@@ -164,13 +164,13 @@ class Target:
     numbers
         Returns the number type of each layer; ``None`` if it is the same for all layers.
     remarks
-        Returns what the artefact of a graph lacks that others have, one line each, with the reason
-        and the way out; ``None`` if no artefact lacks anything.
+        Returns what a graph's artefact lacks, one line each, with the reason and the way out;
+        ``None`` if artefacts are always complete.
     codings
         How levels can travel ("graded", "unary"), the default first; empty if there is no choice.
     write_with_samples
-        Like ``write``, with samples as a third argument, from which those that check the artefact
-        are chosen; ``None`` if samples make no difference to the artefact.
+        Like ``write``, with samples as third argument, among which those that check the artefact
+        are chosen; ``None`` if the artefact has no samples.
     """
 
     name: str

@@ -598,7 +598,7 @@ def test_layers_in_a_wrong_place_are_refused(layers: list[nn.Module], message: s
         ([InputScale(9), nn.AvgPool2d(3, ceil_mode=True)], "1 has ceil_mode, which makes 3x3 w"),
         (
             [InputScale(9), nn.AvgPool2d(2, padding=1, count_include_pad=False)],
-            "1 divides its windows by 1, 2, 4, for padding is not counted; set count_include_pad",
+            "1 divides its windows by 1, 2, 4, as padding is not counted; set count_include_pad",
         ),
         ([InputScale(9), nn.AvgPool2d(2, divisor_override=-2)], "1 has divisor_override -2"),
         ([conv(), nn.AvgPool2d(2, padding=1)], r"1 has padding \(1, 1\) before an activation"),

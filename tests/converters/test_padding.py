@@ -199,11 +199,11 @@ PAD = nn.ZeroPad2d((0, 1, 0, 1))
         ([nn.ZeroPad2d((0, -1, 0, 0)), conv()], r"0 pads with 0.*, \(0, -1, 0, 0\) elements; only"),
         ([conv(), PAD, SpikeActivation()], "1 precedes an activation; move it after the activati"),
         ([conv(), PAD, nn.MaxPool2d(2), SpikeActivation()], "1 precedes an activation; move it af"),
-        ([PAD, nn.Flatten()], r"0 pads what enters 1; put it right before a convolution or pool"),
-        ([PAD, Residual(nn.Sequential(conv()), nn.Identity())], "0 pads what enters 1; put it ri"),
+        ([PAD, nn.Flatten()], r"0 pads the input of 1; put it right before a convolution or pool"),
+        ([PAD, Residual(nn.Sequential(conv()), nn.Identity())], "0 pads the input of 1; put it r"),
         (
             [Residual(nn.Sequential(conv(), SpikeActivation(), PAD), nn.Identity())],
-            "0.body.2 pads what enters 0; put it right before a convolution or pool",
+            "0.body.2 pads the input of 0; put it right before a convolution or pool",
         ),
         (
             [nn.ZeroPad2d((0, 0, 0, 2)), nn.MaxPool2d(2, stride=1)],

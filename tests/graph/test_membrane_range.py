@@ -19,7 +19,7 @@ from edgespike.graph import (
     Readout,
     Threshold,
 )
-from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.graph.ops.membrane import DECAY_ONE
 from edgespike.interpreter import interpret
 from edgespike.show.text import node_rows
 from tests.strategies import MIXES, Case, cases

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Signal, Tensor
-from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS, SATURATION, decayed
+from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS, SATURATION, decayed
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Integers
 from edgespike.interpreter import membrane
 

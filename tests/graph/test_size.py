@@ -93,7 +93,7 @@ def test_a_graph_is_packed_once_for_hash_and_sizes(monkeypatch: pytest.MonkeyPat
         packed.append(array)
         return pack(array)
 
-    monkeypatch.setattr("edgespike.graph.files.pack", counted)
+    monkeypatch.setattr("edgespike.graph.description.pack", counted)
     assert graph.hash == ternary(5, 3).hash
     first = len(packed) // 2
     assert graph_size(graph) == graph_size(graph)

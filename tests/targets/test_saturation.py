@@ -24,7 +24,7 @@ from edgespike.graph import (
     ResetTime,
     Reshape,
 )
-from edgespike.graph.ops.neurons import SATURATION
+from edgespike.graph.ops.membrane import SATURATION
 from edgespike.interpreter import evaluate, interpret
 from edgespike.targets import get_target, prepare
 from edgespike.trace import observed_names

@@ -50,11 +50,11 @@ def convert_module(module: nn.Module, input_shape: tuple[int, ...], name: str) -
 
     Integer weights, and normalisation folded into thresholds, are exact. The readout's bias is
     rounded half up to whole units of its accumulator, so a logit may differ from the module's
-    by half a weight's step. A normalisation of the readout goes into its scales, which are rounded
-    to float64, and its bias. A softmax at the end is left out: the logits are what it receives, and
-    the order of the classes is the same. The module is read as in evaluation mode, and parameters
-    of float16 or bfloat16 as in float32. A module that is used several times becomes as many
-    layers. Forward hooks are refused, for they may change results.
+    by half a weight's step. A normalisation of the readout is folded into its bias and its scales,
+    which are rounded to float64. A softmax at the end is left out: the logits are its input, in
+    which the classes have the same order. The module is read in evaluation mode; float16 and
+    bfloat16 parameters are read as float32. A module that is used several times becomes as many
+    layers. Forward hooks are refused, because they may change results.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def convert_parts(module: nn.Module, input_shape: tuple[int, ...], name: str) ->
 
 
 def _refusals(module: nn.Module) -> Iterator[str]:
-    """Yield why the parts of a module cannot be converted, wherever they stand."""
+    """Yield why parts of a module cannot be converted, whatever their place."""
     if (deep := too_deep(module)) is not None:
         yield deep
         return
@@ -187,7 +187,7 @@ def _pad(builder: GraphBuilder, leaf: Any, path: str) -> None:
     if leaf.value != 0 or min(leaf.padding) < 0:
         raise ConversionStoppedError(
             f"{path} pads with {leaf.value}, {tuple(leaf.padding)} elements; only zeros can be "
-            "added, and none removed"
+            "added, and nothing can be cropped"
         )
     if builder.sums is not None:
         raise ConversionStoppedError(f"{path} precedes an activation; move it after the activation")

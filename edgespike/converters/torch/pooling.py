@@ -1,4 +1,4 @@
-"""From torch pools to a graph: maxima move behind the activation, averages become scaled sums."""
+"""From torch pools to a graph: maxima move after the activation, averages become scaled sums."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import MaxPool2d, SumPool2d
-from edgespike.graph.ops.windows import Sides, padded_size, window_count, window_counts
+from edgespike.graph.ops.windows import padded_size, same_sides, window_count, window_counts
 
 Pair = tuple[int, int]
 
@@ -17,9 +17,9 @@ _PLAIN = (1, 1)
 
 
 def max_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
-    """Move the pool behind the activation, which changes nothing because that is monotone.
+    """Move the pool after the activation, which changes nothing because that is monotone.
 
-    It holds for either sign of gamma, because the pool follows the normalisation.
+    This holds for either sign of gamma, because the pool follows the normalisation.
     """
     kernel, stride, padding = _geometry(leaf)
     dilation = _pair(leaf.dilation)
@@ -48,13 +48,13 @@ def sum_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
 
 
 def average_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
-    """Convert a mean: the sum of each window, and a scale that goes into what follows."""
+    """Convert a mean into the sum of each window; the next layer's scale takes the divisor."""
     kernel, stride, padding = _geometry(leaf)
     faults = list(_ceiling_faults(builder, leaf))
     divisors = _divisors(builder, leaf)
     if len(divisors) > 1 and not faults:
         faults.append(
-            f"divides its windows by {_listed(divisors)}, for padding is not counted; set "
+            f"divides its windows by {_listed(divisors)}, as padding is not counted; set "
             "count_include_pad=True, padding 0 or divisor_override"
         )
     if min(divisors) < 1:
@@ -111,9 +111,9 @@ def _add_average(
 
 
 def _shrinking_to(builder: GraphBuilder, counts: Pair) -> Pair:
-    """Return a kernel whose windows, one place apart, are as many as those of a refused pool.
+    """Return a kernel that makes, with stride 1, as many windows as a refused pool.
 
-    What follows the pool is then examined with the shapes that it has in the model.
+    The layers after the pool are then checked with the shapes that they have in the model.
     """
     height, width = _arriving(builder)[1:]
     return max(height - counts[0] + 1, 1), max(width - counts[1] + 1, 1)
@@ -123,27 +123,27 @@ def _plain_faults(leaf: Any, dilation: Pair) -> Iterator[str]:
     if dilation != _PLAIN:
         yield f"has dilation {dilation}; only windows without gaps are supported, use 1"
     if leaf.return_indices:
-        yield "has return_indices; only values travel on, set it to False"
+        yield "has return_indices; a graph passes on only values, set it to False"
 
 
 def _ceiling_faults(builder: GraphBuilder, leaf: Any, dilation: Pair = _PLAIN) -> Iterator[str]:
-    """Yield where ``ceil_mode`` adds windows that reach beyond the border."""
+    """Yield that ``ceil_mode`` adds windows that reach beyond the border, if it does."""
     counts = _counts(builder, leaf, dilation)
     if counts is None or not leaf.ceil_mode:
         return
     kernel, stride, padding = _geometry(leaf)
     shape = _arriving(builder)
-    whole = window_counts(shape, kernel, stride, _sides(padding), dilation)
+    whole = window_counts(shape, kernel, stride, same_sides(*padding), dilation)
     if counts != whole:
         yield (
             f"has ceil_mode, which makes {_times(counts)} windows of {_times(shape[1:])} values, "
             f"and {_times(whole)} without; windows cannot reach beyond the border, set "
-            "ceil_mode=False or choose kernel, stride and padding that leave no rest"
+            "ceil_mode=False or choose kernel, stride and padding that leave no remainder"
         )
 
 
 def _faults_before_an_activation(kernel: Pair, padding: Pair, divisor: int) -> Iterator[str]:
-    """Yield why a mean of sums, which have a bias and a normalisation, is not a scale of them."""
+    """Yield why a mean of sums is not just another scale: it would scale their bias differently."""
     if any(padding):
         yield f"has padding {padding} before an activation; use 0, or move it after the activation"
     if divisor != kernel[0] * kernel[1]:
@@ -154,7 +154,7 @@ def _faults_before_an_activation(kernel: Pair, padding: Pair, divisor: int) -> I
 
 
 def _divisors(builder: GraphBuilder, leaf: Any) -> set[int]:
-    """Return by what the sums of a pool's windows are divided; ``ceil_mode`` changes nothing."""
+    """Return the divisors of a pool's windows, without those that ``ceil_mode`` adds."""
     kernel, stride, padding = _geometry(leaf)
     shape = _arriving(builder)
     if leaf.divisor_override is not None:
@@ -181,7 +181,10 @@ def _counts(builder: GraphBuilder, leaf: Any, dilation: Pair = _PLAIN) -> Pair |
     """
     shape = _arriving(builder)
     kernel, stride, padding = _geometry(leaf)
-    if len(shape) != 3 or min(window_counts(shape, kernel, stride, _sides(padding), dilation)) < 1:
+    if (
+        len(shape) != 3
+        or min(window_counts(shape, kernel, stride, same_sides(*padding), dilation)) < 1
+    ):
         return None
     vertical, horizontal = (
         _count(*axis, ceiling=leaf.ceil_mode)
@@ -201,7 +204,7 @@ def _count(
 
 
 def _adaptive(builder: GraphBuilder, leaf: Any, path: str) -> tuple[Pair, Pair]:
-    """Return kernel and stride of an adaptive pool whose windows are all alike.
+    """Return kernel and stride of an adaptive pool; windows that differ are refused.
 
     Window ``i`` of ``n`` over ``size`` elements is ``floor(i size / n) .. ceil((i + 1) size / n)``.
     """
@@ -230,7 +233,7 @@ def _adaptive(builder: GraphBuilder, leaf: Any, path: str) -> tuple[Pair, Pair]:
 
 
 def _arriving(builder: GraphBuilder) -> tuple[int, ...]:
-    """Return the shape of the values that a module receives, behind pools and padding that wait."""
+    """Return the shape of a module's input, after the pools and padding that are waiting."""
     tensor = builder.tensor
     for pool in builder.sums.pools if builder.sums is not None else ():
         tensor = pool.infer([tensor], builder.steps)
@@ -242,10 +245,6 @@ def _arriving(builder: GraphBuilder) -> tuple[int, ...]:
 
 def _geometry(leaf: Any) -> tuple[Pair, Pair, Pair]:
     return _pair(leaf.kernel_size), _pair(leaf.stride), _pair(leaf.padding)
-
-
-def _sides(padding: Pair) -> Sides:
-    return (padding[0], padding[0]), (padding[1], padding[1])
 
 
 def _pair(value: Any) -> Pair:

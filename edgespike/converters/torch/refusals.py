@@ -50,7 +50,7 @@ def refusals(path: str, module: Any, supported: Container[type]) -> Iterator[str
 
 
 def softmax_refusals(model: Any) -> Iterator[str]:
-    """Yield each softmax that does not end a model, or that does not compare its classes."""
+    """Yield each softmax that is not at the model's end, or not over its classes."""
     nothing = without_effect()
     leaves = [
         path for path, part in walk(model) if parts_of(part) is None and type(part) not in nothing
@@ -61,8 +61,8 @@ def softmax_refusals(model: Any) -> Iterator[str]:
         name = type(part).__name__
         if path != leaves[-1]:
             yield (
-                f"{path} is a {name} inside the net, where a graph has none; leave it out, or put "
-                "it at the end"
+                f"{path} is a {name} inside the net, which no graph can compute; leave it out, or "
+                "put it at the end"
             )
         elif part.dim not in (None, 1, -1):
             yield f"{path} is a {name} over axis {part.dim}; give dim=1, the axis of the classes"
@@ -86,13 +86,13 @@ def _changes(place: str, module: Any) -> Iterator[str]:
             f"{place} has forward hooks, which may change what it computes; remove them first "
             "(a SynapticPenalty's by close(), those of pruning by torch.nn.utils.prune.remove)"
         )
-    # What torch.compile returns keeps the compiled function there.
+    # A compiled module keeps the compiled function there.
     if "forward" in vars(module) and not is_compiled(module):
         yield f"{place} has a forward function of its own; use its type's"
 
 
 def _why_not_a_wrapper(module: Any) -> str:
-    """Return why a user's own module with parts is not taken for a sequence of them."""
+    """Return why a user's own module with parts is not treated as a sequence of them."""
     from torch import nn
 
     foreign = type(module).__module__.split(".")[0] not in ("torch", "edgespike")
@@ -105,12 +105,12 @@ def _why_not_a_wrapper(module: Any) -> str:
 
 
 def _values_refusals(place: str, module: Any) -> Iterator[str]:
-    """Yield why parameters and statistics cannot be read."""
+    """Yield which parameters and statistics have no values."""
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if tensor.is_meta:
             yield (
-                f"{place}.{name} is on the meta device, where tensors hold no values; load the "
-                "trained ones, with load_state_dict(..., assign=True)"
+                f"{place}.{name} is on the meta device, where tensors hold no values; load trained "
+                "values with load_state_dict(..., assign=True)"
             )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from edgespike.converters.torch.wrapping import called_parts
 
 DEPTH_LIMIT = 200
-"""How many modules may hold one another; torch cannot run many more."""
+"""How deep modules may be nested; torch cannot run many more."""
 
 Parts = list[tuple[str, Any]]
 
@@ -32,7 +32,7 @@ def walk_all(module: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def too_deep(module: Any) -> str | None:
-    """Return a sentence about modules that hold one another beyond the limit, if there are any."""
+    """Return a violation if modules are nested too deep."""
     waiting = [("", module, 0)]
     while waiting:
         path, part, depth = waiting.pop()
@@ -59,8 +59,8 @@ def joined(path: str, key: str) -> str:
 def parts_of(module: Any) -> Parts | None:
     """Return the parts that a module runs one by one; ``None`` if it may do something else.
 
-    It is a Sequential, a module whose ``forward`` was proven to do nothing but call its parts, or
-    what torch wraps around a module to compile it or to run it on several devices.
+    Such a module is a Sequential, one whose ``forward`` provably only calls its parts, or one of
+    torch's wrappers for compiling a module or running it on several devices.
     """
     from torch import nn
 
@@ -75,14 +75,14 @@ def parts_of(module: Any) -> Parts | None:
 
 
 def is_compiled(module: Any) -> bool:
-    """Return whether a module is what ``torch.compile`` returned."""
+    """Return whether ``torch.compile`` made a module."""
     # By name, because importing the compiler takes seconds.
     kind = type(module)
     return (kind.__module__, kind.__name__) == ("torch._dynamo.eval_frame", "OptimizedModule")
 
 
 def uncompiled(module: Any) -> Any:
-    """Return the module that ``torch.compile`` was given, or the module itself."""
+    """Return the module inside one that ``torch.compile`` made; any other as it is."""
     return module._orig_mod if is_compiled(module) else module
 
 

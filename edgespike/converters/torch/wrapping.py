@@ -10,14 +10,14 @@ from typing import Any, NoReturn
 def called_parts(module: Any) -> list[tuple[str, Any]] | None:
     """Return the parts that ``forward`` calls, each on what the one before it returned.
 
-    ``forward`` runs with stand-ins for its module and its input. It may name nothing but parts of
+    ``forward`` is run with stand-ins for its module and its input. Its code may name only parts of
     the module, and a stand-in can only be called or passed on: looking at one is an error, and
-    code that handles errors is not accepted. What it calls is therefore all that it ever does.
+    code that handles errors is not accepted. So the recorded calls are all that it ever does.
 
     Returns
     -------
     parts
-        Names and modules in the order of execution; ``None`` where this cannot be proven.
+        Names and modules in the order of execution; ``None`` if there is no such proof.
     """
     from torch import nn
 
@@ -27,7 +27,7 @@ def called_parts(module: Any) -> list[tuple[str, Any]] | None:
     if not isinstance(forward, FunctionType) or not _is_plain(forward.__code__):
         return None
     children = {name: child for name, child in module._modules.items() if child is not None}
-    # What the instance or its class holds under the same name comes before a part.
+    # An attribute of the instance or its class hides a part of the same name.
     children = {
         name: child
         for name, child in children.items()
@@ -94,7 +94,7 @@ class _Record:
         self.latest = _Values()
 
     def call(self, name: str, x: object) -> _Values:
-        """Note the call of a part."""
+        """Record the call of a part."""
         if x is not self.latest:
             raise TypeError("it does not take what the part before it returned")
         self.calls.append(name)

@@ -68,7 +68,7 @@ class Op(ABC):
 
     @property
     def file_version(self) -> int:
-        """First version of graph files in which its fields may have these values."""
+        """First version of graph files that can hold its fields' values."""
         return 1
 
     @abstractmethod
@@ -104,14 +104,14 @@ class Op(ABC):
 
 @dataclass(frozen=True)
 class Since:
-    """Since when files hold a field.
+    """When a field was added to graph files.
 
     Parameters
     ----------
     version
         The first version of graph files that has the field.
     before
-        What its absence means: what older versions always did.
+        The field's value in older files.
     """
 
     version: int
@@ -119,7 +119,7 @@ class Since:
 
 
 def added_in(version: int, *, before: Any) -> dict[str, Since]:
-    """Return the metadata of a field that files hold since a version, see :class:`Since`."""
+    """Return the metadata of a field that a version of graph files added, see :class:`Since`."""
     return {"since": Since(version, before)}
 
 

@@ -1,4 +1,4 @@
-"""Windows over height and width: what convolutions and pools have in common."""
+"""Windows over height and width, which convolutions and pools have in common."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Windowed(Op):
     """Base of operations on windows of ``(channels, height, width)``.
 
     Their ``padding`` is ``(vertical, horizontal)``, or ``(top, bottom, left, right)`` where
-    opposite sides differ. Four numbers whose opposite sides are equal become two, so that there is
-    one form for each padding. Read it as :attr:`sides`.
+    opposite sides differ. Four numbers whose opposite sides are equal become two, so each padding
+    has one form. Read it as :attr:`sides`.
     """
 
     padding: tuple[int, ...]
@@ -42,7 +42,7 @@ class Windowed(Op):
         """Padding of each side."""
         if len(self.padding) == 2:
             vertical, horizontal = self.padding
-            return (vertical, vertical), (horizontal, horizontal)
+            return same_sides(vertical, horizontal)
         top, bottom, left, right = self.padding
         return (top, bottom), (left, right)
 
@@ -52,7 +52,7 @@ class Windowed(Op):
         return any(self.padding)
 
     def check_padded_size(self, shape: tuple[int, ...]) -> Iterator[str]:
-        """Yield that an input of ``shape`` takes too much memory with its padding."""
+        """Yield that an input of ``shape`` is too large with its padding, if it is."""
         if shape[0] * math.prod(padded_size(shape, self.sides)) > ELEMENT_LIMIT:
             yield (
                 f"padding {self.padding} makes more than {ELEMENT_LIMIT} elements; use less padding"
@@ -76,6 +76,11 @@ def check_geometry(
             )
 
 
+def same_sides(vertical: int, horizontal: int) -> Sides:
+    """Return the padding of each side where opposite sides have the same."""
+    return (vertical, vertical), (horizontal, horizontal)
+
+
 def padded_size(shape: Sequence[int], sides: Sides) -> tuple[int, int]:
     """Return height and width of (channels, height, width) with padding."""
     height, width = (
@@ -97,6 +102,6 @@ def window_counts(
 
 
 def window_count(padded: int, kernel: int, stride: int, dilation: int = 1) -> int:
-    """Return how many windows fit along one axis, its padding included; less than 1 if none."""
+    """Return how many windows fit along an axis with its padding; less than 1 if none does."""
     extent = dilation * (kernel - 1) + 1
     return (padded - extent) // stride + 1

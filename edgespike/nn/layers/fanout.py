@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from edgespike.graph.ops.windows import Sides, padded_size, window_counts
+from edgespike.graph.ops.windows import Sides, padded_size, same_sides, window_counts
 
 CountedLayer: TypeAlias = nn.Conv2d | nn.Linear
 """A layer whose synapses can be counted."""
@@ -52,12 +52,12 @@ def layer_fan_out(layer: CountedLayer, input_shape: torch.Size, mask: Tensor) ->
 
 
 def padding_sides(layer: nn.Conv2d) -> Sides:
-    """Return a convolution's padding; of an odd one, "same" has the larger half at the end."""
+    """Return a convolution's padding; "same" puts the larger part of an odd number at the end."""
     if layer.padding == "valid":
-        return (0, 0), (0, 0)
+        return same_sides(0, 0)
     if layer.padding == "same":
         kernel, dilation = layer.kernel_size, layer.dilation
         height, width = (d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
         return (height // 2, height - height // 2), (width // 2, width - width // 2)
     vertical, horizontal = map(int, layer.padding)
-    return (vertical, vertical), (horizontal, horizontal)
+    return same_sides(vertical, horizontal)

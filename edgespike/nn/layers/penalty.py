@@ -35,8 +35,8 @@ class SynapticPenalty:
         ``p``, at least 1.
     cost
         ``c``: "synaptic", the exact fan-out of each neuron; "spike_count", 1; "layer_balanced",
-        one over the number of elements of the layer's input, those that a `torch.nn.ZeroPad2d` adds
-        included.
+        one over the number of elements of the layer's input, including those that a
+        `torch.nn.ZeroPad2d` adds.
     """
 
     def __init__(self, model: nn.Module, power: int = 1, cost: Cost = "synaptic") -> None:

@@ -157,7 +157,7 @@ class SpikeInputs:
 
 
 def _passes_on(module: nn.Module) -> bool:
-    """Return whether events leave a module as they enter it: added, regrouped, or with zeros."""
+    """Return whether a module only adds up, regroups or pads events with zeros."""
     if isinstance(module, nn.ConstantPad2d):
         return module.value == 0
     return isinstance(module, SumPool2d | EventSum | nn.Flatten | nn.MaxPool2d)

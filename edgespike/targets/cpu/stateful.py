@@ -21,7 +21,7 @@ from edgespike.graph import (
     ResetTime,
     Tensor,
 )
-from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
+from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.cpu.stateless import Array
 from edgespike.targets.shared.number_types import narrow_type, sum_type
 

@@ -24,7 +24,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Pool2d
-from edgespike.graph.ops.neurons import reachable
+from edgespike.graph.ops.threshold import reachable
 from edgespike.graph.ops.windows import Sides
 from edgespike.targets.cpu.levels import count_reached, exact_line
 from edgespike.targets.shared.number_types import (

@@ -47,7 +47,7 @@ from edgespike.targets.loihi.neurons import (
 )
 from edgespike.targets.loihi.rules import Neuronal, rule_of
 from edgespike.targets.loihi.size import too_large
-from edgespike.targets.loihi.sums import arriving, sums_of
+from edgespike.targets.loihi.sums import arriving, biases_of
 from edgespike.targets.loihi.timing import Timing, timing_of
 
 
@@ -58,15 +58,15 @@ def violations(graph: Graph) -> list[str]:
     """
     found = too_large(graph)
     if found:
-        return found  # to look further takes the memory that it lacks
+        return found  # the other checks need memory in proportion to the size
     refused: set[str] = set()
-    sums, timing = sums_of(graph), timing_of(graph)
+    biases, timing = biases_of(graph), timing_of(graph)
     for node in graph.nodes:
         lines, neuronal = list(_check_operation(graph, node)), rule_of(node.op).neurons
         if refused.intersection(node.inputs) or (lines and isinstance(node.op, SumPool2d)):
             refused.add(node.name)
         elif neuronal is not None:
-            lines += _check_neurons(graph, node, neuronal, arriving(graph, node, sums))
+            lines += _check_neurons(graph, node, neuronal, arriving(graph, node, biases))
             lines += _check_timing(timing, node)
         found += [f"{node.name} ({node.op.kind}): {line}" for line in lines]
     return found
@@ -104,7 +104,7 @@ def _check_input(op: Input) -> Iterator[str]:
 
 def _check_weights(op: Dense | Conv2d) -> Iterator[str]:
     low, high = int(op.weight.min()), int(op.weight.max())
-    # One exponent is kept for a flipped channel, which may negate the lowest weight.
+    # The last exponent is reserved: a flipped channel may negate the lowest weight.
     exponent = min(least_exponent(op.weight), EXPONENT_HIGH - 1)
     factor = 1 << exponent
     if low < WEIGHT_LOW * factor or high > WEIGHT_HIGH * factor:

@@ -4,9 +4,8 @@ lava-nc declares that it needs Python 3.10 and numpy below 2, but runs on later 
 ``simulator/run_lava.py``. So it is installed outside the environment's own packages and without its
 dependencies, which edgespike's extra ``loihi`` installs.
 
-Before Lava is used from that folder, versions and the existence and size of all its files are
-compared with what pip installed; setup compares their SHA-256 as well, and installs anew what is
-damaged.
+Before Lava is used from that folder, its version and the existence and size of all its files are
+compared with what pip installed. Setup also compares their SHA-256, and reinstalls what is damaged.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ NEEDED = ("scipy", "networkx", "asteval")
 """What Lava imports besides numpy."""
 
 LEFT_OUT = ("tests",)
-"""A top-level package of the wheel, which would hide others of this name."""
+"""Top-level packages of the wheel that are removed: they would hide others of the same name."""
 
 _SETUP = "edgespike targets --setup loihi"
 
@@ -78,7 +77,7 @@ def lava_path() -> list[str]:
 def setup() -> str:
     """Install Lava unless it is there, and return its name and version, see :func:`version`.
 
-    A second process that does so at the same time waits for the first.
+    Another process that does so at the same time waits.
 
     Raises
     ------
@@ -113,7 +112,7 @@ def _damage(*, thorough: bool = False) -> str:
 
 
 def _versions_on_path() -> list[str]:
-    """Return the versions of Lava on Python's own path, the one that is imported first."""
+    """Return the versions of Lava on Python's own path; the first is the one that is imported."""
     return [found.version for found in distributions(name=PACKAGE)]
 
 

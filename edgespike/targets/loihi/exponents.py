@@ -1,4 +1,4 @@
-"""Weights as mantissas of 8 bits and an exponent of 2, which all weights of a connection share.
+"""Weights as 8-bit mantissas and an exponent of 2 that all weights of a connection share.
 
 With an exponent ``k``, weights are multiples of ``2**k`` in ``-128 * 2**k .. 127 * 2**k``.
 """
@@ -14,7 +14,7 @@ from edgespike.targets.loihi.limits import EXPONENT_HIGH, WEIGHT_HIGH, WEIGHT_LO
 
 
 def least_exponent(weights: Integers) -> int:
-    """Return the least exponent whose range holds all weights; 1 above the limit if none does."""
+    """Return the least exponent whose range holds all weights; one above the limit if none does."""
     low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
     exponents = range(EXPONENT_HIGH + 1)
     fits = (k for k in exponents if WEIGHT_LOW << k <= low and high <= WEIGHT_HIGH << k)
@@ -27,11 +27,11 @@ def are_multiples(weights: Integers, exponent: int) -> bool:
 
 
 def by_exponent(edges: Edges) -> list[tuple[int, Edges]]:
-    """Split edges until the weights of each part share an exponent, which comes with them.
+    """Split edges into parts whose weights share an exponent; return each part's exponent with it.
 
-    Where weights of several layers end at the same neurons, or a flipped channel negates the lowest
-    weight, one exponent may not do for all. What does not fit a lower exponent is then a multiple
-    of its own, since each layer by itself passed the check.
+    One exponent may not fit all weights where those of several layers end at the same neurons, or
+    where a flipped channel negates the lowest weight. Each weight is then a multiple of the least
+    power of 2 whose range holds it, because each layer passed the check.
     """
     exponent = least_exponent(edges.weights)
     if are_multiples(edges.weights, exponent):

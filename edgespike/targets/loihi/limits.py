@@ -18,8 +18,8 @@ WEIGHT_LOW, WEIGHT_HIGH = -(2 ** (WEIGHT_BITS - 1)), 2 ** (WEIGHT_BITS - 1) - 1
 """Range of a synapse's weight, or of its mantissa where the connection has an exponent."""
 
 EXPONENT_HIGH = 8
-"""Largest exponent of 2 that all weights of a connection share: ``weight_exp`` of Sparse, which has
-4 bits on the chip and is lower by 1 where signs are mixed, goes up to 7."""
+"""Largest exponent of 2 that the weights of a connection share. Sparse's ``weight_exp``, 4 bits on
+the chip, goes up to 7; it is lower by 1 where signs are mixed."""
 
 SYNAPSE_BITS = WEIGHT_BITS + 10
 """Bits of a synapse: a weight, and the number of one of up to 1,024 neurons of the core."""

@@ -25,7 +25,7 @@ from edgespike.targets.loihi.network import (
 )
 from edgespike.targets.loihi.neurons import CONSTANT_VALUE, NeuronKind, neurons_of
 from edgespike.targets.loihi.rules import Neuronal, Synaptic, is_maximum, rule_of
-from edgespike.targets.loihi.sums import Sums, arriving, sums_of
+from edgespike.targets.loihi.sums import Biases, arriving, biases_of
 from edgespike.targets.loihi.timing import Timing, timing_of
 
 Paths = dict[str, list[Edges | None]]
@@ -37,8 +37,10 @@ def lower(graph: Graph) -> Network:
 
     Population names are node names; elements are numbered in row-major order.
     """
-    sums, timing = sums_of(graph), timing_of(graph)
-    populations = {population.name: population for population in _populations(graph, sums, timing)}
+    biases, timing = biases_of(graph), timing_of(graph)
+    populations = {
+        population.name: population for population in _populations(graph, biases, timing)
+    }
     connections: list[Connection] = []
     for node, paths in _paths(graph):
         if rule_of(node.op).neurons is not None:
@@ -46,22 +48,24 @@ def lower(graph: Graph) -> Network:
     return Network(graph.steps, tuple(populations.values()), tuple(connections))
 
 
-def _populations(graph: Graph, sums: Sums, timing: Timing) -> Iterator[Population]:
+def _populations(graph: Graph, biases: Biases, timing: Timing) -> Iterator[Population]:
     low, high = graph.tensors[graph.input.name].bounds
     yield Population(graph.input.name, graph.tensors[graph.input.name].size, low, high, 0)
     constant = False
     for node in graph.nodes:
         op = rule_of(node.op).neurons
         if op is not None:
-            population = _population(graph, node, op, sums, timing)
+            population = _population(graph, node, op, biases, timing)
             constant |= population.takes_constant
             yield population
     if constant:
         yield Population(CONSTANT, 1, CONSTANT_VALUE, CONSTANT_VALUE, 0)
 
 
-def _population(graph: Graph, node: Node, op: Neuronal, sums: Sums, timing: Timing) -> Population:
-    neurons = neurons_of(op, arriving(graph, node, sums), graph.steps)
+def _population(
+    graph: Graph, node: Node, op: Neuronal, biases: Biases, timing: Timing
+) -> Population:
+    neurons = neurons_of(op, arriving(graph, node, biases), graph.steps)
     tensor = graph.tensors[node.name]
     return Population(
         name=node.name,

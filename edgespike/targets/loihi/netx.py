@@ -5,9 +5,6 @@ neurons; netx has no pooling, so a max pool is written as the convolution that c
 Weights are cross-correlation kernels (output, input, height, width), biases are in units of the
 accumulator, and a neuron fires strictly above ``vThMant``.
 
-Lava 0.10 keeps a convolution's ``groups`` in 8 signed bits: with 128 of them it computes nothing.
-Above 127, groups are joined to fewer and larger ones, with weights of 0 between them.
-
 ``tests/targets/loihi/test_netx.py`` runs files in netx and compares every layer.
 """
 
@@ -22,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edgespike.errors import EdgespikeError
 from edgespike.extras import install_command
 from edgespike.graph import (
     Conv2d,
@@ -38,26 +34,16 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.tensor import per_channel
+from edgespike.targets.loihi.netx_weights import NetxError, check_dense, placed
 from edgespike.targets.loihi.neurons import Arriving, NeuronKind, Neurons, beyond_stock, neurons_of
 from edgespike.targets.loihi.rules import is_maximum
-from edgespike.targets.loihi.sums import Sums, arriving, sums_of
+from edgespike.targets.loihi.sums import Biases, arriving, biases_of
+
+__all__ = ["NetxError", "netx_bytes", "netx_layers", "obstacle"]
 
 WHOLE_DECAY = 4096
 """With this ``iDecay`` the current is the present step's input alone: netx counts the part that
 decays in 1/4096. Lava's own ``du`` is lower by 1, see ``simulator/run_lava.py``."""
-
-
-DENSE_LOW, DENSE_HIGH = -256, 254
-"""Range of weights that netx keeps in dense layers: 8 bits with sign, in steps of 2."""
-
-
-COUNT_HIGH = 127
-"""What Lava can count of a convolution: its groups, strides, and elements along a kernel and in
-both paddings. All of these have 8 bits with sign (``lava/proc/conv/models.py``), unchecked."""
-
-
-class NetxError(EdgespikeError):
-    """A netx file cannot hold the graph, or h5py is missing."""
 
 
 @dataclass(frozen=True)
@@ -124,25 +110,32 @@ def _h5py() -> Any:
 
 
 def netx_layers(graph: Graph) -> list[Layer]:
-    """Return the layers of the file, see :func:`netx_bytes`."""
+    """Return the layers of a netx file for a graph without violations.
+
+    Raises
+    ------
+    NetxError
+        The graph is more than a row of convolutions and dense layers, or needs neurons or weights
+        that netx does not offer.
+    """
     for node, _ in graph.of_type(Delay):
         raise NetxError(
             f"{node.name} is a delay; netx reads loops (dense_rec), but lava-dl 0.6.0 has no "
             "process model that runs them, and their spikes would outlast the sample; run the "
             "network with run_lava.py"
         )
-    layers, sums = _layers_of(graph, graph.input, None, {}), sums_of(graph)
+    layers, biases = _layers_of(graph, graph.input, None, {}), biases_of(graph)
     for before, node in pairwise(graph.nodes):
         if node.inputs != (before.name,):
             raise NetxError(
                 f"{node.name} takes from {', '.join(node.inputs)}; netx connects each layer to the "
                 "one before it"
             )
-        layers += _layers_of(graph, node, before, sums)
+        layers += _layers_of(graph, node, before, biases)
     return layers
 
 
-def _layers_of(graph: Graph, node: Node, before: Node | None, sums: Sums) -> list[Layer]:
+def _layers_of(graph: Graph, node: Node, before: Node | None, biases: Biases) -> list[Layer]:
     """Return the layers of one node; the weights before neurons are in these neurons' layer."""
     match node.op:
         case Input() as op:
@@ -154,7 +147,7 @@ def _layers_of(graph: Graph, node: Node, before: Node | None, sums: Sums) -> lis
         case MaxPool2d() as op:
             return [_or_pool(graph, node, op)]
         case Threshold() | Membrane() | Readout() as op:
-            return [_layer(graph, node, op, before, sums)]
+            return [_layer(graph, node, op, before, biases)]
         case _:
             raise NetxError(f"{node.name} is a {node.op.kind}, which netx does not offer")
 
@@ -171,11 +164,11 @@ def _layer(
     node: Node,
     op: Threshold | Membrane | Readout,
     before: Node | None,
-    sums: Sums,
+    biases: Biases,
 ) -> Layer:
     if before is None or not isinstance(before.op, (Dense, Conv2d)):
         raise NetxError(f"{node.name} does not follow a weighted layer")
-    received = arriving(graph, node, sums)
+    received = arriving(graph, node, biases)
     neurons = neurons_of(op, received, graph.steps)
     problem = _problem(op, received, neurons, graph.steps)
     if problem:
@@ -190,45 +183,13 @@ def _layer(
     match weighted:
         case Dense():
             weight = (weighted.weight * sign).astype(np.float32)
-            _check_dense(before.name, weight)
+            check_dense(before.name, weight)
             return Layer("dense", {**fields, "weight": weight}, neuron)
         case Conv2d():
-            placed = _placed(before, replace(weighted, weight=weighted.weight * sign))
-            return Layer("conv", {**fields, **placed}, neuron)
+            arrays = placed(before, replace(weighted, weight=weighted.weight * sign))
+            return Layer("conv", {**fields, **arrays}, neuron)
         case _:
             assert_never(weighted)
-
-
-def _joined_groups(weight: NDArray[np.float32], groups: int) -> dict[str, Any]:
-    """Return weights and number of groups, joining groups where Lava would not take so many."""
-    fewer = max(n for n in range(1, COUNT_HIGH + 1) if groups % n == 0)
-    joined = groups // fewer
-    outputs, inputs, *kernel = weight.shape
-    parts = weight.reshape(fewer, joined, outputs // groups, inputs, *kernel)
-    whole = np.zeros((fewer, joined, outputs // groups, joined, inputs, *kernel), np.float32)
-    for each in range(joined):
-        whole[:, each, :, each] = parts[:, each]
-    return {"weight": whole.reshape(outputs, joined * inputs, *kernel), "groups": fewer}
-
-
-def _check_dense(name: str, weight: NDArray[np.float32]) -> None:
-    """Refuse weights that netx changes when it loads them as mantissas and an exponent."""
-    low, high = int(weight.min()), int(weight.max())
-    if low == high == 0:
-        raise NetxError(
-            f"all weights of {name} are 0, and netx divides by the largest; remove the layer, or "
-            "quantise it more finely"
-        )
-    if low < DENSE_LOW or high > DENSE_HIGH:
-        raise NetxError(
-            f"weights of {name} are {low}..{high}; the limit of netx is {DENSE_LOW}..{DENSE_HIGH} "
-            "in dense layers, use smaller weights"
-        )
-    if high <= 0 and -low & (-low - 1) == 0:
-        raise NetxError(
-            f"{name} has no weight above 0 and the lowest is {low}, a power of 2, which netx makes "
-            f"-255 of 256 times as strong; quantise it so that the lowest is {low + 1}"
-        )
 
 
 def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
@@ -245,7 +206,7 @@ def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
     fields = {
         "shape": np.array(graph.tensors[node.name].shape),
         "bias": nothing.astype(np.float32),
-        **_placed(node, synapses),
+        **placed(node, synapses),
     }
     return Layer("conv", fields, _neuron(decay=0, vth=0))
 
@@ -300,39 +261,3 @@ def _not_stock(
 def _channels(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Return one value for each channel; neurons of a channel share theirs."""
     return values.reshape(shape[0], -1)[:, 0]
-
-
-def _placed(node: Node, op: Conv2d) -> dict[str, Any]:
-    """Return weights and geometry of a convolution; netx pads opposite sides alike.
-
-    Where they differ, both sides get the larger padding, and zero weights at the kernel's other end
-    move its windows back to their places.
-    """
-    widening, padding = [(0, 0), (0, 0)], []
-    for (before, after), step in zip(op.sides, op.dilation, strict=True):
-        if (after - before) % step:
-            raise NetxError(
-                f"{node.name} has padding {op.padding} and dilation {op.dilation}; netx pads "
-                "opposite sides alike, so their difference must be a multiple of the dilation"
-            )
-        padding.append(max(before, after))
-        widening.append((max(after - before, 0) // step, max(before - after, 0) // step))
-    weight = np.pad(op.weight, widening)
-    outputs, inputs, *kernel = weight.shape
-    spans = [step * (size - 1) + 1 for step, size in zip(op.dilation, kernel, strict=True)]
-    largest = max(*spans, *op.stride, *(2 * size for size in padding))
-    if largest > COUNT_HIGH:
-        raise NetxError(
-            f"{node.name} has windows of {spans[0]} x {spans[1]}, stride {op.stride} and padding "
-            f"{tuple(padding)} on each side; of windows, strides and both paddings together Lava "
-            f"counts up to {COUNT_HIGH}, use smaller ones"
-        )
-    return {
-        **_joined_groups(weight.astype(np.float32), op.groups),
-        "inChannels": inputs * op.groups,
-        "outChannels": outputs,
-        "kernelSize": np.array(kernel),
-        "stride": np.array(op.stride),
-        "padding": np.array(padding),
-        "dilation": np.array(op.dilation),
-    }

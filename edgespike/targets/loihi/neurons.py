@@ -33,7 +33,7 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
-from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.graph.ops.membrane import DECAY_ONE
 from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.limits import (
     BIAS_HIGH,
@@ -186,10 +186,10 @@ def is_memoryless(op: Membrane, steps: int) -> bool:
 
 
 def beyond_stock(op: Membrane, arriving: Arriving, steps: int) -> list[str]:
-    """Return what Lava's LIF cannot do of a membrane that lasts, each with a way out.
+    """Return what Lava's LIF cannot do of a membrane that keeps its potential, each with a way out.
 
-    It fires strictly above one threshold. Without decay all potentials are multiples of 64, where
-    ``>=`` is the same as ``>`` with a threshold lower by 1. Where they saturate they are not.
+    A LIF fires strictly above one threshold. Without decay all potentials are multiples of 64, and
+    ``>=`` is the same as ``>`` with a threshold lower by 1; but not where they saturate.
     """
     found = []
     if op.reset is not Reset.ZERO:
@@ -228,7 +228,7 @@ def beyond_stock(op: Membrane, arriving: Arriving, steps: int) -> list[str]:
 
 
 def _saturates_unlike_stock(op: Membrane, arriving: Arriving, steps: int) -> bool:
-    """Whether a potential may saturate as no stock neuron's does, or where ``>=`` needs care."""
+    """Return whether a potential may saturate where a stock neuron would behave differently."""
     if op.saturation == POTENTIAL_HIGH and op.comparison is Comparison.GREATER:
         return False
     _, first = np.unique(arriving.channel, return_index=True)

@@ -1,7 +1,7 @@
 """How many neurons and synapses a graph is lowered to, bounded before any is made.
 
-A graph file of a few bytes can declare large tensors and large windows, but each element of
-neurons takes memory, and so does each synapse.
+A graph file of a few bytes can declare large tensors and windows, but every neuron and every
+synapse takes memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgespike.graph import Conv2d, Delay, Dense, Graph, MaxPool2d, Node, SumPoo
 from edgespike.targets.loihi.rules import is_maximum, rule_of
 
 ELEMENTS_LIMIT = 2**22
-"""Most elements of all nodes together: some 100 bytes each while they are lowered. A Loihi 2 has a
+"""Most elements of all nodes together: about 100 bytes each while they are lowered. A Loihi 2 has a
 million neurons."""
 
 SYNAPSES_LIMIT = 2**27
@@ -28,13 +28,13 @@ NODE_SYNAPSES_LIMIT = 2**24
 def too_large(graph: Graph) -> list[str]:
     """Return why a graph is too large to be lowered: value, limit and way out; empty if it is not.
 
-    Synapses are bounded from above, as if each output channel had as many as the one with most.
+    Synapses are bounded from above, as if every output channel had as many as the largest.
     """
     return [*_too_many_elements(graph), *_too_many_synapses(graph)]
 
 
 def _too_many_elements(graph: Graph) -> Iterator[str]:
-    elements = sum(tensor.size for tensor in graph.tensors.values())
+    elements = graph.values_per_step
     if elements > ELEMENTS_LIMIT:
         yield (
             f"its nodes have {elements:,} elements; the limit is {ELEMENTS_LIMIT:,}, use smaller "
@@ -68,7 +68,7 @@ def _too_many_synapses(graph: Graph) -> Iterator[str]:
 
 
 def _paths(node: Node, paths: Mapping[str, int]) -> int:
-    """Bound the paths that end at one element, from the neurons and sources before it."""
+    """Bound the number of paths from neurons and sources that end at one element."""
     rule = rule_of(node.op)
     if rule.starts_axons and rule.neurons is None:
         return 0  # the input and delays have none

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from typing_extensions import assert_never
@@ -13,55 +12,33 @@ from edgespike.graph.tensor import Integers, Tensor, per_channel
 from edgespike.targets.loihi.neurons import Arriving
 from edgespike.targets.loihi.rules import is_maximum, rule_of
 
-
-@dataclass(frozen=True)
-class SynapticSum:
-    """What is known of each element of a node's output as a sum of synapses, ``(elements,)``.
-
-    Parameters
-    ----------
-    bias
-        The constant part; 0 where the element is an event or a sum of events.
-    """
-
-    bias: Integers
+Biases = Mapping[str, Integers]
+"""For each node, the constant part of each element's sum, ``(elements,)``; 0 for events."""
 
 
-Sums = Mapping[str, SynapticSum]
-"""The synaptic sums of all nodes of a graph, by name."""
-
-
-def sums_of(graph: Graph) -> Sums:
-    """Compute every node's sums in the order of the nodes."""
-    found: dict[str, SynapticSum] = {}
+def biases_of(graph: Graph) -> Biases:
+    """Return the biases of all nodes of a graph, by name."""
+    found: dict[str, Integers] = {}
     for node in graph.nodes:
-        found[node.name] = _sum(node, graph.tensors[node.name], found)
+        found[node.name] = _bias(node, graph.tensors[node.name], found)
     return found
 
 
-def _sum(node: Node, tensor: Tensor, found: Sums) -> SynapticSum:
+def _bias(node: Node, tensor: Tensor, found: Biases) -> Integers:
     rule = rule_of(node.op)
     match rule.synapses:
         case Dense() | Conv2d() as op:
-            return SynapticSum(_per_element(op.bias, tensor))
+            return _per_element(op.bias, tensor)
         case None if rule.adds_inputs:
-            return _added([found[name] for name in node.inputs])
+            total: Integers = np.sum([found[name] for name in node.inputs], axis=0)
+            return total
         case SumPool2d() | MaxPool2d() | None:
-            return _unweighted(tensor)
+            return np.zeros(tensor.size, np.int64)
         case _:
             assert_never(rule.synapses)
 
 
-def _added(parts: list[SynapticSum]) -> SynapticSum:
-    return SynapticSum(np.sum([part.bias for part in parts], axis=0))
-
-
-def _unweighted(tensor: Tensor) -> SynapticSum:
-    """Return the sums of synapses of weight 1 from events, and of events themselves."""
-    return SynapticSum(np.zeros(tensor.size, np.int64))
-
-
-def arriving(graph: Graph, node: Node, sums: Sums) -> Arriving:
+def arriving(graph: Graph, node: Node, biases: Biases) -> Arriving:
     """Return what reaches the neurons of a node."""
     pooled = is_maximum(graph, node)
     # An OR's neurons receive its windows, all others one element of their input.
@@ -69,13 +46,7 @@ def arriving(graph: Graph, node: Node, sums: Sums) -> Arriving:
     name = node.name if is_or else node.inputs[0]
     tensor = graph.tensors[name]
     channel = _per_element(np.arange(tensor.shape[0]), tensor)
-    return Arriving(
-        channel,
-        tensor.low[channel],
-        tensor.high[channel],
-        sums[name].bias,
-        pooled,
-    )
+    return Arriving(channel, tensor.low[channel], tensor.high[channel], biases[name], pooled)
 
 
 def _per_element(values: Integers, tensor: Tensor) -> Integers:

@@ -42,10 +42,10 @@ To run it you need lava-nc 0.10, numpy and scipy. `edgespike targets --setup loi
     python run_lava.py
     python run_lava.py samples.npy results.npz
 
-The first line checks the installation. Each file that `run_lava.py` loads is compared with its
-hash in `SHA256SUMS`, and a damaged one is refused; `sha256sum -c SHA256SUMS` checks all files. The
-samples were chosen to come close to many thresholds; of the network's inside they check what
-reaches its output: {coverage}.
+The first line checks the installation. `run_lava.py` compares each file that it loads with its hash
+in `SHA256SUMS` and refuses a damaged one; `sha256sum -c SHA256SUMS` checks all files. The samples
+were chosen so that many values are close to thresholds. They check the network's layers as far as
+an error there reaches the output: {coverage}.
 
 `samples.npy` holds integers ({shape}): samples, steps, and the input's elements in row-major
 order, each in {low}..{high}; one unit is {scale:g}. `results.npz` holds each population's spikes or
@@ -56,8 +56,8 @@ the scale of its class, is the logit.
 exponent of 2 that all of them share.
 
 Intel archived Lava in May 2026: lava-nc 0.10.0 is its last release and declares Python 3.10 only.
-`edgespike targets --setup loihi` installs exactly this release on 3.10 to 3.13. What the graph
-computes is defined by edgespike's interpreter, not by Lava, which is one way to check it.
+`edgespike targets --setup loihi` installs exactly this release on 3.10 to 3.13. The graph is
+defined by edgespike's interpreter, not by Lava, which is one way to check it.
 
 To compare every layer on Lava with its definition, on your own samples:
 
@@ -78,7 +78,7 @@ reset before each sample; the first sample comes from a RingBuffer at Lava's fir
 def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> None:
     """Write the artefact's files into an existing empty folder.
 
-    The samples that check it are chosen from ``samples``, if given.
+    Its check samples are chosen among ``samples``, if given.
 
     Raises
     ------

@@ -15,7 +15,7 @@ Real = NDArray[np.float64]
 
 
 def draw(op: Input, steps: int, index: int) -> Integers:
-    """Draw a sample, always the same one for an index; neighbours are of different kinds.
+    """Draw a sample, always the same one for an index; consecutive ones are of different kinds.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def _sparse(random: np.random.Generator, shape: Shape) -> Real:
 
 
 def _waves(random: np.random.Generator, shape: Shape) -> Real:
-    """Return a sum of waves, from less than one to a few over each axis."""
+    """Return a sum of waves, with up to a few periods along each axis."""
     total = np.zeros(shape)
     for _ in range(3):
         phase = np.full((1,) * len(shape), random.random())
@@ -61,7 +61,7 @@ def _waves(random: np.random.Generator, shape: Shape) -> Real:
 
 
 def _shapes(random: np.random.Generator, shape: Shape) -> Real:
-    """Return areas of noise on an empty ground, with smooth edges."""
+    """Return patches of noise with smooth edges, and 0 elsewhere."""
     waves = _waves(random, shape)
     return np.where(waves > random.random(), np.sqrt(waves * random.random(shape)), 0.0)
 

@@ -1,8 +1,8 @@
 """Samples that come with an artefact, to check an installation with.
 
-A damaged or inexact copy of a graph gives the same answers as the graph for most samples: each
-value is compared with a threshold, and nearly always it is far from it. So samples are chosen from
-many candidates so that values stand on as many thresholds as possible, and just below them.
+A damaged or inexact copy of a graph answers most samples like the graph: each value is compared
+with a threshold, and nearly always it is far from it. So samples are chosen among many candidates
+such that values are exactly on, and just below, as many thresholds as possible.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from edgespike.targets.shared.sample_limits import (
     SAMPLE_VALUES_LIMIT,
     check_limits,
     sample_values,
-    step_values,
     work,
 )
 
@@ -36,15 +35,17 @@ LEAST_SAMPLES, MOST_SAMPLES = 8, 32
 """How many samples come with an artefact, unless all of them would be too large."""
 
 WANTED = 6
-"""How many values shall stand on each threshold, and just below it, over all samples."""
+"""How many values should be on each threshold, and just below it, over all samples."""
 
+# Limits for trying candidates, so that it takes a few seconds: their number, operations,
+# counts of close values, and the steps of all batches together.
 _CANDIDATES = 384
 _WORK = 2**32
 _COUNTS = 2**25
 _STEPS = 2**12
+
 _VALUES_AT_ONCE = 2**22
-# No more candidates are tried, and no more operations, counts, or steps of a batch are done for
-# them: that takes a few seconds. No more values or counts are in memory at once.
+"""Most values, or counts, that are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ class CheckSamples:
     expected
         The interpreter's accumulators, ``(samples, classes)``.
     covered
-        How many of ``places`` a value takes.
+        How many of ``places`` occur as values in the samples.
     places
-        Two for each threshold, by channel and level, that the graph's ranges allow: on it and
-        just below it.
+        Number of values on or just below a threshold, over channels and levels, that the graph's
+        ranges allow.
     """
 
     samples: NDArray[Any]
@@ -77,12 +78,9 @@ class CheckSamples:
     def coverage(self) -> str:
         """What the samples cover, in words."""
         if not self.places:
-            return "they cover no thresholds, since there are none, or too many"
+            return "they cover no thresholds, because there are none, or too many"
         share = self.covered / self.places
-        return (
-            f"{share:.1%} of the {self.places} values that tell a threshold from its neighbours "
-            "occur in them"
-        )
+        return f"{share:.1%} of the {self.places} values on or just below a threshold occur in them"
 
 
 def check_samples(graph: Graph, given: NDArray[Any] | None = None) -> CheckSamples:
@@ -105,7 +103,7 @@ def check_samples(graph: Graph, given: NDArray[Any] | None = None) -> CheckSampl
     """
     check_limits(graph)
     most = SAMPLE_VALUES_LIMIT // sample_values(graph)
-    at_once = max(1, min(most, _VALUES_AT_ONCE // max(step_values(graph), _places(graph))))
+    at_once = max(1, min(most, _VALUES_AT_ONCE // max(graph.values_per_step, _places(graph))))
     count, take = _candidates(graph, given, at_once)
     counts = _counts(graph, count, take, at_once)
     allowed = reachable(graph) if counts.size else np.zeros(0, bool)
@@ -130,7 +128,7 @@ Take = Callable[[int], NDArray[Any]]
 
 
 def _candidates(graph: Graph, given: NDArray[Any] | None, at_once: int) -> tuple[int, Take]:
-    """Return how many candidates to try, and what returns each."""
+    """Return how many candidates to try, and a function that returns each."""
     count = min(_CANDIDATES, _WORK // work(graph), _COUNTS // max(1, _places(graph)))
     count = min(max(LEAST_SAMPLES, count), at_once * max(1, _STEPS // graph.steps))
     dtype = _dtype(graph)
@@ -146,7 +144,7 @@ def _places(graph: Graph) -> int:
 
 
 def _counts(graph: Graph, count: int, take: Take, at_once: int) -> Counts:
-    """Count, for each candidate, its values on and below thresholds; nothing for too many."""
+    """Count each candidate's values on and just below thresholds; no columns if too many."""
     if count * _places(graph) > _COUNTS:
         return np.zeros((count, 0), np.uint8)
     parts = []
@@ -157,7 +155,7 @@ def _counts(graph: Graph, count: int, take: Take, at_once: int) -> Counts:
 
 
 def _choose(counts: Counts, most: int) -> list[int]:
-    """Choose candidates, each time the one that adds most to what is wanted."""
+    """Choose candidates one by one, always the one that adds most of what is still wanted."""
     most = min(most, MOST_SAMPLES)
     wanted = np.full(counts.shape[1], WANTED, np.uint8)
     left = list(range(len(counts)))

@@ -1,8 +1,8 @@
-"""Folders into which targets install software: held by hashes, checked, and repaired.
+"""Folders into which targets install packages: pinned by hashes, checked, and repaired.
 
-What is installed is listed in a requirements file with versions and SHA-256 of the wheels, which
-pip compares with what it downloads (``--require-hashes``). pip writes down every file with its size
-and SHA-256 (``RECORD`` in a wheel's ``.dist-info``); with these a folder is checked afterwards.
+A requirements file lists versions and SHA-256 of the wheels, which pip compares with its downloads
+(``--require-hashes``). pip records the size and SHA-256 of each installed file (``RECORD`` in a
+wheel's ``.dist-info``), with which a folder is checked later.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def damage(
 ) -> str:
     """Return the first difference between a folder of packages and what was installed into it.
 
-    Versions, and existence and size of all files, are compared: a fraction of a millisecond for
-    ten files.
+    Versions, and the existence and size of all files, are compared, which takes a fraction of a
+    millisecond for ten files.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ def damage(
     requirements
         What was installed.
     left_out
-        Top-level folders of the packages that were removed afterwards.
+        Top-level folders of the packages that were removed after installation.
     thorough
-        Whether each file's SHA-256 is compared, too.
+        Whether to compare each file's SHA-256 too.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def _digest(path: Path, method: str) -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Wait until no other process installs beside ``folder``, and keep others from it.
+    """Wait until no other process installs next to ``folder``, and make others wait in turn.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def site_packages(environment: Path) -> Path:
 
 
 def find_python(versions: Sequence[tuple[int, int]], what: str) -> str:
-    """Return the path of a Python of one of some versions, this one if possible.
+    """Return the path of a Python whose version is one of ``versions``, this one if possible.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from edgespike.interpreter import membrane, run_steps
 Counts = NDArray[np.uint8]
 
 MOST_COUNTED = 2**8 - 1
-"""Where more values are close to a threshold, only so many are counted."""
+"""Most values close to a threshold that are counted in a sample."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Closeness:
     Parameters
     ----------
     counts
-        ``(samples, 2 * thresholds)``: for each threshold the values on it, which tell it from the
-        next higher one, and those just below, which tell it from the next lower one.
+        ``(samples, 2 * thresholds)``: for each threshold, the values on it, which notice if it is
+        one higher, and the values just below, which notice if it is one lower.
     accumulators
         The interpreter's answer, ``(samples, classes)``.
     """
@@ -44,7 +44,7 @@ def thresholds_of(graph: Graph) -> int:
 def reachable(graph: Graph) -> NDArray[np.bool_]:
     """Return which of :attr:`Closeness.counts` may be more than 0, by the graph's ranges.
 
-    Whether a membrane can have each potential in its range is not known; those count as reachable.
+    Which potentials a membrane can have is not known; all of them count as reachable.
     """
     parts = []
     for node, op in _neurons(graph):
@@ -57,7 +57,7 @@ def reachable(graph: Graph) -> NDArray[np.bool_]:
         apart = np.diff(theta, axis=1) > 0
         for x, side in ((theta, slice(None, -1)), (theta - 1, slice(1, None))):
             inside = (low <= x) & (x <= high)
-            inside[:, side] &= apart  # of equal thresholds one counts
+            inside[:, side] &= apart  # only one of equal thresholds counts
             parts.append(inside.ravel())
     return np.concatenate(parts) if parts else np.zeros(0, bool)
 
@@ -93,8 +93,8 @@ def _neurons(graph: Graph) -> Iterator[tuple[Node, Threshold | Membrane]]:
 def _near(op: Threshold, x: Integers, levels: Integers) -> Integers:
     """Count the values on and just below each threshold, ``(samples, 2, thresholds)``.
 
-    ``levels`` is what the thresholds make of ``x``. Of equal thresholds, the one counts that a
-    value on them, or just below, reaches or misses first.
+    ``levels`` is the operation's output for ``x``. Of equal thresholds, a value on them counts for
+    the last, a value just below for the first.
     """
     channels, most = op.theta.shape
     x = x.reshape(len(x), channels, -1)
@@ -119,7 +119,7 @@ def _moved(op: Membrane) -> tuple[Membrane, Membrane]:
 
 
 def _changed(others: tuple[Membrane, ...], x: Integers, state: Any, spikes: Integers) -> Integers:
-    """Count the neurons of each channel that would fire differently in each of the others."""
+    """Count, for each other membrane and channel, the neurons that would fire differently."""
     found = [
         (membrane(other, x, state)[0] != spikes).reshape(*x.shape[:2], -1).sum(axis=2)
         for other in others

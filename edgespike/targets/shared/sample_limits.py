@@ -1,4 +1,4 @@
-"""How much memory and work a graph's check samples take, known before any is taken.
+"""How much memory and work a graph's check samples take, computed before either is spent.
 
 A graph file of a few bytes can declare tensors, steps and windows of any size.
 """
@@ -28,8 +28,7 @@ from edgespike.graph import (
 )
 
 STEP_VALUES_LIMIT = 2**25
-"""Most values of all nodes at one step: 256 MiB as int64; the interpreter takes a few times that.
-"""
+"""Most values of all nodes in one step: 256 MiB as int64. It needs a few times that."""
 
 SAMPLE_VALUES_LIMIT = 2**24
 """Most values of all samples of an artefact together, over all steps."""
@@ -37,13 +36,12 @@ SAMPLE_VALUES_LIMIT = 2**24
 WORK_LIMIT = 2**37
 """Most operations for one sample: the interpreter takes about 2 minutes."""
 
-
 MEMBRANE_WORK = 32
-"""Operations that one update of a membrane counts for: its divisions take long."""
+"""How many operations one update of a membrane counts as, because of its divisions."""
 
 
 def check_limits(graph: Graph) -> None:
-    """Refuse a graph of which not even one sample can be computed.
+    """Refuse a graph that is too large to compute even one sample.
 
     Raises
     ------
@@ -58,7 +56,7 @@ def check_limits(graph: Graph) -> None:
 
 
 def _violations(graph: Graph) -> Iterator[str]:
-    values, sample = step_values(graph), sample_values(graph)
+    values, sample = graph.values_per_step, sample_values(graph)
     if values > STEP_VALUES_LIMIT:
         yield (
             f"its nodes have {values:,} values at each step; the limit is {STEP_VALUES_LIMIT:,}, "
@@ -74,11 +72,6 @@ def _violations(graph: Graph) -> Iterator[str]:
             f"one sample takes {work(graph):,} operations; the limit is {WORK_LIMIT:,}, use fewer "
             "steps or smaller layers"
         )
-
-
-def step_values(graph: Graph) -> int:
-    """Return how many values all nodes have at one step."""
-    return sum(tensor.size for tensor in graph.tensors.values())
 
 
 def sample_values(graph: Graph) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.graph.ops.neurons import reachable
+from edgespike.graph.ops.threshold import reachable
 from edgespike.graph.tensor import Integers
 
 

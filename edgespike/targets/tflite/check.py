@@ -33,7 +33,7 @@ def _too_many_steps(graph: Graph) -> Iterator[str]:
 
 
 def _units(plan: Plan) -> Iterator[str]:
-    """Yield which of the units that the file declares are beyond its float32 numbers."""
+    """Yield which real units cannot be declared in the file, whose numbers are float32."""
     graph = plan.graph
     source, readout = graph.input, graph.readout
     scale, low, high = graph.input_op.scale, graph.input_op.low, graph.input_op.high

@@ -1,7 +1,7 @@
 """The environment of tflite-runtime, which may need an older Python and numpy than this one.
 
 Before it is used, versions and the existence and size of all files are compared with what pip
-installed; setup compares their SHA-256 as well, and installs anew what is damaged.
+installed. Setup also compares their SHA-256, and reinstalls what is damaged.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def environment_python() -> Path:
 def setup() -> str:
     """Install tflite-runtime into its own environment, whole or not at all, and name it.
 
-    A second process that does so at the same time waits for the first.
+    Another process that does so at the same time waits.
 
     Raises
     ------

@@ -26,8 +26,8 @@ UNROLLED_STEPS = 256
 the file."""
 
 SCALES = (2.0**-100, 2.0**100)
-"""Least and largest real value of a unit: so far within float32 that products of scales are too."""
+"""Least and largest real value of a unit: products of such scales are still within float32."""
 
 REAL_INPUT_LIMIT = 2**20
-"""Largest magnitude of an input in float32 whose unit is not 1. In real units it has up to four
-roundings of 2**-24 behind it, which are then less than half a unit."""
+"""Largest magnitude of a float32 input whose unit is not 1. Up to four roundings of 2**-24 in real
+units then add up to less than half a unit."""

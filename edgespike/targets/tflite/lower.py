@@ -18,7 +18,7 @@ from edgespike.targets.tflite.writing.emitter import Emitter, Value
 from edgespike.targets.tflite.writing.whole_sample import WholeSample
 
 INPUT, LOGITS, ACCUMULATORS = "input", "logits", "accumulators"
-"""Names in the signature of every model; a state has the same name as input and as output."""
+"""Names in a model's signature; a state has the same name as input and as output."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Lowered:
     outputs
         What it returns, first the logits: after the last step, or after this step.
     answer
-        Index among the outputs of the readout's accumulators, which are the logits themselves if
-        that is what their declared scale says.
+        Index of the readout's accumulators among the outputs; that of the logits, 0, if the
+        accumulators' declared scale makes them the logits.
     observed
         Index among the outputs of the readout and of each node that was asked for. If the model
         takes all steps at once, samples and steps share the first dimension of these nodes,

@@ -21,8 +21,8 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
 
     The other models are written too, see
     :func:`edgespike.targets.tflite.writing.exported.exported`. The graph must have no
-    :func:`edgespike.targets.tflite.check.violations`. The samples that check the bundles are
-    chosen from ``samples``, if given.
+    :func:`edgespike.targets.tflite.check.violations`. The bundles' check samples are chosen among
+    ``samples``, if given.
     """
     checks = check_samples(graph, samples)
     plan = make_plan(graph)
@@ -34,6 +34,6 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
         (folder / name).mkdir()
     write_raspberry_pi(plan, lowered, checks, folder / "raspberry-pi")
     write_microcontroller(plan, lowered, checks, folder / "microcontroller")
-    # Each bundle is copied to its device by itself.
+    # Each bundle is copied to its device without the rest.
     for name in ("raspberry-pi", "microcontroller"):
         write_checksums(folder / name)

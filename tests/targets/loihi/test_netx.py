@@ -222,7 +222,7 @@ def test_geometry_at_the_limit_of_lava_s_convolutions(
     ],
 )
 def test_geometry_beyond_lava_s_convolutions(geometry: dict[str, int], named: str) -> None:
-    with pytest.raises(NetxError, match=f"conv2d0 has .*{named}.* up to 127, use smaller"):
+    with pytest.raises(NetxError, match=f"conv2d0 has .*{named}.* is 127, use smaller"):
         netx_bytes(long(**geometry))
 
 

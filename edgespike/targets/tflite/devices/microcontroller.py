@@ -25,7 +25,7 @@ from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import tflm
 
 COMPILED_BYTES = 2**13
-"""Flash for the samples that are compiled in; at least two are, however large."""
+"""Flash for the samples that are compiled in: as many as fit, but at least two."""
 
 C_TYPES = {Form.INT8: "int8_t", Form.INT16: "int16_t", Form.FLOAT: "float"}
 
@@ -99,7 +99,7 @@ def write_microcontroller(plan: Plan, lowered: Lowered, checks: CheckSamples, fo
 
 
 def _input_rule(plan: Plan, lowered: Lowered) -> str:
-    """Say which number to store for a value in real units."""
+    """Return which number to store for a value in real units, in words."""
     if lowered.input.form is Form.FLOAT:
         return "store x itself"
     zero = lowered.input.zero_point
@@ -108,7 +108,7 @@ def _input_rule(plan: Plan, lowered: Lowered) -> str:
 
 
 def _output_rule(lowered: Lowered) -> str:
-    """Say which outputs hold the logits and the accumulators."""
+    """Return which outputs hold the logits and the accumulators, in words."""
     if lowered.answer == 0 and lowered.outputs[0].form is not Form.FLOAT:
         scale = lowered.outputs[0].storage.scale
         return f"0 is whole numbers; multiplied by {scale:.9g} they are the logits"

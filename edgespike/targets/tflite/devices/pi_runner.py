@@ -19,7 +19,7 @@ BUNDLE = Path(__file__).parent
 BATCH = 16
 
 LEAST_TFLITE_RUNTIME = (2, 12)
-"""Before, XNNPACK crashes on neurons with a potential, and earlier versions lack operators."""
+"""Older versions crash on neurons with a potential (XNNPACK) or lack operators."""
 
 
 def check_files(*names: str) -> None:

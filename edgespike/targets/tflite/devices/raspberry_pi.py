@@ -56,7 +56,7 @@ def write_raspberry_pi(plan: Plan, lowered: Lowered, checks: CheckSamples, folde
 
 
 def least_tflite_runtime() -> str:
-    """Return the first version of tflite-runtime that computes every model."""
+    """Return the oldest version of tflite-runtime that computes every model."""
     return ".".join(map(str, pi_runner.LEAST_TFLITE_RUNTIME))
 
 

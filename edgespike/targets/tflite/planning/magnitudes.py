@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgespike.graph import Graph, Membrane, Node
-from edgespike.graph.ops.neurons import FRACTION_BITS
+from edgespike.graph.ops.membrane import FRACTION_BITS
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.planning.plan import fraction_bits
 

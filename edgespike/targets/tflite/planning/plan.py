@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgespike.graph import Graph, Membrane, Node, ReadoutMode
-from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
+from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.tflite.limits import UNROLLED_STEPS
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage
@@ -128,7 +128,7 @@ def sums_steps(graph: Graph) -> bool:
 def fraction_bits(op: Membrane, saturates: bool) -> int:
     """Return how many fractional bits a membrane needs.
 
-    None if nothing decays to a fraction, or saturates at one.
+    It needs none if its potential neither decays to a fraction nor saturates at one.
     """
     fractional = saturates and op.saturation % (1 << FRACTION_BITS) != 0
     return FRACTION_BITS if fractional or op.decay not in (0, DECAY_ONE) else 0

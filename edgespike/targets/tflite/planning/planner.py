@@ -11,7 +11,7 @@ output channel has its own multiplier, which is proven at every threshold, see
 Readout, int16: as for spikes, with 16-bit activations and without a clamp, for accumulators. Its
 output has the scale of the graph's readout, so that it reads as logits.
 
-Scales inside are a matter of exactness only; what users see is in real units, see
+Inside a model, scales serve exactness only; what users see is in real units, see
 :mod:`edgespike.targets.tflite.writing.border`.
 
 Sums that meet in an addition, such as those of a layer's input and of its output at the step
@@ -50,7 +50,7 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
-from edgespike.graph.ops.neurons import DECAY_ONE
+from edgespike.graph.ops.membrane import DECAY_ONE
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.alignment import align
 from edgespike.targets.tflite.planning.joining import find_joins, partial_sums

@@ -34,11 +34,11 @@ def multiplier_and_offset(step: Floats, start: Floats, factor: Integers) -> tupl
 
 
 def unit_ratio(source: float, output: float) -> NDArray[np.float32]:
-    """Return the weights' scale, shape ``(1,)``, with which 16-bit sums keep their numbers.
+    """Return the weights' scale, shape ``(1,)``, with which 16-bit sums keep their values.
 
-    The multiplier ``source * ratio / output`` is 1 or at most 2**-22 more, never less. Kernels with
-    16-bit activations take as few as 15 bits of it: these are exactly 1. Those that take more are
-    off by less than 2**-6, which rounding removes.
+    The multiplier ``source * ratio / output`` is 1 or at most 2**-22 more, never less. Some kernels
+    with 16-bit activations use only 15 bits of it, which are then exactly 1. With all bits, results
+    are off by less than 2**-6, which rounding removes.
     """
     ratio = np.float32(output / source)
     if float(ratio) * source < output:

@@ -46,11 +46,11 @@ class Storage:
 
 
 FLOAT32 = Storage()
-"""Its scale of 1 says that float32 holds the values themselves."""
+"""The scale of 1 says that float32 holds the values themselves."""
 
 
 def shared_scale(scales: NDArray[np.float64]) -> float | None:
-    """Return the one scale of all classes as a file declares it, or None if they differ."""
+    """Return the scale of all classes, as float32, or None if they differ."""
     first, *others = set(scales.astype(np.float32).tolist())
     return None if others else float(first)
 

@@ -94,7 +94,7 @@ class WeightedPlanner:
             why = why or f"16 bits do not hold sums of {low}..{high}"
         if why:
             return self.in_float(source, affine, why, source)
-        # One tensor has one scale: where those of the classes differ, it holds sums in units of 1.
+        # A tensor has one scale: if those of the classes differ, it holds sums in units of 1.
         scale = shared_scale(self.graph.readout_op.scale) or 1.0
         affine = replace(affine, scale=unit_ratio(entering.scale, scale))
         why = "16 bits hold the sums: the multiplier is 1"

@@ -1,4 +1,4 @@
-"""Small graphs with samples whose accumulators are on and beside thresholds, for each kernel."""
+"""Small graphs for each kind of kernel with samples whose accumulators are close to thresholds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from edgespike.interpreter import evaluate, interpret
 
 @dataclass(frozen=True)
 class Check:
-    """A graph, samples for it, and the values of its observed nodes that are exact."""
+    """A graph, samples for it, and the exact values of its observed nodes."""
 
     graph: Graph
     samples: Integers
@@ -69,11 +69,11 @@ def membranes() -> Check:
 
 
 class _Chain:
-    """A graph whose thresholds are set on accumulators that its samples have."""
+    """A graph whose thresholds are set on accumulators that occur in its samples."""
 
     def __init__(self, shape: tuple[int, ...], high: int, count: int) -> None:
         self.rng = np.random.default_rng(0)
-        # So few different values that many sums are equal, and thresholds are met.
+        # Few different values: many sums are equal, and thresholds are hit.
         self.samples = self.values = self.rng.choice([0, 1, high], (count, *shape))
         self.nodes = [Node("input", Input(shape, 0, high, 1 / high))]
 

@@ -1,8 +1,8 @@
 """Whether the installed ai-edge-litert computes exactly: tested versions do, others are tried once.
 
 LiteRT's kernels for CPUs change between versions, and its own tests let int8 results differ by
-one. Where a version is not in :data:`TESTED`, small graphs run whose accumulators are on and beside
-the thresholds of every kind of kernel.
+one. For a version that is not in :data:`TESTED`, small graphs are run whose accumulators are on and
+just beside thresholds, for every kind of kernel.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def installed_version() -> str:
 def litert_fault(kernels: str) -> str:
     """Return what is wrong with LiteRT's kernels, with the way out; empty if they are exact.
 
-    The first call takes a few milliseconds; with an untested version some more.
+    The first call takes a few milliseconds, more with an untested version.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def litert_fault(kernels: str) -> str:
 
 @cache
 def _load_quietly() -> None:
-    """Let LiteRT say what it says when a process allocates its first model, except the INFO."""
+    """Allocate a process's first model, and suppress the INFO line that LiteRT then prints."""
     content = lower(make_plan(one_sum())).content
-    with _without_noise(), suppress(RuntimeError, ValueError):  # whoever loads a model next sees it
+    with _without_noise(), suppress(RuntimeError, ValueError):  # the next load raises it again
         execute.resize(execute.make_interpreter(content, execute.DEFAULT_KERNELS), 1)
 
 
@@ -81,7 +81,7 @@ def _fault(kernels: str) -> str:
 
 
 def _differing(check: Check, kernels: str) -> str:
-    """Name the first node that LiteRT and the interpreter compute differently; empty if none."""
+    """Return the first node that LiteRT and the interpreter compute differently; empty if none."""
     graph, samples = check.graph, check.samples
     probe = lower(make_plan(graph), observed_names(graph))
     model = execute.LoadedModel(probe.content, kernels)
@@ -96,14 +96,14 @@ def _differing(check: Check, kernels: str) -> str:
 
 @contextmanager
 def _without_noise() -> Iterator[None]:
-    """Hold back what is written on descriptor 2, then write it, except LiteRT's greeting.
+    """Hold back what is written to descriptor 2, then write it without LiteRT's INFO line.
 
-    The library writes there itself and has no switch for it. What other threads write meanwhile
-    comes a moment later.
+    The library writes that line itself and has no option against it. What other threads write
+    meanwhile is only delayed.
     """
     try:
         kept = os.dup(2)
-    except OSError:  # it is closed
+    except OSError:  # closed
         yield
         return
     with tempfile.TemporaryFile() as held:

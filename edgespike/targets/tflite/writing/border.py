@@ -1,9 +1,9 @@
-"""Where a model meets its user: real units outside, whole numbers inside.
+"""A model's inputs and outputs: real units outside, whole numbers inside.
 
-What a file declares is what its user relies on. The input's scale and zero point are those of the
-graph's input: a pixel ``x`` in real units is stored as ``round(x / scale) + zero_point``. The first
-output is the logits, in real units too. Inside, tensors have the scales with which layers are
-exact, see :mod:`edgespike.targets.tflite.planning.planner`.
+Users rely on what a file declares. The declared scale is that of the graph's input: a value ``x``
+in real units is stored as ``round(x / scale) + zero_point``. The first output is the logits, in
+real units too. Inside, tensors have the scales with which layers are exact, see
+:mod:`edgespike.targets.tflite.planning.planner`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def emit_input(
     Parameters
     ----------
     emitter
-        What adds the operators.
+        Adds the operators.
     graph
-        The graph whose input it is.
+        The graph.
     shape
-        Of the input without the batch; the steps are the first axis if there are several.
+        Shape of the input without the batch; the steps are the first axis if there are several.
     storage
         How the whole numbers are stored.
 
@@ -45,7 +45,7 @@ def emit_input(
         return declared, declared if scale == 1 else _nearest(emitter, declared, scale)
     outside = replace(storage, scale=scale)
     declared = emitter.declare(graph.input.name, shape, outside, steps=1)
-    # A product with the stored integer 1, in other units: the stored integers stay the same.
+    # A product with the stored integer 1 changes the unit but not the stored integers.
     ratio = Quantisation((float(np.float32(storage.scale / scale)),))
     unit = emitter.builder.constant("unit", np.ones(1, np.int8), ratio)
     inputs = [declared.index, unit]
@@ -59,7 +59,7 @@ def _nearest(emitter: Emitter, x: Value, scale: float) -> Value:
 
 
 def emit_logits(emitter: Emitter, graph: Graph, accumulators: Value) -> Value:
-    """Return the logits: the accumulators themselves if their declared scale makes them that."""
+    """Return the logits: the accumulators themselves if their declared scale makes them logits."""
     scale = graph.readout_op.scale
     if accumulators.storage.scale == shared_scale(scale):
         return accumulators

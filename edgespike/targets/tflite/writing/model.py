@@ -97,7 +97,7 @@ class ModelBuilder:
         named_outputs: Mapping[str, int],
         description: str,
     ) -> bytes:
-        """Write the model; its signature names all inputs and some of the outputs."""
+        """Return the model's bytes; its signature names all inputs and some of the outputs."""
         return encode_table(
             schema.model(
                 [schema.operator_code(name) for name in self._codes],

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Tensor, Threshold
-from edgespike.graph.ops.neurons import DECAY_ONE, FRACTION_BITS
+from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.shared.lines import fit_line
 from edgespike.targets.shared.thresholds import upright
 from edgespike.targets.tflite.planning.plan import fraction_bits

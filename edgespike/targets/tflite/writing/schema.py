@@ -171,7 +171,7 @@ def model(
 
 
 def signature(inputs: Mapping[str, int], outputs: Mapping[str, int]) -> Table:
-    """Describe under which names users pass and receive tensors, given the tensors' indices."""
+    """Describe the names by which users pass and receive tensors, given the tensors' indices."""
     return {0: _tensor_map(inputs), 1: _tensor_map(outputs), 2: SIGNATURE, 4: np.uint32(0)}
 
 

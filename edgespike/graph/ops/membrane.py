@@ -1,4 +1,4 @@
-"""Neurons: the stateless threshold and the integrate-and-fire membrane."""
+"""The integrate-and-fire membrane, and the proof of how far its potential can go."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from enum import Enum
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgespike.graph.ops.base import Op, added_in, check_whole
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Integers, Signal, Tensor
@@ -23,74 +22,8 @@ DECAY_ONE = 4096
 """The decay that forgets everything in one step; Loihi's decays have 12 bits."""
 
 EXACT_STEPS = 512
-"""Twice as many steps have bounds of their own; later ones share bounds, to save time."""
-
-
-def reachable(theta: Integers, low: Integers, high: Integers) -> Integers:
-    """Clip thresholds to ``low..high + 1``.
-
-    ``x >= theta`` is unchanged for every ``x`` in ``low..high``, and a type that holds
-    ``low..high + 1`` then holds the thresholds too.
-    """
-    return np.clip(theta, low, high + 1)
-
-
-@final
-@dataclass(frozen=True, eq=False, repr=False)
-class Threshold(Op):
-    """A stateless activation: the level is how many of its channel's thresholds are reached.
-
-    One threshold per channel gives single-step spikes, ``M - 1`` give the levels of a quantised
-    activation, and unevenly spaced ones any monotone function.
-
-    Parameters
-    ----------
-    theta
-        ``(channels, levels)``, each row in ascending order. A value ``x`` reaches ``theta``
-        if ``x >= theta``.
-    flipped
-        ``(channels,)``. A flipped channel counts the thresholds that are not reached instead,
-        ``x < theta``; folding a normalisation with a negative factor gives one.
-    """
-
-    theta: Integers
-    flipped: NDArray[np.bool_]
-
-    kind: ClassVar[str] = "threshold"
-    channel_fields: ClassVar[tuple[str, ...]] = ("theta", "flipped")
-    emits_events: ClassVar[bool] = True
-    has_neurons: ClassVar[bool] = True
-
-    @property
-    def levels(self) -> int:
-        """The highest level."""
-        return int(self.theta.shape[1])
-
-    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
-        """Yield why the thresholds do not fit the channels or are not in order."""
-        yield from check_whole("theta", self.theta, 2)
-        if self.flipped.dtype != np.bool_:
-            yield f"flipped has dtype {self.flipped.dtype}; give booleans"
-        channels = inputs[0].shape[:1]
-        if self.theta.shape[:1] != channels:
-            yield (
-                f"theta has shape {self.theta.shape}, its input has {channels[0]} channels; "
-                "give one row per channel"
-            )
-        elif self.theta.ndim == 2 and bool((self.theta[:, 1:] < self.theta[:, :-1]).any()):
-            yield "theta must ascend along each channel's levels; sort it"
-        if self.flipped.shape != channels:
-            yield f"flipped has shape {self.flipped.shape}, it must be {channels}"
-
-    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Return the levels that each channel's range can reach."""
-        (tensor,) = inputs
-        at_low = (tensor.low[:, None] >= self.theta).sum(axis=1)
-        at_high = (tensor.high[:, None] >= self.theta).sum(axis=1)
-        low = np.where(self.flipped, self.levels - at_high, at_low)
-        high = np.where(self.flipped, self.levels - at_low, at_high)
-        signal = Signal.SPIKES if self.levels == 1 else Signal.GRADED
-        return Tensor(tensor.shape, low, high, signal)
+"""The first ``2 * EXACT_STEPS`` steps are bounded one by one; later ones share bounds, which saves
+time."""
 
 
 class Reset(str, Enum):
@@ -221,8 +154,8 @@ class Membrane(Op):
     def potential_range(self, tensor: Tensor, steps: int) -> tuple[Integers, Integers]:
         """Bound each channel's potential over all steps, in units of ``2**-FRACTION_BITS``.
 
-        The bound holds for all that a step computes: before it saturates, and before and after the
-        reset, for all inputs in the range of ``tensor``.
+        The bound holds for every value that a step computes, before saturation and before and
+        after the reset, for all inputs in the range of ``tensor``.
         """
         least = most = np.zeros_like(self.theta)
         for potentials in self._potentials(tensor, steps):
@@ -230,7 +163,7 @@ class Membrane(Op):
         return least, most
 
     def saturates(self, least: Integers, most: Integers, steps: int) -> bool:
-        """Return whether a potential that lasts until the next step may saturate.
+        """Return whether a potential that is kept for the next step may saturate.
 
         ``least`` and ``most`` are what :meth:`potential_range` returns for ``steps``.
         """
@@ -238,10 +171,10 @@ class Membrane(Op):
         return lasts and max(-int(least.min()), int(most.max())) > self.saturation
 
     def _potentials(self, tensor: Tensor, steps: int) -> Iterator[_Potentials]:
-        """Bound each channel's potential at one step after another, until nothing changes any more.
+        """Bound each channel's potential step by step, until the bounds no longer change.
 
-        ``low`` and ``high`` bound what is kept after any step so far; together they hold 0.
-        Each grows by ever smaller amounts, since resets, decay and saturation take more from larger
+        ``low`` and ``high`` bound what is kept after any step so far; 0 lies between them.
+        Their growth never speeds up, since resets, decay and saturation take more from larger
         magnitudes. So ``ahead`` times the growth of one step bounds that of ``ahead`` steps.
         """
         low = high = np.zeros_like(self.theta)
@@ -269,7 +202,7 @@ class Membrane(Op):
             compared = np.minimum(integrated, self.saturation)
             return _Potentials(lowest + below, integrated, compared, self._left(compared, 0))
         if self.reset is Reset.SUBTRACT:
-            # Least is left of what was just enough for its spikes, and then decayed.
+            # Lowest: a potential that was just enough for its spikes, and has decayed since.
             taken = self._spikes(high) * self.theta << FRACTION_BITS
             lowest = np.minimum(lowest, decayed(taken, self.decay) - taken)
         kept = np.minimum(self._left(high, self.decay) + above, self.saturation)
@@ -281,7 +214,7 @@ class Membrane(Op):
         if self.reset is Reset.NONE:
             return left
         theta = self.theta << FRACTION_BITS
-        # Below max_spikes spikes, the rest is too little for one more; above, any rest may be left.
+        # After fewer than max_spikes spikes less than theta is left, after max_spikes any rest.
         silent = decayed(np.minimum(high, theta - 1 + self._strict), decay)
         if self.reset is Reset.ZERO:
             return silent
@@ -305,7 +238,7 @@ class _Potentials:
     Parameters
     ----------
     low, high
-        On all that is computed before it saturates.
+        Bounds on everything that is computed before saturation.
     compared
         Upper bound on what is compared with the thresholds.
     kept
@@ -319,9 +252,9 @@ class _Potentials:
 
 
 def _grown(before: Integers, after: Integers, steps: int, most: Integers) -> Integers:
-    """Bound a magnitude after several steps, the first of which leads from ``before`` to ``after``.
+    """Bound a magnitude after several steps; the first changes it from ``before`` to ``after``.
 
-    ``most`` bounds it after any number of steps.
+    ``most`` is a bound for any number of steps.
     """
     growth = np.clip(after - before, 0, most // steps + 1)  # more could wrap around
     grown: Integers = np.minimum(before + steps * growth, most)
