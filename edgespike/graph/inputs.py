@@ -58,7 +58,9 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
             f"sample, or numpy.repeat(array[:, None], {graph.steps}, axis=1) for constant ones"
         )
     if array.shape[1:] == single:
-        array = np.broadcast_to(array[:, None], (len(array), *stepped))
+        array = array[:, None]
+        if graph.steps > 1:
+            array = np.broadcast_to(array, (len(array), *stepped))
     elif array.shape[1:] != stepped:
         expected = f"(samples, {', '.join(map(str, single))})"
         raise InputError(

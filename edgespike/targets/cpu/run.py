@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.blas import one_blas_thread
-from edgespike.counting import Tally, sum_events
+from edgespike.counting import EventSums, Tally, sum_events
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples, never_changes
 from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.blocks import Engine, cut, empty_accumulators
+from edgespike.targets.cpu.blocks import Engine, cut, empty_accumulators, zero_sums
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 from edgespike.targets.cpu.threads import run_parts
 from edgespike.threads import most_threads
@@ -116,7 +116,7 @@ class CpuRunner:
 
         self._run(work, len(samples))
         entered = self._input_events(samples)
-        return Tally(accumulators, {self.graph.input.name: entered, **sums.totals})
+        return Tally(accumulators, EventSums({self.graph.input.name: entered, **sums.totals}))
 
     def _run(self, work: Callable[[slice], Iterator[None]], samples: int) -> None:
         """Run samples in parts, at the same time where there is enough to do."""
@@ -130,7 +130,7 @@ class CpuRunner:
         """Sum the input's events; where samples never change, once for all steps."""
         different = samples[:, :1] if never_changes(samples) else samples
         events = sum_events(different, self.graph.tensors[self.graph.input.name])
-        return np.broadcast_to(events, samples.shape[1:])
+        return events if len(events) == len(samples[0]) else np.broadcast_to(events, samples[0].shape)
 
     @contextmanager
     def _engine(self, part: slice) -> Iterator[Engine]:
@@ -188,10 +188,13 @@ class _Kept:
 
 
 class _Sums:
-    """Event sums over all samples, int64 ``(steps, *shape)``, channels first."""
+    """Event sums over all samples: ``(steps, *shape)``, channels first in shape, last in memory.
+
+    The sums of a run in one part stay as its engine made them; others are added up in int64.
+    """
 
     def __init__(self, graph: Graph) -> None:
-        self.totals: dict[str, Integers] = {}
+        self.totals: dict[str, NDArray[Any]] = {}
         self._graph = graph
         self._lock = Lock()
 
@@ -199,14 +202,15 @@ class _Sums:
         """Add sums ``(steps, *shape)``, channels last, at these steps; of one, at each of them."""
         with self._lock:
             for name, found in sums.items():
-                shape = (self._graph.steps, *self._graph.tensors[name].shape)
-                channels_first = _channels_first(found, 1)
                 if name in self.totals:
-                    self.totals[name][steps] += channels_first
+                    total = self.totals[name].astype(np.int64, copy=False)
+                elif len(found) == self._graph.steps:
+                    self.totals[name] = _channels_first(found, 1)
+                    continue
                 else:
-                    whole = steps == slice(0, self._graph.steps)
-                    self.totals[name] = (np.empty if whole else np.zeros)(shape, np.int64)
-                    self.totals[name][steps] = channels_first
+                    total = _channels_first(zero_sums(self._graph, name), 1)
+                total[steps] += _channels_first(found, 1)
+                self.totals[name] = total
 
 
 def _litert_plan(graph: Graph) -> Plan | None:
