@@ -179,12 +179,16 @@ class _Kept:
 
     def put(self, samples: slice, steps: slice, values: Mapping[str, NDArray[Any]]) -> None:
         """Put values ``(steps, samples, *shape)`` where they belong."""
+        ordered = {name: values[name].swapaxes(0, 1) for name in self._names}
+        if all(each.shape[:2] == self._first for each in ordered.values()):  # the only block
+            self.values = {name: each.copy() for name, each in ordered.items()}
+            return
         with self._lock:
             for name in () if self.values else self._names:
-                shape = (*self._first, *values[name].shape[2:])
-                self.values[name] = np.empty(shape, values[name].dtype)
-        for name in self._names:
-            self.values[name][samples, steps] = values[name].swapaxes(0, 1)
+                shape = (*self._first, *ordered[name].shape[2:])
+                self.values[name] = np.empty(shape, ordered[name].dtype)
+        for name, each in ordered.items():
+            self.values[name][samples, steps] = each
 
 
 class _Sums:
