@@ -174,7 +174,9 @@ class Counter:
         nothing = np.zeros(self._graph.steps, np.int64)
         none: Mapping[Convention, Whole] = dict.fromkeys(_CONVENTIONS, nothing)
         layers = []
-        for row in self._rows:
+        once = np.array([row.neurons * samples for row in self._rows], np.int64)
+        every_step = np.repeat(once[:, None], self._graph.steps, axis=1)
+        for row, updates in zip(self._rows, every_step, strict=True):
             operations, multiplied, pooled = none, none, nothing
             if row.synapses is not None:
                 kinds = entering[row.source]
@@ -185,7 +187,6 @@ class Counter:
             elif row.windows is not None:
                 pooled = _pooled(entering[row.source], row.windows)
             left = leaving[row.name].total if row.name in leaving else nothing
-            updates = nothing + row.neurons * samples if row.neurons else nothing
             spikes = left if row.spiking else nothing
             layers.append(
                 LayerCounts(row.name, operations, multiplied, updates, spikes, left, pooled)
@@ -310,14 +311,14 @@ class _Flat:
     Parameters
     ----------
     events
-        ``(steps, *shape)``, in any integer type or Python's integers, in any memory order. They are
-        not copied if channels are last in memory.
+        ``(steps, features)`` or ``(steps, channels, height, width)``, in any integer type or
+        Python's integers, in any memory order. Not copied if channels are last in memory.
     most
         Bound of each of them, if one is known.
     """
 
     def __init__(self, events: NDArray[Any], most: int | None = None) -> None:
-        rows = events.transpose(0, *range(2, events.ndim), 1)
+        rows = events.transpose(0, 2, 3, 1) if events.ndim == 4 else events
         self.events = rows.reshape(len(events), -1)
         self._ones = most == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from threading import Lock
@@ -164,8 +165,13 @@ def _moved(samples: slice, part: slice) -> slice:
 
 def _channels_first(values: NDArray[Any], place: int) -> NDArray[Any]:
     """Move the last axis to a place; ``np.moveaxis`` takes several times as long."""
-    axes = range(values.ndim - 1)
-    return values.transpose(*axes[:place], values.ndim - 1, *axes[place:])
+    return values.transpose(_axes(values.ndim, place))
+
+
+@cache
+def _axes(number: int, place: int) -> tuple[int, ...]:
+    axes = range(number - 1)
+    return (*axes[:place], number - 1, *axes[place:])
 
 
 class _Kept:
