@@ -244,7 +244,7 @@ class _Row:
         Name of the node whose events reach its synapses or windows; empty if it has neither.
     synapses
         Of a weighted layer: the synapses that leave each element of its input, channels last, by
-        convention, ``(elements, conventions)``. Whole numbers in any type: a graph's size keeps them
+        convention. Whole numbers ``(elements, conventions)`` in any type; a graph's size keeps them
         far below 2**53.
     windows
         Of a max pool: how many windows each element of its input is in, channels last, int64

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from edgespike.blas import one_blas_thread
 from edgespike.counting import EventSums, Tally, sum_events
-from edgespike.graph import Graph
+from edgespike.graph import Graph, Signal
 from edgespike.graph.inputs import as_samples, never_changes
 from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.blocks import Engine, cut, empty_accumulators, zero_sums
+from edgespike.targets.cpu.blocks import Engine, cut, empty_accumulators
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 from edgespike.targets.cpu.threads import run_parts
+from edgespike.targets.shared.number_types import narrow_type
 from edgespike.threads import most_threads
 from edgespike.trace import Trace, observed_names
 
@@ -106,7 +107,7 @@ class CpuRunner:
         """Run samples once and return their answers and event counts, without keeping values."""
         samples = as_samples(self.graph, samples)
         accumulators = empty_accumulators(self.graph, len(samples))
-        sums = _Sums(self.graph)
+        sums = _Sums(self.graph, len(samples))
 
         def work(part: slice) -> Iterator[None]:
             with self._engine(part) as engine:
@@ -131,7 +132,9 @@ class CpuRunner:
         """Sum the input's events; where samples never change, once for all steps."""
         different = samples[:, :1] if never_changes(samples) else samples
         events = sum_events(different, self.graph.tensors[self.graph.input.name])
-        return events if len(events) == len(samples[0]) else np.broadcast_to(events, samples[0].shape)
+        if self.graph.steps == 1:  # broadcasting would take as long as the sum
+            return events
+        return np.broadcast_to(events, samples.shape[1:])
 
     @contextmanager
     def _engine(self, part: slice) -> Iterator[Engine]:
@@ -200,12 +203,14 @@ class _Kept:
 class _Sums:
     """Event sums over all samples: ``(steps, *shape)``, channels first in shape, last in memory.
 
-    The sums of a run in one part stay as its engine made them; others are added up in int64.
+    Sums that an engine returns in one piece stay as they are. Others are added up in the narrowest
+    type that holds them: of many steps, 64 bits would be mostly memory that is touched in vain.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, samples: int) -> None:
         self.totals: dict[str, NDArray[Any]] = {}
         self._graph = graph
+        self._samples = samples
         self._lock = Lock()
 
     def add(self, steps: slice, sums: Mapping[str, NDArray[Any]]) -> None:
@@ -213,14 +218,21 @@ class _Sums:
         with self._lock:
             for name, found in sums.items():
                 if name in self.totals:
-                    total = self.totals[name].astype(np.int64, copy=False)
+                    total = self.totals[name].astype(self._type(name), copy=False)
                 elif len(found) == self._graph.steps:
                     self.totals[name] = _channels_first(found, 1)
                     continue
                 else:
-                    total = _channels_first(zero_sums(self._graph, name), 1)
+                    shape = (self._graph.steps, *found.shape[1:])
+                    total = _channels_first(np.zeros(shape, self._type(name)), 1)
                 total[steps] += _channels_first(found, 1)
                 self.totals[name] = total
+
+    def _type(self, name: str) -> np.dtype[Any]:
+        """Return the narrowest type that holds a neuron's events of all samples."""
+        tensor = self._graph.tensors[name]
+        most = 1 if tensor.signal is Signal.GRADED else tensor.bounds[1]
+        return narrow_type(0, most * self._samples)
 
 
 def _litert_plan(graph: Graph) -> Plan | None:
