@@ -320,12 +320,12 @@ class _Flat:
     def __init__(self, events: NDArray[Any], most: int | None = None) -> None:
         rows = events.transpose(0, 2, 3, 1) if events.ndim == 4 else events
         self.events = rows.reshape(len(events), -1)
-        self._ones = most == 1
+        self._zeros_and_ones = most == 1 and events.dtype.itemsize == 1
 
     @cached_property
     def total(self) -> Whole:
         """Sum over elements, ``(steps,)``."""
-        if self._ones and len(self.events) == 1:  # several times faster than a sum
+        if self._zeros_and_ones and len(self.events) == 1:  # in bytes, several times faster
             return np.array([np.count_nonzero(self.events)], np.int64)
         dtype = np.object_ if self.events.dtype == np.object_ else np.int64
         return narrowed(np.add.reduce(self.events, axis=1, dtype=dtype))
