@@ -111,7 +111,7 @@ class Counter:
         self._rows = [_row(graph, node) for node in graph.nodes if node.op.free is None]
         self._signals = {name: graph.tensors[name].signal for name in event_sources(graph)}
         self._delays = list(graph.of_type(Delay))
-        self._passing = _passing(graph)
+        self._passing = _passing(graph, {row.source for row in self._rows})
         events = most_events(graph)
         reached = {row.name: row.reached for row in self._rows if row.source}
         self._most = most_counted(graph, events, reached)
@@ -269,7 +269,12 @@ def _row(graph: Graph, node: Node) -> _Row:
     match node.op:
         case Dense() | Conv2d() as op:
             (source,) = node.inputs
-            leaving = [fan_out(op, graph.tensors[source].shape, kind) for kind in _CONVENTIONS]
+            shape = graph.tensors[source].shape
+            leaving = [fan_out(op, shape, kind) for kind in _CONVENTIONS]
+            while isinstance(graph[source].op, Reshape):  # the same elements, ordered once
+                (source,) = graph[source].inputs
+            shape = graph.tensors[source].shape
+            leaving = [each.reshape(shape) for each in leaving]
             reached = int(leaving[_CONVENTIONS.index(Convention.EVERY)].sum())
             synapses = np.stack([_channels_last(each) for each in leaving], axis=1)
             return replace(row, source=source, synapses=synapses, reached=reached)
@@ -287,8 +292,11 @@ def _row(graph: Graph, node: Node) -> _Row:
             assert_never(node.op)
 
 
-def _passing(graph: Graph) -> list[Node]:
-    """Return the nodes that events pass through; what sums of accumulators add is not events."""
+def _passing(graph: Graph, used: set[str]) -> list[Node]:
+    """Return the nodes that events pass through on their way to a node that is used.
+
+    What sums of accumulators add is not events.
+    """
     carrying = {node.name for node in graph.nodes if node.op.emits_events}
     carrying.update(node.name for node, _ in graph.of_type(Delay))
     found = []
@@ -297,7 +305,11 @@ def _passing(graph: Graph) -> list[Node]:
         if passes and carrying.issuperset(node.inputs):
             carrying.add(node.name)
             found.append(node)
-    return found
+    needed = set(used)
+    for node in reversed(found):
+        if node.name in needed:
+            needed.update(node.inputs)
+    return [node for node in found if node.name in needed]
 
 
 def _numbers(most: int) -> np.dtype[Any]:
@@ -333,7 +345,7 @@ class _Flat:
 
 def _channels_last(fan_out: Integers) -> Integers:
     """Order the elements of ``(channels, ...)`` as :class:`_Flat` does."""
-    return _Flat(fan_out[None]).events[0]
+    return np.asarray(_Flat(fan_out[None]).events[0])
 
 
 def _reaching(

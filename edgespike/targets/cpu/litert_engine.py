@@ -116,7 +116,7 @@ class CountingLiteRtEngine:
         """Copy the events of the only sample."""
         values = self._values(name, 1)
         if self._graph.tensors[name].signal is Signal.GRADED:
-            return np.not_equal(values, 0).view(np.int8)
+            return np.asarray(values != 0).view(np.int8)
         return values.copy()
 
     def _source(self, name: str) -> _Source:
