@@ -27,6 +27,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Node,
+    Operation,
     Readout,
     Reshape,
     Signal,
@@ -320,7 +321,7 @@ def test_operations_behind_a_reshape_are_those_of_the_elements_in_the_graphs_ord
     """Pruned weights differ at each element, so an element in the wrong place would show."""
     rng = np.random.default_rng(3)
     weight = rng.integers(0, 2, (5, 24))
-    ops = {
+    ops: dict[str, Operation] = {
         "conv": Conv2d(np.ones((2, 1, 1, 1), np.int64), np.zeros(2, np.int64)),
         "fire": Threshold(np.array([[1], [2]]), np.zeros(2, bool)),
         "flat": Reshape((24,)),
