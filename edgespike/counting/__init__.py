@@ -7,13 +7,14 @@ from edgespike.counting.count import Counter, count, silent_layers
 from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.events import sum_events
 from edgespike.counting.fanout import Convention, dense_connections, fan_out
-from edgespike.counting.tally import Tally, event_sources, tally_checked, tally_trace
+from edgespike.counting.tally import EventSums, Tally, event_sources, tally_checked, tally_trace
 
 __all__ = [
     "Audit",
     "Convention",
     "Counter",
     "Counts",
+    "EventSums",
     "LayerCounts",
     "Tally",
     "audit",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from operator import itemgetter
 from typing import Any
 
@@ -22,7 +22,7 @@ from edgespike.counting.bounds import most_counted, most_events
 from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.exact import INT64_LIMIT, Whole, narrowed
 from edgespike.counting.fanout import Convention, fan_out
-from edgespike.counting.tally import Tally, event_sources, tally_trace
+from edgespike.counting.tally import Tally, event_sources, stored_events, tally_trace
 from edgespike.errors import InputError
 from edgespike.graph import (
     Add,
@@ -41,11 +41,14 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops.windows import padded_size
-from edgespike.graph.tensor import FLOAT64_LIMIT, Integers
+from edgespike.graph.tensor import FLOAT32_LIMIT, FLOAT64_LIMIT, Integers
 from edgespike.trace import Trace
 
 Events = Mapping[Signal, Whole]
 """Events of each kind that arrive at a node, ``(steps, *shape)``; a missing kind has none."""
+
+_CONVENTIONS = tuple(Convention)
+"""Iterating over an enumeration itself takes longer than a short product."""
 
 COUNT_LIMIT = 10**60
 """Largest count: far above what any sums of spikes can reach, and far below a float's limit."""
@@ -106,14 +109,19 @@ class Counter:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._rows = [_row(graph, node) for node in graph.nodes if node.op.free is None]
+        self._signals = {name: graph.tensors[name].signal for name in event_sources(graph)}
         self._delays = list(graph.of_type(Delay))
-        self._passing = _passing(graph)
+        self._passing = _passing(graph, {row.source for row in self._rows})
         events = most_events(graph)
         reached = {row.name: row.reached for row in self._rows if row.source}
         self._most = most_counted(graph, events, reached)
-        self._busiest = max(
-            ((name, events[name]) for name in event_sources(graph)), key=itemgetter(1)
-        )
+        numbers = _numbers(self._most)  # of one sample: as narrow as can be
+        self._rows = [
+            row if row.synapses is None else replace(row, synapses=row.synapses.astype(numbers))
+            for row in self._rows
+        ]
+        self._most_each = {name: events[name] for name in event_sources(graph)}
+        self._busiest = max(self._most_each.items(), key=itemgetter(1))
         self._most_samples = INT64_LIMIT // max(1, self._busiest[1])
 
     def counts(self, tally: Tally) -> Counts:
@@ -137,40 +145,66 @@ class Counter:
             than :data:`COUNT_LIMIT`.
         """
         self._check_sums(tally.samples)
-        if self._most * tally.samples <= FLOAT64_LIMIT:  # sums are exact in float64 and int64
-            return self._counts(tally.events, tally.samples)
+        most = self._most * tally.samples
+        if most <= FLOAT64_LIMIT:
+            stored = stored_events(tally.events)
+            return self._counts(tally.events, stored, tally.samples, _numbers(most))
         events = {name: array.astype(np.object_) for name, array in tally.events.items()}
-        counts = self._counts(events, tally.samples)
+        counts = self._counts(events, events, tally.samples, np.dtype(np.object_))
         self._check_limit(counts)
         return counts
 
-    def _counts(self, found: Mapping[str, Whole], samples: int) -> Counts:
-        arriving: dict[str, Events] = {
-            name: {self._graph.tensors[name].signal: events} for name, events in found.items()
+    def _counts(
+        self,
+        events: Mapping[str, Whole],
+        stored: Mapping[str, NDArray[Any]],
+        samples: int,
+        numbers: np.dtype[Any],
+    ) -> Counts:
+        """Count with products in a type that is exact.
+
+        ``events`` can be added up; ``stored`` are the same in any types.
+        """
+        leaving = {
+            name: _Flat(stored[name], most * samples) for name, most in self._most_each.items()
         }
-        for node, op in self._delays:  # its source may come later in the graph
-            before = found[node.inputs[0]]
-            arriving[node.name] = {op.signal: _delayed(op, before, samples)}
-        for node in self._passing:
-            arriving[node.name] = _passed_on(node, [arriving[name] for name in node.inputs])
+        entering = {name: {self._signals[name]: flat} for name, flat in leaving.items()}
+        for name, passed in self._passed_on(events, samples).items():
+            entering[name] = {kind: _Flat(array) for kind, array in passed.items()}
         nothing = np.zeros(self._graph.steps, np.int64)
-        none: Mapping[Convention, Whole] = dict.fromkeys(Convention, nothing)
+        none: Mapping[Convention, Whole] = dict.fromkeys(_CONVENTIONS, nothing)
         layers = []
-        for row in self._rows:
+        once = np.array([row.neurons * samples for row in self._rows], np.int64)
+        every_step = np.repeat(once[:, None], self._graph.steps, axis=1)
+        for row, updates in zip(self._rows, every_step, strict=True):
             operations, multiplied, pooled = none, none, nothing
             if row.synapses is not None:
-                entering = arriving[row.source]
-                operations = _reaching(entering.get(Signal.SPIKES), row.synapses, none)
-                multiplied = _reaching(entering.get(Signal.GRADED), row.synapses, none)
+                kinds = entering[row.source]
+                if Signal.SPIKES in kinds:
+                    operations = _reaching(kinds[Signal.SPIKES], row.synapses, numbers)
+                if Signal.GRADED in kinds:
+                    multiplied = _reaching(kinds[Signal.GRADED], row.synapses, numbers)
             elif row.windows is not None:
-                pooled = _pooled(arriving[row.source], row.windows)
-            left = _over_steps(found[row.name]) if row.name in found else nothing
-            updates = nothing + row.neurons * samples if row.neurons else nothing
+                pooled = _pooled(entering[row.source], row.windows)
+            left = leaving[row.name].total if row.name in leaving else nothing
             spikes = left if row.spiking else nothing
             layers.append(
                 LayerCounts(row.name, operations, multiplied, updates, spikes, left, pooled)
             )
         return Counts(samples, tuple(layers))
+
+    def _passed_on(self, found: Mapping[str, Whole], samples: int) -> dict[str, Events]:
+        """Return the events that leave delays and the nodes that events pass through."""
+        passed: dict[str, Events] = {}
+        for node, op in self._delays:  # its source may come later in the graph
+            passed[node.name] = {op.signal: _delayed(op, found[node.inputs[0]], samples)}
+        for node in self._passing:
+            inputs = [
+                passed[name] if name in passed else {self._signals[name]: found[name]}
+                for name in node.inputs
+            ]
+            passed[node.name] = _passed_on(node, inputs)
+        return passed
 
     def _check_sums(self, samples: int) -> None:
         """Refuse a tally in which a sum of spikes may have wrapped around."""
@@ -209,10 +243,12 @@ class _Row:
     source
         Name of the node whose events reach its synapses or windows; empty if it has neither.
     synapses
-        Of a weighted layer: the synapses that leave each element of its input, by convention.
-        float64 ``(elements, conventions)``; a graph's size keeps them far below 2**53.
+        Of a weighted layer: the synapses that leave each element of its input, channels last, by
+        convention. Whole numbers ``(elements, conventions)`` in any type; a graph's size keeps them
+        far below 2**53.
     windows
-        Of a max pool: how many windows each position of a channel is in, int64 ``(positions,)``.
+        Of a max pool: how many windows each element of its input is in, channels last, int64
+        ``(elements,)``; one number if it is the same for all.
     reached
         All synapses, whatever their weight, or all windows of all channels.
     """
@@ -221,8 +257,8 @@ class _Row:
     neurons: int
     spiking: bool
     source: str = ""
-    synapses: NDArray[np.float64] | None = None
-    windows: Integers | None = None
+    synapses: NDArray[Any] | None = None
+    windows: Integers | int | None = None
     reached: int = 0
 
 
@@ -233,17 +269,21 @@ def _row(graph: Graph, node: Node) -> _Row:
     match node.op:
         case Dense() | Conv2d() as op:
             (source,) = node.inputs
-            leaving = [
-                fan_out(op, graph.tensors[source].shape, kind).ravel() for kind in Convention
-            ]
-            reached = int(leaving[list(Convention).index(Convention.EVERY)].sum())
-            synapses = np.stack(leaving, axis=1).astype(np.float64)
+            shape = graph.tensors[source].shape
+            leaving = [fan_out(op, shape, kind) for kind in _CONVENTIONS]
+            while isinstance(graph[source].op, Reshape):  # the same elements, ordered once
+                (source,) = graph[source].inputs
+            shape = graph.tensors[source].shape
+            leaving = [each.reshape(shape) for each in leaving]
+            reached = int(leaving[_CONVENTIONS.index(Convention.EVERY)].sum())
+            synapses = np.stack([_channels_last(each) for each in leaving], axis=1)
             return replace(row, source=source, synapses=synapses, reached=reached)
         case MaxPool2d() as op:
             (source,) = node.inputs
-            windows = windows_over(op, graph.tensors[source].shape).ravel()
-            reached = tensor.shape[0] * int(windows.sum())
-            return replace(row, source=source, windows=windows, reached=reached)
+            channels = tensor.shape[0]
+            windows = np.repeat(windows_over(op, graph.tensors[source].shape), channels)
+            each = int(windows[0]) if (windows == windows[0]).all() else windows
+            return replace(row, source=source, windows=each, reached=int(windows.sum()))
         case Input() | Threshold() | Membrane() | Readout():
             return row  # no synapse ends here; neurons and the events that leave are counted
         case SumPool2d() | Add() | Reshape() | Delay():
@@ -252,8 +292,11 @@ def _row(graph: Graph, node: Node) -> _Row:
             assert_never(node.op)
 
 
-def _passing(graph: Graph) -> list[Node]:
-    """Return the nodes that events pass through; what sums of accumulators add is not events."""
+def _passing(graph: Graph, used: set[str]) -> list[Node]:
+    """Return the nodes that events pass through on their way to a node that is used.
+
+    What sums of accumulators add is not events.
+    """
     carrying = {node.name for node in graph.nodes if node.op.emits_events}
     carrying.update(node.name for node, _ in graph.of_type(Delay))
     found = []
@@ -262,27 +305,66 @@ def _passing(graph: Graph) -> list[Node]:
         if passes and carrying.issuperset(node.inputs):
             carrying.add(node.name)
             found.append(node)
-    return found
+    needed = set(used)
+    for node in reversed(found):
+        if node.name in needed:
+            needed.update(node.inputs)
+    return [node for node in found if node.name in needed]
+
+
+def _numbers(most: int) -> np.dtype[Any]:
+    """Return the fastest type in which sums of at most ``most``, up to 2**53, are exact."""
+    return np.dtype(np.float32 if most <= FLOAT32_LIMIT else np.float64)
+
+
+class _Flat:
+    """Events in a row for each step, channels last, with their sum over elements.
+
+    Parameters
+    ----------
+    events
+        ``(steps, features)`` or ``(steps, channels, height, width)``, in any integer type or
+        Python's integers, in any memory order. Not copied if channels are last in memory.
+    most
+        Bound of each of them, if one is known.
+    """
+
+    def __init__(self, events: NDArray[Any], most: int | None = None) -> None:
+        rows = events.transpose(0, 2, 3, 1) if events.ndim == 4 else events
+        self.events = rows.reshape(len(events), -1)
+        self._zeros_and_ones = most == 1 and events.dtype.itemsize == 1
+
+    @cached_property
+    def total(self) -> Whole:
+        """Sum over elements, ``(steps,)``."""
+        if self._zeros_and_ones and len(self.events) == 1:  # in bytes, several times faster
+            return np.array([np.count_nonzero(self.events)], np.int64)
+        dtype = np.object_ if self.events.dtype == np.object_ else np.int64
+        return narrowed(np.add.reduce(self.events, axis=1, dtype=dtype))
+
+
+def _channels_last(fan_out: Integers) -> Integers:
+    """Order the elements of ``(channels, ...)`` as :class:`_Flat` does."""
+    return np.asarray(_Flat(fan_out[None]).events[0])
 
 
 def _reaching(
-    events: Whole | None, synapses: NDArray[np.float64], none: Mapping[Convention, Whole]
+    entering: _Flat, synapses: NDArray[Any], numbers: np.dtype[Any]
 ) -> Mapping[Convention, Whole]:
-    """Count the synapses that events ``(steps, *shape)`` reach, by convention."""
-    if events is None:
-        return none
-    flat = events.reshape(len(events), -1)
-    if events.dtype == np.object_:
-        whole = flat @ synapses.astype(np.int64).astype(np.object_)
-        return {kind: narrowed(whole[:, place]) for place, kind in enumerate(Convention)}
-    reached = (flat @ synapses).astype(np.int64)
-    return {kind: reached[:, place] for place, kind in enumerate(Convention)}
+    """Count the synapses that events reach, by convention, with products of these numbers."""
+    if numbers == np.object_:
+        synapses = synapses.astype(np.int64)
+    reached = entering.events.astype(numbers, copy=False) @ synapses.astype(numbers, copy=False)
+    if numbers == np.object_:
+        return {kind: narrowed(reached[:, place]) for place, kind in enumerate(_CONVENTIONS)}
+    return dict(zip(_CONVENTIONS, reached.astype(np.int64).T, strict=True))
 
 
-def _pooled(entering: Events, windows: Integers) -> Whole:
-    """Count the windows that events ``(steps, channels, height, width)`` enter."""
-    events = reduce(np.add, entering.values()).sum(axis=1)  # over channels
-    return narrowed(events.reshape(len(events), -1) @ windows)
+def _pooled(entering: Mapping[Signal, _Flat], windows: Integers | int) -> Whole:
+    """Count the windows that events enter."""
+    if isinstance(windows, int):
+        return narrowed(reduce(np.add, [kind.total for kind in entering.values()]) * windows)
+    return narrowed(reduce(np.add, [kind.events @ windows for kind in entering.values()]))
 
 
 def _delayed(op: Delay, events: Whole, samples: int) -> Whole:
@@ -328,7 +410,3 @@ def windows_over(op: MaxPool2d, shape: tuple[int, ...]) -> Integers:
         padded[ky : ky + height * step_y : step_y, kx : kx + width * step_x : step_x] += 1
     (top, _), (left, _) = op.sides
     return padded[top : top + shape[1], left : left + shape[2]]
-
-
-def _over_steps(events: Whole) -> Whole:
-    return narrowed(np.asarray(events.sum(axis=tuple(range(1, events.ndim)))))

@@ -33,6 +33,8 @@ def sum_events(values: NDArray[Any], tensor: Tensor) -> Integers:
         int64, ``values.shape[1:]``.
     """
     if tensor.signal is Signal.GRADED:
+        if len(values) == 1:
+            return np.asarray(values[0] != 0, dtype=np.int64)
         return _sum_over_samples(values, 1, lambda some: (some != 0).view(np.uint8))
     if values.dtype.itemsize > 1 or tensor.bounds[1] > BYTE_LIMIT // 2:
         return np.asarray(values.sum(axis=0, dtype=np.int64))

@@ -22,6 +22,8 @@ from edgespike.graph.tensor import Integers
 class Convention(str, Enum):
     """Which synapses exist."""
 
+    __hash__ = str.__hash__  # that of Enum runs in Python
+
     EVERY = "every"
     """Every synapse of the layer, whatever its weight."""
 

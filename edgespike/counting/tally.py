@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,36 @@ from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.tensor import Integers
 from edgespike.trace import Trace
+
+
+class EventSums(Mapping[str, Integers]):
+    """Event sums as a target stores them, which become int64 when they are asked for.
+
+    Parameters
+    ----------
+    stored
+        Integers ``(steps, *shape)``, channels first, in any type and memory order.
+    """
+
+    def __init__(self, stored: Mapping[str, NDArray[Any]]) -> None:
+        self.stored = stored
+        self._widened: dict[str, Integers] = {}
+
+    def __getitem__(self, name: str) -> Integers:
+        if name not in self._widened:
+            self._widened[name] = self.stored[name].astype(np.int64, order="C", copy=False)
+        return self._widened[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+
+def stored_events(events: Mapping[str, Integers]) -> Mapping[str, NDArray[Any]]:
+    """Return event sums as they are stored: the same numbers, perhaps in narrower types."""
+    return events.stored if isinstance(events, EventSums) else events
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from edgespike.errors import InputError
 from edgespike.graph.graph import Graph, as_graph
 from edgespike.graph.ops import Input
 
+_BYTES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
+"""The ranges of types that hold an input's values and no others."""
+
 
 def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
     """Check samples for a graph and add an axis of steps.
@@ -58,7 +61,9 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
             f"sample, or numpy.repeat(array[:, None], {graph.steps}, axis=1) for constant ones"
         )
     if array.shape[1:] == single:
-        array = np.broadcast_to(array[:, None], (len(array), *stepped))
+        array = array[:, None]
+        if graph.steps > 1:
+            array = np.broadcast_to(array, (len(array), *stepped))
     elif array.shape[1:] != stepped:
         expected = f"(samples, {', '.join(map(str, single))})"
         raise InputError(
@@ -67,6 +72,8 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
         )
     if len(array) == 0:
         raise InputError(f"input of graph {graph.name!r} has no samples; give at least one")
+    if array.dtype in _BYTES and (op.low, op.high) == _BYTES[array.dtype]:
+        return array  # no value of this type is outside
     low, high = int(array.min()), int(array.max())
     if low < op.low or high > op.high:
         raise InputError(

@@ -44,6 +44,8 @@ BEYOND = 2**60
 class Signal(Enum):
     """What a value means to its receiver."""
 
+    __hash__ = object.__hash__  # that of Enum runs in Python
+
     SPIKES = "spikes"
     """Numbers of spikes; each spike is one event without a payload."""
 

@@ -27,6 +27,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Node,
+    Operation,
     Readout,
     Reshape,
     Signal,
@@ -311,3 +312,31 @@ def test_a_trace_of_other_samples_is_refused(
     message = rf"trace does not belong to these samples: layer {name} {found}"
     with pytest.raises(InputError, match=message):
         count(graph, samples, Trace(values))
+
+
+@pytest.mark.parametrize("reshapes", [1, 2])
+def test_operations_behind_a_reshape_are_those_of_the_elements_in_the_graphs_order(
+    reshapes: int,
+) -> None:
+    """Pruned weights differ at each element, so an element in the wrong place would show."""
+    rng = np.random.default_rng(3)
+    weight = rng.integers(0, 2, (5, 24))
+    ops: dict[str, Operation] = {
+        "conv": Conv2d(np.ones((2, 1, 1, 1), np.int64), np.zeros(2, np.int64)),
+        "fire": Threshold(np.array([[1], [2]]), np.zeros(2, bool)),
+        "flat": Reshape((24,)),
+        **({"again": Reshape((4, 2, 3)), "flatter": Reshape((24,))} if reshapes == 2 else {}),
+        "dense": Dense(weight, np.zeros(5, np.int64)),
+        "out": Readout(np.ones(5)),
+    }
+    nodes = [Node("input", Input((1, 3, 4), 0, 2, 1.0))]
+    for name, op in ops.items():
+        nodes.append(Node(name, op, (nodes[-1].name,)))
+    graph = Graph("reshaped", tuple(nodes), 1)
+    samples = rng.integers(0, 3, (1, 1, 3, 4))
+    trace = interpret(graph, samples)
+    spikes = trace.values["fire"].reshape(24)
+    counts = count(graph, samples, trace)
+    (row,) = (row for row in counts.layers if row.name == "dense")
+    assert row.synaptic_operations[Convention.QUANTISED].tolist() == [int((weight @ spikes).sum())]
+    assert audit(graph, samples, trace).agrees(counts)

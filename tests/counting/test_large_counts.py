@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import edgespike
-from edgespike.counting import Convention, Counter, Counts, audit, count, tally_trace
+from edgespike.counting import (
+    Convention,
+    Counter,
+    Counts,
+    EventSums,
+    Tally,
+    audit,
+    count,
+    tally_trace,
+)
 from edgespike.counting.bounds import most_events
 from edgespike.counting.exact import add, narrowed
 from edgespike.energy import energy_report
@@ -237,3 +246,47 @@ def test_numbers_are_as_narrow_as_they_can_be() -> None:
     assert beyond.tolist() == [2**64 - 2, 0]
     assert narrowed(beyond).dtype == np.object_
     assert narrowed(add(beyond, beyond)[1:]).dtype == np.int64
+
+
+@pytest.mark.parametrize("samples", [2**11 - 1, 2**11, 2**11 + 1, 2**11 + 3])
+def test_products_beyond_24_bits_are_exact(samples: int) -> None:
+    """Each sample brings 8,191 operations; from 2**24 on, float32 would round odd sums."""
+    weight = np.ones((1024, 8), np.int64)
+    weight[0, 0] = 0
+    nodes = (
+        Node("input", Input((8,), 0, 1, 1.0)),
+        Node("fire", Threshold(np.zeros((8, 1), np.int64), np.zeros(8, bool)), ("first",)),
+        Node("dense", Dense(weight, np.zeros(1024, np.int64)), ("fire",)),
+        Node("out", Readout(np.ones(1024)), ("dense",)),
+    )
+    first = Node("first", Dense(np.ones((8, 8), np.int64), np.zeros(8, np.int64)), ("input",))
+    graph = Graph("wide", (nodes[0], first, *nodes[1:]), 1)
+    events = {
+        "input": np.full((1, 8), samples, np.int64),
+        "fire": np.full((1, 8), samples, np.int64),
+    }
+    counts = Counter(graph).counts(Tally(np.zeros((samples, 1024), np.int64), events))
+    (row,) = (row for row in counts.layers if row.name == "dense")
+    assert row.synaptic_operations[Convention.QUANTISED].tolist() == [8191 * samples]
+    assert row.synaptic_operations[Convention.EVERY].tolist() == [8192 * samples]
+    in_bits = EventSums({name: array.astype(np.int16) for name, array in events.items()})
+    same = Counter(graph).counts(Tally(np.zeros((samples, 1024), np.int64), in_bits))
+    assert same.to_json() == counts.to_json()
+
+
+def test_a_tally_of_ones_that_holds_more_is_counted_as_it_is() -> None:
+    """Another target's sums are added up, whatever the graph's range says of them."""
+    case = np.ones((1, 8), np.int64)
+    nodes = (
+        Node("input", Input((8,), 0, 1, 1.0)),
+        Node("dense", Dense(np.ones((2, 8), np.int64), np.zeros(2, np.int64)), ("input",)),
+        Node("out", Readout(np.ones(2)), ("dense",)),
+    )
+    counts = Counter(Graph("few", nodes, 1)).counts(
+        Tally(np.zeros((1, 2), np.int64), {"input": 2 * case})
+    )
+    assert counts.layers[0].events.tolist() == [16]
+
+
+def test_numbers_are_found_by_a_convention_or_its_value() -> None:
+    assert {Convention.EVERY: 1}["every"] == 1  # type: ignore[index]

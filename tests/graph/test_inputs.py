@@ -93,3 +93,20 @@ def test_booleans_are_spikes() -> None:
 
 def test_an_array_that_could_have_missing_values_but_has_none_is_read() -> None:
     assert np.array_equal(as_samples(GRAPH, np.ma.array(FOUR)), as_samples(GRAPH, FOUR))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 255), (-128, 127), (0, 254), (-127, 127), (0, 127)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, ">i2"])
+def test_values_are_checked_except_where_no_value_of_their_type_is_outside(
+    low: int, high: int, dtype: Any
+) -> None:
+    nodes = Node("in", Input((1,), low, high, 1.0)), Node("out", Readout(np.ones(1)), ("in",))
+    graph, limits = Graph("bytes", nodes, 1), np.iinfo(dtype)
+    for value in (low - 1, low, high, high + 1):
+        if limits.min <= value <= limits.max:
+            samples = np.array([[low], [value]]).clip(limits.min, limits.max).astype(dtype)
+            if low <= samples.min() and samples.max() <= high:
+                assert as_samples(graph, samples).tolist() == samples[:, None].tolist()
+            else:
+                with pytest.raises(InputError, match=f"its range is {low}..{high}"):
+                    as_samples(graph, samples)

@@ -43,8 +43,7 @@ class Counted:
         The readout after the last of these steps, ``(samples, classes)``.
     sums
         For each neuron or pool, its events summed over the samples: integers ``(steps, *shape)``,
-        channels last, where a first axis of 1 stands for all steps. The engine may overwrite them
-        as it continues.
+        channels last, where a first axis of 1 stands for all steps. They are the caller's.
     """
 
     samples: slice

@@ -95,6 +95,11 @@ class CountingLiteRtEngine:
 
     def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
         """Run checked samples and yield their answers and event sums, all at once."""
+        if len(samples) == 1:
+            accumulators = self._engine.run(samples[:, 0])
+            events = {name: self._single(name) for name in self._names}
+            yield Counted(slice(0, 1), slice(0, 1), accumulators, events)
+            return
         accumulators = empty_accumulators(self._graph, len(samples))
         sums = {name: zero_sums(self._graph, name) for name in self._summed_apart}
         self._events.start()
@@ -106,6 +111,13 @@ class CountingLiteRtEngine:
                 total += sum_events(self._values(name, count), self._graph.tensors[name])
         found = {**self._events.totals(), **sums}
         yield Counted(slice(0, len(samples)), slice(0, 1), accumulators, found)
+
+    def _single(self, name: str) -> NDArray[Any]:
+        """Copy the events of the only sample."""
+        values = self._values(name, 1)
+        if self._graph.tensors[name].signal is Signal.GRADED:
+            return np.asarray(values != 0).view(np.int8)
+        return values.copy()
 
     def _source(self, name: str) -> _Source:
         zero_point = self._engine.zero_points[name]
@@ -206,9 +218,12 @@ class _EventSums:
             sums += np.add.reduce(marks.view(np.uint8), axis=0, dtype=np.uint8)
 
     def totals(self) -> dict[str, NDArray[Any]]:
-        """Return the sums by name, ``(1, *shape)``, in 16 bits if they fit; a run ends them."""
-        self._empty_bytes()
-        total = self._words.sums if self._total is None else self._total + self._words.sums
+        """Return the sums by name, ``(1, *shape)``, in as few bits as hold them."""
+        if self._words.samples or self._total is not None:
+            self._empty_bytes()
+            total = self._words.sums + (0 if self._total is None else self._total)
+        else:
+            total = self._bytes.sums.copy()
         return {
             name: total[place].reshape(shape)
             for (name, shape), place in zip(self._shapes.items(), self._places, strict=True)

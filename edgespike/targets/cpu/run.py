@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from threading import Lock
@@ -13,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.blas import one_blas_thread
-from edgespike.counting import Tally, sum_events
-from edgespike.graph import Graph
+from edgespike.counting import EventSums, Tally, sum_events
+from edgespike.graph import Graph, Signal
 from edgespike.graph.inputs import as_samples, never_changes
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Engine, cut, empty_accumulators
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 from edgespike.targets.cpu.threads import run_parts
+from edgespike.targets.shared.number_types import narrow_type
 from edgespike.threads import most_threads
 from edgespike.trace import Trace, observed_names
 
@@ -105,7 +107,7 @@ class CpuRunner:
         """Run samples once and return their answers and event counts, without keeping values."""
         samples = as_samples(self.graph, samples)
         accumulators = empty_accumulators(self.graph, len(samples))
-        sums = _Sums(self.graph)
+        sums = _Sums(self.graph, len(samples))
 
         def work(part: slice) -> Iterator[None]:
             with self._engine(part) as engine:
@@ -116,7 +118,7 @@ class CpuRunner:
 
         self._run(work, len(samples))
         entered = self._input_events(samples)
-        return Tally(accumulators, {self.graph.input.name: entered, **sums.totals})
+        return Tally(accumulators, EventSums({self.graph.input.name: entered, **sums.totals}))
 
     def _run(self, work: Callable[[slice], Iterator[None]], samples: int) -> None:
         """Run samples in parts, at the same time where there is enough to do."""
@@ -130,6 +132,8 @@ class CpuRunner:
         """Sum the input's events; where samples never change, once for all steps."""
         different = samples[:, :1] if never_changes(samples) else samples
         events = sum_events(different, self.graph.tensors[self.graph.input.name])
+        if self.graph.steps == 1:  # broadcasting would take as long as the sum
+            return events
         return np.broadcast_to(events, samples.shape[1:])
 
     @contextmanager
@@ -164,8 +168,13 @@ def _moved(samples: slice, part: slice) -> slice:
 
 def _channels_first(values: NDArray[Any], place: int) -> NDArray[Any]:
     """Move the last axis to a place; ``np.moveaxis`` takes several times as long."""
-    axes = range(values.ndim - 1)
-    return values.transpose(*axes[:place], values.ndim - 1, *axes[place:])
+    return values.transpose(_axes(values.ndim, place))
+
+
+@cache
+def _axes(number: int, place: int) -> tuple[int, ...]:
+    axes = range(number - 1)
+    return (*axes[:place], number - 1, *axes[place:])
 
 
 class _Kept:
@@ -179,34 +188,51 @@ class _Kept:
 
     def put(self, samples: slice, steps: slice, values: Mapping[str, NDArray[Any]]) -> None:
         """Put values ``(steps, samples, *shape)`` where they belong."""
+        ordered = {name: values[name].swapaxes(0, 1) for name in self._names}
+        if all(each.shape[:2] == self._first for each in ordered.values()):  # the only block
+            self.values = {name: each.copy() for name, each in ordered.items()}
+            return
         with self._lock:
             for name in () if self.values else self._names:
-                shape = (*self._first, *values[name].shape[2:])
-                self.values[name] = np.empty(shape, values[name].dtype)
-        for name in self._names:
-            self.values[name][samples, steps] = values[name].swapaxes(0, 1)
+                shape = (*self._first, *ordered[name].shape[2:])
+                self.values[name] = np.empty(shape, ordered[name].dtype)
+        for name, each in ordered.items():
+            self.values[name][samples, steps] = each
 
 
 class _Sums:
-    """Event sums over all samples, int64 ``(steps, *shape)``, channels first."""
+    """Event sums over all samples: ``(steps, *shape)``, channels first in shape, last in memory.
 
-    def __init__(self, graph: Graph) -> None:
-        self.totals: dict[str, Integers] = {}
+    Sums that an engine returns in one piece stay as they are. Others are added up in the narrowest
+    type that holds them: of many steps, 64 bits would be mostly memory that is touched in vain.
+    """
+
+    def __init__(self, graph: Graph, samples: int) -> None:
+        self.totals: dict[str, NDArray[Any]] = {}
         self._graph = graph
+        self._samples = samples
         self._lock = Lock()
 
     def add(self, steps: slice, sums: Mapping[str, NDArray[Any]]) -> None:
         """Add sums ``(steps, *shape)``, channels last, at these steps; of one, at each of them."""
         with self._lock:
             for name, found in sums.items():
-                shape = (self._graph.steps, *self._graph.tensors[name].shape)
-                channels_first = _channels_first(found, 1)
                 if name in self.totals:
-                    self.totals[name][steps] += channels_first
+                    total = self.totals[name].astype(self._type(name), copy=False)
+                elif len(found) == self._graph.steps:
+                    self.totals[name] = _channels_first(found, 1)
+                    continue
                 else:
-                    whole = steps == slice(0, self._graph.steps)
-                    self.totals[name] = (np.empty if whole else np.zeros)(shape, np.int64)
-                    self.totals[name][steps] = channels_first
+                    shape = (self._graph.steps, *found.shape[1:])
+                    total = _channels_first(np.zeros(shape, self._type(name)), 1)
+                total[steps] += _channels_first(found, 1)
+                self.totals[name] = total
+
+    def _type(self, name: str) -> np.dtype[Any]:
+        """Return the narrowest type that holds a neuron's events of all samples."""
+        tensor = self._graph.tensors[name]
+        most = 1 if tensor.signal is Signal.GRADED else tensor.bounds[1]
+        return narrow_type(0, most * self._samples)
 
 
 def _litert_plan(graph: Graph) -> Plan | None:

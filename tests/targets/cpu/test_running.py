@@ -18,6 +18,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Reset,
     Reshape,
     SumPool2d,
     Threshold,
@@ -128,6 +129,48 @@ def test_a_run_starts_counting_from_zero(batch: int) -> None:
     _, second = run_counted(engine, samples)
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
+
+
+@pytest.mark.parametrize("steps", [1, 300])
+def test_a_tally_keeps_its_numbers_in_64_bits_for_its_reader(steps: int) -> None:
+    """The sums are stored in fewer bits; arithmetic with them must not wrap around."""
+    fire = Threshold(np.array([[-1], [9]] * 4), np.zeros(8, bool))
+    layers = dense_spikes(8, 8)[0], fire, dense_spikes(8, 2)[0]
+    graph = chain(Input((8,), 0, 1, 1.0), *layers, steps=steps)
+    events = CpuRunner(graph).tally(np.zeros((1, 8), np.uint8)).events
+    for each in events.values():
+        assert each.dtype == np.int64
+        assert each.flags.c_contiguous
+    assert (1000 * events["threshold1"]).tolist() == [[1000, 0] * 4] * steps
+
+
+def test_a_later_run_leaves_a_tally_and_a_trace_alone() -> None:
+    """Both are copies, though a single sample's events are read where LiteRT wrote them."""
+    runner = CpuRunner(OR_POOLED)
+    one, other = random_samples(IMAGE, 2)[:1], random_samples(IMAGE, 2)[1:]
+    tally, trace = runner.tally(one), runner.trace(one)
+    runner.tally(other)
+    runner.trace(other)
+    expected = interpret(OR_POOLED, one)
+    assert tally.events["input"].tolist() == (one != 0).tolist()
+    for name, values in expected.values.items():
+        np.testing.assert_array_equal(trace.values[name], values)
+        if name in tally.events:
+            np.testing.assert_array_equal(tally.events[name], values[0])
+
+
+@pytest.mark.parametrize("samples", [1, 127, 128, 129])
+def test_sums_of_many_blocks_and_parts_outgrow_a_byte(
+    samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A neuron that fires at each of 40 steps, whose sum is stored in as few bits as hold it."""
+    monkeypatch.setattr("edgespike.targets.cpu.run.PART_SAMPLES", 50)
+    monkeypatch.setattr("edgespike.targets.cpu.numpy_engine.BLOCK_BYTES", 4096)
+    fire = Membrane(np.ones(2, np.int64), reset=Reset.ZERO)
+    dense = Dense(np.array([[1], [-1]]), np.zeros(2, np.int64))
+    graph = chain(Input((1,), 0, 1, 1.0), dense, fire, dense_spikes(2, 2)[0], steps=40)
+    tally = CpuRunner(graph).tally(np.ones((samples, 1), np.uint8))
+    assert tally.events["membrane1"].tolist() == [[samples, 0]] * 40
 
 
 def test_values_are_narrow() -> None:
