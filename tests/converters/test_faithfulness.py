@@ -213,6 +213,16 @@ FAITHFUL: dict[str, tuple[Callable[[], list[Any]], tuple[int, ...]]] = {
         ],
         (2, 7, 8),
     ),
+    "a size of one number for both axes": (
+        lambda: [
+            InputScale(9),
+            nn.AvgPool2d((2,), stride=(1,)),  # type: ignore[arg-type]
+            nn.MaxPool2d([2], padding=[1]),  # type: ignore[arg-type]
+            nn.Flatten(),
+            QuantLinear(18, 2),
+        ],
+        (2, 6, 6),
+    ),
     "features that become an image": (
         lambda: [
             InputScale(9),
@@ -649,6 +659,12 @@ def test_layers_in_a_wrong_place_are_refused(layers: list[nn.Module], message: s
         ([conv(), nn.MaxPool2d(2), nn.AvgPool2d(2)], "2 follows another pool"),
         ([InputScale(9), nn.AdaptiveAvgPool2d(3)], "1 divides 8x8 values into 3x3 windows that"),
         ([InputScale(9), nn.AdaptiveMaxPool2d((2, 5))], "1 divides 8x8 values into 2x5 windows"),
+        ([conv(), nn.MaxPool2d(2, stride=0)], "1 has stride 0; give one or two whole numbers of"),
+        ([nn.MaxPool2d(2, padding=-1)], "0 has padding -1; give one or two whole numbers of at l"),
+        ([nn.AvgPool2d(2.5)], "0 has kernel_size 2.5; give one or two whole"),  # type: ignore[arg-type]
+        ([nn.AdaptiveAvgPool2d((2, 2, 2))], r"0 has output_size \(2, 2, 2\); give one or two"),
+        ([nn.AdaptiveMaxPool2d(0)], "0 has output_size 0; give one or two whole numbers of at"),
+        ([nn.ZeroPad2d((1, 2))], r"0 has padding \(1, 2\); give one number, or left, right, top"),  # type: ignore[arg-type]
         ([nn.Flatten(), nn.AdaptiveAvgPool2d(1)], r"1 receives shape \(64,\); pooling needs"),
         ([nn.Unflatten(1, (1, 8))], "0 must give the features of a sample a shape"),
         ([nn.Flatten(), nn.Unflatten(1, (3, 5, 5))], "they must be equal"),
