@@ -213,6 +213,16 @@ FAITHFUL: dict[str, tuple[Callable[[], list[Any]], tuple[int, ...]]] = {
         ],
         (2, 7, 8),
     ),
+    "a size of one number for both axes": (
+        lambda: [
+            InputScale(9),
+            nn.AvgPool2d((2,), stride=(1,)),  # type: ignore[arg-type]
+            nn.MaxPool2d([2], padding=[1]),  # type: ignore[arg-type]
+            nn.Flatten(),
+            QuantLinear(18, 2),
+        ],
+        (2, 6, 6),
+    ),
     "features that become an image": (
         lambda: [
             InputScale(9),
@@ -272,6 +282,28 @@ def test_a_sequence_that_runs_otherwise_is_listed() -> None:
         convert(net, (4,))
 
 
+class Calling(nn.Sequential):
+    def __call__(self, x: Any) -> Any:
+        return 1 - super().__call__(x)
+
+
+class CallingInside(nn.Sequential):
+    def _call_impl(self, x: Any) -> Any:
+        return 1 - super()._call_impl(x)  # type: ignore[no-untyped-call]
+
+
+class Repeating(nn.Sequential):
+    def __iter__(self) -> Any:
+        return iter(2 * list(super().__iter__()))
+
+
+@pytest.mark.parametrize("kind", [Calling, CallingInside, Repeating])
+def test_a_sequence_that_is_called_otherwise_is_refused(kind: type[nn.Sequential]) -> None:
+    net = nn.Sequential(kind(*dense()), QuantLinear(4, 2))
+    with pytest.raises(UnsupportedError, match=f"0 is a {kind.__name__}"):
+        convert(net, (4,))
+
+
 def test_a_sequence_under_another_name_is_a_sequence() -> None:
     torch.manual_seed(3)
     check_equal(Named(Named(*dense()), QuantLinear(4, 2)), (4,))
@@ -318,6 +350,19 @@ class Adding(Wrapper):
         return x + self.net(x)
 
 
+class Comparing(Wrapper):
+    """Runs once more what returns its very input, as an Identity does."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.net(x)
+        return (y, self.net)[y is x](y) if x is y else y
+
+
+class CalledOtherwise(Wrapper):
+    def _call_impl(self, x: Any) -> Any:
+        return 1 - super()._call_impl(x)  # type: ignore[no-untyped-call]
+
+
 class Flagged(Wrapper):
     def forward(self, x: Any, twice: bool = False) -> Any:
         return self.net(self.net(x)) if twice else self.net(x)
@@ -347,6 +392,8 @@ class Deferring(Wrapper):
         Changing,
         Skipping,
         Adding,
+        Comparing,
+        CalledOtherwise,
         Flagged,
         Shadowed,
         Indexing,
@@ -513,6 +560,11 @@ def patched(net: nn.Sequential) -> None:
     net[1].forward = torch.sigmoid
 
 
+def patched_inside(net: nn.Sequential) -> None:
+    layer: Any = net[0]
+    layer._call_impl = torch.sigmoid
+
+
 def parametrised(net: nn.Sequential) -> None:
     parametrizations.weight_norm(net[0])
 
@@ -525,6 +577,7 @@ def parametrised(net: nn.Sequential) -> None:
         (pruned, r"0 has forward hooks.*prune\.remove"),
         (SynapticPenalty, r"2 has forward hooks.*close\(\)"),
         (patched, "1 has a forward function of its own"),
+        (patched_inside, "0 has a function _call_impl of its own"),
         (parametrised, "0 is a ParametrizedQuantLinear"),
         (lambda net: net.add_module("none", None), "none is a NoneType"),
         (lambda net: setattr(net[0], "weight", COMPLEX), "0 has weights of torch.complex64"),
@@ -606,6 +659,12 @@ def test_layers_in_a_wrong_place_are_refused(layers: list[nn.Module], message: s
         ([conv(), nn.MaxPool2d(2), nn.AvgPool2d(2)], "2 follows another pool"),
         ([InputScale(9), nn.AdaptiveAvgPool2d(3)], "1 divides 8x8 values into 3x3 windows that"),
         ([InputScale(9), nn.AdaptiveMaxPool2d((2, 5))], "1 divides 8x8 values into 2x5 windows"),
+        ([conv(), nn.MaxPool2d(2, stride=0)], "1 has stride 0; give one or two whole numbers of"),
+        ([nn.MaxPool2d(2, padding=-1)], "0 has padding -1; give one or two whole numbers of at l"),
+        ([nn.AvgPool2d(2.5)], "0 has kernel_size 2.5; give one or two whole"),  # type: ignore[arg-type]
+        ([nn.AdaptiveAvgPool2d((2, 2, 2))], r"0 has output_size \(2, 2, 2\); give one or two"),
+        ([nn.AdaptiveMaxPool2d(0)], "0 has output_size 0; give one or two whole numbers of at"),
+        ([nn.ZeroPad2d((1, 2))], r"0 has padding \(1, 2\); give one number, or left, right, top"),  # type: ignore[arg-type]
         ([nn.Flatten(), nn.AdaptiveAvgPool2d(1)], r"1 receives shape \(64,\); pooling needs"),
         ([nn.Unflatten(1, (1, 8))], "0 must give the features of a sample a shape"),
         ([nn.Flatten(), nn.Unflatten(1, (3, 5, 5))], "they must be equal"),

@@ -183,6 +183,11 @@ def _normalise(builder: GraphBuilder, leaf: Any, path: str, channels: int, epsil
 
 
 def _pad(builder: GraphBuilder, leaf: Any, path: str) -> None:
+    if len(leaf.padding) != 4:
+        raise ConversionStoppedError(
+            f"{path} has padding {tuple(leaf.padding)}; give one number, or left, right, top and "
+            "bottom"
+        )
     left, right, top, bottom = leaf.padding
     if leaf.value != 0 or min(leaf.padding) < 0:
         raise ConversionStoppedError(

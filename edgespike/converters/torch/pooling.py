@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 from edgespike.converters.builder import GraphBuilder
@@ -15,12 +16,15 @@ Pair = tuple[int, int]
 
 _PLAIN = (1, 1)
 
+_LEAST = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1, "output_size": 1}
+
 
 def max_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
     """Move the pool after the activation, which changes nothing because that is monotone.
 
     This holds for either sign of gamma, because the pool follows the normalisation.
     """
+    _check_geometry(leaf, path)
     kernel, stride, padding = _geometry(leaf)
     dilation = _pair(leaf.dilation)
     _add_maximum(
@@ -49,6 +53,7 @@ def sum_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
 
 def average_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
     """Convert a mean into the sum of each window; the next layer's scale takes the divisor."""
+    _check_geometry(leaf, path)
     kernel, stride, padding = _geometry(leaf)
     faults = list(_ceiling_faults(builder, leaf))
     divisors = _divisors(builder, leaf)
@@ -213,9 +218,8 @@ def _adaptive(builder: GraphBuilder, leaf: Any, path: str) -> tuple[Pair, Pair]:
         raise ConversionStoppedError(
             f"{path} receives shape {shape}; pooling needs (channels, height, width)"
         )
-    given = (
-        leaf.output_size if isinstance(leaf.output_size, tuple | list) else _pair(leaf.output_size)
-    )
+    _check_geometry(leaf, path)
+    given = _both(leaf.output_size)
     wanted = [size if out is None else int(out) for out, size in zip(given, shape[1:], strict=True)]
     found = []
     for size, out in zip(shape[1:], wanted, strict=True):
@@ -247,9 +251,31 @@ def _geometry(leaf: Any) -> tuple[Pair, Pair, Pair]:
     return _pair(leaf.kernel_size), _pair(leaf.stride), _pair(leaf.padding)
 
 
+def _check_geometry(leaf: Any, path: str) -> None:
+    """Refuse what torch accepts when a pool is created, but not when it runs."""
+    for name, least in _LEAST.items():
+        value = getattr(leaf, name, least)
+        numbers = value if isinstance(value, tuple | list) else (value,)
+        if len(numbers) not in (1, 2) or not all(_at_least(least, x, name) for x in numbers):
+            raise ConversionStoppedError(
+                f"{path} has {name} {value!r}; give one or two whole numbers of at least {least}"
+            )
+
+
+def _at_least(least: int, number: Any, name: str) -> bool:
+    if number is None:
+        return name == "output_size"
+    return isinstance(number, Integral) and int(number) >= least
+
+
 def _pair(value: Any) -> Pair:
-    vertical, horizontal = value if isinstance(value, tuple | list) else (value, value)
+    vertical, horizontal = _both(value)
     return int(vertical), int(horizontal)
+
+
+def _both(value: Any) -> tuple[Any, Any]:
+    """Return the vertical and the horizontal one of two values, or of one for both."""
+    return (value[0], value[-1]) if isinstance(value, tuple | list) else (value, value)
 
 
 def _times(counts: Any) -> str:

@@ -13,6 +13,7 @@ from edgespike.converters.torch.sequence import (
     walk_all,
     without_effect,
 )
+from edgespike.converters.torch.wrapping import CALLS
 
 
 def refusals(path: str, module: Any, supported: Container[type]) -> Iterator[str]:
@@ -89,6 +90,11 @@ def _changes(place: str, module: Any) -> Iterator[str]:
     # A compiled module keeps the compiled function there.
     if "forward" in vars(module) and not is_compiled(module):
         yield f"{place} has a forward function of its own; use its type's"
+    yield from (
+        f"{place} has a function {name} of its own; use its type's"
+        for name in CALLS
+        if name in vars(module)
+    )
 
 
 def _why_not_a_wrapper(module: Any) -> str:

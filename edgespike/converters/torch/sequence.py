@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgespike.converters.torch.wrapping import called_parts
+from edgespike.converters.torch.wrapping import called_parts, uses_torchs_calls
 
 DEPTH_LIMIT = 200
 """How deep modules may be nested; torch cannot run many more."""
@@ -64,14 +64,22 @@ def parts_of(module: Any) -> Parts | None:
     """
     from torch import nn
 
-    # A subclass may do something else with what it holds.
-    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+    if isinstance(module, nn.Sequential) and _runs_in_order(type(module)):
         return _children(module)
     if type(module) in (nn.DataParallel, nn.parallel.DistributedDataParallel):
         return [("module", module.module)]
     if is_compiled(module):
         return [("_orig_mod", module._orig_mod)]
     return called_parts(module)
+
+
+def _runs_in_order(kind: type[Any]) -> bool:
+    """Return whether a subclass of Sequential does nothing else with what it holds."""
+    from torch import nn
+
+    return uses_torchs_calls(kind) and all(
+        getattr(kind, name) is getattr(nn.Sequential, name) for name in ("forward", "__iter__")
+    )
 
 
 def is_compiled(module: Any) -> bool:

@@ -21,7 +21,7 @@ def called_parts(module: Any) -> list[tuple[str, Any]] | None:
     """
     from torch import nn
 
-    if not isinstance(module, nn.Module) or not _uses_torchs_calls(type(module)):
+    if not isinstance(module, nn.Module) or not uses_torchs_calls(type(module)):
         return None
     forward = type(module).forward
     if not isinstance(forward, FunctionType) or not _is_plain(forward.__code__):
@@ -45,25 +45,31 @@ def called_parts(module: Any) -> list[tuple[str, Any]] | None:
     return [(name, children[name]) for name in record.calls]
 
 
-def _uses_torchs_calls(kind: Any) -> bool:
+CALLS = ("__call__", "_wrapped_call_impl", "_call_impl", "_slow_forward")
+"""The methods of a torch module between ``module(x)`` and ``forward``."""
+
+
+def uses_torchs_calls(kind: Any) -> bool:
     """Return whether torch's own methods decide what ``module(x)`` and ``module.part`` do."""
     from torch import nn
 
-    return (
-        kind.__call__ is nn.Module.__call__
-        and kind.__getattr__ is nn.Module.__getattr__
-        and kind.__getattribute__ is object.__getattribute__
+    return kind.__getattribute__ is object.__getattribute__ and all(
+        getattr(kind, name) is getattr(nn.Module, name) for name in ("__getattr__", *CALLS)
     )
 
 
 def _is_plain(code: CodeType) -> bool:
-    """Return whether code takes a module and an input, and reaches and handles nothing else."""
+    """Return whether code takes a module and an input, and reaches and handles nothing else.
+
+    It compares nothing either: a part may return what it received, the stand-in does not.
+    """
     steps = [step.opname for step in dis.get_instructions(code)]
     return (
         (code.co_argcount, code.co_kwonlyargcount) == (2, 0)
         and not (code.co_freevars or code.co_cellvars)
         and not any(isinstance(constant, CodeType) for constant in code.co_consts)
         and not any("GLOBAL" in step or step.startswith("SETUP_") for step in steps)
+        and not {"COMPARE_OP", "CONTAINS_OP", "IS_OP"}.intersection(steps)
         and not getattr(code, "co_exceptiontable", b"")  # before Python 3.11, SETUP_FINALLY
     )
 

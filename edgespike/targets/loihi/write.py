@@ -87,7 +87,7 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
     """
     checks = check_samples(graph, samples)
     network = lower(graph)
-    _write_network(network, folder)
+    _write_network(graph, network, folder)
     _write_samples(graph, checks, folder)
     _write_simulator(folder)
     figures = summary(network)
@@ -102,12 +102,14 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
     write_atomically(folder / "README.md", _readme(graph, network, checks, name, reason).encode())
 
 
-def _write_network(network: Network, folder: Path) -> None:
+def _write_network(graph: Graph, network: Network, folder: Path) -> None:
     arrays: dict[str, Any] = {**network.arrays()}
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     write_atomically(folder / "network.npz", content.getvalue())
-    write_atomically(folder / "network.json", _json(network.describe()))
+    source = graph.input_op
+    described = {**network.describe(), "low": source.low, "high": source.high}
+    write_atomically(folder / "network.json", _json(described))
 
 
 def _write_samples(graph: Graph, checks: CheckSamples, folder: Path) -> None:

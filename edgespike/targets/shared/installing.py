@@ -71,14 +71,26 @@ def damage(
         record = folder / f"{prefix}{version}.dist-info" / "RECORD"
         if not record.is_file():
             return f"{record.relative_to(folder)} is missing"
-        with record.open(newline="") as rows:
-            for file, digest, size in csv.reader(rows):
-                # Python rewrites its compiled files, and pip writes no size of RECORD itself.
-                if size and not file.endswith(".pyc") and file.split("/")[0] not in left_out:
-                    difference = _difference(folder / file, int(size), digest if thorough else "")
-                    if difference:
-                        return f"{file} of {name} {difference}"
+        recorded = _recorded(record)
+        if not recorded:
+            return f"{record.relative_to(folder)} does not list files, hashes and sizes"
+        for file, digest, size in recorded:
+            # Python rewrites its compiled files.
+            if not file.endswith(".pyc") and file.split("/")[0] not in left_out:
+                difference = _difference(folder / file, size, digest if thorough else "")
+                if difference:
+                    return f"{file} of {name} {difference}"
     return ""
+
+
+def _recorded(record: Path) -> list[tuple[str, str, int]]:
+    """Return each file with its hash and size; nothing if the record is damaged."""
+    try:
+        with record.open(newline="", encoding="utf-8") as rows:
+            # pip writes no size of RECORD itself.
+            return [(file, digest, int(size)) for file, digest, size in csv.reader(rows) if size]
+    except (OSError, ValueError, csv.Error):
+        return []
 
 
 def _difference(path: Path, size: int, digest: str) -> str:
@@ -90,6 +102,8 @@ def _difference(path: Path, size: int, digest: str) -> str:
             return "has another content"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+    except ValueError as error:  # a name or a method that RECORD cannot mean
+        return f"cannot be checked ({error})"
     return ""
 
 
@@ -116,6 +130,8 @@ def locked(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder that replaces ``folder`` when the block ends without an error."""
+    if folder.is_symlink():
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     with new_folder(folder) as new:
         yield new

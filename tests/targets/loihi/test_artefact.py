@@ -11,6 +11,7 @@ from typing import Any
 import h5py  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgespike.api import export
 from edgespike.graph import (
@@ -289,6 +290,30 @@ def run_by_itself(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
         start_new_session=True,
         timeout=120,
     )
+
+
+@pytest.mark.loihi
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.full((1, 3, 84), 256), "samples have values 256..256; give 0..255"),
+        (np.zeros((1, 3, 84)), "samples have dtype float64; give whole numbers 0..255"),
+        (np.zeros((3, 84), int), "samples have shape (3, 84); give (samples, 3, 84)"),
+        (np.zeros((6, 1, 84), int), "samples have shape (6, 1, 84); give (samples, 3, 84)"),
+        (np.zeros((0, 3, 84), int), "samples have shape (0, 3, 84); give (samples, 3, 84)"),
+        (None, "cannot read samples.npy: "),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(
+    tmp_path: Path, samples: NDArray[Any] | None, message: str
+) -> None:
+    folder = export(sequential(3), "loihi", tmp_path / "out")
+    if samples is not None:
+        np.save(folder / "samples.npy", samples)
+    done = run_by_itself(folder, "samples.npy", "results.npz")
+    assert done.stderr.startswith(message)
+    assert done.returncode == 1
+    assert not (folder / "results.npz").exists()
 
 
 @pytest.mark.loihi

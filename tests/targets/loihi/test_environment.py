@@ -176,6 +176,39 @@ def test_a_damaged_folder_is_named_and_installed_anew(
         environment.setup()
 
 
+@pytest.mark.parametrize(
+    ("record", "named"),
+    [
+        (b"", "does not list files, hashes and sizes"),
+        (b"lava.py,sha256=x\n", "does not list files, hashes and sizes"),
+        (b"\xff\xfe\n", "does not list files, hashes and sizes"),
+        (b"lava.py,sha256=x,many\n", "does not list files, hashes and sizes"),
+        (b"lava.py,md7=x,0\n", "lava.py of lava-nc cannot be checked"),
+    ],
+)
+def test_a_damaged_record_is_named_and_installed_anew(
+    empty_cache: Path, record: bytes, named: str
+) -> None:
+    folder = environment._own_folder() / "lava_nc-0.10.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder.parent / "lava.py").touch()
+    (folder / "RECORD").write_bytes(record)
+    assert named in environment._damage(thorough=True)
+    with pytest.raises(EnvironmentMissingError, match="connect to a package index"):
+        environment.setup()
+
+
+def test_a_link_to_a_damaged_folder_is_replaced(empty_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "lava").touch()
+    folder = environment._own_folder()
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(tmp_path / "half")
+    with pytest.raises(EnvironmentMissingError, match="connect to a package index"):
+        environment.setup()
+    assert not folder.is_symlink()
+
+
 @pytest.mark.loihi
 def test_setup_finds_a_changed_byte(copied: Path) -> None:
     file = copied / "lava" / "proc" / "lif" / "models.py"
@@ -200,7 +233,9 @@ def test_a_second_setup_waits_for_the_first(
         time.sleep(0.5)
         installs.append(options)
         (Path(options[-1]) / "lava_nc-0.10.0.dist-info").mkdir()
-        (Path(options[-1]) / "lava_nc-0.10.0.dist-info" / "RECORD").touch()
+        (Path(options[-1]) / "lava.py").touch()
+        record = Path(options[-1]) / "lava_nc-0.10.0.dist-info" / "RECORD"
+        record.write_text("lava.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
 
     monkeypatch.setattr(environment, "pip_install", pip)
     with ThreadPoolExecutor() as pool:

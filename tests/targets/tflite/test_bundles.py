@@ -199,6 +199,37 @@ class TestRaspberryPi:
         np.save(folder / "bad.npy", samples)
         assert message in run(python, "run.py", "bad.npy", cwd=folder, fails=True)
 
+    def test_a_recording_without_an_axis_of_samples(self, export: Export, python: str) -> None:
+        """It could be as many constant samples, which the runner takes as well."""
+        folder = export("recurrent layers of equal levels") / "raspberry-pi"
+        recording = np.load(folder / "sample_input.npy")[0]
+        np.save(folder / "one.npy", recording)
+        told = run(python, "run.py", "one.npy", cwd=folder, fails=True)
+        shape = str(recording.shape)
+        assert told.startswith(f"samples have shape {shape}: one sample of {len(recording)} steps,")
+        assert f"give (1, {shape[1:]} or (samples, {shape[1:]}" in told
+        np.save(folder / "one.npy", recording[None])
+        assert len(run(python, "run.py", "one.npy", cwd=folder).split()) == 1
+
+    @pytest.mark.parametrize("content", [b"", b"PK\3\4", b"\x93NUMPY", b"samples"])
+    def test_a_file_that_is_not_an_array(self, export: Export, python: str, content: bytes) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        (folder / "bad.npy").write_bytes(content)
+        told = run(python, "run.py", "bad.npy", cwd=folder, fails=True)
+        assert told.startswith("cannot read bad.npy: ")
+
+    def test_an_archive_of_arrays(self, export: Export, python: str) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        np.savez(folder / "bad.npz", a=np.zeros(3))
+        told = run(python, "run.py", "bad.npz", cwd=folder, fails=True)
+        assert told == "bad.npz is an archive of arrays; give one array, in a .npy file\n"
+
+    def test_numpy_is_missing(self, export: Export) -> None:
+        folder = export(EXPORTED[0]) / "raspberry-pi"
+        (folder / "numpy.py").write_text("raise ImportError")
+        told = run(sys.executable, "run.py", cwd=folder, fails=True)
+        assert told == "numpy is not installed; see README.md\n"
+
     def test_a_missing_file(self, export: Export, python: str) -> None:
         folder = export(EXPORTED[0]) / "raspberry-pi"
         assert "no.npy" in run(python, "run.py", "no.npy", cwd=folder, fails=True)

@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
         )
     samples = Path(arguments[0]) if arguments else HERE / "sample_input.npy"
     with np.load(HERE / "network.npz") as file:
-        arrays = {"samples": np.load(samples), **file}
+        arrays = {"samples": load_samples(samples, network), **file}
     values, _ = handle(arrays, {"network": network})
     if arguments:
         _save(Path(arguments[1]), values)
@@ -75,6 +75,25 @@ def check_files(*names: str) -> None:
                 )
     except OSError as error:
         sys.exit(f"{error.filename} cannot be read: {error.strerror}; copy the folder again")
+
+
+def load_samples(path: Path, network: dict[str, Any]) -> Any:
+    """Read samples for a network, and stop if they do not fit it."""
+    try:
+        samples = np.load(path)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        sys.exit(f"cannot read {path}: {error}")
+    if not isinstance(samples, np.ndarray):
+        sys.exit(f"{path} is an archive of arrays; give one array, in a .npy file")
+    low, high = network["low"], network["high"]
+    steps, size = network["steps"], network["populations"][0]["size"]
+    if samples.dtype.kind not in "iu":
+        sys.exit(f"samples have dtype {samples.dtype}; give whole numbers {low}..{high}")
+    if samples.shape[1:] != (steps, size) or not len(samples):
+        sys.exit(f"samples have shape {samples.shape}; give (samples, {steps}, {size})")
+    if samples.min() < low or samples.max() > high:
+        sys.exit(f"samples have values {samples.min()}..{samples.max()}; give {low}..{high}")
+    return samples
 
 
 def _compare(network: dict[str, Any], values: dict[str, Any], expected: Any) -> None:

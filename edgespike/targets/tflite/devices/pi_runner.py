@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import zipfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit("numpy is not installed; see README.md")
 
 BUNDLE = Path(__file__).parent
 BATCH = 16
@@ -59,6 +63,17 @@ def check_version(version: str) -> None:
         )
 
 
+def load_samples(path: Path) -> Any:
+    """Read one array."""
+    try:
+        samples = np.load(path)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        sys.exit(f"cannot read {path}: {error}")
+    if not isinstance(samples, np.ndarray):
+        sys.exit(f"{path} is an archive of arrays; give one array, in a .npy file")
+    return samples
+
+
 def encode_samples(samples: Any, network: Any, detail: Any) -> Any:
     """Convert whole numbers, channels first, to what the model takes, channels last."""
     low, high = network["low"], network["high"]
@@ -66,6 +81,11 @@ def encode_samples(samples: Any, network: Any, detail: Any) -> Any:
     stepped = steps > 1 or len(network["states"]) > 0
     if not np.issubdtype(samples.dtype, np.integer):
         sys.exit(f"samples have dtype {samples.dtype}; give whole numbers {low}..{high}")
+    if steps > 1 and samples.shape == (steps, *shape):
+        sys.exit(
+            f"samples have shape {samples.shape}: one sample of {steps} steps, or {steps} constant "
+            f"samples? give (1, {str(samples.shape)[1:]} or (samples, {str((steps, *shape))[1:]}"
+        )
     if samples.shape[1:] == shape and stepped:
         samples = np.repeat(samples[:, None], steps, axis=1)
     if samples.shape[1:] != ((steps, *shape) if stepped else shape) or not len(samples):
@@ -137,10 +157,7 @@ def main(arguments: list[str]) -> int:
     network = json.loads((BUNDLE / "network.json").read_text())
     interpreter = load_interpreter()
     path = Path(arguments[0]) if arguments else BUNDLE / "sample_input.npy"
-    try:
-        samples = np.load(path)
-    except (OSError, ValueError) as error:
-        sys.exit(f"cannot read {path}: {error}")
+    samples = load_samples(path)
     encoded = encode_samples(samples, network, interpreter.get_input_details()[0])
     batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
     accumulators = np.concatenate([run(interpreter, batch, network) for batch in batches])
