@@ -21,8 +21,9 @@ million neurons."""
 SYNAPSES_LIMIT = 2**27
 """Most synapses of a graph, 5 bytes each: a Loihi 1 has 130 million."""
 
-NODE_SYNAPSES_LIMIT = 2**24
-"""Most synapses that end at the neurons of one node: about 100 bytes each while they are made."""
+NODE_SYNAPSES_LIMIT = 2**26
+"""Most synapses that end at the neurons of one node: about 70 bytes each while they are made. In
+unary coding, a layer of a shipped model has 46 million."""
 
 
 def too_large(graph: Graph) -> list[str]:

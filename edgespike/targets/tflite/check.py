@@ -8,8 +8,13 @@ import numpy as np
 
 from edgespike.graph import Graph, Membrane
 from edgespike.graph.tensor import FLOAT32_LIMIT
-from edgespike.targets.tflite.limits import REAL_INPUT_LIMIT, SCALES, UNROLLED_STEPS
-from edgespike.targets.tflite.planning.plan import Plan, runs_by_step
+from edgespike.targets.tflite.limits import (
+    REAL_INPUT_LIMIT,
+    SCALES,
+    UNROLLED_MEMBRANES,
+    UNROLLED_STEPS,
+)
+from edgespike.targets.tflite.planning.plan import Plan, membrane_steps, runs_by_step
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 
@@ -21,7 +26,13 @@ def violations(graph: Graph) -> list[str]:
 
 def violations_of(plan: Plan) -> list[str]:
     """List the violations of a graph that is already planned."""
-    return [*_too_many_steps(plan.graph), *_units(plan), *_beyond_float32(plan)]
+    graph = plan.graph
+    return [
+        *_too_many_steps(graph),
+        *_too_many_membranes(graph),
+        *_units(plan),
+        *_beyond_float32(plan),
+    ]
 
 
 def _too_many_steps(graph: Graph) -> Iterator[str]:
@@ -29,6 +40,16 @@ def _too_many_steps(graph: Graph) -> Iterator[str]:
         yield (
             f"steps is {graph.steps}; the limit is {UNROLLED_STEPS}, since every step is written "
             "into the file: use fewer steps or the cpu target"
+        )
+
+
+def _too_many_membranes(graph: Graph) -> Iterator[str]:
+    written = membrane_steps(graph)
+    if written > UNROLLED_MEMBRANES and graph.steps <= UNROLLED_STEPS and not runs_by_step(graph):
+        yield (
+            f"{written // graph.steps} membranes in {graph.steps} steps are {written:,} updates; "
+            f"the limit is {UNROLLED_MEMBRANES:,}, since each is written into the file: use fewer "
+            "steps, fewer layers or the cpu target"
         )
 
 

@@ -25,6 +25,10 @@ UNROLLED_STEPS = 256
 """Maximum number of steps that are unrolled: each adds operators of membranes and of the readout to
 the file."""
 
+UNROLLED_MEMBRANES = 2**13
+"""Maximum of steps times membranes that are unrolled: each takes up to 17 operators, and writing so
+many, and reading them again, takes a quarter of a minute."""
+
 SCALES = (2.0**-100, 2.0**100)
 """Least and largest real value of a unit: products of such scales are still within float32."""
 

@@ -25,6 +25,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.models import shipped_model
+from edgespike.passes.unary import unary
 from edgespike.targets.loihi import TARGET, size
 from edgespike.targets.loihi.lower import lower
 from tests.targets.loihi.graphs import chain, conv, delayed, ended, threshold
@@ -267,9 +268,14 @@ def test_a_graph_that_is_too_large_is_refused_before_memory_is_taken() -> None:
     first, *rest = TARGET.violations(large)
     assert first.endswith("elements; the limit is 4,194,304, use smaller layers")
     assert rest[0] == (
-        "conv2d0 (conv2d) has up to 36,138,010,000 synapses; the limit is 16,777,216, use "
+        "conv2d0 (conv2d) has up to 36,138,010,000 synapses; the limit is 67,108,864, use "
         "a smaller layer or smaller windows"
     )
+
+
+@pytest.mark.parametrize("name", ["fashion_rnn", "fashion_maqd"])
+def test_shipped_models_of_levels_are_accepted_in_unary_coding(name: str) -> None:
+    assert TARGET.violations(unary(shipped_model(name))) == []
 
 
 @pytest.mark.parametrize("name", ["fashion_s3nn", "fashion_rnn", "fashion_maqd"])

@@ -244,6 +244,26 @@ def test_all_violations_at_once_with_node_value_limit_and_way_out() -> None:
     assert all("cpu target" in line for line in lines)
 
 
+def long_row(membranes: int, steps: int) -> Graph:
+    """One neuron after the other."""
+    nodes = [Node("input", Input((1,), 0, 1, 1.0))]
+    for index in range(membranes):
+        synapse = Dense(np.array([[1]]), np.array([0]))
+        nodes.append(Node(f"dense{index}", synapse, (nodes[-1].name,)))
+        nodes.append(Node(f"cell{index}", Membrane(np.array([1])), (nodes[-1].name,)))
+    nodes.append(Node("class", Dense(np.array([[1]]), np.array([0])), (nodes[-1].name,)))
+    nodes.append(Node("readout", Readout(np.ones(1)), ("class",)))
+    return Graph("long", tuple(nodes), steps)
+
+
+def test_membranes_in_many_steps_are_refused_before_they_are_written() -> None:
+    assert violations(long_row(32, steps=256)) == []
+    assert violations(long_row(33, steps=256)) == [
+        "33 membranes in 256 steps are 8,448 updates; the limit is 8,192, since each is written "
+        "into the file: use fewer steps, fewer layers or the cpu target"
+    ]
+
+
 def test_the_largest_whole_number_of_float32() -> None:
     assert violations(dense_network(1, high=2**24 - 1)) == []
     assert violations(dense_network(1, high=2**24)) != []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgespike.graph import Graph, Membrane, Node, ReadoutMode
 from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
-from edgespike.targets.tflite.limits import UNROLLED_STEPS
+from edgespike.targets.tflite.limits import UNROLLED_MEMBRANES, UNROLLED_STEPS
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage
 
@@ -117,7 +117,16 @@ def runs_by_step(graph: Graph) -> bool:
 
 def unrolls(graph: Graph) -> bool:
     """Return whether a recurrent graph has few enough steps to be written unrolled as well."""
-    return runs_by_step(graph) and graph.steps <= UNROLLED_STEPS
+    return (
+        runs_by_step(graph)
+        and graph.steps <= UNROLLED_STEPS
+        and membrane_steps(graph) <= UNROLLED_MEMBRANES
+    )
+
+
+def membrane_steps(graph: Graph) -> int:
+    """Return how often membranes are written if all steps are unrolled."""
+    return graph.steps * sum(1 for _ in graph.of_type(Membrane))
 
 
 def sums_steps(graph: Graph) -> bool:
