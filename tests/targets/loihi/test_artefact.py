@@ -349,7 +349,7 @@ def test_a_file_with_a_flipped_bit_is_refused(name: str, tmp_path: Path) -> None
     done = run_by_itself(folder)
     assert done.returncode == 1
     assert done.stderr == (
-        f"{name} is not as in SHA256SUMS: damaged or changed; copy the folder again\n"
+        f"{name} and SHA256SUMS differ: one was damaged; copy the folder again\n"
     )
 
 

@@ -167,7 +167,7 @@ class TestRaspberryPi:
         content[5 if name == "run.py" else len(content) // 2] ^= 1  # of run.py, in its docstring
         (folder / name).write_bytes(content)
         told = run(python, "run.py", cwd=folder, fails=True)
-        assert f"{name} is not as in SHA256SUMS" in told
+        assert f"{name} and SHA256SUMS differ" in told
 
     @pytest.mark.parametrize("name", ["SHA256SUMS", "network.json", "model.tflite"])
     def test_the_runner_names_a_missing_file(self, export: Export, python: str, name: str) -> None:

@@ -33,9 +33,7 @@ def check_files(*names: str) -> None:
         for name in names:
             digest = hashlib.sha256((BUNDLE / name).read_bytes()).hexdigest()
             if f"{digest}  {name}".encode() not in lines:
-                sys.exit(
-                    f"{name} is not as in SHA256SUMS: damaged or changed; copy the folder again"
-                )
+                sys.exit(f"{name} and SHA256SUMS differ: one was damaged; copy the folder again")
     except OSError as error:
         sys.exit(f"{error.filename} cannot be read: {error.strerror}; copy the folder again")
 
