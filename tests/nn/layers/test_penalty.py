@@ -197,7 +197,11 @@ def test_the_weight_of_the_penalty_rises_linearly_to_its_strength() -> None:
 def test_fractions_of_spikes_are_an_error_and_not_counted_as_none() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(
-        QuantConv2d(1, 2, 3), SpikeActivation(), nn.AvgPool2d(2), nn.Flatten(), QuantLinear(8, 3)
+        QuantConv2d(1, 2, 3),
+        SpikeActivation(),
+        nn.Upsample((2, 2), mode="bilinear"),
+        nn.Flatten(),
+        QuantLinear(8, 3),
     )
     with pytest.raises(UnsupportedError, match="receives fractions; pool spikes with SumPool2d"):
         count_synaptic_operations(net, torch.rand(20, 1, 6, 6) * 9)

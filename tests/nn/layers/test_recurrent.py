@@ -176,7 +176,7 @@ def test_a_float_net_learns(tmp_path: Path, changes: dict[str, Any]) -> None:
     recipe = replace(ROWS_RECIPE, **changes)
     result = train(recipe, tmp_path / "run", task=rows_task(), quiet=True)
     assert result.history[-1]["test_accuracy"] > 0.9
-    assert result.history[-1]["test_synaptic_operations"] == 0
+    assert result.history[-1]["test_synaptic_operations"] is None
 
 
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
