@@ -96,6 +96,7 @@ def _run(checkout: Path, command: list[str], folder: Path) -> Time:
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "edgespike", *command],
+        cwd=folder,  # Python looks for modules in the present folder first
         env=environment,
         check=True,
         stdout=subprocess.DEVNULL,
