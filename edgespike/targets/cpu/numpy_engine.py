@@ -22,7 +22,7 @@ from edgespike.targets.cpu.stateless import Array
 from edgespike.targets.shared.number_types import narrow_type
 from edgespike.trace import observed_names
 
-BLOCK_BYTES = 2**22
+BLOCK_BYTES = 2**23
 """Approximate maximum memory of one block's values: what caches keep from operation to operation.
 
 This and the constants below cut a batch for speed; how large a batch may be for the memory is
