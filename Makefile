@@ -106,6 +106,8 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/recurrent.py
 	$(BIN)/python benchmarks/entropy.py
 	$(BIN)/python benchmarks/pruning.py
+	$(BIN)/python benchmarks/cpu_speed.py
+	$(BIN)/python benchmarks/bit_flips.py
 
 # Train the shipped models again, or go on with what is in runs/, and write them and their images into
 # the package.

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.table import Table
 
+from edgespike.threads import at_most
+
 Answer = TypeVar("Answer")
 
 
@@ -31,14 +33,15 @@ def make_parser(doc: str | None, repetitions: int = 15) -> argparse.ArgumentPars
 def measure(
     methods: Mapping[str, Callable[[], Answer]], repetitions: int
 ) -> tuple[dict[str, list[float]], dict[str, Answer]]:
-    """Alternate the methods; return CPU seconds of each repetition, and the last answers."""
+    """Alternate the methods, edgespike's on one thread; return CPU seconds and the last answers."""
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     answers: dict[str, Answer] = {}
     for repetition in range(repetitions + 1):
         # Back and forth, so that no method always runs right after the same other one.
         for name, method in list(methods.items())[:: 1 if repetition % 2 else -1]:
             start = time.process_time()
-            answers[name] = method()
+            with at_most(1):
+                answers[name] = method()
             if repetition:  # the first one is a warm-up
                 seconds[name].append(time.process_time() - start)
     return seconds, answers
