@@ -301,7 +301,7 @@ def test_sums_of_sums_are_looked_at_once() -> None:
     nodes += [Node(f"sum{i}", Add(), (f"sum{i - 1}",) * 2) for i in range(1, 40)]
     nodes.append(Node("spike", threshold([1] * 4, flipped=[0]), ("sum39",)))
     assert TARGET.violations(ended(nodes)) == [
-        "sum19 (add) has up to 25,165,824 synapses; the limit is 16,777,216, use a smaller layer "
+        "sum21 (add) has up to 100,663,296 synapses; the limit is 67,108,864, use a smaller layer "
         "or smaller windows",
         "it has up to 26,388,279,066,636 synapses; the limit is 134,217,728, use smaller layers",
     ]
