@@ -124,7 +124,12 @@ def test_an_interrupt_ends_every_part(threads: int) -> None:
     main = threading.main_thread().ident
     assert main is not None
     timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        run_parts(work, range(2), threads)
-    timer.join()
+    # A process in the background may have been started with this signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            run_parts(work, range(2), threads)
+        timer.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
