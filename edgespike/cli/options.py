@@ -41,7 +41,11 @@ def _runtime_lists(start: str) -> list[str]:
 
 
 def recipe_names(start: str) -> list[str]:
-    """Complete the name of a shipped recipe."""
+    """Complete the name of a shipped recipe; nothing without torch, which training needs."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        return []
     from edgespike.nn.training.recipe import shipped_recipes
 
     return [name for name in shipped_recipes() if name.startswith(start)]

@@ -72,7 +72,7 @@ def test_the_version_is_that_of_the_package(cli: Cli, option: str) -> None:
         ("edgespike demo --model fashion_r", ["fashion_rnn"]),
         ("edgespike energy --profile loihi2", ["loihi2"]),
         ("edgespike prune --data fashion_mnist_", ["fashion_mnist_rows"]),
-        ("edgespike train fashion_m", ["fashion_maqd"]),
+        pytest.param("edgespike train fashion_m", ["fashion_maqd"], marks=pytest.mark.torch),
     ],
 )
 def test_the_shell_completes_commands_and_names(words: str, found: list[str]) -> None:
