@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import reduce
 from operator import itemgetter
 from typing import Any
 
@@ -20,8 +20,16 @@ from typing_extensions import assert_never
 from edgespike import interpreter
 from edgespike.counting.bounds import most_counted, most_events
 from edgespike.counting.counts import Counts, LayerCounts
-from edgespike.counting.exact import INT64_LIMIT, Whole, narrowed
+from edgespike.counting.exact import INT64_LIMIT, Whole
 from edgespike.counting.fanout import Convention, fan_out
+from edgespike.counting.products import (
+    CONVENTIONS,
+    EventRows,
+    channels_last,
+    exact_numbers,
+    synapses_reached,
+    windows_entered,
+)
 from edgespike.counting.tally import Tally, event_sources, stored_events, tally_trace
 from edgespike.errors import InputError
 from edgespike.graph import (
@@ -41,14 +49,11 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops.windows import padded_size
-from edgespike.graph.tensor import FLOAT32_LIMIT, FLOAT64_LIMIT, Integers
+from edgespike.graph.tensor import FLOAT64_LIMIT, Integers
 from edgespike.trace import Trace
 
 Events = Mapping[Signal, Whole]
 """Events of each kind that arrive at a node, ``(steps, *shape)``; a missing kind has none."""
-
-_CONVENTIONS = tuple(Convention)
-"""Iterating over an enumeration itself takes longer than a short product."""
 
 COUNT_LIMIT = 10**60
 """Largest count: far above what any sums of spikes can reach, and far below a float's limit."""
@@ -115,7 +120,7 @@ class Counter:
         events = most_events(graph)
         reached = {row.name: row.reached for row in self._rows if row.source}
         self._most = most_counted(graph, events, reached)
-        numbers = _numbers(self._most)  # of one sample: as narrow as can be
+        numbers = exact_numbers(self._most)  # of one sample: as narrow as can be
         self._rows = [
             row if row.synapses is None else replace(row, synapses=row.synapses.astype(numbers))
             for row in self._rows
@@ -148,7 +153,7 @@ class Counter:
         most = self._most * tally.samples
         if most <= FLOAT64_LIMIT:
             stored = stored_events(tally.events)
-            return self._counts(tally.events, stored, tally.samples, _numbers(most))
+            return self._counts(tally.events, stored, tally.samples, exact_numbers(most))
         events = {name: array.astype(np.object_) for name, array in tally.events.items()}
         counts = self._counts(events, events, tally.samples, np.dtype(np.object_))
         self._check_limit(counts)
@@ -166,13 +171,13 @@ class Counter:
         ``events`` can be added up; ``stored`` are the same in any types.
         """
         leaving = {
-            name: _Flat(stored[name], most * samples) for name, most in self._most_each.items()
+            name: EventRows(stored[name], most * samples) for name, most in self._most_each.items()
         }
         entering = {name: {self._signals[name]: flat} for name, flat in leaving.items()}
         for name, passed in self._passed_on(events, samples).items():
-            entering[name] = {kind: _Flat(array) for kind, array in passed.items()}
+            entering[name] = {kind: EventRows(array) for kind, array in passed.items()}
         nothing = np.zeros(self._graph.steps, np.int64)
-        none: Mapping[Convention, Whole] = dict.fromkeys(_CONVENTIONS, nothing)
+        none: Mapping[Convention, Whole] = dict.fromkeys(CONVENTIONS, nothing)
         layers = []
         once = np.array([row.neurons * samples for row in self._rows], np.int64)
         every_step = np.repeat(once[:, None], self._graph.steps, axis=1)
@@ -181,11 +186,11 @@ class Counter:
             if row.synapses is not None:
                 kinds = entering[row.source]
                 if Signal.SPIKES in kinds:
-                    operations = _reaching(kinds[Signal.SPIKES], row.synapses, numbers)
+                    operations = synapses_reached(kinds[Signal.SPIKES], row.synapses, numbers)
                 if Signal.GRADED in kinds:
-                    multiplied = _reaching(kinds[Signal.GRADED], row.synapses, numbers)
+                    multiplied = synapses_reached(kinds[Signal.GRADED], row.synapses, numbers)
             elif row.windows is not None:
-                pooled = _pooled(entering[row.source], row.windows)
+                pooled = windows_entered(entering[row.source], row.windows)
             left = leaving[row.name].total if row.name in leaving else nothing
             spikes = left if row.spiking else nothing
             layers.append(
@@ -270,13 +275,13 @@ def _row(graph: Graph, node: Node) -> _Row:
         case Dense() | Conv2d() as op:
             (source,) = node.inputs
             shape = graph.tensors[source].shape
-            leaving = [fan_out(op, shape, kind) for kind in _CONVENTIONS]
+            leaving = [fan_out(op, shape, kind) for kind in CONVENTIONS]
             while isinstance(graph[source].op, Reshape):  # the same elements, ordered once
                 (source,) = graph[source].inputs
             shape = graph.tensors[source].shape
             leaving = [each.reshape(shape) for each in leaving]
-            reached = int(leaving[_CONVENTIONS.index(Convention.EVERY)].sum())
-            synapses = np.stack([_channels_last(each) for each in leaving], axis=1)
+            reached = int(leaving[CONVENTIONS.index(Convention.EVERY)].sum())
+            synapses = np.stack([channels_last(each) for each in leaving], axis=1)
             return replace(row, source=source, synapses=synapses, reached=reached)
         case MaxPool2d() as op:
             (source,) = node.inputs
@@ -310,61 +315,6 @@ def _passing(graph: Graph, used: set[str]) -> list[Node]:
         if node.name in needed:
             needed.update(node.inputs)
     return [node for node in found if node.name in needed]
-
-
-def _numbers(most: int) -> np.dtype[Any]:
-    """Return the fastest type in which sums of at most ``most``, up to 2**53, are exact."""
-    return np.dtype(np.float32 if most <= FLOAT32_LIMIT else np.float64)
-
-
-class _Flat:
-    """Events in a row for each step, channels last, with their sum over elements.
-
-    Parameters
-    ----------
-    events
-        ``(steps, features)`` or ``(steps, channels, height, width)``, in any integer type or
-        Python's integers, in any memory order. Not copied if channels are last in memory.
-    most
-        Bound of each of them, if one is known.
-    """
-
-    def __init__(self, events: NDArray[Any], most: int | None = None) -> None:
-        rows = events.transpose(0, 2, 3, 1) if events.ndim == 4 else events
-        self.events = rows.reshape(len(events), -1)
-        self._zeros_and_ones = most == 1 and events.dtype.itemsize == 1
-
-    @cached_property
-    def total(self) -> Whole:
-        """Sum over elements, ``(steps,)``."""
-        if self._zeros_and_ones and len(self.events) == 1:  # in bytes, several times faster
-            return np.array([np.count_nonzero(self.events)], np.int64)
-        dtype = np.object_ if self.events.dtype == np.object_ else np.int64
-        return narrowed(np.add.reduce(self.events, axis=1, dtype=dtype))
-
-
-def _channels_last(fan_out: Integers) -> Integers:
-    """Order the elements of ``(channels, ...)`` as :class:`_Flat` does."""
-    return np.asarray(_Flat(fan_out[None]).events[0])
-
-
-def _reaching(
-    entering: _Flat, synapses: NDArray[Any], numbers: np.dtype[Any]
-) -> Mapping[Convention, Whole]:
-    """Count the synapses that events reach, by convention, with products of these numbers."""
-    if numbers == np.object_:
-        synapses = synapses.astype(np.int64)
-    reached = entering.events.astype(numbers, copy=False) @ synapses.astype(numbers, copy=False)
-    if numbers == np.object_:
-        return {kind: narrowed(reached[:, place]) for place, kind in enumerate(_CONVENTIONS)}
-    return dict(zip(_CONVENTIONS, reached.astype(np.int64).T, strict=True))
-
-
-def _pooled(entering: Mapping[Signal, _Flat], windows: Integers | int) -> Whole:
-    """Count the windows that events enter."""
-    if isinstance(windows, int):
-        return narrowed(reduce(np.add, [kind.total for kind in entering.values()]) * windows)
-    return narrowed(reduce(np.add, [kind.events @ windows for kind in entering.values()]))
 
 
 def _delayed(op: Delay, events: Whole, samples: int) -> Whole:
