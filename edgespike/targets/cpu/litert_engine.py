@@ -68,8 +68,7 @@ class CountingLiteRtEngine:
 
     def __init__(self, plan: Plan, batch: int) -> None:
         self._graph = graph = plan.graph
-        size = sum(tensor.size for tensor in graph.tensors.values())
-        self._batch = max(1, min(batch, BATCH_BYTES // size))
+        self._batch = max(1, min(batch, BATCH_BYTES // graph.values_per_step))
         self._engine = LiteRtEngine(plan, self._batch)
         self._readout_type = narrow_type(*graph.tensors[graph.readout.name].bounds)
         self._names = [name for name in observed_names(graph) if name != graph.readout.name]

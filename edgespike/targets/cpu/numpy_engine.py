@@ -58,8 +58,7 @@ class NumpyEngine:
         if any(isinstance(part, Loop) for part in parts):
             block_bytes = min(block_bytes, LOOP_BYTES)
         # Accumulators take 4 or 8 bytes an element, events mostly 1.
-        bytes_each = 4 * sum(tensor.size for tensor in graph.tensors.values())
-        self._at_once = max(1, block_bytes // bytes_each)
+        self._at_once = max(1, block_bytes // (4 * graph.values_per_step))
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""

@@ -66,7 +66,6 @@ class CpuRunner:
         self._idle: dict[int, list[Engine]] = {}
         """Engines that no thread uses, by batch size; of numpy's, the one that all share, at 0."""
         self._names = observed_names(graph)
-        self._values_per_step = sum(tensor.size for tensor in graph.tensors.values())
         self._lock = Lock()
 
     @property
@@ -122,7 +121,7 @@ class CpuRunner:
 
     def _run(self, work: Callable[[slice], Iterator[None]], samples: int) -> None:
         """Run samples in parts, at the same time where there is enough to do."""
-        values = samples * self.graph.steps * self._values_per_step
+        values = samples * self.graph.steps * self.graph.values_per_step
         threads = min(most_threads(), samples, max(1, values // THREAD_VALUES))
         parts = list(cut(samples, min(-(-samples // threads), PART_SAMPLES)))
         with nullcontext() if self._plan else one_blas_thread():
