@@ -189,19 +189,16 @@ def _by_node(violations: Sequence[str], graph: Graph) -> dict[str, list[str]]:
 
 def _weighted_before(graph: Graph, node: str) -> str:
     """Return the weighted node whose sums a node takes, or the node itself; "" if there is none."""
-    nodes = {each.name: each for each in graph.nodes}
-    while node and not isinstance(nodes[node].op, Dense | Conv2d):
-        node = next(iter(nodes[node].inputs), "")
+    while node and not isinstance(graph[node].op, Dense | Conv2d):
+        node = next(iter(graph[node].inputs), "")
     return node
 
 
 def _inputs(graph: Graph, node: str) -> int:
     """Return how many synapses end at a neuron of the weighted node before a node."""
     name = _weighted_before(graph, node)
-    for each in graph.nodes:
-        if each.name == name and isinstance(each.op, Dense | Conv2d):
-            return int(each.op.weight[0].size)
-    return 0
+    op = graph[name].op if name else None
+    return int(op.weight[0].size) if isinstance(op, Dense | Conv2d) else 0
 
 
 @dataclass(frozen=True)
