@@ -77,7 +77,7 @@ import numpy as np
 sys.dont_write_bytecode = True
 import run
 run.check_files = lambda *names: None
-network = run.json.loads((run.BUNDLE / "network.json").read_text())
+network = run.json.loads((run.HERE / "network.json").read_text())
 interpreter = run.load_interpreter()
 with np.load(sys.argv[1]) as sets:
     for name in sets.files:

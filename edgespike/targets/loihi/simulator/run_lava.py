@@ -53,9 +53,10 @@ def main(arguments: list[str]) -> None:
             "Lava is not on Python's path; install lava-nc 0.10, or set PYTHONPATH to where "
             "'edgespike targets --setup loihi' put it: ~/.cache/edgespike/lava-nc-0.10.0"
         )
-    samples = Path(arguments[0]) if arguments else HERE / "sample_input.npy"
+    samples = load_samples(Path(arguments[0]) if arguments else HERE / "sample_input.npy")
+    check_samples(samples, network)
     with np.load(HERE / "network.npz") as file:
-        arrays = {"samples": load_samples(samples, network), **file}
+        arrays = {"samples": samples, **file}
     values, _ = handle(arrays, {"network": network})
     if arguments:
         _save(Path(arguments[1]), values)
@@ -75,14 +76,19 @@ def check_files(*names: str) -> None:
         sys.exit(f"{error.filename} cannot be read: {error.strerror}; copy the folder again")
 
 
-def load_samples(path: Path, network: dict[str, Any]) -> Any:
-    """Read samples for a network, and stop if they do not fit it."""
+def load_samples(path: Path) -> Any:
+    """Read one array."""
     try:
         samples = np.load(path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         sys.exit(f"cannot read {path}: {error}")
     if not isinstance(samples, np.ndarray):
         sys.exit(f"{path} is an archive of arrays; give one array, in a .npy file")
+    return samples
+
+
+def check_samples(samples: Any, network: dict[str, Any]) -> None:
+    """Stop if samples do not fit a network."""
     low, high = network["low"], network["high"]
     steps, size = network["steps"], network["populations"][0]["size"]
     if samples.dtype.kind not in "iu":
@@ -91,7 +97,6 @@ def load_samples(path: Path, network: dict[str, Any]) -> Any:
         sys.exit(f"samples have shape {samples.shape}; give (samples, {steps}, {size})")
     if samples.min() < low or samples.max() > high:
         sys.exit(f"samples have values {samples.min()}..{samples.max()}; give {low}..{high}")
-    return samples
 
 
 def _compare(network: dict[str, Any], values: dict[str, Any], expected: Any) -> None:

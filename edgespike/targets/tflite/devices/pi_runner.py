@@ -19,7 +19,7 @@ try:
 except ImportError:
     sys.exit("numpy is not installed; see README.md")
 
-BUNDLE = Path(__file__).parent
+HERE = Path(__file__).parent
 BATCH = 16
 
 LEAST_TFLITE_RUNTIME = (2, 12)
@@ -29,9 +29,9 @@ LEAST_TFLITE_RUNTIME = (2, 12)
 def check_files(*names: str) -> None:
     """Stop if a file is not as it was exported."""
     try:
-        lines = (BUNDLE / "SHA256SUMS").read_bytes().splitlines()
+        lines = (HERE / "SHA256SUMS").read_bytes().splitlines()
         for name in names:
-            digest = hashlib.sha256((BUNDLE / name).read_bytes()).hexdigest()
+            digest = hashlib.sha256((HERE / name).read_bytes()).hexdigest()
             if f"{digest}  {name}".encode() not in lines:
                 sys.exit(f"{name} and SHA256SUMS differ: one was damaged; copy the folder again")
     except OSError as error:
@@ -47,7 +47,7 @@ def load_interpreter() -> Any:
             continue
         if runtime == "tflite_runtime":
             check_version(import_module(runtime).__version__)
-        return interpreter.Interpreter(model_path=str(BUNDLE / "model.tflite"))
+        return interpreter.Interpreter(model_path=str(HERE / "model.tflite"))
     sys.exit("neither ai-edge-litert nor tflite-runtime is installed; see README.md")
 
 
@@ -152,9 +152,9 @@ def main(arguments: list[str]) -> int:
         sys.exit(__doc__)
     samples_here = () if arguments else ("sample_input.npy", "expected_output.npy")
     check_files(Path(__file__).name, "network.json", "model.tflite", *samples_here)
-    network = json.loads((BUNDLE / "network.json").read_text())
+    network = json.loads((HERE / "network.json").read_text())
     interpreter = load_interpreter()
-    path = Path(arguments[0]) if arguments else BUNDLE / "sample_input.npy"
+    path = Path(arguments[0]) if arguments else HERE / "sample_input.npy"
     samples = load_samples(path)
     encoded = encode_samples(samples, network, interpreter.get_input_details()[0])
     batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
@@ -162,7 +162,7 @@ def main(arguments: list[str]) -> int:
     if arguments:
         show(accumulators * network["scale"], network["members"])
         return 0
-    wrong = int((accumulators != np.load(BUNDLE / "expected_output.npy")).any(axis=1).sum())
+    wrong = int((accumulators != np.load(HERE / "expected_output.npy")).any(axis=1).sum())
     print(f"{len(samples) - wrong} of {len(samples)} samples are exactly as expected")
     return 1 if wrong else 0
 
