@@ -37,7 +37,15 @@ def convert(
     input_range: tuple[int, int] | None = None,
     input_scale: float | None = None,
     bits: int | None = None,
+    levels: int | None = None,
     calibrate: NDArray[Any] | None = None,
+    labels: NDArray[Any] | None = None,
+    steps: int | None = None,
+    dt: float | None = None,
+    reset: str | None = None,
+    producer: str | None = None,
+    readout: str | None = None,
+    weights: Path | None = None,
 ) -> Graph:
     """Turn a trained model, or a file of one, into a graph.
 
@@ -55,7 +63,8 @@ def convert(
     name
         The graph's name: letters, digits, ``_``, ``-`` and ``.``. By default the checkpoint's, or
         "model".
-    input_range, input_scale, bits, calibrate
+    input_range, input_scale, bits, levels, calibrate, labels, steps, dt, reset, producer, readout, \
+    weights
         As in :class:`edgespike.converters.base.ConvertOptions`.
 
     Raises
@@ -83,7 +92,15 @@ def convert(
         input_range=input_range,
         input_scale=input_scale,
         bits=bits,
+        levels=levels,
         calibrate=calibrate,
+        labels=labels,
+        steps=steps,
+        dt=dt,
+        reset=reset,
+        producer=producer,
+        readout=readout,
+        weights=weights,
     )
     if issubclass(type(model), str | Path):  # asks nothing of the model itself
         path = Path(model)

@@ -16,6 +16,21 @@ from edgespike.graph import Graph
 
 _SHAPE = "give the shape of one sample as a tuple, (features,) or (channels, height, width)"
 
+CHOICES = {
+    "reset": ("zero", "subtract", "none"),
+    "producer": (
+        "snntorch",
+        "norse",
+        "sinabs",
+        "spikingjelly",
+        "rockpool",
+        "lava-dl",
+        "nengo",
+    ),
+    "readout": ("count", "potential", "max", "sum"),
+}
+"""What options of a few choices may say."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ConvertOptions:
@@ -32,8 +47,29 @@ class ConvertOptions:
         Real value of one unit of the input.
     bits
         Bits of a weight, for a source that holds floats.
+    levels
+        Levels of an activation, 0 included, for a source that holds floats: 2 to 256.
     calibrate
-        Samples ``(samples, *input_shape)`` from which a converter derives scales.
+        Samples ``(samples, *input_shape)`` or ``(samples, steps, *input_shape)`` from which a
+        converter derives scales.
+    labels
+        The class of each of these samples, ``(samples,)``, for the accuracy before and after.
+    steps
+        Steps of a sample, where the source does not state them.
+    dt
+        Time step in seconds, where the source is in continuous time.
+    reset
+        What firing does to a potential, where the source does not state it: "zero", "subtract" or
+        "none".
+    producer
+        The simulator that wrote a file which does not say so: "snntorch", "norse", "sinabs",
+        "spikingjelly", "rockpool", "lava-dl", "nengo".
+    readout
+        What answers, where the source does not state it: "count" (spikes of the last neurons),
+        "potential" (their potential at the last step), "max" (its largest over the steps), "sum"
+        (its sum).
+    weights
+        File of the parameters of a model that is given as source code.
     name
         The graph's name: letters, digits, ``_``, ``-`` and ``.``.
 
@@ -47,7 +83,15 @@ class ConvertOptions:
     input_range: tuple[int, int] | None = None
     input_scale: float | None = None
     bits: int | None = None
+    levels: int | None = None
     calibrate: NDArray[Any] | None = None
+    labels: NDArray[Any] | None = None
+    steps: int | None = None
+    dt: float | None = None
+    reset: str | None = None
+    producer: str | None = None
+    readout: str | None = None
+    weights: Path | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +110,24 @@ class ConvertOptions:
             yield f"input_scale is {shown(scale)}; give a positive finite number"
         if self.bits is not None and not (_whole_numbers((self.bits,)) and self.bits >= 1):
             yield f"bits is {shown(self.bits)}; give a whole number of at least 1"
+        if self.levels is not None and not (
+            _whole_numbers((self.levels,)) and 2 <= self.levels <= 256
+        ):
+            yield f"levels is {shown(self.levels)}; give a whole number in 2..256"
+        if self.steps is not None and not (_whole_numbers((self.steps,)) and self.steps >= 1):
+            yield f"steps is {shown(self.steps)}; give a whole number of at least 1"
+        if self.dt is not None and not (_is_number(self.dt) and 0 < self.dt <= sys.float_info.max):
+            yield f"dt is {shown(self.dt)}; give a positive finite number of seconds"
+        for option, choices in CHOICES.items():
+            value = getattr(self, option)
+            if value is not None and value not in choices:
+                yield f"{option} is {shown(value)}; give one of {', '.join(choices)}"
+        if self.labels is not None and not (
+            isinstance(self.labels, np.ndarray)
+            and self.labels.dtype.kind in "iu"
+            and self.labels.ndim == 1
+        ):
+            yield f"labels is {shown(self.labels)}; give one whole number for each sample"
         if self.calibrate is not None and not (
             isinstance(self.calibrate, np.ndarray)
             and self.calibrate.dtype.kind in "biuf"

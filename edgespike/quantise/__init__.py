@@ -1,0 +1,32 @@
+"""From a net in real numbers to an integer graph, exactly where its numbers allow that.
+
+A net with spiking neurons keeps its neurons, with integer weights, thresholds and leaks; any other
+net becomes one whose activations have a few levels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgespike.floats.net import FloatNet, FloatNeurons
+
+if TYPE_CHECKING:
+    from edgespike.converters.base import ConvertOptions
+    from edgespike.quantise.result import Quantised
+
+
+def quantise(net: FloatNet, options: ConvertOptions, name: str) -> Quantised:
+    """Turn a net in real numbers into a graph, and say what that changed.
+
+    Raises
+    ------
+    UnsupportedError
+        Lists everything that has no integer form, and samples for calibration that do not fit.
+    """
+    if any(net.of_type(FloatNeurons)):
+        from edgespike.quantise.spikes import quantise_spikes
+
+        return quantise_spikes(net, options, name)
+    from edgespike.quantise.levels import quantise_levels
+
+    return quantise_levels(net, options, name)
