@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,11 @@ from edgespike.exact_factors import exact_factors
 from edgespike.graph import (
     Add,
     Comparison,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
+    Emits,
     Graph,
     Input,
     MaxPool2d,
@@ -37,7 +39,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.inputs import as_samples
-from edgespike.graph.ops.membrane import FRACTION_BITS, decayed
+from edgespike.graph.ops.membrane import decayed
 from edgespike.graph.ops.pooling import Pool2d
 from edgespike.graph.tensor import Integers, per_channel
 from edgespike.trace import Trace, observed_names
@@ -147,6 +149,8 @@ def evaluate(op: Operation, inputs: Sequence[Integers], state: Any = None) -> tu
             return max_pool2d(op, *inputs), None
         case Add():
             return add(op, *inputs), None
+        case Concatenate():
+            return concatenate(op, *inputs), None
         case Reshape():
             return reshape(op, *inputs), None
         case Threshold():
@@ -216,18 +220,23 @@ def add(_: Add, *inputs: Integers) -> Integers:
     return reduce(np.add, inputs)
 
 
+def concatenate(_: Concatenate, *inputs: Integers) -> Integers:
+    """Put the channels of all inputs one after the other."""
+    return np.concatenate(inputs, axis=1)
+
+
 def reshape(op: Reshape, x: Integers) -> Integers:
     """Return the same elements in another shape."""
     return x.reshape(len(x), *op.shape)
 
 
 def threshold(op: Threshold, x: Integers) -> Integers:
-    """Count the thresholds that are reached; in a flipped channel, those that are not."""
+    """Count the thresholds that are reached, or in a flipped channel not; scale the number."""
     counted = np.zeros_like(x)
     flipped = per_channel(op.flipped, x.ndim - 1)
     for level in range(op.levels):
         counted += (x >= per_channel(op.theta[:, level], x.ndim - 1)) ^ flipped
-    return counted
+    return op.offset + op.unit * counted
 
 
 def delay(op: Delay, before: Integers | None, samples: int) -> Integers:
@@ -235,21 +244,57 @@ def delay(op: Delay, before: Integers | None, samples: int) -> Integers:
     return np.full((samples, *op.shape), op.initial, np.int64) if before is None else before
 
 
-def membrane(
-    op: Membrane, x: Integers, state: tuple[Integers, Integers] | None
-) -> tuple[Integers, tuple[Integers, Integers]]:
-    """Decay, integrate, saturate, fire and reset; the state is the potential and the spikes."""
-    v, fired = state if state is not None else (np.zeros_like(x), np.zeros_like(x))
-    theta = per_channel(op.theta, x.ndim - 1) << FRACTION_BITS
-    v = decayed(v, op.decay) + (x << FRACTION_BITS)
+class Neurons(NamedTuple):
+    """What membranes keep for the next step, each ``(samples, *shape)``.
+
+    Parameters
+    ----------
+    v, i
+        Potential and synaptic current.
+    fired
+        The spikes of the step.
+    """
+
+    v: Integers
+    i: Integers
+    fired: Integers
+
+
+def membrane(op: Membrane, x: Integers, state: Neurons | None) -> tuple[Integers, Neurons]:
+    """Decay, integrate, saturate, fire and reset."""
+    zeros = np.zeros_like(x)
+    v, i, fired = state if state is not None else Neurons(zeros, zeros, zeros)
+    theta, decay, bias, least = (
+        _each_neuron(each, x.ndim - 1) for each in (op.theta, op.decay, op.bias, op.least)
+    )
+    theta = theta << op.fraction_bits
+    raised = op.reset_time is ResetTime.SAME_STEP_RAISED
+    above = np.minimum(_exceeded(op, v, theta), 1) if raised else 0
+    current = x << op.fraction_bits
+    if op.decay_syn is not None:
+        i = decayed(i, _each_neuron(op.decay_syn, x.ndim - 1), op.decay_bits) + current
+        current = i = np.clip(i, -op.saturation, op.saturation)
+    v = decayed(v, decay, op.decay_bits) + current + bias
     if op.reset_time is ResetTime.NEXT_STEP:
         v = _reset(op, v, fired, theta)
-    v = np.clip(v, -op.saturation, op.saturation)
-    enough = v if op.comparison is Comparison.GREATER_EQUAL else v - 1
-    spikes = np.clip(enough // theta, 0, op.max_spikes)
-    if op.reset_time is ResetTime.SAME_STEP:
+    compared = v = np.clip(v, least, op.saturation)
+    spikes = np.clip(_exceeded(op, v, theta) - above, 0, op.max_spikes)
+    if op.reset_time is not ResetTime.NEXT_STEP:
         v = _reset(op, v, spikes, theta)
-    return spikes, (v, spikes)
+    return spikes if op.emits is Emits.SPIKES else compared, Neurons(v, i, spikes)
+
+
+def _each_neuron(parameter: int | Integers, ndim: int) -> Integers:
+    """Return a parameter of a membrane in a shape that broadcasts over ``ndim`` axes."""
+    values = np.asarray(parameter)
+    return per_channel(values, ndim) if values.ndim == 1 else values
+
+
+def _exceeded(op: Membrane, v: Integers, theta: Integers) -> Integers:
+    """Return how many of theta, 2 theta, ... a potential reaches or exceeds, at least 0."""
+    enough = v if op.comparison is Comparison.GREATER_EQUAL else v - 1
+    count: Integers = np.clip(enough // theta, 0, op.max_spikes + 1)
+    return count
 
 
 def _reset(op: Membrane, v: Integers, spikes: Integers, theta: Integers) -> Integers:
@@ -261,6 +306,16 @@ def _reset(op: Membrane, v: Integers, spikes: Integers, theta: Integers) -> Inte
 
 
 def readout(op: Readout, x: Integers, state: Integers | None) -> tuple[Integers, Integers]:
-    """Add this step's accumulators to those of the previous steps, or return only them."""
-    total = x if state is None or op.mode is ReadoutMode.LAST else state + x
+    """Add this step's accumulators to the previous steps', keep the largest, or only these."""
+    if state is None:
+        return x, x
+    match op.mode:
+        case ReadoutMode.SUM:
+            total = state + x
+        case ReadoutMode.LAST:
+            total = x
+        case ReadoutMode.MAX:
+            total = np.maximum(state, x)
+        case _:
+            assert_never(op.mode)
     return total, total

@@ -8,7 +8,7 @@ where ``>`` and ``>=`` differ, are frequent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from edgespike.graph import (
     Add,
     Comparison,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
+    Emits,
     Graph,
     Input,
     MaxPool2d,
@@ -49,7 +51,10 @@ LEVEL_MIXES = ("levels", "pooled-levels", "residual-levels", "even-levels")
 STEPPED_MIXES = ("membrane", "recurrent", "delays")
 """Operation mixes of several steps: membranes, loops of one layer, any delays."""
 
-MIXES = ("dense", "convolution", "pooling", "residual", *STEPPED_MIXES, *LEVEL_MIXES)
+STATELESS_MIXES = ("dense", "convolution", "pooling", "residual", "concatenation", "signed")
+"""Operation mixes of one step, or of the same step several times."""
+
+MIXES = (*STATELESS_MIXES, *STEPPED_MIXES, *LEVEL_MIXES)
 """Names of the operation mixes that :func:`cases` can draw.
 
 Each operation occurs in at least one of them, see :func:`one_of_each`.
@@ -85,6 +90,8 @@ def cases(draw: st.DrawFn, mix: str) -> Case:
     builder.flatten()
     classes = draw(st.integers(1, 5))
     builder.dense(classes)
+    if stepped_mix and builder.pick(True, False, False):
+        builder.potentials()
     builder.append(Readout(rng.uniform(0.1, 2.0, classes), builder.pick(*ReadoutMode)))
     graph = Graph("random", tuple(builder.nodes), steps)
     return Case(graph, samples.astype(np.uint8 if low >= 0 else np.int16))
@@ -222,12 +229,32 @@ class Builder:
         kind = self.pick(MaxPool2d, SumPool2d)
         self.append(kind(kernel, stride, padding))
 
-    def threshold(self, levels: int = 1) -> None:
+    def threshold(self, levels: int = 1, offset: int = 0, unit: int = 1) -> None:
         """Add thresholds at values that are actually reached, in both directions."""
         channels = self.shape[0]
         reached = np.unique(np.stack(self.values[self.last]))
         theta = np.sort(self.rng.choice(reached, (channels, levels)), axis=1)
-        self.append(Threshold(theta, self.rng.random(channels) < 0.3))
+        self.append(Threshold(theta, self.rng.random(channels) < 0.3, offset, unit))
+
+    def branch(self, source: str) -> str:
+        """Add a weighted layer after a node that keeps an image's size; return its name."""
+        outputs = self.draw(st.integers(1, 4))
+        if len(self.tensors[source].shape) == 3:
+            return self.convolution(outputs, source=source)
+        inputs = self.tensors[source].shape[0]
+        return self.append(Dense(**self.weights(outputs, inputs)), source)
+
+    def neurons_after(self, source: str) -> str:
+        """Add thresholds after a node that is not the last; return their name."""
+        channels = self.tensors[source].shape[0]
+        reached = np.unique(np.stack(self.values[source]))
+        levels = self.pick(1, 1, 3)
+        theta = np.sort(self.rng.choice(reached, (channels, levels)), axis=1)
+        return self.append(Threshold(theta, self.rng.random(channels) < 0.3), source)
+
+    def same_size(self, *names: str) -> bool:
+        """Return whether nodes have the same height and width, or are vectors."""
+        return len({self.tensors[name].shape[1:] for name in names}) == 1
 
     def even_threshold(self, levels: int) -> None:
         """Add thresholds like those of folding: least integers at evenly spaced levels or above."""
@@ -239,28 +266,83 @@ class Builder:
         self.append(Threshold(theta.astype(np.int64), self.rng.random(channels) < 0.3))
 
     def membrane(self, max_spikes: int | None = None) -> None:
-        """Add integrate-and-fire neurons of any kind."""
+        """Add integrate-and-fire neurons of any kind, about half of them plain ones."""
         reached = np.abs(np.stack(self.values[self.last])).max()
         theta = self.rng.integers(1, max(int(reached), 1) + 1, self.shape[0])
         max_spikes = max_spikes or self.pick(1, 1, 3)
         least = (int(theta.max()) * max_spikes << FRACTION_BITS) + 1  # the smallest that is allowed
-        self.append(
-            Membrane(
-                theta,
-                decay=self.pick(0, 1, 410, 2048, 4095, 4096),
-                reset=self.pick(*Reset),
-                reset_time=self.pick(*ResetTime),
-                comparison=self.pick(*Comparison),
-                max_spikes=max_spikes,
-                saturation=self.pick(
-                    max(SATURATION, least),
-                    least,
-                    least + int(self.rng.integers(least)),
-                    least + 63 & -64,  # a whole number
-                    ACCUMULATOR_LIMIT,
-                ),
-            )
+        plain = Membrane(
+            theta,
+            decay=self.pick(0, 1, 410, 2048, 4095, 4096),
+            reset=self.pick(*Reset),
+            reset_time=self.pick(ResetTime.SAME_STEP, ResetTime.NEXT_STEP),
+            comparison=self.pick(*Comparison),
+            max_spikes=max_spikes,
+            saturation=self.pick(
+                max(SATURATION, least),
+                least,
+                least + int(self.rng.integers(least)),
+                least + 63 & -64,  # a whole number
+                ACCUMULATOR_LIMIT,
+            ),
         )
+        self.append(plain if self.draw(st.booleans()) else self.extended(plain))
+
+    def extended(self, op: Membrane) -> Membrane:
+        """Add a current, a bias, a floor, parameters of channels or neurons, another format."""
+        changes: dict[str, Any] = {
+            "decay_syn": self.pick(None, 0, 1, 1024, 4095, 4096),
+            "bias": self.pick(0, 64, -64, 37, -200),
+            "floor": self.pick(None, 0, -64, -op.saturation // 3),
+        }
+        if self.draw(st.booleans()):
+            changes |= {
+                name: self._spread(value) for name, value in changes.items() if value is not None
+            }
+            changes["decay"] = self._spread(op.decay)
+        if self.draw(st.booleans()):
+            changes["theta"] = self.rng.integers(1, int(op.theta.max()) + 1, self.shape)
+        fraction_bits, decay_bits = self.pick((6, 12), (6, 12), (0, 12), (9, 16), (12, 20))
+        scale = 2.0 ** (fraction_bits - 6)
+        changes |= {"fraction_bits": fraction_bits, "decay_bits": decay_bits}
+        for name, factor in (("bias", scale), ("floor", scale), ("saturation", scale)):
+            value = changes.get(name, getattr(op, name))
+            if value is not None:
+                changes[name] = np.trunc(np.asarray(value) * factor).astype(np.int64)
+        for name in ("decay", "decay_syn"):
+            value = changes.get(name, getattr(op, name))
+            if value is not None:
+                changes[name] = np.asarray(value) << decay_bits - 12
+        theta = int(np.max(changes.get("theta", op.theta)))
+        least = (theta * op.max_spikes << fraction_bits) + 1
+        raised = op.reset is Reset.SUBTRACT and op.max_spikes == 1 and self.draw(st.booleans())
+        if raised:
+            changes["reset_time"], least = ResetTime.SAME_STEP_RAISED, 2 * least
+        changes["saturation"] = int(np.clip(changes["saturation"], least, ACCUMULATOR_LIMIT))
+        limit = changes["saturation"]
+        for name in ("bias", "floor"):
+            if changes[name] is not None:
+                changes[name] = np.clip(changes[name], -limit, limit)
+        return replace(op, **changes)
+
+    def _spread(self, value: int | NDArray[np.int64]) -> NDArray[np.int64]:
+        """Let a parameter differ between channels or neurons: some keep it, some have less."""
+        shape = self.shape if self.draw(st.booleans()) else self.shape[:1]
+        factors = self.rng.choice((0.0, 0.5, 1.0), shape)
+        return np.trunc(factors * value).astype(np.int64)
+
+    def potentials(self) -> None:
+        """Add neurons that give their potentials to the readout."""
+        self.membrane()
+        node = self.nodes[-1]
+        assert isinstance(node.op, Membrane)
+        self.remove_last()
+        self.append(replace(node.op, emits=Emits.POTENTIAL))
+
+    def remove_last(self) -> None:
+        """Take the last node away."""
+        node = self.nodes.pop()
+        del self.tensors[node.name], self.values[node.name]
 
 
 def _dense_layer(builder: Builder) -> None:
@@ -296,6 +378,29 @@ def _residual_layer(builder: Builder, levels: int = 1) -> None:
         builder.threshold(levels)
         more = builder.pick((), (start,), (start, builder.last))
         builder.append(Add(), start, builder.last, *more)
+
+
+def _concatenation_layer(builder: Builder) -> None:
+    """Add two branches side by side, of events or of accumulators."""
+    start = builder.last
+    branches = []
+    for _ in range(builder.pick(2, 2, 3)):
+        branches.append(builder.branch(start))
+    before_neurons = builder.draw(st.booleans())
+    if not before_neurons:
+        branches = [builder.neurons_after(branch) for branch in branches]
+        branches += builder.pick([], [branches[0]])
+        if builder.same_size(start, branches[0]):
+            branches += builder.pick([], [start])
+    builder.append(Concatenate(), *branches)
+    if before_neurons:
+        builder.threshold(_some_levels(builder))
+
+
+def _signed_layer(builder: Builder) -> None:
+    _weighted_layer(builder)
+    levels, unit = builder.pick((1, 2), (2, 1), (3, 1), (6, 1), (14, 1))
+    builder.threshold(levels, offset=-(levels * unit // 2), unit=unit)
 
 
 def _membrane_layer(builder: Builder) -> None:
@@ -393,6 +498,7 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "convolution": _convolution_layer,
     "pooling": _pooling_layer,
     "residual": _residual_layer,
+    "concatenation": _concatenation_layer,
     "membrane": _membrane_layer,
     "recurrent": _recurrent_layer,
     "delays": _delays_layer,
@@ -400,6 +506,7 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "pooled-levels": lambda builder: _pooling_layer(builder, _some_levels(builder)),
     "residual-levels": lambda builder: _residual_layer(builder, _some_levels(builder)),
     "even-levels": _even_levels_layer,
+    "signed": _signed_layer,
 }
 
 

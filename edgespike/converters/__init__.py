@@ -63,8 +63,9 @@ def convert(
     name
         The graph's name: letters, digits, ``_``, ``-`` and ``.``. By default the checkpoint's, or
         "model".
-    input_range, input_scale, bits, levels, calibrate, labels, steps, dt, reset, producer, readout, \
-    weights
+    input_range, input_scale, bits, levels, calibrate, labels
+        As in :class:`edgespike.converters.base.ConvertOptions`, as all that follow.
+    steps, dt, reset, producer, readout, weights
         As in :class:`edgespike.converters.base.ConvertOptions`.
 
     Raises

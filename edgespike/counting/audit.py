@@ -22,6 +22,7 @@ from edgespike.counting.fanout import Convention, existing
 from edgespike.errors import InputError, shown
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -106,35 +107,46 @@ def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
 def is_source(op: Operation) -> bool:
     """Return whether events arise at an operation; those that arrive there end there."""
     match op:
-        case Input() | Threshold() | Membrane() | MaxPool2d():
+        case Membrane():
+            return op.emits_events
+        case Input() | Threshold() | MaxPool2d():
             return True
-        case Dense() | Conv2d() | SumPool2d() | Add() | Reshape() | Delay() | Readout():
+        case (
+            Dense()
+            | Conv2d()
+            | SumPool2d()
+            | Add()
+            | Concatenate()
+            | Reshape()
+            | Delay()
+            | Readout()
+        ):
             return False
         case _:
             assert_never(op)
 
 
-def _users(graph: Graph) -> dict[str, list[Node]]:
-    """Return the nodes that use each node's output."""
+def _users(graph: Graph) -> dict[str, list[tuple[Node, int]]]:
+    """Return the nodes that use each node's output, and as which of their inputs."""
     users = defaultdict(list)
     for node in graph.nodes:
-        for name in node.inputs:
-            users[name].append(node)
+        for which, name in enumerate(node.inputs):
+            users[name].append((node, which))
     return users
 
 
 def _moves(
-    graph: Graph, users: Mapping[str, list[Node]], starts: Mapping[str, NDArray[Any]]
+    graph: Graph, users: Mapping[str, list[tuple[Node, int]]], starts: Mapping[str, NDArray[Any]]
 ) -> int:
     """Bound the moves of all walks, each window that a sum pool looks at included."""
     moves = dict.fromkeys(graph.tensors, 0)
     for source in reversed(graph.nodes):  # delays are followed below: they may come first
-        for node in users[source.name]:
+        for node, _ in users[source.name]:
             if not isinstance(node.op, Delay):
                 moves[source.name] += _moves_into(graph, node, moves[node.name])
     total = 0
     for name, array in starts.items():
-        delays = (node.name for node in users[name] if isinstance(node.op, Delay))
+        delays = (node.name for node, _ in users[name] if isinstance(node.op, Delay))
         each = moves[name] + sum(1 + moves[delay] for delay in delays)
         total += int(np.count_nonzero(array)) * each
     return total
@@ -150,7 +162,7 @@ def _moves_into(graph: Graph, node: Node, beyond: int) -> int:
                 for windows, extent, step in zip(shape[1:], op.kernel, op.stride, strict=True)
             )
             return math.prod(shape[1:]) + math.prod(within) * beyond
-        case Add() | Reshape():
+        case Add() | Concatenate() | Reshape():
             return 1 + beyond
         case (
             Dense()
@@ -177,7 +189,7 @@ def _check_moves(graph: Graph, samples: int, moves: int) -> None:
 
 
 def _arrivals(
-    graph: Graph, users: dict[str, list[Node]], name: str, step: int, place: Place
+    graph: Graph, users: dict[str, list[tuple[Node, int]]], name: str, step: int, place: Place
 ) -> Iterator[tuple[Dense | Conv2d, Place, Place]]:
     """Walk one event forward to every element of a weighted layer's input that it reaches.
 
@@ -189,7 +201,7 @@ def _arrivals(
     waiting = [(name, step, place)]
     while waiting:
         name, step, place = waiting.pop()
-        for node in users[name]:
+        for node, which in users[name]:
             match node.op:
                 case Dense() | Conv2d():
                     yield node.op, graph.tensors[node.name].shape, place
@@ -198,6 +210,9 @@ def _arrivals(
                 case Delay():
                     if step + 1 < graph.steps:
                         waiting.append((node.name, step + 1, place))
+                case Concatenate():
+                    before = (graph.tensors[other].shape[0] for other in node.inputs[:which])
+                    waiting.append((node.name, step, (place[0] + sum(before), *place[1:])))
                 case Reshape() as op:
                     flat = np.ravel_multi_index(place, graph.tensors[name].shape)
                     moved = tuple(map(int, np.unravel_index(flat, op.shape)))

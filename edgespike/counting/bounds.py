@@ -9,6 +9,7 @@ from typing_extensions import assert_never
 
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -40,10 +41,14 @@ def most_events(graph: Graph) -> dict[str, int]:
 
 def _most_events(node: Node, tensor: Tensor, most: Mapping[str, int]) -> int:
     match node.op:
+        case Membrane() if not node.op.emits_events:
+            return 0
         case Input() | Threshold() | Membrane() | MaxPool2d() | Delay():
             return tensor.bounds[1] if tensor.signal is Signal.SPIKES else 1
         case Add():
             return sum(most[name] for name in node.inputs)
+        case Concatenate():
+            return max(most[name] for name in node.inputs)
         case SumPool2d() as op:
             return math.prod(op.kernel) * most[node.inputs[0]]
         case Reshape():

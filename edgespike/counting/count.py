@@ -7,7 +7,7 @@ and emits the largest of their values; for single spikes, that is one spike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import itemgetter
@@ -34,6 +34,7 @@ from edgespike.counting.tally import Tally, event_sources, stored_events, tally_
 from edgespike.errors import InputError
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -291,7 +292,7 @@ def _row(graph: Graph, node: Node) -> _Row:
             return replace(row, source=source, windows=each, reached=int(windows.sum()))
         case Input() | Threshold() | Membrane() | Readout():
             return row  # no synapse ends here; neurons and the events that leave are counted
-        case SumPool2d() | Add() | Reshape() | Delay():
+        case SumPool2d() | Add() | Concatenate() | Reshape() | Delay():
             raise TypeError(f"{node.name} ({node.op.kind}) is free")
         case _:
             assert_never(node.op)
@@ -306,7 +307,7 @@ def _passing(graph: Graph, used: set[str]) -> list[Node]:
     carrying.update(node.name for node, _ in graph.of_type(Delay))
     found = []
     for node in graph.nodes:
-        passes = isinstance(node.op, SumPool2d | Reshape | Add)
+        passes = isinstance(node.op, SumPool2d | Reshape | Add | Concatenate)
         if passes and carrying.issuperset(node.inputs):
             carrying.add(node.name)
             found.append(node)
@@ -336,6 +337,8 @@ def _passed_on(node: Node, inputs: list[Events]) -> Events:
                 kind: reduce(np.add, [events[kind] for events in inputs if kind in events])
                 for kind in kinds
             }
+        case Concatenate():
+            return {kind: np.concatenate(_of_kind(kind, inputs), axis=1) for kind in kinds}
         case (
             Input()
             | Dense()
@@ -349,6 +352,14 @@ def _passed_on(node: Node, inputs: list[Events]) -> Events:
             raise TypeError(f"events end at {node.name} ({node.op.kind})")
         case _:
             assert_never(node.op)
+
+
+def _of_kind(kind: Signal, inputs: Sequence[Events]) -> list[Whole]:
+    """Return each input's events of a kind, zeros where it has none; they keep their shape."""
+    return [
+        events[kind] if kind in events else np.zeros_like(next(iter(events.values())))
+        for events in inputs
+    ]
 
 
 def windows_over(op: MaxPool2d, shape: tuple[int, ...]) -> Integers:

@@ -13,6 +13,7 @@ from edgespike.counting import Convention, Counts, LayerCounts, dense_connection
 from edgespike.counting.exact import Whole, total
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -173,7 +174,9 @@ def _updates(graph: Graph, row: LayerCounts, samples: int) -> Whole:
             return np.full(graph.steps, graph.tensors[row.name].size * samples, np.int64)
         case Threshold() | Membrane() | Readout():
             return row.neuron_updates
-        case Input() | Dense() | Conv2d() | SumPool2d() | Add() | Reshape() | Delay():
+        case (
+            Input() | Dense() | Conv2d() | SumPool2d() | Add() | Concatenate() | Reshape() | Delay()
+        ):
             return row.neuron_updates  # all zero: these have no neurons
         case _:
             assert_never(op)

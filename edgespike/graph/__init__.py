@@ -7,9 +7,11 @@ from edgespike.graph.graph import Graph, Node
 from edgespike.graph.ops import (
     Add,
     Comparison,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
+    Emits,
     Input,
     MaxPool2d,
     Membrane,
@@ -28,9 +30,11 @@ from edgespike.graph.tensor import Signal, Tensor
 __all__ = [
     "Add",
     "Comparison",
+    "Concatenate",
     "Conv2d",
     "Delay",
     "Dense",
+    "Emits",
     "Graph",
     "Input",
     "MaxPool2d",

@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 from edgespike.errors import GraphError, shown
 from edgespike.graph.graph import NODE_NAME_LIMIT, Graph, Node, check_name
 from edgespike.graph.ops import OPERATIONS
-from edgespike.graph.ops.base import Since, array_kind, field_types, member, same
+from edgespike.graph.ops.base import Since, array_kind, field_types, member, same, takes_number
 from edgespike.graph.packing import pack, typed, unpack, unpacked_bytes
 from edgespike.graph.tensor import ARRAYS_LIMIT
 
-READABLE_VERSIONS = (1, 2, 3, 4)
+READABLE_VERSIONS = (1, 2, 3, 4, 5)
 """Version 1 packed booleans only; version 3 added delays; version 4 added membranes' saturation and
-padding that differs on opposite sides."""
+padding that differs on opposite sides; version 5 added concatenation, signed levels, the largest
+value as an answer, and membranes with a synaptic current, a floor, parameters of each channel or
+neuron, other fixed-point formats and potentials as output."""
 
 BASE_VERSION = 3
 """The version of files that need no newer one: their hashes stay the same, and older versions of
@@ -147,7 +149,7 @@ def _build_node(
         with _naming(f"node {name}, field {field.name}"):
             if stored is not None:
                 arguments[field.name] = unpack(stored, entry.get(field.name))
-            elif field.name in entry and array_kind(types[field.name]) is None:
+            elif field.name in entry and _is_attribute(entry[field.name], types[field.name]):
                 arguments[field.name] = _attribute(entry[field.name], types[field.name])
             elif since is not None:
                 arguments[field.name] = since.before
@@ -169,7 +171,16 @@ def _since(field: Field[Any]) -> Since | None:
     return since
 
 
+def _is_attribute(value: Any, declared: Any) -> bool:
+    """Return whether a description's entry is a field's value, not a note on its array."""
+    if array_kind(declared) is None:
+        return True
+    return takes_number(declared) and isinstance(value, int)
+
+
 def _attribute(value: Any, declared: Any) -> Any:
+    if takes_number(declared):
+        return typed(value, int)
     if isinstance(declared, type) and issubclass(declared, Enum):
         try:
             return member(value, declared)

@@ -16,6 +16,7 @@ from edgespike.graph.ops import (
     OPERATIONS,
     Delay,
     Input,
+    Membrane,
     Op,
     Operation,
     Readout,
@@ -342,6 +343,8 @@ def _check_connections(node: Node, known: set[str]) -> Iterator[str]:
 
 def _events_instead_of(source: Operation) -> str:
     """Say what to delay instead of a source that emits no events."""
+    if isinstance(source, Membrane):
+        return "let it emit spikes"
     if not isinstance(source, Delay):
         return "delay the neurons before it"
     first, last = source.low + 1, max(source.low + 1, source.high)
@@ -367,7 +370,7 @@ def _check_size(node: Node, tensor: Tensor, inputs: list[Tensor], steps: int) ->
         )
     low, high = node.op.range_in_use(inputs, tensor, steps)
     if max(-low, high) > ACCUMULATOR_LIMIT:
-        unit = f" (in 1/{2**node.op.fraction_bits})" if node.op.fraction_bits else ""
+        unit = f" (in 1/{2**node.op.range_fraction_bits})" if node.op.range_fraction_bits else ""
         yield (
             f"{node.name} can reach {low}..{high}{unit}; the limit is +-{ACCUMULATOR_LIMIT}, "
             "use smaller weights or fewer steps"

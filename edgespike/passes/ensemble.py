@@ -19,6 +19,7 @@ from edgespike.errors import InputError, UnsupportedError, shown
 from edgespike.graph.graph import Graph, Node, as_graph
 from edgespike.graph.ops import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -33,6 +34,7 @@ from edgespike.graph.ops import (
     Weighted,
 )
 from edgespike.graph.ops.base import same
+from edgespike.graph.tensor import Integers
 
 
 def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
@@ -81,7 +83,7 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
             f"graph {number} ({other.name}): {x}" for x in _differences(members[0], other)
         ]
     if not violations:
-        violations = list(_not_shared(members))
+        violations = [*_not_shared(members), *_joined(members[0])]
     if violations:
         raise UnsupportedError(f"ensemble {name!r} cannot be created", violations)
     return Graph(name, tuple(_used(_side_by_side(members))), members[0].steps)
@@ -117,9 +119,10 @@ def _op_differences(first: Operation, other: Operation) -> Iterator[str]:
     for field in fields(first):
         mine, theirs = getattr(first, field.name), getattr(other, field.name)
         if field.name in first.channel_fields:
-            if mine is None or theirs is None or mine.shape == theirs.shape:
+            shapes = [np.shape(each) for each in (mine, theirs)]
+            if not all(shapes) or shapes[0] == shapes[1]:  # one number stands for any shape
                 continue
-            mine, theirs = f"shape {mine.shape}", f"shape {theirs.shape}"
+            mine, theirs = (f"shape {shape}" for shape in shapes)
         elif isinstance(first, Delay) and field.name in ("low", "high"):
             continue
         if not same(mine, theirs):
@@ -153,6 +156,7 @@ def _is_weighted(op: Operation) -> bool:
             | SumPool2d()
             | MaxPool2d()
             | Add()
+            | Concatenate()
             | Reshape()
             | Delay()
             | Threshold()
@@ -180,6 +184,17 @@ def _not_shared(members: Sequence[Graph]) -> Iterator[str]:
             )
 
 
+def _joined(first: Graph) -> Iterator[str]:
+    """Yield which nodes would join what members have for themselves, member beside member."""
+    own = _own(first)
+    for node, _ in first.of_type(Concatenate):
+        if own.issuperset(node.inputs):
+            yield (
+                f"{node.name} (concatenate): it joins channels of each member, which stand beside "
+                "those of the other members; add weighted layers instead"
+            )
+
+
 def _misuse_of_shared(
     op: Operation, shared: Sequence[str], *, mixed: bool, alike: bool
 ) -> Iterator[str]:
@@ -195,6 +210,9 @@ def _misuse_of_shared(
         Whether it is the same for all members.
     """
     match op:
+        case Concatenate():
+            if mixed:
+                yield f"it joins {', '.join(shared)}, which all members share, to events of each"
         case Conv2d():
             if op.groups > 1:
                 yield f"it splits what all members share into {op.groups} groups; use one group"
@@ -237,6 +255,7 @@ def _side_by_side(members: Sequence[Graph]) -> Iterator[Node]:
                 | SumPool2d()
                 | MaxPool2d()
                 | Add()
+                | Concatenate()
                 | Reshape()
                 | Threshold()
                 | Membrane()
@@ -274,7 +293,9 @@ def _merged(
         case Readout():
             merged = replace(_stacked(ops), members=len(ops) * op.members)
             return merged, (_unshaped(first, node.inputs[0]),)
-        case Input() | SumPool2d() | MaxPool2d() | Add() | Threshold() | Membrane():
+        case Membrane():
+            return _stacked_membranes(mine), node.inputs
+        case Input() | SumPool2d() | MaxPool2d() | Add() | Concatenate() | Threshold():
             return _stacked(mine), node.inputs
         case _:
             assert_never(op)
@@ -289,6 +310,39 @@ def _stacked(ops: Sequence[Any]) -> Any:
             for field in ops[0].channel_fields
         },
     )
+
+
+def _stacked_membranes(ops: Sequence[Membrane]) -> Membrane:
+    """Return the first membrane with the neurons of all; one number may stand for a parameter.
+
+    Without a synaptic current of its own, a member's current forgets everything at each step.
+    """
+    merged: dict[str, Any] = {}
+    for name in ops[0].channel_fields:
+        values = [getattr(op, name) for op in ops]
+        if all(same(value, values[0]) for value in values) and np.ndim(values[0]) == 0:
+            merged[name] = values[0]
+            continue
+        if name == "decay_syn":
+            values = [op.decay_one if op.decay_syn is None else op.decay_syn for op in ops]
+        if name == "floor":
+            values = [op.least for op in ops]
+        merged[name] = np.concatenate(_alike(values, ops))
+    return replace(ops[0], **merged)
+
+
+def _alike(values: Sequence[int | Integers], ops: Sequence[Membrane]) -> list[Integers]:
+    """Repeat parameters for each channel, or for each neuron where some member needs that."""
+    ndim = max(np.ndim(value) for value in values)
+    shape = next((np.shape(value) for value in values if np.ndim(value) == ndim > 1), None)
+    found = []
+    for value, op in zip(values, ops, strict=True):
+        array = np.broadcast_to(value, op.theta.shape[:1]) if np.ndim(value) == 0 else value
+        array = np.asarray(array)
+        if shape is not None and array.ndim == 1:
+            array = np.broadcast_to(array[:, None, None], (len(array), *shape[1:]))
+        found.append(array)
+    return found
 
 
 def _merged_dense(

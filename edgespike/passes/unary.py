@@ -12,6 +12,7 @@ needed downstream: thresholds of different numbers of levels need different numb
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
@@ -23,6 +24,7 @@ from edgespike.errors import UnsupportedError
 from edgespike.graph.graph import Graph, Node
 from edgespike.graph.ops import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -102,6 +104,10 @@ def _event_origins(graph: Graph, node: Node, layouts: Layouts) -> Integers | Non
         case Reshape() as op:
             (before,) = layouts[node.inputs[0]]
             return _reshaped(before, graph.tensors[node.inputs[0]].shape, op.shape)
+        case Concatenate():
+            befores = [layouts[name][0] for name in node.inputs]
+            starts = _starts(graph, node)
+            return np.concatenate([x + start for x, start in zip(befores, starts, strict=True)])
         case Add() | SumPool2d() | MaxPool2d():
             return layouts[node.inputs[0]][0]
         case Input() | Membrane() | Dense() | Conv2d() | Readout():
@@ -125,6 +131,11 @@ def _misused(graph: Graph, node: Node, layouts: Layouts) -> Iterator[str]:
                     "different orders; use the same for all, or add accumulators"
                 )
         case Threshold() as op:
+            if (op.offset, op.unit) != (0, 1):
+                yield (
+                    f"its levels begin at {op.offset} and are {op.unit} apart, and numbers of "
+                    "spikes begin at 0; use graded spikes"
+                )
             if events and max(op.levels, *levels) > 1:
                 yield _NO_SYNAPSES
         case Membrane() | Readout():
@@ -136,7 +147,7 @@ def _misused(graph: Graph, node: Node, layouts: Layouts) -> Iterator[str]:
         case Conv2d() as op:
             if _columns(op, layouts[events[0]][0]) is None:
                 yield "its groups split the levels of a channel; use one group, or no reshape"
-        case Input() | Dense() | SumPool2d() | Reshape():
+        case Input() | Dense() | SumPool2d() | Concatenate() | Reshape():
             return
         case _:
             assert_never(node.op)
@@ -166,6 +177,8 @@ def _is_sum(graph: Graph, node: Node) -> bool:
             return True
         case Reshape() | MaxPool2d():
             return _is_sum(graph, graph[node.inputs[0]])
+        case Concatenate():
+            return any(_is_sum(graph, graph[name]) for name in node.inputs)
         case Input() | Threshold() | Membrane() | Delay() | Dense() | Conv2d() | Readout():
             return False
         case _:
@@ -177,10 +190,10 @@ def _accumulator_layouts(graph: Graph, layouts: Layouts) -> list[str]:
     refused = []
     for node in reversed(graph.nodes):
         for origins in layouts[node.name]:
-            needed = _needed(graph, node, origins)
-            if needed is None:
+            needs = [_needed(graph, node, origins, which) for which in range(len(node.inputs))]
+            if any(needed is None for needed in needs):
                 refused.append(f"{node.name} ({node.op.kind}): {_SPLIT}")
-            for name in node.inputs:
+            for name, needed in zip(node.inputs, needs, strict=True):
                 if not graph.tensors[name].signal.is_event:
                     kept = np.arange(graph.tensors[name].shape[0]) if needed is None else needed
                     known = layouts.setdefault(name, [])
@@ -189,14 +202,26 @@ def _accumulator_layouts(graph: Graph, layouts: Layouts) -> list[str]:
     return refused
 
 
-def _needed(graph: Graph, node: Node, origins: Integers) -> Integers | None:
+def _starts(graph: Graph, node: Node) -> list[int]:
+    """Return where the channels of each input of a concatenation begin."""
+    sizes = [graph.tensors[name].shape[0] for name in node.inputs]
+    return [0, *itertools.accumulate(sizes[:-1])]
+
+
+def _needed(graph: Graph, node: Node, origins: Integers, which: int) -> Integers | None:
     """Return the layout that a node's accumulators need for its output to have ``origins``.
 
-    ``None`` if there is none. Events, which weighted layers take, keep the layout that they have.
+    ``which`` is the number of the input. ``None`` if there is none. Events, which weighted layers
+    take, keep the layout that they have.
     """
     match node.op:
         case Reshape() as op:
             return _reshaped(origins, op.shape, graph.tensors[node.inputs[0]].shape)
+        case Concatenate():
+            starts = _starts(graph, node)
+            owners = np.searchsorted(starts, origins, side="right") - 1
+            ordered = bool((np.diff(owners) >= 0).all())
+            return origins[owners == which] - starts[which] if ordered else None
         case Conv2d() as op:  # the copies of a channel must stay within its group
             local = _in_groups(origins, op.groups, len(op.weight) // op.groups)
             return None if local is None else origins
@@ -269,9 +294,10 @@ def _nodes(graph: Graph, layouts: Layouts) -> Iterator[Node]:
     names = _names(graph, layouts)
     for node in graph.nodes:
         for name, origins in zip(names[node.name], layouts[node.name], strict=True):
-            inputs, needed = [], _needed(graph, node, origins)
-            for source in node.inputs:
+            inputs = []
+            for which, source in enumerate(node.inputs):
                 # Events have one layout, which may differ from that of the sums made from them.
+                needed = _needed(graph, node, origins, which)
                 place = None if needed is None else _place(layouts[source], needed)
                 inputs.append(names[source][place or 0])
             columns = layouts[node.inputs[0]][0] if node.inputs else origins
@@ -312,7 +338,7 @@ def _laid_out(op: Operation, origins: Integers, columns: Integers) -> Operation:
                 bias=op.bias[origins],
                 float_nonzero=None if trained is None else trained[origins][:, local],
             )
-        case Input() | SumPool2d() | MaxPool2d() | Add() | Membrane() | Readout():
+        case Input() | SumPool2d() | MaxPool2d() | Add() | Concatenate() | Membrane() | Readout():
             return op
         case _:
             assert_never(op)

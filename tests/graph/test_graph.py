@@ -710,7 +710,8 @@ def test_a_printed_operation_shows_every_field_and_no_large_array() -> None:
     )
     assert repr(Membrane(np.array([5, 6]))) == (
         "Membrane(theta=[5, 6], decay=0, reset=subtract, reset_time=same_step, comparison=>=, "
-        "max_spikes=1, saturation=8388607)"
+        "max_spikes=1, saturation=8388607, decay_syn=None, bias=0, floor=None, fraction_bits=6, "
+        "decay_bits=12, emits=spikes)"
     )
     assert repr(Readout(np.linspace(0.5, 1, 10))).startswith(
         "Readout(scale=<float64 (10,), 0.5..1.0>"

@@ -64,7 +64,7 @@ def membranes(draw: st.DrawFn) -> Membrane:
         np.array([theta]),
         draw(st.sampled_from(DECAYS)),
         draw(st.sampled_from(Reset)),
-        draw(st.sampled_from(ResetTime)),
+        draw(st.sampled_from((ResetTime.SAME_STEP, ResetTime.NEXT_STEP))),
         draw(st.sampled_from(Comparison)),
         max_spikes,
         draw(st.sampled_from((least, 2 * least, SATURATION, ACCUMULATOR_LIMIT))),
@@ -98,7 +98,7 @@ def test_nothing_leaves_the_range(
 
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("comparison", Comparison)
-@pytest.mark.parametrize("reset_time", ResetTime)
+@pytest.mark.parametrize("reset_time", [ResetTime.SAME_STEP, ResetTime.NEXT_STEP])
 @pytest.mark.parametrize("reset", Reset)
 def test_inputs_reach_the_range_or_nearly(
     reset: Reset, reset_time: ResetTime, comparison: Comparison, decay: int
@@ -120,7 +120,7 @@ def test_inputs_reach_the_range_or_nearly(
 NINE = np.array([9])
 
 
-@pytest.mark.parametrize("reset_time", ResetTime)
+@pytest.mark.parametrize("reset_time", [ResetTime.SAME_STEP, ResetTime.NEXT_STEP])
 @pytest.mark.parametrize(
     ("reset", "highest"),
     [(Reset.ZERO, 9 * ONE - 1), (Reset.SUBTRACT, 9 * ONE - 1), (Reset.NONE, SATURATION)],
@@ -147,7 +147,7 @@ def test_inputs_beyond_what_a_reset_takes_end_at_saturation() -> None:
 
 
 @pytest.mark.parametrize("decay", [0, 1, 2048])
-@pytest.mark.parametrize("reset_time", ResetTime)
+@pytest.mark.parametrize("reset_time", [ResetTime.SAME_STEP, ResetTime.NEXT_STEP])
 @pytest.mark.parametrize("reset", Reset)
 def test_bounds_of_many_steps_take_no_time_and_stay_close(
     reset: Reset, reset_time: ResetTime, decay: int

@@ -11,9 +11,16 @@ from typing import TypeAlias, get_args
 
 from edgespike.graph.ops.base import Op
 from edgespike.graph.ops.delay import Delay
-from edgespike.graph.ops.membrane import Comparison, Membrane, Reset, ResetTime
+from edgespike.graph.ops.membrane import Comparison, Emits, Membrane, Reset, ResetTime
 from edgespike.graph.ops.pooling import MaxPool2d, Pool2d, SumPool2d
-from edgespike.graph.ops.structure import Add, Input, Readout, ReadoutMode, Reshape
+from edgespike.graph.ops.structure import (
+    Add,
+    Concatenate,
+    Input,
+    Readout,
+    ReadoutMode,
+    Reshape,
+)
 from edgespike.graph.ops.threshold import Threshold
 from edgespike.graph.ops.weighted import Conv2d, Dense, Weighted
 from edgespike.graph.ops.windows import Windowed
@@ -25,6 +32,7 @@ Operation: TypeAlias = (
     | SumPool2d
     | MaxPool2d
     | Add
+    | Concatenate
     | Reshape
     | Delay
     | Threshold
@@ -40,9 +48,11 @@ __all__ = [
     "OPERATIONS",
     "Add",
     "Comparison",
+    "Concatenate",
     "Conv2d",
     "Delay",
     "Dense",
+    "Emits",
     "Input",
     "MaxPool2d",
     "Membrane",

@@ -34,9 +34,6 @@ class Op(ABC):
     arity: ClassVar[int | None] = 1
     """Number of inputs; ``None`` for two or more."""
 
-    emits_events: ClassVar[bool] = False
-    """Whether it creates events, rather than passing them on or absorbing them."""
-
     has_neurons: ClassVar[bool] = False
     """Whether each element of its output is a neuron, which computes once per step."""
 
@@ -44,10 +41,7 @@ class Op(ABC):
     """Why it costs nothing of its own; ``None`` for an operation that is counted."""
 
     channel_fields: ClassVar[tuple[str, ...]] = ()
-    """Array fields whose first axis is the output channel."""
-
-    fraction_bits: ClassVar[int] = 0
-    """Fractional bits of the numbers that :meth:`range_in_use` bounds."""
+    """Fields that are arrays whose first axis is the output channel, or one number for all."""
 
     def __post_init__(self) -> None:
         hints, faults = field_types(type(self)), []
@@ -59,6 +53,16 @@ class Op(ABC):
                 faults.append(f"{field.name} is {shown(value)}: {error}")
         if faults:
             raise GraphError(f"{self.kind} cannot be created", faults)
+
+    @property
+    def emits_events(self) -> bool:
+        """Whether it creates events, rather than passing them on or absorbing them."""
+        return False
+
+    @property
+    def range_fraction_bits(self) -> int:
+        """Fractional bits of the numbers that :meth:`range_in_use` bounds."""
+        return 0
 
     @property
     def array_bytes(self) -> int:
@@ -80,7 +84,7 @@ class Op(ABC):
         """Return shape, proven range and meaning of the output; called only if checks passed."""
 
     def range_in_use(self, inputs: Sequence[Tensor], output: Tensor, steps: int) -> tuple[int, int]:
-        """Bound all numbers that it computes or keeps, in units of ``2**-fraction_bits``.
+        """Bound all numbers that it computes or keeps, in units of ``2**-range_fraction_bits``.
 
         An operation that keeps a state with another range than its output's overrides this.
         """
@@ -145,13 +149,21 @@ def _normal(value: Any, declared: Any) -> Any:
         return None
     if declared is float:
         return _real(value)
-    if declared is int:
-        return _whole(value)
+    if declared is int or (takes_number(declared) and np.ndim(value) == 0):
+        return _whole(value.item() if isinstance(value, np.ndarray) else value)
     if get_origin(declared) is tuple:
         return tuple(_whole(item) for item in value)
     if isinstance(declared, type) and issubclass(declared, Enum):
         return member(value, declared)
-    return _frozen(np.asarray(value), array_kind(declared))
+    array = _frozen(np.asarray(value), array_kind(declared))
+    if takes_number(declared) and array.size and (array == array.flat[0]).all():
+        return _whole(array.flat[0])  # one number for all: the same graph, the same file
+    return array
+
+
+def takes_number(declared: Any) -> bool:
+    """Return whether a field holds one integer for all, or an array."""
+    return array_kind(declared) is not None and int in get_args(declared)
 
 
 def member(value: Any, choices: type[Enum]) -> Enum:

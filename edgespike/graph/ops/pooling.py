@@ -97,7 +97,11 @@ class MaxPool2d(Pool2d):
     """
 
     kind: ClassVar[str] = "max_pool2d"
-    emits_events: ClassVar[bool] = True
+
+    @property
+    def emits_events(self) -> bool:
+        """Return true."""
+        return True
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield why the windows do not fit, or that the input is not events or may be negative."""

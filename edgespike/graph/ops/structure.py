@@ -56,8 +56,12 @@ class Input(Op):
     scale: float
 
     kind: ClassVar[str] = "input"
-    emits_events: ClassVar[bool] = True
     arity: ClassVar[int | None] = 0
+
+    @property
+    def emits_events(self) -> bool:
+        """Return true."""
+        return True
 
     def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
         """Yield what is wrong with the shape, range or scale."""
@@ -119,6 +123,48 @@ class Add(Op):
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
+class Concatenate(Op):
+    """The channels of two or more inputs, one input after the other.
+
+    All inputs are events or all are accumulators; images have one height and width.
+    """
+
+    kind: ClassVar[str] = "concatenate"
+    free: ClassVar[str | None] = "only joins connections; events are counted where they arrive"
+    arity: ClassVar[int | None] = None
+
+    @property
+    def file_version(self) -> int:
+        """The version that added it."""
+        return 5
+
+    def check(self, inputs: Sequence[Tensor]) -> Iterator[str]:
+        """Yield a message if images differ in size, or if events stand beside accumulators."""
+        sizes = [tensor.shape[1:] for tensor in inputs]
+        if len(set(sizes)) > 1:
+            yield (
+                f"inputs have shapes {shown([tensor.shape for tensor in inputs])}; all axes but "
+                "the first must be equal"
+            )
+        if len({tensor.signal.is_event for tensor in inputs}) > 1:
+            yield (
+                "events and accumulators cannot stand side by side; concatenate before the "
+                "weighted layers or after the neurons"
+            )
+        if (channels := sum(tensor.shape[0] for tensor in inputs)) > CHANNEL_LIMIT:
+            yield f"it has {channels} channels; the limit is {CHANNEL_LIMIT}, use fewer"
+
+    def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
+        """Put the ranges one after the other; graded events beside spikes make all graded."""
+        signals = {tensor.signal for tensor in inputs}
+        signal = Signal.GRADED if Signal.GRADED in signals else inputs[0].signal
+        low = np.concatenate([tensor.low for tensor in inputs])
+        high = np.concatenate([tensor.high for tensor in inputs])
+        return Tensor((len(low), *inputs[0].shape[1:]), low, high, signal)
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
 class Reshape(Op):
     """The same elements in the same (row-major) order under another shape."""
 
@@ -164,6 +210,9 @@ class ReadoutMode(str, Enum):
     LAST = "last"
     """Each step has accumulators of its own; the answer is that of the last step."""
 
+    MAX = "max"
+    """Each step has accumulators of its own; the answer is the largest, class by class."""
+
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
@@ -176,7 +225,7 @@ class Readout(Op):
         Real value of one unit of each class's accumulator, positive, shape
         ``(members * classes,)``. ``accumulator * scale`` is the logit.
     mode
-        Whether accumulators are summed over the steps.
+        What the answer is made of.
     members
         Number of merged graphs, see :func:`edgespike.passes.ensemble.ensemble`. All classes of
         the first member come first.
@@ -205,6 +254,11 @@ class Readout(Op):
             )
 
     @property
+    def file_version(self) -> int:
+        """The first version whose readouts have this mode."""
+        return 5 if self.mode is ReadoutMode.MAX else 1
+
+    @property
     def classes(self) -> int:
         """Number of classes of one member."""
         return self.scale.size // self.members
@@ -212,7 +266,7 @@ class Readout(Op):
     def infer(self, inputs: Sequence[Tensor], steps: int) -> Tensor:
         """Sum the range over the steps; the sum after the first step is in it too."""
         (tensor,) = inputs
-        if self.mode is ReadoutMode.LAST:
+        if self.mode is not ReadoutMode.SUM:
             return Tensor(tensor.shape, tensor.low, tensor.high, Signal.ACCUMULATOR)
         low = np.minimum(tensor.low, bounded(tensor.low * steps, tensor.low * float(steps)))
         high = np.maximum(tensor.high, bounded(tensor.high * steps, tensor.high * float(steps)))

@@ -15,6 +15,7 @@ from typing_extensions import assert_never
 
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -93,6 +94,8 @@ def prepare_node(graph: Graph, node: Node) -> Single:
             return Stateless(node, stateless.prepare_max_pool2d(op, output))
         case Add():
             return Stateless(node, stateless.prepare_add(inputs))
+        case Concatenate():
+            return Stateless(node, stateless.prepare_concatenate(output))
         case Reshape() as op:
             return Stateless(node, stateless.prepare_reshape(op))
         case Threshold() as op:

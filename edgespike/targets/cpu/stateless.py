@@ -148,6 +148,12 @@ def prepare_add(inputs: Sequence[Tensor]) -> Kernel:
     return lambda *arrays: reduce(partial(np.add, dtype=dtype), arrays)
 
 
+def prepare_concatenate(output: Tensor) -> Kernel:
+    """Put channels, which are last here, one after the other."""
+    dtype = _type_for(float(largest_magnitude(output).max()), output)
+    return lambda *arrays: np.concatenate(arrays, axis=-1, dtype=dtype, casting="unsafe")
+
+
 def _type_for(bound: float, source: Tensor) -> np.dtype[Any]:
     """Keep events in narrow integers and accumulators in floating point."""
     return narrow_type(-bound, bound) if source.signal.is_event else sum_type(bound)
@@ -184,7 +190,19 @@ def prepare_threshold(op: Threshold, source: Tensor) -> Kernel:
             np.subtract(op.levels, reached, out=reached, where=flipped)
         return reached
 
-    return run_single if op.levels == 1 else run_levels
+    levels = run_single if op.levels == 1 else run_levels
+    if (op.offset, op.unit) == (0, 1):
+        return levels
+    ends = op.offset, op.offset + op.unit * op.levels
+    wide = np.promote_types(narrow_type(*ends), narrow_type(-op.unit, op.unit))
+    final = narrow_type(*ends)
+
+    def run_scaled(x: Array) -> Array:
+        values = levels(x).astype(wide) * wide.type(op.unit) + wide.type(op.offset)
+        final_values: Array = values.astype(final)
+        return final_values
+
+    return run_scaled
 
 
 def _comparable(theta: Array, x: Array) -> Array:

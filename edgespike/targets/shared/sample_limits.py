@@ -13,6 +13,7 @@ from typing_extensions import assert_never
 from edgespike.errors import UnsupportedError
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -97,7 +98,7 @@ def _work(graph: Graph, node: Node) -> int:
             return size * len(node.inputs)
         case Membrane():
             return size * MEMBRANE_WORK
-        case Input() | Delay() | Reshape() | Readout():
+        case Input() | Delay() | Reshape() | Concatenate() | Readout():
             return size
         case _:
             assert_never(node.op)
