@@ -38,6 +38,5 @@ def test_the_first_axis_of_fields_with_channels_is_the_output_channel(case: Case
     for node in case.graph.nodes:
         for name in node.op.channel_fields:
             array = getattr(node.op, name)
-            if array is not None:
-                assert isinstance(array, np.ndarray)
+            if isinstance(array, np.ndarray):
                 assert array.shape[0] == case.graph.tensors[node.name].shape[0]

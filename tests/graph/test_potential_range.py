@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgespike.graph import Comparison, Membrane, Reset, ResetTime, Signal, Tensor
+from edgespike.graph import Comparison, Emits, Membrane, Reset, ResetTime, Signal, Tensor
 from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS, SATURATION, decayed
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Integers
 from edgespike.interpreter import membrane
@@ -31,8 +31,9 @@ def computed(op: Membrane, inputs: Integers) -> Iterator[tuple[Integers, Integer
     definition returns only what it keeps.
     """
     state = None
-    v = fired = np.zeros(len(inputs), np.int64)
-    theta = int(op.theta[0]) * ONE
+    v = i = fired = np.zeros(len(inputs), np.int64)
+    one = 1 << op.fraction_bits
+    theta = int(op.theta[0]) * one
 
     def reset(v: Integers, fired: Integers) -> Integers:
         if op.reset is Reset.ZERO:
@@ -40,14 +41,20 @@ def computed(op: Membrane, inputs: Integers) -> Iterator[tuple[Integers, Integer
         return v - fired * theta if op.reset is Reset.SUBTRACT else v
 
     for x in inputs.T:
-        integrated = decayed(v, op.decay) + x * ONE
+        current = x * one
+        if op.decay_syn is not None:
+            i = decayed(i, op.decay_syn, op.decay_bits) + x * one
+            i = current = np.clip(i, -op.saturation, op.saturation)
+        integrated = decayed(v, op.decay, op.decay_bits) + current + op.bias
         late = op.reset_time is ResetTime.NEXT_STEP
         before = reset(integrated, fired) if late else integrated
         spikes, state = membrane(op, x[:, None], state)
-        fired = spikes[:, 0]
-        v = np.clip(before, -op.saturation, op.saturation)
+        fired = state.fired[:, 0]
+        compared = v = np.clip(before, op.least, op.saturation)
         v = v if late else reset(v, fired)
-        assert np.array_equal(v, state[0][:, 0])
+        assert np.array_equal(v, state.v[:, 0])
+        if op.emits is Emits.POTENTIAL:
+            assert np.array_equal(spikes[:, 0], compared)
         yield np.stack([integrated, before, v]), fired
 
 
@@ -59,15 +66,27 @@ def bounds(op: Membrane, low: int, high: int, steps: int) -> tuple[int, int]:
 @st.composite
 def membranes(draw: st.DrawFn) -> Membrane:
     theta, max_spikes = draw(st.integers(1, 12)), draw(st.sampled_from((1, 1, 2, 5)))
-    least = theta * max_spikes * ONE + 1
+    reset, reset_time = draw(st.sampled_from(Reset)), draw(st.sampled_from(ResetTime))
+    if reset_time is ResetTime.SAME_STEP_RAISED:
+        reset, max_spikes = Reset.SUBTRACT, 1
+    fraction_bits, finer = draw(st.sampled_from(((6, 0), (6, 0), (0, 4), (11, 8))))
+    raised = 1 + (reset_time is ResetTime.SAME_STEP_RAISED)
+    least = (theta * max_spikes * raised << fraction_bits) + 1
+    saturation = draw(st.sampled_from((least, 2 * least, SATURATION, ACCUMULATOR_LIMIT)))
     return Membrane(
         np.array([theta]),
-        draw(st.sampled_from(DECAYS)),
-        draw(st.sampled_from(Reset)),
-        draw(st.sampled_from((ResetTime.SAME_STEP, ResetTime.NEXT_STEP))),
+        draw(st.sampled_from(DECAYS)) << finer,
+        reset,
+        reset_time,
         draw(st.sampled_from(Comparison)),
         max_spikes,
-        draw(st.sampled_from((least, 2 * least, SATURATION, ACCUMULATOR_LIMIT))),
+        saturation,
+        draw(st.sampled_from((None, None, *(decay << finer for decay in DECAYS)))),
+        draw(st.sampled_from((0, 0, least // 3, -(least // 5)))),
+        draw(st.sampled_from((None, None, 0, -(least // 2)))),
+        fraction_bits,
+        12 + finer,
+        draw(st.sampled_from(Emits)),
     )
 
 
@@ -86,14 +105,29 @@ def test_nothing_leaves_the_range(
     inputs = rng.integers(low, high + 1, (60, steps))
     inputs[:30] = np.where(rng.random((30, steps)) < rng.random((30, 1)), low, high)
     least, most = bounds(op, low, high, steps)
-    spikes = op.infer([tensor(low, high)], steps).high[0]
+    given = tensor(low, high)
+    given_out = op.infer([given], steps)
+    current_least, current_most = (end[0] for end in op.current_range(given, steps))
     saturates = op.saturates(np.array(least), np.array(most), steps)
     for potentials, fired in computed(op, inputs):
         assert least <= potentials.min()
         assert potentials.max() <= most
-        assert fired.max() <= spikes
-        if not saturates and steps > 1 and op.decay < DECAY_ONE:
-            assert np.abs(potentials).max() <= op.saturation
+        if op.emits is Emits.SPIKES:
+            assert fired.max() <= given_out.high[0]
+        if not saturates and steps > 1 and op.keeps:
+            assert potentials.max() <= op.saturation
+            assert potentials.min() >= op.least
+    state, i = None, np.zeros(len(inputs), np.int64)
+    for x in inputs.T:
+        if op.decay_syn is not None:
+            i = decayed(i, op.decay_syn, op.decay_bits)
+        i = i + (x << op.fraction_bits)
+        assert current_least <= i.min()
+        assert i.max() <= current_most
+        value, state = membrane(op, x[:, None], state)
+        i = state.i[:, 0]
+        assert given_out.low[0] <= value.min()
+        assert value.max() <= given_out.high[0]
 
 
 @pytest.mark.parametrize("decay", DECAYS)
@@ -161,7 +195,7 @@ def test_bounds_of_many_steps_take_no_time_and_stay_close(
     low = high = np.zeros(1, np.int64)
     exact_low, exact_high = 0, 0
     for _ in range(steps):
-        step = op._step(low, high, values)
+        step = op._step(low, high, values.low << FRACTION_BITS, values.high << FRACTION_BITS)
         low = np.maximum(np.minimum(low, step.low), -op.saturation)
         high = np.maximum(high, step.kept)
         exact_low = min(exact_low, int(step.low[0]))

@@ -239,10 +239,11 @@ class Membrane(Op):
 
     def _check_reachable(self) -> Iterator[str]:
         reachable = (self.saturation - self._strict) >> self.fraction_bits
-        most = self.max_spikes + (self.reset_time is ResetTime.SAME_STEP_RAISED)
-        if int(self.theta.max()) * most > reachable:
+        raised = self.reset_time is ResetTime.SAME_STEP_RAISED
+        if int(self.theta.max()) * (2 if raised else self.max_spikes) > reachable:
+            times = "2, to which it is raised," if raised else f"max_spikes {self.max_spikes}"
             yield (
-                f"theta {self.theta.max()} times {most} spikes is more than "
+                f"theta {self.theta.max()} times {times} is more than "
                 f"{reachable}, which no potential exceeds since it saturates at "
                 f"{self.saturation}/{1 << self.fraction_bits}; use smaller ones, or a saturation "
                 f"of up to {ACCUMULATOR_LIMIT}"
@@ -301,7 +302,7 @@ class Membrane(Op):
         ``least`` and ``most`` are what :meth:`potential_range` returns for ``steps``.
         """
         used = (steps > 1 and self.keeps) or self.emits is Emits.POTENTIAL
-        floor = _extreme(np.maximum, self.least, len(least))
+        floor = _extreme(np.maximum, self.least, np.size(least))
         return used and bool((least < floor).any() or most.max() > self.saturation)
 
     def current_saturates(self, tensor: Tensor, steps: int) -> bool:
