@@ -25,6 +25,8 @@ ALLOWED = {
     "edgespike/blas.py": "threadpoolctl",
     "edgespike/exact_factors.py": "graph",
     "edgespike/interpreter.py": "graph trace blas exact_factors",
+    "edgespike/floats": "graph blas",
+    "edgespike/quantise": "graph floats passes converters.base blas interpreter",
     "edgespike/batches.py": "graph trace counting targets.base",
     "edgespike/samples.py": "storage graph",
     "edgespike/counting": "graph interpreter trace",
