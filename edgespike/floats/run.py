@@ -252,7 +252,7 @@ def neurons(
 def _spikes(op: FloatNeurons, v: Reals, kept: Reals, threshold: Reals) -> Reals:
     reached: Callable[[Reals, Reals], Any]
     reached = np.greater if op.comparison is Comparison.GREATER else np.greater_equal
-    if op.reset_time.value == "same_step_raised":
+    if op.reset_time is ResetTime.SAME_STEP_RAISED:
         # A potential that is still above its threshold after the last reset must exceed two.
         raised = threshold * (1 + reached(kept, threshold))
         return np.asarray(reached(v, raised), np.float64)

@@ -109,7 +109,7 @@ def by_hand(op: FloatNeurons, inputs: list[float]) -> list[float]:
     fired, out = 0, []
     for x in inputs:
         i = x if op.alpha is None else float(op.alpha[0]) * i + x
-        raised = op.reset_time.value == RAISED and over(v, threshold)
+        raised = op.reset_time is RAISED and over(v, threshold)
         v = beta * v + (1.0 if op.gain is None else float(op.gain[0])) * i
         v += 0.0 if op.bias is None else float(op.bias[0])
 
@@ -131,11 +131,11 @@ def by_hand(op: FloatNeurons, inputs: list[float]) -> list[float]:
     return out
 
 
-RAISED = "same_step_raised"
+RAISED = ResetTime.SAME_STEP_RAISED
 KINDS = [
     kind
     for kind in itertools.product(Reset, ResetTime, Comparison)
-    if kind[1].value != RAISED or kind[0] is Reset.SUBTRACT
+    if kind[1] is not RAISED or kind[0] is Reset.SUBTRACT
 ]
 
 
@@ -174,7 +174,7 @@ def test_neurons_follow_their_docstring(
         reset,
         reset_time,
         comparison,
-        1 if reset_time.value == RAISED else max_spikes,
+        1 if reset_time is RAISED else max_spikes,
         emits_potential,
     )
     inputs = RNG.integers(-8, 17, (5, 40)) / 4  # dyadic: sums and ties are exact
@@ -212,7 +212,7 @@ def counter(mode: ReadoutMode, steps: int = 3) -> FloatNet:
 
 def test_a_loop_and_the_readouts() -> None:
     samples = np.array([[[1], [2], [-9]]])
-    for mode, expected in zip(ReadoutMode, ([1, 4, -2], [1, 3, -6], [1, 3, 3]), strict=False):
+    for mode, expected in zip(ReadoutMode, ([1, 4, -2], [1, 3, -6], [1, 3, 3]), strict=True):
         steps = list(run_steps(counter(mode), samples))
         assert [step["answer"][0, 0] for step in steps] == expected
         assert answers(counter(mode), samples).tolist() == [[expected[-1]]]
