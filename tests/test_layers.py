@@ -74,8 +74,6 @@ ALLOWED = {
     "edgespike/nn/nets": "storage graph nn.layers torch safetensors",
     "edgespike/nn/training": "evaluation_mode storage data bayes nn.layers nn.nets "
     "torch accelerate filelock rich",
-    "edgespike/floats": "graph",
-    "edgespike/quantise": "graph passes floats converters",
     "edgespike/converters": "plugins storage graph passes",
     "edgespike/converters/torch": "evaluation_mode graph passes interpreter nn converters torch",
     "edgespike/models/__init__.py": "storage graph data",

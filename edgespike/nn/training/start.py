@@ -13,11 +13,15 @@ from torch import nn
 from edgespike.errors import InputError
 from edgespike.nn.nets.checkpoint import load_float32_model
 from edgespike.nn.nets.from_float import from_float
+from edgespike.nn.nets.from_relu import from_relu, is_relu_net_of
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
-from edgespike.nn.nets.spec import AnySpec
+from edgespike.nn.nets.spec import AnySpec, NetSpec
 
 SEEN_SAMPLES = 1000
 """Number of training samples by which the levels of a quantised net are placed."""
+
+SEEN_IMAGES = 256
+"""Number of training images by which a net of spikes or levels is fitted to a float net."""
 
 _OF_LEVELS = {"activation", "activation_states", "input_states", "bits", "readout_bits"}
 """Entries that may differ between a float recurrent net and its net of levels."""
@@ -37,8 +41,8 @@ def load_start(path: Path, net: AnySpec, samples: NDArray[Any]) -> Start:
     Parameters
     ----------
     path
-        A trained net of the same description; or, if ``net`` is a recurrent net of levels, its
-        float net.
+        A trained net of the same description; or, if ``net`` is a net of spikes or levels, the
+        float net of its shape.
     net
         Description of the net to be trained.
     samples
@@ -59,10 +63,13 @@ def load_start(path: Path, net: AnySpec, samples: NDArray[Any]) -> Start:
     if isinstance(net, RecurrentSpec) and _is_float_net_of(net, other):
         sequences = torch.from_numpy(samples[:SEEN_SAMPLES])
         return Start(from_float(model, net, sequences), metadata)
+    if isinstance(net, NetSpec) and isinstance(found, NetSpec) and is_relu_net_of(found, net):
+        images = torch.from_numpy(samples[:SEEN_IMAGES])
+        return Start(from_relu(model, net, images), metadata)
     raise InputError(
         f"{path} does not hold the net that the recipe trains (different: "
-        f"{', '.join(sorted(other))}); start from one of the same description, or, for a recurrent "
-        "net of levels, from its float net"
+        f"{', '.join(sorted(other))}); start from one of the same description, or, for a net of "
+        "spikes or levels, from its float net"
     )
 
 
