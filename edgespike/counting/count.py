@@ -183,6 +183,7 @@ class Counter:
         once = np.array([row.neurons * samples for row in self._rows], np.int64)
         every_step = np.repeat(once[:, None], self._graph.steps, axis=1)
         for row, updates in zip(self._rows, every_step, strict=True):
+            currents = updates if row.keeps_current else nothing
             operations, multiplied, pooled = none, none, nothing
             if row.synapses is not None:
                 kinds = entering[row.source]
@@ -195,7 +196,9 @@ class Counter:
             left = leaving[row.name].total if row.name in leaving else nothing
             spikes = left if row.spiking else nothing
             layers.append(
-                LayerCounts(row.name, operations, multiplied, updates, spikes, left, pooled)
+                LayerCounts(
+                    row.name, operations, multiplied, updates, spikes, left, pooled, currents
+                )
             )
         return Counts(samples, tuple(layers))
 
@@ -246,6 +249,8 @@ class _Row:
         How many neurons it has.
     spiking
         Whether what leaves it are spikes of neurons.
+    keeps_current
+        Whether its neurons keep a synaptic current beside their potential.
     source
         Name of the node whose events reach its synapses or windows; empty if it has neither.
     synapses
@@ -262,6 +267,7 @@ class _Row:
     name: str
     neurons: int
     spiking: bool
+    keeps_current: bool = False
     source: str = ""
     synapses: NDArray[Any] | None = None
     windows: Integers | int | None = None
@@ -290,7 +296,9 @@ def _row(graph: Graph, node: Node) -> _Row:
             windows = np.repeat(windows_over(op, graph.tensors[source].shape), channels)
             each = int(windows[0]) if (windows == windows[0]).all() else windows
             return replace(row, source=source, windows=each, reached=int(windows.sum()))
-        case Input() | Threshold() | Membrane() | Readout():
+        case Membrane() as op:
+            return replace(row, keeps_current=op.decay_syn is not None)
+        case Input() | Threshold() | Readout():
             return row  # no synapse ends here; neurons and the events that leave are counted
         case SumPool2d() | Add() | Concatenate() | Reshape() | Delay():
             raise TypeError(f"{node.name} ({node.op.kind}) is free")

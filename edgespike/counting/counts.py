@@ -41,6 +41,9 @@ class LayerCounts:
         Events times the max-pooling windows of this node that they enter. These are not synaptic
         operations, since pooling has no weights; a target that builds the OR from synapses pays
         for them.
+    current_updates
+        Neurons of this node that keep a synaptic current, times samples: a second state, which
+        each reads and writes once a step beside its potential.
     """
 
     name: str
@@ -50,6 +53,7 @@ class LayerCounts:
     spikes: Whole
     events: Whole
     pool_operations: Whole
+    current_updates: Whole
 
     def __add__(self, other: LayerCounts) -> LayerCounts:
         if self.name != other.name:
@@ -65,12 +69,14 @@ class LayerCounts:
         """Return the sums over steps as plain integers, with the memory accesses they imply.
 
         Every synaptic operation or multiply-accumulate reads its weight and reads and writes its
-        neuron's accumulator; every neuron update reads and writes the neuron's potential.
+        neuron's accumulator; every neuron update reads and writes the neuron's potential, and its
+        synaptic current if it keeps one.
         """
         operations = total(self.synaptic_operations[Convention.QUANTISED]) + total(
             self.multiply_accumulates[Convention.QUANTISED]
         )
         updates = total(self.neuron_updates)
+        accesses = operations + updates + total(self.current_updates)
         return {
             "synaptic_operations": _by_convention(self.synaptic_operations),
             "multiply_accumulates": total(self.multiply_accumulates[Convention.QUANTISED]),
@@ -80,8 +86,8 @@ class LayerCounts:
             "events": total(self.events),
             "pool_operations": total(self.pool_operations),
             "weight_reads": operations,
-            "membrane_reads": operations + updates,
-            "membrane_writes": operations + updates,
+            "membrane_reads": accesses,
+            "membrane_writes": accesses,
         }
 
     def per_step(self) -> dict[str, list[int]]:

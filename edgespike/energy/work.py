@@ -146,9 +146,14 @@ def _neurons(graph: Graph) -> int:
 
 def _memory_bytes(graph: Graph) -> dict[MemoryKind, int]:
     neurons = _neurons(graph)
+    currents = sum(
+        graph.tensors[node.name].size
+        for node, op in graph.of_type(Membrane)
+        if op.decay_syn is not None
+    )
     return {
         MemoryKind.WEIGHTS: sum(op.weight.size for _, op in _weighted(graph)),
-        MemoryKind.POTENTIALS: 4 * neurons,
+        MemoryKind.POTENTIALS: 4 * (neurons + currents),
         MemoryKind.ACTIVATIONS: neurons,
     }
 

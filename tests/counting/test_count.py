@@ -26,6 +26,7 @@ from edgespike.graph import (
     Graph,
     Input,
     MaxPool2d,
+    Membrane,
     Node,
     Operation,
     Readout,
@@ -36,7 +37,7 @@ from edgespike.graph import (
 from edgespike.graph.ops import OPERATIONS
 from edgespike.interpreter import interpret
 from edgespike.trace import Trace
-from tests.example_graphs import recurrent_graph, residual_graph, samples_for
+from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
 from tests.random_graphs import up_to
 from tests.strategies import MIXES, Case, cases, one_of_each
 
@@ -341,3 +342,19 @@ def test_operations_behind_a_reshape_are_those_of_the_elements_in_the_graphs_ord
     (row,) = (row for row in counts.layers if row.name == "dense")
     assert row.synaptic_operations[Convention.QUANTISED].tolist() == [int((weight @ spikes).sum())]
     assert audit(graph, samples, trace).agrees(counts)
+
+
+def test_a_synaptic_current_is_a_second_state_that_is_read_and_written() -> None:
+    graph = membrane_graph()
+    place = next(i for i, node in enumerate(graph.nodes) if isinstance(node.op, Membrane))
+    node = graph.nodes[place]
+    assert isinstance(node.op, Membrane)
+    slow = replace(node, op=replace(node.op, decay_syn=4096))  # it computes the same
+    changed = replace(graph, nodes=(*graph.nodes[:place], slow, *graph.nodes[place + 1 :]))
+    samples = samples_for(graph, 2)
+    plain, current = (count(each, samples, interpret(each, samples)) for each in (graph, changed))
+    neurons = graph.tensors[node.name].size
+    before, after = plain.total.totals(), current.total.totals()
+    for key in ("membrane_reads", "membrane_writes"):
+        assert after.pop(key) - before.pop(key) == neurons * graph.steps * 2
+    assert before == after
