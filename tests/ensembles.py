@@ -12,6 +12,7 @@ from typing_extensions import assert_never
 
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -51,14 +52,19 @@ def _redrawn(op: Operation, rng: np.random.Generator) -> Operation:
             return replace(op, weight=weight, bias=rng.permutation(op.bias), float_nonzero=known)
         case Threshold():
             theta = rng.permutation(op.theta) + rng.integers(-2, 3)
-            return Threshold(theta, rng.permutation(op.flipped))
+            return replace(op, theta=theta, flipped=rng.permutation(op.flipped))
         case Membrane():
-            return replace(op, theta=rng.permutation(op.theta))
+            arrays = {
+                name: rng.permutation(value)
+                for name in op.channel_fields
+                if isinstance(value := getattr(op, name), np.ndarray)
+            }
+            return replace(op, **arrays)
         case Readout():
             return replace(op, scale=rng.permutation(op.scale) * 1.5)
         case Delay():  # a member may declare more than it needs
             return replace(op, high=op.high + int(rng.integers(2)))
-        case Input() | SumPool2d() | MaxPool2d() | Add() | Reshape():
+        case Input() | SumPool2d() | MaxPool2d() | Add() | Concatenate() | Reshape():
             return op
         case _:
             assert_never(op)

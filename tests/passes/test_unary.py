@@ -40,7 +40,7 @@ IMAGE = Input((4, 4, 3), 0, 15, 1.0)
 ROW = Input((12,), 0, 15, 1.0)
 
 
-@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("mix", [mix for mix in MIXES if mix != "signed"])
 def test_the_readout_is_the_same_and_spikes_sum_up_to_levels(mix: str) -> None:
     several = 0
 
@@ -57,7 +57,14 @@ def test_the_readout_is_the_same_and_spikes_sum_up_to_levels(mix: str) -> None:
         several += coded != case.graph
 
     check()
-    assert (several > 0) == (mix in (*LEVEL_MIXES, "recurrent", "delays"))
+    assert (several > 0) == (mix in (*LEVEL_MIXES, "concatenation", "recurrent", "delays"))
+
+
+@given(case=cases("signed"))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+def test_signed_levels_have_no_unary_form(case: Case) -> None:
+    with pytest.raises(UnsupportedError, match="numbers of spikes begin at 0; use graded spikes"):
+        unary(case.graph)
 
 
 @given(case=cases("levels"))
