@@ -105,9 +105,7 @@ def test_channels_that_are_joined_within_members_are_refused_by_name() -> None:
         Node("readout", Readout(np.ones(4)), ("joined",)),
     )
     graph = Graph("joined", nodes)
-    with pytest.raises(
-        UnsupportedError, match=r"joined \(concatenate\): it joins channels"
-    ):
+    with pytest.raises(UnsupportedError, match=r"joined \(concatenate\): it joins channels"):
         ensemble([graph, graph])
 
 
@@ -246,7 +244,10 @@ STEPPED = membrane_graph()
         ([], ["no graph is given"]),
         ([IMAGE, STEPPED], ["graph 1 (membranes)", "steps is 4", "other operations"]),
         ([STEPPED, membrane_graph(5)], ["steps is 5, the first graph has 4"]),
-        ([STEPPED, changed(STEPPED, "lif1", fraction_bits=7)], ["lif1", "has fraction_bits 7", "has 6"]),
+        (
+            [STEPPED, changed(STEPPED, "lif1", fraction_bits=7)],
+            ["lif1", "has fraction_bits 7", "has 6"],
+        ),
         (
             [STEPPED, STEPPED, changed(STEPPED, "lif2", reset="none", reset_time="next_step")],
             ["graph 2", "has reset none", "has subtract", "has reset_time next_step"],
