@@ -9,6 +9,7 @@ from typing_extensions import assert_never
 
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -24,6 +25,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.tensor import Integers
+from edgespike.targets.loihi.choosing import neurons_of
 from edgespike.targets.loihi.exponents import are_multiples, least_exponent
 from edgespike.targets.loihi.limits import (
     ACCUMULATOR_HIGH,
@@ -32,19 +34,12 @@ from edgespike.targets.loihi.limits import (
     MESSAGE_BITS,
     PAYLOAD_HIGH,
     POTENTIAL_HIGH,
-    THRESHOLD_HIGH,
     WEIGHT_HIGH,
     WEIGHT_LOW,
 )
+from edgespike.targets.loihi.membrane_check import check_membrane
 from edgespike.targets.loihi.network import message_bits
-from edgespike.targets.loihi.neurons import (
-    CONSTANT_VALUE,
-    Arriving,
-    NeuronKind,
-    Neurons,
-    is_memoryless,
-    neurons_of,
-)
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, READOUTS, Arriving, Neurons
 from edgespike.targets.loihi.rules import Neuronal, rule_of
 from edgespike.targets.loihi.size import too_large
 from edgespike.targets.loihi.sums import arriving, biases_of
@@ -63,7 +58,8 @@ def violations(graph: Graph) -> list[str]:
     biases, timing = biases_of(graph), timing_of(graph)
     for node in graph.nodes:
         lines, neuronal = list(_check_operation(graph, node)), rule_of(node.op).neurons
-        if refused.intersection(node.inputs) or (lines and isinstance(node.op, SumPool2d)):
+        gives_sums = rule_of(node.op).adds_inputs or isinstance(node.op, SumPool2d)
+        if refused.intersection(node.inputs) or (lines and gives_sums):
             refused.add(node.name)
         elif neuronal is not None:
             lines += _check_neurons(graph, node, neuronal, arriving(graph, node, biases))
@@ -86,8 +82,8 @@ def _check_operation(graph: Graph, node: Node) -> Iterator[str]:
         case Threshold() as op:
             yield from _check_threshold(op)
         case Membrane() as op:
-            yield from _check_membrane(op, graph, node)
-        case MaxPool2d() | Add() | Reshape() | Readout():
+            yield from check_membrane(op, graph, node)
+        case MaxPool2d() | Add() | Concatenate() | Reshape() | Readout():
             pass  # they have no numbers that a synapse or a neuron must hold
         case _:
             assert_never(node.op)
@@ -141,23 +137,11 @@ def _check_threshold(op: Threshold) -> Iterator[str]:
             f"it has {op.levels} levels; the limit is {PAYLOAD_HIGH}, what a graded spike holds, "
             "train it with fewer"
         )
-
-
-def _check_membrane(op: Membrane, graph: Graph, node: Node) -> Iterator[str]:
-    if op.max_spikes > PAYLOAD_HIGH:
+    elif max(abs(op.offset), abs(op.offset + op.unit * op.levels)) > PAYLOAD_HIGH:
         yield (
-            f"max_spikes is {op.max_spikes}; the limit is {PAYLOAD_HIGH}, what a graded spike holds"
-        )
-    if is_memoryless(op, graph.steps):
-        return
-    if op.theta.max() > THRESHOLD_HIGH:
-        yield f"theta goes up to {op.theta.max()}; the limit is {THRESHOLD_HIGH}, scale it down"
-    low, high = op.potential_range(graph.tensors[node.inputs[0]], graph.steps)
-    if op.saturation > POTENTIAL_HIGH < max(-int(low.min()), int(high.max())):
-        yield (
-            f"its potential can reach {low.min()}..{high.max()} (in 1/64) and saturates at "
-            f"{op.saturation}; the limit is +-{POTENTIAL_HIGH}, use a saturation of "
-            f"{POTENTIAL_HIGH}, smaller weights, more decay or fewer steps"
+            f"its levels are {op.offset}..{op.offset + op.unit * op.levels}; the limit is "
+            f"+-{PAYLOAD_HIGH}, what a graded spike holds, use a smaller offset and unit, and "
+            "larger weights after it"
         )
 
 
@@ -165,8 +149,8 @@ def _check_neurons(graph: Graph, node: Node, op: Neuronal, received: Arriving) -
     """Yield what is wrong with the neurons that compute a node."""
     neurons = neurons_of(op, received, graph.steps)
     yield from _check_sums(received, neurons)
-    if neurons.kind is NeuronKind.READOUT:
-        yield from _check_readout(graph, node)
+    if neurons.kind in READOUTS:
+        yield from _check_readout(graph, node, leaky=received.leak is not None)
 
 
 def _check_timing(timing: Timing, node: Node) -> Iterator[str]:
@@ -196,11 +180,13 @@ def _check_sums(received: Arriving, neurons: Neurons) -> Iterator[str]:
     constant = neurons.constant * CONSTANT_VALUE
     ends = (received.low, received.high)
     low, high = _bounds(*(neurons.sign * (end - received.bias) + constant for end in ends))
-    if max(-low, high) > ACCUMULATOR_HIGH:
-        yield (
-            f"its accumulator can reach {low}..{high}; the limit is +-{ACCUMULATOR_HIGH}, use "
-            "smaller weights, fewer inputs or a smaller input range"
-        )
+    fraction = 0 if neurons.dynamics is None else neurons.dynamics.op.fraction_bits
+    limit = min(ACCUMULATOR_HIGH, POTENTIAL_HIGH >> fraction)
+    if max(-low, high) > limit:
+        way = "smaller weights, fewer inputs or a smaller input range"
+        if limit < ACCUMULATOR_HIGH:
+            way += f", or fewer than {fraction} fraction bits"
+        yield f"its accumulator can reach {low}..{high}; the limit is +-{limit}, use {way}"
     low, high = _bounds(neurons.constant)
     if low < WEIGHT_LOW or high > WEIGHT_HIGH:
         limit = -WEIGHT_LOW * CONSTANT_VALUE
@@ -210,12 +196,14 @@ def _check_sums(received: Arriving, neurons: Neurons) -> Iterator[str]:
         )
 
 
-def _check_readout(graph: Graph, node: Node) -> Iterator[str]:
+def _check_readout(graph: Graph, node: Node, *, leaky: bool) -> Iterator[str]:
     low, high = graph.tensors[node.name].bounds
-    if graph.readout_op.mode is ReadoutMode.SUM and max(-low, high) > ACCUMULATOR_HIGH:
+    limit = POTENTIAL_HIGH if leaky else ACCUMULATOR_HIGH
+    if graph.readout_op.mode is ReadoutMode.SUM and max(-low, high) > limit:
+        ways = ", or read the last or the largest potential" if leaky else ""
         yield (
             f"its accumulator can reach {low}..{high} over {graph.steps} steps; the limit is "
-            f"+-{ACCUMULATOR_HIGH}, use smaller weights or fewer steps"
+            f"+-{limit}, use smaller weights or fewer steps{ways}"
         )
 
 

@@ -41,6 +41,10 @@ class Edges:
         """Return the edges at some places of the list."""
         return Edges(self.inputs[places], self.outputs[places], self.weights[places])
 
+    def moved(self, start: int) -> Edges:
+        """Return the edges with the outputs moved to ``start`` and after it."""
+        return Edges(self.inputs, self.outputs + start, self.weights)
+
     def then(self, following: Edges) -> Edges:
         """Join with edges that start where these end: one edge for each pair that meets."""
         order = np.argsort(following.inputs, kind="stable")

@@ -29,7 +29,8 @@ ACCUMULATOR_HIGH = 2**17 - 1
 bits at which the current wraps around (LIF)."""
 
 POTENTIAL_HIGH = 2**23 - 1
-"""Largest magnitude of a membrane potential, in 1/64; there it saturates (LIF)."""
+"""Largest magnitude of a membrane potential or a synaptic current, each a state of 24 bits in 1/64.
+A potential saturates there, a current wraps around (LIF)."""
 
 THRESHOLD_HIGH = 2**17 - 1
 """Largest ``vth``, which a potential must exceed; 17 bits without sign (LIF)."""
@@ -37,8 +38,12 @@ THRESHOLD_HIGH = 2**17 - 1
 BIAS_LOW, BIAS_HIGH = -4096, 4095
 """The bias mantissa, 13 bits with sign; with an exponent of 6 in the accumulator's unit (LIF)."""
 
+BIAS_EXPONENT_HIGH = 7
+"""Largest exponent of a bias, 3 bits (LIF)."""
+
 DECAY_HIGH = 4095
-"""Largest decay of the potential in 1/4096 that a stock neuron takes, 12 bits (LIF)."""
+"""Largest decay of the potential in 1/4096 that a stock neuron takes, 12 bits (LIF). Of a current,
+1 to 4096 decays: its ``du`` is lower by 1."""
 
 MESSAGE_BITS = 24
 """Bits of a graded spike, including the sign (``s_out`` of LIF, RingBuffer); Loihi 1 has none."""

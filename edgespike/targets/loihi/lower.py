@@ -1,10 +1,11 @@
 """From a graph to populations and synapses.
 
-Sums, reshapes and sum pools have no neurons of their own: they decide where synapses run. Each
-path of a spike to a neuron is one synapse. Two paths stay two synapses, so the network has the same
-synaptic operations as the graph. Max pools, which have no weights, get synapses of weight 1: an OR
-has one from each element of a window, a maximum one from each element that is pooled. A delay is a
-separate axon from the population that it delays.
+Sums, reshapes, concatenations and sum pools have no neurons of their own: they decide where
+synapses run. Each path of a spike to a neuron is one synapse. Two paths stay two synapses, so the
+network has the same synaptic operations as the graph. Max pools, which have no weights, get
+synapses of weight 1: an OR has one from each element of a window, a maximum one from each element
+that is pooled. A delay is a separate axon from the population that it delays. A membrane whose
+potential is read is computed by the readout's neurons.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgespike.graph import Delay, Graph, MaxPool2d, Membrane, Node
+from edgespike.graph import Delay, Graph, MaxPool2d, Node
+from edgespike.targets.loihi.choosing import neurons_of
 from edgespike.targets.loihi.edges import Edges, concatenate, edges_of, identity
 from edgespike.targets.loihi.exponents import by_exponent
 from edgespike.targets.loihi.network import (
@@ -23,7 +25,7 @@ from edgespike.targets.loihi.network import (
     Population,
     message_bits,
 )
-from edgespike.targets.loihi.neurons import CONSTANT_VALUE, NeuronKind, neurons_of
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, READOUTS
 from edgespike.targets.loihi.rules import Neuronal, Synaptic, is_maximum, rule_of
 from edgespike.targets.loihi.sums import Biases, arriving, biases_of
 from edgespike.targets.loihi.timing import Timing, timing_of
@@ -70,11 +72,10 @@ def _population(
     return Population(
         name=node.name,
         size=tensor.size,
-        low=0,
-        high=1 if neurons.kind is NeuronKind.READOUT else max(1, tensor.bounds[1]),
+        low=0 if neurons.kind in READOUTS else min(0, tensor.bounds[0]),
+        high=1 if neurons.kind in READOUTS else max(1, tensor.bounds[1]),
         depth=timing.depths[node.name],
         neurons=neurons,
-        membrane=op if neurons.kind is NeuronKind.MEMBRANE and isinstance(op, Membrane) else None,
         windows=_windows(graph, node, op),
     )
 
@@ -126,9 +127,14 @@ def _paths(graph: Graph) -> Iterator[tuple[Node, Paths]]:
 
 def _paths_into(graph: Graph, node: Node, leaving: dict[str, Paths]) -> Paths:
     paths: Paths = {}
+    concatenates, start = rule_of(node.op).concatenates, 0
     for name in node.inputs:
+        size = graph.tensors[name].size
         for source, parts in leaving[name].items():
+            if concatenates:
+                parts = [(identity(size) if part is None else part).moved(start) for part in parts]
             paths.setdefault(source, []).extend(parts)
+        start += size
     op = rule_of(node.op).synapses
     if op is None or is_maximum(graph, node):
         return paths  # where the largest is taken, each element comes to the neurons by itself

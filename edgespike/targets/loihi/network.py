@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.graph import Membrane
+from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.loihi.edges import Edges
-from edgespike.targets.loihi.limits import POTENTIAL_HIGH
-from edgespike.targets.loihi.neurons import CONSTANT_VALUE, OWN_PROCESSES, NeuronKind, Neurons
+from edgespike.targets.loihi.neurons import CONSTANT_VALUE, OWN_PROCESSES, READOUTS, Neurons
 
 CONSTANT = ":constant"
 """Name of the always-on source; no node's name has a colon."""
@@ -27,6 +26,16 @@ def bits(low: int, high: int) -> int:
 def message_bits(low: int, high: int) -> int:
     """Return the bits of the payload of spikes of ``low..high``; 0 for plain spikes."""
     return 0 if low == 0 and high <= 1 else bits(low, high)
+
+
+_USUAL = {
+    "current_decay": DECAY_ONE,
+    "bias_exponent": FRACTION_BITS,
+    "fraction_bits": FRACTION_BITS,
+    "offset": 0,
+    "unit": 1,
+}
+"""Parameters of neurons that are described only where they have another value."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,6 @@ class Population:
         How many of Lava's steps it lags behind the input.
     neurons
         Their parameters; ``None`` for the input and the always-on source.
-    membrane
-        The operation, if edgespike's own process computes it.
     windows
         From the elements that are pooled to the neurons, if these take the largest.
     """
@@ -57,7 +64,6 @@ class Population:
     high: int
     depth: int
     neurons: Neurons | None = None
-    membrane: Membrane | None = None
     windows: Edges | None = None
 
     @property
@@ -75,7 +81,7 @@ class Population:
         """Type in which its spikes or potentials are recorded; ``None`` for a source."""
         if self.neurons is None:
             return None
-        small = self.neurons.kind is not NeuronKind.READOUT and self.high < 256
+        small = self.neurons.kind not in READOUTS and self.low >= 0 and self.high < 256
         return np.dtype(np.uint8 if small else np.int32)
 
     @property
@@ -98,11 +104,13 @@ class Population:
         entry |= {"kind": neurons.kind.value, "vth": neurons.vth, "decay": neurons.decay}
         entry |= {"inputs": self.inputs, "interval": steps if neurons.memory else 1}
         entry |= {"record": str(self.recorded)}
-        if self.membrane is not None:
-            fields = ("reset", "reset_time", "comparison")
-            entry["membrane"] = {name: getattr(self.membrane, name).value for name in fields}
-            entry["membrane"]["max_spikes"] = self.membrane.max_spikes
-            entry["membrane"]["saturation"] = min(self.membrane.saturation, POTENTIAL_HIGH)
+        entry |= {
+            name: getattr(neurons, name)
+            for name, usual in _USUAL.items()
+            if getattr(neurons, name) != usual
+        }
+        if neurons.dynamics is not None:
+            entry["membrane"] = neurons.dynamics.describe()
         return entry
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -112,6 +120,9 @@ class Population:
         arrays: dict[str, NDArray[Any]] = {"bias": self.neurons.bias.astype(np.int16)}
         if self.neurons.theta is not None:
             arrays["theta"] = self.neurons.theta.astype(np.int32)
+        if self.neurons.dynamics is not None:
+            own = self.neurons.dynamics.arrays()
+            arrays |= {name: values.astype(np.int32) for name, values in own.items()}
         if self.windows is not None:
             edges = self.windows.at(np.argsort(self.windows.outputs, kind="stable"))
             arrays["elements"] = edges.inputs.astype(np.int32)

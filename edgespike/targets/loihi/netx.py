@@ -33,17 +33,15 @@ from edgespike.graph import (
     Reshape,
     Threshold,
 )
+from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
 from edgespike.graph.tensor import per_channel
+from edgespike.targets.loihi.choosing import beyond_stock_neurons, neurons_of
 from edgespike.targets.loihi.netx_weights import NetxError, check_dense, placed
-from edgespike.targets.loihi.neurons import Arriving, NeuronKind, Neurons, beyond_stock, neurons_of
-from edgespike.targets.loihi.rules import is_maximum
+from edgespike.targets.loihi.neurons import Arriving, NeuronKind, Neurons
+from edgespike.targets.loihi.rules import is_maximum, leak_of
 from edgespike.targets.loihi.sums import Biases, arriving, biases_of
 
 __all__ = ["NetxError", "netx_bytes", "netx_layers", "obstacle"]
-
-WHOLE_DECAY = 4096
-"""With this ``iDecay`` the current is the present step's input alone: netx counts the part that
-decays in 1/4096. Lava's own ``du`` is lower by 1, see ``simulator/run_lava.py``."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +160,8 @@ def _layers_of(graph: Graph, node: Node, before: Node | None, biases: Biases) ->
             return _flatten(graph, node)
         case MaxPool2d() as op:
             return [_or_pool(graph, node, op)]
+        case Membrane() if not node.op.emits_events:
+            return []
         case Threshold() | Membrane() | Readout() as op:
             return [_layer(graph, node, op, before, biases)]
         case _:
@@ -182,6 +182,9 @@ def _layer(
     before: Node | None,
     biases: Biases,
 ) -> Layer:
+    leak = leak_of(graph, node) if isinstance(op, Readout) else None
+    if leak is not None:
+        before = graph[leak.inputs[0]]
     if before is None or not isinstance(before.op, (Dense, Conv2d)):
         raise NetxError(f"{node.name} does not follow a weighted layer")
     received = arriving(graph, node, biases)
@@ -195,7 +198,7 @@ def _layer(
         "shape": np.array(shape),
         "bias": _channels(neurons.bias, shape).astype(np.float32),
     }
-    neuron = _neuron(neurons.decay, neurons.vth)
+    neuron = _neuron(neurons.decay, neurons.vth, neurons.current_decay)
     match weighted:
         case Dense():
             weight = (weighted.weight * sign).astype(np.float32)
@@ -227,10 +230,11 @@ def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
     return Layer("conv", fields, _neuron(decay=0, vth=0))
 
 
-def _neuron(decay: int, vth: int) -> dict[str, Any]:
+def _neuron(decay: int, vth: int, current_decay: int = DECAY_ONE) -> dict[str, Any]:
+    """Return a neuron's data sets; ``iDecay`` is what decays in 1/4096, Lava's ``du`` plus 1."""
     return {
         "type": np.array(["CUBA"], "S10"),
-        "iDecay": WHOLE_DECAY,
+        "iDecay": current_decay,
         "vDecay": decay,
         "vThMant": vth,
         "refDelay": 1,
@@ -248,6 +252,16 @@ def _problem(
             "has biases or thresholds that do not fit 13 bits, which netx has for both; use "
             "smaller ones"
         )
+    if neurons.bias_exponent != FRACTION_BITS:
+        return (
+            "has biases of its own that are no multiples of 64 (in 1/64), which netx's are; use "
+            "coarser ones, or run the network with run_lava.py"
+        )
+    if (received.each(_channels(neurons.bias, received.tensor.shape)) != neurons.bias).any():
+        return (
+            "has a bias for each neuron of a channel, netx has one for the channel; use that, or "
+            "run the network with run_lava.py"
+        )
     if steps > 1 and not neurons.memory:
         return (
             "forgets at each step; netx resets all neurons at once, with each sample, so use "
@@ -263,12 +277,12 @@ def _not_stock(
     match kind:
         case NeuronKind.LIF | NeuronKind.READOUT:
             return ""
-        case NeuronKind.MEMBRANE if isinstance(op, Membrane):
-            causes = "; ".join(beyond_stock(op, received, steps))
-            return f"is a membrane that stock neurons cannot compute: {causes}"
+        case NeuronKind.MEMBRANE | NeuronKind.TOTAL if isinstance(op, Membrane | Readout):
+            causes = "; ".join(beyond_stock_neurons(op, received, steps))
+            return f"is a {op.kind} that stock neurons cannot compute: {causes}"
         case NeuronKind.LEVELS:
             return "has several levels, which stock neurons cannot send; export with --coding unary"
-        case NeuronKind.MEMBRANE | NeuronKind.MAXIMUM:
+        case NeuronKind.MEMBRANE | NeuronKind.TOTAL | NeuronKind.MAXIMUM:
             raise TypeError(f"{kind} is not computed by {op.kind} neurons")
         case _:
             assert_never(kind)

@@ -1,48 +1,31 @@
-"""Which of Lava's neurons compute a node, and with which parameters.
+"""The parameters of a population of Lava's neurons, or of edgespike's own.
 
 Lava's stock neurons share one threshold in a population and fire strictly above it. With the sum
 ``s`` of a neuron's synapses, a channel that must fire at ``s + b >= theta`` gets the bias ``vth +
 1 - (theta - b)`` instead, which is the same comparison. A flipped channel, which fires at
 ``s + b < theta``, gets negated weights: ``-s - b >= 1 - theta``.
 
-No stock neuron compares its sum with several thresholds or takes the largest of its inputs.
-edgespike has a memoryless process for each, which sends graded spikes.
-
 A bias that does not fit its 13 bits is split: a multiple of :data:`CONSTANT_VALUE` comes through
 a synapse from a source that sends this value at every step, the rest stays a bias.
+
+:mod:`edgespike.targets.loihi.choosing` says which neurons compute which operation.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from enum import Enum
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import assert_never
 
-from edgespike.graph import (
-    Comparison,
-    MaxPool2d,
-    Membrane,
-    Readout,
-    ReadoutMode,
-    Reset,
-    ResetTime,
-    Signal,
-    Tensor,
-    Threshold,
-)
-from edgespike.graph.ops.membrane import DECAY_ONE
-from edgespike.graph.tensor import Integers
-from edgespike.targets.loihi.limits import (
-    BIAS_HIGH,
-    BIAS_LOW,
-    DECAY_HIGH,
-    POTENTIAL_HIGH,
-    THRESHOLD_HIGH,
-)
-from edgespike.targets.loihi.rules import Neuronal
+from edgespike.graph import Membrane, ReadoutMode, Tensor
+from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
+from edgespike.graph.tensor import Integers, per_channel
+from edgespike.targets.loihi.limits import BIAS_HIGH, BIAS_LOW, POTENTIAL_HIGH, THRESHOLD_HIGH
 from edgespike.targets.shared.thresholds import upright
 
 CONSTANT_VALUE = 2**12
@@ -57,37 +40,125 @@ class NeuronKind(Enum):
     READOUT = "readout"
     """``LIFReset`` that never fires: its potential is read."""
     MEMBRANE = "membrane"
+    TOTAL = "total"
+    """A membrane that sends its potential, or the sum or largest of a sample's: a readout."""
     LEVELS = "levels"
     MAXIMUM = "maximum"
 
 
-OWN_PROCESSES = frozenset({NeuronKind.MEMBRANE, NeuronKind.LEVELS, NeuronKind.MAXIMUM})
+OWN_PROCESSES = frozenset(
+    {NeuronKind.MEMBRANE, NeuronKind.TOTAL, NeuronKind.LEVELS, NeuronKind.MAXIMUM}
+)
 """Kinds of neurons that Lava does not have, see ``simulator/lava_processes``."""
+
+READOUTS = frozenset({NeuronKind.READOUT, NeuronKind.TOTAL})
+"""Kinds of neurons that send nothing to others; their values are read."""
 
 
 @dataclass(frozen=True)
 class Arriving:
-    """What is known before a run about the sums that arrive, all ``(sums,)``.
+    """What is known before a run about the sums that arrive.
 
     There is one sum per neuron, or one for each element that neurons pool.
 
     Parameters
     ----------
-    channel
-        Each sum's channel.
-    low, high
-        Range of the sum, including the biases of the layers before it.
+    tensor
+        Shape of all sums, and range of each channel's, including the biases of the layers before.
     bias
-        The constant part of the sum.
+        The constant part of each sum, ``(sums,)``.
     pooled
         Whether a max pool takes the largest of the sums.
+    leak
+        The leaky integrator that a readout reads, see :attr:`edgespike.graph.Emits.POTENTIAL`.
     """
 
-    channel: NDArray[np.int64]
-    low: Integers
-    high: Integers
+    tensor: Tensor
     bias: Integers
     pooled: bool = False
+    leak: Membrane | None = None
+
+    @cached_property
+    def channel(self) -> NDArray[np.int64]:
+        """Each sum's channel, ``(sums,)``."""
+        return self.each(np.arange(self.tensor.shape[0]))
+
+    @property
+    def low(self) -> Integers:
+        """Least value of each sum, ``(sums,)``."""
+        return self.tensor.low[self.channel]
+
+    @property
+    def high(self) -> Integers:
+        """Largest value of each sum, ``(sums,)``."""
+        return self.tensor.high[self.channel]
+
+    def each(self, values: int | Integers) -> Integers:
+        """Return a membrane's parameter for each neuron, ``(sums,)``.
+
+        It is one number, or has an entry for each channel or for each neuron.
+        """
+        array, shape = np.asarray(values), self.tensor.shape
+        if array.ndim == 1:
+            array = per_channel(array, len(shape))
+        return np.broadcast_to(array, shape).ravel()
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """What edgespike's own membranes compute, each array ``(neurons,)``.
+
+    Parameters
+    ----------
+    op
+        The operation; of its parameters, those below may be other numbers of the same effect.
+    theta
+        Thresholds, in the accumulator's unit.
+    decay, current_decay
+        What potentials and currents forget at each step, in 1/4096; ``None`` without currents.
+    potential_bias, least
+        What is added to potentials at each step, and their least value, in units of
+        ``2**-op.fraction_bits``.
+    answer
+        Which of a sample's potentials a readout answers with; ``None`` for neurons that send
+        spikes.
+    """
+
+    op: Membrane
+    theta: Integers
+    decay: Integers
+    current_decay: Integers | None
+    potential_bias: Integers
+    least: Integers
+    answer: ReadoutMode | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything but what differs between neurons, for JSON."""
+        op = self.op
+        return {
+            "reset": op.reset.value,
+            "reset_time": op.reset_time.value,
+            "comparison": op.comparison.value,
+            "max_spikes": op.max_spikes,
+            "saturation": min(op.saturation, POTENTIAL_HIGH),
+            "fraction_bits": op.fraction_bits,
+            "answer": None if self.answer is None else self.answer.value,
+            **{name: int(values[0]) for name, values in self._values() if _alike(values)},
+        }
+
+    def arrays(self) -> dict[str, Integers]:
+        """Return what differs between neurons, by the names that the simulator knows."""
+        return {name: values for name, values in self._values() if not _alike(values)}
+
+    def _values(self) -> Iterator[tuple[str, Integers]]:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                yield field.name, value
+
+
+def _alike(values: Integers) -> bool:
+    return bool((values == values[0]).all())
 
 
 @dataclass(frozen=True)
@@ -101,18 +172,26 @@ class Neurons:
     kind
         Which of Lava's neurons, or of edgespike's own, :data:`OWN_PROCESSES`.
     bias
-        Bias mantissa of each neuron, in the accumulator's unit.
+        Bias mantissa of each neuron, in units of ``2**(bias_exponent - 6)`` of the accumulator's.
     constant
         Weight of each neuron's synapse from the always-on source; 0 means no synapse.
     sign
         What a neuron's weights are multiplied by, 1 or -1.
     theta
-        For a membrane, each neuron's threshold, ``(neurons,)``; for ``levels``, the least sums that
-        reach each level, ``(neurons, levels)``.
-    vth, decay
-        The population's threshold and decay.
+        For ``levels``, the least sums that reach each level, ``(neurons, levels)``.
+    offset, unit
+        For ``levels``, what neurons send if no threshold is reached, and what each one adds.
+    vth, decay, current_decay
+        The population's threshold, and what potentials and currents forget at each step in 1/4096,
+        for stock neurons.
+    bias_exponent
+        Exponent of 2 that the bias mantissas share.
     memory
         Whether the potential lasts for a sample, or for one step only.
+    fraction_bits
+        For ``readout``, fractional bits to drop from the potential that is read.
+    dynamics
+        For edgespike's own membranes and readouts, ``membrane`` and ``total``, all else.
     """
 
     kind: NeuronKind
@@ -120,134 +199,28 @@ class Neurons:
     constant: Integers
     sign: Integers
     theta: Integers | None = None
+    offset: int = 0
+    unit: int = 1
     vth: int = 0
     decay: int = 0
+    current_decay: int = DECAY_ONE
+    bias_exponent: int = FRACTION_BITS
     memory: bool = False
+    fraction_bits: int = FRACTION_BITS
+    dynamics: Dynamics | None = None
 
 
-def neurons_of(op: Neuronal, arriving: Arriving, steps: int) -> Neurons:
-    """Choose the neurons for an operation in samples of ``steps`` steps."""
-    match op:
-        case Threshold():
-            return _threshold(op, arriving)
-        case Membrane():
-            return _membrane(op, arriving, steps)
-        case MaxPool2d():
-            return _max_pool(arriving)
-        case Readout():
-            return _readout(op, arriving)
-        case _:
-            assert_never(op)
-
-
-def _threshold(op: Threshold, arriving: Arriving) -> Neurons:
-    theta, flipped = op.theta[arriving.channel], op.flipped[arriving.channel]
-    if op.levels == 1:
-        return _memoryless(theta[:, 0], flipped, arriving)
-    sign, least = _least(theta, flipped, arriving)
-    nothing = np.zeros_like(arriving.bias)
-    return Neurons(NeuronKind.LEVELS, nothing, nothing, sign, theta=least)
-
-
-def _membrane(op: Membrane, arriving: Arriving, steps: int) -> Neurons:
-    strict = op.comparison is Comparison.GREATER
-    theta = op.theta[arriving.channel]
-    if is_memoryless(op, steps):
-        return _memoryless(theta + strict, np.zeros(theta.shape, bool), arriving)
-    bias, constant = _split(arriving.bias)
-    ones = np.ones_like(bias)
-    if not beyond_stock(op, arriving, steps):
-        vth = int(theta[0]) - (not strict)
-        return Neurons(NeuronKind.LIF, bias, constant, ones, vth=vth, decay=op.decay, memory=True)
-    return Neurons(
-        NeuronKind.MEMBRANE, bias, constant, ones, theta=theta, decay=op.decay, memory=True
-    )
-
-
-def _max_pool(arriving: Arriving) -> Neurons:
-    nothing, ones = np.zeros_like(arriving.bias), np.ones_like(arriving.bias)
-    if arriving.pooled:
-        return Neurons(NeuronKind.MAXIMUM, nothing, nothing, ones)
-    return _memoryless(ones, nothing.astype(bool), arriving)
-
-
-def _readout(op: Readout, arriving: Arriving) -> Neurons:
-    bias, constant = _split(arriving.bias)
-    sums = op.mode is ReadoutMode.SUM
-    return Neurons(
-        NeuronKind.READOUT, bias, constant, np.ones_like(bias), vth=THRESHOLD_HIGH, memory=sums
-    )
-
-
-def is_memoryless(op: Membrane, steps: int) -> bool:
-    """Whether no step depends on the steps before it, and there is one spike at most."""
-    forgets = op.decay == DECAY_ONE and op.reset_time is ResetTime.SAME_STEP
-    return op.max_spikes == 1 and (steps == 1 or forgets)
-
-
-def beyond_stock(op: Membrane, arriving: Arriving, steps: int) -> list[str]:
-    """Return what Lava's LIF cannot do of a membrane that keeps its potential, each with a way out.
-
-    A LIF fires strictly above one threshold. Without decay all potentials are multiples of 64, and
-    ``>=`` is the same as ``>`` with a threshold lower by 1; but not where they saturate.
-    """
-    found = []
-    if op.reset is not Reset.ZERO:
-        found.append(
-            f"its reset is {op.reset.value!r}, stock neurons reset to zero: train it with that"
-        )
-    elif op.reset_time is not ResetTime.SAME_STEP:
-        found.append(
-            f"its reset comes at the {op.reset_time.value!r}, that of stock neurons with the "
-            "spike: train it with that"
-        )
-    if op.max_spikes > 1:
-        found.append(
-            f"it sends up to {op.max_spikes} spikes in a step, stock neurons send 1: train it "
-            "with max_spikes=1"
-        )
-    if op.decay > DECAY_HIGH:
-        found.append(f"its decay is {op.decay}, the limit of stock neurons is {DECAY_HIGH}")
-    if op.comparison is not Comparison.GREATER and op.decay != 0:
-        found.append(
-            f"it decays and fires at {op.comparison.value!r} its threshold, stock neurons fire "
-            f"above it: train it with {Comparison.GREATER.value!r}, or without decay"
-        )
-    if (op.theta != op.theta[0]).any():
-        found.append(
-            f"its thresholds are {op.theta.min()}..{op.theta.max()}, stock neurons of a layer "
-            "share one: scale the weights of each channel so that they are equal"
-        )
-    if _saturates_unlike_stock(op, arriving, steps):
-        found.append(
-            f"its potential can saturate at +-{op.saturation} (in 1/64), that of stock neurons at "
-            f"+-{POTENTIAL_HIGH} and only where they fire above the threshold: use smaller "
-            "weights, more decay or fewer steps"
-        )
-    return found
-
-
-def _saturates_unlike_stock(op: Membrane, arriving: Arriving, steps: int) -> bool:
-    """Return whether a potential may saturate where a stock neuron would behave differently."""
-    if op.saturation == POTENTIAL_HIGH and op.comparison is Comparison.GREATER:
-        return False
-    _, first = np.unique(arriving.channel, return_index=True)
-    low, high = arriving.low[first], arriving.high[first]
-    tensor = Tensor(op.theta.shape, low, high, Signal.ACCUMULATOR)
-    return op.saturates(*op.potential_range(tensor, steps), steps)
-
-
-def _memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:
-    """Return neurons that compare this step's sum with a threshold."""
-    sign, least = _least(theta[:, None], flipped, arriving)
+def memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:
+    """Return stock neurons that compare this step's sum with a threshold, ``(neurons,)``."""
+    sign, least = least_sums(theta[:, None], flipped, arriving)
     least = least[:, 0]
     middle = (int(least.min()) + int(least.max())) // 2
     vth = min(max(middle - 1, 0), THRESHOLD_HIGH)
-    bias, constant = _split(vth + 1 - least)
+    bias, constant = split(vth + 1 - least)
     return Neurons(NeuronKind.LIF, bias, constant, sign, vth=vth)
 
 
-def _least(
+def least_sums(
     theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving
 ) -> tuple[Integers, Integers]:
     """Return the sign of a neuron's weights, and the least sums of its synapses that reach a level.
@@ -258,7 +231,7 @@ def _least(
     return sign, theta - (sign * arriving.bias)[:, None]
 
 
-def _split(bias: Integers) -> tuple[Integers, Integers]:
+def split(bias: Integers) -> tuple[Integers, Integers]:
     """Split biases into mantissas and weights of the always-on source."""
     fits = (bias >= BIAS_LOW) & (bias <= BIAS_HIGH)
     constant = np.where(fits, 0, (bias + CONSTANT_VALUE // 2) // CONSTANT_VALUE)

@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.graph import ReadoutMode, Reset, ResetTime
+from edgespike.graph.ops.membrane import DECAY_ONE
 from edgespike.targets.loihi.limits import CHIPS, SYNAPSE_BITS, Chip
+from edgespike.targets.loihi.membranes import has_current
 from edgespike.targets.loihi.network import Network, Population, bits
-from edgespike.targets.loihi.neurons import NeuronKind
+from edgespike.targets.loihi.neurons import NeuronKind, Neurons
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Use:
         Bits that hold the largest weight's mantissa, including the sign.
     message_bits
         Bits of its spikes' payload, 0 for plain spikes.
+    states
+        Numbers that a neuron keeps from step to step, 24 bits each: a potential, a synaptic
+        current, the spikes that it is reset for at the next step, an answer.
     own_process
         Whether it needs a neuron model other than Lava's stock one.
     cores
@@ -50,6 +56,7 @@ class Use:
     largest_fan_in: int
     weight_bits: int
     message_bits: int
+    states: int
     own_process: bool
     cores: dict[str, int]
 
@@ -73,9 +80,22 @@ def _use(network: Network, population: Population) -> Use:
         largest_fan_in=int(fan_in.max()),
         weight_bits=bits(min(-1, int(weights.min(initial=0))), int(weights.max(initial=0))),
         message_bits=population.message_bits,
+        states=_states(population.neurons),
         own_process=population.own_process,
         cores={chip.name: _cores(population.size, synapses, chip) for chip in CHIPS},
     )
+
+
+def _states(neurons: Neurons | None) -> int:
+    if neurons is None or not neurons.memory:
+        return 0
+    own = neurons.dynamics
+    if own is None:
+        return 1 + (neurons.current_decay < DECAY_ONE)
+    potential = own.op.keeps or own.op.reset_time is ResetTime.SAME_STEP_RAISED
+    late = own.op.reset_time is ResetTime.NEXT_STEP and own.op.reset is not Reset.NONE
+    answers = own.answer in (ReadoutMode.SUM, ReadoutMode.MAX)
+    return potential + has_current(own.op) + late + answers
 
 
 def _cores(neurons: int, synapses: int, chip: Chip) -> int:

@@ -9,6 +9,7 @@ from typing_extensions import assert_never
 
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -43,6 +44,8 @@ class Rule:
         The operation, if it adds synapses to the paths that lead to it.
     adds_inputs
         Whether each element is the sum of one element of each input, without weights.
+    concatenates
+        Whether its elements are those of its inputs, one input after the other.
     starts_axons
         Whether paths to the next populations start here: it sends spikes, or passes them on a step
         later. All other paths lead through it.
@@ -51,6 +54,7 @@ class Rule:
     neurons: Neuronal | None = None
     synapses: Synaptic | None = None
     adds_inputs: bool = False
+    concatenates: bool = False
     starts_axons: bool = False
 
 
@@ -69,12 +73,24 @@ def rule_of(op: Operation) -> Rule:
             return Rule(adds_inputs=True)
         case MaxPool2d():
             return Rule(neurons=op, synapses=op, starts_axons=True)
+        case Concatenate():
+            return Rule(concatenates=True)
+        case Membrane() if not op.emits_events:
+            return Rule(adds_inputs=True)  # the neurons of the readout keep its potential
         case Threshold() | Membrane():
             return Rule(neurons=op, starts_axons=True)
         case Readout():
             return Rule(neurons=op)
         case _:
             assert_never(op)
+
+
+def leak_of(graph: Graph, node: Node) -> Node | None:
+    """Return the leaky integrator whose potentials a node is given, reshaped at most, if any."""
+    source = graph[node.inputs[0]]
+    while isinstance(source.op, Reshape):
+        source = graph[source.inputs[0]]
+    return source if isinstance(source.op, Membrane) and not source.op.emits_events else None
 
 
 def is_maximum(graph: Graph, node: Node) -> bool:

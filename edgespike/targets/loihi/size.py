@@ -49,7 +49,7 @@ def _too_many_synapses(graph: Graph) -> Iterator[str]:
     total = 0
     for node in graph.nodes:
         rule = rule_of(node.op)
-        each = sum(paths[name] for name in node.inputs) if rule.adds_inputs else _paths(node, paths)
+        each = _paths(node, paths)
         size = graph.tensors[node.name].size
         if each * size > NODE_SYNAPSES_LIMIT:
             if not over.intersection(node.inputs):
@@ -73,6 +73,10 @@ def _paths(node: Node, paths: Mapping[str, int]) -> int:
     rule = rule_of(node.op)
     if rule.starts_axons and rule.neurons is None:
         return 0  # the input and delays have none
+    if rule.adds_inputs:
+        return sum(paths[name] for name in node.inputs)
+    if rule.concatenates:
+        return max(paths[name] for name in node.inputs)
     arriving, op = paths[node.inputs[0]], rule.synapses
     match op:
         case None:

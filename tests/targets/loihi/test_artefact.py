@@ -25,6 +25,7 @@ from edgespike.graph import (
     Node,
     Operation,
     Reset,
+    ResetTime,
     SumPool2d,
 )
 from edgespike.interpreter import conv2d, dense, interpret
@@ -375,6 +376,7 @@ def test_resources_counted_by_hand() -> None:
         "largest_fan_in": 3,
         "weight_bits": 8,
         "message_bits": 0,
+        "states": 0,
         "own_process": False,
         "cores": {"Loihi 1": 1, "Loihi 2": 1},
     }
@@ -403,6 +405,26 @@ def test_the_synapses_of_a_loop_are_the_loop_s_neurons_own() -> None:
             "state: its delayed spikes start each sample at 2, which the program that "
             "sends the samples must provide"
         )
+
+
+@pytest.mark.parametrize(
+    ("op", "states"),
+    [
+        (Membrane(np.full(4, 9), decay=4096), 0),
+        (Membrane(np.full(4, 9), reset=Reset.ZERO), 1),
+        (Membrane(np.full(4, 9), decay_syn=9, reset=Reset.ZERO, comparison=Comparison.GREATER), 2),
+        (Membrane(np.full(4, 9)), 1),
+        (Membrane(np.full(4, 9), decay_syn=9), 2),
+        (Membrane(np.full(4, 9), decay_syn=9, reset_time=ResetTime.NEXT_STEP), 3),
+        (Membrane(np.full(4, 9), decay=4096, decay_syn=9), 1),
+        (Membrane(np.full(4, 9), decay=4096, reset_time=ResetTime.SAME_STEP_RAISED), 1),
+    ],
+)
+def test_a_current_is_a_state_of_its_own(op: Membrane, states: int) -> None:
+    layer = Dense(graphs.dense(4, 12).weight, np.zeros(4, int))
+    graph = chain(Input((12,), 0, 1, 1.0), layer, op, steps=3)
+    hidden, readout = summary(lower(graph))["populations"]
+    assert (hidden["states"], readout["states"]) == (states, 1)
 
 
 def test_loihi_1_is_told_to_use_unary_spikes_where_these_help() -> None:

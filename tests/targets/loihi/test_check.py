@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from edgespike.errors import UnsupportedError
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
+    Emits,
     Graph,
     Input,
     MaxPool2d,
@@ -20,6 +24,7 @@ from edgespike.graph import (
     Readout,
     ReadoutMode,
     Reset,
+    Reshape,
     Signal,
     SumPool2d,
     Threshold,
@@ -157,6 +162,112 @@ def test_a_potential_that_saturates_in_time(saturation: int) -> None:
 def test_a_saturation_that_nothing_reaches() -> None:
     op = Membrane(np.array([9]), reset=Reset.ZERO, saturation=2**53)
     assert TARGET.violations(chain(EVENTS, weighted(100), op, steps=110)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "messages"),
+    [
+        (
+            {"decay": 17, "decay_bits": 16, "decay_syn": np.array([16, 40])},
+            [
+                "decay is 17 in units of 2**-16; Loihi's decays have 12 bits, multiples of 16 "
+                "here: round it to these, or convert with decay_bits=12",
+                "decay_syn is 16..40 in units of 2**-16; Loihi's decays have 12 bits, multiples of "
+                "16 here: round it to these, or convert with decay_bits=12",
+            ],
+        ),
+        (
+            {"theta": np.array([2049, 1]), "fraction_bits": 12, "saturation": 2**30},
+            [
+                "theta goes up to 2049; the limit is 2047, scale it down",
+                "its potential can reach 0..540225536 (in 1/4096) and saturates at 1073741824; the "
+                "limit is +-8388607, use a saturation of 8388607, smaller weights, more decay or "
+                "fewer steps",
+            ],
+        ),
+        (
+            {"decay_syn": 0, "decay": 4096, "saturation": 2**40},
+            [
+                "its potential can reach 0..8448000 (in 1/64) and saturates at 1099511627776; the "
+                "limit is +-8388607, use a saturation of 8388607, smaller weights, more decay or "
+                "fewer steps",
+                "its current can reach 0..8448000 (in 1/64) and saturates at 1099511627776; the "
+                "limit is +-8388607, use a saturation of 8388607, smaller weights, more decay or "
+                "fewer steps",
+            ],
+        ),
+        (
+            {"fraction_bits": 13},
+            [
+                "its accumulator can reach 0..1200; the limit is +-1023, use smaller weights, "
+                "fewer inputs or a smaller input range, or fewer than 13 fraction bits"
+            ],
+        ),
+    ],
+    ids=["decays", "theta", "current", "fraction"],
+)
+def test_membranes_beyond_states_of_24_bits(fields: dict[str, Any], messages: list[str]) -> None:
+    op = Membrane(**{"theta": np.array([9, 9]), **fields})
+    graph = chain(EVENTS, weighted(100, outputs=2), op, steps=110)
+    assert TARGET.violations(graph) == [f"membrane1 (membrane): {line}" for line in messages]
+
+
+def test_decays_of_more_bits_that_12_bits_hold_pass() -> None:
+    op = Membrane(np.array([9]), decay=1600, decay_syn=160, decay_bits=16)
+    assert TARGET.violations(chain(EVENTS, weighted(1), op, steps=9)) == []
+
+
+def leaky(channels: int, **fields: Any) -> Membrane:
+    ones = np.ones(channels, int)
+    return Membrane(ones, reset=Reset.NONE, emits=Emits.POTENTIAL, **fields)
+
+
+def test_potentials_go_to_the_readout_alone() -> None:
+    nodes = (
+        Node("input", EVENTS),
+        Node("dense", weighted(1, 2), ("input",)),
+        Node("leak", leaky(2, decay=9, decay_bits=16), ("dense",)),
+        Node("flat", Reshape((2,)), ("leak",)),
+        Node("sum", Add(), ("flat", "dense")),
+        Node("spike", threshold([9, 9]), ("leak",)),
+        Node("more", weighted(1, 2, 2), ("spike",)),
+        Node("all", Concatenate(), ("sum", "flat", "more")),
+        Node("readout", Readout(np.ones(6)), ("all",)),
+    )
+    way = "on Loihi a potential is read, not sent: let it go to the readout alone, or let it emit"
+    found = TARGET.violations(Graph("test", nodes, steps=3))
+    assert [line.removesuffix(f"{way} spikes") for line in found] == [
+        "leak (membrane): its potential goes to sum (add); ",
+        "leak (membrane): its potential goes to all (concatenate); ",
+        "leak (membrane): its potential goes to spike (threshold); ",
+        "leak (membrane): decay is 9 in units of 2**-16; Loihi's decays have 12 bits, multiples of "
+        "16 here: round it to these, or convert with decay_bits=12",
+    ]
+
+
+def test_potentials_that_add_up_to_more_than_a_state_holds() -> None:
+    nodes = (
+        Node("input", EVENTS),
+        Node("dense", weighted(100), ("input",)),
+        Node("leak", leaky(1), ("dense",)),
+        Node("readout", Readout(np.ones(1)), ("leak",)),
+    )
+    assert TARGET.violations(Graph("test", nodes, steps=15)) == [
+        "readout (readout): its accumulator can reach 0..17280000 over 15 steps; the limit is "
+        "+-8388607, use smaller weights or fewer steps, or read the last or the largest potential"
+    ]
+    for mode in (ReadoutMode.LAST, ReadoutMode.MAX):
+        others = (*nodes[:-1], Node("readout", Readout(np.ones(1), mode), ("leak",)))
+        assert TARGET.violations(Graph("test", others, steps=15)) == []
+
+
+def test_levels_that_no_graded_spike_holds() -> None:
+    op = Threshold(np.array([[1, 2]]), np.array([False]), -(2**23), 2**22)
+    nothing = Dense(np.zeros((1, 1), int), np.zeros(1, int))
+    assert TARGET.violations(chain(EVENTS, weighted(1), op, nothing, threshold([1]))) == [
+        "threshold1 (threshold): its levels are -8388608..0; the limit is +-8388607, what a graded "
+        "spike holds, use a smaller offset and unit, and larger weights after it"
+    ]
 
 
 def test_a_readout_that_would_saturate() -> None:

@@ -31,9 +31,12 @@ FRACTION_BITS = 6
 accumulator's unit. A graph's membranes do the same; this file runs where edgespike is not
 installed, so the number stands here as well."""
 
-WHOLE_DECAY_DU = 4095
-"""With this ``du`` the current is the present step's input alone: of Lava's LIF, ``du + 1`` in
-4096 decays."""
+WHOLE_DECAY = 4096
+"""With this decay the current is the present step's input alone. Of Lava's LIF, ``du + 1`` in 4096
+decays, so its ``du`` is lower by 1."""
+
+READOUTS = ("readout", "total")
+"""Kinds of populations whose values are the answer."""
 
 
 HERE = Path(__file__).parent
@@ -100,7 +103,7 @@ def check_samples(samples: Any, network: dict[str, Any]) -> None:
 
 
 def _compare(network: dict[str, Any], values: dict[str, Any], expected: Any) -> None:
-    readout = next(each["name"] for each in network["populations"] if each["kind"] == "readout")
+    readout = next(each["name"] for each in network["populations"] if each["kind"] in READOUTS)
     wrong = int((values[readout][:, -1] != expected).any(axis=1).sum())
     print(f"{len(expected) - wrong} of {len(expected)} samples are exactly as expected")
     if wrong:
@@ -225,38 +228,42 @@ def _synapses(entry: dict[str, Any], arrays: dict[str, Any], shape: tuple[int, i
 def _population(entry: dict[str, Any], arrays: dict[str, Any], spikes: Any) -> Any:
     from lava.proc.io.source import RingBuffer
     from lava.proc.lif.process import LIFReset
-    from lava_processes.processes import Levels, Maximum, Membrane
+    from lava_processes.processes import Levels, Maximum
 
     if entry["kind"] == "input":
         return RingBuffer(data=spikes)
     if entry["kind"] == "constant":
         return RingBuffer(data=np.full((entry["size"], 1), entry["value"], np.int32))
     if entry["kind"] == "levels":
-        return Levels(theta=arrays[f"{entry['name']}.theta"])
+        scale = entry.get("offset", 0), entry.get("unit", 1)
+        return Levels(arrays[f"{entry['name']}.theta"], *scale)
     if entry["kind"] == "maximum":
         windows = (arrays[f"{entry['name']}.{part}"] for part in ("elements", "starts"))
         return Maximum(entry["inputs"], *windows)
-    neurons = {
-        "shape": (entry["size"],),
-        "du": WHOLE_DECAY_DU,
-        "dv": entry["decay"],
-        "bias_mant": arrays[f"{entry['name']}.bias"],
-        "bias_exp": FRACTION_BITS,
-        "name": entry["name"],
-    }
     offset = (1 + entry["depth"]) % entry["interval"]
-    if entry["kind"] == "membrane":
-        theta = arrays[f"{entry['name']}.theta"]
-        membrane = {
-            **entry["membrane"],
-            "theta": theta,
-            "interval": entry["interval"],
-            "offset": offset,
-        }
-        return Membrane(membrane=membrane, **neurons)
+    if "membrane" in entry:
+        return _membrane(entry, arrays, offset)
     return LIFReset(
-        vth=entry["vth"], reset_interval=entry["interval"], reset_offset=offset, **neurons
+        shape=(entry["size"],),
+        du=entry.get("current_decay", WHOLE_DECAY) - 1,
+        dv=entry["decay"],
+        bias_mant=arrays[f"{entry['name']}.bias"],
+        bias_exp=entry.get("bias_exponent", FRACTION_BITS),
+        name=entry["name"],
+        vth=entry["vth"],
+        reset_interval=entry["interval"],
+        reset_offset=offset,
     )
+
+
+def _membrane(entry: dict[str, Any], arrays: dict[str, Any], offset: int) -> Any:
+    from lava_processes.membranes import Membrane
+
+    membrane = {"current_decay": None, **entry["membrane"]}
+    for name in ("bias", "theta", "decay", "current_decay", "potential_bias", "least"):
+        if f"{entry['name']}.{name}" in arrays:  # else all neurons share a number
+            membrane[name] = arrays[f"{entry['name']}.{name}"]
+    return Membrane(membrane, size=entry["size"], interval=entry["interval"], offset=offset)
 
 
 def _create_files(folder: Path, network: dict[str, Any], steps: int) -> dict[str, Path]:
@@ -275,7 +282,7 @@ def _read(network: dict[str, Any], files: dict[str, Path], length: int) -> dict[
         if entry["name"] in files:
             rows = np.load(files[entry["name"]])[entry["depth"] :][:length]
             if entry["kind"] == "readout":
-                rows = rows >> FRACTION_BITS
+                rows = rows >> entry.get("fraction_bits", FRACTION_BITS)
             values[entry["name"]] = rows.reshape(-1, network["steps"], entry["size"])
     return values
 

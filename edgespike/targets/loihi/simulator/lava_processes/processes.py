@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Processes that Lava does not have: membranes, levels, maxima, delays and recorders."""
+"""Processes that Lava does not have: levels, maxima, delays and recorders."""
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
@@ -10,65 +10,6 @@ from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from lava.proc.lif.models import AbstractPyLifModelFixed
-from lava.proc.lif.process import LIF
-
-
-class Membrane(LIF):
-    """Integrate-and-fire neurons with more options than Lava's, in Lava's own fixed point.
-
-    Parameters
-    ----------
-    membrane
-        ``theta``: threshold of each neuron, in the accumulator's unit; ``reset``: "zero",
-        "subtract" or "none"; ``reset_time``: "same_step" or "next_step"; ``comparison``: ">" or
-        ">="; ``max_spikes``: largest number of spikes of one step, sent as a graded spike;
-        ``saturation``: largest magnitude of a potential, at most Lava's own, 2**23 - 1;
-        ``interval`` and ``offset``: the potential starts at zero at steps ``offset`` modulo
-        ``interval``.
-    """
-
-    def __init__(self, *, membrane, **lif):
-        super().__init__(membrane=membrane, **lif)
-
-
-@implements(proc=Membrane, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class PyMembraneModelFixed(AbstractPyLifModelFixed):
-    """Lava's decay and integration, with its own saturation, firing and reset."""
-
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-    vth: int = LavaPyType(int, np.int32, precision=17)
-
-    def __init__(self, proc_params):
-        super().__init__(proc_params)
-        self.membrane = proc_params["membrane"]
-        self.theta = np.asarray(self.membrane["theta"], np.int64) << self.vth_shift
-        self.fired = np.zeros_like(self.theta)
-
-    def run_spk(self):
-        """Integrate one step's input and send the number of spikes."""
-        accumulator = self.a_in.recv()
-        if self.time_step % self.membrane["interval"] == self.membrane["offset"]:
-            self.v[:] = 0
-            self.fired[:] = 0
-        self.scale_bias()
-        reset, late = self.membrane["reset"], self.membrane["reset_time"] == "next_step"
-        if late and reset == "subtract":
-            # Together with the input, since Lava saturates as soon as it has added that.
-            self.effective_bias = self.effective_bias - self.fired * self.theta
-        self.subthr_dynamics(activation_in=accumulator)
-        if late and reset == "zero":
-            self.v[self.fired > 0] = 0
-        self.v[:] = np.clip(self.v, -self.membrane["saturation"], self.membrane["saturation"])
-        enough = self.v.astype(np.int64) - (self.membrane["comparison"] == ">")
-        self.fired = np.clip(enough // self.theta, 0, self.membrane["max_spikes"])
-        if not late and reset == "zero":
-            self.v[self.fired > 0] = 0
-        elif not late and reset == "subtract":
-            self.v[:] = self.v - self.fired * self.theta
-        self.s_out.send(self.fired)
 
 
 class Levels(AbstractProcess):
@@ -79,10 +20,12 @@ class Levels(AbstractProcess):
     theta
         ``(neurons, levels)``, in the accumulator's unit and any order; a sum ``x`` reaches
         ``theta`` when ``x >= theta``.
+    offset, unit
+        What a neuron sends if its sum reaches no threshold, and what each one adds.
     """
 
-    def __init__(self, *, theta):
-        super().__init__(theta=theta)
+    def __init__(self, theta, offset, unit):
+        super().__init__(theta=theta, offset=offset, unit=unit)
         self.a_in = InPort(shape=theta.shape[:1])
         self.s_out = OutPort(shape=theta.shape[:1])
 
@@ -99,6 +42,7 @@ class PyLevelsModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.theta = np.ascontiguousarray(proc_params["theta"].T)
+        self.offset, self.unit = proc_params["offset"], proc_params["unit"]
 
     def run_spk(self):
         """Send this step's levels."""
@@ -106,7 +50,7 @@ class PyLevelsModel(PyLoihiProcessModel):
         levels = np.zeros(sums.shape, np.int32)
         for theta in self.theta:
             levels += sums >= theta
-        self.s_out.send(levels)
+        self.s_out.send(self.offset + self.unit * levels)
 
 
 class Maximum(AbstractProcess):

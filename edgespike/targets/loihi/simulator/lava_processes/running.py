@@ -18,15 +18,14 @@ from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
 
+from lava_processes.membranes import Membrane, PyMembraneModel
 from lava_processes.processes import (
     Delay,
     Levels,
     Maximum,
-    Membrane,
     PyDelayModel,
     PyLevelsModel,
     PyMaximumModel,
-    PyMembraneModelFixed,
     PySpikeRecorderModel,
     PyStateRecorderModel,
     SpikeRecorder,
@@ -41,7 +40,7 @@ MODELS = {
     RingBuffer: PySendModelFixed,
     LIFReset: PyLifResetModelBitAcc,
     Sparse: PySparseModelBitAcc,
-    Membrane: PyMembraneModelFixed,
+    Membrane: PyMembraneModel,
     Levels: PyLevelsModel,
     Maximum: PyMaximumModel,
     Delay: PyDelayModel,
