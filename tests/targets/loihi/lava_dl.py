@@ -19,6 +19,7 @@ from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.loihi.network import message_bits
 from edgespike.targets.loihi.netx import netx_bytes
+from edgespike.targets.loihi.rules import leak_of
 from edgespike.targets.loihi.run import SIMULATOR
 from edgespike.targets.shared.installing import (
     damage,
@@ -82,7 +83,7 @@ def run_netx(worker: Worker, graph: Graph, samples: NDArray[Any]) -> list[NDArra
     -------
     values
         For each layer the spikes of each sample and step, channels first; for the last layer the
-        potentials in the accumulator's unit.
+        potentials in the readout's unit.
     """
     op = graph.input_op
     with tempfile.TemporaryDirectory() as name:
@@ -97,7 +98,8 @@ def run_netx(worker: Worker, graph: Graph, samples: NDArray[Any]) -> list[NDArra
         arrays = {"samples": as_samples(graph, samples)}
         values, _ = worker.call(arrays, parameters, timeout_s=TIMEOUT_S)
     layers = [values[str(index)] for index in range(len(values))]
-    return [*layers[:-1], layers[-1] >> 6]
+    leaky = leak_of(graph, graph.readout) is not None
+    return [*layers[:-1], layers[-1] if leaky else layers[-1] >> 6]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from edgespike.graph import (
     Comparison,
     Conv2d,
     Dense,
+    Emits,
     Graph,
     Input,
     MaxPool2d,
@@ -19,7 +21,9 @@ from edgespike.graph import (
     Node,
     Operation,
     Readout,
+    ReadoutMode,
     Reset,
+    Reshape,
 )
 from edgespike.interpreter import interpret
 from edgespike.models import shipped_images, shipped_model
@@ -28,7 +32,7 @@ from edgespike.targets.loihi.netx import NetxError, netx_bytes, netx_layers, obs
 from edgespike.targets.shared.installing import site_packages
 from edgespike.targets.shared.worker import Worker
 from tests.targets.loihi import lava_dl
-from tests.targets.loihi.graphs import chain, conv, ended, loop, samples, threshold
+from tests.targets.loihi.graphs import chain, conv, dense, ended, loop, samples, threshold
 
 IMAGE = Input((2, 5, 4), 0, 255, 1 / 255)
 EVENTS = Input((12,), 0, 1, 1.0)
@@ -183,6 +187,45 @@ def test_samples_of_several_steps(netx: Worker) -> None:
     check(netx, graph, samples(graph, 3))
 
 
+def unbiased(op: Dense | Conv2d) -> Any:
+    return replace(op, bias=np.zeros_like(op.bias))
+
+
+def with_currents(bias: int) -> Graph:
+    """Return two layers of neurons with currents, and a readout of leaky integrators."""
+    nodes = (
+        Node("input", IMAGE),
+        Node("conv", unbiased(conv(4, 2, padding=(1, 0))), ("input",)),
+        Node("spike1", lasting(4, 900, decay=20, decay_syn=700, bias=bias), ("conv",)),
+        Node("flat", Reshape((40,)), ("spike1",)),
+        Node("dense", unbiased(dense(6, 40)), ("flat",)),
+        Node("spike2", lasting(6, 5, decay=99, decay_syn=1), ("dense",)),
+        Node("last", dense(3, 6), ("spike2",)),
+        Node("leak", Membrane(np.ones(3, int), 300, Reset.NONE, emits=Emits.POTENTIAL), ("last",)),
+        Node("readout", Readout(np.ones(3), ReadoutMode.LAST), ("leak",)),
+    )
+    return Graph("test", nodes, 5)
+
+
+@pytest.mark.loihi
+@pytest.mark.slow
+def test_currents_and_leaky_readouts(netx: Worker) -> None:
+    graph = with_currents(bias=-640)
+    check(netx, graph, samples(graph, 4))
+
+
+def test_currents_are_written_as_netx_counts_them() -> None:
+    layers = [layer for layer in netx_layers(with_currents(bias=-640)) if layer.neuron]
+    assert [layer.neuron["iDecay"] for layer in layers] == [700, 1, 4096]
+    assert [layer.neuron["vDecay"] for layer in layers] == [20, 99, 300]
+    assert layers[0].fields["bias"].tolist() == [-10.0] * 4
+
+
+def test_biases_in_parts_of_the_accumulator_s_unit_are_refused() -> None:
+    with pytest.raises(NetxError, match="spike1 has biases of its own that are no multiples of 64"):
+        netx_bytes(with_currents(bias=65))
+
+
 LONG = Input((1, 1, 140), 0, 255, 1.0)
 
 
@@ -263,10 +306,54 @@ def test_loops_are_refused_for_the_true_reason() -> None:
             lasting(4, saturation=4000),
             r"its potential can saturate at \+-4000 .*, that of stock neurons at \+-8388607",
         ),
+        (lasting(4, decay_syn=9), "the layers before it have biases, which are part of its curren"),
+        (lasting(4, decay=np.arange(4)), r"its decays are 0\.\.3, stock neurons of a layer share"),
+        (lasting(4, decay_syn=np.arange(4)), r"its currents' decays are 0\.\.3, stock neurons of"),
+        (lasting(4, decay_syn=0), "its current does not decay, that of stock neurons by 1"),
+        (lasting(4, floor=-9), r"its potential has a floor of -9 \(in 1/64\) and can reach -"),
+        (lasting(4, fraction_bits=5), "its potentials have 5 fraction bits, those of stock neuron"),
+        (lasting(4, decay_syn=9, saturation=4000), r"its current can reach .* wraps around at \+-"),
+        (lasting(4, bias=np.array([1, 9999, 0, 0])), r"its biases \(in 1/64\) are no multiples of"),
+        (
+            lasting(4, 9, bias=64, decay_syn=9, comparison=Comparison.GREATER_EQUAL),
+            "it has fractional currents or biases and fires at '>=' its threshold",
+        ),
     ],
 )
 def test_what_stock_neurons_cannot_do_is_named(membrane: Membrane, reason: str) -> None:
     graph = chain(IMAGE, conv(4, 2), membrane, steps=3)
-    whole = f"membrane1 is a membrane that stock neurons cannot compute: {reason}"
+    whole = f"membrane1 is a membrane that stock neurons cannot compute: (.*; )?{reason}"
     with pytest.raises(NetxError, match=whole):
         netx_bytes(graph)
+
+
+def test_a_bias_for_each_neuron_is_refused() -> None:
+    bias = 64 * np.arange(4 * 3 * 2).reshape(4, 3, 2)
+    graph = chain(IMAGE, conv(4, 2), lasting(4, bias=bias), steps=3)
+    with pytest.raises(NetxError, match="membrane1 has a bias for each neuron of a channel, netx"):
+        netx_bytes(graph)
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields", "reason"),
+    [
+        (ReadoutMode.SUM, {}, "the sum of its potentials is read, stock neurons keep the last one"),
+        (ReadoutMode.LAST, {"reset": Reset.ZERO}, "its reset is 'zero': read a leaky integrator"),
+        (ReadoutMode.LAST, {"floor": -1}, "its potential has a floor of -1 "),
+        (ReadoutMode.MAX, None, "it keeps the largest accumulators, stock neurons their sum"),
+    ],
+)
+def test_readouts_that_stock_neurons_cannot_compute(
+    mode: ReadoutMode, fields: dict[str, Any] | None, reason: str
+) -> None:
+    leak = Membrane(np.ones(3, int), **{"reset": Reset.NONE, **(fields or {})}, emits=Emits.POTENTIAL)
+    between = [] if fields is None else [Node("leak", leak, ("last",))]
+    nodes = (
+        Node("input", EVENTS),
+        Node("last", dense(3, 12), ("input",)),
+        *between,
+        Node("readout", Readout(np.ones(3), mode), (between[0].name if between else "last",)),
+    )
+    whole = f"readout is a readout that stock neurons cannot compute: {reason}"
+    with pytest.raises(NetxError, match=whole):
+        netx_bytes(Graph("test", nodes, 3))
