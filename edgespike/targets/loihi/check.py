@@ -177,7 +177,7 @@ def _check_timing(timing: Timing, node: Node) -> Iterator[str]:
 
 def _check_sums(received: Arriving, neurons: Neurons) -> Iterator[str]:
     """Yield where the sums of a neuron's synapses do not fit."""
-    constant = neurons.constant * CONSTANT_VALUE
+    constant = neurons.from_sources
     ends = (received.low, received.high)
     low, high = _bounds(*(neurons.sign * (end - received.bias) + constant for end in ends))
     fraction = 0 if neurons.dynamics is None else neurons.dynamics.op.fraction_bits

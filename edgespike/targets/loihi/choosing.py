@@ -12,13 +12,7 @@ from typing_extensions import assert_never
 
 from edgespike.graph import MaxPool2d, Membrane, Readout, ReadoutMode, Threshold
 from edgespike.targets.loihi.limits import THRESHOLD_HIGH
-from edgespike.targets.loihi.membranes import (
-    beyond_stock,
-    beyond_stock_readout,
-    largest_of_sums,
-    leaky_readout,
-    membrane,
-)
+from edgespike.targets.loihi.membranes import largest_of_sums, leaky_readout, membrane
 from edgespike.targets.loihi.neurons import (
     Arriving,
     NeuronKind,
@@ -28,6 +22,7 @@ from edgespike.targets.loihi.neurons import (
     split,
 )
 from edgespike.targets.loihi.rules import Neuronal
+from edgespike.targets.loihi.stock import beyond_stock, beyond_stock_readout
 
 
 def neurons_of(op: Neuronal, arriving: Arriving, steps: int) -> Neurons:

@@ -20,6 +20,7 @@ from edgespike.targets.loihi.edges import Edges, concatenate, edges_of, identity
 from edgespike.targets.loihi.exponents import by_exponent
 from edgespike.targets.loihi.network import (
     CONSTANT,
+    ONES,
     Connection,
     Network,
     Population,
@@ -53,15 +54,17 @@ def lower(graph: Graph) -> Network:
 def _populations(graph: Graph, biases: Biases, timing: Timing) -> Iterator[Population]:
     low, high = graph.tensors[graph.input.name].bounds
     yield Population(graph.input.name, graph.tensors[graph.input.name].size, low, high, 0)
-    constant = False
+    used: set[str] = set()
     for node in graph.nodes:
         op = rule_of(node.op).neurons
         if op is not None:
             population = _population(graph, node, op, biases, timing)
-            constant |= population.takes_constant
+            used |= {source for source, _, weights in population.always_on if weights.any()}
             yield population
-    if constant:
+    if CONSTANT in used:
         yield Population(CONSTANT, 1, CONSTANT_VALUE, CONSTANT_VALUE, 0)
+    if ONES in used:
+        yield Population(ONES, 1, 0, 1, 0)
 
 
 def _population(
@@ -105,10 +108,12 @@ def _connections(
         initial = op.initial if isinstance(op, Delay) else None
         name = f"{target.name}.{index}"
         yield _connection(name, source, target, edges, exponent, delay, initial)
-    (fed,) = np.nonzero(neurons.constant)
-    if len(fed):
-        edges = Edges(np.zeros_like(fed), fed, neurons.constant[fed])
-        yield _connection(f"{target.name}.{len(parts)}", populations[CONSTANT], target, edges)
+    always_on = [each for each in target.always_on if each[-1].any()]
+    for index, (name, exponent, weights) in enumerate(always_on, len(parts)):
+        (fed,) = np.nonzero(weights)
+        edges = Edges(np.zeros_like(fed), fed, weights[fed] << exponent)
+        source = populations[name]
+        yield _connection(f"{target.name}.{index}", source, target, edges, exponent)
 
 
 def _paths(graph: Graph) -> Iterator[tuple[Node, Paths]]:

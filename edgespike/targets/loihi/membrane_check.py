@@ -10,8 +10,9 @@ from edgespike.graph import Graph, Membrane, Node, Readout, Reshape, Tensor
 from edgespike.graph.ops.membrane import DECAY_BITS
 from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.limits import PAYLOAD_HIGH, POTENTIAL_HIGH
-from edgespike.targets.loihi.membranes import finer_than_loihi, is_memoryless
+from edgespike.targets.loihi.membranes import is_memoryless
 from edgespike.targets.loihi.neurons import Arriving
+from edgespike.targets.loihi.stock import finer_than_loihi
 
 
 def check_membrane(op: Membrane, graph: Graph, node: Node) -> Iterator[str]:

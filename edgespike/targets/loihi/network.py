@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
+from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.edges import Edges
 from edgespike.targets.loihi.neurons import CONSTANT_VALUE, OWN_PROCESSES, READOUTS, Neurons
 
-CONSTANT = ":constant"
-"""Name of the always-on source; no node's name has a colon."""
+CONSTANT, ONES = ":constant", ":ones"
+"""Names of the always-on sources; no node's name has a colon."""
+
+SOURCES = {CONSTANT_VALUE: CONSTANT, 1: ONES}
+"""The always-on sources by what they send at each step."""
 
 
 def bits(low: int, high: int) -> int:
@@ -53,7 +57,7 @@ class Population:
     depth
         How many of Lava's steps it lags behind the input.
     neurons
-        Their parameters; ``None`` for the input and the always-on source.
+        Their parameters; ``None`` for the input and the always-on sources.
     windows
         From the elements that are pooled to the neurons, if these take the largest.
     """
@@ -72,9 +76,12 @@ class Population:
         return 0 if self.neurons is None else len(self.neurons.bias)
 
     @property
-    def takes_constant(self) -> bool:
-        """Whether the always-on source has synapses to it."""
-        return self.neurons is not None and bool(self.neurons.constant.any())
+    def always_on(self) -> list[tuple[str, int, Integers]]:
+        """The synapses from always-on sources: source, exponent, and all neurons' weights."""
+        if self.neurons is None:
+            return []
+        found = self.neurons.always_on()
+        return [(SOURCES[value], exponent, weights) for value, exponent, weights in found]
 
     @property
     def recorded(self) -> np.dtype[Any] | None:
@@ -98,8 +105,9 @@ class Population:
         """Return everything but its arrays, for JSON."""
         entry: dict[str, Any] = {"name": self.name, "size": self.size, "depth": self.depth}
         if self.neurons is None:
-            kind = "constant" if self.name == CONSTANT else "input"
-            return {**entry, "kind": kind, "value": CONSTANT_VALUE, "record": ""}
+            kind = "constant" if self.name in SOURCES.values() else "input"
+            value = 1 if self.name == ONES else CONSTANT_VALUE
+            return {**entry, "kind": kind, "value": value, "record": ""}
         neurons = self.neurons
         entry |= {"kind": neurons.kind.value, "vth": neurons.vth, "decay": neurons.decay}
         entry |= {"inputs": self.inputs, "interval": steps if neurons.memory else 1}
@@ -168,8 +176,8 @@ class Connection:
 
     @property
     def is_constant(self) -> bool:
-        """Whether it comes from the always-on source, and therefore not from the graph."""
-        return self.source == CONSTANT
+        """Whether it comes from an always-on source, and therefore not from the graph."""
+        return self.source in SOURCES.values()
 
     def describe(self) -> dict[str, Any]:
         """Return everything but its arrays, for JSON."""

@@ -16,7 +16,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edgespike.extras import install_command
@@ -33,11 +32,10 @@ from edgespike.graph import (
     Reshape,
     Threshold,
 )
-from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
 from edgespike.graph.tensor import per_channel
-from edgespike.targets.loihi.choosing import beyond_stock_neurons, neurons_of
+from edgespike.targets.loihi.choosing import neurons_of
+from edgespike.targets.loihi.netx_neurons import neuron_fields, neuron_problem, of_channels
 from edgespike.targets.loihi.netx_weights import NetxError, check_dense, placed
-from edgespike.targets.loihi.neurons import Arriving, NeuronKind, Neurons
 from edgespike.targets.loihi.rules import is_maximum, leak_of
 from edgespike.targets.loihi.sums import Biases, arriving, biases_of
 
@@ -189,16 +187,16 @@ def _layer(
         raise NetxError(f"{node.name} does not follow a weighted layer")
     received = arriving(graph, node, biases)
     neurons = neurons_of(op, received, graph.steps)
-    problem = _problem(op, received, neurons, graph.steps)
+    problem = neuron_problem(op, received, neurons, graph.steps)
     if problem:
         raise NetxError(f"{node.name} {problem}")
     shape, weighted = graph.tensors[before.name].shape, before.op
-    sign = per_channel(_channels(neurons.sign, shape), weighted.weight.ndim)
+    sign = per_channel(of_channels(neurons.sign, shape), weighted.weight.ndim)
     fields: dict[str, Any] = {
         "shape": np.array(shape),
-        "bias": _channels(neurons.bias, shape).astype(np.float32),
+        "bias": of_channels(neurons.bias, shape).astype(np.float32),
     }
-    neuron = _neuron(neurons.decay, neurons.vth, neurons.current_decay)
+    neuron = neuron_fields(neurons.decay, neurons.vth, neurons.current_decay)
     match weighted:
         case Dense():
             weight = (weighted.weight * sign).astype(np.float32)
@@ -227,67 +225,4 @@ def _or_pool(graph: Graph, node: Node, op: MaxPool2d) -> Layer:
         "bias": nothing.astype(np.float32),
         **placed(node, synapses),
     }
-    return Layer("conv", fields, _neuron(decay=0, vth=0))
-
-
-def _neuron(decay: int, vth: int, current_decay: int = DECAY_ONE) -> dict[str, Any]:
-    """Return a neuron's data sets; ``iDecay`` is what decays in 1/4096, Lava's ``du`` plus 1."""
-    return {
-        "type": np.array(["CUBA"], "S10"),
-        "iDecay": current_decay,
-        "vDecay": decay,
-        "vThMant": vth,
-        "refDelay": 1,
-    }
-
-
-def _problem(
-    op: Threshold | Membrane | Readout, received: Arriving, neurons: Neurons, steps: int
-) -> str:
-    problem = _not_stock(op, received, neurons.kind, steps)
-    if problem:
-        return problem
-    if neurons.constant.any():
-        return (
-            "has biases or thresholds that do not fit 13 bits, which netx has for both; use "
-            "smaller ones"
-        )
-    if neurons.bias_exponent != FRACTION_BITS:
-        return (
-            "has biases of its own that are no multiples of 64 (in 1/64), which netx's are; use "
-            "coarser ones, or run the network with run_lava.py"
-        )
-    if (received.each(_channels(neurons.bias, received.tensor.shape)) != neurons.bias).any():
-        return (
-            "has a bias for each neuron of a channel, netx has one for the channel; use that, or "
-            "run the network with run_lava.py"
-        )
-    if steps > 1 and not neurons.memory:
-        return (
-            "forgets at each step; netx resets all neurons at once, with each sample, so use "
-            "membranes in a graph of several steps"
-        )
-    return ""
-
-
-def _not_stock(
-    op: Threshold | Membrane | Readout, received: Arriving, kind: NeuronKind, steps: int
-) -> str:
-    """Return what stock neurons cannot do for an operation; empty if they compute it."""
-    match kind:
-        case NeuronKind.LIF | NeuronKind.READOUT:
-            return ""
-        case NeuronKind.MEMBRANE | NeuronKind.TOTAL if isinstance(op, Membrane | Readout):
-            causes = "; ".join(beyond_stock_neurons(op, received, steps))
-            return f"is a {op.kind} that stock neurons cannot compute: {causes}"
-        case NeuronKind.LEVELS:
-            return "has several levels, which stock neurons cannot send; export with --coding unary"
-        case NeuronKind.MEMBRANE | NeuronKind.TOTAL | NeuronKind.MAXIMUM:
-            raise TypeError(f"{kind} is not computed by {op.kind} neurons")
-        case _:
-            assert_never(kind)
-
-
-def _channels(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return one value for each channel; neurons of a channel share theirs."""
-    return values.reshape(shape[0], -1)[:, 0]
+    return Layer("conv", fields, neuron_fields(decay=0, vth=0))

@@ -6,7 +6,9 @@ Lava's stock neurons share one threshold in a population and fire strictly above
 ``s + b < theta``, gets negated weights: ``-s - b >= 1 - theta``.
 
 A bias that does not fit its 13 bits is split: a multiple of :data:`CONSTANT_VALUE` comes through
-a synapse from a source that sends this value at every step, the rest stays a bias.
+a synapse from a source that sends this value at every step, the rest stays a bias. Where a bias is
+part of a lasting current, the rest comes from a source that sends 1 at every step, through two
+synapses: see :meth:`Neurons.always_on`.
 
 :mod:`edgespike.targets.loihi.choosing` says which neurons compute which operation.
 """
@@ -30,6 +32,10 @@ from edgespike.targets.shared.thresholds import upright
 
 CONSTANT_VALUE = 2**12
 """What the always-on source sends: with a bias of half as much either way it reaches everything."""
+
+
+_UNITS_EXPONENT = 6
+_UNITS = 1 << _UNITS_EXPONENT
 
 
 class NeuronKind(Enum):
@@ -175,6 +181,8 @@ class Neurons:
         Bias mantissa of each neuron, in units of ``2**(bias_exponent - 6)`` of the accumulator's.
     constant
         Weight of each neuron's synapse from the always-on source; 0 means no synapse.
+    units
+        What arrives at each neuron from the source of ones; ``None`` for nothing.
     sign
         What a neuron's weights are multiplied by, 1 or -1.
     theta
@@ -198,6 +206,7 @@ class Neurons:
     bias: Integers
     constant: Integers
     sign: Integers
+    units: Integers | None = None
     theta: Integers | None = None
     offset: int = 0
     unit: int = 1
@@ -208,6 +217,22 @@ class Neurons:
     memory: bool = False
     fraction_bits: int = FRACTION_BITS
     dynamics: Dynamics | None = None
+
+    @property
+    def from_sources(self) -> Integers:
+        """What arrives at each neuron from the always-on sources, ``(neurons,)``."""
+        return self.constant * CONSTANT_VALUE + (0 if self.units is None else self.units)
+
+    def always_on(self) -> Iterator[tuple[int, int, Integers]]:
+        """Yield synapses from always-on sources: the value sent, the exponent, all weights.
+
+        Of the units, which stay below :data:`CONSTANT_VALUE`, one synapse has the multiple of 64.
+        """
+        yield CONSTANT_VALUE, 0, self.constant
+        if self.units is not None:
+            upper = (self.units + _UNITS // 2) // _UNITS
+            yield 1, _UNITS_EXPONENT, upper
+            yield 1, 0, self.units - upper * _UNITS
 
 
 def memoryless(theta: Integers, flipped: NDArray[np.bool_], arriving: Arriving) -> Neurons:

@@ -17,9 +17,9 @@ import numpy as np
 from edgespike.graph import ReadoutMode, Reset, ResetTime
 from edgespike.graph.ops.membrane import DECAY_ONE
 from edgespike.targets.loihi.limits import CHIPS, SYNAPSE_BITS, Chip
-from edgespike.targets.loihi.membranes import has_current
 from edgespike.targets.loihi.network import Network, Population, bits
 from edgespike.targets.loihi.neurons import NeuronKind, Neurons
+from edgespike.targets.loihi.stock import has_current
 
 
 @dataclass(frozen=True)

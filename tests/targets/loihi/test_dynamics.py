@@ -166,14 +166,25 @@ def test_what_forgets_all_has_no_memory(fields: dict[str, Any], steps: int) -> N
     run(graph, samples(graph, 6))
 
 
-def test_biases_of_the_layer_before_are_part_of_the_current() -> None:
-    """Lava would add them to the potential: our own neurons add them where they belong."""
-    op = six(60, decay=90, decay_syn=400, **STOCK)
-    strong = Dense(dense(6, 12).weight, np.array([0, 7, -7, 4095, -5000, 9000]))
-    for layer in (dense(6, 12), strong):
-        graph = chain(EVENTS, layer, op, steps=5)
-        assert kind(graph, "membrane1") == "membrane"
-        run(graph, samples(graph, 5))
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"bias": -77}, {"decay_syn": 4096}, {"reset": Reset.SUBTRACT}],
+    ids=["stock", "stock, bias", "stock, no current", "own"],
+)
+@pytest.mark.parametrize(
+    "bias",
+    [[0, 7, -7, 64, 0, -64], [0, 7, -7, 4095, -5000, 9000], [2047, 2048, -2048, -2049, 31, 32]],
+    ids=["small", "large", "at the limits of parts"],
+)
+def test_biases_of_the_layer_before_are_part_of_the_current(
+    bias: list[int], fields: dict[str, Any]
+) -> None:
+    """Lava would add them to the potential: they come from always-on sources."""
+    op = six(60, **{"decay": 90, "decay_syn": 400, **STOCK, **fields})
+    layer = Dense(dense(6, 12, high=100).weight, np.array(bias))
+    graph = chain(EVENTS, layer, op, steps=5)
+    assert kind(graph, "membrane1") == ("membrane" if "reset" in fields else "lif")
+    run(graph, samples(graph, 5))
 
 
 def test_a_current_that_could_wrap_around() -> None:
@@ -279,8 +290,9 @@ def test_a_leaky_integrator_that_would_make_stock_neurons_fire() -> None:
     run(graph, np.ones((1, 1000, 12), int))
 
 
-def test_biases_of_the_layer_before_a_leaky_integrator() -> None:
-    graph = potential(ReadoutMode.LAST, leaky(decay=300))
+@pytest.mark.parametrize("decay_syn", [None, 700])
+def test_biases_of_the_layer_before_a_leaky_integrator(decay_syn: int | None) -> None:
+    graph = potential(ReadoutMode.LAST, leaky(decay=300, decay_syn=decay_syn))
     nodes = [
         replace(node, op=Dense(unbiased(6, 6, 7).weight, each(5000, -5000, 1, -1, 0, 30000)))
         if node.name == "last"

@@ -14,6 +14,7 @@ from edgespike.batches import trace_all
 from edgespike.graph import (
     Add,
     Comparison,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -34,7 +35,7 @@ from edgespike.targets.loihi import TARGET
 from edgespike.targets.loihi import run as running
 from edgespike.targets.loihi.edges import Edges, edges_of
 from edgespike.targets.loihi.lower import lower
-from edgespike.targets.loihi.network import CONSTANT, Connection, Network, Population
+from edgespike.targets.loihi.network import CONSTANT, ONES, Connection, Network, Population
 from tests.targets.loihi.graphs import chain, conv, delayed, dense, ended, levels, loop, threshold
 
 EVENTS = Input((12,), 0, 1, 1.0)
@@ -121,6 +122,46 @@ def test_zero_weights_make_no_synapse() -> None:
     assert connection.weights.tolist() == [1, 2, -3]
     assert connection.indices.tolist() == [1, 0, 2]
     assert connection.indptr.tolist() == [0, 1, 3]
+
+
+def test_biases_of_currents_come_from_always_on_sources() -> None:
+    """5000 is 1 * 4096 + 14 * 64 + 8, and -40 is -1 * 64 + 24."""
+    op = Membrane(np.full(3, 9), reset=Reset.ZERO, comparison=Comparison.GREATER, decay_syn=9)
+    layer = Dense(np.ones((3, 12), int), np.array([5000, 0, -40]))
+    network = lower(chain(EVENTS, layer, op, steps=3))
+    found = [
+        (one.source, one.exponent, one.weights.tolist(), one.indptr.tolist())
+        for one in into(network, "membrane1")
+        if one.is_constant
+    ]
+    assert found == [
+        (CONSTANT, 0, [1], [0, 1, 1, 1]),
+        (ONES, 6, [14, -1], [0, 1, 1, 2]),
+        (ONES, 0, [8, 24], [0, 1, 1, 2]),
+    ]
+    neurons = population(network, "membrane1").neurons
+    assert neurons is not None
+    assert neurons.bias.tolist() == [0, 0, 0]
+    assert population(network, ONES).message_bits == 0
+
+
+def test_concatenated_paths_end_where_their_channels_are() -> None:
+    nodes = [
+        Node("input", Input((2,), 0, 1, 1.0)),
+        Node("spike", threshold([1, 1]), ("input",)),
+        Node("joined", Concatenate(), ("spike", "input", "spike")),
+        Node("dense", Dense(np.arange(1, 7)[None], np.zeros(1, int)), ("joined",)),
+        Node("end", threshold([1]), ("dense",)),
+    ]
+    found = [
+        (one.source, one.delay, one.indices.tolist(), one.weights.tolist())
+        for one in into(lower(ended(nodes)), "end")
+    ]
+    assert found == [
+        ("spike", 0, [0, 1], [1, 2]),
+        ("spike", 0, [0, 1], [5, 6]),
+        ("input", 1, [0, 1], [3, 4]),
+    ]
 
 
 def test_delays_balance_paths_of_different_depth() -> None:
