@@ -122,9 +122,13 @@ def test_potentials_of_24_bits(name: str) -> None:
     assert_equal(name, graph, samples)
 
 
+USUAL = (ResetTime.SAME_STEP, ResetTime.NEXT_STEP)
+RAISED = (ResetTime.SAME_STEP_RAISED,)  # needs a reset by subtraction, and one spike at most
 CASES = [
-    *product(Reset, ResetTime, (640, 641, 1000), (0,), (Comparison.GREATER_EQUAL,), (1,)),
-    *product(Reset, ResetTime, (641,), (0, 200), (Comparison.GREATER,), (2,)),
+    *product(Reset, USUAL, (640, 641, 1000), (0,), (Comparison.GREATER_EQUAL,), (1,)),
+    *product(Reset, USUAL, (641,), (0, 200), (Comparison.GREATER,), (2,)),
+    *product((Reset.SUBTRACT,), RAISED, (640, 641, 1000), (0,), (Comparison.GREATER_EQUAL,), (1,)),
+    *product((Reset.SUBTRACT,), RAISED, (641,), (0, 200), (Comparison.GREATER,), (1,)),
 ]
 
 
