@@ -61,8 +61,8 @@ def _check_decays(op: Membrane) -> Iterator[str]:
             step = 1 << (op.decay_bits - DECAY_BITS)
             yield (
                 f"{name} is {_span(decay)} in units of 2**-{op.decay_bits}; Loihi's decays have "
-                f"{DECAY_BITS} bits, multiples of {step} here: round it to these, or convert with "
-                f"decay_bits={DECAY_BITS}"
+                f"{DECAY_BITS} bits, multiples of {step} here: round it to these, which "
+                f"decay_bits={DECAY_BITS} does"
             )
 
 

@@ -158,7 +158,7 @@ def _beyond_stock_dynamics(op: Membrane, arriving: Arriving, steps: int) -> Iter
     if op.fraction_bits != FRACTION_BITS:
         yield (
             f"its potentials have {op.fraction_bits} fraction bits, those of stock neurons "
-            f"{FRACTION_BITS}: convert it with fraction_bits={FRACTION_BITS}"
+            f"{FRACTION_BITS}: give it fraction_bits={FRACTION_BITS}"
         )
     yield from _beyond_stock_decays(op)
     if stock_biases(op, arriving) is None:

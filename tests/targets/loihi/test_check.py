@@ -171,9 +171,9 @@ def test_a_saturation_that_nothing_reaches() -> None:
             {"decay": 17, "decay_bits": 16, "decay_syn": np.array([16, 40])},
             [
                 "decay is 17 in units of 2**-16; Loihi's decays have 12 bits, multiples of 16 "
-                "here: round it to these, or convert with decay_bits=12",
+                "here: round it to these, which decay_bits=12 does",
                 "decay_syn is 16..40 in units of 2**-16; Loihi's decays have 12 bits, multiples of "
-                "16 here: round it to these, or convert with decay_bits=12",
+                "16 here: round it to these, which decay_bits=12 does",
             ],
         ),
         (
@@ -241,7 +241,7 @@ def test_potentials_go_to_the_readout_alone() -> None:
         "leak (membrane): its potential goes to all (concatenate); ",
         "leak (membrane): its potential goes to spike (threshold); ",
         "leak (membrane): decay is 9 in units of 2**-16; Loihi's decays have 12 bits, multiples of "
-        "16 here: round it to these, or convert with decay_bits=12",
+        "16 here: round it to these, which decay_bits=12 does",
     ]
 
 
