@@ -21,7 +21,7 @@ from edgespike.models import shipped_images, shipped_model
 from edgespike.targets.loihi.netx import netx_bytes
 from tests.converters.netx_files import FLATTEN, MODELS, conv, dense, neurons, source, write
 
-SHIPPED = {
+SHIPPED: dict[str, tuple[dict[str, Any], str]] = {
     "oxford": ({"steps": 10}, "2 layers, 456 neurons, 10 steps"),
     "tiny": ({}, "3 layers, 1668 neurons, 64 steps"),
     "pilotnet_lif": ({}, "11 layers, 158509 neurons, 16 steps"),

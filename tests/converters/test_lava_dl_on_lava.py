@@ -93,7 +93,7 @@ def test_nets(netx: Worker, name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["one layer", "a current", "an image", "delays of synapses"])
 def test_graded_inputs(netx: Worker, name: str, tmp_path: Path) -> None:
     path = write(tmp_path / "net.net", NETS[name], steps=6)
-    limits = {"input_range": (0, 9)}
+    limits: dict[str, Any] = {"input_range": (0, 9)}
     check(netx, path, samples_of(read_graph(path, ConvertOptions(**limits)), 1), **limits)
 
 
@@ -141,7 +141,7 @@ def test_netx_changes_the_weights_that_are_refused(tmp_path: Path) -> None:
     lava = site_packages(lava_dl.folder()) / "lava"
     files = (tmp_path / "weights.npy", tmp_path / "kept.npy")
     code = (lava / "lib/dl/netx/utils.py", lava / "utils/weightutils.py")
-    line = [PYTHON, "-W", "ignore", "-c", KEPT_BY_LAVA, *files, *code]
+    line: list[str | Path] = [PYTHON, "-W", "ignore", "-c", KEPT_BY_LAVA, *files, *code]
     done = subprocess.run(line, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     refused = [any(changed_weights("w", weight)) for weight in weights]

@@ -83,7 +83,7 @@ class FoundNet:
         """One line: what the file is."""
         return (
             f"a network of lava-dl (netx): {len(self.layers)} layers, {self.neurons} neurons, "
-            f"{self.graph.steps} steps"
+            f"{_steps_of(self.graph.steps)}"
         )
 
 
@@ -151,7 +151,8 @@ def _steps(
     if options.steps is not None:
         return options.steps, ""
     if stated:
-        return stated[0], f"a sample has {stated[0]} steps, the file's simulation/tSample / Ts"
+        assumed = f"a sample has {_steps_of(stated[0])}, the file's simulation/tSample / Ts"
+        return stated[0], assumed
     violations.append(
         "the steps of a sample are missing, and the file does not state them (simulation/tSample); "
         "give steps, on the command line --steps 25"
@@ -186,6 +187,10 @@ def _input(layers: list[Layer], options: ConvertOptions, violations: list[str]) 
     limits = options.input_range or SPIKES
     assumed = "" if options.input_range else f"the input is spikes, {_range(SPIKES)}"
     return _Input(shape, limits, scale or 1.0, assumed)
+
+
+def _steps_of(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def _range(limits: tuple[int, int]) -> str:
