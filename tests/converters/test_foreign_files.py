@@ -51,7 +51,7 @@ def test_a_model_of_another_format(content: bytes, kind: str, name: str, tmp_pat
 def test_a_damaged_hdf5_file(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(hdf5()[:100])
-    with pytest.raises(FileFormatError, match=r"that is truncated or damaged .* again"):
+    with pytest.raises(FileFormatError, match=r", and truncated or damaged .* again"):
         load(path)
 
 

@@ -150,6 +150,13 @@ def test_potentials_are_the_answer_where_no_neuron_can_fire(
     assert net.assumed[-1].startswith("the answer is the potential")
 
 
+@pytest.mark.parametrize("current", [4096, 4000])
+def test_an_image_answers_in_a_row(current: int, tmp_path: Path) -> None:
+    last = conv(KERNEL, [2, 3, 5], neurons(2**17 - 1, current), bias=np.array([3, -2]))
+    net = check(write(tmp_path / "net.net", [source([2, 5, 6]), last], steps=5))
+    assert net.graph.readout_op.scale.shape == (30,)
+
+
 def test_many_neurons_are_counted_without_a_matrix(tmp_path: Path) -> None:
     weight = np.ones((2000, 2)) * 6
     net = check(write(tmp_path / "net.net", [dense(weight, neurons())], steps=2), count=1)

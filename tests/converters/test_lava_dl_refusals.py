@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from edgespike.converters.base import ConvertOptions
 from edgespike.converters.lava_dl.hdf5 import opened_hdf5
 from edgespike.converters.lava_dl.membranes import largest_current
 from edgespike.converters.lava_dl.reading import read_graph
-from edgespike.errors import FileFormatError, UnsupportedError
+from edgespike.errors import EnvironmentMissingError, FileFormatError, UnsupportedError
+from edgespike.graph import Dense
 from tests.converters.netx_files import FLATTEN, conv, dense, neurons, source, write
 
 WEIGHT = np.array([[4, -6, 8, 2], [-2, 8, 6, -8]])
@@ -335,7 +337,9 @@ def test_what_compresses_a_thousandfold_is_read(tmp_path: Path) -> None:
 
     path = changed(tmp_path / "net.net", change)
     assert path.stat().st_size < weight.nbytes / 100
-    assert read_graph(path, ConvertOptions(steps=1)).graph["dense1"].op.weight.shape == weight.shape
+    op = read_graph(path, ConvertOptions(steps=1)).graph["dense1"].op
+    assert isinstance(op, Dense)
+    assert op.weight.shape == weight.shape
 
 
 def test_truncated_files(tmp_path: Path) -> None:
@@ -345,6 +349,13 @@ def test_truncated_files(tmp_path: Path) -> None:
         path.write_bytes(content[:size])
         with pytest.raises((FileFormatError, UnsupportedError), match=r"again|missing|no dense"):
             edgespike.convert(path)
+
+
+def test_h5py_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "net.net", [dense(WEIGHT, neurons())], 3)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(EnvironmentMissingError, match=r"needs the package 'h5py'; run pip install"):
+        edgespike.convert(path)
 
 
 def test_errors_of_hdf5_are_of_the_file(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgespike.errors import FileFormatError, named, shown
 from edgespike.extras import needs_extra
+from edgespike.storage.file_kinds import kind_of_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -27,7 +28,7 @@ EXTRA = "loihi"
 LAYER_LIMIT = 1000
 """Most layers of a file."""
 
-SIZE_LIMIT = 2**27
+SIZE_LIMIT = 2**25
 """Most elements of one data set, and of all together."""
 
 AXES_LIMIT = 5
@@ -119,9 +120,10 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
         *(OSError, RuntimeError, LookupError, ValueError, TypeError),
         *(OverflowError, SystemError, AttributeError, MemoryError),
     ) as error:
+        kind = kind_of_file(SIGNATURE)
         raise FileFormatError(
-            f"{path} is an HDF5 file that is truncated or damaged ({shown(str(error))}); get the "
-            "file again, or write it again"
+            f"{path} is {kind.name if kind else 'an HDF5 file'}, and truncated or damaged "
+            f"({shown(str(error))}); get the file again, or write it again"
         ) from error
 
 

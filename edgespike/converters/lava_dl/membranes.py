@@ -163,6 +163,8 @@ def largest_current(largest: int, decay: int, steps: int) -> int:
     """
     if decay and largest * DECAY_ONE <= CURRENT_HIGH * decay:
         return largest * DECAY_ONE // decay  # u <= u (1 - d) + x leads to u <= x / d
+    if not decay:
+        return largest * steps
     current = 0
     for _ in range(steps):
         after = (current * (DECAY_ONE - decay) >> 12) + largest
