@@ -13,8 +13,9 @@ import pytest
 from edgespike.converters.base import ConvertOptions
 from edgespike.converters.lava_dl.dense_weights import changed_weights
 from edgespike.converters.lava_dl.hdf5 import read_net
-from edgespike.converters.lava_dl.layers import InputLayer, layers_of
+from edgespike.converters.lava_dl.layers import layers_of
 from edgespike.converters.lava_dl.reading import read_graph
+from edgespike.converters.lava_dl.records import InputLayer
 from edgespike.interpreter import interpret
 from edgespike.targets.loihi.network import message_bits
 from edgespike.targets.shared.installing import site_packages

@@ -20,17 +20,16 @@ from typing_extensions import assert_never
 
 from edgespike.converters.base import ConvertOptions
 from edgespike.converters.lava_dl.hdf5 import read_net
-from edgespike.converters.lava_dl.layers import (
-    DELAY_HIGH,
+from edgespike.converters.lava_dl.layers import DELAY_HIGH, layers_of
+from edgespike.converters.lava_dl.neurons import LayerNeurons
+from edgespike.converters.lava_dl.reading import read_graph
+from edgespike.converters.lava_dl.records import (
     ConvLayer,
     DenseLayer,
     FlattenLayer,
     InputLayer,
     Layer,
-    layers_of,
 )
-from edgespike.converters.lava_dl.neurons import LayerNeurons
-from edgespike.converters.lava_dl.reading import read_graph
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.tensor import Integers

@@ -14,18 +14,18 @@ import numpy as np
 from typing_extensions import assert_never
 
 from edgespike.converters.builder import GraphBuilder
-from edgespike.converters.lava_dl.layers import (
-    ConvLayer,
-    DenseLayer,
-    FlattenLayer,
-    InputLayer,
-    Layer,
-)
 from edgespike.converters.lava_dl.membranes import (
     Spiking,
     answering,
     current_violations,
     spiking,
+)
+from edgespike.converters.lava_dl.records import (
+    ConvLayer,
+    DenseLayer,
+    FlattenLayer,
+    InputLayer,
+    Layer,
 )
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgespike.converters.lava_dl.dense_weights import changed_weights
-from edgespike.converters.lava_dl.hdf5 import Field
+from edgespike.converters.lava_dl.stored import Field
 from edgespike.errors import shown
 from edgespike.graph.tensor import Integers
 

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgespike.converters.lava_dl.stored import (
+    LAYER_FIELDS,
+    NEURON_FIELDS,
+    SIMULATION_FIELDS,
+    Field,
+    StoredLayer,
+    StoredNet,
+)
 from edgespike.errors import FileFormatError, named, shown
 from edgespike.extras import needs_extra
 from edgespike.storage.file_kinds import kind_of_file
@@ -42,62 +48,6 @@ MOST_COMPRESSED = 1100
 
 SMALL = 4096
 """Up to this many bytes, a data set may be larger than what was written."""
-
-LAYER_FIELDS = (
-    "type",
-    "shape",
-    "weight",
-    "weight_rec",
-    "bias",
-    "delay",
-    "stride",
-    "padding",
-    "dilation",
-    "groups",
-)
-NEURON_FIELDS = ("type", "iDecay", "vDecay", "vThMant", "refDelay", "wgtExp")
-SIMULATION_FIELDS = ("Ts", "tSample")
-
-Field = NDArray[Any] | str
-"""Numbers, or a text."""
-
-
-@dataclass(frozen=True)
-class StoredLayer:
-    """What a file says of one layer.
-
-    Parameters
-    ----------
-    path
-        Of its group: ``layer/0``.
-    fields
-        Its data sets.
-    neuron
-        Those of its neurons; ``None`` if it has none.
-    """
-
-    path: str
-    fields: Mapping[str, Field]
-    neuron: Mapping[str, Field] | None
-
-
-@dataclass
-class StoredNet:
-    """What a file says, and what in it cannot be read.
-
-    Parameters
-    ----------
-    layers
-        In their order.
-    simulation
-        The data sets ``Ts`` and ``tSample``, where they are present.
-    violations
-        Data sets that were left out, and why.
-    """
-
-    layers: list[StoredLayer] = field(default_factory=list)
-    simulation: Mapping[str, Field] = field(default_factory=dict)
-    violations: list[str] = field(default_factory=list)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgespike.converters.lava_dl.fields import Fields
-from edgespike.converters.lava_dl.hdf5 import StoredLayer
+from edgespike.converters.lava_dl.stored import StoredLayer
 from edgespike.errors import shown
 
 DECAY_ONE = 4096

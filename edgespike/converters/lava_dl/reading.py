@@ -13,16 +13,15 @@ from edgespike.converters.base import ConvertOptions
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.lava_dl.building import NetBuilder
 from edgespike.converters.lava_dl.hdf5 import read_net
-from edgespike.converters.lava_dl.layers import (
+from edgespike.converters.lava_dl.layers import layers_of, steps_of
+from edgespike.converters.lava_dl.neurons import LayerNeurons
+from edgespike.converters.lava_dl.records import (
     ConvLayer,
     DenseLayer,
     FlattenLayer,
     InputLayer,
     Layer,
-    layers_of,
-    steps_of,
 )
-from edgespike.converters.lava_dl.neurons import LayerNeurons
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Graph
 
