@@ -76,6 +76,7 @@ NETS: dict[str, list[dict[str, Any]]] = {
         dense(WEIGHT, neurons(12, 1500, 99), weight_rec=OWN, bias=np.array([1, 0, 2])),
         dense(OWN, neurons(2)),
     ],
+    "a silent loop": [dense(WEIGHT, weight_rec=OWN)],
     "a delay": [dense(WEIGHT, neurons(), delay=2)],
     "delays of synapses": [dense(WEIGHT, neurons(), delay=DELAYS, bias=np.array([1, 2, 3]))],
     "delays of outputs": [dense(WEIGHT, neurons(), delay=np.array([0, 3, 1]))],
@@ -104,6 +105,11 @@ NETS: dict[str, list[dict[str, Any]]] = {
     "geometry of one number": [
         source([2, 5, 6]),
         conv(KERNEL, [2, 3, 4], neurons(2), stride=2, padding=1),
+    ],
+    "an image, flattened and delayed": [
+        source([1, 2, 2]),
+        FLATTEN,
+        dense(WEIGHT, neurons(), delay=DELAYS),
     ],
     "an image, flattened first": [source([1, 2, 2]), FLATTEN, dense(WEIGHT, neurons())],
 }  # fmt: skip

@@ -8,7 +8,7 @@ computes beyond a graph's operations, a current that wraps around, is proven not
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from typing_extensions import assert_never
@@ -91,7 +91,8 @@ class NetBuilder:
             case DenseLayer():
                 way = self._way(layer, answer)
                 self._check_inputs(layer)
-                self._connect(layer, way)
+                # What answers with its potential is proven never to fire: its loop is silent.
+                self._connect(replace(layer, recurrent=None) if answer else layer, way)
                 self._end(layer.path, way, answer)
             case _:
                 assert_never(layer)
@@ -226,12 +227,9 @@ class NetBuilder:
             return {0: builder.last}
         found, wanted = {0: builder.last}, set(np.unique(layer.delay).tolist())
         for delay in range(1, max(wanted) + 1):
-            source = found[delay - 1]
-            if delay > 1:  # a delay takes the events of neurons only
-                builder.last = source
+            if not builder.nodes[-1].op.emits_events:  # a delay takes the events of neurons only
                 builder.append(layer.path, "passed", same_levels(builder.tensor, layer.path))
-                source = builder.last
-            builder.append_delay(layer.path, Delay.behind(builder.tensors[source]), source)
+            builder.append_delay(layer.path, Delay.behind(builder.tensor), builder.last)
             found[delay] = builder.last
         return {delay: found[delay] for delay in sorted(wanted)}
 
