@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,11 @@ def replaced(name: str, **fields: Any) -> Any:
     return change
 
 
+def inflating(file: Any) -> None:
+    replaced("layer/0/weight", shape=(2, 4), dtype="f4", chunks=(2, 4), compression="gzip")(file)
+    file["layer/0/weight"].id.write_direct_chunk((0, 0), zlib.compress(bytes(2**20)))
+
+
 def misnamed(file: Any) -> None:
     file.move("layer/0", "layer/1")
 
@@ -310,6 +316,17 @@ HOSTILE: dict[str, tuple[Any, str]] = {
         "layer/0/weight has data of",
     ),
     "no elements": (replaced("layer/0/weight", data=np.ones((2, 0))), "layer/0/weight has shape"),
+    "a chunk that inflates": (inflating, "layer/0/weight has a chunk that inflates beyond its 32"),
+    "a rare filter": (
+        replaced("layer/0/weight", data=np.ones((2, 4)), compression="lzf"),
+        "layer/0/weight is packed by the filters [32000]",
+    ),
+    "large chunks": (
+        replaced(
+            "layer/0/weight", data=np.ones((2, 4)), chunks=(2**14, 2**10), maxshape=(None, None)
+        ),
+        "layer/0/weight has chunks (16384, 1024), larger than itself",
+    ),
     "null": (
         replaced("layer/0/weight", data=h5py.Empty("f4")),
         "layer/0/weight has no data; give 0 to 5 axes",
@@ -327,13 +344,16 @@ def test_nothing_outside_the_file_is_read(name: str, tmp_path: Path) -> None:
     assert any(each.startswith(reason) for each in found), found
 
 
-def test_what_compresses_a_thousandfold_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "packing", [{}, {"shuffle": True}, {"fletcher32": True, "shuffle": True}], ids=str
+)
+def test_what_compresses_a_thousandfold_is_read(packing: dict[str, bool], tmp_path: Path) -> None:
     weight = np.full((2**11, 2**10), 3.0, np.float32)
 
     def change(file: Any) -> None:
         del file["layer/0/weight"], file["layer/0/shape"]
         file["layer/0/shape"] = [2**11]
-        file["layer/0"].create_dataset("weight", data=weight, compression="gzip")
+        file["layer/0"].create_dataset("weight", data=weight, compression="gzip", **packing)
 
     path = changed(tmp_path / "net.net", change)
     assert path.stat().st_size < weight.nbytes / 100

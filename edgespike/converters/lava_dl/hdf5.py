@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgespike.converters.lava_dl.chunks import chunk_faults
 from edgespike.converters.lava_dl.stored import (
     LAYER_FIELDS,
     NEURON_FIELDS,
@@ -68,7 +70,7 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
             yield file
     except (
         *(OSError, RuntimeError, LookupError, ValueError, TypeError),
-        *(OverflowError, SystemError, AttributeError, MemoryError),
+        *(OverflowError, SystemError, AttributeError, MemoryError, zlib.error),
     ) as error:
         kind = kind_of_file(SIGNATURE)
         raise FileFormatError(
@@ -205,6 +207,8 @@ class _Reader:
                 f"has shape {shape}, {size} elements after {self._elements} of other data sets; "
                 f"the limit is {SIZE_LIMIT}, use fewer weights"
             )
+        elif faults := list(chunk_faults(dataset)):
+            yield from faults
         elif declared > MOST_COMPRESSED * written + SMALL:
             yield (
                 f"has shape {shape}, {declared} bytes, of which {written} bytes were written; "
