@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from edgespike.graph import Graph
 
-CONVERTERS: dict[str, str] = {"torch": "edgespike.converters.torch:CONVERTER"}
+CONVERTERS: dict[str, str] = {
+    "lava-dl": "edgespike.converters.lava_dl:CONVERTER",
+    "torch": "edgespike.converters.torch:CONVERTER",
+}
 """The converters of this package: name to ``module:attribute``."""
 
 

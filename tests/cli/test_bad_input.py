@@ -279,7 +279,7 @@ def test_a_safetensors_file_of_another_kind(cli: Cli, tmp_path: Path) -> None:
 def test_models_of_other_formats_and_samples_are_named(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "net.nir"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    refused(cli("show", path), path, "is an HDF5 file", "NIR (.nir)", "edgespike.convert")
+    refused(cli("show", path), path, "is an HDF5 file", "NIR (.nir)", "truncated or damaged")
     np.save(tmp_path / "x.npy", np.zeros(3))
     refused(cli("show", tmp_path / "x.npy"), "is a numpy array", "name the file of a model")
 

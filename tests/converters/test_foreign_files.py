@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import h5py  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -12,13 +14,19 @@ from edgespike.converters import convert, load
 from edgespike.errors import FileFormatError
 from edgespike.graph import load_graph
 
-HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
+
+def hdf5() -> bytes:
+    """Return a file of Keras, say."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file["model_weights/dense/kernel"] = np.zeros((3, 2))
+    return content.getvalue()
 
 
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (HDF5, "an HDF5 file, the format of NIR"),
+        (hdf5(), "an HDF5 file, the format of NIR"),
         (b"\x08\x08\x12\x07pytorch", "an ONNX model"),
         (b"\x1c\0\0\0TFL3" + bytes(8), "a TFLite model"),
     ],
@@ -38,6 +46,13 @@ def test_a_model_of_another_format(content: bytes, kind: str, name: str, tmp_pat
     assert "truncated" not in message
     with pytest.raises(FileFormatError, match="graphs and checkpoints of edgespike are safetens"):
         load_graph(path)
+
+
+def test_a_damaged_hdf5_file(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(hdf5()[:100])
+    with pytest.raises(FileFormatError, match=r", and truncated or damaged .* again"):
+        load(path)
 
 
 def test_samples_in_place_of_a_model(tmp_path: Path) -> None:

@@ -104,9 +104,10 @@ def test_a_name_that_promises_the_format_is_not_enough(toy: Path, tmp_path: Path
     assert str(caught.value) == (
         f"{path} (5 bytes) is neither an edgespike graph nor a trained model, nor any other file "
         "that a converter recognises by its first bytes; recognised are: graph (graph files of "
-        "edgespike), checkpoint (trained checkpoints of edgespike), toy (files that begin with "
-        "TOYNET1); make one with 'edgespike train', or from a PyTorch module with "
-        "edgespike.convert, or get the file again if it is truncated"
+        "edgespike), checkpoint (trained checkpoints of edgespike), lava-dl (network exchange "
+        "files of lava-dl (.net)), toy (files that begin with TOYNET1); make one with 'edgespike "
+        "train', or from a PyTorch module with edgespike.convert, or get the file again if it is "
+        "truncated"
     )
 
 

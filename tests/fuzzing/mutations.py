@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import h5py  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
@@ -98,6 +99,31 @@ def forged_arrays(content: bytes, draw: random.Random) -> bytes:
         for member, value in members.items():
             to.writestr(member, value)
     return packed.getvalue()
+
+
+def forged_numbers(content: bytes, draw: random.Random) -> bytes:
+    """Change data sets of an HDF5 file, or leave some out."""
+    buffer = io.BytesIO(content)
+    with h5py.File(buffer, "r+") as file:
+        names: list[str] = []
+        file.visit(names.append)
+        for name in draw.choices(sorted(names), k=draw.choice((1, 1, 2, 4))):
+            if name not in file:
+                continue
+            value = file[name][()] if isinstance(file[name], h5py.Dataset) else None
+            del file[name]
+            if draw.random() < 0.1:
+                continue
+            if isinstance(value, np.ndarray | np.generic) and np.asarray(value).dtype.kind in "iuf":
+                array = np.asarray(value)
+                file[name] = _changed_array(array if array.ndim else array[None], draw)
+            else:
+                file[name] = draw.choice([each for each in EXTREMES if _fits_hdf5(each)])
+    return buffer.getvalue()
+
+
+def _fits_hdf5(value: object) -> bool:
+    return isinstance(value, float | bool) or (isinstance(value, int) and abs(value) < 2**63)
 
 
 def _metadata(content: bytes) -> dict[str, str]:

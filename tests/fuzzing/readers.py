@@ -16,6 +16,7 @@ from edgespike.graph import save_graph
 from edgespike.models import shipped_model
 from edgespike.nn import NetSpec, build, save_model, train
 from edgespike.nn.training.run_folder import Log, RunFolder
+from tests.converters.netx_files import FLATTEN, conv, dense, neurons, source, write
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
 from tests.fuzzing.mutations import (
     Mutation,
@@ -24,6 +25,7 @@ from tests.fuzzing.mutations import (
     forged_arrays,
     forged_checkpoint,
     forged_graph,
+    forged_numbers,
 )
 from tests.nn.small import NET, RECIPE, striped_task
 
@@ -61,6 +63,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "training checkpoints": _training(folder / "training"),
         "mixtures": _mixtures(folder / "mixtures"),
         "bundles": _bundles(folder / "bundles"),
+        "lava-dl files": _lava_dl(folder / "lava-dl"),
     }
 
 
@@ -168,6 +171,19 @@ def _bundles(folder: Path) -> Kind:
     names = ("model.tflite", "network.json", "sample_input.npy", "expected_output.npy")
     paths = tuple(bundle / name for name in names)
     return Kind(paths, (damaged, damaged_head), (run,), frozenset({0, 1}))
+
+
+def _lava_dl(folder: Path) -> Kind:
+    folder.mkdir()
+    image = source([2, 5, 6], neurons(25), weight=[36.0], bias=[34.0])
+    kernel, matrix = np.arange(24).reshape(2, 2, 3, 2) - 9, np.arange(90).reshape(3, 30) % 7 - 3
+    layers = [image, conv(kernel, [2, 3, 5], neurons()), FLATTEN, dense(matrix, neurons(3, 99, 9))]
+    paths = [write(folder / "image.net", layers, 4)]
+    loops = {"weight_rec": matrix[:, :3], "bias": np.array([1.0, 2.0, 3.0])}
+    paths.append(write(folder / "loop.net", [dense(matrix, neurons(9, 99), **loops)], 4))
+    line: Reader = lambda path: ["convert", str(path), "-o", str(path.parent / "out")]  # noqa: E731
+    mutations = (damaged, damaged_head, forged_numbers, forged_numbers)
+    return Kind(tuple(paths), mutations, (line,))
 
 
 def draw_case(kind: Kind, draw: random.Random) -> tuple[Path, bytes, Reader]:

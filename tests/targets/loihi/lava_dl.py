@@ -89,17 +89,46 @@ def run_netx(worker: Worker, graph: Graph, samples: NDArray[Any]) -> list[NDArra
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "graph.net"
         file.write_bytes(netx_bytes(graph))
+        bits = message_bits(op.low, op.high)
+        layers, _ = run_file(worker, file, as_samples(graph, samples), bits)
+    leaky = leak_of(graph, graph.readout) is not None
+    return [*layers[:-1], layers[-1] if leaky else layers[-1] >> 6]
+
+
+def run_file(
+    worker: Worker, file: Path, samples: NDArray[Any], bits: int = 0, *, direct: bool = False
+) -> tuple[list[NDArray[Any]], NDArray[Any]]:
+    """Run a ``.net`` file.
+
+    Parameters
+    ----------
+    samples
+        ``(samples, steps, *shape)``, channels first.
+    bits
+        Of the input's messages; 0 for spikes.
+    direct
+        Whether the first layer of the file is one of input neurons.
+
+    Returns
+    -------
+    layers
+        As for `run_netx`, but the potentials of the last layer in 1/64; its spikes if it is a
+        convolution.
+    spikes
+        Those of the last layer.
+    """
+    with tempfile.TemporaryDirectory() as name:
         parameters = {
             "path": [str(SIMULATOR.parent)],
             "file": str(file),
             "folder": name,
-            "bits": message_bits(op.low, op.high),
+            "bits": bits,
+            "direct": direct,
         }
-        arrays = {"samples": as_samples(graph, samples)}
-        values, _ = worker.call(arrays, parameters, timeout_s=TIMEOUT_S)
-    layers = [values[str(index)] for index in range(len(values))]
-    leaky = leak_of(graph, graph.readout) is not None
-    return [*layers[:-1], layers[-1] if leaky else layers[-1] >> 6]
+        values, _ = worker.call({"samples": samples}, parameters, timeout_s=TIMEOUT_S)
+    count = len(values) - ("spikes" in values)
+    layers = [values[str(index)] for index in range(count)]
+    return layers, values.get("spikes", layers[-1])
 
 
 if __name__ == "__main__":

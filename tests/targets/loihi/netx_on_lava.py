@@ -29,7 +29,7 @@ def handle(
     -------
     values
         For each layer, by its number, the spikes ``(samples, steps, *shape)``; for the last one,
-        the potentials.
+        if it is dense, the potentials, and its spikes as ``spikes``.
     """
     sys.path[:0] = [path for path in parameters["path"] if path not in sys.path]
     _prepare()
@@ -55,7 +55,7 @@ def _models() -> dict[Any, Any]:
     from lava.lib.dl.netx import hdf5
     from lava.lib.dl.netx.blocks import models, process
     from lava.proc.conv.models import PyConvModelFixed
-    from lava.proc.dense.models import PyDenseModelBitAcc
+    from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc
     from lava.proc.io.source import PySendModelFixed, RingBuffer
     from lava.proc.lif.models import PyLifResetModelBitAcc
     from lava.proc.lif.process import LIFReset
@@ -70,13 +70,35 @@ def _models() -> dict[Any, Any]:
         hdf5.Network: hdf5.PyNetworkModel,
         process.Conv: models.PyConvModel,
         process.Dense: models.PyDenseModel,
+        process.Input: models.PyInputModel,
+        process.RecurrentDense: _recurrent_model(),
         process.ConvSynapse: PyConvModelFixed,
         process.DenseSynapse: PyDenseModelBitAcc,
+        process.DelayDenseSynapse: PyDelayDenseModelBitAcc,
         LIFReset: PyLifResetModelBitAcc,
         RingBuffer: PySendModelFixed,
         SpikeRecorder: PySpikeRecorderModel,
         StateRecorder: PyStateRecorderModel,
     }
+
+
+@cache
+def _recurrent_model() -> Any:
+    """Return a model of netx's recurrent block, of which lava-dl 0.6.0 has none.
+
+    As for its other blocks, the processes inside the block do all.
+    """
+    from lava.lib.dl.netx.blocks import models, process
+    from lava.magma.core.decorator import implements, requires, tag
+    from lava.magma.core.resources import CPU
+    from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+    class PyRecurrentDenseModel(models.AbstractPyBlockModel):  # type: ignore[misc]
+        def __init__(self, proc: Any) -> None:
+            super().__init__(proc)
+
+    model: Any = tag("fixed_pt")(requires(CPU)(PyRecurrentDenseModel))
+    return implements(proc=process.RecurrentDense, protocol=LoihiProtocol)(model)
 
 
 def _run(samples: Any, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -87,32 +109,41 @@ def _run(samples: Any, parameters: dict[str, Any]) -> dict[str, Any]:
     from lava_processes.processes import SpikeRecorder, StateRecorder
 
     folder = Path(parameters["folder"])
+    direct = parameters.get("direct", False)  # an input layer's neurons need no synapse's step
     net = hdf5.Network(
         net_config=parameters["file"],
         input_message_bits=parameters["bits"],
+        input_shape=samples.shape[:1:-1] if len(samples.shape) == 5 else None,
         reset_interval=samples.shape[1],
-        reset_offset=1,
+        reset_offset=0 if direct else 1,
     )
     length = samples.shape[0] * samples.shape[1]
     shape = samples.shape[2:]
     # Lava orders its tensors (width, height, channels); what is flattened stays as the file has it.
     data = samples.reshape(length, *shape)
-    data = data.T if net.inp.shape == shape[::-1] else data.reshape(length, -1).T
+    # An input layer's port leads nowhere; its neurons are driven.
+    port = net.in_layer.neuron.a_in if direct else net.inp
+    data = data.T if port.shape == shape[::-1] else data.reshape(length, -1).T
     source = RingBuffer(data=data.astype(np.int32))
-    source.s_out.connect(net.inp)
+    source.s_out.connect(port)
     recorders = []
-    files = [folder / f"{index}.npy" for index in range(len(net.layers))]
+    last = len(net.layers) - 1
+    recorded = [(str(index), layer, index) for index, layer in enumerate(net.layers)]
+    if len(net.layers[-1].shape) == 1:
+        recorded.append(("spikes", net.layers[-1], last))
     total = length + len(net.layers)
-    for layer, file in zip(net.layers, files, strict=True):
-        size = int(np.prod(layer.shape))
+    for name, layer, _ in recorded:
+        size, file = int(np.prod(layer.shape)), folder / f"{name}.npy"
         np.lib.format.open_memmap(file, mode="w+", dtype=np.int32, shape=(total, size))
-        if layer is net.layers[-1]:
+        if name == str(last) and recorded[-1][0] == "spikes":
             recorders.append(StateRecorder(size=size, file=file))
             recorders[-1].state.connect_var(layer.neuron.v)
         else:
             recorders.append(SpikeRecorder(size=size, file=file))
             layer.out.flatten().connect(recorders[-1].s_in)
-    parts = [part for layer in net.layers for part in (layer, layer.synapse, layer.neuron)]
+    names = ("synapse", "synapse_rec", "neuron")
+    inside = [getattr(layer, name, None) for layer in net.layers for name in names]
+    parts = [part for part in (*net.layers, *inside) if part is not None]
     processes = [net, *parts, *recorders, source]
     models = {process: _models()[type(process)] for process in processes}
     config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
@@ -124,8 +155,9 @@ def _run(samples: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         raise RuntimeError([actor.exception for actor in actors if actor.exception]) from error
     net.stop()
     values = {}
-    for index, (layer, file) in enumerate(zip(net.layers, files, strict=True)):
-        rows = np.load(file)[index + 1 :][:length].reshape(length, *layer.shape)
+    for name, layer, index in recorded:
+        rows = np.load(folder / f"{name}.npy")[index + (not direct) :][:length]
+        rows = rows.reshape(length, *layer.shape)
         rows = rows.transpose(0, *range(rows.ndim - 1, 0, -1))
-        values[str(index)] = rows.reshape(*samples.shape[:2], *rows.shape[1:])
+        values[name] = rows.reshape(*samples.shape[:2], *rows.shape[1:])
     return values
