@@ -18,6 +18,7 @@ from edgespike.errors import InputError, UnsupportedError
 from edgespike.graph import (
     Conv2d,
     Dense,
+    Emits,
     Graph,
     Input,
     MaxPool2d,
@@ -88,6 +89,49 @@ def test_membranes_that_would_fire_otherwise_are_counted() -> None:
     constant = np.full((1, 3, 1), 3)
     assert closeness(graph, constant).counts.tolist() == [[1, 0]]
     assert closeness(graph, np.array([[[3], [2], [0]]])).counts.tolist() == [[0, 2]]
+
+
+def test_signed_levels_are_counted_like_others() -> None:
+    theta, flipped = np.array([[2, 3, 7]]), np.array([False])
+    samples = np.array([1, 2, 3, 6, 7, 0])[:, None, None]
+    plain = closeness(identity_then(Threshold(theta, flipped)), samples)
+    signed = closeness(identity_then(Threshold(theta, flipped, -4, 3)), samples)
+    assert signed.counts.tolist() == plain.counts.tolist()
+
+
+@pytest.mark.parametrize("emits", Emits)
+@pytest.mark.parametrize("reset", Reset)
+def test_potentials_have_thresholds_where_these_change_something(
+    emits: Emits, reset: Reset
+) -> None:
+    """A potential of 6 with theta 6 tells that from 7; without resets, theta is not used."""
+    one, membrane = np.ones((1, 1), np.int64), Membrane(np.array([6]), reset=reset, emits=emits)
+    copy = Dense(one, np.zeros(1, np.int64))
+    classes = [copy] if emits is Emits.SPIKES else []
+    graph = chain(Input((1,), 0, 9, 1.0), copy, membrane, *classes, Readout(np.ones(1)), steps=2)
+    unused = emits is Emits.POTENTIAL and reset is Reset.NONE
+    counts = closeness(graph, np.array([[[6], [0]]])).counts
+    assert counts.shape == (1, 0 if unused else 2)
+    assert counts.any() != unused
+
+
+def test_each_neuron_may_have_a_threshold() -> None:
+    theta = np.array([[[2, 3], [4, 5]]])
+    nodes = (
+        Node("input", Input((1, 2, 2), 0, 9, 1.0)),
+        Node("copy", Conv2d(np.ones((1, 1, 1, 1), np.int64), np.zeros(1, np.int64)), ("input",)),
+        Node("cells", Membrane(theta, decay=4096), ("copy",)),
+        Node("flat", Reshape((4,)), ("cells",)),
+        Node("class", Dense(np.ones((1, 4), np.int64), np.zeros(1, np.int64)), ("flat",)),
+        Node("readout", Readout(np.ones(1)), ("class",)),
+    )
+    graph = Graph("neurons", nodes, 2)
+    samples = np.array([[[[2, 2], [2, 5]]]])[:, None].repeat(2, axis=1)
+    samples[:, 1] = 0
+    on, below = [1, 0, 0, 1], [0, 1, 0, 0]
+    assert closeness(graph, samples).counts.tolist() == [[*on, *below]]
+    assert reachable(graph).all()
+    assert check_samples(graph).places == 8
 
 
 @pytest.mark.parametrize("source", [Input((3, 4), 0, 1, 1.0), Input((5,), -(2**53), 2**53, 1.0)])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.graph import Graph, Membrane, Node, Threshold
+from edgespike.graph import Emits, Graph, Membrane, Node, Reset, Threshold
 from edgespike.graph.tensor import Integers
 from edgespike.interpreter import membrane, run_steps
 
@@ -37,7 +37,7 @@ class Closeness:
 
 
 def thresholds_of(graph: Graph) -> int:
-    """Return the number of thresholds: one for each channel and level."""
+    """Return the number of thresholds: one for each channel and level, or for each neuron."""
     return sum(op.theta.size for _, op in _neurons(graph))
 
 
@@ -74,10 +74,11 @@ def closeness(graph: Graph, samples: NDArray[Any]) -> Closeness:
             x = values[node.inputs[0]]
             if isinstance(op, Membrane):
                 state = states.get(node.name)
-                spikes, states[node.name] = membrane(op, x, state)
-                total += _changed(others[node.name], x, state, spikes)
+                _, states[node.name] = membrane(op, x, state)
+                fired = states[node.name].fired
+                total += _changed(others[node.name], x, state, fired)
             else:
-                total += _near(op, x, values[node.name])
+                total += _near(op, x, (values[node.name] - op.offset) // op.unit)
         answer = values[graph.readout.name]
     parts = [np.minimum(each, MOST_COUNTED).reshape(len(samples), -1) for each in counts]
     found = np.concatenate(parts, axis=1) if parts else np.zeros((len(samples), 0))
@@ -85,16 +86,22 @@ def closeness(graph: Graph, samples: NDArray[Any]) -> Closeness:
 
 
 def _neurons(graph: Graph) -> Iterator[tuple[Node, Threshold | Membrane]]:
+    """Yield all nodes with thresholds that change something."""
     for node in graph.nodes:
-        if isinstance(node.op, Threshold | Membrane):
-            yield node, node.op
+        op = node.op
+        if isinstance(op, Threshold) or (isinstance(op, Membrane) and _fires(op)):
+            yield node, op
+
+
+def _fires(op: Membrane) -> bool:
+    return op.emits is Emits.SPIKES or op.reset is not Reset.NONE
 
 
 def _near(op: Threshold, x: Integers, levels: Integers) -> Integers:
     """Count the values on and just below each threshold, ``(samples, 2, thresholds)``.
 
-    ``levels`` is the operation's output for ``x``. Of equal thresholds, a value on them counts for
-    the last, a value just below for the first.
+    ``levels`` is what the operation counts for ``x``. Of equal thresholds, a value on them counts
+    for the last, a value just below for the first.
     """
     channels, most = op.theta.shape
     x = x.reshape(len(x), channels, -1)
@@ -118,10 +125,11 @@ def _moved(op: Membrane) -> tuple[Membrane, Membrane]:
     return replace(op, theta=op.theta + 1), replace(op, theta=np.maximum(op.theta - 1, 1))
 
 
-def _changed(others: tuple[Membrane, ...], x: Integers, state: Any, spikes: Integers) -> Integers:
-    """Count, for each other membrane and channel, the neurons that would fire differently."""
-    found = [
-        (membrane(other, x, state)[0] != spikes).reshape(*x.shape[:2], -1).sum(axis=2)
-        for other in others
-    ]
+def _changed(others: tuple[Membrane, ...], x: Integers, state: Any, fired: Integers) -> Integers:
+    """Count, for each other membrane and threshold, the neurons that would fire differently."""
+    found = []
+    for other in others:
+        differs = membrane(other, x, state)[1].fired != fired
+        thresholds = len(other.theta) if other.theta.ndim == 1 else other.theta.size
+        found.append(differs.reshape(len(x), thresholds, -1).sum(axis=2))
     return np.stack(found, axis=1)
