@@ -11,10 +11,11 @@ and a second output, ``accumulators``, holds the whole numbers that they are com
 
 The model of a recurrent graph, one with delays, computes one step. Besides the sample's step it
 takes its states as further inputs, and returns their values after the step as further outputs: the
-output of each delay, potentials of membranes, sums of a readout that sums. The caller fills them
-with their initial values at the start of a sample and carries them from step to step, as the
-runners in the bundles do. Up to 256 steps, ``model_unrolled.tflite`` is written as well, which
-takes all steps of a sample at once and returns the readout after the last.
+output of each delay, potentials, synaptic currents and late spikes of membranes, and what a readout
+sums up, or its largest so far. The caller fills them with their initial values at the start of a
+sample and carries them from step to step, as the runners in the bundles do. Up to 256 steps,
+``model_unrolled.tflite`` is written as well, which takes all steps of a sample at once and returns
+the readout after the last.
 
 ``model_int4.tflite`` computes the same results with 4 bits a weight where they fit: in int8 layers
 of single-step spikes with weights of -7..7, and of levels where so small a factor is proven. All

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgespike.graph import Graph, Membrane
+from edgespike.graph import Emits, Graph, Membrane
 from edgespike.graph.tensor import FLOAT32_LIMIT
 from edgespike.targets.tflite.limits import (
     REAL_INPUT_LIMIT,
@@ -45,9 +45,13 @@ def _too_many_steps(graph: Graph) -> Iterator[str]:
 
 def _too_many_membranes(graph: Graph) -> Iterator[str]:
     written = membrane_steps(graph)
+    ops = [op for _, op in graph.of_type(Membrane)]
+    membranes = f"{len(ops)} membranes"
+    if currents := sum(op.decay_syn is not None for op in ops):
+        membranes += f" and {currents} synaptic currents"
     if written > UNROLLED_MEMBRANES and graph.steps <= UNROLLED_STEPS and not runs_by_step(graph):
         yield (
-            f"{written // graph.steps} membranes in {graph.steps} steps are {written:,} updates; "
+            f"{membranes} in {graph.steps} steps are {written:,} updates; "
             f"the limit is {UNROLLED_MEMBRANES:,}, since each is written into the file: use fewer "
             "steps, fewer layers or the cpu target"
         )
@@ -76,11 +80,18 @@ def _units(plan: Plan) -> Iterator[str]:
 
 
 def _beyond_float32(plan: Plan) -> Iterator[str]:
-    for node in plan.graph.nodes:
+    graph = plan.graph
+    potentials = any(op.emits is Emits.POTENTIAL for _, op in graph.of_type(Membrane))
+    for node in graph.nodes:
         if node.name in plan.nodes and plan.nodes[node.name].largest > FLOAT32_LIMIT:
             fewer = "smaller weights, fewer inputs or fewer steps"
             if isinstance(node.op, Membrane):
-                fewer = "smaller weights, fewer inputs, fewer steps or a lower saturation"
+                fewer = (
+                    "smaller weights, fewer inputs, fewer steps, fewer fraction bits or a lower "
+                    "saturation"
+                )
+            elif potentials:
+                fewer = "smaller weights, fewer inputs, fewer steps, or fewer bits of potentials"
             yield (
                 f"{node.name} ({node.op.kind}) needs whole numbers up to "
                 f"{plan.nodes[node.name].largest} in float32, where only those up to "

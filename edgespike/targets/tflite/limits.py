@@ -21,13 +21,17 @@ exceeds one half."""
 MULTIPLIER_LIMIT = 256.0
 """Multipliers must stay below this: XNNPACK refuses this one and larger ones."""
 
+CONCATENATED = 10
+"""Most values that one operator puts side by side: TFLite Micro takes no more."""
+
 UNROLLED_STEPS = 256
 """Maximum number of steps that are unrolled: each adds operators of membranes and of the readout to
 the file."""
 
 UNROLLED_MEMBRANES = 2**13
-"""Maximum of steps times membranes that are unrolled: each takes up to 17 operators, and writing so
-many, and reading them again, takes a quarter of a minute."""
+"""Maximum of steps times membranes that are unrolled, where a synaptic current counts as another
+one: each takes about 17 operators, and writing so many, and reading them again, takes a quarter of
+a minute. Thresholds that are raised, and decays of more than 12 bits, take up to 18 more."""
 
 SCALES = (2.0**-100, 2.0**100)
 """Least and largest real value of a unit: products of such scales are still within float32."""

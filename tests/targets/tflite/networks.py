@@ -29,6 +29,7 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
+from tests.targets.tflite.neurons import NEURONS
 from tests.targets.tflite.recurrent import RECURRENT
 
 SMALL, LARGE = 3, 300
@@ -282,6 +283,16 @@ def membrane(shape: tuple[int, ...], **parameters: Any) -> Graph:
     return chain.finish(features)
 
 
+EXPORTED_NEURONS = (
+    "currents of neurons, loop True",
+    "currents of channels, loop False",
+    "leaky sum, max, loop True",
+    "side by side: ('input', -6, 7)",
+    "15 levels, -8 + 1 n, even True, image False",
+)
+"""Some of the graphs of :mod:`tests.targets.tflite.neurons`, of which each form is tested."""
+
+
 def _networks() -> dict[str, Callable[[], Graph]]:
     found: dict[str, Callable[[], Graph]] = {
         "graded input in int8": partial(graded_input, 255),
@@ -320,7 +331,8 @@ def _networks() -> dict[str, Callable[[], Graph]]:
                 found[f"{kind.kind} {pool}, {count} levels"] = partial(pooling, kind, pool, count)
     for decay in (0, 1, 410, 2048, 4095, 4096):
         found[f"membrane decay {decay}"] = partial(membrane, (3, 4, 3), decay=decay)
-    for reset, time, most in product(Reset, ResetTime, (1, 3)):
+    times = (ResetTime.SAME_STEP, ResetTime.NEXT_STEP)
+    for reset, time, most in product(Reset, times, (1, 3)):
         found[f"membrane reset {reset.value} {time.value}, {most} spikes"] = partial(
             membrane,
             (6,),
@@ -334,7 +346,7 @@ def _networks() -> dict[str, Callable[[], Graph]]:
         found[f"membrane decay {decay}, at most {saturation}/64"] = partial(
             membrane, (6,), decay=decay, saturation=saturation
         )
-    return found | RECURRENT
+    return found | RECURRENT | {name: NEURONS[name] for name in EXPORTED_NEURONS}
 
 
 NETWORKS = _networks()

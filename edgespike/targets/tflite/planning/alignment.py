@@ -12,7 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from edgespike.graph import Delay, Graph, Input, MaxPool2d, Node, Reshape, Threshold
+from edgespike.graph import (
+    Concatenate,
+    Delay,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Reshape,
+    Threshold,
+)
 from edgespike.targets.tflite.planning.storage import (
     ACTIVATION_SCALE,
     LARGEST_STORED,
@@ -25,7 +34,7 @@ from edgespike.targets.tflite.planning.storage import (
 
 @dataclass(frozen=True)
 class _Group:
-    """Nodes that are stored alike: their range, and their numbers of levels."""
+    """Nodes that are stored alike: their range, and how far apart their levels' ends are."""
 
     members: frozenset[str]
     low: int
@@ -58,9 +67,11 @@ def align(graph: Graph, joins: Iterable[Node]) -> Mapping[str, Storage]:
     """
     groups: dict[str, _Group] = {}
     for node in graph.nodes:
-        if isinstance(node.op, Input | Delay | MaxPool2d | Reshape | Threshold):
-            low, high = graph.tensors[node.name].bounds
-            levels = {node.op.levels} if isinstance(node.op, Threshold) else set[int]()
+        tensor = graph.tensors[node.name]
+        chosen = isinstance(node.op, Input | Delay | MaxPool2d | Reshape | Threshold)
+        if chosen or (isinstance(node.op, Concatenate) and tensor.signal.is_event):
+            low, high = tensor.bounds
+            levels = {_width(node.op)} if isinstance(node.op, Threshold) else set[int]()
             groups[node.name] = _Group(frozenset([node.name]), low, high, frozenset(levels))
     for left, right in _pairs(graph, joins):
         if left in groups and right in groups:
@@ -71,10 +82,18 @@ def align(graph: Graph, joins: Iterable[Node]) -> Mapping[str, Storage]:
     return {name: storage for name, storage in storages.items() if storage is not None}
 
 
+def _width(op: Threshold) -> int:
+    """Return how far apart a threshold's least and largest values are."""
+    return op.levels * op.unit
+
+
 def _pairs(graph: Graph, joins: Iterable[Node]) -> Iterator[tuple[str, str]]:
     """Yield pairs of nodes that should be stored alike, the most important first."""
     for kind in (MaxPool2d, Reshape, Delay):
         for node, _ in graph.of_type(kind):
             yield node.name, node.inputs[0]
+    for node, _ in graph.of_type(Concatenate):
+        for name in node.inputs:
+            yield node.name, name
     for join in joins:
         yield from pairwise(join.inputs)

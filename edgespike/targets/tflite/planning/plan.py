@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgespike.graph import Graph, Membrane, Node, ReadoutMode
-from edgespike.graph.ops.membrane import DECAY_ONE, FRACTION_BITS
 from edgespike.targets.tflite.limits import UNROLLED_MEMBRANES, UNROLLED_STEPS
 from edgespike.targets.tflite.planning.affine import Affine
+from edgespike.targets.tflite.planning.membranes import Potentials
 from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage
 
 
@@ -55,8 +55,11 @@ class NodePlan:
         Bound on the magnitude of every number that is computed in float32 for it; else 0.
     states
         What it carries from step to step.
-    saturates
-        Whether it is a membrane whose potential may saturate.
+    potentials
+        How a membrane's potentials are computed.
+    counted
+        How the number of thresholds that are reached is stored, if it is turned into the output's
+        values by an operator of its own.
     """
 
     output: Storage
@@ -66,7 +69,8 @@ class NodePlan:
     affine: Affine | None = None
     largest: int = 0
     states: tuple[StateTensor, ...] = ()
-    saturates: bool = False
+    potentials: Potentials | None = None
+    counted: Storage | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,11 @@ def potential_name(node: Node) -> str:
     return f"{node.name}.potential"
 
 
+def current_name(node: Node) -> str:
+    """Name the state that holds a membrane's synaptic current."""
+    return f"{node.name}.current"
+
+
 def spikes_name(node: Node) -> str:
     """Name the state that holds what a membrane fired."""
     return f"{node.name}.spikes"
@@ -125,22 +134,17 @@ def unrolls(graph: Graph) -> bool:
 
 
 def membrane_steps(graph: Graph) -> int:
-    """Return how often membranes are written if all steps are unrolled."""
-    return graph.steps * sum(1 for _ in graph.of_type(Membrane))
+    """Return how often membranes are written if all steps are unrolled.
 
-
-def sums_steps(graph: Graph) -> bool:
-    """Return whether the readout adds up several steps."""
-    return graph.steps > 1 and graph.readout_op.mode is ReadoutMode.SUM
-
-
-def fraction_bits(op: Membrane, saturates: bool) -> int:
-    """Return how many fractional bits a membrane needs.
-
-    It needs none if its potential neither decays to a fraction nor saturates at one.
+    A synaptic current takes as much as another membrane.
     """
-    fractional = saturates and op.saturation % (1 << FRACTION_BITS) != 0
-    return FRACTION_BITS if fractional or op.decay not in (0, DECAY_ONE) else 0
+    updates = (1 if op.decay_syn is None else 2 for _, op in graph.of_type(Membrane))
+    return graph.steps * sum(updates)
+
+
+def carries_readout(graph: Graph) -> bool:
+    """Return whether the answer depends on the accumulators of several steps."""
+    return graph.steps > 1 and graph.readout_op.mode is not ReadoutMode.LAST
 
 
 def readers(graph: Graph) -> dict[str, list[Node]]:

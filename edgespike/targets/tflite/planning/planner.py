@@ -8,6 +8,9 @@ Levels, int8: activations have scale ``6 / levels``, at which RELU6 clamps to ``
 output channel has its own multiplier, which is proven at every threshold, see
 :mod:`edgespike.targets.tflite.planning.requantise`.
 
+Signed levels, int8: as above, and the offset is added in int8, see
+:mod:`edgespike.targets.tflite.writing.thresholds`.
+
 Readout, int16: as for spikes, with 16-bit activations and without a clamp, for accumulators. Its
 output has the scale of the graph's readout, so that it reads as logits.
 
@@ -19,7 +22,8 @@ before: one operator on both inputs, laid side by side, see
 :mod:`edgespike.targets.tflite.planning.joining`.
 
 Everything else, float32: whole numbers. Every sum, product and comparison is exact while no partial
-sum, in whatever order it is formed, exceeds 2**24.
+sum, in whatever order it is formed, exceeds 2**24. What membranes need is in
+:mod:`edgespike.targets.tflite.planning.membranes`.
 
 A node gets the first of these that is proven. Where float32 is not exact either, that is a
 violation, see :mod:`edgespike.targets.tflite.check`.
@@ -34,6 +38,7 @@ from typing_extensions import assert_never
 
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -43,32 +48,33 @@ from edgespike.graph import (
     Membrane,
     Node,
     Readout,
-    Reset,
-    ResetTime,
+    ReadoutMode,
     Reshape,
     SumPool2d,
     Tensor,
     Threshold,
 )
-from edgespike.graph.ops.membrane import DECAY_ONE
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.alignment import align
 from edgespike.targets.tflite.planning.joining import find_joins, partial_sums
-from edgespike.targets.tflite.planning.magnitudes import (
-    membrane_magnitude,
-    threshold_magnitude,
-    value_magnitude,
+from edgespike.targets.tflite.planning.magnitudes import threshold_magnitude, value_magnitude
+from edgespike.targets.tflite.planning.membranes import (
+    keeps_current,
+    keeps_potential,
+    keeps_spikes,
+    plan_potentials,
 )
 from edgespike.targets.tflite.planning.plan import (
     NodePlan,
     Plan,
     StateTensor,
+    carries_readout,
     channels_last,
+    current_name,
     potential_name,
     readers,
     runs_by_step,
     spikes_name,
-    sums_steps,
 )
 from edgespike.targets.tflite.planning.reasons import outside_int8
 from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage, zero_point
@@ -132,13 +138,15 @@ class _Planner:
             case Add():
                 sums = partial_sums(self.graph.input_tensors(node))
                 self.plans[name] = self._sum(node, sums, sources[0])
+            case Concatenate():
+                self.plans[name] = self._concatenate(node)
             case Reshape():
                 self.plans[name] = self._stored(node, sources[0], _UNCHANGED)
             case Delay() as op:
                 self.plans[name] = self._delay(node, op)
-            case Threshold():
+            case Threshold() as op:
                 why = self._refusals.get(name, _NOT_IN_INT8)
-                largest = threshold_magnitude(self.graph, node)
+                largest = threshold_magnitude(self.graph, node, op)
                 self.plans[name] = NodePlan(FLOAT32, why, largest=largest)
             case Membrane() as op:
                 self.plans[name] = self._membrane(node, op)
@@ -169,6 +177,13 @@ class _Planner:
         zero = zero_point(outputs[-1]) or 0
         return self._events(node, outputs, replace(source, zero_point=zero))
 
+    def _concatenate(self, node: Node) -> NodePlan:
+        """Plan channels side by side: in int8 if all inputs are; a product gives them one scale."""
+        storage = self._aligned.get(node.name, FLOAT32)
+        outputs = [self.graph.tensors[node.name]]
+        why = outside_int8(outputs, [replace(each, scale=1.0) for each in self._sources(node)])
+        return self._stored(node, FLOAT32 if why else storage, why or "int8 holds every value")
+
     def _state(self, node: Node, name: str, storage: Storage, initial: int = 0) -> StateTensor:
         shape = channels_last(self.graph.tensors[node.name].shape)
         return StateTensor(name, shape, storage, initial)
@@ -180,23 +195,24 @@ class _Planner:
         return self._stored(node, storage, why, [self._state(node, node.name, storage, op.initial)])
 
     def _membrane(self, node: Node, op: Membrane) -> NodePlan:
-        states = []
-        if op.decay < DECAY_ONE:
-            states.append(self._state(node, potential_name(node), FLOAT32))
-        if op.reset_time is ResetTime.NEXT_STEP and op.reset is not Reset.NONE:
-            states.append(self._state(node, spikes_name(node), FLOAT32))
-        least, most = op.potential_range(self.graph.input_tensors(node)[0], self.graph.steps)
-        saturates = op.saturates(least, most, self.graph.steps)
-        largest = membrane_magnitude(op, least, most, saturates)
-        return NodePlan(
-            FLOAT32, _NOT_IN_INT8, largest=largest, states=tuple(states), saturates=saturates
-        )
+        kept = {
+            potential_name(node): keeps_potential(op),
+            current_name(node): keeps_current(op),
+            spikes_name(node): keeps_spikes(op),
+        }
+        states = tuple(self._state(node, name, FLOAT32) for name in kept if kept[name])
+        found = plan_potentials(op, self.graph.input_tensors(node)[0], self.graph.steps)
+        largest = found.largest
+        return NodePlan(FLOAT32, _NOT_IN_INT8, largest=largest, states=states, potentials=found)
 
     def _lone_readout(self, node: Node) -> NodePlan:
         """Plan a readout that is not computed with the weighted node before it."""
-        if self._reads_one_step():
-            return self._stored(node, FLOAT32, _UNCHANGED)
-        states = [self._state(node, node.name, FLOAT32)] if sums_steps(self.graph) else []
+        if not carries_readout(self.graph):
+            why = _UNCHANGED if self._reads_one_step() else _NOT_IN_INT8
+            return self._stored(node, FLOAT32, why)
+        least = self.graph.tensors[node.name].bounds[0]
+        initial = least if self.graph.readout_op.mode is ReadoutMode.MAX else 0
+        states = [self._state(node, node.name, FLOAT32, initial)]
         return self._stored(node, FLOAT32, _NOT_IN_INT8, states)
 
     def _add_weighted(self, node: Node, source: Node, op: Dense | Conv2d) -> None:
@@ -233,6 +249,6 @@ class _Planner:
         return isinstance(node.op, Reshape) and node.inputs[0] not in self.plans
 
     def _reads_one_step(self) -> bool:
-        """Return whether the readout returns its input, not a sum over steps."""
-        by_step = runs_by_step(self.graph) and not sums_steps(self.graph)
+        """Return whether the readout returns its input, not what several steps add up to."""
+        by_step = runs_by_step(self.graph) and not carries_readout(self.graph)
         return self.graph.steps == 1 or by_step

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from edgespike.graph import Conv2d, Dense, Graph, Node, Threshold
+import numpy as np
+
+from edgespike.graph import Conv2d, Dense, Graph, Node, Tensor, Threshold
 from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, INT16_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.planning.affine import Affine, fold_levels, fold_spikes
 from edgespike.targets.tflite.planning.joining import joined_tensor
@@ -19,6 +21,7 @@ from edgespike.targets.tflite.planning.storage import (
     Storage,
     shared_scale,
     zero_point,
+    zero_point_of,
 )
 
 
@@ -63,14 +66,15 @@ class WeightedPlanner:
         if output is None:
             return None, f"int8 does not hold {levels} levels"
         accumulator = self.graph.tensors[follower.inputs[0]]
-        ratio = output.scale / entering.scale
+        counted = _counted(follower.op, self.graph.tensors[follower.name], output)
+        ratio = (counted or output).scale / entering.scale
         if levels == 1:
             affine = fold_spikes(op, follower.op, accumulator, ratio)
             why = apart or obstacle(affine, tensor)
             if why:
                 return self.in_float(source, affine, why, source), ""
             why = "one threshold: the multiplier is 1"
-            return NodePlan(output, why, entering, source, affine), ""
+            return NodePlan(output, why, entering, source, affine, counted=counted), ""
         limits = (INT4_WEIGHT_LIMIT, WEIGHT_LIMIT) if self.four_bits else (WEIGHT_LIMIT,)
         for limit in limits:
             affine, proven = fold_levels(op, follower.op, accumulator, tensor, ratio, limit)
@@ -80,7 +84,7 @@ class WeightedPlanner:
         if why:
             return None, why
         why = f"a multiplier for each channel is proven at all of its {levels} thresholds"
-        return NodePlan(output, why, entering, source, affine), ""
+        return NodePlan(output, why, entering, source, affine, counted=counted), ""
 
     def _readout(self, source: Node, affine: Affine, entering: Storage, apart: str) -> NodePlan:
         tensor = joined_tensor(self.graph.input_tensors(source))
@@ -108,3 +112,16 @@ class WeightedPlanner:
             return stored
         zero = zero_point(self.graph.tensors[name]) or 0
         return self.aligned.get(name, Storage(Form.INT8, ACTIVATION_SCALE, zero))
+
+
+def _counted(op: Threshold, tensor: Tensor, output: Storage) -> Storage | None:
+    """Return how the number of reached thresholds is stored; ``None`` if as the output is.
+
+    To the runtimes, one threshold is as much as the output's unit times ``op.unit``, so that adding
+    the offset gives the output.
+    """
+    if (op.offset, op.unit) == (0, 1):
+        return None
+    low, high = ((bound - op.offset) // op.unit for bound in tensor.bounds)
+    scale = float(np.float32(output.scale * op.unit))
+    return Storage(Form.INT8, scale, zero_point_of(low, high) or 0)

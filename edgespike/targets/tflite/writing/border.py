@@ -15,7 +15,6 @@ import numpy as np
 from edgespike.graph import Graph
 from edgespike.targets.tflite.planning.storage import Form, Storage, shared_scale
 from edgespike.targets.tflite.writing.emitter import Emitter, Value
-from edgespike.targets.tflite.writing.schema import Quantisation
 
 
 def emit_input(
@@ -45,11 +44,7 @@ def emit_input(
         return declared, declared if scale == 1 else _nearest(emitter, declared, scale)
     outside = replace(storage, scale=scale)
     declared = emitter.declare(graph.input.name, shape, outside, steps=1)
-    # A product with the stored integer 1 changes the unit but not the stored integers.
-    ratio = Quantisation((float(np.float32(storage.scale / scale)),))
-    unit = emitter.builder.constant("unit", np.ones(1, np.int8), ratio)
-    inputs = [declared.index, unit]
-    return declared, emitter.emit("units", "MUL", inputs, shape, storage, steps=1)
+    return declared, emitter.in_units_of(declared, storage, steps=1)
 
 
 def _nearest(emitter: Emitter, x: Value, scale: float) -> Value:

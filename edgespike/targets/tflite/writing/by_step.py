@@ -6,18 +6,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgespike.graph import Delay, Dense, Membrane, Node
+from edgespike.graph import Delay, Dense, Membrane, Node, ReadoutMode
 from edgespike.targets.tflite.planning.affine import Affine
+from edgespike.targets.tflite.planning.membranes import Potentials
 from edgespike.targets.tflite.planning.plan import (
     Plan,
     StateTensor,
     channels_last,
+    current_name,
     potential_name,
     spikes_name,
 )
 from edgespike.targets.tflite.planning.storage import Storage
 from edgespike.targets.tflite.writing.emitter import Emitter, Value
-from edgespike.targets.tflite.writing.neurons import membrane_step, scale_up
+from edgespike.targets.tflite.writing.membranes import Kept, MembraneEmitter
 from edgespike.targets.tflite.writing.walk import Walk
 from edgespike.targets.tflite.writing.weighted import emit_weighted
 
@@ -72,19 +74,21 @@ class OneStep(Walk):
             return self._before[node.name]
         return self._constant(node.name, op, self.plans[node.name].output)
 
-    def membrane(self, node: Node, op: Membrane, x: Value, saturates: bool) -> Value:
-        """Continue from the potential and the spikes of the step before."""
-        names = potential_name(node), spikes_name(node)
-        kept, spikes = (self._before.get(name) for name in names)
-        current = scale_up(self.emitter, op, x, saturates)
-        v, fired = membrane_step(self.emitter, op, current, kept, spikes, saturates)
-        self._after.update(zip(names, (v, fired), strict=True))
-        return fired
+    def membrane(self, node: Node, op: Membrane, x: Value, numbers: Potentials) -> Value:
+        """Continue from what the step before left."""
+        names = potential_name(node), current_name(node), spikes_name(node)
+        neurons = MembraneEmitter(self.emitter, op, numbers)
+        before = Kept(*(self._before.get(name) for name in names))
+        output, kept = neurons.step(neurons.scaled(x), before)
+        left = zip(names, (kept.v, kept.current, kept.fired), strict=True)
+        self._after.update({name: value for name, value in left if value is not None})
+        return output
 
     def readout(self, node: Node, x: Value) -> Value:
-        """Add the accumulators to those of the steps before, if they are summed."""
+        """Combine the accumulators with those of the steps before, unless only these count."""
         if node.name in self._before:
-            x = self.emitter.elementwise("ADD", self._before[node.name], x)
+            operator = "MAXIMUM" if self.graph.readout_op.mode is ReadoutMode.MAX else "ADD"
+            x = self.emitter.elementwise(operator, self._before[node.name], x)
         self._after[node.name] = x
         return x
 

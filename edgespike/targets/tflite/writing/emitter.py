@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.targets.tflite.limits import CONCATENATED
 from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage
 from edgespike.targets.tflite.writing.model import ModelBuilder
 from edgespike.targets.tflite.writing.schema import TENSOR_TYPES, Activation, Quantisation
@@ -135,6 +137,32 @@ class Emitter:
         self.builder.operator("SPLIT", [axis, value.index], outputs, num_splits=count)
         return parts
 
+    def concatenate(
+        self, name: str, values: Sequence[Value], axis: int = -1, steps: int | None = None
+    ) -> Value:
+        """Put values in one storage side by side, by default along their channels.
+
+        ``axis`` counts the axes after the batch. Many values are joined in parts first.
+        """
+        while len(values) > CONCATENATED:
+            starts = range(0, len(values), CONCATENATED)
+            parts = [values[start : start + CONCATENATED] for start in starts]
+            values = [self._concatenate(name, part, axis, steps) for part in parts]
+        return self._concatenate(name, values, axis, steps)
+
+    def _concatenate(
+        self, name: str, values: Sequence[Value], axis: int, steps: int | None
+    ) -> Value:
+        first, *others = values
+        if not others:
+            return first
+        shape = list(first.shape)
+        axis %= len(shape)
+        shape[axis] = sum(value.shape[axis] for value in values)
+        inputs = [value.index for value in values]
+        whole = tuple(shape)
+        return self.emit(name, "CONCATENATION", inputs, whole, first.storage, steps, axis=axis + 1)
+
     def transpose(self, value: Value, order: tuple[int, int, int]) -> Value:
         """Permute the three axes after the batch."""
         permutation = self.shape_constant((0, *(axis + 1 for axis in order)))
@@ -154,6 +182,15 @@ class Emitter:
             converted = self._convert(value, storage)
             self._converted[key] = replace(converted, flattened=value.flattened)
         return self._converted[key]
+
+    def in_units_of(self, value: Value, storage: Storage, steps: int | None = None) -> Value:
+        """Emit what gives an int8 value another scale and zero point, which hold its range too.
+
+        A product with the stored integer 1 changes the unit but not the stored integers.
+        """
+        ratio = Quantisation((float(np.float32(storage.scale / value.storage.scale)),))
+        unit = self.builder.constant("unit", np.ones(1, np.int8), ratio)
+        return self.emit("units", "MUL", [value.index, unit], value.shape, storage, steps)
 
     def _convert(self, value: Value, storage: Storage) -> Value:
         if storage.form is Form.FLOAT:

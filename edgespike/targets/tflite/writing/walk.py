@@ -10,6 +10,7 @@ from typing_extensions import assert_never
 
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Dense,
@@ -24,11 +25,12 @@ from edgespike.graph import (
 )
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.joining import partial_sums
+from edgespike.targets.tflite.planning.membranes import Potentials
 from edgespike.targets.tflite.planning.plan import NodePlan, Plan, readers
 from edgespike.targets.tflite.planning.storage import Form, zero_point
 from edgespike.targets.tflite.writing.emitter import Emitter, Value
-from edgespike.targets.tflite.writing.neurons import emit_threshold
 from edgespike.targets.tflite.writing.schema import Activation
+from edgespike.targets.tflite.writing.thresholds import emit_threshold, emit_values
 from edgespike.targets.tflite.writing.weighted import (
     emit_max_pool2d,
     emit_sum_pool2d,
@@ -66,8 +68,8 @@ class Walk(ABC):
         """Return a delay's output."""
 
     @abstractmethod
-    def membrane(self, node: Node, op: Membrane, x: Value, saturates: bool) -> Value:
-        """Emit neurons with a potential, which may saturate."""
+    def membrane(self, node: Node, op: Membrane, x: Value, numbers: Potentials) -> Value:
+        """Emit neurons with a potential."""
 
     @abstractmethod
     def readout(self, node: Node, x: Value) -> Value:
@@ -90,6 +92,8 @@ class Walk(ABC):
                 return emit_sum_pool2d(self.emitter, node.name, op, x, plan.output)
             case Add():
                 return self._add(node, self._inputs(node, plan))
+            case Concatenate():
+                return self._concatenate(node, self._inputs(node, plan), plan)
             case Reshape() as op:
                 return self._reshape(node, op, self._inputs(node, plan)[0])
             case Delay() as op:
@@ -98,7 +102,9 @@ class Walk(ABC):
                 (x,), (tensor,) = self._inputs(node, plan), self.graph.input_tensors(node)
                 return emit_threshold(self.emitter, node.name, op, tensor, x)
             case Membrane() as op:
-                return self.membrane(node, op, self._inputs(node, plan)[0], plan.saturates)
+                if plan.potentials is None:
+                    raise TypeError(f"{node.name} is a membrane and is planned without potentials")
+                return self.membrane(node, op, self._inputs(node, plan)[0], plan.potentials)
             case Readout():
                 return self.readout(node, self._inputs(node, plan)[0])
             case _:
@@ -124,8 +130,21 @@ class Walk(ABC):
             return emit_weighted(self.emitter, node.name, source.op, affine, x, output)
         integers = output.form is Form.INT8
         activation = Activation.RELU6 if integers else Activation.RELU
-        above = emit_weighted(self.emitter, node.name, source.op, affine, x, output, activation)
-        return above if integers else self.emitter.elementwise("MINIMUM", above, 1)
+        stored = plan.counted or output
+        count = emit_weighted(self.emitter, node.name, source.op, affine, x, stored, activation)
+        count = count if integers else self.emitter.elementwise("MINIMUM", count, 1)
+        return emit_values(self.emitter, node.name, node.op, count, output)
+
+    def _concatenate(self, node: Node, values: Sequence[Value], plan: NodePlan) -> Value:
+        """Put channels side by side; in int8 all have one scale and zero point."""
+        if plan.output.form is Form.INT8:
+            values = [
+                value
+                if value.storage == plan.output
+                else self.emitter.in_units_of(value, plan.output)
+                for value in values
+            ]
+        return self.emitter.concatenate(node.name, values)
 
     def _add(self, node: Node, values: Sequence[Value]) -> Value:
         """Add one summand after the other; in int8 each partial sum has its own zero point."""

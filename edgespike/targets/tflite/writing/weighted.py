@@ -49,14 +49,7 @@ def side_by_side(
         weights = np.split(affine.weight, ends, axis=1)
         ordered = [_for_flattened(*pair) for pair in zip(weights, parts, strict=True)]
         affine = replace(affine, weight=np.concatenate(ordered, axis=1))
-    x, *others = parts
-    if others:
-        shape = (*x.shape[:-1], sum(part.shape[-1] for part in parts))
-        inputs = [part.index for part in parts]
-        x = emitter.emit(
-            f"{name}.inputs", "CONCATENATION", inputs, shape, x.storage, axis=len(shape)
-        )
-    return x, affine
+    return emitter.concatenate(f"{name}.inputs", parts), affine
 
 
 def _for_flattened(weight: Integers, x: Value) -> Integers:

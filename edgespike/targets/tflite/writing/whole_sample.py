@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from edgespike.graph import Delay, Membrane, Node, ReadoutMode
+from edgespike.targets.tflite.planning.membranes import Potentials
 from edgespike.targets.tflite.planning.plan import channels_last
 from edgespike.targets.tflite.writing.border import emit_input
 from edgespike.targets.tflite.writing.emitter import Value
-from edgespike.targets.tflite.writing.neurons import emit_membrane, join_steps, split_steps
+from edgespike.targets.tflite.writing.membranes import MembraneEmitter
+from edgespike.targets.tflite.writing.steps import join_steps, split_steps
 from edgespike.targets.tflite.writing.walk import Walk
 
 
@@ -35,9 +37,9 @@ class WholeSample(Walk):
         """Refuse: steps that depend on each other cannot run at once."""
         raise TypeError(f"{node.name} is a delay; a recurrent graph runs step by step")
 
-    def membrane(self, node: Node, op: Membrane, x: Value, saturates: bool) -> Value:
+    def membrane(self, node: Node, op: Membrane, x: Value, numbers: Potentials) -> Value:
         """Unroll the potential over the steps."""
-        return emit_membrane(self.emitter, node.name, op, x, saturates)
+        return MembraneEmitter(self.emitter, op, numbers).whole_sample(node.name, x)
 
     def readout(self, node: Node, x: Value) -> Value:
         """Return the accumulators after every step; those after the last are the model's output."""
@@ -49,8 +51,9 @@ class WholeSample(Walk):
         if self.graph.readout_op.mode is ReadoutMode.LAST:
             self.final = emitter.reshape(parts[-1], x.shape, steps=1, name=node.name)
             return x
+        operator = "MAXIMUM" if self.graph.readout_op.mode is ReadoutMode.MAX else "ADD"
         totals = parts[:1]
         for part in parts[1:]:
-            totals.append(emitter.elementwise("ADD", totals[-1], part, steps=1))
+            totals.append(emitter.elementwise(operator, totals[-1], part, steps=1))
         self.final = emitter.reshape(totals[-1], x.shape, steps=1, name=node.name)
         return join_steps(emitter, totals, x.shape, f"{node.name}.steps")
