@@ -23,7 +23,14 @@ from edgespike.targets.tflite.lower import lower
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import decode_outputs, encode_input
 from edgespike.targets.tflite.running import execute
-from edgespike.targets.tflite.running.ties import Check, membranes, one_sum, spikes_and_levels
+from edgespike.targets.tflite.running.ties import (
+    Check,
+    currents,
+    membranes,
+    one_sum,
+    signed_levels,
+    spikes_and_levels,
+)
 from edgespike.trace import observed_names
 
 TESTED = ("2.3.0",)
@@ -66,7 +73,7 @@ def _fault(kernels: str) -> str:
     version = installed_version()
     if version in TESTED:
         return ""
-    for check in (spikes_and_levels(), membranes()):
+    for check in (spikes_and_levels(), signed_levels(), membranes(), currents()):
         try:
             wrong = _differing(check, kernels)
         except (TargetRunError, RuntimeError, ValueError) as error:
