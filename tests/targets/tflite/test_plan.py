@@ -229,7 +229,7 @@ def test_all_violations_at_once_with_node_value_limit_and_way_out() -> None:
         (
             Node("input", Input((1,), 0, 1000, 1.0)),
             Node("dense", Dense(np.array([[2**15]]), np.array([0])), ("input",)),
-            Node("cells", Membrane(np.array([10]), decay=100), ("dense",)),
+            Node("cells", Membrane(np.array([10]), decay=100, saturation=2**25), ("dense",)),
             Node("class", Dense(np.array([[2**25]]), np.array([0])), ("cells",)),
             Node("readout", Readout(np.ones(1)), ("class",)),
         ),
