@@ -37,27 +37,34 @@ class Potentials:
 def plan_potentials(op: Membrane, tensor: Tensor, steps: int) -> Potentials:
     """Prove how far potentials and currents go for inputs in the range of ``tensor``."""
     least, most = op.potential_range(tensor, steps)
+    current = _largest_current(op, tensor, steps)
     clipped = op.saturates(least, most, steps)
-    found = _potentials(op, tensor, steps, clipped)
+    found = _potentials(op, least, most, current, clipped)
     if clipped or found.largest <= FLOAT32_LIMIT:
         return found
-    return _potentials(op, tensor, steps, clipped=True)  # which changes nothing that is used
+    return _potentials(op, least, most, current, clipped=True)  # changes nothing that is used
 
 
-def _potentials(op: Membrane, tensor: Tensor, steps: int, clipped: bool) -> Potentials:
-    least, most = op.potential_range(tensor, steps)
+def _potentials(
+    op: Membrane, least: Integers, most: Integers, current: int, clipped: bool
+) -> Potentials:
+    """Bound all numbers of potentials within ``least..most`` and currents within ``+-current``."""
     saturates = clipped and (op.floor is None or int(most.max()) > op.saturation)
-    current_saturates = op.current_saturates(tensor, steps)
+    current_saturates = current > op.saturation
     bits = op.fraction_bits if _has_fractions(op, clipped, saturates, current_saturates) else 0
     lowest = -int(np.min(op.least)) if clipped else -int(least.min())
     highest = op.saturation if saturates else int(most.max())
-    current = 0
-    if op.decay_syn is not None:
-        low, high = op.current_range(tensor, steps)
-        current = op.saturation if current_saturates else max(-int(low.min()), int(high.max()))
-    largest = max(_largest(op, max(lowest, highest), saturates), current)
-    shift = op.fraction_bits - bits
-    return Potentials(bits, clipped, saturates, current_saturates, largest >> shift)
+    largest = _largest(op, max(lowest, highest), saturates)
+    largest = max(largest, min(current, op.saturation)) >> op.fraction_bits - bits
+    return Potentials(bits, clipped, saturates, current_saturates, largest)
+
+
+def _largest_current(op: Membrane, tensor: Tensor, steps: int) -> int:
+    """Bound a synaptic current before it saturates; 0 if there is none."""
+    if op.decay_syn is None:
+        return 0
+    low, high = op.current_range(tensor, steps)
+    return max(-int(low.min()), int(high.max()))
 
 
 def _largest(op: Membrane, potential: int, saturates: bool) -> int:
