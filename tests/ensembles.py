@@ -54,7 +54,7 @@ def _redrawn(op: Operation, rng: np.random.Generator) -> Operation:
             theta = rng.permutation(op.theta) + rng.integers(-2, 3)
             return replace(op, theta=theta, flipped=rng.permutation(op.flipped))
         case Membrane():
-            arrays = {
+            arrays: dict[str, Any] = {
                 name: rng.permutation(value)
                 for name in op.channel_fields
                 if isinstance(value := getattr(op, name), np.ndarray)

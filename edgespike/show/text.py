@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from enum import Enum
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from edgespike.graph.graph import Graph, Node
 from edgespike.graph.ops import Operation, Weighted, Windowed
+from edgespike.graph.ops.base import Since, same
 from edgespike.graph.size import SIZE_COLUMNS, GraphSize, graph_size
 
 _NOT_PARAMETERS = {"shape", "low", "high", "signal", "float_nonzero"}
@@ -184,13 +185,23 @@ def _row(graph: Graph, node: Node) -> NodeRow:
 
 
 def _parameters(op: Operation) -> dict[str, str]:
-    names = [field.name for field in fields(op) if field.name not in _NOT_PARAMETERS]
-    values = {name: getattr(op, name) for name in names}
+    values = {
+        field.name: getattr(op, field.name)
+        for field in fields(op)
+        if field.name not in _NOT_PARAMETERS and not _is_as_before(op, field)
+    }
     texts = {name: _value(value) for name, value in values.items() if value is not None}
     if isinstance(op, Windowed):
         sides = (str(a) if a == b else f"{a}+{b}" for a, b in op.sides)
         texts["padding"] = "x".join(sides)
     return texts
+
+
+def _is_as_before(op: Operation, field: Field[Any]) -> bool:
+    """Return whether a field that was added later has its default, which changes nothing."""
+    since: Since | None = field.metadata.get("since")
+    value = getattr(op, field.name)
+    return since is not None and same(value, since.before) and same(value, field.default)
 
 
 def _value(value: object) -> str:

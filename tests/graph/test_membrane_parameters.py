@@ -104,7 +104,8 @@ def test_the_definition_is_that_of_each_neuron(case: Case) -> None:
 def test_one_number_for_all_is_stored_as_one_number(name: str) -> None:
     low = -7 if name in ("bias", "floor") else 7
     every = [np.full(shape, low) for shape in ((2,), (2, 1, 3))]
-    ops = [Membrane(THETA, **{name: value}) for value in (low, np.int8(low), *every)]
+    values: tuple[Any, ...] = (low, np.int8(low), *every)
+    ops = [Membrane(THETA, **{name: value}) for value in values]
     assert all(op == ops[0] for op in ops)
     assert isinstance(getattr(ops[2], name), int)
 
