@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgespike import verify
 from edgespike.converters.base import ConvertOptions
 from edgespike.floats.net import FloatNeurons
 from edgespike.graph import Comparison, Dense, Membrane, Reset
 from edgespike.graph.ops.membrane import SATURATION
 from edgespike.quantise.spikes import quantise_spikes
+from edgespike.targets import get_target
+from tests.available import available
 from tests.quantise.spiking_nets import (
     KINDS,
     differences,
@@ -30,6 +33,18 @@ def test_every_spike_and_answer_of_a_dyadic_net_is_kept(
     found = quantise_spikes(net, ConvertOptions(), "net")
     assert found.exact
     assert not any(differences(found, spike_samples(net, seed)).values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=4)
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_exact_nets_of_every_kind_run_on_tflite(kind: str, data: st.DataObject, seed: int) -> None:
+    available("tflite")
+    net = data.draw(dyadic_nets(kind))
+    graph = quantise_spikes(net, ConvertOptions(), "net").graph
+    if get_target("tflite").violations(graph):
+        return  # wider than float32, and refused for that
+    assert verify(graph, spike_samples(net, seed, 4), ["tflite"]).equal
 
 
 @pytest.mark.parametrize("reset", [Reset.ZERO, Reset.NONE])
