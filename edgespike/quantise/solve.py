@@ -19,7 +19,7 @@ from edgespike.quantise.blocks import Block, blocks_of
 from edgespike.quantise.bounds import Bounds
 from edgespike.quantise.exact_neurons import exact_neurons
 from edgespike.quantise.fold import Folded
-from edgespike.quantise.neurons import Potentials
+from edgespike.quantise.neurons import Format, Potentials
 from edgespike.quantise.pooled import LEVELS, MOST_LEVELS, Levels, levels_for
 from edgespike.quantise.rounded_block import RoundedBlock
 from edgespike.quantise.seen import Seen
@@ -73,8 +73,8 @@ def solve(folded: Folded, bounds: Bounds, bits: int | None, seen: Seen) -> Solut
     bounds
         Of the input; those of neurons are added.
     bits
-        Of a weight, at least 2; ``None`` to keep dyadic numbers, and to round others to
-        :data:`edgespike.quantise.widths.WEIGHT_BITS`.
+        Of a weight, at least 2, for a net that fits all targets; ``None`` to keep dyadic numbers at
+        the cost of targets, and to round others to :data:`edgespike.quantise.widths.WEIGHT_BITS`.
     seen
         What the net did on samples.
     """
@@ -86,6 +86,15 @@ def solve(folded: Folded, bounds: Bounds, bits: int | None, seen: Seen) -> Solut
         most = {name: EXACT_WEIGHT_BITS if bits is None else widths[name] for name in names}
         units = exact_units(block, most)
         found = None if units is None else _exact(folded, block, units, bounds)
+        wide = sorted(name for name, each in (found or {}).items() if _is_wide(each.op))
+        if wide and bits is not None:
+            found = None  # who gives bits wants a net for all targets
+        elif wide:
+            paths = ", ".join(folded.by_name[name].path or name for name in wide)
+            solution.assumed.append(
+                f"{paths}: exact for all {folded.net.steps} steps, with more fraction bits than "
+                "other targets than the cpu hold; give bits for those"
+            )
         if units is None or found is None:
             solution.exact = False
             solver = RoundedBlock(folded, block, widths, bounds, seen, bits is None)
@@ -106,6 +115,16 @@ def solve(folded: Folded, bounds: Bounds, bits: int | None, seen: Seen) -> Solut
     if last.inputs[0] not in folded.sums:
         solution.scale = _potential_scale(folded, last.inputs[0], solution)
     return solution
+
+
+def _is_wide(op: Membrane) -> bool:
+    """Return whether neurons need more than the common format, which all targets take."""
+    common = Format()
+    return (
+        op.fraction_bits > common.fraction_bits
+        or op.decay_bits > common.decay_bits
+        or op.saturation > common.saturation
+    )
 
 
 def _take(solution: Solution, block: Block, units: Units, found: Mapping[str, Potentials]) -> None:

@@ -71,6 +71,19 @@ def test_a_net_is_exact_as_long_as_a_graph_has_the_bits(bits: int, steps: int, e
     assert not any(differences(found, rng.integers(0, 2, (50, steps, 9))).values())
 
 
+def test_bits_make_a_wide_net_one_for_all_targets() -> None:
+    rng = np.random.default_rng(0)
+    op = FloatNeurons(np.full(4, 9.0), np.full(4, 0.5))
+    net = small_net(rng.integers(-9, 12, (4, 9)), op, steps=20)
+    wide, common = (quantise_spikes(net, ConvertOptions(bits=bits), "net") for bits in (None, 8))
+    ((_, exact),), ((_, rounded),) = (x.graph.of_type(Membrane) for x in (wide, common))
+    assert wide.exact
+    assert exact.fraction_bits == 19
+    assert any("net.lif: exact for all 20 steps" in line for line in wide.assumed)
+    assert not common.exact
+    assert (rounded.fraction_bits, rounded.saturation) == (6, SATURATION)
+
+
 def test_whole_numbers_stay_what_they_are() -> None:
     rng = np.random.default_rng(0)
     weight = rng.integers(-18, 23, (4, 9))
