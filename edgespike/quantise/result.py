@@ -26,7 +26,9 @@ class LayerLoss:
     different_alone
         Those that differ if the layer receives the float net's own values: its own share.
     saturated
-        Values at the highest level.
+        Values at the highest level; of spiking neurons, potentials that saturate.
+    active
+        Of spiking neurons, values that are spikes.
     """
 
     path: str
@@ -35,6 +37,7 @@ class LayerLoss:
     different: int
     different_alone: int
     saturated: int
+    active: int = 0
 
 
 @dataclass(frozen=True)
