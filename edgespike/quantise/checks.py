@@ -1,0 +1,44 @@
+"""What a net of levels cannot be made of, found before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgespike.errors import UnsupportedError
+from edgespike.floats.net import FloatDelay, FloatNet, FloatNode
+
+if TYPE_CHECKING:
+    from edgespike.converters.base import ConvertOptions
+
+FEWEST_BITS, MOST_BITS = 2, 8
+
+
+def check_net(net: FloatNet, options: ConvertOptions) -> None:
+    """Raise ``UnsupportedError`` that lists what has no integer form, and options out of range."""
+    faults = [fault for node in net.nodes for fault in _faults(node)]
+    bits = options.bits
+    if bits is not None and not FEWEST_BITS <= bits <= MOST_BITS:
+        faults.append(
+            f"bits is {bits}; give {FEWEST_BITS} (weights -1, 0 and 1) to {MOST_BITS} bits of a "
+            "weight"
+        )
+    if faults:
+        raise UnsupportedError("model cannot be quantised", faults)
+
+
+def _faults(node: FloatNode) -> Iterator[str]:
+    path = node.path or node.name
+    if isinstance(node.op, FloatDelay):
+        yield (
+            f"{path} keeps a value for the next step, and a net without spiking neurons has no "
+            "levels for a loop; build it of edgespike.nn's recurrent layers and train it"
+        )
+    for field in fields(node.op):
+        value = getattr(node.op, field.name)
+        if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+            bad = int((~np.isfinite(value)).sum())
+            yield f"{path}: {field.name} has {bad} numbers that are not finite; train again"
