@@ -78,13 +78,14 @@ def relu_grid(values: Sequence[Reals], levels: int, maximum: float | None, *, on
 
 
 def signed_grid(values: Reals, levels: int, *, from_zero: bool, one: bool) -> Grid:
-    """Choose the levels of values of both signs; one of them is 0.
+    """Choose the levels of values of both signs, three at least; one of them is 0.
 
     Parameters
     ----------
     from_zero
         All values are positive or 0, so that no level is below 0.
     """
+    levels = max(levels, 3)
     ends = np.quantile(values, [0.001, 0.999]) if values.size else np.zeros(2)
     below, above = max(-float(ends[0]), 0.0), max(float(ends[1]), 0.0)
     lowest = 0

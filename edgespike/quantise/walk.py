@@ -55,7 +55,10 @@ def walk(held: Held, op: Input, samples: WHOLE) -> dict[str, str]:
         value = held.values[node.name] = _start(held, op, samples) or _value(held, node, grids)
         if isinstance(value, Pending) and held.state.uses[node.name] > 1:
             value = held.values[node.name] = held.as_sums(node.name)
-        if not isinstance(value, Pending) and value.node not in nodes.values():
+        if isinstance(value, Pending):
+            continue
+        # A map of events has no node of its own: its values stand for others than the events'.
+        if value.node not in nodes.values() or not isinstance(node.op, FloatAffine):
             nodes[node.name] = value.node
     nodes[last.name] = _answer(held, last)
     return nodes

@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgespike.errors import UnsupportedError
 from edgespike.floats.net import FloatConv2d, FloatDense, Reals
 from edgespike.graph import Add, Conv2d, Dense, Threshold
-from edgespike.graph.tensor import Integers
+from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Integers
 from edgespike.quantise.columns import rounded_layer
 from edgespike.quantise.correction import corrected
 from edgespike.quantise.growing import Growing
@@ -72,10 +73,24 @@ def weigh(
     name = weighted if len(nodes) == 1 else grow.add(path, "add", Add(), nodes)
     line = corrected(Line(scales.unit, offset), grow.seen[name], target)
     if with_bias and isinstance(_op(grow, weighted), Dense | Conv2d):
-        whole = np.floor(line.offset / line.scale + 0.5)
-        grow.add_bias(weighted, name, whole.astype(np.int64))
-        line = Line(line.scale, np.zeros(len(whole)))
+        grow.add_bias(weighted, name, _whole(path, line.offset / line.scale))
+        line = Line(line.scale, np.zeros(len(line.scale)))
     return Sums(name, line)
+
+
+def _whole(path: str, units: Reals) -> Integers:
+    """Round half up what must fit into an accumulator."""
+    largest_unit = float(np.abs(units).max())
+    if not largest_unit <= ACCUMULATOR_LIMIT:
+        raise UnsupportedError(
+            "model cannot be quantised",
+            [
+                f"{path} adds {largest_unit:.3g} units of its accumulator to its sums; the limit "
+                f"is {ACCUMULATOR_LIMIT}, so its weights are too small beside its bias, or beside "
+                "what else is added"
+            ],
+        )
+    return np.floor(units + 0.5).astype(np.int64)
 
 
 def _op(grow: Growing, name: str) -> object:
@@ -149,7 +164,7 @@ def _add_layer(grow: Growing, path: str, term: Term, scales: _Units, most: int) 
     along = (-1, *(1,) * (op.weight.ndim - 1))
     unit = (scales.unit * scales.multiple).reshape(along)
     whole = rounded_layer(op, _real(term) / unit, grow.seen[events.node], most)
-    whole = whole * scales.multiple.astype(np.int64).reshape(along)
+    whole = whole * _whole(path, scales.multiple).reshape(along)
     nodes = [_weighted(grow, path, op, whole, events.node)]
     if _padded(term) and isinstance(op, FloatConv2d):
         nodes.insert(0, _constant(grow, path, op, events, scales.unit))
@@ -185,7 +200,7 @@ def _constant(grow: Growing, path: str, op: FloatConv2d, events: Events, unit: R
 
 def _pass_on(grow: Growing, path: str, term: Term, unit: Reals) -> str:
     """Add events, times a whole factor in each channel, as sums."""
-    whole = np.floor(term.factor * term.events.line.scale / unit + 0.5).astype(np.int64)
+    whole = _whole(path, term.factor * term.events.line.scale / unit)
     bias = np.zeros(len(whole), np.int64)
     if len(grow.tensors[term.events.node].shape) == 1:
         return grow.add(path, "dense", Dense(np.diag(whole), bias), [term.events.node])

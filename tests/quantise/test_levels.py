@@ -354,6 +354,15 @@ def test_values_that_are_not_finite_are_found_on_the_samples() -> None:
         quantise(net, options, "net")
 
 
+def test_a_bias_that_no_accumulator_holds_is_refused() -> None:
+    net = Nodes((20,))
+    net.dense(20, 5), net.relu()
+    net(FloatDense(np.eye(5) * 1e-20, np.arange(5.0)))
+    net(FloatReadout())
+    with pytest.raises(UnsupportedError, match=r"net\.dense3 adds .* units of its accumulator"):
+        quantised(FloatNet(tuple(net.nodes)))
+
+
 def test_an_affine_map_behind_the_last_pool_is_refused() -> None:
     net = Nodes()
     net.conv(2, 5)

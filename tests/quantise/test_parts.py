@@ -16,7 +16,7 @@ from edgespike.interpreter import threshold
 from edgespike.quantise import rounding
 from edgespike.quantise.columns import rounded_layer, windows
 from edgespike.quantise.correction import corrected
-from edgespike.quantise.firing import Grid
+from edgespike.quantise.firing import Grid, signed_grid
 from edgespike.quantise.growing import Growing
 from edgespike.quantise.rounding import best_units, largest, nearest, rounded
 from edgespike.quantise.steps import FRACTIONS, best_steps
@@ -60,7 +60,7 @@ def test_thresholds_by_bisection_are_those_of_the_interpreter() -> None:
     op = Threshold(theta, np.array([False, True, False]), -4, 2)
     name = grow.add("net.relu", "levels", op, [source])
     assert np.array_equal(grow.seen[name], threshold(op, samples))
-    assert grow.seen[name].dtype == np.int8
+    assert grow.seen[name].dtype.itemsize < 8
 
 
 def test_levels_above_the_maximum_are_never_reached() -> None:
@@ -81,6 +81,17 @@ def test_the_nearest_level_by_a_loop(lowest: int, highest: int) -> None:
     for (i, c, j), value in np.ndenumerate(values):
         reached = (value >= (k - 0.5) * steps[c] for k in range(lowest + 1, highest + 1))
         assert found[i, c, j] == lowest + sum(reached)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "levels", "expected"),
+    [(-1, 1, 16, (-8, 7)), (-1, 3, 16, (-4, 11)), (0, 1, 16, (0, 15)), (-1, 9, 2, (-1, 1))],
+)
+def test_levels_of_both_signs_are_shared_out_by_the_ends(
+    low: float, high: float, levels: int, expected: tuple[int, int]
+) -> None:
+    grid = signed_grid(np.linspace(low, high, 9999)[:, None], levels, from_zero=False, one=False)
+    assert (grid.lowest, grid.highest) == expected
 
 
 def squared(values: Reals, step: float, lowest: int, highest: int) -> float:
