@@ -1,0 +1,1 @@
+"""Quantising a float ReLU net after training: ``python -m experiments.ptq.run``."""
