@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgespike.floats.net import FloatNode, FloatPool2d, FloatRelu, Pooling, Reals
 from edgespike.quantise.firing import Grid, fire, relu_grid
 from edgespike.quantise.held import Held
@@ -37,12 +39,13 @@ def _is_kept(held: Held, events: Events, op: FloatRelu) -> bool:
 def _grids(held: Held, node: FloatNode) -> dict[str, Grid]:
     """Return the levels of an activation, and of all that share them."""
     names = held.state.ties.get(node.name, [node.name])
-    ops = [held.state.by_name[name].op for name in names]
-    maxima = {op.maximum for op in ops if isinstance(op, FloatRelu)}
-    maximum = maxima.pop() if len(maxima) == 1 else None
+    ops = {name: held.state.by_name[name].op for name in names}
+    maxima = {name: op.maximum for name, op in ops.items() if isinstance(op, FloatRelu)}
+    largest = None if None in maxima.values() else max(filter(None, maxima.values()), default=None)
     values = [_behind_pool(held, name) for name in names]
     one = any(held.unfolds(name) for name in names)
-    return dict.fromkeys(names, relu_grid(values, held.state.levels, maximum, one=one))
+    grid = relu_grid(values, held.state.levels, largest, one=one)
+    return {name: replace(grid, maximum=maximum) for name, maximum in maxima.items()}
 
 
 def _behind_pool(held: Held, name: str) -> Reals:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgespike.errors import UnsupportedError
-from edgespike.floats.net import FloatDelay, FloatNet, FloatNode
+from edgespike.floats.net import FloatDelay, FloatNet, FloatNode, FloatRelu
 
 if TYPE_CHECKING:
     from edgespike.converters.base import ConvertOptions
@@ -37,6 +37,8 @@ def _faults(node: FloatNode) -> Iterator[str]:
             f"{path} keeps a value for the next step, and a net without spiking neurons has no "
             "levels for a loop; build it of edgespike.nn's recurrent layers and train it"
         )
+    if isinstance(node.op, FloatRelu) and node.op.maximum is not None and not node.op.maximum > 0:
+        yield f"{path} has the maximum {node.op.maximum}; give a positive one, or leave it out"
     for field in fields(node.op):
         value = getattr(node.op, field.name)
         if isinstance(value, np.ndarray) and not np.isfinite(value).all():

@@ -156,6 +156,18 @@ def added_events() -> FloatNet:
     return net.finish(6, 8)
 
 
+def added_bounded() -> FloatNet:
+    """Events are added of which one is bounded, far below the other's largest."""
+    net = Nodes()
+    net.conv(2, 6)
+    start = net.relu()
+    net.conv(6, 6)
+    net(FloatAdd(), net(FloatRelu(0.25)), start)
+    net.conv(6, 6)
+    net.relu()
+    return net.finish(6, 8)
+
+
 def added_pools() -> FloatNet:
     """Events of different units are added: an average and a maximum."""
     net = Nodes()
@@ -316,6 +328,7 @@ NETS: dict[str, Callable[[], FloatNet]] = {
         three_branches,
         before_activation,
         added_events,
+        added_bounded,
         added_pools,
         concatenated,
         concatenated_sums,
