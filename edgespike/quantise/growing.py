@@ -61,9 +61,11 @@ class Growing:
         name = f"{label}{self._numbers[label]}"
         self.nodes.append(Node(name, op, tuple(sources)))
         self.tensors[name] = op.infer(inputs, 1)
-        for values in (self.seen, self.alone):
-            inputs_now = [values[source].astype(np.int64) for source in sources]
-            values[name] = _small(_computed(op, inputs_now))
+        self.seen[name] = _computed(op, [self.seen[source] for source in sources])
+        if all(self.alone[source] is self.seen[source] for source in sources):
+            self.alone[name] = self.seen[name]
+        else:
+            self.alone[name] = _computed(op, [self.alone[source] for source in sources])
         return name
 
     def add_bias(self, weighted: str, sums: str, bias: Integers) -> None:
@@ -96,14 +98,15 @@ def _ends(values: WHOLE) -> tuple[int, int]:
     return min(int(values.min()), -1), int(values.max())
 
 
-def _computed(op: Operation, inputs: Sequence[Integers]) -> Integers:
+def _computed(op: Operation, inputs: Sequence[WHOLE]) -> WHOLE:
     """Compute an operation as the interpreter does; many thresholds by bisection, which is fast."""
+    whole = [x.astype(np.int64) for x in inputs]
     if not isinstance(op, Threshold):
         with one_blas_thread():
-            return np.asarray(evaluate(op, inputs)[0])
-    (x,) = inputs
+            return _small(np.asarray(evaluate(op, whole)[0]))
+    (x,) = whole
     out = np.empty_like(x)
     for channel, theta in enumerate(op.theta):
         out[:, channel] = np.searchsorted(theta, x[:, channel], side="right")
     flipped = per_channel(op.flipped, x.ndim - 1)
-    return op.offset + op.unit * np.where(flipped, op.levels - out, out)
+    return _small(op.offset + op.unit * np.where(flipped, op.levels - out, out))
