@@ -13,15 +13,26 @@ from edgespike.cli.output import print_table
 if TYPE_CHECKING:
     from edgespike.converters.base import ConvertOptions
     from edgespike.converters.checking import SourceCheck
-    from edgespike.converters.result import Conversion
+    from edgespike.converters.result import Conversion, PartCheck
     from edgespike.converters.torch.agreement import LayerAgreement
 
 
 @dataclass(frozen=True)
 class Checked:
-    """How a graph compares with its source: a checkpoint's neurons, or any other's parts."""
+    """How a graph compares with its source.
 
-    neurons: Sequence[LayerAgreement] | None = None
+    Parameters
+    ----------
+    neurons
+        Of a net of edgespike's own layers, which rounds.
+    parts
+        Of a source of whole numbers, which must equal the graph.
+    source
+        A source of real numbers.
+    """
+
+    neurons: Sequence[LayerAgreement] = ()
+    parts: Sequence[PartCheck] = ()
     source: SourceCheck | None = None
 
     @property
@@ -29,24 +40,32 @@ class Checked:
         """Whether a difference has no explanation."""
         if self.source is not None:
             return self.source.failed
-        return any(layer.unexplained for layer in self.neurons or ())
+        return any(layer.unexplained for layer in self.neurons) or any(
+            part.different for part in self.parts
+        )
 
     def as_json(self) -> Any:
         """Return the comparison."""
         if self.source is not None:
             return check_as_json(self.source)
-        return [asdict(layer) for layer in self.neurons or ()]
+        return [asdict(each) for each in self.parts or self.neurons]
 
     def print(self) -> None:
         """Print the comparison."""
         if self.source is not None:
             print_check(self.source)
             return
+        if self.parts:
+            print_table(
+                ["part of the source", "node", "values ", "different "],
+                [(x.path, x.node, x.values, x.different) for x in self.parts],
+            )
+            return
         print_table(
             ["activation", "node", "compared ", "near a tie ", "different ", "of these not near "],
             [
                 (x.path, x.node, x.neurons, x.near_ties, x.different, x.unexplained)
-                for x in self.neurons or ()
+                for x in self.neurons
             ],
         )
 
@@ -95,6 +114,9 @@ def checked(
         samples = read_samples(found.graph, samples_file, limit)
         flat = samples.reshape(len(samples), *options.input_shape)
         return Checked(agreement(found.model, options.input_shape, flat))
+    if found.check is not None:
+        samples = read_samples(found.graph, samples_file, limit)
+        return Checked(parts=found.check(samples))
     if found.quantised is None:
         raise InputError(
             f"--check runs a source beside its graph, which converter {found.converter!r} does not "

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.converters.result import Conversion
 from edgespike.errors import UnsupportedError, shown
 from edgespike.graph import Graph
 from edgespike.quantise.result import Quantised
@@ -189,8 +190,9 @@ class Converter:
     convert
         Makes a graph of a source and the options. The source is a model that ``accepts`` took, or
         the path of a file that ``recognises`` did. A source of real numbers gives what
-        :func:`edgespike.quantise.quantise` returns. Raises ``UnsupportedError`` that lists
-        everything that cannot be converted.
+        :func:`edgespike.quantise.quantise` returns. A `Conversion` says besides what was found
+        and assumed, and can compare the source with the graph. Raises ``UnsupportedError`` that
+        lists everything that cannot be converted.
     options
         Names of the options that it uses. Any other is refused before ``convert`` is called.
     accepts
@@ -212,7 +214,7 @@ class Converter:
 
     name: str
     summary: str
-    convert: Callable[[Any, ConvertOptions], Graph | Quantised]
+    convert: Callable[[Any, ConvertOptions], Graph | Quantised | Conversion]
     options: tuple[str, ...] = ()
     accepts: Callable[[Any], float | None] | None = None
     recognises: Callable[[bytes, Path], bool] | None = None

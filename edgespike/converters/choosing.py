@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -58,12 +58,14 @@ class Offered:
         with self._blamed():
             found = self.converter.convert(source, options)
             if isinstance(found, Graph):
-                return Conversion(found, name, kind, model=source)
-            if not isinstance(found, Quantised):
+                found = Conversion(found)
+            elif isinstance(found, Quantised):
+                found = Conversion(found.graph, quantised=found)
+            elif not isinstance(found, Conversion):
                 raise TypeError(f"it returned a {type(found).__qualname__}, not a Graph")
         if faults := list(_label_faults(options, found.graph.readout_op.classes)):
             raise UnsupportedError("model cannot be converted", faults)
-        return Conversion(found.graph, name, kind, found, model=source)
+        return replace(found, converter=name, kind=kind, model=source)
 
     def _blamed(self) -> AbstractContextManager[None]:
         return plugins.blaming(self.package, f"converter {self.converter.name!r}")

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from edgespike.graph import Graph
 from edgespike.quantise.result import Quantised
+
+
+@dataclass(frozen=True)
+class PartCheck:
+    """How a part of a source compares with the graph, which must equal it.
+
+    Parameters
+    ----------
+    path, node
+        The part in the source, and the graph's node.
+    values, different
+        How many values were compared, of all samples and steps, and how many differ.
+    """
+
+    path: str
+    node: str
+    values: int
+    different: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,24 +38,26 @@ class Conversion:
     ----------
     graph
         The graph.
-    converter
-        Name of the converter.
-    kind
-        What the source is, as the converter's summary says.
+    converter, kind
+        The converter's name and summary; filled in by :func:`edgespike.converters.conversion`.
     quantised
         What quantising changed, and what was assumed; ``None`` for a source that holds whole
         numbers, whose graph is exact.
     said
-        What else was decided on the way: the part of a file that holds the weights, say.
+        What was found, decided and assumed on the way, besides: sentences.
+    check
+        Runs a source of whole numbers on samples that the graph takes, and compares its parts with
+        the graph's; ``None`` where the source cannot be run.
     model
-        What the converter took: the model, or the path of the file.
+        What the converter took: the model, or the path of the file; filled in likewise.
     """
 
     graph: Graph
-    converter: str
-    kind: str
+    converter: str = ""
+    kind: str = ""
     quantised: Quantised | None = None
     said: tuple[str, ...] = ()
+    check: Callable[[NDArray[Any]], Sequence[PartCheck]] | None = None
     model: Any = None
 
     @property
