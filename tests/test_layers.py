@@ -74,16 +74,19 @@ ALLOWED = {
     "edgespike/nn/nets": "storage graph nn.layers torch safetensors",
     "edgespike/nn/training": "evaluation_mode storage data bayes nn.layers nn.nets "
     "torch accelerate filelock rich",
-    "edgespike/converters": "plugins storage graph passes",
+    "edgespike/converters": "plugins storage graph passes quantise.result",
+    "edgespike/converters/checking.py": "graph interpreter floats quantise",
     "edgespike/converters/torch": "evaluation_mode graph passes interpreter nn converters torch",
     "edgespike/converters/lava_dl": "extras storage graph converters interpreter h5py",
+    "edgespike/converters/torch/floats": "evaluation_mode graph floats quantise converters torch",
+    "edgespike/converters/torch/weight_files.py": "storage converters.own_files torch safetensors",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "
     "targets verification converters",
     "edgespike/cli": "api batches threads prepared console extras storage graph passes show trace "
     "samples counting energy report targets selection verification prune bayes nn data converters "
-    "models rich typer",
+    "quantise models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

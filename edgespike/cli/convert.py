@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgespike.cli.conversion import found_as_json, print_found
 from edgespike.cli.options import CHECK_FAILED, Json, Samples
-from edgespike.cli.output import print_json, print_table
+from edgespike.cli.output import print_json, say_if_slow
+from edgespike.cli.source_check import Checked, checked, refuse_check_of_graphs
 from edgespike.passes.coding import Coding
 
 if TYPE_CHECKING:
-    from edgespike.converters.torch.agreement import LayerAgreement
+    from edgespike.converters.base import ConvertOptions
+    from edgespike.converters.result import Conversion
     from edgespike.graph import Graph
 
-EXAMPLE = "edgespike convert runs/fashion/model.safetensors -o graph.safetensors"
+EXAMPLE = (
+    "edgespike convert mynet.py:Net --weights net.pt --input-shape 1,28,28 --calibrate samples.npy "
+    "-o graph.safetensors"
+)
 
 
 def command(
     model: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="MODEL", help="Trained checkpoint, graph file, or a file for a converter."
+            metavar="MODEL",
+            help="Trained checkpoint, graph file, a file for a converter, or a model in Python "
+            "code: mynet.py:Net.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Graph file to write.")],
@@ -39,95 +45,170 @@ def command(
         Path | None,
         typer.Option(
             metavar="X.npy",
-            help="Compare the checkpoint's own neurons with the graph's on these samples.",
+            help="Run the source itself on these samples, and compare it with the graph.",
         ),
     ] = None,
     samples: Samples = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the graph, part of its hash.")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Parameters of a model in Python code: a state_dict, or a safetensors file.",
+        ),
+    ] = None,
     input_shape: Annotated[
         str | None,
         typer.Option(
-            metavar="1,28,28", help="For converters of other packages: shape of one sample."
+            metavar="1,28,28", help="Shape of one sample, where the source does not state it."
         ),
     ] = None,
     input_range: Annotated[
         str | None,
-        typer.Option(
-            metavar="LOW,HIGH",
-            help="For converters of other packages: smallest and largest input value.",
-        ),
+        typer.Option(metavar="LOW,HIGH", help="Smallest and largest whole number of an input."),
     ] = None,
     input_scale: Annotated[
         float | None,
-        typer.Option(
-            metavar="X",
-            help="For converters of other packages: real value of one unit of the input.",
-        ),
+        typer.Option(metavar="X", help="Real value of one unit of the input."),
     ] = None,
     bits: Annotated[
         int | None,
-        typer.Option(metavar="N", help="For converters of other packages: bits of a weight."),
+        typer.Option(metavar="N", help="Bits of a weight, for sources of real numbers."),
+    ] = None,
+    levels: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Levels of an activation, 2 to 256, for sources of real numbers."
+        ),
     ] = None,
     calibrate: Annotated[
         Path | None,
         typer.Option(
             metavar="X.npy",
-            help="For converters of other packages: samples from which scales are derived.",
+            help="Samples from which scales are derived: real numbers as the source takes them, "
+            "or the graph's integers.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="Y.npy", help="The class of each of these samples, for accuracies."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Steps of a sample, where the source does not state them."),
+    ] = None,
+    dt: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Time step, where the source is in continuous time."),
+    ] = None,
+    reset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What firing does, where the source does not state it: zero, subtract, none.",
+        ),
+    ] = None,
+    producer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Simulator that wrote a file that does not say so."),
+    ] = None,
+    readout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What answers, where the source does not state it: count, potential, max, sum.",
+        ),
+    ] = None,
+    save_inputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="X.npy",
+            help="Also write the samples of --calibrate as the integers that the graph takes.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Convert a trained model to an integer graph.
 
-    MODEL is a checkpoint that edgespike train wrote, a graph file, or a file that a converter of
-    another package recognises by its first bytes. A checkpoint takes --name; a graph file takes
-    none of --name, --input-shape, --input-range, --input-scale, --bits and --calibrate; converters
-    of other packages say which of them they take. An option that is not used is refused.
+    MODEL is a checkpoint that edgespike train wrote, a graph file, a file that a converter
+    recognises by its first bytes, or a model in Python code: FILE.py:NAME, where NAME is a class
+    or a function that needs no arguments, or an instance. The code is run; --weights gives the
+    model its parameters, and is read without running code. Each converter says which options it
+    takes; an option that is not used is refused.
+
+    A source of real numbers is quantised: --calibrate gives some hundred samples, best of those
+    that it was trained with. Printed is first what was found and assumed, then for each layer how
+    many of its values differ from the source's, and how many by the layer's own fault alone, then
+    how many answers differ; with --labels the accuracy before and after.
 
     With --coding unary, neurons of several levels become several neurons of single spikes: the
     readout stays the same, every target can run the graph, and the counts are those of single
     spikes.
 
-    With --check, each layer of the checkpoint's float net receives what the graph gave, and its
-    neurons are compared. The graph is exact; the float net may round a value that is near a tie.
-    If any other neuron differs, the exit code is 1 and no graph is written.
+    With --check, the source itself runs on the samples. For a checkpoint, each layer of its float
+    net receives what the graph gave, and its neurons are compared. The graph is exact; the float
+    net may round a value that is near a tie. If any other neuron differs, or a part of another
+    source was read wrongly, the exit code is 1 and no graph is written.
     """
     import edgespike
+    from edgespike.converters import code, conversion
     from edgespike.errors import InputError
-    from edgespike.samples import read_array
     from edgespike.storage.files import check_output
 
     if samples is not None and check is None:
         raise InputError("--samples says how many samples --check compares; give --check X.npy too")
-    check_output(out, [model, check, calibrate])
-    if check is not None:
-        _refuse_check_of_other_files(model)
-    converted = edgespike.convert(
-        model,
-        _whole_numbers("--input-shape", input_shape),
+    if save_inputs is not None and calibrate is None:
+        raise InputError("--save-inputs writes the samples of --calibrate; give these too")
+    read = [code.file_of(model), check, calibrate, labels, weights]
+    check_output(out, [*read, save_inputs])
+    check_output(save_inputs, [*read, out])
+    options = _options(
+        input_shape=_whole_numbers("--input-shape", input_shape),
         name=name,
         input_range=_whole_numbers("--input-range", input_range),
         input_scale=input_scale,
         bits=bits,
-        calibrate=None if calibrate is None else read_array(calibrate),
+        levels=levels,
+        calibrate=calibrate,
+        labels=labels,
+        steps=steps,
+        dt=dt,
+        reset=reset,
+        producer=producer,
+        readout=readout,
+        weights=weights,
     )
-    found = None if check is None else _agreement(converted, model, check, samples)
-    failed = found is not None and any(layer.unexplained for layer in found)
-    graph = coding.apply(converted)
+    if check is not None:
+        refuse_check_of_graphs(model)
+    with say_if_slow(f"converting {model}"):
+        converted = conversion(model, options)
+        found = None if check is None else checked(converted, options, check, samples)
+        graph = coding.apply(converted.graph)
+    failed = found is not None and found.failed
     if not failed:
+        if save_inputs is not None:
+            _save_inputs(converted.graph, options, save_inputs)
         edgespike.save(graph, out)
+    file = None if failed else out
     if as_json:
-        answer = {"graph": graph.hash, "file": None if failed else str(out)}
-        print_json(answer if found is None else {**answer, "check": [asdict(x) for x in found]})
+        print_json(_as_json(converted, graph, found, file, save_inputs))
     else:
-        if found is not None:
-            _print_agreement(found)
-        written = "nothing written" if failed else str(out)
-        print(f"{written}: graph {graph.hash}, {len(graph.nodes)} nodes")
+        _print(model, converted, graph, found, file, save_inputs)
     if failed:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _options(*, calibrate: Path | None, labels: Path | None, **said: Any) -> ConvertOptions:
+    from edgespike.converters.base import ConvertOptions
+    from edgespike.samples import read_array
+
+    return ConvertOptions(
+        calibrate=None if calibrate is None else read_array(calibrate),
+        labels=None if labels is None else read_array(labels),
+        **said,
+    )
 
 
 def _whole_numbers(option: str, text: str | None) -> Any:
@@ -142,28 +223,52 @@ def _whole_numbers(option: str, text: str | None) -> Any:
         raise InputError(f"{option} is {shown(text)}; give integers separated by commas") from None
 
 
-def _refuse_check_of_other_files(model: Path) -> None:
-    from edgespike.converters.own_files import is_checkpoint
-    from edgespike.errors import InputError
+def _save_inputs(graph: Graph, options: ConvertOptions, path: Path) -> None:
+    """Write the samples for calibration as the whole numbers that a graph takes."""
+    import io
 
-    if not is_checkpoint(model):
-        raise InputError(
-            f"--check compares the neurons of a trained checkpoint with its graph's, and {model} "
-            "is not one; leave --check out, or name a file that 'edgespike train' wrote"
-        )
+    import numpy as np
+
+    from edgespike.quantise.inputs import as_integers
+    from edgespike.storage.files import write_atomically
+
+    assert options.calibrate is not None
+    whole = as_integers(options.calibrate, graph)
+    if whole.ndim == len(graph.input_op.shape):  # a length is an image of one row
+        whole = whole[:, :, None]
+    op = graph.input_op
+    kinds = [np.min_scalar_type(op.low), np.min_scalar_type(op.high)]
+    content = io.BytesIO()
+    np.save(content, whole.astype(np.result_type(*kinds)))
+    write_atomically(path, content.getvalue())
 
 
-def _agreement(
-    graph: Graph, model: Path, samples_file: Path, limit: int | None
-) -> list[LayerAgreement]:
-    from edgespike.converters.torch.checkpoints import check_checkpoint
-    from edgespike.samples import read_samples
+def _as_json(
+    converted: Conversion,
+    graph: Graph,
+    check: Checked | None,
+    out: Path | None,
+    inputs: Path | None,
+) -> dict[str, Any]:
+    answer: dict[str, Any] = {"graph": graph.hash, "file": None if out is None else str(out)}
+    answer["found"] = found_as_json(converted)
+    if inputs is not None and out is not None:
+        answer["inputs"] = str(inputs)
+    return answer if check is None else {**answer, "check": check.as_json()}
 
-    return check_checkpoint(model, read_samples(graph, samples_file, limit))
 
-
-def _print_agreement(layers: Sequence[LayerAgreement]) -> None:
-    print_table(
-        ["activation", "node", "compared ", "near a tie ", "different ", "of these not near "],
-        [(x.path, x.node, x.neurons, x.near_ties, x.different, x.unexplained) for x in layers],
-    )
+def _print(
+    model: str,
+    converted: Conversion,
+    graph: Graph,
+    check: Checked | None,
+    out: Path | None,
+    inputs: Path | None,
+) -> None:
+    print_found(model, converted)
+    if check is not None:
+        check.print()
+    if inputs is not None and out is not None:
+        print(f"{inputs}: the samples for calibration, as the graph takes them")
+    written = "nothing written" if out is None else str(out)
+    print(f"{written}: graph {graph.hash}, {len(graph.nodes)} nodes")

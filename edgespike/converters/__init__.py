@@ -15,11 +15,14 @@ from edgespike.errors import EdgespikeError, InputError, shown
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgespike.converters.base import ConvertOptions
+    from edgespike.converters.result import Conversion
     from edgespike.graph import Graph
 
 CONVERTERS: dict[str, str] = {
     "lava-dl": "edgespike.converters.lava_dl:CONVERTER",
     "torch": "edgespike.converters.torch:CONVERTER",
+    "torch-floats": "edgespike.converters.torch.floats:CONVERTER",
 }
 """The converters of this package: name to ``module:attribute``."""
 
@@ -58,8 +61,10 @@ def convert(
     Parameters
     ----------
     model
-        A torch module made of the layers in :mod:`edgespike.nn`; the path of a graph file or of a
-        trained checkpoint; or what a converter of another package takes.
+        A torch module; the path of a graph file or of a trained checkpoint; the name of a model in
+        a file of Python code, "mynet.py:Net", which is run; or what a converter of another package
+        takes. A module made of the layers in :mod:`edgespike.nn` becomes an equal graph; any other
+        is quantised, see :func:`conversion` for what that changes.
     input_shape
         Shape of one sample, where the model does not state it: ``(features,)`` or
         ``(channels, height, width)``; for a recurrent net ``(steps, features)``.
@@ -75,9 +80,11 @@ def convert(
     ------
     UnsupportedError
         No converter takes the model, an option is missing, wrong or not used, or the model holds
-        parts that cannot be converted exactly; all of them are listed.
+        parts that cannot be converted; all of them are listed.
     FileFormatError
         The file cannot be read, is damaged, or no converter recognises it.
+    InputError
+        The Python code cannot be run, or has no such model.
     GraphError
         A graph may not have this name, a sum in the model may exceed every limit, or the file holds
         a graph that is not valid.
@@ -87,7 +94,6 @@ def convert(
         Two converters take the model equally well or have the same name, or one of another package
         is broken.
     """
-    from edgespike.converters import choosing
     from edgespike.converters.base import ConvertOptions
 
     options = ConvertOptions(
@@ -106,10 +112,25 @@ def convert(
         readout=readout,
         weights=weights,
     )
-    if issubclass(type(model), str | Path):  # asks nothing of the model itself
-        path = Path(model)
-        return choosing.for_file(path).convert(path, options)
-    return choosing.for_model(model).convert(model, options)
+    return conversion(model, options).graph
+
+
+def conversion(model: Any, options: ConvertOptions) -> Conversion:
+    """Do what :func:`convert` does, and return all that is known beside the graph.
+
+    That is which converter took the model, what was assumed, and what quantising changed, layer by
+    layer.
+    """
+    from edgespike.converters import choosing
+
+    if not issubclass(type(model), str | Path):  # asks nothing of the model itself
+        return choosing.for_model(model).convert(model, options)
+    from edgespike.converters import code
+
+    if code.is_code(model):
+        return code.convert_code(model, options)
+    path = Path(model)
+    return choosing.for_file(path).convert(path, options)
 
 
 def load(path: Path | str) -> Graph:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.converters.result import Conversion
 from edgespike.errors import UnsupportedError, shown
 from edgespike.graph import Graph
+from edgespike.quantise.result import Quantised
 
 _SHAPE = "give the shape of one sample as a tuple, (features,) or (channels, height, width)"
 
@@ -69,7 +71,8 @@ class ConvertOptions:
         "potential" (their potential at the last step), "max" (its largest over the steps), "sum"
         (its sum).
     weights
-        File of the parameters of a model that is given as source code.
+        File of the parameters of a model that is given as source code: a state_dict that
+        ``torch.load`` reads without unpickling code, or a safetensors file.
     name
         The graph's name: letters, digits, ``_``, ``-`` and ``.``.
 
@@ -186,8 +189,10 @@ class Converter:
         One line: what it takes.
     convert
         Makes a graph of a source and the options. The source is a model that ``accepts`` took, or
-        the path of a file that ``recognises`` did. Raises ``UnsupportedError`` that lists
-        everything that cannot be converted exactly.
+        the path of a file that ``recognises`` did. A source of real numbers gives what
+        :func:`edgespike.quantise.quantise` returns. A `Conversion` says besides what was found
+        and assumed, and can compare the source with the graph. Raises ``UnsupportedError`` that
+        lists everything that cannot be converted.
     options
         Names of the options that it uses. Any other is refused before ``convert`` is called.
     accepts
@@ -209,7 +214,7 @@ class Converter:
 
     name: str
     summary: str
-    convert: Callable[[Any, ConvertOptions], Graph]
+    convert: Callable[[Any, ConvertOptions], Graph | Quantised | Conversion]
     options: tuple[str, ...] = ()
     accepts: Callable[[Any], float | None] | None = None
     recognises: Callable[[bytes, Path], bool] | None = None

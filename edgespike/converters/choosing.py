@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from edgespike import plugins
 from edgespike.converters import CONVERTERS, AmbiguousSourceError, DuplicateConverterError
 from edgespike.converters.base import Converter, ConvertOptions
 from edgespike.converters.own_files import OWN, is_safetensors, read_head
+from edgespike.converters.result import Conversion
 from edgespike.errors import FileFormatError, UnsupportedError
 from edgespike.graph import Graph
 from edgespike.graph.files import read_names
-from edgespike.storage.file_kinds import kind_of_file, only_tensors
+from edgespike.quantise.result import Quantised
+from edgespike.storage.file_kinds import PARAMETERS, kind_of_file, only_tensors
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,34 @@ class Offered:
                 raise TypeError(f"recognises returned {recognised!r}, not True or False")
         return recognised
 
-    def convert(self, source: Any, options: ConvertOptions) -> Graph:
+    def convert(self, source: Any, options: ConvertOptions) -> Conversion:
         """Convert a source, after checking that every option is used."""
         self.converter.check_options(options)
+        name, kind = self.converter.name, self.converter.summary
         with self._blamed():
-            graph = self.converter.convert(source, options)
-            if not isinstance(graph, Graph):
-                raise TypeError(f"it returned a {type(graph).__qualname__}, not a Graph")
-        return graph
+            found = self.converter.convert(source, options)
+            if isinstance(found, Graph):
+                found = Conversion(found)
+            elif isinstance(found, Quantised):
+                found = Conversion(found.graph, quantised=found)
+            elif not isinstance(found, Conversion):
+                raise TypeError(f"it returned a {type(found).__qualname__}, not a Graph")
+        if faults := list(_label_faults(options, found.graph.readout_op.classes)):
+            raise UnsupportedError("model cannot be converted", faults)
+        return replace(found, converter=name, kind=kind, model=source)
 
     def _blamed(self) -> AbstractContextManager[None]:
         return plugins.blaming(self.package, f"converter {self.converter.name!r}")
+
+
+def _label_faults(options: ConvertOptions, classes: int) -> Iterator[str]:
+    """Yield that labels are no classes of the model, which would make accuracies meaningless."""
+    labels = options.labels
+    if labels is not None and labels.size and (labels.min() < 0 or labels.max() >= classes):
+        yield (
+            f"labels go from {labels.min()} to {labels.max()}; the model's classes are "
+            f"0..{classes - 1}"
+        )
 
 
 def _is_distance(value: object) -> bool:
@@ -95,17 +114,20 @@ def for_file(path: Path) -> Offered:
     return _only(recognising, str(path))
 
 
+_WAY_OUT = (
+    "install a converter for it, or load or build the net as a PyTorch module in Python and give "
+    "that to edgespike.convert"
+)
+
+
 def _unrecognised(head: bytes, path: Path, known: str) -> str:
     """Return what a file is, why no converter takes it, and what to do."""
     if is_safetensors(head):
         return only_tensors(path, read_names(path))
     if kind := kind_of_file(head):
-        way_out = (
-            "install a converter for it, or load or build the net as a PyTorch module in Python "
-            "and give that to edgespike.convert"
-            if kind.holds_model
-            else "name the file of a model instead"
-        )
+        way_out = _WAY_OUT if kind.holds_model else "name the file of a model instead"
+        if kind.may_hold_parameters:
+            way_out = f"{PARAMETERS}; else {way_out}"
         return (
             f"{path} is {kind.name}, which no installed converter reads; those installed read: "
             f"{known}; {way_out}"

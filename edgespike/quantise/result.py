@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from edgespike.floats.net import FloatNet
+from edgespike.floats.net import FloatNet, Reals
 from edgespike.graph import Graph
 
 
@@ -40,6 +40,31 @@ class LayerLoss:
     active: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The source itself, which a net and its graph are compared with.
+
+    Parameters
+    ----------
+    net
+        The net as it was read, before anything was folded: its nodes have the source's paths.
+    run
+        Runs the source on real samples, ``(samples, *shape)`` or ``(samples, steps, *shape)`` as
+        :func:`edgespike.floats.run.run_steps` takes them. Returns values by the name of a node of
+        ``net``, ``(samples, steps, *shape)``, for those nodes whose values the source shows; the
+        readout's are the answers, ``(samples, classes)``.
+    same_answers
+        Whether the source's answers are the net's; else they only have the same order of classes.
+    tolerance
+        By which share of a node's largest magnitude the source's own arithmetic may be off.
+    """
+
+    net: FloatNet
+    run: Callable[[Reals], Mapping[str, Reals]]
+    same_answers: bool = True
+    tolerance: float = 1e-4
+
+
 @dataclass(frozen=True)
 class Quantised:
     """An integer graph, and how it differs from the net that it was made from.
@@ -64,6 +89,8 @@ class Quantised:
         What the source does not say and was assumed, and how its numbers were rounded; sentences.
     warnings
         What the user should look at: a layer that never fires on the samples.
+    source
+        The source itself, for comparisons; ``None`` where it cannot be run.
     """
 
     graph: Graph
@@ -77,6 +104,7 @@ class Quantised:
     accuracy_after: float | None = None
     assumed: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
+    source: Source | None = None
 
     @property
     def worst(self) -> LayerLoss | None:

@@ -26,6 +26,12 @@ _ONNX_VERSION, _ONNX_LATEST = 0x08, 50
 _ONNX_FIELDS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 
 
+PARAMETERS = (
+    "if it holds the parameters of a PyTorch module alone, name the code that defines the module, "
+    "and give the file as its weights: mynet.py:Net --weights FILE"
+)
+"""What to do with parameters without their net."""
+
 _NAMES_SHOWN = 3
 """How many tensors of a file an error names."""
 
@@ -40,10 +46,13 @@ class FileKind:
         A noun with its article.
     holds_model
         Whether a trained model may be in it, rather than samples.
+    may_hold_parameters
+        Whether it may hold the parameters alone of a PyTorch module.
     """
 
     name: str
     holds_model: bool = True
+    may_hold_parameters: bool = False
 
 
 def kind_of_file(head: bytes) -> FileKind | None:
@@ -63,7 +72,10 @@ def kind_of_file(head: bytes) -> FileKind | None:
     if head[_TFLITE_PLACE:].startswith(_TFLITE):
         return FileKind("a TFLite model (.tflite)")
     if head.startswith(_PICKLES):
-        return FileKind("a Python pickle, the format of older PyTorch files (.pt, .pth)")
+        return FileKind(
+            "a Python pickle, the format of older PyTorch files (.pt, .pth)",
+            may_hold_parameters=True,
+        )
     if len(head) > 2 and _is_onnx(*head[:3]):
         return FileKind("an ONNX model (.onnx)")
     if head.startswith(_GZIP):
@@ -83,7 +95,7 @@ def _kind_of_archive(first: bytes) -> FileKind:
     if first.endswith(b".npy"):
         return FileKind("an archive of numpy arrays (.npz)", holds_model=False)
     if first.endswith(_PYTORCH_MEMBERS):
-        return FileKind("a PyTorch file (.pt, .pth)")
+        return FileKind("a PyTorch file (.pt, .pth)", may_hold_parameters=True)
     return FileKind("a zip archive")
 
 
@@ -99,7 +111,8 @@ def only_tensors(path: Path, names: Iterable[str]) -> str:
     return (
         f"{path} is neither an edgespike graph nor a trained model of edgespike: it is a "
         f"safetensors file of tensors alone ({f'{some}{more}' or 'none'}), such as a state_dict, "
-        "without a description of the net that computes with them; build the net in Python, load "
-        "the tensors into it (load_state_dict), and give the module to edgespike.convert; or name "
-        "a file that 'edgespike train' wrote"
+        "without a description of the net that computes with them; name the code that defines the "
+        "net, and give the file as its weights: mynet.py:Net --weights FILE; or build the net in "
+        "Python, load the tensors into it (load_state_dict), and give the module to "
+        "edgespike.convert; or name a file that 'edgespike train' wrote"
     )

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrizations, prune  # noqa: E402
 
 from edgespike.converters import convert  # noqa: E402
 from edgespike.converters.torch.agreement import agreement  # noqa: E402
+from edgespike.converters.torch.modules import convert_module  # noqa: E402
 from edgespike.errors import GraphError, UnsupportedError  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
 from edgespike.nn.layers.penalty import SynapticPenalty  # noqa: E402
@@ -676,7 +677,7 @@ def test_image_layers_that_mean_something_else_are_refused(
     layers: list[nn.Module], message: str
 ) -> None:
     with pytest.raises(UnsupportedError, match=message):
-        convert(nn.Sequential(*layers), (1, 8, 8))
+        convert_module(nn.Sequential(*layers), (1, 8, 8), "model")
 
 
 @pytest.mark.parametrize("shape", [4, [4], (4.0,), "4", None])

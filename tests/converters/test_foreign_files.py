@@ -72,9 +72,10 @@ def test_tensors_without_a_net(read: object, tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{path} is neither an edgespike graph nor a trained model of edgespike: it is a "
         "safetensors file of tensors alone (fc1.bias, fc1.weight, fc2.bias and 2 more), such as a "
-        "state_dict, without a description of the net that computes with them; build the net in "
-        "Python, load the tensors into it (load_state_dict), and give the module to "
-        "edgespike.convert; or name a file that 'edgespike train' wrote"
+        "state_dict, without a description of the net that computes with them; name the code "
+        "that defines the net, and give the file as its weights: mynet.py:Net --weights FILE; or "
+        "build the net in Python, load the tensors into it (load_state_dict), and give the module "
+        "to edgespike.convert; or name a file that 'edgespike train' wrote"
     )
 
 

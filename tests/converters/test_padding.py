@@ -14,6 +14,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from edgespike.converters import convert  # noqa: E402
+from edgespike.converters.torch.modules import convert_module  # noqa: E402
 from edgespike.counting import Convention, audit, count  # noqa: E402
 from edgespike.errors import UnsupportedError  # noqa: E402
 from edgespike.graph import Conv2d, MaxPool2d, SumPool2d  # noqa: E402
@@ -214,7 +215,7 @@ PAD = nn.ZeroPad2d((0, 1, 0, 1))
 )
 def test_pads_in_other_places_are_refused(layers: list[nn.Module], message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
-        convert(nn.Sequential(*layers), (2, 8, 8))
+        convert_module(nn.Sequential(*layers), (2, 8, 8), "model")
 
 
 def test_padding_that_torch_chooses_is_that_of_the_graph() -> None:

@@ -181,12 +181,18 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_converter_says_what_it_takes_without_importing_torch() -> None:
-    from edgespike.converters.torch import CONVERTER
+    from edgespike.converters.torch import CONVERTER, floats
 
-    assert isinstance(CONVERTER, Converter)
-    accepts = CONVERTER.accepts
-    assert accepts is not None
-    assert [accepts(model) for model in (3, nn.Module(), nn.Sequential())] == [None, 0, 1]
+    class Net(nn.Sequential):
+        pass
+
+    models = (3, nn.Module(), nn.Sequential(nn.Linear(2, 2)), Net(QuantLinear(2, 2)))
+    found = []
+    for converter in (CONVERTER, floats.CONVERTER):
+        assert isinstance(converter, Converter)
+        assert converter.accepts is not None
+        found.append([converter.accepts(model) for model in models])
+    assert found == [[None, None, None, 2], [None, 0, 1, None]]
 
 
 @pytest.mark.parametrize(

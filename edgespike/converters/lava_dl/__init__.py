@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from edgespike.converters.base import Converter, ConvertOptions
 from edgespike.converters.lava_dl.hdf5 import SIGNATURE, holds_layers
-from edgespike.graph import Graph
+from edgespike.converters.result import Conversion, PartCheck
 
 
 def _recognises(head: bytes, path: Path) -> bool:
     return head.startswith(SIGNATURE) and holds_layers(path)
 
 
-def _convert(path: Path, options: ConvertOptions) -> Graph:
+def _convert(path: Path, options: ConvertOptions) -> Conversion:
+    from edgespike.converters.lava_dl.agreement import check_file
     from edgespike.converters.lava_dl.reading import read_graph
 
-    return read_graph(path, options).graph
+    net = read_graph(path, options)
+
+    def check(samples: NDArray[Any]) -> list[PartCheck]:
+        return [
+            PartCheck(layer.path, layer.node, layer.values, layer.different)
+            for layer in check_file(path, samples, options)
+        ]
+
+    layers = (f"{layer.path}: {layer.text}" for layer in net.layers)
+    return Conversion(net.graph, said=(net.summary, *layers, *net.assumed), check=check)
 
 
 CONVERTER = Converter(

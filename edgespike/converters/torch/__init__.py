@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgespike.converters.base import Converter, ConvertOptions, class_distance
+from edgespike.converters.torch.floats.kinds import holds_own_layers
 
 if TYPE_CHECKING:
     from edgespike.graph import Graph
 
 
 def _accepts(model: Any) -> int | None:
-    return class_distance(model, "torch.nn.modules.module.Module")
+    distance = class_distance(model, "torch.nn.modules.module.Module")
+    return distance if distance is not None and holds_own_layers(model) else None
 
 
 def _convert(module: Any, options: ConvertOptions) -> Graph:
