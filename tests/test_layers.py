@@ -77,6 +77,8 @@ ALLOWED = {
     "edgespike/converters": "plugins storage graph passes",
     "edgespike/converters/torch": "evaluation_mode graph passes interpreter nn converters torch",
     "edgespike/converters/lava_dl": "extras storage graph converters interpreter h5py",
+    "edgespike/converters/spiking": "graph floats converters torch",
+    "edgespike/converters/snntorch": "graph floats quantise converters torch",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "

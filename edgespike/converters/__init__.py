@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CONVERTERS: dict[str, str] = {
     "lava-dl": "edgespike.converters.lava_dl:CONVERTER",
     "torch": "edgespike.converters.torch:CONVERTER",
+    "snntorch": "edgespike.converters.snntorch:CONVERTER",
 }
 """The converters of this package: name to ``module:attribute``."""
 
