@@ -90,6 +90,11 @@ class NetBuilder:
             self._made[id(value)] = made
         return self._made[id(value)]
 
+    def build_layers(self) -> None:
+        """Add all layers of neurons, for their faults."""
+        for chain in self.steps.chains:
+            self._neuron(chain, SPIKES)
+
     def finish(self) -> None:
         """Add the neurons whose spikes only a later step uses."""
         while self._waiting:
@@ -234,6 +239,14 @@ class NetBuilder:
     def _read_neurons(self, chain: Chain, shape: Shape) -> Neurons | None:
         if id(chain) not in self._read:
             self._read[id(chain)] = None
+            tensor = chain.calls[-1].after[SPIKES].tensor
+            if tensor.shape[:1] != (BATCH,) or tensor.ndim not in (2, 4):
+                reason = (
+                    f"gives spikes of shape {tuple(tensor.shape)} of {BATCH} samples; it must be "
+                    "(samples, features) or (samples, channels, height, width)"
+                )
+                self.refuse(chain.name, RefusedError(reason))
+                return None
             try:
                 self._read[id(chain)] = self.simulator.read(chain.module, shape)
             except RefusedError as refused:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgespike.converters.spiking.recording import BATCH, Call, Recorder, Value, leaves
-from edgespike.converters.spiking.simulator import RefusedError, Simulator
+from edgespike.converters.spiking.simulator import RefusedError, Simulator, StoppedError
 from edgespike.errors import shown
 
 
@@ -160,7 +160,7 @@ def _called(model: Any, x: Any, states: Sequence[Any], recorder: Recorder) -> An
         raise
     except Exception as error:  # whatever a user's code raises
         where = f" in {recorder.inside}" if recorder.inside else ""
-        raise RefusedError(
+        raise StoppedError(
             f"raised {type(error).__name__}{where} when it was run on an input of shape "
             f"{tuple(x.shape)}: {shown(str(error))}"
         ) from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,12 @@ from edgespike.converters.spiking.building import NetBuilder, plain_name
 from edgespike.converters.spiking.checks import changed_parts, inner_module, unsupported_parts
 from edgespike.converters.spiking.probe import LAYOUTS, Layout, Run, run, zeros
 from edgespike.converters.spiking.recording import SPIKES
-from edgespike.converters.spiking.simulator import RefusedError, Simulator
+from edgespike.converters.spiking.simulator import RefusedError, Simulator, StoppedError
 from edgespike.converters.spiking.steps import Steps
 from edgespike.errors import InputError, UnsupportedError
 from edgespike.floats.net import FloatNet, FloatNode, FloatReadout
+
+T = TypeVar("T")
 
 STEP_CALLS = 3
 """How often a module that does one step is called: enough for what it keeps to be seen."""
@@ -59,15 +61,17 @@ def read(model: Any, options: ConvertOptions, simulator: Simulator) -> Reading:
     shape = options.required_shape("a torch module")
     if faults := [*changed_parts(model)]:
         raise UnsupportedError("model cannot be converted", faults)
-    failed: list[tuple[Layout, Sequence[str]]] = []
+    failed: list[tuple[Layout, RefusedError]] = []
     for layout in LAYOUTS[: 1 if options.steps is None else None]:
         attempt = _Attempt(model, shape, options, simulator, layout)
         try:
             return attempt.reading()
         except RefusedError as refused:
-            failed.append((layout, refused.reasons))
-    layout, found = min(failed, key=lambda each: len(each[1]))
-    faults = list(found)
+            failed.append((layout, refused))
+    layout, found = min(
+        failed, key=lambda each: (isinstance(each[1], StoppedError), len(each[1].reasons))
+    )
+    faults = list(found.reasons)
     if options.steps is None:
         faults.append(
             "steps is missing: if the module takes (steps, samples, *input_shape) or (samples, "
@@ -144,18 +148,22 @@ class _Attempt:
     layout: Layout
 
     def reading(self) -> Reading:
+        ran = _of_model(lambda: self._run(1))
+        stepwise = self.layout.axis is None and _does_one_step(ran)
+        if stepwise:
+            ran = _of_model(lambda: self._run(STEP_CALLS))
+        steps = _of_model(
+            lambda: Steps(ran.calls, self.layout.axis, stepwise, self.simulator.reset_names)
+        )
+        builder = NetBuilder(self.simulator, steps, self.shape)
         try:
-            ran = self._run(1)
-            stepwise = self.layout.axis is None and _does_one_step(ran)
-            ran = self._run(STEP_CALLS) if stepwise else ran
-            steps = Steps(ran.calls, self.layout.axis, stepwise, self.simulator.reset_names)
-            count = self._count(steps)
-            steps.check_layers()
-            answer = readouts.find(steps, ran.returned, self.options.readout)
+            _of_model(steps.check_layers)
+            count = _of_model(lambda: self._count(steps))
+            answer = _of_model(lambda: readouts.find(steps, ran.returned, self.options.readout))
         except RefusedError as refused:
-            raise RefusedError(*(f"the model {reason}" for reason in refused.reasons)) from refused
-        net = self._net(steps, count, answer, ran.notes)
-        return Reading(net, self.layout, stepwise)
+            builder.build_layers()
+            raise RefusedError(*refused.reasons, *builder.faults) from refused
+        return Reading(self._net(builder, count, answer, ran.notes), self.layout, stepwise)
 
     def _run(self, times: int) -> Run:
         shape = self.layout.shape(self.shape, self.options.steps or 1)
@@ -183,12 +191,11 @@ class _Attempt:
         return wanted
 
     def _net(
-        self, steps: Steps, count: int, answer: readouts.Answer, notes: Sequence[str]
+        self, builder: NetBuilder, count: int, answer: readouts.Answer, notes: Sequence[str]
     ) -> FloatNet:
-        builder = NetBuilder(self.simulator, steps, self.shape)
         last = builder.build(answer.values[-1])
         builder.finish()
-        neuron = steps.neuron(answer.values[-1])
+        neuron = builder.steps.neuron(answer.values[-1])
         if neuron is not None and neuron[2] != SPIKES and not builder.keeps_compared(neuron[0]):
             builder.refuse(
                 neuron[0].name,
@@ -206,6 +213,14 @@ class _Attempt:
         if last.factor not in (1, -1):
             assumed.append(f"the answer is counted in units of {last.factor:g}")
         return FloatNet((*builder.nodes, readout), count, tuple(assumed))
+
+
+def _of_model(made: Callable[[], T]) -> T:
+    """Call a function, and let what it refuses begin with what it is about."""
+    try:
+        return made()
+    except RefusedError as refused:
+        raise type(refused)(*(f"the model {reason}" for reason in refused.reasons)) from refused
 
 
 def _does_one_step(ran: Run) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgespike.converters.spiking.recording import SPIKES, Value, leaves, through
 from edgespike.converters.spiking.simulator import RefusedError
-from edgespike.converters.spiking.steps import Steps
+from edgespike.converters.spiking.steps import AXES_MOVED, Steps, moved_axis
 from edgespike.graph import ReadoutMode
 
 SUM, LAST = ReadoutMode.SUM, ReadoutMode.LAST
@@ -136,19 +136,23 @@ def _records(steps: Steps, returned: Sequence[Any]) -> Iterator[Record]:
         for places in zip(*(leaves(each) for each in returned), strict=False):
             yield Record(tuple(places))
         return
-    (whole,) = returned
-    count = steps.count
-    if isinstance(whole, list | tuple) and len(whole) == count > 1:
-        values = [value for value in whole if isinstance(value, Value)]
-        neurons = [steps.neuron(through(value)) for value in values]
-        if len(values) == count and all(
-            found is not None and found[1] == step for step, found in enumerate(neurons)
-        ):
-            yield Record(tuple(values))
-            return
-    for value in leaves(whole):
-        if (record := _record(steps, value)) is not None:
-            yield record
+    waiting = list(returned)
+    while waiting:
+        part = waiting.pop(0)
+        if isinstance(part, Value):
+            if (record := _record(steps, part)) is not None:
+                yield record
+        elif isinstance(part, tuple) and _is_listed(steps, part):
+            yield Record(part)
+        elif isinstance(part, tuple | dict):
+            waiting = [*(part.values() if isinstance(part, dict) else part), *waiting]
+
+
+def _is_listed(steps: Steps, part: Sequence[Any]) -> bool:
+    """Return whether a tuple holds what neurons gave at each of the steps."""
+    found = [steps.neuron(through(each)) for each in part if isinstance(each, Value)]
+    places = [None if neuron is None else neuron[1] for neuron in found]
+    return len(part) > 1 and places == list(range(steps.count)) and len(part) == len(found)
 
 
 def _record(steps: Steps, value: Value) -> Record | None:
@@ -173,8 +177,8 @@ def _stacked(steps: Steps, value: Value) -> tuple[Value, ...] | None:
     if call.name == "stack" and isinstance(call.args[0], tuple):
         values = [each for each in call.args[0] if isinstance(each, Value)]
         return tuple(values) if len(values) == steps.count else None
-    if call.name in ("transpose", "permute", "swapaxes", "movedim"):
-        return _stacked(steps, through(call.args[0]))
+    if call.name in AXES_MOVED:
+        return _stacked(steps, through(call.input))
     if call.name == "__setitem__":
         return _written(steps, value)
     return None
@@ -231,25 +235,17 @@ def _reduced(steps: Steps, value: Value) -> Record | None:
 _COUNT_FOR_RATE = "the answer is the sum over the steps: the mean that the net returns, times steps"
 
 
-def _axis(value: Value) -> int:
+def _axis(value: Value) -> int | None:
     """Return the axis of the steps of a stack, possibly with swapped axes."""
     call = value.call
     assert call is not None
+    ndim = value.tensor.ndim
     if call.name == "stack":
-        dim = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", 0)
-        return int(dim) % value.tensor.ndim
+        return int(call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", 0)) % ndim
     if call.name == "__setitem__":
         return 0
-    source = _axis(through(call.args[0]))
-    if call.name == "permute":
-        order = call.args[1] if isinstance(call.args[1], tuple) else call.args[1:]
-        return [int(each) % value.tensor.ndim for each in order].index(source)
-    first, second = (int(each) % value.tensor.ndim for each in call.args[1:3])
-    if call.name == "movedim":
-        rest = [axis for axis in range(value.tensor.ndim) if axis != first]
-        rest.insert(second, first)
-        return rest.index(source)
-    return {first: second, second: first}.get(source, source)
+    axis = _axis(through(call.input))
+    return None if axis is None else moved_axis(call, axis, ndim)
 
 
 def _terms(steps: Steps, value: Value) -> tuple[Value, ...] | None:

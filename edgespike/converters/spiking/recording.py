@@ -199,8 +199,11 @@ class Recorder:
             return func(*args, **kwargs)
         name = _name(func)
         given = self.as_values((tuple(args), dict(kwargs)))  # before anything changes in place
+        if _in_place(name) and isinstance(given[0][0], Value) and given[0][0].is_constant:
+            given[0][0].tensor = given[0][0].tensor.clone()
         result = func(*args, **kwargs)
-        if any(not value.is_constant for value in leaves(given)):
+        made = name.endswith("_like") or name.startswith("new_")
+        if not made and any(not value.is_constant for value in leaves(given)):
             self._function(name, given, args, result)
         return result
 

@@ -23,6 +23,10 @@ class RefusedError(Exception):
         self.reasons = reasons
 
 
+class StoppedError(RefusedError):
+    """A module could not be run to its end."""
+
+
 @dataclass(frozen=True, eq=False)
 class Neurons:
     """Neurons as they were read from a module.

@@ -99,10 +99,21 @@ class Steps:
         call = value.call
         if call is None or self.time_axis is None or call.module is not None:
             return None
-        source = call.args[0] if call.args else None
-        if not isinstance(source, Value) or through(source).input_of is None:
+        source = through(call.input) if isinstance(call.input, Value) else None
+        if source is None or (axis := self._axis(source)) is None:
             return None
-        return _picked(call, value, self.time_axis, through(source).tensor.shape[self.time_axis])
+        return _picked(call, value, axis, source.tensor.shape[axis])
+
+    def _axis(self, value: Value) -> int | None:
+        """Return the axis of the steps in an input, possibly with swapped axes."""
+        if value.input_of is not None:
+            return self.time_axis
+        call = value.call
+        if call is None or call.module is not None or call.name not in AXES_MOVED:
+            return None
+        source = through(call.input) if isinstance(call.input, Value) else None
+        axis = None if source is None else self._axis(source)
+        return None if axis is None else moved_axis(call, axis, value.tensor.ndim)
 
     def check_equal(self, values: Sequence[Value], what: str) -> None:
         """Raise unless values, one a step, are the same function of each step's values.
@@ -209,6 +220,25 @@ class _Comparison:
         ):
             return False
         return self.same((call.args, dict(call.kwargs)), (other.args, dict(other.kwargs)))
+
+
+AXES_MOVED = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis")
+"""Functions that give axes another order."""
+
+
+def moved_axis(call: Call, axis: int, ndim: int) -> int | None:
+    """Return where one of `AXES_MOVED` puts an axis."""
+    if call.name == "permute":
+        order = call.kwargs.get("dims", call.args[1] if len(call.args) == 2 else call.args[1:])
+        return [int(each) % ndim for each in order].index(axis)
+    if call.kwargs or not all(isinstance(each, int) for each in call.args[1:3]):
+        return None
+    first, second = (int(each) % ndim for each in call.args[1:3])
+    if call.name.startswith("move"):
+        rest = [each for each in range(ndim) if each != first]
+        rest.insert(second, first)
+        return rest.index(axis)
+    return {first: second, second: first}.get(axis, axis)
 
 
 def _picked(call: Call, value: Value, axis: int, steps: int) -> int | None:
