@@ -79,6 +79,9 @@ ALLOWED = {
     "edgespike/converters/lava_dl": "extras storage graph converters interpreter h5py",
     "edgespike/converters/spiking": "graph floats converters torch",
     "edgespike/converters/snntorch": "graph floats quantise converters torch",
+    "edgespike/converters/spiking": "graph floats quantise converters torch",
+    "edgespike/converters/snntorch": "graph floats converters torch",
+    "edgespike/converters/spikingjelly": "graph floats converters torch",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "

@@ -21,6 +21,7 @@ CONVERTERS: dict[str, str] = {
     "lava-dl": "edgespike.converters.lava_dl:CONVERTER",
     "torch": "edgespike.converters.torch:CONVERTER",
     "snntorch": "edgespike.converters.snntorch:CONVERTER",
+    "spikingjelly": "edgespike.converters.spikingjelly:CONVERTER",
 }
 """The converters of this package: name to ``module:attribute``."""
 

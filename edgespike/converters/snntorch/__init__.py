@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgespike.converters.base import Converter, ConvertOptions, class_distance
+from edgespike.converters.spiking.converter import spiking_converter
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
+    from edgespike.converters.base import ConvertOptions
     from edgespike.converters.spiking.simulator import Simulator
     from edgespike.floats.net import FloatNet
-    from edgespike.graph import Graph
 
 
 def simulator() -> Simulator:
@@ -22,7 +23,6 @@ def simulator() -> Simulator:
     return Simulator(
         name="snnTorch",
         is_neuron=neurons.is_neuron,
-        is_layer=lambda _: False,
         state_names=neurons.state_names,
         clear=neurons.clear,
         check=neurons.check,
@@ -44,7 +44,9 @@ def float_net(module: Any, options: ConvertOptions) -> FloatNet:
     return reading.read(module, options, simulator()).net
 
 
-def activity(module: Any, options: ConvertOptions, samples: NDArray[Any]) -> dict[str, Any]:
+def activity(
+    module: Any, options: ConvertOptions, samples: NDArray[Any]
+) -> dict[str, NDArray[np.float64]]:
     """Run the module itself, and return the spikes of each layer of neurons.
 
     See :func:`edgespike.converters.spiking.reading.activity`.
@@ -54,40 +56,7 @@ def activity(module: Any, options: ConvertOptions, samples: NDArray[Any]) -> dic
     return reading.activity(module, options, simulator(), samples)
 
 
-def _accepts(model: Any) -> float | None:
-    distance = class_distance(model, "torch.nn.modules.module.Module")
-    if distance is None or not _has_neurons(model):
-        return None
-    return distance - 0.5
-
-
-def _has_neurons(model: Any) -> bool:
-    from edgespike.converters.snntorch.neurons import is_neuron
-
-    return any(is_neuron(module) for module in model.modules())
-
-
-def _convert(module: Any, options: ConvertOptions) -> Graph:
-    from edgespike.quantise import quantise
-
-    return quantise(float_net(module, options), options, options.graph_name()).graph
-
-
-CONVERTER = Converter(
-    name="snntorch",
-    summary="torch modules with neurons of snnTorch",
-    convert=_convert,
-    options=(
-        "input_shape",
-        "input_range",
-        "input_scale",
-        "bits",
-        "calibrate",
-        "labels",
-        "steps",
-        "readout",
-        "name",
-    ),
-    accepts=_accepts,
+CONVERTER = spiking_converter(
+    "snntorch", "torch modules with neurons of snnTorch", "snntorch._neurons", simulator
 )
 """Takes any torch module that has neurons of snnTorch, before the converter for torch modules."""

@@ -72,7 +72,7 @@ def run(model: Any, simulator: Simulator, inputs: Sequence[Any]) -> Run:
     recorder = Recorder(simulator)
     states = _States(model)
     returned: list[Any] = []
-    with recorder.recording(model):
+    with simulator.prepared(model), recorder.recording(model):
         for module in model.modules():
             if simulator.is_neuron(module):
                 simulator.clear(module)

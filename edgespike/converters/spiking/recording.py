@@ -374,9 +374,8 @@ def leaves(given: Any) -> Iterator[Value]:
 @contextmanager
 def _untouched(model: Any) -> Iterator[None]:
     """Put a model into evaluation mode; at the end, restore what its modules hold."""
-    inner = ("_parameters", "_buffers", "_modules")
     saved = [
-        (module, dict(vars(module)), [dict(vars(module)[name]) for name in inner])
+        (module, dict(vars(module)), [(held, dict(held)) for held in _dictionaries(module)])
         for module in model.modules()
     ]
     try:
@@ -386,6 +385,11 @@ def _untouched(model: Any) -> Iterator[None]:
         for module, attributes, held in saved:
             vars(module).clear()
             vars(module).update(attributes)
-            for name, content in zip(inner, held, strict=True):
-                vars(module)[name].clear()
-                vars(module)[name].update(content)
+            for dictionary, content in held:
+                dictionary.clear()
+                dictionary.update(content)
+
+
+def _dictionaries(module: Any) -> list[Any]:
+    """Return the dictionaries that a module holds: parameters, buffers, states."""
+    return [value for value in vars(module).values() if isinstance(value, dict)]

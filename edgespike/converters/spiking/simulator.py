@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +61,6 @@ class Simulator:
         Of the simulator, as its users write it.
     is_neuron
         Whether a module is a neuron layer of this simulator, supported or not.
-    is_layer
-        Whether any other module is one of the simulator's own layers.
     state_names
         Names of a neuron layer's states: attributes of the module, and, in this order, the
         arguments of its ``forward`` after the input.
@@ -74,16 +73,21 @@ class Simulator:
         Raises :class:`RefusedError`.
     reset_names
         Functions that clear all states, for messages.
+    is_layer
+        Whether any other module is one of the simulator's own layers.
     layer_type
         Torch's type of a layer: its own, or that of a layer which it stands for.
+    prepared
+        Prepares a model to be run, step by step, and puts it back. Raises :class:`RefusedError`.
     """
 
     name: str
     is_neuron: Callable[[Any], bool]
-    is_layer: Callable[[Any], bool]
     state_names: Callable[[Any], tuple[str, ...]]
     clear: Callable[[Any], None]
     check: Callable[[Any], None]
     read: Callable[[Any, tuple[int, ...]], Neurons]
     reset_names: str
+    is_layer: Callable[[Any], bool] = lambda _: False
     layer_type: Callable[[Any], type] = type
+    prepared: Callable[[Any], AbstractContextManager[None]] = lambda _: nullcontext()
