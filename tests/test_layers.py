@@ -80,7 +80,7 @@ ALLOWED = {
     "edgespike/converters/spiking": "graph floats converters torch",
     "edgespike/converters/snntorch": "graph floats quantise converters torch",
     "edgespike/converters/spiking": "graph floats quantise converters torch",
-    "edgespike/converters/snntorch": "graph floats converters torch",
+    "edgespike/converters/snntorch": "graph floats converters torch snntorch",
     "edgespike/converters/spikingjelly": "graph floats converters torch",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",

@@ -121,7 +121,7 @@ def record(net: nn.Module, x: Any) -> Any:
         return net(x)
     for part in net:
         if isinstance(part, snntorch.SpikingNeuron):
-            part.reset_mem()  # type: ignore[operator]
+            part.reset_mem()
     steps = [net(x) for _ in range(STEPS)]
     return torch.stack([each[0] for each in steps]), torch.stack([each[-1] for each in steps])
 
@@ -138,7 +138,7 @@ def train(net: nn.Module, x: Any, labels: Any, readout: str, epochs: int) -> Non
     generator = torch.Generator().manual_seed(0)
     net.train()
     for _ in range(epochs):
-        for chosen in torch.randperm(len(x), generator=generator).split(128):
+        for chosen in torch.split(torch.randperm(len(x), generator=generator), 128):
             spikes, potentials = record(net, x[chosen])
             answer = potentials[-1] if readout == "potential" else spikes.sum(0) / 4
             loss = nn.functional.cross_entropy(answer, labels[chosen])

@@ -169,7 +169,7 @@ def _faults(neuron: Any, name: str) -> Iterator[str]:
             f"has graded_spikes_factor {shown(neuron.graded_spikes_factor.tolist())}; give one "
             "number other than 0"
         )
-    if name == "RSynaptic" and not neuron.reset_delay:
+    if name == "RSynaptic" and not (neuron.reset_delay or neuron.reset_mechanism == "none"):
         yield (
             "is RSynaptic with reset_delay=False, which snntorch 1.0.0 computes as True, or fails "
             "with init_hidden; use reset_delay=True"

@@ -10,9 +10,9 @@ import numpy as np
 
 from edgespike.converters.spiking.functions import FUNCTIONS
 from edgespike.converters.spiking.layers import torch_layers
-from edgespike.converters.spiking.recording import BATCH, SPIKES, Call, Value, leaves, through
 from edgespike.converters.spiking.simulator import Neurons, RefusedError, Simulator
 from edgespike.converters.spiking.steps import Chain, Steps
+from edgespike.converters.spiking.values import BATCH, SPIKES, Call, Value, leaves, through
 from edgespike.floats.net import (
     FloatAdd,
     FloatAffine,

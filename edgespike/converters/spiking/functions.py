@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgespike.converters.spiking import layers
-from edgespike.converters.spiking.recording import Call, Value
 from edgespike.converters.spiking.simulator import RefusedError
-from edgespike.floats.net import FloatAdd, FloatAffine, FloatConcatenate, FloatRelu, FloatReshape
+from edgespike.converters.spiking.values import Call, Value
+from edgespike.floats.net import FloatAdd, FloatAffine, FloatConcatenate, FloatReshape
 
 if TYPE_CHECKING:
     from edgespike.converters.spiking.building import Made, NetBuilder
@@ -119,7 +119,7 @@ def _concatenate(builder: NetBuilder, call: Call, value: Value) -> Made:
 
 
 def _reshape(builder: NetBuilder, call: Call, value: Value) -> Made:
-    source = builder.build(call.args[0])
+    source = builder.build(call.input)
     if source.shape == value.shape:
         return source
     return builder.layer(FloatReshape(value.shape), source, value.shape, call.name)
@@ -130,11 +130,7 @@ def _dropout(builder: NetBuilder, call: Call, value: Value) -> Made:
         raise RefusedError(
             "drops values also in evaluation mode; give it training=self.training, or use Dropout"
         )
-    return builder.build(call.args[0])
-
-
-def _relu(builder: NetBuilder, call: Call, value: Value) -> Made:
-    return builder.layer(FloatRelu(), builder.build(call.args[0]), value.shape, call.name)
+    return builder.build(call.input)
 
 
 def _max_pool(builder: NetBuilder, call: Call, value: Value) -> Made:
@@ -203,7 +199,7 @@ def _weights(given: SimpleNamespace) -> SimpleNamespace:
 def _by_layer(
     builder: NetBuilder, call: Call, value: Value, convert: layers.Layer, layer: Any
 ) -> Made:
-    source = builder.build(call.args[0] if call.args else call.kwargs["input"])
+    source = builder.build(call.input)
     op = convert(layer, source.shape, value.shape)
     return source if op is None else builder.layer(op, source, value.shape, call.name)
 
@@ -228,7 +224,6 @@ FUNCTIONS: dict[str, Function] = {
     "unflatten": _reshape,
     "dropout": _dropout,
     "dropout2d": _dropout,
-    "relu": _relu,
     "max_pool2d": _max_pool,
     "avg_pool2d": _average_pool,
     "adaptive_avg_pool2d": _adaptive("AdaptiveAvgPool2d"),

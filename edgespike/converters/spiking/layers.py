@@ -16,7 +16,6 @@ from edgespike.floats.net import (
     FloatDense,
     FloatOp,
     FloatPool2d,
-    FloatRelu,
     FloatReshape,
     Pooling,
     Reals,
@@ -132,11 +131,6 @@ def _adaptive(pooling: Pooling) -> Layer:
     return convert
 
 
-def relu(layer: Any, shape: Shape, _: Shape) -> FloatOp:
-    """Return a ReLU or ReLU6."""
-    return FloatRelu(6.0 if type(layer).__name__ == "ReLU6" else None)
-
-
 def reshape(layer: Any, shape: Shape, out: Shape) -> FloatOp | None:
     """Return a Flatten or Unflatten that leaves the axis of samples alone."""
     return None if shape == out else FloatReshape(out)
@@ -164,8 +158,6 @@ def torch_layers() -> Mapping[type, Layer]:
         nn.AvgPool2d: average_pool,
         nn.AdaptiveMaxPool2d: _adaptive(Pooling.MAX),
         nn.AdaptiveAvgPool2d: _adaptive(Pooling.AVERAGE),
-        nn.ReLU: relu,
-        nn.ReLU6: relu,
         nn.Flatten: reshape,
         nn.Unflatten: reshape,
         nn.Identity: nothing,

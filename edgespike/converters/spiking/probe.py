@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgespike.converters.spiking.recording import BATCH, Call, Recorder, Value, leaves
+from edgespike.converters.spiking.recording import Recorder
 from edgespike.converters.spiking.simulator import RefusedError, Simulator, StoppedError
+from edgespike.converters.spiking.values import BATCH, Call, Value, leaves
 from edgespike.errors import shown
 
 

@@ -14,9 +14,9 @@ from edgespike.converters.spiking import readouts
 from edgespike.converters.spiking.building import NetBuilder, plain_name
 from edgespike.converters.spiking.checks import changed_parts, inner_module, unsupported_parts
 from edgespike.converters.spiking.probe import LAYOUTS, Layout, Run, run, zeros
-from edgespike.converters.spiking.recording import SPIKES
 from edgespike.converters.spiking.simulator import RefusedError, Simulator, StoppedError
 from edgespike.converters.spiking.steps import Steps
+from edgespike.converters.spiking.values import SPIKES
 from edgespike.errors import InputError, UnsupportedError
 from edgespike.floats.net import FloatNet, FloatNode, FloatReadout
 

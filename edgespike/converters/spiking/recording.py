@@ -8,107 +8,15 @@ are numbers and loops end by themselves. What it does with the values of tensors
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgespike.converters.spiking.simulator import RefusedError, Simulator
+from edgespike.converters.spiking.values import IDENTITIES, SPIKES, Call, Value, leaves
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-BATCH = 3
-"""Samples of a probe: more than one, so that the axis of samples is seen."""
-
-SPIKES = "spikes"
-"""The role of a neuron layer's output; its states have their names as roles."""
-
-
-@dataclass(eq=False)
-class Value:
-    """A tensor that a module computed, or one that was there before.
-
-    Parameters
-    ----------
-    tensor
-        The tensor, kept alive so that its identity stays its own.
-    call
-        What made it; ``None`` for a constant and for an input.
-    role
-        Which result of the call it is: of a neuron layer `SPIKES` or a state's name, of a function
-        its place among the results.
-    input_of
-        The probe's call that it is the input of, from 0; ``None`` if it is no input.
-    """
-
-    tensor: Tensor
-    call: Call | None = None
-    role: str = "0"
-    input_of: int | None = None
-    version: int = 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape without the axis of samples."""
-        return tuple(self.tensor.shape[1:])
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether it depends neither on the input nor on any neuron."""
-        return self.call is None and self.input_of is None
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether it is a constant of zeros."""
-        return self.is_constant and not bool(self.tensor.any())
-
-
-@dataclass(eq=False)
-class Call:
-    """A call of a layer or of a torch function.
-
-    Parameters
-    ----------
-    path
-        Of the layer; empty for a function.
-    name
-        Of the function, or of the layer's class.
-    module
-        The layer; ``None`` for a function.
-    args, kwargs
-        What it was given, with a :class:`Value` for each tensor.
-    before, after
-        States of a neuron layer before and after the call, by name.
-    place
-        Of the call among all.
-    """
-
-    path: str
-    name: str
-    module: Any = None
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    before: Mapping[str, Value] = field(default_factory=dict)
-    after: Mapping[str, Value] = field(default_factory=dict)
-    place: int = 0
-
-    @property
-    def input(self) -> Any:
-        """The first argument."""
-        return self.args[0] if self.args else next(iter(self.kwargs.values()), None)
-
-    @property
-    def is_neuron(self) -> bool:
-        """Whether a neuron layer was called."""
-        return bool(self.after)
-
-
-IDENTITIES = frozenset(
-    {"detach", "detach_", "clone", "contiguous", "to", "float", "double", "half", "type_as", "type"}
-    | {"cpu", "cuda", "requires_grad_", "data", "retain_grad", "positive"}
-)
-"""Functions whose result has the values of their first argument."""
 
 _LOOKS = frozenset(
     {"shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "__len__", "stride"}
@@ -218,8 +126,8 @@ class Recorder:
             return
         if "out" in given[1]:
             raise RefusedError(f"gives {name} an argument out; leave it out")
-        if name in IDENTITIES and any(not tensor.is_floating_point() for tensor in results):
-            name = f"{name} a type of whole numbers"
+        if name in IDENTITIES and not all(map(_holds_all, results)):
+            name = f"{name} a narrower type"
         call = Call("", name, None, *given)
         self._called(call)
         in_place = _in_place(name)
@@ -311,13 +219,6 @@ class Recorder:
         return value
 
 
-def through(value: Value) -> Value:
-    """Return the value that a value is equal to, where only copies lie between."""
-    while value.call and value.call.module is None and value.call.name in IDENTITIES:
-        value = value.call.args[0]
-    return value
-
-
 def _mode(recorder: Recorder) -> Any:
     from torch.overrides import TorchFunctionMode
 
@@ -328,6 +229,11 @@ def _mode(recorder: Recorder) -> Any:
             return recorder.function(func, args, kwargs or {})
 
     return Mode()
+
+
+def _holds_all(tensor: Tensor) -> bool:
+    """Return whether a tensor's type holds what float32 does."""
+    return tensor.is_floating_point() and tensor.element_size() >= 4
 
 
 def _name(func: Callable[..., Any]) -> str:
@@ -357,18 +263,6 @@ def _tensors(result: Any) -> Iterator[Tensor]:
     elif isinstance(result, dict):
         for each in result.values():
             yield from _tensors(each)
-
-
-def leaves(given: Any) -> Iterator[Value]:
-    """Yield the values in arguments or results, in order."""
-    if isinstance(given, Value):
-        yield given
-    elif isinstance(given, tuple):
-        for each in given:
-            yield from leaves(each)
-    elif isinstance(given, dict):
-        for each in given.values():
-            yield from leaves(each)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgespike.converters.spiking.recording import SPIKES, Call, Value, through
 from edgespike.converters.spiking.simulator import RefusedError
+from edgespike.converters.spiking.values import SPIKES, Call, Value, through
 
 STATIC = -1
 """Where an input has no steps: it is shown at every step."""

@@ -10,10 +10,9 @@ from edgespike.converters.spiking.simulator import RefusedError
 
 PACKAGE = "spikingjelly.activation_based.layer"
 
-SAME = ("Linear", "Conv2d", "BatchNorm1d", "BatchNorm2d", "MaxPool2d", "AvgPool2d", "Flatten") + (
-    "AdaptiveAvgPool2d",
-    "Dropout",
-    "Dropout2d",
+SAME = frozenset(
+    {"Linear", "Conv2d", "BatchNorm1d", "BatchNorm2d", "Flatten", "Dropout", "Dropout2d"}
+    | {"MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d"}
 )
 """Layers that compute, step by step, what torch's layers of the same names do in evaluation."""
 
@@ -43,8 +42,6 @@ def single_steps(model: Any) -> Iterator[None]:
     RefusedError
         A module with a ``forward`` of its own holds layers that take all steps at once.
     """
-    from torch import nn
-
     several = [
         (path, module)
         for path, module in model.named_modules()
@@ -57,7 +54,6 @@ def single_steps(model: Any) -> Iterator[None]:
             f"{type(outer).__qualname__}, whose forward may do more than call its parts; "
             "use functional.set_step_mode(net, 's'), or nn.Sequential"
         )
-    assert not several or isinstance(model, nn.Module)
     for _, module in several:
         vars(module)["_step_mode"] = "s"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def learnable() -> Any:
     )
 
 
-NETS = {
+NETS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "dense": (lambda: Dense(25), (16,)),
     "dense, zero": (lambda: Dense(25, reset_mechanism="zero"), (16,)),
     "dense, none": (lambda: Dense(25, reset_mechanism="none"), (16,)),

@@ -99,7 +99,7 @@ def summed(spikes: Any, potentials: Any) -> Any:
         (lambda s, m: torch.stack(s).mean(0), ReadoutMode.SUM, False),
         (lambda s, m: sum(s), ReadoutMode.SUM, False),
         (lambda s, m: sum(s) / STEPS, ReadoutMode.SUM, False),
-        (lambda s, m: F.log_softmax(sum(s), dim=1), ReadoutMode.SUM, False),
+        (lambda s, m: F.log_softmax(torch.stack(s).sum(0), dim=1), ReadoutMode.SUM, False),
         (summed, ReadoutMode.SUM, False),
         (written, ReadoutMode.SUM, False),
         (lambda s, m: torch.stack(m), ReadoutMode.LAST, True),

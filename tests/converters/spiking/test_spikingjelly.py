@@ -126,7 +126,7 @@ def test_layers_of_all_steps_in_a_forward_of_its_own_are_refused() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: neuron.QIFNode(), "use one of IFNode"),
+        (neuron.QIFNode, "use one of IFNode"),
         (lambda: neuron.IFNode(v_threshold=0.0), "must be larger"),
         (lambda: neuron.CUBALIFNode(v_reset=-1.0), "leaks to zero"),
         (
