@@ -12,7 +12,7 @@ from edgespike.converters.spiking.functions import FUNCTIONS
 from edgespike.converters.spiking.layers import torch_layers
 from edgespike.converters.spiking.simulator import Neurons, RefusedError, Simulator
 from edgespike.converters.spiking.steps import Chain, Steps
-from edgespike.converters.spiking.values import BATCH, SPIKES, Call, Value, leaves, through
+from edgespike.converters.spiking.values import BATCH, SPIKES, Call, Value, leaves
 from edgespike.floats.net import (
     FloatAdd,
     FloatAffine,
@@ -84,7 +84,7 @@ class NetBuilder:
 
     def build(self, value: Value) -> Made:
         """Return the node of a value, after adding it and all that it needs."""
-        value = through(value)
+        value = self.steps.resolved(value)
         if id(value) not in self._made:
             made = self._build(value)
             self._made[id(value)] = made

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgespike.converters.spiking.axes import AXES_MOVED, moved_axis
 from edgespike.converters.spiking.simulator import RefusedError
-from edgespike.converters.spiking.steps import AXES_MOVED, Steps, moved_axis
+from edgespike.converters.spiking.steps import Steps
 from edgespike.converters.spiking.values import SPIKES, Value, leaves, through
 from edgespike.graph import ReadoutMode
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from edgespike.converters.spiking.axes import AXES_MOVED, is_by_step, moved_axis, picked_step
 from edgespike.converters.spiking.simulator import RefusedError
 from edgespike.converters.spiking.values import SPIKES, Call, Value, through
 
@@ -59,6 +60,7 @@ class Steps:
         self.time_axis, self.stepwise = time_axis, stepwise
         self.chains: list[Chain] = []
         self._places: dict[int, tuple[Chain, int]] = {}
+        self._slices: dict[tuple[int, int, int], Value] = {}
         faults = [
             fault for call in calls if call.is_neuron for fault in self._place(call, reset_names)
         ]
@@ -96,24 +98,64 @@ class Steps:
             if self.time_axis is not None:
                 return None  # all steps at once
             return value.input_of if self.stepwise else STATIC
+        found = self._pick(value)
+        return None if found is None or not self._is_input(found[0]) else found[2]
+
+    def resolved(self, value: Value) -> Value:
+        """Return what a value equals: without copies, and computed of its own step alone.
+
+        Where a function takes all steps of the input at once, and one step is picked of what it
+        returns, that step is what the function returns for the step.
+        """
+        value = through(value)
+        found = self._pick(value)
+        if found is None or self._is_input(found[0]):
+            return value
+        return self._sliced(*found)
+
+    def _is_input(self, value: Value) -> bool:
+        while (call := value.call) is not None and call.module is None and call.name in AXES_MOVED:
+            value = through(call.input)
+        return value.input_of is not None
+
+    def _pick(self, value: Value) -> tuple[Value, int, int] | None:
+        """Return of which sequence, along which axis, which step is picked."""
         call = value.call
         if call is None or self.time_axis is None or call.module is not None:
             return None
         source = through(call.input) if isinstance(call.input, Value) else None
         if source is None or (axis := self._axis(source)) is None:
             return None
-        return _picked(call, value, axis, source.tensor.shape[axis])
+        step = picked_step(call, value, axis, source.tensor.shape[axis])
+        return None if step is None else (source, axis, step)
 
     def _axis(self, value: Value) -> int | None:
-        """Return the axis of the steps in an input, possibly with swapped axes."""
+        """Return the axis of the steps in a sequence: the input, or what is computed of it."""
         if value.input_of is not None:
             return self.time_axis
         call = value.call
-        if call is None or call.module is not None or call.name not in AXES_MOVED:
+        source = through(call.input) if call and isinstance(call.input, Value) else None
+        if call is None or source is None or (axis := self._axis(source)) is None:
             return None
-        source = through(call.input) if isinstance(call.input, Value) else None
-        axis = None if source is None else self._axis(source)
-        return None if axis is None else moved_axis(call, axis, value.tensor.ndim)
+        if call.module is None and call.name in AXES_MOVED:
+            return moved_axis(call, axis, value.tensor.ndim)
+        alike = value.tensor.shape[:2] == source.tensor.shape[:2] and axis < 2
+        return axis if alike and is_by_step(call) else None
+
+    def _sliced(self, value: Value, axis: int, step: int) -> Value:
+        """Return one step of a sequence, computed of one step of the input."""
+        value = through(value)
+        key = (id(value), axis, step)
+        if key not in self._slices:
+            tensor = value.tensor.select(axis, step)
+            call = value.call
+            if call is None or self._is_input(value):
+                call = Call("", "select", None, (value, axis, step))
+            else:
+                first = self._sliced(through(call.input), axis, step)
+                call = replace(call, args=(first, *call.args[1:]), kwargs={**call.kwargs})
+            self._slices[key] = Value(tensor, call)
+        return self._slices[key]
 
     def check_equal(self, values: Sequence[Value], what: str) -> None:
         """Raise unless values, one a step, are the same function of each step's values.
@@ -183,7 +225,7 @@ class _Comparison:
     def same(self, value: Any, last: Any) -> bool:
         if not isinstance(value, Value) or not isinstance(last, Value):
             return self._same_plain(value, last)
-        value, last = through(value), through(last)
+        value, last = self.steps.resolved(value), self.steps.resolved(last)
         key = (id(value), id(last))
         if key not in self._known:
             self._known[key] = self._same(value, last)
@@ -220,42 +262,3 @@ class _Comparison:
         ):
             return False
         return self.same((call.args, dict(call.kwargs)), (other.args, dict(other.kwargs)))
-
-
-AXES_MOVED = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis")
-"""Functions that give axes another order."""
-
-
-def moved_axis(call: Call, axis: int, ndim: int) -> int | None:
-    """Return where one of `AXES_MOVED` puts an axis."""
-    if call.name == "permute":
-        order = call.kwargs.get("dims", call.args[1] if len(call.args) == 2 else call.args[1:])
-        return [int(each) % ndim for each in order].index(axis)
-    if call.kwargs or not all(isinstance(each, int) for each in call.args[1:3]):
-        return None
-    first, second = (int(each) % ndim for each in call.args[1:3])
-    if call.name.startswith("move"):
-        rest = [each for each in range(ndim) if each != first]
-        rest.insert(second, first)
-        return rest.index(axis)
-    return {first: second, second: first}.get(axis, axis)
-
-
-def _picked(call: Call, value: Value, axis: int, steps: int) -> int | None:
-    """Return which step a function picks from an input with an axis of steps."""
-    if call.name == "__getitem__":
-        index = call.args[1]
-        index = index if isinstance(index, tuple) else (index,)
-        wanted = [each for each in index if each is not Ellipsis]
-        before, rest = wanted[:axis], wanted[axis:]
-        if len(rest) == 0 or index[0] is Ellipsis or isinstance(rest[0], bool):
-            return None
-        if any(each != slice(None) for each in before + rest[1:]) or not isinstance(rest[0], int):
-            return None
-        return rest[0] % steps
-    if call.name == "select" and call.args[1:2] == (axis,):
-        return int(call.args[2]) % steps
-    if call.name == "unbind":
-        dim = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", 0)
-        return int(value.role) if dim == axis else None
-    return None

@@ -178,6 +178,38 @@ def test_the_axis_of_the_steps_is_found(axis: int, pick: Any) -> None:
     np.testing.assert_array_equal(found.sum(1), expected)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(
+    "before",
+    [
+        lambda net, x: x.flatten(2),
+        lambda net, x: x.float().double().view(x.shape[0], x.shape[1], -1),
+        lambda net, x: x.flatten(2) / 2 + 0.5,
+        lambda net, x: net.flatten(x),
+    ],
+)
+def test_all_steps_of_the_input_may_be_prepared_at_once(before: Any, axis: int) -> None:
+    def forward(net: Any, x: Any) -> Any:
+        currents = net.fc1(before(net, x))
+        mem1 = net.lif1.reset_mem()
+        record = []
+        for step in range(STEPS):
+            spk1, mem1 = net.lif1(currents.select(axis, step), mem1)
+            record.append(spk1)
+        return torch.stack(record)
+
+    model = Base(forward)
+    model.flatten = nn.Flatten(2)
+    model = dyadic(model, largest=20)
+    net = float_net(model, ConvertOptions(input_shape=(1, 2, 2), steps=STEPS))
+    samples = np.random.default_rng(0).integers(0, 2, (9, STEPS, 1, 2, 2)) * 2.0
+    x = torch.tensor(samples if axis else samples.swapaxes(0, 1))
+    with torch.no_grad():
+        expected = model(x).sum(0).numpy()
+    assert expected.any()
+    np.testing.assert_array_equal(answers(net, samples), expected)
+
+
 @pytest.mark.parametrize(
     "pick",
     [
