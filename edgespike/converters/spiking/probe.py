@@ -79,7 +79,7 @@ def run(model: Any, simulator: Simulator, inputs: Sequence[Any]) -> Run:
                 simulator.clear(module)
         for time, x in enumerate(inputs):
             recorder.input(x, time)
-            result = _called(model, x, states.tensors, recorder)
+            result = _called(model, x, states, recorder)
             returned.append(recorder.as_values(result))
             states.follow(recorder, list(leaves((returned[-1],))))
     return Run(recorder.calls, returned, states.notes)
@@ -118,6 +118,16 @@ class _States:
         self.notes: list[str] = []
         self._places: list[int | None] | None = None
 
+    @property
+    def said(self) -> str:
+        """Which arguments were taken for states, for messages."""
+        if not self.names:
+            return ""
+        return (
+            f"; {', '.join(self.names)} got states of zeros: give an argument that is no state of "
+            "neurons a default"
+        )
+
     def follow(self, recorder: Recorder, returned: Sequence[Value]) -> None:
         """Take the states for the next call from what this one returned."""
         if self._places is None:
@@ -154,14 +164,14 @@ class _States:
         return None
 
 
-def _called(model: Any, x: Any, states: Sequence[Any], recorder: Recorder) -> Any:
+def _called(model: Any, x: Any, states: _States, recorder: Recorder) -> Any:
     try:
-        return model(x, *states)
+        return model(x, *states.tensors)
     except RefusedError:
         raise
     except Exception as error:  # whatever a user's code raises
         where = f" in {recorder.inside}" if recorder.inside else ""
         raise StoppedError(
             f"raised {type(error).__name__}{where} when it was run on an input of shape "
-            f"{tuple(x.shape)}: {shown(str(error))}"
+            f"{tuple(x.shape)}: {shown(str(error))}{states.said}"
         ) from error

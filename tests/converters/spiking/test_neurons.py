@@ -14,6 +14,8 @@ from edgespike.errors import UnsupportedError
 from edgespike.floats.net import FloatNeurons
 from edgespike.floats.run import run_steps
 from edgespike.graph import Reset, ResetTime
+from edgespike.interpreter import interpret
+from edgespike.quantise import quantise
 
 torch = pytest.importorskip("torch")
 snntorch = pytest.importorskip("snntorch", reason="needs snntorch: pip install snntorch")
@@ -236,3 +238,46 @@ def test_a_layer_that_raises_is_named() -> None:
         UnsupportedError, match="the model raised RuntimeError in 1 when it was run"
     ):
         float_net(model, ConvertOptions(input_shape=(4,), steps=3))
+
+
+@given(
+    kind=st.sampled_from(CLASSES),
+    reset=st.sampled_from(RESETS),
+    delay=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=40)
+def test_graphs_of_dyadic_neurons_fire_where_snntorchs_do(
+    kind: str, reset: str, delay: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    delay = delay or kind in ("Lapicque", "RSynaptic")
+    model = nn.Sequential(nn.Linear(6, 5), neurons(kind, reset, delay, 5, rng))
+    with torch.no_grad():
+        for values in model[0].parameters():
+            values.copy_(torch.tensor(rng.integers(-20, 30, values.shape) * UNIT))
+    model.double()
+    options = ConvertOptions(input_shape=(6,), steps=STEPS, input_range=(0, 1), input_scale=1.0)
+    samples = rng.integers(0, 2, (8, STEPS, 6))
+    made = quantise(float_net(model, options), options, "net")
+    assert made.exact
+    expected = activity(model, options, samples)["1"]
+    found = interpret(made.graph, samples).values[made.nodes["1"]]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("kind", CLASSES)
+def test_float32_neurons_with_snntorchs_own_surrogates(kind: str, reset: str) -> None:
+    """Few enough steps that float32 does not round."""
+    rng = np.random.default_rng(5)
+    layer = neurons(kind, reset, True, 5, rng, spike_grad=None).float()
+    model = nn.Sequential(nn.Identity(), layer)
+    options = ConvertOptions(input_shape=(5,), steps=8)
+    samples = currents(rng, 5)[:, :8]
+    net = float_net(model, options)
+    (name,) = (node.name for node in net.of_type(FloatNeurons))
+    found = np.stack([values[name] for values in run_steps(net, samples)], axis=1)
+    expected = activity(model, options, samples)["1"]
+    assert expected.any()
+    np.testing.assert_array_equal(found, expected)

@@ -548,3 +548,25 @@ def test_a_readout_of_weighted_sums() -> None:
     (readout,) = net.of_type(FloatReadout)
     assert readout.inputs == ("fc2",)
     assert "sum over the steps" in net.assumed[0]
+
+
+def test_an_argument_that_is_no_state_needs_a_default() -> None:
+    class Net(Base):
+        def forward(self, x: Any, count: int) -> Any:  # type: ignore[override]
+            return [self.lif1(self.fc1(x)) for _ in range(count)]
+
+    with pytest.raises(UnsupportedError, match="count got states of zeros: give an argument"):
+        float_net(dyadic(Net(lambda: None)), ConvertOptions(input_shape=(4,)))
+
+
+@pytest.mark.parametrize("made", [lambda s, m: torch.stack(s), lambda s, m: sum(s), summed])
+def test_a_loop_may_be_long(made: Any) -> None:
+    def forward(net: Any, x: Any) -> Any:
+        mem1 = net.lif1.reset_mem()
+        record = []
+        for _ in range(1200):
+            spk1, mem1 = net.lif1(net.fc1(x), mem1)
+            record.append(spk1)
+        return made(record, record)
+
+    assert float_net(dyadic(Base(forward)), ConvertOptions(input_shape=(4,))).steps == 1200
