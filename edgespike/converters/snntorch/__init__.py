@@ -49,11 +49,11 @@ def activity(
 ) -> dict[str, NDArray[np.float64]]:
     """Run the module itself, and return the spikes of each layer of neurons.
 
-    See :func:`edgespike.converters.spiking.reading.activity`.
+    See :func:`edgespike.converters.spiking.activity.activity`.
     """
-    from edgespike.converters.spiking import reading
+    from edgespike.converters.spiking.activity import activity
 
-    return reading.activity(module, options, simulator(), samples)
+    return activity(module, options, simulator(), samples)
 
 
 CONVERTER = spiking_converter(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from edgespike.converters.spiking.recording import Recorder
 from edgespike.converters.spiking.simulator import RefusedError, Simulator, StoppedError
 from edgespike.converters.spiking.values import BATCH, Call, Value, leaves
@@ -93,6 +95,13 @@ def zeros(model: Any, shape: tuple[int, ...]) -> Any:
     if found is None:
         return torch.zeros(shape)
     return torch.zeros(shape, dtype=found.dtype, device=found.device)
+
+
+def noise(model: Any, shape: tuple[int, ...]) -> Any:
+    """Return numbers between -2 and 2 of the type of a module's parameters."""
+    rng = np.random.default_rng(0)
+    made = zeros(model, shape)
+    return made.copy_(made.new_tensor(rng.uniform(-2, 2, shape)))
 
 
 class _States:

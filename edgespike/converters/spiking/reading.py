@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgespike.converters.base import ConvertOptions
 from edgespike.converters.spiking import readouts
-from edgespike.converters.spiking.building import NetBuilder, plain_name
+from edgespike.converters.spiking.building import NetBuilder
 from edgespike.converters.spiking.checks import changed_parts, inner_module, unsupported_parts
-from edgespike.converters.spiking.probe import LAYOUTS, Layout, Run, run, zeros
+from edgespike.converters.spiking.probe import LAYOUTS, Layout, Run, noise, run, zeros
 from edgespike.converters.spiking.simulator import RefusedError, Simulator, StoppedError
 from edgespike.converters.spiking.steps import Steps
 from edgespike.converters.spiking.values import SPIKES
-from edgespike.errors import InputError, UnsupportedError
+from edgespike.errors import UnsupportedError
 from edgespike.floats.net import FloatNet, FloatNode, FloatReadout
 
 T = TypeVar("T")
@@ -65,14 +64,18 @@ def read(model: Any, options: ConvertOptions, simulator: Simulator) -> Reading:
     for layout in LAYOUTS[: 1 if options.steps is None else None]:
         attempt = _Attempt(model, shape, options, simulator, layout)
         try:
-            return attempt.reading()
+            found = attempt.reading(zeros)
         except RefusedError as refused:
             failed.append((layout, refused))
-    layout, found = min(
+            continue
+        _check_again(attempt, found.net)
+        return found
+    layout, least = min(
         failed, key=lambda each: (isinstance(each[1], StoppedError), len(each[1].reasons))
     )
-    faults = list(found.reasons)
-    if options.steps is None:
+    faults = list(least.reasons)
+    indexed = any("__getitem__" in reason for reason in faults)
+    if options.steps is None and (indexed or isinstance(least, StoppedError)):
         faults.append(
             "steps is missing: if the module takes (steps, samples, *input_shape) or (samples, "
             "steps, *input_shape), say how many they are"
@@ -81,60 +84,6 @@ def read(model: Any, options: ConvertOptions, simulator: Simulator) -> Reading:
     raise UnsupportedError(
         f"model cannot be converted, with an input of shape {layout.text}", faults
     )
-
-
-def activity(
-    model: Any, options: ConvertOptions, simulator: Simulator, samples: NDArray[Any]
-) -> dict[str, NDArray[np.float64]]:
-    """Run the module itself, and return the spikes of each layer of neurons.
-
-    Parameters
-    ----------
-    samples
-        Real numbers ``(samples, *input_shape)`` or, with an axis of steps, ``(samples, steps,
-        *input_shape)``; cast to the type of the module's parameters.
-
-    Returns
-    -------
-    spikes
-        By the name of the layer's node in the net: ``(samples, steps, *shape)``.
-
-    Raises
-    ------
-    UnsupportedError
-        The module cannot be converted.
-    InputError
-        The samples do not fit.
-    """
-    import torch
-
-    found = read(model, options, simulator)
-    model, count = inner_module(model), found.net.steps
-    shape = options.required_shape("a torch module")
-    if samples.shape[1:] not in (shape, (count, *shape)):
-        raise InputError(
-            f"samples have shape {samples.shape}; give (samples, {', '.join(map(str, shape))}), or "
-            f"with an axis of {count} steps before the rest"
-        )
-    x = torch.from_numpy(np.ascontiguousarray(samples)).to(zeros(model, ()))
-    stepped = samples.ndim == len(shape) + 2
-    if found.stepwise:
-        inputs = [x[:, t].clone() if stepped else x.clone() for t in range(count)]
-    elif found.layout.axis is None:
-        if stepped:
-            raise InputError("samples have steps, but the module shows its input at every step")
-        inputs = [x]
-    else:
-        x = x if stepped else x[:, None].expand(-1, count, *shape)
-        inputs = [(x if found.layout.axis else x.transpose(0, 1)).contiguous()]
-    ran = run(model, simulator, inputs)
-    steps = Steps(ran.calls, found.layout.axis, found.stepwise, simulator.reset_names)
-    return {
-        plain_name(chain.name): np.stack(
-            [call.after[SPIKES].tensor.double().cpu().numpy() for call in chain.calls], axis=1
-        )
-        for chain in steps.chains
-    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +96,12 @@ class _Attempt:
     simulator: Simulator
     layout: Layout
 
-    def reading(self) -> Reading:
-        ran = _of_model(lambda: self._run(1))
+    def reading(self, made: Callable[[Any, tuple[int, ...]], Any]) -> Reading:
+        """Read the module, run on inputs that a function makes for a shape."""
+        ran = _of_model(lambda: self._run(made, 1))
         stepwise = self.layout.axis is None and _does_one_step(ran)
         if stepwise:
-            ran = _of_model(lambda: self._run(STEP_CALLS))
+            ran = _of_model(lambda: self._run(made, STEP_CALLS))
         steps = _of_model(
             lambda: Steps(ran.calls, self.layout.axis, stepwise, self.simulator.reset_names)
         )
@@ -165,9 +115,9 @@ class _Attempt:
             raise RefusedError(*refused.reasons, *builder.faults) from refused
         return Reading(self._net(builder, count, answer, ran.notes), self.layout, stepwise)
 
-    def _run(self, times: int) -> Run:
+    def _run(self, made: Callable[[Any, tuple[int, ...]], Any], times: int) -> Run:
         shape = self.layout.shape(self.shape, self.options.steps or 1)
-        return run(self.model, self.simulator, [zeros(self.model, shape) for _ in range(times)])
+        return run(self.model, self.simulator, [made(self.model, shape) for _ in range(times)])
 
     def _count(self, steps: Steps) -> int:
         """Return how many steps a sample has."""
@@ -213,6 +163,45 @@ class _Attempt:
         if last.factor not in (1, -1):
             assumed.append(f"the answer is counted in units of {last.factor:g}")
         return FloatNet((*builder.nodes, readout), count, tuple(assumed))
+
+
+def _check_again(attempt: _Attempt, net: FloatNet) -> None:
+    """Raise unless a module is read alike on another input.
+
+    What it does with values without calling torch, in code of its own in C++ for example, is not
+    recorded; but it shows up here.
+
+    Raises
+    ------
+    UnsupportedError
+        It is read in another way.
+    """
+    try:
+        other = attempt.reading(noise).net
+        alike = len(other.nodes) == len(net.nodes) and all(map(_alike, other.nodes, net.nodes))
+    except RefusedError:
+        alike = False
+    if not alike:
+        raise UnsupportedError(
+            "model cannot be converted",
+            [
+                "the model computes in another way on random input than on zeros; what is computed "
+                "may not depend on values, nor use functions that torch does not see"
+            ],
+        )
+
+
+def _alike(node: FloatNode, other: FloatNode) -> bool:
+    """Return whether two nodes are equal."""
+    if (node.name, node.inputs, type(node.op)) != (other.name, other.inputs, type(other.op)):
+        return False
+    pairs = [
+        (getattr(node.op, each.name), getattr(other.op, each.name)) for each in fields(node.op)
+    ]
+    return all(
+        np.array_equal(value, another) if isinstance(value, np.ndarray) else value == another
+        for value, another in pairs
+    )
 
 
 def _of_model(made: Callable[[], T]) -> T:

@@ -570,3 +570,18 @@ def test_a_loop_may_be_long(made: Any) -> None:
         return made(record, record)
 
     assert float_net(dyadic(Base(forward)), ConvertOptions(input_shape=(4,))).steps == 1200
+
+
+def test_what_torch_does_not_see_is_seen_on_another_input() -> None:
+    def forward(net: Any, x: Any) -> Any:
+        mem1 = net.lif1.reset_mem()
+        with torch._C.DisableTorchFunction():
+            largest = x.abs().max()
+        record = []
+        for _ in range(STEPS):
+            spk1, mem1 = net.lif1(net.fc1(x) + largest, mem1)
+            record.append(spk1)
+        return torch.stack(record)
+
+    with pytest.raises(UnsupportedError, match="in another way on random input than on zeros"):
+        float_net(dyadic(Base(forward)), ConvertOptions(input_shape=(4,)))
