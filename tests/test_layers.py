@@ -77,8 +77,6 @@ ALLOWED = {
     "edgespike/converters": "plugins storage graph passes",
     "edgespike/converters/torch": "evaluation_mode graph passes interpreter nn converters torch",
     "edgespike/converters/lava_dl": "extras storage graph converters interpreter h5py",
-    "edgespike/converters/spiking": "graph floats converters torch",
-    "edgespike/converters/snntorch": "graph floats quantise converters torch",
     "edgespike/converters/spiking": "graph floats quantise converters torch",
     "edgespike/converters/snntorch": "graph floats converters torch snntorch",
     "edgespike/converters/spikingjelly": "graph floats converters torch",
