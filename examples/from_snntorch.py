@@ -52,15 +52,17 @@ for _ in range(40):
     optimiser.step()
 
 graph = edgespike.convert(
-    net, input_shape=images.shape[1:], input_range=(0, 15), input_scale=1 / 15, bits=8
+    net, input_shape=images.shape[1:], input_range=(0, 15), input_scale=1 / 15, bits=6
 )
 with torch.no_grad():
     before = net(torch.tensor(pixels / 15, dtype=torch.float32)).sum(0).argmax(1).numpy()
 after = edgespike.run(graph, pixels).accumulators(graph).argmax(axis=1)
-certificate = edgespike.verify(graph, pixels[:20], targets=["cpu"])
+certificate = edgespike.verify(graph, pixels[:20], targets=["cpu", "tflite"])
 report = edgespike.estimate_energy(graph, pixels)
 
 print(f"accuracy on the images it has seen: {(before == labels).mean():.1%} in snnTorch")
-print(f"and {(after == labels).mean():.1%} as a graph of 8-bit weights; {graph.steps} steps")
-print(f"cpu equals the definition, bit for bit: {certificate.equal}")
+print(f"and {(after == labels).mean():.1%} as a graph of 6-bit weights; {graph.steps} steps")
+print(f"cpu and tflite equal the definition, bit for bit: {certificate.equal}")
 print(f"synaptic operations for {len(images)} images: {report.counts.synaptic_operations():,}")
+for row in report.estimates:
+    print(f"energy an image, {row.model.name}: {row.energy.typical / len(images):.2g} J")
