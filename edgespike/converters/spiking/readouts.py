@@ -269,21 +269,22 @@ def _terms(steps: Steps, value: Value) -> tuple[Value, ...] | None:
             terms.append(part)
         if len(terms) > steps.count:
             return None
-    by_step = {}
-    for term in terms:
-        neuron = steps.neuron(term)
-        if neuron is None:
-            return None
-        by_step[neuron[1]] = term
-    if steps.count < 2 or set(by_step) != set(range(steps.count)) or len(terms) != steps.count:
+    if steps.count < 2 or len(terms) != steps.count:
         return None
-    return tuple(by_step[step] for step in range(steps.count))
+    terms.sort(key=lambda term: -1 if term.call is None else term.call.place)
+    neurons = [steps.neuron(term) for term in terms]
+    if any(found and found[1] != step for step, found in enumerate(neurons)):
+        return None
+    return tuple(terms)  # that they are the same function of each step is checked for all records
 
 
 def _at_the_end(steps: Steps, value: Value) -> Record | None:
-    """Return a value of the last step alone: that of neurons."""
+    """Return a value of the last step alone: that of neurons, or of a layer behind them."""
     neuron = steps.neuron(value)
-    if neuron is None or neuron[1] != steps.count - 1:
+    if neuron is None:
+        layer = value.call is not None and value.call.module is not None
+        return Record((value,), LAST) if layer else None
+    if neuron[1] != steps.count - 1:
         return None
     chain, _, role = neuron
     return Record(tuple(call.after[role] for call in chain.calls), LAST)

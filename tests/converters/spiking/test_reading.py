@@ -585,3 +585,26 @@ def test_what_torch_does_not_see_is_seen_on_another_input() -> None:
 
     with pytest.raises(UnsupportedError, match="in another way on random input than on zeros"):
         float_net(dyadic(Base(forward)), ConvertOptions(input_shape=(4,)))
+
+
+@pytest.mark.parametrize(
+    ("made", "mode"),
+    [
+        (torch.stack, ReadoutMode.SUM),
+        (lambda record: sum(record) / STEPS, ReadoutMode.SUM),
+        (lambda record: torch.stack(record).max(0).values, ReadoutMode.MAX),
+        (lambda record: record[-1], ReadoutMode.LAST),
+    ],
+)
+def test_answers_of_a_layer_without_neurons(made: Any, mode: ReadoutMode) -> None:
+    def forward(net: Any, x: Any) -> Any:
+        mem1 = net.lif1.reset_mem()
+        record = []
+        for _ in range(STEPS):
+            spk1, mem1 = net.lif1(net.fc1(x), mem1)
+            record.append(net.fc2(spk1))
+        return made(record)
+
+    net = float_net(dyadic(Base(forward)), ConvertOptions(input_shape=(4,)))
+    assert net.nodes[-1].inputs == ("fc2",)
+    assert net.nodes[-1].op.mode is mode  # type: ignore[union-attr]
