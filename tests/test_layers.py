@@ -80,6 +80,9 @@ ALLOWED = {
     "edgespike/converters/lava_dl": "extras storage graph converters interpreter h5py",
     "edgespike/converters/torch/floats": "evaluation_mode graph floats quantise converters torch",
     "edgespike/converters/torch/weight_files.py": "storage converters.own_files torch safetensors",
+    "edgespike/converters/spiking": "graph floats quantise converters torch",
+    "edgespike/converters/snntorch": "graph floats converters torch snntorch",
+    "edgespike/converters/spikingjelly": "graph floats converters torch",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "

@@ -23,6 +23,8 @@ CONVERTERS: dict[str, str] = {
     "lava-dl": "edgespike.converters.lava_dl:CONVERTER",
     "torch": "edgespike.converters.torch:CONVERTER",
     "torch-floats": "edgespike.converters.torch.floats:CONVERTER",
+    "snntorch": "edgespike.converters.snntorch:CONVERTER",
+    "spikingjelly": "edgespike.converters.spikingjelly:CONVERTER",
 }
 """The converters of this package: name to ``module:attribute``."""
 
