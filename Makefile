@@ -8,6 +8,7 @@
 # make model  train the shipped models again
 # make experiment  MaQD's accuracy against states, normalisation and batch size
 # make pruning-experiment  spectral pruning of recurrent networks against its rivals
+# make ptq-experiment  float nets quantised after training
 # make entropy-experiment  errors of the approximate entropy of mixtures, and their bounds
 # make posterior-experiment  mixture posteriors against an ensemble and one net
 # make fuzz   damaged and forged files of every kind against the commands that read them
@@ -44,7 +45,8 @@ QUICK_TESTS := graph passes counting conformance converters nn/layers nn/nets en
 	cli/test_bad_input.py cli/test_commands.py cli/test_demo.py cli/test_help.py cli/test_outputs.py \
 	report/test_terminal.py $(filter-out test_examples.py,$(notdir $(wildcard tests/test_*.py)))
 
-.PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment quick \
+.PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment \
+	ptq-experiment quick \
 	quick-tests test test-here fresh test-others $(OTHER_PYTHONS) check lint types docs fuzz bench clean
 .DELETE_ON_ERROR:
 
@@ -133,6 +135,10 @@ experiment: $(VENV)/dev.stamp
 pruning-experiment: $(VENV)/dev.stamp
 	$(BIN)/python -m experiments.pruning.run --tasks pixels text \
 	    --runs runs/pruning --out experiments/pruning/results
+
+# A float ReLU net of Fashion-MNIST, two trainings, quantised in many ways; tables in experiments/ptq/results.
+ptq-experiment: $(VENV)/dev.stamp
+	$(BIN)/python -m experiments.ptq.run --full --out experiments/ptq/results
 
 # Bounds of the approximate entropy, and errors of all approximations; pages in experiments/entropy/results.
 entropy-experiment: $(VENV)/dev.stamp
