@@ -28,7 +28,7 @@ _NAME_CHARACTERS = 200
 
 _MODES = {
     "potential": ReadoutMode.LAST,
-    "max": getattr(ReadoutMode, "MAX", ReadoutMode.SUM),
+    "max": ReadoutMode.MAX,
     "sum": ReadoutMode.SUM,
     "count": ReadoutMode.SUM,
 }
