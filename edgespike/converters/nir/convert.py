@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,14 @@ from edgespike.converters.base import ConvertOptions
 from edgespike.converters.nir.assemble import Assembly
 from edgespike.converters.nir.dialect import Dialect, dialect_of
 from edgespike.converters.nir.layers import Part, Shape, carried, delays, part_of
+from edgespike.converters.nir.metadata import has_graph, restored
 from edgespike.converters.nir.net import NirNet, read_nir
 from edgespike.converters.nir.order import distances, ordered
 from edgespike.converters.nir.schema import INTEGRATORS, NEURONS, PRIMITIVES
 from edgespike.errors import UnsupportedError
 from edgespike.floats.net import FloatNet
 from edgespike.graph import Graph
+from edgespike.graph.graph import NAME_LIMIT
 from edgespike.quantise import quantise
 
 if TYPE_CHECKING:
@@ -41,7 +44,38 @@ def quantised(path: Path, options: ConvertOptions) -> Quantised:
     EnvironmentMissingError
         h5py is not installed.
     """
-    return quantise(float_net(path, options), options, options.graph_name(path.stem))
+    if options.producer is None:
+        faults: list[str] = []
+        net = read_nir(path, faults)
+        if has_graph(net):
+            _raise(path, faults)
+            return _own(path, net, options)
+    name = options.graph_name(_fit_name(path.stem))
+    return quantise(float_net(path, options), options, name)
+
+
+def _own(path: Path, net: NirNet, options: ConvertOptions) -> Quantised:
+    """Return the graph that edgespike wrote, from its metadata."""
+    from edgespike.quantise.result import Quantised
+
+    graph = restored(path, net)
+    unused = [
+        f"{name} is given, but the file holds edgespike's own graph; leave it out, or give "
+        "producer too, so that the file is read as any other"
+        for name in options.given
+        if name != "name"
+    ]
+    _raise(path, unused)
+    if options.name is not None:
+        graph = Graph(options.name, graph.nodes, graph.steps)
+    said = ("The graph is the one that the file was written from, as its metadata say.",)
+    return Quantised(graph, FloatNet((), graph.steps), {}, exact=True, assumed=said)
+
+
+def _fit_name(stem: str) -> str:
+    """Return a graph's name for a file's."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", stem)[:NAME_LIMIT]
+    return name if re.match(r"[A-Za-z0-9_]", name) else "model"
 
 
 def float_net(path: Path, options: ConvertOptions) -> FloatNet:

@@ -187,13 +187,20 @@ def _rounding(node: NirNode, name: str) -> float:
 def _euler(tau: Reals, r: Reals, dt: float) -> tuple[Reals, Reals]:
     with np.errstate(invalid="ignore"):
         gain = r * dt / tau
-    return 1 - dt / tau, np.where(np.isnan(gain), 1.0, gain)  # tau = r = inf keeps everything
+    return _kept(tau, dt), np.where(np.isnan(gain), 1.0, gain)  # tau = r = inf keeps everything
+
+
+def _kept(tau: Reals, dt: float) -> Reals:
+    """Return what a step keeps; all, if float32, in which simulators compute, rounds it to 1."""
+    lost = dt / tau
+    kept: Reals = np.where(lost < 2.0**-25, 1.0, 1 - lost)
+    return kept
 
 
 _DISCRETE: dict[Discretisation, Callable[[Reals, Reals, float], tuple[Reals, Reals]]] = {
     Discretisation.EULER: _euler,
     Discretisation.UNIT: lambda tau, r, dt: (np.exp(-dt / tau), np.ones_like(tau)),
-    Discretisation.UNIT_EULER: lambda tau, r, dt: (1 - dt / tau, np.ones_like(tau)),
+    Discretisation.UNIT_EULER: lambda tau, r, dt: (_kept(tau, dt), np.ones_like(tau)),
     Discretisation.AVERAGE: lambda tau, r, dt: (np.exp(-dt / tau), r * (1 - np.exp(-dt / tau))),
 }
 

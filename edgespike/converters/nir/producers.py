@@ -23,6 +23,9 @@ from edgespike.converters.nir.schema import NEURONS, NirNode
 from edgespike.floats.net import Reals
 from edgespike.graph import Comparison, Reset, ResetTime
 
+HINT = "edgespike_written_for"
+"""Metadata of files that edgespike writes: the simulator that they are for, and dt in seconds."""
+
 UNBOUNDED = 2**16
 """Most spikes of a neuron that emits any number in a step; Rockpool has this limit itself."""
 
@@ -147,6 +150,8 @@ class Recognised:
 
 def recognise(net: NirNet) -> Recognised | None:
     """Return which simulator probably wrote a file; ``None`` if none fits."""
+    if told := _told(net):
+        return told
     neurons = [node for node in net.nodes.values() if node.kind in NEURONS]
     if not neurons:
         return None
@@ -155,6 +160,24 @@ def recognise(net: NirNet) -> Recognised | None:
             why, dt = found
             return Recognised(PRODUCERS[name], why, dt)
     return None
+
+
+def _told(net: NirNet) -> Recognised | None:
+    """Return whom edgespike wrote a file for."""
+    hint = net.metadata.get(HINT)
+    words = hint.tolist() if isinstance(hint, np.ndarray) and hint.dtype == object else None
+    if not isinstance(words, list) or len(words) != 2:
+        return None
+    producer = {**PRODUCERS, PLAIN.name: PLAIN}.get(words[0])
+    if producer is None or not re.fullmatch(r"[0-9.e+-]{1,30}", str(words[1])):
+        return None
+    try:
+        dt = float(words[1])
+    except ValueError:
+        return None
+    if not 0 < dt < np.inf:
+        return None
+    return Recognised(producer, "its metadata say that it was written for it", dt)
 
 
 _Found = tuple[str, float | None]

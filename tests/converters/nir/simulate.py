@@ -101,7 +101,7 @@ def snntorch_read(task: dict[str, Any], samples: Any) -> dict[str, Any]:
     from snntorch.import_nir import import_from_nir
 
     net = import_from_nir(nir.read(task["file"]))
-    return {"output": functional(net.double(), samples)}
+    return {"output": functional(net, samples.float())}
 
 
 def functional(net: Any, samples: Any) -> Any:
@@ -149,8 +149,8 @@ def norse_write(task: dict[str, Any], samples: Any) -> dict[str, Any]:
 def norse_read(task: dict[str, Any], samples: Any) -> dict[str, Any]:
     from norse.torch.utils.import_nir import from_nir
 
-    net = from_nir(nir.read(task["file"]), dt=task.get("dt", 1e-3)).double()
-    return {"output": functional(net, samples)}
+    net = from_nir(nir.read(task["file"]), dt=task.get("dt", 1e-3))
+    return {"output": functional(net, samples.float())}
 
 
 # --- sinabs ---------------------------------------------------------------------------------------
@@ -189,8 +189,8 @@ def sinabs_read(task: dict[str, Any], samples: Any) -> dict[str, Any]:
     graph = nir.read(task["file"])
     values = []
     for sample in samples:
-        net = sinabs.nir.from_nir(graph, batch_size=1).double()
-        values.append(functional(net, sample[None])[0])
+        net = sinabs.nir.from_nir(graph, batch_size=1)
+        values.append(functional(net, sample[None].float())[0])
     return {"output": np.stack(values)}
 
 
@@ -223,8 +223,8 @@ def spikingjelly_write(task: dict[str, Any], samples: Any) -> dict[str, Any]:
 def spikingjelly_read(task: dict[str, Any], samples: Any) -> dict[str, Any]:
     from spikingjelly.activation_based.nir_exchange import import_from_nir
 
-    net = import_from_nir(task["file"], dt=task.get("dt", 1e-4), dtype=torch.float64)
-    return {"output": functional(net, samples)}
+    net = import_from_nir(task["file"], dt=task.get("dt", 1e-4))
+    return {"output": functional(net, samples.float())}
 
 
 # --- Rockpool -------------------------------------------------------------------------------------
@@ -251,12 +251,6 @@ def rockpool_write(task: dict[str, Any], samples: Any) -> dict[str, Any]:
     _, _, recorded = net(samples.float(), record=True)
     names = [name for name in recorded if name.endswith("_output") and "LIF" in name]
     return {name.removesuffix("_output"): recorded[name].detach().numpy() for name in names}
-
-
-def rockpool_read(task: dict[str, Any], samples: Any) -> dict[str, Any]:
-    from rockpool.nn.modules.torch.nir import from_nir
-
-    return {"output": functional(from_nir(nir.read(task["file"])), samples)}
 
 
 def main() -> None:
