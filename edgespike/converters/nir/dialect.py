@@ -27,6 +27,8 @@ class Dialect:
         What firing does, and when.
     assumed
         What of it the file does not say, one sentence each.
+    dt_in_tau
+        Whether time constants are multiplied by dt, as norse 1.1.0 writes them.
     """
 
     producer: Producer
@@ -34,6 +36,7 @@ class Dialect:
     reset: Reset
     reset_time: ResetTime
     assumed: tuple[str, ...]
+    dt_in_tau: bool = False
 
 
 def dialect_of(net: NirNet, options: ConvertOptions, faults: list[str]) -> Dialect:
@@ -47,7 +50,20 @@ def dialect_of(net: NirNet, options: ConvertOptions, faults: list[str]) -> Diale
     reset, time = _reset(producer, options)
     if spiking:
         assumed.append(_reset_sentence(producer, reset, time, options, kinds))
-    return Dialect(producer, dt, reset, time, tuple(assumed))
+    in_tau = producer.name == "norse" and _dt_in_tau(net, dt)
+    if in_tau:
+        assumed.append(
+            f"Time constants are below the step of {dt:g} s, so they are taken for dt times the "
+            "time constant, which is what norse 1.1.0 writes."
+        )
+    return Dialect(producer, dt, reset, time, tuple(assumed), in_tau)
+
+
+def _dt_in_tau(net: NirNet, dt: float) -> bool:
+    """Return whether all time constants are too short to be in seconds; norse once wrote these."""
+    taus = [array for node in net.nodes.values() for name, array in node.arrays.items()
+            if name in ("tau", "tau_mem", "tau_syn")]  # fmt: skip
+    return not net.version.startswith("0.") and bool(taus) and all((t < dt).all() for t in taus)
 
 
 def _producer(

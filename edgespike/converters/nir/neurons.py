@@ -155,7 +155,7 @@ def _steps(node: NirNode, values: dict[str, Reals], dialect: Dialect, found: lis
     if (tau <= 0).any() or ("tau_syn" in values and (values["tau_syn"] <= 0).any()):
         found.append("has a time constant of 0 or less; it must be positive")
         return Steps(one, one)
-    if producer.name == "norse" and (tau < dt).all():
+    if dialect.dt_in_tau:
         return _written_by_norse(node, values, tau, dt)
     kept, gain = _DISCRETE[producer.discretisation](tau, values["r"], dt)
     beta = simple(kept, _rounding(node, name) * (1 - kept))
