@@ -7,10 +7,11 @@ declared before it is read, and a chunk is not inflated beyond it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,8 +31,11 @@ FILE_LIMIT = 2**31
 ARRAYS_LIMIT = 2**31
 """Most bytes of all arrays of a file together, as they are declared."""
 
-OBJECTS_LIMIT = 100_000
+OBJECTS_LIMIT = 50_000
 """Most groups and arrays; an object that several links name counts each time."""
+
+TEXTS_LIMIT = 20_000
+"""Most texts of an array: the names of 10,000 edges."""
 
 DEPTH_LIMIT = 16
 """Deepest group; also ends loops of links."""
@@ -60,37 +64,48 @@ def read_tree(path: Path) -> Tree:
     EnvironmentMissingError
         h5py is not installed.
     """
+    with _opened(path) as content:
+        return _Reader(path).group(content, "", 0)
+
+
+def has_group(path: Path, name: str) -> bool:
+    """Return whether an HDF5 file has a group of this name at its top.
+
+    Raises
+    ------
+    FileFormatError
+        It cannot be read, or is damaged.
+    EnvironmentMissingError
+        h5py is not installed.
+    """
+    with _opened(path) as content:
+        is_group: bool = content.get(name, getclass=True) is _h5py().Group
+        return is_group
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Yield a file's root group."""
     h5py = _h5py()
     try:
         with opened(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size > FILE_LIMIT:
                 raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")
-            with h5py.File(file, "r") as content:
-                return _Reader(path).group(content, "", 0)
+            with _damage(path), h5py.File(file, "r") as content:
+                yield content
     except InputError as error:
         raise FileFormatError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
     except _DAMAGED as error:
         raise FileFormatError(
             f"{path} is a damaged or truncated HDF5 file: {error}; get or write it again"
         ) from error
-
-
-def has_group(path: Path, name: str) -> bool:
-    """Return whether an HDF5 file has a group of this name at its top; not if it is damaged.
-
-    Raises
-    ------
-    EnvironmentMissingError
-        h5py is not installed.
-    """
-    h5py = _h5py()
-    try:
-        with opened(path) as file, h5py.File(file, "r") as content:
-            is_group: bool = content.get(name, getclass=True) is h5py.Group
-            return is_group
-    except (InputError, *_DAMAGED):
-        return False
 
 
 def _h5py() -> Any:
@@ -106,7 +121,6 @@ class _Reader:
     path: Path
     objects: int = 0
     total: int = 0
-    _faults: list[str] = field(default_factory=list)
 
     def group(self, group: Any, place: str, depth: int) -> Tree:
         """Return a group's content; ``place`` is its path."""
@@ -143,6 +157,10 @@ class _Reader:
             )
         self._check_chunks(data, place)
         if data.dtype.kind in "OS":
+            if prod(data.shape) > TEXTS_LIMIT:
+                raise self._refusal(
+                    place, f"holds {prod(data.shape)} texts; the limit is {TEXTS_LIMIT}"
+                )
             return _texts(data[()])
         return np.asarray(data[()])
 

@@ -20,6 +20,13 @@ from edgespike.converters.nir.schema import (
 from edgespike.errors import FileFormatError, shown
 
 
+NODES_LIMIT = 2_000
+"""Most nodes of a net; public files have up to 17."""
+
+_COMPARED = 200
+"""Most names, and letters of a name, among which the nearest is looked for."""
+
+
 @dataclass(eq=False)
 class NirNet:
     """A file's graph, flat.
@@ -73,6 +80,8 @@ def read_nir(path: Path, faults: list[str]) -> NirNet:
     if root.get("type", "NIRGraph") != "NIRGraph":
         root = _alone(root)
     _Flattener(net, faults).add(root, "")
+    if len(net.nodes) > NODES_LIMIT:
+        raise FileFormatError(f"{path} has {len(net.nodes)} nodes; the limit is {NODES_LIMIT}")
     return net
 
 
@@ -106,6 +115,7 @@ class _Flattener:
             kind = node.get("type") if isinstance(node, dict) else node
             if not isinstance(node, dict) or not isinstance(kind, str) or kind not in PRIMITIVES:
                 self.faults.append(unknown_kind(path, kind))
+                self._unknown.add(path)
             elif kind == "NIRGraph":
                 nested[path] = self.add(node, f"{path}.")
             else:
@@ -151,6 +161,7 @@ class _Flattener:
 
     def __post_init__(self) -> None:
         self._known_edges: set[tuple[str, str]] = set()
+        self._unknown: set[str] = set()
 
     def _ends(
         self, path: str, nested: dict[str, dict[str, list[str]]], kind: str, verb: str
@@ -165,8 +176,11 @@ class _Flattener:
             return found
         if path in self.net.nodes:
             return [path]
-        if not any(fault.startswith(f"{path} is of type") for fault in self.faults):
-            near = difflib.get_close_matches(path, [*self.net.nodes, *nested], 1)
+        if path not in self._unknown:
+            self._unknown.add(path)
+            names = [*self.net.nodes, *nested][:_COMPARED]
+            few = len(self._unknown) <= _COMPARED // 10  # of many, the first have to do
+            near = difflib.get_close_matches(path[:_COMPARED], names, 1, 0.5) if few else []
             nearest = f"; the nearest name is {near[0]}" if near else ""
             self.faults.append(f"an edge {verb} at {shown(path)}, which is no node{nearest}")
         return []
@@ -174,4 +188,4 @@ class _Flattener:
 
 def _natural(name: str) -> tuple[int, int, str]:
     """Sort numbers as such, before other names."""
-    return (0, int(name), "") if name.isascii() and name.isdigit() else (1, 0, name)
+    return (0, int(name), "") if name.isascii() and name.isdigit() and len(name) < 19 else (1, 0, name)

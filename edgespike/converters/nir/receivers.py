@@ -47,6 +47,8 @@ class Receiver:
     version
         Of nir, whose layout is written. Until 1.0.5 a node had no v_reset, and a reset was by
         subtraction.
+    bits
+        Of a potential that it tells apart for certain: less than the 24 of float32.
     """
 
     producer: Producer
@@ -56,6 +58,7 @@ class Receiver:
     takes_leak_bias: bool = False
     loops: bool = False
     version: str = NEWEST
+    bits: int = 20
 
 
 _ALL = frozenset(
@@ -65,7 +68,7 @@ _ALL = frozenset(
 _LAYERS = frozenset(("Affine", "Conv2d", "Flatten"))
 
 RECEIVERS: dict[str, Receiver] = {
-    "nir": Receiver(PLAIN, _ALL, takes_leak_bias=True, loops=True),
+    "nir": Receiver(PLAIN, _ALL, takes_leak_bias=True, loops=True, bits=48),
     "snntorch": Receiver(
         PRODUCERS["snntorch"], _LAYERS | {"LIF", "CubaLIF"}, one_threshold=True
     ),
@@ -105,13 +108,26 @@ def written(
     faults = [*_lost(graph, op, node, receiver)]
     grid = _grid(op)
     theta = _each(op.theta, shape).astype(np.float64)
-    theta += _between(op, receiver.producer.comparison, grid)
+    between = _between(op, receiver.producer.comparison, grid)
+    theta += between
+    resolved = grid / 2 >= theta.max() * 2.0**-receiver.bits
+    if between and not resolved and op.emits is Emits.SPIKES:
+        faults.append(
+            f"fires at v {op.comparison.value} theta, but {receiver.producer.name} at v "
+            f"{receiver.producer.comparison.value} theta, and no number that it resolves lies "
+            f"between potentials {grid:g} apart"
+        )
     kept = 1 - _each(op.decay, shape) / op.decay_one
     fed = None if op.decay_syn is None else 1 - _each(op.decay_syn, shape) / op.decay_one
     scale = None
     if receiver.one_threshold and np.unique(theta).size > 1:
         scale, fault = _common(op, shape, grid)
         faults += [fault] if fault else []
+        if not resolved:
+            faults.append(
+                f"has thresholds that differ, and {receiver.producer.name} reads one for a layer; "
+                f"potentials {grid:g} apart are too close for it to divide the weights instead"
+            )
         theta = np.ones(shape)
     bias = _each(op.bias, shape) / 2.0**op.fraction_bits
     kind, fields = _fields(op, kept, fed, theta, receiver, dt)

@@ -186,6 +186,9 @@ def _wrong(name: str, kind: str, values: NDArray[Any]) -> Iterator[str]:
 def unknown_kind(path: str, kind: object) -> str:
     """Return what is wrong with a node of an unknown type, with the nearest that is known."""
     known = [name for name in PRIMITIVES if name != "NIRGraph"]
-    near = difflib.get_close_matches(kind, known, 1, 0.5) if isinstance(kind, str) else []
+    near: list[str] = []
+    if isinstance(kind, str):
+        inside = sorted((name for name in known if name in kind), key=len)
+        near = difflib.get_close_matches(kind[:100], known, 1, 0.5) or inside[-1:]
     nearest = f"; the nearest that is read is {near[0]}" if near else ""
     return f"{path} is of type {shown(kind)}{nearest}; those read are {', '.join(known)}"

@@ -162,7 +162,7 @@ def test_neurons_take_euler_steps_with_arrays_of_their_own(
     if node["type"].endswith("F"):
         assert (found == expected).all()
     else:
-        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_parameters_of_a_convolution_s_neurons_may_be_of_channels_or_neurons(
