@@ -11,7 +11,7 @@ from tests.cli.conftest import Cli
 
 pytest.importorskip("h5py")
 
-from tests.converters.nir.test_writing import ABOVE, net  # noqa: E402
+from tests.converters.nir.test_writing import ABOVE, net
 
 
 def test_on_the_command_line(cli: Cli, tmp_path: Path) -> None:

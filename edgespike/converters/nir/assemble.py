@@ -135,6 +135,7 @@ class Assembly:
         name = self._last(end)
         index = next(i for i, node in enumerate(self._nodes) if node.name == name)
         op, chosen = self._nodes[index].op, options.readout
+        offered: tuple[str, ...]
         if not isinstance(op, FloatNeurons):
             offered, default = ("sum", "max"), "sum"
         elif op.emits_potential:

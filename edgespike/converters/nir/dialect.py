@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from edgespike.converters.base import ConvertOptions
 from edgespike.converters.nir.net import NirNet
-from edgespike.converters.nir.producers import PLAIN, PRODUCERS, Producer, Recognised, recognise
+from edgespike.converters.nir.producers import PLAIN, PRODUCERS, Producer
+from edgespike.converters.nir.recognise import Recognised, recognise
 from edgespike.converters.nir.schema import SPIKING
 from edgespike.graph import Reset, ResetTime
 
@@ -110,10 +111,14 @@ def _dt(
         return producer.dt
     same = recognised is not None and recognised.producer is producer
     if recognised is not None and same and recognised.dt is not None:
-        assumed.append(f"A step takes {recognised.dt:g} s, as the neurons' numbers say (option dt).")
+        assumed.append(
+            f"A step takes {recognised.dt:g} s, as the neurons' numbers say (option dt)."
+        )
         return recognised.dt
     if options.producer is not None:
-        assumed.append(f"A step takes {producer.dt:g} s, the default of {producer.name} (option dt).")
+        assumed.append(
+            f"A step takes {producer.dt:g} s, the default of {producer.name} (option dt)."
+        )
         return producer.dt
     if recognised is not None or "Delay" in kinds:
         faults.append(

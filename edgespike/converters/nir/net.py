@@ -19,7 +19,6 @@ from edgespike.converters.nir.schema import (
 )
 from edgespike.errors import FileFormatError, shown
 
-
 NODES_LIMIT = 2_000
 """Most nodes of a net; public files have up to 17."""
 
@@ -188,4 +187,6 @@ class _Flattener:
 
 def _natural(name: str) -> tuple[int, int, str]:
     """Sort numbers as such, before other names."""
-    return (0, int(name), "") if name.isascii() and name.isdigit() and len(name) < 19 else (1, 0, name)
+    return (
+        (0, int(name), "") if name.isascii() and name.isdigit() and len(name) < 19 else (1, 0, name)
+    )

@@ -127,8 +127,8 @@ def _wrong_reset(dialect: Dialect, reset: Reset, leak: Reals, at: Reals) -> list
     found = []
     if reset is Reset.SUBTRACT and at.any():
         found.append(
-            f"has v_reset {_brief(at)}, which a reset by subtraction does not use; give reset zero, "
-            "or set v_reset to 0"
+            f"has v_reset {_brief(at)}, which a reset by subtraction does not use; give reset "
+            "zero, or set v_reset to 0"
         )
     if dialect.producer.name == "norse" and (leak != at).any():
         found.append(

@@ -109,7 +109,7 @@ def _cut(
 
 
 def _in_loops(open_: dict[str, set[str]], left: set[str]) -> dict[str, int]:
-    """Number the strongly connected parts of what is left, by Tarjan's algorithm; loops only."""
+    """Return the number of the loop that each node is in, by Tarjan's algorithm."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -137,9 +137,9 @@ def _in_loops(open_: dict[str, set[str]], left: set[str]) -> dict[str, int]:
                 if low[node] == index[node]:
                     part = stack[stack.index(node) :]
                     del stack[stack.index(node) :]
+                    # Below -1 where a node is in no loop: no two of these are equal.
                     looped = len(part) > 1 or node in open_[node]
-                    number.update({member: index[node] if looped else -2 - index[node]
-                                   for member in part})  # fmt: skip
+                    number |= dict.fromkeys(part, index[node] if looped else -2 - index[node])
     return number
 
 

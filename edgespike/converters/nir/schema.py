@@ -53,9 +53,9 @@ PRIMITIVES: dict[str, Primitive] = {
     "Input": Primitive(("shape",), "the input of a step", "the input", writes="the input"),
     "Output": Primitive((), "the output of a step", "the readout", ("shape",), (), "the readout"),
     "Affine": Primitive(
-        ("weight", "bias"), "`W x + b`", "a dense layer", writes="a dense layer with bias"
+        ("weight", "bias"), "`W x + b`", "a dense layer", writes="a dense layer"
     ),
-    "Linear": Primitive(("weight",), "`W x`", "a dense layer", writes="a dense layer without bias"),
+    "Linear": Primitive(("weight",), "`W x`", "a dense layer"),
     "Conv1d": Primitive(
         ("weight",), "a convolution of (channels, length)", "a convolution of height 1", _CONV,
         ("padding",),
@@ -79,7 +79,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "Scale": Primitive(("scale",), "`s x`, element by element", "a scale a channel"),
     "Threshold": Primitive(
         ("threshold",), "1 where `x > threshold`, else 0",
-        "neurons that keep nothing from step to step",
+        "neurons that keep nothing from step to step", (), (), "single thresholds",
     ),
     "Delay": Primitive(
         ("delay",), "`x` of `delay` seconds ago", "a delay of whole steps", (), (), "a delay",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import h5py
+import h5py  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def row(shape: Sequence[int], *nodes: Mapping[str, Any]) -> tuple[dict[str, Any]
     named |= {f"n{i}": node for i, node in enumerate(nodes)}
     named["output"] = {"type": "Output", "shape": [1]}
     names = list(named)
-    return named, list(zip(names[:-1], names[1:], strict=True))
+    return named, list(pairwise(names))
 
 
 def affine(weight: Any, bias: Any = None) -> dict[str, Any]:

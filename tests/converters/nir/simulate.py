@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-not-found, import-untyped"
 """Runs inside a simulator's folder of packages: writes or reads a NIR file, and runs the net.
 
 Parameters are dyadic where a simulator allows it, so that floats are exact and equality means that
@@ -34,7 +35,7 @@ def linear(inputs: int, outputs: int, bias: bool = True, seed: int = 0) -> nn.Li
     return layer
 
 
-def record(layers: list[Any], call: Any, samples: Any, kinds: tuple[type, ...]) -> dict[str, Any]:
+def record(layers: Any, call: Any, samples: Any, kinds: tuple[type, ...]) -> dict[str, Any]:
     """Run steps, and return what each layer of some types gave, ``(samples, steps, ...)``."""
     seen: dict[str, list[Any]] = {}
 
@@ -45,7 +46,7 @@ def record(layers: list[Any], call: Any, samples: Any, kinds: tuple[type, ...]) 
 
         return hook
 
-    hooks = [layer.register_forward_hook(keep(str(i)))
+    hooks: list[Any] = [layer.register_forward_hook(keep(str(i)))
              for i, layer in enumerate(layers) if isinstance(layer, kinds)]  # fmt: skip
     with torch.no_grad():
         for t in range(samples.shape[1]):
@@ -78,7 +79,9 @@ def snntorch_write(task: dict[str, Any], samples: Any) -> dict[str, Any]:
                 alpha=each(6, 0.75), beta=each(6, 0.5), threshold=each(6, 1.5), **reset
             )
         case "rleaky":
-            first = snn.RLeaky(beta=each(6, 0.5), threshold=each(6, 1.0), linear_features=6, **reset)
+            first = snn.RLeaky(
+                beta=each(6, 0.5), threshold=each(6, 1.0), linear_features=6, **reset
+            )
         case "rsynaptic":
             first = snn.RSynaptic(
                 alpha=each(6, 0.5), beta=each(6, 0.75), threshold=each(6, 1.0),
@@ -120,9 +123,9 @@ def functional(net: Any, samples: Any) -> Any:
 
 def norse_write(task: dict[str, Any], samples: Any) -> dict[str, Any]:
     import norse.torch as nt
+    from norse.torch.functional.iaf import IAFParameters
     from norse.torch.functional.lif import LIFParameters
     from norse.torch.functional.lif_box import LIFBoxParameters
-    from norse.torch.functional.iaf import IAFParameters
     from norse.torch.module.iaf import IAFCell
     from norse.torch.module.leaky_integrator_box import LIBoxCell, LIBoxParameters
     from norse.torch.module.lif_box import LIFBoxCell
@@ -167,9 +170,7 @@ def sinabs_write(task: dict[str, Any], samples: Any) -> dict[str, Any]:
         tau_mem=torch.full((5,), 4.0), spike_threshold=torch.ones(5), batch_size=1,
         norm_input=False,
     )  # fmt: skip
-    net = nn.Sequential(
-        conv, iaf, sl.SumPool2d(2), nn.Flatten(), linear(3 * 3 * 3, 5, seed=1), lif
-    )
+    net = nn.Sequential(conv, iaf, sl.SumPool2d(2), nn.Flatten(), linear(3 * 3 * 3, 5, seed=1), lif)
     net(torch.zeros(1, 2, 6, 6, dtype=torch.float64))
     graph = sinabs.nir.to_nir(net, torch.zeros(1, 2, 6, 6, dtype=torch.float64))
     graph.infer_types()

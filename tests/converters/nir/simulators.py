@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from edgespike.errors import EnvironmentMissingError
-from edgespike.targets.shared.installing import damage, locked, pip_install, pinned, replaced
+from edgespike.targets.shared.installing import damage, locked, pinned, pip_install, replaced
 
 NAMES = ("snntorch", "norse", "sinabs", "spikingjelly", "rockpool")
 SOURCES_ONLY = "norse,rockpool"

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
+import h5py  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
 
 import edgespike
 from edgespike.converters.nir import hdf5
 from edgespike.converters.nir.hdf5 import read_tree
-from edgespike.errors import EdgespikeError, EnvironmentMissingError, FileFormatError, UnsupportedError
+from edgespike.errors import (
+    EdgespikeError,
+    EnvironmentMissingError,
+    FileFormatError,
+    UnsupportedError,
+)
 from tests.converters.nir.files import affine, lif, read, row, write
 
 
@@ -51,8 +58,8 @@ N = "node/nodes/"
         (set_to(f"{N}n1/type", "LIFF"), "n1 is of type 'LIFF'; the nearest that is read is LIF"),
         (set_to(f"{N}n1/type", np.ones(2)), r"n1 is of type array\(\[1., 1.\]\); those read are"),
         (set_to(f"{N}n0/weight", "ones"), "n0.weight is 'ones'; it must be numbers"),
-        (set_to(f"{N}n0/weight", np.full((2, 3), np.nan)), "n0.weight holds values that are not fin"),
-        (set_to(f"{N}n0/weight", np.ones((2, 4))), "n0 .Affine. has 4 inputs and gets values of sh"),
+        (set_to(f"{N}n0/weight", np.full((2, 3), np.nan)), "n0.weight holds values that are not f"),
+        (set_to(f"{N}n0/weight", np.ones((2, 4))), "n0 .Affine. has 4 inputs and gets values of s"),
         (set_to(f"{N}n0/weight", np.ones(6)), r"n0 \(Affine\) has weights of shape \(6,\)"),
         (set_to(f"{N}n0/weight", np.ones((0, 3))), r"n0.weight has shape \(0, 3\), without any"),
         (set_to(f"{N}n0/bias", np.ones(5)), r"n0 \(Affine\) has a bias of shape \(5,\) for 2"),
@@ -63,15 +70,13 @@ N = "node/nodes/"
         (set_to(f"{N}input/shape", [2, 3, 4, 5]), "values have at most three axes"),
         (set_to("node/edges", None), "edges is None; it must be pairs of names"),
         (set_to("node/edges", np.ones((2, 2))), "edges holds float64; it must hold names"),
-        (set_to("node/edges", [["input", "n0"], ["n0", "n2"]]), "'n2', which is no node; the nearest"),
+        (set_to("node/edges", [["input", "n0"], ["n0", "n2"]]), "'n2', which is no node; the near"),
         (set_to("node/nodes", None), "the graph has no group 'nodes'"),
         (set_to(f"{N}output", None), "'output', which is no node"),
     ],
     ids=lambda x: x[:40] if isinstance(x, str) else "",
 )  # fmt: skip
-def test_what_is_wrong_is_named(
-    change: Callable[[Any], None], message: str, path: Path
-) -> None:
+def test_what_is_wrong_is_named(change: Callable[[Any], None], message: str, path: Path) -> None:
     with pytest.raises(UnsupportedError, match=message):
         read(changed(path, change))
 
@@ -85,8 +90,10 @@ def test_all_unknown_types_are_told_at_once(path: Path) -> None:
         read(changed(path, change))
     told = [fault for fault in caught.value.violations if "is of type" in fault]
     assert [fault.partition(" is")[0] for fault in told] == ["n0", "n1", "output"]
-    assert ["Affine", "LIF", "Output"] == [
-        fault.partition("nearest that is read is ")[2].split(";")[0] for fault in told
+    assert [fault.partition("nearest that is read is ")[2].split(";")[0] for fault in told] == [
+        "Affine",
+        "LIF",
+        "Output",
     ]
 
 
@@ -171,15 +178,11 @@ def test_what_leads_out_of_the_file_or_is_too_large_is_refused(
 
 
 def test_a_chunk_that_inflates_to_more_than_it_declares(path: Path, tmp_path: Path) -> None:
-    import zlib
-
     bomb = zlib.compress(bytes(50_000_000), 9)
 
     def change(file: Any) -> None:
         del file[f"{N}n0/weight"]
-        data = file.create_dataset(
-            f"{N}n0/weight", (2, 3), "f4", chunks=(2, 3), compression="gzip"
-        )
+        data = file.create_dataset(f"{N}n0/weight", (2, 3), "f4", chunks=(2, 3), compression="gzip")
         data.id.write_direct_chunk((0, 0), bomb)
 
     with pytest.raises(FileFormatError, match="a chunk that inflates to more than 28 bytes"):
@@ -211,7 +214,7 @@ def test_filters_of_others_are_refused(path: Path) -> None:
 @pytest.mark.parametrize("length", [8, 9, 100, 600, 2000, -8])
 def test_truncated_files(length: int, path: Path) -> None:
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(FileFormatError, match="damaged or truncated HDF5 file"):
+    with pytest.raises(FileFormatError, match=r"HDF5 file.* again"):
         edgespike.convert(path, steps=2)
 
 
@@ -222,10 +225,8 @@ def test_damaged_files_end_with_an_error_of_ours(path: Path) -> None:
         for _ in range(draw.choice((1, 4, 32))):
             content[draw.randrange(len(content))] = draw.randrange(256)
         path.write_bytes(content)
-        try:
+        with contextlib.suppress(EdgespikeError):
             read(path)
-        except EdgespikeError:
-            pass
 
 
 def test_an_hdf5_file_of_another_kind(tmp_path: Path) -> None:
@@ -240,8 +241,10 @@ def test_an_hdf5_file_of_another_kind(tmp_path: Path) -> None:
 
 def test_without_h5py_the_extra_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(EnvironmentMissingError, match=r"NIR files needs the package 'h5py'.*\[nir\]"):
-        edgespike.convert(path, steps=2)
+    with pytest.raises(
+        EnvironmentMissingError, match=r"NIR files needs the package 'h5py'.*\[nir\]"
+    ):
+        read(path)
 
 
 def test_limits_count_all_arrays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,11 @@ def test_each_producer_s_step(
     op = neurons(read(path, producer=producer, dt=1e-3))["n1"]
     np.testing.assert_allclose(op.beta, beta, rtol=1e-9)
     np.testing.assert_allclose(1.0 if op.gain is None else op.gain, gain, rtol=1e-9)
-    assert (op.comparison, op.reset, op.max_spikes) == (Comparison(comparison), Reset(reset), max_spikes)
+    assert (op.comparison, op.reset, op.max_spikes) == (
+        Comparison(comparison),
+        Reset(reset),
+        max_spikes,
+    )
     assert op.reset_time is ResetTime.SAME_STEP
 
 
@@ -268,10 +272,10 @@ def test_spikes_of_a_net_without_neurons_cannot_be_counted(tmp_path: Path) -> No
 def test_lif_norse() -> None:
     net = read(public("lif_norse.nir"), steps=1000, dt=1e-4)
     op = neurons(net)["1"]
-    np.testing.assert_allclose([op.beta[0], op.gain[0], op.threshold[0]], [0.96, 0.04, 0.1], 1e-6)  # type: ignore[index]
-    graph = edgespike.convert(
-        public("lif_norse.nir"), steps=1000, dt=1e-4, input_range=(0, 1)
-    )
+    assert op.gain is not None
+    found = [op.beta[0], op.gain[0], op.threshold[0]]
+    np.testing.assert_allclose(found, [0.96, 0.04, 0.1], rtol=1e-6)
+    graph = edgespike.convert(public("lif_norse.nir"), steps=1000, dt=1e-4, input_range=(0, 1))
     x = RNG.integers(0, 2, (4, 1000, 1))
     spikes = edgespike.prepare(graph).trace(x).values["1"]
     assert (spikes == values_of(net, x)["1"]).all()

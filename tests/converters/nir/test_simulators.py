@@ -57,7 +57,9 @@ def values_of(net: Any, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
 
 @needs("snntorch")
-@pytest.mark.parametrize(("task", "options"), SNNTORCH, ids=lambda x: "-".join(map(str, x.values())))
+@pytest.mark.parametrize(
+    ("task", "options"), SNNTORCH, ids=lambda x: "-".join(map(str, x.values()))
+)
 def test_snntorch(task: dict[str, Any], options: dict[str, Any], tmp_path: Path) -> None:
     check("snntorch", VECTOR, task, options, tmp_path)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
+import h5py  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
 
@@ -38,12 +38,13 @@ from tests.converters.nir.simulators import needs, simulate
 RNG = np.random.default_rng(3)
 STEPS, INPUTS, HIDDEN, CLASSES = 20, 12, 8, 6
 
-ZERO = {"reset": Reset.ZERO, "reset_time": ResetTime.SAME_STEP}
-ABOVE = {"comparison": Comparison.GREATER}
-FINE = {"fraction_bits": 38, "saturation": 2**53}
-LEAKY = {**ZERO, **FINE, "decay": 2048}
-SYNAPTIC = {**ZERO, **ABOVE, "decay": 0, "decay_syn": 2048, **FINE}
-MANY = {"max_spikes": 50, "saturation": 2**40}
+Fields = dict[str, Any]
+ZERO: Fields = {"reset": Reset.ZERO, "reset_time": ResetTime.SAME_STEP}
+ABOVE: Fields = {"comparison": Comparison.GREATER}
+FINE: Fields = {"fraction_bits": 38, "saturation": 2**53}
+LEAKY: Fields = {**ZERO, **FINE, "decay": 2048}
+SYNAPTIC: Fields = {**ZERO, **ABOVE, "decay": 0, "decay_syn": 2048, **FINE}
+MANY: Fields = {"max_spikes": 50, "saturation": 2**40}
 
 
 def net(theta: Any = 17, floor: bool = False, **fields: Any) -> Graph:
@@ -54,7 +55,10 @@ def net(theta: Any = 17, floor: bool = False, **fields: Any) -> Graph:
         return Membrane(thetas, **fields, floor=-(thetas << 6) if floor else None)
 
     rng = np.random.default_rng(7)
-    first, second = rng.integers(-14, 19, (HIDDEN, INPUTS)), rng.integers(-14, 19, (CLASSES, HIDDEN))
+    first, second = (
+        rng.integers(-14, 19, (HIDDEN, INPUTS)),
+        rng.integers(-14, 19, (CLASSES, HIDDEN)),
+    )
     nodes = (
         Node("x", Input((INPUTS,), 0, 1, 1.0), ()),
         Node("fc1", Dense(first, rng.integers(-3, 4, HIDDEN)), ("x",)),
@@ -85,7 +89,11 @@ def spikes(graph: Graph, x: Any, name: str = "lif.2") -> Any:
             ("norse", "thresholds", net(range(9, 30), **LEAKY, **ABOVE)),
             ("spikingjelly", "if", net(**ZERO, **ABOVE)),
             ("spikingjelly", "lif", net(**LEAKY)),
-            ("spikingjelly", "synaptic", net(**{**SYNAPTIC, "comparison": Comparison.GREATER_EQUAL})),
+            (
+                "spikingjelly",
+                "synaptic",
+                net(**{**SYNAPTIC, "comparison": Comparison.GREATER_EQUAL}),
+            ),
             ("spikingjelly", "thresholds", net(range(9, 30), **ZERO)),
             ("sinabs", "if", net(floor=True, **MANY)),
             ("sinabs", "thresholds", net(range(9, 30), floor=True, **MANY)),
@@ -99,7 +107,7 @@ def test_a_simulator_gives_all_120_bits_and_so_does_the_file_read_back(
     assert write_nir(graph, path, receiver) == []
     x = RNG.integers(0, 2, (1, STEPS, INPUTS))
     expected = spikes(graph, x)
-    assert 10 < expected.sum()
+    assert expected.sum() > 10
     assert (simulate(receiver, "read", path, x)["output"] == expected).all()
     back = edgespike.convert(path, steps=STEPS, input_range=(0, 1), bits=24)
     assert (spikes(back, x, "lif_2") == expected).all()
@@ -117,7 +125,9 @@ def test_a_convolution_its_pool_and_its_loop(tmp_path: Path) -> None:
     x = RNG.integers(0, 2, (3, 4, 2, 6, 6))
     nodes = (
         Node("x", Input((2, 6, 6), 0, 1, 1.0), ()),
-        Node("conv", Conv2d(RNG.integers(-3, 5, (3, 2, 3, 3)), np.arange(3), padding=(1, 1)), ("x",)),
+        Node(
+            "conv", Conv2d(RNG.integers(-3, 5, (3, 2, 3, 3)), np.arange(3), padding=(1, 1)), ("x",)
+        ),
         Node("lif", Membrane(np.full(3, 4), **ZERO, **ABOVE), ("conv",)),
         Node("pool", SumPool2d((2, 2), (2, 2)), ("lif",)),
         Node("flat", Reshape((27,)), ("pool",)),
@@ -142,19 +152,19 @@ def lost(graph: Graph, receiver: str = "nir") -> str:
 @pytest.mark.parametrize(
     ("graph", "receiver", "message"),
     [
-        (net(), "snntorch", "lif.1 resets by 'subtract', but snntorch reads every neuron with 'zero'"),
-        (net(**ZERO), "sinabs", "lif.1 resets by 'zero', but sinabs reads every neuron with 'subtr"),
+        (net(), "snntorch", "lif.1 resets by 'subtract', but snntorch reads every neuron with 'ze"),
+        (net(**ZERO), "sinabs", "lif.1 resets by 'zero', but sinabs reads every neuron with 'subt"),
         (net(reset=Reset.ZERO, reset_time=ResetTime.NEXT_STEP), "nir", "lif.1 resets at next_step"),
-        (net(floor=True, **ABOVE, **MANY), "sinabs", "fires at v > theta, but sinabs at v >= theta"),
+        (net(floor=True, **ABOVE, **MANY), "sinabs", "fires at v > theta, but sinabs at v >= thet"),
         (net(**MANY), "sinabs", "has no floor, but sinabs reads every IF with one at minus its"),
         (net(floor=True), "sinabs", "emits one spike where its potential suffices for more"),
         (net(**ZERO, **MANY), "norse", "spikes in a step, and norse one"),
         (net(**ZERO, floor=True), "nir", "lif.1 has floor -1088, which NIR has not"),
         (net(**ZERO, decay=410), "nir", r"lif.1 rounds potentials towards zero to 2\^-6"),
         (net(**ZERO, saturation=2000), "nir", "lif.1 may saturate at 2000"),
-        (net(**ZERO, bias=64), "snntorch", "lif.1 has a bias, which NIR carries as v_leak of leaky"),
-        (net(**LEAKY), "snntorch", "lif.1 fires at v >= theta, but snntorch at v > theta, and no num"),
-        (net(range(9, 30), **LEAKY), "spikingjelly", "lif.1 has thresholds that differ, and spiking"),
+        (net(**ZERO, bias=64), "snntorch", "lif.1 has a bias, which NIR carries as v_leak of leak"),
+        (net(**LEAKY), "snntorch", "lif.1 fires at v >= theta, but snntorch at v > theta, and no "),
+        (net(range(9, 30), **LEAKY), "spikingjelly", "lif.1 has thresholds that differ, and spiki"),
         (net(**LEAKY), "sinabs", "lif.1 would be LIF, which sinabs does not read, or otherwise"),
     ],
     ids=lambda x: x[:30] if isinstance(x, str) else "",
@@ -187,7 +197,10 @@ def with_node(op: Any, shape: tuple[int, ...] = (2, 4, 4)) -> Graph:
     [
         (with_node(MaxPool2d((2, 2), (2, 2))), "odd is a max_pool2d, which NIR has not"),
         (with_node(Concatenate()), "odd is a concatenate, which NIR has not"),
-        (with_node(SumPool2d((2, 2), (2, 2), (0, 1, 0, 1))), r"odd has padding \(0, 1, 0, 1\); NIR"),
+        (
+            with_node(SumPool2d((2, 2), (2, 2), (0, 1, 0, 1))),
+            r"odd has padding \(0, 1, 0, 1\); NIR",
+        ),
     ],
 )
 def test_what_has_no_form_is_refused_even_with_metadata(
@@ -198,9 +211,9 @@ def test_what_has_no_form_is_refused_even_with_metadata(
     assert not (tmp_path / "net.nir").exists()
 
 
-def recurrent() -> Graph:
+def recurrent(decay: int = 410) -> Graph:
     """Return a net whose first layer is fed back."""
-    graph = net(**ZERO, decay=410)
+    graph = net(**ZERO, decay=decay)
     nodes = {node.name: node for node in graph.nodes}
     nodes["lif.1"] = replace(nodes["lif.1"], inputs=("add",))
     delay = Delay((HIDDEN,), 0, 1, Signal.SPIKES)
@@ -215,13 +228,7 @@ def recurrent() -> Graph:
 
 
 def test_a_loop_comes_back(tmp_path: Path) -> None:
-    graph = recurrent()
-    lif = replace(graph["lif.1"].op, decay=0)  # type: ignore[type-var]
-    nodes = tuple(replace(n, op=lif) if n.name == "lif.1" else n for n in graph.nodes)
-    nodes = tuple(
-        replace(n, op=replace(n.op, decay=0)) if n.name == "lif.2" else n for n in nodes  # type: ignore[type-var]
-    )
-    graph = Graph("recurrent", nodes, STEPS)
+    graph = recurrent(decay=0)
     write_nir(graph, tmp_path / "net.nir")
     back = edgespike.convert(tmp_path / "net.nir", steps=STEPS, input_range=(0, 1))
     x = RNG.integers(0, 2, (5, STEPS, INPUTS))
@@ -257,14 +264,16 @@ def test_changed_weights_come_back_and_broken_ones_do_not(tmp_path: Path) -> Non
     assert weight[0, 0] == 3
     with h5py.File(path, "r+") as file:
         file["node/nodes/fc1/weight"][0, 0] = 3.5
-    with pytest.raises(FileFormatError, match="fc1.weight holds values that are not whole numbers"):
+    with pytest.raises(FileFormatError, match="holds values that are not whole numbers"):
         edgespike.load(path)
 
 
 def test_options_beside_metadata_are_refused_unless_a_producer_is_named(tmp_path: Path) -> None:
     path = tmp_path / "net.nir"
     write_nir(net(decay=410), path, metadata=True)
-    with pytest.raises(UnsupportedError, match="steps is given, but the file holds edgespike's own"):
+    with pytest.raises(
+        UnsupportedError, match="steps is given, but the file holds edgespike's own"
+    ):
         edgespike.convert(path, steps=5)
     options = {"steps": 5, "producer": "snntorch", "input_range": (0, 1)}
     assert edgespike.convert(path, **options).steps == 5  # type: ignore[arg-type]
@@ -281,5 +290,5 @@ def test_readouts_that_nir_does_not_say(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("receiver", "dt"), [("brian", None), ("nir", 0.0), ("nir", float("nan"))])
 def test_wrong_arguments(receiver: str, dt: float | None, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="receiver is 'brian'; files are|dt is"):
+    with pytest.raises(InputError, match=r"receiver is 'brian'; files are|dt is"):
         write_nir(net(**ZERO), tmp_path / "net.nir", receiver, dt)
