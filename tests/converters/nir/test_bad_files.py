@@ -232,10 +232,10 @@ def test_damaged_files_end_with_an_error_of_ours(path: Path) -> None:
 def test_an_hdf5_file_of_another_kind(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
-        file["layer/0"] = 1
+        file["model/0"] = 1
     with pytest.raises(FileFormatError, match="which no installed converter reads"):
         edgespike.convert(path, steps=2)
-    with pytest.raises(FileFormatError, match="without the group 'node' of NIR; it has 'layer'"):
+    with pytest.raises(FileFormatError, match="without the group 'node' of NIR; it has 'model'"):
         read(path)
 
 

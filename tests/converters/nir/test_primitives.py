@@ -192,6 +192,6 @@ def test_parameters_of_a_convolution_s_neurons_may_be_of_channels_or_neurons(
 def test_a_file_of_nir_before_1_0_6_has_no_v_reset(tmp_path: Path) -> None:
     node = {k: v for k, v in lif(2).items() if k != "v_reset"}
     path = write(tmp_path / "net.nir", *row((2,), affine(np.eye(2)), node), version="0.2.0")
-    x = np.full((1, 10, 2), 1.5)
+    x = np.full((1, 10, 2), 0.75)
     both = [values_of(read(path, reset=reset), x)["n1"] for reset in ("zero", "subtract")]
     assert (both[0] != both[1]).any()
