@@ -44,14 +44,11 @@ def quantised(path: Path, options: ConvertOptions) -> Quantised:
     EnvironmentMissingError
         h5py is not installed.
     """
-    if options.producer is None:
-        faults: list[str] = []
-        net = read_nir(path, faults)
-        if has_graph(net):
-            _raise(path, faults)
-            return _own(path, net, options)
+    net = _read(path)
+    if options.producer is None and has_graph(net):
+        return _own(path, net, options)
     name = options.graph_name(_fit_name(path.stem))
-    return quantise(float_net(path, options), options, name)
+    return quantise(_float_net(path, net, options), options, name)
 
 
 def _own(path: Path, net: NirNet, options: ConvertOptions) -> Quantised:
@@ -80,9 +77,18 @@ def _fit_name(stem: str) -> str:
 
 def float_net(path: Path, options: ConvertOptions) -> FloatNet:
     """Read a NIR file as a net in real numbers; errors are those of :func:`quantised`."""
+    return _float_net(path, _read(path), options)
+
+
+def _read(path: Path) -> NirNet:
     faults: list[str] = []
     net = read_nir(path, faults)
     _raise(path, faults)
+    return net
+
+
+def _float_net(path: Path, net: NirNet, options: ConvertOptions) -> FloatNet:
+    faults: list[str] = []
     start, end = _only(net, "Input", faults), _only(net, "Output", faults)
     dialect = dialect_of(net, options, faults)
     shape = _input_shape(net, start, options, faults)

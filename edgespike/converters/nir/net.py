@@ -76,7 +76,8 @@ def read_nir(path: Path, faults: list[str]) -> NirNet:
     net = NirNet(version=version if isinstance(version, str) else "")
     metadata = root.get("metadata")
     net.metadata = metadata if isinstance(metadata, dict) else {}
-    if root.get("type", "NIRGraph") != "NIRGraph":
+    kind = root.get("type", "NIRGraph")
+    if isinstance(kind, str) and kind != "NIRGraph":
         root = _alone(root)
     _Flattener(net, faults).add(root, "")
     if len(net.nodes) > NODES_LIMIT:
