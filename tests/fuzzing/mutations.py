@@ -134,7 +134,7 @@ def forged_hdf5(content: bytes, draw: random.Random) -> bytes:
         for _ in range(draw.choice((1, 1, 2, 4))):
             names: list[str] = []
             # What was changed before may not be there to be changed again.
-            with contextlib.suppress(KeyError, OSError, RuntimeError, TypeError):
+            with contextlib.suppress(KeyError, OSError, RuntimeError, TypeError, IndexError):
                 file.visit(names.append)
                 _change_object(file, draw.choice(names), draw)
     return buffer.getvalue()
