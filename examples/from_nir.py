@@ -1,6 +1,6 @@
 """A NIR file of a small recurrent net, as snnTorch writes it: its graph, its run, and back to NIR.
 
-Needs h5py: the extra "nir".
+Needs h5py: the extra "hdf5".
 """
 
 from __future__ import annotations

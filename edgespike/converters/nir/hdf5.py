@@ -109,7 +109,7 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def _h5py() -> Any:
-    with needs_extra("nir", "reading and writing NIR files"):
+    with needs_extra("hdf5", "reading and writing NIR files"):
         import h5py  # type: ignore[import-untyped,unused-ignore]
     return h5py
 

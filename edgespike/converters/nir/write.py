@@ -84,7 +84,7 @@ def write_nir(
 
 
 def _hdf5(tree: Tree) -> bytes:
-    with needs_extra("nir", "reading and writing NIR files"):
+    with needs_extra("hdf5", "reading and writing NIR files"):
         import h5py  # type: ignore[import-untyped,unused-ignore]
     content = io.BytesIO()
     with h5py.File(content, "w", track_order=False) as file:

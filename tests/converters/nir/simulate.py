@@ -35,7 +35,7 @@ def linear(inputs: int, outputs: int, bias: bool = True, seed: int = 0) -> nn.Li
     return layer
 
 
-def record(layers: Any, call: Any, samples: Any, kinds: tuple[type, ...]) -> dict[str, Any]:
+def record(layers: Any, call: Any, samples: Any, kinds: Any) -> dict[str, Any]:
     """Run steps, and return what each layer of some types gave, ``(samples, steps, ...)``."""
     seen: dict[str, list[Any]] = {}
 

@@ -242,7 +242,7 @@ def test_an_hdf5_file_of_another_kind(tmp_path: Path) -> None:
 def test_without_h5py_the_extra_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(
-        EnvironmentMissingError, match=r"NIR files needs the package 'h5py'.*\[nir\]"
+        EnvironmentMissingError, match=r"NIR files needs the package 'h5py'.*\[hdf5\]"
     ):
         read(path)
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import edgespike
 from edgespike.converters.base import ConvertOptions
-from edgespike.converters.nir.convert import float_net
+from edgespike.converters.nir.convert import float_net, quantised
 from edgespike.floats.net import FloatNeurons
 from edgespike.floats.run import run_steps
 from tests.converters.nir.simulators import needs, simulate
@@ -36,9 +37,18 @@ NORSE: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 def check(
-    name: str, shape: tuple[int, ...], task: dict[str, Any], options: dict[str, Any], folder: Path
+    name: str,
+    shape: tuple[int, ...],
+    task: dict[str, Any],
+    options: dict[str, Any],
+    folder: Path,
+    *,
+    exact: bool = True,
 ) -> None:
-    """Compare all neurons' values of a file with those of the net that the simulator wrote."""
+    """Compare all neurons' values of a file with those of the net that the simulator wrote.
+
+    Where all its numbers are dyadic, compare those of the graph, too.
+    """
     samples = np.random.default_rng(1).integers(0, 2, (10, STEPS, *shape))
     file = folder / "net.nir"
     expected = simulate(name, "write", file, samples, **task)
@@ -48,6 +58,15 @@ def check(
     for layer, values in expected.items():
         assert values.any()
         np.testing.assert_array_equal(found[layer], values.reshape(found[layer].shape))
+    graph = quantised(file, ConvertOptions(steps=STEPS, input_range=(0, 1), **options))
+    assert graph.exact == exact
+    if not exact:
+        return
+    trace = edgespike.prepare(graph.graph).trace(samples)
+    for layer, values in expected.items():
+        if graph.nodes.get(layer) in trace.values:
+            spikes = trace.values[graph.nodes[layer]]
+            np.testing.assert_array_equal(spikes, values.reshape(spikes.shape))
 
 
 def values_of(net: Any, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -72,7 +91,7 @@ def test_norse(task: dict[str, Any], options: dict[str, Any], tmp_path: Path) ->
 
 @needs("sinabs")
 def test_sinabs(tmp_path: Path) -> None:
-    check("sinabs", IMAGE, {}, {}, tmp_path)
+    check("sinabs", IMAGE, {}, {}, tmp_path, exact=False)
 
 
 @needs("spikingjelly")
@@ -89,4 +108,4 @@ def test_spikingjelly_conv(tmp_path: Path) -> None:
 @needs("rockpool")
 @pytest.mark.parametrize("net", ["cuba", "lif"])
 def test_rockpool(net: str, tmp_path: Path) -> None:
-    check("rockpool", VECTOR, {"net": net}, {}, tmp_path)
+    check("rockpool", VECTOR, {"net": net}, {}, tmp_path, exact=False)
