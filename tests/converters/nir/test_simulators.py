@@ -16,7 +16,12 @@ from edgespike.floats.net import FloatNeurons
 from edgespike.floats.run import run_steps
 from tests.converters.nir.simulators import needs, simulate
 
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
+
 STEPS = 25
+FEW = 8
+"""Steps for which the potentials of dyadic neurons fit into a graph."""
+
 VECTOR = (8,)
 IMAGE = (2, 6, 6)
 
@@ -47,7 +52,7 @@ def check(
 ) -> None:
     """Compare all neurons' values of a file with those of the net that the simulator wrote.
 
-    Where all its numbers are dyadic, compare those of the graph, too.
+    Compare those of the graph, too, if the net's numbers are dyadic.
     """
     samples = np.random.default_rng(1).integers(0, 2, (10, STEPS, *shape))
     file = folder / "net.nir"
@@ -58,15 +63,15 @@ def check(
     for layer, values in expected.items():
         assert values.any()
         np.testing.assert_array_equal(found[layer], values.reshape(found[layer].shape))
-    graph = quantised(file, ConvertOptions(steps=STEPS, input_range=(0, 1), **options))
+    graph = quantised(file, ConvertOptions(steps=FEW, input_range=(0, 1), **options))
     assert graph.exact == exact
-    if not exact:
-        return
-    trace = edgespike.prepare(graph.graph).trace(samples)
-    for layer, values in expected.items():
-        if graph.nodes.get(layer) in trace.values:
-            spikes = trace.values[graph.nodes[layer]]
-            np.testing.assert_array_equal(spikes, values.reshape(spikes.shape))
+    if exact:  # else ties, of which nets like these are full, are broken by any rounding
+        trace = edgespike.prepare(graph.graph).trace(samples[:, :FEW])
+        for layer, node in graph.nodes.items():
+            if layer not in expected or node not in trace.values:
+                continue
+            spikes = trace.values[node]
+            np.testing.assert_array_equal(spikes, expected[layer][:, :FEW].reshape(spikes.shape))
 
 
 def values_of(net: Any, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:

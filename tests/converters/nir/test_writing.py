@@ -75,6 +75,8 @@ def spikes(graph: Graph, x: Any, name: str = "lif.2") -> Any:
     return edgespike.prepare(graph).trace(x).values[name]
 
 
+@pytest.mark.torch
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("receiver", "graph"),
     [
