@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgespike.converters.base import Converter, ConvertOptions
-from edgespike.graph import Graph
+from edgespike.quantise.result import Quantised
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -26,10 +26,10 @@ OPTIONS = (
 )
 
 
-def _convert(path: Path, options: ConvertOptions) -> Graph:
-    from edgespike.converters.nir.convert import convert
+def _convert(path: Path, options: ConvertOptions) -> Quantised:
+    from edgespike.converters.nir.convert import quantised
 
-    return convert(path, options)
+    return quantised(path, options)
 
 
 def _recognises(head: bytes, path: Path) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from edgespike.converters.base import ConvertOptions
 from edgespike.converters.nir.assemble import Assembly
@@ -16,20 +19,14 @@ from edgespike.converters.nir.net import NirNet, read_nir
 from edgespike.converters.nir.order import distances, ordered
 from edgespike.converters.nir.schema import INTEGRATORS, NEURONS, PRIMITIVES
 from edgespike.errors import UnsupportedError
-from edgespike.floats.net import FloatNet
+from edgespike.floats.net import FloatNet, FloatNeurons, Reals
+from edgespike.floats.run import run_steps
 from edgespike.graph import Graph
 from edgespike.graph.graph import NAME_LIMIT
 from edgespike.quantise import quantise
-
-if TYPE_CHECKING:
-    from edgespike.quantise.result import Quantised
+from edgespike.quantise.result import Quantised, Source
 
 SOURCE = "a NIR file"
-
-
-def convert(path: Path, options: ConvertOptions) -> Graph:
-    """Return the graph of a NIR file; see :func:`quantised`."""
-    return quantised(path, options).graph
 
 
 def quantised(path: Path, options: ConvertOptions) -> Quantised:
@@ -48,13 +45,24 @@ def quantised(path: Path, options: ConvertOptions) -> Quantised:
     if options.producer is None and has_graph(net):
         return _own(path, net, options)
     name = options.graph_name(_fit_name(path.stem))
-    return quantise(_float_net(path, net, options), options, name)
+    read = _float_net(path, net, options)
+    return replace(quantise(read, options, name), source=Source(read, partial(_values, read)))
+
+
+def _values(net: FloatNet, samples: Reals) -> dict[str, Reals]:
+    """Return what the net as it was read computes: a file has no simulator of its own to run."""
+    names = [node.name for node in net.of_type(FloatNeurons)]
+    kept: dict[str, list[Reals]] = {name: [] for name in names}
+    last: Reals = np.zeros(0)
+    for values in run_steps(net, samples):
+        last = values[net.nodes[-1].name]
+        for name in names:
+            kept[name].append(values[name])
+    return {name: np.stack(steps, 1) for name, steps in kept.items()} | {net.nodes[-1].name: last}
 
 
 def _own(path: Path, net: NirNet, options: ConvertOptions) -> Quantised:
     """Return the graph that edgespike wrote, from its metadata."""
-    from edgespike.quantise.result import Quantised
-
     graph = restored(path, net)
     unused = [
         f"{name} is given, but the file holds edgespike's own graph; leave it out, or give "
