@@ -83,6 +83,7 @@ ALLOWED = {
     "edgespike/converters/spiking": "graph floats quantise converters torch",
     "edgespike/converters/snntorch": "graph floats converters torch snntorch",
     "edgespike/converters/spikingjelly": "graph floats converters torch",
+    "edgespike/converters/nir": "extras storage graph floats quantise converters h5py",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONVERTERS: dict[str, str] = {
     "lava-dl": "edgespike.converters.lava_dl:CONVERTER",
+    "nir": "edgespike.converters.nir:CONVERTER",
     "torch": "edgespike.converters.torch:CONVERTER",
     "torch-floats": "edgespike.converters.torch.floats:CONVERTER",
     "snntorch": "edgespike.converters.snntorch:CONVERTER",

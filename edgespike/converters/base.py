@@ -19,7 +19,15 @@ from edgespike.quantise.result import Quantised
 _SHAPE = "give the shape of one sample as a tuple, (features,) or (channels, height, width)"
 
 CHOICES = {
-    "reset": ("zero", "subtract", "none"),
+    "reset": (
+        "zero",
+        "subtract",
+        "none",
+        "zero-same-step",
+        "zero-next-step",
+        "subtract-same-step",
+        "subtract-next-step",
+    ),
     "producer": (
         "snntorch",
         "norse",
@@ -62,7 +70,8 @@ class ConvertOptions:
         Time step in seconds, where the source is in continuous time.
     reset
         What firing does to a potential, where the source does not state it: "zero", "subtract" or
-        "none".
+        "none", at the time that the source's simulator does it; or with the time, as in
+        "zero-same-step" and "subtract-next-step", see :class:`edgespike.graph.ResetTime`.
     producer
         The simulator that wrote a file which does not say so: "snntorch", "norse", "sinabs",
         "spikingjelly", "rockpool", "lava-dl", "nengo".

@@ -21,6 +21,7 @@ COMMANDS = (
     "convert",
     "ensemble",
     "export",
+    "nir",
     "run",
     "verify",
     "energy",

@@ -1,7 +1,8 @@
-"""Damaged files, and forged ones: values changed, under a right digest."""
+"""Damaged files, and forged ones: values changed, under a right digest where there is one."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import random
@@ -124,6 +125,48 @@ def forged_numbers(content: bytes, draw: random.Random) -> bytes:
 
 def _fits_hdf5(value: object) -> bool:
     return isinstance(value, float | bool) or (isinstance(value, int) and abs(value) < 2**63)
+
+
+def forged_hdf5(content: bytes, draw: random.Random) -> bytes:
+    """Change groups, arrays and texts of an HDF5 file."""
+    buffer = io.BytesIO(content)
+    with h5py.File(buffer, "r+") as file:
+        for _ in range(draw.choice((1, 1, 2, 4))):
+            names: list[str] = []
+            # What was changed before may not be there to be changed again.
+            with contextlib.suppress(KeyError, OSError, RuntimeError, TypeError, IndexError):
+                file.visit(names.append)
+                _change_object(file, draw.choice(names), draw)
+    return buffer.getvalue()
+
+
+def _change_object(file: h5py.File, name: str, draw: random.Random) -> None:
+    value = file[name]
+    match draw.randrange(6):
+        case 0:
+            del file[name]
+        case 1:
+            file[
+                f"{name}_{draw.randrange(3)}" if draw.random() < 0.5 else f"node/{draw.random()}"
+            ] = value
+        case 2 if isinstance(value, h5py.Dataset) and value.dtype.kind in "fi" and value.size:
+            changed = _changed_array(np.asarray(value[()]).reshape(-1), draw)
+            del file[name]
+            file[name] = changed
+        case 3:
+            del file[name]
+            file[name] = draw.choice(
+                ("LIF", "CubaLI", "same", "", 0, -1, 2**62, 1e300, [1, 2], [[]])
+            )
+        case 4:
+            del file[name]
+            file[name] = h5py.SoftLink("/node") if draw.random() < 0.3 else file["node/edges"]
+        case _ if isinstance(value, h5py.Dataset) and value.dtype == object and value.ndim == 2:
+            pairs = value[()]
+            pairs[draw.randrange(len(pairs)), draw.randrange(2)] = draw.choice(
+                pairs.ravel().tolist()
+            )
+            value[...] = pairs
 
 
 def _metadata(content: bytes) -> dict[str, str]:

@@ -11,12 +11,16 @@ import numpy as np
 import torch
 
 from edgespike.api import export
+from edgespike.converters import convert
+from edgespike.converters.nir.write import write_nir
 from edgespike.errors import EdgespikeError
 from edgespike.graph import save_graph
 from edgespike.models import shipped_model
 from edgespike.nn import NetSpec, build, save_model, train
 from edgespike.nn.training.run_folder import Log, RunFolder
 from tests.converters.netx_files import FLATTEN, conv, dense, neurons, source, write
+from tests.converters.nir import files as nir_files
+from tests.converters.nir.test_writing import recurrent
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
 from tests.fuzzing.mutations import (
     Mutation,
@@ -25,6 +29,7 @@ from tests.fuzzing.mutations import (
     forged_arrays,
     forged_checkpoint,
     forged_graph,
+    forged_hdf5,
     forged_numbers,
 )
 from tests.nn.small import NET, RECIPE, striped_task
@@ -64,6 +69,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "mixtures": _mixtures(folder / "mixtures"),
         "bundles": _bundles(folder / "bundles"),
         "lava-dl files": _lava_dl(folder / "lava-dl"),
+        "nir files": _nir(folder / "nir"),
     }
 
 
@@ -159,6 +165,24 @@ def _mixtures(folder: Path) -> Kind:
         np.savez(paths[-1], weights=weights, means=rng.normal(size=(3, 4)), covariances=covariances)
     line: Reader = lambda path: ["entropy", str(path), "--samples", "50"]  # noqa: E731
     return Kind(tuple(paths), (damaged, damaged_head, forged_arrays, forged_arrays), (line,))
+
+
+def _nir(folder: Path) -> Kind:
+    """Return a NIR file as a simulator writes it, and one with edgespike's metadata."""
+    folder.mkdir()
+    affine, lif = nir_files.affine, nir_files.lif
+    layers = (affine([[1, 0.5, -1], [0.5, 1, 2]]), lif(2), affine([[1, -1]]), lif(1))
+    nodes, edges = nir_files.row((3,), *layers)
+    nodes["back"] = affine([[0.5, -0.5], [1, 0]])
+    plain = nir_files.write(folder / "plain.nir", nodes, [*edges, ("n1", "back"), ("back", "n1")])
+    write_nir(recurrent(), folder / "own.nir", metadata=True)
+    line: Reader = lambda path: ["convert", str(path), "-o", str(path.parent / "out")]  # noqa: E731
+
+    def convert_with_options(path: Path) -> None:
+        convert(path, steps=3, producer="snntorch", input_range=(0, 1))
+
+    mutations = (damaged, damaged_head, forged_hdf5, forged_hdf5)
+    return Kind((plain, folder / "own.nir"), mutations, (line, convert_with_options))
 
 
 def _bundles(folder: Path) -> Kind:
