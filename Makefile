@@ -57,6 +57,7 @@ dev: $(VENV)/dev.stamp
 	$(BIN)/edgespike targets --setup loihi
 	$(BIN)/edgespike targets --setup tflite-runtime
 	$(BIN)/python -m tests.targets.loihi.lava_dl
+	$(BIN)/python -m tests.converters.nir.simulators
 
 test: test-here fresh test-others
 

@@ -30,7 +30,7 @@ from edgespike.storage.file_kinds import kind_of_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
-EXTRA = "loihi"
+EXTRA = "hdf5"
 """The extra that installs h5py."""
 
 LAYER_LIMIT = 1000
