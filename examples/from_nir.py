@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped,unused-ignore]
+import h5py
 import numpy as np
 
 import edgespike

@@ -18,6 +18,7 @@ ALLOWED = {
     "edgespike/plugins.py": "",
     "edgespike/threads.py": "",
     "edgespike/storage": "tomli tomllib",
+    "edgespike/storage/hdf5.py": "extras storage h5py",
     "edgespike/graph": "storage safetensors",
     "edgespike/passes": "graph",
     "edgespike/show": "graph",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import h5py  # type: ignore[import-untyped,unused-ignore]
+import h5py
 import numpy as np
 import pytest
 from safetensors.numpy import save_file

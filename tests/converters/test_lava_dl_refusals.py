@@ -8,17 +8,17 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped,unused-ignore]
+import h5py
 import numpy as np
 import pytest
 
 import edgespike
 from edgespike.converters.base import ConvertOptions
-from edgespike.converters.lava_dl.hdf5 import opened_hdf5
 from edgespike.converters.lava_dl.membranes import largest_current
 from edgespike.converters.lava_dl.reading import read_graph
 from edgespike.errors import EnvironmentMissingError, FileFormatError, UnsupportedError
 from edgespike.graph import Dense
+from edgespike.storage.hdf5 import opened_hdf5
 from tests.converters.netx_files import FLATTEN, conv, dense, neurons, source, write
 
 WEIGHT = np.array([[4, -6, 8, 2], [-2, 8, 6, -8]])
@@ -297,8 +297,8 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "a link to a file": (external, "layer/0/weight is a link to another place (ExternalLink)"),
     "a soft link": (soft, "layer/0/weight is a link to another place (SoftLink)"),
     "a soft link to all": (soft_group, "layer is a link to another place (SoftLink)"),
-    "data in another file": (stored_elsewhere, "layer/0/weight keeps its data in another file"),
-    "a virtual data set": (virtual, "layer/0/weight keeps its data in another file"),
+    "data in another file": (stored_elsewhere, "layer/0/weight keeps its values in other files"),
+    "a virtual data set": (virtual, "layer/0/weight is put together from other data sets"),
     "never written": (
         replaced("layer/0/weight", shape=(2, 2**20), dtype="f4", chunks=(2, 1024)),
         "layer/0/weight has shape (2, 1048576), 8388608 bytes, of which 0 bytes were written",

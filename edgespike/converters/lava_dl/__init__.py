@@ -8,8 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgespike.converters.base import Converter, ConvertOptions
-from edgespike.converters.lava_dl.hdf5 import SIGNATURE, holds_layers
+from edgespike.converters.lava_dl.hdf5 import holds_layers
 from edgespike.converters.result import Conversion, PartCheck
+from edgespike.storage.hdf5 import SIGNATURE
 
 
 def _recognises(head: bytes, path: Path) -> bool:

@@ -6,16 +6,13 @@ the file holds. Links to other places, data in other files and virtual data sets
 
 from __future__ import annotations
 
-import contextlib
 import math
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgespike.converters.lava_dl.chunks import chunk_faults
 from edgespike.converters.lava_dl.stored import (
     LAYER_FIELDS,
     NEURON_FIELDS,
@@ -24,14 +21,8 @@ from edgespike.converters.lava_dl.stored import (
     StoredLayer,
     StoredNet,
 )
-from edgespike.errors import FileFormatError, named, shown
-from edgespike.extras import needs_extra
-from edgespike.storage.file_kinds import kind_of_file
-
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-EXTRA = "hdf5"
-"""The extra that installs h5py."""
+from edgespike.errors import named, shown
+from edgespike.storage.hdf5 import chunk_faults, opened_hdf5, outside_faults
 
 LAYER_LIMIT = 1000
 """Most layers of a file."""
@@ -50,33 +41,6 @@ MOST_COMPRESSED = 1100
 
 SMALL = 4096
 """Up to this many bytes, a data set may be larger than what was written."""
-
-
-@contextlib.contextmanager
-def opened_hdf5(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file for reading, and turn what HDF5 raises into one error.
-
-    Raises
-    ------
-    EnvironmentMissingError
-        h5py is not installed.
-    FileFormatError
-        The file is damaged.
-    """
-    with needs_extra(EXTRA, "an HDF5 file"):
-        import h5py  # type: ignore[import-untyped,unused-ignore]
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except (
-        *(OSError, RuntimeError, LookupError, ValueError, TypeError),
-        *(OverflowError, SystemError, AttributeError, MemoryError, zlib.error),
-    ) as error:
-        kind = kind_of_file(SIGNATURE)
-        raise FileFormatError(
-            f"{path} is {kind.name if kind else 'an HDF5 file'}, and truncated or damaged "
-            f"({shown(str(error))}); get the file again, or write it again"
-        ) from error
 
 
 def holds_layers(path: Path) -> bool:
@@ -187,8 +151,9 @@ class _Reader:
     def _faults(self, dataset: Any, *, text: bool) -> Iterator[str]:
         """Yield why a data set must not be read."""
         shape = dataset.shape
-        if dataset.is_virtual or dataset.external:
-            yield "keeps its data in another file; write the file with the data in place"
+        outside = list(outside_faults(dataset))
+        if outside:
+            yield from outside
         elif shape is None or len(shape) > AXES_LIMIT or not math.prod(shape):
             axes = "no data" if shape is None else f"shape {shown(shape)}"
             yield f"has {axes}; give 0 to {AXES_LIMIT} axes, each of at least 1"

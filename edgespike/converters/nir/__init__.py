@@ -6,8 +6,7 @@ from pathlib import Path
 
 from edgespike.converters.base import Converter, ConvertOptions
 from edgespike.quantise.result import Quantised
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+from edgespike.storage.hdf5 import SIGNATURE
 
 OPTIONS = (
     "input_shape",
@@ -33,7 +32,7 @@ def _convert(path: Path, options: ConvertOptions) -> Quantised:
 
 
 def _recognises(head: bytes, path: Path) -> bool:
-    if not head.startswith(_SIGNATURE):
+    if not head.startswith(SIGNATURE):
         return False
     from edgespike.converters.nir.hdf5 import has_group
 

@@ -7,9 +7,6 @@ declared before it is read, and a chunk is not inflated beyond it.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -19,14 +16,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.errors import FileFormatError, InputError, named, shown
-from edgespike.extras import needs_extra
-from edgespike.storage.files import opened
-
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-FILE_LIMIT = 2**31
-"""Largest file that is read, in bytes."""
+from edgespike.errors import FileFormatError, named, shown
+from edgespike.storage.hdf5 import chunk_faults, opened_hdf5, outside_faults
 
 ARRAYS_LIMIT = 2**31
 """Most bytes of all arrays of a file together, as they are declared."""
@@ -39,15 +30,6 @@ TEXTS_LIMIT = 20_000
 
 DEPTH_LIMIT = 16
 """Deepest group; also ends loops of links."""
-
-_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
-"""By their numbers in HDF5; any other might be a library that a plug-in path names."""
-
-_GZIP, _FLETCHER32 = 1, 3
-_CHECKSUM_BYTES = 4
-
-_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, zlib.error)
-"""What h5py raises where a file is damaged, depending on the place."""
 
 Tree: TypeAlias = "dict[str, Tree | NDArray[Any] | str]"
 """A group: arrays, texts and groups by name. An array of texts has the dtype object."""
@@ -64,7 +46,7 @@ def read_tree(path: Path) -> Tree:
     EnvironmentMissingError
         h5py is not installed.
     """
-    with _opened(path) as content:
+    with opened_hdf5(path) as content:
         return _Reader(path).group(content, "", 0)
 
 
@@ -78,40 +60,11 @@ def has_group(path: Path, name: str) -> bool:
     EnvironmentMissingError
         h5py is not installed.
     """
-    with _opened(path) as content:
-        is_group: bool = content.get(name, getclass=True) is _h5py().Group
+    with opened_hdf5(path) as content:
+        import h5py
+
+        is_group: bool = content.get(name, getclass=True) is h5py.Group
         return is_group
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Yield a file's root group."""
-    h5py = _h5py()
-    try:
-        with opened(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > FILE_LIMIT:
-                raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")
-            with _damage(path), h5py.File(file, "r") as content:
-                yield content
-    except InputError as error:
-        raise FileFormatError(str(error)) from error
-
-
-@contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGED as error:
-        raise FileFormatError(
-            f"{path} is a damaged or truncated HDF5 file: {error}; get or write it again"
-        ) from error
-
-
-def _h5py() -> Any:
-    with needs_extra("hdf5", "reading and writing NIR files"):
-        import h5py  # type: ignore[import-untyped,unused-ignore]
-    return h5py
 
 
 @dataclass
@@ -124,7 +77,8 @@ class _Reader:
 
     def group(self, group: Any, place: str, depth: int) -> Tree:
         """Return a group's content; ``place`` is its path."""
-        h5py = _h5py()
+        import h5py
+
         if depth > DEPTH_LIMIT:
             raise self._refusal(place, f"is nested more than {DEPTH_LIMIT} groups deep")
         tree: Tree = {}
@@ -155,7 +109,8 @@ class _Reader:
                 f"of shape {shown(data.shape)} makes {self.total} bytes of arrays; the limit is "
                 f"{ARRAYS_LIMIT}",
             )
-        self._check_chunks(data, place)
+        for fault in chunk_faults(data):
+            raise self._refusal(place, fault)
         if data.dtype.kind in "OS":
             if prod(data.shape) > TEXTS_LIMIT:
                 raise self._refusal(
@@ -165,49 +120,18 @@ class _Reader:
         return np.asarray(data[()])
 
     def _unreadable(self, data: Any) -> Iterator[str]:
-        h5py = _h5py()
+        import h5py
+
         if data.shape is None:
             yield "is empty, without a shape"
-        if data.external:
-            yield f"keeps its values in other files, {shown(data.external)}, which are not read"
-        if data.is_virtual:
-            yield "is put together from other data sets, which are not read"
+        yield from outside_faults(data)
         numbers = data.dtype.kind in "biuf" and data.dtype.subdtype is None
         if not (numbers or h5py.check_string_dtype(data.dtype)):
             yield f"has the type {shown(data.dtype)}; numbers and texts are read"
-        properties = data.id.get_create_plist()
-        for index in range(properties.get_nfilters()):
-            number = properties.get_filter(index)[0]
-            if number not in _FILTERS:
-                yield (
-                    f"is stored with filter {number}; those that are read are "
-                    f"{', '.join(_FILTERS.values())}"
-                )
-
-    def _check_chunks(self, data: Any, place: str) -> None:
-        """Refuse chunks that inflate to more than they declare."""
-        properties = data.id.get_create_plist()
-        filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-        if data.chunks is None or _GZIP not in filters:
-            return
-        after = filters[filters.index(_GZIP) + 1 :]
-        if set(after) - {_FLETCHER32}:
-            raise self._refusal(place, "is filtered again after gzip")
-        most = prod(data.chunks) * data.dtype.itemsize + _CHECKSUM_BYTES
-        if most > ARRAYS_LIMIT:
-            raise self._refusal(place, f"has chunks of {most} bytes; the limit is {ARRAYS_LIMIT}")
-        for index in range(data.id.get_num_chunks()):
-            mask, stored = data.id.read_direct_chunk(data.id.get_chunk_info(index).chunk_offset)
-            if mask:
-                continue
-            inflated = zlib.decompressobj().decompress(
-                stored[: len(stored) - _CHECKSUM_BYTES * len(after)], most + 1
-            )
-            if len(inflated) > most:
-                raise self._refusal(place, f"has a chunk that inflates to more than {most} bytes")
 
     def _refusal(self, place: str, fault: str) -> FileFormatError:
-        return FileFormatError(f"{self.path}: {named(place)} {fault}; write the file again without")
+        way_out = "" if ";" in fault else "; write the file again without"
+        return FileFormatError(f"{self.path}: {named(place)} {fault}{way_out}")
 
 
 def _texts(value: Any) -> NDArray[Any] | str:

@@ -85,7 +85,7 @@ def write_nir(
 
 def _hdf5(tree: Tree) -> bytes:
     with needs_extra("hdf5", "reading and writing NIR files"):
-        import h5py  # type: ignore[import-untyped,unused-ignore]
+        import h5py
     content = io.BytesIO()
     with h5py.File(content, "w", track_order=False) as file:
         _put(file, tree, h5py.string_dtype())

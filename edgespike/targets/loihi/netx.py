@@ -115,7 +115,7 @@ def obstacle(graph: Graph) -> str:
 
 def _h5py() -> Any:
     try:
-        import h5py  # type: ignore[import-untyped,unused-ignore]
+        import h5py
     except ImportError as error:
         raise NetxError(f"h5py is missing: run {install_command('loihi')}") from error
     return h5py

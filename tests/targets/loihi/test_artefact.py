@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped,unused-ignore]
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray

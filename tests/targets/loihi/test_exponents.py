@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped,unused-ignore]
+import h5py
 import numpy as np
 import pytest
 
