@@ -1,0 +1,163 @@
+"""From a ReLU net in real numbers to a graph of a few levels.
+
+The recipe: a step of each channel's levels and a unit of each channel's weights that lose least in
+the mean square; weights are multiplied by the steps of their inputs before they are rounded, so
+that each input has a step of its own for free; GPTQ's rounding; and slope and offset of every
+channel corrected after it, through the thresholds. It needs samples, up to `MOST_SAMPLES` of them,
+and no labels. Chance is drawn with a fixed seed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgespike.errors import UnsupportedError
+from edgespike.floats.net import FloatNet, FloatNode, Reals
+from edgespike.floats.run import run_steps
+from edgespike.graph.tensor import Integers
+from edgespike.quantise.inputs import Calibration, calibration
+from edgespike.quantise.levels.checks import check_net
+from edgespike.quantise.levels.graph_so_far import Growing
+from edgespike.quantise.levels.losses import compared
+from edgespike.quantise.levels.rewriting import consumers, rewritten, tied, towards_answer
+from edgespike.quantise.levels.values_so_far import Held
+from edgespike.quantise.levels.walk import walk
+from edgespike.quantise.result import LayerLoss, Quantised
+
+if TYPE_CHECKING:
+    from edgespike.converters.base import ConvertOptions
+
+BITS, LEVELS = 8, 16
+"""Used where the user says nothing. More than 64 levels make a TFLite file leave int8."""
+
+MOST_SAMPLES = 256
+"""Samples that scales are chosen from; fewer where `MOST_VALUES` allows no more."""
+
+MOST_VALUES = 2**26
+"""Values of all nodes on all these samples; 512 MiB as float64, and about as much for the graph."""
+
+SMALL, ENDS = 4, 8
+"""With this many bits or fewer, the first and the last layer have `ENDS` instead."""
+
+
+def quantise_levels(net: FloatNet, options: ConvertOptions, name: str) -> Quantised:
+    """Turn a ReLU net into a graph of levels.
+
+    Raises
+    ------
+    UnsupportedError
+        Lists what has no integer form, or what is wrong with the samples for calibration.
+    """
+    check_net(net, options)
+    given = calibration(net, options)
+    ordered, moved = rewritten(net)
+    chosen, floats = _float_values(ordered, given)
+    state = State(ordered, options, floats)
+    nodes = walk(Held(state), given.op, _whole_samples(given, chosen))
+    graph = state.grow.graph(name, net.steps)
+    found = compared(net, graph, given.samples, given.labels, given.real)
+    return Quantised(
+        graph,
+        net,
+        {key: node for key, node in nodes.items() if key not in moved},
+        exact=False,
+        layers=tuple(state.losses),
+        flipped=found.flipped,
+        samples=found.samples,
+        accuracy_before=found.before,
+        accuracy_after=found.after,
+        assumed=(*net.assumed, given.said, state.said(len(chosen))),
+        warnings=tuple(state.warnings),
+    )
+
+
+@dataclass
+class State:
+    """What all parts of the conversion share.
+
+    Parameters
+    ----------
+    net
+        With pools behind activations, see :mod:`edgespike.quantise.levels.rewriting`.
+    floats
+        What each of its nodes computes on the samples for calibration, steps one after the other.
+    """
+
+    net: FloatNet
+    options: ConvertOptions
+    floats: dict[str, Reals]
+    grow: Growing = field(default_factory=Growing)
+    losses: list[LayerLoss] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.uses: Counter[str] = consumers(self.net.nodes)
+        self.answer = towards_answer(self.net)
+        self.by_name: dict[str, FloatNode] = {node.name: node for node in self.net.nodes}
+        self.ties = {name: sorted(group) for group in tied(self.net) for name in group}
+        self.bits = self.options.bits or BITS
+        self.levels = self.options.levels or LEVELS
+
+    def bits_of(self, *, first: bool, last: bool) -> int:
+        """Return the bits of a layer's weights."""
+        return ENDS if self.bits <= SMALL and (first or last) else self.bits
+
+    def only_user(self, name: str) -> FloatNode | None:
+        """Return the one node that uses a value, or ``None`` if there are several."""
+        if self.uses[name] != 1:
+            return None
+        return next(node for node in self.net.nodes if name in node.inputs)
+
+    def said(self, used: int) -> str:
+        """Say how numbers were rounded."""
+        given = 0 if self.options.calibrate is None else len(self.options.calibrate)
+        ends = self.bits_of(first=True, last=True)
+        but = f" ({ends} in the first and the last layer)" if ends != self.bits else ""
+        return (
+            f"weights have {self.bits} bits{but}, activations {self.levels} levels, chosen on "
+            f"{used} of {given} samples"
+        )
+
+
+def _float_values(net: FloatNet, given: Calibration) -> tuple[list[int], dict[str, Reals]]:
+    """Return which samples are used, and the values of all nodes on them, step after step."""
+    count = len(given.samples)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
+        sizes = next(run_steps(net, given.real[:1]))
+        values = net.steps * sum(x.size for x in sizes.values())
+        most = max(1, min(MOST_SAMPLES, MOST_VALUES // values))
+        chosen = list(range(count))
+        if count > most:
+            chosen = sorted(np.random.default_rng(0).choice(count, most, replace=False).tolist())
+        steps = run_steps(net, given.real[chosen])
+        every = [next(steps)] if _is_constant(given) else list(steps)
+    merged = every[0]
+    if len(every) > 1:
+        merged = {name: np.concatenate([step[name] for step in every]) for name in merged}
+    bad = [name for name, x in merged.items() if not np.isfinite(x).all()]
+    if bad:
+        by_name = {node.name: node.path or node.name for node in net.nodes}
+        raise UnsupportedError(
+            "model cannot be calibrated",
+            [
+                f"{by_name[name]} has values that are not finite on the samples; check their scale"
+                for name in bad[:1]
+            ],
+        )
+    return chosen, merged
+
+
+def _is_constant(given: Calibration) -> bool:
+    """Return whether all steps of a sample are the same."""
+    return given.samples.ndim == len(given.op.shape) + 1
+
+
+def _whole_samples(given: Calibration, chosen: list[int]) -> Integers:
+    samples = given.samples[chosen]
+    if _is_constant(given):
+        return samples
+    return np.concatenate([samples[:, t] for t in range(samples.shape[1])])
