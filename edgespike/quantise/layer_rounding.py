@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.floats.net import FloatConv2d, FloatDense, Reals
-from edgespike.graph.ops.windows import window_counts
+from edgespike.floats.shapes import shape_after
 from edgespike.quantise.rounding import WHOLE, rounded
 
 MOST_ROWS = 2**14
@@ -42,10 +42,8 @@ def rounded_layer(op: FloatConv2d | FloatDense, weight: Reals, x: WHOLE, most: i
 
 def windows(op: FloatConv2d, x: WHOLE) -> Iterator[NDArray[np.float32]]:
     """Yield for each group the inputs of some of its windows, ``(rows, inputs)``."""
-    top, bottom, left, right = op.padding
-    sides = ((top, bottom), (left, right))
-    height, width = window_counts(x.shape[1:], op.weight.shape[2:], op.stride, sides, op.dilation)
-    padded = np.pad(x.astype(np.float32), ((0, 0), (0, 0), *sides))
+    _, height, width = shape_after(op, [x.shape[1:]])
+    padded = np.pad(x.astype(np.float32), ((0, 0), (0, 0), *op.sides))
     places = _sampled(len(x) * height * width)
     sample, y, z = np.unravel_index(places, (len(x), height, width))
     y, z = y * op.stride[0], z * op.stride[1]

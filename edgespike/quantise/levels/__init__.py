@@ -6,7 +6,7 @@ The entry is :func:`edgespike.quantise.levels.quantising.quantise_levels`. The s
 2. ``edgespike.quantise.inputs``: the samples for calibration as whole numbers.
 3. ``rewriting``: max pools move behind the activations that follow them; which activations share
    their levels, and which sums are part of the answer.
-4. ``quantising``: the float net's values on the samples.
+4. ``quantising``: the float net's values on the samples; ``state`` is what all parts share.
 5. ``walk``: node by node, the graph. What a float node has become is in ``values``, what all of
    them have become so far in ``values_so_far``, the graph and its values on the samples in
    ``graph_so_far``. On the way:

@@ -39,7 +39,7 @@ def _is_kept(held: Held, events: Events, op: FloatRelu) -> bool:
 def _grids(held: Held, node: FloatNode) -> dict[str, Grid]:
     """Return the levels of an activation, and of all that share them."""
     names = held.state.ties.get(node.name, [node.name])
-    ops = {name: held.state.by_name[name].op for name in names}
+    ops = {name: held.state.net.by_name[name].op for name in names}
     maxima = {name: op.maximum for name, op in ops.items() if isinstance(op, FloatRelu)}
     largest = None if None in maxima.values() else max(filter(None, maxima.values()), default=None)
     values = [_behind_pool(held, name) for name in names]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from edgespike.errors import UnsupportedError
 from edgespike.floats.net import FloatDelay, FloatNet, FloatNode, FloatRelu
+from edgespike.floats.shapes import not_finite
 
 if TYPE_CHECKING:
     from edgespike.converters.base import ConvertOptions
@@ -31,7 +29,7 @@ def check_net(net: FloatNet, options: ConvertOptions) -> None:
 
 
 def _faults(node: FloatNode) -> Iterator[str]:
-    path = node.path or node.name
+    path = node.title
     if isinstance(node.op, FloatDelay):
         yield (
             f"{path} keeps a value for the next step, and a net without spiking neurons has no "
@@ -39,8 +37,4 @@ def _faults(node: FloatNode) -> Iterator[str]:
         )
     if isinstance(node.op, FloatRelu) and node.op.maximum is not None and not node.op.maximum > 0:
         yield f"{path} has the maximum {node.op.maximum}; give a positive one, or leave it out"
-    for field in fields(node.op):
-        value = getattr(node.op, field.name)
-        if isinstance(value, np.ndarray) and not np.isfinite(value).all():
-            bad = int((~np.isfinite(value)).sum())
-            yield f"{path}: {field.name} has {bad} numbers that are not finite; train again"
+    yield from (f"{path}: {fault}" for fault in not_finite(node.op))

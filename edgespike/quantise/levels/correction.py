@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgespike.floats.net import Reals
-from edgespike.quantise.levels.values import Line
+from edgespike.quantise.lines import Line
 from edgespike.quantise.rounding import WHOLE
 
 SAME = 1e-9

@@ -14,7 +14,8 @@ from edgespike.quantise.levels.graph_so_far import Growing
 from edgespike.quantise.levels.level_steps import best_steps
 from edgespike.quantise.levels.losses import warning
 from edgespike.quantise.levels.thresholds import thresholds
-from edgespike.quantise.levels.values import Events, Line, Sums
+from edgespike.quantise.levels.values import Events, Sums
+from edgespike.quantise.lines import Line
 from edgespike.quantise.result import LayerLoss
 
 

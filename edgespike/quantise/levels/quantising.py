@@ -9,39 +9,31 @@ and no labels. Chance is drawn with a fixed seed.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgespike.errors import UnsupportedError
-from edgespike.floats.net import FloatNet, FloatNode, Reals
+from edgespike.floats.net import FloatNet, Reals
 from edgespike.floats.run import run_steps
 from edgespike.graph.tensor import Integers
 from edgespike.quantise.inputs import Calibration, calibration
 from edgespike.quantise.levels.checks import check_net
-from edgespike.quantise.levels.graph_so_far import Growing
 from edgespike.quantise.levels.losses import compared
-from edgespike.quantise.levels.rewriting import consumers, rewritten, tied, towards_answer
+from edgespike.quantise.levels.rewriting import rewritten
+from edgespike.quantise.levels.state import State
 from edgespike.quantise.levels.values_so_far import Held
 from edgespike.quantise.levels.walk import walk
-from edgespike.quantise.result import LayerLoss, Quantised
+from edgespike.quantise.result import Quantised
 
 if TYPE_CHECKING:
     from edgespike.converters.base import ConvertOptions
-
-BITS, LEVELS = 8, 16
-"""Used where the user says nothing. More than 64 levels make a TFLite file leave int8."""
 
 MOST_SAMPLES = 256
 """Samples that scales are chosen from; fewer where `MOST_VALUES` allows no more."""
 
 MOST_VALUES = 2**26
 """Values of all nodes on all these samples; 512 MiB as float64, and about as much for the graph."""
-
-SMALL, ENDS = 4, 8
-"""With this many bits or fewer, the first and the last layer have `ENDS` instead."""
 
 
 def quantise_levels(net: FloatNet, options: ConvertOptions, name: str) -> Quantised:
@@ -75,54 +67,6 @@ def quantise_levels(net: FloatNet, options: ConvertOptions, name: str) -> Quanti
     )
 
 
-@dataclass
-class State:
-    """What all parts of the conversion share.
-
-    Parameters
-    ----------
-    net
-        With pools behind activations, see :mod:`edgespike.quantise.levels.rewriting`.
-    floats
-        What each of its nodes computes on the samples for calibration, steps one after the other.
-    """
-
-    net: FloatNet
-    options: ConvertOptions
-    floats: dict[str, Reals]
-    grow: Growing = field(default_factory=Growing)
-    losses: list[LayerLoss] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.uses: Counter[str] = consumers(self.net.nodes)
-        self.answer = towards_answer(self.net)
-        self.by_name: dict[str, FloatNode] = {node.name: node for node in self.net.nodes}
-        self.ties = {name: sorted(group) for group in tied(self.net) for name in group}
-        self.bits = self.options.bits or BITS
-        self.levels = self.options.levels or LEVELS
-
-    def bits_of(self, *, first: bool, last: bool) -> int:
-        """Return the bits of a layer's weights."""
-        return ENDS if self.bits <= SMALL and (first or last) else self.bits
-
-    def only_user(self, name: str) -> FloatNode | None:
-        """Return the one node that uses a value, or ``None`` if there are several."""
-        if self.uses[name] != 1:
-            return None
-        return next(node for node in self.net.nodes if name in node.inputs)
-
-    def said(self, used: int) -> str:
-        """Say how numbers were rounded."""
-        given = 0 if self.options.calibrate is None else len(self.options.calibrate)
-        ends = self.bits_of(first=True, last=True)
-        but = f" ({ends} in the first and the last layer)" if ends != self.bits else ""
-        return (
-            f"weights have {self.bits} bits{but}, activations {self.levels} levels, chosen on "
-            f"{used} of {given} samples"
-        )
-
-
 def _float_values(net: FloatNet, given: Calibration) -> tuple[list[int], dict[str, Reals]]:
     """Return which samples are used, and the values of all nodes on them, step after step."""
     count = len(given.samples)
@@ -140,12 +84,11 @@ def _float_values(net: FloatNet, given: Calibration) -> tuple[list[int], dict[st
         merged = {name: np.concatenate([step[name] for step in every]) for name in merged}
     bad = [name for name, x in merged.items() if not np.isfinite(x).all()]
     if bad:
-        by_name = {node.name: node.path or node.name for node in net.nodes}
         raise UnsupportedError(
             "model cannot be calibrated",
             [
-                f"{by_name[name]} has values that are not finite on the samples; check their scale"
-                for name in bad[:1]
+                f"{net.by_name[bad[0]].title} has values that are not finite on the samples; check "
+                "their scale"
             ],
         )
     return chosen, merged

@@ -7,7 +7,6 @@ then chosen before the pool, which a graph can only apply to events.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 from edgespike.floats.net import (
@@ -31,20 +30,26 @@ def rewritten(net: FloatNet) -> tuple[FloatNet, frozenset[str]]:
     net, moved
         The net, and the names of nodes whose values are no longer those of the source's.
     """
-    nodes, moved = list(net.nodes), set()
-    while True:
-        uses = consumers(nodes)
-        places = {node.name: i for i, node in enumerate(nodes)}
-        for i, node in enumerate(nodes):
-            source = nodes[places[node.inputs[0]]] if len(node.inputs) == 1 else None
-            if source is not None and uses[source.name] == 1 and _swappable(source, node):
-                place = places[source.name]
-                nodes[place] = replace(node, name=source.name, inputs=source.inputs)
-                nodes[i] = replace(source, name=node.name, inputs=(source.name,))
-                moved.add(source.name)
-                break
-        else:
-            return replace(net, nodes=tuple(nodes)), frozenset(moved)
+    moved = set()
+    while (pair := _pool_before(net)) is not None:
+        pool, then = pair
+        changed = {
+            pool.name: replace(then, name=pool.name, inputs=pool.inputs),
+            then.name: replace(pool, name=then.name, inputs=(pool.name,)),
+        }
+        net = replace(net, nodes=tuple(changed.get(node.name, node) for node in net.nodes))
+        moved.add(pool.name)
+    return net, frozenset(moved)
+
+
+def _pool_before(net: FloatNet) -> tuple[FloatNode, FloatNode] | None:
+    """Return a pool that can change places with the one node that uses it, and that node."""
+    for node in net.nodes:
+        if len(node.inputs) == 1:
+            source = net.by_name[node.inputs[0]]
+            if len(net.users[source.name]) == 1 and _swappable(source, node):
+                return source, node
+    return None
 
 
 def _swappable(pool: FloatNode, then: FloatNode) -> bool:
@@ -55,21 +60,15 @@ def _swappable(pool: FloatNode, then: FloatNode) -> bool:
     return isinstance(then.op, FloatRelu)
 
 
-def consumers(nodes: list[FloatNode] | tuple[FloatNode, ...]) -> Counter[str]:
-    """Return how many inputs each node is."""
-    return Counter(name for node in nodes for name in node.inputs)
-
-
 def tied(net: FloatNet) -> list[set[str]]:
     """Return the names of activations whose levels must stand for the same values.
 
     They meet in an addition without a weighted layer in between, so their levels are added.
     """
-    by_name = {node.name: node for node in net.nodes}
 
     def activations(name: str) -> set[str] | None:
         """Return the activations that a value comes from, or ``None`` if it is something else."""
-        node = by_name[name]
+        node = net.by_name[name]
         match node.op:
             case FloatRelu():
                 return {name}
@@ -93,12 +92,11 @@ def tied(net: FloatNet) -> list[set[str]]:
 
 def towards_answer(net: FloatNet) -> frozenset[str]:
     """Return the nodes whose sums become the answer without events in between."""
-    by_name = {node.name: node for node in net.nodes}
     found, waiting = set(), list(net.nodes[-1].inputs)
     while waiting:
         name = waiting.pop()
         found.add(name)
-        node = by_name[name]
+        node = net.by_name[name]
         sums = isinstance(node.op, FloatAffine | FloatAdd | FloatConcatenate | FloatReshape) or (
             isinstance(node.op, FloatPool2d) and node.op.pooling is not Pooling.MAX
         )

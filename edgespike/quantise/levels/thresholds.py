@@ -14,7 +14,7 @@ import numpy as np
 
 from edgespike.floats.net import Reals
 from edgespike.graph import Tensor, Threshold
-from edgespike.quantise.levels.values import Line
+from edgespike.quantise.lines import Line
 
 
 def thresholds(line: Line, bounds: Reals, sums: Tensor, offset: int = 0) -> Threshold:

@@ -8,33 +8,8 @@ from typing import TypeAlias
 import numpy as np
 
 from edgespike.floats.net import FloatAffine, FloatConv2d, FloatDense, Reals
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """The real value of whole numbers: ``scale * n + offset``, both ``(channels,)``."""
-
-    scale: Reals
-    offset: Reals
-
-    @classmethod
-    def of(cls, channels: int, scale: float = 1.0) -> Line:
-        """Return a line through 0 that is the same in all channels."""
-        return cls(np.full(channels, scale), np.zeros(channels))
-
-    def then(self, affine: FloatAffine) -> Line:
-        """Return the line of an affine map of the value."""
-        return Line(self.scale * affine.scale, self.offset * affine.scale + affine.offset)
-
-    def repeated(self, channels: int) -> Line:
-        """Return the line of the values flattened, in more channels."""
-        times = channels // len(self.scale)
-        return Line(np.repeat(self.scale, times), np.repeat(self.offset, times))
-
-    @property
-    def through_zero(self) -> bool:
-        """Whether 0 stands for 0 in every channel."""
-        return not self.offset.any()
+from edgespike.floats.weighted import then_affine
+from edgespike.quantise.lines import Line
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +51,7 @@ class Term:
         """Return the term with each channel multiplied."""
         if self.op is None:
             return replace(self, factor=self.factor * scale)
-        along = scale.reshape(-1, *(1,) * (self.op.weight.ndim - 1))
-        op = replace(self.op, weight=self.op.weight * along, bias=self.op.bias * scale)
-        return replace(self, op=op)
+        return replace(self, op=then_affine(self.op, scale, np.zeros(len(scale))))
 
 
 @dataclass(frozen=True, eq=False)

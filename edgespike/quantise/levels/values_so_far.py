@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from edgespike.floats.net import FloatAdd, FloatPool2d, FloatReshape
 from edgespike.quantise.levels.firing import Fired, fire, signed_grid
-from edgespike.quantise.levels.values import Events, Line, Pending, Sums, Value, identity
+from edgespike.quantise.levels.state import State
+from edgespike.quantise.levels.values import Events, Pending, Sums, Value, identity
 from edgespike.quantise.levels.weighing import weigh
-
-if TYPE_CHECKING:
-    from edgespike.quantise.levels.quantising import State
+from edgespike.quantise.lines import Line
 
 
 class Held:
@@ -37,7 +34,7 @@ class Held:
 
     def path(self, name: str) -> str:
         """Return what the user calls a node."""
-        return self.state.by_name[name].path or name
+        return self.state.net.by_name[name].title
 
     def as_sums(self, name: str) -> Sums:
         """Return a value as a node of sums."""

@@ -30,8 +30,9 @@ from edgespike.floats.net import (
 from edgespike.graph import Add, Concatenate, Input, MaxPool2d, Readout, Reshape, SumPool2d
 from edgespike.quantise.levels.activation import relu
 from edgespike.quantise.levels.firing import Grid
-from edgespike.quantise.levels.values import Events, Line, Pending, Sums, Term, Value, identity
+from edgespike.quantise.levels.values import Events, Pending, Sums, Term, Value, identity
 from edgespike.quantise.levels.values_so_far import Held
+from edgespike.quantise.lines import Line, added, concatenated
 from edgespike.quantise.rounding import WHOLE
 
 
@@ -53,7 +54,7 @@ def walk(held: Held, op: Input, samples: WHOLE) -> dict[str, str]:
     *before, last = held.state.net.nodes
     for node in before:
         value = held.values[node.name] = _start(held, op, samples) or _value(held, node, grids)
-        if isinstance(value, Pending) and held.state.uses[node.name] > 1:
+        if isinstance(value, Pending) and len(held.state.net.users[node.name]) > 1:
             value = held.values[node.name] = held.as_sums(node.name)
         if isinstance(value, Pending):
             continue
@@ -109,7 +110,7 @@ def _affine(held: Held, source: str, op: FloatAffine) -> Value:
     if isinstance(value, Pending) and value.base is None:
         return value.then(op)
     node = held.materialised(source)
-    return _like(node, node.node, node.line.then(op))
+    return _like(node, node.node, node.line.then_affine(op.scale, op.offset))
 
 
 def _max_pool(held: Held, node: FloatNode, op: FloatPool2d) -> Events:
@@ -135,10 +136,7 @@ def _sum_pool(held: Held, node: FloatNode, op: FloatPool2d) -> Value:
         value = held.as_events(source, again=True)
     pool = SumPool2d(op.kernel, op.stride, op.padding)
     name = _add_pool(held, node.name, pool, value.node)
-    line, size = value.line, op.kernel[0] * op.kernel[1]
-    if op.pooling is Pooling.AVERAGE:
-        return _like(value, name, Line(line.scale / size, line.offset))
-    return _like(value, name, Line(line.scale, line.offset * size))
+    return _like(value, name, value.line.then_sums(op))
 
 
 def _add_pool(held: Held, name: str, op: MaxPool2d | SumPool2d, source: str) -> str:
@@ -151,10 +149,9 @@ def _add(held: Held, node: FloatNode) -> Value:
     values = [held.values[name] for name in node.inputs]
     nodes = [value for value in values if not isinstance(value, Pending)]
     alike = len(nodes) == len(values) and len({type(value) for value in nodes}) == 1
-    if alike and all(np.array_equal(x.line.scale, nodes[0].line.scale) for x in nodes):
+    if alike and (line := added([x.line for x in nodes])) is not None:
         name = held.grow.add(held.path(node.name), "add", Add(), [x.node for x in nodes])
-        offset = np.sum([x.line.offset for x in nodes], axis=0)
-        return _like(nodes[0], name, Line(nodes[0].line.scale, offset))
+        return _like(nodes[0], name, line)
     return _sum_of(held, node)
 
 
@@ -183,16 +180,13 @@ def _concatenate(held: Held, node: FloatNode) -> Value:
     sources = [value.node for value in found]
     name = held.grow.add(held.path(node.name), "concatenate", Concatenate(), sources)
     held.still_raw(sources, name)
-    scale = np.concatenate([value.line.scale for value in found])
-    return _like(found[0], name, Line(scale, np.concatenate([x.line.offset for x in found])))
+    return _like(found[0], name, concatenated([value.line for value in found]))
 
 
 def _reshape(held: Held, node: FloatNode, op: FloatReshape) -> Value:
     value, path = held.materialised(node.inputs[0]), held.path(node.name)
-    size = held.state.floats[node.name][0].size
-    spread = value.line.repeated(size)
-    rows = [x.reshape(op.shape[0], -1) for x in (spread.scale, spread.offset)]
-    if any((row != row[:, :1]).any() for row in rows):
+    line = value.line.then_reshape(held.state.floats[node.inputs[0]].shape[1:], op.shape)
+    if line is None:
         raise UnsupportedError(
             "model cannot be quantised",
             [
@@ -202,7 +196,7 @@ def _reshape(held: Held, node: FloatNode, op: FloatReshape) -> Value:
         )
     name = held.grow.add(path, "reshape", Reshape(op.shape), [value.node])
     held.still_raw([value.node], name)
-    return _like(value, name, Line(rows[0][:, 0], rows[1][:, 0]))
+    return _like(value, name, line)
 
 
 def _answer(held: Held, node: FloatNode) -> str:

@@ -19,12 +19,14 @@ import numpy as np
 
 from edgespike.errors import UnsupportedError
 from edgespike.floats.net import FloatConv2d, FloatDense, Reals
+from edgespike.floats.weighted import per_input, per_output, sums_of_constants
 from edgespike.graph import Add, Conv2d, Dense, Threshold
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Integers
 from edgespike.quantise.layer_rounding import rounded_layer
 from edgespike.quantise.levels.correction import corrected
 from edgespike.quantise.levels.graph_so_far import Growing
-from edgespike.quantise.levels.values import Events, Line, Pending, Sums, Term
+from edgespike.quantise.levels.values import Events, Pending, Sums, Term
+from edgespike.quantise.lines import Line
 from edgespike.quantise.rounding import best_units, largest
 
 PASSED_ON = 127
@@ -119,21 +121,12 @@ def _units(pending: Pending, layers: list[Term], passed: list[Term], most: int) 
 
 def _real(term: Term) -> Reals:
     """Return a layer's weights as multipliers of its events' levels."""
-    op, scale = _layer(term), term.events.line.scale
-    if isinstance(op, FloatDense):
-        return op.weight * scale
-    of_input = _by_group(op, scale)[:, :, None, None]
-    return op.weight * of_input
+    op = _layer(term)
+    return op.weight * per_input(term.events.line.scale, op)
 
 
 def _rows(term: Term) -> Reals:
     return _real(term).reshape(len(term.factor), -1)
-
-
-def _by_group(op: FloatConv2d, values: Reals) -> Reals:
-    """Return what each output's inputs have, ``(outputs, inputs / groups)``."""
-    groups = values.reshape(op.groups, -1)
-    return np.repeat(groups, len(op.weight) // op.groups, axis=0)
 
 
 def _layer(term: Term) -> FloatConv2d | FloatDense:
@@ -153,18 +146,14 @@ def _offset(term: Term) -> Reals:
     op, offset = _layer(term), term.events.line.offset
     if _padded(term) or not offset.any():
         return op.bias
-    if isinstance(op, FloatDense):
-        return op.bias + op.weight @ offset
-    seen: Reals = np.einsum("oiyx,oi->o", op.weight, _by_group(op, offset))
-    return op.bias + seen
+    return op.bias + sums_of_constants(op, offset)
 
 
 def _add_layer(grow: Growing, path: str, term: Term, scales: _Units, most: int) -> list[str]:
     op, events = _layer(term), term.events
-    along = (-1, *(1,) * (op.weight.ndim - 1))
-    unit = (scales.unit * scales.multiple).reshape(along)
+    unit = per_output(scales.unit * scales.multiple, op)
     whole = rounded_layer(op, _real(term) / unit, grow.seen[events.node], most)
-    whole = whole * _whole(path, scales.multiple).reshape(along)
+    whole = whole * per_output(_whole(path, scales.multiple), op)
     nodes = [_weighted(grow, path, op, whole, events.node)]
     if _padded(term) and isinstance(op, FloatConv2d):
         nodes.insert(0, _constant(grow, path, op, events, scales.unit))
@@ -185,10 +174,11 @@ def _constant(grow: Growing, path: str, op: FloatConv2d, events: Events, unit: R
     """Add what a layer's offsets of its inputs are, except where a window sees the padding.
 
     Levels that always fire stand for the offset: a threshold that every value reaches, whose level
-    is as large as the weights need it to be to stay small.
+    is as large as the weights need it to be to stay small. (A spiking net has neurons that always
+    fire instead, see `edgespike.quantise.spikes.inserted`: the plane is added before units are
+    known.)
     """
-    each = np.einsum("oiyx,oi->oyx", op.weight, _by_group(op, events.line.offset))
-    each = each / unit[:, None, None]
+    each = (op.weight * per_input(events.line.offset, op)).sum(axis=1) / unit[:, None, None]
     size = max(1, int(np.ceil(np.abs(each).max() / PASSED_ON)))
     low = grow.tensors[events.node].low
     always = Threshold(low[:, None], np.zeros(len(low), np.bool_), 0, size)

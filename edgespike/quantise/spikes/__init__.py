@@ -4,8 +4,9 @@ The entry is :func:`edgespike.quantise.spikes.quantising.quantise_spikes`. The s
 
 1. ``samples``: the input's whole numbers, and the samples written as these.
 2. ``fold``: everything linear goes into the weighted layers, so that spikes and inputs stay whole
-   numbers. ``shapes`` checks that the parts fit, ``lines`` says what events are worth, and
-   ``draft`` is the folded net under construction.
+   numbers. ``edgespike.floats.shapes`` checks that the parts fit, ``event_lines`` says what events
+   are worth, ``inserted`` has the layers that folding adds, and ``draft`` is the folded net under
+   construction; the result is a ``folded.Folded``.
 3. ``events_seen``: the events that reach each layer on samples.
 4. ``solve``: whole numbers for every layer. ``blocks`` says which sums share a unit, and
    ``bounds`` how large events and sums can become. For each block:

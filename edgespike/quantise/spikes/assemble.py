@@ -38,7 +38,7 @@ from edgespike.graph import (
     Signal,
     SumPool2d,
 )
-from edgespike.quantise.spikes.fold import Folded
+from edgespike.quantise.spikes.folded import Folded
 from edgespike.quantise.spikes.solve import Solution
 
 

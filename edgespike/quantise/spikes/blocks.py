@@ -25,7 +25,7 @@ from edgespike.floats.net import (
     Pooling,
 )
 from edgespike.graph.tensor import Integers
-from edgespike.quantise.spikes.fold import Folded
+from edgespike.quantise.spikes.folded import Folded
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from edgespike.floats.net import (
 )
 from edgespike.graph import Signal, Tensor
 from edgespike.graph.tensor import BEYOND, Integers
-from edgespike.quantise.spikes.fold import Folded
+from edgespike.quantise.spikes.folded import Folded
 
 Weights = Mapping[str, tuple[Integers, Integers]]
 """Whole weights and biases of weighted layers, by name."""

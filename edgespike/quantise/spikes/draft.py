@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from math import prod
 
@@ -24,9 +23,10 @@ from edgespike.floats.net import (
     Pooling,
     Reals,
 )
+from edgespike.floats.shapes import Shape, shape_after
+from edgespike.floats.weighted import then_affine
 from edgespike.quantise.dyadic import exact_product, exact_sum
-from edgespike.quantise.spikes.lines import along_reshape
-from edgespike.quantise.spikes.shapes import Shape, shape_after
+from edgespike.quantise.lines import along_reshape
 
 
 class Draft:
@@ -40,7 +40,7 @@ class Draft:
 
     def __init__(self, net: FloatNet) -> None:
         self.taken = {node.name for node in net.nodes}
-        self.uses = Counter(name for node in net.nodes for name in node.inputs)
+        self.uses = {name: len(users) for name, users in net.users.items()}
         self.out: dict[str, FloatNode] = {}
         self.shapes: dict[str, Shape] = {}
         self.faults: list[str] = []
@@ -48,7 +48,7 @@ class Draft:
 
     def refuse(self, node: FloatNode, why: str) -> None:
         """Note why a node has no place in a graph."""
-        self.faults.append(f"{node.path or node.name}: {why}")
+        self.faults.append(f"{node.title}: {why}")
 
     def emit(self, node: FloatNode, inputs: tuple[str, ...]) -> str:
         """Add a node under its name to the folded net."""
@@ -90,8 +90,7 @@ class Draft:
                 self.exact &= all(
                     exact_sum(np.array(pair)) for pair in zip(bias, offset, strict=True)
                 )
-                weight = op.weight * scale.reshape(-1, *(1,) * (op.weight.ndim - 1))
-                changed = replace(old, op=replace(op, weight=weight, bias=bias + offset))
+                changed = replace(old, op=then_affine(op, scale, offset))
             case FloatPool2d(Pooling.MAX):
                 if (scale <= 0).any():
                     self.refuse(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from edgespike.floats.net import FloatConv2d, FloatDense, FloatPool2d, Pooling, Reals
 from edgespike.floats.run import AT_ONCE, run_steps
+from edgespike.floats.weighted import per_input
 from edgespike.graph.tensor import Integers
-from edgespike.quantise.spikes.fold import Folded, for_weights
+from edgespike.quantise.spikes.folded import Folded
 
 MOST_SEEN = 2048
 """Most steps of samples that are looked at, all samples together."""
@@ -90,6 +91,4 @@ def mean_for(op: FloatDense | FloatConv2d, events: Integers) -> Reals:
 
     It is one number for a channel of a convolution; its padding is left out.
     """
-    if isinstance(op, FloatDense):
-        return for_weights(events.mean(axis=0), op)
-    return for_weights(events.mean(axis=(0, 2, 3)), op)
+    return per_input(events.mean(axis=(0, *range(2, events.ndim))), op)

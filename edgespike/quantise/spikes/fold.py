@@ -8,8 +8,7 @@ up to the rounding of float64; `Folded.exact` says whether anything was rounded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -26,6 +25,7 @@ from edgespike.floats.net import (
     FloatNet,
     FloatNeurons,
     FloatNode,
+    FloatOp,
     FloatPool2d,
     FloatReadout,
     FloatRelu,
@@ -33,44 +33,14 @@ from edgespike.floats.net import (
     Pooling,
     Reals,
 )
-from edgespike.graph import Reset
+from edgespike.floats.shapes import Shape, shapes_of
+from edgespike.floats.weighted import Weighted, after_affine, per_input
 from edgespike.quantise.dyadic import exact_product, exact_sum
+from edgespike.quantise.lines import Line
 from edgespike.quantise.spikes.draft import Draft
-from edgespike.quantise.spikes.lines import Line, Lines, NoLineError
-from edgespike.quantise.spikes.shapes import Shape, shapes_of
-
-IDENTITY_LIMIT = 4096
-"""Most events that become sums through a dense layer that changes nothing."""
-
-
-@dataclass(frozen=True, eq=False)
-class Folded:
-    """A net whose events are whole numbers.
-
-    Parameters
-    ----------
-    net
-        The net; its input is in units of the graph's input.
-    shapes
-        Of each node's value.
-    sums
-        Names of the nodes whose values are sums, which become accumulators.
-    names
-        The node that has a source node's values, or its events, by the source node's name.
-    exact
-        Whether nothing was rounded.
-    """
-
-    net: FloatNet
-    shapes: dict[str, Shape]
-    sums: frozenset[str]
-    names: dict[str, str]
-    exact: bool
-
-    @cached_property
-    def by_name(self) -> dict[str, FloatNode]:
-        """The nodes by name."""
-        return {node.name: node for node in self.net.nodes}
+from edgespike.quantise.spikes.event_lines import Lines, NoLineError
+from edgespike.quantise.spikes.folded import Folded
+from edgespike.quantise.spikes.inserted import IDENTITY_LIMIT, identity, offset_plane
 
 
 def fold(net: FloatNet, input_scale: float) -> Folded:
@@ -189,10 +159,14 @@ class _Folder:
         self.names[node.name] = node.name
         return self.draft.emit(node, inputs)
 
+    def _insert(self, node: FloatNode, name: str, op: FloatOp, source: str) -> str:
+        """Add a node that the source net does not have, under a new name, for one that it has."""
+        return self._emit(FloatNode(self.draft.new(name), op, path=node.path), (source,))
+
     def _delay(self, node: FloatNode) -> None:
         (source,) = node.inputs
         if self.lines.are_events(source):
-            if self.lines.of(source).offset.any():
+            if not self.lines.of(source).through_zero:
                 self.draft.refuse(
                     node, "delays normalised events, which begin with 0; normalise after the delay"
                 )
@@ -211,45 +185,28 @@ class _Folder:
         (source,) = node.inputs
         line = self.lines.of(source)
         self.draft.exact &= line.exact and exact_product(op.weight, line.scale)
-        terms = op.weight * for_weights(line.offset, op)
-        if line.offset.any():
+        terms = op.weight * per_input(line.offset, op)
+        if not line.through_zero:
             self.draft.exact &= exact_product(op.weight, line.offset)
             self.draft.exact &= exact_sum(np.append(terms.ravel(), op.bias))
-        events = replace(op, weight=op.weight * for_weights(line.scale, op))
-        if isinstance(op, FloatConv2d) and line.offset.any() and any(op.padding):
-            self._add_offset_plane(node, op, events, terms)
-            return "sums"
-        if line.offset.any():
-            bias = op.bias + terms.reshape(len(terms), -1).sum(axis=1)
-            events = replace(events, bias=bias)
-        self._emit(replace(node, op=events), (self.names[source],))
+        if isinstance(op, FloatConv2d) and not line.through_zero and any(op.padding):
+            self._add_offset_plane(node, op, after_affine(op, line.scale, 0 * line.offset), terms)
+        else:
+            events = after_affine(op, line.scale, line.offset)
+            self._emit(replace(node, op=events), (self.names[source],))
         return "sums"
 
     def _add_offset_plane(
-        self, node: FloatNode, op: FloatConv2d, events: FloatDense | FloatConv2d, terms: Reals
+        self, node: FloatNode, op: FloatConv2d, events: Weighted, terms: Reals
     ) -> None:
-        """Add a convolution of what zero stands for, whose padding is zero as well.
-
-        No whole number stands for the zeros of the padding where events have an offset. So one
-        plane of neurons that always fire carries the offset: it ends where the image does.
-        """
-        source = self.names[node.inputs[0]]
-        channels = self.draft.shapes[source][0]
-        one = FloatConv2d(np.zeros((1, channels, 1, 1)), np.ones(1))
-        fire = FloatNeurons(np.full(1, 0.5), np.zeros(1), reset=Reset.NONE)
-        offset = FloatConv2d(
-            terms.sum(axis=1, keepdims=True), 0 * op.bias, op.stride, op.padding, op.dilation
-        )
-        name = source
-        for label, part in (("ones", one), ("plane", fire), ("offset", offset)):
-            name = self._emit(
-                FloatNode(self.draft.new(f"{node.name}_{label}"), part, path=node.path), (name,)
-            )
-        whole = FloatNode(self.draft.new(f"{node.name}_events"), events, path=node.path)
-        parts = (self._emit(whole, (source,)), name)
+        """Add a padded convolution of events with an offset, which a plane of neurons carries."""
+        source = name = self.names[node.inputs[0]]
+        for label, part in offset_plane(op, self.draft.shapes[source][0], terms):
+            name = self._insert(node, f"{node.name}_{label}", part, name)
+        parts = (self._insert(node, f"{node.name}_events", events, source), name)
         self._emit(replace(node, op=FloatAdd()), parts)
         self.said.append(
-            f"{node.path or node.name}: it pads a normalised input, so a plane of neurons that "
+            f"{node.title}: it pads a normalised input, so a plane of neurons that "
             "always fire carries what the normalisation adds; normalise the samples to save it"
         )
 
@@ -283,9 +240,7 @@ class _Folder:
             name = self._as_sums(node, source, flat=True)
         elif len(self.draft.shapes[name]) > 1:
             flat = FloatReshape((prod(self.draft.shapes[name]),))
-            name = self._emit(
-                FloatNode(self.draft.new(f"{name}_flat"), flat, path=node.path), (name,)
-            )
+            name = self._insert(node, f"{name}_flat", flat, name)
         self._emit(node, (name,))
 
     def _as_sums(self, node: FloatNode, source: str, flat: bool = False) -> str:
@@ -296,34 +251,19 @@ class _Folder:
         line, shape = self.lines.of(source), self.draft.shapes[name]
         self.draft.exact &= line.exact
         if flat and len(shape) == 3:
-            reshape = FloatReshape((prod(shape),))
-            each = np.repeat(line.scale, prod(shape[1:])), np.repeat(line.offset, prod(shape[1:]))
-            name = self._emit(
-                FloatNode(self.draft.new(f"{name}_flat"), reshape, path=node.path), (name,)
-            )
-            line, shape = Line(*each), (prod(shape),)
-        op: FloatDense | FloatConv2d
-        if len(shape) == 3:
-            weight = line.scale[:, None, None, None]
-            op = FloatConv2d(weight, line.offset, groups=shape[0])
-        elif shape[0] <= IDENTITY_LIMIT:
-            op = FloatDense(np.diag(line.scale), line.offset)
-        else:
+            after = (prod(shape),)
+            each = prod(shape[1:])
+            line = Line(np.repeat(line.scale, each), np.repeat(line.offset, each))
+            name, shape = self._insert(node, f"{name}_flat", FloatReshape(after), name), after
+        op = identity(line, shape)
+        if op is None:
             self.draft.refuse(
                 node,
                 f"takes {shape[0]} events without weights between; the limit is {IDENTITY_LIMIT}, "
                 "put a weighted layer between",
             )
             return name
-        return self._emit(FloatNode(self.draft.new(f"{name}_sums"), op, path=node.path), (name,))
-
-
-def for_weights(values: Reals, op: FloatDense | FloatConv2d) -> Reals:
-    """Reshape what is given an input channel so that it broadcasts over a layer's weights."""
-    if isinstance(op, FloatDense):
-        return values[None]
-    group = np.arange(len(op.weight)) * op.groups // len(op.weight)
-    return np.asarray(values.reshape(op.groups, -1)[group][:, :, None, None], np.float64)
+        return self._insert(node, f"{name}_sums", op, name)
 
 
 def _of_one_shape(op: FloatNeurons, shape: Shape) -> FloatNeurons:

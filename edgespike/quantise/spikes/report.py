@@ -53,7 +53,7 @@ class SpikeLoss:
 
     def layers(self, net: FloatNet) -> tuple[LayerLoss, ...]:
         """Return the loss of each layer, in the net's order."""
-        paths = {node.name: node.path or node.name for node in net.nodes}
+        paths = {node.name: node.title for node in net.nodes}
         return tuple(
             LayerLoss(
                 paths[name],
@@ -81,7 +81,7 @@ class SpikeLoss:
 
     def warnings(self, net: FloatNet) -> Iterator[str]:
         """Name layers that never or always fire, and those whose potentials saturate."""
-        paths = {node.name: node.path or node.name for node in net.nodes}
+        paths = {node.name: node.title for node in net.nodes}
         for name, count in self.counts.items():
             if count.active == 0:
                 yield (

@@ -19,7 +19,7 @@ from edgespike.quantise.dyadic import fraction_bits
 from edgespike.quantise.spikes.blocks import Block
 from edgespike.quantise.spikes.bounds import Bounds
 from edgespike.quantise.spikes.events_seen import Seen
-from edgespike.quantise.spikes.fold import Folded
+from edgespike.quantise.spikes.folded import Folded
 from edgespike.quantise.spikes.neurons import (
     FINE_FRACTION_BITS,
     MOST_SATURATION,
@@ -153,7 +153,7 @@ class RoundedBlock:
 
     def said(self) -> Iterator[str]:
         """Say how the block was rounded, and what that means for targets."""
-        paths = dict.fromkeys(node.path or node.name for node in self.block.weighted)
+        paths = dict.fromkeys(node.title for node in self.block.weighted)
         names = ", ".join(paths)
         kept = "its weights are kept as they are"
         widths = sorted({self.widths[node.name] for node in self.block.weighted})
@@ -195,7 +195,7 @@ class RoundedBlock:
                     error = float(np.abs(np.rint(factor * one) / one - factor).max())
                     if error:
                         yield (
-                            f"{taker.path or taker.name}: {name} is rounded to multiples of "
+                            f"{taker.title}: {name} is rounded to multiples of "
                             f"1/{one}, which changes it by up to {error:.2g}"
                         )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgespike.floats.net import FloatNeurons, Reals
+from edgespike.floats.weighted import per_output
 from edgespike.graph.tensor import Integers
 from edgespike.quantise.dyadic import NO_BITS, fraction_bits, shifted
 from edgespike.quantise.layer_rounding import rounded_layer
@@ -14,7 +15,6 @@ from edgespike.quantise.spikes.blocks import Block
 from edgespike.quantise.spikes.events_seen import mean_for
 from edgespike.quantise.spikes.units import (
     Units,
-    along,
     fits,
     gain_along,
     layer,
@@ -55,7 +55,7 @@ def rounded_units(
     weights = {}
     for node in block.weighted:
         op, groups = layer(node), block.groups[node.name]
-        most, step = 2 ** (widths[node.name] - 1) - 1, along(unit[groups], op)
+        most, step = 2 ** (widths[node.name] - 1) - 1, per_output(unit[groups], op)
         weight = np.clip(np.rint(op.weight / step), -most, most) * factor
         bias = op.bias
         if node.name in seen:

@@ -19,7 +19,7 @@ from edgespike.quantise.spikes.blocks import Block, blocks_of
 from edgespike.quantise.spikes.bounds import Bounds
 from edgespike.quantise.spikes.events_seen import Seen
 from edgespike.quantise.spikes.exact_neurons import exact_neurons
-from edgespike.quantise.spikes.fold import Folded
+from edgespike.quantise.spikes.folded import Folded
 from edgespike.quantise.spikes.neurons import Format, Potentials
 from edgespike.quantise.spikes.pool_levels import LEVELS, MOST_LEVELS, Levels, levels_for
 from edgespike.quantise.spikes.rounded_block import RoundedBlock
@@ -90,7 +90,7 @@ def solve(folded: Folded, bounds: Bounds, bits: int | None, seen: Seen) -> Solut
         if wide and bits is not None:
             found = None  # who gives bits wants a net for all targets
         elif wide:
-            paths = ", ".join(folded.by_name[name].path or name for name in wide)
+            paths = ", ".join(folded.by_name[name].title for name in wide)
             solution.assumed.append(
                 f"{paths}: exact for all {folded.net.steps} steps, with more fraction bits than "
                 "other targets than the cpu hold; give bits for those"
@@ -108,7 +108,7 @@ def solve(folded: Folded, bounds: Bounds, bits: int | None, seen: Seen) -> Solut
             if not levels.exact:
                 solution.exact = False
                 solution.assumed.append(
-                    f"{pool.path or pool.name}: a graph takes the largest of events alone, so the "
+                    f"{pool.title}: a graph takes the largest of events alone, so the "
                     f"sums before this pool are rounded to {levels.count + 1} levels"
                 )
     last = folded.net.nodes[-1]

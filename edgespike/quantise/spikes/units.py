@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from edgespike.floats.net import FloatConv2d, FloatDense, FloatNeurons, FloatNode, Reals
+from edgespike.floats.weighted import Weighted, per_output
 from edgespike.graph import Reset
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Integers
 from edgespike.quantise.dyadic import (
@@ -51,15 +51,7 @@ class Units:
     odd: Integers
 
 
-Values = TypeVar("Values", Reals, Integers)
-
-
-def along(values: Values, node: FloatDense | FloatConv2d) -> Values:
-    """Reshape what is given an output channel so that it broadcasts over a layer's weights."""
-    return values.reshape(-1, *(1,) * (node.weight.ndim - 1))
-
-
-def layer(node: FloatNode) -> FloatDense | FloatConv2d:
+def layer(node: FloatNode) -> Weighted:
     """Return the operation of a weighted node.
 
     Raises
@@ -147,7 +139,7 @@ def fits(block: Block, bits: Integers, widths: Mapping[str, int]) -> bool:
     """Return whether weights in a unit of ``2**-bits`` have no more bits than they may."""
     for node in block.weighted:
         op = layer(node)
-        whole = shifted(op.weight, along(bits[block.groups[node.name]], op))
+        whole = shifted(op.weight, per_output(bits[block.groups[node.name]], op))
         if float(np.abs(whole).max(initial=0)) >= 2.0 ** (widths[node.name] - 1):
             return False
     return True
@@ -160,7 +152,7 @@ def _in_unit(block: Block, bits: Integers, odd: Integers) -> Units | None:
     for node in block.weighted:
         op, groups = layer(node), block.groups[node.name]
         with np.errstate(over="ignore"):
-            weight = shifted(op.weight, along(bits[groups], op)) * along(odd[groups], op)
+            weight = shifted(op.weight, per_output(bits[groups], op)) * per_output(odd[groups], op)
             bias = shifted(op.bias, bits[groups]) * odd[groups]
         if max(np.abs(weight).max(initial=0), np.abs(bias).max()) > ACCUMULATOR_LIMIT:
             return None

@@ -13,7 +13,7 @@ from edgespike.floats.net import (
 )
 from edgespike.quantise.dyadic import significant_bits
 from edgespike.quantise.spikes.blocks import Block
-from edgespike.quantise.spikes.fold import Folded
+from edgespike.quantise.spikes.folded import Folded
 from edgespike.quantise.spikes.rounded_units import CLIPPED_BITS
 
 WEIGHT_BITS = 8

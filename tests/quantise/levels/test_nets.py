@@ -342,7 +342,7 @@ def test_everything_that_has_no_integer_form_is_listed() -> None:
     with pytest.raises(UnsupportedError) as caught:
         quantise(FloatNet(tuple(net.nodes)), ConvertOptions(bits=9), "net")
     text = str(caught.value)
-    assert "net.dense1: weight has 16 numbers that are not finite" in text
+    assert "net.dense1: weight has 16 values that are not finite" in text
     assert "net.relu4 has the maximum 0.0; give a positive one" in text
     assert "net.delay2 keeps a value for the next step" in text
     assert "bits is 9; give 2 (weights -1, 0 and 1) to 8" in text

@@ -17,7 +17,7 @@ from edgespike.quantise.levels.firing import Grid, signed_grid
 from edgespike.quantise.levels.graph_so_far import Growing
 from edgespike.quantise.levels.level_steps import FRACTIONS, best_steps
 from edgespike.quantise.levels.thresholds import thresholds
-from edgespike.quantise.levels.values import Line
+from edgespike.quantise.lines import Line
 from tests.quantise.losses import squared
 
 RNG = np.random.default_rng(5)

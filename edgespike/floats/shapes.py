@@ -37,14 +37,11 @@ def shape_after(op: FloatOp, shapes: Sequence[Shape]) -> Shape:
         case FloatDense(weight):
             return weight.shape[:1]
         case FloatConv2d(weight):
-            top, bottom, left, right = op.padding
-            sides = ((top, bottom), (left, right))
-            size = window_counts(shapes[0], weight.shape[2:], op.stride, sides, op.dilation)
+            kernel = weight.shape[2:]
+            size = window_counts(shapes[0], kernel, op.stride, op.sides, op.dilation)
             return (len(weight), *size)
         case FloatPool2d():
-            top, bottom, left, right = op.padding
-            sides = ((top, bottom), (left, right))
-            return (shapes[0][0], *window_counts(shapes[0], op.kernel, op.stride, sides))
+            return (shapes[0][0], *window_counts(shapes[0], op.kernel, op.stride, op.sides))
         case FloatConcatenate():
             return (sum(shape[0] for shape in shapes), *shapes[0][1:])
         case _:
@@ -63,7 +60,7 @@ def shapes_of(net: FloatNet) -> tuple[dict[str, Shape], list[str]]:
         if not delayed and any(name not in shapes for name in node.inputs):
             continue
         inputs = [] if delayed else [shapes[name] for name in node.inputs]
-        found = [f"{node.path or node.name}: {line}" for line in faults_of(node, inputs)]
+        found = [f"{node.title}: {line}" for line in faults_of(node, inputs)]
         faults += found
         if not found:
             shapes[node.name] = shape_after(node.op, inputs)
@@ -71,7 +68,7 @@ def shapes_of(net: FloatNet) -> tuple[dict[str, Shape], list[str]]:
         source = shapes.get(node.inputs[0])
         if source is not None and source != shapes[node.name]:
             faults.append(
-                f"{node.path or node.name}: delays values of shape {source} as {shapes[node.name]}"
+                f"{node.title}: delays values of shape {source} as {shapes[node.name]}"
                 "; give the shape of its source"
             )
     return shapes, faults
@@ -79,11 +76,7 @@ def shapes_of(net: FloatNet) -> tuple[dict[str, Shape], list[str]]:
 
 def faults_of(node: FloatNode, shapes: Sequence[Shape]) -> Iterator[str]:
     """Yield which parameters are not finite or do not fit the inputs."""
-    for field in fields(node.op):
-        value = getattr(node.op, field.name)
-        if isinstance(value, np.ndarray) and not np.isfinite(value).all():
-            bad = int((~np.isfinite(value)).sum())
-            yield f"{field.name} has {bad} values that are not finite; train again"
+    yield from not_finite(node.op)
     match node.op:
         case FloatDense(weight, bias):
             if len(shapes[0]) != 1 or weight.shape[1:] != shapes[0]:
@@ -117,6 +110,15 @@ def faults_of(node: FloatNode, shapes: Sequence[Shape]) -> Iterator[str]:
             yield from _neuron_faults(op, shapes[0])
         case _:
             pass
+
+
+def not_finite(op: FloatOp) -> Iterator[str]:
+    """Yield which parameters of an operation hold values that are not finite."""
+    for field in fields(op):
+        value = getattr(op, field.name)
+        if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+            bad = int((~np.isfinite(value)).sum())
+            yield f"{field.name} has {bad} values that are not finite; train again"
 
 
 def _neuron_faults(op: FloatNeurons, shape: Shape) -> Iterator[str]:
