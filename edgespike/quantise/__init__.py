@@ -5,8 +5,8 @@ A net with spiking neurons keeps its neurons, with integer weights, thresholds a
 (:mod:`edgespike.quantise.levels`). Both say in their docstrings which steps a net goes through.
 
 What both use stands beside them: ``inputs`` (samples as whole numbers), ``rounding`` and
-``layer_rounding`` (whole weights), ``lines`` (what whole numbers stand for), ``dyadic`` (what float64
-does not round) and ``result`` (the graph, and how it differs from the net).
+``layer_rounding`` (whole weights), ``lines`` (what whole numbers stand for), ``dyadic`` (what
+float64 does not round) and ``result`` (the graph, and how it differs from the net).
 """
 
 from __future__ import annotations
