@@ -11,7 +11,9 @@ import numpy as np
 from edgespike.converters.spiking import layers
 from edgespike.converters.spiking.simulator import RefusedError
 from edgespike.converters.spiking.values import Call, Value
-from edgespike.floats.net import FloatAdd, FloatAffine, FloatConcatenate, FloatReshape
+from edgespike.converters.torch.constants import ConstantError, floats, per_channel
+from edgespike.converters.torch.geometry import pair
+from edgespike.floats.net import FloatAdd, FloatAffine, FloatConcatenate, FloatReshape, Reals
 
 if TYPE_CHECKING:
     from edgespike.converters.spiking.building import Made, NetBuilder
@@ -93,19 +95,13 @@ def _is_value(part: Any) -> bool:
     return isinstance(part, Value) and not part.is_constant
 
 
-def _channels(part: Any, value: Value) -> Any:
+def _channels(part: Any, value: Value) -> Reals:
     """Return a constant as one number for each channel of a value."""
-    constant = layers.reals(part.tensor) if isinstance(part, Value) else np.float64(part)
+    constant = layers.reals(part.tensor) if isinstance(part, Value) else floats(part)
     try:
-        whole = np.broadcast_to(constant, (1, *value.shape))[0]
-    except ValueError:
-        raise RefusedError(
-            f"has a constant of shape {constant.shape}; give one number, or one for each channel"
-        ) from None
-    each = whole.reshape(value.shape[0], -1)
-    if (each != each[:, :1]).any():
-        raise RefusedError("has a constant that varies within a channel; give one for each channel")
-    return np.ascontiguousarray(each[:, 0])
+        return per_channel(constant, value.shape, value.shape[0])
+    except ConstantError as error:
+        raise RefusedError(str(error)) from None
 
 
 def _concatenate(builder: NetBuilder, call: Call, value: Value) -> Made:
@@ -133,32 +129,19 @@ def _dropout(builder: NetBuilder, call: Call, value: Value) -> Made:
     return builder.build(call.input)
 
 
+_POOL: dict[str, Any] = {"kernel_size": None, "stride": None, "padding": 0}
+
+
 def _max_pool(builder: NetBuilder, call: Call, value: Value) -> Made:
-    layer = _given(
-        call,
-        "input",
-        "kernel_size",
-        stride=None,
-        padding=0,
-        dilation=1,
-        ceil_mode=False,
-        return_indices=False,
-    )
-    return _by_layer(builder, call, value, layers.max_pool, layer)
+    rest = {"dilation": 1, "ceil_mode": False, "return_indices": False}
+    return _by_layer(builder, call, value, layers.max_pool, _given(call, "input", **_POOL, **rest))
 
 
 def _average_pool(builder: NetBuilder, call: Call, value: Value) -> Made:
-    layer = _given(
-        call,
-        "input",
-        "kernel_size",
-        stride=None,
-        padding=0,
-        ceil_mode=False,
-        count_include_pad=True,
-        divisor_override=None,
+    rest = {"ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+    return _by_layer(
+        builder, call, value, layers.average_pool, _given(call, "input", **_POOL, **rest)
     )
-    return _by_layer(builder, call, value, layers.average_pool, layer)
 
 
 def _adaptive(kind: str) -> Function:
@@ -183,7 +166,7 @@ def _conv2d(builder: NetBuilder, call: Call, value: Value) -> Made:
     layer.out_channels, _, *layer.kernel_size = layer.weight.shape
     for name in ("stride", "dilation", "padding"):
         number = getattr(layer, name)
-        setattr(layer, name, (number, number) if isinstance(number, int) else number)
+        setattr(layer, name, number if isinstance(number, str) else pair(number))
     return _by_layer(builder, call, value, layers.conv2d, layer)
 
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edgespike.converters.torch.constants import ConstantError, floats, per_channel
 from edgespike.converters.torch.floats.values import (
     BATCH,
     Call,
@@ -18,7 +16,7 @@ from edgespike.converters.torch.floats.values import (
     Value,
     stored_shape,
 )
-from edgespike.floats.net import FloatAffine, FloatNode, FloatOp, FloatReshape
+from edgespike.floats.net import FloatAffine, FloatNode, FloatOp, FloatReshape, Reals
 
 
 @dataclass
@@ -116,7 +114,7 @@ def result_shape(call: Call) -> Shape:
     return call.shape[1:]
 
 
-def a_channel(numbers: Any, value: Value) -> NDArray[np.float64]:
+def a_channel(numbers: Any, value: Value) -> Reals:
     """Return one number for each channel of a value from what torch broadcasts to it.
 
     Raises
@@ -124,26 +122,7 @@ def a_channel(numbers: Any, value: Value) -> NDArray[np.float64]:
     UnreadableError
         There is more than one for a channel, or they make the value larger.
     """
-    array = floats(numbers)
     try:
-        everywhere = np.broadcast_to(array, (BATCH, *value.shape))
-    except ValueError:
-        raise UnreadableError(
-            f"combines samples of shape {value.shape} with constants of shape {array.shape}; give "
-            "one constant for all, or one for each channel"
-        ) from None
-    flat = everywhere.reshape(BATCH, value.stored[0], -1)
-    first = flat[:1, :, :1]
-    if not (flat == first).all():
-        raise UnreadableError(
-            f"combines samples of shape {value.shape} with constants that differ within a "
-            "channel; give one constant for all, or one for each channel"
-        )
-    return np.ascontiguousarray(first[0, :, 0])
-
-
-def floats(numbers: Any) -> NDArray[np.float64]:
-    """Return a number's or a tensor's values; float64 holds those of every smaller float."""
-    if hasattr(numbers, "detach"):
-        return np.asarray(numbers.detach().double().cpu().numpy())
-    return np.asarray(numbers, np.float64)
+        return per_channel(floats(numbers), value.shape, value.stored[0])
+    except ConstantError as error:
+        raise UnreadableError(str(error)) from None
