@@ -16,7 +16,8 @@ from edgespike.converters.torch.geometry import pair
 from edgespike.floats.net import FloatAdd, FloatAffine, FloatConcatenate, FloatReshape, Reals
 
 if TYPE_CHECKING:
-    from edgespike.converters.spiking.building import Made, NetBuilder
+    from edgespike.converters.spiking.building import NetBuilder
+    from edgespike.converters.spiking.nodes import Made
 
 Function = Callable[["NetBuilder", Call, Value], "Made"]
 
@@ -52,11 +53,11 @@ def _sum(builder: NetBuilder, call: Call, value: Value, first: float, second: fl
         nodes = [_times(builder, builder.build(part), factor, call) for part, factor in values]
         if any(made.shape != value.shape for made in nodes):
             raise RefusedError("adds values of different shapes; give them the same")
-        return builder.join(FloatAdd(), nodes, value.shape, call.name)
+        return builder.nodes.join(FloatAdd(), nodes, value.shape, call.name)
     ((part, factor),), ((other, times),) = values, plain
     source = builder.build(part)
     offset = times * _channels(other, value)
-    return builder.layer(
+    return builder.nodes.layer(
         FloatAffine(np.full(value.shape[0], factor), offset), source, value.shape, call.name
     )
 
@@ -80,7 +81,7 @@ def _divide(builder: NetBuilder, call: Call, value: Value) -> Made:
 
 def _scale(builder: NetBuilder, call: Call, value: Value, source: Any, scale: Any) -> Made:
     op = FloatAffine(scale, np.zeros(value.shape[0]))
-    return builder.layer(op, builder.build(source), value.shape, call.name)
+    return builder.nodes.layer(op, builder.build(source), value.shape, call.name)
 
 
 def _times(builder: NetBuilder, made: Made, factor: float, call: Call) -> Made:
@@ -88,7 +89,7 @@ def _times(builder: NetBuilder, made: Made, factor: float, call: Call) -> Made:
         return made
     channels = made.shape[0]
     op = FloatAffine(np.full(channels, factor), np.zeros(channels))
-    return builder.layer(op, made, made.shape, call.name)
+    return builder.nodes.layer(op, made, made.shape, call.name)
 
 
 def _is_value(part: Any) -> bool:
@@ -111,14 +112,14 @@ def _concatenate(builder: NetBuilder, call: Call, value: Value) -> Made:
     if not all(_is_value(part) for part in given.tensors):
         raise RefusedError("joins constants to values; leave them out")
     nodes = [builder.build(part) for part in given.tensors]
-    return builder.join(FloatConcatenate(), nodes, value.shape, call.name)
+    return builder.nodes.join(FloatConcatenate(), nodes, value.shape, call.name)
 
 
 def _reshape(builder: NetBuilder, call: Call, value: Value) -> Made:
     source = builder.build(call.input)
     if source.shape == value.shape:
         return source
-    return builder.layer(FloatReshape(value.shape), source, value.shape, call.name)
+    return builder.nodes.layer(FloatReshape(value.shape), source, value.shape, call.name)
 
 
 def _dropout(builder: NetBuilder, call: Call, value: Value) -> Made:
@@ -184,7 +185,7 @@ def _by_layer(
 ) -> Made:
     source = builder.build(call.input)
     op = convert(layer, source.shape, value.shape)
-    return source if op is None else builder.layer(op, source, value.shape, call.name)
+    return source if op is None else builder.nodes.layer(op, source, value.shape, call.name)
 
 
 FUNCTIONS: dict[str, Function] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+from edgespike.converters.names import Names
 from edgespike.converters.torch.constants import ConstantError, floats, per_channel
 from edgespike.converters.torch.floats.values import (
     BATCH,
@@ -36,7 +36,7 @@ class Building:
     nodes: list[FloatNode] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
-    _names: dict[str, int] = field(default_factory=dict)
+    _names: Names = field(default_factory=Names)
 
     def add(self, call: Call, op: FloatOp, *inputs: Value, shape: Shape | None = None) -> Value:
         """Append a node, and return its value.
@@ -47,23 +47,10 @@ class Building:
             In torch, without the axis of the batch; by default that of the call's result.
         """
         shape = result_shape(call) if shape is None else shape
-        name = self._name(call)
+        name = self._names.new(".".join(filter(None, (call.path, call.operator))))
         sources = tuple(value.node for value in inputs)
         self.nodes.append(FloatNode(name, op, sources, call.label))
         return Value(name, shape, stored_shape(shape))
-
-    def _name(self, call: Call) -> str:
-        """Return a name that no other node has, fit for a graph's node."""
-        joined = ".".join(filter(None, (call.path, call.operator)))
-        plain = re.sub(r"[^A-Za-z0-9_.-]", "_", joined).lstrip("-.")
-        self._names[plain] = number = self._names.get(plain, 0) + 1
-        return plain if number == 1 else self._unused(plain, number)
-
-    def _unused(self, plain: str, number: int) -> str:
-        while f"{plain}_{number}" in self._names:
-            number += 1
-        self._names[f"{plain}_{number}"] = 1
-        return f"{plain}_{number}"
 
     def reshaped(self, call: Call, value: Value, shape: Shape) -> Value:
         """Return the same elements under another shape of torch, in the same order.
