@@ -2,7 +2,8 @@
 
 Affine maps and additions fold into the weighted sums before them. A sum is rounded where something
 needs whole numbers: an activation, a pool, the answer, or several layers. Where a layer needs
-events and there is no activation, levels of both signs are put in between.
+events and there is no activation, levels of both signs are put in between. Why affine maps are not
+folded before, see :mod:`edgespike.floats.fold`.
 """
 
 from __future__ import annotations

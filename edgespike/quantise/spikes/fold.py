@@ -3,7 +3,8 @@
 What is left computes on the whole numbers that the graph's events will be: inputs in their unit,
 and numbers of spikes. It has inputs, weighted layers, pools, additions, reshapes, delays, neurons
 and a readout, whose input is sums or potentials. Every value but an event's is the same as before,
-up to the rounding of float64; `Folded.exact` says whether anything was rounded.
+up to the rounding of float64; `Folded.exact` says whether anything was rounded. Why this is not
+:func:`edgespike.floats.fold.folded` is said there.
 """
 
 from __future__ import annotations
