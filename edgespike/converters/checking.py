@@ -157,7 +157,7 @@ def _part(
     different = None if at is None else int((ours[at] != values.reshape(ours[at].shape)).sum())
     # A spike near its threshold may be rounded across it, which moves what comes later.
     misread = not spikes and distance > tolerance
-    return NodeCheck(node.path or node.name, values.size, distance, misread, at, different)
+    return NodeCheck(node.title, values.size, distance, misread, at, different)
 
 
 def _both(first: NodeCheck, second: NodeCheck) -> NodeCheck:

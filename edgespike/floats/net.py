@@ -10,15 +10,17 @@ Values have the shape ``(features,)`` or ``(channels, height, width)``, as in a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Comparison, ReadoutMode, Reset, ResetTime
+from edgespike.graph.ops.windows import Sides
 
 Reals = NDArray[np.float64]
 
@@ -77,12 +79,22 @@ class FloatConv2d:
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
 
+    @property
+    def sides(self) -> Sides:
+        """The padding as ``((top, bottom), (left, right))``."""
+        return _sides(self.padding)
+
 
 @dataclass(frozen=True, eq=False)
 class FloatRelu:
     """``min(max(x, 0), maximum)``; ``maximum`` is ``None`` if nothing bounds it from above."""
 
     maximum: float | None = None
+
+
+def _sides(padding: tuple[int, int, int, int]) -> Sides:
+    top, bottom, left, right = padding
+    return (top, bottom), (left, right)
 
 
 class Pooling(str, Enum):
@@ -102,6 +114,11 @@ class FloatPool2d:
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def sides(self) -> Sides:
+        """The padding as ``((top, bottom), (left, right))``."""
+        return _sides(self.padding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +236,11 @@ class FloatNode:
     inputs: tuple[str, ...] = ()
     path: str = ""
 
+    @property
+    def title(self) -> str:
+        """What messages call it: its path, or its name if it has none."""
+        return self.path or self.name
+
 
 @dataclass(frozen=True, eq=False)
 class FloatNet:
@@ -241,3 +263,17 @@ class FloatNet:
     def of_type(self, kind: type) -> Iterator[FloatNode]:
         """Yield the nodes whose operation is of a type."""
         return (node for node in self.nodes if isinstance(node.op, kind))
+
+    @cached_property
+    def by_name(self) -> Mapping[str, FloatNode]:
+        """The nodes by name."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[FloatNode, ...]]:
+        """Who takes each node's values, by the node's name; twice, if it takes them twice."""
+        found: dict[str, list[FloatNode]] = {node.name: [] for node in self.nodes}
+        for node in self.nodes:
+            for name in node.inputs:
+                found[name].append(node)
+        return {name: tuple(users) for name, users in found.items()}

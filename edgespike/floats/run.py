@@ -33,8 +33,8 @@ from edgespike.floats.net import (
     Pooling,
     Reals,
 )
+from edgespike.floats.shapes import shape_after
 from edgespike.graph import Comparison, ReadoutMode, Reset, ResetTime
-from edgespike.graph.ops.windows import window_counts
 
 AT_ONCE = 64
 """How many samples `answers` takes at once."""
@@ -173,12 +173,9 @@ def along(values: Reals, ndim: int) -> Reals:
 def conv2d(op: FloatConv2d, x: Reals) -> Reals:
     """Sum, over the places of the kernel, the weighted input as seen from there."""
     n, channels, *_ = x.shape
-    top, bottom, left, right = op.padding
     kernel = op.weight.shape[2:]
-    height, width = window_counts(
-        x.shape[1:], kernel, op.stride, ((top, bottom), (left, right)), op.dilation
-    )
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    _, height, width = shape_after(op, [x.shape[1:]])
+    padded = np.pad(x, ((0, 0), (0, 0), *op.sides))
     padded = padded.reshape(n, op.groups, channels // op.groups, *padded.shape[2:])
     weight = op.weight.reshape(op.groups, -1, *op.weight.shape[1:])
     out = np.zeros((n, *weight.shape[:2], height * width))
@@ -198,11 +195,9 @@ def pool2d(op: FloatPool2d, x: Reals) -> Reals:
 
     Padded places take no part in a maximum; they are zeros of a sum and of a mean.
     """
-    top, bottom, left, right = op.padding
-    sides = ((top, bottom), (left, right))
-    height, width = window_counts(x.shape[1:], op.kernel, op.stride, sides)
+    _, height, width = shape_after(op, [x.shape[1:]])
     empty = -np.inf if op.pooling is Pooling.MAX else 0.0
-    padded = np.pad(x, ((0, 0), (0, 0), *sides), constant_values=empty)
+    padded = np.pad(x, ((0, 0), (0, 0), *op.sides), constant_values=empty)
     windows = [
         padded[..., ky :: op.stride[0], kx :: op.stride[1]][..., :height, :width]
         for ky, kx in np.ndindex(*op.kernel)

@@ -24,10 +24,7 @@ def _convert(path: Path, options: ConvertOptions) -> Conversion:
     net = read_graph(path, options)
 
     def check(samples: NDArray[Any]) -> list[PartCheck]:
-        return [
-            PartCheck(layer.path, layer.node, layer.values, layer.different)
-            for layer in check_file(path, samples, options)
-        ]
+        return check_file(path, samples, options)
 
     layers = (f"{layer.path}: {layer.text}" for layer in net.layers)
     return Conversion(net.graph, said=(net.summary, *layers, *net.assumed), check=check)

@@ -30,6 +30,7 @@ from edgespike.converters.lava_dl.records import (
     InputLayer,
     Layer,
 )
+from edgespike.converters.result import PartCheck
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.tensor import Integers
@@ -39,25 +40,7 @@ HALF = 2**23
 """Where currents wrap around, in 1/64; potentials saturate one below."""
 
 
-@dataclass(frozen=True)
-class LayerAgreement:
-    """How one layer's spikes, or the answer, compare.
-
-    Parameters
-    ----------
-    path, node
-        The layer in the file, and the graph's node.
-    values, different
-        How many values were compared, of all samples and steps, and how many differ.
-    """
-
-    path: str
-    node: str
-    values: int
-    different: int
-
-
-def check_file(path: Path, samples: NDArray[Any], options: ConvertOptions) -> list[LayerAgreement]:
+def check_file(path: Path, samples: NDArray[Any], options: ConvertOptions) -> list[PartCheck]:
     """Compare each layer of a file with its graph on samples ``(samples, steps, *shape)``.
 
     Raises
@@ -78,14 +61,12 @@ def check_file(path: Path, samples: NDArray[Any], options: ConvertOptions) -> li
     ]
 
 
-def _compared(
-    path: str, node: str, found: NDArray[Any], record: Record, graph: Graph
-) -> LayerAgreement:
+def _compared(path: str, node: str, found: NDArray[Any], record: Record, graph: Graph) -> PartCheck:
     expected: NDArray[Any] = record.spikes
     if node == graph.readout.name:  # the potential, in 1/64, after the last step
         found, expected = found[:, -1] * graph.readout_op.scale, record.potentials[:, -1] / 64
     expected = expected.reshape(found.shape)
-    return LayerAgreement(path, node, found.size, int(np.count_nonzero(found != expected)))
+    return PartCheck(path, node, found.size, int(np.count_nonzero(found != expected)))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.base import ConvertOptions
-from edgespike.converters.spiking.building import plain_name
+from edgespike.converters.names import plain_name
 from edgespike.converters.spiking.checks import inner_module
 from edgespike.converters.spiking.probe import run, zeros
 from edgespike.converters.spiking.reading import read

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-
+from edgespike.converters.names import plain_name
 from edgespike.converters.spiking.functions import FUNCTIONS
 from edgespike.converters.spiking.layers import torch_layers
+from edgespike.converters.spiking.nodes import Made, Nodes, Shape
 from edgespike.converters.spiking.simulator import Neurons, RefusedError, Simulator
 from edgespike.converters.spiking.steps import Chain, Steps
 from edgespike.converters.spiking.values import BATCH, SPIKES, Call, Value, leaves
-from edgespike.floats.net import (
-    FloatAdd,
-    FloatAffine,
-    FloatConcatenate,
-    FloatConv2d,
-    FloatDelay,
-    FloatDense,
-    FloatInput,
-    FloatNode,
-    FloatOp,
-    FloatPool2d,
-    FloatReshape,
-    Pooling,
-)
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Made:
-    """A node of the net, and what is known of its values.
-
-    Parameters
-    ----------
-    name
-        Of the node.
-    shape
-        Of its values, without samples.
-    factor
-        What they must be multiplied by: what a graded spike counts, for example.
-    """
-
-    name: str
-    shape: Shape
-    factor: float = 1.0
+from edgespike.floats.net import FloatAdd, FloatDelay, FloatNode
 
 
 class NetBuilder:
@@ -66,16 +30,11 @@ class NetBuilder:
     ----------
     nodes
         The net so far.
-    faults
-        What cannot be converted, so far: sentences that begin with a path.
     """
 
     def __init__(self, simulator: Simulator, steps: Steps, shape: Shape) -> None:
         self.simulator, self.steps = simulator, steps
-        self.nodes: list[FloatNode] = [FloatNode("input", FloatInput(shape), (), "input")]
-        self.faults: list[str] = []
-        self._input = Made("input", shape)
-        self._names = {"input", *(plain_name(chain.name) for chain in steps.chains)}
+        self.nodes = Nodes(shape, [plain_name(chain.name) for chain in steps.chains])
         self._made: dict[int, Made] = {}
         self._neurons: dict[tuple[int, str], Made] = {}
         self._delays: dict[tuple[int, int], Made] = {}
@@ -100,54 +59,6 @@ class NetBuilder:
         while self._waiting:
             self._neuron(self._waiting.pop(), SPIKES)
 
-    def add(self, op: FloatOp, inputs: Sequence[Made], shape: Shape, path: str) -> Made:
-        """Add a node under a name that is made of its path."""
-        base = plain_name(path)
-        name, count = base, 1
-        while name in self._names:
-            count += 1
-            name = f"{base}_{count}"
-        self._names.add(name)
-        self.nodes.append(FloatNode(name, op, tuple(made.name for made in inputs), path))
-        return Made(name, shape)
-
-    def plain(self, made: Made, path: str) -> Made:
-        """Return a node whose values need no factor."""
-        if made.factor == 1:
-            return made
-        channels = made.shape[0]
-        op = FloatAffine(np.full(channels, made.factor), np.zeros(channels))
-        return self.add(op, [made], made.shape, f"{path}.factor")
-
-    def layer(self, op: FloatOp, made: Made, shape: Shape, path: str) -> Made:
-        """Add an operation on one node, into which the node's factor is folded where it can be."""
-        factor = made.factor
-        match op:
-            case FloatDense() | FloatConv2d():
-                return self.add(replace(op, weight=op.weight * factor), [made], shape, path)
-            case FloatAffine():
-                return self.add(replace(op, scale=op.scale * factor), [made], shape, path)
-            case FloatPool2d(Pooling.MAX) if factor < 0:
-                return self.add(op, [self.plain(made, path)], shape, path)
-            case FloatReshape() | FloatPool2d():
-                return replace(self.add(op, [made], shape, path), factor=factor)
-            case _:
-                return self.add(op, [self.plain(made, path)], shape, path)
-
-    def join(
-        self, op: FloatAdd | FloatConcatenate, inputs: Sequence[Made], shape: Shape, path: str
-    ) -> Made:
-        """Add an operation on several nodes."""
-        if len({made.factor for made in inputs}) == 1:
-            return replace(self.add(op, inputs, shape, path), factor=inputs[0].factor)
-        return self.add(op, [self.plain(made, path) for made in inputs], shape, path)
-
-    def refuse(self, path: str, refused: RefusedError) -> None:
-        """Note what is wrong with a part."""
-        self.faults += [
-            fault for reason in refused.reasons if (fault := f"{path} {reason}") not in self.faults
-        ]
-
     def keeps_compared(self, chain: Chain) -> bool:
         """Return whether neurons return the potential that they compared with the threshold."""
         read = self._read.get(id(chain))
@@ -161,24 +72,24 @@ class NetBuilder:
             return self._delayed(chain, lag, role) if lag else self._neuron(chain, role)
         if (step := self.steps.input_step(value)) is not None:
             if step not in (-1, self.steps.count - 1):
-                self.refuse(
+                self.nodes.refuse(
                     "the model",
                     RefusedError(
                         f"reads step {step + 1} of its input at step {self.steps.count}; read "
                         "each step's own"
                     ),
                 )
-            return self._input
+            return self.nodes.input
         if value.call is None:
             what = (
                 f"a constant of shape {tuple(value.tensor.shape)} as a value of the step"
                 if value.is_constant
                 else "all steps of its input at once; take one at each step"
             )
-            self.refuse("the model", RefusedError(f"uses {what}"))
+            self.nodes.refuse("the model", RefusedError(f"uses {what}"))
             return Made("input", value.shape)
         if value.tensor.shape[:1] != (BATCH,):
-            self.refuse(
+            self.nodes.refuse(
                 path,
                 RefusedError(
                     f"makes values of shape {tuple(value.tensor.shape)} of {BATCH} samples; keep "
@@ -189,7 +100,7 @@ class NetBuilder:
         try:
             return self._call(value, value.call, path)
         except RefusedError as refused:
-            self.refuse(path, refused)
+            self.nodes.refuse(path, refused)
             for each in leaves((value.call.args, dict(value.call.kwargs))):
                 if not each.is_constant:
                     self.build(each)  # for its faults
@@ -211,7 +122,7 @@ class NetBuilder:
             raise RefusedError(f"is a {call.name}, which is not supported")
         source = self.build(call.input)
         op = layer(call.module, source.shape, value.shape)
-        return source if op is None else self.layer(op, source, value.shape, path)
+        return source if op is None else self.nodes.layer(op, source, value.shape, path)
 
     def _neuron(self, chain: Chain, role: str) -> Made:
         """Return the node of a layer's spikes, or of its potential."""
@@ -222,17 +133,17 @@ class NetBuilder:
         shape = chain.calls[-1].after[SPIKES].shape
         read = self._read_neurons(chain, shape)
         if role not in (SPIKES, potential):
-            self.refuse(chain.name, RefusedError(f"gives its {role} away; use its spikes"))
+            self.nodes.refuse(chain.name, RefusedError(f"gives its {role} away; use its spikes"))
         if read is None:
             self.build(chain.calls[-1].input)  # for its faults
             self._neurons[key] = Made("input", shape)
             return self._neurons[key]
-        source = self.plain(self.build(chain.calls[-1].input), chain.name)
+        source = self.nodes.plain(self.build(chain.calls[-1].input), chain.name)
         source = self._with_recurrent(chain, read, source)
         op, name = read.op, plain_name(chain.name)
         if role != SPIKES:
             op, name = replace(op, emits_potential=True), f"{name}.{role}"
-        self.nodes.append(FloatNode(name, op, (source.name,), chain.name))
+        self.nodes.all.append(FloatNode(name, op, (source.name,), chain.name))
         self._neurons[key] = Made(name, shape, read.factor if role == SPIKES else 1.0)
         return self._neurons[key]
 
@@ -245,12 +156,12 @@ class NetBuilder:
                     f"gives spikes of shape {tuple(tensor.shape)} of {BATCH} samples; it must be "
                     "(samples, features) or (samples, channels, height, width)"
                 )
-                self.refuse(chain.name, RefusedError(reason))
+                self.nodes.refuse(chain.name, RefusedError(reason))
                 return None
             try:
                 self._read[id(chain)] = self.simulator.read(chain.module, shape)
             except RefusedError as refused:
-                self.refuse(chain.name, refused)
+                self.nodes.refuse(chain.name, refused)
         return self._read[id(chain)]
 
     def _with_recurrent(self, chain: Chain, read: Neurons, source: Made) -> Made:
@@ -261,8 +172,8 @@ class NetBuilder:
         if key not in self._delays:
             path = f"{chain.name}.recurrent"
             before = replace(self._delayed(chain, 1, SPIKES), factor=read.factor)
-            weighted = self.layer(read.recurrent, before, source.shape, path)
-            self._delays[key] = self.add(
+            weighted = self.nodes.layer(read.recurrent, before, source.shape, path)
+            self._delays[key] = self.nodes.add(
                 FloatAdd(), [source, weighted], source.shape, f"{chain.name}.sum"
             )
         return self._delays[key]
@@ -271,7 +182,7 @@ class NetBuilder:
         """Return the node of the spikes of some steps before."""
         shape = chain.calls[-1].after[SPIKES].shape
         if role != SPIKES:
-            self.refuse(
+            self.nodes.refuse(
                 chain.name,
                 RefusedError(f"gives its {role} of an earlier step to a layer; use its spikes"),
             )
@@ -284,15 +195,9 @@ class NetBuilder:
         if key not in self._delays:
             self._waiting.append(chain)
             before = self._delayed(chain, lag - 1, role)
-            made = self.add(FloatDelay(shape), [before], shape, f"{chain.name}.delay")
+            made = self.nodes.add(FloatDelay(shape), [before], shape, f"{chain.name}.delay")
             self._delays[key] = replace(made, factor=before.factor)
         return self._delays[key]
-
-
-def plain_name(path: str) -> str:
-    """Return a path as a node's name: letters, digits, ``_``, ``.`` and ``-``."""
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", path)
-    return name if re.match(r"[A-Za-z0-9_]", name) else f"_{name}"
 
 
 def _path(value: Value) -> str:

@@ -11,10 +11,13 @@ import numpy as np
 from edgespike.converters.spiking import layers
 from edgespike.converters.spiking.simulator import RefusedError
 from edgespike.converters.spiking.values import Call, Value
-from edgespike.floats.net import FloatAdd, FloatAffine, FloatConcatenate, FloatReshape
+from edgespike.converters.torch.constants import ConstantError, floats, per_channel
+from edgespike.converters.torch.geometry import pair
+from edgespike.floats.net import FloatAdd, FloatAffine, FloatConcatenate, FloatReshape, Reals
 
 if TYPE_CHECKING:
-    from edgespike.converters.spiking.building import Made, NetBuilder
+    from edgespike.converters.spiking.building import NetBuilder
+    from edgespike.converters.spiking.nodes import Made
 
 Function = Callable[["NetBuilder", Call, Value], "Made"]
 
@@ -50,11 +53,11 @@ def _sum(builder: NetBuilder, call: Call, value: Value, first: float, second: fl
         nodes = [_times(builder, builder.build(part), factor, call) for part, factor in values]
         if any(made.shape != value.shape for made in nodes):
             raise RefusedError("adds values of different shapes; give them the same")
-        return builder.join(FloatAdd(), nodes, value.shape, call.name)
+        return builder.nodes.join(FloatAdd(), nodes, value.shape, call.name)
     ((part, factor),), ((other, times),) = values, plain
     source = builder.build(part)
     offset = times * _channels(other, value)
-    return builder.layer(
+    return builder.nodes.layer(
         FloatAffine(np.full(value.shape[0], factor), offset), source, value.shape, call.name
     )
 
@@ -78,7 +81,7 @@ def _divide(builder: NetBuilder, call: Call, value: Value) -> Made:
 
 def _scale(builder: NetBuilder, call: Call, value: Value, source: Any, scale: Any) -> Made:
     op = FloatAffine(scale, np.zeros(value.shape[0]))
-    return builder.layer(op, builder.build(source), value.shape, call.name)
+    return builder.nodes.layer(op, builder.build(source), value.shape, call.name)
 
 
 def _times(builder: NetBuilder, made: Made, factor: float, call: Call) -> Made:
@@ -86,26 +89,20 @@ def _times(builder: NetBuilder, made: Made, factor: float, call: Call) -> Made:
         return made
     channels = made.shape[0]
     op = FloatAffine(np.full(channels, factor), np.zeros(channels))
-    return builder.layer(op, made, made.shape, call.name)
+    return builder.nodes.layer(op, made, made.shape, call.name)
 
 
 def _is_value(part: Any) -> bool:
     return isinstance(part, Value) and not part.is_constant
 
 
-def _channels(part: Any, value: Value) -> Any:
+def _channels(part: Any, value: Value) -> Reals:
     """Return a constant as one number for each channel of a value."""
-    constant = layers.reals(part.tensor) if isinstance(part, Value) else np.float64(part)
+    constant = layers.reals(part.tensor) if isinstance(part, Value) else floats(part)
     try:
-        whole = np.broadcast_to(constant, (1, *value.shape))[0]
-    except ValueError:
-        raise RefusedError(
-            f"has a constant of shape {constant.shape}; give one number, or one for each channel"
-        ) from None
-    each = whole.reshape(value.shape[0], -1)
-    if (each != each[:, :1]).any():
-        raise RefusedError("has a constant that varies within a channel; give one for each channel")
-    return np.ascontiguousarray(each[:, 0])
+        return per_channel(constant, value.shape, value.shape[0])
+    except ConstantError as error:
+        raise RefusedError(str(error)) from None
 
 
 def _concatenate(builder: NetBuilder, call: Call, value: Value) -> Made:
@@ -115,14 +112,14 @@ def _concatenate(builder: NetBuilder, call: Call, value: Value) -> Made:
     if not all(_is_value(part) for part in given.tensors):
         raise RefusedError("joins constants to values; leave them out")
     nodes = [builder.build(part) for part in given.tensors]
-    return builder.join(FloatConcatenate(), nodes, value.shape, call.name)
+    return builder.nodes.join(FloatConcatenate(), nodes, value.shape, call.name)
 
 
 def _reshape(builder: NetBuilder, call: Call, value: Value) -> Made:
     source = builder.build(call.input)
     if source.shape == value.shape:
         return source
-    return builder.layer(FloatReshape(value.shape), source, value.shape, call.name)
+    return builder.nodes.layer(FloatReshape(value.shape), source, value.shape, call.name)
 
 
 def _dropout(builder: NetBuilder, call: Call, value: Value) -> Made:
@@ -133,32 +130,19 @@ def _dropout(builder: NetBuilder, call: Call, value: Value) -> Made:
     return builder.build(call.input)
 
 
+_POOL: dict[str, Any] = {"kernel_size": None, "stride": None, "padding": 0}
+
+
 def _max_pool(builder: NetBuilder, call: Call, value: Value) -> Made:
-    layer = _given(
-        call,
-        "input",
-        "kernel_size",
-        stride=None,
-        padding=0,
-        dilation=1,
-        ceil_mode=False,
-        return_indices=False,
-    )
-    return _by_layer(builder, call, value, layers.max_pool, layer)
+    rest = {"dilation": 1, "ceil_mode": False, "return_indices": False}
+    return _by_layer(builder, call, value, layers.max_pool, _given(call, "input", **_POOL, **rest))
 
 
 def _average_pool(builder: NetBuilder, call: Call, value: Value) -> Made:
-    layer = _given(
-        call,
-        "input",
-        "kernel_size",
-        stride=None,
-        padding=0,
-        ceil_mode=False,
-        count_include_pad=True,
-        divisor_override=None,
+    rest = {"ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+    return _by_layer(
+        builder, call, value, layers.average_pool, _given(call, "input", **_POOL, **rest)
     )
-    return _by_layer(builder, call, value, layers.average_pool, layer)
 
 
 def _adaptive(kind: str) -> Function:
@@ -183,7 +167,7 @@ def _conv2d(builder: NetBuilder, call: Call, value: Value) -> Made:
     layer.out_channels, _, *layer.kernel_size = layer.weight.shape
     for name in ("stride", "dilation", "padding"):
         number = getattr(layer, name)
-        setattr(layer, name, (number, number) if isinstance(number, int) else number)
+        setattr(layer, name, number if isinstance(number, str) else pair(number))
     return _by_layer(builder, call, value, layers.conv2d, layer)
 
 
@@ -201,7 +185,7 @@ def _by_layer(
 ) -> Made:
     source = builder.build(call.input)
     op = convert(layer, source.shape, value.shape)
-    return source if op is None else builder.layer(op, source, value.shape, call.name)
+    return source if op is None else builder.nodes.layer(op, source, value.shape, call.name)
 
 
 FUNCTIONS: dict[str, Function] = {

@@ -7,9 +7,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgespike.converters.spiking.simulator import RefusedError
+from edgespike.converters.torch.constants import floats, normalisation
+from edgespike.converters.torch.geometry import adaptive_window, convolution_sides, pair
 from edgespike.floats.net import (
     FloatAffine,
     FloatConv2d,
@@ -20,6 +21,7 @@ from edgespike.floats.net import (
     Pooling,
     Reals,
 )
+from edgespike.graph.ops.windows import same_sides, window_counts
 
 Shape = tuple[int, ...]
 Layer = Callable[[Any, Shape, Shape], FloatOp | None]
@@ -35,7 +37,7 @@ def reals(tensor: Any) -> Reals:
     """
     if tensor.is_meta:
         raise RefusedError("is on the meta device, which holds no values; load trained ones")
-    values: NDArray[np.float64] = np.asarray(tensor.detach().double().cpu().numpy())
+    values = floats(tensor)
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
         raise RefusedError(f"has {bad} parameters that are not finite; load an earlier checkpoint")
@@ -60,45 +62,37 @@ def conv2d(layer: Any, shape: Shape, _: Shape = ()) -> FloatOp:
     """Return a Conv2d."""
     if layer.padding_mode != "zeros":
         raise RefusedError(f"pads with padding_mode {layer.padding_mode!r}; use 'zeros'")
+    sides = convolution_sides(layer.padding, layer.kernel_size, layer.dilation)
+    (top, bottom), (left, right) = sides
     return FloatConv2d(
         reals(layer.weight),
         bias_of(layer, layer.out_channels),
         tuple(layer.stride),
-        _sides(layer),
+        (top, bottom, left, right),
         tuple(layer.dilation),
         layer.groups,
     )
-
-
-def _sides(layer: Any) -> tuple[int, int, int, int]:
-    """Return a convolution's padding, also where it says 'same' or 'valid'."""
-    if layer.padding == "same":  # as torch: an odd element more goes to the end
-        totals = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
-        (top, bottom), (left, right) = ((total // 2, total - total // 2) for total in totals)
-        return top, bottom, left, right
-    height, width = (0, 0) if layer.padding == "valid" else layer.padding
-    return height, height, width, width
 
 
 def batch_norm(layer: Any, shape: Shape, _: Shape) -> FloatOp:
     """Return a batch normalisation in evaluation mode."""
     if layer.running_mean is None:
         raise RefusedError("keeps no running statistics; set track_running_stats=True")
+    weight, bias = (None if x is None else reals(x) for x in (layer.weight, layer.bias))
     mean, variance = reals(layer.running_mean), reals(layer.running_var)
-    scale = (1 if layer.weight is None else reals(layer.weight)) / np.sqrt(variance + layer.eps)
-    return FloatAffine(scale, (0 if layer.bias is None else reals(layer.bias)) - mean * scale)
+    return FloatAffine(*normalisation(mean, variance, layer.eps, weight, bias))
 
 
 def max_pool(layer: Any, shape: Shape, out: Shape) -> FloatOp:
     """Return a MaxPool2d."""
-    if _pair(layer.dilation) != (1, 1):
+    if pair(layer.dilation) != (1, 1):
         raise RefusedError(f"has dilation {layer.dilation}; use 1")
     return _pool(Pooling.MAX, layer, shape, out)
 
 
 def average_pool(layer: Any, shape: Shape, out: Shape) -> FloatOp:
     """Return an AvgPool2d."""
-    if _pair(layer.padding) != (0, 0) and not layer.count_include_pad:
+    if pair(layer.padding) != (0, 0) and not layer.count_include_pad:
         raise RefusedError("does not count padding; use count_include_pad=True, or no padding")
     if layer.divisor_override is not None:
         raise RefusedError(f"has divisor_override {layer.divisor_override}; leave it out")
@@ -106,27 +100,25 @@ def average_pool(layer: Any, shape: Shape, out: Shape) -> FloatOp:
 
 
 def _pool(pooling: Pooling, layer: Any, shape: Shape, out: Shape) -> FloatOp:
-    kernel = _pair(layer.kernel_size)
-    stride = _pair(layer.stride if layer.stride is not None else kernel)
-    padding = _pair(layer.padding)
-    whole = tuple(
-        (size + 2 * p - k) // s + 1
-        for size, p, k, s in zip(shape[1:], padding, kernel, stride, strict=True)
-    )
-    if whole != out[1:]:
+    kernel = pair(layer.kernel_size)
+    stride = pair(layer.stride if layer.stride is not None else kernel)
+    padding = pair(layer.padding)
+    if window_counts(shape, kernel, stride, same_sides(*padding)) != out[1:]:
         raise RefusedError("has windows that stick out; use ceil_mode=False")
     return FloatPool2d(pooling, kernel, stride, (padding[0], padding[0], padding[1], padding[1]))
 
 
 def _adaptive(pooling: Pooling) -> Layer:
     def convert(layer: Any, shape: Shape, out: Shape) -> FloatOp:
-        if any(size % wanted for size, wanted in zip(shape[1:], out[1:], strict=True)):
+        down, across = (
+            adaptive_window(size, count) for size, count in zip(shape[1:], out[1:], strict=True)
+        )
+        if down is None or across is None:
             raise RefusedError(
-                f"makes {out[1:]} of {shape[1:]}, with windows of several sizes; use sizes that "
-                "divide"
+                f"makes {out[1:]} of {shape[1:]}, with windows that differ in size or distance; "
+                "use sizes that divide"
             )
-        kernel = (shape[1] // out[1], shape[2] // out[2])
-        return FloatPool2d(pooling, kernel, kernel)
+        return FloatPool2d(pooling, (down[0], across[0]), (down[1], across[1]))
 
     return convert
 
@@ -138,10 +130,6 @@ def reshape(layer: Any, shape: Shape, out: Shape) -> FloatOp | None:
 
 def nothing(layer: Any, shape: Shape, _: Shape) -> None:
     """Leave out a layer without effect in evaluation mode."""
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 @cache

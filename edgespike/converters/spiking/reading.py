@@ -112,7 +112,7 @@ class _Attempt:
             answer = _of_model(lambda: readouts.find(steps, ran.returned, self.options.readout))
         except RefusedError as refused:
             builder.build_layers()
-            raise RefusedError(*refused.reasons, *builder.faults) from refused
+            raise RefusedError(*refused.reasons, *builder.nodes.faults) from refused
         return Reading(self._net(builder, count, answer, ran.notes), self.layout, stepwise)
 
     def _run(self, made: Callable[[Any, tuple[int, ...]], Any], times: int) -> Run:
@@ -147,22 +147,22 @@ class _Attempt:
         builder.finish()
         neuron = builder.steps.neuron(answer.values[-1])
         if neuron is not None and neuron[2] != SPIKES and not builder.keeps_compared(neuron[0]):
-            builder.refuse(
+            builder.nodes.refuse(
                 neuron[0].name,
                 RefusedError(
                     f"returns its {neuron[2]} after the reset; read out its spikes, or give the "
                     "last neurons reset_delay=True or no reset"
                 ),
             )
-        if builder.faults:
-            raise RefusedError(*builder.faults)
+        if builder.nodes.faults:
+            raise RefusedError(*builder.nodes.faults)
         if last.factor < 0:
-            last = builder.plain(last, "readout")
+            last = builder.nodes.plain(last, "readout")
         readout = FloatNode("readout", FloatReadout(answer.mode), (last.name,), "readout")
         assumed = [*notes, *answer.notes]
         if last.factor not in (1, -1):
             assumed.append(f"the answer is counted in units of {last.factor:g}")
-        return FloatNet((*builder.nodes, readout), count, tuple(assumed))
+        return FloatNet((*builder.nodes.all, readout), count, tuple(assumed))
 
 
 def _check_again(attempt: _Attempt, net: FloatNet) -> None:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edgespike.converters.spiking.simulator import RefusedError, Simulator
+from edgespike.converters.spiking.untouched import untouched
 from edgespike.converters.spiking.values import IDENTITIES, SPIKES, Call, Value, leaves
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Recorder:
         import torch
 
         with ExitStack() as stack:
-            stack.enter_context(_untouched(model))
+            stack.enter_context(untouched(model))
             for path, module in model.named_modules():
                 if self.is_leaf(module):
                     for handle in self._hooks(path or "model", module):
@@ -263,27 +264,3 @@ def _tensors(result: Any) -> Iterator[Tensor]:
     elif isinstance(result, dict):
         for each in result.values():
             yield from _tensors(each)
-
-
-@contextmanager
-def _untouched(model: Any) -> Iterator[None]:
-    """Put a model into evaluation mode; at the end, restore what its modules hold."""
-    saved = [
-        (module, dict(vars(module)), [(held, dict(held)) for held in _dictionaries(module)])
-        for module in model.modules()
-    ]
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, attributes, held in saved:
-            vars(module).clear()
-            vars(module).update(attributes)
-            for dictionary, content in held:
-                dictionary.clear()
-                dictionary.update(content)
-
-
-def _dictionaries(module: Any) -> list[Any]:
-    """Return the dictionaries that a module holds: parameters, buffers, states."""
-    return [value for value in vars(module).values() if isinstance(value, dict)]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgespike.converters.spiking.converter import spiking_converter
+from edgespike.converters.spiking.frameworks import Framework
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from edgespike.converters.base import ConvertOptions
     from edgespike.converters.spiking.simulator import Simulator
-    from edgespike.floats.net import FloatNet
 
 
 def simulator() -> Simulator:
@@ -34,30 +30,8 @@ def simulator() -> Simulator:
     )
 
 
-def float_net(module: Any, options: ConvertOptions) -> FloatNet:
-    """Return a torch module with SpikingJelly's neurons as a net in real numbers.
-
-    Raises
-    ------
-    UnsupportedError
-        Lists all that cannot be converted, by path.
-    """
-    from edgespike.converters.spiking import reading
-
-    return reading.read(module, options, simulator()).net
-
-
-def activity(
-    module: Any, options: ConvertOptions, samples: NDArray[Any]
-) -> dict[str, NDArray[np.float64]]:
-    """Run the module itself, step by step, and return the spikes of each layer of neurons.
-
-    See :func:`edgespike.converters.spiking.activity.activity`.
-    """
-    from edgespike.converters.spiking.activity import activity
-
-    return activity(module, options, simulator(), samples)
-
+_FRAMEWORK = Framework(simulator)
+float_net, activity = _FRAMEWORK.float_net, _FRAMEWORK.activity
 
 CONVERTER = spiking_converter(
     "spikingjelly",

@@ -19,6 +19,7 @@ import numpy as np
 
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.sums import ConversionStoppedError, Sums
+from edgespike.converters.torch.constants import floats
 from edgespike.converters.torch.pooling import (
     adaptive_average_pool,
     adaptive_max_pool,
@@ -36,7 +37,7 @@ from edgespike.converters.torch.sequence import (
     walk_all,
     without_effect,
 )
-from edgespike.converters.torch.weights import check_weights, floats, zero_share
+from edgespike.converters.torch.weights import check_weights, zero_share
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Conv2d, Dense, Graph, Operation, ReadoutMode, Reshape
 from edgespike.passes.folding import Normalisation

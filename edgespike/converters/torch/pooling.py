@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.sums import ConversionStoppedError
+from edgespike.converters.torch.geometry import Pair, adaptive_window, both, pair
 from edgespike.graph import MaxPool2d, SumPool2d
 from edgespike.graph.ops.windows import padded_size, same_sides, window_count, window_counts
-
-Pair = tuple[int, int]
 
 _PLAIN = (1, 1)
 
@@ -26,7 +24,7 @@ def max_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
     """
     _check_geometry(leaf, path)
     kernel, stride, padding = _geometry(leaf)
-    dilation = _pair(leaf.dilation)
+    dilation = pair(leaf.dilation)
     _add_maximum(
         builder,
         path,
@@ -47,7 +45,7 @@ def sum_pool(builder: GraphBuilder, leaf: Any, path: str) -> None:
     """Convert a `edgespike.nn.SumPool2d`."""
     if builder.sums is not None:
         builder.violations.append(f"{path} precedes an activation; move it after the activation")
-    size = _pair(leaf.kernel_size)
+    size = pair(leaf.kernel_size)
     builder.append(path, "pool", SumPool2d(size, size))
 
 
@@ -209,29 +207,23 @@ def _count(
 
 
 def _adaptive(builder: GraphBuilder, leaf: Any, path: str) -> tuple[Pair, Pair]:
-    """Return kernel and stride of an adaptive pool; windows that differ are refused.
-
-    Window ``i`` of ``n`` over ``size`` elements is ``floor(i size / n) .. ceil((i + 1) size / n)``.
-    """
+    """Return kernel and stride of an adaptive pool; windows that differ are refused."""
     shape = _arriving(builder)
     if len(shape) != 3:
         raise ConversionStoppedError(
             f"{path} receives shape {shape}; pooling needs (channels, height, width)"
         )
     _check_geometry(leaf, path)
-    given = _both(leaf.output_size)
+    given = both(leaf.output_size)
     wanted = [size if out is None else int(out) for out, size in zip(given, shape[1:], strict=True)]
     found = []
     for size, out in zip(shape[1:], wanted, strict=True):
-        starts = [number * size // out for number in range(out)]
-        kernels = {-(-(n + 1) * size // out) - start for n, start in enumerate(starts)}
-        strides = {after - start for start, after in pairwise(starts)} or {size}
-        if len(kernels) != 1 or len(strides) != 1 or min(strides) < 1:
+        if (window := adaptive_window(size, out)) is None:
             raise ConversionStoppedError(
                 f"{path} divides {_times(shape[1:])} values into {_times(wanted)} windows that "
                 f"differ in size or distance; give an output_size that divides {_times(shape[1:])}"
             )
-        found.append((kernels.pop(), strides.pop()))
+        found.append(window)
     (high, down), (wide, right) = found
     return (high, wide), (down, right)
 
@@ -248,7 +240,7 @@ def _arriving(builder: GraphBuilder) -> tuple[int, ...]:
 
 
 def _geometry(leaf: Any) -> tuple[Pair, Pair, Pair]:
-    return _pair(leaf.kernel_size), _pair(leaf.stride), _pair(leaf.padding)
+    return pair(leaf.kernel_size), pair(leaf.stride), pair(leaf.padding)
 
 
 def _check_geometry(leaf: Any, path: str) -> None:
@@ -266,16 +258,6 @@ def _at_least(least: int, number: Any, name: str) -> bool:
     if number is None:
         return name == "output_size"
     return isinstance(number, Integral) and int(number) >= least
-
-
-def _pair(value: Any) -> Pair:
-    vertical, horizontal = _both(value)
-    return int(vertical), int(horizontal)
-
-
-def _both(value: Any) -> tuple[Any, Any]:
-    """Return the vertical and the horizontal one of two values, or of one for both."""
-    return (value[0], value[-1]) if isinstance(value, tuple | list) else (value, value)
 
 
 def _times(counts: Any) -> str:

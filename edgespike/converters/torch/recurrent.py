@@ -13,8 +13,9 @@ import numpy as np
 
 from edgespike.converters.builder import GraphBuilder, label_of_neurons
 from edgespike.converters.sums import ConversionStoppedError, Sums
+from edgespike.converters.torch.constants import floats
 from edgespike.converters.torch.sequence import order_preserving, parts_of, walk, without_effect
-from edgespike.converters.torch.weights import check_weights, floats, zero_share
+from edgespike.converters.torch.weights import check_weights, zero_share
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Add, Delay, Dense, ReadoutMode, Signal
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.sums import ConversionStoppedError
+from edgespike.converters.torch.constants import floats
 
 
 def check_weights(weight: Any, path: str) -> None:
@@ -27,8 +28,3 @@ def check_weights(weight: Any, path: str) -> None:
 def zero_share(weight: NDArray[np.int64], zero: int) -> NDArray[np.int64]:
     """Return the bias that cancels what the level for 0 adds to each sum over all synapses."""
     return np.asarray(-zero * weight.reshape(len(weight), -1).sum(axis=1))
-
-
-def floats(tensor: Any) -> NDArray[np.float64]:
-    """Return a torch tensor's values; float64 holds those of every smaller float."""
-    return np.asarray(tensor.detach().double().cpu().numpy())

@@ -81,6 +81,17 @@ def same_sides(vertical: int, horizontal: int) -> Sides:
     return (vertical, vertical), (horizontal, horizontal)
 
 
+def sides_that_keep_size(
+    kernel: Sequence[int], dilation: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
+    """Return the padding, for each axis, that keeps the size of an input where the stride is 1.
+
+    The larger part of an odd number is at the end.
+    """
+    totals = [gap * (size - 1) for gap, size in zip(dilation, kernel, strict=True)]
+    return tuple((total // 2, total - total // 2) for total in totals)
+
+
 def padded_size(shape: Sequence[int], sides: Sides) -> tuple[int, int]:
     """Return height and width of (channels, height, width) with padding."""
     height, width = (

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from edgespike.graph.ops.windows import Sides, padded_size, same_sides, window_counts
+from edgespike.graph.ops.windows import (
+    Sides,
+    padded_size,
+    same_sides,
+    sides_that_keep_size,
+    window_counts,
+)
 
 CountedLayer: TypeAlias = nn.Conv2d | nn.Linear
 """A layer whose synapses can be counted."""
@@ -56,8 +62,7 @@ def padding_sides(layer: nn.Conv2d) -> Sides:
     if layer.padding == "valid":
         return same_sides(0, 0)
     if layer.padding == "same":
-        kernel, dilation = layer.kernel_size, layer.dilation
-        height, width = (d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
-        return (height // 2, height - height // 2), (width // 2, width - width // 2)
+        down, across = sides_that_keep_size(layer.kernel_size, layer.dilation)
+        return down, across
     vertical, horizontal = map(int, layer.padding)
     return same_sides(vertical, horizontal)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from edgespike.converters.torch.floats.building import Building, floats, result_shape
+from edgespike.converters.torch.constants import floats
+from edgespike.converters.torch.floats.building import Building, result_shape
 from edgespike.converters.torch.floats.values import Answer, Call, UnreadableError, Value
 from edgespike.floats.net import FloatAdd, FloatRelu
 

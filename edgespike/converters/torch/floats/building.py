@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edgespike.converters.names import Names
+from edgespike.converters.torch.constants import ConstantError, floats, per_channel
 from edgespike.converters.torch.floats.values import (
     BATCH,
     Call,
@@ -18,7 +16,7 @@ from edgespike.converters.torch.floats.values import (
     Value,
     stored_shape,
 )
-from edgespike.floats.net import FloatAffine, FloatNode, FloatOp, FloatReshape
+from edgespike.floats.net import FloatAffine, FloatNode, FloatOp, FloatReshape, Reals
 
 
 @dataclass
@@ -38,7 +36,7 @@ class Building:
     nodes: list[FloatNode] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
-    _names: dict[str, int] = field(default_factory=dict)
+    _names: Names = field(default_factory=Names)
 
     def add(self, call: Call, op: FloatOp, *inputs: Value, shape: Shape | None = None) -> Value:
         """Append a node, and return its value.
@@ -49,23 +47,10 @@ class Building:
             In torch, without the axis of the batch; by default that of the call's result.
         """
         shape = result_shape(call) if shape is None else shape
-        name = self._name(call)
+        name = self._names.new(".".join(filter(None, (call.path, call.operator))))
         sources = tuple(value.node for value in inputs)
         self.nodes.append(FloatNode(name, op, sources, call.label))
         return Value(name, shape, stored_shape(shape))
-
-    def _name(self, call: Call) -> str:
-        """Return a name that no other node has, fit for a graph's node."""
-        joined = ".".join(filter(None, (call.path, call.operator)))
-        plain = re.sub(r"[^A-Za-z0-9_.-]", "_", joined).lstrip("-.")
-        self._names[plain] = number = self._names.get(plain, 0) + 1
-        return plain if number == 1 else self._unused(plain, number)
-
-    def _unused(self, plain: str, number: int) -> str:
-        while f"{plain}_{number}" in self._names:
-            number += 1
-        self._names[f"{plain}_{number}"] = 1
-        return f"{plain}_{number}"
 
     def reshaped(self, call: Call, value: Value, shape: Shape) -> Value:
         """Return the same elements under another shape of torch, in the same order.
@@ -116,7 +101,7 @@ def result_shape(call: Call) -> Shape:
     return call.shape[1:]
 
 
-def a_channel(numbers: Any, value: Value) -> NDArray[np.float64]:
+def a_channel(numbers: Any, value: Value) -> Reals:
     """Return one number for each channel of a value from what torch broadcasts to it.
 
     Raises
@@ -124,26 +109,7 @@ def a_channel(numbers: Any, value: Value) -> NDArray[np.float64]:
     UnreadableError
         There is more than one for a channel, or they make the value larger.
     """
-    array = floats(numbers)
     try:
-        everywhere = np.broadcast_to(array, (BATCH, *value.shape))
-    except ValueError:
-        raise UnreadableError(
-            f"combines samples of shape {value.shape} with constants of shape {array.shape}; give "
-            "one constant for all, or one for each channel"
-        ) from None
-    flat = everywhere.reshape(BATCH, value.stored[0], -1)
-    first = flat[:1, :, :1]
-    if not (flat == first).all():
-        raise UnreadableError(
-            f"combines samples of shape {value.shape} with constants that differ within a "
-            "channel; give one constant for all, or one for each channel"
-        )
-    return np.ascontiguousarray(first[0, :, 0])
-
-
-def floats(numbers: Any) -> NDArray[np.float64]:
-    """Return a number's or a tensor's values; float64 holds those of every smaller float."""
-    if hasattr(numbers, "detach"):
-        return np.asarray(numbers.detach().double().cpu().numpy())
-    return np.asarray(numbers, np.float64)
+        return per_channel(floats(numbers), value.shape, value.stored[0])
+    except ConstantError as error:
+        raise UnreadableError(str(error)) from None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 from edgespike.converters.torch.floats.building import Building, result_shape
 from edgespike.converters.torch.floats.values import Call, Padding, UnreadableError, Value
+from edgespike.converters.torch.geometry import Pair, adaptive_window, pair
 from edgespike.floats.net import FloatPool2d, Pooling
-
-Pair = tuple[int, int]
 
 
 def max_pool(net: Building, call: Call) -> Value:
@@ -70,10 +68,7 @@ def _axes(call: Call, value: Value) -> int:
 
 
 def _pair(numbers: Any, *, rows: bool = False, neutral: int = 1) -> Pair:
-    given = [numbers] if isinstance(numbers, int) else [int(x) for x in numbers]
-    if rows:
-        return neutral, given[-1]
-    return given[0], given[-1]
+    return (neutral, pair(numbers)[1]) if rows else pair(numbers)
 
 
 def _beyond(call: Call, value: Value, kernel: Pair, stride: Pair, padding: Padding) -> Pair:
@@ -104,22 +99,20 @@ def _adaptive(net: Building, call: Call, kind: Pooling) -> Value:
     _axes(call, value)
     wanted = (1, *result_shape(call)[1:])[-2:]
     (high, down), (wide, right) = (
-        _windows(*axis) for axis in zip(value.stored[1:], wanted, strict=True)
+        _window(*axis) for axis in zip(value.stored[1:], wanted, strict=True)
     )
     return net.add(call, FloatPool2d(kind, (high, wide), (down, right)), value)
 
 
-def _windows(size: int, count: int) -> Pair:
-    """Return kernel and stride along an axis; window ``i`` ends at ``ceil((i + 1) size / n)``."""
-    starts = [number * size // count for number in range(count)]
-    kernels = {-(-(n + 1) * size // count) - start for n, start in enumerate(starts)}
-    strides = {after - start for start, after in pairwise(starts)} or {size}
-    if len(kernels) != 1 or len(strides) != 1 or min(strides) < 1:
+def _window(size: int, count: int) -> Pair:
+    """Return kernel and stride along an axis."""
+    window = adaptive_window(size, count)
+    if window is None:
         raise UnreadableError(
             f"divides {size} values into {count} windows that differ in size or distance; give an "
             f"output size that divides {size}"
         )
-    return kernels.pop(), strides.pop()
+    return window
 
 
 def mean(net: Building, call: Call) -> Value:

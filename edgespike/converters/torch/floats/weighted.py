@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from edgespike.converters.torch.floats.building import Building, floats
+from edgespike.converters.torch.constants import floats, normalisation
+from edgespike.converters.torch.floats.building import Building
 from edgespike.converters.torch.floats.values import Call, Padding, UnreadableError, Value
+from edgespike.converters.torch.geometry import convolution_sides, pair
 from edgespike.floats.net import FloatAffine, FloatConv2d, FloatDense, Reals
 
 _TRANSPOSED = (
@@ -100,41 +101,26 @@ def _conv(
 
 def _sides(call: Call, axes: int) -> Padding:
     """Return the padding of a convolution, which may be given as a word."""
-    padding = call["padding"]
     kernel = tuple(call["weight"].shape[2:])
-    if padding == "valid":
-        padding = 0
-    if padding != "same":
-        before = _several(padding, axes)
-        return _four(before, before)
-    dilation = _several(call["dilation"], axes)
-    total = [gap * (size - 1) for gap, size in zip(dilation, kernel, strict=True)]
-    first = [whole // 2 for whole in total]
-    return _four(first, [a - b for a, b in zip(total, first, strict=True)])
-
-
-def _four(before: Sequence[int], after: Sequence[int]) -> Padding:
-    (top, left), (bottom, right) = (0, *before)[-2:], (0, *after)[-2:]
+    sides = convolution_sides(call["padding"], kernel, _several(call["dilation"], axes))
+    (top, bottom), (left, right) = ((0, 0), *sides)[-2:]
     return (top, bottom, left, right)
 
 
 def _several(numbers: Any, axes: int) -> tuple[int, ...]:
     """Return one whole number for each axis, of which a call may give one for all."""
-    given = [numbers] if isinstance(numbers, int) else list(numbers)
-    return tuple(int(x) for x in (given * axes if len(given) == 1 else given))
+    return pair(numbers)[-axes:]
 
 
 def batch_norm(net: Building, call: Call) -> tuple[Value, None, None]:
     """Convert a batch normalisation with running statistics to one factor and one offset."""
     value = call.unpadded("input")
     mean, variance = (_parameter(call, f"running_{name}") for name in ("mean", "var"))
-    factor = 1 / np.sqrt(variance + call["eps"])
-    if call["weight"] is not None:
-        factor = factor * _parameter(call, "weight")
-    offset = -mean * factor
-    if call["bias"] is not None:
-        offset = offset + _parameter(call, "bias")
-    return net.add(call, FloatAffine(factor, offset), value, shape=value.shape), None, None
+    weight, bias = (
+        None if call[name] is None else _parameter(call, name) for name in ("weight", "bias")
+    )
+    op = FloatAffine(*normalisation(mean, variance, call["eps"], weight, bias))
+    return net.add(call, op, value, shape=value.shape), None, None
 
 
 def batch_statistics(net: Building, call: Call) -> Value:
