@@ -105,7 +105,8 @@ def test_a_name_that_promises_the_format_is_not_enough(toy: Path, tmp_path: Path
         f"{path} (5 bytes) is neither an edgespike graph nor a trained model, nor any other file "
         "that a converter recognises by its first bytes; recognised are: graph (graph files of "
         "edgespike), checkpoint (trained checkpoints of edgespike), lava-dl (network exchange "
-        "files of lava-dl (.net)), toy (files that begin with TOYNET1); make one with 'edgespike "
+        "files of lava-dl (.net)), nir (NIR files of snnTorch, norse, sinabs, SpikingJelly, "
+        "Rockpool and others), toy (files that begin with TOYNET1); make one with 'edgespike "
         "train', or from a PyTorch module with edgespike.convert, or get the file again if it is "
         "truncated"
     )

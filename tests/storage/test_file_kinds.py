@@ -44,13 +44,6 @@ HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(16)
         (b"\x08\x08\x12\x07pytorch", "an ONNX model (.onnx)", True),
         (b"\x08\x03:\x05graph", "an ONNX model (.onnx)", True),
         (b"\x1c\0\0\0TFL3" + bytes(8), "a TFLite model (.tflite)", True),
-        (archive("archive/data.pkl"), "a PyTorch file (.pt, .pth)", True),
-        (archive("model/.format_version"), "a PyTorch file (.pt, .pth)", True),
-        (
-            pickle.dumps({"weight": 1}, protocol=2),
-            "a Python pickle, the format of older PyTorch files (.pt, .pth)",
-            True,
-        ),
         (archive("variables.txt"), "a zip archive", True),
         (array(), "a numpy array (.npy)", False),
         (arrays(), "an archive of numpy arrays (.npz)", False),
@@ -59,6 +52,22 @@ HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(16)
 )
 def test_each_format_is_named(content: bytes, name: str, holds_model: bool) -> None:
     assert kind_of_file(content[:300]) == FileKind(name, holds_model)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (archive("archive/data.pkl"), "a PyTorch file (.pt, .pth)"),
+        (archive("model/.format_version"), "a PyTorch file (.pt, .pth)"),
+        (
+            pickle.dumps({"weight": 1}, protocol=2),
+            "a Python pickle, the format of older PyTorch files (.pt, .pth)",
+        ),
+    ],
+)
+def test_a_file_of_pytorch_may_hold_the_parameters_of_a_net(content: bytes, name: str) -> None:
+    found = kind_of_file(content[:300])
+    assert found == FileKind(name, holds_model=True, may_hold_parameters=True)
 
 
 @pytest.mark.torch

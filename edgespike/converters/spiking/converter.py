@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edgespike.converters.base import Converter, ConvertOptions, class_distance
+from edgespike.converters.torch.kinds import parts
 
 if TYPE_CHECKING:
     from edgespike.converters.spiking.simulator import Simulator
@@ -40,7 +41,7 @@ def spiking_converter(
 
     def accepts(model: Any) -> float | None:
         distance = class_distance(model, "torch.nn.modules.module.Module")
-        if distance is None or not any(is_of(part, package) for part in model.modules()):
+        if distance is None or not any(is_of(part, package) for part in parts(model)):
             return None
         return distance - 0.5
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgespike.converters.base import Converter, ConvertOptions, class_distance
-from edgespike.converters.torch.floats.kinds import holds_own_layers
+from edgespike.converters.torch.kinds import holds_own_layers
 
 if TYPE_CHECKING:
     from edgespike.graph import Graph

@@ -507,7 +507,7 @@ def test_the_converter_is_chosen_by_what_a_module_contains() -> None:
     model = nn.Sequential(nn.Linear(4, 3), leaky(init_hidden=True))
     assert choosing.for_model(model).converter.name == "snntorch"
     assert choosing.for_model(nn.DataParallel(model)).converter.name == "snntorch"
-    assert choosing.for_model(nn.Sequential(nn.Linear(4, 3))).converter.name == "torch"
+    assert choosing.for_model(nn.Sequential(nn.Linear(4, 3))).converter.name == "torch-floats"
 
 
 def test_a_wrapped_module_is_looked_through() -> None:
