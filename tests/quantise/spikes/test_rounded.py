@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from edgespike import verify
 from edgespike.converters.base import ConvertOptions
 from edgespike.floats.net import (
+    FloatAdd,
     FloatAffine,
     FloatConv2d,
+    FloatDelay,
     FloatDense,
     FloatInput,
     FloatNet,
@@ -32,6 +34,8 @@ from edgespike.quantise.inputs import as_integers
 from edgespike.quantise.result import Quantised
 from edgespike.quantise.spikes.quantising import quantise_spikes
 from edgespike.quantise.spikes.report import SpikeLoss, spike_loss
+from edgespike.quantise.spikes.rounded_units import MOST_FACTOR
+from edgespike.targets import get_target
 from tests.available import available
 from tests.quantise.spikes.clothes import CALIBRATION, TEST, clothes_net, images, with_neurons
 from tests.quantise.spikes.nets import (
@@ -180,10 +184,64 @@ def test_dyadic_weights_of_few_bits_are_kept_where_leaks_are_not_dyadic() -> Non
     found = quantise_spikes(small_net(weight, neurons(4)), ConvertOptions(), "net")
     op = found.graph["fc"].op
     assert isinstance(op, Dense)
-    np.testing.assert_array_equal(op.weight, weight * 16)
+    factor = op.weight.max() / (weight * 16).max()
+    assert factor.is_integer()
+    np.testing.assert_array_equal(op.weight, weight * 16 * factor)
     assert not found.exact
     assert any("kept as they are" in line for line in found.assumed)
     assert any("beta is rounded" in line for line in found.assumed)
+
+
+def test_kept_weights_are_scaled_up_until_thresholds_and_leaks_are_fine() -> None:
+    op = neurons(4, threshold=np.full(4, 0.7), bias=np.full(4, 0.12), reset=Reset.ZERO)
+    net = small_net(np.eye(4), op, steps=50)
+    found = quantise_spikes(net, ConvertOptions(), "net")
+    ((_, membrane),) = found.graph.of_type(Membrane)
+    assert (membrane.theta >= 0.7 * MOST_FACTOR).all()
+    assert not list(get_target("loihi").violations(found.graph))
+    samples = np.random.default_rng(0).integers(0, 2, (40, 50, 4))
+    assert differences(found, samples)["lif"] <= 8  # of 8,000; 0.7 itself is rounded
+
+
+def recurrent_net(ratio: float) -> FloatNet:
+    """Return neurons whose recurrent weights are a multiple of those of the input."""
+    rng = np.random.default_rng(0)
+    nodes = (
+        FloatNode("input", FloatInput((12,))),
+        FloatNode("fc", FloatDense(rng.normal(0, 0.4, (8, 12)), rng.normal(0, 0.1, 8)), ("input",)),
+        FloatNode("before", FloatDelay((8,)), ("lif",)),
+        FloatNode("rec", FloatDense(rng.normal(0, 0.4 * ratio, (8, 8)), np.zeros(8)), ("before",)),
+        FloatNode("sum", FloatAdd(), ("fc", "rec")),
+        FloatNode("lif", neurons(8, alpha=np.full(8, 0.7), reset=Reset.ZERO), ("sum",)),
+        FloatNode("readout", FloatReadout(), ("lif",)),
+    )
+    return FloatNet(nodes, 40)
+
+
+@pytest.mark.parametrize("ratio", [1 / 16, 1, 16])
+def test_layers_that_are_added_have_all_their_bits(ratio: float) -> None:
+    graph = quantise_spikes(recurrent_net(ratio), ConvertOptions(bits=6), "net").graph
+    largest = {}
+    for name in ("fc", "rec"):
+        op = graph[name].op
+        assert isinstance(op, Dense)
+        largest[name] = np.abs(op.weight).max() / np.gcd.reduce(op.weight.ravel())
+    assert min(largest.values()) >= 24  # of 31: layers are a power of two apart
+    assert not list(get_target("loihi").violations(graph))
+
+
+def test_weights_of_many_bits_are_for_tflite_with_much_room() -> None:
+    available("tflite")
+    net = recurrent_net(4)
+    found = quantise_spikes(net, ConvertOptions(bits=16), "net")
+    ((_, op),) = found.graph.of_type(Membrane)
+    assert op.fraction_bits < 6
+    assert op.decay_bits == 24
+    assert op.saturation == SATURATION
+    assert any("not for Loihi" in line for line in found.assumed)
+    samples = np.random.default_rng(0).integers(0, 2, (20, 40, 12))
+    assert verify(found.graph, samples[:4], ["tflite"]).equal
+    assert differences(found, samples)["lif"] <= 12  # of 6,400
 
 
 def test_dyadic_weights_of_many_bits_are_rounded_only_if_bits_are_given() -> None:
@@ -194,7 +252,7 @@ def test_dyadic_weights_of_many_bits_are_rounded_only_if_bits_are_given() -> Non
     assert not rounded.exact
     op = rounded.graph["fc"].op
     assert isinstance(op, Dense)
-    assert np.abs(op.weight).max() == 127
+    assert np.abs(op.weight).max() == 127 * np.gcd.reduce(op.weight.ravel())
 
 
 def test_leaks_that_need_too_many_bits_for_the_steps_get_as_many_as_there_are() -> None:
