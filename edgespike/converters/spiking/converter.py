@@ -9,7 +9,7 @@ from edgespike.converters.base import Converter, ConvertOptions, class_distance
 
 if TYPE_CHECKING:
     from edgespike.converters.spiking.simulator import Simulator
-    from edgespike.graph import Graph
+    from edgespike.quantise.result import Quantised
 
 OPTIONS = (
     "input_shape",
@@ -44,12 +44,12 @@ def spiking_converter(
             return None
         return distance - 0.5
 
-    def convert(module: Any, options: ConvertOptions) -> Graph:
+    def convert(module: Any, options: ConvertOptions) -> Quantised:
         from edgespike.converters.spiking.reading import read
         from edgespike.quantise import quantise
 
         net = read(module, options, simulator()).net
-        return quantise(net, options, options.graph_name()).graph
+        return quantise(net, options, options.graph_name())
 
     return Converter(name=name, summary=summary, convert=convert, options=OPTIONS, accepts=accepts)
 
