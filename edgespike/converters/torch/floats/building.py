@@ -122,9 +122,11 @@ def a_channel(numbers: Any, value: Value) -> NDArray[np.float64]:
     Raises
     ------
     UnreadableError
-        There is more than one for a channel, or they make the value larger.
+        There is more than one for a channel, they make the value larger, or are not finite.
     """
     array = floats(numbers)
+    if not np.isfinite(array).all():
+        raise UnreadableError("combines samples with constants that are not finite; replace them")
     try:
         everywhere = np.broadcast_to(array, (BATCH, *value.shape))
     except ValueError:
