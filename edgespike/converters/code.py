@@ -163,7 +163,7 @@ def _made(path: Path, name: str, found: Any) -> Any:
         )
     try:
         made = found()
-    except Exception as error:  # whatever a user's code raises
+    except (Exception, SystemExit) as error:  # whatever a user's code raises
         raise InputError(f"{path}:{name} cannot be made: {_described(error, path)}") from error
     if made is None:
         raise InputError(f"{path}:{name} returns nothing; let it return the model")
@@ -183,7 +183,7 @@ def _needed(found: Any) -> list[str]:
     ]
 
 
-def _described(error: Exception, path: Path) -> str:
+def _described(error: BaseException, path: Path) -> str:
     """Return an error and the last line of the user's file that led to it."""
     lines = [
         frame.lineno

@@ -109,13 +109,13 @@ def as_integers(samples: NDArray[Any], op: Input | Graph) -> NDArray[np.int64]:
     samples = np.asarray(samples)
     if samples.dtype.kind not in "biuf":
         raise InputError(f"samples have dtype {samples.dtype}; give numbers")
-    if samples.dtype.kind != "f":
-        whole = samples.astype(np.int64)
-    else:
+    whole = samples
+    if samples.dtype.kind == "f":
         if not np.isfinite(samples).all():
             raise InputError("samples hold values that are not finite; replace them")
-        whole = np.floor(samples.astype(np.float64) / op.scale + 0.5).astype(np.int64)
-    if whole.size and (whole.min() < op.low or whole.max() > op.high):
+        with np.errstate(over="ignore"):
+            whole = np.floor(samples.astype(np.float64) / op.scale + 0.5)
+    if whole.size and (whole.min() < op.low or whole.max() > op.high):  # before they are cast
         outside = int(((whole < op.low) | (whole > op.high)).sum())
         raise InputError(
             f"{outside} of {whole.size} values of the samples are outside "
@@ -123,7 +123,7 @@ def as_integers(samples: NDArray[Any], op: Input | Graph) -> NDArray[np.int64]:
             "calibrate with samples that have the largest values, or give --input-range and "
             "--input-scale"
         )
-    return whole
+    return whole.astype(np.int64)
 
 
 def _faults(

@@ -60,6 +60,10 @@ def nothing():
     pass
 
 
+def ends():
+    raise SystemExit(0)
+
+
 NUMBER = 3
 ready = Net()
 """
@@ -161,6 +165,17 @@ WEIGHTS = {
 }
 
 
+def test_parameters_that_are_no_plain_numbers_are_listed(cli: Cli, folder: Path) -> None:
+    state = torch.load("net.pt")
+    state["conv.weight"] = state["conv.weight"].to(torch.complex64)
+    state["head.weight"] = state["head.weight"].to_sparse()
+    torch.save(state, "odd.pt")
+    result = convert(cli, "mynet.py:Net", "--weights", "odd.pt")
+    assert result.code == 2
+    for part in ("conv.weight is complex; save plain real numbers", "head.weight is sparse"):
+        assert part in result.stderr
+
+
 @pytest.mark.parametrize("kind", WEIGHTS)
 def test_parameters_are_found_where_frameworks_put_them(cli: Cli, folder: Path, kind: str) -> None:
     plain = convert(cli, "mynet.py:Net", "--weights", "net.pt", "--json").json
@@ -184,6 +199,7 @@ CODE_FAULTS = {
     "mynet.py:Sized": "needs width, rate; add a function without arguments",
     "mynet.py:Broken": "cannot be made: ValueError in line 30: no luck",
     "mynet.py:nothing": "returns nothing; let it return the model",
+    "mynet.py:ends": "cannot be made: SystemExit",
     "mynet.py:NUMBER": "no converter takes a int",
     "bad.py:Net": "bad.py cannot be imported: ZeroDivisionError in line 2",
     "ends.py:Net": "ends the program when it is imported",

@@ -104,6 +104,12 @@ def test_samples_that_a_graph_does_not_hold(samples: Any, message: str) -> None:
         as_integers(samples, Input((2,), 0, 7, 0.5))
 
 
+def test_numbers_beyond_all_integers_are_refused_and_do_not_wrap() -> None:
+    for values in (np.full((1, 3), 2**64 - 1, np.uint64), np.full((1, 3), 1e300)):
+        with pytest.raises(InputError, match="3 of 3 values of the samples are outside"):
+            as_integers(values, Input((3,), -128, 127, 1e-20))
+
+
 def test_half_a_unit_outside_is_rounded_in() -> None:
     found = as_integers(np.array([[-0.25, 3.7]]), Input((2,), 0, 7, 0.5))
     assert found.tolist() == [[0, 7]]

@@ -10,7 +10,7 @@ from edgespike.converters.torch.kinds import parts
 
 if TYPE_CHECKING:
     from edgespike.converters.spiking.simulator import Simulator
-    from edgespike.graph import Graph
+    from edgespike.quantise.result import Quantised
 
 OPTIONS = (
     "input_shape",
@@ -45,12 +45,12 @@ def spiking_converter(
             return None
         return distance - 0.5
 
-    def convert(module: Any, options: ConvertOptions) -> Graph:
+    def convert(module: Any, options: ConvertOptions) -> Quantised:
         from edgespike.converters.spiking.reading import read
         from edgespike.quantise import quantise
 
         net = read(module, options, simulator()).net
-        return quantise(net, options, options.graph_name()).graph
+        return quantise(net, options, options.graph_name())
 
     return Converter(name=name, summary=summary, convert=convert, options=OPTIONS, accepts=accepts)
 

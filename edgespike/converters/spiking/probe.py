@@ -178,7 +178,7 @@ def _called(model: Any, x: Any, states: _States, recorder: Recorder) -> Any:
         return model(x, *states.tensors)
     except RefusedError:
         raise
-    except Exception as error:  # whatever a user's code raises
+    except (Exception, SystemExit) as error:  # whatever a user's code raises
         where = f" in {recorder.inside}" if recorder.inside else ""
         raise StoppedError(
             f"raised {type(error).__name__}{where} when it was run on an input of shape "

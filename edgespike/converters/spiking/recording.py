@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from edgespike.converters.spiking.constants import differing, numbers_of
 from edgespike.converters.spiking.simulator import RefusedError, Simulator
 from edgespike.converters.spiking.untouched import untouched
 from edgespike.converters.spiking.values import IDENTITIES, SPIKES, Call, Value, leaves
@@ -57,6 +58,8 @@ class Recorder:
         self._all: list[Value] = []  # their tensors stay alive, so no identity is used twice
         self._depth = 0
         self._before: list[dict[str, Value]] = []
+        self._parameters: dict[str, dict[str, Any]] = {}
+        self._shared: set[int] = set()  # storages of tensors whose data was taken
 
     def input(self, tensor: Tensor, call: int) -> None:
         """Say that a tensor is the input of the probe's next call."""
@@ -111,10 +114,23 @@ class Recorder:
         if _in_place(name) and isinstance(given[0][0], Value) and given[0][0].is_constant:
             given[0][0].tensor = given[0][0].tensor.clone()
         result = func(*args, **kwargs)
+        if name == "data":  # changes of it do not count as changes of the tensor
+            self._shared.add(result.untyped_storage().data_ptr())
+        elif self._shared and _in_place(name):
+            self._refuse_shared(args[0])
         made = name.endswith("_like") or name.startswith("new_")
         if not made and any(not value.is_constant for value in leaves(given)):
             self._function(name, given, args, result)
         return result
+
+    def _refuse_shared(self, changed: Any) -> None:
+        """Refuse to change a tensor that shares its numbers with one whose ``data`` was taken."""
+        import torch
+
+        if not isinstance(changed, torch.Tensor) or not changed.numel():
+            return
+        if changed.untyped_storage().data_ptr() in self._shared:
+            raise RefusedError("changes a tensor in place through its data; write x = x + y")
 
     def _function(self, name: str, given: Any, args: Any, result: Any) -> None:
         results = list(_tensors(result))
@@ -151,7 +167,15 @@ class Recorder:
         if self._depth > 1:
             return
         self.inside = path
-        if names := self._state_names(module):
+        names = self._state_names(module)
+        held = numbers_of(module, names)
+        changed = differing(self._parameters.setdefault(path, held), held)
+        if changed:
+            raise RefusedError(
+                f"changes {', '.join(changed)} of {path} between its calls; a graph computes with "
+                "the same numbers at every step"
+            )
+        if names:
             given = {**dict(zip(names, args[1:], strict=False)), **kwargs}
             self._before.append(
                 {name: self._state(module, name, given.get(name)) for name in names}

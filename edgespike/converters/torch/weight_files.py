@@ -175,7 +175,23 @@ def _faults(own: Tensors, found: Tensors) -> list[str]:
         for name in own
         if name in found and found[name].shape != own[name].shape
     ]
+    faults += [
+        f"{name} is {kind}; save plain real numbers"
+        for name in own
+        if name in found and (kind := _no_plain_numbers(found[name], own[name]))
+    ]
     return faults
+
+
+def _no_plain_numbers(found: Tensor, own: Tensor) -> str:
+    """Return what a tensor holds instead of numbers that another may take; else nothing."""
+    import torch
+
+    if found.is_quantized:
+        return "quantised"
+    if found.layout is not torch.strided:
+        return "sparse"
+    return "complex" if found.is_complex() and not own.is_complex() else ""
 
 
 def _listed(names: list[str]) -> str:

@@ -16,7 +16,7 @@ from snntorch import spikegen, utils  # noqa: E402
 from torch import nn  # noqa: E402
 
 import edgespike  # noqa: E402
-from edgespike.converters import choosing  # noqa: E402
+from edgespike.converters import choosing, conversion  # noqa: E402
 from edgespike.converters.base import ConvertOptions  # noqa: E402
 from edgespike.converters.snntorch import activity, float_net  # noqa: E402
 from edgespike.errors import UnsupportedError  # noqa: E402
@@ -441,9 +441,42 @@ def in_place_through_a_view(net: Any, x: Any) -> Any:
     return torch.stack(record)
 
 
+def in_place_through_data(net: Any, x: Any) -> Any:
+    mem1 = net.lif1.reset_mem()
+    record = []
+    for _ in range(STEPS):
+        spk1, mem1 = net.lif1(net.fc1(x), mem1)
+        mem1.data.mul_(0.5)
+        record.append(spk1)
+    return torch.stack(record)
+
+
+def other_threshold_later(net: Any, x: Any) -> Any:
+    mem1 = net.lif1.reset_mem()
+    record = []
+    for step in range(STEPS):
+        net.lif1.threshold = torch.tensor(1.0 if step < 2 else 2.0)
+        spk1, mem1 = net.lif1(net.fc1(x), mem1)
+        record.append(spk1)
+    return torch.stack(record)
+
+
+def other_weights_later(net: Any, x: Any) -> Any:
+    mem1 = net.lif1.reset_mem()
+    record = []
+    for _ in range(STEPS):
+        spk1, mem1 = net.lif1(net.fc1(x), mem1)
+        net.fc1.weight = nn.Parameter(net.fc1.weight * 0.5)
+        record.append(spk1)
+    return torch.stack(record)
+
+
 @pytest.mark.parametrize(
     ("forward", "said"),
     [
+        (in_place_through_data, ["in place through its data"]),
+        (other_threshold_later, ["changes threshold of lif1 between its calls"]),
+        (other_weights_later, ["changes weight of fc1 between its calls"]),
         (other_at_the_third_step, ["computes the input of lif1 at step 1 in another way"]),
         (noisy, ["computes the input of lif1 at step 1 in another way"]),
         (rate_coded, ["bernoulli"]),
@@ -608,3 +641,22 @@ def test_answers_of_a_layer_without_neurons(made: Any, mode: ReadoutMode) -> Non
     net = float_net(dyadic(Base(forward)), ConvertOptions(input_shape=(4,)))
     assert net.nodes[-1].inputs == ("fc2",)
     assert net.nodes[-1].op.mode is mode  # type: ignore[union-attr]
+
+
+def test_what_was_assumed_and_lost_is_told() -> None:
+    module = dyadic(
+        Base(over_steps(lambda spikes, potentials: sum(spikes) / STEPS, lambda x, t: x))
+    )
+    samples = np.random.default_rng(0).integers(0, 16, (8, 4))
+    options = ConvertOptions(
+        input_shape=(4,),
+        input_range=(0, 15),
+        input_scale=1 / 16,
+        calibrate=samples,
+        labels=np.zeros(8, np.int64),
+    )
+    found = conversion(module, options)
+    assert found.quantised is not None
+    assert [layer.different for layer in found.quantised.layers] == [0, 0]
+    assert found.quantised.accuracy_before == found.quantised.accuracy_after
+    assert any("mean" in sentence for sentence in found.assumed)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -13,6 +14,8 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402, N812 - torch's own name
 from torch import Tensor, nn  # noqa: E402
 
+from edgespike.converters import conversion  # noqa: E402
+from edgespike.converters.base import ConvertOptions  # noqa: E402
 from edgespike.converters.torch.floats.reading import read_module  # noqa: E402
 from edgespike.errors import UnsupportedError  # noqa: E402
 from tests.converters.torch_floats.nets import Functional  # noqa: E402
@@ -36,6 +39,13 @@ def refused(module: nn.Module, shape: tuple[int, ...], message: str) -> str:
         read_module(module, shape)
     assert re.search(message, str(caught.value)), str(caught.value)
     return str(caught.value)
+
+
+class Row(nn.Module):
+    """Adds other numbers to each of two samples."""
+
+    def forward(self, x: Tensor) -> Any:
+        return torch.addmm(torch.ones(2, 3), x, torch.ones(4, 3))
 
 
 IMAGE = (2, 4, 6)
@@ -103,6 +113,47 @@ FUNCTIONS: dict[str, tuple[Function, str]] = {
 }
 
 
+def counted(net: Any, x: Tensor) -> Any:
+    net.calls = getattr(net, "calls", 0) + 1
+    return net.head(x) * net.calls
+
+
+HEADS: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
+    "size": (lambda net, x: net.head(x) * (2 if len(x) == 2 else 1), "otherwise than the net"),
+    "mean over samples": (lambda net, x: net.head(x) / len(x), "on 5 samples than on 3"),
+    "counter": (counted, "on 5 samples than on 3 of them: it depends"),
+    "numpy": (lambda net, x: net.head(x) * np.random.default_rng().random(), "on chance"),
+    "two samples": (lambda net, x: net.head(x[:2]), "must give .samples, classes. for any"),
+    "two at most": (lambda net, x: net.head(x.reshape(2, -1)), "but not on 3"),
+    "no number": (lambda net, x: net.head(x) if len(x) == 2 else net.tail(x), "but not on 3"),
+    "no answer": (lambda net, x: net.head(x) * net.nothing, "constants that are not finite"),
+}
+
+
+@pytest.mark.parametrize("what", HEADS)
+def test_what_tracing_does_not_see_is_seen_when_the_module_runs(what: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(4, 3)
+            self.nothing = float("nan")
+
+        def forward(self, x: Tensor) -> Any:
+            return compute(self, x)
+
+    compute, message = HEADS[what]
+    options = ConvertOptions(input_shape=(4,), calibrate=np.eye(4))
+    with pytest.raises(UnsupportedError, match=message):
+        conversion(Net(), options)
+
+
+def test_answers_in_a_tuple_or_under_a_name_are_taken() -> None:
+    for wrap in (lambda x: (x,), lambda x: {"logits": x}):
+        module = nn.Sequential(nn.Linear(4, 3), Calling(wrap))
+        options = ConvertOptions(input_shape=(4,), calibrate=np.eye(4))
+        assert conversion(module, options).graph.readout_op.classes == 3
+
+
 @pytest.mark.parametrize("what", FUNCTIONS)
 def test_a_call_without_a_meaning_is_refused(what: str) -> None:
     function, message = FUNCTIONS[what]
@@ -121,6 +172,15 @@ def test_a_call_without_a_meaning_is_refused(what: str) -> None:
         (nn.ConvTranspose2d(2, 2, 2), IMAGE, r"the model \(ConvTranspose2d\) calls"),
         (nn.MaxPool2d(2, return_indices=True), IMAGE, "forward returns 2 values"),
         (nn.Bilinear(6, 6, 2), (6,), "forward takes 2 inputs"),
+        (nn.LazyLinear(3), (4,), "weight has no shape before the first call"),
+        (nn.Linear(4, 3, dtype=torch.complex64), (4,), "weight holds complex numbers"),
+        (Row(), (4,), r"has a bias of shape \(2, 3\); give \(3,\)"),
+        (Calling(lambda x: torch.zeros(10**15)), (4,), "zeros, .* cannot be computed"),
+        (Calling(lambda x: exit(3)), (4,), "raises SystemExit: 3"),
+        (nn.Linear(4, 3), (-1,), "each size must be positive"),
+        (nn.Linear(4, 3), (10**15,), "cannot be held in memory"),
+        (nn.Linear(4, 3), (10**25,), "cannot be held in memory"),
+        (Calling(lambda x: x @ torch.ones(4, 0)), (4,), "each size must be positive"),
         (nn.Sequential(nn.Linear(3, 2, device="meta")), (3,), r"0.weight is on the meta device"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from edgespike.converters.names import Names
 from edgespike.converters.torch.constants import ConstantError, floats, per_channel
 from edgespike.converters.torch.floats.values import (
@@ -107,9 +109,12 @@ def a_channel(numbers: Any, value: Value) -> Reals:
     Raises
     ------
     UnreadableError
-        There is more than one for a channel, or they make the value larger.
+        There is more than one for a channel, they make the value larger, or are not finite.
     """
+    array = floats(numbers)
+    if not np.isfinite(array).all():
+        raise UnreadableError("combines samples with constants that are not finite; replace them")
     try:
-        return per_channel(floats(numbers), value.shape, value.stored[0])
+        return per_channel(array, value.shape, value.stored[0])
     except ConstantError as error:
         raise UnreadableError(str(error)) from None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgespike.converters.torch.floats.values import BATCH
 from edgespike.converters.torch.floats.wrappers import parts_unwrapped
-from edgespike.errors import UnsupportedError
+from edgespike.errors import UnsupportedError, shown
 from edgespike.evaluation_mode import evaluating
 
 if TYPE_CHECKING:
@@ -79,16 +79,31 @@ def exported(module: nn.Module, shape: tuple[int, ...]) -> Exported:
 
     if several := _inputs(module):
         raise UnsupportedError("model cannot be converted", [several])
-    samples = as_its_own(module, torch.zeros((BATCH, *shape)))
+    samples = as_its_own(module, _zeros(shape))
     with evaluating(module), parts_unwrapped(module), torch.no_grad(), _silent():
         try:
             program = torch.export.export(module, (samples,), strict=False)
             program = program.run_decompositions({})
-        except Exception as error:  # whatever a user's code raises
+        except (Exception, SystemExit) as error:  # whatever a user's code raises
             raise UnsupportedError(
                 "model cannot be converted", [_why(error, samples.shape)]
             ) from error
     return _read(program)
+
+
+def _zeros(shape: tuple[int, ...]) -> Tensor:
+    import torch
+
+    try:
+        return torch.zeros((BATCH, *shape))
+    except (RuntimeError, TypeError) as error:
+        raise UnsupportedError(
+            "model cannot be converted",
+            [
+                f"input_shape is {shown(shape)}, and {BATCH} such samples cannot be held in "
+                "memory; give the shape of one sample"
+            ],
+        ) from error
 
 
 def as_its_own(module: nn.Module, samples: Tensor) -> Tensor:
@@ -153,7 +168,7 @@ def _silent() -> Iterator[None]:
         logging.disable(before)
 
 
-def _why(error: Exception, shape: tuple[int, ...]) -> str:
+def _why(error: BaseException, shape: tuple[int, ...]) -> str:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     place = _place(error)
     if kinds.intersection(_CONTROL_FLOW) or "cond_true" in str(error):
@@ -171,7 +186,7 @@ def _why(error: Exception, shape: tuple[int, ...]) -> str:
     )
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Return the last line of the user's own code in an error's stack."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if foreign(frame.filename)

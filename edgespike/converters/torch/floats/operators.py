@@ -156,6 +156,7 @@ FAMILIES = (
             "detach": shapes.same,
             "lift_fresh_copy": shapes.same,
             "to": shapes.cast,
+            "_assert_tensor_metadata": shapes.asserted,
         },
     ),
     Family(

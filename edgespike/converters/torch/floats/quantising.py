@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgespike.converters.base import ConvertOptions
 from edgespike.converters.torch.floats.reading import read_module
 from edgespike.converters.torch.floats.running import run_module
+from edgespike.converters.torch.floats.trial import try_module
 from edgespike.converters.torch.floats.wrappers import unwrapped
 from edgespike.floats.fold import folded
 from edgespike.quantise import quantise
@@ -29,6 +30,7 @@ def convert_float_module(module: nn.Module, options: ConvertOptions) -> Quantise
     shape = options.required_shape("a torch module")
     read = read_module(module, shape)
     inner = unwrapped(module)
+    try_module(inner, read, shape)
     found = quantise(folded(read.net), _for_a_length(options, shape), options.graph_name())
     source = Source(read.net, partial(run_module, inner, read, shape), not read.left_out)
     return replace(found, assumed=_once(read.net.assumed, found.assumed), source=source)

@@ -22,7 +22,7 @@ from edgespike.converters.torch.floats.values import (
     stored_shape,
 )
 from edgespike.converters.torch.floats.wrappers import refusals, unwrapped
-from edgespike.errors import UnsupportedError
+from edgespike.errors import UnsupportedError, shown
 from edgespike.floats.net import FloatInput, FloatNet, FloatReadout
 
 if TYPE_CHECKING:
@@ -144,7 +144,12 @@ class Reader:
             )
             return Unknown()
         assert callable(node.target)
-        return node.target(*args, **kwargs)
+        try:
+            return node.target(*args, **kwargs)
+        except (RuntimeError, MemoryError) as error:
+            first = (str(error).strip() or "without a message").splitlines()[0]
+            self._net.violations.append(f"{label(node)} cannot be computed: {shown(first)}")
+            return Unknown()
 
     def _answer(self) -> Any:
         self._net.violations += [

@@ -141,6 +141,8 @@ def stored_shape(shape: Shape) -> Shape:
     UnreadableError
         There is none.
     """
+    if min(shape, default=1) < 1:
+        raise UnreadableError(f"gives samples of shape {shape}; each size must be positive")
     if len(shape) in (1, 3):
         return shape
     if len(shape) == 2:

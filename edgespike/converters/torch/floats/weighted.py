@@ -48,10 +48,19 @@ def _dense(net: Building, call: Call, value: Value, weight: Reals, bias: Any) ->
             "them first, or use a convolution of kernel 1 over (channels, height, width)"
         )
     flat = net.stored_as(call, value, (features,))
-    outputs = np.zeros(len(weight)) if bias is None else np.broadcast_to(floats(bias), len(weight))
-    made = net.add(call, FloatDense(weight, outputs), flat, shape=(len(weight),))
+    made = net.add(call, FloatDense(weight, _bias(bias, len(weight))), flat, shape=(len(weight),))
     shape = (*value.shape[:-1], len(weight))
     return made if len(shape) == 1 else net.reshaped(call, made, shape)
+
+
+def _bias(bias: Any, outputs: int) -> Reals:
+    """Return one number for each output."""
+    if bias is None:
+        return np.zeros(outputs)
+    given = floats(bias)
+    if given.shape not in ((), (1,), (outputs,), (1, 1), (1, outputs)):
+        raise UnreadableError(f"has a bias of shape {given.shape}; give ({outputs},)")
+    return np.array(np.broadcast_to(given.reshape(-1), (outputs,)))
 
 
 def conv1d(net: Building, call: Call) -> Value:

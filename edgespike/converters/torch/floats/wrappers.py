@@ -89,7 +89,11 @@ def _bad_values(module: nn.Module) -> Iterator[str]:
     import torch
 
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        if tensor.is_meta:
+        if torch.nn.parameter.is_lazy(tensor):
+            yield f"{name} has no shape before the first call; run the model once, and train it"
+        elif tensor.is_complex():
+            yield f"{name} holds complex numbers; a graph computes with real ones"
+        elif tensor.is_meta:
             yield (
                 f"{name} is on the meta device, where tensors hold no values; load trained values "
                 "with load_state_dict(..., assign=True)"
