@@ -1,4 +1,12 @@
-"""Comparing a converted graph with its source, on samples."""
+"""Comparing a converted graph with its source, on samples.
+
+A source's own arithmetic is rounded, in float32 as a rule. So a neuron whose potential is as near
+its threshold as that rounding may spike in the source and not in the net that was read from it,
+and from there on the sample may take another way. This is told from a layer that was read wrongly:
+up to the first step at which any spike of a sample differs, source and net hold the same state; in
+the first layer that differs at this step, every neuron that differs must be near its threshold.
+Values that are no spikes are compared on the samples whose spikes are all equal.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.converters.near_thresholds import first_differences, with_compared
 from edgespike.errors import InputError, UnsupportedError, shown
 from edgespike.floats.net import FloatNet, FloatNeurons, FloatNode, Reals
 from edgespike.floats.run import input_shape, run_steps
@@ -31,7 +40,7 @@ class NodeCheck:
         How many values were compared: neurons, steps and samples.
     distance
         The largest distance between the source and the net, as a share of the part's largest
-        magnitude.
+        magnitude; of spikes, how many of them differ, as a share of all.
     misread
         Whether that is more than the source's own rounding explains; then the converter is wrong.
     node
@@ -128,36 +137,50 @@ def _compare(
     whole = as_integers(samples, graph)
     real = samples.astype(np.float64) * (1.0 if samples.dtype.kind == "f" else graph.input_op.scale)
     theirs = source.run(real)
-    steps = list(run_steps(net, real))
+    steps = list(run_steps(with_compared(net), real))
     names = [node for node in net.nodes if node.name in theirs]
     kept = [found.nodes[node.name] for node in names if node.name in found.nodes]
     if whole.ndim == len(input_shape(net)) + 1:
         whole = np.broadcast_to(whole[:, None], (len(whole), graph.steps, *whole.shape[1:]))
     ours = interpret(graph, whole, [*kept, graph.readout.name]).values
+    spikes = [node for node in names if _is_spiking(node)]
+    agree, misread = first_differences(spikes, theirs, steps, source.tolerance)
     parts = []
     for node in names:
         values = theirs[node.name]
+        if node in spikes:
+            read = np.stack([step[node.name] for step in steps], axis=1)
+            parts.append(_of_spikes(found, node, values, read, ours, misread=node.name in misread))
+            continue
         last = node is net.nodes[-1]
         if last and not source.same_answers:
             continue
         read = steps[-1][node.name] if last else np.stack([s[node.name] for s in steps], axis=1)
-        parts.append(_part(found, node, values, read, source.tolerance, ours))
+        parts.append(_of_values(node, values, read, agree, source.tolerance))
     answer = (ours[graph.readout.name][:, -1] * graph.readout_op.scale).argmax(axis=1)
     differ = int((theirs[net.nodes[-1].name].argmax(axis=1) != answer).sum())
     return parts, differ
 
 
-def _part(
-    found: Quantised, node: FloatNode, values: Reals, read: Reals, tolerance: float, ours: Any
+def _is_spiking(node: FloatNode) -> bool:
+    return isinstance(node.op, FloatNeurons) and not node.op.emits_potential
+
+
+def _of_spikes(
+    found: Quantised, node: FloatNode, values: Reals, read: Reals, ours: Any, *, misread: bool
 ) -> NodeCheck:
-    apart = np.abs(values.reshape(read.shape) - read)
-    distance = float(apart.max() / max(float(np.abs(read).max()), 1e-300))
-    spikes = isinstance(node.op, FloatNeurons) and not node.op.emits_potential
-    at = found.nodes.get(node.name) if spikes else None
+    distance = float((values.reshape(read.shape) != read).mean())
+    at = found.nodes.get(node.name)
     different = None if at is None else int((ours[at] != values.reshape(ours[at].shape)).sum())
-    # A spike near its threshold may be rounded across it, which moves what comes later.
-    misread = not spikes and distance > tolerance
     return NodeCheck(node.title, values.size, distance, misread, at, different)
+
+
+def _of_values(
+    node: FloatNode, values: Reals, read: Reals, agree: NDArray[np.bool_], tolerance: float
+) -> NodeCheck:
+    apart = np.abs(values.reshape(read.shape) - read)[agree]
+    distance = float(apart.max(initial=0) / max(float(np.abs(read).max()), 1e-300))
+    return NodeCheck(node.title, values.size, distance, distance > tolerance)
 
 
 def _both(first: NodeCheck, second: NodeCheck) -> NodeCheck:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgespike.converters.base import Converter, ConvertOptions, class_distance
@@ -46,11 +48,14 @@ def spiking_converter(
         return distance - 0.5
 
     def convert(module: Any, options: ConvertOptions) -> Quantised:
+        from edgespike.converters.spiking.activity import run_module
         from edgespike.converters.spiking.reading import read
         from edgespike.quantise import quantise
+        from edgespike.quantise.result import Source
 
-        net = read(module, options, simulator()).net
-        return quantise(net, options, options.graph_name())
+        found = read(module, options, simulator())
+        source = Source(found.net, partial(run_module, module, found, simulator()))
+        return replace(quantise(found.net, options, options.graph_name()), source=source)
 
     return Converter(name=name, summary=summary, convert=convert, options=OPTIONS, accepts=accepts)
 

@@ -37,11 +37,17 @@ class Reading:
         How it takes its input.
     stepwise
         Whether a call of it is a step; else a call runs all steps.
+    readout
+        What the user wants as its answer, see :func:`readouts.find`.
+    factor
+        What one unit of the net's answer counts in the module's.
     """
 
     net: FloatNet
     layout: Layout
     stepwise: bool
+    readout: str | None = None
+    factor: float = 1.0
 
 
 def read(model: Any, options: ConvertOptions, simulator: Simulator) -> Reading:
@@ -113,7 +119,8 @@ class _Attempt:
         except RefusedError as refused:
             builder.build_layers()
             raise RefusedError(*refused.reasons, *builder.nodes.faults) from refused
-        return Reading(self._net(builder, count, answer, ran.notes), self.layout, stepwise)
+        net, factor = self._net(builder, count, answer, ran.notes)
+        return Reading(net, self.layout, stepwise, self.options.readout, factor)
 
     def _run(self, made: Callable[[Any, tuple[int, ...]], Any], times: int) -> Run:
         shape = self.layout.shape(self.shape, self.options.steps or 1)
@@ -142,7 +149,8 @@ class _Attempt:
 
     def _net(
         self, builder: NetBuilder, count: int, answer: readouts.Answer, notes: Sequence[str]
-    ) -> FloatNet:
+    ) -> tuple[FloatNet, float]:
+        """Return the net, and what one unit of its answer counts in the module's."""
         last = builder.build(answer.values[-1])
         builder.finish()
         neuron = builder.steps.neuron(answer.values[-1])
@@ -162,7 +170,7 @@ class _Attempt:
         assumed = [*notes, *answer.notes]
         if last.factor not in (1, -1):
             assumed.append(f"the answer is counted in units of {last.factor:g}")
-        return FloatNet((*builder.nodes.all, readout), count, tuple(assumed))
+        return FloatNet((*builder.nodes.all, readout), count, tuple(assumed)), last.factor
 
 
 def _check_again(attempt: _Attempt, net: FloatNet) -> None:
