@@ -39,7 +39,7 @@ def activity(
     Returns
     -------
     spikes
-        By the name of the layer's node in the net: ``(samples, steps, *shape)``.
+        By the name of the layer's node in the net: ``(samples, steps, *shape)``, 0 or 1.
 
     Raises
     ------
@@ -93,7 +93,8 @@ def _run(
     steps = Steps(ran.calls, found.layout.axis, found.stepwise, simulator.reset_names)
     spikes = {
         plain_name(chain.name): np.stack(
-            [_array(call.after[SPIKES].tensor) for call in chain.calls], axis=1
+            # A graded spike counts more or less than 1 in the layers behind it.
+            [_array(call.after[SPIKES].tensor != 0) for call in chain.calls], axis=1
         )
         for chain in steps.chains
     }

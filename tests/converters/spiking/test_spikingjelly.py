@@ -19,6 +19,7 @@ from torch import nn  # noqa: E402
 
 from edgespike.converters import choosing  # noqa: E402
 from edgespike.converters.base import ConvertOptions  # noqa: E402
+from edgespike.converters.checking import check_source  # noqa: E402
 from edgespike.converters.spikingjelly import activity, float_net  # noqa: E402
 from edgespike.errors import UnsupportedError  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
@@ -95,6 +96,28 @@ def test_a_convolutional_net() -> None:
     for path, spikes in activity(model, given, samples).items():
         assert spikes.any()
         np.testing.assert_array_equal(values[made.nodes[path]], spikes)
+
+
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize("unit", [2.0**-4, 0.043])
+def test_the_module_itself_is_compared_with_the_graph(mode: str, unit: float) -> None:
+    model = dyadic(
+        nn.Sequential(
+            layer.Linear(16, 12), node("lif", 0.0), layer.Linear(12, 5), node("plif", None)
+        )
+    )
+    with torch.no_grad():
+        for values in model.parameters():
+            values *= unit * 16 if values.ndim else 1
+    functional.set_step_mode(model, mode)
+    found = choosing.for_model(model).convert(model, options()).quantised
+    assert found is not None
+    check = check_source(found, np.random.default_rng(0).integers(0, 2, (20, STEPS, 16)))
+    assert found.exact == (unit == 2.0**-4)
+    assert not check.failed
+    assert [part.path for part in check.parts] == ["1", "3", "readout"]
+    if found.exact:
+        assert [part.different for part in check.parts] == [0, 0, None]
 
 
 def test_a_model_keeps_its_step_mode_and_states() -> None:
