@@ -32,7 +32,7 @@ def train(net: nn.Module, images: Any, labels: Any) -> None:
     optimiser = torch.optim.Adam(net.parameters(), lr=2e-3, weight_decay=1e-5)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
     for epoch in range(EPOCHS):
-        for chosen in torch.randperm(len(images)).split(128):
+        for chosen in torch.split(torch.randperm(len(images)), 128):
             loss = nn.functional.cross_entropy(net(images[chosen]).sum(0), labels[chosen])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

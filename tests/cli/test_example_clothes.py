@@ -1,4 +1,4 @@
-"""The commands of examples/clothes, from a user's snnTorch net to the report, as they are written."""
+"""The commands of examples/clothes, from a snnTorch net to the report, as they are written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parents[2] / "examples" / "clothes"
 def commands() -> dict[str, list[str]]:
     """Return the indented commands of the page, by what they do."""
     lines = [line[4:] for line in (FOLDER / "README.md").read_text().splitlines() if "    " in line]
-    found = {}
+    found: dict[str, list[str]] = {}
     for line in lines:
         words = shlex.split(line)
         target = words[words.index("--target") + 1] if "--target" in words else ""
@@ -74,7 +74,9 @@ def test_the_net_is_read_and_compared_with_snntorch_itself(converted: str) -> No
     assert 0 < shares["lif2"] < 0.07
 
 
-@pytest.mark.parametrize("target", ["cpu", "tflite", pytest.param("loihi", marks=pytest.mark.loihi)])
+@pytest.mark.parametrize(
+    "target", ["cpu", "tflite", pytest.param("loihi", marks=pytest.mark.loihi)]
+)
 def test_targets_compute_the_graph_bit_for_bit(cli: Cli, converted: str, target: str) -> None:
     available(target)
     words = commands()["edgespike verify"]

@@ -94,7 +94,8 @@ def _run(
     spikes = {
         plain_name(chain.name): np.stack(
             # A graded spike counts more or less than 1 in the layers behind it.
-            [_array(call.after[SPIKES].tensor != 0) for call in chain.calls], axis=1
+            [_array(call.after[SPIKES].tensor != 0) for call in chain.calls],
+            axis=1,
         )
         for chain in steps.chains
     }

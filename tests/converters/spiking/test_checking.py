@@ -125,9 +125,10 @@ def test_neurons_that_were_read_wrongly_are_a_failure(wrong: Any) -> None:
 
 def test_what_float32_rounds_across_a_threshold_is_no_failure() -> None:
     """In float32, 1/3 is a little more, which three times gives 1, and more in float64."""
-    model = nn.Sequential(nn.Linear(1, 1, bias=False), snntorch.Leaky(beta=1.0, init_hidden=True))
+    linear = nn.Linear(1, 1, bias=False)
+    model = nn.Sequential(linear, snntorch.Leaky(beta=1.0, init_hidden=True))
     with torch.no_grad():
-        model[0].weight.fill_(1 / 3)
+        linear.weight.fill_(1 / 3)
     found = quantised(model, (1,), steps=9, bits=8, input_range=(0, 3))
     check = check_source(found, np.arange(4).reshape(-1, 1))
     assert by_path(check)["1"].distance > 0
