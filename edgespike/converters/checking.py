@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.converters.near_thresholds import first_differences, with_compared
+from edgespike.converters.near_thresholds import first_differences, neurons_of, with_compared
 from edgespike.errors import InputError, UnsupportedError, shown
-from edgespike.floats.net import FloatNet, FloatNeurons, FloatNode, Reals
+from edgespike.floats.net import FloatNet, FloatNode, Reals
 from edgespike.floats.run import input_shape, run_steps
 from edgespike.interpreter import interpret
 from edgespike.quantise.inputs import as_integers
@@ -143,12 +143,12 @@ def _compare(
     if whole.ndim == len(input_shape(net)) + 1:
         whole = np.broadcast_to(whole[:, None], (len(whole), graph.steps, *whole.shape[1:]))
     ours = interpret(graph, whole, [*kept, graph.readout.name]).values
-    spikes = [node for node in names if _is_spiking(node)]
+    spikes = {name: op for name, op in neurons_of(net).items() if name in theirs}
     agree, misread = first_differences(spikes, theirs, steps, source.tolerance)
     parts = []
     for node in names:
         values = theirs[node.name]
-        if node in spikes:
+        if node.name in spikes:
             read = np.stack([step[node.name] for step in steps], axis=1)
             parts.append(_of_spikes(found, node, values, read, ours, misread=node.name in misread))
             continue
@@ -160,10 +160,6 @@ def _compare(
     answer = (ours[graph.readout.name][:, -1] * graph.readout_op.scale).argmax(axis=1)
     differ = int((theirs[net.nodes[-1].name].argmax(axis=1) != answer).sum())
     return parts, differ
-
-
-def _is_spiking(node: FloatNode) -> bool:
-    return isinstance(node.op, FloatNeurons) and not node.op.emits_potential
 
 
 def _of_spikes(

@@ -8,26 +8,44 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.floats.net import FloatNet, FloatNeurons, FloatNode, Reals
+from edgespike.floats.net import FloatDelay, FloatNet, FloatNeurons, FloatNode, Reals
 from edgespike.floats.run import along
 from edgespike.graph import ResetTime
 
 _COMPARED = " compared"
 
 
+def neurons_of(net: FloatNet) -> dict[str, FloatNeurons]:
+    """Return the neurons whose spikes a node gives, at the same step or later, by its name."""
+    found: dict[str, FloatNeurons] = {}
+    by_name = {node.name: node for node in net.nodes}
+    for node in net.nodes:
+        source = node
+        while isinstance(source.op, FloatDelay):
+            source = by_name[source.inputs[0]]
+        if isinstance(source.op, FloatNeurons) and not source.op.emits_potential:
+            found[node.name] = source.op
+    return found
+
+
 def with_compared(net: FloatNet) -> FloatNet:
-    """Return a net that also shows the potential which its neurons compare, for each layer."""
+    """Return a net that also shows the potential behind each spike, as it was compared."""
     nodes: list[FloatNode] = []
+    spiking = neurons_of(net)
     for node in net.nodes:
         nodes.append(node)
-        if isinstance(node.op, FloatNeurons) and not node.op.emits_potential:
-            shows = replace(node.op, emits_potential=True)
-            nodes.append(replace(node, name=f"{node.name}{_COMPARED}", op=shows))
+        if node.name in spiking:
+            op, inputs = node.op, node.inputs
+            if isinstance(op, FloatNeurons):
+                op = replace(op, emits_potential=True)
+            else:
+                inputs = (f"{inputs[0]}{_COMPARED}",)
+            nodes.append(replace(node, name=f"{node.name}{_COMPARED}", op=op, inputs=inputs))
     return replace(net, nodes=tuple(nodes))
 
 
 def first_differences(
-    nodes: Sequence[FloatNode],
+    neurons: Mapping[str, FloatNeurons],
     theirs: Mapping[str, Reals],
     steps: Sequence[Mapping[str, Reals]],
     tolerance: float,
@@ -36,8 +54,8 @@ def first_differences(
 
     Parameters
     ----------
-    nodes
-        Spiking neurons, in the net's order.
+    neurons
+        What `neurons_of` returns of the layers that are compared, in the net's order.
     theirs
         The source's spikes, ``(samples, steps, *shape)``, by name.
     steps
@@ -54,20 +72,18 @@ def first_differences(
     misread: set[str] = set()
     agree = np.ones(len(next(iter(steps[0].values()))), np.bool_)
     for time, values in enumerate(steps):
-        for node in nodes:
-            differs = theirs[node.name][:, time] != values[node.name]
-            first = differs & along(agree.astype(np.float64), differs.ndim).astype(np.bool_)
-            near = _near(node, values[node.name + _COMPARED], tolerance)
-            if not near[first].all():
-                misread.add(node.name)
+        for name, op in neurons.items():
+            differs = theirs[name][:, time] != values[name]
+            first = differs & agree.reshape(-1, *(1,) * (differs.ndim - 1))
+            if first.any() and not _near(op, values[name + _COMPARED], tolerance)[first].all():
+                misread.add(name)
             agree = agree & ~differs.reshape(len(differs), -1).any(axis=1)
     return agree, frozenset(misread)
 
 
-def _near(node: FloatNode, potential: Reals, tolerance: float) -> NDArray[np.bool_]:
+def _near(op: FloatNeurons, potential: Reals, tolerance: float) -> NDArray[np.bool_]:
     """Return whether potentials are near a threshold, ``(samples, *shape)``."""
-    assert isinstance(node.op, FloatNeurons)
-    op, room = node.op, tolerance * float(np.abs(potential).max())
+    room = tolerance * float(np.abs(potential).max())
     threshold = along(op.threshold, potential.ndim - 1)
     most = op.max_spikes + (op.reset_time is ResetTime.SAME_STEP_RAISED)
     count = np.clip(np.rint(potential / threshold), 1, most)

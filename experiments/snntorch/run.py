@@ -3,7 +3,8 @@
 The first table has nets with dyadic parameters, in float64: 200 random binary inputs, 25 steps, and
 the spikes that differ, of snnTorch and of the graph. The second has nets that snnTorch trains on
 scikit-learn's digits (1,797 images of 8x8): accuracy before and after, and the spikes and answers
-that differ, for weights of several bits. The third has NeuroBench's SNN2, if its file is named.
+that differ, for weights of several bits. The third has a net for movements with a smartwatch, if
+seglearn's source distribution is named, and the fourth NeuroBench's SNN2, if its file is named.
 
 ``python -m experiments.snntorch.run`` rehearses in seconds; ``--full`` takes a few minutes on one
 core. It needs scikit-learn, which edgespike does not: ``pip install scikit-learn``.
@@ -29,6 +30,7 @@ from edgespike.interpreter import interpret
 from edgespike.quantise import quantise
 from edgespike.storage.files import write_atomically
 from edgespike.trace import logits
+from experiments.snntorch import watch
 from experiments.snntorch.nets import NETS, STEPS, scores, train
 from tests.converters.spiking.nets import NETS as EXACT
 from tests.converters.spiking.nets import dyadic
@@ -103,6 +105,34 @@ def _graph(net: nn.Module, x: Any, before: Any, answers: Any, bits: int, readout
     )
 
 
+def watch_rows(sdist: Path, epochs: int, count: int) -> Iterator[str]:
+    """Yield a row for each number of bits, on windows of people that were not trained with."""
+    data = watch.load(sdist)
+    net = watch.train(data, epochs)
+    x, labels = data["test"].x[:count], data["test"].labels[:count]
+    before = watch.classes(net, x)
+    yield "| snnTorch | bits | graph | lif1 spikes that differ | lif2 | answers that differ |"
+    yield "|---:|---:|---:|---:|---:|---:|"
+    for bits in BITS:
+        options = ConvertOptions(
+            input_shape=x.shape[2:],
+            steps=watch.STEPS,
+            input_range=(-watch.LEVELS, watch.LEVELS),
+            input_scale=watch.UNIT,
+            bits=bits,
+        )
+        made = quantise(float_net(net, options), options, "watch")
+        trace, spikes = interpret(made.graph, x), activity(net, options, x * watch.UNIT)
+        differ = [
+            _percent(trace.values[made.nodes[name]] != spikes[name], 3) for name in ("lif1", "lif2")
+        ]
+        found = trace.classes(made.graph)
+        yield (
+            f"| {_percent(before == labels)} | {bits} | {_percent(found == labels)} | "
+            f"{differ[0]} | {differ[1]} | {_percent(found != before)} |"
+        )
+
+
 class SNN2(nn.Module):
     """NeuroBench's net for reaching movements of a primate, as its repository builds it."""
 
@@ -159,12 +189,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="compute what results.md holds")
     parser.add_argument("--snn2", type=Path, help="NeuroBench's SNN2_indy.pt")
+    parser.add_argument("--watch", type=Path, help="seglearn-1.2.5.tar.gz")
     parser.add_argument("--out", type=Path, help="file to write the tables to")
     given = parser.parse_args(arguments)
     start = time.perf_counter()
     lines = ["## Dyadic parameters", "", *exact_rows(200 if given.full else 10)]
     lines += ["", "## Trained on digits", ""]
     lines += trained_rows(15 if given.full else 1, TEST if given.full else 40)
+    if given.watch:
+        lines += ["", "## Movements with a smartwatch", ""]
+        lines += watch_rows(given.watch, 15 if given.full else 1, 10_000 if given.full else 40)
     if given.snn2:
         lines += ["", "## NeuroBench SNN2", ""]
         lines += neurobench_rows(given.snn2, 50 if given.full else 4, 200 if given.full else 20)

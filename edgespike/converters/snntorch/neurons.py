@@ -5,6 +5,12 @@ a step, ``Leaky`` computes ``m = beta * m + x - r * th`` ("subtract") or, with "
 ``m = beta * (1 - r) * m + x``, and fires where ``m > th``. The other classes reset to zero after
 the input is added. With ``reset_delay=False`` a neuron that fires and was not just reset is reset
 at once; after "subtract" one that still exceeds its threshold must exceed twice that to fire.
+
+``Alpha`` without a reset has two currents, ``e = alpha * e + x`` and ``i = beta * i - x``. It
+fires where ``m = tau * (e + i) > th``, with ``tau = 1 + log(alpha) / (log(beta) - log(alpha))``.
+An input ``k`` steps ago counts ``alpha**k - beta**k`` in ``e + i``. In the potential ``v`` of a
+``Synaptic`` it counts ``(alpha**(k + 1) - beta**(k + 1)) / (alpha - beta)``. So ``m`` is
+``tau * (alpha - beta)`` times ``v`` of the step before.
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ from edgespike.converters.spiking.layers import bias_of, conv2d, reals
 from edgespike.converters.spiking.simulator import Neurons, RefusedError
 from edgespike.errors import shown
 from edgespike.floats.net import FloatConv2d, FloatDense, FloatNeurons, Reals
+from edgespike.floats.run import along
 from edgespike.graph import Comparison, Reset, ResetTime
 
 Shape = tuple[int, ...]
@@ -33,7 +40,6 @@ STATES: Mapping[str, tuple[str, ...]] = {
 """The states of each class, in the order of its ``forward``'s arguments."""
 
 REFUSED: Mapping[str, str] = {
-    "Alpha": "keeps two currents that its reset clears; use Synaptic, which has one",
     "SLSTM": "has gates that multiply values; use RSynaptic",
     "SConv2dLSTM": "has gates that multiply values; use RLeaky with conv2d_channels",
     "LeakyParallel": "clips its potential at zero and never resets it; use Leaky, step by step",
@@ -106,6 +112,8 @@ def read(neuron: Any, shape: Shape) -> Neurons:
     """
     check(neuron)
     name = type(neuron).__qualname__
+    if name == "Alpha":
+        return _alpha(neuron, shape)
     reset = Reset(neuron.reset_mechanism)
     delayed = getattr(neuron, "reset_delay", True)
     beta, gain = _lapicque(neuron) if name == "Lapicque" else (neuron.beta.clamp(0, 1), None)
@@ -118,8 +126,7 @@ def read(neuron: Any, shape: Shape) -> Neurons:
         reset_time=_reset_time(name, reset, delayed),
         comparison=Comparison.GREATER,
     )
-    if (bad := op.threshold.min()) <= 0:
-        raise RefusedError(f"has a threshold of {bad:g}; a threshold must be positive")
+    _check_threshold(op.threshold)
     if op.beta.min() < 0 or op.beta.max() > 1:
         raise RefusedError(
             f"keeps {op.beta.min():g}..{op.beta.max():g} of its potential a step; it must be 0..1"
@@ -127,6 +134,36 @@ def read(neuron: Any, shape: Shape) -> Neurons:
     factor = float(neuron.graded_spikes_factor)
     recurrent = _recurrent(neuron, shape) if "spk" in STATES[name] else None
     return Neurons(op, factor, recurrent, delayed or reset is Reset.NONE)
+
+
+def _check_threshold(threshold: Reals) -> None:
+    if (bad := threshold.min()) <= 0:
+        raise RefusedError(f"has a threshold of {bad:g}; a threshold must be positive")
+
+
+def _alpha(neuron: Any, shape: Shape) -> Neurons:
+    """Read an Alpha: a Synaptic of another threshold, whose spikes come a step later."""
+    alpha, beta = (
+        each(x.clamp(0, 1), shape, "alpha and beta") for x in (neuron.alpha, neuron.beta)
+    )
+    threshold = each(neuron.threshold, shape, "threshold")
+    _check_threshold(threshold)
+    ndim = max(alpha.ndim, beta.ndim, threshold.ndim)
+    of_alpha, of_beta, of_threshold = (along(x, ndim) for x in (alpha, beta, threshold))
+    if (of_alpha <= of_beta).any():
+        raise RefusedError("has an alpha that is not larger than its beta; it must be")
+    with np.errstate(divide="ignore"):  # snnTorch computes with the infinite logarithm, too
+        logs = np.log(of_alpha), np.log(of_beta)
+    tau = 1 + logs[0] / (logs[1] - logs[0])
+    op = FloatNeurons(
+        threshold=np.asarray(of_threshold / (tau * (of_alpha - of_beta)), np.float64),
+        beta=beta,
+        alpha=alpha,
+        reset=Reset.NONE,
+        reset_time=ResetTime.SAME_STEP,
+        comparison=Comparison.GREATER,
+    )
+    return Neurons(op, float(neuron.graded_spikes_factor), is_late=True)
 
 
 def supported() -> tuple[str, ...]:
@@ -168,6 +205,11 @@ def _faults(neuron: Any, name: str) -> Iterator[str]:
         yield (
             f"has graded_spikes_factor {shown(neuron.graded_spikes_factor.tolist())}; give one "
             "number other than 0"
+        )
+    if name == "Alpha" and neuron.reset_mechanism != "none":
+        yield (
+            f"is Alpha with reset_mechanism {neuron.reset_mechanism!r}, which clears two currents "
+            "at once, as no graph can; use reset_mechanism='none', or Synaptic"
         )
     if name == "RSynaptic" and not (neuron.reset_delay or neuron.reset_mechanism == "none"):
         yield (

@@ -13,18 +13,18 @@ def neurons() -> Iterator[str]:
     """Yield a row for each class of snnTorch, reset and delay, as the converter reads it."""
     import snntorch
 
-    makes = {"Lapicque": {"R": 2.0, "C": 1.0}}
+    makes = {"Lapicque": {"R": 2.0, "C": 1.0}, "Alpha": {"alpha": 0.5, "beta": 0.25}}
     yield "| class | `reset_mechanism` | `reset_delay` | reset | takes effect |"
     yield "|---|---|---|---|---|"
     for name in STATES:
         for reset in ("subtract", "zero", "none"):
             for delay in (True, False):
-                if name in REFUSED or (name == "Lapicque" and not delay):
-                    continue
+                if name in REFUSED or (name in makes and not delay):
+                    continue  # these have no reset_delay
                 given = dict(makes.get(name, {"beta": 0.5}))
                 given |= {"alpha": 0.5} if "syn" in STATES[name] else {}
                 given |= {"linear_features": 2} if "spk" in STATES[name] else {}
-                given |= {} if name == "Lapicque" else {"reset_delay": delay}
+                given |= {} if name in makes else {"reset_delay": delay}
                 layer = getattr(snntorch, name)(reset_mechanism=reset, **given)
                 yield f"| {name} | {reset} | {delay} | {_reset(layer)} |"
     for name, reason in REFUSED.items():

@@ -11,7 +11,7 @@ from edgespike.converters.spiking.nodes import Made, Nodes, Shape
 from edgespike.converters.spiking.simulator import Neurons, RefusedError, Simulator
 from edgespike.converters.spiking.steps import Chain, Steps
 from edgespike.converters.spiking.values import BATCH, SPIKES, Call, Value, leaves
-from edgespike.floats.net import FloatAdd, FloatDelay, FloatNode
+from edgespike.floats.net import FloatAdd, FloatDelay, FloatNode, FloatOp
 
 
 class NetBuilder:
@@ -140,9 +140,18 @@ class NetBuilder:
             return self._neurons[key]
         source = self.nodes.plain(self.build(chain.calls[-1].input), chain.name)
         source = self._with_recurrent(chain, read, source)
-        op, name = read.op, plain_name(chain.name)
+        op: FloatOp = read.op
+        name = plain_name(chain.name)
         if role != SPIKES:
-            op, name = replace(op, emits_potential=True), f"{name}.{role}"
+            if read.is_late:
+                self.nodes.refuse(
+                    chain.name, RefusedError(f"gives its {role} away; use its spikes")
+                )
+            op, name = replace(read.op, emits_potential=True), f"{name}.{role}"
+        elif read.is_late:
+            early = self.nodes.add(read.op, [source], shape, f"{chain.name}.early")
+            self.nodes.all[-1] = replace(self.nodes.all[-1], path=chain.name)
+            op, source = FloatDelay(shape), early
         self.nodes.all.append(FloatNode(name, op, (source.name,), chain.name))
         self._neurons[key] = Made(name, shape, read.factor if role == SPIKES else 1.0)
         return self._neurons[key]

@@ -43,12 +43,15 @@ class Neurons:
     keeps_compared
         Whether the potential that the module returns is the one that it compared with the
         threshold.
+    is_late
+        Whether its spikes are those that ``op`` gave a step before.
     """
 
     op: FloatNeurons
     factor: float = 1.0
     recurrent: FloatDense | FloatConv2d | None = None
     keeps_compared: bool = True
+    is_late: bool = False
 
 
 @dataclass(frozen=True)

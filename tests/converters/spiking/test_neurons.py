@@ -189,7 +189,7 @@ def test_parameters_broadcast_as_in_torch(
             "spike_grad",
         ),
         (lambda: snntorch.Lapicque(R=0.25, C=1.0, init_hidden=True), "keeps -3..-3"),
-        (lambda: snntorch.Alpha(alpha=0.9, beta=0.8, init_hidden=True), "use Synaptic"),
+        (lambda: snntorch.Alpha(alpha=0.9, beta=0.8, init_hidden=True), "or Synaptic"),
         (
             lambda: snntorch.RSynaptic(
                 alpha=0.5, beta=0.5, linear_features=4, reset_delay=False, init_hidden=True
