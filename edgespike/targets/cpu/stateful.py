@@ -50,15 +50,15 @@ def prepare_membrane(
     theta = _at_each_neuron(np.minimum(op.theta, most // unit + 1) * unit, output, dtype)
     kept = _kept(op, op.decay, output, dtype) if np.any(op.decay) else None
     kept_syn = None if op.decay_syn is None else _kept(op, op.decay_syn, output, dtype)
-    bias = _at_each_neuron(op.bias * unit // fraction, output, dtype)
-    least = _at_each_neuron(np.asarray(op.least) * unit // fraction, output, dtype)
-    highest = op.saturation * unit // fraction
+    back = fraction // unit  # divided by at once: multiplied by the unit first, they may wrap
+    bias = _at_each_neuron(op.bias // back, output, dtype)
+    least = _at_each_neuron(np.asarray(op.least) // back, output, dtype)
+    highest = op.saturation // back
     spike_type = narrow_type(0, op.max_spikes)
     most_spikes = min(op.max_spikes, most)
     compare = np.greater if op.comparison is Comparison.GREATER else np.greater_equal
     emits_spikes = op.emits is Emits.SPIKES
     raised = op.reset_time is ResetTime.SAME_STEP_RAISED
-    back = fraction // unit
 
     def fire(v: Array, theta: Array, spikes: Array) -> None:
         if op.max_spikes == 1:

@@ -154,6 +154,25 @@ def test_membranes_of_images(reset: Reset, same: bool) -> None:
     assert_exact(graph, random_samples(IMAGE, 3, steps=6))
 
 
+@pytest.mark.parametrize("fraction_bits", [6, 20, 31])
+@pytest.mark.parametrize("saturation", [2**45, 2**53])
+def test_a_floor_and_a_bias_near_the_largest_integers(fraction_bits: int, saturation: int) -> None:
+    """Times 2**fraction_bits, they do not fit 64 bits."""
+    source = Input((3,), -(2**18), 2**18, 1.0)
+    membrane = Membrane(
+        np.full(3, 5),
+        decay=1000,
+        bias=np.array([-3, -(2**40), 2**40]),
+        floor=np.array([0, -(2**44) - 7, -saturation]),
+        saturation=saturation,
+        fraction_bits=fraction_bits,
+        reset_time=ResetTime.NEXT_STEP,
+    )
+    dense = Dense(np.eye(3, dtype=np.int64) * 2**9, np.zeros(3, np.int64))
+    graph = chain(source, dense, membrane, steps=6)
+    assert_exact(graph, random_samples(source, 5, steps=6))
+
+
 @pytest.mark.parametrize("block_bytes", [1, 500, 2000, 10**9])
 @pytest.mark.parametrize("samples", [1, 7])
 @pytest.mark.parametrize("constant", [False, True], ids=["changing", "constant"])
