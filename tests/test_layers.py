@@ -76,7 +76,8 @@ ALLOWED = {
     "edgespike/nn/training": "evaluation_mode storage data bayes nn.layers nn.nets "
     "torch accelerate filelock rich",
     "edgespike/converters": "plugins storage graph passes quantise.result",
-    "edgespike/converters/checking.py": "graph interpreter floats quantise",
+    "edgespike/converters/checking.py": "graph interpreter floats quantise converters",
+    "edgespike/converters/near_thresholds.py": "graph floats",
     "edgespike/converters/torch": "evaluation_mode graph passes interpreter nn converters torch",
     "edgespike/converters/lava_dl": "extras storage graph converters interpreter h5py",
     "edgespike/converters/torch/floats": "evaluation_mode graph floats quantise converters torch",

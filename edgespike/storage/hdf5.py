@@ -16,6 +16,7 @@ from typing import Any
 
 from edgespike.errors import FileFormatError, InputError, shown
 from edgespike.extras import needs_extra
+from edgespike.storage.file_kinds import kind_of_file
 from edgespike.storage.files import opened
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -69,8 +70,9 @@ def _damage(path: Path) -> Iterator[None]:
         *(OSError, RuntimeError, LookupError, ValueError, TypeError),
         *(OverflowError, SystemError, AttributeError, MemoryError, zlib.error),
     ) as error:
+        kind = kind_of_file(SIGNATURE)
         raise FileFormatError(
-            f"{path} is an HDF5 file, and truncated or damaged ({shown(str(error))}); get the "
+            f"{path} is {kind.name if kind else 'an HDF5 file'}, and truncated or damaged ({shown(str(error))}); get the "
             "file again, or write it again"
         ) from error
 
