@@ -72,8 +72,8 @@ def _damage(path: Path) -> Iterator[None]:
     ) as error:
         kind = kind_of_file(SIGNATURE)
         raise FileFormatError(
-            f"{path} is {kind.name if kind else 'an HDF5 file'}, and truncated or damaged ({shown(str(error))}); get the "
-            "file again, or write it again"
+            f"{path} is {kind.name if kind else 'an HDF5 file'}, and truncated or damaged "
+            f"({shown(str(error))}); get the file again, or write it again"
         ) from error
 
 
