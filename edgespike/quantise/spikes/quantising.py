@@ -19,12 +19,10 @@ from edgespike.quantise.spikes.fold import fold
 from edgespike.quantise.spikes.report import SpikeLoss, spike_loss
 from edgespike.quantise.spikes.samples import spiking_input
 from edgespike.quantise.spikes.solve import solve
+from edgespike.quantise.spikes.widths import FEWEST_BITS, MOST_BITS
 
 if TYPE_CHECKING:
     from edgespike.converters.base import ConvertOptions
-
-FEWEST_BITS, MOST_BITS = 2, 24
-"""Bits of a rounded weight, sign included."""
 
 
 def quantise_spikes(net: FloatNet, options: ConvertOptions, name: str) -> Quantised:
@@ -71,5 +69,5 @@ def quantise_spikes(net: FloatNet, options: ConvertOptions, name: str) -> Quanti
         before,
         after,
         (*folded.net.assumed, *given.said, *solution.assumed),
-        tuple(loss.warnings(net)),
+        (*solution.warnings, *loss.warnings(net)),
     )

@@ -28,8 +28,8 @@ from edgespike.quantise.spikes.neurons import (
     rounded_neurons,
 )
 from edgespike.quantise.spikes.rounded_units import FINE_THETA, RoundedWeights, rounded_weights
-from edgespike.quantise.spikes.units import EXACT_WEIGHT_BITS, Units, exact_units
-from edgespike.quantise.spikes.widths import WEIGHT_BITS
+from edgespike.quantise.spikes.units import EXACT_WEIGHT_BITS, Units, exact_units, layer
+from edgespike.quantise.spikes.widths import FEWEST_BITS, WEIGHT_BITS
 
 MOST_COARSER = 4.0
 """How many times coarser a unit may become so that every target takes the neurons: two bits."""
@@ -101,7 +101,8 @@ class RoundedBlock:
 
     def _rounded(self, coarser: Reals, apart: int) -> RoundedWeights:
         self.coarser = float(coarser.max())
-        return rounded_weights(self.block, self.widths, coarser, self.seen.events, apart)
+        self.rounded = rounded_weights(self.block, self.widths, coarser, self.seen.events, apart)
+        return self.rounded
 
     def _forms(self) -> Iterator[Format]:
         """Yield formats that more targets than the cpu take, the one of most fraction bits first.
@@ -280,6 +281,21 @@ class RoundedBlock:
                 f"{SATURATION / one:.0f}, as {targets} need"
             )
         yield from self._leaks()
+
+    def warnings(self) -> Iterator[str]:
+        """Name layers of which rounding left little: their sums are added to much larger ones."""
+        for node in self.block.weighted:
+            bits, own = self.widths[node.name], layer(node).weight
+            whole = self.rounded.weights[node.name] // self.rounded.multiples[node.name]
+            used = (own != 0).reshape(len(own), -1).any(axis=1)
+            small = used & (np.abs(whole).reshape(len(whole), -1).max(axis=1) < 2)
+            if bits > FEWEST_BITS and 2 * small.sum() > used.sum():
+                others = (each.title for each in self.block.weighted if each is not node)
+                yield (
+                    f"{node.title}: of {bits} bits, its weights use less than 2 in {small.sum()} "
+                    f"of {used.sum()} output channels, since those of {', '.join(others)}, whose sums "
+                    "are added, are much larger; give more bits, or train with weights of one size"
+                )
 
     def _leaks(self) -> Iterator[str]:
         one = 1 << self.form.decay_bits

@@ -53,6 +53,8 @@ class Solution:
         Whether every layer is exact.
     assumed
         How numbers were rounded, sentences.
+    warnings
+        Layers of which rounding left little.
     """
 
     bounds: Bounds
@@ -63,6 +65,7 @@ class Solution:
     pools: dict[str, Levels] = field(default_factory=dict)
     exact: bool = True
     assumed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def solve(folded: Folded, bounds: Bounds, bits: int | None, seen: Seen) -> Solution:
@@ -100,6 +103,7 @@ def solve(folded: Folded, bounds: Bounds, bits: int | None, seen: Seen) -> Solut
             solver = RoundedBlock(folded, block, widths, bounds, seen, bits is None)
             units, found = solver.solved()
             solution.assumed += solver.said()
+            solution.warnings += solver.warnings()
         _take(solution, block, units, found)
         for pool in block.pools:
             count = LEVELS if max(widths[name] for name in names) <= WEIGHT_BITS else MOST_LEVELS

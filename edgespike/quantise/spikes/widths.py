@@ -16,6 +16,9 @@ from edgespike.quantise.spikes.blocks import Block
 from edgespike.quantise.spikes.folded import Folded
 from edgespike.quantise.spikes.rounded_units import CLIPPED_BITS
 
+FEWEST_BITS, MOST_BITS = 2, 24
+"""Bits of a rounded weight, sign included."""
+
 WEIGHT_BITS = 8
 """Bits of a weight unless the user says otherwise, and of the first and last layer at least."""
 

@@ -359,3 +359,26 @@ def test_a_plane_carries_the_offset_of_a_padded_input() -> None:
     found = quantise_spikes(replace(net, nodes=tuple(nodes)), ConvertOptions(bits=16), "net")
     assert any("net.conv: it pads a normalised input" in line for line in found.assumed)
     assert differences(found, IMAGES)["lif"] / (60 * 10 * 3 * 4 * 4) < 0.005
+
+
+@pytest.mark.parametrize(("smaller", "bits", "warned"), [(16, 8, False), (2000, 4, True)])
+def test_weights_that_are_lost_beside_larger_ones_are_named(
+    smaller: int, bits: int, warned: bool
+) -> None:
+    """Input and recurrent weights of one membrane are added, so they share a unit."""
+    rng = np.random.default_rng(0)
+    own, again = rng.uniform(-1, 1, (8, 12)), rng.uniform(-1, 1, (8, 8))
+    nodes = (
+        FloatNode("input", FloatInput((12,))),
+        FloatNode("fc", FloatDense(own / smaller, np.zeros(8)), ("input",), "net.fc"),
+        FloatNode("delay", FloatDelay((8,)), ("lif",)),
+        FloatNode("again", FloatDense(again, np.zeros(8)), ("delay",), "net.again"),
+        FloatNode("sum", FloatAdd(), ("fc", "again")),
+        FloatNode("lif", FloatNeurons(np.full(8, 1.1), np.full(8, 0.9)), ("sum",)),
+        FloatNode("out", FloatDense(rng.normal(0, 1, (3, 8)), np.zeros(3)), ("lif",)),
+        FloatNode("readout", FloatReadout(), ("out",)),
+    )
+    options = ConvertOptions(bits=bits, input_range=(0, smaller))
+    found = quantise_spikes(FloatNet(nodes, 10), options, "added")
+    (line,) = found.warnings or ("",)
+    assert line.startswith(f"net.fc: of {bits} bits, its weights use less than 2 in") == warned
