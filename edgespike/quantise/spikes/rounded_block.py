@@ -293,8 +293,9 @@ class RoundedBlock:
                 others = (each.title for each in self.block.weighted if each is not node)
                 yield (
                     f"{node.title}: of {bits} bits, its weights use less than 2 in {small.sum()} "
-                    f"of {used.sum()} output channels, since those of {', '.join(others)}, whose sums "
-                    "are added, are much larger; give more bits, or train with weights of one size"
+                    f"of {used.sum()} output channels, since those of {', '.join(others)}, whose "
+                    "sums are added, are much larger; give more bits, or train with weights of "
+                    "one size"
                 )
 
     def _leaks(self) -> Iterator[str]:
