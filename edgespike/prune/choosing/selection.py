@@ -17,6 +17,10 @@ _BLOCK_VALUES = 2**16
 _DROP_EVERY = 64
 """Number of steps after which the rows of chosen units are dropped."""
 
+_ROUNDING = 1e-12
+"""Gains that differ by less, relative to the largest, are equal: how sums are rounded depends on the
+processor."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -181,7 +185,7 @@ class _Residual:
         gains = np.where(
             possible, self._square / np.where(possible, own + self._penalties[ids], 1), 0
         )
-        place = int(np.argmax(gains))
+        place = int(np.argmax(gains >= gains.max() * (1 - _ROUNDING)))
         return int(ids[place]), float(gains[place])
 
     def take(self, unit: int) -> None:
