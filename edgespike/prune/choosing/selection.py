@@ -18,8 +18,10 @@ _DROP_EVERY = 64
 """Number of steps after which the rows of chosen units are dropped."""
 
 _ROUNDING = 1e-12
-"""Gains that differ by less, relative to the largest, are equal: how sums are rounded depends on the
-processor."""
+"""Gains that differ by less, relative to the largest, are equal.
+
+How sums are rounded depends on the processor.
+"""
 
 
 @dataclass(frozen=True)
