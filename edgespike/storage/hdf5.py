@@ -1,4 +1,4 @@
-"""HDF5 files of strangers: opened with one error for all damage, and what must not be read of them.
+"""Untrusted HDF5 files: opened with one error for all damage, and what must not be read of them.
 
 HDF5 follows links and storage into other files, loads filters from libraries, and inflates a chunk
 as far as its data go, whatever size is declared. Readers ask here before they read a data set.

@@ -1,4 +1,4 @@
-"""HDF5 files of strangers, read whole into plain Python values, within limits.
+"""Untrusted HDF5 files, read whole into plain Python values, within limits.
 
 Nothing is followed out of the file (soft and external links, external and virtual storage) and
 nothing is interpreted (object references, compound types). The size of an array is checked as

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
+from tests.converters.nir import simulators  # noqa: E402
+
+sys.path.append(str(simulators.folder("spikingjelly")))  # used where no other is installed
 try:
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 except ImportError as missing:
-    pytest.skip(f"needs spikingjelly 2.0.0: {missing}", allow_module_level=True)
+    reason = f"needs spikingjelly 2.0.0: {missing}; run {simulators.COMMAND}"
+    pytest.skip(reason, allow_module_level=True)
+finally:
+    sys.path.pop()
 
 from torch import nn  # noqa: E402
 
