@@ -28,6 +28,8 @@ ALLOWED = {
     "edgespike/interpreter.py": "graph trace blas exact_factors",
     "edgespike/floats": "graph blas",
     "edgespike/quantise": "graph floats passes converters.base blas interpreter",
+    "edgespike/int8": "graph",
+    "edgespike/adapters": "extras graph trace counting prepared targets torch neurobench snntorch",
     "edgespike/batches.py": "graph trace counting targets.base",
     "edgespike/samples.py": "storage graph",
     "edgespike/counting": "graph interpreter trace",
@@ -54,6 +56,8 @@ ALLOWED = {
     "edgespike/targets/tflite/running/ties.py": "graph interpreter",
     "edgespike/targets/tflite/devices/pi_runner.py": "",
     "edgespike/targets/tflite/running/tflm.py": "",
+    "edgespike/targets/onnx": "extras storage graph trace counting targets.base targets.shared "
+    "onnx onnxruntime",
     "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting prepared",
@@ -86,6 +90,9 @@ ALLOWED = {
     "edgespike/converters/snntorch": "graph floats converters torch snntorch",
     "edgespike/converters/spikingjelly": "graph floats converters torch",
     "edgespike/converters/nir": "extras storage graph floats quantise converters h5py",
+    "edgespike/converters/tflite": "extras storage graph int8 converters flatbuffers",
+    "edgespike/converters/onnx": "extras storage graph passes floats quantise int8 converters "
+    "onnx onnxruntime",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "

@@ -1,0 +1,1 @@
+"""ONNX files: float nets, QONNX, and nets of 8-bit numbers."""

@@ -1,0 +1,1 @@
+"""TFLite files of 8-bit numbers."""

@@ -1,0 +1,1 @@
+"""The ONNX target: one exact integer model for ONNX Runtime."""
