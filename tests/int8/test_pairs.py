@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
 
@@ -12,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgespike.int8.additions import (
+    Addition,
     FixedPointAddition,
     Float32Addition,
     OneShiftAddition,
 )
 from edgespike.int8.fractions import simplest_between
-from edgespike.int8.net import OfTwo, Stored
+from edgespike.int8.net import Stored
 from edgespike.int8.pairs import weighted_pair
 
 BYTE = np.arange(-128, 128)
@@ -101,7 +101,7 @@ ZEROS = st.integers(-128, 127)
     low=st.sampled_from([-128, 0]),
 )
 def test_sums_of_8_bit_tensors_have_weights(
-    kind: Callable[..., OfTwo],
+    kind: type[Addition],
     scales: tuple[float, float, float],
     zeros: tuple[int, int, int],
     low: int,
