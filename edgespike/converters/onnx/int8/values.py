@@ -1,0 +1,171 @@
+"""What is known of an ONNX value while a net of 8-bit numbers is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph.tensor import Integers
+from edgespike.int8.net import Int8Op, Stored
+
+Float32: TypeAlias = NDArray[np.float32]
+
+
+class RefusedError(Exception):
+    """A node that cannot be converted, and why."""
+
+
+class UnknownValueError(Exception):
+    """A value that a refused node should have computed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Stored numbers, or the real numbers that they stand for.
+
+    Parameters
+    ----------
+    node
+        The net's node that has them.
+    stored
+        Scale and zero point, as the reader of the value takes them.
+    places
+        Where each element of the ONNX value, without its batch, stands among the node's.
+    real
+        Whether the value is dequantised.
+    """
+
+    node: str
+    stored: Stored
+    places: Integers
+    real: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the ONNX value without its batch."""
+        return self.places.shape
+
+
+@dataclass(frozen=True, eq=False)
+class Entering:
+    """The model's input before anything says what its numbers stand for; ``places`` as above."""
+
+    places: Integers
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the ONNX value without its batch."""
+        return self.places.shape
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums of a weighted layer that nothing has rounded yet.
+
+    Parameters
+    ----------
+    factor
+        Real value of one unit of each channel's sums, ``(channels,)``, float32.
+    bias
+        In these units, ``(channels,)``.
+    offset
+        A bias that is no whole number of units, in real numbers, ``(channels,)``.
+    build
+        Makes the operation of a bias and of what turns sums into stored numbers.
+    """
+
+    factor: Float32
+    bias: Integers
+    offset: NDArray[np.float64] | None
+    build: Callable[[Integers, Callable[[Integers], Integers]], Int8Op]
+
+
+@dataclass(frozen=True, eq=False)
+class Pending:
+    """What a real operator computes, until a quantiser says how it is stored.
+
+    Parameters
+    ----------
+    title
+        Of the operator.
+    make
+        Makes the operation of how its result is stored; an activation narrows ``low..high``.
+    inputs
+        Names of the net's nodes.
+    shape
+        Of the operator's result, without the batch.
+    least, most
+        What activations clip the result to.
+    later
+        What moves the elements afterwards, or takes the largest.
+    sums
+        Of a weighted layer.
+    """
+
+    title: str
+    make: Callable[[Stored], Int8Op]
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+    least: float = -math.inf
+    most: float = math.inf
+    later: tuple[Callable[[Codes], Codes], ...] = ()
+    sums: Sums | None = None
+
+    def clipped(self, least: float, most: float) -> Pending:
+        """Return it with a clip behind."""
+        low, high = max(self.least, least), min(self.most, most)
+        return replace(self, least=min(low, most), most=max(high, least))
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The argument of a softmax or sigmoid at the end, which is left out."""
+
+    of: Codes | Pending
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A constant of whole numbers with scales.
+
+    Parameters
+    ----------
+    numbers
+        Zero points taken off.
+    scale
+        float32, as many axes as ``numbers``, each of length 1 or that of ``numbers``.
+    """
+
+    numbers: Integers
+    scale: Float32
+
+    @property
+    def real(self) -> Float32:
+        """The real numbers."""
+        return self.numbers.astype(np.float32) * self.scale
+
+    def transposed(self, axes: tuple[int, ...]) -> Weights:
+        """Return it with its axes in another order."""
+        return Weights(self.numbers.transpose(axes), self.scale.transpose(axes))
+
+    def of_outputs(self, axis: int) -> Float32 | None:
+        """Return the scale of each output ``(outputs,)``; ``None`` if it varies otherwise."""
+        outputs = self.numbers.shape[axis]
+        if self.scale.size not in (1, self.scale.shape[axis]):
+            return None
+        return np.broadcast_to(self.scale.ravel(), (outputs,)).astype(np.float32)
+
+
+Value: TypeAlias = Codes | Entering | Pending | Answer | Weights
+
+
+@dataclass
+class Counted:
+    """How often something was decided, for a sentence of the report."""
+
+    titles: list[str] = field(default_factory=list)

@@ -1,0 +1,231 @@
+"""Convolutions and dense layers, between quantisers or of stored numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.converters.onnx.int8.arithmetic import of_sums
+from edgespike.converters.onnx.int8.quantisers import finished, taken
+from edgespike.converters.onnx.int8.values import (
+    Codes,
+    Entering,
+    Float32,
+    Pending,
+    RefusedError,
+    Sums,
+    Weights,
+)
+from edgespike.converters.onnx.int8.walk import Walk, as_weights, kind_of
+from edgespike.converters.onnx.int8.windows import as_image, pair, padding_of
+from edgespike.converters.onnx.model import OnnxNode
+from edgespike.graph.tensor import Integers
+from edgespike.int8.net import Int8Conv2d, Int8Dense, Int8Op, Stored
+
+NEAR = 2.0**-18
+"""How far, as a share, a bias may be from whole units: what two roundings of float32 leave."""
+
+
+def conv(walk: Walk, node: OnnxNode) -> Pending:
+    """Read a Conv of dequantised values."""
+    x, weights = real(walk, node, 0), weights_of(walk, node, 1)
+    pending = _convolution(walk, node, x, weights)
+    return with_bias(walk, pending, node.inputs[2]) if _has(node, 2) else pending
+
+
+def gemm(walk: Walk, node: OnnxNode) -> Pending:
+    """Read a Gemm of dequantised values."""
+    for name in ("alpha", "beta"):
+        if node.attributes.get(name, 1.0) != 1.0:
+            raise RefusedError(f"its {name} is {node.attributes[name]}; it must be 1")
+    x, weights = real(walk, node, 0), _turned(node, weights_of(walk, node, 1))
+    pending = _dense(walk, node, x, weights)
+    return with_bias(walk, pending, node.inputs[2]) if _has(node, 2) else pending
+
+
+def matmul(walk: Walk, node: OnnxNode) -> Pending:
+    """Read a MatMul of dequantised values and weights."""
+    x, weights = real(walk, node, 0), weights_of(walk, node, 1)
+    if weights.numbers.ndim != 2:
+        raise RefusedError(f"its weights have {weights.numbers.ndim} axes; they must have 2")
+    return _dense(walk, node, x, weights.transposed((1, 0)))
+
+
+def qlinear_conv(walk: Walk, node: OnnxNode) -> Codes:
+    """Read a QLinearConv."""
+    x = stored_input(walk, node, 0)
+    scales, zeros = walk.constant(node, 4, "scale"), walk.constant(node, 5, "zero point")
+    weights = as_weights(walk.constant(node, 3, "weight"), scales, zeros, 0)
+    pending = _convolution(walk, node, x, weights)
+    if _has(node, 8):
+        pending = _with_whole(pending, walk.constant(node, 8, "bias"))
+    return finished(walk, pending, walk.stored(node, 6, 7))
+
+
+def qlinear_matmul(walk: Walk, node: OnnxNode) -> Codes:
+    """Read a QLinearMatMul."""
+    x = stored_input(walk, node, 0)
+    scales, zeros = walk.constant(node, 4, "scale"), walk.constant(node, 5, "zero point")
+    weights = as_weights(walk.constant(node, 3, "weight"), scales, zeros, 1)
+    if weights.numbers.ndim != 2:
+        raise RefusedError(f"its weights have {weights.numbers.ndim} axes; they must have 2")
+    pending = _dense(walk, node, x, weights.transposed((1, 0)))
+    return finished(walk, pending, walk.stored(node, 6, 7))
+
+
+def qgemm(walk: Walk, node: OnnxNode) -> Codes | Pending:
+    """Read ONNX Runtime's QGemm; without an output scale it gives real sums."""
+    x = stored_input(walk, node, 0)
+    scales, zeros = walk.constant(node, 4, "scale"), walk.constant(node, 5, "zero point")
+    axis = 0 if node.attributes.get("transB", 0) else 1
+    weights = as_weights(walk.constant(node, 3, "weight"), scales, zeros, axis)
+    alpha = np.float32(node.attributes.get("alpha", 1.0))
+    pending = _dense(walk, node, x, _turned(node, weights), alpha)
+    if _has(node, 6):
+        pending = _with_whole(pending, walk.constant(node, 6, "bias"))
+    return finished(walk, pending, walk.stored(node, 7, 8)) if _has(node, 7) else pending
+
+
+def real(walk: Walk, node: OnnxNode, index: int) -> Codes:
+    """Return an input that must be a dequantised activation."""
+    value = walk.value(node.inputs[index])
+    if not isinstance(value, Codes) or not value.real:
+        raise RefusedError(
+            f"its input {node.inputs[index]} is {kind_of(value)}; put QuantizeLinear and "
+            "DequantizeLinear before it"
+        )
+    return value
+
+
+def stored_input(walk: Walk, node: OnnxNode, index: int) -> Codes:
+    """Return an activation that must be stored, whose scale and zero point follow it."""
+    stored = walk.stored(node, index + 1, index + 2)
+    value = walk.value(node.inputs[index])
+    if isinstance(value, Entering):
+        return walk.enter(value, stored, real=False)
+    if not isinstance(value, Codes) or value.real:
+        raise RefusedError(f"its input {node.inputs[index]} is {kind_of(value)}; store it first")
+    return taken(walk, value, stored)
+
+
+def weights_of(walk: Walk, node: OnnxNode, index: int) -> Weights:
+    """Return an input that must be dequantised weights."""
+    name = node.inputs[index]
+    if name in walk.constants:
+        raise RefusedError(
+            f"its weights {name} are real numbers; quantise them, or convert the float model with "
+            "levels and bits instead"
+        )
+    value = walk.value(name)
+    if not isinstance(value, Weights):
+        raise RefusedError(f"its weights {name} are no constant; two activations are not multiplied")
+    return value
+
+
+def with_bias(walk: Walk, pending: Pending, name: str) -> Pending:
+    """Add a bias, a constant of real numbers or of stored ones."""
+    if name in walk.constants:
+        real_bias = walk.constants[name]
+    else:
+        value = walk.value(name)
+        if not isinstance(value, Weights):
+            raise RefusedError(f"its bias {name} is no constant; add it with quantisers around")
+        real_bias = value.real
+    sums = pending.sums
+    assert sums is not None
+    each = np.broadcast_to(np.asarray(real_bias, np.float64).reshape(-1), sums.bias.shape)
+    units = each / sums.factor.astype(np.float64)
+    whole = np.rint(units)
+    offset = each + (0 if sums.offset is None else sums.offset)
+    if sums.offset is None and (np.abs(units - whole) <= NEAR * np.abs(whole)).all():
+        return _with_whole(pending, whole)
+    return _of(pending, replace(sums, offset=offset))
+
+
+def _with_whole(pending: Pending, bias: NDArray[Any]) -> Pending:
+    assert pending.sums is not None
+    sums = pending.sums
+    each = np.broadcast_to(bias.astype(np.int64).reshape(-1), sums.bias.shape)
+    return _of(pending, replace(sums, bias=sums.bias + each))
+
+
+def _of(pending: Pending, sums: Sums) -> Pending:
+    def make(stored: Stored) -> Int8Op:
+        return sums.build(sums.bias, of_sums(sums, stored))
+
+    return replace(pending, sums=sums, make=make)
+
+
+def _pending(
+    node: OnnxNode,
+    source: str,
+    shape: tuple[int, ...],
+    factor: Float32,
+    build: Callable[[Integers, Callable[[Integers], Integers]], Int8Op],
+) -> Pending:
+    sums = Sums(factor, np.zeros(len(factor), np.int64), None, build)
+    empty = Pending(node.title, lambda stored: build(sums.bias, of_sums(sums, stored)), (source,),
+                    shape)  # fmt: skip
+    return _of(empty, sums)
+
+
+def _convolution(walk: Walk, node: OnnxNode, x: Codes, weights: Weights) -> Pending:
+    image = as_image(x.shape, node)
+    source = walk.arranged(x, image)
+    kernel = weights.numbers
+    if kernel.ndim == 3:
+        kernel = kernel[:, :, None]
+    stride, dilation = pair(node, "strides"), pair(node, "dilations")
+    op = partial(
+        Int8Conv2d,
+        kernel,
+        stride=stride,
+        padding=padding_of(node, image, kernel.shape[2:], stride, dilation, walk.shape(node)),
+        dilation=dilation,
+        groups=int(node.attributes.get("group", 1)),
+    )
+    return _pending(node, source, walk.shape(node), _factor(x, weights, 0), op)
+
+
+def _dense(
+    walk: Walk, node: OnnxNode, x: Codes, weights: Weights, alpha: np.float32 = np.float32(1)
+) -> Pending:
+    if x.shape[-1:] != (x.places.size,) and math.prod(x.shape[:-1]) != 1:
+        raise RefusedError(
+            f"its input has shape {(1, *x.shape)}, {math.prod(x.shape[:-1])} rows; it must have "
+            "one row, so flatten it"
+        )
+    columns = np.empty_like(weights.numbers)
+    columns[:, x.places.ravel()] = weights.numbers
+    source = walk.reshaped(x, (x.places.size,))
+    factor = _factor(x, weights, 0, alpha)
+    return _pending(node, source, walk.shape(node), factor, partial(Int8Dense, columns))
+
+
+def _factor(
+    x: Codes, weights: Weights, axis: int, alpha: np.float32 = np.float32(1)
+) -> Float32:
+    each = weights.of_outputs(axis)
+    if each is None:
+        raise RefusedError(
+            "its weights have scales along another axis than the outputs; quantise them per tensor "
+            "or per output channel"
+        )
+    return (alpha * np.float32(x.stored.scale)) * each
+
+
+def _turned(node: OnnxNode, weights: Weights) -> Weights:
+    """Return a Gemm's weights ``(outputs, inputs)``."""
+    if node.attributes.get("transA", 0):
+        raise RefusedError("its transA is 1; it must be 0")
+    return weights if node.attributes.get("transB", 0) else weights.transposed((1, 0))
+
+
+def _has(node: OnnxNode, index: int) -> bool:
+    return index < len(node.inputs) and bool(node.inputs[index])
