@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from edgespike.converters.onnx.int8.arithmetic import of_global_mean, of_mean
 from edgespike.converters.onnx.int8.quantisers import finished
-from edgespike.converters.onnx.int8.values import Codes, Pending, RefusedError
+from edgespike.converters.onnx.int8.values import Codes, Made, Pending, RefusedError
 from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.int8.weighted import real, stored_input
 from edgespike.converters.onnx.int8.windows import as_image, padding_of, pair
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.int8.net import Int8AveragePool, Int8MaxPool, Int8Op, Int8Pad, Stored
+from edgespike.int8.net import Int8AveragePool, Int8MaxPool, Int8Pad, Stored
 
 NEAR_HALVES = (
     "Means are rounded as exact numbers; ONNX Runtime adds them up in float32, and may round a mean "
@@ -89,10 +89,10 @@ def _averages(walk: Walk, node: OnnxNode, x: Codes) -> Pending:
         padding = (0, 0, 0, 0)
     walk.said[NEAR_HALVES] = None
 
-    def make(stored: Stored) -> Int8Op:
-        return Int8AveragePool(kernel, stride, of_mean(x.stored, stored), padding)
+    def make(stored: Stored) -> Made:
+        return Int8AveragePool(kernel, stride, of_mean(x.stored, stored), padding), (source,)
 
-    return Pending(node.title, make, (source,), walk.shape(node))
+    return Pending(node.title, make, walk.shape(node))
 
 
 def _global(walk: Walk, node: OnnxNode, x: Codes) -> Pending:
@@ -100,11 +100,10 @@ def _global(walk: Walk, node: OnnxNode, x: Codes) -> Pending:
     source = walk.arranged(x, image)
     size = image[1:]
 
-    def make(stored: Stored) -> Int8Op:
-        return Int8AveragePool(size, (1, 1), of_global_mean(x.stored, stored))
+    def make(stored: Stored) -> Made:
+        return Int8AveragePool(size, (1, 1), of_global_mean(x.stored, stored)), (source,)
 
-    channels = image[0]
-    pending = Pending(node.title, make, (source,), (channels, 1, 1))
+    pending = Pending(node.title, make, (image[0], 1, 1))
     shape = walk.shape(node)
 
     def move(codes: Codes) -> Codes:

@@ -58,8 +58,8 @@ def quantise(walk: Walk, node: OnnxNode) -> Value | None:
 
 def finished(walk: Walk, value: Pending, stored: Stored) -> Codes:
     """Add the node of an operator whose result is stored now."""
-    op = value.make(narrowed(stored, value.least, value.most))
-    codes = walk.add(value.title, op, stored, value.inputs, value.shape)
+    op, inputs = value.make(narrowed(stored, value.least, value.most))
+    codes = walk.add(value.title, op, stored, inputs, value.shape)
     for move in value.later:
         codes = move(codes)
     return codes
@@ -98,8 +98,8 @@ def dequantise(walk: Walk, node: OnnxNode) -> Value:
 
 def taken(walk: Walk, value: Codes, stored: Stored) -> Codes:
     """Return stored numbers as a reader takes them, with scale and zero point of its own."""
-    if value.stored.zero_point == stored.zero_point:
-        return replace(value, stored=stored)
+    if value.stored == stored:
+        return value
     same = Int8Function(lambda numbers: numbers)
     title = f"{value.node}_taken"
     own = walk.add(title, same, stored, [value.node], walk.shapes[value.node])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +14,9 @@ from edgespike.graph.tensor import Integers
 from edgespike.int8.net import Int8Op, Stored
 
 Float32: TypeAlias = NDArray[np.float32]
+
+Made: TypeAlias = tuple[Int8Op, tuple[str, ...]]
+"""An operation of a net, and the nodes that it takes."""
 
 
 class RefusedError(Exception):
@@ -71,6 +74,8 @@ class Sums:
     ----------
     factor
         Real value of one unit of each channel's sums, ``(channels,)``, float32.
+    source
+        The net's node that the layer takes.
     bias
         In these units, ``(channels,)``.
     offset
@@ -80,6 +85,7 @@ class Sums:
     """
 
     factor: Float32
+    source: str
     bias: Integers
     offset: NDArray[np.float64] | None
     build: Callable[[Integers, Callable[[Integers], Integers]], Int8Op]
@@ -95,8 +101,6 @@ class Pending:
         Of the operator.
     make
         Makes the operation of how its result is stored; an activation narrows ``low..high``.
-    inputs
-        Names of the net's nodes.
     shape
         Of the operator's result, without the batch.
     least, most
@@ -108,8 +112,7 @@ class Pending:
     """
 
     title: str
-    make: Callable[[Stored], Int8Op]
-    inputs: tuple[str, ...]
+    make: Callable[[Stored], Made]
     shape: tuple[int, ...]
     least: float = -math.inf
     most: float = math.inf
@@ -163,9 +166,3 @@ class Weights:
 
 Value: TypeAlias = Codes | Entering | Pending | Answer | Weights
 
-
-@dataclass
-class Counted:
-    """How often something was decided, for a sentence of the report."""
-
-    titles: list[str] = field(default_factory=list)

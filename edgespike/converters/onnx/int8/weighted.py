@@ -17,6 +17,7 @@ from edgespike.converters.onnx.int8.values import (
     Codes,
     Entering,
     Float32,
+    Made,
     Pending,
     RefusedError,
     Sums,
@@ -25,8 +26,7 @@ from edgespike.converters.onnx.int8.values import (
 from edgespike.converters.onnx.int8.walk import Walk, as_weights, kind_of
 from edgespike.converters.onnx.int8.windows import as_image, pair, padding_of
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.graph.tensor import Integers
-from edgespike.int8.net import Int8Conv2d, Int8Dense, Int8Op, Stored
+from edgespike.int8.net import Int8Conv2d, Int8Dense, Stored
 
 NEAR = 2.0**-18
 """How far, as a share, a bias may be from whole units: what two roundings of float32 leave."""
@@ -156,23 +156,15 @@ def _with_whole(pending: Pending, bias: NDArray[Any]) -> Pending:
 
 
 def _of(pending: Pending, sums: Sums) -> Pending:
-    def make(stored: Stored) -> Int8Op:
-        return sums.build(sums.bias, of_sums(sums, stored))
-
-    return replace(pending, sums=sums, make=make)
+    return replace(pending, sums=sums, make=_maker(sums))
 
 
-def _pending(
-    node: OnnxNode,
-    source: str,
-    shape: tuple[int, ...],
-    factor: Float32,
-    build: Callable[[Integers, Callable[[Integers], Integers]], Int8Op],
-) -> Pending:
-    sums = Sums(factor, np.zeros(len(factor), np.int64), None, build)
-    empty = Pending(node.title, lambda stored: build(sums.bias, of_sums(sums, stored)), (source,),
-                    shape)  # fmt: skip
-    return _of(empty, sums)
+def _maker(sums: Sums) -> Callable[[Stored], Made]:
+    return lambda stored: (sums.build(sums.bias, of_sums(sums, stored)), (sums.source,))
+
+
+def _pending(node: OnnxNode, shape: tuple[int, ...], sums: Sums) -> Pending:
+    return Pending(node.title, _maker(sums), shape, sums=sums)
 
 
 def _convolution(walk: Walk, node: OnnxNode, x: Codes, weights: Weights) -> Pending:
@@ -190,7 +182,8 @@ def _convolution(walk: Walk, node: OnnxNode, x: Codes, weights: Weights) -> Pend
         dilation=dilation,
         groups=int(node.attributes.get("group", 1)),
     )
-    return _pending(node, source, walk.shape(node), _factor(x, weights, 0), op)
+    zeros = np.zeros(len(kernel), np.int64)
+    return _pending(node, walk.shape(node), Sums(_factor(x, weights), source, zeros, None, op))
 
 
 def _dense(
@@ -204,14 +197,13 @@ def _dense(
     columns = np.empty_like(weights.numbers)
     columns[:, x.places.ravel()] = weights.numbers
     source = walk.reshaped(x, (x.places.size,))
-    factor = _factor(x, weights, 0, alpha)
-    return _pending(node, source, walk.shape(node), factor, partial(Int8Dense, columns))
+    zeros, op = np.zeros(len(columns), np.int64), partial(Int8Dense, columns)
+    sums = Sums(_factor(x, weights, alpha), source, zeros, None, op)
+    return _pending(node, walk.shape(node), sums)
 
 
-def _factor(
-    x: Codes, weights: Weights, axis: int, alpha: np.float32 = np.float32(1)
-) -> Float32:
-    each = weights.of_outputs(axis)
+def _factor(x: Codes, weights: Weights, alpha: np.float32 = np.float32(1)) -> Float32:
+    each = weights.of_outputs(0)
     if each is None:
         raise RefusedError(
             "its weights have scales along another axis than the outputs; quantise them per tensor "
