@@ -8,6 +8,7 @@ elsewhere unless a pair of products exceeds 16 bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,11 @@ def quantised(values: NDArray[np.float32], stored: Stored) -> Integers:
     """Return what QuantizeLinear stores: rounded, then moved by the zero point, then clipped."""
     with np.errstate(over="ignore"):
         units = np.rint(np.asarray(values, np.float32) / np.float32(stored.scale))
-    return np.clip(units.astype(np.float64) + stored.zero_point, stored.low, stored.high).astype(
-        np.int64
-    )
+    return _clipped(units.astype(np.float64) + stored.zero_point, stored)
+
+
+def _clipped(numbers: NDArray[Any], stored: Stored) -> Integers:
+    return np.asarray(np.clip(numbers, stored.low, stored.high)).astype(np.int64)
 
 
 def dequantised(numbers: Integers, stored: Stored) -> Float32:
@@ -34,7 +37,7 @@ def dequantised(numbers: Integers, stored: Stored) -> Float32:
 
 def narrowed(stored: Stored, least: float, most: float) -> Stored:
     """Return a storage whose range ends where a clip of the real numbers does."""
-    low, high = (int(quantised(np.float32(end), stored)) for end in (least, most))
+    low, high = (int(quantised(np.array(end, np.float32), stored)) for end in (least, most))
     return Stored(stored.scale, stored.zero_point, low, high)
 
 
@@ -54,8 +57,7 @@ def of_sums(sums: Sums, stored: Stored) -> PerChannel:
     def finish(numbers: Integers) -> Integers:
         axes = (-1, *(1,) * (numbers.ndim - 1))
         real = numbers * factor.reshape(axes) + offset.reshape(axes)
-        units = np.rint(real / stored.scale) + stored.zero_point
-        return np.clip(units, stored.low, stored.high).astype(np.int64)
+        return _clipped(np.rint(real / stored.scale) + stored.zero_point, stored)
 
     return finish
 
@@ -70,7 +72,7 @@ def of_two(first: Stored, second: Stored, out: Stored) -> OfTwo:
         # float64 holds these products and sums exactly, as a fused multiply-add does
         part = (b * np.float64(ratios[1]) + np.float64(fixed)).astype(np.float32)
         whole = (a * np.float64(ratios[0]) + part.astype(np.float64)).astype(np.float32)
-        return np.clip(np.rint(whole), out.low, out.high).astype(np.int64)
+        return _clipped(np.rint(whole), out)
 
     return combine
 
@@ -81,8 +83,7 @@ def of_global_mean(given: Stored, out: Stored) -> OfMean:
     def finish(numbers: Integers, count: int) -> Integers:
         factor = np.float32(given.scale) / (np.float32(out.scale) * np.float32(count))
         sums = (numbers - count * given.zero_point).astype(np.float32)
-        units = np.rint(sums * factor).astype(np.int64) + out.zero_point
-        return np.clip(units, out.low, out.high)
+        return _clipped(np.rint(sums * factor).astype(np.float64) + out.zero_point, out)
 
     return finish
 
@@ -96,8 +97,7 @@ def of_mean(given: Stored, out: Stored) -> OfMean:
 
     def finish(numbers: Integers, count: int) -> Integers:
         sums = (numbers - count * given.zero_point).astype(np.float64)
-        units = np.rint(sums * given.scale / (count * out.scale) + out.zero_point)
-        return np.clip(units, out.low, out.high).astype(np.int64)
+        return _clipped(np.rint(sums * given.scale / (count * out.scale) + out.zero_point), out)
 
     return finish
 
@@ -106,6 +106,6 @@ def of_one(given: Stored, out: Stored) -> Callable[[Integers], Integers]:
     """Return the rule of another storage, a clip, or a ReLU: dequantise, then quantise."""
 
     def function(numbers: Integers) -> Integers:
-        return np.clip(quantised(dequantised(numbers, given), out), out.low, out.high)
+        return quantised(dequantised(numbers, given), out)
 
     return function

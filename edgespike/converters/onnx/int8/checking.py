@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.int8.values import Codes
-from edgespike.converters.onnx.int8.walk import INPUT, entering
+from edgespike.converters.onnx.int8.walk import entering
 from edgespike.converters.onnx.model import OnnxModel
 from edgespike.converters.result import PartCheck
 from edgespike.extras import needs_extra
@@ -101,4 +101,7 @@ def run(
         proto.SerializeToString(), settings, providers=["CPUExecutionProvider"]
     )
     each = [session.run(names, {model.input: sample[None]}) for sample in samples]
-    return {name: np.concatenate(values) for name, values in zip(names, zip(*each, strict=True), strict=True)}
+    return {
+        name: np.concatenate(values)
+        for name, values in zip(names, zip(*each, strict=True), strict=True)
+    }

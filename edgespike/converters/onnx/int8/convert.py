@@ -21,7 +21,7 @@ from edgespike.converters.onnx.int8.values import (
 from edgespike.converters.onnx.int8.walk import Walk, entering, kind_of
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.result import Conversion
-from edgespike.errors import UnsupportedError, named, shown
+from edgespike.errors import UnsupportedError, named
 from edgespike.graph.graph import NAME_LIMIT
 from edgespike.int8.lowering import lower
 from edgespike.int8.net import Int8Net, Int8Node, Int8Readout
@@ -90,7 +90,9 @@ def read_net(model: OnnxModel, faults: list[str] | None = None) -> tuple[Int8Net
             found.append(f"output {named(model.output)}: {refused}")
     if found:
         raise UnsupportedError(f"{model.path} cannot be converted", dict.fromkeys(found))
-    if any(not node.domain and node.op in ("Conv", "Gemm", "MatMul", "Add") for node in model.nodes):
+    if any(
+        not node.domain and node.op in ("Conv", "Gemm", "MatMul", "Add") for node in model.nodes
+    ):
         walk.said[QDQ] = None
     return Int8Net(tuple(walk.nodes), tuple(walk.said)), walk
 

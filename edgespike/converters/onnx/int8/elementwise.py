@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from edgespike.converters.onnx.int8.arithmetic import of_one, of_two
 from edgespike.converters.onnx.int8.quantisers import finished, restored
-from edgespike.converters.onnx.int8.values import Answer, Codes, Made, Pending, RefusedError, Weights
+from edgespike.converters.onnx.int8.values import (
+    Answer,
+    Codes,
+    Made,
+    Pending,
+    RefusedError,
+    Weights,
+)
 from edgespike.converters.onnx.int8.walk import Walk, kind_of, node_shape
 from edgespike.converters.onnx.int8.weighted import real, stored_input, with_bias
 from edgespike.converters.onnx.model import OnnxNode

@@ -71,7 +71,7 @@ def _replaced(value: Value, change: Callable[[Integers], Integers]) -> Value:
         case Pending():
             move: Callable[[Codes], Codes] = lambda codes: replace(
                 codes, places=change(codes.places)
-            )  # noqa: E731
+            )
             return replace(value, later=(*value.later, move))
         case _:
             raise RefusedError(f"its input is {kind_of(value)}; leave it out")

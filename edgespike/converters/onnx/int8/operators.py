@@ -129,5 +129,7 @@ def support_table() -> str:
         if f"`{name}`" not in names:
             names.append(f"`{name}`")
     lines = ["| operator | becomes | if |", "|---|---|---|"]
-    lines += [f"| {', '.join(names)} | {became} | {given} |" for (became, given), names in rows.items()]
+    lines += [
+        f"| {', '.join(names)} | {became} | {given} |" for (became, given), names in rows.items()
+    ]
     return "\n".join(lines)

@@ -30,9 +30,7 @@ def max_pool(walk: Walk, node: OnnxNode, codes: Codes) -> Codes:
     padding = padding_of(node, image, kernel, stride, (1, 1), walk.shape(node))
     op = Int8MaxPool(kernel, stride, padding)
     source = walk.arranged(codes, image)
-    return walk.add(
-        node.title, op, codes.stored, [source], walk.shape(node), real=codes.real
-    )
+    return walk.add(node.title, op, codes.stored, [source], walk.shape(node), real=codes.real)
 
 
 def average_pool(walk: Walk, node: OnnxNode) -> Pending:

@@ -133,6 +133,8 @@ def _numbers(walk: Walk, node: OnnxNode, real: NDArray[Any] | None = None) -> ND
     low, high = limits_of(kind)
     if high - low > 2**16:
         raise RefusedError(f"it stores numbers in {kind}; use int8 or uint8")
-    unit = as_weights(np.zeros(values.shape, np.int8), scales, zeros, node.attributes.get("axis", 1))
+    unit = as_weights(
+        np.zeros(values.shape, np.int8), scales, zeros, node.attributes.get("axis", 1)
+    )
     moved = np.rint(values.astype(np.float32) / unit.scale) - unit.numbers
-    return np.clip(moved, low, high).astype(np.int32)
+    return np.asarray(np.clip(moved, low, high)).astype(np.int32)

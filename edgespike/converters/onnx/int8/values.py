@@ -165,4 +165,3 @@ class Weights:
 
 
 Value: TypeAlias = Codes | Entering | Pending | Answer | Weights
-

@@ -223,9 +223,7 @@ def as_weights(
     return Weights(taken, spread[0].astype(np.float32))
 
 
-def _along(
-    values: NDArray[Any], axes: int, axis: int, shape: tuple[int, ...]
-) -> NDArray[Any]:
+def _along(values: NDArray[Any], axes: int, axis: int, shape: tuple[int, ...]) -> NDArray[Any]:
     """Return one value for all or one for each place of an axis, with as many axes as a tensor."""
     if values.size == 1:
         return values.reshape((1,) * axes)

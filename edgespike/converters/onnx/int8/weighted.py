@@ -24,7 +24,7 @@ from edgespike.converters.onnx.int8.values import (
     Weights,
 )
 from edgespike.converters.onnx.int8.walk import Walk, as_weights, kind_of
-from edgespike.converters.onnx.int8.windows import as_image, pair, padding_of
+from edgespike.converters.onnx.int8.windows import as_image, padding_of, pair
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.int8.net import Int8Conv2d, Int8Dense, Stored
 
@@ -85,7 +85,7 @@ def qgemm(walk: Walk, node: OnnxNode) -> Codes | Pending:
     scales, zeros = walk.constant(node, 4, "scale"), walk.constant(node, 5, "zero point")
     axis = 0 if node.attributes.get("transB", 0) else 1
     weights = as_weights(walk.constant(node, 3, "weight"), scales, zeros, axis)
-    alpha = np.float32(node.attributes.get("alpha", 1.0))
+    alpha = float(node.attributes.get("alpha", 1.0))
     pending = _dense(walk, node, x, _turned(node, weights), alpha)
     if _has(node, 6):
         pending = _with_whole(pending, walk.constant(node, 6, "bias"))
@@ -124,7 +124,9 @@ def weights_of(walk: Walk, node: OnnxNode, index: int) -> Weights:
         )
     value = walk.value(name)
     if not isinstance(value, Weights):
-        raise RefusedError(f"its weights {name} are no constant; two activations are not multiplied")
+        raise RefusedError(
+            f"its weights {name} are no constant; two activations are not multiplied"
+        )
     return value
 
 
@@ -186,9 +188,7 @@ def _convolution(walk: Walk, node: OnnxNode, x: Codes, weights: Weights) -> Pend
     return _pending(node, walk.shape(node), Sums(_factor(x, weights), source, zeros, None, op))
 
 
-def _dense(
-    walk: Walk, node: OnnxNode, x: Codes, weights: Weights, alpha: np.float32 = np.float32(1)
-) -> Pending:
+def _dense(walk: Walk, node: OnnxNode, x: Codes, weights: Weights, alpha: float = 1.0) -> Pending:
     if x.shape[-1:] != (x.places.size,) and math.prod(x.shape[:-1]) != 1:
         raise RefusedError(
             f"its input has shape {(1, *x.shape)}, {math.prod(x.shape[:-1])} rows; it must have "
@@ -202,14 +202,14 @@ def _dense(
     return _pending(node, walk.shape(node), sums)
 
 
-def _factor(x: Codes, weights: Weights, alpha: np.float32 = np.float32(1)) -> Float32:
+def _factor(x: Codes, weights: Weights, alpha: float = 1.0) -> Float32:
     each = weights.of_outputs(0)
     if each is None:
         raise RefusedError(
             "its weights have scales along another axis than the outputs; quantise them per tensor "
             "or per output channel"
         )
-    return (alpha * np.float32(x.stored.scale)) * each
+    return (np.float32(alpha) * np.float32(x.stored.scale)) * each
 
 
 def _turned(node: OnnxNode, weights: Weights) -> Weights:
