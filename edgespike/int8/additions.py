@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -84,14 +85,35 @@ class OneShiftAddition(Addition):
 
 @dataclass(frozen=True)
 class Float32Addition(Addition):
-    """ONNX Runtime's QLinearAdd: the sum of two float32 products, halves to even."""
+    """ONNX Runtime's QLinearAdd on x86: two fused multiply-adds, halves to even.
+
+    The zero points are in the number that they start from, so what a half is rounded to depends
+    on the zero point of the sum.
+    """
 
     def __call__(self, a: Integers, b: Integers) -> Integers:
         """Return the stored numbers of ``a + b``, int64."""
         total = np.float32(self.total.scale)
-        left, right = (
-            (x - each.zero_point).astype(np.float32) * (np.float32(each.scale) / total)
-            for x, each in ((a, self.first), (b, self.second))
-        )
-        rounded = np.rint(left + right).astype(np.int64) + self.total.zero_point
-        return np.asarray(np.clip(rounded, self.low, self.high))
+        left, right = (np.float32(each.scale) / total for each in (self.first, self.second))
+        zeros = [np.float32(each.zero_point) for each in (self.first, self.second, self.total)]
+        start = zeros[2] - _fused(left, zeros[0], right * zeros[1])
+        sums = _fused(left, a, _fused(right, b, start))
+        return np.asarray(np.clip(np.rint(sums), self.low, self.high)).astype(np.int64)
+
+
+def _fused(factor: np.float32, x: Any, more: Any) -> Any:
+    """Return ``factor * x + more``, float32, rounded once: float64 holds both exactly."""
+    exact = np.asarray(x, np.float64) * np.float64(factor) + np.asarray(more, np.float64)
+    return exact.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class ExactAddition(Addition):
+    """The real sum, halves to even after the zero point is added; a function of one ratio."""
+
+    def __call__(self, a: Integers, b: Integers) -> Integers:
+        """Return the stored numbers of ``a + b``, int64."""
+        first = (a - self.first.zero_point) * self.first.scale
+        real = first + (b - self.second.zero_point) * self.second.scale
+        whole = np.rint(real / self.total.scale + self.total.zero_point)
+        return np.asarray(np.clip(whole, self.low, self.high)).astype(np.int64)

@@ -41,7 +41,10 @@ def lower_weighted(grow: Growing, node: Int8Node, op: Int8Dense | Int8Conv2d) ->
             sums = Conv2d(op.weight, bias, None, op.stride, op.padding, op.dilation, op.groups)
     name = grow.add_part(node, "sums", sums, place.node)
     grow.violations += _wrapped(grow, node, op, name)
-    fire(grow, node, name, op.finish)
+    if op.finish is None:
+        grow.places[node.name] = Place(name, 0)
+    else:
+        fire(grow, node, name, op.finish)
 
 
 def _wrapped(grow: Growing, node: Int8Node, op: Int8Dense | Int8Conv2d, sums: str) -> Iterator[str]:

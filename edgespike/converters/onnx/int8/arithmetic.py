@@ -1,4 +1,4 @@
-"""How ONNX Runtime's kernels for 8-bit numbers round, all in float32, halves to even.
+"""How ONNX Runtime's kernels for 8-bit numbers round: in float32, halves to even.
 
 Measured with onnxruntime 1.32 on x86-64, where no number of the tests differs. Products of 8-bit
 numbers and their sums are exact here; ONNX Runtime's are too on processors with VNNI, and
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from edgespike.converters.onnx.int8.values import Float32, Sums
 from edgespike.graph.tensor import Integers
-from edgespike.int8.net import OfMean, OfTwo, PerChannel, Stored
+from edgespike.int8.additions import ExactAddition, Float32Addition
+from edgespike.int8.net import OfMean, PerChannel, Stored
+from edgespike.int8.pairs import weighted_pair
 from edgespike.int8.rounding import Requantise, Rounding
 
 
@@ -62,30 +64,21 @@ def of_sums(sums: Sums, stored: Stored) -> PerChannel:
     return finish
 
 
-def of_two(first: Stored, second: Stored, out: Stored) -> OfTwo:
-    """Return QLinearAdd's rule: one fused multiply-add after the other, the zero point in it."""
-    ratios = [np.float32(each.scale) / np.float32(out.scale) for each in (first, second)]
-    zeros = [np.float32(each.zero_point) for each in (first, second)]
-    fixed = np.float32(out.zero_point) - (ratios[0] * zeros[0] + ratios[1] * zeros[1])
-
-    def combine(a: Integers, b: Integers) -> Integers:
-        # float64 holds these products and sums exactly, as a fused multiply-add does
-        part = (b * np.float64(ratios[1]) + np.float64(fixed)).astype(np.float32)
-        whole = (a * np.float64(ratios[0]) + part.astype(np.float64)).astype(np.float32)
-        return _clipped(np.rint(whole), out)
-
-    return combine
+def of_two(first: Stored, second: Stored, stored: Stored) -> Float32Addition:
+    """Return QLinearAdd's rule."""
+    return Float32Addition(first, second, stored, stored.low, stored.high)
 
 
-def of_global_mean(given: Stored, out: Stored) -> OfMean:
-    """Return QLinearGlobalAveragePool's rule."""
+def of_one_ratio(rule: Float32Addition) -> Float32Addition | ExactAddition:
+    """Return a rule of sums that a graph can have: that of real sums where float32's is none.
 
-    def finish(numbers: Integers, count: int) -> Integers:
-        factor = np.float32(given.scale) / (np.float32(out.scale) * np.float32(count))
-        sums = (numbers - count * given.zero_point).astype(np.float32)
-        return _clipped(np.rint(sums * factor).astype(np.float64) + out.zero_point, out)
-
-    return finish
+    Where scales have a simple ratio, many sums are halves, and float32 may round equal ones to
+    different sides.
+    """
+    first, second = (np.arange(stored.low, stored.high + 1) for stored in (rule.first, rule.second))
+    if weighted_pair(rule(first[:, None], second), (int(first[0]), int(second[0]))):
+        return rule
+    return ExactAddition(rule.first, rule.second, rule.total, rule.low, rule.high)
 
 
 def of_mean(given: Stored, out: Stored) -> OfMean:

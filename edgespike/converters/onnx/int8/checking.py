@@ -1,40 +1,45 @@
-"""A file on ONNX Runtime beside its graph."""
+"""A file on ONNX Runtime beside its graph.
+
+Where ONNX Runtime adds up in float32, a result near a half may be stored as either neighbour. So
+such a layer is compared within these two, and what follows gets the graph's numbers instead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.converters.onnx.int8.values import Codes
-from edgespike.converters.onnx.int8.walk import entering
+from edgespike.converters.onnx.int8.values import FINER, Codes
+from edgespike.converters.onnx.int8.walk import INPUT, Walk, entering
 from edgespike.converters.onnx.model import OnnxModel
 from edgespike.converters.result import PartCheck
 from edgespike.extras import needs_extra
 from edgespike.graph.inputs import as_samples
+from edgespike.graph.tensor import Integers
 from edgespike.int8.lowering import Lowered
-from edgespike.int8.net import Int8Net
+from edgespike.int8.net import Int8Net, Stored
+from edgespike.int8.run import run_int8
 from edgespike.interpreter import interpret
 
-FUSED = {"session.qdqisint8allowed": "1"}
-"""Settings with which ONNX Runtime takes its integer kernels for int8 too, also on x86."""
+NEAR = 2
+"""How far float32 may be from the real result, in finer units."""
+
+_THEIRS = ".computed"
+"""Behind the name of a result that is compared, where what follows gets another."""
 
 
 def check_file(
-    model: OnnxModel,
-    found: Mapping[str, Codes],
-    net: Int8Net,
-    lowered: Lowered,
-    samples: NDArray[Any],
+    model: OnnxModel, walk: Walk, net: Int8Net, lowered: Lowered, samples: NDArray[Any]
 ) -> list[PartCheck]:
     """Compare each stored tensor of a file with the graph, on samples of the graph's.
 
     Parameters
     ----------
-    found
-        What is known of the model's stored values, by name.
+    walk
+        What was found of the model's values.
 
     Raises
     ------
@@ -44,25 +49,65 @@ def check_file(
         The samples do not fit.
     """
     x = as_samples(lowered.graph, samples)[:, 0]
-    compared = {
+    stored = {
         name: codes
-        for name, codes in found.items()
-        if codes.node in lowered.nodes and name != model.input
+        for name, codes in walk.values.items()
+        if isinstance(codes, Codes) and not codes.real and codes.node in lowered.nodes
+        if codes.node != INPUT
     }
-    theirs = run(model, _entered(model, net, x), list(compared))
-    nodes = sorted({lowered.nodes[codes.node] for codes in compared.values()})
-    ours = interpret(lowered.graph, x[:, None], nodes).values
+    ours = _numbers(lowered, x)
+    given = {
+        name: _placed(ours[codes.node], codes).astype(model.types[name])
+        for name, codes in stored.items()
+        if codes.node in walk.finer
+    }
+    units = walk.units
+    names = [*stored, *([units.name] if units else ())]
+    theirs = run(model, {model.input: entered(model, net, x), **given}, names)
+    finer = run_int8(Int8Net((*net.nodes, *walk.beside)), x + net.nodes[0].stored.zero_point)
     parts = []
-    for name, codes in compared.items():
-        node = lowered.nodes[codes.node]
-        numbers = ours[node][:, 0].reshape(len(x), -1) + lowered.offsets[codes.node]
-        expected = theirs[name].astype(np.int64)
-        placed = numbers[:, codes.places.ravel()].reshape(expected.shape)
-        parts.append(PartCheck(name, node, placed.size, int(np.count_nonzero(placed != expected))))
+    for name, codes in stored.items():
+        node, expected = codes.node, theirs[name].astype(np.int64)
+        numbers = _placed(ours[node], codes)
+        differ = numbers != expected
+        if node in walk.finer:
+            more = walk.finer[node]
+            differ = ~_is_neighbour(expected, _placed(finer[more.codes.node], codes), more.stored)
+        parts.append(_part(name, lowered.nodes[node], differ))
+    if units is not None:
+        whole = np.rint(theirs[units.name].reshape(len(x), -1) / units.factor - units.rest)
+        differ = whole != ours[units.node].reshape(len(x), -1)
+        parts.append(_part(units.name, lowered.nodes[units.node], differ))
     return parts
 
 
-def _entered(model: OnnxModel, net: Int8Net, x: NDArray[Any]) -> NDArray[Any]:
+def _part(path: str, node: str, differ: NDArray[np.bool_]) -> PartCheck:
+    return PartCheck(path, node, differ.size, int(np.count_nonzero(differ)))
+
+
+def _numbers(lowered: Lowered, x: Integers) -> dict[str, Integers]:
+    """Return what the graph computes as the net's stored numbers, by the net's node."""
+    values = interpret(lowered.graph, x[:, None], set(lowered.nodes.values())).values
+    return {
+        name: values[node][:, 0] + lowered.offsets[name] for name, node in lowered.nodes.items()
+    }
+
+
+def _placed(numbers: Integers, codes: Codes) -> Integers:
+    """Return a node's numbers as those of the model's value, ``(samples, *shape)``."""
+    flat = numbers.reshape(len(numbers), -1)[:, codes.places.ravel()]
+    return flat.reshape(len(numbers), *codes.shape)
+
+
+def _is_neighbour(expected: Integers, finer: Integers, stored: Stored) -> NDArray[np.bool_]:
+    low, high = (
+        np.clip(np.rint((finer + by) / FINER) + stored.zero_point, stored.low, stored.high)
+        for by in (-NEAR, NEAR)
+    )
+    return np.asarray((low <= expected) & (expected <= high))
+
+
+def entered(model: OnnxModel, net: Int8Net, x: NDArray[Any]) -> NDArray[Any]:
     """Return what the model takes for samples ``(samples, *shape)`` of the graph."""
     stored = net.nodes[0].stored
     places = entering(model).places
@@ -73,9 +118,24 @@ def _entered(model: OnnxModel, net: Int8Net, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def run(
-    model: OnnxModel, samples: NDArray[Any], names: list[str], *, optimised: bool = True
+    model: OnnxModel,
+    given: Mapping[str, NDArray[Any]],
+    names: Collection[str],
+    *,
+    optimised: bool = True,
 ) -> dict[str, NDArray[Any]]:
     """Return values of a model on ONNX Runtime, one sample at a time, by name.
+
+    Parameters
+    ----------
+    given
+        Values ``(samples, *shape)``: the model's input, and results that what follows gets instead
+        of those that are computed.
+    names
+        Which are returned: those that are computed.
+    optimised
+        Whether integer kernels take the place of float operators between quantisers, of int8
+        too, which ONNX Runtime leaves alone on x86 by default.
 
     Raises
     ------
@@ -85,23 +145,43 @@ def run(
     with needs_extra("onnx", "running an ONNX file"):
         import onnx
         import onnxruntime
-    proto = onnx.load(model.path)
-    have = {value.name for value in proto.graph.output}
-    proto.graph.output.extend(
-        onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in have
-    )
+    replaced = {name: name + _THEIRS for name in given if name != model.input}
+    proto = _with_values(onnx.load(model.path), model, replaced, names)
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
     settings.intra_op_num_threads = 1
-    for key, value in FUSED.items():
-        settings.add_session_config_entry(key, value)
+    settings.add_session_config_entry("session.qdqisint8allowed", "1")
     if not optimised:
         settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), settings, providers=["CPUExecutionProvider"]
     )
-    each = [session.run(names, {model.input: sample[None]}) for sample in samples]
-    return {
-        name: np.concatenate(values)
-        for name, values in zip(names, zip(*each, strict=True), strict=True)
-    }
+    wanted = [replaced.get(name, name) for name in names]
+    each = [
+        session.run(wanted, {name: values[sample, None] for name, values in given.items()})
+        for sample in range(len(given[model.input]))
+    ]
+    return {name: np.concatenate([one[place] for one in each]) for place, name in enumerate(names)}
+
+
+def _with_values(
+    proto: Any, model: OnnxModel, replaced: Mapping[str, str], names: Collection[str]
+) -> Any:
+    """Return a model that gives values by name, and takes others instead of computing them."""
+    from onnx import helper
+
+    for node in proto.graph.node:
+        computed = [replaced.get(name, name) for name in node.output]
+        del node.output[:]
+        node.output.extend(computed)
+    for name in replaced:
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(model.types[name]))
+        shape = model.shapes[name]
+        proto.graph.input.append(helper.make_tensor_value_info(name, kind, shape))
+    have = {value.name for value in proto.graph.output}
+    proto.graph.output.extend(
+        helper.make_empty_tensor_value_info(replaced.get(name, name))
+        for name in names
+        if replaced.get(name, name) not in have
+    )
+    return proto

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
@@ -9,26 +10,33 @@ import numpy as np
 from edgespike.converters.base import ConvertOptions
 from edgespike.converters.names import plain_name
 from edgespike.converters.onnx.int8.checking import check_file
+from edgespike.converters.onnx.int8.elementwise import is_bare
 from edgespike.converters.onnx.int8.operators import NEAREST, OPERATORS
 from edgespike.converters.onnx.int8.values import (
     Answer,
     Codes,
     Pending,
     RefusedError,
+    Sums,
+    Units,
     UnknownValueError,
-    Value,
 )
 from edgespike.converters.onnx.int8.walk import Walk, entering, kind_of
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
+from edgespike.converters.onnx.structure import listed
 from edgespike.converters.result import Conversion
 from edgespike.errors import UnsupportedError, named
 from edgespike.graph.graph import NAME_LIMIT
 from edgespike.int8.lowering import lower
-from edgespike.int8.net import Int8Net, Int8Node, Int8Readout
+from edgespike.int8.net import Int8Net, Int8Node, Int8Readout, Stored
 
 QDQ = (
-    "Float operators between quantisers are computed as ONNX Runtime's integer kernels do that take "
-    "their place (QLinearConv and others); in float32 about one value of 100,000 differs."
+    "Float operators between quantisers are computed as ONNX Runtime's integer kernels do that "
+    "take their place (QLinearConv and others); in float32 about one value of 100,000 differs."
+)
+NEAR_HALVES = (
+    "ONNX Runtime computes {} in float32, the graph exactly; where a result is near a half, ONNX "
+    "Runtime may store its neighbour."
 )
 
 
@@ -48,13 +56,9 @@ def convert_int8(model: OnnxModel, options: ConvertOptions) -> Conversion:
     net, walk = read_net(model, unused)
     name = options.graph_name(plain_name(model.path.stem)[:NAME_LIMIT] or "model")
     lowered = lower(net, name)
-    found = {
-        value: codes
-        for value, codes in walk.values.items()
-        if isinstance(codes, Codes) and not codes.real
-    }
-    check = partial(check_file, model, found, net, lowered)
-    return Conversion(lowered.graph, said=net.said, check=check)
+    return Conversion(
+        lowered.graph, said=net.said, check=partial(check_file, model, walk, net, lowered)
+    )
 
 
 def read_net(model: OnnxModel, faults: list[str] | None = None) -> tuple[Int8Net, Walk]:
@@ -85,7 +89,7 @@ def read_net(model: OnnxModel, faults: list[str] | None = None) -> tuple[Int8Net
             continue
     if model.output in walk.values:
         try:
-            _read_out(walk, walk.values[model.output])
+            _read_out(walk, model.output)
         except RefusedError as refused:
             found.append(f"output {named(model.output)}: {refused}")
     if found:
@@ -94,6 +98,8 @@ def read_net(model: OnnxModel, faults: list[str] | None = None) -> tuple[Int8Net
         not node.domain and node.op in ("Conv", "Gemm", "MatMul", "Add") for node in model.nodes
     ):
         walk.said[QDQ] = None
+    if walk.finer:
+        walk.said[NEAR_HALVES.format(listed(each.title for each in walk.finer.values()))] = None
     return Int8Net(tuple(walk.nodes), tuple(walk.said)), walk
 
 
@@ -110,21 +116,39 @@ def _read(walk: Walk, node: OnnxNode) -> None:
         walk.values[node.outputs[0]] = value
 
 
-def _read_out(walk: Walk, value: Value) -> None:
+def _read_out(walk: Walk, name: str) -> None:
+    value = walk.values[name]
     if isinstance(value, Answer):
-        value = value.of
-    if isinstance(value, Pending):
-        value = _sums(walk, value)
+        name, value = value.name, value.of
+    if isinstance(value, Pending) and value.sums is not None and is_bare(value):
+        _read_sums(walk, name, value, value.sums)
+        return
     if not isinstance(value, Codes):
-        raise RefusedError(f"it is {kind_of(value)}; it must be what a layer gives")
-    source = walk.reshaped(value, (value.places.size,))
-    if not np.array_equal(value.places.ravel(), np.arange(value.places.size)):
-        raise RefusedError("its axes are in another order; leave out the Transpose before it")
-    readout = Int8Node(walk.names.new("readout"), Int8Readout(), value.stored, (source,), "output")
-    walk.nodes.append(readout)
+        raise RefusedError(
+            f"it is {kind_of(value)}; it must be stored numbers, real ones of these, or the sums "
+            "of a layer"
+        )
+    source = walk.arranged(value, (value.places.size,))
+    walk.nodes.append(Int8Node(walk.names.new("readout"), Int8Readout(), value.stored, (source,)))
 
 
-def _sums(walk: Walk, value: Pending) -> Codes:
-    raise RefusedError(
-        f"it is {kind_of(value)}; quantise the last layer's result, and dequantise it"
-    )
+def _read_sums(walk: Walk, name: str, value: Pending, sums: Sums) -> None:
+    """Let the readout take sums; a real bias is rounded to their units."""
+    bias, rest = sums.bias, np.zeros(len(sums.bias))
+    if sums.offset is not None:
+        units = sums.offset / sums.factor
+        bias, rest = bias + np.rint(units).astype(np.int64), units - np.rint(units)
+        most = float(np.abs(rest * sums.factor).max())
+        walk.said[f"The bias of {value.title} is rounded to units of its sums: by {most:.2g} at "
+                  "most."] = None  # fmt: skip
+    if value.shape[0] != math.prod(value.shape):
+        raise RefusedError(
+            f"it has shape {(1, *value.shape)}, sums that nothing stores; it must be one number "
+            "for each class, so pool or flatten before the last layer"
+        )
+    stored = Stored(1.0, 0, -(2**31), 2**31 - 1)
+    codes = walk.add(value.title, sums.build(bias, None), stored, [sums.source], value.shape)
+    walk.units = Units(name, codes.node, sums.factor, rest)
+    source = walk.reshaped(codes, (value.shape[0],))
+    readout = Int8Readout(sums.factor.astype(np.float64))
+    walk.nodes.append(Int8Node(walk.names.new("readout"), readout, stored, (source,)))

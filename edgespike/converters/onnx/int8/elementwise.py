@@ -26,7 +26,7 @@ def add(walk: Walk, node: OnnxNode) -> Pending:
     for name, other in (node.inputs, node.inputs[::-1]):
         if other in walk.constants or isinstance(walk.values.get(other), Weights):
             value = walk.value(name)
-            if isinstance(value, Pending) and value.sums is not None and _is_bare(value):
+            if isinstance(value, Pending) and value.sums is not None and is_bare(value):
                 return with_bias(walk, value, other)
             raise RefusedError(
                 f"it adds the constant {other} to {kind_of(value)} values; only a weighted layer "
@@ -35,7 +35,7 @@ def add(walk: Walk, node: OnnxNode) -> Pending:
     return _sum(walk, node, real(walk, node, 0), real(walk, node, 1))
 
 
-def _is_bare(value: Pending) -> bool:
+def is_bare(value: Pending) -> bool:
     """Return whether nothing follows a layer's sums yet."""
     return not value.later and (value.least, value.most) == (-math.inf, math.inf)
 
@@ -115,6 +115,8 @@ def clip(walk: Walk, node: OnnxNode) -> Pending:
 def _clipped(walk: Walk, node: OnnxNode, least: float, most: float) -> Pending:
     value = walk.value(node.inputs[0])
     if isinstance(value, Pending):
+        if value.later and not least <= 0 <= most:
+            raise RefusedError(f"it clips to {least}..{most} after a pool or pad; put it before")
         return value.clipped(least, most)
     x = real(walk, node, 0)
 
@@ -137,4 +139,4 @@ def ending(walk: Walk, node: OnnxNode) -> Answer:
         f"{node.title} ({node.op}) at the end is left out: the graph's answers are its arguments, "
         "whose largest is the same class."
     ] = None
-    return Answer(value)
+    return Answer(value, node.inputs[0])

@@ -69,9 +69,10 @@ def _replaced(value: Value, change: Callable[[Integers], Integers]) -> Value:
         case Codes() | Entering():
             return replace(value, places=change(value.places))
         case Pending():
-            move: Callable[[Codes], Codes] = lambda codes: replace(
-                codes, places=change(codes.places)
-            )
+
+            def move(codes: Codes) -> Codes:
+                return replace(codes, places=change(codes.places))
+
             return replace(value, later=(*value.later, move))
         case _:
             raise RefusedError(f"its input is {kind_of(value)}; leave it out")
@@ -90,9 +91,8 @@ def _pad(walk: Walk, node: OnnxNode, codes: Codes) -> Codes:
     outside = [ends.pop(axis, (0, 0)) for axis in (rank - 2, rank - 1)]
     if rank not in (3, 4) or any(map(any, ends.values())) or min(map(min, outside)) < 0:
         raise RefusedError(f"its pads are {pads}; it must pad height and width, by 0 or more")
-    if rank == 3:  # a sequence: its first axis of two is that of the channels
-        if any(outside[0]):
-            raise RefusedError(f"its pads are {pads}; it must pad the length, not the channels")
+    if rank == 3 and any(outside[0]):  # a sequence: the first of these axes has its channels
+        raise RefusedError(f"its pads are {pads}; it must pad the length, not the channels")
     source = walk.arranged(codes, walk.shapes[codes.node])
     op = Int8Pad((*outside[0], *outside[1]))
     return walk.add(node.title, op, codes.stored, [source], walk.shape(node), real=codes.real)

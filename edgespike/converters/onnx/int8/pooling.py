@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgespike.converters.onnx.int8.arithmetic import of_global_mean, of_mean
+from edgespike.converters.onnx.int8.arithmetic import of_mean
 from edgespike.converters.onnx.int8.quantisers import finished
 from edgespike.converters.onnx.int8.values import Codes, Made, Pending, RefusedError
 from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.int8.weighted import real, stored_input
 from edgespike.converters.onnx.int8.windows import as_image, padding_of, pair
 from edgespike.converters.onnx.model import OnnxNode
+from edgespike.int8.averages import Float32Mean
 from edgespike.int8.net import Int8AveragePool, Int8MaxPool, Int8Pad, Stored
-
-NEAR_HALVES = (
-    "Means are rounded as exact numbers; ONNX Runtime adds them up in float32, and may round a mean "
-    "near a half to the other side."
-)
 
 
 def max_pool(walk: Walk, node: OnnxNode, codes: Codes) -> Codes:
@@ -85,12 +81,11 @@ def _averages(walk: Walk, node: OnnxNode, x: Codes) -> Pending:
         wider = (channels, height + top + bottom, width + left + right)
         source = walk.add(f"{node.title}_padded", Int8Pad(padding), x.stored, [source], wider).node
         padding = (0, 0, 0, 0)
-    walk.said[NEAR_HALVES] = None
 
     def make(stored: Stored) -> Made:
         return Int8AveragePool(kernel, stride, of_mean(x.stored, stored), padding), (source,)
 
-    return Pending(node.title, make, walk.shape(node))
+    return Pending(node.title, make, walk.shape(node), certain=False)
 
 
 def _global(walk: Walk, node: OnnxNode, x: Codes) -> Pending:
@@ -99,10 +94,12 @@ def _global(walk: Walk, node: OnnxNode, x: Codes) -> Pending:
     size = image[1:]
 
     def make(stored: Stored) -> Made:
-        return Int8AveragePool(size, (1, 1), of_global_mean(x.stored, stored)), (source,)
+        return Int8AveragePool(size, (1, 1), Float32Mean(x.stored, stored)), (source,)
 
-    pending = Pending(node.title, make, (image[0], 1, 1))
     shape = walk.shape(node)
+    pending = Pending(node.title, make, (image[0], 1, 1), certain=node.op != "ReduceMean")
+    if shape == pending.shape:
+        return pending
 
     def move(codes: Codes) -> Codes:
         return replace(codes, places=codes.places.reshape(shape))

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edgespike.converters.onnx.int8.arithmetic import narrowed, of_one
+from edgespike.converters.onnx.int8.arithmetic import narrowed, of_one, of_one_ratio
 from edgespike.converters.onnx.int8.values import (
+    FINER,
     Answer,
     Codes,
     Entering,
+    Finer,
     Pending,
     RefusedError,
     Value,
@@ -27,7 +29,8 @@ from edgespike.converters.onnx.int8.walk import (
     stored_of,
 )
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.int8.net import Int8Function, Stored
+from edgespike.int8.additions import Float32Addition
+from edgespike.int8.net import Int8Add, Int8Concatenate, Int8Function, Int8Op, Stored
 
 
 def quantise(walk: Walk, node: OnnxNode) -> Value | None:
@@ -41,7 +44,7 @@ def quantise(walk: Walk, node: OnnxNode) -> Value | None:
         case Entering():
             return walk.enter(value, stored, real=False)
         case Pending():
-            return finished(walk, value, stored)
+            return finished(walk, value, stored, real=True)
         case Codes():
             if not value.real:
                 raise RefusedError("its input is stored already; dequantise it first")
@@ -56,12 +59,45 @@ def quantise(walk: Walk, node: OnnxNode) -> Value | None:
             assert_never(value)
 
 
-def finished(walk: Walk, value: Pending, stored: Stored) -> Codes:
-    """Add the node of an operator whose result is stored now."""
-    op, inputs = value.make(narrowed(stored, value.least, value.most))
+def finished(walk: Walk, value: Pending, stored: Stored, *, real: bool = False) -> Codes:
+    """Add the node of an operator whose result is stored now.
+
+    Parameters
+    ----------
+    real
+        Whether it is one of real numbers; ONNX Runtime has an integer kernel for it only where a
+        quantiser follows at once, and no clip that the stored range does not make itself.
+    """
+    narrow = narrowed(stored, value.least, value.most)
+    op, inputs = value.make(narrow)
+    certain = value.certain and not (real and (value.later or narrow != stored))
+    if isinstance(op, Int8Add) and isinstance(op.combine, Float32Addition):
+        rule = of_one_ratio(op.combine)
+        certain = certain and rule is op.combine
+        op = Int8Add(rule)
+    codes = _built(walk, value, op, stored, inputs)
+    if not certain and not isinstance(op, Int8Function | Int8Concatenate):
+        walk.finer[codes.node] = Finer(value.title, _finer(walk, value, stored), narrow)
+    return codes
+
+
+def _built(
+    walk: Walk, value: Pending, op: Int8Op, stored: Stored, inputs: tuple[str, ...]
+) -> Codes:
     codes = walk.add(value.title, op, stored, inputs, value.shape)
     for move in value.later:
         codes = move(codes)
+    return codes
+
+
+def _finer(walk: Walk, value: Pending, stored: Stored) -> Codes:
+    """Return a result in finer units; its nodes are not the net's."""
+    start = len(walk.nodes)
+    finer = Stored(stored.scale / FINER, 0, -(2**30), 2**30)
+    op, inputs = value.make(finer)
+    codes = _built(walk, value, op, finer, inputs)
+    walk.beside += walk.nodes[start:]
+    del walk.nodes[start:]
     return codes
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph.tensor import Integers
-from edgespike.int8.net import Int8Op, Stored
+from edgespike.int8.net import Int8Op, PerChannel, Stored
 
 Float32: TypeAlias = NDArray[np.float32]
 
@@ -88,7 +88,7 @@ class Sums:
     source: str
     bias: Integers
     offset: NDArray[np.float64] | None
-    build: Callable[[Integers, Callable[[Integers], Integers]], Int8Op]
+    build: Callable[[Integers, PerChannel | None], Int8Op]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +109,8 @@ class Pending:
         What moves the elements afterwards, or takes the largest.
     sums
         Of a weighted layer.
+    certain
+        Whether ONNX Runtime stores the same number also where the result is near a half.
     """
 
     title: str
@@ -118,6 +120,7 @@ class Pending:
     most: float = math.inf
     later: tuple[Callable[[Codes], Codes], ...] = ()
     sums: Sums | None = None
+    certain: bool = True
 
     def clipped(self, least: float, most: float) -> Pending:
         """Return it with a clip behind."""
@@ -127,9 +130,55 @@ class Pending:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The argument of a softmax or sigmoid at the end, which is left out."""
+    """The argument of a softmax or sigmoid at the end, which is left out, and its name."""
 
     of: Codes | Pending
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Finer:
+    """The results of a layer that ONNX Runtime may store as their neighbours, more finely.
+
+    Parameters
+    ----------
+    title
+        Of the operator.
+    codes
+        The same values in units of ``1 / FINER`` of those that are stored.
+    stored
+        How they are stored; ``low..high`` is what activations leave.
+    """
+
+    title: str
+    codes: Codes
+    stored: Stored
+
+
+FINER = 1024
+"""How many units of a finer result are one of the stored one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The model's answers, sums of a last layer that nothing stores.
+
+    Parameters
+    ----------
+    name
+        Of the real numbers in the model.
+    node
+        Of the net.
+    factor
+        Real value of one unit of each class, ``(classes,)``.
+    rest
+        What is left of a bias when it is rounded to units, ``(classes,)``, in units.
+    """
+
+    name: str
+    node: str
+    factor: Float32
+    rest: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,10 @@ from edgespike.converters.onnx.int8.values import (
     Answer,
     Codes,
     Entering,
+    Finer,
     Pending,
     RefusedError,
+    Units,
     UnknownValueError,
     Value,
     Weights,
@@ -47,6 +49,12 @@ class Walk:
         Of the net's nodes, by name.
     said
         Sentences for the user.
+    finer
+        Results that ONNX Runtime may store as their neighbours, by the net's node.
+    beside
+        The nodes that have these more finely.
+    units
+        The answers, where nothing stores them.
     """
 
     model: OnnxModel
@@ -55,6 +63,9 @@ class Walk:
     nodes: list[Int8Node] = field(default_factory=list)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     said: dict[str, None] = field(default_factory=dict)
+    finer: dict[str, Finer] = field(default_factory=dict)
+    beside: list[Int8Node] = field(default_factory=list)
+    units: Units | None = None
     names: Names = field(default_factory=lambda: Names(INPUT))
 
     def value(self, name: str) -> Value:
@@ -229,8 +240,8 @@ def _along(values: NDArray[Any], axes: int, axis: int, shape: tuple[int, ...]) -
         return values.reshape((1,) * axes)
     if values.ndim != 1 or not -axes <= axis < axes or len(values) != shape[axis]:
         raise RefusedError(
-            f"its scales have shape {values.shape}, its numbers {shape}, axis {axis}; use one scale "
-            "for all, or one for each output channel: blocks are not supported"
+            f"its scales have shape {values.shape}, its numbers {shape}, axis {axis}; use one for "
+            "all, or one for each output channel; no blocks"
         )
     spread = [1] * axes
     spread[axis] = len(values)

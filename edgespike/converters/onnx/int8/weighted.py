@@ -147,7 +147,7 @@ def with_bias(walk: Walk, pending: Pending, name: str) -> Pending:
     offset = each + (0 if sums.offset is None else sums.offset)
     if sums.offset is None and (np.abs(units - whole) <= NEAR * np.abs(whole)).all():
         return _with_whole(pending, whole)
-    return _of(pending, replace(sums, offset=offset))
+    return replace(_of(pending, replace(sums, offset=offset)), certain=False)
 
 
 def _with_whole(pending: Pending, bias: NDArray[Any]) -> Pending:
