@@ -34,12 +34,12 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
     """
     last = read.net.nodes[-1].name
     shown = {name: where for name, where in read.shown.items() if name != read.net.nodes[0].name}
-    names = list(dict.fromkeys(name for name, _ in shown.values()))
-    session, answer = _session(read, names)
-    found: dict[str, list[Any]] = {name: [] for name in (*names, answer)}
+    session, answer = _session(read, [name for name, _ in shown.values()])
+    names = [value.name for value in session.get_outputs()]
+    found: dict[str, list[Any]] = {name: [] for name in names}
     for part in _parts(session, _as_taken(read, samples)):
-        results = session.run([*names, answer], {read.model.input: part})
-        for name, result in zip((*names, answer), results, strict=True):
+        results = session.run(names, {read.model.input: part})
+        for name, result in zip(names, results, strict=True):
             found[name].append(result)
     whole = {name: np.concatenate(parts) for name, parts in found.items()}
     values = {}
@@ -48,18 +48,9 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
         kept[:, where.elements.reshape(-1)] = whole[name].reshape(len(samples), -1)
         values[node] = kept.reshape(len(samples), 1, *where.stored)
     answers = np.asarray(whole[answer], np.float64).reshape(len(samples), -1)
-    if "ArgMax" in read.left_out:
-        classes = prod_of_last(read)
-        answers = (answers == np.arange(classes)).astype(np.float64)
+    if "ArgMax" in read.left_out:  # classes, of which the last is not beyond the largest
+        answers = (answers == np.arange(answers.max() + 1)).astype(np.float64)
     return {**values, last: answers}
-
-
-def prod_of_last(read: Reading) -> int:
-    """Return how many classes there are."""
-    from edgespike.floats.shapes import shapes_of
-
-    (classes,) = shapes_of(read.net)[0][read.net.nodes[-1].name]
-    return classes
 
 
 def _session(read: Reading, names: list[str]) -> tuple[Any, str]:
@@ -70,7 +61,7 @@ def _session(read: Reading, names: list[str]) -> tuple[Any, str]:
     model = load_model(read.model.path)
     (answer,) = (value.name for value in model.graph.output)
     model.graph.output.extend(
-        onnx.helper.make_empty_tensor_value_info(name) for name in names if name != answer
+        onnx.helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(names) if name != answer
     )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors alone
