@@ -67,7 +67,7 @@ FAMILIES = (
         },
     ),
     Family(
-        "a pool of means or sums; `count_include_pad` either way",
+        "a pool of means or sums; `count_include_pad` 0 where no window holds padding",
         {
             "AveragePool": pooling.average_pool,
             "GlobalAveragePool": pooling.global_average,

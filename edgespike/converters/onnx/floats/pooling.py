@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from edgespike.converters.onnx.floats.building import Building
-from edgespike.converters.onnx.floats.values import UnreadableError, Value
+from edgespike.converters.onnx.floats.values import UnreadableError, Value, in_order
 from edgespike.converters.onnx.floats.windows import Pair, Windows, windows_of
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.floats.net import FloatAffine, FloatPool2d, FloatReshape, Pooling
+from edgespike.floats.net import FloatPool2d, Pooling
 from edgespike.floats.run import pool2d
 
 
@@ -40,29 +40,20 @@ def average_pool(net: Building, node: OnnxNode) -> Value:
             "has ceil_mode, which makes windows that reach beyond the border; leave it out"
         )
     op = FloatPool2d(Pooling.AVERAGE, *_steps(windows), windows.padding)
-    if not any(windows.own) or node.attributes.get("count_include_pad", 0):
-        return _pooled(net, node, image, op)
-    return _by_what_is_there(net, node, image, replace(op, pooling=Pooling.SUM), windows)
+    counted = node.attributes.get("count_include_pad", 0) or not any(windows.own)
+    if not counted and not _all_full(image, op, windows):
+        raise UnreadableError(
+            "divides windows at the border by fewer values; set count_include_pad to 1, or use "
+            "pads 0"
+        )
+    return _pooled(net, node, image, op)
 
 
-def _by_what_is_there(
-    net: Building, node: OnnxNode, image: Value, op: FloatPool2d, windows: Windows
-) -> Value:
-    """Divide the sum of each window by how many of its values are none of the pool's own zeros."""
+def _all_full(image: Value, op: FloatPool2d, windows: Windows) -> bool:
+    """Return whether no window holds zeros that the pool adds itself."""
     top, bottom, left, right = windows.before
     there = np.ones((1, 1, image.stored[1] + top + bottom, image.stored[2] + left + right))
-    counts = pool2d(replace(op, padding=windows.own), there)
-    if (counts == 0).any():
-        raise UnreadableError("has windows of zeros alone; give less padding")
-    pooled = _pooled(net, node, image, op)
-    if (counts == prod(op.kernel)).all():
-        return net.affine(node, pooled, 1 / prod(op.kernel), 0.0)
-    # Each place has a factor of its own, so each is a channel for a moment.
-    factors = np.broadcast_to(1 / counts[0], pooled.stored).reshape(-1)
-    flat = net.stored_as(node, pooled, (factors.size,))
-    affine = FloatAffine(factors.copy(), np.zeros(factors.size))
-    scaled = net.add(node, affine, flat, stored=flat.stored)
-    return net.add(node, FloatReshape(pooled.stored), scaled, stored=pooled.stored)
+    return bool((pool2d(replace(op, padding=windows.own), there) == 1).all())
 
 
 def _windows(node: OnnxNode, value: Value) -> Windows:
@@ -135,19 +126,46 @@ def _axes(net: Building, node: OnnxNode, since: int) -> tuple[int, ...]:
 
 
 def _over_axes(net: Building, node: OnnxNode, kind: Pooling, axes: tuple[int, ...]) -> Value:
-    """Append a pool over whole axes, whose elements must lie side by side."""
+    """Append a pool over whole axes."""
     value = net.unpadded(node)
-    kept = [axis for axis in range(len(value.shape)) if axis not in axes]
-    channels = prod(value.shape[axis] for axis in kept)
-    over = prod(value.shape[axis] for axis in axes)
-    if channels == 1 and over == value.elements.size > 1:
+    if all(size == 1 for axis, size in enumerate(value.shape) if axis not in axes):
         raise UnreadableError(
             f"goes over all axes of values of shape {value.shape}; keep that of the channels"
         )
+    image, kernel = _over_image(net, node, value, axes) or _over_rows(net, node, value, axes)
+    channels, high, wide = image.stored
+    stored = (channels, high // kernel[0], wide // kernel[1])
+    elements = np.arange(prod(stored)).reshape(net.shape(node))
+    op = FloatPool2d(kind, kernel, kernel)
+    return net.add(node, op, image, stored=stored, elements=elements)
+
+
+def _over_image(
+    net: Building, node: OnnxNode, value: Value, axes: tuple[int, ...]
+) -> tuple[Value, Pair] | None:
+    """Return an image, and the windows over its height or width or both; ``None`` if it is none."""
+    is_image = len(value.shape) in (3, 4) and value.shape[0] == 1 and in_order(value.elements)
+    if not is_image or min(axes, default=0) < 2:
+        return None
+    sizes = [size if axis in axes else 1 for axis, size in enumerate(value.shape)]
+    return net.image(node, value), ((1, *sizes[2:])[-2], sizes[-1])
+
+
+def _over_rows(
+    net: Building, node: OnnxNode, value: Value, axes: tuple[int, ...]
+) -> tuple[Value, Pair]:
+    """Return what is kept as channels of an image, and the windows over all of it.
+
+    Raises
+    ------
+    MovedError
+        What a window takes does not lie side by side.
+    """
+    kept = [axis for axis in range(len(value.shape)) if axis not in axes]
+    channels, over = (prod(value.shape[axis] for axis in some) for some in (kept, axes))
     rows = value.elements.transpose(*kept, *axes).reshape(channels, over)
     moved = Value(value.node, value.stored, rows)
-    same = len(value.stored) == 3 and value.stored[0] == channels
-    image = net.stored_as(node, moved, value.stored if same else (channels, 1, over))
-    op = FloatPool2d(kind, image.stored[1:], image.stored[1:])  # type: ignore[arg-type]
-    elements = np.arange(channels).reshape(net.shape(node))
-    return net.add(node, op, image, stored=(channels, 1, 1), elements=elements)
+    size = (1, over)
+    if len(value.stored) == 3 and value.stored[0] == channels:
+        size = value.stored[1:]
+    return net.stored_as(node, moved, (channels, *size)), size

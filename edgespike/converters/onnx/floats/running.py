@@ -61,7 +61,9 @@ def _session(read: Reading, names: list[str]) -> tuple[Any, str]:
     model = load_model(read.model.path)
     (answer,) = (value.name for value in model.graph.output)
     model.graph.output.extend(
-        onnx.helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(names) if name != answer
+        onnx.helper.make_empty_tensor_value_info(name)
+        for name in dict.fromkeys(names)
+        if name != answer
     )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors alone
