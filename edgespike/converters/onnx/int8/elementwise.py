@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgespike.converters.onnx.int8.arithmetic import of_one, of_two
 from edgespike.converters.onnx.int8.quantisers import finished, restored
@@ -27,7 +28,7 @@ def add(walk: Walk, node: OnnxNode) -> Pending:
         if other in walk.constants or isinstance(walk.values.get(other), Weights):
             value = walk.value(name)
             if isinstance(value, Pending) and value.sums is not None and is_bare(value):
-                return with_bias(walk, value, other)
+                return replace(with_bias(walk, value, other), certain=False)
             raise RefusedError(
                 f"it adds the constant {other} to {kind_of(value)} values; only a weighted layer "
                 "may have a bias, right behind it"

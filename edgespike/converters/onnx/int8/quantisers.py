@@ -65,12 +65,11 @@ def finished(walk: Walk, value: Pending, stored: Stored, *, real: bool = False) 
     Parameters
     ----------
     real
-        Whether it is one of real numbers; ONNX Runtime has an integer kernel for it only where a
-        quantiser follows at once, and no clip that the stored range does not make itself.
+        Whether it is one of real numbers.
     """
     narrow = narrowed(stored, value.least, value.most)
     op, inputs = value.make(narrow)
-    certain = value.certain and not (real and (value.later or narrow != stored))
+    certain = value.certain and not (real and _is_float(walk, value, narrow, stored, inputs))
     if isinstance(op, Int8Add) and isinstance(op.combine, Float32Addition):
         rule = of_one_ratio(op.combine)
         certain = certain and rule is op.combine
@@ -79,6 +78,18 @@ def finished(walk: Walk, value: Pending, stored: Stored, *, real: bool = False) 
     if not certain and not isinstance(op, Int8Function | Int8Concatenate):
         walk.finer[codes.node] = Finer(value.title, _finer(walk, value, stored), narrow)
     return codes
+
+
+def _is_float(
+    walk: Walk, value: Pending, narrow: Stored, stored: Stored, inputs: tuple[str, ...]
+) -> bool:
+    """Return whether ONNX Runtime leaves an operator of real numbers in float32.
+
+    It has integer kernels only where a quantiser of the input's type follows at once, or after a
+    clip that the stored range makes anyway.
+    """
+    given = {node.stored.low for node in walk.nodes if node.name in inputs}
+    return bool(value.later) or narrow != stored or given != {stored.low}
 
 
 def _built(
@@ -173,4 +184,4 @@ def _numbers(walk: Walk, node: OnnxNode, real: NDArray[Any] | None = None) -> ND
         np.zeros(values.shape, np.int8), scales, zeros, node.attributes.get("axis", 1)
     )
     moved = np.rint(values.astype(np.float32) / unit.scale) - unit.numbers
-    return np.asarray(np.clip(moved, low, high)).astype(np.int32)
+    return np.asarray(np.clip(moved, low, high)).astype(zeros.dtype if zeros is not None else kind)

@@ -191,10 +191,13 @@ class Weights:
         Zero points taken off.
     scale
         float32, as many axes as ``numbers``, each of length 1 or that of ``numbers``.
+    kind
+        The type that they are stored in: "int8".
     """
 
     numbers: Integers
     scale: Float32
+    kind: str
 
     @property
     def real(self) -> Float32:
@@ -203,7 +206,7 @@ class Weights:
 
     def transposed(self, axes: tuple[int, ...]) -> Weights:
         """Return it with its axes in another order."""
-        return Weights(self.numbers.transpose(axes), self.scale.transpose(axes))
+        return Weights(self.numbers.transpose(axes), self.scale.transpose(axes), self.kind)
 
     def of_outputs(self, axis: int) -> Float32 | None:
         """Return the scale of each output ``(outputs,)``; ``None`` if it varies otherwise."""

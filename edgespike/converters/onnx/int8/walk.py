@@ -231,7 +231,7 @@ def as_weights(
     if not (np.isfinite(scales).all() and (scales > 0).all()):
         raise RefusedError("it has scales that are not positive and finite; quantise it again")
     taken = whole - spread[1] if len(spread) > 1 else whole
-    return Weights(taken, spread[0].astype(np.float32))
+    return Weights(taken, spread[0].astype(np.float32), str(numbers.dtype))
 
 
 def _along(values: NDArray[Any], axes: int, axis: int, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -28,14 +28,14 @@ from edgespike.converters.onnx.int8.windows import as_image, padding_of, pair
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.int8.net import Int8Conv2d, Int8Dense, Stored
 
-NEAR = 2.0**-18
-"""How far, as a share, a bias may be from whole units: what two roundings of float32 leave."""
+NEAR = 2.0**-20
+"""How far, as a share, a bias's scale may be from that of the sums, both rounded to float32."""
 
 
 def conv(walk: Walk, node: OnnxNode) -> Pending:
     """Read a Conv of dequantised values."""
     x, weights = real(walk, node, 0), weights_of(walk, node, 1)
-    pending = _convolution(walk, node, x, weights)
+    pending = _doubted(_convolution(walk, node, x, weights), x, weights)
     return with_bias(walk, pending, node.inputs[2]) if _has(node, 2) else pending
 
 
@@ -45,7 +45,7 @@ def gemm(walk: Walk, node: OnnxNode) -> Pending:
         if node.attributes.get(name, 1.0) != 1.0:
             raise RefusedError(f"its {name} is {node.attributes[name]}; it must be 1")
     x, weights = real(walk, node, 0), _turned(node, weights_of(walk, node, 1))
-    pending = _dense(walk, node, x, weights)
+    pending = _doubted(_dense(walk, node, x, weights), x, weights)
     return with_bias(walk, pending, node.inputs[2]) if _has(node, 2) else pending
 
 
@@ -54,7 +54,7 @@ def matmul(walk: Walk, node: OnnxNode) -> Pending:
     x, weights = real(walk, node, 0), weights_of(walk, node, 1)
     if weights.numbers.ndim != 2:
         raise RefusedError(f"its weights have {weights.numbers.ndim} axes; they must have 2")
-    return _dense(walk, node, x, weights.transposed((1, 0)))
+    return _doubted(_dense(walk, node, x, weights.transposed((1, 0))), x, weights)
 
 
 def qlinear_conv(walk: Walk, node: OnnxNode) -> Codes:
@@ -132,22 +132,30 @@ def weights_of(walk: Walk, node: OnnxNode, index: int) -> Weights:
 
 def with_bias(walk: Walk, pending: Pending, name: str) -> Pending:
     """Add a bias, a constant of real numbers or of stored ones."""
-    if name in walk.constants:
-        real_bias = walk.constants[name]
-    else:
-        value = walk.value(name)
-        if not isinstance(value, Weights):
-            raise RefusedError(f"its bias {name} is no constant; add it with quantisers around")
-        real_bias = value.real
     sums = pending.sums
     assert sums is not None
-    each = np.broadcast_to(np.asarray(real_bias, np.float64).reshape(-1), sums.bias.shape)
-    units = each / sums.factor.astype(np.float64)
-    whole = np.rint(units)
-    offset = each + (0 if sums.offset is None else sums.offset)
-    if sums.offset is None and (np.abs(units - whole) <= NEAR * np.abs(whole)).all():
-        return _with_whole(pending, whole)
-    return replace(_of(pending, replace(sums, offset=offset)), certain=False)
+    value = walk.constants[name] if name in walk.constants else walk.value(name)
+    if isinstance(value, Weights) and value.kind == "int32":
+        unit = np.broadcast_to(value.scale.reshape(-1), sums.factor.shape)
+        if (np.abs(unit - sums.factor) > NEAR * sums.factor).any():
+            raise RefusedError(
+                f"its bias has scale {unit[0]:g}, where input and weights have {sums.factor[0]:g}; "
+                "they must be equal, since ONNX Runtime adds the bias as it is stored"
+            )
+        return _with_whole(pending, value.numbers)
+    if not isinstance(value, Weights | np.ndarray):
+        raise RefusedError(f"its bias {name} is no constant; add it with quantisers around")
+    real_bias = value.real if isinstance(value, Weights) else value
+    offset = np.asarray(real_bias, np.float64).reshape(-1)
+    return replace(
+        _of(pending, replace(sums, offset=np.broadcast_to(offset, sums.bias.shape))), certain=False
+    )
+
+
+def _doubted(pending: Pending, x: Codes, weights: Weights) -> Pending:
+    """Say that it is computed in float32 where ONNX Runtime has no integer kernel for its types."""
+    kinds = ("int8", "uint8") if x.stored.low == 0 else ("int8",)
+    return replace(pending, certain=weights.kind in kinds)
 
 
 def _with_whole(pending: Pending, bias: NDArray[Any]) -> Pending:
