@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.converters.onnx.int8.shapes import entering
 from edgespike.converters.onnx.int8.values import FINER, Codes
-from edgespike.converters.onnx.int8.walk import INPUT, Walk, entering
+from edgespike.converters.onnx.int8.walk import INPUT, Walk
 from edgespike.converters.onnx.model import OnnxModel
 from edgespike.converters.result import PartCheck
 from edgespike.extras import needs_extra

@@ -12,6 +12,7 @@ from edgespike.converters.names import plain_name
 from edgespike.converters.onnx.int8.checking import check_file
 from edgespike.converters.onnx.int8.elementwise import is_bare
 from edgespike.converters.onnx.int8.operators import NEAREST, OPERATORS
+from edgespike.converters.onnx.int8.shapes import entering
 from edgespike.converters.onnx.int8.values import (
     Answer,
     Codes,
@@ -20,8 +21,9 @@ from edgespike.converters.onnx.int8.values import (
     Sums,
     Units,
     UnknownValueError,
+    kind_of,
 )
-from edgespike.converters.onnx.int8.walk import Walk, entering, kind_of
+from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.onnx.structure import listed
 from edgespike.converters.result import Conversion
@@ -111,6 +113,8 @@ def _read(walk: Walk, node: OnnxNode) -> None:
     after = next((n for n in node.inputs if isinstance(walk.values.get(n), Answer)), None)
     if after is not None and not node.op.endswith("quantizeLinear") and "Quantize" not in node.op:
         raise RefusedError("it follows a softmax or sigmoid, which may only be at the end")
+    if len(node.inputs) < operator.inputs:
+        raise RefusedError(f"it has {len(node.inputs)} inputs; it needs {operator.inputs}")
     value = operator.read(walk, node)
     if value is not None:
         walk.values[node.outputs[0]] = value

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from edgespike.converters.onnx.int8.arithmetic import of_one, of_two
 from edgespike.converters.onnx.int8.quantisers import finished, restored
+from edgespike.converters.onnx.int8.shapes import node_shape
 from edgespike.converters.onnx.int8.values import (
     Answer,
     Codes,
@@ -15,8 +16,9 @@ from edgespike.converters.onnx.int8.values import (
     Pending,
     RefusedError,
     Weights,
+    kind_of,
 )
-from edgespike.converters.onnx.int8.walk import Walk, kind_of, node_shape
+from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.int8.weighted import real, stored_input, with_bias
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.int8.net import Int8Add, Int8Concatenate, Int8Function, Stored
@@ -79,11 +81,10 @@ def qlinear_concat(walk: Walk, node: OnnxNode) -> Codes:
 
 
 def _joined(walk: Walk, node: OnnxNode, parts: Sequence[Codes]) -> Pending:
-    shape = walk.shape(node)
-    if int(node.attributes["axis"]) % (len(shape) + 1) != 1:
+    shape, axis = walk.shape(node), node.attributes.get("axis")
+    if axis is None or int(axis) % (len(shape) + 1) != 1:
         raise RefusedError(
-            f"it joins axis {node.attributes['axis']} of {(1, *parts[0].shape)}; only channels, "
-            "axis 1, can be joined"
+            f"it joins axis {axis} of {(1, *parts[0].shape)}; only channels, axis 1, can be joined"
         )
 
     def make(stored: Stored) -> Made:
@@ -103,7 +104,7 @@ def relu(walk: Walk, node: OnnxNode) -> Pending:
 def clip(walk: Walk, node: OnnxNode) -> Pending:
     """Read a Clip of real values; its limits are attributes before version 11."""
     least, most = (
-        float(walk.constant(node, index, name).ravel()[0])
+        float(walk.number(node, index, name))
         if index < len(node.inputs) and node.inputs[index]
         else float(node.attributes.get(name, default))
         for index, name, default in ((1, "min", -math.inf), (2, "max", math.inf))

@@ -15,8 +15,9 @@ from edgespike.converters.onnx.int8.values import (
     RefusedError,
     Value,
     Weights,
+    kind_of,
 )
-from edgespike.converters.onnx.int8.walk import Walk, kind_of
+from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.graph.tensor import Integers
 from edgespike.int8.net import Int8Pad
@@ -57,6 +58,8 @@ def transposed(walk: Walk, node: OnnxNode) -> Value:
     value = walk.value(node.inputs[0])
     rank = len(walk.model.shapes[node.inputs[0]])
     axes = tuple(node.attributes.get("perm", range(rank)[::-1]))
+    if sorted(axes) != list(range(rank)):
+        raise RefusedError(f"its perm is {axes}; it must name each of {rank} axes once")
     if isinstance(value, Weights):
         return value.transposed(axes)
     if axes[:1] != (0,):
@@ -80,13 +83,16 @@ def _replaced(value: Value, change: Callable[[Integers], Integers]) -> Value:
 
 def _pad(walk: Walk, node: OnnxNode, codes: Codes) -> Codes:
     mode = node.attributes.get("mode", "constant")
-    filling = _optional(walk, node, 2, "value", 0)
+    has = len(node.inputs) > 2 and node.inputs[2]
+    filling = walk.number(node, 2, "value") if has else node.attributes.get("value", 0)
     zero = 0 if codes.real else codes.stored.zero_point
     if mode != "constant" or filling != zero:
         raise RefusedError(f"it pads with {mode} {filling}; it must pad with what stands for 0")
     rank = len(codes.shape) + 1
     axes = [int(axis) % rank for axis in _optional(walk, node, 3, "axes", list(range(rank)))]
     pads = [int(each) for each in _optional(walk, node, 1, "pads", [])]
+    if len(pads) != 2 * len(axes):
+        raise RefusedError(f"its pads are {pads}; it must be two for each of {len(axes)} axes")
     ends = {axis: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
     outside = [ends.pop(axis, (0, 0)) for axis in (rank - 2, rank - 1)]
     if rank not in (3, 4) or any(map(any, ends.values())) or min(map(min, outside)) < 0:

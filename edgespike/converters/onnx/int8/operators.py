@@ -27,18 +27,24 @@ class Operator:
         What it is in the graph; for the documentation.
     condition
         What must hold; likewise.
+    inputs
+        How many it has at least; onnx checks that of its own operators.
     """
 
     read: Reader
     becomes: str
     condition: str = ""
+    inputs: int = 1
 
 
 _QUANTISER = Operator(
-    quantisers.quantise, "the thresholds of the layer before", "one scale; 8 bits or fewer"
+    quantisers.quantise,
+    "the thresholds of the layer before",
+    "one scale; 8 bits or fewer",
+    inputs=2,
 )
 _DEQUANTISER = Operator(
-    quantisers.dequantise, "nothing, or whole weights", "no scale for each block"
+    quantisers.dequantise, "nothing, or whole weights", "no scale for each block", inputs=2
 )
 _LAYER = "a layer of whole weights, and thresholds"
 _PER_OUTPUT = "weights with one scale, or one for each output"
@@ -56,18 +62,18 @@ OPERATORS: Mapping[tuple[str, str], Operator] = {
     ("", "MatMul"): Operator(weighted.matmul, _LAYER, f"{_PER_OUTPUT}; one row"),
     ("", "QLinearConv"): Operator(weighted.qlinear_conv, _LAYER),
     ("", "QLinearMatMul"): Operator(weighted.qlinear_matmul, _LAYER, "one row"),
-    (MICROSOFT, "QGemm"): Operator(weighted.qgemm, _LAYER, "transA 0"),
+    (MICROSOFT, "QGemm"): Operator(weighted.qgemm, _LAYER, "transA 0", inputs=6),
     ("", "Add"): Operator(
         elementwise.add, "two weights, a sum and thresholds; or a bias", "no constant otherwise"
     ),
     (MICROSOFT, "QLinearAdd"): Operator(
-        elementwise.qlinear_add, "two weights, a sum and thresholds", "no constant"
+        elementwise.qlinear_add, "two weights, a sum and thresholds", "no constant", inputs=7
     ),
     ("", "Concat"): Operator(
         elementwise.concat, "the channels, each in the result's storage", "axis 1"
     ),
     (MICROSOFT, "QLinearConcat"): Operator(
-        elementwise.qlinear_concat, "the channels, each in the result's storage", "axis 1"
+        elementwise.qlinear_concat, "the channels, each in the result's storage", "axis 1", inputs=4
     ),
     ("", "Relu"): Operator(elementwise.relu, "fewer thresholds", "of real numbers"),
     ("", "Clip"): Operator(elementwise.clip, "fewer thresholds", "of real numbers"),
@@ -76,11 +82,14 @@ OPERATORS: Mapping[tuple[str, str], Operator] = {
         pooling.average_pool, "a sum of windows, and thresholds", "dilations 1, no ceil_mode"
     ),
     (MICROSOFT, "QLinearAveragePool"): Operator(
-        pooling.qlinear_average_pool, "a sum of windows, and thresholds", "channels_last 0"
+        pooling.qlinear_average_pool,
+        "a sum of windows, and thresholds",
+        "channels_last 0",
+        inputs=4,
     ),
     ("", "GlobalAveragePool"): _MEAN,
     (MICROSOFT, "QLinearGlobalAveragePool"): Operator(
-        pooling.qlinear_global_average_pool, _MEAN.becomes, "channels_last 0"
+        pooling.qlinear_global_average_pool, _MEAN.becomes, "channels_last 0", inputs=4
     ),
     ("", "ReduceMean"): Operator(pooling.reduce_mean, _MEAN.becomes, "over height and width"),
     ("", "Pad"): Operator(moving.padded, "padding", "with what stands for 0, height and width"),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edgespike.converters.onnx.int8.arithmetic import narrowed, of_one, of_one_ratio
+from edgespike.converters.onnx.int8.storages import as_weights, limits_of, stored_of
 from edgespike.converters.onnx.int8.values import (
     FINER,
     Answer,
@@ -20,14 +21,9 @@ from edgespike.converters.onnx.int8.values import (
     RefusedError,
     Value,
     Weights,
-)
-from edgespike.converters.onnx.int8.walk import (
-    Walk,
-    as_weights,
     kind_of,
-    limits_of,
-    stored_of,
 )
+from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.int8.additions import Float32Addition
 from edgespike.int8.net import Int8Add, Int8Concatenate, Int8Function, Int8Op, Stored
@@ -183,5 +179,7 @@ def _numbers(walk: Walk, node: OnnxNode, real: NDArray[Any] | None = None) -> ND
     unit = as_weights(
         np.zeros(values.shape, np.int8), scales, zeros, node.attributes.get("axis", 1)
     )
+    if not np.isfinite(values).all():
+        raise RefusedError("it quantises values that are not finite; replace them")
     moved = np.rint(values.astype(np.float32) / unit.scale) - unit.numbers
     return np.asarray(np.clip(moved, low, high)).astype(zeros.dtype if zeros is not None else kind)

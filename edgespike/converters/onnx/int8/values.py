@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.errors import named
 from edgespike.graph.tensor import Integers
 from edgespike.int8.net import Int8Op, PerChannel, Stored
 
@@ -217,3 +218,18 @@ class Weights:
 
 
 Value: TypeAlias = Codes | Entering | Pending | Answer | Weights
+
+
+def kind_of(value: Value) -> str:
+    """Return what messages call a value."""
+    match value:
+        case Codes():
+            return "dequantised" if value.real else "stored"
+        case Entering():
+            return "the model's input, which nothing has quantised"
+        case Pending():
+            return f"the result of {named(value.title)}, which nothing has quantised"
+        case Answer():
+            return "the result of a softmax or sigmoid"
+        case Weights():
+            return "a constant"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgespike.converters.onnx.int8.arithmetic import of_sums
 from edgespike.converters.onnx.int8.quantisers import finished, taken
+from edgespike.converters.onnx.int8.storages import as_weights
 from edgespike.converters.onnx.int8.values import (
     Codes,
     Entering,
@@ -22,8 +23,9 @@ from edgespike.converters.onnx.int8.values import (
     RefusedError,
     Sums,
     Weights,
+    kind_of,
 )
-from edgespike.converters.onnx.int8.walk import Walk, as_weights, kind_of
+from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.int8.windows import as_image, padding_of, pair
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.int8.net import Int8Conv2d, Int8Dense, Stored
@@ -136,7 +138,7 @@ def with_bias(walk: Walk, pending: Pending, name: str) -> Pending:
     assert sums is not None
     value = walk.constants[name] if name in walk.constants else walk.value(name)
     if isinstance(value, Weights) and value.kind == "int32":
-        unit = np.broadcast_to(value.scale.reshape(-1), sums.factor.shape)
+        unit = _each(value.scale, sums)
         if (np.abs(unit - sums.factor) > NEAR * sums.factor).any():
             raise RefusedError(
                 f"its bias has scale {unit[0]:g}, where input and weights have {sums.factor[0]:g}; "
@@ -146,10 +148,10 @@ def with_bias(walk: Walk, pending: Pending, name: str) -> Pending:
     if not isinstance(value, Weights | np.ndarray):
         raise RefusedError(f"its bias {name} is no constant; add it with quantisers around")
     real_bias = value.real if isinstance(value, Weights) else value
-    offset = np.asarray(real_bias, np.float64).reshape(-1)
-    return replace(
-        _of(pending, replace(sums, offset=np.broadcast_to(offset, sums.bias.shape))), certain=False
-    )
+    offset = _each(np.asarray(real_bias, np.float64), sums)
+    if not np.isfinite(offset).all():
+        raise RefusedError(f"its bias {name} is not finite; replace it")
+    return replace(_of(pending, replace(sums, offset=offset)), certain=False)
 
 
 def _doubted(pending: Pending, x: Codes, weights: Weights) -> Pending:
@@ -161,8 +163,14 @@ def _doubted(pending: Pending, x: Codes, weights: Weights) -> Pending:
 def _with_whole(pending: Pending, bias: NDArray[Any]) -> Pending:
     assert pending.sums is not None
     sums = pending.sums
-    each = np.broadcast_to(bias.astype(np.int64).reshape(-1), sums.bias.shape)
-    return _of(pending, replace(sums, bias=sums.bias + each))
+    return _of(pending, replace(sums, bias=sums.bias + _each(bias.astype(np.int64), sums)))
+
+
+def _each(bias: NDArray[Any], sums: Sums) -> NDArray[Any]:
+    """Return a bias of each output, which may be one of all."""
+    if bias.size not in (1, len(sums.bias)):
+        raise RefusedError(f"its bias has {bias.size} numbers for {len(sums.bias)} outputs")
+    return np.broadcast_to(bias.reshape(-1), sums.bias.shape)
 
 
 def _of(pending: Pending, sums: Sums) -> Pending:
@@ -181,8 +189,9 @@ def _convolution(walk: Walk, node: OnnxNode, x: Codes, weights: Weights) -> Pend
     image = as_image(x.shape, node)
     source = walk.arranged(x, image)
     kernel = weights.numbers
-    if kernel.ndim == 3:
-        kernel = kernel[:, :, None]
+    if kernel.ndim != len(x.shape) + 1:
+        raise RefusedError(f"its weights have shape {kernel.shape}, its input {(1, *x.shape)}")
+    kernel = kernel.reshape(*kernel.shape[:2], *([1] * (4 - kernel.ndim)), *kernel.shape[2:])
     stride, dilation = pair(node, "strides"), pair(node, "dilations")
     op = partial(
         Int8Conv2d,
@@ -201,6 +210,11 @@ def _dense(walk: Walk, node: OnnxNode, x: Codes, weights: Weights, alpha: float 
         raise RefusedError(
             f"its input has shape {(1, *x.shape)}, {math.prod(x.shape[:-1])} rows; it must have "
             "one row, so flatten it"
+        )
+    if weights.numbers.ndim != 2 or weights.numbers.shape[1] != x.places.size:
+        raise RefusedError(
+            f"its weights have shape {weights.numbers.shape}, outputs first; its input has "
+            f"{x.places.size} numbers"
         )
     columns = np.empty_like(weights.numbers)
     columns[:, x.places.ravel()] = weights.numbers
