@@ -28,8 +28,8 @@ class Residual(nn.Module):
         super().__init__()
         self.first = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
         self.inner = nn.Sequential(
-            nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)
-        )  # fmt: skip
+            nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 1)
+        )
         self.left = nn.Conv2d(8, 12, 3, stride=2, padding=1)
         self.right = nn.Conv2d(8, 12, 1, stride=2)
         self.last = nn.Linear(12, 10)
