@@ -6,6 +6,7 @@ tensors, broadcast, to those of the sum. The tests compare all pairs with the ru
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +22,7 @@ _LEFT = 20
 
 
 @dataclass(frozen=True)
-class Addition:
+class Addition(ABC):
     """Base of sums of two tensors.
 
     Parameters
@@ -37,6 +38,10 @@ class Addition:
     total: Stored
     low: int
     high: int
+
+    @abstractmethod
+    def __call__(self, a: Integers, b: Integers) -> Integers:
+        """Return the stored numbers of ``a + b``, int64."""
 
 
 @dataclass(frozen=True)
@@ -85,26 +90,28 @@ class OneShiftAddition(Addition):
 
 @dataclass(frozen=True)
 class Float32Addition(Addition):
-    """ONNX Runtime's QLinearAdd on x86: two fused multiply-adds, halves to even.
+    """ONNX Runtime's QLinearAdd on x86 processors with FMA: float32 products, halves to even.
 
-    The zero points are in the number that they start from, so what a half is rounded to depends
-    on the zero point of the sum.
+    All zero points are one float32 number, to which both products are added, each rounded once
+    with the sum.
     """
 
     def __call__(self, a: Integers, b: Integers) -> Integers:
         """Return the stored numbers of ``a + b``, int64."""
         total = np.float32(self.total.scale)
-        left, right = (np.float32(each.scale) / total for each in (self.first, self.second))
-        zeros = [np.float32(each.zero_point) for each in (self.first, self.second, self.total)]
-        start = zeros[2] - _fused(left, zeros[0], right * zeros[1])
-        sums = _fused(left, a, _fused(right, b, start))
-        return np.asarray(np.clip(np.rint(sums), self.low, self.high)).astype(np.int64)
+        first, second = (np.float32(each.scale) / total for each in (self.first, self.second))
+        zeros = _fused(self.first.zero_point, first, second * np.float32(self.second.zero_point))
+        fixed = np.float32(self.total.zero_point) - zeros
+        rounded = np.rint(_fused(a, first, _fused(b, second, fixed))).astype(np.int64)
+        return np.asarray(np.clip(rounded, self.low, self.high))
 
 
-def _fused(factor: np.float32, x: Any, more: Any) -> Any:
-    """Return ``factor * x + more``, float32, rounded once: float64 holds both exactly."""
-    exact = np.asarray(x, np.float64) * np.float64(factor) + np.asarray(more, np.float64)
-    return exact.astype(np.float32)
+def _fused(x: Integers | int, factor: np.float32, other: Any) -> Any:
+    """Return ``x * factor + other``, rounded to float32 once.
+
+    The product of a number of 16 bits and a float32 number is exact in float64.
+    """
+    return np.float32(x * np.float64(factor) + np.float64(other))
 
 
 @dataclass(frozen=True)
