@@ -55,7 +55,7 @@ def model(
         The initialisers.
     """
     axes = ", ".join(map(str, shape))
-    given = "int64" if "y = ArgMax" in nodes else "float"
+    given = "int64" if "y = ArgMax" in nodes else kind
     text = (
         f'<ir_version: 8, opset_import: ["": {opset}{domains}]> '
         f"net ({kind}[{axes}] x) => ({given}[] y) {{ {nodes} }}"
@@ -108,7 +108,7 @@ def numbers(*shape: int, seed: int = 1) -> NDArray[np.float32]:
     """Return random weights of the size that a trained layer has."""
     inputs = max(1, prod(shape[1:]))
     draw = np.random.default_rng(seed)
-    return (draw.normal(size=shape) / np.sqrt(inputs)).astype(np.float32)
+    return np.asarray(draw.normal(size=shape) / np.sqrt(inputs), np.float32)
 
 
 def whole(*found: int) -> NDArray[np.int64]:

@@ -100,7 +100,10 @@ class Reader:
         if start is None:
             return None
         for node in self._model.nodes:
-            self._net.found[node.outputs[0]] = self._result(node)
+            self._net.found.update(dict.fromkeys(filter(None, node.outputs), Unknown()))
+            found = self._result(node)
+            if node.outputs[0]:
+                self._net.found[node.outputs[0]] = found
         if self.violations:
             self.violations.append(supported())
             return None
