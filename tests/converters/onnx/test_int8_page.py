@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgespike.converters.onnx.int8.operators import support_table
+import pytest
+
+from edgespike.converters.onnx.int8.operators import nearest_table, support_table
 
 PAGE = Path(__file__).parents[3] / "docs" / "converters" / "onnx_int8.md"
 
 
-def test_table() -> None:
-    assert support_table() in PAGE.read_text(), f"put this into {PAGE}:\n{support_table()}"
+@pytest.mark.parametrize("table", [support_table(), nearest_table()], ids=["read", "not read"])
+def test_table(table: str) -> None:
+    assert table in PAGE.read_text(), f"put this into {PAGE}:\n{table}"

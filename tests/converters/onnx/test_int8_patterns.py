@@ -121,6 +121,20 @@ def weights_that_are_quantised_in_the_file(draft: Draft, x: str) -> str:
     )
 
 
+@pattern
+def fewer_bits_than_eight(draft: Draft, x: str) -> str:
+    """Brevitas clips what it stores to fewer bits."""
+    numbers = draft.constant(draft.rng.normal(0, 0.3, (3, 2, 3, 3)))
+    scales = draft.scales(0.05, 0, "int8")
+    stored = draft.node("QuantizeLinear", numbers, *scales)
+    ends = draft.constant(-7, "int8"), draft.constant(7, "int8")
+    weights = draft.node("DequantizeLinear", draft.node("Clip", stored, *ends), *scales)
+    made = draft.stored(draft.node("Conv", x, weights), 0.3, 128)
+    kind = draft.activations
+    ends = draft.constant(draft.zero(121), kind), draft.constant(draft.zero(135), kind)
+    return draft.real(draft.node("Clip", made, *ends), 0.3, draft.zero(128), kind)
+
+
 @in_floats
 def uint8_weights(draft: Draft, x: str) -> str:
     weights = draft.constant(draft.numbers(3, 2, 3, 3, kind="uint8"), "uint8")

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from edgespike.converters.onnx.int8.arithmetic import of_one, of_two
 from edgespike.converters.onnx.int8.quantisers import finished, restored
 from edgespike.converters.onnx.int8.shapes import node_shape
@@ -15,6 +17,7 @@ from edgespike.converters.onnx.int8.values import (
     Made,
     Pending,
     RefusedError,
+    Value,
     Weights,
     kind_of,
 )
@@ -101,8 +104,8 @@ def relu(walk: Walk, node: OnnxNode) -> Pending:
     return _clipped(walk, node, 0.0, math.inf)
 
 
-def clip(walk: Walk, node: OnnxNode) -> Pending:
-    """Read a Clip of real values; its limits are attributes before version 11."""
+def clip(walk: Walk, node: OnnxNode) -> Value | None:
+    """Read a Clip of real values or of stored ones; its limits are attributes before version 11."""
     least, most = (
         float(walk.number(node, index, name))
         if index < len(node.inputs) and node.inputs[index]
@@ -111,7 +114,23 @@ def clip(walk: Walk, node: OnnxNode) -> Pending:
     )
     if not least <= most:
         raise RefusedError(f"it clips to {least}..{most}; the first must not be larger")
+    name = node.inputs[0]
+    if name in walk.constants:
+        walk.constants[node.outputs[0]] = np.clip(walk.constants[name], least, most).astype(
+            walk.constants[name].dtype
+        )
+        return None
+    value = walk.value(name)
+    if isinstance(value, Codes) and not value.real:
+        return _narrowed(walk, node, value, least, most)
     return _clipped(walk, node, least, most)
+
+
+def _narrowed(walk: Walk, node: OnnxNode, value: Codes, least: float, most: float) -> Codes:
+    """Clip stored numbers, as Brevitas does to store fewer than 8 bits."""
+    function = Int8Function(lambda numbers: np.clip(numbers, least, most).astype(np.int64))
+    own = walk.add(node.title, function, value.stored, [value.node], walk.shapes[value.node])
+    return replace(own, places=value.places)
 
 
 def _clipped(walk: Walk, node: OnnxNode, least: float, most: float) -> Pending:
@@ -137,6 +156,10 @@ def ending(walk: Walk, node: OnnxNode) -> Answer:
     value = walk.value(node.inputs[0])
     if not isinstance(value, Codes | Pending):
         raise RefusedError(f"its input is {kind_of(value)}; quantise it")
+    if sum(size > 1 for size in value.shape) > 1:
+        raise RefusedError(
+            f"its input has shape {(1, *value.shape)}; the answer must be one number for each class"
+        )
     walk.said[
         f"{node.title} ({node.op}) at the end is left out: the graph's answers are its arguments, "
         "whose largest is the same class."

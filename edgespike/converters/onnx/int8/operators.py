@@ -76,7 +76,7 @@ OPERATORS: Mapping[tuple[str, str], Operator] = {
         elementwise.qlinear_concat, "the channels, each in the result's storage", "axis 1", inputs=4
     ),
     ("", "Relu"): Operator(elementwise.relu, "fewer thresholds", "of real numbers"),
-    ("", "Clip"): Operator(elementwise.clip, "fewer thresholds", "of real numbers"),
+    ("", "Clip"): Operator(elementwise.clip, "fewer thresholds"),
     ("", "MaxPool"): Operator(moving.pooled, "a max pool", "dilations 1, no ceil_mode"),
     ("", "AveragePool"): Operator(
         pooling.average_pool, "a sum of windows, and thresholds", "dilations 1, no ceil_mode"
@@ -131,14 +131,23 @@ NEAREST: Mapping[str, str] = {
 
 
 def support_table() -> str:
-    """Return the table of docs/converters/onnx_int8.md."""
+    """Return the table of what is read, for docs/converters/onnx_int8.md."""
     rows: dict[tuple[str, str], list[str]] = {}
     for (_, name), each in OPERATORS.items():
         names = rows.setdefault((each.becomes, each.condition), [])
         if f"`{name}`" not in names:
             names.append(f"`{name}`")
-    lines = ["| operator | becomes | if |", "|---|---|---|"]
-    lines += [
-        f"| {', '.join(names)} | {became} | {given} |" for (became, given), names in rows.items()
+    lines = [
+        f"| {', '.join(names)} | {became} | {condition or '-'} |"
+        for (became, condition), names in rows.items()
     ]
-    return "\n".join(lines)
+    return "\n".join(["| operator | becomes | condition |", "|---|---|---|", *lines])
+
+
+def nearest_table() -> str:
+    """Return the table of what to do about others, for the same page."""
+    names: dict[str, list[str]] = {}
+    for name, nearest in NEAREST.items():
+        names.setdefault(nearest, []).append(f"`{name}`")
+    lines = [f"| {', '.join(each)} | {nearest} |" for nearest, each in names.items()]
+    return "\n".join(["| operator | instead |", "|---|---|", *lines])
