@@ -292,6 +292,39 @@ def test_stored_input(kind: str, tmp_path: Path) -> None:
     assert not any(differing(path).values())
 
 
+@pytest.mark.parametrize("opset", [10, 11, 13, 18, 19, 21, 22, 23, 24])
+def test_versions_of_operators(opset: int, tmp_path: Path) -> None:
+    """Limits, axes and pads are attributes in older versions and inputs in newer ones."""
+    draft = Draft(IMAGE, opset=opset)
+    x = draft.qdq("x", 0.02, 128)
+    ends = [0, 0, 1, 2, 0, 0, 0, 1]
+    weights = draft.node(
+        "DequantizeLinear",
+        draft.constant(draft.numbers(3, 2, 3, 3), "int8"),
+        *draft.scales(0.005, 0, "int8"),
+    )
+    if opset < 11:
+        padded = draft.node("Pad", x, pads=ends)
+        clipped = draft.node("Clip", draft.node("Conv", padded, weights), min=0.0)
+    else:
+        padded = draft.node("Pad", x, draft.constant(ends, "int64"))
+        clipped = draft.node("Clip", draft.node("Conv", padded, weights), draft.constant(0.0))
+    y = draft.qdq(clipped, 0.03, 0)
+    axes = [2, 3]
+    if opset < 18:
+        mean = draft.node("ReduceMean", y, axes=axes)
+    else:
+        mean = draft.node("ReduceMean", y, draft.constant(axes, "int64"))
+    y = draft.qdq(mean, 0.002, 0)
+    if opset < 13:
+        y = draft.node("Squeeze", y, axes=axes)
+    else:
+        y = draft.node("Squeeze", y, draft.constant(axes, "int64"))
+    weights = draft.real(draft.constant(draft.numbers(3, 4), "int8"), 0.004, 0, "int8")
+    path = draft.save(tmp_path, draft.qdq(draft.node("MatMul", y, weights), 0.01, 128))
+    assert checked(path) == 0
+
+
 def channels_last(folder: Path) -> Path:
     """Write what tf2onnx makes of a Keras net: channels last outside, first inside."""
     draft = Draft((6, 8, 2))
