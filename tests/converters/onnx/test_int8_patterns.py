@@ -204,6 +204,18 @@ def sum_of_two_scales(draft: Draft, x: str) -> str:
     return draft.qdq(draft.node("Add", other, x), 0.0613, 120)
 
 
+@pattern
+def sum_of_turned_images(draft: Draft, x: str) -> str:
+    first = draft.node(
+        "Transpose", draft.qdq(conv(draft, x, 2, pads=[1] * 4), 0.05, 93), perm=_TURN
+    )
+    made = draft.qdq(draft.node("Add", first, draft.node("Transpose", x, perm=_TURN)), 0.0613, 120)
+    return draft.qdq(conv(draft, draft.node("Transpose", made, perm=[0, 3, 1, 2])), 0.1, 128)
+
+
+_TURN = [0, 2, 3, 1]
+
+
 @in_floats
 def sum_of_simple_scales(draft: Draft, x: str) -> str:
     first = draft.qdq(conv(draft, x, 2, pads=[1] * 4), 0.01, 129)

@@ -114,13 +114,22 @@ def pool_that_rounds_up(draft: Draft) -> str:
     return draft.qdq(pooled, 0.02, 128)
 
 
+def huge(draft: Draft) -> str:
+    return draft.qdq(conv(draft, start(draft), pads=[30000] * 4), 0.05, 128)
+
+
 def mean_of_channels(draft: Draft) -> str:
     return draft.qdq(draft.node("ReduceMean", start(draft), axes=[1]), 0.02, 128)
 
 
 def softmax_inside(draft: Draft) -> str:
-    x = draft.qdq(draft.node("Softmax", start(draft), axis=1), 0.004, 0)
-    return draft.qdq(conv(draft, x), 0.05, 128)
+    flat = draft.node("Flatten", start(draft))
+    x = draft.qdq(draft.node("Softmax", flat, axis=1), 0.004, 0)
+    return draft.qdq(draft.node("Gemm", x, draft.weights(4, 72), transB=1), 0.05, 128)
+
+
+def answer_for_each_place(draft: Draft) -> str:
+    return draft.node("Softmax", draft.qdq(conv(draft, start(draft)), 0.05, 128), axis=1)
 
 
 def bias_of_another_scale(draft: Draft) -> str:
@@ -187,7 +196,9 @@ REFUSED: dict[Made, tuple[str, ...]] = {
     rows_joined: ("it joins axis 2", "only channels"),
     pool_with_gaps: ("its dilations are (2, 2)", "must be 1"),
     pool_that_rounds_up: ("whole windows give (2, 2)", "leave ceil_mode out"),
+    huge: ("elements; the limit is",),
     mean_of_channels: ("it averages axes (1,)", "only height and width"),
+    answer_for_each_place: ("must be one number for each class",),
     softmax_inside: ("it follows a softmax or sigmoid", "only be at the end"),
     bias_of_another_scale: ("its bias has scale 0.5", "must be equal"),
     constant_added: ("it adds the constant", "only a weighted layer"),

@@ -6,7 +6,9 @@ such a layer is compared within these two, and what follows gets the graph's num
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,9 @@ from edgespike.int8.lowering import Lowered
 from edgespike.int8.net import Int8Net, Stored
 from edgespike.int8.run import run_int8
 from edgespike.interpreter import interpret
+
+AT_ONCE = 32
+"""How many samples are compared at once."""
 
 NEAR = 2
 """How far float32 may be from the real result, in finer units."""
@@ -50,6 +55,24 @@ def check_file(
         The samples do not fit.
     """
     x = as_samples(lowered.graph, samples)[:, 0]
+    compare = partial(_compared, model, walk, net, lowered)
+    batches = [compare(x[start : start + AT_ONCE]) for start in range(0, len(x), AT_ONCE)]
+    return [_all(parts) for parts in zip(*batches, strict=True)]
+
+
+def _all(parts: Sequence[PartCheck]) -> PartCheck:
+    """Return the same part of several batches as one."""
+    return replace(
+        parts[0],
+        values=sum(part.values for part in parts),
+        different=sum(part.different for part in parts),
+    )
+
+
+def _compared(
+    model: OnnxModel, walk: Walk, net: Int8Net, lowered: Lowered, x: Integers
+) -> list[PartCheck]:
+    """Compare on a batch ``(samples, *shape)``."""
     stored = {
         name: codes
         for name, codes in walk.values.items()

@@ -24,6 +24,7 @@ from edgespike.converters.onnx.int8.values import (
 from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.int8.weighted import real, stored_input, with_bias
 from edgespike.converters.onnx.model import OnnxNode
+from edgespike.graph.tensor import Integers
 from edgespike.int8.net import Int8Add, Int8Concatenate, Int8Function, Stored
 
 
@@ -63,13 +64,16 @@ def _sum(walk: Walk, node: OnnxNode, first: Codes, second: Codes) -> Pending:
             f"it adds values of shapes {(1, *first.shape)} and {(1, *second.shape)}; they must be "
             "equal"
         )
-    shape = node_shape(first.shape)
-    inputs = walk.arranged(first, shape), walk.arranged(second, shape)
+    inputs, shape = (first.node, second.node), walk.shapes[first.node]
+    places: Integers | None = first.places
+    if walk.shapes[second.node] != shape or not np.array_equal(second.places, first.places):
+        shape, places = node_shape(first.shape), None
+        inputs = walk.arranged(first, shape), walk.arranged(second, shape)
 
     def make(stored: Stored) -> Made:
         return Int8Add(of_two(first.stored, second.stored, stored)), inputs
 
-    return Pending(node.title, make, first.shape)
+    return Pending(node.title, make, first.shape if places is None else shape, places=places)
 
 
 def concat(walk: Walk, node: OnnxNode) -> Pending:
@@ -144,11 +148,8 @@ def _clipped(walk: Walk, node: OnnxNode, least: float, most: float) -> Pending:
     def make(stored: Stored) -> Made:
         return Int8Function(of_one(x.stored, stored)), (x.node,)
 
-    def move(codes: Codes) -> Codes:
-        return Codes(codes.node, codes.stored, x.places, codes.real)
-
     own = walk.shapes[x.node]
-    return Pending(node.title, make, own, later=(move,)).clipped(least, most)
+    return Pending(node.title, make, own, places=x.places).clipped(least, most)
 
 
 def ending(walk: Walk, node: OnnxNode) -> Answer:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from edgespike.converters.onnx.int8.arithmetic import of_mean
 from edgespike.converters.onnx.int8.quantisers import finished
+from edgespike.converters.onnx.int8.shapes import places_of
 from edgespike.converters.onnx.int8.values import Codes, Made, Pending, RefusedError
 from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.int8.weighted import real, stored_input
@@ -96,15 +95,10 @@ def _global(walk: Walk, node: OnnxNode, x: Codes) -> Pending:
     def make(stored: Stored) -> Made:
         return Int8AveragePool(size, (1, 1), Float32Mean(x.stored, stored)), (source,)
 
-    shape = walk.shape(node)
-    pending = Pending(node.title, make, (image[0], 1, 1), certain=node.op != "ReduceMean")
-    if shape == pending.shape:
-        return pending
-
-    def move(codes: Codes) -> Codes:
-        return replace(codes, places=codes.places.reshape(shape))
-
-    return replace(pending, later=(move,))
+    own = (image[0], 1, 1)
+    places = places_of(own).reshape(walk.shape(node))
+    certain = node.op != "ReduceMean"  # which has no integer kernel
+    return Pending(node.title, make, own, places=places, certain=certain)
 
 
 def _kernel(node: OnnxNode) -> tuple[int, int]:

@@ -92,6 +92,8 @@ def _built(
     walk: Walk, value: Pending, op: Int8Op, stored: Stored, inputs: tuple[str, ...]
 ) -> Codes:
     codes = walk.add(value.title, op, stored, inputs, value.shape)
+    if value.places is not None:
+        codes = replace(codes, places=value.places)
     for move in value.later:
         codes = move(codes)
     return codes

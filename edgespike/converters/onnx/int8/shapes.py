@@ -10,6 +10,9 @@ from edgespike.converters.onnx.int8.values import Entering, RefusedError
 from edgespike.converters.onnx.model import OnnxModel
 from edgespike.graph.tensor import Integers
 
+VALUE_LIMIT = 2**24
+"""Most elements of a value, whose places are kept one by one."""
+
 
 def node_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of a node for that of an ONNX value without its batch.
@@ -17,8 +20,10 @@ def node_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     Raises
     ------
     RefusedError
-        It has too many axes.
+        It has too many axes or elements.
     """
+    if (count := math.prod(shape)) > VALUE_LIMIT:
+        raise RefusedError(f"a value has {count} elements; the limit is {VALUE_LIMIT}")
     match len(shape):
         case 1 | 3:
             return shape
@@ -50,7 +55,7 @@ def input_shape(model: OnnxModel) -> tuple[int, ...]:
     if not shape or shape[0] != 1:
         raise RefusedError(f"has shape {shape}; its first axis must be the batch, open or 1")
     if len(shape) == 4 and _is_turned(model):
-        return (shape[3], shape[1], shape[2])
+        return node_shape((shape[3], shape[1], shape[2]))
     return node_shape(shape[1:])
 
 

@@ -106,6 +106,9 @@ class Pending:
         Of the operator's result, without the batch.
     least, most
         What activations clip the result to.
+    places
+        Where each element of the ONNX value is among the node's, if not in the same order; then
+        ``shape`` is the node's.
     later
         What moves the elements afterwards, or takes the largest.
     sums
@@ -119,6 +122,7 @@ class Pending:
     shape: tuple[int, ...]
     least: float = -math.inf
     most: float = math.inf
+    places: Integers | None = None
     later: tuple[Callable[[Codes], Codes], ...] = ()
     sums: Sums | None = None
     certain: bool = True
