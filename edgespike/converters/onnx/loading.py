@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from edgespike.converters.onnx.wire import check_size
 from edgespike.errors import FileFormatError, InputError, UnsupportedError, named, shown
 from edgespike.extras import needs_extra
@@ -73,6 +75,26 @@ def tensors_of(model: Any) -> Iterator[Any]:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
+
+
+def array_of(tensor: Any) -> NDArray[Any]:
+    """Return the numbers of a tensor.
+
+    Raises
+    ------
+    FileFormatError
+        It has another number of them than its shape says, or a type that is not known.
+    """
+    from onnx import numpy_helper
+
+    try:
+        return numpy_helper.to_array(tensor)
+    # What is wrong with its bytes is found by numpy, and by several types of errors.
+    except Exception as error:
+        raise FileFormatError(
+            f"tensor {named(tensor.name)} of the ONNX model is damaged ({shown(str(error))}); "
+            "export it again"
+        ) from error
 
 
 def _read_beside(path: Path, model: Any) -> Iterator[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.folding import Folding
-from edgespike.converters.onnx.loading import load_model
+from edgespike.converters.onnx.loading import array_of, load_model
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.onnx.shapes import Inferred, only_shapes, shown_line
 from edgespike.converters.onnx.structure import (
@@ -193,11 +193,11 @@ def _node(node: Any, versions: Mapping[str, int], aliases: Mapping[str, str]) ->
 
 def _attribute(attribute: Any) -> Any:
     """Return a number, a text, a tuple of them, or an array."""
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
     value = helper.get_attribute_value(attribute)
     if attribute.type == attribute.TENSOR:
-        return numpy_helper.to_array(value)
+        return array_of(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, int | float):
