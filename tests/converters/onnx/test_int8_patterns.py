@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ Pattern = Callable[[Draft, str], str]
 """From dequantised values to others; an image has 2 channels of 6 x 6."""
 
 IMAGE = (2, 6, 6)
+
+_CPU = Path("/proc/cpuinfo")
 
 PATTERNS: dict[str, Pattern] = {}
 """Those that ONNX Runtime computes in whole numbers, or without rounding."""
@@ -335,6 +338,18 @@ def test_versions_of_operators(opset: int, tmp_path: Path) -> None:
     weights = draft.real(draft.constant(draft.numbers(3, 4), "int8"), 0.004, 0, "int8")
     path = draft.save(tmp_path, draft.qdq(draft.node("MatMul", y, weights), 0.01, 128))
     assert checked(path) == 0
+
+
+@pytest.mark.skipif(
+    not re.search("avx512_vnni|avx_vnni", _CPU.read_text() if _CPU.exists() else ""),
+    reason="without VNNI, ONNX Runtime adds pairs of products in 16 bits, which saturate",
+)
+def test_weights_of_all_eight_bits(tmp_path: Path) -> None:
+    draft = Draft(IMAGE)
+    numbers = draft.rng.choice([-128, -127, 127], (3, 2, 3, 3))
+    weights = draft.real(draft.constant(numbers, "int8"), 0.005, 0, "int8")
+    made = draft.node("Conv", draft.qdq("x", 0.02, 3), weights)
+    assert not any(differing(draft.save(tmp_path, draft.qdq(made, 0.2, 128))).values())
 
 
 def channels_last(folder: Path) -> Path:
