@@ -18,8 +18,9 @@ if platform.machine() not in {"x86_64", "AMD64"}:
 
 from edgespike.converters.base import ConvertOptions  # noqa: E402
 from edgespike.converters.onnx.int8 import convert_int8  # noqa: E402
-from edgespike.converters.onnx.int8.checking import entered, run  # noqa: E402
+from edgespike.converters.onnx.int8.checking import entered  # noqa: E402
 from edgespike.converters.onnx.int8.convert import read_net  # noqa: E402
+from edgespike.converters.onnx.int8.running import run  # noqa: E402
 from edgespike.converters.onnx.int8.values import Codes  # noqa: E402
 from edgespike.converters.onnx.reading import read_onnx  # noqa: E402
 from edgespike.converters.result import Conversion  # noqa: E402

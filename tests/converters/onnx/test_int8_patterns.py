@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def in_floats(found: Pattern) -> Pattern:
     return found
 
 
-def conv(draft: Draft, x: str, outputs: int = 3, *, each: bool = True, **more: object) -> str:
+def conv(draft: Draft, x: str, outputs: int = 3, *, each: bool = True, **more: Any) -> str:
     return draft.node("Conv", x, draft.weights(outputs, 2, 3, 3, each=each), **more)
 
 
@@ -340,6 +341,17 @@ def test_versions_of_operators(opset: int, tmp_path: Path) -> None:
     assert checked(path) == 0
 
 
+@pytest.mark.parametrize(("largest", "said"), [(64, False), (65, True)])
+def test_pairs_that_exceed_sixteen_bits(largest: int, said: bool, tmp_path: Path) -> None:
+    """2 * 255 * 64 is below 32,767, and 2 * 255 * 65 above."""
+    draft = Draft(IMAGE)
+    numbers = draft.constant(np.full((3, 2, 3, 3), largest), "int8")
+    weights = draft.real(numbers, 0.005, 0, "int8")
+    made = draft.qdq(draft.node("Conv", draft.qdq("x", 0.02, 3), weights), 0.2, 128)
+    found = converted(draft.save(tmp_path, made))
+    assert any("without VNNI" in each and "Conv_" in each for each in found.said) == said
+
+
 @pytest.mark.skipif(
     not re.search("avx512_vnni|avx_vnni", _CPU.read_text() if _CPU.exists() else ""),
     reason="without VNNI, ONNX Runtime adds pairs of products in 16 bits, which saturate",
@@ -363,6 +375,20 @@ def channels_last(folder: Path) -> Path:
     weights = draft.real(draft.constant(draft.numbers(36, 4), "int8"), 0.005, 0, "int8")
     made = draft.qdq(draft.node("MatMul", flat, weights), 0.3, 128)
     return draft.save(folder, draft.node("Softmax", made))
+
+
+@pytest.mark.parametrize("ending", ["Softmax", "LogSoftmax", "Sigmoid", "ArgMax"])
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "sums"])
+def test_endings(ending: str, stored: bool, tmp_path: Path) -> None:
+    """What ends a net is left out, whether its argument is stored or not."""
+    draft = Draft((7,))
+    last = draft.node("Gemm", draft.qdq("x", 0.02, 128), draft.weights(4, 7), transB=1)
+    if stored:
+        last = draft.qdq(last, 0.01, 128)
+    more = {} if ending == "Sigmoid" else {"axis": 1}
+    path = draft.save(tmp_path, draft.node(ending, last, **more))
+    assert any(ending in each for each in converted(path).said)
+    assert checked(path) == 0
 
 
 def test_channels_last(tmp_path: Path) -> None:

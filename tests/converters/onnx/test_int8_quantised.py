@@ -38,7 +38,8 @@ class Residual(nn.Module):
         x = self.first(x)
         x = torch.relu(x + self.inner(x))
         x = torch.relu(self.left(x) + self.right(x))
-        return self.last(torch.flatten(nn.functional.adaptive_avg_pool2d(x, 1), 1))
+        answers: Tensor = self.last(torch.flatten(nn.functional.adaptive_avg_pool2d(x, 1), 1))
+        return answers
 
 
 class Branches(nn.Module):
@@ -51,7 +52,8 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         joined = torch.cat([torch.relu(self.left(x)), self.right(x)], 1)
-        return self.last(torch.flatten(self.joined(joined), 1))
+        answers: Tensor = self.last(torch.flatten(self.joined(joined), 1))
+        return answers
 
 
 def separable() -> nn.Module:

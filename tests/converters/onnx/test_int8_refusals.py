@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def start(draft: Draft) -> str:
     return draft.qdq("x", 0.02, 128)
 
 
-def conv(draft: Draft, x: str, **more: object) -> str:
+def conv(draft: Draft, x: str, **more: Any) -> str:
     return draft.node("Conv", x, draft.weights(3, 2, 3, 3), **more)
 
 
@@ -199,7 +200,7 @@ REFUSED: dict[Made, tuple[str, ...]] = {
     huge: ("elements; the limit is",),
     mean_of_channels: ("it averages axes (1,)", "only height and width"),
     answer_for_each_place: ("must be one number for each class",),
-    softmax_inside: ("it follows a softmax or sigmoid", "only be at the end"),
+    softmax_inside: ("it follows a softmax, sigmoid or argmax", "only be at the end"),
     bias_of_another_scale: ("its bias has scale 0.5", "must be equal"),
     constant_added: ("it adds the constant", "only a weighted layer"),
     gemm_with_a_factor: ("its alpha is 2.0", "must be 1"),

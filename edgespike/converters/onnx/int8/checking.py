@@ -6,7 +6,7 @@ such a layer is compared within these two, and what follows gets the graph's num
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.converters.onnx.int8.running import run
 from edgespike.converters.onnx.int8.shapes import entering
 from edgespike.converters.onnx.int8.values import FINER, Codes
 from edgespike.converters.onnx.int8.walk import INPUT, Walk
 from edgespike.converters.onnx.model import OnnxModel
 from edgespike.converters.result import PartCheck
-from edgespike.extras import needs_extra
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.tensor import Integers
 from edgespike.int8.lowering import Lowered
@@ -32,9 +32,6 @@ AT_ONCE = 32
 
 NEAR = 2
 """How far float32 may be from the real result, in finer units."""
-
-_THEIRS = ".computed"
-"""Behind the name of a result that is compared, where what follows gets another."""
 
 
 def check_file(
@@ -139,73 +136,3 @@ def entered(model: OnnxModel, net: Int8Net, x: NDArray[Any]) -> NDArray[Any]:
     if model.types[model.input] == "float":
         return moved.astype(np.float32) * np.float32(stored.scale)
     return (moved + stored.zero_point).astype(model.types[model.input])
-
-
-def run(
-    model: OnnxModel,
-    given: Mapping[str, NDArray[Any]],
-    names: Collection[str],
-    *,
-    optimised: bool = True,
-) -> dict[str, NDArray[Any]]:
-    """Return values of a model on ONNX Runtime, one sample at a time, by name.
-
-    Parameters
-    ----------
-    given
-        Values ``(samples, *shape)``: the model's input, and results that what follows gets instead
-        of those that are computed.
-    names
-        Which are returned: those that are computed.
-    optimised
-        Whether integer kernels take the place of float operators between quantisers, of int8
-        too, which ONNX Runtime leaves alone on x86 by default.
-
-    Raises
-    ------
-    EnvironmentMissingError
-        onnxruntime is not installed.
-    """
-    with needs_extra("onnx", "running an ONNX file"):
-        import onnx
-        import onnxruntime
-    replaced = {name: name + _THEIRS for name in given if name != model.input}
-    proto = _with_values(onnx.load(model.path), model, replaced, names)
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    settings.intra_op_num_threads = 1
-    settings.add_session_config_entry("session.qdqisint8allowed", "1")
-    if not optimised:
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        proto.SerializeToString(), settings, providers=["CPUExecutionProvider"]
-    )
-    wanted = [replaced.get(name, name) for name in names]
-    each = [
-        session.run(wanted, {name: values[sample, None] for name, values in given.items()})
-        for sample in range(len(given[model.input]))
-    ]
-    return {name: np.concatenate([one[place] for one in each]) for place, name in enumerate(names)}
-
-
-def _with_values(
-    proto: Any, model: OnnxModel, replaced: Mapping[str, str], names: Collection[str]
-) -> Any:
-    """Return a model that gives values by name, and takes others instead of computing them."""
-    from onnx import helper
-
-    for node in proto.graph.node:
-        computed = [replaced.get(name, name) for name in node.output]
-        del node.output[:]
-        node.output.extend(computed)
-    for name in replaced:
-        kind = helper.np_dtype_to_tensor_dtype(np.dtype(model.types[name]))
-        shape = model.shapes[name]
-        proto.graph.input.append(helper.make_tensor_value_info(name, kind, shape))
-    have = {value.name for value in proto.graph.output}
-    proto.graph.output.extend(
-        helper.make_empty_tensor_value_info(replaced.get(name, name))
-        for name in names
-        if replaced.get(name, name) not in have
-    )
-    return proto

@@ -41,6 +41,12 @@ NEAR_HALVES = (
     "Runtime may store its neighbour."
 )
 
+WITHOUT_VNNI = (
+    "The graph's sums are exact. On processors without VNNI, ONNX Runtime adds pairs of products "
+    "of uint8 and int8 in 16 bits, and may give other numbers in {}; its tools avoid that with "
+    "reduce_range=True."
+)
+
 
 def convert_int8(model: OnnxModel, options: ConvertOptions) -> Conversion:
     """Return the graph of a model of 8-bit numbers, QDQ or QOperator.
@@ -102,6 +108,8 @@ def read_net(model: OnnxModel, faults: list[str] | None = None) -> tuple[Int8Net
         walk.said[QDQ] = None
     if walk.finer:
         walk.said[NEAR_HALVES.format(listed(each.title for each in walk.finer.values()))] = None
+    if walk.saturating:
+        walk.said[WITHOUT_VNNI.format(listed(walk.saturating))] = None
     return Int8Net(tuple(walk.nodes), tuple(walk.said)), walk
 
 
@@ -112,7 +120,7 @@ def _read(walk: Walk, node: OnnxNode) -> None:
         raise RefusedError(f"this operator is not read; {nearest}")
     after = next((n for n in node.inputs if isinstance(walk.values.get(n), Answer)), None)
     if after is not None and not node.op.endswith("quantizeLinear") and "Quantize" not in node.op:
-        raise RefusedError("it follows a softmax or sigmoid, which may only be at the end")
+        raise RefusedError("it follows a softmax, sigmoid or argmax, which may only be at the end")
     if len(node.inputs) < operator.inputs:
         raise RefusedError(f"it has {len(node.inputs)} inputs; it needs {operator.inputs}")
     value = operator.read(walk, node)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgespike.converters.onnx.int8.arithmetic import of_one, of_two
+from edgespike.converters.onnx.int8.biases import with_bias
 from edgespike.converters.onnx.int8.quantisers import finished, restored
 from edgespike.converters.onnx.int8.shapes import node_shape
 from edgespike.converters.onnx.int8.values import (
@@ -22,7 +23,7 @@ from edgespike.converters.onnx.int8.values import (
     kind_of,
 )
 from edgespike.converters.onnx.int8.walk import Walk
-from edgespike.converters.onnx.int8.weighted import real, stored_input, with_bias
+from edgespike.converters.onnx.int8.weighted import real, stored_input
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.graph.tensor import Integers
 from edgespike.int8.net import Int8Add, Int8Concatenate, Int8Function, Stored
@@ -153,7 +154,7 @@ def _clipped(walk: Walk, node: OnnxNode, least: float, most: float) -> Pending:
 
 
 def ending(walk: Walk, node: OnnxNode) -> Answer:
-    """Leave a softmax or sigmoid out, which does not change which class is the largest."""
+    """Leave out what does not change which class is the largest, or says which one is."""
     value = walk.value(node.inputs[0])
     if not isinstance(value, Codes | Pending):
         raise RefusedError(f"its input is {kind_of(value)}; quantise it")
@@ -161,8 +162,10 @@ def ending(walk: Walk, node: OnnxNode) -> Answer:
         raise RefusedError(
             f"its input has shape {(1, *value.shape)}; the answer must be one number for each class"
         )
+    if node.attributes.get("select_last_index", 0):
+        raise RefusedError("its select_last_index is 1; of equal answers, the first must count")
     walk.said[
-        f"{node.title} ({node.op}) at the end is left out: the graph's answers are its arguments, "
+        f"{node.title} ({node.op}) at the end is left out: the graph gives what it takes, "
         "whose largest is the same class."
     ] = None
     return Answer(value, node.inputs[0])

@@ -105,6 +105,7 @@ OPERATORS: Mapping[tuple[str, str], Operator] = {
     ("", "Softmax"): _ENDING,
     ("", "LogSoftmax"): _ENDING,
     ("", "Sigmoid"): _ENDING,
+    ("", "ArgMax"): _ENDING,
     (MICROSOFT, "QLinearSoftmax"): _ENDING,
     (MICROSOFT, "QLinearSigmoid"): _ENDING,
 }

@@ -234,6 +234,6 @@ def kind_of(value: Value) -> str:
         case Pending():
             return f"the result of {named(value.title)}, which nothing has quantised"
         case Answer():
-            return "the result of a softmax or sigmoid"
+            return "the result of what ends a net"
         case Weights():
             return "a constant"

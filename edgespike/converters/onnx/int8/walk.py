@@ -52,6 +52,8 @@ class Walk:
         The nodes that have these more finely.
     units
         The answers, where nothing stores them.
+    saturating
+        Titles of layers whose pairs of products do not fit into 16 bits.
     """
 
     model: OnnxModel
@@ -63,6 +65,7 @@ class Walk:
     finer: dict[str, Finer] = field(default_factory=dict)
     beside: list[Int8Node] = field(default_factory=list)
     units: Units | None = None
+    saturating: list[str] = field(default_factory=list)
     names: Names = field(default_factory=lambda: Names(INPUT))
 
     def value(self, name: str) -> Value:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgespike.converters.onnx.int8.arithmetic import of_sums
+from edgespike.converters.onnx.int8.biases import maker, with_bias, with_whole
 from edgespike.converters.onnx.int8.quantisers import finished, taken
 from edgespike.converters.onnx.int8.storages import as_weights
 from edgespike.converters.onnx.int8.values import (
     Codes,
     Entering,
     Float32,
-    Made,
     Pending,
     RefusedError,
     Sums,
@@ -28,10 +24,10 @@ from edgespike.converters.onnx.int8.values import (
 from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.int8.windows import as_image, padding_of, pair
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.int8.net import Int8Conv2d, Int8Dense, Stored
+from edgespike.int8.net import Int8Conv2d, Int8Dense
 
-NEAR = 2.0**-20
-"""How far, as a share, a bias's scale may be from that of the sums, both rounded to float32."""
+INT16_MAX = 2**15 - 1
+"""Where sums of two products of uint8 and int8 saturate in ONNX Runtime's kernels without VNNI."""
 
 
 def conv(walk: Walk, node: OnnxNode) -> Pending:
@@ -66,7 +62,7 @@ def qlinear_conv(walk: Walk, node: OnnxNode) -> Codes:
     weights = as_weights(walk.constant(node, 3, "weight"), scales, zeros, 0)
     pending = _convolution(walk, node, x, weights)
     if _has(node, 8):
-        pending = _with_whole(pending, walk.constant(node, 8, "bias"))
+        pending = with_whole(pending, walk.constant(node, 8, "bias"))
     return finished(walk, pending, walk.stored(node, 6, 7))
 
 
@@ -90,7 +86,7 @@ def qgemm(walk: Walk, node: OnnxNode) -> Codes | Pending:
     alpha = float(node.attributes.get("alpha", 1.0))
     pending = _dense(walk, node, x, _turned(node, weights), alpha)
     if _has(node, 6):
-        pending = _with_whole(pending, walk.constant(node, 6, "bias"))
+        pending = with_whole(pending, walk.constant(node, 6, "bias"))
     return finished(walk, pending, walk.stored(node, 7, 8)) if _has(node, 7) else pending
 
 
@@ -132,26 +128,11 @@ def weights_of(walk: Walk, node: OnnxNode, index: int) -> Weights:
     return value
 
 
-def with_bias(walk: Walk, pending: Pending, name: str) -> Pending:
-    """Add a bias, a constant of real numbers or of stored ones."""
-    sums = pending.sums
-    assert sums is not None
-    value = walk.constants[name] if name in walk.constants else walk.value(name)
-    if isinstance(value, Weights) and value.kind == "int32":
-        unit = _each(value.scale, sums)
-        if (np.abs(unit - sums.factor) > NEAR * sums.factor).any():
-            raise RefusedError(
-                f"its bias has scale {unit[0]:g}, where input and weights have {sums.factor[0]:g}; "
-                "they must be equal, since ONNX Runtime adds the bias as it is stored"
-            )
-        return _with_whole(pending, value.numbers)
-    if not isinstance(value, Weights | np.ndarray):
-        raise RefusedError(f"its bias {name} is no constant; add it with quantisers around")
-    real_bias = value.real if isinstance(value, Weights) else value
-    offset = _each(np.asarray(real_bias, np.float64), sums)
-    if not np.isfinite(offset).all():
-        raise RefusedError(f"its bias {name} is not finite; replace it")
-    return replace(_of(pending, replace(sums, offset=offset)), certain=False)
+def _note_pairs(walk: Walk, node: OnnxNode, x: Codes, weights: Weights) -> None:
+    """Note a layer of uint8 numbers and int8 weights that needs VNNI to be exact."""
+    largest = int(np.abs(weights.numbers).max(initial=0))
+    if x.stored.low == 0 and weights.kind == "int8" and 2 * x.stored.high * largest > INT16_MAX:
+        walk.saturating.append(node.title)
 
 
 def _doubted(pending: Pending, x: Codes, weights: Weights) -> Pending:
@@ -160,29 +141,8 @@ def _doubted(pending: Pending, x: Codes, weights: Weights) -> Pending:
     return replace(pending, certain=weights.kind in kinds)
 
 
-def _with_whole(pending: Pending, bias: NDArray[Any]) -> Pending:
-    assert pending.sums is not None
-    sums = pending.sums
-    return _of(pending, replace(sums, bias=sums.bias + _each(bias.astype(np.int64), sums)))
-
-
-def _each(bias: NDArray[Any], sums: Sums) -> NDArray[Any]:
-    """Return a bias of each output, which may be one of all."""
-    if bias.size not in (1, len(sums.bias)):
-        raise RefusedError(f"its bias has {bias.size} numbers for {len(sums.bias)} outputs")
-    return np.broadcast_to(bias.reshape(-1), sums.bias.shape)
-
-
-def _of(pending: Pending, sums: Sums) -> Pending:
-    return replace(pending, sums=sums, make=_maker(sums))
-
-
-def _maker(sums: Sums) -> Callable[[Stored], Made]:
-    return lambda stored: (sums.build(sums.bias, of_sums(sums, stored)), (sums.source,))
-
-
 def _pending(node: OnnxNode, shape: tuple[int, ...], sums: Sums) -> Pending:
-    return Pending(node.title, _maker(sums), shape, sums=sums)
+    return Pending(node.title, maker(sums), shape, sums=sums)
 
 
 def _convolution(walk: Walk, node: OnnxNode, x: Codes, weights: Weights) -> Pending:
@@ -192,6 +152,7 @@ def _convolution(walk: Walk, node: OnnxNode, x: Codes, weights: Weights) -> Pend
     if kernel.ndim != len(x.shape) + 1:
         raise RefusedError(f"its weights have shape {kernel.shape}, its input {(1, *x.shape)}")
     kernel = kernel.reshape(*kernel.shape[:2], *([1] * (4 - kernel.ndim)), *kernel.shape[2:])
+    _note_pairs(walk, node, x, weights)
     stride, dilation = pair(node, "strides"), pair(node, "dilations")
     op = partial(
         Int8Conv2d,
@@ -216,6 +177,7 @@ def _dense(walk: Walk, node: OnnxNode, x: Codes, weights: Weights, alpha: float 
             f"its weights have shape {weights.numbers.shape}, outputs first; its input has "
             f"{x.places.size} numbers"
         )
+    _note_pairs(walk, node, x, weights)
     columns = np.empty_like(weights.numbers)
     columns[:, x.places.ravel()] = weights.numbers
     source = walk.reshaped(x, (x.places.size,))
