@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgespike.graph import Conv2d
 from tests.converters.onnx.int8_models import (
     MICROSOFT,
     Draft,
@@ -377,6 +378,20 @@ def channels_last(folder: Path) -> Path:
     return draft.save(folder, draft.node("Softmax", made))
 
 
+def test_a_quantiser_for_each_reader(tmp_path: Path) -> None:
+    """A value that is stored twice in the same way is computed once."""
+    draft = Draft(IMAGE)
+    sums = conv(draft, draft.qdq("x", 0.02, 128))
+    first = draft.node("Conv", draft.qdq(sums, 0.05, 128), draft.weights(2, 3, 1, 1))
+    second = draft.node("Conv", draft.qdq(sums, 0.05, 128), draft.weights(2, 3, 1, 1))
+    both = draft.node("Add", draft.qdq(first, 0.03, 128), draft.qdq(second, 0.041, 128))
+    path = draft.save(tmp_path, draft.qdq(both, 0.05, 128))
+    kernels = [node.op.weight.shape for node in converted(path).graph.nodes
+               if isinstance(node.op, Conv2d)]  # fmt: skip
+    assert kernels.count((3, 2, 3, 3)) == 1
+    assert checked(path) == 0
+
+
 @pytest.mark.parametrize("ending", ["Softmax", "LogSoftmax", "Sigmoid", "ArgMax"])
 @pytest.mark.parametrize("stored", [True, False], ids=["stored", "sums"])
 def test_endings(ending: str, stored: bool, tmp_path: Path) -> None:
@@ -385,7 +400,7 @@ def test_endings(ending: str, stored: bool, tmp_path: Path) -> None:
     last = draft.node("Gemm", draft.qdq("x", 0.02, 128), draft.weights(4, 7), transB=1)
     if stored:
         last = draft.qdq(last, 0.01, 128)
-    more = {} if ending == "Sigmoid" else {"axis": 1}
+    more: dict[str, Any] = {} if ending == "Sigmoid" else {"axis": 1}
     path = draft.save(tmp_path, draft.node(ending, last, **more))
     assert any(ending in each for each in converted(path).said)
     assert checked(path) == 0

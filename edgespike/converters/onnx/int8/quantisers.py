@@ -39,12 +39,11 @@ def quantise(walk: Walk, node: OnnxNode) -> Value | None:
     match value:
         case Entering():
             return walk.enter(value, stored, real=False)
-        case Pending():
-            return finished(walk, value, stored, real=True)
-        case Codes():
-            if not value.real:
-                raise RefusedError("its input is stored already; dequantise it first")
-            return restored(walk, node.title, value, stored)
+        case Pending() | Codes():
+            key = node.inputs[0], stored
+            if key not in walk.made:
+                walk.made[key] = _made(walk, node, value, stored)
+            return walk.made[key]
         case Answer():
             return value
         case Weights():
@@ -53,6 +52,14 @@ def quantise(walk: Walk, node: OnnxNode) -> Value | None:
             return None
         case _:
             assert_never(value)
+
+
+def _made(walk: Walk, node: OnnxNode, value: Pending | Codes, stored: Stored) -> Codes:
+    if isinstance(value, Pending):
+        return finished(walk, value, stored, real=True)
+    if not value.real:
+        raise RefusedError("its input is stored already; dequantise it first")
+    return restored(walk, node.title, value, stored)
 
 
 def finished(walk: Walk, value: Pending, stored: Stored, *, real: bool = False) -> Codes:

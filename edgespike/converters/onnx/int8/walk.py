@@ -52,6 +52,9 @@ class Walk:
         The nodes that have these more finely.
     units
         The answers, where nothing stores them.
+    made
+        What quantisers made of real values, by the value's name and how it is stored: tools put one
+        before each reader.
     saturating
         Titles of layers whose pairs of products do not fit into 16 bits.
     """
@@ -65,6 +68,7 @@ class Walk:
     finer: dict[str, Finer] = field(default_factory=dict)
     beside: list[Int8Node] = field(default_factory=list)
     units: Units | None = None
+    made: dict[tuple[str, Stored], Codes] = field(default_factory=dict)
     saturating: list[str] = field(default_factory=list)
     names: Names = field(default_factory=lambda: Names(INPUT))
 
