@@ -90,7 +90,7 @@ def _run(read: Reading, model: Any, samples: Any) -> dict[str, Any]:
                 "--check out"
             ],
         ) from error
-    return {name: np.stack(parts) for name, parts in zip(names, zip(*found), strict=True)}
+    return dict(zip(names, map(np.stack, zip(*found, strict=True)), strict=True))
 
 
 def _as_taken(read: Reading, samples: Reals) -> Any:
