@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgespike.converters.onnx.floats.reading import Reading
-from edgespike.converters.onnx.loading import load_model
-from edgespike.converters.onnx.shapes import shown_line
+from edgespike.converters.onnx.loading import load_model, shown_line
 from edgespike.errors import UnsupportedError
 from edgespike.extras import needs_extra
 from edgespike.floats.net import Reals
