@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.converters.onnx.loading import ELEMENT_LIMIT, array_of
-from edgespike.converters.onnx.shapes import Inferred, infer, shown_line
+from edgespike.converters.onnx.loading import ELEMENT_LIMIT, array_of, shown_line
+from edgespike.converters.onnx.shapes import Inferred, infer
 from edgespike.converters.onnx.structure import domain_of, title_of
 from edgespike.errors import shown
 

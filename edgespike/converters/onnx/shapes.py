@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edgespike.converters.onnx.loading import shown_line
 from edgespike.converters.onnx.structure import domain_of
-from edgespike.errors import shown
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,6 @@ def infer(model: Any) -> Inferred:
         if kind.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
             shapes[value.name] = tuple(dim.dim_value for dim in dims)
     return Inferred(shapes, types)
-
-
-def shown_line(error: Exception) -> str:
-    """Return the line of onnx's message that says most."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if "(op_type:" in line] or lines
-    return shown(said[0][-300:]) if said and len(said[0]) > 300 else (said[0] if said else "")
 
 
 _CONSTANTS_ARE_NO_INPUTS = 4

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgespike.converters.onnx.floats.reading import Reading
-from edgespike.converters.onnx.loading import load_model
-from edgespike.converters.onnx.shapes import shown_line
+from edgespike.converters.onnx.loading import load_model, shown_line
 from edgespike.errors import UnsupportedError
 from edgespike.extras import needs_extra
 from edgespike.floats.net import Reals
@@ -90,7 +89,7 @@ def _run(read: Reading, model: Any, samples: Any) -> dict[str, Any]:
                 "--check out"
             ],
         ) from error
-    return {name: np.stack(parts) for name, parts in zip(names, zip(*found), strict=True)}
+    return dict(zip(names, map(np.stack, zip(*found, strict=True)), strict=True))
 
 
 def _as_taken(read: Reading, samples: Reals) -> Any:
