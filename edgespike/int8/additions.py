@@ -156,15 +156,3 @@ def _fused(x: Integers | int, factor: np.float32, other: Any) -> Any:
     The product of a number of 16 bits and a float32 number is exact in float64.
     """
     return np.float32(x * np.float64(factor) + np.float64(other))
-
-
-@dataclass(frozen=True)
-class ExactAddition(Addition):
-    """The real sum, halves to even after the zero point is added; a function of one ratio."""
-
-    def __call__(self, a: Integers, b: Integers) -> Integers:
-        """Return the stored numbers of ``a + b``, int64."""
-        first = (a - self.first.zero_point) * self.first.scale
-        real = first + (b - self.second.zero_point) * self.second.scale
-        whole = np.rint(real / self.total.scale + self.total.zero_point)
-        return np.asarray(np.clip(whole, self.low, self.high)).astype(np.int64)

@@ -116,7 +116,7 @@ def pool_that_rounds_up(draft: Draft) -> str:
 
 
 def huge(draft: Draft) -> str:
-    return draft.qdq(conv(draft, start(draft), pads=[30000] * 4), 0.05, 128)
+    return draft.qdq(conv(draft, start(draft), pads=[1198] * 4), 0.05, 128)
 
 
 def mean_of_channels(draft: Draft) -> str:
@@ -197,7 +197,7 @@ REFUSED: dict[Made, tuple[str, ...]] = {
     rows_joined: ("it joins axis 2", "only channels"),
     pool_with_gaps: ("its dilations are (2, 2)", "must be 1"),
     pool_that_rounds_up: ("whole windows give (2, 2)", "leave ceil_mode out"),
-    huge: ("elements; the limit is",),
+    huge: ("17280000 elements", "the limit is 16777216"),
     mean_of_channels: ("it averages axes (1,)", "only height and width"),
     answer_for_each_place: ("must be one number for each class",),
     softmax_inside: ("it follows a softmax, sigmoid or argmax", "only be at the end"),

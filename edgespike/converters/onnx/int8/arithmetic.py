@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edgespike.converters.onnx.int8.values import Float32, Sums
 from edgespike.graph.tensor import Integers
-from edgespike.int8.additions import ExactAddition, Float32Addition
-from edgespike.int8.net import OfMean, PerChannel, Stored
+from edgespike.int8.additions import Float32Addition
+from edgespike.int8.net import OfMean, OfTwo, PerChannel, Stored
 from edgespike.int8.pairs import weighted_pair
 from edgespike.int8.rounding import Requantise, Rounding
 
@@ -69,16 +69,24 @@ def of_two(first: Stored, second: Stored, stored: Stored) -> Float32Addition:
     return Float32Addition(first, second, stored, stored.low, stored.high)
 
 
-def of_one_ratio(rule: Float32Addition) -> Float32Addition | ExactAddition:
+def of_one_ratio(rule: Float32Addition) -> OfTwo:
     """Return a rule of sums that a graph can have: that of real sums where float32's is none.
 
     Where scales have a simple ratio, many sums are halves, and float32 may round equal ones to
     different sides.
     """
-    first, second = (np.arange(stored.low, stored.high + 1) for stored in (rule.first, rule.second))
-    if weighted_pair(rule(first[:, None], second), (int(first[0]), int(second[0]))):
+    first, second = (
+        np.arange(stored.low, stored.high + 1) for stored in (rule.first, rule.second)
+    )
+    if weighted_pair(rule(first[:, None], second), first, second):
         return rule
-    return ExactAddition(rule.first, rule.second, rule.total, rule.low, rule.high)
+
+    def combine(a: Integers, b: Integers) -> Integers:
+        left = (a - rule.first.zero_point) * rule.first.scale
+        real = left + (b - rule.second.zero_point) * rule.second.scale
+        return _clipped(np.rint(real / rule.total.scale + rule.total.zero_point), rule.total)
+
+    return combine
 
 
 def of_mean(given: Stored, out: Stored) -> OfMean:

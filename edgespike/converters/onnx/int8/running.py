@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.converters.onnx.loading import load_model
+from edgespike.converters.onnx.loading import load_model, shown_line
 from edgespike.converters.onnx.model import OnnxModel
-from edgespike.converters.onnx.shapes import shown_line
 from edgespike.errors import UnsupportedError
 from edgespike.extras import needs_extra
 
