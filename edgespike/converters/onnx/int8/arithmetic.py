@@ -75,9 +75,7 @@ def of_one_ratio(rule: Float32Addition) -> OfTwo:
     Where scales have a simple ratio, many sums are halves, and float32 may round equal ones to
     different sides.
     """
-    first, second = (
-        np.arange(stored.low, stored.high + 1) for stored in (rule.first, rule.second)
-    )
+    first, second = (np.arange(stored.low, stored.high + 1) for stored in (rule.first, rule.second))
     if weighted_pair(rule(first[:, None], second), first, second):
         return rule
 
