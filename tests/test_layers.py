@@ -93,6 +93,7 @@ ALLOWED = {
     "edgespike/converters/tflite": "extras storage graph int8 converters flatbuffers",
     "edgespike/converters/onnx": "extras storage graph passes floats quantise int8 converters "
     "onnx onnxruntime",
+    "edgespike/converters/onnx/int8": "extras graph int8 interpreter converters onnx onnxruntime",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "
