@@ -43,10 +43,9 @@ def _emit_count(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: V
     Otherwise each level is ``min(relu(x - theta + 1), 1)``, and they are summed.
     """
     line = fit_line(op, tensor)
-    if line is not None:
-        slope, offset = line
-        scaled = emitter.elementwise("MUL", x, slope)
-        moved = emitter.elementwise("ADD", scaled, offset, Activation.RELU)
+    if line is not None and line.following is None:
+        scaled = emitter.elementwise("MUL", x, line.slope)
+        moved = emitter.elementwise("ADD", scaled, line.offset, Activation.RELU)
         most = emitter.elementwise("MINIMUM", moved, op.levels)
         return emitter.emit(name, "FLOOR", [most.index], x.shape)
     sign, theta, _, _ = upright(op.theta, op.flipped, tensor.low, tensor.high)
