@@ -92,10 +92,15 @@ def fit_line(op: Threshold, source: Tensor) -> LevelLine | None:
         return LevelLine(sign, signed, offset, None)
     lowered = offset - HALF_A_LEVEL
     if holds(lowered, missing=1):
-        after_all = (high + 1)[:, None]
-        following = np.concatenate((theta, after_all), axis=1).astype(np.float32)
-        return LevelLine(sign, signed, lowered, following)
+        return LevelLine(sign, signed, lowered, _following(op, source))
     return None
+
+
+def _following(op: Threshold, source: Tensor) -> Singles:
+    """Return the threshold after each level, equal in channels that have equal thresholds."""
+    least, most = (np.full_like(source.low, end) for end in source.bounds)
+    _, theta, _, high = upright(op.theta, op.flipped, least, most)
+    return np.concatenate((theta, high[:, None] + 1), axis=1).astype(np.float32)
 
 
 def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:
