@@ -28,7 +28,7 @@ ALLOWED = {
     "edgespike/interpreter.py": "graph trace blas exact_factors",
     "edgespike/floats": "graph blas",
     "edgespike/quantise": "graph floats passes converters.base blas interpreter",
-    "edgespike/int8": "graph",
+    "edgespike/int8": "graph exact_factors",
     "edgespike/adapters/__init__.py": "extras graph adapters",
     "edgespike/adapters": "graph trace batches prepared quantise.inputs interpreter torch",
     "edgespike/adapters/neurobench": "graph interpreter adapters torch neurobench snntorch",
