@@ -1,0 +1,135 @@
+"""TFLite's file format, as far as it is read: codes, types, and the options of operators.
+
+The numbers are those of ``schema.fbs`` of LiteRT 2.3, which a test compares with them.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+IDENTIFIER = b"TFL3"
+IDENTIFIER_PLACE = 4
+
+FILE_LIMIT = 2**27
+"""Largest file that is read, in bytes."""
+
+TENSORS_LIMIT, OPERATORS_LIMIT = 100_000, 1_000
+"""Most tensors and operators of a file."""
+
+RANK_LIMIT = 8
+"""Most axes of a tensor."""
+
+NAME_LIMIT = 200
+"""How many bytes of a name are read."""
+
+TYPES = (
+    "FLOAT32 FLOAT16 INT32 UINT8 INT64 STRING BOOL INT16 COMPLEX64 INT8 FLOAT64 COMPLEX128 UINT64 "
+    "RESOURCE VARIANT UINT32 UINT16 INT4 BFLOAT16 INT2 UINT4 FLOAT8_E4M3FN FLOAT8_E5M2"
+).split()
+"""The types of tensors, by number."""
+
+OPERATORS = (
+    "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE "
+    "EMBEDDING_LOOKUP FLOOR FULLY_CONNECTED HASHTABLE_LOOKUP L2_NORMALIZATION L2_POOL_2D "
+    "LOCAL_RESPONSE_NORMALIZATION LOGISTIC LSH_PROJECTION LSTM MAX_POOL_2D MUL RELU RELU_N1_TO_1 "
+    "RELU6 RESHAPE RESIZE_BILINEAR RNN SOFTMAX SPACE_TO_DEPTH SVDF TANH CONCAT_EMBEDDINGS "
+    "SKIP_GRAM CALL CUSTOM EMBEDDING_LOOKUP_SPARSE PAD UNIDIRECTIONAL_SEQUENCE_RNN GATHER "
+    "BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND TRANSPOSE MEAN SUB DIV SQUEEZE "
+    "UNIDIRECTIONAL_SEQUENCE_LSTM STRIDED_SLICE BIDIRECTIONAL_SEQUENCE_RNN EXP TOPK_V2 SPLIT "
+    "LOG_SOFTMAX DELEGATE BIDIRECTIONAL_SEQUENCE_LSTM CAST PRELU MAXIMUM ARG_MAX MINIMUM LESS NEG "
+    "PADV2 GREATER GREATER_EQUAL LESS_EQUAL SELECT SLICE SIN TRANSPOSE_CONV SPARSE_TO_DENSE TILE "
+    "EXPAND_DIMS EQUAL NOT_EQUAL LOG SUM SQRT RSQRT SHAPE POW ARG_MIN FAKE_QUANT REDUCE_PROD "
+    "REDUCE_MAX PACK LOGICAL_OR ONE_HOT LOGICAL_AND LOGICAL_NOT UNPACK REDUCE_MIN FLOOR_DIV "
+    "REDUCE_ANY SQUARE ZEROS_LIKE FILL FLOOR_MOD RANGE RESIZE_NEAREST_NEIGHBOR LEAKY_RELU "
+    "SQUARED_DIFFERENCE MIRROR_PAD ABS SPLIT_V UNIQUE CEIL REVERSE_V2 ADD_N GATHER_ND COS WHERE "
+    "RANK ELU REVERSE_SEQUENCE MATRIX_DIAG QUANTIZE MATRIX_SET_DIAG ROUND HARD_SWISH IF WHILE "
+    "NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5 SCATTER_ND SELECT_V2 DENSIFY SEGMENT_SUM "
+    "BATCH_MATMUL PLACEHOLDER_FOR_GREATER_OP_CODES CUMSUM CALL_ONCE BROADCAST_TO RFFT2D CONV_3D "
+    "IMAG REAL COMPLEX_ABS HASHTABLE HASHTABLE_FIND HASHTABLE_IMPORT HASHTABLE_SIZE REDUCE_ALL "
+    "CONV_3D_TRANSPOSE VAR_HANDLE READ_VARIABLE ASSIGN_VARIABLE BROADCAST_ARGS "
+    "RANDOM_STANDARD_NORMAL BUCKETIZE RANDOM_UNIFORM MULTINOMIAL GELU DYNAMIC_UPDATE_SLICE "
+    "RELU_0_TO_1 UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_SUM ATAN2 "
+    "UNSORTED_SEGMENT_MIN SIGN BITCAST BITWISE_XOR RIGHT_SHIFT STABLEHLO_LOGISTIC STABLEHLO_ADD "
+    "STABLEHLO_DIVIDE STABLEHLO_MULTIPLY STABLEHLO_MAXIMUM STABLEHLO_RESHAPE STABLEHLO_CLAMP "
+    "STABLEHLO_CONCATENATE STABLEHLO_BROADCAST_IN_DIM STABLEHLO_CONVOLUTION STABLEHLO_SLICE "
+    "STABLEHLO_CUSTOM_CALL STABLEHLO_REDUCE STABLEHLO_ABS STABLEHLO_AND STABLEHLO_COSINE "
+    "STABLEHLO_EXPONENTIAL STABLEHLO_FLOOR STABLEHLO_LOG STABLEHLO_MINIMUM STABLEHLO_NEGATE "
+    "STABLEHLO_OR STABLEHLO_POWER STABLEHLO_REMAINDER STABLEHLO_RSQRT STABLEHLO_SELECT "
+    "STABLEHLO_SUBTRACT STABLEHLO_TANH STABLEHLO_SCATTER STABLEHLO_COMPARE STABLEHLO_CONVERT "
+    "STABLEHLO_DYNAMIC_SLICE STABLEHLO_DYNAMIC_UPDATE_SLICE STABLEHLO_PAD STABLEHLO_IOTA "
+    "STABLEHLO_DOT_GENERAL STABLEHLO_REDUCE_WINDOW STABLEHLO_SORT STABLEHLO_WHILE "
+    "STABLEHLO_GATHER STABLEHLO_TRANSPOSE DILATE STABLEHLO_RNG_BIT_GENERATOR REDUCE_WINDOW "
+    "STABLEHLO_COMPOSITE STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT STABLEHLO_CASE"
+).split()
+"""The operators, by code."""
+
+CUSTOM = "CUSTOM"
+
+
+class Activation(IntEnum):
+    """What an operator applies to its result before storing it."""
+
+    NONE = 0
+    RELU = 1
+    RELU_N1_TO_1 = 2
+    RELU6 = 3
+    TANH = 4
+    SIGN_BIT = 5
+
+
+class Padding(IntEnum):
+    """How an operator with windows treats the border of its input."""
+
+    SAME = 0
+    VALID = 1
+
+
+_POOL = {
+    "padding": (0, "<b", 0),
+    "stride_w": (1, "<i", 0),
+    "stride_h": (2, "<i", 0),
+    "filter_w": (3, "<i", 0),
+    "filter_h": (4, "<i", 0),
+    "activation": (5, "<b", 0),
+}
+
+OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str, int]]]] = {
+    "ADD": (11, {"activation": (0, "<b", 0)}),
+    "AVERAGE_POOL_2D": (5, _POOL),
+    "CONCATENATION": (10, {"axis": (0, "<i", 0), "activation": (1, "<b", 0)}),
+    "CONV_2D": (
+        1,
+        {
+            "padding": (0, "<b", 0),
+            "stride_w": (1, "<i", 0),
+            "stride_h": (2, "<i", 0),
+            "activation": (3, "<b", 0),
+            "dilation_w": (4, "<i", 1),
+            "dilation_h": (5, "<i", 1),
+        },
+    ),
+    "DEPTHWISE_CONV_2D": (
+        2,
+        {
+            "padding": (0, "<b", 0),
+            "stride_w": (1, "<i", 0),
+            "stride_h": (2, "<i", 0),
+            "depth_multiplier": (3, "<i", 0),
+            "activation": (4, "<b", 0),
+            "dilation_w": (5, "<i", 1),
+            "dilation_h": (6, "<i", 1),
+        },
+    ),
+    "FULLY_CONNECTED": (
+        8,
+        {
+            "activation": (0, "<b", 0),
+            "weights_format": (1, "<b", 0),
+            "keep_num_dims": (2, "<?", 0),
+        },
+    ),
+    "MAX_POOL_2D": (5, _POOL),
+    "MEAN": (27, {"keep_dims": (0, "<?", 0)}),
+}
+"""Of each operator with options: their table's number in the union, and each one's field, format
+and default."""
