@@ -28,7 +28,7 @@ ALLOWED = {
     "edgespike/interpreter.py": "graph trace blas exact_factors",
     "edgespike/floats": "graph blas",
     "edgespike/quantise": "graph floats passes converters.base blas interpreter",
-    "edgespike/int8": "graph",
+    "edgespike/int8": "graph exact_factors",
     "edgespike/adapters": "extras graph trace counting prepared targets torch neurobench snntorch",
     "edgespike/batches.py": "graph trace counting targets.base",
     "edgespike/samples.py": "storage graph",

@@ -1,0 +1,97 @@
+"""How runtimes add two tensors of different scales.
+
+Each is the ``combine`` of an :class:`edgespike.int8.net.Int8Add`: from the stored numbers of two
+tensors, broadcast, to those of the sum. The tests compare all pairs with the runtimes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from edgespike.graph.tensor import Integers
+from edgespike.int8.net import Stored
+from edgespike.int8.rounding import FixedPoint
+
+_LEFT = 20
+"""Bits that reference kernels shift operands to the left before they scale them."""
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Base of sums of two tensors.
+
+    Parameters
+    ----------
+    first, second, total
+        How the operands and the sum are stored; the scales are those of a file, float32.
+    low, high
+        What the result is clipped to: the type's range, or a narrower one for a fused activation.
+    """
+
+    first: Stored
+    second: Stored
+    total: Stored
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class FixedPointAddition(Addition):
+    """TFLite's and TFLite Micro's ADD: both operands and their sum by a 32-bit factor each."""
+
+    @cached_property
+    def _factors(self) -> tuple[FixedPoint, FixedPoint, FixedPoint]:
+        twice = 2 * max(self.first.scale, self.second.scale)
+        factors = (
+            self.first.scale / twice,
+            self.second.scale / twice,
+            twice / (2**_LEFT * self.total.scale),
+        )
+        first, second, total = map(FixedPoint.of, factors)
+        return first, second, total
+
+    def __call__(self, a: Integers, b: Integers) -> Integers:
+        """Return the stored numbers of ``a + b``, int64."""
+        first, second, total = self._factors
+        left = first.times((a - self.first.zero_point) << _LEFT)
+        right = second.times((b - self.second.zero_point) << _LEFT)
+        rounded = total.times(left + right) + self.total.zero_point
+        return np.asarray(np.clip(rounded, self.low, self.high))
+
+
+@dataclass(frozen=True)
+class OneShiftAddition(Addition):
+    """XNNPACK's sum: operands times whole numbers of 21 bits, one shift for both, halves up."""
+
+    @cached_property
+    def _factors(self) -> tuple[int, int, int]:
+        total = np.float32(self.total.scale)
+        ratios = [np.float32(each.scale) / total for each in (self.first, self.second)]
+        shift = _LEFT + 1 - int(np.frexp(max(ratios))[1])
+        first, second = (int(np.rint(np.ldexp(ratio, shift))) for ratio in ratios)
+        return first, second, shift
+
+    def __call__(self, a: Integers, b: Integers) -> Integers:
+        """Return the stored numbers of ``a + b``, int64."""
+        first, second, shift = self._factors
+        sums = first * (a - self.first.zero_point) + second * (b - self.second.zero_point)
+        rounded = ((sums + ((1 << shift) >> 1)) >> shift) + self.total.zero_point
+        return np.asarray(np.clip(rounded, self.low, self.high))
+
+
+@dataclass(frozen=True)
+class Float32Addition(Addition):
+    """ONNX Runtime's QLinearAdd: the sum of two float32 products, halves to even."""
+
+    def __call__(self, a: Integers, b: Integers) -> Integers:
+        """Return the stored numbers of ``a + b``, int64."""
+        total = np.float32(self.total.scale)
+        left, right = (
+            (x - each.zero_point).astype(np.float32) * (np.float32(each.scale) / total)
+            for x, each in ((a, self.first), (b, self.second))
+        )
+        rounded = np.rint(left + right).astype(np.int64) + self.total.zero_point
+        return np.asarray(np.clip(rounded, self.low, self.high))
