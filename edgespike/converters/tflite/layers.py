@@ -78,7 +78,7 @@ def _convolve(
     op = Int8Conv2d(
         weight,
         net.bias(operator, len(weight)),
-        net.kernels.finish(source.stored, scales, result, activation, dense=False),
+        net.kernels.finish(source.stored, scales, len(weight), result, activation, dense=False),
         stride,
         padding,
         dilation,
@@ -110,7 +110,7 @@ def dense(net: NetBuilder, operator: TfliteOperator) -> None:
     op = Int8Dense(
         np.asarray(columns, np.int64),
         net.bias(operator, outputs),
-        net.kernels.finish(source.stored, scales, result, activation, dense=True),
+        net.kernels.finish(source.stored, scales, outputs, result, activation, dense=True),
     )
     flat = net.reshaped(operator, source, (source.size,))
     kept = source.file_shape[:-1] if operator.options["keep_num_dims"] else ()
