@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 import struct
+import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -57,9 +58,10 @@ def check_file(
     """
     runtime, title = runtime_of(kernels, found.model)
     whole = as_samples(lowered.graph, samples)
-    found_parts: list[list[PartCheck]] = []
-    for start in range(0, len(whole), AT_ONCE):
-        found_parts.append(_compared(found, lowered, runtime, title, whole[start : start + AT_ONCE]))
+    found_parts = [
+        _compared(found, lowered, runtime, title, whole[start : start + AT_ONCE])
+        for start in range(0, len(whole), AT_ONCE)
+    ]
     return [
         PartCheck(
             parts[0].path,
@@ -108,27 +110,28 @@ def runtime_of(kernels: Kernels, model: TfliteModel) -> tuple[str, str]:
 
 
 def _compared(
-    found: FoundNet, lowered: Lowered, runtime: str, title: str, samples: NDArray[np.int64]
+    found: FoundNet, lowered: Lowered, runtime: str, title: str, samples: NDArray[Any]
 ) -> list[PartCheck]:
-    parts = [
-        (operator, found.values[operator.outputs[0]], lowered.nodes[node], lowered.offsets[node])
-        for operator in found.model.operators
-        if (node := found.nodes.get(operator.number)) in lowered.nodes
+    """Compare the operators on some samples ``(samples, 1 step, *shape)``."""
+    operators = [
+        each for each in found.model.operators if found.nodes.get(each.number) in lowered.nodes
     ]
-    steps = interpret(lowered.graph, samples, list({node for _, _, node, _ in parts})).values
-    batch = found.input_of(samples[:, 0] if samples.ndim > len(found.given.shape) + 1 else samples)
-    theirs = _run(found.model, [each.outputs[0] for each, *_ in parts], runtime, batch)
-    alone = _run(found.model, [parts[-1][0].outputs[0]], runtime, batch)
-    compared = []
-    for (operator, value, node, offset), expected in zip(
-        [*parts, parts[-1]], [*theirs, *alone], strict=True
+    nodes = [found.nodes[each.number] for each in operators]
+    ours = interpret(lowered.graph, samples, [lowered.nodes[node] for node in nodes]).values
+    batch = found.input_of(samples[:, 0])
+    tensors = [each.outputs[0] for each in operators]
+    theirs = _run(found.model, tensors, runtime, batch)
+    alone = _run(found.model, tensors[-1:], runtime, batch)
+    titles = [*(each.title for each in operators), f"{operators[-1].title} alone"]
+    parts: list[PartCheck] = []
+    for what, node, tensor, expected in zip(
+        titles, [*nodes, nodes[-1]], [*tensors, tensors[-1]], [*theirs, *alone], strict=True
     ):
-        ours = in_file_order(steps[node][:, 0] + offset, value)
-        different = int(np.count_nonzero(ours != expected.reshape(ours.shape)))
-        end = " alone" if len(compared) == len(parts) else ""
-        path = f"{operator.title}{end}, {title}"
-        compared.append(PartCheck(path, node, ours.size, different))
-    return compared
+        place = lowered.nodes[node]
+        stored = in_file_order(ours[place][:, 0] + lowered.offsets[node], found.values[tensor])
+        different = int(np.count_nonzero(stored != expected.reshape(stored.shape)))
+        parts.append(PartCheck(f"{what}, {title}", place, stored.size, different))
+    return parts
 
 
 def _run(
@@ -155,6 +158,4 @@ def with_outputs(model: TfliteModel, tensors: Sequence[int]) -> bytes:
 @cache
 def _worker(runtime: str) -> Worker:
     """Return a runtime's one worker of this process; it starts when it is first called."""
-    import sys
-
     return Worker(sys.executable, Path(running.__file__), what=f"the runtime {runtime}")

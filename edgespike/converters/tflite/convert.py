@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class FoundNet:
     source: TfliteTensor
     given: Value
 
-    def input_of(self, samples: NDArray[np.int64]) -> NDArray[np.generic]:
+    def input_of(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Return samples of the graph as the file takes them, ``(samples, *shape)``.
 
         Parameters
@@ -57,7 +58,7 @@ class FoundNet:
         samples
             ``(samples, *shape)`` in the net's order, in units of the input's scale.
         """
-        ordered = in_file_order(samples, self.given)
+        ordered = in_file_order(samples.astype(np.int64), self.given)
         shaped = ordered.reshape(len(samples), *self.source.shape[1:])
         if self.source.kind == "FLOAT32":
             return (shaped * np.float32(self.given.stored.scale)).astype(np.float32)

@@ -76,9 +76,14 @@ class Table:
         first, count = self._vector(field, dtype.itemsize)
         return np.frombuffer(self.content, dtype, count, first)
 
+    def bytes_of(self, field: int) -> memoryview:
+        """Return a vector of bytes, empty if it is missing; a view of the file."""
+        first, count = self._vector(field, 1)
+        return memoryview(self.content)[first : first + count]
+
     def text(self, field: int, limit: int) -> str:
         """Return a string, cut after ``limit`` bytes; empty if it is missing."""
-        return self.array(field, np.uint8)[:limit].tobytes().decode(errors="replace")
+        return bytes(self.bytes_of(field)[:limit]).decode(errors="replace")
 
     def has(self, field: int) -> bool:
         """Return whether a field is there."""

@@ -23,7 +23,7 @@ from edgespike.int8.net import OfMean, OfTwo, Stored
 from edgespike.int8.rounding import FixedPoint, Requantise, Rounding, nearest_away
 
 _LARGEST = 2.0**8
-"""Factors from here on are none that XNNPACK takes, and shift most sums out of 32 bits elsewhere."""
+"""XNNPACK takes no factors from here on, which shift most sums out of 32 bits elsewhere."""
 
 _SMALLEST_XNNPACK_SUM = 2.0**-10
 """Ratios of scales below are none that XNNPACK adds with."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgespike.errors import FileFormatError, named
 
-NUMBERS = {
+NUMBERS: dict[str, np.dtype[Any]] = {
     "FLOAT32": np.dtype("<f4"),
     "INT8": np.dtype("i1"),
     "UINT8": np.dtype("u1"),

@@ -8,25 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
+from edgespike.converters.tflite.codes import CUSTOM, OPERATORS, PLACEHOLDER, TYPES
 from edgespike.converters.tflite.flatbuffer import Table, root
 from edgespike.converters.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from edgespike.converters.tflite.schema import (
-    CUSTOM,
     FILE_LIMIT,
     IDENTIFIER,
     IDENTIFIER_PLACE,
     NAME_LIMIT,
-    OPERATORS,
     OPERATORS_LIMIT,
     OPTIONS,
     RANK_LIMIT,
     TENSORS_LIMIT,
-    TYPES,
 )
 from edgespike.errors import FileFormatError, InputError, UnsupportedError, named, shown
 from edgespike.storage.files import opened
 
-_PLACEHOLDER = OPERATORS.index("PLACEHOLDER_FOR_GREATER_OP_CODES")
 _INLINE = 1
 """Buffers with an offset up to this have their bytes in the table itself."""
 
@@ -159,14 +156,14 @@ def _content(buffer: Table) -> memoryview | None:
             )
         found = memoryview(buffer.content)[offset : offset + size]
     else:
-        found = memoryview(buffer.array(0, np.uint8))
+        found = buffer.bytes_of(0)
     return found if len(found) else None
 
 
 def _kind(code: Table) -> str:
     """Return an operator's name; older files have its number in the first field only."""
     number = max(code.number(0, "<b"), code.number(3, "<i"))
-    if not 0 <= number < len(OPERATORS) or number == _PLACEHOLDER:
+    if not 0 <= number < len(OPERATORS) or number == PLACEHOLDER:
         return f"unknown {number}"
     kind = OPERATORS[number]
     return f"{kind} {named(code.text(1, NAME_LIMIT))}" if kind == CUSTOM else kind
@@ -195,8 +192,8 @@ def _options(table: Table, kind: str) -> dict[str, int]:
             "damaged, get it again"
         )
     return {
-        name: default if options is None or not stored else int(options.number(*field, default))
-        for name, (*field, default) in fields.items()
+        name: int(options.number(field, kind, default)) if options and stored else default
+        for name, (field, kind, default) in fields.items()
     }
 
 
