@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -84,14 +85,25 @@ class OneShiftAddition(Addition):
 
 @dataclass(frozen=True)
 class Float32Addition(Addition):
-    """ONNX Runtime's QLinearAdd: the sum of two float32 products, halves to even."""
+    """ONNX Runtime's QLinearAdd on x86 processors with FMA: float32 products, halves to even.
+
+    All zero points are one float32 number, to which both products are added, each rounded once
+    with the sum.
+    """
 
     def __call__(self, a: Integers, b: Integers) -> Integers:
         """Return the stored numbers of ``a + b``, int64."""
         total = np.float32(self.total.scale)
-        left, right = (
-            (x - each.zero_point).astype(np.float32) * (np.float32(each.scale) / total)
-            for x, each in ((a, self.first), (b, self.second))
-        )
-        rounded = np.rint(left + right).astype(np.int64) + self.total.zero_point
+        first, second = (np.float32(each.scale) / total for each in (self.first, self.second))
+        zeros = _fused(self.first.zero_point, first, second * np.float32(self.second.zero_point))
+        fixed = np.float32(self.total.zero_point) - zeros
+        rounded = np.rint(_fused(a, first, _fused(b, second, fixed))).astype(np.int64)
         return np.asarray(np.clip(rounded, self.low, self.high))
+
+
+def _fused(x: Integers | int, factor: np.float32, other: Any) -> Any:
+    """Return ``x * factor + other``, rounded to float32 once.
+
+    The product of a number of 16 bits and a float32 number is exact in float64.
+    """
+    return np.float32(x * np.float64(factor) + np.float64(other))

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgespike.graph.tensor import ARRAYS_LIMIT, Integers
 from edgespike.int8.growing import Growing, Place, StoppedError
-from edgespike.int8.net import Int8Function, Int8Node
+from edgespike.int8.net import Int8Function, Int8Node, Stored
 from edgespike.int8.steps import Steps
 from edgespike.int8.thresholds import levels_of, values_at_ends
 
@@ -103,6 +103,17 @@ def _with_functions(
         node, finish = reader, _Chain(finish, steps)
         least, most = int(steps.values.min()), int(steps.values.max())
     return node, finish
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """What stands for a function that has no exact form, so that what follows is examined too."""
+
+    stored: Stored
+
+    def __call__(self, sums: Integers) -> Integers:
+        """Return numbers of the range of the true ones."""
+        return np.asarray(np.clip(sums, self.stored.low, self.stored.high))
 
 
 @dataclass(frozen=True, eq=False)

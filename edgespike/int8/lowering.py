@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgespike.errors import UnsupportedError, shown
+from edgespike.errors import GraphError, UnsupportedError, shown
 from edgespike.graph import Graph
 from edgespike.int8.net import Int8Net
 from edgespike.int8.rewriting import simplified
@@ -52,11 +52,16 @@ def lower(net: Int8Net, name: str) -> Lowered:
         does not fit are not examined.
     """
     grown = walk(simplified(net))
+    what = f"model {shown(name)} cannot be converted"
     if grown.violations:
-        raise UnsupportedError(f"model {shown(name)} cannot be converted", grown.violations)
+        raise UnsupportedError(what, grown.violations)
+    try:
+        graph = Graph(name, tuple(grown.nodes))
+    except GraphError as error:
+        raise UnsupportedError(what, error.violations) from error
     places = grown.places
     return Lowered(
-        Graph(name, tuple(grown.nodes)),
+        graph,
         {node: place.node for node, place in places.items()},
         {node: place.offset for node, place in places.items()},
     )

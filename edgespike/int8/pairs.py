@@ -7,6 +7,7 @@ ratio ``m1 / m2`` from both sides.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,11 +23,11 @@ _FAR = 2**40
 
 @dataclass(frozen=True, eq=False)
 class WeightedPair:
-    """``steps(first * a + second * b)``."""
+    """``finish(first * a + second * b)``."""
 
     first: int
     second: int
-    steps: Steps
+    finish: Callable[[Integers], Integers]
 
 
 def weighted_pair(table: Integers, low: tuple[int, int]) -> WeightedPair | None:

@@ -26,15 +26,16 @@ def simplified(net: Int8Net) -> Int8Net:
     - A tensor that is added to itself is a function of it.
     - Zero points around an image are padding of the convolution that reads it, or of the max pool
       if no number is below the zero point.
+    - What the readout does not depend on is left out.
     """
     nodes: dict[str, Int8Node] = {}
     for node in net.nodes:
         nodes[node.name] = _with_padding(_as_function(node), nodes)
-    read = {name for node in nodes.values() for name in node.inputs}
-    kept = (
-        node for node in nodes.values() if node.name in read or not isinstance(node.op, Int8Pad)
-    )
-    return replace(net, nodes=tuple(kept))
+    needed = {net.nodes[0].name, net.nodes[-1].name}
+    for node in reversed(nodes.values()):
+        if node.name in needed:
+            needed.update(node.inputs)
+    return replace(net, nodes=tuple(node for node in nodes.values() if node.name in needed))
 
 
 @dataclass(frozen=True, eq=False)

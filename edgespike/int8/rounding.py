@@ -9,6 +9,7 @@ ruy's x86 kernels, and of XNNPACK; the tests compare them with the runtimes, num
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -21,6 +22,9 @@ from typing_extensions import assert_never
 from edgespike.graph.tensor import Integers, per_channel
 
 INT32_MAX = 2**31 - 1
+
+FACTOR_LIMIT = 2.0**31
+"""Factors are below this; any sum but 0 times a larger one does not fit into 32 bits."""
 
 
 class Rounding(str, Enum):
@@ -112,8 +116,8 @@ class Requantise:
     Parameters
     ----------
     factor
-        Of each channel, ``(channels,)``, positive; float64, as the runtime computes it before it
-        is turned into a mantissa and a shift, or into float32.
+        Of each channel, ``(channels,)``, not negative; float64, as the runtime computes it before
+        it is turned into a mantissa and a shift, or into float32.
     rounding
         Where the product is rounded.
     zero_point
@@ -138,8 +142,35 @@ class Requantise:
         """The factors as 32-bit kernels hold them."""
         return FixedPoint.of(self.factor)
 
+    def check(self, reach: Integers) -> Iterator[str]:
+        """Yield why a runtime's 32 bits do not hold what it computes.
+
+        Parameters
+        ----------
+        reach
+            Largest magnitude of each channel's sums.
+        """
+        factor = np.broadcast_to(self.factor, reach.shape)
+        wrong = ~((factor >= 0) & (factor < FACTOR_LIMIT))
+        if wrong.any():
+            channel = int(np.argmax(wrong))
+            yield (
+                f"channel {channel} has a factor of {factor[channel]:g}; it must be at least 0 and "
+                f"below {FACTOR_LIMIT:g}, check the scales"
+            )
+            return
+        above = reach > self._largest_sums
+        if above.any():
+            channel = int(np.argmax(above))
+            limit = np.broadcast_to(self._largest_sums, reach.shape)[channel]
+            yield (
+                f"channel {channel} has sums up to {reach[channel]}; the limit is {limit}, beyond "
+                f"which a runtime's 32 bits wrap around with its factor of {factor[channel]:g}: "
+                "use smaller weights, fewer inputs or a larger output scale"
+            )
+
     @property
-    def largest_sums(self) -> Integers:
+    def _largest_sums(self) -> Integers:
         """The largest magnitude of each channel's sums that no runtime wraps around.
 
         A factor of 1 or more is a shift to the left before the product, in 32 bits.
@@ -147,7 +178,7 @@ class Requantise:
         whole = np.full(self.factor.shape, INT32_MAX, np.int64)
         match self.rounding:
             case Rounding.DOUBLE_AWAY | Rounding.DOUBLE_UP:
-                return whole >> np.clip(self.fixed_point.exponent, 0, 31)
+                return whole >> np.maximum(self.fixed_point.exponent, 0)
             case Rounding.FLOAT_EVEN | Rounding.ONCE_AWAY:
                 return whole
             case _:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgespike.graph import Add, Conv2d, Dense, Reshape, SumPool2d
 from edgespike.graph.tensor import CHANNEL_LIMIT, Integers
-from edgespike.int8.firing import Rows, fire
+from edgespike.int8.firing import Rows, StandIn, fire
 from edgespike.int8.growing import Growing, Place, StoppedError
 from edgespike.int8.net import (
     Int8Add,
@@ -19,7 +19,7 @@ from edgespike.int8.net import (
     Int8Node,
     Int8Pad,
 )
-from edgespike.int8.pairs import weighted_pair
+from edgespike.int8.pairs import WeightedPair, weighted_pair
 from edgespike.int8.rounding import INT32_MAX, Requantise
 
 PAIRS_LIMIT = 2**20
@@ -40,26 +40,21 @@ def lower_weighted(grow: Growing, node: Int8Node, op: Int8Dense | Int8Conv2d) ->
         case Int8Conv2d():
             sums = Conv2d(op.weight, bias, None, op.stride, op.padding, op.dilation, op.groups)
     name = grow.add_part(node, "sums", sums, place.node)
-    grow.violations += _wrapped(grow, node, op, name)
-    fire(grow, node, name, op.finish)
+    faults = list(_check_sums(grow, op, name))
+    grow.violations += [f"{node.title}: {fault}" for fault in faults]
+    fire(grow, node, name, StandIn(node.stored) if faults else op.finish)
 
 
-def _wrapped(grow: Growing, node: Int8Node, op: Int8Dense | Int8Conv2d, sums: str) -> Iterator[str]:
+def _check_sums(grow: Growing, op: Int8Dense | Int8Conv2d, sums: str) -> Iterator[str]:
     """Yield that sums do not fit into the 32 bits that runtimes compute them in."""
     tensor = grow.tensors[sums]
     reach = np.maximum(-tensor.low, tensor.high)
-    if (largest := int(reach.max())) > INT32_MAX:
+    if isinstance(op.finish, Requantise):
+        yield from op.finish.check(reach)
+    elif (largest := int(reach.max())) > INT32_MAX:
         yield (
-            f"{node.title}: its sums can reach {largest}; the limit is {INT32_MAX}, beyond "
-            "which a runtime's 32 bits wrap around: use smaller weights or fewer inputs"
-        )
-    elif isinstance(op.finish, Requantise) and (above := reach > op.finish.largest_sums).any():
-        channel = int(np.argmax(above))
-        factor = np.broadcast_to(op.finish.factor, reach.shape)[channel]
-        yield (
-            f"{node.title}: channel {channel} has a factor of {factor:g} and sums up to "
-            f"{reach[channel]}, whose product wraps around in a runtime's 32 bits: use a larger "
-            "output scale"
+            f"its sums can reach {largest}; the limit is {INT32_MAX}, beyond which a runtime's 32 "
+            "bits wrap around: use smaller weights or fewer inputs"
         )
 
 
@@ -69,7 +64,7 @@ def lower_add(grow: Growing, node: Int8Node, op: Int8Add) -> None:
     Raises
     ------
     StoppedError
-        There are no such whole numbers.
+        The tensors do not hold 8-bit numbers, or differ in shape.
     """
     places = [grow.places[name] for name in node.inputs]
     bounds = [grow.tensors[place.node].bounds for place in places]
@@ -83,13 +78,14 @@ def lower_add(grow: Growing, node: Int8Node, op: Int8Add) -> None:
         np.arange(low, high + 1) + place.offset
         for (low, high), place in zip(bounds, places, strict=True)
     )
-    pair = weighted_pair(op.combine(first[:, None], second), (bounds[0][0], bounds[1][0]))
+    table = np.asarray(op.combine(first[:, None], second), np.int64)
+    pair = weighted_pair(table, (bounds[0][0], bounds[1][0]))
     if pair is None:
         grow.violations.append(
             f"{node.title} has no whole weights m1 and m2 for which its result depends on "
             "m1 * a + m2 * b alone; use scales of a simpler ratio"
         )
-        raise StoppedError
+        pair = WeightedPair(1, 1, StandIn(node.stored))
     sides = (
         _times(grow, node, places[0], "first", pair.first),
         _times(grow, node, places[1], "second", pair.second),
@@ -98,7 +94,7 @@ def lower_add(grow: Growing, node: Int8Node, op: Int8Add) -> None:
     shape = grow.tensors[places[0].node].shape
     if len(shape) == 1:
         sums = grow.add_part(node, "flat", Reshape(shape), sums)
-    fire(grow, node, sums, pair.steps)
+    fire(grow, node, sums, pair.finish)
 
 
 def _times(grow: Growing, node: Int8Node, place: Place, side: str, factor: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from edgespike.graph import Concatenate, Input, MaxPool2d, Readout, Reshape
-from edgespike.int8.firing import fire, values_of
+from edgespike.int8.firing import LEVELS_LIMIT, fire, values_of
 from edgespike.int8.growing import Growing, Place, StoppedError
 from edgespike.int8.net import (
     Int8Add,
@@ -87,6 +87,11 @@ def _check_same(grow: Growing, node: Int8Node) -> None:
 def _input(grow: Growing, node: Int8Node, op: Int8Input) -> Place:
     stored = node.stored
     low, high = stored.low - stored.zero_point, stored.high - stored.zero_point
+    if high - low > LEVELS_LIMIT:
+        grow.violations.append(
+            f"{node.title} stores {low}..{high}; the limit is {LEVELS_LIMIT} numbers, use 8 bits"
+        )
+        raise StoppedError
     name = grow.add(node, node.name, Input(op.shape, low, high, stored.scale))
     return Place(name, stored.zero_point)
 

@@ -132,11 +132,16 @@ def pool(draft: Draft, source: str) -> str:
 
 
 def add(draft: Draft, source: str) -> str:
-    equal = [name for name, shape in draft.shapes.items() if shape == draft.shapes[source]]
-    other, stored = equal[draft.whole(0, len(equal) - 1)], draft.stored()
+    """Draw a sum with an earlier tensor of this shape, or with a layer of the same input."""
+    shape = draft.shapes[source]
+    equal = [name for name, each in draft.shapes.items() if each == shape]
+    other = equal[draft.whole(0, len(equal) - 1)]
+    if draft.flag():
+        other = function(draft, source)
+    stored = draft.stored()
     kind = ADDITIONS[draft.whole(0, 2)]
     combine = kind(draft.stored_of(source), draft.stored_of(other), stored, *draft.clip(stored))
-    return draft.add(Int8Add(combine), stored, draft.shapes[source], source, other)
+    return draft.add(Int8Add(combine), stored, shape, source, other)
 
 
 def function(draft: Draft, source: str) -> str:
