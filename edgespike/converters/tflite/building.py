@@ -34,6 +34,9 @@ _OTHER_TYPES = {
     "STRING": "holds strings; a graph computes with numbers",
 }
 
+SCALES = (1e-30, 1e30)
+"""Smallest and largest scale."""
+
 SHAPE_KINDS = ("SHAPE", "STRIDED_SLICE", "PACK")
 """Operators that compute shapes, where the batch is open; what they give is in the file as well."""
 
@@ -165,8 +168,7 @@ class NetBuilder:
         low, high = (-128, 127) if tensor.kind == "INT8" else (0, 255)
         if len(scales) != 1 or len(zero_points) > 1:
             raise self.stop(f"{tensor.title} has {len(scales)} scales; an activation must have one")
-        if not 0 < scales[0] < np.inf:
-            raise self.stop(f"{tensor.title} has the scale {scales[0]}; it must be positive")
+        _check_scales(tensor)
         zero_point = int(zero_points[0]) if len(zero_points) else 0
         if not low <= zero_point <= high:
             raise self.stop(
@@ -268,8 +270,7 @@ class NetBuilder:
                 f"{tensor.title} has a scale for each index of axis {tensor.axis}; axis {axis} is "
                 "expected"
             )
-        if not ((scales > 0) & np.isfinite(scales)).all():
-            raise self.stop(f"{tensor.title} has a scale of {scales.min()}; it must be positive")
+        _check_scales(tensor)
         if zero_points.any():
             raise self.stop(
                 f"{tensor.title} has the zero point {shown(int(zero_points[zero_points != 0][0]))}"
@@ -289,3 +290,12 @@ class NetBuilder:
 
 class UnknownValueError(Exception):
     """A tensor that an operator needs could not be read; that has been said where it arises."""
+
+
+def _check_scales(tensor: TfliteTensor) -> None:
+    """Refuse scales that are not positive, or whose products are not finite."""
+    low, high = SCALES
+    for scale in tensor.scales[~((tensor.scales >= low) & (tensor.scales <= high))]:
+        raise ConversionStoppedError(
+            f"{tensor.title} has a scale of {scale:g}; it must be in {low:g}..{high:g}"
+        )

@@ -78,7 +78,7 @@ def _convolve(
     op = Int8Conv2d(
         weight,
         net.bias(operator, len(weight)),
-        net.kernels.finish(source.stored, scales, len(weight), result, activation, dense=False),
+        net.kernels.finish(operator.kind, source.stored, scales, len(weight), result, activation),
         stride,
         padding,
         dilation,
@@ -110,7 +110,7 @@ def dense(net: NetBuilder, operator: TfliteOperator) -> None:
     op = Int8Dense(
         np.asarray(columns, np.int64),
         net.bias(operator, outputs),
-        net.kernels.finish(source.stored, scales, outputs, result, activation, dense=True),
+        net.kernels.finish(operator.kind, source.stored, scales, outputs, result, activation),
     )
     flat = net.reshaped(operator, source, (source.size,))
     kept = source.file_shape[:-1] if operator.options["keep_num_dims"] else ()
@@ -175,16 +175,11 @@ def mean(net: NetBuilder, operator: TfliteOperator) -> None:
     if wanted != {1, 2}:
         raise net.stop(f"it takes the mean over the axes {sorted(wanted)}; 1 and 2 are expected")
     keeps = bool(operator.options["keep_dims"])
-    if not net.kernels.has_mean(keeps):
-        raise net.stop(
-            f"how {net.kernels.title} round it is not known; convert with the rounding 'tflm', or "
-            "use AVERAGE_POOL_2D"
-        )
     channels, height, width = source.shape
-    finish = kernels.mean(source.stored, net.stored(net.output(operator)))
+    result = net.output(operator)
+    finish = net.kernels.mean(source.stored, net.stored(result), channels, keeps_axes=keeps)
     op = Int8AveragePool((height, width), (1, 1), finish)
     shape = (1, 1, channels) if keeps else (channels,)
-    result = net.output(operator)
     net.check_shape(result, shape)
     like = Value("", source.stored, shape, (channels, 1, 1), ((channels, 1),))
     net.give(operator, op, (source,), like)
@@ -214,9 +209,9 @@ def pad(net: NetBuilder, operator: TfliteOperator) -> None:
 
 
 def activation(net: NetBuilder, operator: TfliteOperator) -> None:
-    """Add RELU, RELU6 or RELU_N1_TO_1 that is an operator of its own."""
+    """Add RELU or RELU6 that is an operator of its own."""
     source, result = net.value(operator, 0), net.stored(net.output(operator))
-    function = kernels.activated(source.stored, result, Activation[operator.kind])
+    function = net.kernels.activated(source.stored, result, Activation[operator.kind])
     net.check_shape(net.output(operator), source.file_shape)
     net.give(operator, Int8Function(function), (source,), source)
 
@@ -225,7 +220,7 @@ def quantise(net: NetBuilder, operator: TfliteOperator) -> None:
     """Add QUANTIZE from one scale and zero point to others."""
     source, result = net.value(operator, 0), net.stored(net.output(operator))
     net.check_shape(net.output(operator), source.file_shape)
-    function = net.kernels.requantised(source.stored, result)
+    function = net.kernels.quantise(source.stored, result, source.size)
     net.give(operator, Int8Function(function), (source,), source)
 
 

@@ -53,7 +53,7 @@ SUPPORTED: dict[str, Supported] = {
     ),
     "MEAN": Supported(
         layers.mean,
-        "over height and width; with the rounding `tflm`",
+        "over height and width",
         "a sum pool and its rounding",
     ),
     "PAD": Supported(layers.pad, "of height and width", "padding"),
@@ -62,8 +62,9 @@ SUPPORTED: dict[str, Supported] = {
         layers.concatenate, "along channels, of one scale and zero point", "a concatenation"
     ),
     "RELU": Supported(layers.activation, "any scales", "thresholds"),
-    "RELU6": Supported(layers.activation, "any scales", "thresholds"),
-    "RELU_N1_TO_1": Supported(layers.activation, "any scales", "thresholds"),
+    "RELU6": Supported(
+        layers.activation, "any scales; with the rounding `tflm`, one", "thresholds"
+    ),
     "QUANTIZE": Supported(
         layers.quantise,
         "int8 to int8; from float32 or uint8 at the input",
@@ -119,6 +120,7 @@ WAYS_OUT = {
         _PIECEWISE,
     ),
     **dict.fromkeys(("MUL", "SUB", "DIV"), _NORMALISATION),
+    "RELU_N1_TO_1": "no runtime has it for int8, but for one that is fused into the layer before",
     "SOFTMAX": "it can be the last operator only",
     "LOGISTIC": "it can be the last operator only; use RELU6 inside a net",
     "DEQUANTIZE": (

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgespike.converters.tflite import agreement
 from edgespike.converters.tflite.schema import Activation, Padding
-from tests.converters.tflite.files import ROUNDINGS, File, convert, equal
+from edgespike.errors import UnsupportedError
+from tests.converters.tflite.files import ROUNDINGS, File, convert, differences, equal
 
 NONE, RELU, RELU6 = Activation.NONE, Activation.RELU, Activation.RELU6
 FUSED = (NONE, RELU, RELU6, Activation.RELU_N1_TO_1)
@@ -127,13 +129,18 @@ def test_windows(
 
 
 @pytest.mark.parametrize("activation", FUSED)
-@pytest.mark.parametrize("multiplier", [1, 3])
+@pytest.mark.parametrize(("channels", "multiplier"), [(2, 1), (2, 3), (11, 2)])
 def test_depthwise(
-    rounding: str, activation: Activation, multiplier: int, draw: Draw, tmp_path: Path
+    rounding: str,
+    activation: Activation,
+    channels: int,
+    multiplier: int,
+    draw: Draw,
+    tmp_path: Path,
 ) -> None:
     file = File()
-    outputs = 2 * multiplier
-    x = file.tensor((1, 5, 5, 2), 0.043, 17)
+    outputs = channels * multiplier
+    x = file.tensor((1, 5, 5, channels), 0.043, 17)
     y = file.tensor((1, 5, 5, outputs), 0.051, -9)
     file.conv(
         x,
@@ -221,7 +228,7 @@ def test_pools(
     equal(convert(file.content([x], [out]), tmp_path, rounding))
 
 
-@pytest.mark.parametrize("kind", ["RELU", "RELU6", "RELU_N1_TO_1"])
+@pytest.mark.parametrize("kind", ["RELU", "RELU6"])
 @pytest.mark.parametrize("scale", [0.043, 0.03, 0.0711])
 def test_activations_of_their_own(
     rounding: str, kind: str, scale: float, draw: Draw, tmp_path: Path
@@ -230,31 +237,72 @@ def test_activations_of_their_own(
     x = file.tensor((1, 256), 0.043, 17)
     y = file.tensor((1, 256), scale, -5 if scale != 0.043 else 17)
     file.add(kind, [x], y, version=2)
-    equal(convert(file.content([x], [y]), tmp_path, rounding))
+    content = file.content([x], [y])
+    if (rounding, kind) == ("tflm", "RELU6") and scale != 0.043:
+        with pytest.raises(UnsupportedError, match="which TFLite Micro ignores"):
+            convert(content, tmp_path, rounding)
+    else:
+        equal(convert(content, tmp_path, rounding))
 
 
 @pytest.mark.parametrize(
-    ("scale", "zero"), [(0.043, 3), (0.03, 17), (0.0711, -100), (0.0215, 0), (0.086, 1), (0.3, 5)]
+    ("scale", "zero"), [(0.043, 3), (0.03, 17), (0.0711, -100), (0.0215, 0), (0.172, 1), (0.3, 5)]
 )
-def test_quantise(rounding: str, scale: float, zero: int, draw: Draw, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [256, 13])
+def test_quantise(
+    rounding: str, scale: float, zero: int, size: int, draw: Draw, tmp_path: Path
+) -> None:
     file = File()
-    x = file.tensor((1, 256), 0.043, 17)
-    y = file.tensor((1, 256), scale, zero)
+    x = file.tensor((1, size), 0.043, 17)
+    y = file.tensor((1, size), scale, zero)
     file.add("QUANTIZE", [x], y, version=2)
-    equal(convert(file.content([x], [y]), tmp_path, rounding))
+    equal(convert(file.content([x], [y]), tmp_path, rounding), 50)
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-@pytest.mark.parametrize("scale", [0.043, 0.03, 0.0711])
-def test_mean(rounding: str, keeps: bool, scale: float, draw: Draw, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scale", [0.043, 0.03, 0.0711, 0.172])
+@pytest.mark.parametrize("channels", [64, 5])
+def test_mean(
+    rounding: str, keeps: bool, scale: float, channels: int, draw: Draw, tmp_path: Path
+) -> None:
     file = File()
-    x = file.tensor((1, 5, 3, 64), 0.043, 17)
-    y = file.tensor((1, 1, 1, 64) if keeps else (1, 64), scale, -30)
-    axes = file.tensor((2,), None, kind="INT32", values=[1, 2])
+    x = file.tensor((1, 5, 3, channels), 0.043, 17)
+    y = file.tensor((1, 1, 1, channels) if keeps else (1, channels), scale, -30)
+    axes = file.tensor((2,), None, kind="INT32", values=[1, -2 if keeps else 2])
     file.add("MEAN", [x, axes], y, version=2, keepDims=keeps)
-    if rounding == "xnnpack" or (keeps and rounding != "tflm"):
-        pytest.skip("how these kernels round MEAN is not known")
-    equal(convert(file.content([x], [y]), tmp_path, rounding))
+    equal(convert(file.content([x], [y]), tmp_path, rounding), 100)
+
+
+@pytest.mark.parametrize("kind", ["MEAN", "QUANTIZE"])
+def test_what_depends_on_the_place(rounding: str, kind: str, tmp_path: Path) -> None:
+    """LiteRT's built-in kernels round the numbers that fill no block of 16 in another way."""
+    file = File()
+    x = file.tensor((1, 1, 1, 20), 0.043, 17)
+    y = file.tensor((1, 1, 1, 20), 0.3, 5)
+    axes = [file.tensor((2,), None, kind="INT32", values=[1, 2])] if kind == "MEAN" else []
+    file.add(kind, [x, *axes], y, version=2, **({"keepDims": True} if axes else {}))
+    if rounding == "builtin-x86":
+        with pytest.raises(UnsupportedError, match="multiple of 16"):
+            convert(file.content([x], [y]), tmp_path, rounding)
+    else:
+        equal(convert(file.content([x], [y]), tmp_path, rounding))
+
+
+@pytest.mark.parametrize("axes", [[1, 2], [2, 1]])
+def test_reference_kernels_stand_in_for_tflite_micro(
+    rounding: str, axes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without tflite-micro, LiteRT's reference kernels run what they round alike."""
+    file = File()
+    x = file.tensor((1, 3, 3, 4), 0.043, 17)
+    y = file.tensor((1, 4), 0.031, 5)
+    numbers = file.tensor((2,), None, kind="INT32", values=axes)
+    file.add("MEAN", [x, numbers], y, version=2, keepDims=False)
+    found = convert(file.content([x], [y]), tmp_path, rounding)
+    monkeypatch.setattr(agreement, "find_spec", lambda name: name != "tflite_micro")
+    parts = differences(found)
+    assert set(parts.values()) == {0}
+    assert any("reference" in path for path in parts) == (rounding == "tflm")
 
 
 @pytest.mark.parametrize("kind", ["PAD", "PADV2"])
