@@ -31,3 +31,6 @@ TABLE_ENTRIES = 2**18
 
 FILE_BYTES = 2**31 - 2**24
 """Most bytes of all constants: protobuf messages end at 2 GiB."""
+
+PATCH_PLACES = 2**20
+"""Most places that the patches of a convolution have together: a table of 4 MiB in the file."""

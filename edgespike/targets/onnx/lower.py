@@ -106,8 +106,10 @@ def _all_steps(
     step = Step(graph, body, sample, before)
     step.run()
     shape = graph.input_op.shape
-    inputs = [_info(value.name, value.storage, state.shape) for state, value in
-              zip(carried, before.values(), strict=True)]
+    inputs = [
+        _info(value.name, value.storage, state.shape)
+        for state, value in zip(carried, before.values(), strict=True)
+    ]
     inputs.append(_info(sample.name, sample.storage, shape))
     outputs = []
     for state in carried:
@@ -126,20 +128,14 @@ def _all_steps(
         initial.append(emitter.emit("Expand", [constant, whole], name))
     steps = {name: Value(f"{name}:steps", value.storage) for name, value in found.items()}
     last = {state.name: f"{state.name}:last" for state in carried}
-    emitter.nodes.append(
-        helper.make_node(
-            "Scan",
-            [*initial, x.name],
-            [*last.values(), *(value.name for value in steps.values())],
-            name="steps",
-            body=helper.make_graph(
-                body.nodes, "step", inputs, outputs, initializer=_initializers(body)
-            ),
-            num_scan_inputs=1,
-            scan_input_axes=[1],
-            **({"scan_output_axes": [1] * len(steps)} if steps else {}),
-        )
-    )
+    axes = {"scan_output_axes": [1] * len(steps)} if steps else {}
+    taken = [*initial, x.name]
+    given = [*last.values(), *(value.name for value in steps.values())]
+    scan = helper.make_node("Scan", taken, given, name="steps", num_scan_inputs=1)
+    parts = helper.make_graph(body.nodes, "step", inputs, outputs, _initializers(body))
+    for key, attribute in {"body": parts, "scan_input_axes": [1], **axes}.items():
+        scan.attribute.append(helper.make_attribute(key, attribute))
+    emitter.nodes.append(scan)
     answer = Value(last[graph.readout.name], readout_storage(graph))
     return answer, steps
 

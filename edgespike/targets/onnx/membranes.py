@@ -146,10 +146,14 @@ class MembraneStep:
             else:
                 # Both parts have the sign of the whole, so only the second is rounded.
                 whole = self._with("Div", kept, op.decay_one, "whole")
-                left = self._emit("Sub", [kept, self._with("Mul", whole, op.decay_one, "most")], "left")
+                left = self._emit(
+                    "Sub", [kept, self._with("Mul", whole, op.decay_one, "most")], "left"
+                )
                 part = self._with("Mul", left, factor, "part")
                 part = self._with("Div", part, op.decay_one, "decayed_part")
-                kept = self._emit("Add", [self._with("Mul", whole, factor, "kept"), part], "decayed")
+                kept = self._emit(
+                    "Add", [self._with("Mul", whole, factor, "kept"), part], "decayed"
+                )
         return self._emit("Add", [kept, x], "integrated")
 
     def _fired(self, v: str, before: Value | None) -> Value:
@@ -157,7 +161,9 @@ class MembraneStep:
         op = self._op
         theta = op.theta << op.fraction_bits
         if op.max_spikes > 1:
-            enough = v if op.comparison is Comparison.GREATER_EQUAL else self._with("Sub", v, 1, "more")
+            enough = (
+                v if op.comparison is Comparison.GREATER_EQUAL else self._with("Sub", v, 1, "more")
+            )
             # Not negative, so that division rounds down.
             count = self._with("Div", self._with("Max", enough, 0, "enough"), theta, "count")
             count = self._with("Min", count, op.max_spikes, "spikes")

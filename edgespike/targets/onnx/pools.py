@@ -7,9 +7,7 @@ from edgespike.targets.onnx.emitter import BYTE, Emitter, Storage, Value, storag
 from edgespike.targets.onnx.sums import pads
 
 
-def emit_max_pool(
-    emitter: Emitter, node: Node, op: MaxPool2d, x: Value, source: Tensor
-) -> Value:
+def emit_max_pool(emitter: Emitter, node: Node, op: MaxPool2d, x: Value, source: Tensor) -> Value:
     """Take the largest value of each window; no value is negative."""
     storage = storage_for(*source.bounds)
     x = emitter.convert(x, storage, node.name)
@@ -26,9 +24,7 @@ def emit_max_pool(
     return Value(_in_slices(emitter, node.name, op, x, source.shape), storage)
 
 
-def _in_slices(
-    emitter: Emitter, name: str, op: MaxPool2d, x: Value, shape: tuple[int, ...]
-) -> str:
+def _in_slices(emitter: Emitter, name: str, op: MaxPool2d, x: Value, shape: tuple[int, ...]) -> str:
     """Take the maximum along one axis, then along the other; ONNX Runtime has no other pool."""
     found = x.name
     if op.padded:

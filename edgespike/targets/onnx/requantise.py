@@ -121,7 +121,12 @@ def _proven(
 
 
 def emit_requantised(
-    emitter: Emitter, names: tuple[str, str], op: Conv2d, threshold: Threshold, x: Value, plan: Requantised
+    emitter: Emitter,
+    names: tuple[str, str],
+    op: Conv2d,
+    threshold: Threshold,
+    x: Value,
+    plan: Requantised,
 ) -> Value:
     """Add the convolution and what limits its result to the number of thresholds.
 

@@ -21,6 +21,7 @@ from edgespike.trace import Trace, observed_names
 
 if TYPE_CHECKING:
     import onnx
+    import onnxruntime
 
 VALUES_AT_ONCE = 2**24
 """Most values of all nodes that are computed in one call, over all steps."""
@@ -63,8 +64,8 @@ class Session:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._content = model.SerializeToString()
-        self._threads, self._session = 0, None
-        self._start(most_threads())
+        self._threads = most_threads()
+        self._session = self._start()
 
     def run(self, samples: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Return all outputs by name.
@@ -74,27 +75,26 @@ class Session:
         TargetRunError
             ONNX Runtime fails.
         """
-        self._start(most_threads())
+        if self._threads != most_threads():
+            self._threads = most_threads()
+            self._session = self._start()
         names = [output.name for output in self._session.get_outputs()]
         try:
             return dict(zip(names, self._session.run(names, {INPUT: samples}), strict=True))
-        except Exception as error:  # it has no common base class of its errors
+        except Exception as error:  # its errors have no base class of their own
             raise _failed(error) from error
 
-    def _start(self, threads: int) -> None:
-        if threads == self._threads:
-            return
+    def _start(self) -> onnxruntime.InferenceSession:
         with needs_extra("onnx", "the onnx target"):
             import onnxruntime
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
         options.log_severity_level = SILENT
         providers = ["CPUExecutionProvider"]
         try:
-            session = onnxruntime.InferenceSession(self._content, options, providers=providers)
+            return onnxruntime.InferenceSession(self._content, options, providers=providers)
         except Exception as error:  # as above
             raise _failed(error) from error
-        self._threads, self._session = threads, session
 
 
 def _failed(error: Exception) -> TargetRunError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgespike.graph import Conv2d, Dense, Node, SumPool2d, Tensor
 from edgespike.graph.ops.windows import Sides
@@ -20,6 +21,7 @@ from edgespike.targets.onnx.bytes import (
 )
 from edgespike.targets.onnx.emitter import (
     BYTE,
+    INT32,
     INT64,
     Emitter,
     Storage,
@@ -28,6 +30,7 @@ from edgespike.targets.onnx.emitter import (
     per_row,
     storage_for,
 )
+from edgespike.targets.onnx.patches import emit_image, emit_patches, gathers, patch_weights
 from edgespike.targets.shared.partial_sums import partial_sum_bounds
 
 Product = Conv2d | Dense
@@ -120,40 +123,51 @@ def operands(emitter: Emitter, x: Value, source: Tensor, name: str) -> list[Oper
 
 def emit_sums(emitter: Emitter, node: Node, op: Product, x: Value, source: Tensor) -> Value:
     """Add the sums of a layer, bias included, as int32 where all partial sums fit, else int64."""
-    name = node.name
-    largest = float(partial_sum_bounds(op.weight, op.bias, source).max())
-    dtype = integer_type(largest)
+    name, shape = node.name, source.shape
+    dtype = integer_type(float(partial_sum_bounds(op.weight, op.bias, source).max()))
+    gathered = isinstance(op, Conv2d) and gathers(op, shape)
     parts: list[tuple[str, int]] = []
     for i, operand in enumerate(operands(emitter, x, source, name)):
+        taken = operand.value.name
+        if isinstance(op, Conv2d) and gathered:
+            taken = emit_patches(emitter, name, op, operand.value, shape)
         for j, digit in enumerate(signed_digits(op.weight)):
             weights = stored_weights(digit, operand.largest)
-            parts.append((_product(emitter, name, op, operand, weights), BASE ** (i + j)))
-    single = len(parts) == 1
-    total = parts[0][0] if single else _combined(emitter, name, parts)
-    have = integer_type(0) if single else INT64
-    if single and dtype != have:
+            zero_points = [
+                emitter.constant(operand.value.storage.zero_point, BYTE, name),
+                emitter.constant(weights.zero_point, weights.values.dtype, name),
+            ]
+            part = _product(emitter, name, op, taken, weights, zero_points, gathered)
+            parts.append((part, BASE ** (i + j)))
+    have = INT32 if len(parts) == 1 else INT64
+    total = parts[0][0] if len(parts) == 1 else _combined(emitter, name, parts)
+    if have == INT32 and dtype == INT64:
         total, have = emitter.cast(total, dtype, name), dtype
     if op.bias.any():
-        bias = per_row(op.bias, 2 if isinstance(op, Conv2d) else 0)
+        bias = per_row(op.bias, 2 if isinstance(op, Conv2d) and not gathered else 0)
         total = emitter.emit("Add", [total, emitter.constant(bias, have, name)], f"{name}/biased")
     if have != dtype:
         total = emitter.cast(total, dtype, name)
+    if isinstance(op, Conv2d) and gathered:
+        total = emit_image(emitter, name, op, total, shape)
     return Value(total, Storage(dtype))
 
 
 def _product(
-    emitter: Emitter, name: str, op: Product, operand: Operand, weights: StoredWeights
+    emitter: Emitter,
+    name: str,
+    op: Product,
+    x: str,
+    weights: StoredWeights,
+    zero_points: list[str],
+    gathered: bool,
 ) -> str:
-    x = operand.value
-    values: Any = weights.values
-    zero_points = [
-        emitter.constant(x.storage.zero_point, BYTE, name),
-        emitter.constant(weights.zero_point, values.dtype, name),
-    ]
-    if isinstance(op, Conv2d):
-        inputs = [x.name, emitter.constant(values, values.dtype, f"{name}/weight"), *zero_points]
+    values: NDArray[Any] = weights.values
+    if isinstance(op, Conv2d) and not gathered:
+        inputs = [x, emitter.constant(values, values.dtype, f"{name}/weight"), *zero_points]
         return emitter.emit("ConvInteger", inputs, name, **geometry(op))
-    inputs = [x.name, emitter.constant(values.T, values.dtype, f"{name}/weight"), *zero_points]
+    matrix = patch_weights(values) if isinstance(op, Conv2d) else values.T
+    inputs = [x, emitter.constant(matrix, values.dtype, f"{name}/weight"), *zero_points]
     return emitter.emit("MatMulInteger", inputs, name)
 
 

@@ -35,7 +35,9 @@ def emit_threshold(emitter: Emitter, node: Node, op: Threshold, x: Value, source
     dtype = integer_type(max(abs(end) for end in source.bounds))
     given = emitter.plain(x, dtype, name)
     if op.levels <= COMPARED_LEVELS:
-        return from_counts(emitter, name, op, _compared(emitter, name, op, given, dtype, theta, axes))
+        return from_counts(
+            emitter, name, op, _compared(emitter, name, op, given, dtype, theta, axes)
+        )
     if _fits_table(theta):
         return _looked_up(emitter, name, op, given, theta, axes)
     return from_counts(emitter, name, op, _searched(emitter, name, op, given, dtype, theta, axes))

@@ -53,7 +53,8 @@ def states(graph: Graph) -> Iterator[State]:
         if isinstance(node.op, Delay):
             yield State(node.name, tensor.shape, storage_for(*tensor.bounds), node.op.initial)
         elif isinstance(node.op, Membrane):
-            yield from membrane_states(node, node.op, *graph.input_tensors(node), graph.steps)
+            (source,) = graph.input_tensors(node)
+            yield from membrane_states(node, node.op, source, graph.steps)
         elif isinstance(node.op, Readout):
             # The least possible value leaves every maximum as it is.
             first = tensor.bounds[0] if node.op.mode is ReadoutMode.MAX else 0
@@ -143,29 +144,27 @@ class Step:
             case Threshold() if node.name in self.merged:
                 return self._requantised(node, op)
         inputs = [self.values[name] for name in node.inputs]
-        sources = graph.input_tensors(node)
+        x, source = inputs[0], graph.tensors[node.inputs[0]]
         match op:
             case Dense() | Conv2d():
-                return emit_sums(emitter, node, op, *inputs, *sources)
+                return emit_sums(emitter, node, op, x, source)
             case SumPool2d():
-                conv = as_convolution(op, sources[0].shape[0])
-                return emit_sums(emitter, node, conv, *inputs, *sources)
+                conv = as_convolution(op, source.shape[0])
+                return emit_sums(emitter, node, conv, x, source)
             case MaxPool2d():
-                return emit_max_pool(emitter, node, op, *inputs, *sources)
+                return emit_max_pool(emitter, node, op, x, source)
             case Add():
                 return self._add(node, inputs)
             case Concatenate():
                 return self._concatenate(node, inputs)
             case Reshape():
                 shape = emitter.constant((0, *op.shape), np.int64, f"{node.name}/shape")
-                (x,) = inputs
                 return Value(emitter.emit("Reshape", [x.name, shape], node.name), x.storage)
             case Threshold():
-                return emit_threshold(emitter, node, op, *inputs, *sources)
+                return emit_threshold(emitter, node, op, x, source)
             case Membrane():
-                (source,) = sources
                 step = MembraneStep(emitter, node, op, potential_type(op, source, graph.steps))
-                output, after = step.run(*inputs, len(source.shape) - 1, self._before)
+                output, after = step.run(x, len(source.shape) - 1, self._before)
                 self.after.update(after)
                 return output
             case _:
@@ -201,7 +200,7 @@ class Step:
 
     def _add(self, node: Node, inputs: list[Value]) -> Value:
         emitter, tensors = self._emitter, self._graph.input_tensors(node)
-        low, high = self._graph.tensors[node.name].bounds
+        _, high = self._graph.tensors[node.name].bounds
         if all(x.storage == Storage(BYTE) for x in inputs) and high <= np.iinfo(BYTE).max:
             storage = Storage(BYTE)
         else:
