@@ -58,6 +58,7 @@ ALLOWED = {
     "edgespike/targets/tflite/running/tflm.py": "",
     "edgespike/targets/onnx": "extras storage graph threads trace targets.base targets.shared "
     "onnx onnxruntime",
+    "edgespike/targets/onnx/onnx_runner.py": "onnxruntime",
     "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting prepared",

@@ -23,8 +23,9 @@ in int16, which saturates (``vpmaddubsw``). uint8 times uint8 is widened before 
 FLOAT32_LIMIT = 2**24
 """Magnitude up to which ``QLinearConv``, which rescales sums in float32, keeps them exact."""
 
-COMPARED_LEVELS = 15
-"""Most thresholds of a channel that are compared one by one."""
+COMPARED_LEVELS, MOST_COMPARED_LEVELS = 15, 63
+"""Most thresholds of a channel that are compared one by one: up to the first a table is slower, up
+to the second a search is."""
 
 TABLE_ENTRIES = 2**18
 """Most entries of a table of levels, over all channels."""

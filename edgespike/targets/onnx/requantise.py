@@ -54,6 +54,11 @@ class Requantised:
     multiplier: NDArray[np.float32]
     largest: int
 
+    @property
+    def largest_weight(self) -> int:
+        """Largest magnitude of a weight."""
+        return int(np.abs(self.weights.values.astype(int) - self.weights.zero_point).max())
+
 
 def requantised(
     op: Conv2d, threshold: Threshold, source: Tensor, sums: Tensor
@@ -148,6 +153,6 @@ def emit_requantised(
         emitter.constant(plan.bias, np.int32, f"{conv}/bias"),
     ]
     count = emitter.emit("QLinearConv", inputs, conv, **geometry(op))
-    if plan.largest > threshold.levels:
+    if min(plan.largest, np.iinfo(BYTE).max) > threshold.levels:
         count = emitter.emit("Min", [count, emitter.constant(threshold.levels, BYTE, conv)], levels)
     return from_counts(emitter, levels, threshold, Value(count, storage_for(0, threshold.levels)))

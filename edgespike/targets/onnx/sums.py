@@ -69,6 +69,17 @@ def pads(sides: Sides) -> list[int]:
     return [top, left, bottom, right]
 
 
+def largest_stored(source: Tensor) -> int:
+    """Return the largest byte that a layer's input, or a digit of it, is stored as."""
+    storage = storage_for(*source.bounds)
+    return storage.stored(source.bounds[1]) if storage.dtype == BYTE else BASE - 1
+
+
+def sums_type(op: Product, source: Tensor) -> np.dtype[Any]:
+    """Return the type of a layer's sums."""
+    return integer_type(float(partial_sum_bounds(op.weight, op.bias, source).max()))
+
+
 def input_digits(source: Tensor) -> int:
     """Return how many digits of 8 bits a layer's input has."""
     low, high = source.bounds
@@ -124,7 +135,7 @@ def operands(emitter: Emitter, x: Value, source: Tensor, name: str) -> list[Oper
 def emit_sums(emitter: Emitter, node: Node, op: Product, x: Value, source: Tensor) -> Value:
     """Add the sums of a layer, bias included, as int32 where all partial sums fit, else int64."""
     name, shape = node.name, source.shape
-    dtype = integer_type(float(partial_sum_bounds(op.weight, op.bias, source).max()))
+    dtype = sums_type(op, source)
     gathered = isinstance(op, Conv2d) and gathers(op, shape)
     parts: list[tuple[str, int]] = []
     for i, operand in enumerate(operands(emitter, x, source, name)):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import numpy as np
+from typing_extensions import assert_never
 
 from edgespike.graph import Node, Tensor, Threshold
 from edgespike.graph.ops.threshold import reachable
@@ -20,7 +22,7 @@ from edgespike.targets.onnx.emitter import (
     per_row,
     storage_for,
 )
-from edgespike.targets.onnx.limits import COMPARED_LEVELS, TABLE_ENTRIES
+from edgespike.targets.onnx.limits import COMPARED_LEVELS, MOST_COMPARED_LEVELS, TABLE_ENTRIES
 
 
 def levels_storage(op: Threshold) -> Storage:
@@ -28,19 +30,59 @@ def levels_storage(op: Threshold) -> Storage:
     return storage_for(op.offset, op.offset + op.unit * op.levels)
 
 
+class Method(Enum):
+    """How thresholds are counted."""
+
+    COMPARE = "compare"
+    """With one after the other."""
+
+    TABLE = "table"
+    """By what a table holds for each value."""
+
+    SEARCH = "search"
+    """By halving, again and again, the thresholds that may be the next one."""
+
+
+def method(op: Threshold, source: Tensor) -> Method:
+    """Return the fastest way to count thresholds of a range of values."""
+    if op.levels <= COMPARED_LEVELS:
+        return Method.COMPARE
+    if table_entries(op, source) <= TABLE_ENTRIES:
+        return Method.TABLE
+    return Method.COMPARE if op.levels <= MOST_COMPARED_LEVELS else Method.SEARCH
+
+
+def table_entries(op: Threshold, source: Tensor) -> float:
+    """Return how many entries a table of levels would have, in float64, which cannot overflow."""
+    return float(_windows(_within(op, source)).sum(dtype=np.float64))
+
+
+def threshold_type(source: Tensor) -> np.dtype[Any]:
+    """Return the type in which values are compared."""
+    return integer_type(max(abs(end) for end in source.bounds))
+
+
 def emit_threshold(emitter: Emitter, node: Node, op: Threshold, x: Value, source: Tensor) -> Value:
     """Count the thresholds that are reached and return the values that stand for the numbers."""
-    name, axes = node.name, len(source.shape) - 1
-    theta = reachable(op.theta, source.low[:, None], source.high[:, None])
-    dtype = integer_type(max(abs(end) for end in source.bounds))
+    name, axes, theta = node.name, len(source.shape) - 1, _within(op, source)
+    dtype = threshold_type(source)
     given = emitter.plain(x, dtype, name)
-    if op.levels <= COMPARED_LEVELS:
-        return from_counts(
-            emitter, name, op, _compared(emitter, name, op, given, dtype, theta, axes)
-        )
-    if _fits_table(theta):
-        return _looked_up(emitter, name, op, given, theta, axes)
-    return from_counts(emitter, name, op, _searched(emitter, name, op, given, dtype, theta, axes))
+    chosen = method(op, source)
+    match chosen:
+        case Method.COMPARE:
+            count = _compared(emitter, name, op, given, dtype, theta, axes)
+            return from_counts(emitter, name, op, count)
+        case Method.TABLE:
+            return _looked_up(emitter, name, op, given, theta, axes)
+        case Method.SEARCH:
+            count = _searched(emitter, name, op, given, dtype, theta, axes)
+            return from_counts(emitter, name, op, count)
+        case _:
+            assert_never(chosen)
+
+
+def _within(op: Threshold, source: Tensor) -> Integers:
+    return reachable(op.theta, source.low[:, None], source.high[:, None])
 
 
 def _compared(
@@ -101,10 +143,6 @@ def from_counts(emitter: Emitter, name: str, op: Threshold, count: Value) -> Val
 def _windows(theta: Integers) -> Integers:
     """Return over how many values each channel's levels change."""
     return np.asarray(theta[:, -1] - theta[:, 0] + 2, np.int64)
-
-
-def _fits_table(theta: Integers) -> bool:
-    return float(_windows(theta).sum(dtype=np.float64)) <= TABLE_ENTRIES
 
 
 def _looked_up(
