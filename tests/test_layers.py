@@ -58,8 +58,9 @@ ALLOWED = {
     "edgespike/targets/tflite/running/ties.py": "graph interpreter",
     "edgespike/targets/tflite/devices/pi_runner.py": "",
     "edgespike/targets/tflite/running/tflm.py": "",
-    "edgespike/targets/onnx": "extras storage graph trace counting targets.base targets.shared "
+    "edgespike/targets/onnx": "extras storage graph threads trace targets.base targets.shared "
     "onnx onnxruntime",
+    "edgespike/targets/onnx/onnx_runner.py": "onnxruntime",
     "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting prepared",
