@@ -189,18 +189,20 @@ def _logits_of_file(path: Path, images: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 def report(paths: Sequence[Path], inputs: int, images: int) -> Iterator[str]:
     """Yield the lines of all tables."""
-    yield f"## Files and their graphs, operator by operator, {inputs} inputs"
-    yield from ("", *file_rows(paths, inputs), "")
-    yield f"## Graphs on targets, all observed layers, {inputs} inputs"
-    yield from ("", *target_rows(paths, inputs), "")
-    yield "## Operations of an input, and bytes"
-    yield from ("", *count_rows(paths, inputs), "")
-    yield "## Energy of an input, typical (low to high)"
-    yield from ("", *energy_rows(paths, inputs), "")
+    tables = {
+        f"Files and their graphs, operator by operator, {inputs} inputs": file_rows,
+        f"Graphs on targets, all observed layers, {inputs} inputs": target_rows,
+        "Operations of an input, and bytes": count_rows,
+        "Energy of an input, typical (low to high)": energy_rows,
+    }
+    for title, rows in tables.items():
+        yield f"## {title}\n"
+        yield from rows(paths, inputs)
+        yield ""
     for path in paths:
         if path.stem == RESNET:
-            yield "## CIFAR-10's test set"
-            yield from ("", *accuracy_rows(path, images), "")
+            yield "## CIFAR-10's test set\n"
+            yield from accuracy_rows(path, images)
 
 
 def main() -> None:
