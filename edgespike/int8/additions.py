@@ -6,6 +6,7 @@ tensors, broadcast, to those of the sum. The tests compare all pairs with the ru
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +22,7 @@ _LEFT = 20
 
 
 @dataclass(frozen=True)
-class Addition:
+class Addition(ABC):
     """Base of sums of two tensors.
 
     Parameters
@@ -37,6 +38,10 @@ class Addition:
     total: Stored
     low: int
     high: int
+
+    @abstractmethod
+    def __call__(self, a: Integers, b: Integers) -> Integers:
+        """Return the stored numbers of ``a + b``, int64."""
 
 
 @dataclass(frozen=True)

@@ -141,10 +141,12 @@ def run_tflite_runtime(
     folder: Path, models: Sequence[bytes], kernels: str, inputs: Sequence[Sequence[Array]]
 ) -> list[Array]:
     """Run tflite-runtime, which has an environment of its own, on several models at once."""
-    arrays = {f"{i}.{j}": x for i, each in enumerate(inputs) for j, x in enumerate(each)}
-    contents = {f"{i}.model": np.frombuffer(model, np.uint8) for i, model in enumerate(models)}
+    arrays: dict[str, Any] = {
+        f"{i}.{j}": x for i, each in enumerate(inputs) for j, x in enumerate(each)
+    }
+    arrays |= {f"{i}.model": np.frombuffer(model, np.uint8) for i, model in enumerate(models)}
     given, answers = folder / "given.npz", folder / "answers.npz"
-    np.savez(given, **arrays, **contents)
+    np.savez(given, **arrays)
     script = f"{_SCRIPT}\nmain({str(given)!r}, {str(answers)!r}, {kernels!r})\n"
     subprocess.run(
         [str(environment_python()), "-c", script], check=True, capture_output=True, timeout=120
