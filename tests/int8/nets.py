@@ -93,18 +93,25 @@ class Draft:
 
 def conv(draft: Draft, source: str) -> str:
     channels, *size = draft.shapes[source]
-    depthwise = draft.flag()
-    kernel = [draft.whole(1, min(3, each)) for each in size]
+    depthwise, dilation = draft.flag(), (draft.whole(1, 2), draft.whole(1, 2))
+    padding = draft.padding(2)
+    height, width = padded(size, padding)
+    kernel = [
+        draft.whole(1, min(3, (each - 1) // gap + 1))
+        for each, gap in zip((height, width), dilation, strict=True)
+    ]
     outputs = channels * draft.whole(1, 2) if depthwise else draft.whole(1, 4)
     weight = draft.weights(outputs, 1 if depthwise else channels, *kernel)
     stored, stride = draft.stored(), (draft.whole(1, 2), draft.whole(1, 2))
     finish = draft.finish(outputs, weight[0].size, stored)
     bias = draft.rng.integers(-500, 501, outputs)
-    padding = draft.padding(2)
-    op = Int8Conv2d(weight, bias, finish, stride, padding, groups=channels if depthwise else 1)
-    height, width = padded(size, padding)
-    shape = (outputs, (height - kernel[0]) // stride[0] + 1, (width - kernel[1]) // stride[1] + 1)
-    return draft.add(op, stored, shape, source)
+    groups = channels if depthwise else 1
+    op = Int8Conv2d(weight, bias, finish, stride, padding, dilation, groups)
+    high, wide = (
+        (each - gap * (places - 1) - 1) // step + 1
+        for each, gap, places, step in zip((height, width), dilation, kernel, stride, strict=True)
+    )
+    return draft.add(op, stored, (outputs, high, wide), source)
 
 
 def padded(size: list[int], padding: tuple[int, int, int, int]) -> tuple[int, int]:

@@ -12,30 +12,19 @@ from edgespike.converters.sums import ConversionStoppedError
 from edgespike.converters.tflite.kernels import Kernels
 from edgespike.converters.tflite.layout import Value, plain
 from edgespike.converters.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
+from edgespike.converters.tflite.precision import not_of_kinds
+from edgespike.converters.tflite.scales import stored_of, usable, weight_scales
 from edgespike.converters.tflite.schema import Activation
-from edgespike.errors import shown
 from edgespike.int8.net import Int8Node, Int8Op, Int8Reshape, Stored
 
 WEIGHTS_LIMIT = 2**26
 """Most weights of all layers together: layers may share the file's bytes, but not a graph's."""
 
 CHANNELS_LIMIT = 2**17
-"""Most outputs of all layers together: each may get 255 thresholds."""
+"""Most channels of all operators together: each may get 255 thresholds."""
 
-_OTHER_TYPES = {
-    "FLOAT32": "is real: the model, or this part of it, is not quantised; convert it with "
-    "full integer quantisation (int8 weights and activations), or convert the float model from "
-    "ONNX or torch, which edgespike quantises itself",
-    "FLOAT16": "is real (16 bits); convert the model with full integer quantisation (int8)",
-    "INT16": "has 16 bits (16x8 quantisation); convert the model with int8 activations",
-    "UINT8": "is uint8, the quantisation of TensorFlow 1; convert the model again to int8",
-    "INT4": "has 4 bits; convert the model with 8-bit weights",
-    "INT2": "has 2 bits; convert the model with 8-bit weights",
-    "STRING": "holds strings; a graph computes with numbers",
-}
-
-SCALES = (1e-30, 1e30)
-"""Smallest and largest scale."""
+VALUES_LIMIT = 2**24
+"""Most numbers of a tensor that is computed."""
 
 SHAPE_KINDS = ("SHAPE", "STRIDED_SLICE", "PACK")
 """Operators that compute shapes, where the batch is open; what they give is in the file as well."""
@@ -107,6 +96,12 @@ class NetBuilder:
         """Add an operator, whose output is laid out like a value."""
         result = self.output(operator)
         stored = self.stored(result)
+        self._channels += like.shape[0]
+        if self._channels > CHANNELS_LIMIT:
+            raise self.stop(
+                f"all operators up to it have {self._channels} channels; the limit is "
+                f"{CHANNELS_LIMIT}, use fewer or narrower layers"
+            )
         sources = tuple(each.node for each in inputs)
         name = f"{operator.kind.lower()}_{operator.number}"
         node = self.add(op, stored, sources, operator.title, name)
@@ -117,13 +112,7 @@ class NetBuilder:
         """Return an operator's only output."""
         if len(operator.outputs) != 1:
             raise self.stop(f"it has {len(operator.outputs)} outputs; one is expected")
-        return self.usable(self.model.tensors[operator.outputs[0]])
-
-    def usable(self, tensor: TfliteTensor) -> TfliteTensor:
-        """Return a tensor that is whole and in the file."""
-        if tensor.faults:
-            raise self.stop("; ".join(f"{tensor.title}: {each}" for each in tensor.faults))
-        return tensor
+        return usable(self.model.tensors[operator.outputs[0]])
 
     def value(self, operator: TfliteOperator, place: int) -> Value:
         """Return an operator's computed input."""
@@ -132,7 +121,7 @@ class NetBuilder:
             raise self.stop(f"its input {place} is missing")
         if number in self.values:
             return self.values[number]
-        tensor = self.usable(self.model.tensors[number])
+        tensor = usable(self.model.tensors[number])
         self.stored(tensor)
         if tensor.content is not None:
             raise self.stop(
@@ -153,44 +142,16 @@ class NetBuilder:
         number = operator.inputs[place] if place < len(operator.inputs) else -1
         if number < 0:
             return None
-        tensor = self.usable(self.model.tensors[number])
+        tensor = usable(self.model.tensors[number])
         if tensor.kind not in kinds:
-            raise self.stop(f"its {what} {tensor.title} {self._not(tensor, kinds)}")
+            raise self.stop(f"its {what} {tensor.title} {not_of_kinds(tensor, kinds)}")
         if number in self.values or number in self.model.producers or tensor.content is None:
             raise self.stop(f"its {what} {tensor.title} is computed; it must be a constant")
         return tensor
 
     def stored(self, tensor: TfliteTensor, kinds: tuple[str, ...] = ("INT8",)) -> Stored:
         """Return how a computed tensor's numbers are stored."""
-        if tensor.kind not in kinds:
-            raise self.stop(f"{tensor.title} {self._not(tensor, kinds)}")
-        scales, zero_points = tensor.scales, tensor.zero_points
-        low, high = (-128, 127) if tensor.kind == "INT8" else (0, 255)
-        if len(scales) != 1 or len(zero_points) > 1:
-            raise self.stop(f"{tensor.title} has {len(scales)} scales; an activation must have one")
-        _check_scales(tensor)
-        zero_point = int(zero_points[0]) if len(zero_points) else 0
-        if not low <= zero_point <= high:
-            raise self.stop(
-                f"{tensor.title} has the zero point {zero_point}; it must be in {low}..{high}"
-            )
-        return Stored(float(scales[0]), zero_point, low, high)
-
-    def _not(self, tensor: TfliteTensor, kinds: tuple[str, ...]) -> str:
-        known = _OTHER_TYPES.get(tensor.kind, f"is {tensor.kind}; {' or '.join(kinds)} is expected")
-        if tensor.kind == "FLOAT32" and self._is_hybrid:
-            return (
-                "is real, while weights have 8 bits (dynamic range quantisation); convert the "
-                "model with full integer quantisation, which needs a representative data set"
-            )
-        return known
-
-    @property
-    def _is_hybrid(self) -> bool:
-        return any(
-            each.kind == "INT8" and each.content is not None and len(each.scales)
-            for each in self.model.tensors
-        )
+        return stored_of(tensor, kinds)
 
     def image(self, operator: TfliteOperator, place: int) -> Value:
         """Return an input as an image, ``(channels, height, width)`` in the net."""
@@ -225,10 +186,22 @@ class NetBuilder:
         """Check that a tensor's batch is 1, and compare its shape with the one it should have."""
         if result.shape[:1] != (1,):
             raise self.stop(f"{result.title} has shape {result.shape}; its batch must be 1")
+        if result.size > VALUES_LIMIT:
+            raise self.stop(
+                f"{result.title} has {result.size} numbers; the limit is {VALUES_LIMIT}"
+            )
         if shape is not None and result.shape[1:] != shape:
             raise self.stop(
                 f"{result.title} has shape {result.shape}, its inputs make {(1, *shape)} of it; "
                 "the file is damaged, or was resized; convert the model again"
+            )
+
+    def check_same(self, source: Value, result: Stored) -> None:
+        """Refuse an output that is stored in another way than the input."""
+        if result != source.stored:
+            raise self.stop(
+                "its output has another scale or zero point than its input; convert the model "
+                "again, or put QUANTIZE behind it"
             )
 
     def activation(self, operator: TfliteOperator) -> Activation:
@@ -250,33 +223,11 @@ class NetBuilder:
             How many outputs the layer has, and the axis of its weights that tells them apart.
         """
         self._weights += tensor.size
-        self._channels += outputs
         if self._weights > WEIGHTS_LIMIT:
             raise self.stop(
                 f"all layers up to it have {self._weights} weights; the limit is {WEIGHTS_LIMIT}"
             )
-        if self._channels > CHANNELS_LIMIT:
-            raise self.stop(
-                f"all layers up to it have {self._channels} outputs; the limit is {CHANNELS_LIMIT}"
-            )
-        scales, zero_points = tensor.scales, tensor.zero_points
-        if len(scales) not in (1, outputs) or len(zero_points) not in (0, 1, len(scales)):
-            raise self.stop(
-                f"{tensor.title} has {len(scales)} scales and {len(zero_points)} zero points; 1 or "
-                f"{outputs} are expected"
-            )
-        if len(scales) > 1 and tensor.axis != axis:
-            raise self.stop(
-                f"{tensor.title} has a scale for each index of axis {tensor.axis}; axis {axis} is "
-                "expected"
-            )
-        _check_scales(tensor)
-        if zero_points.any():
-            raise self.stop(
-                f"{tensor.title} has the zero point {shown(int(zero_points[zero_points != 0][0]))}"
-                "; 8-bit weights must have 0: convert the model again to int8"
-            )
-        return scales
+        return weight_scales(tensor, outputs, axis)
 
     def bias(self, operator: TfliteOperator, outputs: int) -> NDArray[np.int64]:
         """Return a layer's bias, zeros if it has none."""
@@ -290,12 +241,3 @@ class NetBuilder:
 
 class UnknownValueError(Exception):
     """A tensor that an operator needs could not be read; that has been said where it arises."""
-
-
-def _check_scales(tensor: TfliteTensor) -> None:
-    """Refuse scales that are not positive, or whose products are not finite."""
-    low, high = SCALES
-    for scale in tensor.scales[~((tensor.scales >= low) & (tensor.scales <= high))]:
-        raise ConversionStoppedError(
-            f"{tensor.title} has a scale of {scale:g}; it must be in {low:g}..{high:g}"
-        )

@@ -15,7 +15,9 @@ from edgespike.converters.tflite.ends import Ends
 from edgespike.converters.tflite.kernels import Kernels
 from edgespike.converters.tflite.layout import Value, places, plain
 from edgespike.converters.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
-from edgespike.converters.tflite.support import SUPPORTED, refusal
+from edgespike.converters.tflite.precision import fault_of_model
+from edgespike.converters.tflite.scales import usable
+from edgespike.converters.tflite.support import AT_THE_END, SUPPORTED, refusal
 from edgespike.errors import UnsupportedError
 from edgespike.int8.net import Int8Input, Int8Net, Int8Readout, Int8Reshape
 
@@ -93,6 +95,10 @@ def read_net(model: TfliteModel, kernels: Kernels, what: str) -> FoundNet:
     FileFormatError
         A constant has another size than it should have.
     """
+    if fault := fault_of_model(model):
+        unread = (each for each in model.operators if each.kind not in {**SUPPORTED, **AT_THE_END})
+        faults = [fault, *(f"{each.title}: {refusal(each.kind)}" for each in unread)]
+        raise UnsupportedError(f"{what} cannot be converted", faults)
     builder = NetBuilder(model, kernels)
     ends = Ends.of(model)
     source = _begin(builder, ends)
@@ -127,7 +133,7 @@ def _begin(builder: NetBuilder, ends: Ends) -> Value | None:
     first = model.tensors[ends.first]
     try:
         for tensor in (ends.source, first):
-            builder.check_shape(builder.usable(tensor), None)
+            builder.check_shape(usable(tensor), None)
             if tensor.size != first.size:
                 raise ConversionStoppedError(f"{tensor.title} and {first.title} differ in size")
         stored = builder.stored(first, ("INT8", "UINT8") if ends.may_be_unsigned else ("INT8",))

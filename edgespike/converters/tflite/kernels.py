@@ -7,7 +7,6 @@ in a file, and it matters whether a kernel multiplies and divides them in float3
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,29 +14,27 @@ from numpy.typing import NDArray
 
 from edgespike.converters.base import CHOICES
 from edgespike.converters.sums import ConversionStoppedError
+from edgespike.converters.tflite.arithmetic import (
+    BLOCK,
+    BuiltInMean,
+    Numbers,
+    RequantiseInBlocks,
+    XnnpackMean,
+    limits,
+    rescaled,
+    xnnpack_quantise,
+)
 from edgespike.converters.tflite.schema import Activation
-from edgespike.graph.tensor import Integers
 from edgespike.int8.additions import FixedPointAddition, OneShiftAddition
 from edgespike.int8.averages import FixedPointMean, RawAverage
 from edgespike.int8.net import OfMean, OfTwo, Stored
-from edgespike.int8.rounding import FixedPoint, Requantise, Rounding, nearest_away
+from edgespike.int8.rounding import FixedPoint, Requantise, Rounding
 
 _LARGEST = 2.0**8
 """XNNPACK takes no factors from here on, which shift most sums out of 32 bits elsewhere."""
 
 _SMALLEST_XNNPACK_SUM = 2.0**-10
 """Ratios of scales below are none that XNNPACK adds with."""
-
-_XNNPACK_SHIFT = 8
-
-_DEPTHWISE_BLOCK = 8
-"""How many channels LiteRT's built-in depthwise kernels round at once; a rest, one by one."""
-
-_BLOCK = 16
-"""How many numbers its QUANTIZE, and channels its MEAN, round at once; a rest, one by one."""
-
-Numbers = Callable[[Integers], Integers]
-"""From stored numbers to stored numbers."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class Kernels:
         low, high = limits(result, activation)
         each = np.broadcast_to(factor, outputs).copy()
         in_blocks = self.rounds_in_blocks and kind == "DEPTHWISE_CONV_2D"
-        how = _InBlocks if in_blocks else Requantise
+        how = RequantiseInBlocks if in_blocks else Requantise
         return how(each, self.weighted, result.zero_point, low, high)
 
     def add(self, first: Stored, second: Stored, result: Stored, activation: Activation) -> OfTwo:
@@ -108,17 +105,17 @@ class Kernels:
         ratio = source.scale / result.scale
         _check("input scale / output scale", ratio)
         if self.is_xnnpack:
-            return _xnnpack_quantise(source, result)
+            return xnnpack_quantise(source, result)
         up = self._rounds_up("the tensor", "numbers", size)
-        return _rescaled(source, result, FixedPoint.of(ratio), Activation.NONE, up=up)
+        return rescaled(source, result, FixedPoint.of(ratio), Activation.NONE, up=up)
 
     def mean(self, source: Stored, result: Stored, channels: int, *, keeps_axes: bool) -> OfMean:
         """Return MEAN over height and width."""
         _check("input scale / output scale", source.scale / result.scale)
         if self.is_xnnpack:
-            return _XnnpackMean(source, result)
+            return XnnpackMean(source, result)
         if self.rounds_in_blocks and keeps_axes:
-            return _BuiltInMean(source, result, self._rounds_up("it", "channels", channels))
+            return BuiltInMean(source, result, self._rounds_up("it", "channels", channels))
         return FixedPointMean(source, result)
 
     def activated(self, source: Stored, result: Stored, activation: Activation) -> Numbers:
@@ -130,16 +127,16 @@ class Kernels:
                 "ignores; fuse it into the layer before"
             )
         ratio = np.float32(source.scale) / np.float32(result.scale)
-        return _rescaled(source, result, FixedPoint.of(float(ratio)), activation)
+        return rescaled(source, result, FixedPoint.of(float(ratio)), activation)
 
     def _rounds_up(self, what: str, unit: str, count: int) -> bool:
         """Return whether halves go up, as they do in whole blocks, and not in a rest."""
-        if not self.rounds_in_blocks or count < _BLOCK:
+        if not self.rounds_in_blocks or count < BLOCK:
             return False
-        if count % _BLOCK:
+        if count % BLOCK:
             raise ConversionStoppedError(
                 f"{what} has {count} {unit}, of which these kernels round the last "
-                f"{count % _BLOCK} in another way than the others; use a multiple of {_BLOCK}, or "
+                f"{count % BLOCK} in another way than the others; use a multiple of {BLOCK}, or "
                 "another rounding"
             )
         return True
@@ -177,102 +174,6 @@ def _check(what: str, factor: float, least: float = 0) -> None:
         )
 
 
-def limits(stored: Stored, activation: Activation) -> tuple[int, int]:
-    """Return the smallest and largest number that a fused activation leaves."""
-
-    def number(real: float) -> int:
-        quotient = np.float64(np.float32(real) / np.float32(stored.scale))
-        # A scale may be so small that the quotient is no 64-bit number.
-        return stored.zero_point + int(nearest_away(np.clip([quotient], -1e9, 1e9))[0])
-
-    low, high = stored.low, stored.high
-    if activation in (Activation.RELU, Activation.RELU6):
-        low = max(low, stored.zero_point)
-    if activation is Activation.RELU6:
-        high = min(high, number(6))
-    if activation is Activation.RELU_N1_TO_1:
-        low, high = max(low, number(-1)), min(high, number(1))
-    return low, high
-
-
 def average(result: Stored, activation: Activation) -> OfMean:
     """Return the mean of stored numbers of AVERAGE_POOL_2D; all kernels agree on it."""
     return RawAverage(*limits(result, activation))
-
-
-def _rescaled(
-    source: Stored,
-    result: Stored,
-    factor: FixedPoint,
-    activation: Activation,
-    *,
-    up: bool = False,
-) -> Numbers:
-    low, high = limits(result, activation)
-
-    def function(q: Integers) -> Integers:
-        values = q - source.zero_point
-        rounded = factor.times_up(values) if up else factor.times(values)
-        return np.asarray(np.clip(rounded + result.zero_point, low, high))
-
-    return function
-
-
-def _xnnpack_quantise(source: Stored, result: Stored) -> Numbers:
-    """Return XNNPACK's QUANTIZE: a factor in 1/256, a half goes up."""
-    ratio = np.float32(source.scale) / np.float32(result.scale)
-    factor = int(np.rint(np.ldexp(ratio, _XNNPACK_SHIFT)))
-
-    def function(q: Integers) -> Integers:
-        product = (q - source.zero_point) * factor
-        rounded = (product + (1 << _XNNPACK_SHIFT >> 1)) >> _XNNPACK_SHIFT
-        return np.asarray(np.clip(rounded + result.zero_point, result.low, result.high))
-
-    return function
-
-
-class _InBlocks(Requantise):
-    """LiteRT's built-in depthwise kernels: the channels that fill no block round as in C."""
-
-    def __call__(self, sums: Integers) -> Integers:
-        whole = len(sums) // _DEPTHWISE_BLOCK * _DEPTHWISE_BLOCK
-        blocks = Requantise(
-            self.factor[:whole], Rounding.DOUBLE_UP, self.zero_point, self.low, self.high
-        )
-        rest = Requantise(
-            self.factor[whole:], Rounding.DOUBLE_AWAY, self.zero_point, self.low, self.high
-        )
-        return np.concatenate([blocks(sums[:whole]), rest(sums[whole:])])
-
-
-@dataclass(frozen=True)
-class _XnnpackMean:
-    """XNNPACK's MEAN: a float32 product and a float32 sum, halves to even at last."""
-
-    source: Stored
-    result: Stored
-
-    def __call__(self, sums: Integers, count: int) -> Integers:
-        ratio = np.float32(self.source.scale) / np.float32(self.result.scale)
-        factor = ratio * (np.float32(1) / np.float32(count))
-        zero = np.float32(self.source.zero_point * count) * factor
-        offset = np.float32(self.result.zero_point) - zero
-        rounded = np.rint(sums.astype(np.float32) * factor + offset).astype(np.int64)
-        return np.asarray(np.clip(rounded, self.result.low, self.result.high))
-
-
-@dataclass(frozen=True)
-class _BuiltInMean:
-    """LiteRT's built-in MEAN that keeps the axes: the zero point is rounded by itself."""
-
-    source: Stored
-    result: Stored
-    up: bool
-
-    def __call__(self, sums: Integers, count: int) -> Integers:
-        scale, total = np.float32(self.source.scale), np.float32(self.result.scale)
-        zero = np.float32(self.source.zero_point) * scale / total
-        offset = self.result.zero_point - int(zero + np.float32(0.5 if zero > 0 else -0.5))
-        factor = FixedPoint.of(float(scale / (np.float32(count) * total)))
-        rounded = (factor.times_up(sums) if self.up else factor.times(sums)) + offset
-        return np.asarray(np.clip(rounded, self.result.low, self.result.high))

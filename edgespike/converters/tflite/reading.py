@@ -72,6 +72,8 @@ def read_model(content: bytes, what: str) -> TfliteModel:
     buffers = model.tables(4, f"{what}: buffer", TENSORS_LIMIT)
     tables = graph.tables(0, f"{what}: tensor", TENSORS_LIMIT)
     tensors = tuple(_tensor(number, each, buffers) for number, each in enumerate(tables))
+    if not tensors:
+        raise FileFormatError(f"{what} has no tensors; the file is damaged, get it again")
     codes = [_kind(each) for each in model.tables(1, f"{what}: operator code", TENSORS_LIMIT)]
     operators = tuple(
         _operator(number, each, codes, len(tensors))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edgespike.converters.tflite import layers
+from edgespike.converters.tflite import layers, rearranging
 from edgespike.converters.tflite.kernels import KERNELS
 
 
@@ -56,29 +56,31 @@ SUPPORTED: dict[str, Supported] = {
         "over height and width",
         "a sum pool and its rounding",
     ),
-    "PAD": Supported(layers.pad, "of height and width", "padding"),
-    "PADV2": Supported(layers.pad, "of height and width, with the zero point", "padding"),
+    "PAD": Supported(rearranging.pad, "of height and width", "padding"),
+    "PADV2": Supported(rearranging.pad, "of height and width, with the zero point", "padding"),
     "CONCATENATION": Supported(
-        layers.concatenate, "along channels, of one scale and zero point", "a concatenation"
+        rearranging.concatenate, "along channels, of one scale and zero point", "a concatenation"
     ),
-    "RELU": Supported(layers.activation, "any scales", "thresholds"),
+    "RELU": Supported(rearranging.activation, "any scales", "thresholds"),
     "RELU6": Supported(
-        layers.activation, "any scales; with the rounding `tflm`, one", "thresholds"
+        rearranging.activation, "any scales; with the rounding `tflm`, one", "thresholds"
     ),
     "QUANTIZE": Supported(
-        layers.quantise,
+        rearranging.quantise,
         "int8 to int8; from float32 or uint8 at the input",
         "thresholds, or nothing",
     ),
     "RESHAPE": Supported(
-        layers.reshape, "flattens, undoes that, or adds and removes axes of size 1", "a reshape"
+        rearranging.reshape,
+        "flattens, undoes that, or adds and removes axes of size 1",
+        "a reshape",
     ),
-    "SQUEEZE": Supported(layers.reshape, "as RESHAPE", "a reshape"),
-    "EXPAND_DIMS": Supported(layers.reshape, "as RESHAPE", "a reshape"),
+    "SQUEEZE": Supported(rearranging.reshape, "as RESHAPE", "a reshape"),
+    "EXPAND_DIMS": Supported(rearranging.reshape, "as RESHAPE", "a reshape"),
 }
 """The operators that are read, wherever they are."""
 
-RESHAPES = tuple(kind for kind, each in SUPPORTED.items() if each.add is layers.reshape)
+RESHAPES = tuple(kind for kind, each in SUPPORTED.items() if each.add is rearranging.reshape)
 """The operators that keep all numbers in their order."""
 
 AT_THE_END = {
@@ -127,6 +129,7 @@ WAYS_OUT = {
         "it can be the last operator only: a part of the model is not quantised; convert it with "
         "full integer quantisation (int8)"
     ),
+    "CAST": "a net of 8-bit numbers changes their type with QUANTIZE alone",
     "ARG_MAX": "leave it out: the class is the largest logit",
     "TRANSPOSE": "keep one order of the axes",
     "L2_POOL_2D": "use AVERAGE_POOL_2D or MAX_POOL_2D",
@@ -147,7 +150,7 @@ def refusal(kind: str) -> str:
     if kind.startswith("CUSTOM"):
         way_out = "it is no operator of TFLite; write it with those that are"
     else:
-        way_out = WAYS_OUT.get(kind, f"read are {', '.join((*SUPPORTED, *AT_THE_END))}")
+        way_out = WAYS_OUT.get(kind, "use operators that are read: docs/converters/tflite.md")
     return f"it is not supported; {way_out}"
 
 
