@@ -69,7 +69,8 @@ class Kernels:
         Parameters
         ----------
         kind
-            The operator. FULLY_CONNECTED multiplies with a single scale in float32.
+            The operator. LiteRT's FULLY_CONNECTED multiplies with a single scale in float32, TFLite
+            Micro's in float64 as all others do.
         source, result
             How its input and its output are stored.
         scales
@@ -79,7 +80,7 @@ class Kernels:
         with np.errstate(over="ignore", under="ignore"):
             if self.is_xnnpack:
                 factor = (from_scale * scales / to_scale).astype(np.float64)
-            elif kind == "FULLY_CONNECTED" and len(scales) == 1:
+            elif kind == "FULLY_CONNECTED" and len(scales) == 1 and self.name != "tflm":
                 factor = (from_scale * scales).astype(np.float64) / np.float64(to_scale)
             else:
                 factor = np.float64(from_scale) * scales.astype(np.float64) / np.float64(to_scale)
