@@ -19,7 +19,7 @@ SCALES = [
 
 def sums_near_halves(step: float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return whole numbers next to those that stand for a level and a half."""
-    halves = np.floor((np.arange(-110, 110) + 0.5) * step).astype(np.int64)
+    halves = np.floor((np.arange(-125, 125) + 0.5) * step).astype(np.int64)
     return np.asarray((halves[:, None] + np.arange(-6, 8)).ravel())
 
 
