@@ -14,7 +14,7 @@ from edgespike.interpreter import interpret
 from edgespike.targets.shared.lines import fit_line
 from edgespike.trace import Trace
 from tests.available import available, run_on
-from tests.converters.tflite.files import public
+from tests.converters.tflite.files import ROUNDINGS, public
 from tests.experiments.running import run_experiment
 
 FILES = ("resnet8_cifar10_int8", "kws_int8", "ad01_int8", "hello_world_int8")
@@ -22,8 +22,8 @@ TARGETS = ("cpu", "tflite", "tflite-reference", "onnx")
 
 
 @cache
-def graph_of(name: str) -> Graph:
-    return edgespike.convert(public(f"{name}.tflite"))
+def graph_of(name: str, rounding: str = "tflm") -> Graph:
+    return edgespike.convert(public(f"{name}.tflite"), rounding=rounding)
 
 
 def samples_of(name: str) -> Integers:
@@ -46,9 +46,10 @@ def test_every_layer_is_that_of_the_definition(name: str, target: str) -> None:
         np.testing.assert_array_equal(found.values[layer], values, err_msg=layer)
 
 
+@pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("name", FILES)
-def test_all_levels_are_on_a_line_or_near_one(name: str) -> None:
-    graph = graph_of(name)
+def test_all_levels_are_on_a_line_or_near_one(name: str, rounding: str) -> None:
+    graph = graph_of(name, rounding)
     for node, op in graph.of_type(Threshold):
         assert fit_line(op, graph.tensors[node.inputs[0]]) is not None, node.name
 
