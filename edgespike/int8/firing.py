@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgespike.graph.tensor import ARRAYS_LIMIT, Integers
+from edgespike.int8.additions import Doubled, check_addition
 from edgespike.int8.growing import Growing, Place, StoppedError
 from edgespike.int8.net import Int8Function, Int8Node, Stored
 from edgespike.int8.steps import Steps
@@ -128,8 +129,12 @@ class _Chain:
 def values_of(grow: Growing, node: Int8Node, op: Int8Function, numbers: Integers) -> Steps:
     """Return the values of a function at all numbers of a range.
 
-    One that is not monotone becomes a violation; others stand in for its values.
+    One that is not monotone, or not known, becomes a violation; others stand in for its values.
     """
+    faults = check_addition(op.function.combine) if isinstance(op.function, Doubled) else ()
+    if listed := [f"{node.title}: {fault}" for fault in faults]:
+        grow.violations += listed
+        return Steps(numbers, StandIn(node.stored)(numbers))
     values = np.asarray(op.function(numbers), np.int64)
     ups, downs = values[1:] > values[:-1], values[1:] < values[:-1]
     if ups.any() and downs.any():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import add
 from typing import TypeAlias
 
-from edgespike.graph.tensor import Integers
+from edgespike.int8.additions import Doubled
 from edgespike.int8.net import (
     Int8Add,
     Int8Conv2d,
@@ -14,7 +14,6 @@ from edgespike.int8.net import (
     Int8Net,
     Int8Node,
     Int8Pad,
-    OfTwo,
 )
 
 Padding: TypeAlias = tuple[int, int, int, int]
@@ -37,17 +36,9 @@ def simplified(net: Int8Net) -> Int8Net:
     return replace(net, nodes=tuple(node for node in nodes.values() if node.name in needed))
 
 
-@dataclass(frozen=True, eq=False)
-class _WithItself:
-    combine: OfTwo
-
-    def __call__(self, x: Integers) -> Integers:
-        return self.combine(x, x)
-
-
 def _as_function(node: Int8Node) -> Int8Node:
     if isinstance(node.op, Int8Add) and len(set(node.inputs)) == 1:
-        op = Int8Function(_WithItself(node.op.combine))
+        op = Int8Function(Doubled(node.op.combine))
         return replace(node, op=op, inputs=node.inputs[:1])
     return node
 

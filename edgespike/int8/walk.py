@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 
 import numpy as np
 from typing_extensions import assert_never
@@ -33,7 +33,12 @@ from edgespike.int8.sums import lower_add, lower_average_pool, lower_pad, lower_
 def walk(net: Int8Net) -> Growing:
     """Return the graph of a net, or as much of it as there is, and why not all of it."""
     grow = Growing(net)
-    for node in net.nodes:
+    grow.violations += [
+        f"{node.title} has the scale {node.stored.scale}; it must be positive and finite"
+        for node in net.nodes
+        if not 0 < node.stored.scale < inf
+    ]
+    for node in () if grow.violations else net.nodes:
         # Else it is one with the node before it, or follows from what cannot be lowered.
         if node.name not in grow.places and all(name in grow.places for name in node.inputs):
             try:
