@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -126,6 +125,15 @@ class Emitter:
         """Return the tensor of a value in int32 or int64, without a zero point."""
         return self.convert(x, Storage(dtype), name).name
 
+    def named(self, x: Value, name: str) -> Value:
+        """Return a value after an operator of a name, one that copies it if there is none yet.
+
+        ONNX Runtime leaves such copies out.
+        """
+        if name in self._taken:
+            return x
+        return Value(self.emit("Identity", [x.name], name), x.storage)
+
     def _unique(self, name: str) -> str:
         found, index = name, 1
         while found in self._taken:
@@ -138,8 +146,3 @@ class Emitter:
 def per_row(values: NDArray[Any], axes: int) -> NDArray[Any]:
     """Reshape one number for each channel so that it broadcasts over ``axes`` further axes."""
     return values.reshape(values.shape + (1,) * axes)
-
-
-def elements(shape: Sequence[int]) -> int:
-    """Return the number of elements of a shape."""
-    return math.prod(shape)

@@ -180,7 +180,7 @@ def _model(graph: Graph, emitter: Emitter, observed: dict[str, Value]) -> onnx.M
         doc_string=text,
     )
     helper.set_model_props(model, metadata(graph))
-    return shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    return shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
 
 
 def metadata(graph: Graph) -> dict[str, str]:

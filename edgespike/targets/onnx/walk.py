@@ -125,8 +125,12 @@ class Step:
     def run(self) -> None:
         """Emit all nodes."""
         for node in self._graph.nodes:
-            if node.name not in self._skipped:
-                self.values[node.name] = self._node(node)
+            if node.name in self._skipped:
+                continue
+            value = self._node(node)
+            if node is not self._graph.input:
+                value = self._emitter.named(value, node.name)
+            self.values[node.name] = value
         for node, _ in self._graph.of_type(Delay):
             storage = self.values[node.name].storage
             source = self.values[node.inputs[0]]
