@@ -204,6 +204,20 @@ def test_the_page_shows_what_is_measured() -> None:
     assert [[cell.strip() for cell in line[1:-1].split("|")] for line in lines] == [head, *rows]
 
 
+@pytest.mark.parametrize("name", ["resnet8_cifar10_int8", "kws_int8"])
+def test_public_8_bit_nets_are_counted_as_edgespike_counts_them(name: str) -> None:
+    files = pytest.importorskip("tests.converters.tflite.files")
+    graph = edgespike.convert(files.public(f"{name}.tflite"))
+    low, high = graph.input_op.low, graph.input_op.high
+    samples = np.random.default_rng(0).integers(low, high + 1, (2, *graph.input_op.shape))
+    measured = benchmark(graph, samples, np.zeros(2, np.int64))
+    operations = measured["SynapticOperations"]
+    assert (
+        operations["Effective_MACs"] * 2 == edgespike.count(graph, samples).multiply_accumulates()
+    )
+    assert operations["Effective_ACs"] == 0
+
+
 def test_two_spikes_that_meet_are_two_operations_and_one_of_neurobenchs() -> None:
     graph = residual_graph()
     samples = samples_for(graph, 40)
