@@ -10,7 +10,7 @@ import numpy as np
 from edgespike.graph import Add, Conv2d, Dense, Reshape, SumPool2d
 from edgespike.graph.tensor import CHANNEL_LIMIT, Integers
 from edgespike.int8.additions import check_addition
-from edgespike.int8.firing import Rows, StandIn, fire
+from edgespike.int8.firing import StandIn, fire
 from edgespike.int8.growing import Growing, Place, StoppedError
 from edgespike.int8.net import (
     Int8Add,
@@ -22,6 +22,7 @@ from edgespike.int8.net import (
 )
 from edgespike.int8.pairs import WeightedPair, weighted_pair
 from edgespike.int8.rounding import INT32_MAX, Requantise
+from edgespike.int8.thresholds import Rows
 
 PAIRS_LIMIT = 2**20
 """Most pairs of numbers that a sum of two tensors is evaluated at."""
