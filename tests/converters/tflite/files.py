@@ -143,6 +143,14 @@ class File:
             defaults["depthMultiplier"] = weight.shape[-1] // channels
         return self.add(kind, [source, w, b], result, **{**defaults, **options})
 
+    def reshape(self, source: int, shape: Sequence[int]) -> int:
+        """Add a RESHAPE to a shape with a batch."""
+        quantisation = self.graph.tensors[source].quantization
+        scale, zero_point = quantisation.scale[0], int(quantisation.zeroPoint[0])
+        result = self.tensor(shape, scale, zero_point)
+        wanted = self.tensor((len(shape),), None, kind="INT32", values=[-1, *shape[1:]])
+        return self.add("RESHAPE", [source, wanted], result, version=1)
+
     def content(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """Return the file."""
         self.graph.inputs, self.graph.outputs = list(inputs), list(outputs)
