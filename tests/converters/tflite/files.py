@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +14,7 @@ from edgespike.converters.base import ConvertOptions
 from edgespike.converters.result import Conversion
 from edgespike.converters.tflite import CONVERTER
 
+flatbuffers: Any = pytest.importorskip("flatbuffers", reason="files are written with it")
 schema: Any = pytest.importorskip(
     "ai_edge_litert.schema_py_generated", reason="files are written with LiteRT's schema"
 )

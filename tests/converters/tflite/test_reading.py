@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,6 @@ def test_each_kernels_need_their_runtime(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(agreement, "find_spec", lambda name: name == "ai_edge_litert")
     with pytest.raises(EnvironmentMissingError, match="round dense layers differently"):
         agreement.runtime_of(tflm, model)
-    monkeypatch.setattr(agreement.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     with pytest.raises(UnsupportedError, match="this computer is a aarch64"):
         agreement.runtime_of(builtin, model)
