@@ -7,14 +7,15 @@ tensors, broadcast, to those of the sum. The tests compare all pairs with the ru
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from edgespike.graph.tensor import Integers
-from edgespike.int8.net import Stored
+from edgespike.int8.net import OfTwo, Stored
 from edgespike.int8.rounding import FixedPoint
 
 _LEFT = 20
@@ -39,14 +40,50 @@ class Addition(ABC):
     low: int
     high: int
 
+    ratios: ClassVar[tuple[float, float]]
+    """Scales of operands in units of the sum's scale, for which kernels are known to do this."""
+
+    def check(self) -> Iterator[str]:
+        """Yield what is not known of a runtime's sum of such scales."""
+        least, most = self.ratios
+        ratios = [each.scale / self.total.scale for each in (self.first, self.second)]
+        for ratio in ratios:
+            if not (ratio > 0 and least <= ratio < most):
+                yield (
+                    f"an operand's scale is {ratio:g} of the sum's; it must be at least {least:g} "
+                    f"and below {most:g}, beyond which the runtime's kernels compute something else"
+                )
+
     @abstractmethod
     def __call__(self, a: Integers, b: Integers) -> Integers:
         """Return the stored numbers of ``a + b``, int64."""
 
 
+@dataclass(frozen=True, eq=False)
+class Doubled:
+    """The sum of a tensor and itself, a function of one tensor."""
+
+    combine: OfTwo
+
+    def __call__(self, a: Integers) -> Integers:
+        """Return the stored numbers of ``a + a``."""
+        return self.combine(a, a)
+
+
+def check_addition(combine: OfTwo) -> Iterator[str]:
+    """Yield what is not known of a runtime's sum, if it is one of a runtime's."""
+    if isinstance(combine, Addition):
+        yield from combine.check()
+
+
 @dataclass(frozen=True)
 class FixedPointAddition(Addition):
-    """TFLite's and TFLite Micro's ADD: both operands and their sum by a 32-bit factor each."""
+    """TFLite's and TFLite Micro's ADD: both operands and their sum by a 32-bit factor each.
+
+    LiteRT's kernels for x86 wrap around where the sum does not fit into 16 bits.
+    """
+
+    ratios: ClassVar[tuple[float, float]] = (0, 64)
 
     @cached_property
     def _factors(self) -> tuple[FixedPoint, FixedPoint, FixedPoint]:
@@ -70,7 +107,12 @@ class FixedPointAddition(Addition):
 
 @dataclass(frozen=True)
 class OneShiftAddition(Addition):
-    """XNNPACK's sum: operands times whole numbers of 21 bits, one shift for both, halves up."""
+    """XNNPACK's sum: operands times whole numbers of 21 bits, one shift for both, halves up.
+
+    It leaves other ratios to the runtime's own kernels.
+    """
+
+    ratios: ClassVar[tuple[float, float]] = (2.0**-10, 2.0**8)
 
     @cached_property
     def _factors(self) -> tuple[int, int, int]:
@@ -95,6 +137,8 @@ class Float32Addition(Addition):
     All zero points are one float32 number, to which both products are added, each rounded once
     with the sum.
     """
+
+    ratios: ClassVar[tuple[float, float]] = (0, 2.0**31)
 
     def __call__(self, a: Integers, b: Integers) -> Integers:
         """Return the stored numbers of ``a + b``, int64."""

@@ -7,33 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgespike.graph.tensor import ARRAYS_LIMIT, Integers
+from edgespike.graph.tensor import Integers
+from edgespike.int8.additions import Doubled, check_addition
 from edgespike.int8.growing import Growing, Place, StoppedError
 from edgespike.int8.net import Int8Function, Int8Node, Stored
 from edgespike.int8.steps import Steps
-from edgespike.int8.thresholds import levels_of, values_at_ends
+from edgespike.int8.thresholds import Rows, levels_of, values_at_ends
 
 LEVELS_LIMIT = 2**16
 """Most values that a node may have: those of 16 bits."""
 
+THRESHOLDS_LIMIT = 2**25
+"""Most thresholds of a layer: 131,586 channels of 256 values. Finding them takes 2 GB."""
+
 Finish = Callable[[Integers], Integers]
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Which function each channel has, where several have one.
-
-    Parameters
-    ----------
-    low, high
-        The range of each function's argument.
-    of_channel
-        Index of each channel's function.
-    """
-
-    low: Integers
-    high: Integers
-    of_channel: Integers
 
 
 def fire(
@@ -70,8 +57,10 @@ def fire(
     count = int(ends.max()) - min(int(ends.min()), zero)
     _check_count(grow, last, count, channels)
     levels = levels_of(finish, low, high, zero)
-    op = levels.threshold(None if rows is None else rows.of_channel, zero)
-    grow.places[last.name] = Place(grow.add(last, last.name, op, source), zero)
+    if rows is not None:
+        levels = rows.levels(levels, tensor.low, tensor.high)
+    name = grow.add(last, last.name, levels.threshold(zero), source)
+    grow.places[last.name] = Place(name, zero)
     return last
 
 
@@ -81,10 +70,10 @@ def _check_count(grow: Growing, node: Int8Node, count: int, channels: int) -> No
             f"{node.title} can have {count} values; the limit is {LEVELS_LIMIT}, use 8-bit numbers"
         )
         raise StoppedError
-    if (size := 8 * count * channels) > ARRAYS_LIMIT:
+    if count * channels > THRESHOLDS_LIMIT:
         grow.violations.append(
-            f"{node.title} has {channels} channels with {count} thresholds each, {size} bytes; "
-            f"the limit is {ARRAYS_LIMIT}, use a smaller layer"
+            f"{node.title} has {channels} channels with {count} thresholds each; the limit for all "
+            f"together is {THRESHOLDS_LIMIT}, use a smaller layer"
         )
         raise StoppedError
 
@@ -128,8 +117,12 @@ class _Chain:
 def values_of(grow: Growing, node: Int8Node, op: Int8Function, numbers: Integers) -> Steps:
     """Return the values of a function at all numbers of a range.
 
-    One that is not monotone becomes a violation; others stand in for its values.
+    One that is not monotone, or not known, becomes a violation; others stand in for its values.
     """
+    faults = check_addition(op.function.combine) if isinstance(op.function, Doubled) else ()
+    if listed := [f"{node.title}: {fault}" for fault in faults]:
+        grow.violations += listed
+        return Steps(numbers, StandIn(node.stored)(numbers))
     values = np.asarray(op.function(numbers), np.int64)
     ups, downs = values[1:] > values[:-1], values[1:] < values[:-1]
     if ups.any() and downs.any():

@@ -107,6 +107,15 @@ class Growing:
             self._moved[moved] = Place(self.add_part(node, "moved", op, place.node), offset)
         return self._moved[moved]
 
+    def prune(self) -> None:
+        """Take out what the last node does not depend on."""
+        needed = {self.nodes[-1].name}
+        for node in reversed(self.nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
+        self.nodes = [node for node in self.nodes if node.name in needed]
+        self.places = {name: at for name, at in self.places.items() if at.node in needed}
+
 
 def _pooled(net: Int8Net) -> set[str]:
     """Return the nodes whose numbers a max pool reads, so that they must not be below 0."""

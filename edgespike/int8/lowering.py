@@ -55,6 +55,7 @@ def lower(net: Int8Net, name: str) -> Lowered:
     what = f"model {shown(name)} cannot be converted"
     if grown.violations:
         raise UnsupportedError(what, grown.violations)
+    grown.prune()
     try:
         graph = Graph(name, tuple(grown.nodes))
     except GraphError as error:

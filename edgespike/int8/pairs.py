@@ -30,7 +30,7 @@ class WeightedPair:
     finish: Callable[[Integers], Integers]
 
 
-def weighted_pair(table: Integers, low: tuple[int, int]) -> WeightedPair | None:
+def weighted_pair(table: Integers, a: Integers, b: Integers) -> WeightedPair | None:
     """Return a table as a function of a weighted sum, or ``None`` if it is none.
 
     It is proven by evaluating every pair.
@@ -38,14 +38,15 @@ def weighted_pair(table: Integers, low: tuple[int, int]) -> WeightedPair | None:
     Parameters
     ----------
     table
-        Its value at ``(low[0] + i, low[1] + j)`` in row i and column j.
+        Its value at ``(a[i], b[j])`` in row i and column j.
+    a, b
+        Whole numbers in a row, ascending.
     """
     ratio = _ratio(table)
     if ratio is None:
         return None
     first, second = ratio.numerator, ratio.denominator
-    a, b = np.ix_(*(start + np.arange(size) for start, size in zip(low, table.shape, strict=True)))
-    sums = (first * a + second * b).ravel()
+    sums = (first * a[:, None] + second * b).ravel()
     starts, where = np.unique(sums, return_index=True)
     steps = Steps(starts, table.ravel()[where])
     ascends = bool((np.diff(steps.values) >= 0).all())

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import add
+from typing import TypeAlias
 
-from edgespike.graph.tensor import Integers
+from edgespike.int8.additions import Doubled
 from edgespike.int8.net import (
     Int8Add,
     Int8Conv2d,
     Int8Function,
-    Int8MaxPool,
     Int8Net,
     Int8Node,
     Int8Pad,
-    OfTwo,
 )
 
-Padding = tuple[int, int, int, int]
+Padding: TypeAlias = tuple[int, int, int, int]
 
 
 def simplified(net: Int8Net) -> Int8Net:
     """Return an equal net; some nodes are gone, the others have their names and numbers.
 
     - A tensor that is added to itself is a function of it.
-    - Zero points around an image are padding of the convolution that reads it, or of the max pool
-      if no number is below the zero point.
+    - Zero points around an image are padding of the convolution that reads it.
     - What the readout does not depend on is left out.
     """
     nodes: dict[str, Int8Node] = {}
@@ -38,17 +36,9 @@ def simplified(net: Int8Net) -> Int8Net:
     return replace(net, nodes=tuple(node for node in nodes.values() if node.name in needed))
 
 
-@dataclass(frozen=True, eq=False)
-class _WithItself:
-    combine: OfTwo
-
-    def __call__(self, x: Integers) -> Integers:
-        return self.combine(x, x)
-
-
 def _as_function(node: Int8Node) -> Int8Node:
     if isinstance(node.op, Int8Add) and len(set(node.inputs)) == 1:
-        op = Int8Function(_WithItself(node.op.combine))
+        op = Int8Function(Doubled(node.op.combine))
         return replace(node, op=op, inputs=node.inputs[:1])
     return node
 
@@ -56,24 +46,16 @@ def _as_function(node: Int8Node) -> Int8Node:
 def _with_padding(node: Int8Node, before: dict[str, Int8Node]) -> Int8Node:
     """Return a node that pads its input itself, if it can, instead of reading it from pads."""
     op = node.op
-    while isinstance(op, Int8Conv2d | Int8MaxPool):
+    while isinstance(op, Int8Conv2d | Int8Pad):
         pad = before[node.inputs[0]]
-        if not isinstance(pad.op, Int8Pad) or min(pad.op.padding) < 0:
+        if not isinstance(pad.op, Int8Pad) or min(*op.padding, *pad.op.padding) < 0:
             break
-        padding = _together(op.padding, pad.op.padding)
-        if isinstance(op, Int8MaxPool) and not _left_out(op, padding, pad):
-            break
-        op = replace(op, padding=padding)
+        op = replace(op, padding=together(op.padding, pad.op.padding))
         node = replace(node, op=op, inputs=pad.inputs)
     return node
 
 
-def _together(first: Padding, second: Padding) -> Padding:
+def together(first: Padding, second: Padding) -> Padding:
+    """Return the padding of an image that is padded twice."""
     top, bottom, left, right = map(add, first, second)
     return top, bottom, left, right
-
-
-def _left_out(op: Int8MaxPool, padding: Padding, pad: Int8Node) -> bool:
-    """Return whether zero points never are the largest, alone, of a window."""
-    fits = max(padding[:2]) < op.kernel[0] and max(padding[2:]) < op.kernel[1]
-    return fits and pad.stored.zero_point == pad.stored.low

@@ -40,7 +40,7 @@ class Rounding(str, Enum):
     """Once, a float32 product, halves to even: XNNPACK and ONNX Runtime."""
 
     ONCE_AWAY = "once-away"
-    """Once, the real product, halves away from zero."""
+    """Once, a float64 product, halves away from zero: the reference dense layer since LiteRT."""
 
 
 @dataclass(frozen=True, eq=False)

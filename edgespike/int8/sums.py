@@ -9,7 +9,8 @@ import numpy as np
 
 from edgespike.graph import Add, Conv2d, Dense, Reshape, SumPool2d
 from edgespike.graph.tensor import CHANNEL_LIMIT, Integers
-from edgespike.int8.firing import Rows, StandIn, fire
+from edgespike.int8.additions import check_addition
+from edgespike.int8.firing import StandIn, fire
 from edgespike.int8.growing import Growing, Place, StoppedError
 from edgespike.int8.net import (
     Int8Add,
@@ -21,6 +22,7 @@ from edgespike.int8.net import (
 )
 from edgespike.int8.pairs import WeightedPair, weighted_pair
 from edgespike.int8.rounding import INT32_MAX, Requantise
+from edgespike.int8.thresholds import Rows
 
 PAIRS_LIMIT = 2**20
 """Most pairs of numbers that a sum of two tensors is evaluated at."""
@@ -67,25 +69,7 @@ def lower_add(grow: Growing, node: Int8Node, op: Int8Add) -> None:
         The tensors do not hold 8-bit numbers, or differ in shape.
     """
     places = [grow.places[name] for name in node.inputs]
-    bounds = [grow.tensors[place.node].bounds for place in places]
-    if (pairs := prod(high - low + 1 for low, high in bounds)) > PAIRS_LIMIT:
-        grow.violations.append(
-            f"{node.title} adds numbers of {pairs} pairs; the limit is {PAIRS_LIMIT}, use 8-bit "
-            "numbers"
-        )
-        raise StoppedError
-    first, second = (
-        np.arange(low, high + 1) + place.offset
-        for (low, high), place in zip(bounds, places, strict=True)
-    )
-    table = np.asarray(op.combine(first[:, None], second), np.int64)
-    pair = weighted_pair(table, (bounds[0][0], bounds[1][0]))
-    if pair is None:
-        grow.violations.append(
-            f"{node.title} has no whole weights m1 and m2 for which its result depends on "
-            "m1 * a + m2 * b alone; use scales of a simpler ratio"
-        )
-        pair = WeightedPair(1, 1, StandIn(node.stored))
+    pair = _weighted_pair(grow, node, op, places)
     sides = (
         _times(grow, node, places[0], "first", pair.first),
         _times(grow, node, places[1], "second", pair.second),
@@ -95,6 +79,32 @@ def lower_add(grow: Growing, node: Int8Node, op: Int8Add) -> None:
     if len(shape) == 1:
         sums = grow.add_part(node, "flat", Reshape(shape), sums)
     fire(grow, node, sums, pair.finish)
+
+
+def _weighted_pair(
+    grow: Growing, node: Int8Node, op: Int8Add, places: Sequence[Place]
+) -> WeightedPair:
+    """Return the weights of a sum of two tensors, or something in their stead."""
+    bounds = [grow.tensors[place.node].bounds for place in places]
+    if (pairs := prod(high - low + 1 for low, high in bounds)) > PAIRS_LIMIT:
+        grow.violations.append(
+            f"{node.title} adds numbers of {pairs} pairs; the limit is {PAIRS_LIMIT}, use 8-bit "
+            "numbers"
+        )
+        raise StoppedError
+    a, b = (np.arange(low, high + 1) for low, high in bounds)
+    faults = list(check_addition(op.combine))
+    if not faults:
+        table = op.combine(a[:, None] + places[0].offset, b + places[1].offset)
+        pair = weighted_pair(np.asarray(table, np.int64), a, b)
+        if pair is not None:
+            return pair
+        faults = [
+            "there are no whole weights m1 and m2 for which the result depends on m1 * a + m2 * b "
+            "alone; use scales of a simpler ratio"
+        ]
+    grow.violations += [f"{node.title}: {fault}" for fault in faults]
+    return WeightedPair(1, 1, StandIn(node.stored))
 
 
 def _times(grow: Growing, node: Int8Node, place: Place, side: str, factor: int) -> str:

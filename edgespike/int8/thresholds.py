@@ -28,18 +28,42 @@ class Levels:
     flipped: NDArray[np.bool_]
     least: int
 
-    def threshold(self, rows: Integers | None, zero: int) -> Threshold:
-        """Return the operation whose values are those of the function minus ``zero``.
+    def threshold(self, zero: int) -> Threshold:
+        """Return the operation whose values are those of the function minus ``zero``."""
+        return Threshold(self.theta, self.flipped, self.least - zero)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Which function each channel has, where several have one.
+
+    Parameters
+    ----------
+    low, high
+        The range of each function's argument.
+    of_channel
+        Index of each channel's function.
+    """
+
+    low: Integers
+    high: Integers
+    of_channel: Integers
+
+    def levels(self, levels: Levels, low: Integers, high: Integers) -> Levels:
+        """Return the thresholds of each channel, given those of each function.
 
         Parameters
         ----------
-        rows
-            Which row each channel has; ``None`` for its own.
+        low, high
+            What is proven of each channel, which may be more than its function's range. What is
+            always or never reached is so within it, too.
         """
-        theta, flipped = self.theta, self.flipped
-        if rows is not None:
-            theta, flipped = theta[rows], flipped[rows]
-        return Threshold(theta, flipped, self.least - zero)
+        theta = levels.theta[self.of_channel]
+        first, last = self.low[self.of_channel], self.high[self.of_channel]
+        always, never = theta <= first[:, None], theta > last[:, None]
+        theta = np.where(always, np.minimum(theta, low[:, None]), theta)
+        theta = np.where(never, np.maximum(theta, high[:, None] + 1), theta)
+        return Levels(theta, levels.flipped[self.of_channel], levels.least)
 
 
 def values_at_ends(

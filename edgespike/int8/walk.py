@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 
 import numpy as np
 from typing_extensions import assert_never
@@ -25,6 +25,7 @@ from edgespike.int8.net import (
     Int8Readout,
     Int8Reshape,
 )
+from edgespike.int8.rewriting import Padding, together
 from edgespike.int8.steps import Steps
 from edgespike.int8.sums import lower_add, lower_average_pool, lower_pad, lower_weighted
 
@@ -32,7 +33,12 @@ from edgespike.int8.sums import lower_add, lower_average_pool, lower_pad, lower_
 def walk(net: Int8Net) -> Growing:
     """Return the graph of a net, or as much of it as there is, and why not all of it."""
     grow = Growing(net)
-    for node in net.nodes:
+    grow.violations += [
+        f"{node.title} has the scale {node.stored.scale}; it must be positive and finite"
+        for node in net.nodes
+        if not 0 < node.stored.scale < inf
+    ]
+    for node in () if grow.violations else net.nodes:
         # Else it is one with the node before it, or follows from what cannot be lowered.
         if node.name not in grow.places and all(name in grow.places for name in node.inputs):
             try:
@@ -98,12 +104,28 @@ def _input(grow: Growing, node: Int8Node, op: Int8Input) -> Place:
 
 def _max_pool(grow: Growing, node: Int8Node, op: Int8MaxPool) -> Place:
     _check_same(grow, node)
-    place = grow.places[node.inputs[0]]
+    place, padding = _unpadded(grow, node, op)
     low, _ = grow.tensors[place.node].bounds
     if low < 0:
         place = grow.at(node, place, place.offset + low)
-    pool = MaxPool2d(op.kernel, op.stride, op.padding)
+    pool = MaxPool2d(op.kernel, op.stride, padding)
     return Place(grow.add(node, node.name, pool, place.node), place.offset)
+
+
+def _unpadded(grow: Growing, node: Int8Node, op: Int8MaxPool) -> tuple[Place, Padding]:
+    """Return what a max pool reads, and its padding, which zero points can be if none is lower."""
+    pad = grow.net.by_name[node.inputs[0]]
+    if isinstance(pad.op, Int8Pad):
+        place = grow.places[pad.inputs[0]]
+        tensor = grow.tensors[place.node]
+        top, bottom, left, right = padding = together(op.padding, pad.op.padding)
+        sides = (top, bottom), (left, right)
+        lowest = tensor.bounds[0] + place.offset >= pad.stored.zero_point
+        # Each window holds something of the image, and none is larger than it.
+        fits = map(lambda k, n, side: max(side) < k <= n, op.kernel, tensor.shape[1:], sides)
+        if lowest and all(fits):
+            return place, padding
+    return grow.places[node.inputs[0]], op.padding
 
 
 def _function(grow: Growing, node: Int8Node, op: Int8Function) -> None:

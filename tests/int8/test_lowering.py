@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Conv2d, Dense, Reshape, Threshold
 from edgespike.graph.tensor import Integers
-from edgespike.int8.additions import FixedPointAddition
+from edgespike.int8.additions import (
+    Addition,
+    FixedPointAddition,
+    Float32Addition,
+    OneShiftAddition,
+)
 from edgespike.int8.averages import RawAverage
 from edgespike.int8.lowering import Lowered, lower
 from edgespike.int8.net import (
@@ -44,13 +49,16 @@ LOWEST = Stored(0.5, -128)
 
 
 def check_equal(net: Int8Net, samples: Integers) -> Lowered:
-    """Compare the numbers of all nodes that are in the graph with those of the net."""
+    """Compare the numbers and ranges of all nodes that are in the graph with those of the net."""
     lowered, expected = lower(net, "net"), run_int8(net, samples)
     events = samples - net.nodes[0].stored.zero_point
     trace = interpret(lowered.graph, events, set(lowered.nodes.values()))
     for name, node in lowered.nodes.items():
         found = trace.values[node][:, 0] + lowered.offsets[name]
         assert np.array_equal(found.reshape(expected[name].shape), expected[name]), name
+        proven = np.add(lowered.graph.tensors[node].bounds, lowered.offsets[name])
+        stored = net.by_name[name].stored
+        assert stored.low <= proven.min() <= proven.max() <= stored.high, name
     return lowered
 
 
@@ -269,7 +277,7 @@ def dense(weight: int, bias: int = 0) -> Int8Dense:
                 ("b", conv(), ("n-1",)),
                 ("c", Int8Add(product), ("a", "b")),
             ),
-            "c has no whole weights m1 and m2",
+            "c: there are no whole weights m1 and m2",
         ),
         (
             chain(Int8Reshape((50,)), dense(127, 2**31)),
@@ -317,6 +325,33 @@ def test_what_has_no_exact_form_is_refused(net: Int8Net, said: str) -> None:
     assert violation.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("kind", "scale", "said"),
+    [
+        (FixedPointAddition, 32.0, "scale is 64 of the sum's; it must be at least 0 and below 64"),
+        (FixedPointAddition, np.nan, "scale is nan of the sum's"),
+        (OneShiftAddition, 2.0**-12, "it must be at least 0.000976562 and below 256"),
+        (Float32Addition, -0.5, "scale is -1 of the sum's"),
+    ],
+)
+def test_sums_of_scales_that_runtimes_add_in_other_ways_are_refused(
+    kind: type[Addition], scale: float, said: str
+) -> None:
+    combine = kind(Stored(scale, 3), STORED, STORED, -128, 127)
+    net = branched(
+        ("a", conv(), ("n-1",)), ("b", conv(), ("n-1",)), ("c", Int8Add(combine), ("a", "b"))
+    )
+    (violation,) = refused(net)
+    assert violation.startswith("c: an operand's ")
+    assert said in violation
+
+
+def test_so_are_such_sums_of_a_tensor_and_itself() -> None:
+    combine = FixedPointAddition(STORED, STORED, Stored(0.001, 3), -128, 127)
+    violations = refused(branched(("a", conv(), ("n-1",)), ("b", Int8Add(combine), ("a", "a"))))
+    assert [violation[:25] for violation in violations] == ["b: an operand's scale is "] * 2
+
+
 @pytest.mark.parametrize("op", [Int8MaxPool((1, 1), (1, 1)), Int8Reshape((50,)), Int8Pad((1,) * 4)])
 def test_operations_that_change_no_number_cannot_change_its_scale(op: Int8Op) -> None:
     net = chain(op)
@@ -338,7 +373,15 @@ def test_everything_is_refused_at_once() -> None:
     )
     nodes = (*net.nodes[:3], Int8Node("b2", conv(), STORED, ("a",)), *net.nodes[3:])
     violations = refused(Int8Net(nodes))
-    assert [violation.split()[0] for violation in violations] == ["a", "c", "d"]
+    assert [violation.split()[0].strip(":") for violation in violations] == ["a", "c", "d"]
+
+
+def test_scales_are_positive_and_finite() -> None:
+    stored = Stored(float("nan"), 3)
+    assert refused(chain(conv(), stored=stored)) == tuple(
+        f"{name} has the scale nan; it must be positive and finite"
+        for name in ("input", "n0", "readout")
+    )
 
 
 def test_a_border_of_too_many_places_is_refused() -> None:
@@ -346,8 +389,9 @@ def test_a_border_of_too_many_places_is_refused() -> None:
     (violation,) = refused(chain(pool, shape=(5, 1000, 1000)))
     assert violation.startswith("n0 averages fewer numbers at the border, and needs thresholds for")
     (violation,) = refused(chain(pool, shape=(4, 1000, 1000)))
-    assert violation.startswith(
-        "n0 has 4000000 channels with 255 thresholds each, 8160000000 bytes"
+    assert violation == (
+        "n0 has 4000000 channels with 255 thresholds each; the limit for all together is 33554432, "
+        "use a smaller layer"
     )
 
 

@@ -57,7 +57,7 @@ def is_weighted_sum(table: list[list[int]], most: int) -> bool:
 @given(st.lists(st.integers(0, 3), min_size=12, max_size=12))
 def test_weights_are_found_where_there_are_any(steps: list[int]) -> None:
     table = np.array(steps).reshape(3, 4).cumsum(axis=0).cumsum(axis=1)
-    pair = weighted_pair(table, (0, 0))
+    pair = weighted_pair(table, np.arange(3), np.arange(4))
     # In a table of 3 x 4, ratios lie between fractions of denominators up to 3.
     assert (pair is not None) == is_weighted_sum(table.tolist(), 12)
 
@@ -65,15 +65,17 @@ def test_weights_are_found_where_there_are_any(steps: list[int]) -> None:
 @given(st.lists(st.integers(0, 1), min_size=12, max_size=12), st.integers(-9, 9))
 def test_all_pairs_have_their_value(steps: list[int], low: int) -> None:
     table = np.array(steps).reshape(4, 3).cumsum(axis=0).cumsum(axis=1)
-    pair = weighted_pair(table, (low, 2 * low))
+    a, b = low + np.arange(4), 2 * low + np.arange(3)
+    pair = weighted_pair(table, a, b)
     if pair is not None:
-        sums = pair.first * (low + np.arange(4))[:, None] + pair.second * (2 * low + np.arange(3))
+        sums = pair.first * a[:, None] + pair.second * b
         assert np.array_equal(pair.finish(sums), table)
 
 
 def test_a_function_that_is_no_weighted_sum_has_none() -> None:
-    assert weighted_pair(np.multiply.outer(np.arange(4), np.arange(4)), (0, 0)) is None
-    assert weighted_pair(np.array([[1, 0]]), (0, 0)) is None  # it descends
+    a = np.arange(4)
+    assert weighted_pair(np.multiply.outer(a, a), a, a) is None
+    assert weighted_pair(np.array([[1, 0]]), a[:1], a[:2]) is None  # it descends
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_scales_of_simple_ratios_have_simple_weights(
 ) -> None:
     first, second, total = (Stored(float(scale), 0) for scale in scales)
     combine = FixedPointAddition(first, second, total, -128, 127)
-    pair = weighted_pair(combine(BYTE[:, None], BYTE), (-128, -128))
+    pair = weighted_pair(combine(BYTE[:, None], BYTE), BYTE, BYTE)
     assert pair is not None
     assert (pair.first, pair.second) == weights
 
@@ -109,7 +111,7 @@ def test_sums_of_8_bit_tensors_have_weights(
     first, second, total = map(Stored, scales, zeros)
     combine = kind(first, second, total, low, 127)
     table = combine(BYTE[:, None], BYTE)
-    pair = weighted_pair(table, (-128, -128))
+    pair = weighted_pair(table, BYTE, BYTE)
     assert pair is not None
     assert max(pair.first, pair.second) < 1024
     sums = pair.first * BYTE[:, None] + pair.second * BYTE

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from edgespike.int8.net import (
     Int8Readout,
     Stored,
 )
+from edgespike.int8.rescaling import Rescaled, ShiftRescaled
 from edgespike.int8.rounding import Requantise, Rounding
 from edgespike.int8.run import run_int8
 from tests.available import available, needs_tflm
@@ -57,8 +58,8 @@ class Kernels:
     conv: Rounding
     depthwise: Rounding
     dense: Rounding
+    quantize: Rounding = D
     addition: type[Addition] = FixedPointAddition
-    """How it adds."""
 
     def run(self, folder: Path, models: Sequence[OneOp], *inputs: Sequence[Array]) -> list[Array]:
         """Return the output of each model, given all its inputs."""
@@ -75,9 +76,9 @@ class Kernels:
 OLDER = pytest.mark.tflite_runtime
 ALL = [
     pytest.param(Kernels("tflite-micro", "", D, D, D), id="tflite-micro", marks=needs_tflm),
-    pytest.param(Kernels("litert", "AUTO", X, X, X, OneShiftAddition), id="xnnpack"),
+    pytest.param(Kernels("litert", "AUTO", X, X, X, X, OneShiftAddition), id="xnnpack"),
     pytest.param(
-        Kernels("litert", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", R, R, R), id="litert-builtin"
+        Kernels("litert", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", R, R, R, R), id="litert-builtin"
     ),
     pytest.param(Kernels("litert", "BUILTIN_REF", D, D, E), id="litert-reference"),
     pytest.param(Kernels("tflite-runtime", "AUTO", R, D, R), id="2.14", marks=OLDER),
@@ -88,66 +89,74 @@ ALL = [
 
 BYTES = np.arange(-128, 128, dtype=np.int8)
 CHANNELS = 64
-BIAS = 256 * np.arange(CHANNELS) - 8192
-"""With a weight of 1 and all bytes as input, channel by channel, every sum in 16,384 in a row."""
+
+IN_A_ROW = 256 * np.arange(CHANNELS) - 8192
+"""With a weight of 1 and all bytes as input, biases for which 16,384 sums in a row occur."""
 
 
-@dataclass(frozen=True)
-class Scales:
-    """Scales of input and output, zero points, and the weights' scales."""
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """How input, output and weights are stored, and the biases, of weights that are all 1."""
 
     source: Stored
     output: Stored
     weights: NDArray[np.float32]
+    bias: Integers
 
 
-def scales() -> list[Scales]:
-    """Return ties, unrelated scales, and weights whose products are all 0."""
+def layers() -> list[Layer]:
+    """Return ties, unrelated scales, products that are all 0, and large sums beside halves."""
     rng = np.random.default_rng(0)
     powers = (2.0 ** -rng.integers(5, 9, CHANNELS)).astype(np.float32)
     any_scale = (rng.uniform(1 / 200, 1 / 40, CHANNELS)).astype(np.float32)
     tiny = np.full(CHANNELS, 1e-11, np.float32)
     ones = Stored(1.0, 0), Stored(1.0, 0)
     others = Stored(float(np.float32(0.0123)), -7), Stored(float(np.float32(0.0345)), 11)
-    return [
-        Scales(*ones, powers),
-        Scales(*ones, any_scale),
-        Scales(*others, any_scale),
-        Scales(*others, tiny),
+    all_layers = [
+        Layer(*ones, powers, IN_A_ROW),
+        Layer(*ones, any_scale, IN_A_ROW),
+        Layer(*others, any_scale, IN_A_ROW),
+        Layer(*others, tiny, IN_A_ROW),
     ]
+    halves = rng.integers(-120, 120, CHANNELS) + 0.5
+    for factor in (1.16e-7, 1.16e-5, 0.75, 1.5, 3.0):
+        weights = np.full(CHANNELS, factor, np.float32)
+        bias = np.round(halves / weights).astype(np.int64)
+        all_layers.append(Layer(*ones, weights, bias))
+    return all_layers
 
 
-def factors(scale: Scales, rounding: Rounding, *, single: bool) -> NDArray[np.float64]:
+def factors(layer: Layer, rounding: Rounding, *, single: bool) -> NDArray[np.float64]:
     """Return the factors as runtimes compute them; ``single`` if the first product is float32."""
-    source, output = np.float32(scale.source.scale), np.float32(scale.output.scale)
+    source, output = np.float32(layer.source.scale), np.float32(layer.output.scale)
     if rounding is X:
-        return (source * scale.weights / output).astype(np.float64)
-    first = source * scale.weights if single else np.float64(source) * scale.weights
+        return (source * layer.weights / output).astype(np.float64)
+    first = source * layer.weights if single else np.float64(source) * layer.weights
     return np.asarray(first.astype(np.float64) / np.float64(output))
 
 
-def expected(scale: Scales, rounding: Rounding, *, single: bool = False) -> Integers:
+def expected(layer: Layer, rounding: Rounding, *, single: bool = False) -> Integers:
     """Return the stored numbers ``(bytes, channels)``."""
-    sums = BYTES.astype(np.int64) - scale.source.zero_point + BIAS[:, None]
-    factor = factors(scale, rounding, single=single)
-    return Requantise(factor, rounding, scale.output.zero_point, -128, 127)(sums).T
+    sums = BYTES.astype(np.int64) - layer.source.zero_point + layer.bias[:, None]
+    factor = factors(layer, rounding, single=single)
+    return Requantise(factor, rounding, layer.output.zero_point, -128, 127)(sums).T
 
 
 def weighted(
-    operator: str, options: tuple[str, dict[str, int]], weight: Array, axis: int, scale: Scales
+    operator: str, options: tuple[str, dict[str, int]], weight: Array, axis: int, layer: Layer
 ) -> OneOp:
     shape = (1, 16, 16, 1) if weight.ndim == 4 else (256, 1)
     output = (1, 16, 16, CHANNELS) if weight.ndim == 4 else (256, CHANNELS)
-    bias_scales = (np.float32(scale.source.scale) * scale.weights).tolist()
+    bias_scales = (np.float32(layer.source.scale) * layer.weights).tolist()
     return OneOp(
         operator,
         options,
         (
-            Variable(shape, scale.source),
-            Constant(weight.astype(np.int8), tuple(scale.weights.tolist()), axis),
-            Constant(BIAS.astype(np.int32), tuple(bias_scales)),
+            Variable(shape, layer.source),
+            Constant(weight.astype(np.int8), tuple(layer.weights.tolist()), axis),
+            Constant(layer.bias.astype(np.int32), tuple(bias_scales)),
         ),
-        Variable(output, scale.output),
+        Variable(output, layer.output),
     )
 
 
@@ -158,19 +167,18 @@ def test_weighted_layers_round_as_stated(kernels: Kernels, tmp_path: Path) -> No
     depthwise = ("DepthwiseConv2DOptions", windows | {"depthMultiplier": CHANNELS})
     dense: tuple[str, dict[str, int]] = ("FullyConnectedOptions", {})
     models, wanted = [], []
-    for scale in scales():
-        one = Scales(scale.source, scale.output, scale.weights[:1])  # one for all channels
-        everywhere = Scales(scale.source, scale.output, np.repeat(scale.weights[:1], CHANNELS))
+    for layer in layers():
+        one = replace(layer, weights=layer.weights[:1])  # one for all channels
         row = np.ones((CHANNELS, 1))
         models += [
-            weighted("CONV_2D", conv, row.reshape(-1, 1, 1, 1), 0, scale),
-            weighted("DEPTHWISE_CONV_2D", depthwise, row.reshape(1, 1, 1, -1), 3, scale),
+            weighted("CONV_2D", conv, row.reshape(-1, 1, 1, 1), 0, layer),
+            weighted("DEPTHWISE_CONV_2D", depthwise, row.reshape(1, 1, 1, -1), 3, layer),
             weighted("FULLY_CONNECTED", dense, row, 0, one),
         ]
         wanted += [
-            expected(scale, kernels.conv),
-            expected(scale, kernels.depthwise),
-            expected(everywhere, kernels.dense, single=True),
+            expected(layer, kernels.conv),
+            expected(layer, kernels.depthwise),
+            expected(one, kernels.dense, single=True),
         ]
     inputs = [(BYTES.reshape(model.inputs[0].shape),) for model in models]  # type: ignore[union-attr]
     for found, right in zip(kernels.run(tmp_path, models, *inputs), wanted, strict=True):
@@ -260,5 +268,31 @@ def test_reference_kernels_divide_the_factor_of_a_mean(
             inputs.append((x,))
             sums = x.astype(np.int64).sum(axis=(0, 1, 2))
             wanted.append(FixedPointMean(*stored)(sums, size[0] * size[1]))
+    for found, right in zip(kernels.run(tmp_path, models, *inputs), wanted, strict=True):
+        assert np.array_equal(found.ravel(), right)
+
+
+@pytest.mark.parametrize("kernels", ALL)
+def test_numbers_that_are_stored_anew(kernels: Kernels, tmp_path: Path) -> None:
+    rng, shape = np.random.default_rng(3), (1, 16, 16, 1)
+    models, wanted = [], []
+    for number in range(24):
+        scale = float(np.float32(np.exp(rng.uniform(-2, 2))))
+        ratio = np.exp(rng.uniform(-2, 1.5)) if number % 4 else 2.0 ** rng.integers(-3, 2)
+        source = Stored(float(np.float32(scale * ratio)), int(rng.integers(-128, 128)))
+        result = Stored(scale, int(rng.integers(-128, 128)))
+        factor = np.array([source.scale / scale])
+        operands = (Variable(shape, source),), Variable(shape, result)
+        numbers = BYTES.astype(np.int64)
+        requantise = Requantise(factor, kernels.quantize, result.zero_point, -128, 127)
+        rescaled = Rescaled(source.zero_point, requantise)
+        shifted = ShiftRescaled(source, result)
+        models.append(OneOp("QUANTIZE", ("QuantizeOptions", {}), *operands))
+        wanted.append(shifted(numbers) if kernels.quantize is X else rescaled(numbers))
+        # A ReLU leaves positive numbers alone, for which both double roundings are one.
+        models.append(OneOp("RELU", ("AddNOptions", {}), *operands))
+        relu = Requantise(factor, D, result.zero_point, result.zero_point, 127)
+        wanted.append(Rescaled(source.zero_point, relu)(numbers))
+    inputs = [(BYTES.reshape(shape),)] * len(models)
     for found, right in zip(kernels.run(tmp_path, models, *inputs), wanted, strict=True):
         assert np.array_equal(found.ravel(), right)

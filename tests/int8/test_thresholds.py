@@ -20,7 +20,7 @@ def values(
 ) -> tuple[Integers, Integers]:
     """Return what the thresholds of a function give at all numbers, and what the function does."""
     levels = levels_of(function, low, high, zero)
-    op = levels.threshold(None, zero)
+    op = levels.threshold(zero)
     x = np.arange(low.min(), high.max() + 1)
     x = np.clip(np.broadcast_to(x, (len(low), len(x))), low[:, None], high[:, None])
     assert (op.theta[:, 1:] >= op.theta[:, :-1]).all()
@@ -66,10 +66,10 @@ def test_every_sum_of_every_channel(
 
 def test_levels_begin_at_the_zero_point_or_below() -> None:
     low, high = np.array([0]), np.array([10])
-    above = levels_of(lambda x: x + 3, low, high, 1).threshold(None, 1)
+    above = levels_of(lambda x: x + 3, low, high, 1).threshold(1)
     assert (above.offset, above.levels) == (0, 12)
     assert above.theta[0, :3].tolist() == [0, 0, 1]  # 2 and 3 are always reached
-    below = levels_of(lambda x: x - 3, low, high, 1).threshold(None, 1)
+    below = levels_of(lambda x: x - 3, low, high, 1).threshold(1)
     assert (below.offset, below.levels) == (-4, 10)
 
 
