@@ -12,6 +12,7 @@ import torch
 
 from edgespike.api import export
 from edgespike.converters import convert
+from edgespike.converters.base import CHOICES
 from edgespike.converters.nir.write import write_nir
 from edgespike.errors import EdgespikeError
 from edgespike.graph import save_graph
@@ -21,6 +22,7 @@ from edgespike.nn.training.run_folder import Log, RunFolder
 from tests.converters.netx_files import FLATTEN, conv, dense, neurons, source, write
 from tests.converters.nir import files as nir_files
 from tests.converters.nir.test_writing import recurrent
+from tests.converters.tflite.test_bad_files import INTACT
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
 from tests.fuzzing.mutations import (
     Mutation,
@@ -31,6 +33,7 @@ from tests.fuzzing.mutations import (
     forged_graph,
     forged_hdf5,
     forged_numbers,
+    forged_words,
 )
 from tests.nn.small import NET, RECIPE, striped_task
 
@@ -70,6 +73,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "bundles": _bundles(folder / "bundles"),
         "lava-dl files": _lava_dl(folder / "lava-dl"),
         "nir files": _nir(folder / "nir"),
+        "tflite files": _tflite(folder / "tflite"),
     }
 
 
@@ -208,6 +212,19 @@ def _lava_dl(folder: Path) -> Kind:
     line: Reader = lambda path: ["convert", str(path), "-o", str(path.parent / "out")]  # noqa: E731
     mutations = (damaged, damaged_head, forged_numbers, forged_numbers)
     return Kind(tuple(paths), mutations, (line,))
+
+
+def _tflite(folder: Path) -> Kind:
+    folder.mkdir()
+    path = folder / "net.tflite"
+    path.write_bytes(INTACT)
+
+    def rounded(rounding: str) -> Reader:
+        options = ["--rounding", rounding]
+        return lambda path: ["convert", str(path), "-o", str(path.parent / "out"), *options]
+
+    readers = tuple(map(rounded, CHOICES["rounding"]))
+    return Kind((path,), (damaged, damaged_head, forged_words, forged_words), readers)
 
 
 def draw_case(kind: Kind, draw: random.Random) -> tuple[Path, bytes, Reader]:

@@ -34,7 +34,7 @@ def _convert(path: Path, options: ConvertOptions) -> Conversion:
 
 CONVERTER = Converter(
     name="tflite",
-    summary="TFLite files of int8 nets (.tflite)",
+    summary="TFLite files of int8 nets",
     convert=_convert,
     options=("name", "rounding"),
     recognises=lambda head, path: has_format(head),

@@ -87,7 +87,7 @@ def runtime_of(kernels: Kernels, model: TfliteModel) -> tuple[str, str]:
                 f"ai-edge-litert is not installed; run {install_command('tflite')}"
             )
         if kernels.name == "xnnpack":
-            return "litert-xnnpack", "LiteRT with XNNPACK"
+            return "litert-xnnpack", "XNNPACK"
         if platform.machine() not in _X86:
             raise UnsupportedError(
                 "the file cannot be compared with its graph",
@@ -96,7 +96,7 @@ def runtime_of(kernels: Kernels, model: TfliteModel) -> tuple[str, str]:
                     "where LiteRT's kernels may round differently; check it on an x86 computer"
                 ],
             )
-        return "litert-builtin", "LiteRT's built-in kernels"
+        return "litert-builtin", "LiteRT built-in"
     if find_spec("tflite_micro"):
         return "tflm", "TFLite Micro"
     # LiteRT's own reference kernels round all operators but dense layers as TFLite Micro does.
@@ -106,7 +106,7 @@ def runtime_of(kernels: Kernels, model: TfliteModel) -> tuple[str, str]:
             "tflite-micro is not installed, and LiteRT's reference kernels round dense layers "
             "differently; run pip install --pre tflite-micro"
         )
-    return "litert-reference", "LiteRT's reference kernels"
+    return "litert-reference", "LiteRT reference"
 
 
 def _compared(

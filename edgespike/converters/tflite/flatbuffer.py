@@ -5,8 +5,8 @@ Python's ``struct`` takes a negative place as one from the end: a damaged file g
 there, or any exception. With the checks around each of its calls nothing would be left for that
 package to do, so these tables are read without it, and converting a file needs no extra.
 
-A table is read where it is asked for and nothing is followed by itself, so a file whose tables
-contain each other costs no more than what is looked at.
+A table is read where it is asked for, and constants are views of the file. So tables that are used
+many times cost no more than what is looked at.
 """
 
 from __future__ import annotations

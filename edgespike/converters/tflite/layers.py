@@ -16,6 +16,7 @@ from edgespike.converters.tflite.building import NetBuilder
 from edgespike.converters.tflite.layout import Value, places
 from edgespike.converters.tflite.model import TfliteOperator
 from edgespike.converters.tflite.schema import Padding
+from edgespike.errors import shown
 from edgespike.graph.ops.windows import window_count
 from edgespike.graph.tensor import Integers
 from edgespike.int8.net import (
@@ -169,9 +170,9 @@ def mean(net: NetBuilder, operator: TfliteOperator) -> None:
     """Add MEAN over height and width."""
     source = net.image(operator, 0)
     axes = net.constant(operator, 1, "axes", ("INT32",))
-    wanted = set() if axes is None else {int(axis) % 4 for axis in axes.values.reshape(-1)}
-    if wanted != {1, 2}:
-        raise net.stop(f"it takes the mean over the axes {sorted(wanted)}; 1 and 2 are expected")
+    wanted = [] if axes is None else axes.values.reshape(-1).tolist()
+    if {axis + 4 if axis < 0 else axis for axis in wanted} != {1, 2}:
+        raise net.stop(f"it takes the mean over the axes {shown(wanted)}; 1 and 2 are expected")
     keeps = bool(operator.options["keep_dims"])
     channels, height, width = source.shape
     result = net.output(operator)

@@ -19,6 +19,7 @@ from edgespike.converters.tflite.schema import (
     OPERATORS_LIMIT,
     OPTIONS,
     RANK_LIMIT,
+    SCHEMA_VERSION,
     TENSORS_LIMIT,
 )
 from edgespike.errors import FileFormatError, InputError, UnsupportedError, named, shown
@@ -59,6 +60,11 @@ def read_model(content: bytes, what: str) -> TfliteModel:
     if not has_format(content):
         raise FileFormatError(f"{what} is not a TFLite file: it does not begin with TFL3")
     model = root(content, what)
+    if (version := model.number(0, "<I")) != SCHEMA_VERSION:
+        raise FileFormatError(
+            f"{what} has version {version} of the format; {SCHEMA_VERSION} is read, the one that "
+            "runtimes take"
+        )
     graphs = model.tables(2, f"{what}: graph", TENSORS_LIMIT)
     if len(graphs) != 1:
         raise UnsupportedError(

@@ -65,8 +65,8 @@ def concatenate(net: NetBuilder, operator: TfliteOperator) -> None:
     axis = axis + rank if axis < 0 else axis
     if axis != rank - 1 or any(len(value.file_shape) != rank - 1 for value in values):
         raise net.stop(f"it joins along axis {axis}; only channels, the last axis, can be joined")
-    if len(values) == 1:
-        raise net.stop("it has one input; leave it out")
+    if len(values) < 2:
+        raise net.stop(f"it has {len(values)} inputs; two or more are expected")
     if rank == 2:
         _join_rows(net, operator, values)
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+SCHEMA_VERSION = 3
 IDENTIFIER = b"TFL3"
 IDENTIFIER_PLACE = 4
 

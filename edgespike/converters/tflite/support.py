@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from edgespike.converters.tflite import layers, rearranging
 from edgespike.converters.tflite.kernels import KERNELS
+from edgespike.int8.rounding import Rounding
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,15 @@ def operators_table() -> str:
 
 def roundings_table() -> str:
     """Return the choices of the option ``rounding``."""
-    rows = [(f"`{each.name}`", each.title, each.weighted.value) for each in KERNELS.values()]
+    rows = [(f"`{each.name}`", each.title, _ROUNDED[each.weighted]) for each in KERNELS.values()]
     return _table(("`rounding`", "kernels", "convolutions and dense layers round"), rows)
+
+
+_ROUNDED = {
+    Rounding.DOUBLE_AWAY: "twice, in 32 bits; at last a half goes away from zero",
+    Rounding.FLOAT_EVEN: "once, a float32 product; a half goes to the even number",
+    Rounding.DOUBLE_UP: "twice, in 32 bits; at last a half goes up",
+}
 
 
 def refused_table() -> str:

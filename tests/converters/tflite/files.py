@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +14,7 @@ from edgespike.converters.base import ConvertOptions
 from edgespike.converters.result import Conversion
 from edgespike.converters.tflite import CONVERTER
 
+flatbuffers: Any = pytest.importorskip("flatbuffers", reason="files are written with it")
 schema: Any = pytest.importorskip(
     "ai_edge_litert.schema_py_generated", reason="files are written with LiteRT's schema"
 )
@@ -142,6 +142,14 @@ class File:
             channels = self.graph.tensors[source].shape[-1]
             defaults["depthMultiplier"] = weight.shape[-1] // channels
         return self.add(kind, [source, w, b], result, **{**defaults, **options})
+
+    def reshape(self, source: int, shape: Sequence[int]) -> int:
+        """Add a RESHAPE to a shape with a batch."""
+        quantisation = self.graph.tensors[source].quantization
+        scale, zero_point = quantisation.scale[0], int(quantisation.zeroPoint[0])
+        result = self.tensor(shape, scale, zero_point)
+        wanted = self.tensor((len(shape),), None, kind="INT32", values=[-1, *shape[1:]])
+        return self.add("RESHAPE", [source, wanted], result, version=1)
 
     def content(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """Return the file."""

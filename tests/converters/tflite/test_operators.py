@@ -69,11 +69,7 @@ def test_convolution(
 
 def dense(file: File, source: int, inputs: int, draw: Draw, outputs: int = 3) -> int:
     """Flatten an image and add a dense layer, so that the answer is a row."""
-    tensor = file.graph.tensors[source]
-    scale, zero = tensor.quantization.scale[0], int(tensor.quantization.zeroPoint[0])
-    flat = file.tensor((1, inputs), scale, zero)
-    shape = file.tensor((2,), None, kind="INT32", values=[-1, inputs])
-    file.add("RESHAPE", [source, shape], flat, version=1)
+    flat = file.reshape(source, (1, inputs))
     out = file.tensor((1, outputs), 0.9, -3)
     return file.conv(
         flat, weights(draw, outputs, inputs), 0.004, biases(draw, outputs), out, "FULLY_CONNECTED"
