@@ -37,8 +37,8 @@ from edgespike.threads import at_most
 from edgespike.trace import logits
 from tests.available import available
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
-from tests.targets.onnx.graphs import chain, conv, dense, random_samples, thresholds
-from tests.targets.tflite.networks import NETWORKS, samples_of
+from tests.targets.onnx.graphs import NETS, chain, conv, dense, random_samples, thresholds
+from tests.targets.tflite.networks import samples_of
 
 RNG = np.random.default_rng(18)
 
@@ -57,9 +57,9 @@ def assert_equal(graph: Graph, samples: NDArray[Any] | None = None) -> None:
         np.testing.assert_array_equal(found.values[name], values, err_msg=name)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NETS)
 def test_every_operation_and_geometry(name: str) -> None:
-    graph = NETWORKS[name]()
+    graph = NETS[name]()
     assert_equal(graph, samples_of(graph))
 
 
