@@ -104,6 +104,13 @@ def test_pools_of_any_width(high: int) -> None:
             assert_equal(chain(source, pool(kernel, stride, padding)))
 
 
+@pytest.mark.parametrize("padding", [(0, 3, 0, 2), (2, 1, 1, 3), (2, 2, 2, 2)])
+def test_padding_beyond_the_last_window(padding: tuple[int, ...]) -> None:
+    for pool in (MaxPool2d, SumPool2d):
+        op = pool((3, 3), (4, 5), padding)
+        assert_equal(chain(Input((2, 3, 3), 0, 9, 1.0), op))
+
+
 @pytest.mark.parametrize("extreme", [2**31 - 3, 2**31 - 2, 2**31 - 1, 2**31, 2**32, 2**53 - 1])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_accumulators_at_the_edge_of_a_type(extreme: int, sign: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,14 @@ def graphs_in(graph: Any) -> Iterator[Any]:
                 yield from graphs_in(attribute.g)
 
 
+@cache
+def model_of(name: str) -> Any:
+    return lower(NETS[name]()).model
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_onnx_accepts_every_model(name: str) -> None:
-    graph = NETS[name]()
-    model = lower(graph).model
+    model = model_of(name)
     onnx.checker.check_model(model, full_check=True)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
     assert model.ir_version == IR_VERSION
@@ -73,7 +78,7 @@ def test_all_shapes_are_known_but_for_the_batch(name: str) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_only_scales_and_logits_are_real(name: str) -> None:
     """All other tensors are integers or booleans, constants included."""
-    model = lower(NETS[name]()).model
+    model = model_of(name)
     real = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
     for part in graphs_in(model.graph):
         floats = {each.name for each in part.initializer if each.data_type in real}
@@ -93,7 +98,7 @@ def test_only_scales_and_logits_are_real(name: str) -> None:
 def test_the_page_names_the_operators() -> None:
     text = (Path(__file__).parents[3] / "docs" / "targets" / "onnx.md").read_text()
     table = text.partition("| operation | operators |")[2].partition("\n\n")[0]
-    built = (lower(build()).model.graph for build in NETS.values())
+    built = (model_of(name).graph for name in NETS)
     used = {node.op_type for graph in built for part in graphs_in(graph) for node in part.node}
     wide = (MaxPool2d((2, 2), (1, 1)), dense(np.full((2, 4), 999)))
     flat = Reshape((4,))
