@@ -15,6 +15,7 @@ from edgespike.targets.onnx.sums import (
     as_convolution,
     input_digits,
     largest_stored,
+    scales_channels,
     sums_type,
 )
 from edgespike.targets.onnx.thresholds import Method, method, table_entries, threshold_type
@@ -83,6 +84,8 @@ def _thresholds(node: Node, op: Threshold, source: Tensor) -> LayerNumbers:
 def _sums(node: Node, op: Product, source: Tensor) -> LayerNumbers:
     digits, largest = signed_digits(op.weight), largest_stored(source)
     result = sums_type(op, source).name
+    if scales_channels(op):
+        return LayerNumbers(node.name, result, "a factor for each channel")
     if input_digits(source) * len(digits) > 1:
         return LayerNumbers(
             node.name,

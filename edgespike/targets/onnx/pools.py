@@ -18,10 +18,22 @@ def emit_max_pool(emitter: Emitter, node: Node, op: MaxPool2d, x: Value, source:
             node.name,
             kernel_shape=list(op.kernel),
             strides=list(op.stride),
-            pads=pads(op.sides),
+            pads=_used_pads(op, source.shape),
         )
         return Value(pooled, storage)
     return Value(_in_slices(emitter, node.name, op, x, source.shape), storage)
+
+
+def _used_pads(op: MaxPool2d, shape: tuple[int, ...]) -> list[int]:
+    """Return padding as far as windows reach: ONNX Runtime refuses as much as a whole window."""
+    ends = []
+    for size, (before, after), kernel, stride, count in zip(
+        shape[1:], op.sides, op.kernel, op.stride, op.output_size(shape), strict=True
+    ):
+        reached = (count - 1) * stride + kernel - before - size
+        ends.append((before, min(after, max(reached, 0))))
+    top_and_bottom, left_and_right = ends
+    return pads((top_and_bottom, left_and_right))
 
 
 def _in_slices(emitter: Emitter, name: str, op: MaxPool2d, x: Value, shape: tuple[int, ...]) -> str:

@@ -80,6 +80,13 @@ def sums_type(op: Product, source: Tensor) -> np.dtype[Any]:
     return integer_type(float(partial_sum_bounds(op.weight, op.bias, source).max()))
 
 
+def scales_channels(op: Product) -> bool:
+    """Return whether a layer only multiplies each channel by a number of its own."""
+    if not isinstance(op, Conv2d) or op.padded or op.stride != (1, 1):
+        return False
+    return op.groups == len(op.weight) and op.weight[0].size == 1
+
+
 def input_digits(source: Tensor) -> int:
     """Return how many digits of 8 bits a layer's input has."""
     low, high = source.bounds
@@ -93,7 +100,7 @@ def digit_sum_bound(op: Product, source: Tensor) -> float:
     if input_digits(source) > 1:
         ends = np.full(source.shape[0], BASE - 1, np.int64)
         source = Tensor(source.shape, -ends, ends, source.signal)
-    for digit in signed_digits(op.weight):
+    for digit in () if scales_channels(op) else signed_digits(op.weight):
         largest = max(largest, float(partial_sum_bounds(digit, zero, source).max()))
     return largest
 
@@ -136,6 +143,8 @@ def emit_sums(emitter: Emitter, node: Node, op: Product, x: Value, source: Tenso
     """Add the sums of a layer, bias included, as int32 where all partial sums fit, else int64."""
     name, shape = node.name, source.shape
     dtype = sums_type(op, source)
+    if scales_channels(op):
+        return _scaled(emitter, name, op, x, dtype)
     gathered = isinstance(op, Conv2d) and gathers(op, shape)
     parts: list[tuple[str, int]] = []
     for i, operand in enumerate(operands(emitter, x, source, name)):
@@ -161,6 +170,15 @@ def emit_sums(emitter: Emitter, node: Node, op: Product, x: Value, source: Tenso
         total = emitter.cast(total, dtype, name)
     if isinstance(op, Conv2d) and gathered:
         total = emit_image(emitter, name, op, total, shape)
+    return Value(total, Storage(dtype))
+
+
+def _scaled(emitter: Emitter, name: str, op: Product, x: Value, dtype: np.dtype[Any]) -> Value:
+    factor = emitter.constant(op.weight.reshape(-1, 1, 1), dtype, f"{name}/weight")
+    total = emitter.emit("Mul", [emitter.plain(x, dtype, name), factor], name)
+    if op.bias.any():
+        bias = emitter.constant(per_row(op.bias, 2), dtype, f"{name}/bias")
+        total = emitter.emit("Add", [total, bias], f"{name}/biased")
     return Value(total, Storage(dtype))
 
 

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edgespike.graph import Node, Tensor, Threshold
@@ -54,7 +55,8 @@ def method(op: Threshold, source: Tensor) -> Method:
 
 def table_entries(op: Threshold, source: Tensor) -> float:
     """Return how many entries a table of levels would have, in float64, which cannot overflow."""
-    return float(_windows(_within(op, source)).sum(dtype=np.float64))
+    rows, _ = _distinct(_within(op, source), op.flipped)
+    return float(_windows(rows[:, :-1]).sum(dtype=np.float64))
 
 
 def threshold_type(source: Tensor) -> np.dtype[Any]:
@@ -145,23 +147,33 @@ def _windows(theta: Integers) -> Integers:
     return np.asarray(theta[:, -1] - theta[:, 0] + 2, np.int64)
 
 
+def _distinct(theta: Integers, flipped: NDArray[np.bool_]) -> tuple[Integers, Integers]:
+    """Return rows of thresholds, each followed by whether it is flipped, and each channel's row."""
+    rows, places = np.unique(np.column_stack([theta, flipped]), axis=0, return_inverse=True)
+    return rows, places.ravel()
+
+
 def _looked_up(
     emitter: Emitter, name: str, op: Threshold, x: str, theta: Integers, axes: int
 ) -> Value:
-    """Take each value's level from a table that begins just below the first threshold."""
+    """Take each value's level from a table that begins just below the first threshold.
+
+    Channels with the same thresholds share a part of it.
+    """
     storage = levels_storage(op)
-    first, last, widths = theta[:, 0] - 1, theta[:, -1], _windows(theta)
-    base = np.cumsum(widths) - widths
+    rows, places = _distinct(theta, op.flipped)
+    widths = _windows(rows[:, :-1])
+    base = (np.cumsum(widths) - widths)[places]
+    first, last = theta[:, 0] - 1, theta[:, -1]
     entries = []
-    for row, low, width, flipped in zip(theta, first, widths, op.flipped, strict=True):
-        count = np.searchsorted(row, low + np.arange(width), side="right")
-        count = op.levels - count if flipped else count
+    for row, width in zip(rows, widths, strict=True):
+        count = np.searchsorted(row[:-1], row[0] - 1 + np.arange(width), side="right")
+        count = op.levels - count if row[-1] else count
         entries.append(op.offset + op.unit * count + storage.zero_point)
     x = emitter.cast(x, INT64, name)
     for kind, ends in (("Max", first), ("Min", last)):
-        x = emitter.emit(
-            kind, [x, emitter.constant(per_row(ends, axes), INT64, f"{name}/end")], f"{name}/cut"
-        )
+        end = emitter.constant(per_row(ends, axes), INT64, f"{name}/end")
+        x = emitter.emit(kind, [x, end], f"{name}/cut")
     start = emitter.constant(per_row(base - first, axes), INT64, f"{name}/start")
     place = emitter.emit("Add", [x, start], f"{name}/place")
     table = emitter.constant(np.concatenate(entries), storage.dtype, f"{name}/table")

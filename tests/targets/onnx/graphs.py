@@ -21,6 +21,11 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.tensor import Integers
+from tests.targets.tflite.networks import NETWORKS
+from tests.targets.tflite.neurons import NEURONS
+
+NETS = NETWORKS | NEURONS
+"""Hand-written graphs of every operation, geometry and kind of neuron, by name."""
 
 
 def chain(

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 import edgespike
+from edgespike.cli import main
 from edgespike.errors import EnvironmentMissingError, TargetRunError
 from edgespike.graph import Graph
 from edgespike.interpreter import interpret
@@ -115,26 +117,36 @@ def test_samples_of_the_user_check_the_artefact(tmp_path: Path) -> None:
     assert (np.load(folder / "sample_input.npy") == 7).all()
 
 
-def edgespike_command(*arguments: object) -> Any:
-    command = [sys.executable, "-m", "edgespike", *map(str, arguments), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+Command = Callable[..., Any]
 
 
-def test_commands(tmp_path: Path) -> None:
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command in this process and return its JSON."""
+
+    def run_command(*arguments: object) -> Any:
+        monkeypatch.setattr(sys, "argv", ["edgespike", *map(str, arguments), "--json"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        return json.loads(capsys.readouterr().out)
+
+    return run_command
+
+
+def test_commands(command: Command, tmp_path: Path) -> None:
     graph = recurrent_graph()
     edgespike.save(graph, tmp_path / "graph.safetensors")
     np.save(tmp_path / "x.npy", samples_for(graph, 4))
     where = (tmp_path / "graph.safetensors", "--input", tmp_path / "x.npy")
-    verified = edgespike_command("verify", *where, "--targets", "cpu,onnx")
+    verified = command("verify", *where, "--targets", "cpu,onnx")
     assert all(found["first_difference"] is None for found in verified["targets"].values())
     assert set(verified["targets"]) == {"cpu", "onnx"}
-    for command, result in (("run", "predictions"), ("energy", "counts")):
-        on_cpu, on_onnx = (edgespike_command(command, *where, "-t", x) for x in ("cpu", "onnx"))
+    for name, result in (("run", "predictions"), ("energy", "counts")):
+        on_cpu, on_onnx = (command(name, *where, "-t", x) for x in ("cpu", "onnx"))
         assert on_cpu[result] == on_onnx[result]
     out = tmp_path / "out"
-    written = edgespike_command("export", "--target", "onnx", where[0], "-o", out)
+    written = command("export", "--target", "onnx", where[0], "-o", out)
     assert "model.onnx" in written["files"]
     assert {layer["layer"] for layer in written["layers"]} >= {"recurrent", "state"}
 

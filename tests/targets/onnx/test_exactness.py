@@ -37,8 +37,8 @@ from edgespike.threads import at_most
 from edgespike.trace import logits
 from tests.available import available
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
-from tests.targets.onnx.graphs import chain, conv, dense, random_samples, thresholds
-from tests.targets.tflite.networks import NETWORKS, samples_of
+from tests.targets.onnx.graphs import NETS, chain, conv, dense, random_samples, thresholds
+from tests.targets.tflite.networks import samples_of
 
 RNG = np.random.default_rng(18)
 
@@ -57,9 +57,9 @@ def assert_equal(graph: Graph, samples: NDArray[Any] | None = None) -> None:
         np.testing.assert_array_equal(found.values[name], values, err_msg=name)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NETS)
 def test_every_operation_and_geometry(name: str) -> None:
-    graph = NETWORKS[name]()
+    graph = NETS[name]()
     assert_equal(graph, samples_of(graph))
 
 
@@ -102,6 +102,13 @@ def test_pools_of_any_width(high: int) -> None:
         for pool in (MaxPool2d, SumPool2d):
             source = Input((2, 4, 5), 0, high, 1.0)
             assert_equal(chain(source, pool(kernel, stride, padding)))
+
+
+@pytest.mark.parametrize("padding", [(0, 3, 0, 2), (2, 1, 1, 3), (2, 2, 2, 2)])
+def test_padding_beyond_the_last_window(padding: tuple[int, ...]) -> None:
+    for pool in (MaxPool2d, SumPool2d):
+        op = pool((3, 3), (4, 5), padding)
+        assert_equal(chain(Input((2, 3, 3), 0, 9, 1.0), op))
 
 
 @pytest.mark.parametrize("extreme", [2**31 - 3, 2**31 - 2, 2**31 - 1, 2**31, 2**32, 2**53 - 1])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgespike.graph import Graph, Input, Node, Readout
+from edgespike.graph import Graph, Input, MaxPool2d, Node, Readout, Reshape
 from edgespike.models import shipped_model
 from edgespike.targets import get_target
 from edgespike.targets.onnx.limits import IR_VERSION, OPSET
@@ -17,8 +20,7 @@ from edgespike.targets.onnx.lower import lower
 from edgespike.targets.onnx.numbers import layer_numbers
 from edgespike.targets.onnx.walk import merged
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph
-from tests.targets.onnx.graphs import chain, conv, dense, thresholds
-from tests.targets.tflite.networks import NETWORKS
+from tests.targets.onnx.graphs import NETS, chain, conv, dense, thresholds
 
 onnx: Any = pytest.importorskip("onnx")
 
@@ -39,10 +41,14 @@ def graphs_in(graph: Any) -> Iterator[Any]:
                 yield from graphs_in(attribute.g)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@cache
+def model_of(name: str) -> Any:
+    return lower(NETS[name]()).model
+
+
+@pytest.mark.parametrize("name", NETS)
 def test_onnx_accepts_every_model(name: str) -> None:
-    graph = NETWORKS[name]()
-    model = lower(graph).model
+    model = model_of(name)
     onnx.checker.check_model(model, full_check=True)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
     assert model.ir_version == IR_VERSION
@@ -69,10 +75,10 @@ def test_all_shapes_are_known_but_for_the_batch(name: str) -> None:
             assert all(dim.dim_value > 0 for dim in list(shape)[1:]), tensor
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NETS)
 def test_only_scales_and_logits_are_real(name: str) -> None:
     """All other tensors are integers or booleans, constants included."""
-    model = lower(NETWORKS[name]()).model
+    model = model_of(name)
     real = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
     for part in graphs_in(model.graph):
         floats = {each.name for each in part.initializer if each.data_type in real}
@@ -87,6 +93,18 @@ def test_only_scales_and_logits_are_real(name: str) -> None:
                 assert used == [1, 4, 6]
             else:
                 assert not used or node.name == "logits/scaled", node.name
+
+
+def test_the_page_names_the_operators() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "targets" / "onnx.md").read_text()
+    table = text.partition("| operation | operators |")[2].partition("\n\n")[0]
+    built = (model_of(name).graph for name in NETS)
+    used = {node.op_type for graph in built for part in graphs_in(graph) for node in part.node}
+    wide = (MaxPool2d((2, 2), (1, 1)), dense(np.full((2, 4), 999)))
+    flat = Reshape((4,))
+    graph = lower(chain(Input((1, 3, 3), 0, 999, 1.0), wide[0], flat, wide[1])).model.graph
+    used |= {node.op_type for node in graph.node}
+    assert used == set(re.findall(r"`(\w+)`", table))
 
 
 def test_spikes_are_rescaled_by_exactly_1() -> None:
