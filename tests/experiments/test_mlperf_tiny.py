@@ -36,6 +36,7 @@ def expected(name: str) -> Trace:
     return interpret(graph_of(name), samples_of(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", FILES)
 def test_every_layer_is_that_of_the_definition(name: str, target: str) -> None:
