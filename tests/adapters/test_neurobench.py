@@ -38,6 +38,7 @@ from edgespike.graph import (  # noqa: E402
     Dense,
     Graph,
     Membrane,
+    Node,
     Threshold,
 )
 from edgespike.graph.size import graph_size  # noqa: E402
@@ -236,6 +237,23 @@ def test_a_module_on_other_steps_and_batches_gives_the_same() -> None:
     one, other = (benchmark(graph, samples, labels, size) for size in (30, 7))
     assert one["SynapticOperations"] == other["SynapticOperations"]
     assert one["MembraneUpdates"] == other["MembraneUpdates"]
+
+
+def test_any_names_of_nodes_are_names_of_layers() -> None:
+    graph = membrane_graph()
+    names = {"dense1": "forward", "lif1": "layers", "dense2": "a.b", "lif2": "net"}
+    renamed = Graph(
+        "renamed",
+        tuple(
+            Node(names.get(n.name, n.name), n.op, tuple(names.get(i, i) for i in n.inputs))
+            for n in graph.nodes
+        ),
+        graph.steps,
+    )
+    net, x = neurobench_model(renamed).net, torch.from_numpy(samples_for(graph, 5))
+    children = [name for name, _ in net.named_children()]
+    assert children == ["forward (node)", "layers (node)", "a/b", "net", "dense3"]
+    assert torch.equal(net(x), neurobench_model(graph)(x))
 
 
 def test_what_is_not_a_graph_is_refused() -> None:

@@ -32,8 +32,9 @@ from edgespike.graph import (
 class GraphNet(nn.Module):
     """Computes a graph step by step; each node with weights or neurons is a child.
 
-    A child has its node's name, with ``/`` for ``.``, which torch keeps for paths. The other nodes
-    are computed by :mod:`edgespike.interpreter`.
+    A child has its node's name, with ``/`` for ``.``, which torch keeps for paths; "(node)" follows
+    the names that modules have for other things, such as "forward". The other nodes are computed by
+    :mod:`edgespike.interpreter`.
 
     Parameters
     ----------
@@ -49,7 +50,9 @@ class GraphNet(nn.Module):
             layer = _layer(node)
             if layer is not None:
                 self.layers[node.name] = layer
-                self.add_module(node.name.replace(".", "/"), layer)
+                free = not hasattr(self, node.name)
+                name = node.name.replace(".", "/") if free else f"{node.name} (node)"
+                self.add_module(name, layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the answers to a batch, as :class:`edgespike.adapters.module.GraphModule` does.
