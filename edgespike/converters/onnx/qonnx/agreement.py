@@ -1,0 +1,119 @@
+"""A QONNX file beside its graph: every quantiser's levels and the answers, as qonnx runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.converters.onnx.model import OnnxModel
+from edgespike.converters.onnx.qonnx.ending import Answers
+from edgespike.converters.onnx.qonnx.shapes import in_axes
+from edgespike.converters.onnx.qonnx.state import Activation, Part
+from edgespike.converters.onnx.qonnx.steps import Line
+from edgespike.converters.onnx.qonnx.walk import Walked
+from edgespike.converters.result import PartCheck
+from edgespike.errors import EnvironmentMissingError
+from edgespike.graph.inputs import as_samples
+from edgespike.graph.tensor import Integers
+from edgespike.interpreter import interpret
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+"""The graph's whole numbers, and those that the file's values stand for."""
+
+
+def check(model: OnnxModel, walked: Walked, samples: NDArray[Any]) -> list[PartCheck]:
+    """Run the file on samples that the graph takes, one by one, and compare all its levels.
+
+    Parameters
+    ----------
+    samples
+        Integers ``(samples, *shape)``.
+
+    Raises
+    ------
+    EnvironmentMissingError
+        qonnx is not installed.
+    InputError
+        The samples do not fit.
+    """
+    graph, parts = walked.graph, walked.parts
+    samples = as_samples(graph, samples)[:, 0]
+    readout = graph.readout.name
+    trace = interpret(graph, samples, [*(part.activation.node for part in parts), readout])
+    ours = {name: values[:, 0] for name, values in trace.values.items()}
+    values, different = [0] * (len(parts) + 2), [0] * (len(parts) + 2)
+    for index, theirs in enumerate(run_file(model, file_inputs(model, walked, samples))):
+        here = {name: array[index : index + 1] for name, array in ours.items()}
+        pairs = [_levels(part, here[part.activation.node], theirs[part.value]) for part in parts]
+        logits = theirs[walked.answers.value].reshape(1, -1)
+        pairs.append(_sums(walked.answers, here[readout], logits))
+        pairs.append(((here[readout] * graph.readout_op.scale).argmax(1), logits.argmax(1)))
+        for i, (mine, other) in enumerate(pairs):
+            values[i] += mine.size
+            different[i] += int((mine != other).sum())
+    names = [(part.path, part.activation.node) for part in parts]
+    names += [("sums of the answers", readout), ("classes", readout)]
+    counts = zip(names, values, different, strict=True)
+    return [PartCheck(path, node, n, differ) for (path, node), n, differ in counts]
+
+
+def file_inputs(model: OnnxModel, walked: Walked, samples: Integers) -> NDArray[np.float32]:
+    """Return what the file takes, ``(samples, *shape)``, for a graph's samples."""
+    real = (samples * walked.graph.input_op.scale).astype(np.float32)
+    moved: NDArray[np.float32] = in_axes(real, walked.input)
+    return moved
+
+
+def run_file(model: OnnxModel, inputs: NDArray[np.float32]) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield all values of a file for each input, by name, as qonnx computes them.
+
+    Raises
+    ------
+    EnvironmentMissingError
+        qonnx is not installed.
+    """
+    import onnx
+
+    try:
+        from qonnx.core.modelwrapper import ModelWrapper
+        from qonnx.core.onnx_exec import execute_onnx
+        from qonnx.transformation.infer_shapes import InferShapes
+    except ImportError as error:
+        raise EnvironmentMissingError(
+            "qonnx, which runs QONNX files, is not installed; pip install qonnx, or leave --check "
+            f"out ({error})"
+        ) from None
+    proto = onnx.load(str(model.path))
+    for value in proto.graph.input:
+        if value.name == model.input:
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+    wrapper = ModelWrapper(proto).transform(InferShapes())
+    for one in inputs:
+        yield execute_onnx(wrapper, {model.input: one[None]}, return_full_exec_context=True)
+
+
+def _levels(part: Part, ours: Integers, theirs: NDArray[Any]) -> Pair:
+    x = part.activation
+    mine = in_axes(ours, x)
+    match x.steps:
+        case (Line() as line,):
+            factor, offset = (_along(values, x, mine.ndim) for values in (line.factor, line.offset))
+            return mine, np.rint((theirs - offset) / factor)
+        case _:
+            return mine, theirs
+
+
+def _along(values: tuple[Any, ...], x: Activation, ndim: int) -> NDArray[np.float64]:
+    """Return one number a channel, so that it belongs to the file's axis of channels."""
+    row = np.array([float(value) for value in values])
+    if x.order is not None:
+        row = row[x.order]
+    return row.reshape([-1 if axis == x.channel_axis else 1 for axis in range(ndim)])
+
+
+def _sums(answers: Answers, ours: Integers, theirs: NDArray[Any]) -> Pair:
+    whole = (ours - answers.bias) // answers.parts * np.sign(answers.factor)
+    return whole, np.rint((theirs - answers.offset) / answers.factor)

@@ -1,0 +1,230 @@
+"""From a value and a quantiser to thresholds of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.converters.builder import label_of_neurons
+from edgespike.converters.onnx.model import OnnxNode
+from edgespike.converters.onnx.qonnx.quantisers import Quantiser, at
+from edgespike.converters.onnx.qonnx.state import Activation, Part, State
+from edgespike.converters.onnx.qonnx.steps import Half, Line, Pool, Reached, pull_back
+from edgespike.converters.sums import ConversionStoppedError
+from edgespike.graph import Threshold
+from edgespike.graph.tensor import FLOAT32_LIMIT, Integers, Tensor
+
+THRESHOLD_LIMIT = 2**22
+"""Most thresholds of a layer."""
+
+PARTS_LIMIT = 2**8
+"""Most parts that a level is divided into so that 0 is a whole number of them."""
+
+NEAR = 2.0**-20
+"""How near a threshold is to a sum, relative to the largest sum, where float32 may err."""
+
+
+def fire(
+    state: State, node: OnnxNode, x: Activation, quantiser: Quantiser, *, from_zero: bool = False
+) -> Activation:
+    """Append the thresholds of a quantiser, and the pools that wait before it.
+
+    Parameters
+    ----------
+    from_zero
+        Whether no level may be negative; what they stand for is then moved.
+    """
+    _check_pools(node, x, quantiser)
+    tensor = state.tensor(x)
+    lowest, theta, flipped = (
+        _of_table(state, node, x, quantiser)
+        if x.table is not None
+        else _of_steps(state, node, x, quantiser)
+    )
+    pools = [step.op for step in x.steps if isinstance(step, Pool)]
+    channels, zero = len(tensor.low), quantiser.zero
+    parts = zero.denominator
+    offset = parts * (lowest - zero)
+    factor = tuple(at(quantiser.factor, channel) for channel in range(channels))
+    if parts <= PARTS_LIMIT and (offset >= 0 or not (pools or from_zero)):
+        op = Threshold(theta, flipped, int(offset), parts)
+        line = Line(tuple(f / parts for f in factor), (Fraction(0),) * channels)
+    else:
+        op = Threshold(theta, flipped)
+        line = Line(factor, tuple(f * (lowest - zero) for f in factor))
+    if not pools and not from_zero and _changes_nothing(state, x, op, line):
+        state.parts.append(Part(node.title, node.outputs[0], x))
+        return x
+    name = state.append(node.title, label_of_neurons(op.levels), op, x.node)
+    for pool in pools:
+        name = state.append(node.title, "pool", pool, name)
+    fired = Activation(name, x.axes, (line,), x.order)
+    state.parts.append(Part(node.title, node.outputs[0], fired))
+    return fired
+
+
+def _check_pools(node: OnnxNode, x: Activation, quantiser: Quantiser) -> None:
+    places = [i for i, step in enumerate(x.steps) if isinstance(step, Pool)]
+    after = x.steps[places[0] :] if places else ()
+    if any(isinstance(step, Line) and min(step.factor) < 0 for step in after):
+        raise ConversionStoppedError(
+            f"{node.title} follows a MaxPool and a negative factor, so that it quantises the "
+            "smallest of each window; pool after it"
+        )
+
+
+Found = tuple[int, Integers, NDArray[np.bool_]]
+"""The lowest code, thresholds ``(channels, codes above it)``, and which channels are flipped."""
+
+
+def _of_table(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser) -> Found:
+    """Return the thresholds between integers whose float32 values have different codes."""
+    tensor, table = state.tensor(x), x.table
+    assert table is not None
+    with np.errstate(all="ignore"):
+        codes = quantiser.codes(table).astype(np.int64)
+    change = np.diff(codes, axis=1)
+    flipped = (change < 0).any(axis=1)
+    if ((change > 0).any(axis=1) & flipped).any():
+        raise ConversionStoppedError(f"{node.title} is not monotone in float32; widen its scale")
+    lowest, highest = _span(int(codes.min()), int(codes.max()), quantiser)
+    _check_size(node, len(tensor.low), highest - lowest)
+    rows = np.where(flipped[:, None], codes[:, ::-1], codes)
+    first = [np.searchsorted(row, np.arange(lowest + 1, highest + 1)) for row in rows]
+    low = int(tensor.low.min())
+    theta = low + np.stack(first)
+    # The number of integers that reach a code, counted from the top of a flipped channel.
+    theta = np.where(flipped[:, None], low + codes.shape[1] - np.stack(first), theta)
+    channels = len(tensor.low)
+    theta = np.broadcast_to(np.sort(theta, axis=1), (channels, theta.shape[1]))
+    return lowest, theta, np.broadcast_to(flipped, (channels,)).copy()
+
+
+def _of_steps(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser) -> Found:
+    """Return the thresholds that follow from the steps in fractions."""
+    tensor = state.tensor(x)
+    channels = len(tensor.low)
+
+    def reached(channel: int, code: int) -> Reached:
+        return pull_back(x.steps, channel, quantiser.start(code, channel))
+
+    ends = [
+        _code_at(lambda code, c=c: reached(c, code), int(end), quantiser)
+        for c in range(channels)
+        for end in (tensor.low[c], tensor.high[c])
+    ]
+    lowest, highest = _span(min(ends), max(ends), quantiser)
+    _check_size(node, channels, highest - lowest)
+    theta = np.empty((channels, highest - lowest), np.int64)
+    flipped = np.zeros(channels, np.bool_)
+    exact = _is_exact(state, x, quantiser)
+    for channel in range(channels):
+        halves = [reached(channel, code) for code in range(lowest + 1, highest + 1)]
+        falls = any(isinstance(half, Half) and half.rest for half in halves)
+        low, above = int(tensor.low[channel]), int(tensor.high[channel]) + 1
+        flipped[channel] = falls
+        theta[channel] = sorted(_first(half, low, above, falls=falls) for half in halves)
+        if not exact:
+            state.near += sum(_is_near(half, low, above - 1) for half in halves)
+    state.compared += theta.size
+    return lowest, theta, flipped
+
+
+def _span(lowest: int, highest: int, quantiser: Quantiser) -> tuple[int, int]:
+    """Return two different codes, since a node has at least one threshold."""
+    if lowest < highest:
+        return lowest, highest
+    if quantiser.high is None or lowest < quantiser.high:
+        return lowest, lowest + 1
+    return lowest - 1, lowest
+
+
+def _check_size(node: OnnxNode, channels: int, levels: int) -> None:
+    if channels * levels > THRESHOLD_LIMIT:
+        raise ConversionStoppedError(
+            f"{node.title} has {levels + 1} levels that can be reached in {channels} channels; the "
+            f"limit is {THRESHOLD_LIMIT} thresholds, so use fewer bits"
+        )
+
+
+def _code_at(reached: Callable[[int], Reached], number: int, quantiser: Quantiser) -> int:
+    """Return the code of one integer."""
+
+    def holds(code: int) -> bool:
+        half = reached(code)
+        return half if isinstance(half, bool) else half.holds(Fraction(number))
+
+    low, high = quantiser.low, quantiser.high
+    if low is None or high is None:
+        low, high = -1, 1
+        while not holds(low):
+            low *= 2
+        while holds(high):
+            high *= 2
+        high -= 1
+    while low < high:  # holds(low), and not holds(high + 1)
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
+
+
+def _first(half: Reached, low: int, above: int, *, falls: bool) -> int:
+    if isinstance(half, bool):
+        return low if half != falls else above
+    return min(max(half.first(), low), above)
+
+
+def _is_near(half: Reached, low: int, high: int) -> bool:
+    """Return whether an integer within a range is as near a bound as float32 may err."""
+    if isinstance(half, bool):
+        return False
+    first = half.first()
+    root = float(half.factor) * sqrt(float(half.square)) if half.factor else 0.0
+    distances = [
+        abs(float(half.shift - number) + root)
+        for number in (first - 1, first)
+        if low <= number <= high
+    ]
+    return bool(distances) and min(distances) <= NEAR * max(abs(low), abs(high), 1)
+
+
+def _is_exact(state: State, x: Activation, quantiser: Quantiser) -> bool:
+    """Return whether float32 holds everything that the comparison computes."""
+    line = state.line_of(x)
+    if line is None or not all(map(_is_power, (*line.factor, *quantiser.factor))):
+        return False
+    tensor = state.tensor(x)
+    largest = max(abs(end) for end in tensor.bounds)
+    shifts = (offset / factor for factor, offset in zip(line.factor, line.offset, strict=True))
+    return all((largest + abs(shift)) * shift.denominator < FLOAT32_LIMIT for shift in shifts)
+
+
+def _is_power(value: Fraction) -> bool:
+    """Return whether a value is a power of two, or minus one."""
+    return all(n & (n - 1) == 0 and n for n in (abs(value.numerator), value.denominator))
+
+
+def _changes_nothing(state: State, x: Activation, op: Threshold, line: Line) -> bool:
+    """Return whether thresholds give each event the value that it has already."""
+    tensor, before = state.tensor(x), state.line_of(x)
+    if not tensor.signal.is_event or before is None or op.flipped.any():
+        return False
+    return all(_is_identity(tensor, before, op, line, channel) for channel in range(len(op.theta)))
+
+
+def _is_identity(tensor: Tensor, before: Line, op: Threshold, line: Line, channel: int) -> bool:
+    low, high = int(tensor.low[channel]), int(tensor.high[channel])
+    theta = op.theta[channel]
+    within = theta[(theta > low) & (theta <= high)]
+    if len(within) != high - low or (np.diff(within) != 1).any():
+        return False
+    first = op.offset + op.unit * int((theta <= low).sum())
+    factor = line.factor[channel]
+    return factor * op.unit == before.factor[channel] and (
+        factor * first + line.offset[channel]
+        == before.factor[channel] * low + before.offset[channel]
+    )

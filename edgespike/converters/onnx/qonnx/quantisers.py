@@ -1,0 +1,274 @@
+"""QONNX's quantisers: from real numbers to a few levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.converters.onnx.model import OnnxNode
+from edgespike.converters.onnx.qonnx.rounding import MODES, Floats, Rounding, Start, function_of, start_of
+from edgespike.converters.onnx.qonnx.steps import Fractions
+from edgespike.converters.sums import ConversionStoppedError
+from edgespike.errors import shown
+
+BITS = range(1, 33)
+"""Bit widths that are read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiser:
+    """A function from real numbers to ``factor * (code - zero)``, where codes are whole numbers.
+
+    Parameters
+    ----------
+    factor
+        Of each channel, or one for all.
+    zero
+        The code that stands for 0; not always a whole number.
+    low, high
+        Smallest and largest code, ``None`` where it has no limit.
+    start
+        The real numbers whose code is at least a certain one, of a channel.
+    codes
+        The codes of float32 numbers, ``(channels, ...)`` or ``(1, ...)``, as QONNX computes them.
+    """
+
+    factor: Fractions
+    zero: Fraction
+    low: int | None
+    high: int | None
+    start: Callable[[int, int], Start]
+    codes: Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Bits:
+    """The range of codes of a Quant node.
+
+    Parameters
+    ----------
+    bits, signed, narrow, mode
+        As the node says them.
+    """
+
+    bits: int
+    signed: bool
+    narrow: bool
+    mode: Rounding
+
+    @classmethod
+    def of(cls, node: OnnxNode, width: Any, signed: int | None = None) -> Bits:
+        """Return what a node says.
+
+        Parameters
+        ----------
+        width
+            Its bit width, an array of one number.
+        signed
+            What is meant where the node does not say it; ``None`` if it must.
+        """
+        stated = node.attributes.get("signed", signed)
+        if stated is None:
+            raise ConversionStoppedError(f"{node.title} does not say whether it is signed")
+        mode = str(node.attributes.get("rounding_mode", "ROUND"))
+        if mode.upper() not in MODES:
+            raise ConversionStoppedError(
+                f"{node.title} has rounding_mode {shown(mode)}; give one of {', '.join(MODES)}"
+            )
+        bits = _number(node, "bit width", width)
+        if bits not in BITS:
+            raise ConversionStoppedError(
+                f"{node.title} has bit width {shown(float(bits))}; give a whole number in "
+                f"{BITS[0]}..{BITS[-1]}"
+            )
+        narrow = bool(node.attributes.get("narrow", 0))
+        return cls(int(bits), bool(stated), narrow, MODES[mode.upper()])
+
+    @property
+    def bipolar(self) -> bool:
+        """Whether there are two levels, -1 and 1."""
+        return self.bits == 1 and self.signed
+
+    @property
+    def low(self) -> int:
+        """Smallest code."""
+        return -(2 ** (self.bits - 1)) + self.narrow if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        """Largest code."""
+        return 2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1 - self.narrow
+
+    def codes(self, numbers: Floats) -> Floats:
+        """Return the codes of numbers that are scaled already, in their own precision."""
+        if self.bipolar:
+            return (numbers >= 0).astype(numbers.dtype)
+        kept = np.clip(numbers, self.low, self.high).astype(numbers.dtype)
+        return function_of(self.mode)(kept)
+
+
+def quant(node: OnnxNode, bits: Bits, scale: NDArray[Any], zero: NDArray[Any]) -> Quantiser:
+    """Return the quantiser of a Quant node on activations.
+
+    Parameters
+    ----------
+    scale
+        One for each channel, or one for all, float32.
+    zero
+        One number.
+    """
+    factors = positive(node, "scale", scale)
+    shift = _number(node, "zero point", zero)
+    offset = np.asarray(zero).reshape(())
+
+    def codes(numbers: Floats) -> Floats:
+        return bits.codes(numbers / _columns(scale, numbers) + offset)
+
+    if bits.bipolar:
+        # (code ? 1 : -1) - zero point, times the scale
+        return Quantiser(
+            tuple(2 * factor for factor in factors),
+            (1 + shift) / 2,
+            0,
+            1,
+            lambda code, channel: Start(-shift * at(factors, channel), False),
+            codes,
+        )
+
+    def start(code: int, channel: int) -> Start:
+        bound, above = start_of(bits.mode, code)
+        return Start((bound - shift) * at(factors, channel), above)
+
+    return Quantiser(factors, shift, bits.low, bits.high, start, codes)
+
+
+def bipolar(node: OnnxNode, scale: NDArray[Any]) -> Quantiser:
+    """Return the quantiser of a BipolarQuant node; its scale does not move the bound."""
+    factors = tuple(2 * factor for factor in positive(node, "scale", scale))
+    return Quantiser(
+        factors,
+        Fraction(1, 2),
+        0,
+        1,
+        lambda code, channel: Start(Fraction(0), False),
+        lambda numbers: (numbers >= 0).astype(numbers.dtype),
+    )
+
+
+def multi_threshold(node: OnnxNode, thresholds: NDArray[Any]) -> Quantiser:
+    """Return the quantiser of a MultiThreshold node.
+
+    Parameters
+    ----------
+    thresholds
+        ``(channels, levels)`` or ``(1, levels)``.
+    """
+    if thresholds.ndim != 2 or not thresholds.size or not np.isfinite(thresholds).all():
+        raise ConversionStoppedError(
+            f"{node.title} has thresholds of shape {thresholds.shape}, or some that are not "
+            "finite; give finite ones, (channels, levels)"
+        )
+    scale, bias = (
+        Fraction(np.float32(node.attributes.get(name, default)).item())
+        for name, default in (("out_scale", 1.0), ("out_bias", 0.0))
+    )
+    if scale <= 0:
+        raise ConversionStoppedError(
+            f"{node.title} has out_scale {float(scale)}; give a positive number"
+        )
+    ordered = np.sort(thresholds, axis=1)  # they are counted, whatever their order
+    rows = [[Fraction(value.item()) for value in row] for row in ordered]
+    return Quantiser(
+        (scale,),
+        -bias / scale,
+        0,
+        thresholds.shape[1],
+        lambda code, channel: Start(at(rows, channel)[code - 1], False),
+        lambda numbers: (numbers[..., None] >= ordered[:, None, :]).sum(-1).astype(numbers.dtype),
+    )
+
+
+def trunc(node: OnnxNode, constants: list[NDArray[Any]]) -> Quantiser:
+    """Return the quantiser of a Trunc node: version 1 with five inputs, 2 with six.
+
+    Parameters
+    ----------
+    constants
+        The inputs after the first.
+    """
+    needed = 5 if node.version >= 2 else 4
+    if len(constants) != needed:
+        raise ConversionStoppedError(
+            f"{node.title} has {len(constants) + 1} inputs; version {node.version} of Trunc takes "
+            f"{needed + 1}"
+        )
+    (scale,) = positive(node, "scale", constants[0].reshape(-1)[:1])
+    shift = _number(node, "zero point", constants[1])
+    if any(constant.size != 1 for constant in constants):
+        raise ConversionStoppedError(f"{node.title} has scales a channel; give one for all")
+    if node.version >= 2:
+        bits = Bits.of(node, constants[4], signed=1)
+        (out,) = positive(node, "output scale", constants[3].reshape(-1))
+        exponent = int(np.round(np.log2(constants[3] / constants[0])).item())
+        low, high, zero = bits.low, bits.high, shift / Fraction(2) ** exponent
+    else:
+        bits = Bits.of(node, constants[3], signed=1)
+        exponent = int(_number(node, "input bit width", constants[2])) - bits.bits
+        low, high, zero, out = None, None, shift, scale
+    if abs(exponent) > BITS[-1]:
+        raise ConversionStoppedError(
+            f"{node.title} divides by 2**{exponent}; the limit is 2**{BITS[-1]}"
+        )
+    size = Fraction(2) ** exponent
+
+    def start(code: int, channel: int) -> Start:
+        bound, above = start_of(bits.mode, code)
+        whole = floor(bound * size) + 1 if above else ceil(bound * size)
+        first, above = start_of(Rounding.HALF_EVEN, whole)
+        return Start((first - shift) * scale, above)
+
+    def codes(numbers: Floats) -> Floats:
+        whole = np.round(numbers / constants[0].reshape(()) + constants[1].reshape(()))
+        divided = whole / np.asarray(float(size), numbers.dtype)
+        if low is not None:
+            divided = np.clip(divided, low, high)
+        return function_of(bits.mode)(divided)
+
+    return Quantiser((out,), zero, low, high, start, codes)
+
+
+def positive(node: OnnxNode, what: str, values: NDArray[Any]) -> Fractions:
+    """Return positive finite numbers as fractions."""
+    values = np.asarray(values).ravel()
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        worst = values[~(np.isfinite(values) & (values > 0))][0]
+        raise ConversionStoppedError(
+            f"{node.title} has {what} {worst}; it must be positive and finite"
+        )
+    return tuple(Fraction(value.item()) for value in values)
+
+
+def at(values: Any, channel: int) -> Any:
+    """Return the entry of a channel, or the only one."""
+    return values[channel if len(values) > 1 else 0]
+
+
+def _number(node: OnnxNode, what: str, value: NDArray[Any]) -> Fraction:
+    values = np.asarray(value)
+    if values.size != 1 or not np.isfinite(values).all():
+        raise ConversionStoppedError(
+            f"{node.title} has {what} of shape {values.shape}: {shown(values.tolist())}; give one "
+            "finite number"
+        )
+    return Fraction(values.reshape(()).item())
+
+
+def _columns(scale: NDArray[Any], numbers: Floats) -> NDArray[Any]:
+    """Return scales so that they belong to the rows of numbers, ``(channels, ...)``."""
+    return scale.reshape(-1, *(1,) * (numbers.ndim - 1)) if scale.size > 1 else scale.reshape(())
