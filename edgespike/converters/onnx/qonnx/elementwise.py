@@ -135,11 +135,10 @@ def clip(state: State, node: OnnxNode) -> Value:
     """Convert Clip; its bounds are attributes before version 11."""
     bounds: list[Fraction | None] = []
     for index, name in ((1, "min"), (2, "max")):
-        given = node.attributes.get(name)
+        given = float(node.attributes.get(name, np.inf))
         if state.given(node, index):
             given = float(state.constant(node, index).reshape(()))
-        finite = given is not None and np.isfinite(given) and abs(given) < np.finfo(np.float32).max
-        bounds.append(Fraction(given) if finite else None)
+        bounds.append(Fraction(given) if abs(given) < np.finfo(np.float32).max else None)
     low, high = bounds
     if low is not None and high is not None and low > high:
         raise ConversionStoppedError(f"{node.title} clips to {float(low)}..{float(high)}")
@@ -150,8 +149,9 @@ def _clip(x: Activation, low: Fraction | None, high: Fraction | None) -> Activat
     made = x.then(Clip(low, high))
     if x.table is None:
         return made
-    ends = (None if end is None else np.float32(end) for end in (low, high))
-    return _with_table(made, np.clip(x.table, *ends))
+    least = np.float32(-np.inf if low is None else low)
+    most = np.float32(np.inf if high is None else high)
+    return _with_table(made, np.clip(x.table, least, most))
 
 
 def quantiser(state: State, node: OnnxNode) -> Value:
@@ -178,7 +178,9 @@ def _made(state: State, node: OnnxNode, x: Activation) -> Quantiser:
             return _multi_threshold(state, node, x)
         case _:
             scale = state.rows(node, state.constant(node, 1), x)
-            return quant(node, Bits.of(node, state.constant(node, 3)), scale, state.constant(node, 2))
+            return quant(
+                node, Bits.of(node, state.constant(node, 3)), scale, state.constant(node, 2)
+            )
 
 
 LAYOUTS = {2: "NC", 3: "NWC", 4: "NCHW"}

@@ -74,12 +74,14 @@ def finish(state: State, node: OnnxNode, x: Activation) -> Answers:
     bias = [(offset - (shared or 0)) / unit for offset, unit in zip(offsets, units, strict=True)]
     parts = _parts(bias, equal=len(set(units)) == 1)
     whole = [floor(parts * value + Fraction(1, 2)) for value in bias]
-    _say_rounding(state, path, [w - parts * b for w, b in zip(whole, bias, strict=True)], units, parts)
+    _say_rounding(
+        state, path, [w - parts * b for w, b in zip(whole, bias, strict=True)], units, parts
+    )
     name = _weighed(state, path, x, signs * parts, np.array(whole, np.int64))
     scales = np.array([float(unit / parts) for unit in units])
     state.append(path, "readout", Readout(scales), name)
-    reals = (np.array([float(value) for value in each]) for each in (factors, offsets))
-    return Answers(node.outputs[0], *reals, parts, np.array(whole, np.int64))
+    factor, offset = (np.array([float(v) for v in each]) for each in (factors, offsets))
+    return Answers(node.outputs[0], factor, offset, parts, np.array(whole, np.int64))
 
 
 def _as_lines(
@@ -126,8 +128,10 @@ def _keeps_order(bias: list[Fraction], parts: int) -> bool:
     rounded = [Fraction(floor(parts * value + Fraction(1, 2)), parts) for value in bias]
     # Sorted by what is left of a whole number, rounding must keep equal what is equal, and strict
     # what is strict; one whole number is the same place for all.
-    places = sorted((value - floor(value), near - floor(value)) for value, near in
-                    zip(bias, rounded, strict=True))
+    places = sorted(
+        (value - floor(value), near - floor(value))
+        for value, near in zip(bias, rounded, strict=True)
+    )
     first = places[0]
     pairs = zip(places, [*places[1:], (first[0] + 1, first[1] + 1)], strict=True)
     return all((a[0] < b[0]) == (a[1] < b[1]) and a[1] <= b[1] for a, b in pairs)
@@ -147,9 +151,7 @@ def _say_rounding(
     )
 
 
-def _weighed(
-    state: State, path: str, x: Activation, factors: Integers, bias: Integers
-) -> str:
+def _weighed(state: State, path: str, x: Activation, factors: Integers, bias: Integers) -> str:
     """Return a node with the value's sums times whole factors, and a bias."""
     source = next(node for node in state.builder.nodes if node.name == x.node)
     if isinstance(source.op, Dense):

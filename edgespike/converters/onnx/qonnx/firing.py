@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from math import sqrt
 
 import numpy as np
@@ -88,8 +89,8 @@ def _of_table(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser)
     with np.errstate(all="ignore"):
         codes = quantiser.codes(table).astype(np.int64)
     change = np.diff(codes, axis=1)
-    flipped = (change < 0).any(axis=1)
-    if ((change > 0).any(axis=1) & flipped).any():
+    flipped: NDArray[np.bool_] = np.any(change < 0, axis=1)
+    if np.any(np.any(change > 0, axis=1) & flipped):
         raise ConversionStoppedError(f"{node.title} is not monotone in float32; widen its scale")
     lowest, highest = _span(int(codes.min()), int(codes.max()), quantiser)
     _check_size(node, len(tensor.low), highest - lowest)
@@ -113,7 +114,7 @@ def _of_steps(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser)
         return pull_back(x.steps, channel, quantiser.start(code, channel))
 
     ends = [
-        _code_at(lambda code, c=c: reached(c, code), int(end), quantiser)
+        _code_at(partial(reached, c), int(end), quantiser)
         for c in range(channels)
         for end in (tensor.low[c], tensor.high[c])
     ]

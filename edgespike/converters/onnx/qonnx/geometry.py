@@ -14,7 +14,9 @@ def as_pair(values: Any, default: int) -> tuple[int, int]:
     """Return a number for each of two axes; a row is an image of one line."""
     numbers = tuple(map(int, values)) if values is not None else (default, default)
     if len(numbers) not in (1, 2):
-        raise ConversionStoppedError(f"{shown(numbers)} is for {len(numbers)} axes; give one or two")
+        raise ConversionStoppedError(
+            f"{shown(numbers)} is for {len(numbers)} axes; give one or two"
+        )
     first, second = numbers if len(numbers) == 2 else (1, *numbers)
     return first, second
 

@@ -27,9 +27,7 @@ def add(state: State, node: OnnxNode, x: Activation, y: Activation) -> Activatio
     x, first = _on_a_line(state, node, x)
     y, second = _on_a_line(state, node, y)
     channels = state.channels(x)
-    pairs = [
-        common_unit(node.title, (first.factor[c], second.factor[c])) for c in range(channels)
-    ]
+    pairs = [common_unit(node.title, (first.factor[c], second.factor[c])) for c in range(channels)]
     factors = np.array([multiples for _, multiples in pairs], np.int64).reshape(channels, 2)
     events = [state.tensor(value).signal.is_event for value in (x, y)]
     scaled = bool((factors != 1).any()) or not all(events)
@@ -43,10 +41,10 @@ def add(state: State, node: OnnxNode, x: Activation, y: Activation) -> Activatio
 
 
 def _check_places(node: OnnxNode, x: Activation, y: Activation, state: State) -> None:
-    orders = [
+    first, second = (
         np.arange(state.channels(value)) if value.order is None else value.order for value in (x, y)
-    ]
-    if x.axes != y.axes or not np.array_equal(*orders):
+    )
+    if x.axes != y.axes or not np.array_equal(first, second):
         raise ConversionStoppedError(
             f"{node.title} joins values whose axes are in different orders; transpose one of them "
             "as the other"

@@ -69,7 +69,14 @@ def _convolved(
     unit, factors = common_unit(node.title, line.factor)
     scaled = weights.values * np.array(factors, np.int64)[sources][:, :, None, None]
     made = _line_of_sums(node, weights, sources, line, unit, bias)
-    op = Conv2d(scaled, np.zeros(outputs, np.int64), stride, padding, dilation, groups)
+    op = Conv2d(
+        scaled,
+        np.zeros(outputs, np.int64),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
     return Activation(state.append(node.title, "sums", op, x.node), x.axes, (made,))
 
 
@@ -136,7 +143,7 @@ def _line_of_sums(
     unit: Fraction,
     bias: NDArray[Any] | None,
 ) -> Line:
-    """Return what the integer sums stand for: their unit, the bias, and what the inputs' offsets add.
+    """Return what the integer sums stand for, with the bias and what the inputs' offsets add.
 
     Parameters
     ----------

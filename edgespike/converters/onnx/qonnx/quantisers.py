@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.converters.onnx.qonnx.rounding import MODES, Floats, Rounding, Start, function_of, start_of
+from edgespike.converters.onnx.qonnx.rounding import (
+    MODES,
+    Floats,
+    Rounding,
+    Start,
+    function_of,
+    start_of,
+)
 from edgespike.converters.onnx.qonnx.steps import Fractions
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.errors import shown
@@ -98,12 +105,12 @@ class Bits:
     @property
     def low(self) -> int:
         """Smallest code."""
-        return -(2 ** (self.bits - 1)) + self.narrow if self.signed else 0
+        return int(-(2 ** (self.bits - 1)) + self.narrow if self.signed else 0)
 
     @property
     def high(self) -> int:
         """Largest code."""
-        return 2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1 - self.narrow
+        return int(2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1 - self.narrow)
 
     def codes(self, numbers: Floats) -> Floats:
         """Return the codes of numbers that are scaled already, in their own precision."""

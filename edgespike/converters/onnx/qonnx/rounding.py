@@ -67,9 +67,13 @@ def start_of(mode: Rounding, number: int) -> Start:
         case Rounding.FLOOR:
             return Start(Fraction(number), False)
         case Rounding.UP:
-            return Start(Fraction(number - 1), True) if number >= 1 else Start(Fraction(number), False)
+            return (
+                Start(Fraction(number - 1), True) if number >= 1 else Start(Fraction(number), False)
+            )
         case Rounding.DOWN:
-            return Start(Fraction(number), False) if number >= 1 else Start(Fraction(number - 1), True)
+            return (
+                Start(Fraction(number), False) if number >= 1 else Start(Fraction(number - 1), True)
+            )
         case _:
             assert_never(mode)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,6 @@ from edgespike.converters.onnx.qonnx.steps import Fractions, Line, OverRoot, Ste
 from edgespike.converters.onnx.qonnx.weights import Weights
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import Reshape
-from edgespike.graph.tensor import Integers
 
 
 def transpose(state: State, node: OnnxNode) -> Value:
@@ -91,9 +91,7 @@ def _repeated(step: Step, repeats: int) -> Step:
             return step
 
 
-def _unfolded(
-    state: State, node: OnnxNode, x: Activation, sizes: tuple[int, ...]
-) -> Activation:
+def _unfolded(state: State, node: OnnxNode, x: Activation, sizes: tuple[int, ...]) -> Activation:
     """Return features as an image or a row, if what they stand for is one thing a channel."""
     shape = sizes if len(sizes) == 3 else (sizes[0], 1, sizes[1])
     line = state.line_of(x)
@@ -122,15 +120,13 @@ def _axes(sizes: tuple[int, ...]) -> tuple[int, ...]:
     return (0, 1, 2) if len(sizes) == 3 else (0, 2)
 
 
-def _other_axes(
-    state: State, node: OnnxNode, x: Activation, sizes: tuple[int, ...]
-) -> Activation:
+def _other_axes(state: State, node: OnnxNode, x: Activation, sizes: tuple[int, ...]) -> Activation:
     """Return an image as a row or the other way round, the channels as they are."""
     shape = sizes if len(sizes) == 3 else (sizes[0], 1, sizes[1])
     if x.channel_axis != 1 or list(x.axes) != sorted(x.axes) or shape[0] != state.channels(x):
         raise ConversionStoppedError(
-            f"{node.title} makes shape {(1, *sizes)} of {state.model.shapes[node.inputs[0]]}, which "
-            "mixes channels; flatten instead"
+            f"{node.title} makes shape {(1, *sizes)} of {state.model.shapes[node.inputs[0]]}, "
+            "which mixes channels; flatten instead"
         )
     name = x.node
     if shape != state.tensor(x).shape:
@@ -138,7 +134,10 @@ def _other_axes(
     return Activation(name, _axes(sizes), x.steps, table=x.table)
 
 
-def in_axes(values: NDArray[np.int64], x: Activation) -> NDArray[np.int64]:
+_Number = TypeVar("_Number", np.int64, np.float32)
+
+
+def in_axes(values: NDArray[_Number], x: Activation) -> NDArray[_Number]:
     """Return a graph node's values ``(samples, ...)`` in the order of the file's axes."""
     if values.ndim == 2:
         return values if x.order is None else values[:, x.order]

@@ -145,7 +145,8 @@ def _finish(state: State) -> Answers:
     makers = {output: node for node in state.model.nodes for output in node.outputs}
     last = makers[name]
     while last.op in DROPPED or (
-        last.op in ("Reshape", "Flatten", "Squeeze") and makers.get(last.inputs[0], last).op in DROPPED
+        last.op in ("Reshape", "Flatten", "Squeeze")
+        and makers.get(last.inputs[0], last).op in DROPPED
     ):
         name = last.inputs[0]
         if name not in makers:

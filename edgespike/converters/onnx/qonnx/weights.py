@@ -93,9 +93,7 @@ def quantised(node: OnnxNode, data: NDArray[Any], others: list[NDArray[Any]]) ->
     return Weights(values.astype(np.int64), scale, parts)
 
 
-def _broadcast(
-    node: OnnxNode, what: str, values: NDArray[Any], data: NDArray[Any]
-) -> NDArray[Any]:
+def _broadcast(node: OnnxNode, what: str, values: NDArray[Any], data: NDArray[Any]) -> NDArray[Any]:
     try:
         return np.broadcast_to(values, data.shape)
     except ValueError:
@@ -124,7 +122,9 @@ def plain(path: str, values: NDArray[Any]) -> Weights:
     lowest = int(exponents[used].min())
     shifts = np.where(used, exponents - lowest, 0)
     # The lowest bit of all, then the largest common divisor of what is left.
-    trailing = int(np.min([(int(x) & -int(x)).bit_length() - 1 + s for x, s in _pairs(whole, shifts)]))
+    trailing = int(
+        np.min([(int(x) & -int(x)).bit_length() - 1 + s for x, s in _pairs(whole, shifts)])
+    )
     unit = 2.0 ** (lowest - 53 + trailing)
     multiples = data / unit
     if np.abs(multiples).max() > WEIGHT_LIMIT:
