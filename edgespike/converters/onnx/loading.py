@@ -44,6 +44,11 @@ def load_model(path: Path) -> Any:
             f"{path} is no ONNX model that can be read, or is truncated or damaged "
             f"({shown(str(error))}); get the file again, or export it again"
         ) from error
+    if not model.HasField("graph"):
+        raise FileFormatError(
+            f"{path} begins as an ONNX model and holds no graph; get the file again, or export it "
+            "again"
+        )
     if faults := list(_read_beside(path, model)):
         raise UnsupportedError(f"{path} cannot be read", faults)
     return model

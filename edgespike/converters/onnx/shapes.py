@@ -75,7 +75,6 @@ def only_shapes(model: Any, input_name: str) -> None:
     Constants leave the inputs: before version 4, files list them there, and inference goes by it.
     """
     model.ir_version = max(model.ir_version, _CONSTANTS_ARE_NO_INPUTS)
-    del model.graph.value_info[:]
     for value in [value for value in model.graph.input if value.name != input_name]:
         model.graph.input.remove(value)
     for value in model.graph.output:
