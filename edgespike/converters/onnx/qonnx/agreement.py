@@ -14,7 +14,7 @@ from edgespike.converters.onnx.qonnx.ending import Answers
 from edgespike.converters.onnx.qonnx.shapes import in_axes
 from edgespike.converters.onnx.qonnx.state import Activation, Part
 from edgespike.converters.onnx.qonnx.steps import Line
-from edgespike.converters.onnx.qonnx.walk import Walked
+from edgespike.converters.onnx.qonnx.walk import QUANTISERS, Walked
 from edgespike.converters.result import PartCheck
 from edgespike.errors import EnvironmentMissingError
 from edgespike.graph.inputs import as_samples
@@ -90,6 +90,9 @@ def run_file(model: OnnxModel, inputs: NDArray[np.float32]) -> Iterator[dict[str
     for value in proto.graph.input:
         if value.name == model.input:
             value.type.tensor_type.shape.dim[0].dim_value = 1
+    for node in proto.graph.node:
+        if node.op_type in QUANTISERS and node.domain:
+            node.domain = "qonnx.custom_op.general"  # where they are now; FINN's name is older
     wrapper = ModelWrapper(proto).transform(InferShapes())
     for name, shape in model.shapes.items():
         if name in wrapper.get_all_tensor_names() and wrapper.get_initializer(name) is None:

@@ -14,6 +14,7 @@ from edgespike.converters.onnx.qonnx.joins import add
 from edgespike.converters.onnx.qonnx.quantisers import (
     Bits,
     Quantiser,
+    attribute,
     bipolar,
     multi_threshold,
     quant,
@@ -25,6 +26,9 @@ from edgespike.converters.onnx.qonnx.weights import quantised
 from edgespike.converters.sums import ConversionStoppedError
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
+
+TABLE_LIMIT = 2**24
+"""Most float32 values that stand for the integers of an input, in all channels."""
 
 
 def arithmetic(state: State, node: OnnxNode) -> Value:
@@ -40,6 +44,8 @@ def arithmetic(state: State, node: OnnxNode) -> Value:
     factor, offset = _line(node, numbers, constant_first=first)
     made = x.line(factor, offset)
     if x.table is None or rows.dtype.kind != "f":
+        return made
+    if max(len(rows), len(x.table)) * x.table.shape[1] > TABLE_LIMIT:
         return made
     return _with_table(made, _computed(node.op, x.table, rows, constant_first=first))
 
@@ -115,7 +121,7 @@ def batch_normalization(state: State, node: OnnxNode) -> Value:
         state.fractions(node, state.in_order(np.ravel(state.exact(node, i)), x), x)
         for i in range(1, 5)
     )
-    epsilon = Fraction(np.float32(node.attributes.get("epsilon", 1e-5)).item())
+    epsilon = attribute(node, "epsilon", 1e-5)
     squares = tuple(value + epsilon for value in variance)
     if min(squares) <= 0:
         raise ConversionStoppedError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.onnx.qonnx.shapes import flattened
-from edgespike.converters.onnx.qonnx.state import Activation, State, every
+from edgespike.converters.onnx.qonnx.state import Activation, State, every, real
 from edgespike.converters.onnx.qonnx.steps import Line, OverRoot, Step
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import Dense, Readout
@@ -20,6 +20,9 @@ from edgespike.passes.folding import fine_root
 
 DROPPED = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK")
 """Operators at the end that do not change which class is the answer."""
+
+CLASS_LIMIT = 2**12
+"""Most levels that are the answer."""
 
 PARTS_LIMIT = 2**10
 """Most parts that a unit of the last sums is divided into for the bias."""
@@ -68,7 +71,7 @@ def finish(state: State, node: OnnxNode, x: Activation) -> Answers:
     shared = every(offsets) if every(factors) is not None else None
     if shared:
         state.said.append(
-            f"the answers are the values of {path} less {float(shared):.9g}, the same for every "
+            f"the answers are the values of {path} less {real(shared):.9g}, the same for every "
             "class"
         )
     bias = [(offset - (shared or 0)) / unit for offset, unit in zip(offsets, units, strict=True)]
@@ -78,9 +81,9 @@ def finish(state: State, node: OnnxNode, x: Activation) -> Answers:
         state, path, [w - parts * b for w, b in zip(whole, bias, strict=True)], units, parts
     )
     name = _weighed(state, path, x, signs * parts, np.array(whole, np.int64))
-    scales = np.array([float(unit / parts) for unit in units])
+    scales = np.array([real(unit / parts) for unit in units])
     state.append(path, "readout", Readout(scales), name)
-    factor, offset = (np.array([float(v) for v in each]) for each in (factors, offsets))
+    factor, offset = (np.array([real(v) for v in each]) for each in (factors, offsets))
     return Answers(node.outputs[0], factor, offset, parts, np.array(whole, np.int64))
 
 
@@ -146,7 +149,7 @@ def _say_rounding(
     ordered = len(set(units)) == 1 and parts < PARTS_LIMIT
     state.said.append(
         f"the bias of {path} is rounded to 1/{parts} of a unit of its sums, which moves its values "
-        f"by at most {float(worst):.3g}"
+        f"by at most {real(worst):.3g}"
         + ("; which class is largest does not change" if ordered else "")
     )
 
@@ -162,10 +165,14 @@ def _weighed(state: State, path: str, x: Activation, factors: Integers, bias: In
             path, "sums", replace(source.op, weight=weight, bias=old + bias), *source.inputs
         )
     if state.tensor(x).signal.is_event:
+        if len(factors) > CLASS_LIMIT:
+            raise ConversionStoppedError(
+                f"{path} ends the net with {len(factors)} levels; the limit is {CLASS_LIMIT}"
+            )
         return state.append(path, "sums", Dense(np.diag(factors), bias), x.node)
     if (factors == 1).all() and not bias.any():
         return x.node
     raise ConversionStoppedError(
-        f"{path} ends the net with pooled sums, or sums of two branches, and a bias that differs by "
-        "class; end it with a dense layer"
+        f"{path} ends the net with pooled sums, or sums of two branches, and a bias that differs "
+        "by class; end it with a dense layer"
     )

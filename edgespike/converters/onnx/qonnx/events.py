@@ -9,7 +9,7 @@ import numpy as np
 
 from edgespike.converters.builder import label_of_neurons
 from edgespike.converters.onnx.qonnx.firing import PARTS_LIMIT
-from edgespike.converters.onnx.qonnx.state import Activation, State, every
+from edgespike.converters.onnx.qonnx.state import Activation, State, every, real
 from edgespike.converters.onnx.qonnx.steps import Clip, Fractions, Line
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import Threshold
@@ -131,7 +131,7 @@ def common_unit(path: str, factors: Fractions) -> tuple[Fraction, list[int]]:
         return Fraction(1), [0] * len(factors)
     largest = max(abs(f) for f in different) / unit
     if largest > FACTOR_LIMIT:
-        listed = ", ".join(f"{float(f):.9g}" for f in different[:4])
+        listed = ", ".join(f"{real(f):.9g}" for f in different[:4])
         raise ConversionStoppedError(
             f"{path} adds up values of the scales {listed}{', ...' if len(different) > 4 else ''}, "
             f"which are no multiples, up to {FACTOR_LIMIT}, of one unit; give them one scale"

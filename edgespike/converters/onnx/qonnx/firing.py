@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
-from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from edgespike.converters.builder import label_of_neurons
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.onnx.qonnx.quantisers import Quantiser, at
 from edgespike.converters.onnx.qonnx.state import Activation, Part, State
-from edgespike.converters.onnx.qonnx.steps import Half, Line, Pool, Reached, pull_back
+from edgespike.converters.onnx.qonnx.steps import (
+    Clip,
+    Half,
+    Line,
+    OverRoot,
+    Pool,
+    Reached,
+    Step,
+    pull_back,
+)
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import Threshold
 from edgespike.graph.tensor import FLOAT32_LIMIT, Integers, Tensor
@@ -26,7 +37,7 @@ PARTS_LIMIT = 2**8
 """Most parts that a level is divided into so that 0 is a whole number of them."""
 
 NEAR = 2.0**-20
-"""How near a threshold is to a sum, relative to the largest sum, where float32 may err."""
+"""How near a sum is to a threshold, relative to itself, where float32 may err."""
 
 
 def fire(
@@ -92,7 +103,8 @@ def _of_table(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser)
     flipped: NDArray[np.bool_] = np.any(change < 0, axis=1)
     if np.any(np.any(change > 0, axis=1) & flipped):
         raise ConversionStoppedError(f"{node.title} is not monotone in float32; widen its scale")
-    lowest, highest = _span(int(codes.min()), int(codes.max()), quantiser)
+    lowest = int(codes.min())
+    highest = max(int(codes.max()), lowest + 1)  # a node has at least one threshold
     _check_size(node, len(tensor.low), highest - lowest)
     rows = np.where(flipped[:, None], codes[:, ::-1], codes)
     first = [np.searchsorted(row, np.arange(lowest + 1, highest + 1)) for row in rows]
@@ -108,40 +120,56 @@ def _of_table(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser)
 def _of_steps(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser) -> Found:
     """Return the thresholds that follow from the steps in fractions."""
     tensor = state.tensor(x)
-    channels = len(tensor.low)
+    groups = _alike(x, tensor, quantiser)
 
     def reached(channel: int, code: int) -> Reached:
+        if quantiser.high is not None and code > quantiser.high:
+            return False
         return pull_back(x.steps, channel, quantiser.start(code, channel))
 
     ends = [
-        _code_at(partial(reached, c), int(end), quantiser)
-        for c in range(channels)
-        for end in (tensor.low[c], tensor.high[c])
+        _code_at(partial(reached, group[0]), int(end[group[0]]), quantiser)
+        for group in groups
+        for end in (tensor.low, tensor.high)
     ]
-    lowest, highest = _span(min(ends), max(ends), quantiser)
-    _check_size(node, channels, highest - lowest)
-    theta = np.empty((channels, highest - lowest), np.int64)
-    flipped = np.zeros(channels, np.bool_)
+    lowest = min(ends)
+    highest = max(*ends, lowest + 1)  # a node has at least one threshold
+    _check_size(node, len(tensor.low), highest - lowest)
+    theta = np.empty((len(tensor.low), highest - lowest), np.int64)
+    flipped = np.zeros(len(tensor.low), np.bool_)
     exact = _is_exact(state, x, quantiser)
-    for channel in range(channels):
-        halves = [reached(channel, code) for code in range(lowest + 1, highest + 1)]
+    for group in groups:
+        halves = [reached(group[0], code) for code in range(lowest + 1, highest + 1)]
         falls = any(isinstance(half, Half) and half.rest for half in halves)
-        low, above = int(tensor.low[channel]), int(tensor.high[channel]) + 1
-        flipped[channel] = falls
-        theta[channel] = sorted(_first(half, low, above, falls=falls) for half in halves)
+        low, above = int(tensor.low[group[0]]), int(tensor.high[group[0]]) + 1
+        flipped[group] = falls
+        theta[group] = sorted(_first(half, low, above, falls=falls) for half in halves)
         if not exact:
-            state.near += sum(_is_near(half, low, above - 1) for half in halves)
+            state.near += len(group) * sum(_is_near(half, low, above - 1) for half in halves)
     state.compared += theta.size
     return lowest, theta, flipped
 
 
-def _span(lowest: int, highest: int, quantiser: Quantiser) -> tuple[int, int]:
-    """Return two different codes, since a node has at least one threshold."""
-    if lowest < highest:
-        return lowest, highest
-    if quantiser.high is None or lowest < quantiser.high:
-        return lowest, lowest + 1
-    return lowest - 1, lowest
+def _alike(x: Activation, tensor: Tensor, quantiser: Quantiser) -> list[list[int]]:
+    """Return the channels in groups of equal thresholds."""
+    found: dict[Any, list[int]] = defaultdict(list)
+    for channel, ends in enumerate(zip(tensor.low.tolist(), tensor.high.tolist(), strict=True)):
+        constants = [_constants(step, channel) for step in x.steps]
+        own = channel if quantiser.rows > 1 else 0
+        found[(*ends, *constants, own)].append(channel)
+    return list(found.values())
+
+
+def _constants(step: Step, channel: int) -> tuple[Fraction, ...]:
+    match step:
+        case Line(factor, offset):
+            return factor[channel], offset[channel]
+        case OverRoot(square):
+            return (square[channel],)
+        case Clip() | Pool():
+            return ()
+        case _:
+            assert_never(step)
 
 
 def _check_size(node: OnnxNode, channels: int, levels: int) -> None:
@@ -176,21 +204,16 @@ def _code_at(reached: Callable[[int], Reached], number: int, quantiser: Quantise
 def _first(half: Reached, low: int, above: int, *, falls: bool) -> int:
     if isinstance(half, bool):
         return low if half != falls else above
-    return min(max(half.first(), low), above)
+    return min(max(half.first, low), above)
 
 
 def _is_near(half: Reached, low: int, high: int) -> bool:
     """Return whether an integer within a range is as near a bound as float32 may err."""
     if isinstance(half, bool):
         return False
-    first = half.first()
-    root = float(half.factor) * sqrt(float(half.square)) if half.factor else 0.0
-    distances = [
-        abs(float(half.shift - number) + root)
-        for number in (first - 1, first)
-        if low <= number <= high
-    ]
-    return bool(distances) and min(distances) <= NEAR * max(abs(low), abs(high), 1)
+    bound, _ = half.near
+    within = [number for number in (half.first - 1, half.first) if low <= number <= high]
+    return any(abs(bound - number) <= NEAR * max(abs(number), 1) for number in within)
 
 
 def _is_exact(state: State, x: Activation, quantiser: Quantiser) -> bool:

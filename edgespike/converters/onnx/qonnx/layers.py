@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.onnx.qonnx.events import as_events, common_unit, with_zero
 from edgespike.converters.onnx.qonnx.geometry import as_pair, sides_of
-from edgespike.converters.onnx.qonnx.state import Activation, State
+from edgespike.converters.onnx.qonnx.quantisers import attribute
+from edgespike.converters.onnx.qonnx.state import Activation, State, every
 from edgespike.converters.onnx.qonnx.steps import Fractions, Line
 from edgespike.converters.onnx.qonnx.weights import Weights
 from edgespike.converters.sums import ConversionStoppedError
@@ -106,15 +107,15 @@ def gemm(state: State, node: OnnxNode) -> Activation:
         )
     if not node.attributes.get("transB", 0):
         weights = weights.transpose((1, 0))
-    alpha, beta = (float(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    alpha, beta = attribute(node, "alpha", 1.0), attribute(node, "beta", 1.0)
     bias = state.exact(node, 2) if state.given(node, 2) else None
     made = _dense(state, node, x, weights)
     channels = state.channels(made)
     offset = (Fraction(0),) * channels
     if bias is not None:
         rows = state.rows(node, bias, made)
-        offset = tuple(Fraction(beta) * value for value in state.fractions(node, rows, made))
-    return made.line((Fraction(alpha),) * channels, offset)
+        offset = tuple(beta * value for value in state.fractions(node, rows, made))
+    return made.line((alpha,) * channels, offset)
 
 
 def _dense(state: State, node: OnnxNode, x: Activation, weights: Weights) -> Activation:
@@ -154,7 +155,11 @@ def _line_of_sums(
     offsets = [Fraction(0)] * len(units)
     if any(line.offset):
         totals = weights.values.reshape(*weights.values.shape[:2], -1).sum(axis=2)
+        shared = every(line.offset)
         for output, row in enumerate(totals):
+            if shared is not None:
+                offsets[output] = shared * int(row.sum()) * units[output]
+                continue
             taken = zip(sources[output], row, strict=True)
             sums = sum((line.offset[int(c)] * int(total) for c, total in taken), Fraction(0))
             offsets[output] = sums * units[output]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil, floor
 from typing import Any
 
@@ -44,6 +45,8 @@ class Quantiser:
         The real numbers whose code is at least a certain one, of a channel.
     codes
         The codes of float32 numbers, ``(channels, ...)`` or ``(1, ...)``, as QONNX computes them.
+    rows
+        1 where it is the same for all channels, else their number.
     """
 
     factor: Fractions
@@ -52,6 +55,7 @@ class Quantiser:
     high: int | None
     start: Callable[[int, int], Start]
     codes: Callable[[Floats], Floats]
+    rows: int = 1
 
 
 @dataclass(frozen=True)
@@ -146,13 +150,14 @@ def quant(node: OnnxNode, bits: Bits, scale: NDArray[Any], zero: NDArray[Any]) -
             1,
             lambda code, channel: Start(-shift * at(factors, channel), False),
             codes,
+            len(factors),
         )
 
     def start(code: int, channel: int) -> Start:
         bound, above = start_of(bits.mode, code)
         return Start((bound - shift) * at(factors, channel), above)
 
-    return Quantiser(factors, shift, bits.low, bits.high, start, codes)
+    return Quantiser(factors, shift, bits.low, bits.high, start, codes, len(factors))
 
 
 def bipolar(node: OnnxNode, scale: NDArray[Any]) -> Quantiser:
@@ -165,6 +170,7 @@ def bipolar(node: OnnxNode, scale: NDArray[Any]) -> Quantiser:
         1,
         lambda code, channel: Start(Fraction(0), False),
         lambda numbers: (numbers >= 0).astype(numbers.dtype),
+        len(factors),
     )
 
 
@@ -181,10 +187,7 @@ def multi_threshold(node: OnnxNode, thresholds: NDArray[Any]) -> Quantiser:
             f"{node.title} has thresholds of shape {thresholds.shape}, or some that are not "
             "finite; give finite ones, (channels, levels)"
         )
-    scale, bias = (
-        Fraction(np.float32(node.attributes.get(name, default)).item())
-        for name, default in (("out_scale", 1.0), ("out_bias", 0.0))
-    )
+    scale, bias = attribute(node, "out_scale", 1.0), attribute(node, "out_bias", 0.0)
     if scale <= 0:
         raise ConversionStoppedError(
             f"{node.title} has out_scale {float(scale)}; give a positive number"
@@ -197,8 +200,16 @@ def multi_threshold(node: OnnxNode, thresholds: NDArray[Any]) -> Quantiser:
         0,
         thresholds.shape[1],
         lambda code, channel: Start(at(rows, channel)[code - 1], False),
-        lambda numbers: (numbers[..., None] >= ordered[:, None, :]).sum(-1).astype(numbers.dtype),
+        partial(_counted, ordered),
+        len(rows),
     )
+
+
+def _counted(ordered: Floats, numbers: Floats) -> Floats:
+    """Return how many thresholds of its row each number reaches."""
+    rows = range(max(len(ordered), len(numbers)))
+    found = [np.searchsorted(at(ordered, row), at(numbers, row), "right") for row in rows]
+    return np.stack(found).astype(numbers.dtype)
 
 
 def trunc(node: OnnxNode, constants: list[NDArray[Any]]) -> Quantiser:
@@ -248,6 +259,16 @@ def trunc(node: OnnxNode, constants: list[NDArray[Any]]) -> Quantiser:
         return function_of(bits.mode)(divided)
 
     return Quantiser((out,), zero, low, high, start, codes)
+
+
+def attribute(node: OnnxNode, name: str, default: float) -> Fraction:
+    """Return an attribute that is a finite float32 number, exactly."""
+    value = node.attributes.get(name, default)
+    if not isinstance(value, int | float) or not np.isfinite(np.float32(value)):
+        raise ConversionStoppedError(
+            f"{node.title} has {name} {shown(value)}; give a finite number"
+        )
+    return Fraction(np.float32(value).item())
 
 
 def positive(node: OnnxNode, what: str, values: NDArray[Any]) -> Fractions:

@@ -141,6 +141,6 @@ def in_axes(values: NDArray[_Number], x: Activation) -> NDArray[_Number]:
     """Return a graph node's values ``(samples, ...)`` in the order of the file's axes."""
     if values.ndim == 2:
         return values if x.order is None else values[:, x.order]
-    absent = tuple(axis for axis in range(3) if axis not in x.axes)
-    moved = values.transpose(0, *(axis + 1 for axis in (*absent, *x.axes)))
-    return moved.reshape(len(values), *moved.shape[1 + len(absent) :])
+    axes = (*(axis for axis in range(3) if axis not in x.axes), *x.axes)
+    moved = values.transpose(0, *(axis + 1 for axis in axes))
+    return moved.reshape(len(values), *moved.shape[4 - len(x.axes) :])

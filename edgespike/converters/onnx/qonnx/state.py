@@ -163,7 +163,12 @@ class State:
                 f"{node.title} is a {node.op} whose input {index + 1} is no constant of the file; "
                 "export it as an initialiser"
             )
-        return self.model.constants[name]
+        values = self.model.constants[name]
+        if values.dtype.kind not in "biuf":
+            raise ConversionStoppedError(
+                f"{node.title} takes constants of type {values.dtype}; give real numbers"
+            )
+        return values
 
     def weights(self, node: OnnxNode, index: int) -> Weights:
         """Return an input of a node that must be weights, quantised or whole numbers."""
@@ -215,6 +220,14 @@ class State:
                 return line
             case _:
                 return None
+
+
+def real(value: Fraction) -> float:
+    """Return the nearest float64, which is infinite beyond its range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
 
 
 def every(values: Sequence[Fraction]) -> Fraction | None:

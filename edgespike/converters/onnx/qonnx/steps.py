@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import isqrt
+from functools import cached_property
+from math import ceil, inf, isfinite, isqrt, sqrt
 from typing import TypeAlias
 
 from typing_extensions import assert_never
@@ -96,10 +97,31 @@ class Half:
         """The numbers from the bound on."""
         return replace(self, rest=False)
 
+    @cached_property
     def first(self) -> int:
-        """Return the first integer of those from the bound on."""
+        """The first integer of those from the bound on."""
+        bound, error = self.near
+        if abs(bound - round(bound)) > error:
+            return ceil(bound)
         return first_integer(self.shift, self.factor, self.square, above=self.above)
 
+    @cached_property
+    def near(self) -> tuple[float, float]:
+        """The bound in float64, and more than it may be wrong by; infinite where it has no such."""
+        if not (_LEAST < self.square < 1 / _LEAST or not self.factor):
+            return 0.0, inf
+        try:
+            shift, root = float(self.shift), float(self.factor) * sqrt(float(self.square))
+        except OverflowError:
+            return 0.0, inf
+        # Five roundings, each by a part in 2**53; what is too small for float64 is less than the
+        # last term.
+        error = 2.0**-49 * (abs(shift) + abs(root)) + 2.0**-400
+        return (shift + root, error) if isfinite(shift + root) else (0.0, inf)
+
+
+_LEAST = Fraction(1, 2**1000)
+"""Squares below it, or above its inverse, are not taken to float64."""
 
 Reached: TypeAlias = Half | bool
 """Where a comparison is true: on a half of the line, everywhere or nowhere."""

@@ -91,6 +91,7 @@ def walk(model: OnnxModel, options: ConvertOptions) -> Walked:
         for node in model.nodes:
             _convert(state, node)
         answers = _finish(state)
+    assert answers is not None
     _say_near(state)
     graph = Graph(options.graph_name(), _used(builder.nodes))
     parts = tuple(part for part in state.parts if part.activation.node in graph.tensors)
@@ -139,8 +140,8 @@ def _dropped(state: State, node: OnnxNode) -> Value:
     return state.activation(node)
 
 
-def _finish(state: State) -> Answers:
-    """Append the readout of the last value that is not dropped."""
+def _finish(state: State) -> Answers | None:
+    """Append the readout of the last value that is not dropped; ``None`` if there is none."""
     name = state.model.output
     makers = {output: node for node in state.model.nodes for output in node.outputs}
     last = makers[name]
@@ -153,8 +154,10 @@ def _finish(state: State) -> Answers:
             raise ConversionStoppedError(f"{last.title} is all that the net computes")
         last = makers[name]
     found = state.values.get(name)
+    if found is None:
+        return None  # what it follows from was refused
     if not isinstance(found, Activation):
-        raise ConversionStoppedError(f"what follows {last.title} was not examined")
+        raise ConversionStoppedError(f"{last.title} gives constants; end the net in its answers")
     return finish(state, last, found)
 
 
