@@ -63,7 +63,9 @@ def begin(model: OnnxModel, options: ConvertOptions) -> tuple[GraphBuilder, Acti
     table = None
     if found.high - found.low < TABLE_LIMIT:
         integers = np.arange(found.low, found.high + 1)
-        table = (integers * found.scale).astype(np.float32)[None]
+        with np.errstate(over="ignore"):
+            values = (integers * found.scale).astype(np.float32)[None]
+        table = values if np.isfinite(values).all() else None
     factor, offset = ((value,) * shape[0] for value in (Fraction(found.scale), Fraction(0)))
     value = Activation("input", axes, with_line((), factor, offset), table=table)
     return builder, value, [found.said, *said]

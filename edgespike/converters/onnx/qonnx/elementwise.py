@@ -17,6 +17,7 @@ from edgespike.converters.onnx.qonnx.quantisers import (
     attribute,
     bipolar,
     multi_threshold,
+    number,
     quant,
     trunc,
 )
@@ -24,6 +25,7 @@ from edgespike.converters.onnx.qonnx.state import Activation, State, Value
 from edgespike.converters.onnx.qonnx.steps import Clip, Fractions, over_root
 from edgespike.converters.onnx.qonnx.weights import quantised
 from edgespike.converters.sums import ConversionStoppedError
+from edgespike.errors import shown
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
 
@@ -47,7 +49,8 @@ def arithmetic(state: State, node: OnnxNode) -> Value:
         return made
     if max(len(rows), len(x.table)) * x.table.shape[1] > TABLE_LIMIT:
         return made
-    return _with_table(made, _computed(node.op, x.table, rows, constant_first=first))
+    table = _computed(node.op, x.table, rows, constant_first=first)
+    return _with_table(made, table) if np.isfinite(table).all() else made
 
 
 def _of_two(state: State, node: OnnxNode) -> Value:
@@ -141,10 +144,13 @@ def clip(state: State, node: OnnxNode) -> Value:
     """Convert Clip; its bounds are attributes before version 11."""
     bounds: list[Fraction | None] = []
     for index, name in ((1, "min"), (2, "max")):
-        given = float(node.attributes.get(name, np.inf))
+        bound = None
         if state.given(node, index):
-            given = float(state.constant(node, index).reshape(()))
-        bounds.append(Fraction(given) if abs(given) < np.finfo(np.float32).max else None)
+            bound = number(node, name, state.constant(node, index))
+        elif name in node.attributes:
+            bound = attribute(node, name, 0.0)
+        unlimited = bound is None or abs(bound) >= Fraction(float(np.finfo(np.float32).max))
+        bounds.append(None if unlimited else bound)
     low, high = bounds
     if low is not None and high is not None and low > high:
         raise ConversionStoppedError(f"{node.title} clips to {float(low)}..{float(high)}")
@@ -198,14 +204,14 @@ def _multi_threshold(state: State, node: OnnxNode, x: Activation) -> Quantiser:
     rank = len(x.axes) + 1
     layout = str(node.attributes.get("data_layout", "")) or LAYOUTS.get(rank, "")
     axis = layout.index("C") if "C" in layout else 1
-    if len(thresholds) > 1 and axis != x.channel_axis:
-        raise ConversionStoppedError(
-            f"{node.title} has thresholds for axis {axis} (layout {layout}), but the channels are "
-            f"on axis {x.channel_axis}; state its data_layout"
-        )
     if thresholds.ndim != 2 or len(thresholds) not in (1, state.channels(x)):
         raise ConversionStoppedError(
             f"{node.title} has thresholds of shape {thresholds.shape} for {state.channels(x)} "
             "channels; give (channels, levels) or (1, levels)"
+        )
+    if len(thresholds) > 1 and axis != x.channel_axis:
+        raise ConversionStoppedError(
+            f"{node.title} has thresholds for axis {axis} (layout {shown(layout)}), but the "
+            f"channels are on axis {x.channel_axis}; state its data_layout"
         )
     return multi_threshold(node, state.in_order(thresholds, x))

@@ -15,7 +15,7 @@ from edgespike.converters.onnx.qonnx.state import Activation, State, every, real
 from edgespike.converters.onnx.qonnx.steps import Line, OverRoot, Step
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import Dense, Readout
-from edgespike.graph.tensor import Integers
+from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Integers
 from edgespike.passes.folding import fine_root
 
 DROPPED = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK")
@@ -68,7 +68,8 @@ def finish(state: State, node: OnnxNode, x: Activation) -> Answers:
         raise ConversionStoppedError(f"{path} multiplies a class by 0")
     signs = np.array([1 if factor > 0 else -1 for factor in factors], np.int64)
     units = [abs(factor) for factor in factors]
-    shared = every(offsets) if every(factors) is not None else None
+    whole = all((o / unit).denominator == 1 for o, unit in zip(offsets, units, strict=True))
+    shared = None if whole or every(units) is None else every(offsets)
     if shared:
         state.said.append(
             f"the answers are the values of {path} less {real(shared):.9g}, the same for every "
@@ -76,15 +77,20 @@ def finish(state: State, node: OnnxNode, x: Activation) -> Answers:
         )
     bias = [(offset - (shared or 0)) / unit for offset, unit in zip(offsets, units, strict=True)]
     parts = _parts(bias, equal=len(set(units)) == 1)
-    whole = [floor(parts * value + Fraction(1, 2)) for value in bias]
+    added = [floor(parts * value + Fraction(1, 2)) for value in bias]
+    if max(map(abs, added)) > ACCUMULATOR_LIMIT:
+        raise ConversionStoppedError(
+            f"{path} adds a bias of {real(max(bias, key=abs)):.3g} units of its sums; the limit is "
+            f"+-{ACCUMULATOR_LIMIT}"
+        )
     _say_rounding(
-        state, path, [w - parts * b for w, b in zip(whole, bias, strict=True)], units, parts
+        state, path, [w - parts * b for w, b in zip(added, bias, strict=True)], units, parts
     )
-    name = _weighed(state, path, x, signs * parts, np.array(whole, np.int64))
+    name = _weighed(state, path, x, signs * parts, np.array(added, np.int64))
     scales = np.array([real(unit / parts) for unit in units])
     state.append(path, "readout", Readout(scales), name)
     factor, offset = (np.array([real(v) for v in each]) for each in (factors, offsets))
-    return Answers(node.outputs[0], factor, offset, parts, np.array(whole, np.int64))
+    return Answers(node.outputs[0], factor, offset, parts, np.array(added, np.int64))
 
 
 def _as_lines(

@@ -58,7 +58,7 @@ def average_pool(state: State, node: OnnxNode) -> Activation:
 def global_average_pool(state: State, node: OnnxNode) -> Activation:
     """Convert GlobalAveragePool."""
     x = state.activation(node)
-    return _mean(state, node, x, _over_all(state, x))
+    return _mean(state, node, x, _over_all(state, node, x))
 
 
 def reduce_mean(state: State, node: OnnxNode) -> Activation:
@@ -73,11 +73,13 @@ def reduce_mean(state: State, node: OnnxNode) -> Activation:
         raise ConversionStoppedError(
             f"{node.title} takes the mean over axes {axes}; only that over height and width is read"
         )
-    pooled = _mean(state, node, x, _over_all(state, x))
+    pooled = _mean(state, node, x, _over_all(state, node, x))
     return pooled if node.attributes.get("keepdims", 1) else flattened(state, node, pooled)
 
 
-def _over_all(state: State, x: Activation) -> SumPool2d:
+def _over_all(state: State, node: OnnxNode, x: Activation) -> SumPool2d:
+    if len(x.axes) == 1:
+        raise ConversionStoppedError(f"{node.title} takes the mean of features; give it an image")
     _, height, width = state.tensor(x).shape
     return SumPool2d((height, width), (height, width))
 

@@ -92,7 +92,7 @@ class Bits:
             raise ConversionStoppedError(
                 f"{node.title} has rounding_mode {shown(mode)}; give one of {', '.join(MODES)}"
             )
-        bits = _number(node, "bit width", width)
+        bits = number(node, "bit width", width)
         if bits not in BITS:
             raise ConversionStoppedError(
                 f"{node.title} has bit width {shown(float(bits))}; give a whole number in "
@@ -135,7 +135,7 @@ def quant(node: OnnxNode, bits: Bits, scale: NDArray[Any], zero: NDArray[Any]) -
         One number.
     """
     factors = positive(node, "scale", scale)
-    shift = _number(node, "zero point", zero)
+    shift = number(node, "zero point", zero)
     offset = np.asarray(zero).reshape(())
 
     def codes(numbers: Floats) -> Floats:
@@ -226,18 +226,18 @@ def trunc(node: OnnxNode, constants: list[NDArray[Any]]) -> Quantiser:
             f"{node.title} has {len(constants) + 1} inputs; version {node.version} of Trunc takes "
             f"{needed + 1}"
         )
-    (scale,) = positive(node, "scale", constants[0].reshape(-1)[:1])
-    shift = _number(node, "zero point", constants[1])
     if any(constant.size != 1 for constant in constants):
         raise ConversionStoppedError(f"{node.title} has scales a channel; give one for all")
+    (scale,) = positive(node, "scale", constants[0])
+    shift = number(node, "zero point", constants[1])
     if node.version >= 2:
         bits = Bits.of(node, constants[4], signed=1)
-        (out,) = positive(node, "output scale", constants[3].reshape(-1))
+        (out,) = positive(node, "output scale", constants[3])
         exponent = int(np.round(np.log2(constants[3] / constants[0])).item())
         low, high, zero = bits.low, bits.high, shift / Fraction(2) ** exponent
     else:
         bits = Bits.of(node, constants[3], signed=1)
-        exponent = int(_number(node, "input bit width", constants[2])) - bits.bits
+        exponent = int(number(node, "input bit width", constants[2])) - bits.bits
         low, high, zero, out = None, None, shift, scale
     if abs(exponent) > BITS[-1]:
         raise ConversionStoppedError(
@@ -287,7 +287,8 @@ def at(values: Any, channel: int) -> Any:
     return values[channel if len(values) > 1 else 0]
 
 
-def _number(node: OnnxNode, what: str, value: NDArray[Any]) -> Fraction:
+def number(node: OnnxNode, what: str, value: NDArray[Any]) -> Fraction:
+    """Return the one finite number that a constant is, as a fraction."""
     values = np.asarray(value)
     if values.size != 1 or not np.isfinite(values).all():
         raise ConversionStoppedError(

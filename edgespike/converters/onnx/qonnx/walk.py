@@ -12,7 +12,7 @@ from edgespike.converters.onnx.qonnx.beginning import begin
 from edgespike.converters.onnx.qonnx.ending import DROPPED, Answers, finish
 from edgespike.converters.onnx.qonnx.state import Activation, Part, State, Value
 from edgespike.converters.sums import ConversionStoppedError
-from edgespike.errors import UnsupportedError
+from edgespike.errors import GraphError, UnsupportedError
 from edgespike.graph import Graph, Node
 
 HANDLERS: dict[str, Callable[[State, OnnxNode], Value]] = {
@@ -123,8 +123,9 @@ def _convert(state: State, node: OnnxNode) -> None:
         state.values[node.outputs[0]] = handler(state, node)
     except ConversionStoppedError as stop:
         state.builder.violations.append(str(stop))
-    except UnsupportedError as error:
-        state.builder.violations += error.violations
+    except (UnsupportedError, GraphError) as error:
+        found = (f"{node.title}: {violation}" for violation in error.violations)
+        state.builder.violations += found
 
 
 def _dropped(state: State, node: OnnxNode) -> Value:
