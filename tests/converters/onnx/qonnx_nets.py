@@ -15,6 +15,7 @@ from edgespike.converters.base import ConvertOptions
 from edgespike.converters.onnx.qonnx import convert_qonnx
 from edgespike.converters.onnx.reading import read_onnx
 from edgespike.converters.result import Conversion
+from edgespike.graph import Threshold
 
 BREVITAS, QONNX, FINN = "onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"
 DOMAINS = (BREVITAS, QONNX, FINN)
@@ -110,11 +111,13 @@ class Net:
 
     def model(self, output: str) -> onnx.ModelProto:
         kind = onnx.TensorProto.FLOAT
+        numbers = output == "indices" or self.nodes[-1].op_type == "ArgMax"
+        answer = onnx.TensorProto.INT64 if numbers else kind
         graph = helper.make_graph(
             self.nodes,
             "net",
             [helper.make_tensor_value_info("x", kind, (1, *self.shape))],
-            [helper.make_tensor_value_info(output, kind, None)],
+            [helper.make_tensor_value_info(output, answer, None)],
             self.constants,
         )
         opsets = [
@@ -152,6 +155,10 @@ def agrees(folder: Path, net: Net, output: str, count: int = 6, **options: Any) 
     apart = different(found, samples_for(found, count))
     assert not apart, (apart, [(node.op_type, node.attribute) for node in net.nodes])
     return found
+
+
+def thresholds_of(found: Conversion) -> list[Threshold]:
+    return [node.op for node in found.graph.nodes if isinstance(node.op, Threshold)]
 
 
 def kinds(found: Conversion) -> Sequence[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgespike.converters.onnx.qonnx.rounding import MODES
 from tests.converters.onnx.qonnx_nets import (
@@ -17,12 +19,13 @@ from tests.converters.onnx.qonnx_nets import (
     different,
     kinds,
     samples_for,
+    thresholds_of,
 )
 
 pytest.importorskip("qonnx")
 
 
-def weights(*shape: int, seed: int = 0) -> np.ndarray:
+def weights(*shape: int, seed: int = 0) -> NDArray[np.float64]:
     """Draw multiples of 1/8 in -1..1."""
     return np.random.default_rng(seed).integers(-8, 8, shape, endpoint=True) / 8
 
@@ -80,11 +83,11 @@ def test_scales_of_each_channel(tmp_path: Path) -> None:
 
 def test_bipolar_weights_and_levels(tmp_path: Path) -> None:
     net = Net(12, domain=BREVITAS)
-    x = net.bipolar("x", 0.5)
+    x = net.bipolar(net.node("Sub", "x", 0.5), 0.5)
     kernel = net.node("Transpose", net.bipolar(weights(20, 12), 2.0), perm=[1, 0])
     x = net.bipolar(net.norm(net.node("MatMul", x, kernel), 20, np.random.default_rng(1)))
     found = agrees(tmp_path, net, ended(net, x, 20), 20)
-    assert [n.op.offset for n in found.graph.nodes if n.op.kind == "threshold"] == [-1, -1]
+    assert [op.offset for op in thresholds_of(found)] == [-1, -1]
 
 
 def test_pixels_follow_the_float32_arithmetic_of_the_file(tmp_path: Path) -> None:
@@ -115,8 +118,7 @@ def test_an_input_with_a_quantiser_is_its_levels(tmp_path: Path) -> None:
     assert kinds(found) == ["input", "dense", "readout"]
 
 
-@pytest.mark.parametrize("gammas", ["mixed"])
-def test_normalisation_as_one_node_and_as_arithmetic(tmp_path: Path, gammas: str) -> None:
+def test_normalisation_as_one_node_and_as_arithmetic(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     net = Net(12)
     x = net.norm(dense(net, net.quant("x", 0.5), 12, 20), 20, rng)
@@ -129,8 +131,7 @@ def test_normalisation_as_one_node_and_as_arithmetic(tmp_path: Path, gammas: str
     x = net.node("Sub", 0.25, net.node("Neg", x))
     x = net.quant(x, 0.25, bits=3)
     found = agrees(tmp_path, net, ended(net, x, 8), 50)
-    flipped = [n.op.flipped.any() for n in found.graph.nodes if n.op.kind == "threshold"]
-    assert flipped == [True, True]
+    assert [op.flipped.any() for op in thresholds_of(found)] == [True, True]
 
 
 def test_normalisation_between_a_relu_and_a_quantiser(tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_relu_before_and_after_a_quantiser(tmp_path: Path, signed: int) -> None:
     agrees(tmp_path, net, ended(net, x, 20), 20)
 
 
-def conv(net: Net, x: str, inputs: int, outputs: int, size: int = 3, **attributes: object) -> str:
+def conv(net: Net, x: str, inputs: int, outputs: int, size: int = 3, **attributes: Any) -> str:
     kernel = net.quant(weights(outputs, inputs, size, size), 0.25)
     return net.node("Conv", x, kernel, **attributes)
 
@@ -192,7 +193,7 @@ def test_max_pools(tmp_path: Path, where: str, opset: int) -> None:
     rng = np.random.default_rng(5)
     net = Net(2, 8, 8, opset=opset)
     x = conv(net, net.quant("x", 0.25), 2, 4, pads=[1, 1, 1, 1])
-    pool = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 0, 0]}
+    pool: dict[str, Any] = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 0, 0]}
     x = net.norm(x, 4, rng)
     if where == "before":
         x = net.quant(net.node("MaxPool", x, **pool), 0.5, bits=3)
@@ -222,7 +223,7 @@ def test_average_pools_before_a_quantiser(tmp_path: Path, how: str) -> None:
         case "AveragePool":
             x = net.node(how, x, kernel_shape=[4, 4])
         case _:
-            pads = {"pads": [1, 1, 1, 1], "count_include_pad": 1}
+            pads: dict[str, Any] = {"pads": [1, 1, 1, 1], "count_include_pad": 1}
             x = net.node("AveragePool", x, kernel_shape=[4, 4], strides=[4, 4], **pads)
     x = net.quant(x, 0.125, bits=4)
     agrees(tmp_path, net, ended(net, x, 4), 20)
@@ -351,6 +352,22 @@ def test_what_does_not_move_the_class_is_left_out(tmp_path: Path, end: str) -> N
     logits = ended(net, net.quant("x", 0.5), 12)
     found = agrees(tmp_path, net, net.node(end, logits))
     assert any(f"a {end}, is left out" in sentence for sentence in found.said)
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_the_number_of_the_largest_is_left_out(tmp_path: Path, keepdims: int) -> None:
+    net = Net(12)
+    probable = net.node("Softmax", ended(net, net.quant("x", 0.5), 12))
+    agrees(tmp_path, net, net.node("ArgMax", probable, axis=1, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("output", [0, 1])
+def test_the_largest_are_left_out(tmp_path: Path, output: int) -> None:
+    net = Net(12)
+    logits = ended(net, net.quant("x", 0.5), 12)
+    net.node("TopK", logits, net.constant([2], np.int64))
+    net.nodes[-1].output[:] = ["values", "indices"]
+    agrees(tmp_path, net, ("values", "indices")[output])
 
 
 def test_a_net_that_ends_in_levels(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,16 +24,16 @@ def image(net: Net, x: str = "x") -> str:
     return net.quant(net.reshape(x, 1, 2, 3, 3), 0.25)
 
 
-def conv(net: Net, x: str, **attributes: object) -> str:
+def conv(net: Net, x: str, **attributes: Any) -> str:
     kernel = np.ones((2, 2, 3, 3))
-    return net.node("Conv", x, kernel, **attributes)  # type: ignore[arg-type]
+    return net.node("Conv", x, kernel, **attributes)
 
 
 def flat(net: Net, x: str, features: int) -> str:
     return net.node("MatMul", net.reshape(x, 1, features), np.ones((features, 3)))
 
 
-def normalised(net: Net, x: str, **attributes: float) -> str:
+def normalised(net: Net, x: str, **attributes: Any) -> str:
     ones = np.ones(3)
     return net.node("BatchNormalization", x, ones, ones, ones, 2 * ones, **attributes)
 

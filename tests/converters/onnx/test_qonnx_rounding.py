@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,8 +63,8 @@ def test_codes_and_sets_equal_qonnx_where_float32_is_exact(
     assert [_real(ours, _by_sets(ours, Fraction(float(value)))) for value in x] == list(theirs)
 
 
-def _real(quantiser: Quantiser, code: object) -> object:
-    return float(quantiser.factor[0]) * (code - float(quantiser.zero))  # type: ignore[operator]
+def _real(quantiser: Quantiser, code: Any) -> Any:
+    return float(quantiser.factor[0]) * (code - float(quantiser.zero))
 
 
 def _by_sets(quantiser: Quantiser, number: Fraction) -> int:

@@ -211,9 +211,9 @@ def _is_near(half: Reached, low: int, high: int) -> bool:
     """Return whether an integer within a range is as near a bound as float32 may err."""
     if isinstance(half, bool):
         return False
-    bound, _ = half.near
+    bound, error = half.near
     within = [number for number in (half.first - 1, half.first) if low <= number <= high]
-    return any(abs(bound - number) <= NEAR * max(abs(number), 1) for number in within)
+    return any(abs(bound - number) - error <= NEAR * max(abs(number), 1) for number in within)
 
 
 def _is_exact(state: State, x: Activation, quantiser: Quantiser) -> bool:
