@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.converters.onnx.loading import ELEMENT_LIMIT
-from edgespike.converters.onnx.shapes import Inferred, infer, shown_line
+from edgespike.converters.onnx.loading import ELEMENT_LIMIT, array_of, shown_line
+from edgespike.converters.onnx.shapes import Inferred, infer
 from edgespike.converters.onnx.structure import domain_of, title_of
 from edgespike.errors import shown
 
@@ -40,12 +40,10 @@ class Folding:
     """
 
     def __init__(self, model: Any) -> None:
-        from onnx import numpy_helper
-
         self.model = model
         self.faults: list[str] = []
         self.constants: dict[str, NDArray[Any]] = {
-            tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer
+            tensor.name: array_of(tensor) for tensor in model.graph.initializer
         }
         self._left = ELEMENT_LIMIT
         self._refused: set[str] = set()

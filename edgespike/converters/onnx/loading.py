@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from edgespike.converters.onnx.wire import check_size
 from edgespike.errors import FileFormatError, InputError, UnsupportedError, named, shown
 from edgespike.extras import needs_extra
@@ -42,7 +44,7 @@ def load_model(path: Path) -> Any:
     except Exception as error:
         raise FileFormatError(
             f"{path} is no ONNX model that can be read, or is truncated or damaged "
-            f"({shown(str(error))}); get the file again, or export it again"
+            f"({shown_line(error)}); get the file again, or export it again"
         ) from error
     if not model.HasField("graph"):
         raise FileFormatError(
@@ -54,13 +56,20 @@ def load_model(path: Path) -> Any:
     return model
 
 
+def shown_line(error: Exception) -> str:
+    """Return the line of onnx's message that says most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if "(op_type:" in line] or lines
+    return shown(said[0][-300:]) if said and len(said[0]) > 300 else (said[0] if said else "")
+
+
 def _content(path: Path) -> bytes:
     try:
         with opened(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size > FILE_LIMIT:
                 raise FileFormatError(f"{path} has {size} bytes; the limit is {FILE_LIMIT}")
-            return file.read(FILE_LIMIT)
+            return file.read(size)
     except InputError as error:
         raise FileFormatError(str(error)) from error
 
@@ -73,6 +82,26 @@ def tensors_of(model: Any) -> Iterator[Any]:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
+
+
+def array_of(tensor: Any) -> NDArray[Any]:
+    """Return the numbers of a tensor.
+
+    Raises
+    ------
+    FileFormatError
+        It has another number of them than its shape says, or a type that is not known.
+    """
+    from onnx import numpy_helper
+
+    try:
+        return numpy_helper.to_array(tensor)
+    # What is wrong with its bytes is found by numpy, and by several types of errors.
+    except Exception as error:
+        raise FileFormatError(
+            f"tensor {named(tensor.name)} of the ONNX model is damaged ({shown_line(error)}); "
+            "export it again"
+        ) from error
 
 
 def _read_beside(path: Path, model: Any) -> Iterator[str]:

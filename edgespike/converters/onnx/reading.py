@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.folding import Folding
-from edgespike.converters.onnx.loading import load_model
+from edgespike.converters.onnx.loading import array_of, load_model, shown_line
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
-from edgespike.converters.onnx.shapes import Inferred, only_shapes, shown_line
+from edgespike.converters.onnx.shapes import Inferred, only_shapes
 from edgespike.converters.onnx.structure import (
     LoopError,
     domain_of,
@@ -23,6 +24,9 @@ from edgespike.converters.onnx.structure import (
     title_of,
 )
 from edgespike.errors import FileFormatError, UnsupportedError, named
+
+VALUE_LIMIT = 2**26
+"""Most elements of all values that a net computes of one sample."""
 
 
 def read_onnx(path: Path) -> OnnxModel:
@@ -136,11 +140,17 @@ def _shape_faults(model: Any, inferred: Inferred) -> Iterator[str]:
                 "size that is not known before it runs; export with fixed sizes"
             )
         unknown.update(open_values)
-    # QONNX's own tools leave a size of 0 for what they do not know.
-    empty = [name for name, shape in inferred.shapes.items() if 0 in shape]
-    used = {name for node in model.graph.node for name in node.output}
-    if empty := [name for name in empty if name in used]:
+    made = [name for node in model.graph.node for name in node.output]
+    shapes = {name: inferred.shapes[name] for name in made if name in inferred.shapes}
+    if empty := [name for name, shape in shapes.items() if min(shape, default=1) < 1]:
         yield f"values {listed(empty)} have no elements; give every axis a size of at least 1"
+    elements = sum(prod(shape) for shape in shapes.values())
+    if elements > VALUE_LIMIT:
+        largest = max(shapes, key=lambda name: prod(shapes[name]))
+        yield (
+            f"all values of a sample have {elements} elements, {named(largest)} the most; the "
+            f"limit is {VALUE_LIMIT}"
+        )
 
 
 _REALS = (1, 11)
@@ -193,11 +203,11 @@ def _node(node: Any, versions: Mapping[str, int], aliases: Mapping[str, str]) ->
 
 def _attribute(attribute: Any) -> Any:
     """Return a number, a text, a tuple of them, or an array."""
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
     value = helper.get_attribute_value(attribute)
     if attribute.type == attribute.TENSOR:
-        return numpy_helper.to_array(value)
+        return array_of(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, int | float):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edgespike.converters.onnx.loading import shown_line
 from edgespike.converters.onnx.structure import domain_of
-from edgespike.errors import shown
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,13 @@ def infer(model: Any) -> Inferred:
     """
     import onnx
 
-    copy = _with_stand_ins(model)
-    fault = ""
     try:
-        found = onnx.shape_inference.infer_shapes(copy, strict_mode=True, data_prop=True)
+        found = onnx.shape_inference.infer_shapes(
+            _with_stand_ins(model), strict_mode=True, data_prop=True
+        )
     # Its C++ code raises what it likes for nodes that do not fit together.
     except Exception as error:
-        fault = shown_line(error)
-        found = onnx.shape_inference.infer_shapes(copy, strict_mode=False, data_prop=False)
+        return Inferred({}, {}, shown_line(error))
     shapes: dict[str, tuple[int, ...]] = {}
     types: dict[str, int] = {}
     for tensor in found.graph.initializer:
@@ -55,14 +54,7 @@ def infer(model: Any) -> Inferred:
         dims = list(kind.shape.dim)
         if kind.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
             shapes[value.name] = tuple(dim.dim_value for dim in dims)
-    return Inferred(shapes, types, fault)
-
-
-def shown_line(error: Exception) -> str:
-    """Return the line of onnx's message that says most."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if "(op_type:" in line] or lines
-    return shown(said[0][-300:]) if said and len(said[0]) > 300 else (said[0] if said else "")
+    return Inferred(shapes, types)
 
 
 _CONSTANTS_ARE_NO_INPUTS = 4

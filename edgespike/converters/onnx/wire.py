@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from edgespike.errors import shown
+
 MESSAGE_LIMIT = 500_000
 """Most fields, those of nested messages included; a net of 1,000 nodes has some 30,000."""
 
@@ -53,13 +55,13 @@ def check_size(data: bytes, descriptor: Any) -> None:
 
 
 class _Messages:
-    """Which fields of a message hold messages, and which hold numbers packed in varints."""
+    """Which fields of a message hold messages, text and bytes; others may hold packed numbers."""
 
     def __init__(self, descriptor: Any) -> None:
         fields = list(descriptor.fields)
         self.inner = {f.number: f.message_type for f in fields if f.message_type is not None}
-        text = (9, 12)  # TYPE_STRING and TYPE_BYTES, which take what they have
-        self.plain = {f.number for f in fields if f.type in text}
+        self.texts = {f.number for f in fields if f.type == f.TYPE_STRING}
+        self.bytes = {f.number for f in fields if f.type == f.TYPE_BYTES}
 
 
 def _walk(
@@ -90,9 +92,19 @@ def _walk(
             if field not in inner:
                 inner[field] = _Messages(known.inner[field])
             _walk(data, (place, place + size), inner[field], count, depth + 1)
-        elif wire == _LENGTH and field not in known.plain:
+        elif wire == _LENGTH and field in known.texts:
+            _check_text(data[place : place + size])
+        elif wire == _LENGTH and field not in known.bytes:
             count("numbers", size, NUMBER_LIMIT)
         place += size
+
+
+def _check_text(text: bytes) -> None:
+    """Find text that is none: protobuf passes it on as bytes, where everyone expects a text."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        raise WireError(f"it holds a text that is not UTF-8: {shown(text)}") from error
 
 
 def _varint(data: bytes, place: int, end: int) -> tuple[int, int]:

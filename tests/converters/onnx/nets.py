@@ -114,3 +114,36 @@ def numbers(*shape: int, seed: int = 1) -> NDArray[np.float32]:
 def whole(*found: int) -> NDArray[np.int64]:
     """Return whole numbers as ONNX takes sizes and axes."""
     return np.array(found, np.int64)
+
+
+SMALL: tuple[tuple[Any, ...], str, dict[str, Any]] = (
+    ("N", 2, 6, 5),
+    "c = Conv <pads = [1, 1, 1, 1], strides = [2, 1]> (x, w, b) "
+    "n = BatchNormalization (c, s, b, b, v) r = Relu (n) "
+    "m = MaxPool <kernel_shape = [2, 2]> (r) t = Transpose <perm = [0, 2, 3, 1]> (m) "
+    "f = Flatten (t) o = Gemm (f, out, o_b) y = Softmax (o)",
+    {
+        "w": numbers(3, 2, 3, 3),
+        "b": numbers(3),
+        "s": numbers(3),
+        "v": np.ones(3, np.float32),
+        "out": numbers(24, 4),
+        "o_b": numbers(4),
+    },
+)
+"""A net of images."""
+
+WITH_SIZES: tuple[tuple[Any, ...], str, dict[str, Any]] = (
+    ("N", 2, 6, 5),
+    "s = Shape (x) n = Gather (s, zero) u = Unsqueeze (n, axis) to = Concat <axis = 0> (u, rest) "
+    "h = Reshape (x, to) e = ConstantOfShape (five) a = Add (w, e) t = Transpose (a) "
+    "y = MatMul (h, t)",
+    {
+        "zero": np.int64(0),
+        "axis": whole(0),
+        "rest": whole(-1),
+        "five": whole(1, 60),
+        "w": numbers(5, 60),
+    },
+)
+"""A dense layer whose sizes and weights are computed."""

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from edgespike.converters.onnx.floats.reading import Reading
-from edgespike.converters.onnx.loading import load_model
+from edgespike.converters.onnx.loading import load_model, shown_line
+from edgespike.errors import UnsupportedError
 from edgespike.extras import needs_extra
 from edgespike.floats.net import Reals
-
-AT_ONCE = 64
-"""How many samples a file runs on at once, where it takes any number."""
 
 
 def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
@@ -26,6 +24,11 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
     samples
         ``(samples, *shape)``, as the float net takes them.
 
+    Raises
+    ------
+    UnsupportedError
+        ONNX Runtime does not run the file.
+
     Returns
     -------
     values
@@ -34,14 +37,8 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
     """
     last = read.net.nodes[-1].name
     shown = {name: where for name, where in read.shown.items() if name != read.net.nodes[0].name}
-    session, answer = _session(read, [name for name, _ in shown.values()])
-    names = [value.name for value in session.get_outputs()]
-    found: dict[str, list[Any]] = {name: [] for name in names}
-    for part in _parts(session, _as_taken(read, samples)):
-        results = session.run(names, {read.model.input: part})
-        for name, result in zip(names, results, strict=True):
-            found[name].append(result)
-    whole = {name: np.concatenate(parts) for name, parts in found.items()}
+    model, answer = _showing(read, [name for name, _ in shown.values()])
+    whole = _run(read, model, _as_taken(read, samples))
     values = {}
     for node, (name, where) in shown.items():
         kept = np.empty((len(samples), where.elements.size))
@@ -53,27 +50,46 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
     return {**values, last: answers}
 
 
-def _session(read: Reading, names: list[str]) -> tuple[Any, str]:
-    """Return a session that gives all these values, and the name of the answer."""
+def _showing(read: Reading, names: list[str]) -> tuple[Any, str]:
+    """Return the file's model that gives all these values too, and the name of the answer."""
     with needs_extra("onnx", "running an ONNX file"):
-        import onnx
-        import onnxruntime
+        from onnx import helper
     model = load_model(read.model.path)
     (answer,) = (value.name for value in model.graph.output)
     model.graph.output.extend(
-        onnx.helper.make_empty_tensor_value_info(name)
-        for name in dict.fromkeys(names)
-        if name != answer
+        helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(names) if name != answer
     )
+    return model, answer
+
+
+def _run(read: Reading, model: Any, samples: Any) -> dict[str, Any]:
+    """Return the values of a model's outputs; samples are shown one by one, as the file was read.
+
+    Raises
+    ------
+    UnsupportedError
+        ONNX Runtime cannot run it.
+    """
+    with needs_extra("onnx", "running an ONNX file"):
+        import onnxruntime
+    names = [value.name for value in model.graph.output]
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors alone
+    options.log_severity_level = 4  # errors are raised
     options.intra_op_num_threads = 1
-    return (
-        onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        ),
-        answer,
-    )
+    content, start = model.SerializeToString(), read.model.input
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        found = [session.run(names, {start: sample[None]}) for sample in samples]
+    # Its errors have no common class.
+    except Exception as error:
+        raise UnsupportedError(
+            "model cannot be compared with its source",
+            [
+                f"ONNX Runtime does not run {read.model.path} ({shown_line(error)}); leave "
+                "--check out"
+            ],
+        ) from error
+    return dict(zip(names, map(np.stack, zip(*found, strict=True)), strict=True))
 
 
 def _as_taken(read: Reading, samples: Reals) -> Any:
@@ -83,9 +99,3 @@ def _as_taken(read: Reading, samples: Reals) -> Any:
     taken = samples.reshape(len(samples), -1)[:, read.input.elements.reshape(-1)]
     whole = taken.reshape(len(samples), *read.input.shape[1:])
     return whole.astype(types.get(kind, kind))
-
-
-def _parts(session: Any, samples: Any) -> list[Any]:
-    fixed = session.get_inputs()[0].shape[0] == 1
-    size = 1 if fixed else AT_ONCE
-    return [samples[start : start + size] for start in range(0, len(samples), size)]
