@@ -15,7 +15,7 @@ from typing_extensions import assert_never
 from edgespike.converters.builder import label_of_neurons
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.onnx.qonnx.quantisers import Quantiser, at
-from edgespike.converters.onnx.qonnx.state import Activation, Part, State
+from edgespike.converters.onnx.qonnx.state import Activation, Part, State, Unsure
 from edgespike.converters.onnx.qonnx.steps import (
     Clip,
     Half,
@@ -52,7 +52,7 @@ def fire(
     """
     _check_pools(node, x, quantiser)
     tensor = state.tensor(x)
-    lowest, theta, flipped = (
+    lowest, theta, flipped, unsure = (
         _of_table(state, node, x, quantiser)
         if x.table is not None
         else _of_steps(state, node, x, quantiser)
@@ -69,13 +69,13 @@ def fire(
         op = Threshold(theta, flipped)
         line = Line(factor, tuple(f * (lowest - zero) for f in factor))
     if not pools and not from_zero and _changes_nothing(state, x, op, line):
-        state.parts.append(Part(node.title, node.outputs[0], x))
+        state.parts.append(Part(node.title, node.outputs[0], x, x.node, unsure))
         return x
     name = state.append(node.title, label_of_neurons(op.levels), op, x.node)
     for pool in pools:
         name = state.append(node.title, "pool", pool, name)
     fired = Activation(name, x.axes, (line,), x.order)
-    state.parts.append(Part(node.title, node.outputs[0], fired))
+    state.parts.append(Part(node.title, node.outputs[0], fired, x.node, unsure))
     return fired
 
 
@@ -89,8 +89,9 @@ def _check_pools(node: OnnxNode, x: Activation, quantiser: Quantiser) -> None:
         )
 
 
-Found = tuple[int, Integers, NDArray[np.bool_]]
-"""The lowest code, thresholds ``(channels, codes above it)``, and which channels are flipped."""
+Found = tuple[int, Integers, NDArray[np.bool_], Unsure]
+"""The lowest code, thresholds ``(channels, codes above it)``, which channels are flipped, and the
+integers that float32 may quantise otherwise."""
 
 
 def _of_table(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser) -> Found:
@@ -114,7 +115,7 @@ def _of_table(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser)
     theta = np.where(flipped[:, None], low + codes.shape[1] - np.stack(first), theta)
     channels = len(tensor.low)
     theta = np.broadcast_to(np.sort(theta, axis=1), (channels, theta.shape[1]))
-    return lowest, theta, np.broadcast_to(flipped, (channels,)).copy()
+    return lowest, theta, np.broadcast_to(flipped, (channels,)).copy(), {}
 
 
 def _of_steps(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser) -> Found:
@@ -138,16 +139,19 @@ def _of_steps(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser)
     theta = np.empty((len(tensor.low), highest - lowest), np.int64)
     flipped = np.zeros(len(tensor.low), np.bool_)
     exact = _is_exact(state, x, quantiser)
+    unsure: dict[int, frozenset[int]] = {}
     for group in groups:
         halves = [reached(group[0], code) for code in range(lowest + 1, highest + 1)]
         falls = any(isinstance(half, Half) and half.rest for half in halves)
         low, above = int(tensor.low[group[0]]), int(tensor.high[group[0]]) + 1
         flipped[group] = falls
         theta[group] = sorted(_first(half, low, above, falls=falls) for half in halves)
-        if not exact:
-            state.near += len(group) * sum(_is_near(half, low, above - 1) for half in halves)
+        near = [] if exact else [_near(half, low, above - 1) for half in halves]
+        state.near += len(group) * sum(map(bool, near))
+        if any(near):
+            unsure.update(dict.fromkeys(group, frozenset().union(*near)))
     state.compared += theta.size
-    return lowest, theta, flipped
+    return lowest, theta, flipped, unsure
 
 
 def _alike(x: Activation, tensor: Tensor, quantiser: Quantiser) -> list[list[int]]:
@@ -207,13 +211,13 @@ def _first(half: Reached, low: int, above: int, *, falls: bool) -> int:
     return min(max(half.first, low), above)
 
 
-def _is_near(half: Reached, low: int, high: int) -> bool:
-    """Return whether an integer within a range is as near a bound as float32 may err."""
+def _near(half: Reached, low: int, high: int) -> frozenset[int]:
+    """Return the integers within a range that are as near a bound as float32 may err."""
     if isinstance(half, bool):
-        return False
+        return frozenset()
     bound, error = half.near
     within = [number for number in (half.first - 1, half.first) if low <= number <= high]
-    return any(abs(bound - number) - error <= NEAR * max(abs(number), 1) for number in within)
+    return frozenset(n for n in within if abs(bound - n) - error <= NEAR * max(abs(n), 1))
 
 
 def _is_exact(state: State, x: Activation, quantiser: Quantiser) -> bool:

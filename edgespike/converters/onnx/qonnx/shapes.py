@@ -134,7 +134,7 @@ def _other_axes(state: State, node: OnnxNode, x: Activation, sizes: tuple[int, .
     return Activation(name, _axes(sizes), x.steps, table=x.table)
 
 
-_Number = TypeVar("_Number", np.int64, np.float32)
+_Number = TypeVar("_Number", np.int64, np.float32, np.bool_)
 
 
 def in_axes(values: NDArray[_Number], x: Activation) -> NDArray[_Number]:

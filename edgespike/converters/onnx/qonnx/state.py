@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -63,6 +63,10 @@ class Activation:
         return replace(self, steps=with_line(self.steps, factor, offset), table=None)
 
 
+Unsure: TypeAlias = Mapping[int, frozenset[int]]
+"""Integers by channel."""
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """A value of the file that the graph has as well.
@@ -75,11 +79,17 @@ class Part:
         Its name in the file.
     activation
         Where it is in the graph; its steps are at most one line.
+    source
+        The graph's node whose integers were quantised.
+    unsure
+        Integers of each channel of it that float32 may quantise otherwise.
     """
 
     path: str
     value: str
     activation: Activation
+    source: str
+    unsure: Unsure = field(default_factory=dict)
 
 
 Value: TypeAlias = Activation | Weights
