@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.converters.onnx.qonnx.quantisers import Bits, Quantiser, quant
+from edgespike.converters.onnx.qonnx.bits import Bits
+from edgespike.converters.onnx.qonnx.quantisers import Quantiser, quant
 from edgespike.converters.onnx.qonnx.rounding import MODES, Rounding, function_of, start_of
 
 QUARTERS = np.arange(-40, 41) / 4

@@ -10,7 +10,7 @@ import numpy as np
 from edgespike.converters.base import ConvertOptions
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
-from edgespike.converters.onnx.qonnx.quantisers import Bits
+from edgespike.converters.onnx.qonnx.bits import Bits
 from edgespike.converters.onnx.qonnx.state import Activation
 from edgespike.converters.onnx.qonnx.steps import with_line
 from edgespike.converters.sums import ConversionStoppedError

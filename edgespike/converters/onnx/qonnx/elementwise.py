@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.model import OnnxNode
+from edgespike.converters.onnx.qonnx.bits import Bits
+from edgespike.converters.onnx.qonnx.fields import attribute, number
 from edgespike.converters.onnx.qonnx.firing import fire
 from edgespike.converters.onnx.qonnx.joins import add
 from edgespike.converters.onnx.qonnx.quantisers import (
-    Bits,
     Quantiser,
-    attribute,
     bipolar,
     multi_threshold,
-    number,
     quant,
     trunc,
 )

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.onnx.qonnx.events import as_events, common_unit, with_zero
+from edgespike.converters.onnx.qonnx.fields import attribute
 from edgespike.converters.onnx.qonnx.geometry import as_pair, sides_of
-from edgespike.converters.onnx.qonnx.quantisers import attribute
 from edgespike.converters.onnx.qonnx.state import Activation, State, every
 from edgespike.converters.onnx.qonnx.steps import Fractions, Line
 from edgespike.converters.onnx.qonnx.weights import Weights

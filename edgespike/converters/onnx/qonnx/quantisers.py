@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.model import OnnxNode
+from edgespike.converters.onnx.qonnx.bits import BITS, Bits
+from edgespike.converters.onnx.qonnx.fields import at, attribute, number, positive
 from edgespike.converters.onnx.qonnx.rounding import (
-    MODES,
     Floats,
     Rounding,
     Start,
@@ -23,10 +24,6 @@ from edgespike.converters.onnx.qonnx.rounding import (
 )
 from edgespike.converters.onnx.qonnx.steps import Fractions
 from edgespike.converters.sums import ConversionStoppedError
-from edgespike.errors import shown
-
-BITS = range(1, 33)
-"""Bit widths that are read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,72 +53,6 @@ class Quantiser:
     start: Callable[[int, int], Start]
     codes: Callable[[Floats], Floats]
     rows: int = 1
-
-
-@dataclass(frozen=True)
-class Bits:
-    """The range of codes of a Quant node.
-
-    Parameters
-    ----------
-    bits, signed, narrow, mode
-        As the node says them.
-    """
-
-    bits: int
-    signed: bool
-    narrow: bool
-    mode: Rounding
-
-    @classmethod
-    def of(cls, node: OnnxNode, width: Any, signed: int | None = None) -> Bits:
-        """Return what a node says.
-
-        Parameters
-        ----------
-        width
-            Its bit width, an array of one number.
-        signed
-            What is meant where the node does not say it; ``None`` if it must.
-        """
-        stated = node.attributes.get("signed", signed)
-        if stated is None:
-            raise ConversionStoppedError(f"{node.title} does not say whether it is signed")
-        mode = str(node.attributes.get("rounding_mode", "ROUND"))
-        if mode.upper() not in MODES:
-            raise ConversionStoppedError(
-                f"{node.title} has rounding_mode {shown(mode)}; give one of {', '.join(MODES)}"
-            )
-        bits = number(node, "bit width", width)
-        if bits not in BITS:
-            raise ConversionStoppedError(
-                f"{node.title} has bit width {shown(float(bits))}; give a whole number in "
-                f"{BITS[0]}..{BITS[-1]}"
-            )
-        narrow = bool(node.attributes.get("narrow", 0))
-        return cls(int(bits), bool(stated), narrow, MODES[mode.upper()])
-
-    @property
-    def bipolar(self) -> bool:
-        """Whether there are two levels, -1 and 1."""
-        return self.bits == 1 and self.signed
-
-    @property
-    def low(self) -> int:
-        """Smallest code."""
-        return int(-(2 ** (self.bits - 1)) + self.narrow if self.signed else 0)
-
-    @property
-    def high(self) -> int:
-        """Largest code."""
-        return int(2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1 - self.narrow)
-
-    def codes(self, numbers: Floats) -> Floats:
-        """Return the codes of numbers that are scaled already, in their own precision."""
-        if self.bipolar:
-            return (numbers >= 0).astype(numbers.dtype)
-        kept = np.clip(numbers, self.low, self.high).astype(numbers.dtype)
-        return function_of(self.mode)(kept)
 
 
 def quant(node: OnnxNode, bits: Bits, scale: NDArray[Any], zero: NDArray[Any]) -> Quantiser:
@@ -259,43 +190,6 @@ def trunc(node: OnnxNode, constants: list[NDArray[Any]]) -> Quantiser:
         return function_of(bits.mode)(divided)
 
     return Quantiser((out,), zero, low, high, start, codes)
-
-
-def attribute(node: OnnxNode, name: str, default: float) -> Fraction:
-    """Return an attribute that is a finite float32 number, exactly."""
-    value = node.attributes.get(name, default)
-    if not isinstance(value, int | float) or not np.isfinite(np.float32(value)):
-        raise ConversionStoppedError(
-            f"{node.title} has {name} {shown(value)}; give a finite number"
-        )
-    return Fraction(np.float32(value).item())
-
-
-def positive(node: OnnxNode, what: str, values: NDArray[Any]) -> Fractions:
-    """Return positive finite numbers as fractions."""
-    values = np.asarray(values).ravel()
-    if not (np.isfinite(values).all() and (values > 0).all()):
-        worst = values[~(np.isfinite(values) & (values > 0))][0]
-        raise ConversionStoppedError(
-            f"{node.title} has {what} {worst}; it must be positive and finite"
-        )
-    return tuple(Fraction(value.item()) for value in values)
-
-
-def at(values: Any, channel: int) -> Any:
-    """Return the entry of a channel, or the only one."""
-    return values[channel if len(values) > 1 else 0]
-
-
-def number(node: OnnxNode, what: str, value: NDArray[Any]) -> Fraction:
-    """Return the one finite number that a constant is, as a fraction."""
-    values = np.asarray(value)
-    if values.size != 1 or not np.isfinite(values).all():
-        raise ConversionStoppedError(
-            f"{node.title} has {what} of shape {values.shape}: {shown(values.tolist())}; give one "
-            "finite number"
-        )
-    return Fraction(values.reshape(()).item())
 
 
 def _columns(scale: NDArray[Any], numbers: Floats) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
-from edgespike.converters.onnx.qonnx.quantisers import at
+from edgespike.converters.onnx.qonnx.fields import at
 from edgespike.converters.onnx.qonnx.steps import Fractions, Line, Step, with_line
 from edgespike.converters.onnx.qonnx.weights import Weights, plain
 from edgespike.converters.sums import ConversionStoppedError

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.converters.onnx.qonnx.quantisers import Bits, positive
+from edgespike.converters.onnx.qonnx.bits import Bits
+from edgespike.converters.onnx.qonnx.fields import positive
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.errors import shown
 from edgespike.graph.tensor import Integers
