@@ -87,7 +87,7 @@ def nets(draw: st.DrawFn) -> tuple[Net, str]:
 
 
 @given(nets())
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_odd_nets(drawn: tuple[Net, str]) -> None:
     with TemporaryDirectory() as folder, suppress(EdgespikeError):
         converted(Path(folder), *drawn)

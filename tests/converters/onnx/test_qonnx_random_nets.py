@@ -93,7 +93,7 @@ def nets(draw: st.DrawFn) -> tuple[Net, str]:
 
 
 @given(nets())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_random_nets(drawn: tuple[Net, str]) -> None:
     with TemporaryDirectory() as folder:
         agrees(Path(folder), *drawn, count=3)

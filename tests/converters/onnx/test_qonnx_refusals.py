@@ -126,6 +126,13 @@ BUILDS: list[tuple[int, Build, str]] = [
     ),
     (
         18,
+        lambda n: n.quant(
+            n.reshape(n.node("MaxPool", conv(n, image(n)), kernel_shape=[1, 1]), 1, 2)
+        ),
+        "reshapes pooled values that nothing has quantised",
+    ),
+    (
+        18,
         lambda n: flat(n, n.node("MaxPool", n.node("Neg", image(n)), kernel_shape=[3, 3]), 2),
         "gives the smallest of each window",
     ),
@@ -170,6 +177,22 @@ def test_what_is_refused(tmp_path: Path, inputs: int, build: Build, said: str) -
     net = Net(inputs)
     with pytest.raises(UnsupportedError, match=said):
         converted(tmp_path, net, build(net))
+
+
+def test_work_is_bounded(tmp_path: Path) -> None:
+    net = Net(2**17 + 1)
+    with pytest.raises(UnsupportedError, match="131073 channels or features; the limit is 131072"):
+        converted(tmp_path, net, net.quant("x"))
+    net = Net(4)
+    x = net.quant("x")
+    for _ in range(65):
+        x = net.node("Mul", x, 0.7)
+    with pytest.raises(UnsupportedError, match="the end of 65 operations of arithmetic in a row"):
+        converted(tmp_path, net, net.quant(x))
+    net = Net(2**12, 1, 1)
+    x = net.node("Conv", net.quant("x", bits=11), np.ones((2**12, 1, 1, 1)), group=2**12)
+    with pytest.raises(UnsupportedError, match="4096 channels; the limit is 4194304 thresholds"):
+        converted(tmp_path, net, net.node("Conv", x, np.ones((2, 2**12, 1, 1))))
 
 
 def test_everything_is_said_at_once(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from edgespike.errors import UnsupportedError
 PIXELS = (0, 255)
 """The integers of an input of which nothing is known: 8-bit pixels, which stand for 0 to 1."""
 
-TABLE_LIMIT = 2**16
+INTEGERS_LIMIT = 2**16
 """Most integers of an input whose float32 values are computed one by one."""
 
 INPUT_BITS = range(1, 17)
@@ -61,7 +61,7 @@ def begin(model: OnnxModel, options: ConvertOptions) -> tuple[GraphBuilder, Acti
     shape, axes, said = _shape(model)
     builder = GraphBuilder.start(shape, limits=(found.low, found.high), scale=found.scale)
     table = None
-    if found.high - found.low < TABLE_LIMIT:
+    if found.high - found.low < INTEGERS_LIMIT:
         integers = np.arange(found.low, found.high + 1)
         with np.errstate(over="ignore"):
             values = (integers * found.scale).astype(np.float32)[None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -20,16 +21,13 @@ from edgespike.converters.onnx.qonnx.quantisers import (
     quant,
     trunc,
 )
-from edgespike.converters.onnx.qonnx.state import Activation, State, Value
+from edgespike.converters.onnx.qonnx.state import TABLE_LIMIT, Activation, State, Value
 from edgespike.converters.onnx.qonnx.steps import Clip, Fractions, over_root
 from edgespike.converters.onnx.qonnx.weights import quantised
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.errors import shown
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
-
-TABLE_LIMIT = 2**24
-"""Most float32 values that stand for the integers of an input, in all channels."""
 
 
 def arithmetic(state: State, node: OnnxNode) -> Value:
@@ -49,7 +47,7 @@ def arithmetic(state: State, node: OnnxNode) -> Value:
     if max(len(rows), len(x.table)) * x.table.shape[1] > TABLE_LIMIT:
         return made
     table = _computed(node.op, x.table, rows, constant_first=first)
-    return _with_table(made, table) if np.isfinite(table).all() else made
+    return replace(made, table=table) if np.isfinite(table).all() else made
 
 
 def _of_two(state: State, node: OnnxNode) -> Value:
@@ -98,16 +96,12 @@ def _computed(
         return function(constant, table) if constant_first else function(table, constant)
 
 
-def _with_table(x: Activation, table: NDArray[np.float32]) -> Activation:
-    return Activation(x.node, x.axes, x.steps, x.order, table)
-
-
 def negative(state: State, node: OnnxNode) -> Value:
     """Convert Neg."""
     x = state.activation(node)
     channels = state.channels(x)
     made = x.line((-_ONE,) * channels, (_ZERO,) * channels)
-    return made if x.table is None else _with_table(made, -x.table)
+    return made if x.table is None else replace(made, table=-x.table)
 
 
 def batch_normalization(state: State, node: OnnxNode) -> Value:
@@ -131,7 +125,7 @@ def batch_normalization(state: State, node: OnnxNode) -> Value:
             "positive"
         )
     shifted = x.line((_ONE,) * len(mean), tuple(-value for value in mean))
-    return Activation(x.node, x.axes, over_root(shifted.steps, squares), x.order).line(gamma, beta)
+    return replace(shifted, steps=over_root(shifted.steps, squares)).line(gamma, beta)
 
 
 def relu(state: State, node: OnnxNode) -> Value:
@@ -162,7 +156,7 @@ def _clip(x: Activation, low: Fraction | None, high: Fraction | None) -> Activat
         return made
     least = np.float32(-np.inf if low is None else low)
     most = np.float32(np.inf if high is None else high)
-    return _with_table(made, np.clip(x.table, least, most))
+    return replace(made, table=np.clip(x.table, least, most))
 
 
 def quantiser(state: State, node: OnnxNode) -> Value:

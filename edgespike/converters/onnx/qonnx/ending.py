@@ -21,6 +21,9 @@ from edgespike.passes.folding import fine_root
 DROPPED = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK")
 """Operators at the end that do not change which class is the answer."""
 
+UNEQUAL_PARTS = 2**8
+"""Parts of a unit where classes have scales of their own, so that no parts keep every order."""
+
 CLASS_LIMIT = 2**12
 """Most levels that are the answer."""
 
@@ -126,7 +129,7 @@ def _parts(bias: list[Fraction], *, equal: bool) -> int:
     if exact <= PARTS_LIMIT:
         return exact
     if not equal:
-        return 1
+        return UNEQUAL_PARTS
     parts = 1
     while parts < PARTS_LIMIT and not _keeps_order(bias, parts):
         parts *= 2

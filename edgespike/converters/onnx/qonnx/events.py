@@ -11,6 +11,7 @@ from edgespike.converters.builder import label_of_neurons
 from edgespike.converters.onnx.qonnx.firing import PARTS_LIMIT
 from edgespike.converters.onnx.qonnx.state import Activation, State, every, real
 from edgespike.converters.onnx.qonnx.steps import Clip, Fractions, Line
+from edgespike.converters.onnx.qonnx.thresholds import check_size
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import Threshold
 from edgespike.graph.tensor import Integers
@@ -53,6 +54,7 @@ def _with_thresholds(
     state: State, path: str, x: Activation, theta: Integers, offset: int, unit: int
 ) -> Activation:
     channels = state.channels(x)
+    check_size(path, channels, len(theta))
     rows = np.broadcast_to(theta, (channels, len(theta)))
     op = Threshold(rows, np.zeros(channels, np.bool_), offset, unit)
     name = state.append(path, label_of_neurons(op.levels), op, x.node)

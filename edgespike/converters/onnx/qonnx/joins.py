@@ -107,8 +107,8 @@ def concatenate(state: State, node: OnnxNode) -> Activation:
     if len({state.tensor(value).signal.is_event for value, _ in lined}) > 1:
         lined = [as_events(state, node.title, value) for value, _ in lined]
     name = state.append(node.title, "concatenate", Concatenate(), *(v.node for v, _ in lined))
-    factor: tuple[Fraction, ...] = sum((line.factor for _, line in lined), ())
-    offset: tuple[Fraction, ...] = sum((line.offset for _, line in lined), ())
+    factor: tuple[Fraction, ...] = tuple(f for _, line in lined for f in line.factor)
+    offset: tuple[Fraction, ...] = tuple(o for _, line in lined for o in line.offset)
     return Activation(name, first.axes, (Line(factor, offset),), _joined_order(state, values))
 
 

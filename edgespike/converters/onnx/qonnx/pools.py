@@ -102,7 +102,8 @@ def _windows(state: State, node: OnnxNode, x: Activation) -> _Windows:
         raise ConversionStoppedError(
             f"{node.title} pools an input whose channels are not on axis 1; transpose it before"
         )
-    size = state.tensor(x).shape[1:]
+    sizes = state.model.shapes[node.inputs[0]][2:]
+    size = (1, *sizes) if len(sizes) == 1 else sizes
     kernel = as_pair(node.attributes.get("kernel_shape"), 1)
     stride = as_pair(node.attributes.get("strides", (1,) * (len(x.axes) - 1)), 1)
     padding = sides_of(node, size, kernel, stride)

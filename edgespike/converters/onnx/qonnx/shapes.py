@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import prod
 from typing import TypeVar
@@ -10,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.converters.onnx.qonnx.state import Activation, State, Value
-from edgespike.converters.onnx.qonnx.steps import Fractions, Line, OverRoot, Step
+from edgespike.converters.onnx.qonnx.state import TABLE_LIMIT, Activation, State, Value
+from edgespike.converters.onnx.qonnx.steps import Fractions, Line, OverRoot, Pool, Step
 from edgespike.converters.onnx.qonnx.weights import Weights
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import Reshape
@@ -27,7 +28,7 @@ def transpose(state: State, node: OnnxNode) -> Value:
     if axes[0] != 0:
         raise ConversionStoppedError(f"{node.title} moves the axis of the batch; leave it first")
     moved = tuple(found.axes[axis - 1] for axis in axes[1:])
-    return Activation(found.node, moved, found.steps, found.order, found.table)
+    return replace(found, axes=moved)
 
 
 def reshape(state: State, node: OnnxNode) -> Value:
@@ -66,14 +67,26 @@ def flattened(state: State, node: OnnxNode, x: Activation) -> Activation:
     shape = state.tensor(x).shape
     if len(shape) == 1:
         return x
+    _check_no_pool(node, x)
+    name = state.append(node.title, "reshape", Reshape((prod(shape),)), x.node)
     absent = tuple(axis for axis in range(3) if axis not in x.axes)
     order = np.arange(prod(shape)).reshape(shape).transpose((*absent, *x.axes)).ravel()
-    repeats = prod(shape[1:])
-    table = x.table if x.table is None or len(x.table) == 1 else np.repeat(x.table, repeats, axis=0)
-    name = state.append(node.title, "reshape", Reshape((prod(shape),)), x.node)
+    repeats, table = prod(shape[1:]), x.table
+    if table is not None and len(table) > 1:
+        fits = table.size * repeats <= TABLE_LIMIT
+        table = np.repeat(table, repeats, axis=0) if fits else None
     steps = tuple(_repeated(step, repeats) for step in x.steps)
     same = np.array_equal(order, np.arange(len(order)))
-    return Activation(name, (0,), steps, None if same else order, table)
+    flat = replace(x, node=name, axes=(0,), steps=steps, table=table)
+    return flat if same else replace(flat, order=order)
+
+
+def _check_no_pool(node: OnnxNode, x: Activation) -> None:
+    """Raise an error for sums that are pooled and not yet quantised, so still have their places."""
+    if any(isinstance(step, Pool) for step in x.steps):
+        raise ConversionStoppedError(
+            f"{node.title} reshapes pooled values that nothing has quantised; put a Quant before it"
+        )
 
 
 def _repeated(step: Step, repeats: int) -> Step:
@@ -122,6 +135,7 @@ def _axes(sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _other_axes(state: State, node: OnnxNode, x: Activation, sizes: tuple[int, ...]) -> Activation:
     """Return an image as a row or the other way round, the channels as they are."""
+    _check_no_pool(node, x)
     shape = sizes if len(sizes) == 3 else (sizes[0], 1, sizes[1])
     if x.channel_axis != 1 or list(x.axes) != sorted(x.axes) or shape[0] != state.channels(x):
         raise ConversionStoppedError(
@@ -131,7 +145,7 @@ def _other_axes(state: State, node: OnnxNode, x: Activation, sizes: tuple[int, .
     name = x.node
     if shape != state.tensor(x).shape:
         name = state.append(node.title, "reshape", Reshape(shape), name)
-    return Activation(name, _axes(sizes), x.steps, table=x.table)
+    return replace(x, node=name, axes=_axes(sizes))
 
 
 _Number = TypeVar("_Number", np.int64, np.float32, np.bool_)

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
-from edgespike.converters.onnx.qonnx.fields import at
 from edgespike.converters.onnx.qonnx.steps import Fractions, Line, Step, with_line
 from edgespike.converters.onnx.qonnx.weights import Weights, plain
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import Operation
-from edgespike.graph.tensor import Integers, Tensor
+from edgespike.graph.tensor import ALL_CHANNELS_LIMIT, Integers, Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +40,8 @@ class Activation:
     table
         Near the input: float32 values of all integers that it may hold, ``(1 or channels,
         integers)``, computed as the file does.
+    lines
+        How many lines its steps were made of.
     """
 
     node: str
@@ -48,6 +49,7 @@ class Activation:
     steps: tuple[Step, ...] = ()
     order: Integers | None = None
     table: NDArray[np.float32] | None = None
+    lines: int = 0
 
     @property
     def channel_axis(self) -> int:
@@ -60,7 +62,8 @@ class Activation:
 
     def line(self, factor: Fractions, offset: Fractions) -> Activation:
         """Return ``factor * value + offset``."""
-        return replace(self, steps=with_line(self.steps, factor, offset), table=None)
+        lines = self.lines + 1
+        return replace(self, steps=with_line(self.steps, factor, offset), table=None, lines=lines)
 
 
 Unsure: TypeAlias = Mapping[int, frozenset[int]]
@@ -95,6 +98,16 @@ class Part:
 Value: TypeAlias = Activation | Weights
 
 
+TABLE_LIMIT = 2**24
+"""Most float32 values that stand for the integers of an input, in all channels."""
+
+CHANNELS_LIMIT = 2**17
+"""Most channels or features of a value."""
+
+LINES_LIMIT = 64
+"""Most operations of arithmetic in a row."""
+
+
 @dataclass
 class State:
     """A walk through a model.
@@ -114,6 +127,8 @@ class State:
     compared, near
         How many thresholds there are, and how many of them lie so near a sum that float32 may
         round it to either side.
+    channels_so_far
+        Of all nodes of the graph.
     """
 
     model: OnnxModel
@@ -123,6 +138,7 @@ class State:
     parts: list[Part] = field(default_factory=list)
     compared: int = 0
     near: int = 0
+    channels_so_far: int = 0
 
     @cached_property
     def consumers(self) -> dict[str, list[OnnxNode]]:
@@ -145,6 +161,11 @@ class State:
         """Add a node to the graph and return its name."""
         self.builder.last, *others = sources
         self.builder.append(path, label, op, tuple(others))
+        self.channels_so_far += self.builder.tensor.shape[0]
+        if self.channels_so_far > ALL_CHANNELS_LIMIT:
+            raise ConversionStoppedError(
+                f"{path} and what precedes it have more than {ALL_CHANNELS_LIMIT} channels"
+            )
         return self.builder.last
 
     def is_constant(self, name: str) -> bool:
@@ -218,7 +239,19 @@ class State:
                 f"{node.title} has constants that are not finite; export the net again"
             )
         exact = [v if isinstance(v, Fraction) else Fraction(v.item()) for v in rows]
-        return tuple(at(exact, channel) for channel in range(self.channels(x)))
+        return tuple(exact) if len(exact) > 1 else (exact[0],) * self.channels(x)
+
+    def check(self, path: str, x: Activation) -> None:
+        """Raise an error for a value that takes too long to examine."""
+        if (channels := self.channels(x)) > CHANNELS_LIMIT:
+            raise ConversionStoppedError(
+                f"{path} gives {channels} channels or features; the limit is {CHANNELS_LIMIT}"
+            )
+        if x.lines > LINES_LIMIT:
+            raise ConversionStoppedError(
+                f"{path} is the end of {x.lines} operations of arithmetic in a row; the limit is "
+                f"{LINES_LIMIT}, so merge them"
+            )
 
     def line_of(self, x: Activation) -> Line | None:
         """Return the line that an activation is of its node; ``None`` if it is not one."""

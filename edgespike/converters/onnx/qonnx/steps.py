@@ -182,8 +182,14 @@ def _before_clip(half: Half, low: Fraction | None, high: Fraction | None) -> Rea
 def with_line(steps: tuple[Step, ...], factor: Fractions, offset: Fractions) -> tuple[Step, ...]:
     """Return steps that end in one more line; two lines in a row are one."""
     if steps and isinstance(last := steps[-1], Line):
-        offset = tuple(f * o + p for f, o, p in zip(factor, last.offset, offset, strict=True))
-        factor = tuple(f * g for f, g in zip(factor, last.factor, strict=True))
+        count, parts = len(factor), (factor, offset, last.factor, last.offset)
+        alike = all(values.count(values[0]) == count for values in parts)
+        # Where all channels are alike, one stands for all.
+        f, o, g, p = (values[:1] if alike else values for values in parts)
+        offset = tuple(a * d + b for a, b, d in zip(f, o, p, strict=True))
+        factor = tuple(a * c for a, c in zip(f, g, strict=True))
+        if alike:
+            factor, offset = factor * count, offset * count
         steps = steps[:-1]
     return (*steps, Line(factor, offset))
 

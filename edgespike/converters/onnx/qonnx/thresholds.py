@@ -59,7 +59,7 @@ def _of_table(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser)
         raise ConversionStoppedError(f"{node.title} is not monotone in float32; widen its scale")
     lowest = int(codes.min())
     highest = max(int(codes.max()), lowest + 1)  # a node has at least one threshold
-    _check_size(node, len(tensor.low), highest - lowest)
+    check_size(node.title, len(tensor.low), highest - lowest)
     rows = np.where(flipped[:, None], codes[:, ::-1], codes)
     first = [np.searchsorted(row, np.arange(lowest + 1, highest + 1)) for row in rows]
     low = int(tensor.low.min())
@@ -88,7 +88,7 @@ def _of_steps(state: State, node: OnnxNode, x: Activation, quantiser: Quantiser)
     ]
     lowest = min(ends)
     highest = max(*ends, lowest + 1)  # a node has at least one threshold
-    _check_size(node, len(tensor.low), highest - lowest)
+    check_size(node.title, len(tensor.low), highest - lowest)
     theta = np.empty((len(tensor.low), highest - lowest), np.int64)
     flipped = np.zeros(len(tensor.low), np.bool_)
     exact = _is_exact(state, x, quantiser)
@@ -129,10 +129,11 @@ def _constants(step: Step, channel: int) -> tuple[Fraction, ...]:
             assert_never(step)
 
 
-def _check_size(node: OnnxNode, channels: int, levels: int) -> None:
+def check_size(path: str, channels: int, levels: int) -> None:
+    """Raise an error for a layer of more thresholds than the limit."""
     if channels * levels > THRESHOLD_LIMIT:
         raise ConversionStoppedError(
-            f"{node.title} has {levels + 1} levels that can be reached in {channels} channels; the "
+            f"{path} has {levels + 1} levels that can be reached in {channels} channels; the "
             f"limit is {THRESHOLD_LIMIT} thresholds, so use fewer bits"
         )
 

@@ -84,10 +84,11 @@ def walk(model: OnnxModel, options: ConvertOptions) -> Walked:
         raise UnsupportedError(what, unknown)
     try:
         builder, start, said = begin(model, options)
-    except UnsupportedError as error:
+    except (UnsupportedError, GraphError) as error:
         raise UnsupportedError(what, error.violations) from None
     state = State(model, builder, {model.input: start}, said)
     with builder.collecting(what):
+        state.check("the input", start)
         for node in model.nodes:
             _convert(state, node)
         answers = _finish(state)
@@ -120,7 +121,10 @@ def _convert(state: State, node: OnnxNode) -> None:
     handler = _handler(node)
     assert handler is not None
     try:
-        state.values[node.outputs[0]] = handler(state, node)
+        value = handler(state, node)
+        if isinstance(value, Activation):
+            state.check(node.title, value)
+        state.values[node.outputs[0]] = value
     except ConversionStoppedError as stop:
         state.builder.violations.append(str(stop))
     except (UnsupportedError, GraphError) as error:
