@@ -153,6 +153,16 @@ BUILDS: list[tuple[int, Build, str]] = [
         ),
         "has ceil_mode and windows that reach beyond",
     ),
+    *(
+        (
+            18,
+            lambda n, op=op, sizes=sizes: flat(
+                n, n.node(op, n.node("Transpose", image(n), perm=[0, 2, 3, 1]), **sizes), 3
+            ),
+            "pools an input whose channels are not on axis 1",
+        )
+        for op, sizes in (("MaxPool", {"kernel_shape": [3, 2]}), ("GlobalAveragePool", {}))
+    ),
     (
         18,
         lambda n: flat(n, n.node("ReduceMean", image(n), axes=[1], keepdims=0), 9),

@@ -58,6 +58,8 @@ def average_pool(state: State, node: OnnxNode) -> Activation:
 def global_average_pool(state: State, node: OnnxNode) -> Activation:
     """Convert GlobalAveragePool."""
     x = state.activation(node)
+    if x.channel_axis != 1:
+        raise _channels_elsewhere(node)
     return _mean(state, node, x, _over_all(state, node, x))
 
 
@@ -96,12 +98,16 @@ def _mean(state: State, node: OnnxNode, x: Activation, op: SumPool2d) -> Activat
     return Activation(name, x.axes, (Line(factor, line.offset),))
 
 
+def _channels_elsewhere(node: OnnxNode) -> ConversionStoppedError:
+    return ConversionStoppedError(
+        f"{node.title} pools an input whose channels are not on axis 1; transpose it before"
+    )
+
+
 def _windows(state: State, node: OnnxNode, x: Activation) -> _Windows:
     """Return kernel, stride and padding."""
     if x.axes not in ((0, 1, 2), (0, 2)):
-        raise ConversionStoppedError(
-            f"{node.title} pools an input whose channels are not on axis 1; transpose it before"
-        )
+        raise _channels_elsewhere(node)
     sizes = state.model.shapes[node.inputs[0]][2:]
     size = (1, *sizes) if len(sizes) == 1 else sizes
     kernel = as_pair(node.attributes.get("kernel_shape"), 1)
