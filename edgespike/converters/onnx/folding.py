@@ -36,7 +36,8 @@ class Folding:
     Parameters
     ----------
     model
-        The ``ModelProto``; nodes that are computed are taken out, and become initialisers.
+        The ``ModelProto``, which is changed: nodes that are computed are taken out, and large
+        constants keep their shapes alone.
     """
 
     def __init__(self, model: Any) -> None:
@@ -47,6 +48,27 @@ class Folding:
         }
         self._left = ELEMENT_LIMIT
         self._refused: set[str] = set()
+        self._forget_large()
+
+    def _forget_large(self) -> None:
+        """Keep of large constants their shapes alone, which is all that inference needs."""
+        graph = self.model.graph
+        kept = []
+        for tensor in graph.initializer:
+            if self.constants[tensor.name].size <= _SMALL:
+                kept.append(type(tensor).FromString(tensor.SerializeToString()))
+            else:
+                self._declare(tensor.name, tensor.data_type)
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+
+    def _declare(self, name: str, kind: int) -> None:
+        """List a constant among the inputs, with its type and shape."""
+        from onnx import helper
+
+        inputs = self.model.graph.input
+        if all(value.name != name for value in inputs):
+            inputs.append(helper.make_tensor_value_info(name, kind, self.constants[name].shape))
 
     def fold(self) -> Inferred:
         """Compute all nodes that depend on constants and on known shapes alone."""
@@ -57,20 +79,23 @@ class Folding:
         return inferred
 
     def _fold_once(self, inferred: Inferred) -> bool:
-        from onnx import numpy_helper
+        from onnx import helper, numpy_helper
 
         kept, found = [], False
         for node in self.model.graph.node:
             values = None
-            if title_of(node) not in self._refused and self._is_constant(node, inferred):
+            if node.output[0] not in self._refused and self._is_constant(node, inferred):
                 values = self._computed(node, inferred)
             if values is None:
                 kept.append(node)
                 continue
             found = True
+            self.constants.update(values)
             for name, value in values.items():
-                self.constants[name] = value
-                self.model.graph.initializer.append(numpy_helper.from_array(value, name))
+                if value.size > _SMALL:
+                    self._declare(name, helper.np_dtype_to_tensor_dtype(value.dtype))
+                else:
+                    self.model.graph.initializer.append(numpy_helper.from_array(value, name))
         if found:
             nodes = [type(node).FromString(node.SerializeToString()) for node in kept]
             del self.model.graph.node[:]
@@ -97,7 +122,7 @@ class Folding:
             return _evaluated(self._alone(node, inputs), inputs)
         # The evaluator's operators raise what numpy does, for inputs that they do not fit.
         except Exception as error:
-            self._refused.add(title_of(node))
+            self._refused.add(node.output[0])
             self.faults.append(
                 f"{title_of(node)}, a {node.op_type} of constants, cannot be computed "
                 f"({shown_line(error)}); simplify the model, as with onnxsim"

@@ -66,9 +66,9 @@ def _read(path: Path, model: Any, nodes: list[Any]) -> OnnxModel:
     (start,) = (value.name for value in model.graph.input if value.name not in stored)
     _put_nodes(model, needed(nodes, [output]))
     _name_versions(model)
+    folding = Folding(model)
     _check(path, model)
     only_shapes(model, start)
-    folding = Folding(model)
     inferred = folding.fold()
     _put_nodes(model, needed(list(model.graph.node), [output]))
     faults = [*folding.faults, *_shape_faults(model, inferred)]
@@ -134,7 +134,12 @@ def _shape_faults(model: Any, inferred: Inferred) -> Iterator[str]:
     unknown: set[str] = set()
     for node in model.graph.node:
         open_values = [n for n in node.output if n and n not in inferred.shapes]
-        if open_values and not unknown & set(node.input):
+        if open_values and domain_of(node):
+            yield (
+                f"{title_of(node)} is a {node.op_type} of {node.domain}, which is not read; export "
+                "the net before a runtime optimises it"
+            )
+        elif open_values and not unknown & set(node.input):
             yield (
                 f"{title_of(node)}, a {node.op_type}, gives values ({listed(open_values)}) of a "
                 "size that is not known before it runs; export with fixed sizes"

@@ -155,6 +155,15 @@ def test_sizes_that_depend_on_values(tmp_path: Path) -> None:
     )
 
 
+def test_operators_that_a_runtime_made(tmp_path: Path) -> None:
+    nodes = "h = com.microsoft.FusedConv (x, w) y = Relu (h)"
+    made = model(IMAGE, nodes, {"w": KERNEL}, domains=', "com.microsoft": 1')
+    assert refused(made, tmp_path)[0] == (
+        "FusedConv of h is a FusedConv of com.microsoft, which is not read; export the net before "
+        "a runtime optimises it"
+    )
+
+
 def test_shapes_that_do_not_fit(tmp_path: Path) -> None:
     made = model((1, 6), "y = MatMul (x, w)", {"w": numbers(7, 5)})
     assert only(made, tmp_path).startswith("its shapes do not fit together: ")
