@@ -54,6 +54,16 @@ def fits(found: dict[str, Any], dilation: tuple[int, int] = (1, 1)) -> bool:
     )
 
 
+def skips_values(found: dict[str, Any]) -> bool:
+    """Return whether windows that must cover an image by word leave out its last values."""
+    return "SAME" in found.get("auto_pad", "") and any(
+        (size - 1) // step * step + window < size
+        for size, step, window in zip(
+            found["size"], found["strides"], found["kernel_shape"], strict=True
+        )
+    )
+
+
 @given(found=geometry(padded_by_less=False), data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_convolutions(
@@ -67,8 +77,14 @@ def test_convolutions(
     written = attributes({**found, "dilations": dilation, "group": groups})
     kernel = numbers(8, 4 // groups, *found["kernel_shape"])
     nodes = f"c = Conv {written} (x, w) y = GlobalMaxPool (c)"
-    made = model((1, 4, *found["size"]), nodes, {"w": kernel})
-    assert len(compare(reading(saved(made, tmp_path_factory.mktemp("net"))))) == 3
+    path = saved(
+        model((1, 4, *found["size"]), nodes, {"w": kernel}), tmp_path_factory.mktemp("net")
+    )
+    if skips_values(found):
+        with pytest.raises(UnsupportedError, match="leaves out values between its windows"):
+            reading(path)
+    else:
+        assert len(compare(reading(path))) == 3
 
 
 @given(found=geometry(padded_by_less=True), ceil=st.integers(0, 1), average=st.booleans())
@@ -78,8 +94,6 @@ def test_pools(
 ) -> None:
     """What is refused is so for its divisors, or since ceil_mode leaves the image."""
     assume(fits(found))
-    if "SAME" in found.get("auto_pad", ""):  # ONNX Runtime would make negative pads
-        assume(all(a <= b for a, b in zip(found["strides"], found["kernel_shape"], strict=True)))
     if "auto_pad" not in found:
         found = {**found, "ceil_mode": ceil}
     kind = "AveragePool" if average else "MaxPool"
@@ -94,5 +108,5 @@ def test_pools(
     if not refused:
         assert len(compare(read)) == 3
     else:
-        assert average or ceil
-        assert "border" in refused[0]
+        assert average or ceil or skips_values(found)
+        assert "border" in refused[0] or skips_values(found)
