@@ -15,13 +15,16 @@ from edgespike.converters.onnx.structure import domain_of, title_of
 from edgespike.errors import shown
 
 _NAMES = (
-    "Abs Add Cast CastLike Ceil Clip Concat Constant ConstantOfShape Div Equal Exp Expand Flatten "
-    "Floor Gather Greater Identity Less Log Max Min Mod Mul Neg Not Pad Pow Range Reciprocal "
-    "ReduceMean ReduceProd ReduceSum Reshape Shape Size Slice Split Sqrt Squeeze Sub Sum Tile "
-    "Transpose Unsqueeze Where"
+    "Abs Add Cast CastLike Ceil Clip Concat Constant ConstantOfShape Div Equal Exp Expand "
+    "Flatten Floor Gather Greater Identity Less Log Max Min Mod Mul Neg Not Pad Pow Range "
+    "Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Reshape Shape Size Slice "
+    "Split Sqrt Squeeze Sub Sum Tile Transpose Unsqueeze Where"
 )
 FOLDED = frozenset(_NAMES.split())
-"""ONNX's operators that are computed; their work grows with what they give, and no faster."""
+"""ONNX's operators that are computed; their work grows with what they take and give alone."""
+
+WORK_LIMIT = 2**30
+"""Most elements that all these nodes may take together; seconds of work."""
 
 _SMALL = 1024
 """Up to this many elements, values tell inference the shape of what is computed from them."""
@@ -47,6 +50,7 @@ class Folding:
             tensor.name: array_of(tensor) for tensor in model.graph.initializer
         }
         self._left = ELEMENT_LIMIT
+        self._work_left = WORK_LIMIT
         self._refused: set[str] = set()
         self._forget_large()
 
@@ -130,12 +134,12 @@ class Folding:
             return None
 
     def _bound(self, node: Any, inputs: dict[str, NDArray[Any]]) -> None:
-        """Find how large the result is before it takes memory.
+        """Find how large the result is before it takes memory and time.
 
         Raises
         ------
         ValueError
-            It is too large, or not known.
+            It is too large, or not known, or the nodes take too much.
         """
         import onnx
         from onnx import numpy_helper
@@ -156,6 +160,9 @@ class Folding:
             self._left -= prod(dim.dim_value for dim in dims)
         if self._left < 0:
             raise ValueError(f"constants would have more than {ELEMENT_LIMIT} elements, the limit")
+        self._work_left -= sum(value.size for value in inputs.values())
+        if self._work_left < 0:
+            raise ValueError(f"it and those before take more than {WORK_LIMIT} elements, the limit")
 
     def _alone(self, node: Any, inputs: dict[str, NDArray[Any]]) -> Any:
         """Return a model of one node."""
@@ -182,5 +189,7 @@ def _evaluated(model: Any, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray
 
     with np.errstate(all="ignore"):
         results = ReferenceEvaluator(model).run(None, inputs)
+    if any(np.asarray(result).dtype.kind in "OSU" for result in results):
+        raise ValueError("it gives text; a net computes with numbers")
     names: Iterable[str] = (value.name for value in model.graph.output)
     return {name: np.asarray(result) for name, result in zip(names, results, strict=True)}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgespike.converters.onnx import folding
 from edgespike.converters.onnx.loading import ELEMENT_LIMIT
 from edgespike.converters.onnx.structure import OPSETS
 from edgespike.errors import FileFormatError, UnsupportedError
@@ -188,6 +189,22 @@ def test_constants_that_are_too_large(nodes: str, constants: Any, tmp_path: Path
     found = refused(model((1, 6), nodes, constants), tmp_path)
     assert "cannot be computed (constants would have more than" in found[0]
     assert str(ELEMENT_LIMIT) in found[0]
+
+
+def test_constants_that_take_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = "a = ReduceMax <keepdims = 0> (w) b = ReduceMean <keepdims = 0> (w) c = Add (a, b)"
+    made = model((1, 6), f"{nodes} y = Add (x, c)", {"w": W})
+    assert reading(saved(made, tmp_path))
+    monkeypatch.setattr(folding, "WORK_LIMIT", 59)
+    assert "b, a ReduceMean of constants, cannot be computed (it and those before" in only(
+        made, tmp_path
+    )
+
+
+def test_constants_of_text(tmp_path: Path) -> None:
+    nodes = 'c = Constant <value_string = "word"> () d = Cast <to = 1> (c) y = Add (x, d)'
+    message = refused(model((1, 6), nodes), tmp_path)[0]
+    assert "c, a Constant of constants, cannot be computed (it gives text" in message
 
 
 def test_constants_that_are_not_finite(tmp_path: Path) -> None:
