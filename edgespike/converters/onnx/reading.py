@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.folding import Folding
+from edgespike.converters.onnx.functions import FunctionError, inlined
 from edgespike.converters.onnx.loading import array_of, load_model, shown_line
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.onnx.shapes import Inferred, only_shapes
@@ -46,7 +47,12 @@ def read_onnx(path: Path) -> OnnxModel:
         branches and loops, sizes that are not known, and others; all of them are listed.
     """
     model = load_model(path)
-    faults = list(structure_faults(model))
+    faults = []
+    try:
+        model = inlined(model)
+    except FunctionError as error:
+        faults.append(str(error))
+    faults += structure_faults(model)
     try:
         nodes = in_order(list(model.graph.node))
     except LoopError as error:

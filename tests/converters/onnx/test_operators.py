@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgespike.floats.net import FloatConv2d, FloatDense, FloatNet, FloatReshape
-from tests.converters.onnx.nets import compare, model, numbers, reading, saved, whole
+from tests.converters.onnx.nets import compare, model, numbers, onnx, reading, saved, whole
 
 Constants = dict[str, Any]
 
@@ -239,6 +239,15 @@ def test_moving_axes_costs_no_node(tmp_path: Path) -> None:
         *("FloatInput", "FloatRelu", "FloatConv2d"),
         *("FloatReshape", "FloatDense", "FloatReadout"),
     ]
+
+
+def test_functions_of_the_file(tmp_path: Path) -> None:
+    made = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17, "local": 1]> net (float[1, 6] x) => (float[] y) '
+        '{ h = local.Twice (x) y = local.Twice (h) } <domain: "local", opset_import: ["": 17]> '
+        "Twice (a) => (b) { c = Relu (a) b = Add (c, a) }"
+    )
+    assert len(compare(reading(saved(made, tmp_path)))) == 5
 
 
 def ops_of(net: FloatNet, kind: type) -> list[Any]:
