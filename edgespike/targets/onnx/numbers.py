@@ -7,6 +7,7 @@ from typing_extensions import assert_never
 from edgespike.graph import Conv2d, Dense, Graph, Membrane, Node, SumPool2d, Tensor, Threshold
 from edgespike.targets.base import LayerNumbers
 from edgespike.targets.onnx.bytes import signed_digits, stored_weights
+from edgespike.targets.onnx.guesses import Guess
 from edgespike.targets.onnx.limits import PAIR_LIMIT
 from edgespike.targets.onnx.membranes import potential_type
 from edgespike.targets.onnx.requantise import Requantised
@@ -75,6 +76,8 @@ def _thresholds(node: Node, op: Threshold, source: Tensor) -> LayerNumbers:
         case Method.TABLE:
             entries = int(table_entries(op, source))
             return LayerNumbers(node.name, f"{dtype}, a table", f"{levels}; {entries} entries")
+        case Guess():
+            return LayerNumbers(node.name, "int64, a line and a comparison", levels)
         case Method.SEARCH:
             return LayerNumbers(node.name, f"{dtype}, a search", f"{levels} far apart")
         case _:

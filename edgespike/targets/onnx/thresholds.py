@@ -23,6 +23,7 @@ from edgespike.targets.onnx.emitter import (
     per_row,
     storage_for,
 )
+from edgespike.targets.onnx.guesses import Guess, emit_guess, exact_guess
 from edgespike.targets.onnx.limits import COMPARED_LEVELS, MOST_COMPARED_LEVELS, TABLE_ENTRIES
 
 
@@ -44,12 +45,14 @@ class Method(Enum):
     """By halving, again and again, the thresholds that may be the next one."""
 
 
-def method(op: Threshold, source: Tensor) -> Method:
-    """Return the fastest way to count thresholds of a range of values."""
+def method(op: Threshold, source: Tensor) -> Method | Guess:
+    """Return the fastest exact way to count thresholds of a range of values."""
     if op.levels <= COMPARED_LEVELS:
         return Method.COMPARE
     if table_entries(op, source) <= TABLE_ENTRIES:
         return Method.TABLE
+    if guess := exact_guess(op, source):
+        return guess
     return Method.COMPARE if op.levels <= MOST_COMPARED_LEVELS else Method.SEARCH
 
 
@@ -76,6 +79,9 @@ def emit_threshold(emitter: Emitter, node: Node, op: Threshold, x: Value, source
             return from_counts(emitter, name, op, count)
         case Method.TABLE:
             return _looked_up(emitter, name, op, given, theta, axes)
+        case Guess():
+            level = emit_guess(emitter, name, chosen, given, dtype, axes)
+            return from_counts(emitter, name, op, Value(level, Storage(INT64)))
         case Method.SEARCH:
             count = _searched(emitter, name, op, given, dtype, theta, axes)
             return from_counts(emitter, name, op, count)

@@ -29,6 +29,7 @@ from edgespike.graph import (
 from edgespike.interpreter import interpret
 from edgespike.targets import get_target, prepare
 from edgespike.targets.onnx import run
+from edgespike.targets.onnx.guesses import Guess
 from edgespike.targets.onnx.lower import LOGITS, lower
 from edgespike.targets.onnx.run import Session, encode_input
 from edgespike.targets.onnx.thresholds import Method, method
@@ -144,14 +145,36 @@ def test_every_value_around_every_threshold(levels: int, spread: int) -> None:
 
 
 def test_each_method_is_used() -> None:
-    def chosen(levels: int, spread: int) -> Method:
-        theta = np.arange(levels)[None] * spread
-        tensor = Input((1,), 0, levels * spread, 1.0).infer([], 1)
-        return method(thresholds(theta), tensor)
+    def chosen(levels: int, spread: int, power: float = 1) -> object:
+        theta = (np.arange(levels)[None] * spread / levels ** (power - 1)) ** power
+        source = Input((2,), -spread, 2 * int(theta.max()), 1.0).infer([], 1)
+        return method(thresholds(np.concatenate([theta, theta + 1])), source)
 
-    assert chosen(15, 40_000) is chosen(63, 40_000) is Method.COMPARE
+    assert chosen(15, 40_000) is chosen(15, 40_000, 2) is Method.COMPARE
     assert chosen(16, 3) is chosen(1000, 3) is Method.TABLE
-    assert chosen(64, 40_000) is chosen(1000, 40_000) is Method.SEARCH
+    assert isinstance(chosen(63, 40_000), Guess)
+    assert isinstance(chosen(1000, 40_000), Guess)
+    assert chosen(63, 40_000, 2) is Method.COMPARE
+    assert chosen(64, 40_000, 2) is chosen(255, 40_000, 2) is Method.SEARCH
+
+
+@pytest.mark.parametrize("levels", [16, 63, 255, 1000])
+@pytest.mark.parametrize("places", [(0, 1), (0.3, 0.6), (-0.5, 0.5), (0.9, 4), (2, 3), (-2, -1)])
+def test_every_value_around_almost_even_thresholds(
+    levels: int, places: tuple[float, float]
+) -> None:
+    """Some, or all, thresholds are always reached, or never."""
+    reach = 2**29
+    ends = np.array(places) * reach
+    line = (
+        ends[0] + (ends[1] - ends[0]) * (np.arange(levels) + RNG.random((3, levels)) / 2) / levels
+    )
+    op = thresholds(np.ceil(line), [False, True, False])
+    source = Input((3, 1, 1), 0, reach, 1.0)
+    around = np.unique([op.theta + shift for shift in (-1, 0, 1)])
+    samples = np.unique(np.concatenate([around, RNG.integers(0, reach, 500)]).clip(0, reach))
+    assert isinstance(method(op, source.infer([], 1)), Guess) or places[0] in (2, -2)
+    assert_equal(chain(source, op), np.repeat(samples[:, None, None, None], 3, axis=1))
 
 
 @pytest.mark.parametrize("spread", [1, 3, 1000])
