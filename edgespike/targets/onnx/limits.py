@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 OPSET, IR_VERSION = 17, 8
-"""Version of the operators and of the file format: those of ONNX 1.12, which ONNX Runtime 1.12 and
-all later versions load."""
+"""Version of the operators and of the file format, those of ONNX 1.12. ONNX Runtime 1.15 and 1.20
+were tried: operators are chosen such that these have them, so bytes are neither added nor are their
+minima taken, and ``ConvInteger`` has uint8 weights."""
 
 INT32_LIMIT = 2**31 - 2
 """Largest magnitude that is computed in int32: a threshold may be one more than what it is compared
@@ -23,9 +24,8 @@ in int16, which saturates (``vpmaddubsw``). uint8 times uint8 is widened before 
 FLOAT32_LIMIT = 2**24
 """Magnitude up to which ``QLinearConv``, which rescales sums in float32, keeps them exact."""
 
-COMPARED_LEVELS, MOST_COMPARED_LEVELS = 15, 63
-"""Most thresholds of a channel that are compared one by one: up to the first a table is slower, up
-to the second a search is."""
+COMPARED_LEVELS = 7
+"""Most thresholds of a channel that are compared one by one; for more, a table is faster."""
 
 TABLE_ENTRIES = 2**18
 """Most entries of a table of levels, over all channels."""

@@ -224,6 +224,7 @@ def emit_requantised(
         emitter.constant(plan.bias, np.int32, f"{conv}/bias"),
     ]
     count = emitter.emit("QLinearConv", inputs, conv, **geometry(op))
-    if min(plan.largest, np.iinfo(BYTE).max) > threshold.levels:
-        count = emitter.emit("Min", [count, emitter.constant(threshold.levels, BYTE, conv)], levels)
+    if min(plan.largest, LARGEST_BYTE) > threshold.levels:
+        most = emitter.constant(threshold.levels, BYTE, conv)
+        count = emitter.emit("Clip", [count, "", most], levels)
     return from_counts(emitter, levels, threshold, Value(count, storage_for(0, threshold.levels)))
