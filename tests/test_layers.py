@@ -96,6 +96,8 @@ ALLOWED = {
     "onnx onnxruntime",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
+    "edgespike/converters/onnx/qonnx": "graph passes converters onnx qonnx",
+    "edgespike/converters/onnx/qonnx/agreement.py": "graph interpreter converters onnx qonnx",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "
     "targets verification converters",
     "edgespike/cli": "api batches threads prepared console extras storage graph passes show trace "
