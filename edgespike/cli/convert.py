@@ -121,6 +121,13 @@ def command(
             help="What answers, where the source does not state it: count, potential, max, sum.",
         ),
     ] = None,
+    rounding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose arithmetic a TFLite file has: tflm, xnnpack, builtin-x86.",
+        ),
+    ] = None,
     save_inputs: Annotated[
         Path | None,
         typer.Option(
@@ -178,6 +185,7 @@ def command(
         reset=reset,
         producer=producer,
         readout=readout,
+        rounding=rounding,
         weights=weights,
     )
     if check is not None:
@@ -188,9 +196,9 @@ def command(
         graph = coding.apply(converted.graph)
     failed = found is not None and found.failed
     if not failed:
+        edgespike.save(graph, out)
         if save_inputs is not None:
             _save_inputs(converted.graph, options, save_inputs)
-        edgespike.save(graph, out)
     file = None if failed else out
     if as_json:
         print_json(_as_json(converted, graph, found, file, save_inputs))

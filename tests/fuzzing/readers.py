@@ -12,6 +12,7 @@ import torch
 
 from edgespike.api import export
 from edgespike.converters import convert
+from edgespike.converters.base import CHOICES
 from edgespike.converters.nir.write import write_nir
 from edgespike.errors import EdgespikeError
 from edgespike.graph import save_graph
@@ -22,6 +23,7 @@ from tests.converters.netx_files import FLATTEN, conv, dense, neurons, source, w
 from tests.converters.nir import files as nir_files
 from tests.converters.nir.test_writing import recurrent
 from tests.converters.onnx import nets as onnx_nets
+from tests.converters.tflite.test_bad_files import INTACT
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
 from tests.fuzzing.mutations import (
     Mutation,
@@ -32,6 +34,7 @@ from tests.fuzzing.mutations import (
     forged_graph,
     forged_hdf5,
     forged_numbers,
+    forged_words,
 )
 from tests.fuzzing.protobufs import forged_onnx
 from tests.nn.small import NET, RECIPE, striped_task
@@ -73,6 +76,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "lava-dl files": _lava_dl(folder / "lava-dl"),
         "nir files": _nir(folder / "nir"),
         "onnx": _onnx(folder / "onnx"),
+        "tflite files": _tflite(folder / "tflite"),
     }
 
 
@@ -232,6 +236,19 @@ def _lava_dl(folder: Path) -> Kind:
     line: Reader = lambda path: ["convert", str(path), "-o", str(path.parent / "out")]  # noqa: E731
     mutations = (damaged, damaged_head, forged_numbers, forged_numbers)
     return Kind(tuple(paths), mutations, (line,))
+
+
+def _tflite(folder: Path) -> Kind:
+    folder.mkdir()
+    path = folder / "net.tflite"
+    path.write_bytes(INTACT)
+
+    def rounded(rounding: str) -> Reader:
+        options = ["--rounding", rounding]
+        return lambda path: ["convert", str(path), "-o", str(path.parent / "out"), *options]
+
+    readers = tuple(map(rounded, CHOICES["rounding"]))
+    return Kind((path,), (damaged, damaged_head, forged_words, forged_words), readers)
 
 
 def draw_case(kind: Kind, draw: random.Random) -> tuple[Path, bytes, Reader]:

@@ -1,27 +1,10 @@
-"""ONNX nets of 8-bit numbers: QDQ and operators on integers."""
+"""ONNX files of 8-bit numbers: QDQ, float operators between quantisers, and QOperator.
 
-from __future__ import annotations
+Both mean what ONNX Runtime's integer kernels compute: ``arithmetic`` is how they round, ``walk``
+is the net so far, ``convert`` goes through the nodes, and ``checking`` runs the file beside its
+graph.
+"""
 
-from edgespike.converters.base import ConvertOptions
-from edgespike.converters.onnx.kinds import INT8_OPERATORS
-from edgespike.converters.onnx.model import OnnxModel
-from edgespike.converters.result import Conversion
-from edgespike.errors import UnsupportedError
+from edgespike.converters.onnx.int8.convert import convert_int8
 
-
-def convert_int8(model: OnnxModel, options: ConvertOptions) -> Conversion:
-    """Refuse a net of 8-bit numbers.
-
-    Raises
-    ------
-    UnsupportedError
-        Always; it names the nodes.
-    """
-    raise UnsupportedError(
-        "model cannot be converted",
-        [
-            f"{node.title} is a {node.op}; give a net of floats"
-            for node in model.nodes
-            if node.op in INT8_OPERATORS or node.op.startswith("QLinear")
-        ],
-    )
+__all__ = ["convert_int8"]
