@@ -77,6 +77,6 @@ def _size(graph: Graph) -> Iterator[str]:
             size += 8 * TABLE_ENTRIES + 2 * op.array_bytes
     if size > FILE_BYTES:
         yield (
-            f"its constants may take {size:,} bytes; the limit of an ONNX file is {FILE_BYTES:,}: use "
-            "smaller layers, or the cpu target"
+            f"its constants may take {size:,} bytes; the limit of an ONNX file is {FILE_BYTES:,}: "
+            "use smaller layers, or the cpu target"
         )
