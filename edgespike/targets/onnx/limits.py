@@ -33,5 +33,9 @@ TABLE_ENTRIES = 2**18
 FILE_BYTES = 2**31 - 2**24
 """Most bytes of all constants: protobuf messages end at 2 GiB."""
 
+FITTED_THRESHOLDS = 2**21
+"""Most thresholds of a layer to which lines are fitted, which takes seconds and 64 MiB, or for
+which a table is considered; more are searched."""
+
 PATCH_PLACES = 2**20
 """Most places that the patches of a convolution have together: a table of 4 MiB in the file."""

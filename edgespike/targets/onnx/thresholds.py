@@ -24,7 +24,7 @@ from edgespike.targets.onnx.emitter import (
     storage_for,
 )
 from edgespike.targets.onnx.guesses import Guess, emit_guess, exact_guess
-from edgespike.targets.onnx.limits import COMPARED_LEVELS, TABLE_ENTRIES
+from edgespike.targets.onnx.limits import COMPARED_LEVELS, FITTED_THRESHOLDS, TABLE_ENTRIES
 
 
 def levels_storage(op: Threshold) -> Storage:
@@ -49,6 +49,8 @@ def method(op: Threshold, source: Tensor) -> Method | Guess:
     """Return the fastest exact way to count thresholds of a range of values."""
     if op.levels <= COMPARED_LEVELS:
         return Method.COMPARE
+    if op.theta.size > FITTED_THRESHOLDS:
+        return Method.SEARCH
     if table_entries(op, source) <= TABLE_ENTRIES:
         return Method.TABLE
     if guess := exact_guess(op, source):

@@ -25,10 +25,12 @@ from edgespike.graph import (
     Reshape,
     Signal,
     SumPool2d,
+    Threshold,
 )
 from edgespike.interpreter import interpret
 from edgespike.targets import get_target, prepare
-from edgespike.targets.onnx import run
+from edgespike.targets.onnx import requantise, run
+from edgespike.targets.onnx import thresholds as thresholds_module
 from edgespike.targets.onnx.guesses import Guess
 from edgespike.targets.onnx.lower import LOGITS, lower
 from edgespike.targets.onnx.run import Session, encode_input
@@ -155,6 +157,17 @@ def test_each_method_is_used() -> None:
     assert isinstance(chosen(63, 40_000), Guess)
     assert isinstance(chosen(1000, 40_000), Guess)
     assert chosen(63, 40_000, 2) is chosen(255, 40_000, 2) is Method.SEARCH
+
+
+def test_very_many_thresholds_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (requantise, thresholds_module):
+        monkeypatch.setattr(module, "FITTED_THRESHOLDS", 40)
+    op = conv(np.ones((2, 1, 2, 2)))
+    graph = chain(Input((1, 4, 4), 0, 99, 1.0), op, thresholds(np.arange(21) * [[11], [13]]))
+    assert not merged(graph)
+    (counted,) = (op for _, op in graph.of_type(Threshold))
+    assert method(counted, graph.tensors["conv2d1"]) is Method.SEARCH
+    assert_equal(graph)
 
 
 @pytest.mark.parametrize("levels", [16, 63, 255, 1000])
