@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -44,7 +45,8 @@ kernel = draw.normal(0, 0.4, (16, 1, 3, 3)).astype(np.float32)
 net.graph.initializer.append(onnx.numpy_helper.from_array(kernel, "kernel"))
 for name, shape in (("weight", (16 * 7 * 7, 10)), ("bias", (10,))):
     net.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(shape, np.float32), name))
-(values,) = ReferenceEvaluator(net).run(["features"], {"image": samples})
+results: Any = ReferenceEvaluator(net).run(["features"], {"image": samples})
+values = results[0]
 wanted = 6 * np.eye(10)[labels] - 3
 weight = np.linalg.solve(values.T @ values + 0.1 * np.eye(values.shape[1]), values.T @ wanted)
 net.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(weight.astype(np.float32), "weight"))
@@ -52,14 +54,14 @@ net.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(weight.astype(np.
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder, "net.onnx")
     onnx.save(net, path)
-    found = conversion(path, ConvertOptions(calibrate=samples, labels=labels, levels=16))
-    for sentence in found.assumed:
+    converted = conversion(path, ConvertOptions(calibrate=samples, labels=labels, levels=16))
+    for sentence in converted.assumed:
         print(sentence)
-    assert found.quantised is not None
-    check = check_source(found.quantised, samples[:50])
+    assert converted.quantised is not None
+    check = check_source(converted.quantised, samples[:50])
     for part in check.parts:
         print(f"{part.path}: at most {part.distance:.1e} of the largest value from ONNX Runtime's")
     print(f"{check.flipped} of {check.samples} classes differ from the file's")
 
-certificate = edgespike.verify(found.graph, as_integers(samples[:20], found.graph), targets=["cpu"])
+certificate = edgespike.verify(converted.graph, as_integers(samples[:20], converted.graph), targets=["cpu"])
 print(f"the cpu target equals the definition, bit for bit: {certificate.equal}")

@@ -15,13 +15,16 @@ from edgespike.converters.onnx.structure import domain_of, title_of
 from edgespike.errors import shown
 
 _NAMES = (
-    "Abs Add Cast CastLike Ceil Clip Concat Constant ConstantOfShape Div Equal Exp Expand Flatten "
-    "Floor Gather Greater Identity Less Log Max Min Mod Mul Neg Not Pad Pow Range Reciprocal "
-    "ReduceMean ReduceProd ReduceSum Reshape Shape Size Slice Split Sqrt Squeeze Sub Sum Tile "
-    "Transpose Unsqueeze Where"
+    "Abs Add Cast CastLike Ceil Clip Concat Constant ConstantOfShape Div Equal Exp Expand "
+    "Flatten Floor Gather Greater Identity Less Log Max Min Mod Mul Neg Not Pad Pow Range "
+    "Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Reshape Shape Size Slice "
+    "Split Sqrt Squeeze Sub Sum Tile Transpose Unsqueeze Where"
 )
 FOLDED = frozenset(_NAMES.split())
-"""ONNX's operators that are computed; their work grows with what they give, and no faster."""
+"""ONNX's operators that are computed; their work grows with what they take and give alone."""
+
+WORK_LIMIT = 2**30
+"""Most elements that all these nodes may take together; seconds of work."""
 
 _SMALL = 1024
 """Up to this many elements, values tell inference the shape of what is computed from them."""
@@ -36,7 +39,8 @@ class Folding:
     Parameters
     ----------
     model
-        The ``ModelProto``; nodes that are computed are taken out, and become initialisers.
+        The ``ModelProto``, which is changed: nodes that are computed are taken out, and large
+        constants keep their shapes alone.
     """
 
     def __init__(self, model: Any) -> None:
@@ -46,7 +50,29 @@ class Folding:
             tensor.name: array_of(tensor) for tensor in model.graph.initializer
         }
         self._left = ELEMENT_LIMIT
+        self._work_left = WORK_LIMIT
         self._refused: set[str] = set()
+        self._forget_large()
+
+    def _forget_large(self) -> None:
+        """Keep of large constants their shapes alone, which is all that inference needs."""
+        graph = self.model.graph
+        kept = []
+        for tensor in graph.initializer:
+            if self.constants[tensor.name].size <= _SMALL:
+                kept.append(type(tensor).FromString(tensor.SerializeToString()))
+            else:
+                self._declare(tensor.name, tensor.data_type)
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+
+    def _declare(self, name: str, kind: int) -> None:
+        """List a constant among the inputs, with its type and shape."""
+        from onnx import helper
+
+        inputs = self.model.graph.input
+        if all(value.name != name for value in inputs):
+            inputs.append(helper.make_tensor_value_info(name, kind, self.constants[name].shape))
 
     def fold(self) -> Inferred:
         """Compute all nodes that depend on constants and on known shapes alone."""
@@ -57,20 +83,23 @@ class Folding:
         return inferred
 
     def _fold_once(self, inferred: Inferred) -> bool:
-        from onnx import numpy_helper
+        from onnx import helper, numpy_helper
 
         kept, found = [], False
         for node in self.model.graph.node:
             values = None
-            if title_of(node) not in self._refused and self._is_constant(node, inferred):
+            if node.output[0] not in self._refused and self._is_constant(node, inferred):
                 values = self._computed(node, inferred)
             if values is None:
                 kept.append(node)
                 continue
             found = True
+            self.constants.update(values)
             for name, value in values.items():
-                self.constants[name] = value
-                self.model.graph.initializer.append(numpy_helper.from_array(value, name))
+                if value.size > _SMALL:
+                    self._declare(name, helper.np_dtype_to_tensor_dtype(value.dtype))
+                else:
+                    self.model.graph.initializer.append(numpy_helper.from_array(value, name))
         if found:
             nodes = [type(node).FromString(node.SerializeToString()) for node in kept]
             del self.model.graph.node[:]
@@ -97,7 +126,7 @@ class Folding:
             return _evaluated(self._alone(node, inputs), inputs)
         # The evaluator's operators raise what numpy does, for inputs that they do not fit.
         except Exception as error:
-            self._refused.add(title_of(node))
+            self._refused.add(node.output[0])
             self.faults.append(
                 f"{title_of(node)}, a {node.op_type} of constants, cannot be computed "
                 f"({shown_line(error)}); simplify the model, as with onnxsim"
@@ -105,12 +134,12 @@ class Folding:
             return None
 
     def _bound(self, node: Any, inputs: dict[str, NDArray[Any]]) -> None:
-        """Find how large the result is before it takes memory.
+        """Find how large the result is before it takes memory and time.
 
         Raises
         ------
         ValueError
-            It is too large, or not known.
+            It is too large, or not known, or the nodes take too much.
         """
         import onnx
         from onnx import numpy_helper
@@ -131,6 +160,9 @@ class Folding:
             self._left -= prod(dim.dim_value for dim in dims)
         if self._left < 0:
             raise ValueError(f"constants would have more than {ELEMENT_LIMIT} elements, the limit")
+        self._work_left -= sum(value.size for value in inputs.values())
+        if self._work_left < 0:
+            raise ValueError(f"it and those before take more than {WORK_LIMIT} elements, the limit")
 
     def _alone(self, node: Any, inputs: dict[str, NDArray[Any]]) -> Any:
         """Return a model of one node."""
@@ -157,5 +189,7 @@ def _evaluated(model: Any, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray
 
     with np.errstate(all="ignore"):
         results = ReferenceEvaluator(model).run(None, inputs)
+    if any(np.asarray(result).dtype.kind in "OSU" for result in results):
+        raise ValueError("it gives text; a net computes with numbers")
     names: Iterable[str] = (value.name for value in model.graph.output)
     return {name: np.asarray(result) for name, result in zip(names, results, strict=True)}

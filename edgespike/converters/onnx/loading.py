@@ -14,10 +14,10 @@ from edgespike.errors import FileFormatError, InputError, UnsupportedError, name
 from edgespike.extras import needs_extra
 from edgespike.storage.files import opened
 
-FILE_LIMIT = 2**29
+FILE_LIMIT = 2**28
 """Largest file that is read, in bytes, and most bytes of data beside it."""
 
-ELEMENT_LIMIT = 2**27
+ELEMENT_LIMIT = 2**26
 """Most elements of all tensors of a model."""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.folding import Folding
+from edgespike.converters.onnx.functions import FunctionError, inlined
 from edgespike.converters.onnx.loading import array_of, load_model, shown_line
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.onnx.shapes import Inferred, only_shapes
@@ -46,7 +47,12 @@ def read_onnx(path: Path) -> OnnxModel:
         branches and loops, sizes that are not known, and others; all of them are listed.
     """
     model = load_model(path)
-    faults = list(structure_faults(model))
+    faults = []
+    try:
+        model = inlined(model)
+    except FunctionError as error:
+        faults.append(str(error))
+    faults += structure_faults(model)
     try:
         nodes = in_order(list(model.graph.node))
     except LoopError as error:
@@ -66,9 +72,9 @@ def _read(path: Path, model: Any, nodes: list[Any]) -> OnnxModel:
     (start,) = (value.name for value in model.graph.input if value.name not in stored)
     _put_nodes(model, needed(nodes, [output]))
     _name_versions(model)
+    folding = Folding(model)
     _check(path, model)
     only_shapes(model, start)
-    folding = Folding(model)
     inferred = folding.fold()
     _put_nodes(model, needed(list(model.graph.node), [output]))
     faults = [*folding.faults, *_shape_faults(model, inferred)]
@@ -134,7 +140,12 @@ def _shape_faults(model: Any, inferred: Inferred) -> Iterator[str]:
     unknown: set[str] = set()
     for node in model.graph.node:
         open_values = [n for n in node.output if n and n not in inferred.shapes]
-        if open_values and not unknown & set(node.input):
+        if open_values and domain_of(node):
+            yield (
+                f"{title_of(node)} is a {node.op_type} of {node.domain}, which is not read; export "
+                "the net before a runtime optimises it"
+            )
+        elif open_values and not unknown & set(node.input):
             yield (
                 f"{title_of(node)}, a {node.op_type}, gives values ({listed(open_values)}) of a "
                 "size that is not known before it runs; export with fixed sizes"

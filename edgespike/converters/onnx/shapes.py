@@ -61,18 +61,19 @@ _CONSTANTS_ARE_NO_INPUTS = 4
 """From this version of the file format on."""
 
 
-def only_shapes(model: Any, input_name: str) -> None:
+def only_shapes(model: Any, start: str) -> None:
     """Prepare a model for inference: a batch of 1, and no sizes that the file claims itself.
 
     Constants leave the inputs: before version 4, files list them there, and inference goes by it.
     """
     model.ir_version = max(model.ir_version, _CONSTANTS_ARE_NO_INPUTS)
-    for value in [value for value in model.graph.input if value.name != input_name]:
+    stored = {tensor.name for tensor in model.graph.initializer}
+    for value in [value for value in model.graph.input if value.name in stored]:
         model.graph.input.remove(value)
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
-    (start,) = model.graph.input
-    first = start.type.tensor_type.shape.dim[0]
+    (value,) = (value for value in model.graph.input if value.name == start)
+    first = value.type.tensor_type.shape.dim[0]
     first.Clear()
     first.dim_value = 1
 

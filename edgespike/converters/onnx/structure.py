@@ -53,11 +53,6 @@ def structure_faults(model: Any) -> Iterator[str]:
     yield from _end_faults(model.graph)
     yield from _tensor_faults(model)
     yield from _name_faults(model.graph)
-    if model.functions:
-        yield (
-            f"functions {listed(f.name for f in model.functions)} are defined in the file; put "
-            "their nodes in place: onnx.inliner.inline_local_functions(model)"
-        )
 
 
 def _version_faults(model: Any) -> Iterator[str]:

@@ -41,6 +41,7 @@ def model(
     *,
     opset: int = 17,
     kind: str = "float",
+    answer: str = "",
     domains: str = "",
 ) -> Any:
     """Return a model whose input is ``x`` and whose output is ``y``.
@@ -55,7 +56,7 @@ def model(
         The initialisers.
     """
     axes = ", ".join(map(str, shape))
-    given = "int64" if "y = ArgMax" in nodes else kind
+    given = answer or ("int64" if "y = ArgMax" in nodes else kind)
     text = (
         f'<ir_version: 8, opset_import: ["": {opset}{domains}]> '
         f"net ({kind}[{axes}] x) => ({given}[] y) {{ {nodes} }}"

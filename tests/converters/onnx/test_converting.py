@@ -71,7 +71,7 @@ def test_samples_may_have_the_channels_where_the_file_has_them(
     samples = last if shape == last.shape[1:] else last.transpose(0, 3, 1, 2)
     found = found_of(path, samples)
     assert found.graph.input_op.shape == (3, 8, 6)
-    check = check_source(found.quantised, last.transpose(0, 3, 1, 2))
+    check = check_source(found.quantised, samples)
     assert not check.failed
     assert check.flipped <= 2
     same = found_of(path, last.transpose(0, 3, 1, 2))
@@ -124,6 +124,21 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "ONNX files (.onnx)" in result.output
     assert load_graph(out).input_op.shape == (2, 6, 5)
+
+
+def test_inputs_are_saved_as_the_graph_takes_them(tmp_path: Path) -> None:
+    nodes = "t = Transpose <perm = [0, 3, 1, 2]> (x) c = Conv (t, w) y = GlobalAveragePool (c)"
+    path = saved(model((1, 5, 4, 3), nodes, {"w": numbers(2, 3, 3, 3)}), tmp_path)
+    samples, inputs = tmp_path / "samples.npy", tmp_path / "inputs.npy"
+    np.save(samples, images(5, 4, 3))
+    line = ["convert", str(path), "--calibrate", str(samples), "--save-inputs", str(inputs)]
+    out = tmp_path / "graph.safetensors"
+    result = CliRunner().invoke(app, [*line, "--check", str(samples), "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    graph, whole = load_graph(out), np.load(inputs)
+    assert whole.shape == (60, 3, 5, 4)
+    real = np.moveaxis(np.load(samples), -1, 1)
+    assert np.abs(whole * graph.input_op.scale - real).max() <= graph.input_op.scale / 2 + 1e-9
 
 
 def test_nothing_is_written_for_a_file_that_is_refused(tmp_path: Path) -> None:

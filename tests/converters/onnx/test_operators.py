@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgespike.floats.net import FloatConv2d, FloatDense, FloatNet, FloatReshape
-from tests.converters.onnx.nets import compare, model, numbers, reading, saved, whole
+from tests.converters.onnx.nets import compare, model, numbers, onnx, reading, saved, whole
 
 Constants = dict[str, Any]
 
@@ -207,6 +207,26 @@ def test_channels_last_throughout(axes: tuple[int, int], tmp_path: Path) -> None
     assert len(compare(read)) == 5
 
 
+def test_a_length_with_the_channels_last(tmp_path: Path) -> None:
+    nodes = (
+        "t = Transpose <perm = [0, 2, 1]> (x) c = Conv (t, w) r = Relu (c) "
+        "u = Transpose <perm = [0, 2, 1]> (r) d = MatMul (u, m) f = Flatten (d) y = MatMul (f, out)"
+    )
+    constants = {"w": numbers(4, 3, 5), "m": numbers(4, 2), "out": numbers(16, 3)}
+    read = reading(saved(model((1, 12, 3), nodes, constants), tmp_path))
+    assert read.net.nodes[0].op.shape == (3, 1, 12)  # type: ignore[union-attr]
+    assert len(compare(read)) == 5
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int32"])
+def test_an_input_of_whole_numbers(kind: str, tmp_path: Path) -> None:
+    nodes = "f = Cast <to = 1> (x) s = Div (f, top) h = Conv (s, w) y = GlobalMaxPool (h)"
+    constants = {"top": np.array(100, np.float32), "w": W}
+    read = reading(saved(model(IMAGE, nodes, constants, kind=kind, answer="float"), tmp_path))
+    samples = np.random.default_rng(3).integers(0, 100, (3, *IMAGE[1:])).astype(np.float64)
+    assert len(compare(read, samples)) == 4
+
+
 def test_moving_axes_costs_no_node(tmp_path: Path) -> None:
     nodes = (
         "a = Transpose <perm = [0, 2, 3, 1]> (x) b = Relu (a) c = Transpose <perm = [0, 3, 1, 2]> "
@@ -219,6 +239,15 @@ def test_moving_axes_costs_no_node(tmp_path: Path) -> None:
         *("FloatInput", "FloatRelu", "FloatConv2d"),
         *("FloatReshape", "FloatDense", "FloatReadout"),
     ]
+
+
+def test_functions_of_the_file(tmp_path: Path) -> None:
+    made = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17, "local": 1]> net (float[1, 6] x) => (float[] y) '
+        '{ h = local.Twice (x) y = local.Twice (h) } <domain: "local", opset_import: ["": 17]> '
+        "Twice (a) => (b) { c = Relu (a) b = Add (c, a) }"
+    )
+    assert len(compare(reading(saved(made, tmp_path)))) == 5
 
 
 def ops_of(net: FloatNet, kind: type) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgespike.converters.onnx import folding
 from edgespike.converters.onnx.loading import ELEMENT_LIMIT
 from edgespike.converters.onnx.structure import OPSETS
 from edgespike.errors import FileFormatError, UnsupportedError
@@ -123,20 +124,39 @@ def test_sparse_constants(tmp_path: Path) -> None:
     assert only(made, tmp_path) == "constants w are stored sparsely; store them densely"
 
 
-def test_functions(tmp_path: Path) -> None:
-    made = onnx.parser.parse_model(
+def with_functions(*bodies: str, call: str = "F0") -> Any:
+    """Return a model that calls one of its functions, F0, F1, ..., of a value ``a``."""
+    functions = " ".join(
+        f'<domain: "local", opset_import: ["": 17, "local": 1]> F{n} (a) => (b) {{ {body} }}'
+        for n, body in enumerate(bodies)
+    )
+    return onnx.parser.parse_model(
         '<ir_version: 8, opset_import: ["": 17, "local": 1]> net (float[1, 6] x) => (float[] y) '
-        '{ y = local.Twice (x) } <domain: "local", opset_import: ["": 17]> '
-        "Twice (a) => (b) { b = Add (a, a) }"
+        f"{{ y = local.{call} (x) }} {functions}"
     )
-    found = refused(made, tmp_path)
-    assert any(
-        line.startswith(
-            "functions Twice are defined in the file; put their nodes in place: "
-            "onnx.inliner.inline_local_functions(model)"
-        )
-        for line in found
+
+
+def test_functions_that_call_each_other(tmp_path: Path) -> None:
+    made = with_functions("b = local.F1 (a)", "b = local.F0 (a)")
+    assert refused(made, tmp_path)[0] == "functions F0, F1 call each other"
+
+
+def test_functions_that_grow(tmp_path: Path) -> None:
+    """Each calls the next one ten times."""
+    ten = [
+        " ".join(f"{'b' if n == 9 else f'v{n}'} = local.F{k} (a)" for n in range(10))
+        for k in range(1, 9)
+    ]
+    message = refused(with_functions(*ten, "b = Relu (a)"), tmp_path)[0]
+    assert message == (
+        f"functions F0, F1, F2, F3, F4 and 4 more make {10**8} nodes; the limit is 20000"
     )
+
+
+def test_functions_in_a_long_row(tmp_path: Path) -> None:
+    row = [f"b = local.F{n} (a)" for n in range(1, 200)]
+    message = refused(with_functions(*row, "b = Relu (a)"), tmp_path)[0]
+    assert message == "functions call each other deeper than 100, the limit"
 
 
 def test_a_circle(tmp_path: Path) -> None:
@@ -152,6 +172,15 @@ def test_sizes_that_depend_on_values(tmp_path: Path) -> None:
     assert only(made, tmp_path) == (
         "NonZero of n, a NonZero, gives values (n) of a size that is not known before it runs; "
         "export with fixed sizes"
+    )
+
+
+def test_operators_that_a_runtime_made(tmp_path: Path) -> None:
+    nodes = "h = com.microsoft.FusedConv (x, w) y = Relu (h)"
+    made = model(IMAGE, nodes, {"w": KERNEL}, domains=', "com.microsoft": 1')
+    assert refused(made, tmp_path)[0] == (
+        "FusedConv of h is a FusedConv of com.microsoft, which is not read; export the net before "
+        "a runtime optimises it"
     )
 
 
@@ -179,6 +208,22 @@ def test_constants_that_are_too_large(nodes: str, constants: Any, tmp_path: Path
     found = refused(model((1, 6), nodes, constants), tmp_path)
     assert "cannot be computed (constants would have more than" in found[0]
     assert str(ELEMENT_LIMIT) in found[0]
+
+
+def test_constants_that_take_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = "a = ReduceMax <keepdims = 0> (w) b = ReduceMean <keepdims = 0> (w) c = Add (a, b)"
+    made = model((1, 6), f"{nodes} y = Add (x, c)", {"w": W})
+    assert reading(saved(made, tmp_path))
+    monkeypatch.setattr(folding, "WORK_LIMIT", 59)
+    assert "b, a ReduceMean of constants, cannot be computed (it and those before" in only(
+        made, tmp_path
+    )
+
+
+def test_constants_of_text(tmp_path: Path) -> None:
+    nodes = 'c = Constant <value_string = "word"> () d = Cast <to = 1> (c) y = Add (x, d)'
+    message = refused(model((1, 6), nodes), tmp_path)[0]
+    assert "c, a Constant of constants, cannot be computed (it gives text" in message
 
 
 def test_constants_that_are_not_finite(tmp_path: Path) -> None:

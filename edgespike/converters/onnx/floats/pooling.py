@@ -74,17 +74,31 @@ def _pooled(net: Building, node: OnnxNode, image: Value, op: FloatPool2d) -> Val
 
 
 def _beyond(net: Building, node: OnnxNode, image: Value, windows: Windows) -> Pair:
-    """Return how far windows reach beyond the padding, which ``ceil_mode`` lets them."""
+    """Return how far windows reach beyond the padding, which ``ceil_mode`` lets them.
+
+    Raises
+    ------
+    UnreadableError
+        The last window begins beyond the image: onnx counts it, ONNX Runtime does not.
+    """
     counts = (1, *net.shape(node)[2:])[-2:]
     top, bottom, left, right = windows.padding
-    wholes = (image.stored[1] + top + bottom, image.stored[2] + left + right)
-    down, along = (
-        max((count - 1) * step + window - whole, 0)
-        for count, step, window, whole in zip(
-            counts, windows.stride, windows.kernel, wholes, strict=True
-        )
-    )
-    return down, along
+    far = []
+    for count, step, window, size, (before, behind) in zip(
+        counts,
+        windows.stride,
+        windows.kernel,
+        image.stored[1:],
+        ((top, bottom), (left, right)),
+        strict=True,
+    ):
+        if count > 1 and (count - 1) * step >= before + size:
+            raise UnreadableError(
+                "has a last window that begins beyond the border of the image; leave ceil_mode "
+                "out, or use a stride that fits"
+            )
+        far.append(max((count - 1) * step + window - (before + size + behind), 0))
+    return far[0], far[1]
 
 
 def global_average(net: Building, node: OnnxNode) -> Value:

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from edgespike.converters.onnx.floats.building import Building, MovedError
 from edgespike.converters.onnx.floats.operators import HANDLERS, supported
 from edgespike.converters.onnx.floats.patterns import instead_of
 from edgespike.converters.onnx.floats.values import (
     Answer,
+    Shape,
     Unknown,
     UnreadableError,
     Value,
@@ -83,7 +86,7 @@ class Reader:
     Parameters
     ----------
     channels_last
-        Whether the input is ``(batch, height, width, channels)``.
+        Whether the input is ``(batch, height, width, channels)`` or ``(batch, length, channels)``.
     """
 
     def __init__(self, model: OnnxModel, *, channels_last: bool = False) -> None:
@@ -123,17 +126,17 @@ class Reader:
             self.violations.append(f"input {named(name)} is of type {kind}; export in float32")
             return None
         elements = ordered(shape)
-        if self._channels_last and len(shape) == 4:
-            height, width, channels = shape[1:]
-            stored = (channels, height, width)
-            elements = ordered(stored).transpose(1, 2, 0)[None]
+        if self._channels_last and len(shape) in (3, 4):
+            *size, channels = shape[1:]
+            stored: Shape = (channels, *(1, *size)[-2:])
+            elements = np.moveaxis(ordered((channels, *size)), 0, -1)[None]
             self._assumed.append(
                 f"the file takes samples of shape {shape[1:]}, with the channels last; the graph "
                 f"takes them as {stored}"
             )
         else:
             try:
-                stored = stored_shape(shape[1:])  # type: ignore[assignment]
+                stored = stored_shape(shape[1:])
             except UnreadableError as error:
                 self.violations.append(f"input {named(name)} {error}")
                 return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgespike.converters.onnx.floats.reading import Reading
+from edgespike.converters.onnx.functions import inlined
 from edgespike.converters.onnx.loading import load_model, shown_line
 from edgespike.errors import UnsupportedError
 from edgespike.extras import needs_extra
@@ -54,7 +55,7 @@ def _showing(read: Reading, names: list[str]) -> tuple[Any, str]:
     """Return the file's model that gives all these values too, and the name of the answer."""
     with needs_extra("onnx", "running an ONNX file"):
         from onnx import helper
-    model = load_model(read.model.path)
+    model = inlined(load_model(read.model.path))
     (answer,) = (value.name for value in model.graph.output)
     model.graph.output.extend(
         helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(names) if name != answer

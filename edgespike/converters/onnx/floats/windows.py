@@ -97,7 +97,12 @@ def _own(
         raise UnreadableError(f"has auto_pad {word!r}; give pads")
     sides = []
     for size, window, step, gap in zip(sizes, kernel, stride, dilation, strict=True):
-        whole = max((ceil(size / step) - 1) * step + (window - 1) * gap + 1 - size, 0)
+        whole = (ceil(size / step) - 1) * step + (window - 1) * gap + 1 - size
+        if whole < 0:
+            raise UnreadableError(
+                f"has auto_pad {word} and leaves out values between its windows, where runtimes "
+                "disagree which; give pads"
+            )
         less, more = whole // 2, whole - whole // 2
         sides.append((less, more) if word == "SAME_UPPER" else (more, less))
     return tuple(sides)

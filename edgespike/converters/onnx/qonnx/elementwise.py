@@ -113,9 +113,14 @@ def batch_normalization(state: State, node: OnnxNode) -> Value:
         raise ConversionStoppedError(
             f"{node.title} normalises axis 1, which does not hold the channels; transpose before it"
         )
+    given = [state.exact(node, i).ravel() for i in range(1, 5)]
+    if any(len(values) != state.channels(x) for values in given):
+        raise ConversionStoppedError(
+            f"{node.title} has {', '.join(str(len(values)) for values in given)} parameters for "
+            f"{state.channels(x)} channels"
+        )
     gamma, beta, mean, variance = (
-        state.fractions(node, state.in_order(np.ravel(state.exact(node, i)), x), x)
-        for i in range(1, 5)
+        state.fractions(node, state.in_order(values, x), x) for values in given
     )
     epsilon = attribute(node, "epsilon", 1e-5)
     squares = tuple(value + epsilon for value in variance)

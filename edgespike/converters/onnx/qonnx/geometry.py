@@ -33,11 +33,18 @@ def sides_of(
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
         sides = []
         for length, k, s, d in zip(size, kernel, stride, dilation, strict=True):
-            total = max((-(-length // s) - 1) * s + d * (k - 1) + 1 - length, 0)
+            total = (-(-length // s) - 1) * s + d * (k - 1) + 1 - length
+            if total < 0:
+                raise ConversionStoppedError(
+                    f"{node.title} has auto_pad {automatic} and leaves out values between its "
+                    "windows, where runtimes disagree which; give pads"
+                )
             small, large = total // 2, total - total // 2
             sides += [small, large] if automatic == "SAME_UPPER" else [large, small]
         top, bottom, left, right = sides
         return top, bottom, left, right
+    if automatic not in ("NOTSET", "VALID"):
+        raise ConversionStoppedError(f"{node.title} has auto_pad {shown(automatic)}; give pads")
     pads = tuple(map(int, node.attributes.get("pads", ())))
     if automatic == "VALID" or not pads:
         return 0, 0, 0, 0
