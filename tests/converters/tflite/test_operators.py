@@ -101,7 +101,7 @@ def test_windows(
 ) -> None:
     file = File()
     x = file.tensor((1, 8, 6, 2), 0.043, -128)
-    y = file.tensor((1, *size, 4), 0.051, -128)
+    y = file.tensor((1, *size, 4), 0.051, -9)
     shape = (4, *kernel, 2) if kind == "CONV_2D" else (1, *kernel, 4)
     file.conv(
         x,
@@ -115,7 +115,6 @@ def test_windows(
         strideW=stride[1],
         dilationHFactor=dilation[0],
         dilationWFactor=dilation[1],
-        fusedActivationFunction=RELU,
     )
     equal(
         convert(
@@ -169,6 +168,60 @@ def test_dense(
         fusedActivationFunction=activation,
     )
     equal(convert(file.content([x], [y]), tmp_path, rounding), 200)
+
+
+@pytest.mark.parametrize(("groups", "outputs"), [(2, 4), (3, 9)])
+def test_groups(rounding: str, groups: int, outputs: int, draw: Draw, tmp_path: Path) -> None:
+    file = File()
+    x = file.tensor((1, 5, 5, 6), 0.043, 17)
+    y = file.tensor((1, 5, 5, outputs), 0.051, -9)
+    weight = weights(draw, outputs, 3, 3, 6 // groups)
+    file.conv(x, weight, scales(draw, outputs), biases(draw, outputs), y)
+    out = dense(file, y, 25 * outputs, draw)
+    equal(convert(file.content([x], [out]), tmp_path, rounding))
+
+
+def test_without_bias(rounding: str, draw: Draw, tmp_path: Path) -> None:
+    file = File()
+    x = file.tensor((1, 4, 4, 2), 0.043, 17)
+    y = file.tensor((1, 4, 4, 3), 0.051, -9)
+    file.conv(x, weights(draw, 3, 3, 3, 2), scales(draw, 3), biases(draw, 3), y)
+    if rounding == "tflm":  # LiteRT's convolutions must have one
+        del file.graph.operators[-1].inputs[2]
+    out = dense(file, y, 48, draw)
+    file.graph.operators[-1].inputs[2] = -1
+    equal(convert(file.content([x], [out]), tmp_path, rounding))
+
+
+@pytest.mark.parametrize("real", [6, 1])
+@pytest.mark.parametrize("half", [2.5, 9.5, 10.5])
+def test_limits_that_lie_between_two_numbers(
+    rounding: str, real: int, half: float, draw: Draw, tmp_path: Path
+) -> None:
+    """A fused activation's limit is rounded too, and not by all kernels alike."""
+    scale = np.float32(real / half)
+    assert np.float32(real) / scale == half
+    activation = {6: RELU6, 1: Activation.RELU_N1_TO_1}[real]
+    file = File()
+    x = file.tensor((1, 4, 4, 2), 0.043, 17)
+    y = file.tensor((1, 4, 4, 16), scale, -7)
+    file.conv(
+        x,
+        weights(draw, 16, 1, 1, 2),
+        scales(draw, 16),
+        biases(draw, 16),
+        y,
+        fusedActivationFunction=activation,
+    )
+    total, pooled = file.tensor((1, 4, 4, 16), scale, 0), file.tensor((1, 2, 2, 16), scale, 0)
+    file.add("ADD", [y, y], total, version=2, fusedActivationFunction=activation)
+    sizes = dict.fromkeys(("strideW", "strideH", "filterWidth", "filterHeight"), 2)
+    file.add("MAX_POOL_2D", [total], pooled, version=2, fusedActivationFunction=activation, **sizes)
+    mean = file.tensor((1, 1, 1, 16), scale, 0)
+    file.add(
+        "AVERAGE_POOL_2D", [pooled], mean, version=2, fusedActivationFunction=activation, **sizes
+    )
+    equal(convert(file.content([x], [mean]), tmp_path, rounding), 50)
 
 
 @pytest.mark.parametrize("activation", FUSED)
