@@ -74,7 +74,7 @@ class Kernels:
         Parameters
         ----------
         kind
-            The operator. FULLY_CONNECTED multiplies with a single scale in float32.
+            The operator. LiteRT's FULLY_CONNECTED multiplies by a single scale in float32.
         source, result
             How its input and its output are stored.
         scales
@@ -86,7 +86,7 @@ class Kernels:
         with np.errstate(over="ignore", under="ignore"):
             if self.is_xnnpack:
                 factor = (from_scale * scales / to_scale).astype(np.float64)
-            elif kind == "FULLY_CONNECTED" and len(scales) == 1:
+            elif self.rounds_in_blocks and kind == "FULLY_CONNECTED" and len(scales) == 1:
                 factor = (from_scale * scales).astype(np.float64) / np.float64(to_scale)
             else:
                 factor = np.float64(from_scale) * scales.astype(np.float64) / np.float64(to_scale)
@@ -133,16 +133,18 @@ class Kernels:
         return FixedPointMean(source, result)
 
     def activated(self, source: Stored, result: Stored, activation: Activation) -> Numbers:
-        """Return RELU and RELU6 as operators of their own, which divide the scales in float32."""
-        _check("input scale / output scale", source.scale / result.scale)
+        """Return RELU and RELU6 as operators of their own; LiteRT divides the scales in float32."""
+        ratio = source.scale / result.scale
+        _check("input scale / output scale", ratio)
         if self.name == "tflm" and activation is Activation.RELU6 and source != result:
             raise ConversionStoppedError(
                 "its output has another scale or zero point than its input, which TFLite Micro "
                 "ignores; fuse it into the layer before"
             )
-        ratio = np.float32(source.scale) / np.float32(result.scale)
+        if self.name != "tflm":
+            ratio = float(np.float32(source.scale) / np.float32(result.scale))
         ends = limits(result, activation)
-        return _rescaled(source, result, float(ratio), Rounding.DOUBLE_AWAY, ends)
+        return _rescaled(source, result, ratio, Rounding.DOUBLE_AWAY, ends)
 
     def _rounds_up(self, what: str, unit: str, count: int) -> bool:
         """Return whether halves go up, as they do in whole blocks, and not in a rest."""

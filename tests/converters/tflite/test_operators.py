@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from numpy.typing import NDArray
 from edgespike.converters.tflite import agreement
 from edgespike.converters.tflite.schema import Activation, Padding
 from edgespike.errors import UnsupportedError
+from edgespike.int8.rounding import FixedPoint
 from tests.converters.tflite.files import ROUNDINGS, File, convert, differences, equal
 
 NONE, RELU, RELU6 = Activation.NONE, Activation.RELU, Activation.RELU6
 FUSED = (NONE, RELU, RELU6, Activation.RELU_N1_TO_1)
 SAME, VALID = Padding.SAME, Padding.VALID
+
+OFFSETS = (-24, -12, -4, 0, 4, 12, 24)
+"""How far sums are from a half, in units of a sum."""
 
 Draw = np.random.Generator
 
@@ -376,3 +381,54 @@ def test_concatenation(rounding: str, draw: Draw, tmp_path: Path) -> None:
     y = file.tensor((1, 4, 3, 5), 0.2, 4)
     file.add("CONCATENATION", [a, b], y, version=2, axis=-1, fusedActivationFunction=0)
     equal(convert(file.content([x], [dense(file, y, 60, draw)]), tmp_path, rounding))
+
+
+def near_halves(seed: int) -> Iterator[tuple[np.float32, np.float32]]:
+    """Yield scales of which the float32 quotient and the real one round a number differently."""
+    draw = np.random.default_rng(seed)
+    while True:
+        source = np.float32(draw.uniform(0.01, 1))
+        quotient = (draw.integers(1, 100) + 0.5) / draw.integers(3, 128)
+        result = np.float32(source / quotient)
+        exact, rounded = float(source) / float(result), float(source / result)
+        tables = [FixedPoint.of(ratio).times(np.arange(-128, 128)) for ratio in (exact, rounded)]
+        if 0.1 < exact < 2 and (tables[0] != tables[1]).any():
+            yield source, result
+
+
+@pytest.mark.parametrize("kind", ["QUANTIZE", "RELU", "MEAN"])
+@pytest.mark.parametrize("seed", range(2))
+def test_quotients_of_scales_are_rounded_as_the_kernel_does(
+    rounding: str, kind: str, seed: int, tmp_path: Path
+) -> None:
+    source, result = next(near_halves(seed))
+    file = File()
+    x = file.tensor((1, 1, 1, 64), source, 0)
+    y = file.tensor((1, 64) if kind == "MEAN" else (1, 1, 1, 64), result, 0)
+    axes = [file.tensor((2,), None, kind="INT32", values=[1, 2])] if kind == "MEAN" else []
+    file.add(kind, [x, *axes], y, version=2, **({"keepDims": False} if axes else {}))
+    equal(convert(file.content([x], [y]), tmp_path, rounding), 40)
+
+
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+@pytest.mark.parametrize("each", [True, False])
+def test_products_of_scales_are_rounded_as_the_kernel_does(
+    rounding: str, kind: str, each: bool, tmp_path: Path
+) -> None:
+    """Sums, all of them biases, that are so near a half that the factor's rounding decides."""
+    draw = np.random.default_rng(5)
+    source, weight, result = (np.float32(draw.uniform(0.1, 1)) for _ in range(3))
+    weight = np.float32(weight * 1e-7)
+    factor = float(source) * float(weight) / float(result)
+    halves = (np.arange(5, 45) + 0.5) / factor
+    bias = np.concatenate(
+        [sign * halves.astype(int) + near for sign in (1, -1) for near in OFFSETS]
+    )
+    count = len(bias)
+    file = File()
+    x = file.tensor((1, 2) if kind == "FULLY_CONNECTED" else (1, 1, 1, 1), source, 0)
+    y = file.tensor((1, count) if kind == "FULLY_CONNECTED" else (1, 1, 1, count), result, 0)
+    shape = {"CONV_2D": (count, 1, 1, 1), "DEPTHWISE_CONV_2D": (1, 1, 1, count)}
+    zeros = np.zeros(shape.get(kind, (count, 2)), int)
+    file.conv(x, zeros, np.full(count, weight) if each else weight, bias, y, kind)
+    equal(convert(file.content([x], [y]), tmp_path, rounding), 2)
