@@ -196,9 +196,9 @@ def command(
         graph = coding.apply(converted.graph)
     failed = found is not None and found.failed
     if not failed:
+        edgespike.save(graph, out)
         if save_inputs is not None:
             _save_inputs(converted.graph, options, save_inputs)
-        edgespike.save(graph, out)
     file = None if failed else out
     if as_json:
         print_json(_as_json(converted, graph, found, file, save_inputs))

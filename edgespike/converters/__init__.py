@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CONVERTERS: dict[str, str] = {
     "lava-dl": "edgespike.converters.lava_dl:CONVERTER",
     "nir": "edgespike.converters.nir:CONVERTER",
+    "onnx": "edgespike.converters.onnx:CONVERTER",
     "tflite": "edgespike.converters.tflite:CONVERTER",
     "torch": "edgespike.converters.torch:CONVERTER",
     "torch-floats": "edgespike.converters.torch.floats:CONVERTER",

@@ -104,8 +104,10 @@ def _evaluate(node: Int8Node, inputs: Sequence[Integers], stored: Stored) -> Int
             assert_never(op)
 
 
-def _finished(finish: PerChannel, sums: Integers) -> Integers:
-    """Return the stored numbers of sums ``(samples, channels, ...)``."""
+def _finished(finish: PerChannel | None, sums: Integers) -> Integers:
+    """Return the stored numbers of sums ``(samples, channels, ...)``, or these."""
+    if finish is None:
+        return sums
     return np.asarray(np.moveaxis(finish(np.moveaxis(sums, 1, 0)), 0, 1), np.int64)
 
 

@@ -44,7 +44,10 @@ def lower_weighted(grow: Growing, node: Int8Node, op: Int8Dense | Int8Conv2d) ->
     name = grow.add_part(node, "sums", sums, place.node)
     faults = list(_check_sums(grow, op, name))
     grow.violations += [f"{node.title}: {fault}" for fault in faults]
-    fire(grow, node, name, StandIn(node.stored) if faults else op.finish)
+    if op.finish is None:
+        grow.places[node.name] = Place(name, 0)
+    else:
+        fire(grow, node, name, StandIn(node.stored) if faults else op.finish)
 
 
 def _check_sums(grow: Growing, op: Int8Dense | Int8Conv2d, sums: str) -> Iterator[str]:

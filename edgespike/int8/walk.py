@@ -73,7 +73,7 @@ def _lower(grow: Growing, node: Int8Node) -> None:
             _check_same(grow, node)
             places[node.name] = _reshape(grow, node, op)
         case Int8Readout():
-            places[node.name] = _readout(grow, node)
+            places[node.name] = _readout(grow, node, op)
         case _:
             assert_never(op)
 
@@ -155,11 +155,11 @@ def _reshape(grow: Growing, node: Int8Node, op: Int8Reshape) -> Place:
     return Place(grow.add(node, node.name, Reshape(op.shape), place.node), place.offset)
 
 
-def _readout(grow: Growing, node: Int8Node) -> Place:
+def _readout(grow: Growing, node: Int8Node, op: Int8Readout) -> Place:
     _check_same(grow, node)
     place = grow.at(node, grow.places[node.inputs[0]], node.stored.zero_point)
     source, shape = place.node, grow.tensors[place.node].shape
     if len(shape) > 1:
         source = grow.add_part(node, "flat", Reshape((prod(shape),)), source)
-    scale = np.full(prod(shape), node.stored.scale)
+    scale = np.full(prod(shape), node.stored.scale) if op.scale is None else op.scale
     return Place(grow.add(node, node.name, Readout(scale), source), place.offset)

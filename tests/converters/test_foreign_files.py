@@ -27,7 +27,6 @@ def hdf5() -> bytes:
     ("content", "kind"),
     [
         (hdf5(), "an HDF5 file, the format of NIR"),
-        (b"\x08\x08\x12\x07pytorch", "an ONNX model"),
     ],
 )
 @pytest.mark.parametrize("name", ["model", "model.safetensors"])

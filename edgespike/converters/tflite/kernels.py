@@ -74,7 +74,8 @@ class Kernels:
         Parameters
         ----------
         kind
-            The operator. LiteRT's FULLY_CONNECTED multiplies by a single scale in float32.
+            The operator. LiteRT's FULLY_CONNECTED multiplies with a single scale in float32, TFLite
+            Micro's in float64 as all others do.
         source, result
             How its input and its output are stored.
         scales
