@@ -92,6 +92,11 @@ class FloatRelu:
     maximum: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class FloatTanh:
+    """The hyperbolic tangent of each value."""
+
+
 def _sides(padding: tuple[int, int, int, int]) -> Sides:
     top, bottom, left, right = padding
     return (top, bottom), (left, right)
@@ -204,6 +209,7 @@ FloatOp: TypeAlias = (
     | FloatDense
     | FloatConv2d
     | FloatRelu
+    | FloatTanh
     | FloatPool2d
     | FloatAdd
     | FloatConcatenate

@@ -30,6 +30,7 @@ from edgespike.floats.net import (
     FloatReadout,
     FloatRelu,
     FloatReshape,
+    FloatTanh,
     Pooling,
     Reals,
 )
@@ -151,6 +152,8 @@ def evaluate(op: FloatOp, *inputs: Reals) -> Reals:
             return conv2d(op, *inputs)
         case FloatRelu(maximum):
             return np.clip(inputs[0], 0, maximum)
+        case FloatTanh():
+            return np.tanh(inputs[0])
         case FloatPool2d():
             return pool2d(op, *inputs)
         case FloatAdd():

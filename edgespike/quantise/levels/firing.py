@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +116,16 @@ class Fired:
     warning: str | None
 
 
-def fire(grow: Growing, path: str, sums: Sums, grid: Grid, target: Reals) -> Fired:
+def fire(
+    grow: Growing,
+    path: str,
+    sums: Sums,
+    grid: Grid,
+    target: Reals,
+    *,
+    inverse: Callable[[Reals], Reals] = np.array,
+    delays: Sequence[str] = (),
+) -> Fired:
     """Add the thresholds of an activation to a graph.
 
     Parameters
@@ -125,11 +134,17 @@ def fire(grow: Growing, path: str, sums: Sums, grid: Grid, target: Reals) -> Fir
         Of the activation.
     target
         The float net's values behind the activation.
+    inverse
+        Of the activation, a rising function; by default it is the identity between its bounds.
+    delays
+        Nodes of the graph that delay this one.
     """
     tensor = grow.tensors[sums.node]
-    op = thresholds(sums.line, grid.bounds, tensor, grid.lowest)
+    op = thresholds(sums.line, inverse(grid.bounds), tensor, grid.lowest)
     label = "spikes" if op.levels == 1 else "levels"
     name = grow.add(path, label, op, [sums.node])
+    for delay in delays:
+        grow.close(delay, name)
     seen, alone, wanted = grow.seen[name], grow.alone[name], grid.of(target)
     loss = LayerLoss(
         path,

@@ -10,7 +10,17 @@ import numpy as np
 
 from edgespike.blas import one_blas_thread
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Conv2d, Dense, Graph, Input, Node, Operation, Tensor, Threshold
+from edgespike.graph import (
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    Node,
+    Operation,
+    Tensor,
+    Threshold,
+)
 from edgespike.graph.tensor import Integers, per_channel
 from edgespike.interpreter import evaluate
 from edgespike.quantise.rounding import WHOLE
@@ -22,20 +32,25 @@ class Growing:
 
     Parameters
     ----------
+    steps
+        Of a sample; only loops need to know.
     nodes, tensors
         The graph so far, and the shape and range of each node's values.
     seen
-        What each node computes on the samples for calibration, ``(samples, *shape)``.
+        What each node computes on the samples for calibration, ``(samples, *shape)``; those of
+        later steps follow those of the first.
     alone
         What it would compute if the activations before it had the float net's values, put on
         their levels.
     """
 
+    steps: int = 1
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     seen: dict[str, WHOLE] = field(default_factory=dict)
     alone: dict[str, WHOLE] = field(default_factory=dict)
     _numbers: Counter[str] = field(default_factory=Counter)
+    _open: list[str] = field(default_factory=list)
 
     def start(self, op: Input, samples: WHOLE) -> str:
         """Add the input, and return its name."""
@@ -57,16 +72,63 @@ class Growing:
             raise UnsupportedError(
                 "model cannot be quantised", [f"{path} ({label}): {fault}" for fault in faults]
             )
-        self._numbers[label] += 1
-        name = f"{label}{self._numbers[label]}"
-        self.nodes.append(Node(name, op, tuple(sources)))
-        self.tensors[name] = op.infer(inputs, 1)
+        name = self._append(label, op, sources)
         self.seen[name] = _computed(op, [self.seen[source] for source in sources])
         if all(self.alone[source] is self.seen[source] for source in sources):
             self.alone[name] = self.seen[name]
         else:
             self.alone[name] = _computed(op, [self.alone[source] for source in sources])
         return name
+
+    def _append(self, label: str, op: Operation, sources: Sequence[str]) -> str:
+        self._numbers[label] += 1
+        name = f"{label}{self._numbers[label]}"
+        self.nodes.append(Node(name, op, tuple(sources)))
+        self.tensors[name] = op.infer([self.tensors[source] for source in sources], 1)
+        return name
+
+    def add_delay(self, op: Delay, values: WHOLE) -> str:
+        """Add a delay whose source is still to come, and return its name.
+
+        Parameters
+        ----------
+        values
+            What it gives on the samples, if its source has the float net's values.
+        """
+        name = self._append("delay", op, ())
+        self.seen[name] = self.alone[name] = _small(values)
+        self._open.append(name)
+        return name
+
+    def close(self, delay: str, source: str) -> None:
+        """Connect a delay with its source, and compute what follows it again, step after step."""
+        places = {node.name: i for i, node in enumerate(self.nodes)}
+        first = min(places[name] for name in self._open)
+        self._open.remove(delay)
+        self.nodes[places[delay]] = replace(self.nodes[places[delay]], inputs=(source,))
+        again: dict[str, list[WHOLE]] = {node.name: [] for node in self.nodes[first:]}
+
+        def value(name: str, t: int) -> WHOLE:
+            return again[name][t] if name in again else self._at(name, t)
+
+        for t in range(self.steps):
+            for node in self.nodes[first:]:
+                if not isinstance(node.op, Delay):
+                    found = _computed(node.op, [value(name, t) for name in node.inputs])
+                elif node.name in self._open:
+                    found = self._at(node.name, t)
+                elif t == 0:
+                    found = np.full_like(self._at(node.name, 0), node.op.initial)
+                else:
+                    found = value(node.inputs[0], t - 1)
+                again[node.name].append(found)
+        self.seen.update({name: np.concatenate(parts) for name, parts in again.items()})
+
+    def _at(self, name: str, t: int) -> WHOLE:
+        """Return a node's values at a step."""
+        values = self.seen[name]
+        count = len(values) // self.steps
+        return values[t * count : (t + 1) * count]
 
     def add_bias(self, weighted: str, sums: str, bias: Integers) -> None:
         """Add whole numbers to a weighted node's bias, and so to the sums behind it."""

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgespike.errors import UnsupportedError
-from edgespike.floats.net import FloatNet, Reals
+from edgespike.floats.net import FloatDelay, FloatNet, Reals
 from edgespike.floats.run import run_steps
 from edgespike.graph.tensor import Integers
 from edgespike.quantise.inputs import Calibration, calibration
 from edgespike.quantise.levels.checks import check_net
+from edgespike.quantise.levels.graph_so_far import Growing
 from edgespike.quantise.levels.losses import compared
 from edgespike.quantise.levels.rewriting import rewritten
 from edgespike.quantise.levels.state import State
@@ -48,8 +49,8 @@ def quantise_levels(net: FloatNet, options: ConvertOptions, name: str) -> Quanti
     given = calibration(net, options)
     ordered, moved = rewritten(net)
     chosen, floats = _float_values(ordered, given)
-    state = State(ordered, options, floats)
-    nodes = walk(Held(state), given.op, _whole_samples(given, chosen))
+    state = State(ordered, options, floats, Growing(net.steps))
+    nodes = walk(Held(state), given.op, _whole_samples(net, given, chosen))
     graph = state.grow.graph(name, net.steps)
     found = compared(net, graph, given.samples, given.labels, given.real)
     return Quantised(
@@ -78,7 +79,7 @@ def _float_values(net: FloatNet, given: Calibration) -> tuple[list[int], dict[st
         if count > most:
             chosen = sorted(np.random.default_rng(0).choice(count, most, replace=False).tolist())
         steps = run_steps(net, given.real[chosen])
-        every = [next(steps)] if _is_constant(given) else list(steps)
+        every = [next(steps)] if _is_constant(net, given) else list(steps)
     merged = every[0]
     if len(every) > 1:
         merged = {name: np.concatenate([step[name] for step in every]) for name in merged}
@@ -94,13 +95,15 @@ def _float_values(net: FloatNet, given: Calibration) -> tuple[list[int], dict[st
     return chosen, merged
 
 
-def _is_constant(given: Calibration) -> bool:
-    """Return whether all steps of a sample are the same."""
-    return given.samples.ndim == len(given.op.shape) + 1
+def _is_constant(net: FloatNet, given: Calibration) -> bool:
+    """Return whether all values are the same at all steps of a sample."""
+    return given.samples.ndim == len(given.op.shape) + 1 and not any(net.of_type(FloatDelay))
 
 
-def _whole_samples(given: Calibration, chosen: list[int]) -> Integers:
+def _whole_samples(net: FloatNet, given: Calibration, chosen: list[int]) -> Integers:
     samples = given.samples[chosen]
-    if _is_constant(given):
+    if _is_constant(net, given):
         return samples
+    if samples.ndim == len(given.op.shape) + 1:
+        return np.concatenate([samples] * net.steps)
     return np.concatenate([samples[:, t] for t in range(samples.shape[1])])

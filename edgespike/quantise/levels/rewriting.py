@@ -1,8 +1,8 @@
 """The same net in real numbers in an order that suits levels.
 
-A max pool in front of a ReLU moves behind it, and so do affine maps with positive factors between
-the two: all of them are monotone, so the values behind both are the same, bit for bit. Levels are
-then chosen before the pool, which a graph can only apply to events.
+A max pool in front of a ReLU or tanh moves behind it, and so do affine maps with positive factors
+between the two: all of them are monotone, so the values behind both are the same, bit for bit.
+Levels are then chosen before the pool, which a graph can only apply to events.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from edgespike.floats.net import (
     FloatAdd,
     FloatAffine,
     FloatConcatenate,
+    FloatDelay,
     FloatNet,
     FloatNode,
     FloatPool2d,
     FloatRelu,
     FloatReshape,
+    FloatTanh,
     Pooling,
 )
 
@@ -47,7 +49,8 @@ def _pool_before(net: FloatNet) -> tuple[FloatNode, FloatNode] | None:
     for node in net.nodes:
         if len(node.inputs) == 1:
             source = net.by_name[node.inputs[0]]
-            if len(net.users[source.name]) == 1 and _swappable(source, node):
+            delayed = any(isinstance(user.op, FloatDelay) for user in net.users[node.name])
+            if len(net.users[source.name]) == 1 and not delayed and _swappable(source, node):
                 return source, node
     return None
 
@@ -57,7 +60,7 @@ def _swappable(pool: FloatNode, then: FloatNode) -> bool:
         return False
     if isinstance(then.op, FloatAffine):
         return bool((then.op.scale > 0).all())
-    return isinstance(then.op, FloatRelu)
+    return isinstance(then.op, FloatRelu | FloatTanh)
 
 
 def tied(net: FloatNet) -> list[set[str]]:

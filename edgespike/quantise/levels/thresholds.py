@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import isinf
 
 import numpy as np
 
@@ -25,7 +26,8 @@ def thresholds(line: Line, bounds: Reals, sums: Tensor, offset: int = 0) -> Thre
     line
         The real value of a sum.
     bounds
-        ``(channels, levels)``, ascending in each channel; infinity is never reached.
+        ``(channels, levels)``, ascending in each channel; infinity is never reached, and minus
+        infinity always.
     sums
         The proven range of the sums. Thresholds out of reach are moved to its edge, which changes
         nothing.
@@ -55,8 +57,8 @@ def _row(
     """Return one channel's thresholds."""
     found = []
     for bound in bounds:
-        if bound == float("inf"):
-            least = low if scale < 0 else above
+        if isinf(bound):
+            least = low if (bound > 0) == (scale < 0) else above
         elif scale == 0:
             least = low if shift >= Fraction(bound) else above
         else:

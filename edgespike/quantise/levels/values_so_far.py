@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgespike.floats.net import FloatAdd, FloatPool2d, FloatReshape
+from edgespike.floats.net import FloatAdd, FloatDelay, FloatPool2d, FloatReshape
 from edgespike.quantise.levels.firing import Fired, fire, signed_grid
 from edgespike.quantise.levels.state import State
 from edgespike.quantise.levels.values import Events, Pending, Sums, Value, identity
@@ -23,12 +23,15 @@ class Held:
         By the float node's name.
     raw
         The graph's nodes whose values are still those of the input.
+    loops
+        The graph's delays of an activation that is still to come, by the float node's name.
     """
 
     def __init__(self, state: State) -> None:
         self.state, self.grow = state, state.grow
         self.values: dict[str, Value] = {}
         self.raw: set[str] = set()
+        self.loops: dict[str, list[str]] = {}
         self._events: dict[tuple[str, bool], Events] = {}
         self._sums: dict[str, Sums] = {}
 
@@ -98,7 +101,7 @@ class Held:
                 continue
             if isinstance(node.op, FloatReshape) and node.op.shape[0] < channels:
                 return True
-            passes = isinstance(node.op, FloatReshape | FloatPool2d | FloatAdd)
+            passes = isinstance(node.op, FloatReshape | FloatPool2d | FloatAdd | FloatDelay)
             if passes and self.unfolds(node.name):
                 return True
         return False

@@ -26,10 +26,11 @@ from edgespike.floats.net import (
     FloatReadout,
     FloatRelu,
     FloatReshape,
+    FloatTanh,
     Pooling,
 )
 from edgespike.graph import Add, Concatenate, Input, MaxPool2d, Readout, Reshape, SumPool2d
-from edgespike.quantise.levels.activation import relu
+from edgespike.quantise.levels.activation import activation, delay
 from edgespike.quantise.levels.firing import Grid
 from edgespike.quantise.levels.values import Events, Pending, Sums, Term, Value, identity
 from edgespike.quantise.levels.values_so_far import Held
@@ -83,8 +84,10 @@ def _value(held: Held, node: FloatNode, grids: dict[str, Grid]) -> Value:
             events = held.as_events(node.inputs[0])
             ones = np.ones(len(node.op.weight))
             return Pending((Term(events, node.op, ones),), 0 * ones)
-        case FloatRelu():
-            return relu(held, node, node.op, grids)
+        case FloatRelu() | FloatTanh():
+            return activation(held, node, node.op, grids)
+        case FloatDelay():
+            return delay(held, node, node.op, grids)
         case FloatPool2d(Pooling.MAX):
             return _max_pool(held, node, node.op)
         case FloatPool2d():
@@ -95,8 +98,8 @@ def _value(held: Held, node: FloatNode, grids: dict[str, Grid]) -> Value:
             return _concatenate(held, node)
         case FloatReshape():
             return _reshape(held, node, node.op)
-        case FloatInput() | FloatReadout() | FloatDelay() | FloatNeurons():
-            raise TypeError(f"{node.name} is not stateless, or not between input and readout")
+        case FloatInput() | FloatReadout() | FloatNeurons():
+            raise TypeError(f"{node.name} has no levels, or is not between input and readout")
         case _:
             assert_never(node.op)
 

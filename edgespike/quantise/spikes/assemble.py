@@ -20,6 +20,7 @@ from edgespike.floats.net import (
     FloatReadout,
     FloatRelu,
     FloatReshape,
+    FloatTanh,
     Pooling,
 )
 from edgespike.graph import (
@@ -98,7 +99,7 @@ def _operation(node: FloatNode, folded: Folded, solution: Solution, source: Inpu
             return solution.neurons[node.name]
         case FloatReadout(mode):
             return Readout(solution.scale, mode)
-        case FloatAffine() | FloatRelu():
+        case FloatAffine() | FloatRelu() | FloatTanh():
             raise TypeError(f"{node.name} has no place in a folded net")
         case _:
             assert_never(node.op)

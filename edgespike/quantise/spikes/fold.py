@@ -31,6 +31,7 @@ from edgespike.floats.net import (
     FloatReadout,
     FloatRelu,
     FloatReshape,
+    FloatTanh,
     Pooling,
     Reals,
 )
@@ -149,9 +150,10 @@ class _Folder:
             case FloatReadout():
                 self._readout(node)
                 return "answer"
-            case FloatRelu():
+            case FloatRelu() | FloatTanh():
+                kind = "ReLU" if isinstance(node.op, FloatRelu) else "tanh"
                 self.draft.refuse(
-                    node, "is a ReLU in a net that spikes; let spiking neurons follow the layer"
+                    node, f"is a {kind} in a net that spikes; let spiking neurons follow the layer"
                 )
         return "sums"
 

@@ -344,7 +344,7 @@ def test_everything_that_has_no_integer_form_is_listed() -> None:
     text = str(caught.value)
     assert "net.dense1: weight has 16 values that are not finite" in text
     assert "net.relu4 has the maximum 0.0; give a positive one" in text
-    assert "net.delay2 keeps a value for the next step" in text
+    assert "net.delay2 keeps net.dense1 for the next step, which is no activation" in text
     assert "bits is 9; give 2 (weights -1, 0 and 1) to 8" in text
 
 
