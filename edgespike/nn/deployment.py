@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from edgespike.converters import convert
 from edgespike.errors import ViolationsError
 from edgespike.graph import Conv2d, Dense, Graph
+from edgespike.nn.layers.quant_gru import Gate
 from edgespike.nn.layers.quant_rnn import QuantRNN
 from edgespike.nn.layers.quantise import StandardisedQuantiser, SymmetricQuantiser, WeightQuantiser
 from edgespike.nn.layers.residual import Residual
@@ -127,7 +128,7 @@ def _graph(net: AnySpec, fill: Fill | None) -> Graph:
     for module in model.modules():
         if fill is not None and isinstance(module, QuantConv2d | QuantLinear):
             module.quantiser = _Fixed(module.quantiser, fill)
-        elif fill is not None and isinstance(module, QuantRNN):
+        elif fill is not None and isinstance(module, QuantRNN | Gate):
             for layer in (module.input, module.recurrent):
                 weights = fill(tuple(layer.weight.shape), 1) / layer.input_step
                 layer.weight.data = weights.float()
@@ -238,9 +239,10 @@ def _choices(net: AnySpec) -> list[_Choice | None]:
     """Return the choice that limits the weights of each weighted node, in the graph's order."""
     if isinstance(net, RecurrentSpec):
         first: list[_Choice | None] = [None] * (net.input_states > 0)
+        pairs = 3 if net.cell == "gru" else 1
         return [
             *first,
-            *[_choice("net", "bits", net.bits, net)] * (2 * net.layers),
+            *[_choice("net", "bits", net.bits, net)] * (pairs * 2 * net.layers),
             _choice("net", "readout_bits", net.readout_bits, net),
         ]
     numbers = [_weighted_nodes(module) for module in _without_memory(net)]
