@@ -39,13 +39,15 @@ def gated_layer(builder: GraphBuilder, leaf: Any, path: str) -> None:
     renewal = builder.last
     _add_sums(builder, leaf.reset, path, source, state)
     reset = _fire_gate(builder, leaf.reset, f"{path}.reset", "reset")
-    remembered = _multiply(builder, path, reset, state)
+    _multiply(builder, path, reset, state)
+    scale, no_bias = Fraction(1, leaf.open), np.zeros(hidden)
+    remembered = _fire(builder, leaf.remembered, f"{path}.remembered", "remembered", scale, no_bias)
     _add_sums(builder, leaf.candidate, path, source, remembered)
     candidate = _fire_gate(builder, leaf.candidate, f"{path}.candidate", "candidate")
     kept = _multiply(builder, path, update, state)
     _multiply(builder, path, renewal, candidate)
     builder.append(path, "add", Add(), (kept,))
-    _fire(builder, leaf.state, f"{path}.state", "state", Fraction(1, leaf.open), np.zeros(hidden))
+    _fire(builder, leaf.state, f"{path}.state", "state", scale, no_bias)
     builder.event_scale, builder.event_zero = Fraction(leaf.step), 0
 
 

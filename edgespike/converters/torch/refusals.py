@@ -156,8 +156,8 @@ def _children_refusals(place: str, module: Any) -> Iterator[str]:
         for gate, activation in gates.items():
             expected |= {gate: (Gate,), f"{gate}.activation": (activation,)}
             expected |= {f"{gate}.{name}": kinds for name, kinds in sums.items()}
-        products = dict.fromkeys(("remembered", "kept", "renewed"), (EventProduct,))
-        expected |= {"state": (RoundSigned,), **products}
+        expected |= dict.fromkeys(("admitted", "kept", "renewed"), (EventProduct,))
+        expected |= dict.fromkeys(("remembered", "state"), (RoundSigned,))
     else:
         expected |= {"activation": (RoundClip, TanhLevels), **sums}
     for name, kinds in expected.items():

@@ -23,8 +23,8 @@ class Multiply(Op):
 
     The product is a graded event, not an accumulator. One leaves exactly where an event arrives at
     both inputs, so the events that leave are the multiplications that were made, and every target
-    reports them as it reports those of neurons. As an event, a product may also be delayed, or
-    reach synapses, as in the recurrent matrix of a GRU, which takes ``reset * state``.
+    reports them as it reports those of neurons. As an event, a product may also be delayed or reach
+    synapses; where it has more values than 8 bits hold, a threshold after it rounds them.
 
     Each event that leaves is counted as one multiply-accumulate of this node, in all conventions:
     the second factor takes the place of the weight, and there are no synapses that a convention

@@ -80,12 +80,15 @@ class QuantGRU(nn.Module):
     computes another function of the same weights.
 
     Everything is a whole number: ``z`` and ``r`` are ``0..K``, with ``K = gate_states - 1`` for 1;
-    ``n`` and ``h`` are ``-half..half``, with ``half = states // 2`` for 1. The new state is
-    ``(z * h + (K - z) * n) / K``, rounded to the nearest whole number, halves upwards. Each pair of
-    matrices has a unit of its own, as in `edgespike.nn.QuantRNN`.
+    ``n`` and ``h`` are ``-half..half``, with ``half = states // 2`` for 1. Both ``(r * h) / K`` and
+    the new state ``(z * h + (K - z) * n) / K`` are rounded to the nearest whole number, halves
+    upwards. Each pair of matrices has a unit of its own, as in `edgespike.nn.QuantRNN`. Without the
+    first rounding, one unit of what reaches ``U_n`` would be worth so little beside one of the
+    input that 8 bits would not hold both matrices well.
 
     A state that should change by less than half a level keeps its value: few levels of a state
-    forget what comes slowly.
+    forget what comes slowly. And the fewer they are, the more each is worth, and the less precision
+    is left to the input weights, which share their unit.
 
     Parameters
     ----------
@@ -116,7 +119,7 @@ class QuantGRU(nn.Module):
         features: int,
         hidden: int,
         input_step: float,
-        states: int = 127,
+        states: int = 255,
         gate_states: int = 16,
         bits: int = 8,
     ) -> None:
@@ -128,8 +131,9 @@ class QuantGRU(nn.Module):
         self.update = Gate(*size, self.step, bits, SigmoidLevels(gate_states))
         self.reset = Gate(*size, self.step, bits, SigmoidLevels(gate_states))
         tanh = TanhLevels(states, signed=True)
-        self.candidate = Gate(*size, self.step / self.open, bits, tanh)
-        self.remembered, self.kept, self.renewed = EventProduct(), EventProduct(), EventProduct()
+        self.candidate = Gate(*size, self.step, bits, tanh)
+        self.admitted, self.kept, self.renewed = EventProduct(), EventProduct(), EventProduct()
+        self.remembered = RoundSigned(states)
         self.initial = InitialState()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -139,7 +143,8 @@ class QuantGRU(nn.Module):
         states = []
         for step in range(x.shape[1]):
             kept = update(step, state)
-            new = candidate(step, self.remembered(reset(step, state), state))
+            admitted = self.admitted(reset(step, state), state)
+            new = candidate(step, self.remembered(admitted / self.open))
             total = self.kept(kept, state) + self.renewed(self.open - kept, new)
             state = self.state(total / self.open)
             states.append(state)

@@ -97,7 +97,13 @@ def test_a_layer_with_its_batch_on_the_second_axis_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"cell": "lstm", "layers": 2}, {"initialisation": "identity"}, {**LEVELS, "layers": 2}],
+    [
+        {},
+        {"cell": "lstm", "layers": 2},
+        {"initialisation": "identity"},
+        {**LEVELS, "layers": 2},
+        {**LEVELS, "cell": "gru"},
+    ],
     ids=str,
 )
 def test_a_net_survives_the_way_through_a_checkpoint(
@@ -133,7 +139,9 @@ def test_a_description_survives_the_way_through_json() -> None:
         ),
         ({"cell": "qrnn"}, "cell is 'qrnn'; it must be one of rnn, gru, lstm"),
         ({"nonlinearity": "sigmoid"}, "nonlinearity is 'sigmoid'"),
-        ({"cell": "gru", **LEVELS}, "cell is gru, rnn is needed with levels: gates multiply"),
+        ({"cell": "lstm", **LEVELS}, "cell is lstm, rnn or gru is needed with levels: what the"),
+        ({"cell": "gru", "gate_states": 1}, "gate_states is 1; it must be a whole number from 2"),
+        ({"cell": "gru", **LEVELS, "activation_states": 8}, "activation_states is 8, an odd"),
         (
             {"cell": "lstm", "nonlinearity": "relu"},
             "tanh and default are needed with the cell lstm",
