@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from edgespike.converters import convert
 from edgespike.errors import ViolationsError
-from edgespike.graph import Conv2d, Dense, Graph
+from edgespike.graph import Conv2d, Dense, Graph, Multiply
 from edgespike.nn.layers.quant_gru import Gate
 from edgespike.nn.layers.quant_rnn import QuantRNN
 from edgespike.nn.layers.quantise import StandardisedQuantiser, SymmetricQuantiser, WeightQuantiser
@@ -219,6 +219,8 @@ def _way_out(
     fits: Callable[[AnySpec, str], bool],
 ) -> str:
     """Return which change makes a node fit whatever the weights become; "" if none is known."""
+    if node and isinstance(graph[node].op, Multiply):
+        return ""  # what is refused is the operation, not its numbers
     weighted = [each.name for each in graph.nodes if isinstance(each.op, Dense | Conv2d)]
     name = _weighted_before(graph, node)
     choice = choices[weighted.index(name)] if name else None

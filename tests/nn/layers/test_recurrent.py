@@ -245,6 +245,21 @@ def test_a_start_from_another_net_is_refused(tmp_path: Path, net: Any, different
         train(recipe, tmp_path / "run", task=task, start=tmp_path / "net", quiet=True)
 
 
+def test_a_gated_net_of_levels_learns_and_its_start_from_a_float_one_is_refused(
+    tmp_path: Path,
+) -> None:
+    spec = replace(ROWS, cell="gru", activation="levels", activation_states=127)
+    recipe = replace(ROWS_RECIPE, net=spec, epochs=15, penalty=1e-9)
+    result = train(recipe, tmp_path / "run", task=rows_task(), quiet=True)
+    last = result.history[-1]
+    assert (last["test_accuracy"] or 0) > 0.9
+    assert (last["test_synaptic_operations"] or 0) > 0
+    floats = replace(ROWS, cell="gru")
+    save_model(tmp_path / "net", build(floats), floats)
+    with pytest.raises(InputError, match="from random weights: the reset gate of torch's GRU"):
+        train(recipe, tmp_path / "again", task=rows_task(), start=tmp_path / "net", quiet=True)
+
+
 def test_states_beyond_all_numbers_are_refused(tmp_path: Path) -> None:
     spec = replace(ROWS, nonlinearity="relu")
     net = build(spec)
