@@ -86,6 +86,7 @@ from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage, ze
 from edgespike.targets.tflite.planning.weighted import WeightedPlanner
 
 _NOT_IN_INT8 = "int8 has no exact form of it"
+_TWO_SCALES = "in int8 its scale would be the product of two, which float32 rounds"
 _UNCHANGED = "it changes no number"
 
 
@@ -145,7 +146,7 @@ class _Planner:
                 self.plans[name] = self._sum(node, sums, sources[0])
             case Multiply():
                 largest = product_magnitude(self.graph, node)
-                self.plans[name] = NodePlan(FLOAT32, _NOT_IN_INT8, largest=largest)
+                self.plans[name] = NodePlan(FLOAT32, _TWO_SCALES, largest=largest)
             case Concatenate():
                 self.plans[name] = self._concatenate(node)
             case Reshape():
