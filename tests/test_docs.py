@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "converters").glob("*.md")]
+PAGES = [
+    page for part in ("", "converters", "targets") for page in (ROOT / "docs" / part).glob("*.md")
+]
 EXAMPLES = [page for page in PAGES if ">>> " in page.read_text()]
 
 

@@ -40,7 +40,7 @@ def test_its_file_is_as_small_as_it_says(name: str) -> None:
         assert path.stat().st_size == FILE_BYTES[name] == graph_size(shipped_model(name)).file_bytes
 
 
-EVERYWHERE = ("cpu", "tflite", "tflite-reference", "tflite-runtime")
+EVERYWHERE = ("cpu", "tflite", "tflite-reference", "tflite-runtime", "onnx")
 
 
 @cache

@@ -121,6 +121,13 @@ def command(
             help="What answers, where the source does not state it: count, potential, max, sum.",
         ),
     ] = None,
+    rounding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose arithmetic a TFLite file has: tflm, xnnpack, builtin-x86.",
+        ),
+    ] = None,
     save_inputs: Annotated[
         Path | None,
         typer.Option(
@@ -178,6 +185,7 @@ def command(
         reset=reset,
         producer=producer,
         readout=readout,
+        rounding=rounding,
         weights=weights,
     )
     if check is not None:
@@ -188,9 +196,9 @@ def command(
         graph = coding.apply(converted.graph)
     failed = found is not None and found.failed
     if not failed:
-        if save_inputs is not None:
-            _save_inputs(converted.graph, options, save_inputs)
         edgespike.save(graph, out)
+        if save_inputs is not None:
+            _save_inputs(converted, options, save_inputs)
     file = None if failed else out
     if as_json:
         print_json(_as_json(converted, graph, found, file, save_inputs))
@@ -223,7 +231,7 @@ def _whole_numbers(option: str, text: str | None) -> Any:
         raise InputError(f"{option} is {shown(text)}; give integers separated by commas") from None
 
 
-def _save_inputs(graph: Graph, options: ConvertOptions, path: Path) -> None:
+def _save_inputs(found: Conversion, options: ConvertOptions, path: Path) -> None:
     """Write the samples for calibration as the whole numbers that a graph takes."""
     import io
 
@@ -232,8 +240,12 @@ def _save_inputs(graph: Graph, options: ConvertOptions, path: Path) -> None:
     from edgespike.quantise.inputs import as_integers
     from edgespike.storage.files import write_atomically
 
-    assert options.calibrate is not None
-    whole = as_integers(options.calibrate, graph)
+    graph, samples = found.graph, options.calibrate
+    assert samples is not None
+    source = None if found.quantised is None else found.quantised.source
+    if source is not None and source.as_net is not None:
+        samples = source.as_net(samples)
+    whole = as_integers(samples, graph)
     if whole.ndim == len(graph.input_op.shape):  # a length is an image of one row
         whole = whole[:, :, None]
     op = graph.input_op

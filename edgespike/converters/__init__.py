@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CONVERTERS: dict[str, str] = {
     "lava-dl": "edgespike.converters.lava_dl:CONVERTER",
     "nir": "edgespike.converters.nir:CONVERTER",
+    "onnx": "edgespike.converters.onnx:CONVERTER",
+    "tflite": "edgespike.converters.tflite:CONVERTER",
     "torch": "edgespike.converters.torch:CONVERTER",
     "torch-floats": "edgespike.converters.torch.floats:CONVERTER",
     "snntorch": "edgespike.converters.snntorch:CONVERTER",
@@ -54,6 +56,7 @@ def convert(
     reset: str | None = None,
     producer: str | None = None,
     readout: str | None = None,
+    rounding: str | None = None,
     weights: Path | None = None,
 ) -> Graph:
     """Turn a trained model, or a file of one, into a graph.
@@ -76,7 +79,7 @@ def convert(
         "model".
     input_range, input_scale, bits, levels, calibrate, labels
         As in :class:`edgespike.converters.base.ConvertOptions`, as all that follow.
-    steps, dt, reset, producer, readout, weights
+    steps, dt, reset, producer, readout, rounding, weights
         As in :class:`edgespike.converters.base.ConvertOptions`.
 
     Raises
@@ -113,6 +116,7 @@ def convert(
         reset=reset,
         producer=producer,
         readout=readout,
+        rounding=rounding,
         weights=weights,
     )
     return conversion(model, options).graph

@@ -38,6 +38,7 @@ CHOICES = {
         "nengo",
     ),
     "readout": ("count", "potential", "max", "sum"),
+    "rounding": ("tflm", "xnnpack", "builtin-x86"),
 }
 """What options of a few choices may say."""
 
@@ -79,6 +80,10 @@ class ConvertOptions:
         What answers, where the source does not state it: "count" (spikes of the last neurons),
         "potential" (their potential at the last step), "max" (its largest over the steps), "sum"
         (its sum).
+    rounding
+        Whose arithmetic a graph of 8-bit numbers has, where the runtimes of one file round
+        differently: "tflm" (TFLite Micro's reference kernels), "xnnpack" (LiteRT's default) or
+        "builtin-x86" (LiteRT's own kernels on x86).
     weights
         File of the parameters of a model that is given as source code: a state_dict that
         ``torch.load`` reads without unpickling code, or a safetensors file.
@@ -103,6 +108,7 @@ class ConvertOptions:
     reset: str | None = None
     producer: str | None = None
     readout: str | None = None
+    rounding: str | None = None
     weights: Path | None = None
     name: str | None = None
 

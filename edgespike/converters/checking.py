@@ -105,6 +105,8 @@ def check_source(found: Quantised, samples: NDArray[Any]) -> SourceCheck:
             "model cannot be compared with its source",
             ["this source cannot be run by edgespike; leave --check out"],
         )
+    if found.source.as_net is not None:
+        samples = found.source.as_net(samples)
     samples = _of_shape(found.source.net, samples)
     parts: list[NodeCheck] = []
     flipped = 0

@@ -36,6 +36,8 @@ class EnergyReport:
         Names of the nodes at which events can arise and none did.
     free
         Kinds of operations in the graph that cost nothing, each with the reason.
+    origin
+        What the graph is made from, see :class:`edgespike.graph.Graph`.
     """
 
     graph: str
@@ -47,6 +49,7 @@ class EnergyReport:
     size: GraphSize
     silent: tuple[str, ...]
     free: tuple[tuple[str, str], ...]
+    origin: str = ""
 
     def __repr__(self) -> str:
         """Return samples, operations and energies on one line; :meth:`to_json` has everything."""
@@ -64,12 +67,14 @@ class EnergyReport:
     def to_json(self) -> dict[str, Any]:
         """Return plain values.
 
-        ``name`` and ``graph`` (the hash) say which graph ran, ``counts`` and ``energy`` are totals
-        over samples, ``silent_layers`` those without an event, and ``size`` is that of the weights.
+        ``name``, ``graph`` (the hash) and ``origin`` say which graph ran, ``counts`` and ``energy``
+        are totals over samples, ``silent_layers`` those without an event, and ``size`` is that of
+        the weights.
         """
         return {
             "name": self.graph,
             "graph": self.graph_hash,
+            "origin": self.origin,
             "silent_layers": list(self.silent),
             "counts": self.counts.to_json(),
             "energy": [row.to_json(self.counts.samples) for row in self.estimates],
@@ -127,6 +132,7 @@ def energy_report(
         graph_size(graph),
         silent_layers(graph, counts),
         free,
+        graph.origin,
     )
 
 

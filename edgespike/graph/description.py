@@ -27,11 +27,15 @@ READABLE_VERSIONS = (1, 2, 3, 4, 5, 6)
 """Version 1 packed booleans only; version 3 added delays; version 4 added membranes' saturation and
 padding that differs on opposite sides; version 5 added concatenation, signed levels, the largest
 value as an answer, and membranes with a synaptic current, a floor, parameters of each channel or
-neuron, other fixed-point formats and potentials as output; version 6 added products."""
+neuron, other fixed-point formats and potentials as output; version 6 added products and a graph's
+origin."""
 
 BASE_VERSION = 3
 """The version of files that need no newer one: their hashes stay the same, and older versions of
 this package can read them."""
+
+ORIGIN_VERSION = 6
+"""The version of files of graphs with an origin."""
 
 WRONG_CONTENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What plain Python code raises if JSON does not hold what it should."""
@@ -58,6 +62,8 @@ def describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
                 attributes[field.name] = value.value if isinstance(value, Enum) else value
         nodes.append({"name": node.name, "op": node.op.kind, "inputs": node.inputs, **attributes})
     whole = {"version": version, "name": graph.name, "steps": graph.steps, "nodes": nodes}
+    if graph.origin:
+        whole |= {"version": max(version, ORIGIN_VERSION), "origin": graph.origin}
     return json.dumps(whole, separators=(",", ":")), tensors
 
 
@@ -77,6 +83,9 @@ def build(description: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> G
             f"format version {shown(version)}; this edgespike reads {READABLE_VERSIONS}, "
             "a newer one may read others"
         )
+    origin = typed(description.get("origin", ""), str)
+    if origin and version < ORIGIN_VERSION:
+        raise ValueError(f"origin needs format version {ORIGIN_VERSION}, the file says {version}")
     entries = _entries_by_name(entry_of(description, "nodes", list))
     _check_tensors(entries, tensors)
     nodes = tuple(_build_node(name, entry, tensors, version) for name, entry in entries.items())
@@ -86,7 +95,8 @@ def build(description: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> G
                 f"node {node.name} needs format version {node.op.file_version}, the file says "
                 f"{version}"
             )
-    return Graph(entry_of(description, "name", str), nodes, entry_of(description, "steps", int))
+    name, steps = entry_of(description, "name", str), entry_of(description, "steps", int)
+    return Graph(name, nodes, steps, origin)
 
 
 def _entries_by_name(entries: list[Any]) -> dict[str, dict[str, Any]]:

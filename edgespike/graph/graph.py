@@ -39,6 +39,9 @@ STEP_LIMIT = 100_000
 NAME_LIMIT = 200
 """Most characters of a graph's name: files are named after it, and file systems allow 255."""
 
+ORIGIN_LIMIT = 500
+"""Most characters of what a graph is made from."""
+
 NODE_NAME_LIMIT = 1000
 """Most characters of a node's name: archives name arrays after it, and allow 65535."""
 
@@ -57,6 +60,16 @@ def check_name(what: str, name: object, limit: int) -> Iterator[str]:
             f"{what} {shown(name)} may hold letters, digits, '_', '-' and '.' only, "
             "and must not be empty or begin with '-' or '.'"
         )
+
+
+def check_origin(origin: object) -> Iterator[str]:
+    """Yield why a value is not a line of text of at most `ORIGIN_LIMIT` characters."""
+    if not isinstance(origin, str):
+        yield f"origin is {shown(origin)}; give a string"
+    elif len(origin) > ORIGIN_LIMIT:
+        yield f"origin has {len(origin)} characters; the limit is {ORIGIN_LIMIT}"
+    elif not origin.isprintable():
+        yield f"origin is {shown(origin)}; give one line of printable characters"
 
 
 @dataclass(frozen=True)
@@ -124,6 +137,9 @@ class Graph:
         Only a delay may come before its source.
     steps
         Steps of one sample, 1 to 100,000.
+    origin
+        What it is made from, and whose arithmetic it has where several are possible; a sentence of
+        at most 500 printable characters, or empty.
 
     Raises
     ------
@@ -134,6 +150,7 @@ class Graph:
     name: str
     nodes: tuple[Node, ...]
     steps: int = 1
+    origin: str = ""
     tensors: Mapping[str, Tensor] = field(init=False, repr=False, compare=False)
     """Shape, proven range and meaning of each node's output, by the node's name."""
 
@@ -149,9 +166,9 @@ class Graph:
             raise GraphError(f"graph {shown(self.name)} is not valid", violations)
         object.__setattr__(self, "tensors", MappingProxyType(tensors))
 
-    def __reduce__(self) -> tuple[type[Graph], tuple[str, tuple[Node, ...], int]]:
+    def __reduce__(self) -> tuple[type[Graph], tuple[str, tuple[Node, ...], int, str]]:
         # For copies and other processes; the ranges are proven again there.
-        return Graph, (self.name, self.nodes, self.steps)
+        return Graph, (self.name, self.nodes, self.steps, self.origin)
 
     def __repr__(self) -> str:
         """Return name, size, input and answer on one line; ``edgespike show`` lists the nodes."""
@@ -232,6 +249,7 @@ class Graph:
     def _check_frame(self) -> Iterator[str]:
         """Check names, order, connections and memory; operations are checked later."""
         yield from check_name("name", self.name, NAME_LIMIT)
+        yield from check_origin(self.origin)
         whole = isinstance(self.steps, int) and not isinstance(self.steps, bool)
         if not whole or not 1 <= self.steps <= STEP_LIMIT:
             yield f"steps is {shown(self.steps)}; it must be a whole number in 1..{STEP_LIMIT}"

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgespike.graph.ops.windows import Sides
 from edgespike.graph.tensor import Integers
 
@@ -69,12 +72,13 @@ class Int8Dense:
     bias
         ``(outputs,)``.
     finish
-        From sums ``(outputs, ...)`` to stored numbers, fused activation included.
+        From sums ``(outputs, ...)`` to stored numbers, fused activation included; ``None`` if the
+        readout takes the sums.
     """
 
     weight: Integers
     bias: Integers
-    finish: PerChannel
+    finish: PerChannel | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +101,7 @@ class Int8Conv2d:
 
     weight: Integers
     bias: Integers
-    finish: PerChannel
+    finish: PerChannel | None
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
@@ -158,7 +162,15 @@ class Int8Reshape:
 
 @dataclass(frozen=True, eq=False)
 class Int8Readout:
-    """The answer: real numbers, ``scale * (q - zero point)`` of the last tensor."""
+    """The answer: real numbers, ``scale * (q - zero point)`` of the last tensor.
+
+    Parameters
+    ----------
+    scale
+        Of each class, ``(classes,)``, where they differ; else that of the tensor.
+    """
+
+    scale: NDArray[np.float64] | None = None
 
 
 Int8Op: TypeAlias = (

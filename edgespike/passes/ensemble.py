@@ -16,7 +16,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from edgespike.errors import InputError, UnsupportedError, shown
-from edgespike.graph.graph import Graph, Node, as_graph
+from edgespike.graph.graph import ORIGIN_LIMIT, Graph, Node, as_graph
 from edgespike.graph.ops import (
     Add,
     Concatenate,
@@ -88,7 +88,15 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
         violations = [*_not_shared(members), *_joined(members[0])]
     if violations:
         raise UnsupportedError(f"ensemble {name!r} cannot be created", violations)
-    return Graph(name, tuple(_used(_side_by_side(members))), members[0].steps)
+    nodes = tuple(_used(_side_by_side(members)))
+    return Graph(name, nodes, members[0].steps, _origin(members))
+
+
+def _origin(members: Sequence[Graph]) -> str:
+    """Return what all members are made from, each once, or how many sources there are."""
+    origins = list(dict.fromkeys(member.origin for member in members if member.origin))
+    together = "; ".join(origins)
+    return together if len(together) <= ORIGIN_LIMIT else f"{len(origins)} sources"
 
 
 def _differences(first: Graph, other: Graph) -> Iterator[str]:

@@ -91,7 +91,7 @@ def fold(
                 found = low if beta >= level else above
             else:
                 factor = (level - beta) / (gamma * scale)
-                found = _threshold(shift, factor, spread, flipped=gamma < 0)
+                found = first_integer(shift, factor, spread, above=gamma < 0)
             theta[channel, index] = min(max(found, low), above)
     # Where a channel is flipped, the highest level has the lowest threshold.
     return Threshold(np.sort(theta, axis=1), flipped)
@@ -148,21 +148,21 @@ def fold_affine(scale: Fraction, bias: Sequence[float], normalisation: Normalisa
         spread = _exact(normalisation.variance[channel]) + _exact(normalisation.epsilon)
         shift = (_exact(bias[channel]) - _exact(normalisation.mean[channel])) / scale
         sign = 1 if gamma > 0 else -1
-        factor = _fine_root(scale * scale * gamma * gamma / spread)
+        factor = fine_root(scale * scale * gamma * gamma / spread)
         lines.append(Line(factor, sign, sign * shift + beta / factor))
     return lines
 
 
-def _threshold(shift: Fraction, factor: Fraction, spread: Fraction, *, flipped: bool) -> int:
-    """Return the least integer ``n >= shift + factor * sqrt(spread)``; ``n > ...`` if flipped.
+def first_integer(shift: Fraction, factor: Fraction, spread: Fraction, *, above: bool) -> int:
+    """Return the least integer ``n >= shift + factor * sqrt(spread)``; ``n > ...`` if above.
 
-    A flipped neuron fires at ``n <= ...``, which is ``n < theta`` for the next larger integer.
+    A flipped neuron fires at ``n <= ...``, which is ``n < theta`` for the least integer above.
     """
 
     def reached(n: int) -> bool:
         """Compare without a root: by the signs first, then by the squares."""
         difference, square = n - shift, factor * factor * spread
-        if flipped and difference * difference == square and (difference >= 0) == (factor >= 0):
+        if above and difference * difference == square and (difference >= 0) == (factor >= 0):
             return False
         if factor >= 0:
             return difference >= 0 and difference * difference >= square
@@ -182,7 +182,7 @@ def _root(square: Fraction) -> Fraction:
     return Fraction(isqrt(scaled), 1 << _PRECISION)
 
 
-def _fine_root(square: Fraction) -> Fraction:
+def fine_root(square: Fraction) -> Fraction:
     """Return a square root with a relative error below ``2**-_PRECISION``; that of 1 is 1."""
     size = square.denominator.bit_length() - square.numerator.bit_length()
     shift = _PRECISION + max(size, 0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
 
 from edgespike.floats.net import FloatNet, Reals
 from edgespike.graph import Graph
@@ -57,12 +60,16 @@ class Source:
         Whether the source's answers are the net's; else they only have the same order of classes.
     tolerance
         By which share of a node's largest magnitude the source's own arithmetic may be off.
+    as_net
+        Turns samples in the order of axes that the source takes into the net's, and leaves those
+        in the net's as they are; ``None`` where both are the same.
     """
 
     net: FloatNet
     run: Callable[[Reals], Mapping[str, Reals]]
     same_answers: bool = True
     tolerance: float = 1e-4
+    as_net: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ def print_report(report: EnergyReport, console: Console) -> None:
         Where to print; its width determines how lines wrap.
     """
     _print_counts(report, console)
+    if report.origin:
+        _print(console, f"From: {report.origin}")
     if silent := rows.silent_sentence(report):
         _print(console, silent)
     _print_conventions(report, console)

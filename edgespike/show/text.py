@@ -73,6 +73,7 @@ def graph_json(graph: Graph) -> dict[str, Any]:
         "graph": graph.hash,
         "hash": graph.hash,
         "steps": graph.steps,
+        "origin": graph.origin,
         "neurons": sum(row.neurons for row in rows),
         "weights": sum(row.weights for row in rows),
         "nonzero_weights": sum(row.nonzero_weights for row in rows),
@@ -107,6 +108,7 @@ def graph_text(graph: Graph, width: int | None = None) -> str:
             *_size_lines(size, width),
             "",
             *_wrapped(totals, width),
+            *(_wrapped(f"from: {graph.origin}", width) if graph.origin else ()),
             f"SHA-256 {graph.hash}",
         ]
     )

@@ -20,11 +20,25 @@ _GZIP = b"\x1f\x8b"
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in (2, 3, 4, 5))
 _TFLITE, _TFLITE_PLACE = b"TFL3", 4
 
-# An ONNX file is a protobuf message that begins with its version, a small number, and has one of
-# these fields next: producer, its version, domain, model version, doc string, graph, operator sets.
-_ONNX_VERSION, _ONNX_LATEST = 0x08, 50
-_ONNX_FIELDS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
+_ONNX_LATEST = 50
+"""Largest version of the file format that one may think of."""
 
+_VARINT, _LENGTH = 0, 2
+_ONNX_FIELDS = {
+    1: _VARINT,  # version of the file format
+    2: _LENGTH,  # producer
+    3: _LENGTH,  # its version
+    4: _LENGTH,  # domain
+    5: _VARINT,  # version of the model
+    6: _LENGTH,  # description
+    7: _LENGTH,  # the graph
+    8: _LENGTH,  # versions of the operators
+    14: _LENGTH,  # metadata
+    20: _LENGTH,  # training
+    25: _LENGTH,  # functions
+    26: _LENGTH,  # devices
+}
+"""The fields of the message that an ONNX file is: how each begins (onnx/onnx.proto)."""
 
 PARAMETERS = (
     "if it holds the parameters of a PyTorch module alone, name the code that defines the module, "
@@ -76,7 +90,7 @@ def kind_of_file(head: bytes) -> FileKind | None:
             "a Python pickle, the format of older PyTorch files (.pt, .pth)",
             may_hold_parameters=True,
         )
-    if len(head) > 2 and _is_onnx(*head[:3]):
+    if is_onnx(head):
         return FileKind("an ONNX model (.onnx)")
     if head.startswith(_GZIP):
         return FileKind("a file compressed with gzip", holds_model=False)
@@ -99,8 +113,33 @@ def _kind_of_archive(first: bytes) -> FileKind:
     return FileKind("a zip archive")
 
 
-def _is_onnx(tag: int, version: int, following: int) -> bool:
-    return tag == _ONNX_VERSION and 1 <= version <= _ONNX_LATEST and following in _ONNX_FIELDS
+def is_onnx(head: bytes) -> bool:
+    """Return whether the first bytes of a file are those of an ONNX model.
+
+    It is a protobuf message without a signature, so all its fields in these bytes must be ONNX's,
+    and the first the version, as every program writes it.
+    """
+    if len(head) < 3 or head[0] != 8 or not 1 <= head[1] <= _ONNX_LATEST:
+        return False
+    place = 2
+    while place < len(head):
+        tag, place = _varint(head, place)
+        field, kind = tag >> 3, tag & 7
+        if _ONNX_FIELDS.get(field) != kind:
+            return False
+        number, place = _varint(head, place)
+        place += number if kind == _LENGTH else 0
+    return True
+
+
+def _varint(head: bytes, place: int) -> tuple[int, int]:
+    """Return a number of variable length, as far as it is there, and the place behind it."""
+    number = 0
+    for index, byte in enumerate(head[place : place + 10]):
+        number |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return number, place + index + 1
+    return number, place + 10
 
 
 def only_tensors(path: Path, names: Iterable[str]) -> str:

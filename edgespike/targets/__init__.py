@@ -24,6 +24,7 @@ BUILT_IN: dict[str, str] = {
     "tflite": "edgespike.targets.tflite:TARGET",
     "tflite-reference": "edgespike.targets.tflite:TARGET",
     "tflite-runtime": "edgespike.targets.tflite:TARGET",
+    "onnx": "edgespike.targets.onnx:TARGET",
 }
 """The runtimes of this package, each with the ``module:attribute`` of its target."""
 

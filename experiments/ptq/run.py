@@ -149,7 +149,7 @@ def page(floats: dict[int, float], results: list[Measured], images: int) -> str:
         f"{GOAL_LEVELS} levels on {DRAWS} draws of them; shown are means over the draws, and the "
         "most points lost of any draw. "
         "With 4 bits and fewer the first and the last layer have 8. Flips are answers that differ "
-        "from the float net's. Seconds are the least of the draws, on the machine at hand.",
+        "from the float net's. Seconds are the least of the draws, on the machine that ran it.",
         "",
         f"Goal, at most {GOAL} points lost at 16 levels with 8-bit weights and with a 4-bit body: "
         f"{verdict}.",

@@ -27,6 +27,7 @@ GRAPHS = {
     "tflite": up_to(300),
     "tflite-reference": up_to(100),
     "tflite-runtime": up_to(60),
+    "onnx": up_to(60),
     "loihi": min(30, MOST_ON_LAVA),
 }
 """How many graphs of each mix each target runs."""

@@ -27,8 +27,6 @@ def hdf5() -> bytes:
     ("content", "kind"),
     [
         (hdf5(), "an HDF5 file, the format of NIR"),
-        (b"\x08\x08\x12\x07pytorch", "an ONNX model"),
-        (b"\x1c\0\0\0TFL3" + bytes(8), "a TFLite model"),
     ],
 )
 @pytest.mark.parametrize("name", ["model", "model.safetensors"])
@@ -46,6 +44,15 @@ def test_a_model_of_another_format(content: bytes, kind: str, name: str, tmp_pat
     assert "truncated" not in message
     with pytest.raises(FileFormatError, match="graphs and checkpoints of edgespike are safetens"):
         load_graph(path)
+
+
+def test_a_tflite_model_is_no_graph_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(8))
+    with pytest.raises(FileFormatError, match=r"is a TFLite model .*graphs and checkpoints of edg"):
+        load_graph(path)
+    with pytest.raises(FileFormatError, match="is damaged or truncated: it refers to byte 28"):
+        load(path)
 
 
 def test_a_damaged_hdf5_file(tmp_path: Path) -> None:

@@ -148,7 +148,8 @@ def test_grades_are_the_worst_of_the_constants(report: EnergyReport) -> None:
 
 def test_json_keeps_the_contract(report: EnergyReport, counts: Counts) -> None:
     answer = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert set(answer) == {"name", "graph", "silent_layers", "counts", "energy", "size"}
+    names = {"name", "graph", "origin", "silent_layers", "counts", "energy", "size"}
+    assert set(answer) == names
     assert answer["counts"] == counts.to_json()
     assert answer["counts"]["synaptic_operations"] == {"every": 6, "nonzero": 4, "quantised": 4}
     assert answer["size"] == graph_size(TWO_LAYERS).to_json()

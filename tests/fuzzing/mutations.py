@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import random
+import struct
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -54,6 +55,18 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
 def damaged_head(content: bytes, draw: random.Random) -> bytes:
     """Change bytes near the beginning, where formats declare what follows."""
     return damaged(content[:400], draw) + content[400:]
+
+
+def forged_words(content: bytes, draw: random.Random) -> bytes:
+    """Change words of four bytes near an end, where flatbuffers have their tables."""
+    found = bytearray(content)
+    part = min(len(found), 5000)
+    start = draw.choice((0, len(found) - part)) // 4 * 4
+    for _ in range(draw.choice((1, 1, 2, 4))):
+        place = start + draw.randrange(part // 4) * 4
+        low, high = draw.choice(((0, 10), (0, 10), (0, len(found)), (0, 2**32), (2**31, 2**31 + 1)))
+        struct.pack_into("<I", found, place, draw.randrange(low, high))
+    return bytes(found)
 
 
 def forged_graph(content: bytes, draw: random.Random) -> bytes:

@@ -12,6 +12,7 @@ import torch
 
 from edgespike.api import export
 from edgespike.converters import convert
+from edgespike.converters.base import CHOICES
 from edgespike.converters.nir.write import write_nir
 from edgespike.errors import EdgespikeError
 from edgespike.graph import save_graph
@@ -21,6 +22,8 @@ from edgespike.nn.training.run_folder import Log, RunFolder
 from tests.converters.netx_files import FLATTEN, conv, dense, neurons, source, write
 from tests.converters.nir import files as nir_files
 from tests.converters.nir.test_writing import recurrent
+from tests.converters.onnx import nets as onnx_nets
+from tests.converters.tflite.test_bad_files import INTACT
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
 from tests.fuzzing.mutations import (
     Mutation,
@@ -31,7 +34,9 @@ from tests.fuzzing.mutations import (
     forged_graph,
     forged_hdf5,
     forged_numbers,
+    forged_words,
 )
+from tests.fuzzing.protobufs import forged_onnx
 from tests.nn.small import NET, RECIPE, striped_task
 
 Reader = Callable[[Path], "list[str] | None"]
@@ -70,6 +75,8 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "bundles": _bundles(folder / "bundles"),
         "lava-dl files": _lava_dl(folder / "lava-dl"),
         "nir files": _nir(folder / "nir"),
+        "onnx": _onnx(folder / "onnx"),
+        "tflite files": _tflite(folder / "tflite"),
     }
 
 
@@ -185,6 +192,27 @@ def _nir(folder: Path) -> Kind:
     return Kind((plain, folder / "own.nir"), mutations, (line, convert_with_options))
 
 
+def _onnx(folder: Path) -> Kind:
+    """Return a net of images, and one that computes sizes and quantises its weights."""
+    folder.mkdir()
+    shape, nodes, constants = onnx_nets.SMALL
+    image = onnx_nets.saved(onnx_nets.model(shape, nodes, constants), folder, "image.onnx")
+    shape, nodes, constants = onnx_nets.WITH_SIZES
+    sizes = onnx_nets.saved(onnx_nets.model(shape, nodes, constants), folder, "sizes.onnx")
+    samples = np.random.default_rng(0).normal(size=(20, 2, 6, 5)).astype(np.float32)
+    np.save(folder / "samples.npy", samples)
+
+    def convert_and_check(path: Path) -> list[str]:
+        given = str(path.parent / "samples.npy")
+        more = ["--calibrate", given, "--check", given, "-o", str(path.parent / "out")]
+        return ["convert", str(path), *more]
+
+    line: Reader = lambda path: ["convert", str(path), "-o", str(path.parent / "out")]  # noqa: E731
+    mutations = (damaged, damaged_head, forged_onnx, forged_onnx)
+
+    return Kind((image, sizes), mutations, (convert_and_check, line), frozenset({0, 2}))
+
+
 def _bundles(folder: Path) -> Kind:
     export(residual_graph(), "tflite", folder)
     bundle = folder / "raspberry-pi"
@@ -208,6 +236,19 @@ def _lava_dl(folder: Path) -> Kind:
     line: Reader = lambda path: ["convert", str(path), "-o", str(path.parent / "out")]  # noqa: E731
     mutations = (damaged, damaged_head, forged_numbers, forged_numbers)
     return Kind(tuple(paths), mutations, (line,))
+
+
+def _tflite(folder: Path) -> Kind:
+    folder.mkdir()
+    path = folder / "net.tflite"
+    path.write_bytes(INTACT)
+
+    def rounded(rounding: str) -> Reader:
+        options = ["--rounding", rounding]
+        return lambda path: ["convert", str(path), "-o", str(path.parent / "out"), *options]
+
+    readers = tuple(map(rounded, CHOICES["rounding"]))
+    return Kind((path,), (damaged, damaged_head, forged_words, forged_words), readers)
 
 
 def draw_case(kind: Kind, draw: random.Random) -> tuple[Path, bytes, Reader]:

@@ -57,6 +57,7 @@ TARGETS = [
     "cpu",
     "tflite",
     "tflite-reference",
+    "onnx",
     pytest.param("tflite-runtime", marks=pytest.mark.tflite_runtime),
     pytest.param("loihi", marks=pytest.mark.loihi),
 ]

@@ -34,6 +34,7 @@ RUNTIMES = [
     "cpu",
     "tflite",
     "tflite-reference",
+    "onnx",
     pytest.param("tflite-runtime", marks=pytest.mark.tflite_runtime),
     pytest.param("loihi", marks=pytest.mark.loihi),
 ]

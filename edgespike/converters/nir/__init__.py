@@ -13,7 +13,6 @@ OPTIONS = (
     "input_range",
     "input_scale",
     "bits",
-    "levels",
     "calibrate",
     "labels",
     "steps",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -43,16 +44,21 @@ class OnnxModel:
     Parameters
     ----------
     nodes
-        In an order in which they can run; those that only compute constants are left out.
+        In an order in which they can run. Those that compute constants with ONNX's own operators
+        are left out; those that quantise constants are kept.
     constants
         Values that do not depend on the input: initialisers, and what nodes compute of them.
     shapes
         Shape of each value with the batch as its first axis, which is 1 where the file leaves it
         open.
+    types
+        Type of each value by ONNX's name: "float", "uint8".
     input, output
         Names of the values that enter and leave.
     producer
         The program that wrote the file, as far as it says so.
+    path
+        The file, whose values keep their names here.
     """
 
     nodes: tuple[OnnxNode, ...]
@@ -61,3 +67,5 @@ class OnnxModel:
     input: str
     output: str
     producer: str = ""
+    types: Mapping[str, str] = field(default_factory=dict)
+    path: Path = Path()

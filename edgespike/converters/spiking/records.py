@@ -8,7 +8,7 @@ from typing import Any
 
 from edgespike.converters.spiking.axes import AXES_MOVED, moved_axis
 from edgespike.converters.spiking.steps import Steps
-from edgespike.converters.spiking.values import Value, leaves, through
+from edgespike.converters.spiking.values import Call, Value, leaves, through
 from edgespike.graph import ReadoutMode
 
 SUM, LAST = ReadoutMode.SUM, ReadoutMode.LAST
@@ -115,7 +115,7 @@ def _reduced(steps: Steps, value: Value) -> Record | None:
         return Record(record.values, SUM, (_COUNT_FOR_RATE,))
     if call.name in ("softmax", "log_softmax", "sigmoid"):
         record = _record(steps, source)
-        if record is None or record.mode is None:
+        if record is None or record.mode is None or not _over_classes(call):
             return None
         note = f"{call.name} was left out: it keeps the order of the classes"
         return Record(record.values, record.mode, (*record.notes, note))
@@ -133,6 +133,14 @@ def _reduced(steps: Steps, value: Value) -> Record | None:
         return None
     mode = modes[call.name] or ReadoutMode.MAX
     return Record(stacked, mode, (_COUNT_FOR_RATE,) if call.name == "mean" else ())
+
+
+def _over_classes(call: Call) -> bool:
+    """Return whether a softmax of (samples, classes) is over the classes; a sigmoid always fits."""
+    if call.name == "sigmoid":
+        return True
+    dim = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim")
+    return dim in (None, 1, -1)
 
 
 _COUNT_FOR_RATE = "the answer is the sum over the steps: the mean that the net returns, times steps"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,9 +19,42 @@ _NARROWEST_STEP = 2.0**-6
 
 _ITERATIONS = 100
 
+HALF_A_LEVEL = np.float32(0.5)
+"""How far a line is lowered that is followed by a comparison: the middle of what may be wrong."""
 
-def fit_line(op: Threshold, source: Tensor) -> tuple[Singles, Singles] | None:
-    """Fit a line to the thresholds of each channel, if it is exact in float32.
+
+@dataclass(frozen=True, eq=False)
+class LevelLine:
+    """The line that each channel's levels follow, exactly or to within one level.
+
+    With ``n = floor(clip(x * slope + offset, 0, levels))``, computed in float32 one operation after
+    the other, the level of ``x`` is ``n``, or, with ``following``, ``n + 1`` where
+    ``x * sign >= following[channel, n]`` and ``n`` elsewhere.
+
+    Parameters
+    ----------
+    sign
+        -1 in flipped channels, else 1, ``(channels,)``.
+    slope, offset
+        ``(channels,)``.
+    following
+        The threshold after each level, ``(channels, levels + 1)``; above all values after the last
+        one. ``None`` where the line alone is exact.
+    """
+
+    sign: Integers
+    slope: Singles
+    offset: Singles
+    following: Singles | None
+
+
+def fit_line(op: Threshold, source: Tensor) -> LevelLine | None:
+    """Fit a line to the thresholds of each channel.
+
+    Each operation of a line is monotone in IEEE arithmetic, rounding included, so trying both
+    sides of every threshold is a proof: that a line gives every level, or that a lowered one gives
+    a level or the one before. 8-bit nets have thresholds of the second kind: a runtime's rounding,
+    twice or away from zero, moves them off every line by a unit or two.
 
     Parameters
     ----------
@@ -30,27 +65,42 @@ def fit_line(op: Threshold, source: Tensor) -> tuple[Singles, Singles] | None:
 
     Returns
     -------
-    slope, offset
-        ``floor(clip(x * slope + offset, 0, levels))``, computed in float32 one operation after the
-        other, equals the level of every ``x``, ``(channels,)``; ``None`` if this does not hold in
-        every channel. Each of these operations is monotone in IEEE arithmetic, rounding included,
-        so trying both sides of every threshold is a proof.
+    line
+        ``None`` if float32 does not hold the values, or if a channel's thresholds are further than
+        half a level from every line.
     """
     sign, theta, low, high = upright(op.theta, op.flipped, source.low, source.high)
     if max(-low.min(), high.max()) >= FLOAT32_LIMIT:
         return None
     step, start = fit(theta, low, high)
-    slope, offset = (sign / step).astype(np.float32), (-start / step).astype(np.float32)
-    low, high, sign = low[:, None], high[:, None], sign[:, None]
-
-    def counted(x: Integers) -> Singles:
-        product = (sign * np.clip(x, low, high)).astype(np.float32) * slope[:, None]
-        return np.asarray(np.floor((product + offset[:, None]).clip(0, op.levels)), np.float32)
-
+    slope, offset = (1 / step).astype(np.float32), (-start / step).astype(np.float32)
     level = np.arange(1, op.levels + 1)
-    reached = (counted(theta) >= level) | (theta > high)
-    missed = (counted(theta - 1) < level) | (theta <= low)
-    return (slope, offset) if bool((reached & missed).all()) else None
+
+    def holds(offset: Singles, missing: int) -> bool:
+        """Return whether the levels of the line are right, or at most ``missing`` too low."""
+
+        def counted(x: Integers) -> Singles:
+            product = np.clip(x, low[:, None], high[:, None]).astype(np.float32) * slope[:, None]
+            return np.asarray(np.floor((product + offset[:, None]).clip(0, op.levels)), np.float32)
+
+        reached = (counted(theta) >= level - missing) | (theta > high[:, None])
+        missed = (counted(theta - 1) < level) | (theta <= low[:, None])
+        return bool((reached & missed).all())
+
+    signed = (sign * slope).astype(np.float32)
+    if holds(offset, missing=0):
+        return LevelLine(sign, signed, offset, None)
+    lowered = offset - HALF_A_LEVEL
+    if holds(lowered, missing=1):
+        return LevelLine(sign, signed, lowered, _following(op, source))
+    return None
+
+
+def _following(op: Threshold, source: Tensor) -> Singles:
+    """Return the threshold after each level, equal in channels that have equal thresholds."""
+    least, most = (np.full_like(source.low, end) for end in source.bounds)
+    _, theta, _, high = upright(op.theta, op.flipped, least, most)
+    return np.concatenate((theta, high[:, None] + 1), axis=1).astype(np.float32)
 
 
 def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:

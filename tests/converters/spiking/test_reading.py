@@ -132,6 +132,7 @@ def test_what_a_loop_returns_is_its_readout(made: Any, mode: ReadoutMode, potent
         lambda s, m: torch.stack([*s[:-1], s[0]]),
         lambda s, m: torch.stack(s) * 2,
         lambda s, m: sum(s) / (STEPS + 1),
+        lambda s, m: F.softmax(torch.stack(s).sum(0), dim=0),
         lambda s, m: None,
     ],
 )

@@ -266,6 +266,18 @@ def levels_that_fill_a_byte() -> Graph:
     return chain.even_threshold(3).finish(48)
 
 
+def levels_near_a_line(shared: bool) -> Graph:
+    """Levels that are evenly spaced but for a few units, as other runtimes' rounding leaves them.
+
+    Shared ones are the same in all channels, as after an addition of an 8-bit net.
+    """
+    chain = Chain((1, 6, 6), 255).conv(3, 1, 1, 1, largest=LARGE)
+    theta = 100 * np.arange(1, 31) + chain.rng.integers(-20, 21, (1 if shared else 3, 30))
+    flipped = np.zeros(3, bool) if shared else np.arange(3) == 1
+    chain.add(Threshold(np.broadcast_to(theta, (3, 30)), flipped))
+    return chain.conv(3, 3, 3, 3).threshold(3).finish(48)
+
+
 def large_readout() -> Graph:
     """Accumulators beyond 16 bits, after spikes in int8."""
     return Chain((6,)).dense(8, 6).threshold(8).finish(8, largest=40_000)
@@ -314,6 +326,8 @@ def _networks() -> dict[str, Callable[[], Graph]]:
         "large readout": large_readout,
         "different numbers of levels": different_levels,
         "levels that fill a byte": levels_that_fill_a_byte,
+        "levels near a line": partial(levels_near_a_line, shared=False),
+        "levels near one line": partial(levels_near_a_line, shared=True),
         "two levels": partial(levels, 2),
         "fifteen levels": partial(levels, 15),
     }

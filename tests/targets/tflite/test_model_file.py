@@ -65,6 +65,7 @@ def test_every_options_table_is_read_as_what_it_is() -> None:
         ("DEQUANTIZE", "DequantizeOptionsT"),
         ("FLOOR", "NoneType"),
         ("FULLY_CONNECTED", "FullyConnectedOptionsT"),
+        ("GATHER", "GatherOptionsT"),
         ("MAXIMUM", "MaximumMinimumOptionsT"),
         ("MAX_POOL_2D", "Pool2DOptionsT"),
         ("MINIMUM", "MaximumMinimumOptionsT"),
@@ -92,6 +93,13 @@ def test_every_options_table_is_read_as_what_it_is() -> None:
 def test_potentials_are_clipped_only_where_they_may_saturate(name: str, saturates: bool) -> None:
     operators = lower(make_plan(NETWORKS[name]())).operators
     assert ("MAXIMUM" in operators) == saturates
+
+
+@pytest.mark.parametrize(("name", "rows"), [("levels near a line", 3), ("levels near one line", 1)])
+def test_levels_near_a_line_look_up_one_threshold(name: str, rows: int) -> None:
+    model = read(lower(make_plan(NETWORKS[name]())).content)
+    (table,) = [t for t in model.subgraphs[0].tensors if t.name.endswith(b".following")]
+    assert table.shape == [rows * 31]
 
 
 def test_options_of_a_convolution() -> None:

@@ -139,6 +139,7 @@ OPERATORS: dict[str, Operator] = {
         },
     ),
     "MUL": Operator(18, 2, 21, _FUSED_FIRST),
+    "GATHER": Operator(36, 1, 23, {"axis": (0, np.int32)}),
     "RESHAPE": Operator(22, 1, 17, {}),
     "PAD": Operator(34, 2, 22, {}),
     "TRANSPOSE": Operator(39, 2, 26, {}),

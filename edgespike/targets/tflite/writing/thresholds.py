@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from edgespike.graph import Tensor, Threshold
-from edgespike.targets.shared.lines import fit_line
+from edgespike.graph.tensor import FLOAT32_LIMIT, Integers
+from edgespike.targets.shared.lines import LevelLine, Singles, fit_line
 from edgespike.targets.shared.thresholds import upright
 from edgespike.targets.tflite.planning.storage import Form, Storage
 from edgespike.targets.tflite.writing.emitter import Emitter, Value
-from edgespike.targets.tflite.writing.schema import Activation, Quantisation
+from edgespike.targets.tflite.writing.schema import TENSOR_TYPES, Activation, Quantisation
+
+FEWEST_NEAR_LEVELS = 12
+"""Fewest levels for which a line and a comparison are smaller than comparisons with each."""
 
 
 def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: Value) -> Value:
@@ -38,23 +42,51 @@ def emit_values(
 
 
 def _emit_count(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: Value) -> Value:
-    """Count the thresholds that are reached: by one product if they lie on a line.
-
-    Otherwise each level is ``min(relu(x - theta + 1), 1)``, and they are summed.
-    """
+    """Count the thresholds that are reached."""
     line = fit_line(op, tensor)
-    if line is not None:
-        slope, offset = line
-        scaled = emitter.elementwise("MUL", x, slope)
-        moved = emitter.elementwise("ADD", scaled, offset, Activation.RELU)
-        most = emitter.elementwise("MINIMUM", moved, op.levels)
-        return emitter.emit(name, "FLOOR", [most.index], x.shape)
+    if line is not None and line.following is None:
+        return _on_line(emitter, name, line, op.levels, x)
     sign, theta, _, _ = upright(op.theta, op.flipped, tensor.low, tensor.high)
-    if op.flipped.any():
-        x = emitter.elementwise("MUL", x, sign)
-    channels = x.shape[-1]
+    turned = emitter.elementwise("MUL", x, sign) if op.flipped.any() else x
+    if line is None or line.following is None or op.levels < FEWEST_NEAR_LEVELS:
+        return _compared(emitter, name, theta, turned)
+    if line.following.size > FLOAT32_LIMIT:  # no float32 holds all places in the table
+        return _compared(emitter, name, theta, turned)
+    count = _on_line(emitter, "line", line, op.levels, x)
+    following = _following(emitter, name, line.following, count)
+    above = emitter.elementwise("SUB", turned, following, Activation.RELU)
+    return emitter.elementwise("ADD", count, emitter.elementwise("MINIMUM", above, 1), name=name)
+
+
+def _on_line(emitter: Emitter, name: str, line: LevelLine, levels: int, x: Value) -> Value:
+    """Round the line's value down to a level."""
+    scaled = emitter.elementwise("MUL", x, line.slope)
+    moved = emitter.elementwise("ADD", scaled, line.offset, Activation.RELU)
+    most = emitter.elementwise("MINIMUM", moved, levels)
+    return emitter.emit(name, "FLOOR", [most.index], x.shape)
+
+
+def _following(emitter: Emitter, name: str, following: Singles, count: Value) -> Value:
+    """Look up 1 less than the threshold after each level, in one row if all channels share it."""
+    place = count
+    if (following == following[0]).all():
+        following = following[:1]
+    else:
+        channels, width = following.shape
+        place = emitter.elementwise("ADD", count, width * np.arange(channels))
+    index = emitter.builder.tensor("place", (emitter.steps, *count.shape), np.int32)
+    kinds = (TENSOR_TYPES[np.dtype(kind)] for kind in (np.float32, np.int32))
+    types = dict(zip(("from_type", "to_type"), kinds, strict=True))
+    emitter.builder.operator("CAST", [place.index], [index], **types)
+    table = emitter.builder.constant(f"{name}.following", following.ravel() - 1)
+    return emitter.emit("next", "GATHER", [table, index], count.shape, axis=0)
+
+
+def _compared(emitter: Emitter, name: str, theta: Integers, x: Value) -> Value:
+    """Compare with each threshold: each level is ``min(relu(x - theta + 1), 1)``; sum them."""
+    channels, levels = theta.shape
     spread = emitter.reshape(x, (int(np.prod(x.shape)) // channels, channels, 1))
-    wide = (*spread.shape[:2], op.levels)
+    wide = (*spread.shape[:2], levels)
     constant = emitter.builder.constant(f"{name}.theta", (1 - theta).astype(np.float32))
     above = emitter.emit("add", "ADD", [spread.index, constant], wide, activation=Activation.RELU)
     reached = emitter.elementwise("MINIMUM", above, 1)

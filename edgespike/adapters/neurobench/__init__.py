@@ -1,0 +1,1 @@
+"""A graph as torch layers that NeuroBench's hooks find and count."""

@@ -1,0 +1,88 @@
+"""Nodes that give the same elements, in another shape or order or side by side, or pad them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgespike.converters.onnx.floats.building import Building
+from edgespike.converters.onnx.floats.values import Answer, UnreadableError, Value
+from edgespike.converters.onnx.model import OnnxNode
+from edgespike.floats.net import FloatConcatenate
+
+
+def reshape(net: Building, node: OnnxNode) -> Value | Answer:
+    """Convert a change of shape that keeps the order of the elements."""
+    found = net.found.get(node.inputs[0])
+    if isinstance(found, Answer):
+        return found
+    value, shape = net.unpadded(node), net.shape(node)
+    if value.elements.size != int(np.prod(shape)):
+        raise UnreadableError(f"makes {shape} of {value.shape}; a graph repeats no elements")
+    return _moved(value, value.elements.reshape(shape))
+
+
+def _moved(value: Value, elements: Any) -> Value:
+    return Value(value.node, value.stored, elements)
+
+
+def transpose(net: Building, node: OnnxNode) -> Value:
+    """Convert another order of the axes."""
+    value = net.value(node)
+    axes = node.attributes.get("perm", tuple(range(len(value.shape)))[::-1])
+    pads = tuple(value.pads[axis] for axis in axes) if value.pads else ()
+    return Value(value.node, value.stored, value.elements.transpose(axes), pads)
+
+
+def concatenate(net: Building, node: OnnxNode) -> Value:
+    """Convert values side by side."""
+    if not all(net.depends(name) for name in node.inputs):
+        raise UnreadableError("concatenates constants; give values of the net")
+    values = [net.unpadded(node, place) for place in range(len(node.inputs))]
+    if len({value.stored[1:] for value in values}) > 1:
+        values = [net.stored_as(node, value, (value.elements.size,)) for value in values]
+    starts = np.cumsum([0, *(value.elements.size for value in values)])
+    # Channels are stored one after the other, so an input's elements are too.
+    parts = [value.elements + start for value, start in zip(values, starts, strict=False)]
+    elements = np.concatenate(parts, axis=node.attributes["axis"])
+    stored = (sum(value.stored[0] for value in values), *values[0].stored[1:])
+    if len(values) == 1:
+        return _moved(values[0], elements)
+    return net.add(node, FloatConcatenate(), *values, stored=stored, elements=elements)
+
+
+def pad(net: Building, node: OnnxNode) -> Value:
+    """Remember zeros that the next convolution or pool adds."""
+    value = net.value(node)
+    if node.attributes.get("mode", "constant") != "constant":
+        raise UnreadableError("pads with other values than zeros; use zeros")
+    if node.version < 11:
+        amounts, filled = node.attributes["pads"], node.attributes.get("value", 0.0)
+    else:
+        amounts, filled = net.constant(node, 1, "pads"), net.constant(node, 2, "a value")
+    if filled is not None and np.any(filled):
+        raise UnreadableError("pads with other values than zeros; use zeros")
+    sides = np.asarray(amounts).reshape(2, -1)
+    axes = net.constant(node, 3, "axes")
+    everywhere = np.zeros((2, len(value.shape)), int)
+    everywhere[:, slice(None) if axes is None else np.asarray(axes)] = sides
+    if everywhere.min() < 0:
+        raise UnreadableError(f"cuts off {-everywhere.min()} values; give at least 0")
+    before = value.pads or ((0, 0),) * len(value.shape)
+    pads = tuple(
+        (first + int(a), last + int(b))
+        for (first, last), (a, b) in zip(before, everywhere.T, strict=True)
+    )
+    return Value(value.node, value.stored, value.elements, pads)
+
+
+def cast(net: Building, node: OnnxNode) -> Value | Answer:
+    """Convert a cast from whole numbers to reals, which changes no value."""
+    found = net.found.get(node.inputs[0])
+    if isinstance(found, Answer):
+        return found
+    kind = net.model.types.get(node.outputs[0])
+    if kind not in ("float", "double"):
+        raise UnreadableError(f"casts to {kind}, which rounds values; keep float")
+    return net.value(node)

@@ -1,0 +1,102 @@
+"""Running an ONNX file in ONNX Runtime, to compare it with the net that was read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgespike.converters.onnx.floats.reading import Reading
+from edgespike.converters.onnx.functions import inlined
+from edgespike.converters.onnx.loading import load_model, shown_line
+from edgespike.errors import UnsupportedError
+from edgespike.extras import needs_extra
+from edgespike.floats.net import Reals
+
+
+def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
+    """Return what an ONNX file computes in ONNX Runtime, by the name of the node read from it.
+
+    Parameters
+    ----------
+    read
+        What was read from the file.
+    samples
+        ``(samples, *shape)``, as the float net takes them.
+
+    Raises
+    ------
+    UnsupportedError
+        ONNX Runtime does not run the file.
+
+    Returns
+    -------
+    values
+        ``(samples, 1, *shape)`` of each node whose value the file has; the readout's are the file's
+        own answers, ``(samples, classes)``.
+    """
+    last = read.net.nodes[-1].name
+    shown = {name: where for name, where in read.shown.items() if name != read.net.nodes[0].name}
+    model, answer = _showing(read, [name for name, _ in shown.values()])
+    whole = _run(read, model, _as_taken(read, samples))
+    values = {}
+    for node, (name, where) in shown.items():
+        kept = np.empty((len(samples), where.elements.size))
+        kept[:, where.elements.reshape(-1)] = whole[name].reshape(len(samples), -1)
+        values[node] = kept.reshape(len(samples), 1, *where.stored)
+    answers = np.asarray(whole[answer], np.float64).reshape(len(samples), -1)
+    if "ArgMax" in read.left_out:  # classes, of which the last is not beyond the largest
+        answers = (answers == np.arange(answers.max() + 1)).astype(np.float64)
+    return {**values, last: answers}
+
+
+def _showing(read: Reading, names: list[str]) -> tuple[Any, str]:
+    """Return the file's model that gives all these values too, and the name of the answer."""
+    with needs_extra("onnx", "running an ONNX file"):
+        from onnx import helper
+    model = inlined(load_model(read.model.path))
+    (answer,) = (value.name for value in model.graph.output)
+    model.graph.output.extend(
+        helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(names) if name != answer
+    )
+    return model, answer
+
+
+def _run(read: Reading, model: Any, samples: Any) -> dict[str, Any]:
+    """Return the values of a model's outputs; samples are shown one by one, as the file was read.
+
+    Raises
+    ------
+    UnsupportedError
+        ONNX Runtime cannot run it.
+    """
+    with needs_extra("onnx", "running an ONNX file"):
+        import onnxruntime
+    names = [value.name for value in model.graph.output]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised
+    options.intra_op_num_threads = 1
+    content, start = model.SerializeToString(), read.model.input
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        found = [session.run(names, {start: sample[None]}) for sample in samples]
+    # Its errors have no common class.
+    except Exception as error:
+        raise UnsupportedError(
+            "model cannot be compared with its source",
+            [
+                f"ONNX Runtime does not run {read.model.path} ({shown_line(error)}); leave "
+                "--check out"
+            ],
+        ) from error
+    return dict(zip(names, map(np.stack, zip(*found, strict=True)), strict=True))
+
+
+def _as_taken(read: Reading, samples: Reals) -> Any:
+    """Return samples in the file's order of the axes and type."""
+    types = {"float": np.float32, "double": np.float64}
+    kind = read.model.types[read.model.input]
+    taken = samples.reshape(len(samples), -1)[:, read.input.elements.reshape(-1)]
+    whole = taken.reshape(len(samples), *read.input.shape[1:])
+    return whole.astype(types.get(kind, kind))

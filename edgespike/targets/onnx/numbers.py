@@ -1,0 +1,102 @@
+"""Report in which numbers each layer is computed, and why."""
+
+from __future__ import annotations
+
+from typing_extensions import assert_never
+
+from edgespike.graph import Conv2d, Dense, Graph, Membrane, Node, SumPool2d, Tensor, Threshold
+from edgespike.targets.base import LayerNumbers
+from edgespike.targets.onnx.bytes import signed_digits, stored_weights
+from edgespike.targets.onnx.limits import PAIR_LIMIT
+from edgespike.targets.onnx.membranes import potential_type
+from edgespike.targets.onnx.requantise import Requantised
+from edgespike.targets.onnx.sums import (
+    Product,
+    as_convolution,
+    input_digits,
+    largest_stored,
+    scales_channels,
+    sums_type,
+)
+from edgespike.targets.onnx.thresholds import Method, method, table_entries, threshold_type
+from edgespike.targets.onnx.walk import merged
+
+
+def layer_numbers(graph: Graph) -> list[LayerNumbers]:
+    """Return the numbers of each operation that computes, in the order in which they run."""
+    plans = merged(graph)
+    skipped = {graph[name].inputs[0] for name in plans}
+    rows = []
+    for node in graph.nodes:
+        op = node.op
+        if node.name in skipped:
+            continue
+        if node.name in plans:
+            rows.append(_merged(graph, node, plans[node.name]))
+        elif isinstance(op, (Dense, Conv2d)):
+            rows.append(_sums(node, op, *graph.input_tensors(node)))
+        elif isinstance(op, SumPool2d):
+            (source,) = graph.input_tensors(node)
+            rows.append(_sums(node, as_convolution(op, source.shape[0]), source))
+        elif isinstance(op, Threshold):
+            rows.append(_thresholds(node, op, *graph.input_tensors(node)))
+        elif isinstance(op, Membrane):
+            (source,) = graph.input_tensors(node)
+            dtype = potential_type(op, source, graph.steps)
+            rows.append(LayerNumbers(node.name, dtype.name, "the proven range of its potentials"))
+    return rows
+
+
+def as_markdown(graph: Graph) -> str:
+    """Write the numbers as a table."""
+    rows = [f"| {row.layer} | {row.numbers} | {row.why} |" for row in layer_numbers(graph)]
+    return "\n".join(("| Layer | Numbers | Why |", "|---|---|---|", *rows))
+
+
+def _merged(graph: Graph, node: Node, plan: Requantised) -> LayerNumbers:
+    (conv,) = node.inputs
+    (source,) = graph.input_tensors(graph[conv])
+    kind = plan.weights.values.dtype.name
+    exact = bool((plan.multiplier == 1).all())
+    return LayerNumbers(
+        f"{conv} + {node.name}",
+        f"uint8 x {kind}, " + ("rescaled by 1" if exact else "a multiplier for each channel"),
+        ("one threshold a channel" if exact else "proven at every threshold")
+        + f"; {_pair(largest_stored(source), plan.largest_weight, kind)}",
+    )
+
+
+def _thresholds(node: Node, op: Threshold, source: Tensor) -> LayerNumbers:
+    dtype, levels = threshold_type(source).name, f"{op.levels} levels"
+    chosen = method(op, source)
+    match chosen:
+        case Method.COMPARE:
+            return LayerNumbers(node.name, f"{dtype}, comparisons", levels)
+        case Method.TABLE:
+            entries = int(table_entries(op, source))
+            return LayerNumbers(node.name, f"{dtype}, a table", f"{levels}; {entries} entries")
+        case Method.SEARCH:
+            return LayerNumbers(node.name, f"{dtype}, a search", f"{levels} far apart")
+        case _:
+            assert_never(chosen)
+
+
+def _sums(node: Node, op: Product, source: Tensor) -> LayerNumbers:
+    digits, largest = signed_digits(op.weight), largest_stored(source)
+    result = sums_type(op, source).name
+    if scales_channels(op):
+        return LayerNumbers(node.name, result, "a factor for each channel")
+    if input_digits(source) * len(digits) > 1:
+        return LayerNumbers(
+            node.name,
+            f"{input_digits(source)} x {len(digits)} digits of 8 bits, {result}",
+            "inputs or weights of more than 8 bits",
+        )
+    kind = stored_weights(digits[0], largest).values.dtype.name
+    weight = max(-int(digits[0].min()), int(digits[0].max()))
+    return LayerNumbers(node.name, f"uint8 x {kind}, {result}", _pair(largest, weight, kind))
+
+
+def _pair(activation: int, weight: int, kind: str) -> str:
+    product = f"2 x {activation} x {weight} = {2 * activation * weight}"
+    return f"{product}, {'within' if kind == 'int8' else 'beyond'} {PAIR_LIMIT}"

@@ -1,0 +1,1 @@
+"""A float net of torch, exported to ONNX and quantised."""

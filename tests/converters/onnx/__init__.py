@@ -1,0 +1,1 @@
+"""ONNX files: reading them, and the nets of floats in them."""
