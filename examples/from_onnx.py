@@ -63,5 +63,7 @@ with tempfile.TemporaryDirectory() as folder:
         print(f"{part.path}: at most {part.distance:.1e} of the largest value from ONNX Runtime's")
     print(f"{check.flipped} of {check.samples} classes differ from the file's")
 
-certificate = edgespike.verify(converted.graph, as_integers(samples[:20], converted.graph), targets=["cpu"])
+certificate = edgespike.verify(
+    converted.graph, as_integers(samples[:20], converted.graph), targets=["cpu"]
+)
 print(f"the cpu target equals the definition, bit for bit: {certificate.equal}")

@@ -55,18 +55,10 @@ STEPPED_MIXES = ("membrane", "recurrent", "delays", "gated")
 PRODUCT_MIXES = ("product", "gated")
 """Operation mixes that multiply events by events: of one step, and in loops with delays."""
 
-STATELESS_MIXES = (
-    "dense",
-    "convolution",
-    "pooling",
-    "residual",
-    "concatenation",
-    "signed",
-    "product",
-)
+STATELESS_MIXES = ("dense", "convolution", "pooling", "residual", "concatenation", "signed")
 """Operation mixes of one step, or of the same step several times."""
 
-MIXES = (*STATELESS_MIXES, *STEPPED_MIXES, *LEVEL_MIXES)
+MIXES = (*STATELESS_MIXES, *STEPPED_MIXES, *LEVEL_MIXES, "product")
 """Names of the operation mixes that :func:`cases` can draw.
 
 Each operation occurs in at least one of them, see :func:`one_of_each`.
