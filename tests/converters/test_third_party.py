@@ -106,10 +106,10 @@ def test_a_name_that_promises_the_format_is_not_enough(toy: Path, tmp_path: Path
         "that a converter recognises by its first bytes; recognised are: graph (graph files of "
         "edgespike), checkpoint (trained checkpoints of edgespike), lava-dl (network exchange "
         "files of lava-dl (.net)), nir (NIR files of snnTorch, norse, sinabs, SpikingJelly, "
-        "Rockpool and others), tflite (TFLite files of int8 nets), toy (files that begin with "
-        "TOYNET1); make one with 'edgespike train', or from a PyTorch module with "
-        "edgespike.convert, or get the file again if it is "
-        "truncated"
+        "Rockpool and others), onnx (ONNX files (.onnx): float nets, QONNX, and nets of 8-bit "
+        "numbers), tflite (TFLite files of int8 nets), toy (files that begin with TOYNET1); make "
+        "one with 'edgespike train', or from a PyTorch module with edgespike.convert, or get the "
+        "file again if it is truncated"
     )
 
 

@@ -99,12 +99,12 @@ def runtime_of(kernels: Kernels, model: TfliteModel) -> tuple[str, str]:
         return "litert-builtin", "LiteRT built-in"
     if find_spec("tflite_micro"):
         return "tflm", "TFLite Micro"
-    # LiteRT's own reference kernels round all operators but dense layers as TFLite Micro does.
-    dense = any(operator.kind == "FULLY_CONNECTED" for operator in model.operators)
-    if dense or not find_spec("ai_edge_litert"):
+    # LiteRT's own reference kernels round all other operators as TFLite Micro does.
+    differ = any(each.kind in ("FULLY_CONNECTED", "RELU") for each in model.operators)
+    if differ or not find_spec("ai_edge_litert"):
         raise EnvironmentMissingError(
-            "tflite-micro is not installed, and LiteRT's reference kernels round dense layers "
-            "differently; run pip install --pre tflite-micro"
+            "tflite-micro is not installed, and LiteRT's reference kernels round dense layers and "
+            "RELU differently; run pip install --pre tflite-micro"
         )
     return "litert-reference", "LiteRT reference"
 

@@ -195,14 +195,11 @@ def _samples(value: Value, ends: Ends) -> str:
     """Say how samples must be laid out."""
     source, stored = ends.source, value.stored
     low, high = stored.low - stored.zero_point, stored.high - stored.zero_point
-    if source.kind == "FLOAT32":
-        numbers = f"real input / {stored.scale:g}, rounded to {low}..{high}"
-    else:
-        zero_point = int(source.zero_points[0]) if len(source.zero_points) else 0
-        numbers = f"{source.kind.lower()} input {-zero_point:+d}" if zero_point else "int8 input"
-        numbers += f", {low}..{high}"
+    kind = "real" if source.kind == "FLOAT32" else source.kind.lower()
+    zero_point = int(source.zero_points[0]) if len(source.zero_points) else 0
+    change = f" / {stored.scale:g}, rounded" if kind == "real" else f" - {zero_point}"
     order = "" if value.is_ordered else ", channels first"
     return (
-        f"a sample has shape {value.shape}{order}: the file's {numbers}, which has shape "
-        f"{source.shape} there"
+        f"a sample has shape {value.shape}{order}: the file's {kind} input of shape "
+        f"{source.shape}{change.replace('- -', '+ ')}, {low}..{high}"
     )

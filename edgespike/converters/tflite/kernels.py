@@ -7,6 +7,7 @@ in a file, and it matters whether a kernel multiplies and divides them in float3
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,24 +18,26 @@ from edgespike.converters.sums import ConversionStoppedError
 from edgespike.converters.tflite.arithmetic import (
     BLOCK,
     BuiltInMean,
-    Numbers,
     RequantiseInBlocks,
     XnnpackMean,
     limits,
-    rescaled,
-    xnnpack_quantise,
 )
 from edgespike.converters.tflite.schema import Activation
+from edgespike.graph.tensor import Integers
 from edgespike.int8.additions import FixedPointAddition, OneShiftAddition
 from edgespike.int8.averages import FixedPointMean, RawAverage
 from edgespike.int8.net import OfMean, OfTwo, Stored
-from edgespike.int8.rounding import FixedPoint, Requantise, Rounding
+from edgespike.int8.rescaling import Rescaled, ShiftRescaled
+from edgespike.int8.rounding import Requantise, Rounding
 
 _LARGEST = 2.0**8
 """XNNPACK takes no factors from here on, which shift most sums out of 32 bits elsewhere."""
 
-_SMALLEST_XNNPACK_SUM = 2.0**-10
-"""Ratios of scales below are none that XNNPACK adds with."""
+_SMALLEST_XNNPACK_RATIO = 2.0**-8
+"""XNNPACK leaves QUANTIZE of smaller ratios to the runtime's own kernels."""
+
+Numbers = Callable[[Integers], Integers]
+"""From stored numbers to stored numbers."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Kernels:
         outputs: int,
         result: Stored,
         activation: Activation,
+        *,
+        groups: int = 1,
     ) -> Requantise:
         """Return how the sums of a weighted layer become stored numbers.
 
@@ -75,40 +80,49 @@ class Kernels:
             How its input and its output are stored.
         scales
             Of the weights, one, or one for each of the ``outputs``.
+        groups
+            Of a CONV_2D. LiteRT's built-in kernels leave those of several to the reference ones.
         """
         from_scale, to_scale = np.float32(source.scale), np.float32(result.scale)
         with np.errstate(over="ignore", under="ignore"):
             if self.is_xnnpack:
                 factor = (from_scale * scales / to_scale).astype(np.float64)
-            elif kind == "FULLY_CONNECTED" and len(scales) == 1 and self.name != "tflm":
+            elif self.rounds_in_blocks and kind == "FULLY_CONNECTED" and len(scales) == 1:
                 factor = (from_scale * scales).astype(np.float64) / np.float64(to_scale)
             else:
                 factor = np.float64(from_scale) * scales.astype(np.float64) / np.float64(to_scale)
         _check("input scale * weight scale / output scale", float(factor.max()))
-        low, high = limits(result, activation)
+        low, high = self.limits(result, activation)
         each = np.broadcast_to(factor, outputs).copy()
-        in_blocks = self.rounds_in_blocks and kind == "DEPTHWISE_CONV_2D"
-        how = RequantiseInBlocks if in_blocks else Requantise
-        return how(each, self.weighted, result.zero_point, low, high)
+        rounding = self.weighted
+        if self.rounds_in_blocks and kind == "DEPTHWISE_CONV_2D":
+            return RequantiseInBlocks(each, rounding, result.zero_point, low, high)
+        if self.rounds_in_blocks and groups > 1:
+            rounding = Rounding.DOUBLE_AWAY
+        return Requantise(each, rounding, result.zero_point, low, high)
 
     def add(self, first: Stored, second: Stored, result: Stored, activation: Activation) -> OfTwo:
         """Return how two tensors are added."""
-        low, high = limits(result, activation)
-        ratios = [each.scale / result.scale for each in (first, second)]
-        least = _SMALLEST_XNNPACK_SUM if self.is_xnnpack else 0
-        for ratio in ratios:
-            _check("input scale / output scale", ratio, least)
         kind = OneShiftAddition if self.is_xnnpack else FixedPointAddition
-        return kind(first, second, result, low, high)
+        return kind(first, second, result, *self.limits(result, activation))
+
+    def limits(self, result: Stored, activation: Activation) -> tuple[int, int]:
+        """Return the smallest and largest number that a fused activation leaves."""
+        return limits(result, activation, even=self.is_xnnpack)
 
     def quantise(self, source: Stored, result: Stored, size: int) -> Numbers:
         """Return QUANTIZE of ``size`` numbers from one scale and zero point to others."""
-        ratio = source.scale / result.scale
-        _check("input scale / output scale", ratio)
+        _check(
+            "input scale / output scale",
+            source.scale / result.scale,
+            _SMALLEST_XNNPACK_RATIO if self.is_xnnpack else 0,
+        )
         if self.is_xnnpack:
-            return xnnpack_quantise(source, result)
+            return ShiftRescaled(source, result)
         up = self._rounds_up("the tensor", "numbers", size)
-        return rescaled(source, result, FixedPoint.of(ratio), Activation.NONE, up=up)
+        rounding = Rounding.DOUBLE_UP if up else Rounding.DOUBLE_AWAY
+        ratio = source.scale / result.scale
+        return _rescaled(source, result, ratio, rounding, (result.low, result.high))
 
     def mean(self, source: Stored, result: Stored, channels: int, *, keeps_axes: bool) -> OfMean:
         """Return MEAN over height and width."""
@@ -120,15 +134,18 @@ class Kernels:
         return FixedPointMean(source, result)
 
     def activated(self, source: Stored, result: Stored, activation: Activation) -> Numbers:
-        """Return RELU and RELU6 as operators of their own, which divide the scales in float32."""
-        _check("input scale / output scale", source.scale / result.scale)
+        """Return RELU and RELU6 as operators of their own; LiteRT divides the scales in float32."""
+        ratio = source.scale / result.scale
+        _check("input scale / output scale", ratio)
         if self.name == "tflm" and activation is Activation.RELU6 and source != result:
             raise ConversionStoppedError(
                 "its output has another scale or zero point than its input, which TFLite Micro "
                 "ignores; fuse it into the layer before"
             )
-        ratio = np.float32(source.scale) / np.float32(result.scale)
-        return rescaled(source, result, FixedPoint.of(float(ratio)), activation)
+        if self.name != "tflm":
+            ratio = float(np.float32(source.scale) / np.float32(result.scale))
+        ends = limits(result, activation)
+        return _rescaled(source, result, ratio, Rounding.DOUBLE_AWAY, ends)
 
     def _rounds_up(self, what: str, unit: str, count: int) -> bool:
         """Return whether halves go up, as they do in whole blocks, and not in a rest."""
@@ -178,3 +195,10 @@ def _check(what: str, factor: float, least: float = 0) -> None:
 def average(result: Stored, activation: Activation) -> OfMean:
     """Return the mean of stored numbers of AVERAGE_POOL_2D; all kernels agree on it."""
     return RawAverage(*limits(result, activation))
+
+
+def _rescaled(
+    source: Stored, result: Stored, ratio: float, rounding: Rounding, ends: tuple[int, int]
+) -> Rescaled:
+    factor = np.array([ratio], np.float64)
+    return Rescaled(source.zero_point, Requantise(factor, rounding, result.zero_point, *ends))

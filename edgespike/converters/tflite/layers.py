@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edgespike.converters.tflite import kernels
-from edgespike.converters.tflite.arithmetic import limits
 from edgespike.converters.tflite.building import NetBuilder
 from edgespike.converters.tflite.layout import Value, places
 from edgespike.converters.tflite.model import TfliteOperator
@@ -74,16 +73,20 @@ def _convolve(
     stride, dilation = _pair(net, operator, "stride"), _pair(net, operator, "dilation")
     padding, size = _windows(net, operator, source, kernel, stride, dilation)
     result, activation = net.stored(net.output(operator)), net.activation(operator)
+    kind, outputs = operator.kind, len(weight)
+    finish = net.kernels.finish(
+        kind, source.stored, scales, outputs, result, activation, groups=groups
+    )
     op = Int8Conv2d(
         weight,
-        net.bias(operator, len(weight)),
-        net.kernels.finish(operator.kind, source.stored, scales, len(weight), result, activation),
+        net.bias(operator, outputs),
+        finish,
         stride,
         padding,
         dilation,
         groups,
     )
-    net.compute(operator, op, (source,), (*size, len(weight)))
+    net.compute(operator, op, (source,), (*size, outputs))
 
 
 def dense(net: NetBuilder, operator: TfliteOperator) -> None:
@@ -144,7 +147,7 @@ def max_pool(net: NetBuilder, operator: TfliteOperator) -> None:
     padding, size = _windows(net, operator, source, kernel, stride, (1, 1))
     result = net.stored(net.output(operator))
     net.check_same(source, result)
-    low, high = limits(result, net.activation(operator))
+    low, high = net.kernels.limits(result, net.activation(operator))
     if (low, high) != (result.low, result.high):
         clip = Int8Function(lambda q: np.clip(np.asarray(q, np.int64), low, high))
         name = f"{operator.kind.lower()}_{operator.number}_clip"

@@ -22,6 +22,9 @@ Activations are uint8, since ONNX Runtime's kernels for int8 are 15 times slower
 or uint8 with a zero point of 128 where products of pairs could saturate on x86 processors without
 VNNI, see :data:`edgespike.targets.onnx.limits.PAIR_LIMIT`. Inputs and weights of more than 8 bits
 are multiplied digit by digit.
+
+``model_qonnx.onnx`` is the same graph in float32 with quantisers, see
+:mod:`edgespike.targets.onnx.qonnx_form`, where that is exact.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from edgespike.targets.base import Runtime, Target
 from edgespike.targets.onnx.check import violations
 from edgespike.targets.onnx.numbers import layer_numbers
 from edgespike.targets.onnx.run import prepare, version
-from edgespike.targets.onnx.write import write
+from edgespike.targets.onnx.write import remarks, write
 
 __all__ = ["TARGET"]
 
@@ -48,4 +51,5 @@ TARGET = Target(
         ),
     ),
     numbers=layer_numbers,
+    remarks=remarks,
 )

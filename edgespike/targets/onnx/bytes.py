@@ -43,6 +43,11 @@ def stored_weights(digit: Integers, largest_activation: int) -> StoredWeights:
     """
     if 2 * largest_activation * int(np.abs(digit).max()) <= PAIR_LIMIT:
         return StoredWeights(digit.astype(np.int8))
+    return shifted_weights(digit)
+
+
+def shifted_weights(digit: Integers) -> StoredWeights:
+    """Return weights within -128..127 as uint8."""
     return StoredWeights((digit + SHIFT).astype(np.uint8))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 OPSET, IR_VERSION = 17, 8
-"""Version of the operators and of the file format: those of ONNX 1.12, which ONNX Runtime 1.12 and
-all later versions load."""
+"""Version of the operators and of the file format, those of ONNX 1.12. ONNX Runtime 1.15 and 1.20
+were tried: operators are chosen such that these have them, so bytes are neither added nor are their
+minima taken, and ``ConvInteger`` has uint8 weights."""
 
 INT32_LIMIT = 2**31 - 2
 """Largest magnitude that is computed in int32: a threshold may be one more than what it is compared
@@ -23,15 +24,18 @@ in int16, which saturates (``vpmaddubsw``). uint8 times uint8 is widened before 
 FLOAT32_LIMIT = 2**24
 """Magnitude up to which ``QLinearConv``, which rescales sums in float32, keeps them exact."""
 
-COMPARED_LEVELS, MOST_COMPARED_LEVELS = 15, 63
-"""Most thresholds of a channel that are compared one by one: up to the first a table is slower, up
-to the second a search is."""
+COMPARED_LEVELS = 7
+"""Most thresholds of a channel that are compared one by one; for more, a table is faster."""
 
 TABLE_ENTRIES = 2**18
 """Most entries of a table of levels, over all channels."""
 
 FILE_BYTES = 2**31 - 2**24
 """Most bytes of all constants: protobuf messages end at 2 GiB."""
+
+FITTED_THRESHOLDS = 2**21
+"""Most thresholds of a layer to which lines are fitted, which takes seconds and 64 MiB, or for
+which a table is considered; more are searched."""
 
 PATCH_PLACES = 2**20
 """Most places that the patches of a convolution have together: a table of 4 MiB in the file."""

@@ -190,6 +190,7 @@ def metadata(graph: Graph) -> dict[str, str]:
         "edgespike.version": __version__,
         "edgespike.graph": graph.name,
         "edgespike.sha256": graph.hash,
+        "edgespike.origin": graph.origin,
         "edgespike.input_low": str(op.low),
         "edgespike.input_high": str(op.high),
         "edgespike.input_scale": repr(op.scale),

@@ -16,15 +16,18 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.targets.base import LayerNumbers
-from edgespike.targets.onnx.bytes import signed_digits, stored_weights
+from edgespike.targets.onnx.bytes import signed_digits
+from edgespike.targets.onnx.guesses import Guess
 from edgespike.targets.onnx.limits import PAIR_LIMIT
 from edgespike.targets.onnx.membranes import potential_type
+from edgespike.targets.onnx.patches import gathers
 from edgespike.targets.onnx.requantise import Requantised
 from edgespike.targets.onnx.sums import (
     Product,
     as_convolution,
     input_digits,
     largest_stored,
+    product_weights,
     scales_channels,
     sums_type,
 )
@@ -88,6 +91,8 @@ def _thresholds(node: Node, op: Threshold, source: Tensor) -> LayerNumbers:
         case Method.TABLE:
             entries = int(table_entries(op, source))
             return LayerNumbers(node.name, f"{dtype}, a table", f"{levels}; {entries} entries")
+        case Guess():
+            return LayerNumbers(node.name, "int64, a line and a comparison", levels)
         case Method.SEARCH:
             return LayerNumbers(node.name, f"{dtype}, a search", f"{levels} far apart")
         case _:
@@ -105,7 +110,9 @@ def _sums(node: Node, op: Product, source: Tensor) -> LayerNumbers:
             f"{input_digits(source)} x {len(digits)} digits of 8 bits, {result}",
             "inputs or weights of more than 8 bits",
         )
-    kind = stored_weights(digits[0], largest).values.dtype.name
+    kind = product_weights(op, digits[0], largest, source.shape).values.dtype.name
+    if isinstance(op, Conv2d) and not gathers(op, source.shape):
+        return LayerNumbers(node.name, f"uint8 x {kind}, {result}", "ConvInteger, for groups")
     weight = max(-int(digits[0].min()), int(digits[0].max()))
     return LayerNumbers(node.name, f"uint8 x {kind}, {result}", _pair(largest, weight, kind))
 

@@ -22,7 +22,7 @@ from edgespike.graph import Conv2d, Tensor, Threshold
 from edgespike.graph.tensor import Integers
 from edgespike.targets.onnx.bytes import SHIFT, StoredWeights, stored_weights
 from edgespike.targets.onnx.emitter import BYTE, Emitter, Value, per_row, storage_for
-from edgespike.targets.onnx.limits import FLOAT32_LIMIT, SUM_LIMIT
+from edgespike.targets.onnx.limits import FITTED_THRESHOLDS, FLOAT32_LIMIT, SUM_LIMIT
 from edgespike.targets.onnx.sums import geometry
 from edgespike.targets.onnx.thresholds import from_counts
 from edgespike.targets.shared.lines import fit
@@ -80,7 +80,9 @@ def requantised(
     """
     low, high = source.bounds
     storage = storage_for(low, high)
-    if storage.dtype != BYTE or threshold.levels > np.iinfo(BYTE).max:
+    if storage.dtype != BYTE or threshold.levels > LARGEST_BYTE:
+        return None
+    if threshold.levels > 1 and threshold.theta.size > FITTED_THRESHOLDS:
         return None
     sign, theta, least, most = upright(threshold.theta, threshold.flipped, sums.low, sums.high)
     for factor in _factors(op):
@@ -224,6 +226,7 @@ def emit_requantised(
         emitter.constant(plan.bias, np.int32, f"{conv}/bias"),
     ]
     count = emitter.emit("QLinearConv", inputs, conv, **geometry(op))
-    if min(plan.largest, np.iinfo(BYTE).max) > threshold.levels:
-        count = emitter.emit("Min", [count, emitter.constant(threshold.levels, BYTE, conv)], levels)
+    if min(plan.largest, LARGEST_BYTE) > threshold.levels:
+        most = emitter.constant(threshold.levels, BYTE, conv)
+        count = emitter.emit("Clip", [count, "", most], levels)
     return from_counts(emitter, levels, threshold, Value(count, storage_for(0, threshold.levels)))

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
-VALUES_AT_ONCE = 2**24
-"""Most values of all nodes that are computed in one call, over all steps."""
+VALUES_AT_ONCE = 2**23
+"""Most values of all nodes that are computed in one call, over all steps. Patches of convolutions,
+and what leads from sums to levels, take up to some 50 bytes for each."""
 
 SILENT = 4
 """ONNX Runtime's logging level at which it prints fatal errors only; errors are raised as well."""

@@ -16,6 +16,7 @@ from edgespike.targets.onnx.bytes import (
     StoredWeights,
     digit_count,
     digits_of,
+    shifted_weights,
     signed_digits,
     stored_weights,
 )
@@ -87,6 +88,15 @@ def scales_channels(op: Product) -> bool:
     return op.groups == len(op.weight) and op.weight[0].size == 1
 
 
+def product_weights(
+    op: Product, digit: Integers, largest: int, shape: tuple[int, ...]
+) -> StoredWeights:
+    """Return a layer's weights, for activations up to ``largest``, as they are stored."""
+    if isinstance(op, Conv2d) and not gathers(op, shape):
+        return shifted_weights(digit)  # ONNX Runtime 1.20 has ConvInteger for uint8 only
+    return stored_weights(digit, largest)
+
+
 def input_digits(source: Tensor) -> int:
     """Return how many digits of 8 bits a layer's input has."""
     low, high = source.bounds
@@ -152,7 +162,7 @@ def emit_sums(emitter: Emitter, node: Node, op: Product, x: Value, source: Tenso
         if isinstance(op, Conv2d) and gathered:
             taken = emit_patches(emitter, name, op, operand.value, shape)
         for j, digit in enumerate(signed_digits(op.weight)):
-            weights = stored_weights(digit, operand.largest)
+            weights = product_weights(op, digit, operand.largest, shape)
             zero_points = [
                 emitter.constant(operand.value.storage.zero_point, BYTE, name),
                 emitter.constant(weights.zero_point, weights.values.dtype, name),

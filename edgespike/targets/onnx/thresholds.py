@@ -23,7 +23,8 @@ from edgespike.targets.onnx.emitter import (
     per_row,
     storage_for,
 )
-from edgespike.targets.onnx.limits import COMPARED_LEVELS, MOST_COMPARED_LEVELS, TABLE_ENTRIES
+from edgespike.targets.onnx.guesses import Guess, emit_guess, exact_guess
+from edgespike.targets.onnx.limits import COMPARED_LEVELS, FITTED_THRESHOLDS, TABLE_ENTRIES
 
 
 def levels_storage(op: Threshold) -> Storage:
@@ -44,13 +45,17 @@ class Method(Enum):
     """By halving, again and again, the thresholds that may be the next one."""
 
 
-def method(op: Threshold, source: Tensor) -> Method:
-    """Return the fastest way to count thresholds of a range of values."""
+def method(op: Threshold, source: Tensor) -> Method | Guess:
+    """Return the fastest exact way to count thresholds of a range of values."""
     if op.levels <= COMPARED_LEVELS:
         return Method.COMPARE
+    if op.theta.size > FITTED_THRESHOLDS:
+        return Method.SEARCH
     if table_entries(op, source) <= TABLE_ENTRIES:
         return Method.TABLE
-    return Method.COMPARE if op.levels <= MOST_COMPARED_LEVELS else Method.SEARCH
+    if guess := exact_guess(op, source):
+        return guess
+    return Method.SEARCH
 
 
 def table_entries(op: Threshold, source: Tensor) -> float:
@@ -76,6 +81,9 @@ def emit_threshold(emitter: Emitter, node: Node, op: Threshold, x: Value, source
             return from_counts(emitter, name, op, count)
         case Method.TABLE:
             return _looked_up(emitter, name, op, given, theta, axes)
+        case Guess():
+            level = emit_guess(emitter, name, chosen, given, dtype, axes)
+            return from_counts(emitter, name, op, Value(level, Storage(INT64)))
         case Method.SEARCH:
             count = _searched(emitter, name, op, given, dtype, theta, axes)
             return from_counts(emitter, name, op, count)
@@ -97,23 +105,35 @@ def _compared(
     axes: int,
 ) -> Value:
     """Compare with one level after the other."""
+    if op.levels == 1:
+        return _single(emitter, name, op, x, dtype, theta, axes)
     count = ""
     for level in range(op.levels):
         limit = emitter.constant(per_row(theta[:, level], axes), dtype, f"{name}/theta")
         reached = emitter.emit("GreaterOrEqual", [x, limit], f"{name}/reached")
-        if op.levels == 1 and op.flipped.any():
-            flipped = emitter.constant(per_row(op.flipped, axes), bool, f"{name}/flipped")
-            reached = emitter.emit("Xor", [reached, flipped], f"{name}/turned")
+        one = emitter.cast(reached, INT32, name)  # ONNX Runtime 1.20 cannot add bytes
         last = level == op.levels - 1
-        one = emitter.emit(
-            "Cast", [reached], name if op.levels == 1 else f"{name}/one", to=_onnx_type(BYTE)
+        count = (
+            emitter.emit("Add", [count, one], name if last else f"{name}/count") if count else one
         )
-        if count:
-            one = emitter.emit("Add", [count, one], name if last else f"{name}/count")
-        count = one
-    if op.levels > 1:
-        count = _turned(emitter, name, op, count, BYTE, axes)
-    return Value(count, Storage(BYTE))
+    return Value(_turned(emitter, name, op, count, INT32, axes), Storage(INT32))
+
+
+def _single(
+    emitter: Emitter,
+    name: str,
+    op: Threshold,
+    x: str,
+    dtype: np.dtype[Any],
+    theta: Integers,
+    axes: int,
+) -> Value:
+    limit = emitter.constant(per_row(theta[:, 0], axes), dtype, f"{name}/theta")
+    reached = emitter.emit("GreaterOrEqual", [x, limit], f"{name}/reached")
+    if op.flipped.any():
+        flipped = emitter.constant(per_row(op.flipped, axes), bool, f"{name}/flipped")
+        reached = emitter.emit("Xor", [reached, flipped], f"{name}/turned")
+    return Value(emitter.cast(reached, BYTE, name), Storage(BYTE))
 
 
 def _turned(
@@ -210,9 +230,3 @@ def _searched(
     count = emitter.emit("Sub", [place, before], name)
     count = _turned(emitter, name, op, count, INT32, axes)
     return Value(count, Storage(INT32))
-
-
-def _onnx_type(dtype: np.dtype[Any]) -> int:
-    from onnx import helper
-
-    return int(helper.np_dtype_to_tensor_dtype(dtype))

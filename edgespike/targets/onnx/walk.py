@@ -26,7 +26,6 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.targets.onnx.emitter import (
-    BYTE,
     Emitter,
     Storage,
     Value,
@@ -207,12 +206,8 @@ class Step:
 
     def _add(self, node: Node, inputs: list[Value]) -> Value:
         emitter, tensors = self._emitter, self._graph.input_tensors(node)
-        _, high = self._graph.tensors[node.name].bounds
-        if all(x.storage == Storage(BYTE) for x in inputs) and high <= np.iinfo(BYTE).max:
-            storage = Storage(BYTE)
-        else:
-            bounds = [max(abs(end) for end in tensor.bounds) for tensor in tensors]
-            storage = Storage(integer_type(sum(bounds)))
+        bounds = [max(abs(end) for end in tensor.bounds) for tensor in tensors]
+        storage = Storage(integer_type(sum(bounds)))
         first, *rest = [emitter.convert(x, storage, node.name).name for x in inputs]
         for index, x in enumerate(rest, start=1):
             name = node.name if index == len(rest) else f"{node.name}/part"

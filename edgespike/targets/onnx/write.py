@@ -16,6 +16,7 @@ from edgespike.targets.onnx import onnx_runner
 from edgespike.targets.onnx.limits import IR_VERSION, OPSET
 from edgespike.targets.onnx.lower import lower
 from edgespike.targets.onnx.numbers import as_markdown
+from edgespike.targets.onnx.qonnx_form import qonnx_model, qonnx_violations
 from edgespike.targets.onnx.walk import input_type, readout_storage
 from edgespike.targets.shared.check_samples import CheckSamples, check_samples
 
@@ -26,8 +27,15 @@ begins with new samples.
 """
 
 
+_QONNX = """\
+| model_qonnx.onnx | the same graph in QONNX, for FINN and hls4ml; it takes one sample, in float32 |
+"""
+
+
 def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> None:
     """Write ``model.onnx``, its runner and check samples into an empty folder.
+
+    ``model_qonnx.onnx`` is written as well if the graph has a QONNX form.
 
     The graph must have no :func:`edgespike.targets.onnx.check.violations`. The check samples are
     chosen among ``samples``, if given.
@@ -39,10 +47,17 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
     """
     checks = check_samples(graph, samples)
     (folder / "model.onnx").write_bytes(lower(graph).model.SerializeToString())
+    if not list(qonnx_violations(graph)):
+        (folder / "model_qonnx.onnx").write_bytes(qonnx_model(graph).SerializeToString())
     shutil.copyfile(onnx_runner.__file__, folder / "run.py")
     np.save(folder / "sample_input.npy", checks.samples)
     np.save(folder / "expected_output.npy", checks.expected)
     (folder / "README.md").write_text(_readme(graph, checks))
+
+
+def remarks(graph: Graph) -> list[str]:
+    """Say why there is no ``model_qonnx.onnx``, if there is none."""
+    return [f"no model_qonnx.onnx: {line}" for line in qonnx_violations(graph)]
 
 
 def _readme(graph: Graph, checks: CheckSamples) -> str:
@@ -65,4 +80,5 @@ def _readme(graph: Graph, checks: CheckSamples) -> str:
         samples=len(checks),
         coverage=checks.coverage,
         layers=as_markdown(graph),
+        qonnx="" if list(qonnx_violations(graph)) else _QONNX,
     )

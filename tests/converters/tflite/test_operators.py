@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from numpy.typing import NDArray
 from edgespike.converters.tflite import agreement
 from edgespike.converters.tflite.schema import Activation, Padding
 from edgespike.errors import UnsupportedError
+from edgespike.int8.rounding import FixedPoint
 from tests.converters.tflite.files import ROUNDINGS, File, convert, differences, equal
 
 NONE, RELU, RELU6 = Activation.NONE, Activation.RELU, Activation.RELU6
 FUSED = (NONE, RELU, RELU6, Activation.RELU_N1_TO_1)
 SAME, VALID = Padding.SAME, Padding.VALID
+
+OFFSETS = (-24, -12, -4, 0, 4, 12, 24)
+"""How far sums are from a half, in units of a sum."""
 
 Draw = np.random.Generator
 
@@ -101,7 +106,7 @@ def test_windows(
 ) -> None:
     file = File()
     x = file.tensor((1, 8, 6, 2), 0.043, -128)
-    y = file.tensor((1, *size, 4), 0.051, -128)
+    y = file.tensor((1, *size, 4), 0.051, -9)
     shape = (4, *kernel, 2) if kind == "CONV_2D" else (1, *kernel, 4)
     file.conv(
         x,
@@ -115,7 +120,6 @@ def test_windows(
         strideW=stride[1],
         dilationHFactor=dilation[0],
         dilationWFactor=dilation[1],
-        fusedActivationFunction=RELU,
     )
     equal(
         convert(
@@ -169,6 +173,60 @@ def test_dense(
         fusedActivationFunction=activation,
     )
     equal(convert(file.content([x], [y]), tmp_path, rounding), 200)
+
+
+@pytest.mark.parametrize(("groups", "outputs"), [(2, 4), (3, 9)])
+def test_groups(rounding: str, groups: int, outputs: int, draw: Draw, tmp_path: Path) -> None:
+    file = File()
+    x = file.tensor((1, 5, 5, 6), 0.043, 17)
+    y = file.tensor((1, 5, 5, outputs), 0.051, -9)
+    weight = weights(draw, outputs, 3, 3, 6 // groups)
+    file.conv(x, weight, scales(draw, outputs), biases(draw, outputs), y)
+    out = dense(file, y, 25 * outputs, draw)
+    equal(convert(file.content([x], [out]), tmp_path, rounding))
+
+
+def test_without_bias(rounding: str, draw: Draw, tmp_path: Path) -> None:
+    file = File()
+    x = file.tensor((1, 4, 4, 2), 0.043, 17)
+    y = file.tensor((1, 4, 4, 3), 0.051, -9)
+    file.conv(x, weights(draw, 3, 3, 3, 2), scales(draw, 3), biases(draw, 3), y)
+    if rounding == "tflm":  # LiteRT's convolutions must have one
+        del file.graph.operators[-1].inputs[2]
+    out = dense(file, y, 48, draw)
+    file.graph.operators[-1].inputs[2] = -1
+    equal(convert(file.content([x], [out]), tmp_path, rounding))
+
+
+@pytest.mark.parametrize("real", [6, 1])
+@pytest.mark.parametrize("half", [2.5, 9.5, 10.5])
+def test_limits_that_lie_between_two_numbers(
+    rounding: str, real: int, half: float, draw: Draw, tmp_path: Path
+) -> None:
+    """A fused activation's limit is rounded too, and not by all kernels alike."""
+    scale = np.float32(real / half)
+    assert np.float32(real) / scale == half
+    activation = {6: RELU6, 1: Activation.RELU_N1_TO_1}[real]
+    file = File()
+    x = file.tensor((1, 4, 4, 2), 0.043, 17)
+    y = file.tensor((1, 4, 4, 16), scale, -7)
+    file.conv(
+        x,
+        weights(draw, 16, 1, 1, 2),
+        scales(draw, 16),
+        biases(draw, 16),
+        y,
+        fusedActivationFunction=activation,
+    )
+    total, pooled = file.tensor((1, 4, 4, 16), scale, 0), file.tensor((1, 2, 2, 16), scale, 0)
+    file.add("ADD", [y, y], total, version=2, fusedActivationFunction=activation)
+    sizes = dict.fromkeys(("strideW", "strideH", "filterWidth", "filterHeight"), 2)
+    file.add("MAX_POOL_2D", [total], pooled, version=2, fusedActivationFunction=activation, **sizes)
+    mean = file.tensor((1, 1, 1, 16), scale, 0)
+    file.add(
+        "AVERAGE_POOL_2D", [pooled], mean, version=2, fusedActivationFunction=activation, **sizes
+    )
+    equal(convert(file.content([x], [mean]), tmp_path, rounding), 50)
 
 
 @pytest.mark.parametrize("activation", FUSED)
@@ -323,3 +381,54 @@ def test_concatenation(rounding: str, draw: Draw, tmp_path: Path) -> None:
     y = file.tensor((1, 4, 3, 5), 0.2, 4)
     file.add("CONCATENATION", [a, b], y, version=2, axis=-1, fusedActivationFunction=0)
     equal(convert(file.content([x], [dense(file, y, 60, draw)]), tmp_path, rounding))
+
+
+def near_halves(seed: int) -> Iterator[tuple[np.float32, np.float32]]:
+    """Yield scales of which the float32 quotient and the real one round a number differently."""
+    draw = np.random.default_rng(seed)
+    while True:
+        source = np.float32(draw.uniform(0.01, 1))
+        quotient = (draw.integers(1, 100) + 0.5) / draw.integers(3, 128)
+        result = np.float32(source / quotient)
+        exact, rounded = float(source) / float(result), float(source / result)
+        tables = [FixedPoint.of(ratio).times(np.arange(-128, 128)) for ratio in (exact, rounded)]
+        if 0.1 < exact < 2 and (tables[0] != tables[1]).any():
+            yield source, result
+
+
+@pytest.mark.parametrize("kind", ["QUANTIZE", "RELU", "MEAN"])
+@pytest.mark.parametrize("seed", range(2))
+def test_quotients_of_scales_are_rounded_as_the_kernel_does(
+    rounding: str, kind: str, seed: int, tmp_path: Path
+) -> None:
+    source, result = next(near_halves(seed))
+    file = File()
+    x = file.tensor((1, 1, 1, 64), source, 0)
+    y = file.tensor((1, 64) if kind == "MEAN" else (1, 1, 1, 64), result, 0)
+    axes = [file.tensor((2,), None, kind="INT32", values=[1, 2])] if kind == "MEAN" else []
+    file.add(kind, [x, *axes], y, version=2, **({"keepDims": False} if axes else {}))
+    equal(convert(file.content([x], [y]), tmp_path, rounding), 40)
+
+
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+@pytest.mark.parametrize("each", [True, False])
+def test_products_of_scales_are_rounded_as_the_kernel_does(
+    rounding: str, kind: str, each: bool, tmp_path: Path
+) -> None:
+    """Sums, all of them biases, that are so near a half that the factor's rounding decides."""
+    draw = np.random.default_rng(5)
+    source, weight, result = (np.float32(draw.uniform(0.1, 1)) for _ in range(3))
+    weight = np.float32(weight * 1e-7)
+    factor = float(source) * float(weight) / float(result)
+    halves = (np.arange(5, 45) + 0.5) / factor
+    bias = np.concatenate(
+        [sign * halves.astype(int) + near for sign in (1, -1) for near in OFFSETS]
+    )
+    count = len(bias)
+    file = File()
+    x = file.tensor((1, 2) if kind == "FULLY_CONNECTED" else (1, 1, 1, 1), source, 0)
+    y = file.tensor((1, count) if kind == "FULLY_CONNECTED" else (1, 1, 1, count), result, 0)
+    shape = {"CONV_2D": (count, 1, 1, 1), "DEPTHWISE_CONV_2D": (1, 1, 1, count)}
+    zeros = np.zeros(shape.get(kind, (count, 2)), int)
+    file.conv(x, zeros, np.full(count, weight) if each else weight, bias, y, kind)
+    equal(convert(file.content([x], [y]), tmp_path, rounding), 2)

@@ -215,8 +215,9 @@ def test_other_inputs_and_outputs(kind: str, rounding: str, tmp_path: Path) -> N
     file.add("DEQUANTIZE" if real else "QUANTIZE", [y], answer, version=2)
     found = convert(file.content([outside], [answer]), tmp_path, rounding)
     assert (found.graph.input_op.low, found.graph.input_op.high) == (-133, 122)
-    numbers = "real input / 0.1, rounded to" if real else "uint8 input -133,"
-    assert f"the file's {numbers} -133..122" in found.said[1]
+    numbers = "real" if real else "uint8"
+    change = " / 0.1, rounded" if real else " - 133"
+    assert f"the file's {numbers} input of shape (1, 4, 3, 2){change}, -133..122" in found.said[1]
     assert "operator 3 " in found.said[2]
     equal(found, 50)
 
@@ -241,7 +242,7 @@ def test_each_kernels_need_their_runtime(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(EnvironmentMissingError, match="tflite-micro is not installed"):
             agreement.runtime_of(tflm, replace(model, operators=operators))
     monkeypatch.setattr(agreement, "find_spec", lambda name: name == "ai_edge_litert")
-    with pytest.raises(EnvironmentMissingError, match="round dense layers differently"):
+    with pytest.raises(EnvironmentMissingError, match="round dense layers and RELU differently"):
         agreement.runtime_of(tflm, model)
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     with pytest.raises(UnsupportedError, match="this computer is a aarch64"):

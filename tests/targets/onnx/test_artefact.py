@@ -50,7 +50,8 @@ def run_py(folder: Path, *arguments: object, fails: bool = False) -> str:
 
 def test_files(exported: tuple[Graph, Path]) -> None:
     graph, folder = exported
-    assert {path.name for path in folder.iterdir()} == {
+    qonnx = {"model_qonnx.onnx"} if graph.steps == 1 else set()
+    assert {path.name for path in folder.iterdir()} == qonnx | {
         "README.md",
         "SHA256SUMS",
         "expected_output.npy",
@@ -62,6 +63,7 @@ def test_files(exported: tuple[Graph, Path]) -> None:
     assert graph.hash in readme
     assert "$" not in readme
     assert ("Scan" in readme) == (graph.steps > 1)
+    assert ("| model_qonnx.onnx |" in readme) == bool(qonnx)
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=folder, check=True)
 
 
@@ -148,6 +150,7 @@ def test_commands(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "out"
     written = command("export", "--target", "onnx", where[0], "-o", out)
     assert "model.onnx" in written["files"]
+    assert "no model_qonnx.onnx: samples have 4 steps; QONNX has no time" in written["remarks"][0]
     assert {layer["layer"] for layer in written["layers"]} >= {"recurrent", "state"}
 
 

@@ -25,10 +25,13 @@ from edgespike.graph import (
     Reshape,
     Signal,
     SumPool2d,
+    Threshold,
 )
 from edgespike.interpreter import interpret
 from edgespike.targets import get_target, prepare
-from edgespike.targets.onnx import run
+from edgespike.targets.onnx import requantise, run
+from edgespike.targets.onnx import thresholds as thresholds_module
+from edgespike.targets.onnx.guesses import Guess
 from edgespike.targets.onnx.lower import LOGITS, lower
 from edgespike.targets.onnx.run import Session, encode_input
 from edgespike.targets.onnx.thresholds import Method, method
@@ -124,7 +127,7 @@ def test_accumulators_at_the_edge_of_a_type(extreme: int, sign: int) -> None:
     assert_equal(chain(source, copy), np.array([[0], [1]]))
 
 
-LEVELS = [1, 2, 15, 16, 63, 64, 255, 256, 1000]
+LEVELS = [1, 2, 7, 8, 63, 64, 255, 256, 1000]
 
 
 @pytest.mark.parametrize("spread", [1, 3, 40_000])
@@ -144,14 +147,46 @@ def test_every_value_around_every_threshold(levels: int, spread: int) -> None:
 
 
 def test_each_method_is_used() -> None:
-    def chosen(levels: int, spread: int) -> Method:
-        theta = np.arange(levels)[None] * spread
-        tensor = Input((1,), 0, levels * spread, 1.0).infer([], 1)
-        return method(thresholds(theta), tensor)
+    def chosen(levels: int, spread: int, power: float = 1) -> object:
+        theta = (np.arange(levels)[None] * spread / levels ** (power - 1)) ** power
+        source = Input((2,), -spread, 2 * int(theta.max()), 1.0).infer([], 1)
+        return method(thresholds(np.concatenate([theta, theta + 1])), source)
 
-    assert chosen(15, 40_000) is chosen(63, 40_000) is Method.COMPARE
-    assert chosen(16, 3) is chosen(1000, 3) is Method.TABLE
-    assert chosen(64, 40_000) is chosen(1000, 40_000) is Method.SEARCH
+    assert chosen(7, 40_000) is chosen(7, 40_000, 2) is Method.COMPARE
+    assert chosen(8, 3) is chosen(1000, 3) is Method.TABLE
+    assert isinstance(chosen(63, 40_000), Guess)
+    assert isinstance(chosen(1000, 40_000), Guess)
+    assert chosen(63, 40_000, 2) is chosen(255, 40_000, 2) is Method.SEARCH
+
+
+def test_very_many_thresholds_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (requantise, thresholds_module):
+        monkeypatch.setattr(module, "FITTED_THRESHOLDS", 40)
+    op = conv(np.ones((2, 1, 2, 2)))
+    graph = chain(Input((1, 4, 4), 0, 99, 1.0), op, thresholds(np.arange(21) * [[11], [13]]))
+    assert not merged(graph)
+    (counted,) = (op for _, op in graph.of_type(Threshold))
+    assert method(counted, graph.tensors["conv2d1"]) is Method.SEARCH
+    assert_equal(graph)
+
+
+@pytest.mark.parametrize("levels", [16, 63, 255, 1000])
+@pytest.mark.parametrize("places", [(0, 1), (0.3, 0.6), (-0.5, 0.5), (0.9, 4), (2, 3), (-2, -1)])
+def test_every_value_around_almost_even_thresholds(
+    levels: int, places: tuple[float, float]
+) -> None:
+    """Some, or all, thresholds are always reached, or never."""
+    reach = 2**29
+    ends = np.array(places) * reach
+    line = (
+        ends[0] + (ends[1] - ends[0]) * (np.arange(levels) + RNG.random((3, levels)) / 2) / levels
+    )
+    op = thresholds(np.ceil(line), [False, True, False])
+    source = Input((3, 1, 1), 0, reach, 1.0)
+    around = np.unique([op.theta + shift for shift in (-1, 0, 1)])
+    samples = np.unique(np.concatenate([around, RNG.integers(0, reach, 500)]).clip(0, reach))
+    assert isinstance(method(op, source.infer([], 1)), Guess) or places[0] in (2, -2)
+    assert_equal(chain(source, op), np.repeat(samples[:, None, None, None], 3, axis=1))
 
 
 @pytest.mark.parametrize("spread", [1, 3, 1000])

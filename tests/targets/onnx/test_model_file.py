@@ -149,10 +149,11 @@ def test_inputs_and_outputs(steps: int, shape: list[object]) -> None:
 
 
 def test_metadata_says_which_graph_it_is() -> None:
-    graph = recurrent_graph()
+    graph = replace(recurrent_graph(), origin="net.tflite, with rounding tflm")
     model = lower(graph).model
     found = {entry.key: entry.value for entry in model.metadata_props}
     assert found["edgespike.sha256"] == graph.hash
+    assert found["edgespike.origin"] == graph.origin
     assert found["edgespike.graph"] == model.graph.name == "recurrent"
     assert (found["edgespike.input_low"], found["edgespike.input_high"]) == ("0", "15")
     assert float(found["edgespike.input_scale"]) == 1 / 15
