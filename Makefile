@@ -9,6 +9,8 @@
 # make experiment  MaQD's accuracy against states, normalisation and batch size
 # make pruning-experiment  spectral pruning of recurrent networks against its rivals
 # make ptq-experiment  float nets quantised after training
+# make onnx-experiment  a float net through ONNX, quantised
+# make mlperf-experiment  MLPerf Tiny's 8-bit nets on every target; TFLITE_FILES names their folder
 # make entropy-experiment  errors of the approximate entropy of mixtures, and their bounds
 # make posterior-experiment  mixture posteriors against an ensemble and one net
 # make fuzz   damaged and forged files of every kind against the commands that read them
@@ -46,7 +48,7 @@ QUICK_TESTS := graph passes counting conformance converters nn/layers nn/nets en
 	report/test_terminal.py $(filter-out test_examples.py,$(notdir $(wildcard tests/test_*.py)))
 
 .PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment \
-	ptq-experiment quick \
+	ptq-experiment onnx-experiment mlperf-experiment quick \
 	quick-tests test test-here fresh test-others $(OTHER_PYTHONS) check lint types docs fuzz bench clean
 .DELETE_ON_ERROR:
 
@@ -110,6 +112,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/entropy.py
 	$(BIN)/python benchmarks/pruning.py
 	$(BIN)/python benchmarks/cpu_speed.py
+	$(BIN)/python benchmarks/onnx_against_litert.py
 	$(BIN)/python benchmarks/bit_flips.py
 
 # Train the shipped models again, or go on with what is in runs/, and write them and their images into
@@ -140,6 +143,14 @@ pruning-experiment: $(VENV)/dev.stamp
 # A float ReLU net of Fashion-MNIST, two trainings, quantised in many ways; tables in experiments/ptq/results.
 ptq-experiment: $(VENV)/dev.stamp
 	$(BIN)/python -m experiments.ptq.run --full --out experiments/ptq/results
+
+# Two trained float nets, exported by torch to ONNX and quantised; a page in experiments/onnx/results.
+onnx-experiment: $(VENV)/dev.stamp
+	$(BIN)/python -m experiments.onnx.run --full --out experiments/onnx/results
+
+# The README of the experiment says where the files are from.
+mlperf-experiment: dev
+	$(BIN)/python -m experiments.mlperf_tiny.run $(TFLITE_FILES) --full --out experiments/mlperf_tiny/results/results.md
 
 # Bounds of the approximate entropy, and errors of all approximations; pages in experiments/entropy/results.
 entropy-experiment: $(VENV)/dev.stamp
