@@ -44,4 +44,5 @@ def _as_net(read: Reading, samples: NDArray[Any]) -> NDArray[Any]:
         return samples
     kept = np.empty((len(samples), read.input.elements.size), samples.dtype)
     kept[:, read.input.elements.reshape(-1)] = samples.reshape(len(samples), -1)
-    return kept.reshape(len(samples), *shape)
+    steps = (read.net.steps,) if read.input.steps > 1 else ()
+    return kept.reshape(len(samples), *steps, *shape)

@@ -41,16 +41,29 @@ class Building:
         What each value of the model is.
     shown
         The model's value that a node of the float net computes, by the node's name.
+    joined
+        What a node that concatenates has beside each other, by its name.
     """
 
     model: OnnxModel
     nodes: list[FloatNode] = field(default_factory=list)
     found: dict[str, Value | Answer | Unknown] = field(default_factory=dict)
     shown: dict[str, tuple[str, Value]] = field(default_factory=dict)
+    joined: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     _names: Names = field(default_factory=Names)
 
+    def new_name(self, node: OnnxNode) -> str:
+        """Return a name for a node that is still to come."""
+        return self._names.new(node.title)
+
     def add(
-        self, node: OnnxNode, op: FloatOp, *inputs: Value, stored: Shape, elements: Any = None
+        self,
+        node: OnnxNode,
+        op: FloatOp,
+        *inputs: Value,
+        stored: Shape,
+        elements: Any = None,
+        name: str = "",
     ) -> Value:
         """Append a node to the float net, and return its value.
 
@@ -60,14 +73,23 @@ class Building:
             Shape of its value.
         elements
             Where the elements of the ONNX node's value are in it; by default in the same order.
+        name
+            Of the new node; by default a new one.
         """
-        name = self._names.new(node.title)
+        name = name or self.new_name(node)
         self.nodes.append(FloatNode(name, op, tuple(x.node for x in inputs), node.title))
         return Value(name, stored, ordered(self.shape(node)) if elements is None else elements)
 
     def shape(self, node: OnnxNode) -> Shape:
         """Return the shape of a node's value in ONNX, with a batch of 1."""
         return self.model.shapes[node.outputs[0]]
+
+    @property
+    def steps(self) -> int:
+        """The steps of a sample: the input's second axis, if the net has an RNN."""
+        recurrent = any(node.op == "RNN" and not node.domain for node in self.model.nodes)
+        shape = self.model.shapes[self.model.input]
+        return shape[1] if recurrent and len(shape) == 3 else 1
 
     def depends(self, name: str) -> bool:
         """Return whether a value depends on the sample."""
@@ -95,8 +117,13 @@ class Building:
         found = self.constant(node, place, what)
         return None if found is None else as_reals(found)
 
-    def value(self, node: OnnxNode, place: int = 0) -> Value:
+    def value(self, node: OnnxNode, place: int = 0, *, of_steps: bool = False) -> Value:
         """Return an input that must be a value of the net.
+
+        Parameters
+        ----------
+        of_steps
+            It may be a sequence.
 
         Raises
         ------
@@ -112,11 +139,16 @@ class Building:
             )
         if not isinstance(found, Value):
             raise UnreadableError(f"takes a constant, {named(name)}; give a value of the net")
+        if found.steps > 1 and not of_steps:
+            raise UnreadableError(
+                f"receives all {found.steps} steps of a sequence, {found.shape}; between the input "
+                "and an RNN only axes may move, and what follows the last RNN takes its last step"
+            )
         return found
 
-    def unpadded(self, node: OnnxNode, place: int = 0) -> Value:
+    def unpadded(self, node: OnnxNode, place: int = 0, *, of_steps: bool = False) -> Value:
         """Return an input that must be a value of the net to which no zeros are added."""
-        value = self.value(node, place)
+        value = self.value(node, place, of_steps=of_steps)
         if value.padded:
             raise UnreadableError(
                 "receives padded values; pad only before a convolution or an average pool, or give "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,22 +18,22 @@ def reshape(net: Building, node: OnnxNode) -> Value | Answer:
     found = net.found.get(node.inputs[0])
     if isinstance(found, Answer):
         return found
-    value, shape = net.unpadded(node), net.shape(node)
+    value, shape = net.unpadded(node, of_steps=True), net.shape(node)
     if value.elements.size != int(np.prod(shape)):
         raise UnreadableError(f"makes {shape} of {value.shape}; a graph repeats no elements")
     return _moved(value, value.elements.reshape(shape))
 
 
 def _moved(value: Value, elements: Any) -> Value:
-    return Value(value.node, value.stored, elements)
+    return replace(value, elements=elements)
 
 
 def transpose(net: Building, node: OnnxNode) -> Value:
     """Convert another order of the axes."""
-    value = net.value(node)
+    value = net.value(node, of_steps=True)
     axes = node.attributes.get("perm", tuple(range(len(value.shape)))[::-1])
     pads = tuple(value.pads[axis] for axis in axes) if value.pads else ()
-    return Value(value.node, value.stored, value.elements.transpose(axes), pads)
+    return replace(value, elements=value.elements.transpose(axes), pads=pads)
 
 
 def concatenate(net: Building, node: OnnxNode) -> Value:
@@ -49,7 +50,75 @@ def concatenate(net: Building, node: OnnxNode) -> Value:
     stored = (sum(value.stored[0] for value in values), *values[0].stored[1:])
     if len(values) == 1:
         return _moved(values[0], elements)
-    return net.add(node, FloatConcatenate(), *values, stored=stored, elements=elements)
+    found = net.add(node, FloatConcatenate(), *values, stored=stored, elements=elements)
+    net.joined[found.node] = tuple(values)
+    return found
+
+
+def gather(net: Building, node: OnnxNode) -> Value:
+    """Convert a choice of places along an axis, if it takes all of a value, or its last step."""
+    value, places = net.unpadded(node, of_steps=True), net.constant(node, 1, "places")
+    if places is None:
+        raise UnreadableError(_WHOLE)
+    axis = node.attributes.get("axis", 0)
+    try:
+        elements = np.take(value.elements, np.asarray(places), axis)
+    except IndexError as error:
+        raise UnreadableError(f"takes places that are not there: {error}") from None
+    return _part(net, value, elements)
+
+
+def slice_(net: Building, node: OnnxNode) -> Value:
+    """Convert a slice, if it takes all of a value, or the last step of a sequence."""
+    value = net.unpadded(node, of_steps=True)
+    names = ("starts", "ends", "axes", "steps")
+    if node.version < 10:
+        given = [node.attributes.get(name) for name in names]
+    else:
+        given = [net.constant(node, place, name) for place, name in enumerate(names, start=1)]
+    starts, ends = (np.asarray(x).reshape(-1).tolist() for x in given[:2])
+    axes = range(len(starts)) if given[2] is None else np.asarray(given[2]).reshape(-1).tolist()
+    by = [1] * len(starts) if given[3] is None else np.asarray(given[3]).reshape(-1).tolist()
+    if 0 in by:
+        raise UnreadableError("takes every 0th place; give a step of 1")
+    elements = value.elements
+    for axis, start, end, step in zip(axes, starts, ends, by, strict=True):
+        taken = range(elements.shape[axis])[_bounds(start, end, step, elements.shape[axis])]
+        elements = np.take(elements, list(taken), axis)
+    return _part(net, value, elements)
+
+
+def _bounds(start: int, end: int, step: int, size: int) -> slice:
+    """Return a slice of Python: there, an end before the first place has no number."""
+    return slice(start, None if step < 0 and end < -size else end, step)
+
+
+_WHOLE = (
+    "takes a part of a value; a graph passes on all of it, so build the branches from layers of "
+    "their own. Of a sequence, the last step can be taken, behind a node RNN: torch.onnx.export "
+    "writes one with dynamo=False"
+)
+
+
+def _part(net: Building, value: Value, elements: Any) -> Value:
+    """Return some elements of a value: all, those of the last step, or one of those it joins."""
+    taken, size = np.sort(elements.reshape(-1)), value.elements.size // value.steps
+
+    def are(start: int, end: int) -> bool:
+        return np.array_equal(taken, np.arange(start, end))
+
+    if are(0, value.elements.size):
+        return _moved(value, elements)
+    start = value.elements.size - size
+    if are(start, value.elements.size):
+        return Value(value.node, value.stored, elements - start)
+    start = 0
+    for part in net.joined.get(value.node, ()):
+        end = start + part.elements.size
+        if are(start, end):
+            return Value(part.node, part.stored, elements - start)
+        start = end
+    raise UnreadableError(_WHOLE)
 
 
 def pad(net: Building, node: OnnxNode) -> Value:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edgespike.converters.onnx.floats import arithmetic, endings, layout, pooling, weighted
+from edgespike.converters.onnx.floats import (
+    arithmetic,
+    endings,
+    layout,
+    pooling,
+    recurrent,
+    weighted,
+)
 from edgespike.converters.onnx.floats.building import Building
 from edgespike.converters.onnx.floats.values import Answer, Value
 from edgespike.converters.onnx.model import OnnxNode
@@ -59,6 +66,11 @@ FAMILIES = (
         {"Relu": arithmetic.relu, "Clip": arithmetic.clip, "Max": arithmetic.maximum},
     ),
     Family(
+        "an activation of levels of both signs, from 0 on; at the end nothing, as the order of the "
+        "classes stays",
+        {"Tanh": endings.squashed, "Sigmoid": endings.squashed},
+    ),
+    Family(
         "a pool of the largest values, with `ceil_mode`",
         {
             "MaxPool": pooling.max_pool,
@@ -90,6 +102,14 @@ FAMILIES = (
         "with its channels last becomes one with its channels first",
         {"Transpose": layout.transpose},
     ),
+    Family(
+        "one layer of a recurrent net, of tanh or ReLU; the file takes `(batch, steps, features)`",
+        {"RNN": recurrent.rnn},
+    ),
+    Family(
+        "nothing, where all is taken, or the last step of a sequence",
+        {"Gather": layout.gather, "Slice": layout.slice_},
+    ),
     Family("the channels of several values", {"Concat": layout.concatenate}),
     Family("the padding of the convolution or average pool behind it", {"Pad": layout.pad}),
     Family("nothing, from whole numbers to floats", {"Cast": layout.cast}),
@@ -98,7 +118,6 @@ FAMILIES = (
         {
             "Softmax": endings.ending,
             "LogSoftmax": endings.ending,
-            "Sigmoid": endings.ending,
             "ArgMax": endings.ending,
         },
     ),

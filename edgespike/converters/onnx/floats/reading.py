@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -23,8 +23,9 @@ from edgespike.converters.onnx.floats.values import (
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.torch.floats.values import stored_shape
 from edgespike.errors import UnsupportedError, named
-from edgespike.floats.net import FloatInput, FloatNet, FloatReadout
+from edgespike.floats.net import FloatInput, FloatNet, FloatNode, FloatReadout
 from edgespike.floats.shapes import shapes_of
+from edgespike.graph import ReadoutMode
 
 WHAT = "model cannot be converted"
 
@@ -105,7 +106,7 @@ class Reader:
         for node in self._model.nodes:
             self._net.found.update(dict.fromkeys(filter(None, node.outputs), Unknown()))
             found = self._result(node)
-            if node.outputs[0]:
+            if node.outputs[0] and isinstance(found, Value | Answer):
                 self._net.found[node.outputs[0]] = found
         if self.violations:
             self.violations.append(supported())
@@ -113,11 +114,12 @@ class Reader:
         answer = self._net.found[self._model.output]
         left_out = answer.left_out if isinstance(answer, Answer) else ()
         self._finish(answer)
-        net = FloatNet(tuple(self._net.nodes), assumed=tuple(self._assumed))
+        net = FloatNet(_used(self._net.nodes), self._net.steps, tuple(self._assumed))
         self.violations += shapes_of(net)[1] if not self.violations else []
         if self.violations:
             return None
-        return Reading(self._model, net, left_out, start, self._net.shown)
+        shown = {name: where for name, where in self._net.shown.items() if name in net.by_name}
+        return Reading(self._model, net, left_out, start, shown)
 
     def _input(self) -> Value | None:
         name = self._model.input
@@ -126,9 +128,12 @@ class Reader:
             self.violations.append(f"input {named(name)} is of type {kind}; export in float32")
             return None
         elements = ordered(shape)
-        if self._channels_last and len(shape) in (3, 4):
+        steps = self._net.steps
+        if steps > 1:
+            stored: Shape = shape[2:]
+        elif self._channels_last and len(shape) in (3, 4):
             *size, channels = shape[1:]
-            stored: Shape = (channels, *(1, *size)[-2:])
+            stored = (channels, *(1, *size)[-2:])
             elements = np.moveaxis(ordered((channels, *size)), 0, -1)[None]
             self._assumed.append(
                 f"the file takes samples of shape {shape[1:]}, with the channels last; the graph "
@@ -142,6 +147,7 @@ class Reader:
                 return None
         node = OnnxNode("input", "Input", "", 0, (), (name,))
         value = self._net.add(node, FloatInput(stored), stored=stored, elements=elements)
+        value = replace(value, steps=steps)
         self._net.found[name] = value
         return value
 
@@ -155,7 +161,9 @@ class Reader:
             self.moved = self.moved or isinstance(error, MovedError)
             self.violations.append(f"{node.title}, a {node.op}, {error}")
             return Unknown()
-        if isinstance(found, Value) and found.shape == self._net.shape(node) and not found.pads:
+        if not isinstance(found, Value) or not node.outputs[0] or found.steps != self._net.steps:
+            return found  # of a sequence, the net's values at every step are compared
+        if found.shape == self._net.shape(node) and not found.pads:
             self._net.shown.setdefault(found.node, (node.outputs[0], found))
         return found
 
@@ -164,7 +172,9 @@ class Reader:
         if handler is None:
             raise UnreadableError(f"is not read: {instead_of(node.op)}")
         taken = {name for other in self._model.nodes for name in other.inputs}
-        if more := [name for name in node.outputs[1:] if name in taken]:
+        taken |= {self._model.output}
+        others = node.outputs[1 + (node.op == "RNN") :]
+        if more := [name for name in others if name in taken]:
             raise UnreadableError(f"gives values ({named(more[0])}) that no graph computes")
         kind = self._model.types.get(node.outputs[0], "float")
         if kind not in REALS and node.op not in ("ArgMax", "Cast"):
@@ -180,6 +190,12 @@ class Reader:
             )
             answer = answer.value
         assert isinstance(answer, Value)
+        if answer.steps > 1:
+            self.violations.append(
+                f"the net answers at each of {answer.steps} steps; a graph has one answer, so take "
+                "the last step, y[:, -1]"
+            )
+            return
         classes = prod(answer.shape)
         if answer.padded or max(answer.shape, default=1) != classes:
             self.violations.append(
@@ -192,4 +208,19 @@ class Reader:
             return
         node = OnnxNode("readout", "Readout", "", 0, (), (self._model.output,))
         flat = self._net.stored_as(node, answer, (classes,))
-        self._net.add(node, FloatReadout(), flat, stored=(classes,), elements=ordered((classes,)))
+        mode = ReadoutMode.LAST if self._net.steps > 1 else ReadoutMode.SUM
+        self._net.add(
+            node, FloatReadout(mode), flat, stored=(classes,), elements=ordered((classes,))
+        )
+
+
+def _used(nodes: list[FloatNode]) -> tuple[FloatNode, ...]:
+    """Return the nodes on which the last one depends: of values joined, one may be taken alone."""
+    by_name = {node.name: node for node in nodes}
+    waiting, used = [nodes[-1].name], set()
+    while waiting:
+        name = waiting.pop()
+        if name not in used:
+            used.add(name)
+            waiting += by_name[name].inputs
+    return tuple(node for node in nodes if node.name in used)

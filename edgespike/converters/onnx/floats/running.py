@@ -13,6 +13,7 @@ from edgespike.converters.onnx.loading import load_model, shown_line
 from edgespike.errors import UnsupportedError
 from edgespike.extras import needs_extra
 from edgespike.floats.net import Reals
+from edgespike.floats.run import input_shape
 
 
 def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
@@ -23,7 +24,7 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
     read
         What was read from the file.
     samples
-        ``(samples, *shape)``, as the float net takes them.
+        ``(samples, *shape)`` or ``(samples, steps, *shape)``, as the float net takes them.
 
     Raises
     ------
@@ -33,8 +34,8 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
     Returns
     -------
     values
-        ``(samples, 1, *shape)`` of each node whose value the file has; the readout's are the file's
-        own answers, ``(samples, classes)``.
+        ``(samples, steps, *shape)`` of each node whose value the file has; the readout's are
+        the file's own answers, ``(samples, classes)``.
     """
     last = read.net.nodes[-1].name
     shown = {name: where for name, where in read.shown.items() if name != read.net.nodes[0].name}
@@ -44,7 +45,7 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
     for node, (name, where) in shown.items():
         kept = np.empty((len(samples), where.elements.size))
         kept[:, where.elements.reshape(-1)] = whole[name].reshape(len(samples), -1)
-        values[node] = kept.reshape(len(samples), 1, *where.stored)
+        values[node] = kept.reshape(len(samples), where.steps, *where.stored)
     answers = np.asarray(whole[answer], np.float64).reshape(len(samples), -1)
     if "ArgMax" in read.left_out:  # classes, of which the last is not beyond the largest
         answers = (answers == np.arange(answers.max() + 1)).astype(np.float64)
@@ -97,6 +98,8 @@ def _as_taken(read: Reading, samples: Reals) -> Any:
     """Return samples in the file's order of the axes and type."""
     types = {"float": np.float32, "double": np.float64}
     kind = read.model.types[read.model.input]
+    if samples.shape[1:] == input_shape(read.net) and read.net.steps > 1:
+        samples = np.repeat(samples[:, None], read.net.steps, axis=1)
     taken = samples.reshape(len(samples), -1)[:, read.input.elements.reshape(-1)]
     whole = taken.reshape(len(samples), *read.input.shape[1:])
     return whole.astype(types.get(kind, kind))

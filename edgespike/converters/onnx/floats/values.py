@@ -36,12 +36,16 @@ class Value:
     pads
         Zeros before and after, for each axis in ONNX, that the next layer must add; the shapes do
         not count them.
+    steps
+        More than 1 where the value is a sequence: the node's values of so many steps, one after the
+        other. Else it is the node's value of the last step.
     """
 
     node: str
     stored: Shape
     elements: NDArray[np.int64]
     pads: Pads = ()
+    steps: int = 1
 
     @property
     def shape(self) -> Shape:

@@ -1,0 +1,84 @@
+"""Layers whose values depend on those of the step before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from edgespike.converters.onnx.floats.building import Building, as_reals
+from edgespike.converters.onnx.floats.values import UnreadableError, Value, in_order, ordered
+from edgespike.converters.onnx.model import OnnxNode
+from edgespike.errors import shown
+from edgespike.floats.net import FloatAdd, FloatDelay, FloatDense, FloatOp, FloatRelu, FloatTanh
+
+ACTIVATIONS: dict[str, FloatOp] = {"tanh": FloatTanh(), "relu": FloatRelu()}
+"""Of an RNN, by their names in small letters."""
+
+
+def rnn(net: Building, node: OnnxNode) -> Value:
+    """Convert a recurrent layer, ``h = f(W x + R h_before + biases)``, at every step.
+
+    Its second output, the last state, becomes a value too.
+    """
+    names = [name.lower() for name in node.attributes.get("activations", ("tanh",))]
+    if faults := list(_faults(net, node, names)):
+        raise UnreadableError("; it ".join(faults))
+    x = _sequence(net, node)
+    weight, recurrent = (net.reals(node, place, "weights")[0] for place in (1, 2))
+    hidden, features = weight.shape
+    biases = net.reals(node, 3, "biases")
+    first, second = np.zeros((2, hidden)) if biases is None else biases.reshape(2, hidden)
+    if x.stored != (features,):
+        raise UnreadableError(f"has weights for {features} values and gets {x.stored}")
+    plain, state = ordered((hidden,)), net.new_name(node)
+
+    def add(op: FloatOp, *inputs: Value) -> Value:
+        return net.add(node, op, *inputs, stored=(hidden,), elements=plain)
+
+    driven = add(FloatDense(weight, first), x)
+    before = add(FloatDelay((hidden,)), Value(state, (hidden,), plain))
+    total = add(FloatAdd(), driven, add(FloatDense(recurrent, second), before))
+    op = ACTIVATIONS[names[0]]
+    net.add(node, op, total, stored=(hidden,), elements=plain, name=state)
+    by_batch = node.attributes.get("layout", 0)
+    last = plain.reshape(1, 1, hidden)
+    net.found.update({name: Value(state, (hidden,), last) for name in node.outputs[1:] if name})
+    shape = (1, x.steps, 1, hidden) if by_batch else (x.steps, 1, 1, hidden)
+    return Value(state, (hidden,), ordered(shape), steps=x.steps)
+
+
+def _faults(net: Building, node: OnnxNode, activations: list[str]) -> Iterator[str]:
+    direction = node.attributes.get("direction", "forward")
+    if direction != "forward":
+        yield f"runs in the direction {shown(direction)}; a graph knows no later step, so use one"
+    elif set(activations) - set(ACTIVATIONS):
+        yield f"has the activations {shown(activations)}; use Tanh or Relu"
+    if node.attributes.get("clip"):
+        yield f"clips what its activation takes to {node.attributes['clip']}; leave it out"
+    inputs = (*node.inputs, *("",) * 3)
+    if inputs[4]:
+        yield "has sequence_lens; all samples have the same number of steps, so leave it out"
+    if inputs[5] and (net.depends(inputs[5]) or as_reals(net.model.constants[inputs[5]]).any()):
+        yield "has a first state, initial_h; a graph begins each sample with zeros, so leave it out"
+
+
+def _sequence(net: Building, node: OnnxNode) -> Value:
+    """Return the values that a layer takes, step by step.
+
+    Raises
+    ------
+    UnreadableError
+        They are none of the input's steps, one after the other.
+    """
+    value = net.unpadded(node, of_steps=True)
+    steps = net.steps
+    size = value.elements.size // steps
+    expected = (1, steps, size) if node.attributes.get("layout", 0) else (steps, 1, size)
+    if value.steps != steps or value.shape != expected or not in_order(value.elements):
+        raise UnreadableError(
+            f"receives values of shape {value.shape}, which are not the input's steps in their "
+            "order, (steps, 1, features); let the file take (batch, steps, features), and export "
+            "with batch_first=True"
+        )
+    return value
