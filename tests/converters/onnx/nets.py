@@ -84,7 +84,8 @@ def reading(path: Path) -> Reading:
 def samples_for(read: Reading, count: int = 4) -> Reals:
     """Return samples that float32 holds."""
     draw = np.random.default_rng(0)
-    found = draw.normal(size=(count, *input_shape(read.net))).astype(np.float32)
+    steps = (read.net.steps,) if read.net.steps > 1 else ()
+    found = draw.normal(size=(count, *steps, *input_shape(read.net))).astype(np.float32)
     return found.astype(np.float64)
 
 
@@ -92,7 +93,9 @@ def compare(read: Reading, samples: Reals | None = None) -> list[str]:
     """Compare every value that the file shows with the net's, and return the nodes' titles."""
     samples = samples_for(read) if samples is None else samples
     theirs = run_file(read, samples)
-    ours = next(run_steps(read.net, samples))
+    each = list(run_steps(read.net, samples))
+    ours = {name: np.stack([step[name] for step in each], axis=1) for name in theirs}
+    ours[read.net.nodes[-1].name] = each[-1][read.net.nodes[-1].name]
     for name, values in theirs.items():
         assert np.isfinite(values).all()
         if name == read.net.nodes[-1].name and read.left_out:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -84,12 +85,16 @@ class Building:
         """Return the shape of a node's value in ONNX, with a batch of 1."""
         return self.model.shapes[node.outputs[0]]
 
+    @cached_property
+    def is_recurrent(self) -> bool:
+        """Whether the net has an RNN, and an input ``(batch, steps, features)`` for it."""
+        recurrent = any(node.op == "RNN" and not node.domain for node in self.model.nodes)
+        return recurrent and len(self.model.shapes[self.model.input]) == 3
+
     @property
     def steps(self) -> int:
-        """The steps of a sample: the input's second axis, if the net has an RNN."""
-        recurrent = any(node.op == "RNN" and not node.domain for node in self.model.nodes)
-        shape = self.model.shapes[self.model.input]
-        return shape[1] if recurrent and len(shape) == 3 else 1
+        """The steps of a sample."""
+        return self.model.shapes[self.model.input][1] if self.is_recurrent else 1
 
     def depends(self, name: str) -> bool:
         """Return whether a value depends on the sample."""

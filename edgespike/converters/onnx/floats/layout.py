@@ -79,8 +79,6 @@ def slice_(net: Building, node: OnnxNode) -> Value:
     starts, ends = (np.asarray(x).reshape(-1).tolist() for x in given[:2])
     axes = range(len(starts)) if given[2] is None else np.asarray(given[2]).reshape(-1).tolist()
     by = [1] * len(starts) if given[3] is None else np.asarray(given[3]).reshape(-1).tolist()
-    if 0 in by:
-        raise UnreadableError("takes every 0th place; give a step of 1")
     elements = value.elements
     for axis, start, end, step in zip(axes, starts, ends, by, strict=True):
         taken = range(elements.shape[axis])[_bounds(start, end, step, elements.shape[axis])]

@@ -66,8 +66,7 @@ FAMILIES = (
         {"Relu": arithmetic.relu, "Clip": arithmetic.clip, "Max": arithmetic.maximum},
     ),
     Family(
-        "an activation of levels of both signs, from 0 on; at the end nothing, as the order of the "
-        "classes stays",
+        "an activation of levels of both signs; at the end nothing, as the classes keep their order",
         {"Tanh": endings.squashed, "Sigmoid": endings.squashed},
     ),
     Family(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -26,6 +27,7 @@ from edgespike.errors import UnsupportedError, named
 from edgespike.floats.net import FloatInput, FloatNet, FloatNode, FloatReadout
 from edgespike.floats.shapes import shapes_of
 from edgespike.graph import ReadoutMode
+from edgespike.graph.graph import STEP_LIMIT
 
 WHAT = "model cannot be converted"
 
@@ -34,6 +36,10 @@ REALS = ("float", "double")
 
 WHOLE = ("uint8", "int8", "uint16", "int16", "int32")
 """Types of an input that a Cast may turn into reals."""
+
+
+_MANY = 4
+"""From so many slices of one value on, they are taken for the steps of a sequence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +115,7 @@ class Reader:
             if node.outputs[0] and isinstance(found, Value | Answer):
                 self._net.found[node.outputs[0]] = found
         if self.violations:
-            self.violations.append(supported())
+            self.violations += [*_written_out(self._model), supported()]
             return None
         answer = self._net.found[self._model.output]
         left_out = answer.left_out if isinstance(answer, Answer) else ()
@@ -128,8 +134,13 @@ class Reader:
             self.violations.append(f"input {named(name)} is of type {kind}; export in float32")
             return None
         elements = ordered(shape)
-        steps = self._net.steps
-        if steps > 1:
+        if self._net.steps > STEP_LIMIT:
+            self.violations.append(
+                f"input {named(name)} has {self._net.steps} steps; the limit is {STEP_LIMIT}, so "
+                "give shorter sequences"
+            )
+            return None
+        if self._net.is_recurrent:
             stored: Shape = shape[2:]
         elif self._channels_last and len(shape) in (3, 4):
             *size, channels = shape[1:]
@@ -147,7 +158,7 @@ class Reader:
                 return None
         node = OnnxNode("input", "Input", "", 0, (), (name,))
         value = self._net.add(node, FloatInput(stored), stored=stored, elements=elements)
-        value = replace(value, steps=steps)
+        value = replace(value, steps=self._net.steps)
         self._net.found[name] = value
         return value
 
@@ -208,10 +219,21 @@ class Reader:
             return
         node = OnnxNode("readout", "Readout", "", 0, (), (self._model.output,))
         flat = self._net.stored_as(node, answer, (classes,))
-        mode = ReadoutMode.LAST if self._net.steps > 1 else ReadoutMode.SUM
+        mode = ReadoutMode.LAST if self._net.is_recurrent else ReadoutMode.SUM
         self._net.add(
             node, FloatReadout(mode), flat, stored=(classes,), elements=ordered((classes,))
         )
+
+
+def _written_out(model: OnnxModel) -> Iterator[str]:
+    """Say what to do about a recurrent layer that a program wrote as nodes for each step."""
+    sliced = Counter(node.inputs[0] for node in model.nodes if node.op == "Slice")
+    for name, number in sliced.most_common(1):
+        if number >= _MANY:
+            yield (
+                f"{named(name)} is taken apart by {number} nodes Slice, as torch.onnx.export "
+                "writes the steps of a recurrent layer; give it dynamo=False, for one node RNN"
+            )
 
 
 def _used(nodes: list[FloatNode]) -> tuple[FloatNode, ...]:
