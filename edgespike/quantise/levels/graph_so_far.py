@@ -106,6 +106,9 @@ class Growing:
         first = min(places[name] for name in self._open)
         self._open.remove(delay)
         self.nodes[places[delay]] = replace(self.nodes[places[delay]], inputs=(source,))
+        for node in self.nodes[first::-1]:  # what loops carry back from there changes too
+            if isinstance(node.op, Delay) and any(places[x] >= first for x in node.inputs):
+                first = places[node.name]
         again: dict[str, list[WHOLE]] = {node.name: [] for node in self.nodes[first:]}
 
         def value(name: str, t: int) -> WHOLE:

@@ -9,6 +9,8 @@ and no labels. Chance is drawn with a fixed seed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy as np
 from edgespike.errors import UnsupportedError
 from edgespike.floats.net import FloatDelay, FloatNet, Reals
 from edgespike.floats.run import run_steps
+from edgespike.graph import Threshold
 from edgespike.graph.tensor import Integers
 from edgespike.quantise.inputs import Calibration, calibration
 from edgespike.quantise.levels.checks import check_net
@@ -25,7 +28,7 @@ from edgespike.quantise.levels.rewriting import rewritten
 from edgespike.quantise.levels.state import State
 from edgespike.quantise.levels.values_so_far import Held
 from edgespike.quantise.levels.walk import walk
-from edgespike.quantise.result import Quantised
+from edgespike.quantise.result import LayerLoss, Quantised
 
 if TYPE_CHECKING:
     from edgespike.converters.base import ConvertOptions
@@ -58,7 +61,7 @@ def quantise_levels(net: FloatNet, options: ConvertOptions, name: str) -> Quanti
         net,
         {key: node for key, node in nodes.items() if key not in moved},
         exact=False,
-        layers=tuple(state.losses),
+        layers=tuple(_losses(state)),
         flipped=found.flipped,
         samples=found.samples,
         accuracy_before=found.before,
@@ -66,6 +69,17 @@ def quantise_levels(net: FloatNet, options: ConvertOptions, name: str) -> Quanti
         assumed=(*net.assumed, given.said, state.said(len(chosen))),
         warnings=tuple(state.warnings),
     )
+
+
+def _losses(state: State) -> Iterator[LayerLoss]:
+    """Yield what is lost, also where a loop closed behind a layer and changed what it receives."""
+    ops = {node.name: node.op for node in state.grow.nodes}
+    for loss in state.losses:
+        seen, wanted, op = state.grow.seen[loss.node], state.grow.alone[loss.node], ops[loss.node]
+        if not isinstance(op, Threshold):
+            raise TypeError(f"{loss.node} has no levels")
+        saturated = int((seen == op.offset + op.levels).sum())
+        yield replace(loss, different=int((seen != wanted).sum()), saturated=saturated)
 
 
 def _float_values(net: FloatNet, given: Calibration) -> tuple[list[int], dict[str, Reals]]:

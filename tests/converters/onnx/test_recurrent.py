@@ -229,5 +229,5 @@ def test_exports_of_torch(
 
 def test_too_many_steps(tmp_path: Path) -> None:
     path = saved(made(NETS["tanh"], (1, 100_001, FEATURES)), tmp_path)
-    with pytest.raises(UnsupportedError, match="'x' has 100001 steps; the limit is 100000"):
+    with pytest.raises(UnsupportedError, match="input x has 100001 steps; the limit is 100000"):
         reading(path)

@@ -13,6 +13,7 @@ from edgespike.floats.net import (
     FloatAffine,
     FloatConcatenate,
     FloatConv2d,
+    FloatDelay,
     FloatDense,
     FloatInput,
     FloatNet,
@@ -22,6 +23,7 @@ from edgespike.floats.net import (
     FloatReadout,
     FloatRelu,
     FloatReshape,
+    FloatTanh,
     Pooling,
     Reals,
 )
@@ -69,6 +71,16 @@ class Nodes:
 
     def pool(self, pooling: Pooling = Pooling.MAX, *sources: str) -> str:
         return self(FloatPool2d(pooling, *HALF), *sources)
+
+    def recurrent(self, before: int, after: int, op: FloatOp, *sources: str) -> str:
+        """Add a layer whose values go into its sums of the next step."""
+        driven = self.dense(before, after, *sources)
+        name = f"state{len(self.nodes)}"
+        kept = self(FloatDelay((after,)), name)
+        weight = self.rng.normal(size=(after, after)) * 0.7 / np.sqrt(after)
+        self(FloatAdd(), driven, self(FloatDense(weight, np.zeros(after)), kept))
+        self.nodes.append(FloatNode(name, op, (self.last,), f"net.{name}"))
+        return name
 
     def finish(
         self, channels: int, size: int, steps: int = 1, mode: ReadoutMode = ReadoutMode.SUM
@@ -306,6 +318,68 @@ def two_heads() -> FloatNet:
     return FloatNet(tuple(net.nodes))
 
 
+def squashed() -> FloatNet:
+    """A tanh behind a pool, then the sigmoid that a tanh with affine maps beside it is."""
+    net = Nodes()
+    net.conv(2, 6), net.pool(), net(FloatTanh()), net.conv(6, 6)
+    half = np.full(6, 0.5)
+    net(FloatAffine(half, 0 * half)), net(FloatTanh()), net(FloatAffine(half, half))
+    net.conv(6, 8), net(FloatTanh())
+    return net.finish(8, 4)
+
+
+def recurrent() -> FloatNet:
+    net = Nodes((20,))
+    net.recurrent(20, 16, FloatTanh()), net.dense(16, 5)
+    net(FloatReadout(ReadoutMode.LAST))
+    return FloatNet(tuple(net.nodes), steps=6)
+
+
+def two_loops() -> FloatNet:
+    """The second layer is of ReLUs, and the first one's state is used beside it."""
+    net = Nodes((20,))
+    first = net.recurrent(20, 16, FloatTanh())
+    second = net.recurrent(16, 12, FloatRelu())
+    net(FloatConcatenate(), first, second), net.dense(28, 5)
+    net(FloatReadout(ReadoutMode.LAST))
+    return FloatNet(tuple(net.nodes), steps=6)
+
+
+def crossed_loops() -> FloatNet:
+    """Two layers, each of which takes what both had at the step before."""
+    net = Nodes((20,))
+    one, two = (net(FloatDelay((8,)), name) for name in ("one", "two"))
+    for name, op in (("one", FloatTanh()), ("two", FloatRelu())):
+        net(FloatAdd(), *(net.dense(n, 8, x) for n, x in ((20, "input"), (8, one), (8, two))))
+        scaled = net(FloatAffine(np.full(8, 0.4), np.zeros(8)))
+        net.nodes.append(FloatNode(name, op, (scaled,), f"net.{name}"))
+    net(FloatConcatenate(), "one", "two"), net.dense(16, 5)
+    net(FloatReadout(ReadoutMode.LAST))
+    return FloatNet(tuple(net.nodes), steps=6)
+
+
+def step_before() -> FloatNet:
+    """A delay without a loop: two steps of an activation side by side."""
+    net = Nodes((20,))
+    net.dense(20, 16)
+    now = net(FloatTanh())
+    net(FloatConcatenate(), now, net(FloatDelay((16,)), now)), net.dense(32, 5)
+    net(FloatReadout())
+    return FloatNet(tuple(net.nodes), steps=3)
+
+
+def image_loop() -> FloatNet:
+    """A convolution of the state, whose activation a pool follows."""
+    net = Nodes()
+    driven = net.conv(2, 4)
+    kept = net(FloatDelay((4, 8, 8)), "state")
+    net(FloatAdd(), driven, net.conv(4, 4, kept, kernel=1))
+    net(FloatAffine(np.full(4, 0.5), np.zeros(4)))
+    net.nodes.append(FloatNode("state", FloatTanh(), (net.last,), "net.state"))
+    net.pool()
+    return net.finish(4, 4, steps=4, mode=ReadoutMode.LAST)
+
+
 def shared_sums() -> FloatNet:
     """Two sums are used twice each, and then added to each other."""
     net = Nodes()
@@ -347,6 +421,12 @@ NETS: dict[str, Callable[[], FloatNet]] = {
         pooled_input,
         two_heads,
         shared_sums,
+        squashed,
+        recurrent,
+        two_loops,
+        crossed_loops,
+        step_before,
+        image_loop,
     )
 }
 
@@ -362,6 +442,12 @@ def samples(net: FloatNet, count: int = 96, seed: int = 1) -> NDArray[np.uint8]:
     fine = coarse.repeat(op.shape[1] // 2, axis=2).repeat(op.shape[2] // 2, axis=3)
     noisy = fine + rng.integers(-20, 21, fine.shape)
     return np.asarray(np.clip(noisy, 0, 255), np.uint8)
+
+
+def sequences(net: FloatNet, count: int = 64, seed: int = 1) -> NDArray[np.uint8]:
+    """Return samples that differ from step to step, ``(samples, steps, *shape)``."""
+    each = samples(net, count * net.steps, seed)
+    return each.reshape(count, net.steps, *each.shape[1:])
 
 
 def as_reals(x: NDArray[np.uint8]) -> Reals:

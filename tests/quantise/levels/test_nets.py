@@ -25,11 +25,12 @@ from edgespike.floats.net import (
     FloatReadout,
     FloatRelu,
     FloatReshape,
+    FloatTanh,
     Pooling,
     Reals,
 )
 from edgespike.floats.run import answers, run_steps
-from edgespike.graph import Add, Conv2d, Dense, Graph, Threshold
+from edgespike.graph import Add, Conv2d, Delay, Dense, Graph, ReadoutMode, Threshold
 from edgespike.interpreter import interpret
 from edgespike.quantise import quantise
 from edgespike.quantise.layer_rounding import windows
@@ -39,7 +40,16 @@ from edgespike.quantise.result import Quantised
 from edgespike.quantise.rounding import best_units, largest, rounded
 from edgespike.trace import logits
 from tests.available import available
-from tests.quantise.levels.nets import NETS, Nodes, as_reals, plain, samples, stepped
+from tests.quantise.levels.nets import (
+    NETS,
+    Nodes,
+    as_reals,
+    plain,
+    recurrent,
+    samples,
+    sequences,
+    stepped,
+)
 
 
 def quantised(net: FloatNet, **options: Any) -> Quantised:
@@ -62,10 +72,93 @@ def test_a_graph_is_near_its_net(name: str) -> None:
     assert error(net, fine.graph) < 0.08
     assert error(net, coarse.graph) < 0.25
     assert not fine.warnings
-    assert {node.name for node in net.of_type(FloatRelu)} <= set(fine.nodes)
+    assert {node.name for node in net.of_type(FloatRelu | FloatTanh)} <= set(fine.nodes)
     for float_node, node in fine.nodes.items():
         assert float_node in {x.name for x in net.nodes}
         assert node in fine.graph.tensors
+
+
+LOOPS = [name for name, make in NETS.items() if any(make().of_type(FloatDelay))]
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_loop_is_near_its_net_on_sequences(name: str) -> None:
+    net = NETS[name]()
+    found = quantised(net, calibrate=sequences(net), levels=256)
+    x = sequences(net, 100, seed=2)
+    expected = answers(net, as_reals(x))
+    ours = logits(found.graph, interpret(found.graph, x).accumulators(found.graph))
+    assert np.sqrt(((ours - expected) ** 2).mean() / expected.var()) < 0.08
+    # Its answers depend on the steps before the last, more than rounding does.
+    assert np.abs(ours - logits_of_last_steps(found.graph, x)).max() > 0.1 * expected.std()
+
+
+def logits_of_last_steps(graph: Graph, x: NDArray[np.uint8]) -> Reals:
+    alone = np.repeat(x[:, -1:], graph.steps, axis=1)
+    return logits(graph, interpret(graph, alone).accumulators(graph))
+
+
+@pytest.mark.parametrize("levels", [16, 256])
+@pytest.mark.parametrize("name", LOOPS)
+def test_losses_of_loops_are_those_of_the_graph(name: str, levels: int) -> None:
+    """What is calibrated with is what the finished graph computes, at every step."""
+    net = NETS[name]()
+    x = sequences(net)
+    found = quantised(net, calibrate=x, levels=levels)
+    trace = interpret(found.graph, x, [layer.node for layer in found.layers])
+    steps = list(run_steps(net, as_reals(x)))
+    names = {node: float_node for float_node, node in found.nodes.items()}
+    assert [layer.path for layer in found.layers if layer.different_alone > layer.different] == []
+    for layer in found.layers:
+        if layer.node not in names:  # levels that a max pool needs
+            continue
+        op = found.graph[layer.node].op
+        assert isinstance(op, Threshold)
+        seen = trace.values[layer.node]
+        assert layer.values == seen.size
+        assert layer.saturated == (seen == op.offset + op.levels).sum()
+        values = np.concatenate([step[names[layer.node]] for step in steps])
+        low, high = op.offset, op.offset + op.levels
+        rows = values.swapaxes(0, 1).reshape(values.shape[1], -1)
+        step = best_steps(rows, low, high).reshape(-1, *(1,) * (values.ndim - 2))
+        wanted = np.clip(np.floor(values / step + 0.5), low, high)
+        by_step = np.moveaxis(seen, 1, 0).reshape(values.shape)
+        assert layer.different == (by_step != wanted).sum()
+
+
+def test_a_loop_on_a_grid_of_powers_of_two_is_kept_exactly() -> None:
+    """Its states are whole multiples of 1/4 from 0 to 15/4, for any input."""
+    rng = np.random.default_rng(8)
+    net = Nodes((6,))
+    first, turn = rng.integers(-3, 4, (10, 6)), rng.integers(-1, 2, (10, 10))
+    first[:, 0], turn[:, 0] = 3, 1
+    driven = net(FloatDense(first / 4.0, rng.integers(-3, 4, 10) / 4.0))
+    kept = net(FloatDelay((10,)), "state")
+    net(FloatAdd(), driven, net(FloatDense(turn / 1.0, np.zeros(10)), kept))
+    net.nodes.append(FloatNode("state", FloatRelu(15 / 4), (net.last,)))
+    second = rng.integers(-127, 128, (8, 10))
+    second[:, 0] = 127
+    net(FloatDense(second / 128.0, rng.integers(-64, 64, 8) / 128.0))
+    net(FloatReadout(ReadoutMode.LAST))
+    float_net = FloatNet(tuple(net.nodes), steps=7)
+    x = rng.integers(0, 2, (200, 7, 6), np.uint8)
+    x[0] = 1
+    found = quantise(float_net, ConvertOptions(calibrate=x, levels=16), "net")
+    others = rng.integers(0, 2, (500, 7, 6), np.uint8)
+    ours = logits(found.graph, interpret(found.graph, others).accumulators(found.graph))
+    assert np.array_equal(ours, answers(float_net, others.astype(np.float64)))
+    assert [layer.different for layer in found.layers] == [0]
+
+
+def test_both_ends_of_a_loop_have_the_same_levels() -> None:
+    found = quantised(recurrent(), levels=16)
+    ((node, delay),) = found.graph.of_type(Delay)
+    (name,) = node.inputs
+    op = found.graph[name].op
+    assert isinstance(op, Threshold)
+    assert (delay.low, delay.high) == (op.offset, op.offset + op.levels)
+    assert delay.initial == 0
+    assert op.levels == 15
 
 
 def simulated(x: NDArray[np.int64], seen: NDArray[np.int64], bits: int, top: int) -> list[Reals]:
@@ -195,14 +288,19 @@ def test_a_net_on_a_grid_of_powers_of_two_is_kept_exactly() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["plain", "identity_block", "averaged", "concatenated", "separable"]
+    "name",
+    [
+        *("plain", "identity_block", "averaged", "concatenated", "separable", "squashed"),
+        *("recurrent", "two_loops", "step_before", "image_loop"),
+    ],
 )
 @pytest.mark.parametrize("target", ["cpu", "tflite"])
 def test_targets_compute_the_graph(name: str, target: str) -> None:
     net = NETS[name]()
     graph = quantised(net).graph
     available(target)
-    found = edgespike.verify(graph, samples(net, 20, 3), [target])
+    x = sequences(net, 20, 3) if net.steps > 1 else samples(net, 20, 3)
+    found = edgespike.verify(graph, x, [target])
     assert found.equal, found
 
 

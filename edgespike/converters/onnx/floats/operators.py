@@ -66,7 +66,7 @@ FAMILIES = (
         {"Relu": arithmetic.relu, "Clip": arithmetic.clip, "Max": arithmetic.maximum},
     ),
     Family(
-        "an activation of levels of both signs; at the end nothing, as the classes keep their order",
+        "an activation of levels of both signs; nothing at the end, where the order stays",
         {"Tanh": endings.squashed, "Sigmoid": endings.squashed},
     ),
     Family(
