@@ -369,11 +369,12 @@ def step_before() -> FloatNet:
 
 
 def image_loop() -> FloatNet:
-    """A convolution of the state, whose activation a pool follows."""
+    """A convolution of the state, and a pool before and behind the activation that is kept."""
     net = Nodes()
     driven = net.conv(2, 4)
     kept = net(FloatDelay((4, 8, 8)), "state")
     net(FloatAdd(), driven, net.conv(4, 4, kept, kernel=1))
+    net(FloatPool2d(Pooling.MAX, (3, 3), (1, 1), (1, 1, 1, 1)))
     net(FloatAffine(np.full(4, 0.5), np.zeros(4)))
     net.nodes.append(FloatNode("state", FloatTanh(), (net.last,), "net.state"))
     net.pool()
