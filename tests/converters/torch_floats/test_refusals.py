@@ -54,7 +54,7 @@ SIZES = torch.ones(3, 2, 2, 2)
 FUNCTIONS: dict[str, tuple[Function, str]] = {
     "gelu": (F.gelu, "gelu, test_refusals.py:.* calls gelu: use ReLU"),
     "leaky": (F.leaky_relu, "use ReLU or ReLU6"),
-    "tanh": (torch.tanh, "use ReLU or ReLU6"),
+    "elu": (F.elu, "use ReLU or ReLU6"),
     "clamp": (lambda x: x.clamp(-1, 1), r"limits values to -1..1; use ReLU, ReLU6"),
     "transposed": (lambda x: F.conv_transpose2d(x, SIZES[:2]), "makes no image larger|spreads"),
     "upsampled": (lambda x: F.interpolate(x, scale_factor=2.0), "makes no image larger"),
@@ -200,14 +200,14 @@ def test_everything_is_refused_at_once_by_its_path() -> None:
             self.head = nn.Linear(3, 2)
 
         def forward(self, x: Tensor) -> Any:
-            x = torch.tanh(self.up(self.body(x)))
+            x = F.elu(self.up(self.body(x)))
             return self.head(x.mean((2, 3)).cos())
 
     message = refused(Net(), IMAGE, r"body\.1 \(GELU\) calls gelu: use ReLU")
     for part in (
         r"body\.2 \(GroupNorm\) calls (native_)?group_norm: its factor",
         r"up \(Upsample\) calls upsample_nearest2d: a graph makes no image larger",
-        r"tanh, test_refusals.py:\d+ calls tanh",
+        r"elu, test_refusals.py:\d+ calls elu",
         r"cos, test_refusals.py:\d+ calls cos: no graph computes it",
         r"supported are Linear",
     ):

@@ -54,7 +54,7 @@ class Building:
     _names: Names = field(default_factory=Names)
 
     def new_name(self, node: OnnxNode) -> str:
-        """Return a name for a node that is still to come."""
+        """Return a name for a node of the float net."""
         return self._names.new(node.title)
 
     def add(
@@ -64,7 +64,6 @@ class Building:
         *inputs: Value,
         stored: Shape,
         elements: Any = None,
-        name: str = "",
     ) -> Value:
         """Append a node to the float net, and return its value.
 
@@ -74,10 +73,8 @@ class Building:
             Shape of its value.
         elements
             Where the elements of the ONNX node's value are in it; by default in the same order.
-        name
-            Of the new node; by default a new one.
         """
-        name = name or self.new_name(node)
+        name = self.new_name(node)
         self.nodes.append(FloatNode(name, op, tuple(x.node for x in inputs), node.title))
         return Value(name, stored, ordered(self.shape(node)) if elements is None else elements)
 

@@ -19,7 +19,6 @@ _IN_TORCH = {
     "LpNormalization": "layer_norm",
     "MeanVarianceNormalization": "layer_norm",
     "LRN": "layer_norm",
-    "RNN": "rnn_tanh",
     "Attention": "scaled_dot_product_attention",
     "Swish": "silu",
     "ThresholdedRelu": "elu",

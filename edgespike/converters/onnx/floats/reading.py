@@ -24,7 +24,8 @@ from edgespike.converters.onnx.floats.values import (
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.torch.floats.values import stored_shape
 from edgespike.errors import UnsupportedError, named
-from edgespike.floats.net import FloatInput, FloatNet, FloatNode, FloatReadout
+from edgespike.floats.net import FloatInput, FloatNet, FloatReadout
+from edgespike.floats.recurrent import used_nodes
 from edgespike.floats.shapes import shapes_of
 from edgespike.graph import ReadoutMode
 from edgespike.graph.graph import STEP_LIMIT
@@ -120,7 +121,7 @@ class Reader:
         answer = self._net.found[self._model.output]
         left_out = answer.left_out if isinstance(answer, Answer) else ()
         self._finish(answer)
-        net = FloatNet(_used(self._net.nodes), self._net.steps, tuple(self._assumed))
+        net = FloatNet(used_nodes(self._net.nodes), self._net.steps, tuple(self._assumed))
         self.violations += shapes_of(net)[1] if not self.violations else []
         if self.violations:
             return None
@@ -234,15 +235,3 @@ def _written_out(model: OnnxModel) -> Iterator[str]:
                 f"{named(name)} is taken apart by {number} nodes Slice, as torch.onnx.export "
                 "writes the steps of a recurrent layer; give it dynamo=False, for one node RNN"
             )
-
-
-def _used(nodes: list[FloatNode]) -> tuple[FloatNode, ...]:
-    """Return the nodes on which the last one depends: of values joined, one may be taken alone."""
-    by_name = {node.name: node for node in nodes}
-    waiting, used = [nodes[-1].name], set()
-    while waiting:
-        name = waiting.pop()
-        if name not in used:
-            used.add(name)
-            waiting += by_name[name].inputs
-    return tuple(node for node in nodes if node.name in used)

@@ -10,9 +10,10 @@ from edgespike.converters.onnx.floats.building import Building, as_reals
 from edgespike.converters.onnx.floats.values import UnreadableError, Value, in_order, ordered
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.errors import shown
-from edgespike.floats.net import FloatAdd, FloatDelay, FloatDense, FloatOp, FloatRelu, FloatTanh
+from edgespike.floats.net import FloatRelu, FloatTanh
+from edgespike.floats.recurrent import NODES, recurrent_layer
 
-ACTIVATIONS: dict[str, FloatOp] = {"tanh": FloatTanh(), "relu": FloatRelu()}
+ACTIVATIONS: dict[str, FloatTanh | FloatRelu] = {"tanh": FloatTanh(), "relu": FloatRelu()}
 """Of an RNN, by their names in small letters."""
 
 
@@ -31,19 +32,18 @@ def rnn(net: Building, node: OnnxNode) -> Value:
     first, second = np.zeros((2, hidden)) if biases is None else biases.reshape(2, hidden)
     if x.stored != (features,):
         raise UnreadableError(f"has weights for {features} values and gets {x.stored}")
-    plain, state = ordered((hidden,)), net.new_name(node)
-
-    def add(op: FloatOp, *inputs: Value) -> Value:
-        return net.add(node, op, *inputs, stored=(hidden,), elements=plain)
-
-    driven = add(FloatDense(weight, first), x)
-    before = add(FloatDelay((hidden,)), Value(state, (hidden,), plain))
-    total = add(FloatAdd(), driven, add(FloatDense(recurrent, second), before))
-    op = ACTIVATIONS[names[0]]
-    net.add(node, op, total, stored=(hidden,), elements=plain, name=state)
-    by_batch = node.attributes.get("layout", 0)
-    last = plain.reshape(1, 1, hidden)
-    net.found.update({name: Value(state, (hidden,), last) for name in node.outputs[1:] if name})
+    layer = recurrent_layer(
+        [net.new_name(node) for _ in range(NODES)],
+        x.node,
+        ACTIVATIONS[names[0]],
+        (weight, recurrent),
+        (first, second),
+        node.title,
+    )
+    net.nodes += layer
+    state, by_batch = layer[-1].name, node.attributes.get("layout", 0)
+    last = Value(state, (hidden,), ordered((1, 1, hidden)))
+    net.found.update(dict.fromkeys(filter(None, node.outputs[1:]), last))
     shape = (1, x.steps, 1, hidden) if by_batch else (x.steps, 1, 1, hidden)
     return Value(state, (hidden,), ordered(shape), steps=x.steps)
 

@@ -40,6 +40,10 @@ class Building:
     assumed: list[str] = field(default_factory=list)
     _names: Names = field(default_factory=Names)
 
+    def new_name(self, call: Call) -> str:
+        """Return a name for a node."""
+        return self._names.new(".".join(filter(None, (call.path, call.operator))))
+
     def add(self, call: Call, op: FloatOp, *inputs: Value, shape: Shape | None = None) -> Value:
         """Append a node, and return its value.
 
@@ -49,7 +53,7 @@ class Building:
             In torch, without the axis of the batch; by default that of the call's result.
         """
         shape = result_shape(call) if shape is None else shape
-        name = self._names.new(".".join(filter(None, (call.path, call.operator))))
+        name = self.new_name(call)
         sources = tuple(value.node for value in inputs)
         self.nodes.append(FloatNode(name, op, sources, call.label))
         return Value(name, shape, stored_shape(shape))

@@ -67,7 +67,7 @@ def _shape(node: fx.Node) -> Shape | None:
 def as_call(node: fx.Node, args: Any, kwargs: Any) -> Call:
     """Return a call with the names of its arguments."""
     schema = getattr(node.target, "_schema", None)
-    name = _operator(node)
+    name = operator_of(node)
     arguments = {}
     for place, argument in enumerate(schema.arguments if schema is not None else ()):
         default = argument.default_value
@@ -80,7 +80,8 @@ def as_call(node: fx.Node, args: Any, kwargs: Any) -> Call:
     return Call(name, arguments, shape, _path(node), label(node))
 
 
-def _operator(node: fx.Node) -> str:
+def operator_of(node: fx.Node) -> str:
+    """Return the name of the operator that a node calls."""
     packet = getattr(node.target, "_schema", None)
     if packet is None:
         return getattr(node.target, "__name__", str(node.target))
@@ -104,7 +105,7 @@ def label(node: fx.Node) -> str:
     if kind.startswith("torch.nn.modules."):
         return f"{path or 'the model'} ({kind.rpartition('.')[2]})"
     line = _line(node)
-    where = f"{_operator(node)}, {line}" if line else _operator(node)
+    where = f"{operator_of(node)}, {line}" if line else operator_of(node)
     return f"{path} ({where})" if path else where
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from edgespike.converters.torch.floats.building import Building
 from edgespike.converters.torch.floats.values import Answer, Call, UnreadableError, Value
+from edgespike.floats.net import FloatTanh
 
 
 def ending(net: Building, call: Call) -> Answer:
@@ -14,7 +16,18 @@ def ending(net: Building, call: Call) -> Answer:
     value, before = (given.value, given.left_out) if isinstance(given, Answer) else (given, ())
     if not isinstance(value, Value):
         raise UnreadableError("takes a constant; give a value of the net")
+    value = value.of_one_step()
     axis: Any = call.get("dim", 1)
     if axis is None or int(axis) % (len(value.shape) + 1) != 1:
         raise UnreadableError(f"is over axis {axis}; give dim=1, the axis of the classes")
     return Answer(value, (*before, call.operator.strip("_")))
+
+
+def squashed(net: Building, call: Call) -> Answer:
+    """Convert tanh, and a sigmoid, which is ``(1 + tanh(x / 2)) / 2``; at the end, leave it out."""
+    left_out = ending(net, call)
+    value = call.unpadded("self")
+    if call.operator == "tanh":
+        return replace(left_out, inside=net.add(call, FloatTanh(), value))
+    squashed = net.add(call, FloatTanh(), net.affine(call, value, 0.5, 0.0))
+    return replace(left_out, inside=net.affine(call, squashed, 0.5, 0.5))

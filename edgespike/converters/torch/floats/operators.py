@@ -10,6 +10,7 @@ from edgespike.converters.torch.floats import (
     arithmetic,
     endings,
     pooling,
+    recurrent,
     shapes,
     weighted,
 )
@@ -94,6 +95,16 @@ FAMILIES = (
         },
     ),
     Family(
+        "`Tanh`, `Sigmoid`",
+        "an activation of levels of both signs; nothing at the end, where the order stays",
+        {"tanh": endings.squashed, "sigmoid": endings.squashed},
+    ),
+    Family(
+        "`RNN` with `batch_first`, of samples `(steps, features)`; then `x[:, -1]` or `h[-1]`",
+        "a layer with a loop of levels for each of its layers",
+        {**dict.fromkeys(recurrent.OPERATORS, recurrent.rnn), "select": recurrent.select},
+    ),
+    Family(
         "`MaxPool2d`, `MaxPool1d`, `AdaptiveMaxPool2d`, `amax` over height and width",
         "a pool of the largest values, with `ceil_mode`",
         {
@@ -125,7 +136,7 @@ FAMILIES = (
             "view": shapes.reshape,
             "reshape": shapes.reshape,
             "unflatten": shapes.reshape,
-            "squeeze": shapes.reshape,
+            "squeeze": recurrent.squeeze,
             "unsqueeze": shapes.reshape,
             "permute": shapes.permute,
             "transpose": shapes.permute,
@@ -160,12 +171,11 @@ FAMILIES = (
         },
     ),
     Family(
-        "`Softmax`, `LogSoftmax`, `Sigmoid`, `argmax` at the end",
+        "`Softmax`, `LogSoftmax`, `argmax` at the end",
         "nothing: the answers are what it receives, in the same order",
         {
             "softmax": endings.ending,
             "log_softmax": endings.ending,
-            "sigmoid": endings.ending,
             "argmax": endings.ending,
         },
     ),

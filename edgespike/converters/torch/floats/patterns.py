@@ -14,7 +14,7 @@ INSTEAD = {
             "pixel_unshuffle",
         ),
     ),
-    "`LeakyReLU`, `PReLU`, `ELU`, `GELU`, `SiLU`, `Hardswish`, `Tanh`, `Softplus`": (
+    "`LeakyReLU`, `PReLU`, `ELU`, `GELU`, `SiLU`, `Hardswish`, `Softplus`": (
         "use ReLU or ReLU6, and train again",
         (
             "leaky_relu",
@@ -24,7 +24,6 @@ INSTEAD = {
             "silu",
             "hardswish",
             "hardsigmoid",
-            "tanh",
             "softplus",
             "selu",
             "celu",
@@ -36,11 +35,11 @@ INSTEAD = {
         "its factor depends on each sample: use BatchNorm, whose statistics are constants",
         ("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm"),
     ),
-    "`LSTM`, `GRU`, `RNN`": (
+    "`LSTM`, `GRU`, `RNNCell`": (
         "its states round at every step: use few, edgespike.nn's QuantRNN, and fine-tune it with a "
         "recipe of activation 'levels', edgespike train RECIPE --from CHECKPOINT, or QuantGRU; or "
         "convolutions over the steps",
-        ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell"),
+        ("lstm", "gru", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"),
     ),
     "attention, `bmm`, `einsum` of two values": (
         "it multiplies matrices of values, and a graph multiplies values element by element at "

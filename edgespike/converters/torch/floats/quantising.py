@@ -12,6 +12,7 @@ from edgespike.converters.torch.floats.running import run_module
 from edgespike.converters.torch.floats.trial import try_module
 from edgespike.converters.torch.floats.wrappers import unwrapped
 from edgespike.floats.fold import folded
+from edgespike.floats.run import input_shape
 from edgespike.quantise import quantise
 from edgespike.quantise.result import Quantised, Source
 
@@ -31,7 +32,9 @@ def convert_float_module(module: nn.Module, options: ConvertOptions) -> Quantise
     read = read_module(module, shape)
     inner = unwrapped(module)
     try_module(inner, read, shape)
-    found = quantise(folded(read.net), _for_a_length(options, shape), options.graph_name())
+    if len(input_shape(read.net)) == 3:
+        options = _for_a_length(options, shape)
+    found = quantise(folded(read.net), options, options.graph_name())
     source = Source(read.net, partial(run_module, inner, read, shape), not read.left_out)
     return replace(found, assumed=_once(read.net.assumed, found.assumed), source=source)
 

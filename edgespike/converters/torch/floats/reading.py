@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgespike.converters.torch.floats.building import Building
-from edgespike.converters.torch.floats.calls import as_call, label, leaves, like
+from edgespike.converters.torch.floats.calls import as_call, label, leaves, like, operator_of
 from edgespike.converters.torch.floats.exporting import Exported, exported
 from edgespike.converters.torch.floats.operators import HANDLERS, supported
 from edgespike.converters.torch.floats.patterns import instead_of
+from edgespike.converters.torch.floats.recurrent import OPERATORS
 from edgespike.converters.torch.floats.values import (
     BATCH,
     Answer,
@@ -24,6 +25,8 @@ from edgespike.converters.torch.floats.values import (
 from edgespike.converters.torch.floats.wrappers import refusals, unwrapped
 from edgespike.errors import UnsupportedError, shown
 from edgespike.floats.net import FloatInput, FloatNet, FloatReadout
+from edgespike.floats.recurrent import used_nodes
+from edgespike.graph import ReadoutMode
 
 if TYPE_CHECKING:
     from torch import fx
@@ -81,6 +84,8 @@ class Reader:
         self._program = program
         self._net = Building()
         self._found: dict[fx.Node, Any] = {}
+        self._is_recurrent = any(operator_of(node) in OPERATORS for node in program.nodes)
+        self._steps = 1
 
     def read(self, shape: Shape) -> Reading:
         """Return the net, and what stands behind it."""
@@ -95,7 +100,7 @@ class Reader:
         self._finish(answer)
         if self._net.violations:
             raise UnsupportedError(WHAT, self._net.violations)
-        net = FloatNet(tuple(self._net.nodes), assumed=tuple(self._net.assumed))
+        net = FloatNet(used_nodes(self._net.nodes), self._steps, tuple(self._net.assumed))
         return Reading(net, answer.left_out if isinstance(answer, Answer) else ())
 
     def _result(self, node: fx.Node, shape: Shape) -> Any:
@@ -106,6 +111,10 @@ class Reader:
         if node.name in self._program.tensors:
             return self._program.tensors[node.name]
         call = Call("input", shape=(BATCH, *shape), label="the input")
+        if self._is_recurrent and len(shape) == 2:
+            self._steps = shape[0]
+            value = self._net.add(call, FloatInput(shape[1:]), shape=shape)
+            return replace(value, stored=shape[1:], steps=shape[0])
         return self._net.add(call, FloatInput(stored_shape(shape)))
 
     def _call(self, node: fx.Node) -> Any:
@@ -178,6 +187,11 @@ class Reader:
         if not isinstance(answer, Value):
             self._net.violations.append("forward returns a constant; return logits of the sample")
             return
+        try:
+            answer = answer.of_one_step()
+        except UnreadableError as error:
+            self._net.violations.append(f"the answer {error}")
+            return
         classes = answer.stored[0]
         if answer.padding != (0, 0, 0, 0) or answer.stored[1:] not in ((), (1, 1)):
             self._net.violations.append(
@@ -187,4 +201,5 @@ class Reader:
             return
         call = Call("readout", shape=(BATCH, classes), label="the readout")
         flat = self._net.stored_as(call, answer, (classes,))
-        self._net.add(call, FloatReadout(), flat)
+        mode = ReadoutMode.LAST if self._is_recurrent else ReadoutMode.SUM
+        self._net.add(call, FloatReadout(mode), flat)

@@ -19,8 +19,10 @@ from edgespike.floats.net import (
     FloatNet,
     FloatPool2d,
     FloatRelu,
+    FloatTanh,
     Reals,
 )
+from edgespike.floats.run import input_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 AT_ONCE = 64
 """How many samples a module runs on at once."""
 
-_SHOWN = (FloatConv2d, FloatDense, FloatAffine, FloatRelu, FloatPool2d)
+_SHOWN = (FloatConv2d, FloatDense, FloatAffine, FloatRelu, FloatTanh, FloatPool2d)
 """Operations that a single module of torch may compute."""
 
 
@@ -46,7 +48,7 @@ def run_module(
     shape
         Of one sample, as the module takes it.
     samples
-        ``(samples, *shape)``, as the net takes them.
+        ``(samples, *shape)`` or ``(samples, steps, *shape)``, as the net takes them.
 
     Returns
     -------
@@ -57,6 +59,8 @@ def run_module(
     import torch
 
     net = read.net
+    if samples.shape[1:] == input_shape(net) and net.steps > 1:
+        samples = np.repeat(samples[:, None], net.steps, axis=1)
     places = _places(module, net)
     found: dict[str, list[Reals]] = {}
     with evaluating(module), parts_unwrapped(module), torch.no_grad(), _watched(places, found):
@@ -75,7 +79,12 @@ def run_module(
 
 
 def _places(module: nn.Module, net: FloatNet) -> dict[str, Any]:
-    """Return the modules whose results are the values of nodes, by the nodes' names."""
+    """Return the modules whose results are the values of nodes, by the nodes' names.
+
+    A module behind a recurrent one sees the last step alone, so its values are not those of a node.
+    """
+    if net.steps > 1:
+        return {}
     parts = dict(module.named_modules())
     by_path: dict[str, list[str]] = {}
     for node in net.nodes:

@@ -90,11 +90,13 @@ def concatenate(net: Building, call: Call) -> Value:
 
 
 def _plain(each: Any) -> Value:
+    if isinstance(each, Answer) and each.inside is not None:
+        each = each.inside
     if isinstance(each, Answer) or not isinstance(each, Value):
         raise UnreadableError("concatenates constants or a softmax; give values of the net")
     if any(each.padding):
         raise UnreadableError("concatenates padded values; pad only before a convolution or a pool")
-    return each
+    return each.of_one_step()
 
 
 def pad(net: Building, call: Call) -> Value:

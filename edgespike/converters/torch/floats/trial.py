@@ -56,9 +56,9 @@ def try_module(module: nn.Module, read: Reading, shape: tuple[int, ...]) -> None
                 "before; leave that out in evaluation mode"
             ],
         )
-    if not read.left_out and not _near(
-        answers(read.net, samples.reshape(-1, *input_shape(read.net))), second, most
-    ):
+    steps = (read.net.steps,) if read.net.steps > 1 else ()
+    given = samples.reshape(-1, *steps, *input_shape(read.net))
+    if not read.left_out and not _near(answers(read.net, given), second, most):
         raise UnsupportedError(
             WHAT,
             [

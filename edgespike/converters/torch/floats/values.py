@@ -35,12 +35,37 @@ class Value:
     padding
         Zeros around it that the next layer must add, ``(top, bottom, left, right)``; the shapes do
         not count them.
+    steps
+        More than 1 where the value is a sequence, ``(steps, features)`` in torch; the net has one
+        step's features.
+    layers
+        The last states of a recurrent net's layers, where it stands for all of them side by side,
+        ``(layers, samples, features)`` in torch.
     """
 
     node: str
     shape: Shape
     stored: Shape
     padding: Padding = NO_PADDING
+    steps: int = 1
+    layers: tuple[Value, ...] = ()
+
+    def of_one_step(self) -> Value:
+        """Return the value, which must be no sequence and no states of several layers.
+
+        Raises
+        ------
+        UnreadableError
+            It is.
+        """
+        if self.layers:
+            raise UnreadableError("receives the states of all layers; take one layer's, h[-1]")
+        if self.steps > 1:
+            raise UnreadableError(
+                f"receives all {self.steps} steps of a sequence; nothing may stand between the "
+                "input and an RNN (batch_first=True), and what follows the last RNN takes its last step, x[:, -1]"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -53,10 +78,13 @@ class Answer:
         What it was made from.
     left_out
         What was left out, one word each.
+    inside
+        What it is where the net goes on; ``None`` if no graph computes it there.
     """
 
     value: Value
     left_out: tuple[str, ...]
+    inside: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +133,8 @@ class Call:
             It is something else.
         """
         found = self.arguments[name]
+        if isinstance(found, Answer) and found.inside is not None:
+            return found.inside
         if isinstance(found, Answer):
             raise UnreadableError(
                 f"follows {' and '.join(found.left_out)}, which no graph can compute inside the "
@@ -112,7 +142,7 @@ class Call:
             )
         if not isinstance(found, Value):
             raise UnreadableError(f"takes a constant for {name}; give a value of the net")
-        return found
+        return found.of_one_step()
 
     def unpadded(self, name: str) -> Value:
         """Return an argument that must be a value of the net to which no zeros are added.
