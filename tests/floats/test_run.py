@@ -25,6 +25,7 @@ from edgespike.floats.net import (
     FloatReadout,
     FloatRelu,
     FloatReshape,
+    FloatTanh,
     Pooling,
     Reals,
 )
@@ -92,6 +93,7 @@ def test_operations_on_elements() -> None:
     assert np.array_equal(evaluate(FloatAdd(), x, y, x), x + y + x)
     assert np.array_equal(evaluate(FloatRelu(), x), np.maximum(x, 0))
     assert np.array_equal(evaluate(FloatRelu(0.5), x), np.minimum(np.maximum(x, 0), 0.5))
+    assert np.array_equal(evaluate(FloatTanh(), x), np.tanh(x))
     assert np.array_equal(evaluate(FloatConcatenate(), x, y)[:, 3:], y)
     assert np.array_equal(evaluate(FloatReshape((12,)), x), x.reshape(2, 12))
     weight, bias = reals(2, 4), reals(2)

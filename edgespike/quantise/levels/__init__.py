@@ -1,4 +1,7 @@
-"""ReLU nets: activations become a few levels, whose thresholds take biases and normalisation in.
+"""Nets of ReLU and tanh: their activations become a few levels.
+
+The levels' thresholds take biases and normalisation in. A delay keeps an activation's levels for
+the next step, so a net may have loops.
 
 The entry is :func:`edgespike.quantise.levels.quantising.quantise_levels`. The steps, in order:
 
@@ -13,8 +16,11 @@ The entry is :func:`edgespike.quantise.levels.quantising.quantise_levels`. The s
 
    - ``weighing``: a weighted sum gets units and whole weights (``edgespike.quantise.rounding``),
      then ``correction`` undoes what rounding did to it in the mean;
-   - ``activation``: a ReLU gets levels, with those that it shares them with; ``level_steps``
-     searches what a level is worth, ``thresholds`` makes whole thresholds of it, and ``firing``
-     adds them to the graph and counts what is lost.
+   - ``activation``: a ReLU or tanh gets levels, with those that it shares them with; a delay of
+     it, which may come earlier, chooses them for both. ``level_steps`` searches what a level is
+     worth, ``thresholds`` makes whole thresholds of it, and ``firing`` adds them to the graph and
+     counts what is lost;
+   - until the activation of a loop is there, its delay gives the float net's values; then what
+     follows the delay is computed again, step after step.
 6. ``losses``: the answers of the graph beside those of the net.
 """

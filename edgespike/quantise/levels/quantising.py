@@ -1,4 +1,4 @@
-"""From a ReLU net in real numbers to a graph of a few levels.
+"""From a net of ReLU and tanh in real numbers to a graph of a few levels.
 
 The recipe: a step of each channel's levels and a unit of each channel's weights that lose least in
 the mean square; weights are multiplied by the steps of their inputs before they are rounded, so
@@ -41,7 +41,7 @@ MOST_VALUES = 2**26
 
 
 def quantise_levels(net: FloatNet, options: ConvertOptions, name: str) -> Quantised:
-    """Turn a ReLU net into a graph of levels.
+    """Turn a net of ReLU and tanh into a graph of levels.
 
     Raises
     ------

@@ -135,6 +135,18 @@ REFUSED = {
         TURN + RNN + ', activations = ["Sigmoid"]> (t, w, r, b) ' + LAST,
         "has the activations ['sigmoid']; use Tanh or Relu",
     ),
+    "weights for other features": (
+        TURN + RNN + "> (t, w2, r, b) " + LAST,
+        "has weights of shapes ((1, 4, 4), (1, 4, 4), (1, 8)); expected ((1, 4, 3), ",
+    ),
+    "recurrent weights of another size": (
+        TURN + RNN + "> (t, w, w, b) " + LAST,
+        "has weights of shapes ((1, 4, 3), (1, 4, 3), (1, 8)); expected",
+    ),
+    "biases of another size": (
+        TURN + RNN + "> (t, w, r, lengths) " + LAST,
+        "has weights of shapes ((1, 4, 3), (1, 4, 4), (1,)); expected",
+    ),
     "lengths": (TURN + RNN + "> (t, w, r, b, lengths) " + LAST, "has sequence_lens"),
     "a first state": (TURN + RNN + "> (t, w, r, b, , some) " + LAST, "has a first state"),
     "all at once": (

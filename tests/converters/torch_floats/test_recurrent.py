@@ -137,7 +137,7 @@ def test_tanh_and_sigmoid_in_a_net_of_images() -> None:
     assert any("Tanh" in part.path for part in check.parts)
 
 
-def first_state(x: Tensor, rnn: nn.RNN) -> Tensor:
+def first_state(x: Tensor, rnn: nn.RNN) -> Any:
     values, _ = rnn(x, torch.ones(1, len(x), HIDDEN))
     return values[:, -1]
 
@@ -145,7 +145,7 @@ def first_state(x: Tensor, rnn: nn.RNN) -> Tensor:
 class Given(nn.Module):
     """A net whose layer is called in a way of the test's."""
 
-    def __init__(self, call: Callable[[Tensor, nn.RNN], Tensor], **options: Any) -> None:
+    def __init__(self, call: Callable[[Tensor, nn.RNN], Any], **options: Any) -> None:
         super().__init__()
         self.rnn = nn.RNN(FEATURES, HIDDEN, **{"batch_first": True, **options})
         self.call = call

@@ -25,6 +25,7 @@ from edgespike.floats.net import (
     FloatReadout,
     FloatRelu,
     FloatReshape,
+    FloatTanh,
     Pooling,
 )
 from edgespike.quantise.spikes.quantising import quantise_spikes
@@ -76,6 +77,7 @@ NORM = FloatAffine(np.ones(2), np.ones(2))
     ("net", "message"),
     [
         (chain(dense(), FloatRelu(), dense(), neurons()), "net.2: is a ReLU"),
+        (chain(dense(), FloatTanh(), dense(), neurons()), "net.2: is a tanh"),
         (chain(dense(), dense(), neurons()), "net.2: takes the sums of another layer"),
         (
             chain(NORM, POOL, conv(1), neurons(2), shape=IMAGE),

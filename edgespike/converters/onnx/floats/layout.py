@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +64,7 @@ def gather(net: Building, node: OnnxNode) -> Value:
     axis = node.attributes.get("axis", 0)
     try:
         elements = np.take(value.elements, np.asarray(places), axis)
-    except IndexError as error:
+    except (IndexError, TypeError) as error:
         raise UnreadableError(f"takes places that are not there: {error}") from None
     return _part(net, value, elements)
 
@@ -76,14 +77,21 @@ def slice_(net: Building, node: OnnxNode) -> Value:
         given = [node.attributes.get(name) for name in names]
     else:
         given = [net.constant(node, place, name) for place, name in enumerate(names, start=1)]
+    try:
+        return _part(net, value, _sliced(value.elements, given))
+    except (IndexError, TypeError, ValueError) as error:
+        raise UnreadableError(f"takes places that are not there: {error}") from None
+
+
+def _sliced(elements: Any, given: Sequence[Any]) -> Any:
+    """Return the elements from `starts` to `ends` along `axes`, in `steps`."""
     starts, ends = (np.asarray(x).reshape(-1).tolist() for x in given[:2])
     axes = range(len(starts)) if given[2] is None else np.asarray(given[2]).reshape(-1).tolist()
     by = [1] * len(starts) if given[3] is None else np.asarray(given[3]).reshape(-1).tolist()
-    elements = value.elements
     for axis, start, end, step in zip(axes, starts, ends, by, strict=True):
         taken = range(elements.shape[axis])[_bounds(start, end, step, elements.shape[axis])]
         elements = np.take(elements, list(taken), axis)
-    return _part(net, value, elements)
+    return elements
 
 
 def _bounds(start: int, end: int, step: int, size: int) -> slice:

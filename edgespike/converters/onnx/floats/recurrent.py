@@ -26,17 +26,19 @@ def rnn(net: Building, node: OnnxNode) -> Value:
     if faults := list(_faults(net, node, names)):
         raise UnreadableError("; it ".join(faults))
     x = _sequence(net, node)
-    weight, recurrent = (net.reals(node, place, "weights")[0] for place in (1, 2))
-    hidden, features = weight.shape
-    biases = net.reals(node, 3, "biases")
-    first, second = np.zeros((2, hidden)) if biases is None else biases.reshape(2, hidden)
-    if x.stored != (features,):
-        raise UnreadableError(f"has weights for {features} values and gets {x.stored}")
+    weight, recurrent, biases = (net.reals(node, n, "weights") for n in (1, 2, 3))
+    hidden = np.shape(weight)[1] if np.ndim(weight) == 3 else 0
+    biases = np.zeros((1, 2 * hidden)) if biases is None else biases
+    expected = ((1, hidden, *x.stored), (1, hidden, hidden), (1, 2 * hidden))
+    shapes = tuple(np.shape(values) for values in (weight, recurrent, biases))
+    if shapes != expected:
+        raise UnreadableError(f"has weights of shapes {shown(shapes)}; expected {expected}")
+    first, second = biases.reshape(2, hidden)
     layer = recurrent_layer(
         [net.new_name(node) for _ in range(NODES)],
         x.node,
         ACTIVATIONS[names[0]],
-        (weight, recurrent),
+        (weight[0], recurrent[0]),
         (first, second),
         node.title,
     )

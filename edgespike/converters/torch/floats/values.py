@@ -63,7 +63,8 @@ class Value:
         if self.steps > 1:
             raise UnreadableError(
                 f"receives all {self.steps} steps of a sequence; nothing may stand between the "
-                "input and an RNN (batch_first=True), and what follows the last RNN takes its last step, x[:, -1]"
+                "input and an RNN (batch_first=True), and what follows the last RNN takes its last "
+                "step, x[:, -1]"
             )
         return self
 
