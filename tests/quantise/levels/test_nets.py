@@ -72,9 +72,8 @@ def test_a_graph_is_near_its_net(name: str) -> None:
     assert error(net, fine.graph) < 0.08
     assert error(net, coarse.graph) < 0.25
     assert not fine.warnings
-    assert {node.name for node in net.nodes if isinstance(node.op, FloatRelu | FloatTanh)} <= set(
-        fine.nodes
-    )
+    activations = [node for node in net.nodes if isinstance(node.op, FloatRelu | FloatTanh)]
+    assert {node.name for node in activations} <= set(fine.nodes)
     for float_node, node in fine.nodes.items():
         assert float_node in {x.name for x in net.nodes}
         assert node in fine.graph.tensors
