@@ -29,7 +29,7 @@ from edgespike.extras import install_command
 from edgespike.graph.inputs import as_samples
 from edgespike.int8.lowering import Lowered
 from edgespike.interpreter import interpret
-from edgespike.targets.shared.worker import Worker
+from edgespike.workers.worker import Worker
 
 AT_ONCE = 25
 """How many samples are compared at once."""
