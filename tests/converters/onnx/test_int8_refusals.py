@@ -115,6 +115,11 @@ def pool_that_rounds_up(draft: Draft) -> str:
     return draft.qdq(pooled, 0.02, 128)
 
 
+def pool_that_leaves_out_values(draft: Draft) -> str:
+    window: dict[str, Any] = {"kernel_shape": [1, 1], "strides": [3, 3], "auto_pad": "SAME_UPPER"}
+    return draft.qdq(draft.node("MaxPool", start(draft), **window), 0.02, 128)
+
+
 def huge(draft: Draft) -> str:
     return draft.qdq(conv(draft, start(draft), pads=[1198] * 4), 0.05, 128)
 
@@ -197,6 +202,7 @@ REFUSED: dict[Made, tuple[str, ...]] = {
     rows_joined: ("it joins axis 2", "only channels"),
     pool_with_gaps: ("its dilations are (2, 2)", "must be 1"),
     pool_that_rounds_up: ("whole windows give (2, 2)", "leave ceil_mode out"),
+    pool_that_leaves_out_values: ("it has auto_pad SAME_UPPER", "runtimes disagree"),
     huge: ("17280000 elements", "the limit is 16777216"),
     mean_of_channels: ("it averages axes (1,)", "only height and width"),
     answer_for_each_place: ("must be one number for each class",),

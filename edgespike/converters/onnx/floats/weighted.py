@@ -27,9 +27,9 @@ def conv(net: Building, node: OnnxNode) -> Value:
     op = FloatConv2d(
         weight[:, :, None] if weight.ndim == 3 else weight,
         np.zeros(len(weight)) if bias is None else bias,
-        windows.stride,
+        windows.own.stride,
         windows.padding,
-        windows.dilation,
+        windows.own.dilation,
         node.attributes.get("group", 1),
     )
     image = net.image(node, value)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-Shape = tuple[int, ...]
-Padding = tuple[int, int, int, int]
+from edgespike.graph.ops.windows import Padding
 
+Shape = tuple[int, ...]
 NO_PADDING: Padding = (0, 0, 0, 0)
 
 BATCH = 2
