@@ -138,6 +138,16 @@ def answer_for_each_place(draft: Draft) -> str:
     return draft.node("Softmax", draft.qdq(conv(draft, start(draft)), 0.05, 128), axis=1)
 
 
+def argmax_of_the_batch(draft: Draft) -> str:
+    flat = draft.node("Flatten", start(draft))
+    return draft.node("ArgMax", flat)  # axis 0 where nothing is said
+
+
+def argmax_of_equal_answers(draft: Draft) -> str:
+    flat = draft.node("Flatten", start(draft))
+    return draft.node("ArgMax", flat, axis=1, select_last_index=1)
+
+
 def bias_of_another_scale(draft: Draft) -> str:
     bias = draft.real(draft.constant([1, 2, 3], "int32"), 0.5, 0, "int32")
     made = draft.node("Conv", start(draft), draft.weights(3, 2, 3, 3), bias)
@@ -207,6 +217,8 @@ REFUSED: dict[Made, tuple[str, ...]] = {
     mean_of_channels: ("it averages axes (1,)", "only height and width"),
     answer_for_each_place: ("must be one number for each class",),
     softmax_inside: ("it follows a softmax, sigmoid or argmax", "only be at the end"),
+    argmax_of_the_batch: ("it is over axis 0", "it must hold all classes"),
+    argmax_of_equal_answers: ("the last of equal values", "a graph takes the first"),
     bias_of_another_scale: ("its bias has scale 0.5", "must be equal"),
     constant_added: ("it adds the constant", "only a weighted layer"),
     gemm_with_a_factor: ("its alpha is 2.0", "must be 1"),
