@@ -53,6 +53,10 @@ class Stored:
     low: int = -128
     high: int = 127
 
+    def clipped(self, numbers: Integers) -> Integers:
+        """Return whole numbers within the type's range."""
+        return np.asarray(np.clip(numbers, self.low, self.high))
+
 
 @dataclass(frozen=True, eq=False)
 class Int8Input:
