@@ -64,9 +64,8 @@ class FoundNet:
         shaped = ordered.reshape(len(samples), *self.source.shape[1:])
         if self.source.kind == "FLOAT32":
             return (shaped * np.float32(self.given.stored.scale)).astype(np.float32)
-        return (shaped + self.source.zero_point).astype(
-            np.uint8 if self.source.kind == "UINT8" else np.int8
-        )
+        dtype = np.uint8 if self.source.kind == "UINT8" else np.int8
+        return (shaped + self.source.zero_point).astype(dtype)
 
 
 def in_file_order(values: NDArray[np.int64], value: Value) -> NDArray[np.int64]:
