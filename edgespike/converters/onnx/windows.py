@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.errors import shown
 from edgespike.graph.ops.windows import Padding, total_same_padding
 
 Pair = tuple[int, int]
-
-
-class WindowsError(ValueError):
-    """A node's windows cannot be read; the message goes behind the node's name."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,12 @@ def windows_of(node: OnnxNode, sizes: Sequence[int], kernel: Sequence[int]) -> W
 
     Raises
     ------
-    WindowsError
+    UnreadableError
         The attributes are for other axes, or no windows; or runtimes disagree on where they lie.
     """
     axes = len(sizes)
     if axes not in (1, 2):
-        raise WindowsError(
+        raise UnreadableError(
             f"has windows over {axes} axes; a graph has images (batch, channels, height, width) "
             "and lengths (batch, channels, length)"
         )
@@ -59,7 +56,7 @@ def windows_of(node: OnnxNode, sizes: Sequence[int], kernel: Sequence[int]) -> W
     stride = _numbers(node, "strides", (1,) * axes)
     dilation = _numbers(node, "dilations", (1,) * axes)
     if {len(kernel), len(stride), len(dilation)} != {axes} or min(*kernel, *stride, *dilation) < 1:
-        raise WindowsError(
+        raise UnreadableError(
             f"has kernel {shown(kernel)}, stride {shown(stride)} and dilation {shown(dilation)}; "
             f"give {axes} of each, at least 1"
         )
@@ -92,14 +89,14 @@ def _sides(
     if word == "NOTSET":
         pads = _numbers(node, "pads", (0,) * (2 * axes))
         if len(pads) != 2 * axes or min(pads) < 0:
-            raise WindowsError(f"has pads {shown(pads)}; give {2 * axes}, each at least 0")
+            raise UnreadableError(f"has pads {shown(pads)}; give {2 * axes}, each at least 0")
         return tuple(zip(pads[:axes], pads[axes:], strict=True))
     if word not in ("SAME_UPPER", "SAME_LOWER"):
-        raise WindowsError(f"has auto_pad {shown(word)}; give pads")
+        raise UnreadableError(f"has auto_pad {shown(word)}; give pads")
     sides = []
     for total in map(total_same_padding, sizes, kernel, stride, dilation):
         if total < 0:
-            raise WindowsError(
+            raise UnreadableError(
                 f"has auto_pad {word} and leaves out values between its windows, where runtimes "
                 "disagree which; give pads"
             )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx.endings import fault_of_ending
 from edgespike.converters.onnx.floats.building import Building
-from edgespike.converters.onnx.floats.values import Answer, UnreadableError, Value
+from edgespike.converters.onnx.floats.values import Answer, Value
 from edgespike.converters.onnx.model import OnnxNode
 
 

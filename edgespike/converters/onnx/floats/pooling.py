@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx.floats.building import Building
-from edgespike.converters.onnx.floats.values import UnreadableError, Value, in_order
+from edgespike.converters.onnx.floats.values import Value, in_order
 from edgespike.converters.onnx.floats.windows import PaddedWindows, windows_of
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.onnx.windows import Pair

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx.floats.building import Building, as_reals
-from edgespike.converters.onnx.floats.values import UnreadableError, Value, ordered
+from edgespike.converters.onnx.floats.values import Value, ordered
 from edgespike.converters.onnx.floats.windows import windows_of
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.torch.constants import normalisation

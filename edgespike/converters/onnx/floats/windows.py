@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx import windows
-from edgespike.converters.onnx.floats.values import Pads, UnreadableError, Value
+from edgespike.converters.onnx.floats.values import Pads, Value
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.converters.onnx.windows import Windows, WindowsError
+from edgespike.converters.onnx.windows import Windows
 from edgespike.graph.ops.windows import Padding, padded_twice
 
 
@@ -55,11 +56,7 @@ def windows_of(node: OnnxNode, value: Value, kernel: Sequence[int]) -> PaddedWin
     if any(side for axis in pads[:2] for side in axis):
         raise UnreadableError("receives padded channels; pad height and width alone")
     sizes = [size + sum(sides) for size, sides in zip(value.shape[2:], pads[2:], strict=True)]
-    try:
-        own = windows.windows_of(node, sizes, kernel)
-    except WindowsError as error:
-        raise UnreadableError(str(error)) from None
-    return PaddedWindows(own, _sides(pads[2:]))
+    return PaddedWindows(windows.windows_of(node, sizes, kernel), _sides(pads[2:]))
 
 
 def _sides(pads: Pads) -> Padding:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx import windows
 from edgespike.converters.onnx.int8.values import RefusedError
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.converters.onnx.windows import Windows, WindowsError
+from edgespike.converters.onnx.windows import Windows
 from edgespike.graph.ops.windows import sides_of, window_counts
 
 
@@ -52,7 +53,7 @@ def windows_of(
     image = as_image(shape, node)
     try:
         found = windows.windows_of(node, shape[1:], kernel)
-    except WindowsError as error:
+    except UnreadableError as error:
         raise RefusedError(f"it {error}") from None
     counts = window_counts(
         image, found.kernel, found.stride, sides_of(found.padding), found.dilation

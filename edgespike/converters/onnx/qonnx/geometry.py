@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx import windows
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.onnx.qonnx.state import State
-from edgespike.converters.onnx.windows import Windows, WindowsError
+from edgespike.converters.onnx.windows import Windows
 from edgespike.converters.sums import ConversionStoppedError
 
 
@@ -21,5 +22,5 @@ def windows_of(state: State, node: OnnxNode, kernel: Sequence[int]) -> Windows:
     """
     try:
         return windows.windows_of(node, state.model.shapes[node.inputs[0]][2:], kernel)
-    except WindowsError as error:
+    except UnreadableError as error:
         raise ConversionStoppedError(f"{node.title} {error}") from None

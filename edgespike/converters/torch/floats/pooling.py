@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.torch.floats.building import Building, result_shape
-from edgespike.converters.torch.floats.values import Call, UnreadableError, Value
+from edgespike.converters.torch.floats.values import Call, Value
 from edgespike.converters.torch.geometry import Pair, adaptive_window, pair
 from edgespike.floats.net import FloatPool2d, Pooling
 from edgespike.graph.ops.windows import Padding, padded_twice

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.torch.constants import floats, normalisation
 from edgespike.converters.torch.floats.building import Building
-from edgespike.converters.torch.floats.values import Call, UnreadableError, Value
+from edgespike.converters.torch.floats.values import Call, Value
 from edgespike.converters.torch.geometry import convolution_sides, pair
 from edgespike.floats.net import FloatAffine, FloatConv2d, FloatDense, Reals
 from edgespike.graph.ops.windows import Padding, padded_twice
