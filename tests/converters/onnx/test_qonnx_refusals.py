@@ -106,6 +106,13 @@ BUILDS: list[tuple[int, Build, str]] = [
     (4, lambda n: n.trunc(n.quant("x"), 1.0, 0.0, 8.0, 4.0, 4.0), "has 6 inputs; version 1"),
     (4, lambda n: n.trunc(n.quant("x"), 1.0, 0.0, 80.0, 4.0), r"divides by 2\*\*76"),
     (4, lambda n: dense(n, n.node("Softmax", n.quant("x"))), "a Softmax inside the net"),
+    (4, lambda n: n.node("Softmax", dense(n, n.quant("x")), axis=0), "is over axis 0"),
+    (4, lambda n: n.node("ArgMax", dense(n, n.quant("x"))), "is over axis 0"),
+    (
+        4,
+        lambda n: n.node("ArgMax", dense(n, n.quant("x")), axis=1, select_last_index=1),
+        "takes the last of equal values",
+    ),
     (
         18,
         lambda n: flat(n, n.quant(conv(n, n.node("Add", image(n), 0.1), pads=[1] * 4)), 18),

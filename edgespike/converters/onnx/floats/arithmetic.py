@@ -6,8 +6,9 @@ from functools import reduce
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx.floats.building import Building, as_reals
-from edgespike.converters.onnx.floats.values import UnreadableError, Value, in_order
+from edgespike.converters.onnx.floats.values import Value, in_order
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.floats.net import FloatAdd, FloatRelu
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.torch.constants import floats
 from edgespike.converters.torch.floats.building import Building, result_shape
-from edgespike.converters.torch.floats.values import Answer, Call, UnreadableError, Value
+from edgespike.converters.torch.floats.values import Answer, Call, Value
 from edgespike.floats.net import FloatAdd, FloatRelu
 
 _RELU = "use ReLU, ReLU6, Hardtanh(0, x) or clamp(0, x)"

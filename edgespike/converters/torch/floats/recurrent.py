@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.torch.constants import floats
 from edgespike.converters.torch.floats.building import Building, result_shape
 from edgespike.converters.torch.floats.patterns import instead_of
-from edgespike.converters.torch.floats.values import Call, UnreadableError, Value
+from edgespike.converters.torch.floats.values import Call, Value
 from edgespike.floats.net import FloatRelu, FloatTanh
 from edgespike.floats.recurrent import NODES, recurrent_layer
 
