@@ -151,3 +151,20 @@ WITH_SIZES: tuple[tuple[Any, ...], str, dict[str, Any]] = (
     },
 )
 """A dense layer whose sizes and weights are computed."""
+
+WITH_STEPS: tuple[tuple[Any, ...], str, dict[str, Any]] = (
+    ("N", 5, 3),
+    "t = Transpose <perm = [1, 0, 2]> (x) a, h = RNN <hidden_size = 4> (t, w, r, b) "
+    "s = Squeeze (a, one) l = Gather <axis = 0> (s, last) f = Flatten (h) g = Reshape (f, flat) "
+    "z = Add (g, l) y = MatMul (z, out)",
+    {
+        "w": numbers(1, 4, 3),
+        "r": numbers(1, 4, 4),
+        "b": numbers(1, 8),
+        "one": whole(1),
+        "last": np.int64(-1),
+        "flat": whole(1, 4),
+        "out": numbers(4, 3),
+    },
+)
+"""A recurrent net, whose last step and last state are the same."""

@@ -17,11 +17,11 @@ from edgespike.converters.onnx import loading, structure, wire
 from edgespike.converters.onnx.floats.reading import read_net
 from edgespike.converters.onnx.reading import read_onnx
 from edgespike.errors import EdgespikeError, FileFormatError, UnsupportedError
-from tests.converters.onnx.nets import SMALL, WITH_SIZES, model, numbers, onnx, saved
+from tests.converters.onnx.nets import SMALL, WITH_SIZES, WITH_STEPS, model, numbers, onnx, saved
 from tests.fuzzing.mutations import damaged
 from tests.fuzzing.protobufs import forged_onnx
 
-CONTENTS = [model(*net).SerializeToString() for net in (SMALL, WITH_SIZES)]
+CONTENTS = [model(*net).SerializeToString() for net in (SMALL, WITH_SIZES, WITH_STEPS)]
 
 
 def read(content: bytes, folder: Path) -> None:

@@ -143,6 +143,10 @@ REFUSED = {
         TURN + RNN + "> (t, w, w, b) " + LAST,
         "has weights of shapes ((1, 4, 3), (1, 4, 3), (1, 8)); expected",
     ),
+    "another hidden_size": (
+        TURN + RNN.replace("= 4", "= 5") + "> (t, w, r) y = Flatten (a)",
+        "has weights of shapes ((1, 4, 3), (1, 4, 4), (1, 10)); expected ((1, 5, 3), ",
+    ),
     "biases of another size": (
         TURN + RNN + "> (t, w, r, lengths) " + LAST,
         "has weights of shapes ((1, 4, 3), (1, 4, 4), (1,)); expected",

@@ -28,7 +28,7 @@ def rnn(net: Building, node: OnnxNode) -> Value:
         raise UnreadableError("; it ".join(faults))
     x = _sequence(net, node)
     weight, recurrent, biases = (net.reals(node, n, "weights") for n in (1, 2, 3))
-    hidden = np.shape(weight)[1] if np.ndim(weight) == 3 else 0
+    hidden = node.attributes.get("hidden_size", np.shape(weight)[1] if np.ndim(weight) == 3 else 0)
     biases = np.zeros((1, 2 * hidden)) if biases is None else biases
     expected = ((1, hidden, *x.stored), (1, hidden, hidden), (1, 2 * hidden))
     shapes = tuple(np.shape(values) for values in (weight, recurrent, biases))
