@@ -74,7 +74,10 @@ def delay(held: Held, node: FloatNode, op: FloatDelay, grids: dict[str, Grid]) -
     before = held.values.get(name)
     if isinstance(before, Events):
         found = Delay.behind(held.grow.tensors[before.node])
-        delayed = held.grow.add_delay(found, held.grow.seen[before.node])
+        values = held.grow.alone[before.node]
+        count = len(values) // held.state.net.steps
+        later = np.concatenate([np.zeros_like(values[:count]), values[:-count]])
+        delayed = held.grow.add_delay(found, later)
         held.grow.close(delayed, before.node)
         return Events(delayed, before.line)
     grid = _grid(held, held.state.net.by_name[name], grids)

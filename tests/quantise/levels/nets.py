@@ -363,7 +363,8 @@ def step_before() -> FloatNet:
     net = Nodes((20,))
     net.dense(20, 16)
     now = net(FloatTanh())
-    net(FloatConcatenate(), now, net(FloatDelay((16,)), now)), net.dense(32, 5)
+    net(FloatConcatenate(), now, net(FloatDelay((16,)), now)), net.dense(32, 8)
+    net.relu(), net.dense(8, 5)
     net(FloatReadout())
     return FloatNet(tuple(net.nodes), steps=3)
 
