@@ -13,6 +13,7 @@ from edgespike.errors import InputError, UnsupportedError, shown
 from edgespike.floats.net import FloatNet
 from edgespike.floats.run import input_shape
 from edgespike.graph import Graph, Input
+from edgespike.graph.inputs import reshaping
 
 if TYPE_CHECKING:
     from edgespike.converters.base import ConvertOptions
@@ -134,6 +135,7 @@ def _faults(
             f"calibrate has shape {shown(samples.shape)}; give "
             f"(samples, {', '.join(map(str, shape))})"
             + (f", or (samples, {steps}, {', '.join(map(str, shape))})" if steps > 1 else "")
+            + reshaping(samples.shape, shape)
         )
     elif not np.isfinite(samples).all():
         bad = int((~np.isfinite(samples)).sum())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing_extensions import assert_never
 
 from edgespike.graph import Conv2d, Dense, Graph, Membrane, Node, SumPool2d, Tensor, Threshold
-from edgespike.targets.base import LayerNumbers
+from edgespike.targets.base import LayerNumbers, without_repeats
 from edgespike.targets.onnx.bytes import signed_digits
 from edgespike.targets.onnx.guesses import Guess
 from edgespike.targets.onnx.limits import PAIR_LIMIT
@@ -52,7 +52,10 @@ def layer_numbers(graph: Graph) -> list[LayerNumbers]:
 
 def as_markdown(graph: Graph) -> str:
     """Write the numbers as a table."""
-    rows = [f"| {row.layer} | {row.numbers} | {row.why} |" for row in layer_numbers(graph)]
+    rows = [
+        f"| {row.layer} | {row.numbers} | {row.why} |"
+        for row in without_repeats(layer_numbers(graph))
+    ]
     return "\n".join(("| Layer | Numbers | Why |", "|---|---|---|", *rows))
 
 
@@ -70,7 +73,7 @@ def _merged(graph: Graph, node: Node, plan: Requantised) -> LayerNumbers:
 
 
 def _thresholds(node: Node, op: Threshold, source: Tensor) -> LayerNumbers:
-    dtype, levels = threshold_type(source).name, f"{op.levels} levels"
+    dtype, levels = threshold_type(source).name, f"{op.levels} level{'s' if op.levels > 1 else ''}"
     chosen = method(op, source)
     match chosen:
         case Method.COMPARE:
