@@ -197,9 +197,11 @@ def _samples(value: Value, ends: Ends) -> str:
     low, high = stored.low - stored.zero_point, stored.high - stored.zero_point
     kind = "real" if source.kind == "FLOAT32" else source.kind.lower()
     zero_point = int(source.zero_points[0]) if len(source.zero_points) else 0
-    change = f" / {stored.scale:g}, rounded" if kind == "real" else f" - {zero_point}"
+    change = f"minus the zero point {zero_point}"
+    if kind == "real":
+        change = f"divided by {stored.scale:g} and rounded"
     order = "" if value.is_ordered else ", channels first"
     return (
-        f"a sample has shape {value.shape}{order}: the file's {kind} input of shape "
-        f"{source.shape}{change.replace('- -', '+ ')}, {low}..{high}"
+        f"a sample has shape {value.shape}{order}, and holds {low}..{high}: the file's {kind} input "
+        f"of shape {source.shape} {change}"
     )
