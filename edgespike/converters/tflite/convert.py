@@ -202,6 +202,6 @@ def _samples(value: Value, ends: Ends) -> str:
         change = f"divided by {stored.scale:g} and rounded"
     order = "" if value.is_ordered else ", channels first"
     return (
-        f"a sample has shape {value.shape}{order}, and holds {low}..{high}: the file's {kind} input "
-        f"of shape {source.shape} {change}"
+        f"a sample has shape {value.shape}{order}, and holds {low}..{high}: the file's {kind} "
+        f"input of shape {source.shape} {change}"
     )
