@@ -234,7 +234,7 @@ def test_all_options_with_a_wrong_value_are_listed() -> None:
         "input_range is (1, 0); give two whole numbers (low, high), low <= high",
         "input_scale is nan; give a positive finite number",
         "bits is 0; give a whole number of at least 1",
-        "calibrate is given, but[], shape=(0, 1), dtype=float64); give numbers (samples, *input_shape)",
+        "calibrate is array([], shape=(0, 1), dtype=float64); give numbers (samples, *input_shape)",
     )
 
 
