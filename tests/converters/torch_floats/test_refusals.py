@@ -96,7 +96,7 @@ FUNCTIONS: dict[str, tuple[Function, str]] = {
     ),
     "attention": (
         lambda x: F.scaled_dot_product_attention(x, x, x),
-        "multiplies only by constants",
+        "multiplies values element by element at most",
     ),
     "dropout": (F.dropout, "give F.dropout training=self.training"),
     "noise": (lambda x: x + torch.rand(1), "draws random numbers"),
@@ -163,7 +163,7 @@ def test_a_call_without_a_meaning_is_refused(what: str) -> None:
 @pytest.mark.parametrize(
     ("module", "shape", "message"),
     [
-        (nn.LSTM(6, 4, batch_first=True), (4, 6), "calls lstm: its states.*QuantRNN"),
+        (nn.LSTM(6, 4, batch_first=True), (4, 6), "calls lstm: it rounds.*QuantRNN"),
         (nn.GRU(6, 4, batch_first=True), (4, 6), "calls gru"),
         (nn.Embedding(5, 4), (6,), "Embedding|does not run"),
         (nn.MultiheadAttention(6, 1), (4, 6), "forward takes 3 inputs"),
