@@ -34,7 +34,7 @@ def as_whole_samples(graph: Graph, x: object) -> NDArray[Any]:
         Not a tensor, a tensor that asks for a gradient or holds no values, values that are not
         finite or outside the input's range, or another shape; or torch records the call.
     """
-    if torch.jit.is_tracing():
+    if torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
         # What numpy computes would be a constant of the trace: the same answers to any samples.
         raise InputError(
             f"graph {graph.name!r} runs outside of torch, which can therefore not trace it; call "
