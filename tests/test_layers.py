@@ -17,6 +17,8 @@ ALLOWED = {
     "edgespike/console.py": "rich",
     "edgespike/plugins.py": "",
     "edgespike/threads.py": "",
+    "edgespike/workers": "",
+    "edgespike/workers/worker_main.py": "",
     "edgespike/storage": "tomli tomllib",
     "edgespike/storage/hdf5.py": "extras storage h5py",
     "edgespike/graph": "storage safetensors",
@@ -41,17 +43,16 @@ ALLOWED = {
     "edgespike/targets/__init__.py": "plugins graph targets.base",
     "edgespike/targets/base.py": "graph trace counting",
     "edgespike/targets/shared": "graph interpreter",
-    "edgespike/targets/shared/installing.py": "storage targets.shared filelock",
-    "edgespike/targets/shared/worker_main.py": "",
+    "edgespike/targets/shared/installing.py": "storage targets.shared workers filelock",
     "edgespike/targets/cpu": "blas storage graph threads trace counting targets.base "
     "targets.shared",
     # The one exception: the cpu runs int8 graphs with the engine that TFLite's models run on.
     "edgespike/targets/cpu/litert_engine.py": "graph trace counting targets.cpu targets.shared "
     "targets.tflite.running.engine",
-    "edgespike/targets/loihi": "extras storage graph trace targets.base targets.shared "
+    "edgespike/targets/loihi": "extras storage graph trace targets.base targets.shared workers "
     "h5py platformdirs",
     "edgespike/targets/loihi/simulator": "lava lava_processes scipy",
-    "edgespike/targets/tflite": "extras storage graph trace targets.base targets.shared "
+    "edgespike/targets/tflite": "extras storage graph trace targets.base targets.shared workers "
     "flatbuffers platformdirs",
     "edgespike/targets/tflite/running/execute.py": "",
     # It knows what is exact, to tell whether a version of the runtime is.
@@ -94,9 +95,7 @@ ALLOWED = {
     "edgespike/converters/spikingjelly": "graph floats converters torch",
     "edgespike/converters/nir": "extras storage graph floats quantise converters h5py",
     "edgespike/converters/tflite": "extras storage graph int8 converters",
-    # Some files abort the runtime that is to compute them; targets run theirs likewise.
-    "edgespike/converters/tflite/agreement.py": "extras graph interpreter int8 converters "
-    "targets.shared.worker",
+    "edgespike/converters/tflite/agreement.py": "extras graph interpreter int8 converters workers",
     "edgespike/converters/tflite/running.py": "",
     "edgespike/converters/onnx": "extras storage graph passes floats quantise int8 converters "
     "onnx onnxruntime",

@@ -31,6 +31,7 @@ from edgespike.graph import (
     ReadoutMode,
     SumPool2d,
 )
+from edgespike.graph.ops.windows import Padding, padded_twice
 from edgespike.graph.tensor import Tensor
 from edgespike.passes.folding import Normalisation, fold
 
@@ -96,7 +97,7 @@ class GraphBuilder:
     sums: Sums | None = None
     violations: list[str] = field(default_factory=list)
     activations: list[ConvertedActivation] = field(default_factory=list)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    padding: Padding = (0, 0, 0, 0)
     padded_by: str | None = None
     _numbers: dict[str, int] = field(default_factory=dict)
 
@@ -171,10 +172,9 @@ class GraphBuilder:
         self.nodes, self.tensors = [Node("input", op)], {"input": op.infer([], self.steps)}
         self.event_scale = Fraction(1, high)
 
-    def pad(self, path: str, padding: tuple[int, int, int, int]) -> None:
+    def pad(self, path: str, padding: Padding) -> None:
         """Put zeros around the last node's values; the next convolution or pool adds them."""
-        top, bottom, left, right = map(add, self.padding, padding)
-        self.padding, self.padded_by = (top, bottom, left, right), path
+        self.padding, self.padded_by = padded_twice(self.padding, padding), path
 
     def append(self, path: str, label: str, op: Operation, others: tuple[str, ...] = ()) -> None:
         """Add a node that takes the last node's values, and those of some others."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Graph
@@ -28,6 +29,23 @@ class PartCheck:
     node: str
     values: int
     different: int
+
+    @staticmethod
+    def of(path: str, node: str, differ: NDArray[np.bool_]) -> PartCheck:
+        """Return how a part compares, of whether each of its values differs."""
+        return PartCheck(path, node, differ.size, int(np.count_nonzero(differ)))
+
+
+def all_batches(batches: Iterable[Sequence[PartCheck]]) -> list[PartCheck]:
+    """Return how parts compare on several batches of samples, each of which has the same parts."""
+    return [
+        replace(
+            parts[0],
+            values=sum(part.values for part in parts),
+            different=sum(part.different for part in parts),
+        )
+        for parts in zip(*batches, strict=True)
+    ]
 
 
 @dataclass(frozen=True, eq=False)

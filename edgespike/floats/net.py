@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Comparison, ReadoutMode, Reset, ResetTime
-from edgespike.graph.ops.windows import Sides
+from edgespike.graph.ops.windows import Padding, Sides, sides_of
 
 Reals = NDArray[np.float64]
 
@@ -75,14 +75,14 @@ class FloatConv2d:
     weight: Reals
     bias: Reals
     stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    padding: Padding = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
 
     @property
     def sides(self) -> Sides:
         """The padding as ``((top, bottom), (left, right))``."""
-        return _sides(self.padding)
+        return sides_of(self.padding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +90,6 @@ class FloatRelu:
     """``min(max(x, 0), maximum)``; ``maximum`` is ``None`` if nothing bounds it from above."""
 
     maximum: float | None = None
-
-
-def _sides(padding: tuple[int, int, int, int]) -> Sides:
-    top, bottom, left, right = padding
-    return (top, bottom), (left, right)
 
 
 class Pooling(str, Enum):
@@ -113,12 +108,12 @@ class FloatPool2d:
     pooling: Pooling
     kernel: tuple[int, int]
     stride: tuple[int, int]
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    padding: Padding = (0, 0, 0, 0)
 
     @property
     def sides(self) -> Sides:
         """The padding as ``((top, bottom), (left, right))``."""
-        return _sides(self.padding)
+        return sides_of(self.padding)
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,7 +102,7 @@ class StandIn:
 
     def __call__(self, sums: Integers) -> Integers:
         """Return numbers of the range of the true ones."""
-        return np.asarray(np.clip(sums, self.stored.low, self.stored.high))
+        return self.stored.clipped(sums)
 
 
 @dataclass(frozen=True, eq=False)

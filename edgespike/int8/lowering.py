@@ -40,10 +40,17 @@ class Lowered:
     offsets: Mapping[str, int]
 
 
-def lower(net: Int8Net, name: str) -> Lowered:
+def lower(net: Int8Net, name: str, origin: str = "") -> Lowered:
     """Return the graph of a net.
 
     Its input are stored numbers minus the zero point.
+
+    Parameters
+    ----------
+    net
+        The net.
+    name, origin
+        Of the graph.
 
     Raises
     ------
@@ -57,7 +64,7 @@ def lower(net: Int8Net, name: str) -> Lowered:
         raise UnsupportedError(what, grown.violations)
     grown.prune()
     try:
-        graph = Graph(name, tuple(grown.nodes))
+        graph = Graph(name, tuple(grown.nodes), origin=origin)
     except GraphError as error:
         raise UnsupportedError(what, error.violations) from error
     places = grown.places

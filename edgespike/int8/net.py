@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.graph.ops.windows import Sides
+from edgespike.graph.ops.windows import Padding
 from edgespike.graph.tensor import Integers
 
 PerChannel: TypeAlias = Callable[[Integers], Integers]
@@ -52,6 +52,10 @@ class Stored:
     zero_point: int
     low: int = -128
     high: int = 127
+
+    def clipped(self, numbers: Integers) -> Integers:
+        """Return whole numbers within the type's range."""
+        return np.asarray(np.clip(numbers, self.low, self.high))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +107,7 @@ class Int8Conv2d:
     bias: Integers
     finish: PerChannel | None
     stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    padding: Padding = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
 
@@ -121,7 +125,7 @@ class Int8MaxPool:
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    padding: Padding = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +135,7 @@ class Int8AveragePool:
     kernel: tuple[int, int]
     stride: tuple[int, int]
     finish: OfMean
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    padding: Padding = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +149,7 @@ class Int8Function:
 class Int8Pad:
     """Zero points around the image, ``(top, bottom, left, right)``."""
 
-    padding: tuple[int, int, int, int]
+    padding: Padding
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,9 +246,3 @@ class Int8Net:
     def by_name(self) -> Mapping[str, Int8Node]:
         """The nodes by name."""
         return {node.name: node for node in self.nodes}
-
-
-def sides(padding: tuple[int, int, int, int]) -> Sides:
-    """Return padding as ``((top, bottom), (left, right))``."""
-    top, bottom, left, right = padding
-    return (top, bottom), (left, right)

@@ -57,4 +57,4 @@ class ShiftRescaled:
         factor = int(np.rint(ratio * np.float32(2**_BITS)))
         products = (numbers - self.source.zero_point) * factor
         rounded = ((products + 2 ** (_BITS - 1)) >> _BITS) + self.result.zero_point
-        return np.asarray(np.clip(rounded, self.result.low, self.result.high))
+        return self.result.clipped(rounded)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from operator import add
-from typing import TypeAlias
 
+from edgespike.graph.ops.windows import padded_twice
 from edgespike.int8.additions import Doubled
 from edgespike.int8.net import (
     Int8Add,
@@ -15,8 +14,6 @@ from edgespike.int8.net import (
     Int8Node,
     Int8Pad,
 )
-
-Padding: TypeAlias = tuple[int, int, int, int]
 
 
 def simplified(net: Int8Net) -> Int8Net:
@@ -50,12 +47,6 @@ def _with_padding(node: Int8Node, before: dict[str, Int8Node]) -> Int8Node:
         pad = before[node.inputs[0]]
         if not isinstance(pad.op, Int8Pad) or min(*op.padding, *pad.op.padding) < 0:
             break
-        op = replace(op, padding=together(op.padding, pad.op.padding))
+        op = replace(op, padding=padded_twice(op.padding, pad.op.padding))
         node = replace(node, op=op, inputs=pad.inputs)
     return node
-
-
-def together(first: Padding, second: Padding) -> Padding:
-    """Return the padding of an image that is padded twice."""
-    top, bottom, left, right = map(add, first, second)
-    return top, bottom, left, right

@@ -27,6 +27,10 @@ FACTOR_LIMIT = 2.0**31
 """Factors are below this; any sum but 0 times a larger one does not fit into 32 bits."""
 
 
+BLOCK = 8
+"""How many channels LiteRT's built-in depthwise kernels round at once; a rest, one by one."""
+
+
 class Rounding(str, Enum):
     """Where a factor's product with a sum is rounded."""
 
@@ -35,6 +39,10 @@ class Rounding(str, Enum):
 
     DOUBLE_UP = "double-up"
     """Twice, halves up: ruy's kernels on x86."""
+
+    DOUBLE_IN_BLOCKS = "double-in-blocks"
+    """Twice, halves up in whole blocks of `BLOCK` channels, away from zero in those that are left:
+    LiteRT's built-in depthwise kernels."""
 
     FLOAT_EVEN = "float-even"
     """Once, a float32 product, halves to even: XNNPACK and ONNX Runtime."""
@@ -177,7 +185,7 @@ class Requantise:
         """
         whole = np.full(self.factor.shape, INT32_MAX, np.int64)
         match self.rounding:
-            case Rounding.DOUBLE_AWAY | Rounding.DOUBLE_UP:
+            case Rounding.DOUBLE_AWAY | Rounding.DOUBLE_UP | Rounding.DOUBLE_IN_BLOCKS:
                 return whole >> np.maximum(self.fixed_point.exponent, 0)
             case Rounding.FLOAT_EVEN | Rounding.ONCE_AWAY:
                 return whole
@@ -190,6 +198,10 @@ class Requantise:
                 return self.fixed_point.along(sums.ndim).times(sums)
             case Rounding.DOUBLE_UP:
                 return self.fixed_point.along(sums.ndim).times_up(sums)
+            case Rounding.DOUBLE_IN_BLOCKS:
+                fixed, channel = self.fixed_point.along(sums.ndim), np.arange(len(sums))
+                in_block = per_channel(channel < len(sums) // BLOCK * BLOCK, sums.ndim)
+                return np.asarray(np.where(in_block, fixed.times_up(sums), fixed.times(sums)))
             case Rounding.FLOAT_EVEN:
                 factor = per_channel(self.factor.astype(np.float32), sums.ndim)
                 near = self._near(sums.astype(np.float32) * factor)

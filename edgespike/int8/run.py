@@ -12,6 +12,7 @@ from typing_extensions import assert_never
 
 from edgespike.errors import InputError
 from edgespike.exact_factors import exact_factors
+from edgespike.graph.ops.windows import Padding, sides_of
 from edgespike.graph.tensor import Integers, per_channel
 from edgespike.int8.net import (
     Int8Add,
@@ -29,7 +30,6 @@ from edgespike.int8.net import (
     Int8Reshape,
     PerChannel,
     Stored,
-    sides,
 )
 
 
@@ -111,8 +111,8 @@ def _finished(finish: PerChannel | None, sums: Integers) -> Integers:
     return np.asarray(np.moveaxis(finish(np.moveaxis(sums, 1, 0)), 0, 1), np.int64)
 
 
-def _padded(x: Integers, padding: tuple[int, int, int, int], value: int) -> Integers:
-    return np.pad(x, ((0, 0), (0, 0), *sides(padding)), constant_values=value)
+def _padded(x: Integers, padding: Padding, value: int) -> Integers:
+    return np.pad(x, ((0, 0), (0, 0), *sides_of(padding)), constant_values=value)
 
 
 def _convolved(op: Int8Conv2d, x: Integers) -> Integers:

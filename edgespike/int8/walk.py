@@ -8,6 +8,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from edgespike.graph import Concatenate, Input, MaxPool2d, Readout, Reshape
+from edgespike.graph.ops.windows import Padding, padded_twice, sides_of
 from edgespike.int8.firing import LEVELS_LIMIT, fire, values_of
 from edgespike.int8.growing import Growing, Place, StoppedError
 from edgespike.int8.net import (
@@ -25,7 +26,6 @@ from edgespike.int8.net import (
     Int8Readout,
     Int8Reshape,
 )
-from edgespike.int8.rewriting import Padding, together
 from edgespike.int8.steps import Steps
 from edgespike.int8.sums import lower_add, lower_average_pool, lower_pad, lower_weighted
 
@@ -118,11 +118,12 @@ def _unpadded(grow: Growing, node: Int8Node, op: Int8MaxPool) -> tuple[Place, Pa
     if isinstance(pad.op, Int8Pad):
         place = grow.places[pad.inputs[0]]
         tensor = grow.tensors[place.node]
-        top, bottom, left, right = padding = together(op.padding, pad.op.padding)
-        sides = (top, bottom), (left, right)
+        padding = padded_twice(op.padding, pad.op.padding)
         lowest = tensor.bounds[0] + place.offset >= pad.stored.zero_point
         # Each window holds something of the image, and none is larger than it.
-        fits = map(lambda k, n, side: max(side) < k <= n, op.kernel, tensor.shape[1:], sides)
+        fits = map(
+            lambda k, n, side: max(side) < k <= n, op.kernel, tensor.shape[1:], sides_of(padding)
+        )
         if lowest and all(fits):
             return place, padding
     return grow.places[node.inputs[0]], op.padding

@@ -19,7 +19,7 @@ from edgespike.converters.lava_dl.records import InputLayer
 from edgespike.interpreter import interpret
 from edgespike.targets.loihi.network import message_bits
 from edgespike.targets.shared.installing import site_packages
-from edgespike.targets.shared.worker import Worker
+from edgespike.workers.worker import Worker
 from tests.converters.netx_files import MODELS, write
 from tests.converters.test_lava_dl import NETS, samples_of
 from tests.targets.loihi import lava_dl

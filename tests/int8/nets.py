@@ -80,7 +80,7 @@ class Draft:
         factor = np.exp(self.rng.uniform(-1, 2, channels)) / (20 * np.sqrt(fan_in) + 1)
         if self.flag():  # ties are frequent
             factor = 2.0 ** np.round(np.log2(factor))
-        rounding = list(Rounding)[self.whole(0, 3)]
+        rounding = list(Rounding)[self.whole(0, len(Rounding) - 1)]
         return Requantise(factor, rounding, stored.zero_point, *self.clip(stored))
 
     def weights(self, *shape: int) -> Integers:

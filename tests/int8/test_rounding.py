@@ -53,7 +53,7 @@ def oracle(total: int, factor: float, rounding: Rounding) -> int:
     """Round one product, step by step."""
     mantissa, exponent = fixed_point(factor)
     right = max(-exponent, 0)
-    if rounding is Rounding.DOUBLE_AWAY:
+    if rounding in (Rounding.DOUBLE_AWAY, Rounding.DOUBLE_IN_BLOCKS):  # one is no whole block
         return divided(high_product(total << max(exponent, 0), mantissa), right)
     if rounding is Rounding.DOUBLE_UP:
         high = ((total << max(exponent, 0)) * mantissa + 2**30) >> 31
@@ -122,6 +122,15 @@ def test_each_rounding_is_that_of_its_kernels(
 def test_halves(rounding: Rounding, expected: list[int]) -> None:
     requantise = Requantise(np.array([1 / 8]), rounding, 0, -128, 127)
     assert requantise(np.array([[-12, -4, 4, 12]])).tolist() == [expected]
+
+
+@pytest.mark.parametrize("channels", [7, 8, 9, 15, 16, 17])
+def test_channels_in_whole_blocks_are_rounded_up(channels: int) -> None:
+    factor = np.full(channels, 1 / 8)
+    requantise = Requantise(factor, Rounding.DOUBLE_IN_BLOCKS, 0, -128, 127)
+    in_blocks = channels // 8 * 8
+    expected = [[-1]] * in_blocks + [[-2]] * (channels - in_blocks)
+    assert requantise(np.full((channels, 1), -12)).tolist() == expected
 
 
 def test_channels_have_their_own_factors_and_share_the_rest() -> None:

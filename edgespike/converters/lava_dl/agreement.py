@@ -66,7 +66,7 @@ def _compared(path: str, node: str, found: NDArray[Any], record: Record, graph: 
     if node == graph.readout.name:  # the potential, in 1/64, after the last step
         found, expected = found[:, -1] * graph.readout_op.scale, record.potentials[:, -1] / 64
     expected = expected.reshape(found.shape)
-    return PartCheck(path, node, found.size, int(np.count_nonzero(found != expected)))
+    return PartCheck.of(path, node, np.asarray(found != expected))
 
 
 @dataclass(frozen=True)

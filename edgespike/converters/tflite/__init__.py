@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ def _convert(path: Path, options: ConvertOptions) -> Conversion:
 
     kernels = KERNELS[options.rounding or next(iter(KERNELS))]
     found = read_net(read_file(path), kernels, str(path))
-    lowered = lower(found.net, options.graph_name())
     origin = f"a TFLite file, computed as {kernels.title} do (rounding {kernels.name})"
-    lowered = replace(lowered, graph=replace(lowered.graph, origin=origin))
+    lowered = lower(found.net, options.graph_name(), origin)
 
     def check(samples: NDArray[Any]) -> list[PartCheck]:
         return check_file(found, lowered, kernels, samples)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.converters.result import PartCheck
+from edgespike.converters.result import PartCheck, all_batches
 from edgespike.converters.tflite import running
 from edgespike.converters.tflite.convert import FoundNet, in_file_order
 from edgespike.converters.tflite.kernels import Kernels
@@ -29,7 +29,7 @@ from edgespike.extras import install_command
 from edgespike.graph.inputs import as_samples
 from edgespike.int8.lowering import Lowered
 from edgespike.interpreter import interpret
-from edgespike.targets.shared.worker import Worker
+from edgespike.workers.worker import Worker
 
 AT_ONCE = 25
 """How many samples are compared at once."""
@@ -58,19 +58,10 @@ def check_file(
     """
     runtime, title = runtime_of(kernels, found.model)
     whole = as_samples(lowered.graph, samples)
-    found_parts = [
+    return all_batches(
         _compared(found, lowered, runtime, title, whole[start : start + AT_ONCE])
         for start in range(0, len(whole), AT_ONCE)
-    ]
-    return [
-        PartCheck(
-            parts[0].path,
-            parts[0].node,
-            sum(part.values for part in parts),
-            sum(part.different for part in parts),
-        )
-        for parts in zip(*found_parts, strict=True)
-    ]
+    )
 
 
 def runtime_of(kernels: Kernels, model: TfliteModel) -> tuple[str, str]:
@@ -129,8 +120,8 @@ def _compared(
     ):
         place = lowered.nodes[node]
         stored = in_file_order(ours[place][:, 0] + lowered.offsets[node], found.values[tensor])
-        different = int(np.count_nonzero(stored != expected.reshape(stored.shape)))
-        parts.append(PartCheck(f"{what}, {title}", place, stored.size, different))
+        differ = np.asarray(stored != expected.reshape(stored.shape))
+        parts.append(PartCheck.of(f"{what}, {title}", place, differ))
     return parts
 
 

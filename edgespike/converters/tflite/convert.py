@@ -64,8 +64,8 @@ class FoundNet:
         shaped = ordered.reshape(len(samples), *self.source.shape[1:])
         if self.source.kind == "FLOAT32":
             return (shaped * np.float32(self.given.stored.scale)).astype(np.float32)
-        zero_point = int(self.source.zero_points[0]) if len(self.source.zero_points) else 0
-        return (shaped + zero_point).astype(np.uint8 if self.source.kind == "UINT8" else np.int8)
+        dtype = np.uint8 if self.source.kind == "UINT8" else np.int8
+        return (shaped + self.source.zero_point).astype(dtype)
 
 
 def in_file_order(values: NDArray[np.int64], value: Value) -> NDArray[np.int64]:
@@ -196,8 +196,7 @@ def _samples(value: Value, ends: Ends) -> str:
     source, stored = ends.source, value.stored
     low, high = stored.low - stored.zero_point, stored.high - stored.zero_point
     kind = "real" if source.kind == "FLOAT32" else source.kind.lower()
-    zero_point = int(source.zero_points[0]) if len(source.zero_points) else 0
-    change = f" / {stored.scale:g}, rounded" if kind == "real" else f" - {zero_point}"
+    change = f" / {stored.scale:g}, rounded" if kind == "real" else f" - {source.zero_point}"
     order = "" if value.is_ordered else ", channels first"
     return (
         f"a sample has shape {value.shape}{order}: the file's {kind} input of shape "

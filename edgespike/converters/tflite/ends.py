@@ -85,9 +85,8 @@ def _shifts(model: TfliteModel, operator: TfliteOperator, source: str, result: s
     a, b = model.tensors[operator.inputs[0]], model.tensors[operator.outputs[0]]
     if (a.kind, b.kind) != (source, result) or len(a.scales) != 1 or len(b.scales) != 1:
         return False
-    points = [int(each.zero_points[0]) if len(each.zero_points) else 0 for each in (a, b)]
     shift = -_SHIFT if result == "INT8" else _SHIFT
-    return bool(a.scales[0] == b.scales[0]) and points[1] - points[0] == shift
+    return bool(a.scales[0] == b.scales[0]) and b.zero_point - a.zero_point == shift
 
 
 def _last(model: TfliteModel) -> tuple[int, list[tuple[TfliteOperator, str]]]:

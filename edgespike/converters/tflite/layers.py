@@ -16,7 +16,7 @@ from edgespike.converters.tflite.layout import Value, places
 from edgespike.converters.tflite.model import TfliteOperator
 from edgespike.converters.tflite.schema import Padding
 from edgespike.errors import shown
-from edgespike.graph.ops.windows import window_count
+from edgespike.graph.ops.windows import total_same_padding, window_count
 from edgespike.graph.tensor import Integers
 from edgespike.int8.net import (
     Int8Add,
@@ -224,8 +224,7 @@ def _sides(padding: Padding, size: int, kernel: int, stride: int, dilation: int)
         case Padding.VALID:
             return 0, 0
         case Padding.SAME:
-            windows = -(-size // stride)
-            total = max((windows - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+            total = max(total_same_padding(size, kernel, stride, dilation), 0)
             return total // 2, total - total // 2
         case _:
             assert_never(padding)

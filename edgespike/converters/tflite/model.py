@@ -67,6 +67,11 @@ class TfliteTensor:
         """Number of elements."""
         return math.prod(self.shape)
 
+    @property
+    def zero_point(self) -> int:
+        """The zero point of a tensor that has one for all; 0 where the file leaves it out."""
+        return int(self.zero_points[0]) if len(self.zero_points) else 0
+
     @cached_property
     def values(self) -> NDArray[Any]:
         """The numbers of a constant of one of the types in `NUMBERS`, ``(*shape)``.

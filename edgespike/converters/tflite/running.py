@@ -1,7 +1,7 @@
 """Run a TFLite file on a runtime, as a worker's script; needs numpy and that runtime.
 
 Runtimes abort the process on some files. Nothing of edgespike is imported here, see
-:mod:`edgespike.targets.shared.worker`.
+:mod:`edgespike.workers.worker`.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def stored_of(tensor: TfliteTensor, kinds: tuple[str, ...]) -> Stored:
             f"{tensor.title} has {len(tensor.scales)} scales; an activation must have one"
         )
     _check_scales(tensor)
-    zero_point = int(tensor.zero_points[0]) if len(tensor.zero_points) else 0
+    zero_point = tensor.zero_point
     if not low <= zero_point <= high:
         raise ConversionStoppedError(
             f"{tensor.title} has the zero point {zero_point}; it must be in {low}..{high}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from operator import add
 from typing import TypeAlias
 
 from edgespike.errors import shown
@@ -15,6 +16,9 @@ GEOMETRY_LIMIT = 2**15 - 1
 
 Sides: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 """Padding as ``((top, bottom), (left, right))``, in elements."""
+
+Padding: TypeAlias = tuple[int, int, int, int]
+"""Padding as ``(top, bottom, left, right)``, in elements."""
 
 
 class Windowed(Op):
@@ -76,6 +80,18 @@ def check_geometry(
             )
 
 
+def sides_of(padding: Padding) -> Sides:
+    """Return padding in its other form."""
+    top, bottom, left, right = padding
+    return (top, bottom), (left, right)
+
+
+def padded_twice(first: Padding, second: Padding) -> Padding:
+    """Return the padding of what is padded, and then padded again with the same value."""
+    top, bottom, left, right = map(add, first, second)
+    return top, bottom, left, right
+
+
 def same_sides(vertical: int, horizontal: int) -> Sides:
     """Return the padding of each side where opposite sides have the same."""
     return (vertical, vertical), (horizontal, horizontal)
@@ -90,6 +106,16 @@ def sides_that_keep_size(
     """
     totals = [gap * (size - 1) for gap, size in zip(dilation, kernel, strict=True)]
     return tuple((total // 2, total - total // 2) for total in totals)
+
+
+def total_same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> int:
+    """Return the padding, both sides together, that gives an axis ``ceil(size / stride)`` windows.
+
+    That is what "SAME" means in TensorFlow and ONNX. It is negative where as many windows end
+    before the input does.
+    """
+    windows = -(-size // stride)
+    return (windows - 1) * stride + dilation * (kernel - 1) + 1 - size
 
 
 def padded_size(shape: Sequence[int], sides: Sides) -> tuple[int, int]:

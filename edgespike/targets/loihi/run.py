@@ -15,8 +15,8 @@ from edgespike.targets.base import TracingRunner
 from edgespike.targets.loihi.environment import lava_path, version
 from edgespike.targets.loihi.lower import lower
 from edgespike.targets.loihi.network import Network
-from edgespike.targets.shared.worker import Worker
 from edgespike.trace import Trace, observed_names
+from edgespike.workers.worker import Worker
 
 SIMULATOR = Path(__file__).parent / "simulator" / "run_lava.py"
 

@@ -21,9 +21,6 @@ On x86 processors without VNNI instructions, ONNX Runtime's kernels add each two
 in int16, which saturates (``vpmaddubsw``). uint8 times uint8 is widened before it is multiplied.
 """
 
-FLOAT32_LIMIT = 2**24
-"""Magnitude up to which ``QLinearConv``, which rescales sums in float32, keeps them exact."""
-
 COMPARED_LEVELS = 7
 """Most thresholds of a channel that are compared one by one; for more, a table is faster."""
 

@@ -34,8 +34,8 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops.threshold import reachable
-from edgespike.graph.ops.windows import Sides
 from edgespike.graph.tensor import FLOAT32_LIMIT, Integers, Tensor
+from edgespike.targets.onnx.sums import geometry, pads
 from edgespike.targets.shared.partial_sums import largest_magnitude, partial_sum_bounds
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _emit(emitter: _Emitter, graph: Graph, node: Node) -> None:
             _with_bias(emitter, node, "MatMul", [*inputs, weight])
         case Conv2d():
             weight = emitter.weights(f"{name}:weight", op.weight)
-            _with_bias(emitter, node, "Conv", [*inputs, weight], **_geometry(op))
+            _with_bias(emitter, node, "Conv", [*inputs, weight], **geometry(op))
         case Threshold():
             _emit_threshold(emitter, node, op, graph.tensors[inputs[0]])
         case Add():
@@ -231,7 +231,7 @@ def _emit(emitter: _Emitter, graph: Graph, node: Node) -> None:
             shape = emitter.constant(f"{name}:shape", (1, *op.shape), np.int64)
             emitter.node("Reshape", [*inputs, shape], name)
         case MaxPool2d():
-            attributes = {"kernel_shape": op.kernel, "strides": op.stride, "pads": _pads(op.sides)}
+            attributes = {"kernel_shape": op.kernel, "strides": op.stride, "pads": pads(op.sides)}
             emitter.node("MaxPool", inputs, name, **attributes)
         case SumPool2d():
             _emit_sums(emitter, node, op, graph.tensors[name])
@@ -256,21 +256,6 @@ def _with_bias(
     shape = (1, -1) if op == "MatMul" else (1, -1, 1, 1)
     added = emitter.constant(f"{name}:bias", bias.reshape(shape))
     emitter.node("Add", [product, added], name)
-
-
-def _geometry(op: Conv2d) -> dict[str, Any]:
-    return {
-        "kernel_shape": op.weight.shape[2:],
-        "strides": op.stride,
-        "pads": _pads(op.sides),
-        "dilations": op.dilation,
-        "group": op.groups,
-    }
-
-
-def _pads(sides: Sides) -> list[int]:
-    (top, bottom), (left, right) = sides
-    return [top, left, bottom, right]
 
 
 def _emit_threshold(emitter: _Emitter, node: Node, op: Threshold, source: Tensor) -> None:
@@ -317,7 +302,7 @@ def _emit_sums(emitter: _Emitter, node: Node, op: SumPool2d, output: Tensor) -> 
         f"{name}:mean",
         kernel_shape=op.kernel,
         strides=op.stride,
-        pads=_pads(op.sides),
+        pads=pads(op.sides),
         count_include_pad=1,
     )
     size = emitter.constant(f"{name}:count", count)

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Conv2d, Tensor, Threshold
-from edgespike.graph.tensor import Integers
+from edgespike.graph.tensor import FLOAT32_LIMIT, Integers
 from edgespike.targets.onnx.bytes import SHIFT, StoredWeights, stored_weights
 from edgespike.targets.onnx.emitter import BYTE, Emitter, Value, per_row, storage_for
-from edgespike.targets.onnx.limits import FITTED_THRESHOLDS, FLOAT32_LIMIT, SUM_LIMIT
+from edgespike.targets.onnx.limits import FITTED_THRESHOLDS, SUM_LIMIT
 from edgespike.targets.onnx.sums import geometry
 from edgespike.targets.onnx.thresholds import from_counts
 from edgespike.targets.shared.lines import fit
@@ -90,6 +90,7 @@ def requantised(
         for line in _lines(_Channels(theta, least, most, factor)):
             bias = factor * sign * op.bias + line.offset
             ends = factor * np.stack([least, most]) + line.offset
+            # QLinearConv rescales sums in float32.
             if np.abs(ends).max() < FLOAT32_LIMIT and np.abs(bias).max() <= SUM_LIMIT:
                 largest = int(np.rint(ends[1] * line.multiplier.astype(np.float64)).max())
                 largest += 1 + line.zero_point

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from edgespike.errors import EnvironmentMissingError
 from edgespike.storage.files import check_folder, new_folder
-from edgespike.targets.shared.processes import install
+from edgespike.workers.processes import install
 
 INSTALL_TIMEOUT_S = 900
 

@@ -176,4 +176,5 @@ def checked(path: Path, count: int = 20) -> int:
     assert found.check is not None
     parts = found.check(samples_for(found.graph, count))
     assert parts
+    assert all(part.values for part in parts)
     return sum(part.different for part in parts)

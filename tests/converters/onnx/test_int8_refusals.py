@@ -115,6 +115,11 @@ def pool_that_rounds_up(draft: Draft) -> str:
     return draft.qdq(pooled, 0.02, 128)
 
 
+def pool_that_leaves_out_values(draft: Draft) -> str:
+    window: dict[str, Any] = {"kernel_shape": [1, 1], "strides": [3, 3], "auto_pad": "SAME_UPPER"}
+    return draft.qdq(draft.node("MaxPool", start(draft), **window), 0.02, 128)
+
+
 def huge(draft: Draft) -> str:
     return draft.qdq(conv(draft, start(draft), pads=[1198] * 4), 0.05, 128)
 
@@ -131,6 +136,16 @@ def softmax_inside(draft: Draft) -> str:
 
 def answer_for_each_place(draft: Draft) -> str:
     return draft.node("Softmax", draft.qdq(conv(draft, start(draft)), 0.05, 128), axis=1)
+
+
+def argmax_of_the_batch(draft: Draft) -> str:
+    flat = draft.node("Flatten", start(draft))
+    return draft.node("ArgMax", flat)  # axis 0 where nothing is said
+
+
+def argmax_of_equal_answers(draft: Draft) -> str:
+    flat = draft.node("Flatten", start(draft))
+    return draft.node("ArgMax", flat, axis=1, select_last_index=1)
 
 
 def bias_of_another_scale(draft: Draft) -> str:
@@ -197,10 +212,13 @@ REFUSED: dict[Made, tuple[str, ...]] = {
     rows_joined: ("it joins axis 2", "only channels"),
     pool_with_gaps: ("its dilations are (2, 2)", "must be 1"),
     pool_that_rounds_up: ("whole windows give (2, 2)", "leave ceil_mode out"),
+    pool_that_leaves_out_values: ("it has auto_pad SAME_UPPER", "runtimes disagree"),
     huge: ("17280000 elements", "the limit is 16777216"),
     mean_of_channels: ("it averages axes (1,)", "only height and width"),
     answer_for_each_place: ("must be one number for each class",),
     softmax_inside: ("it follows a softmax, sigmoid or argmax", "only be at the end"),
+    argmax_of_the_batch: ("it is over axis 0", "it must hold all classes"),
+    argmax_of_equal_answers: ("the last of equal values", "a graph takes the first"),
     bias_of_another_scale: ("its bias has scale 0.5", "must be equal"),
     constant_added: ("it adds the constant", "only a weighted layer"),
     gemm_with_a_factor: ("its alpha is 2.0", "must be 1"),

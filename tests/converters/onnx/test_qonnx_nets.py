@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.qonnx.rounding import MODES
+from edgespike.errors import UnsupportedError
 from tests.converters.onnx.qonnx_nets import (
     BREVITAS,
     DOMAINS,
@@ -36,8 +37,8 @@ def ended(net: Net, x: str, features: int) -> str:
     return net.node("MatMul", flat, net.quant(weights(features, 3, seed=9), 0.25))
 
 
-def dense(net: Net, x: str, inputs: int, outputs: int) -> str:
-    return net.node("MatMul", x, net.quant(weights(inputs, outputs), 0.25))
+def dense(net: Net, x: str, inputs: int, outputs: int, seed: int = 0) -> str:
+    return net.node("MatMul", x, net.quant(weights(inputs, outputs, seed=seed), 0.25))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -306,7 +307,7 @@ def residual(net: Net, first: float, second: float) -> tuple[str, str]:
     x = net.quant("x", 0.5)
     return (
         net.quant(dense(net, x, 12, 20), first, bits=4),
-        net.quant(dense(net, x, 12, 20), second, bits=4),
+        net.quant(dense(net, x, 12, 20, seed=1), second, bits=4),
     )
 
 
@@ -376,6 +377,15 @@ def test_the_largest_are_left_out(tmp_path: Path, output: int) -> None:
     net.node("TopK", logits, net.constant([2], np.int64))
     net.nodes[-1].output[:] = ["values", "indices"]
     agrees(tmp_path, net, ("values", "indices")[output])
+
+
+def test_the_smallest_are_not(tmp_path: Path) -> None:
+    net = Net(12)
+    logits = ended(net, net.quant("x", 0.5), 12)
+    net.node("TopK", logits, net.constant([2], np.int64), largest=0)
+    net.nodes[-1].output[:] = ["values", "indices"]
+    with pytest.raises(UnsupportedError, match="takes the smallest values"):
+        converted(tmp_path, net, "indices")
 
 
 def test_a_net_that_ends_in_levels(tmp_path: Path) -> None:

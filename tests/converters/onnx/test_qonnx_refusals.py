@@ -42,7 +42,7 @@ Build = Callable[[Net], str]
 
 BUILDS: list[tuple[int, Build, str]] = [
     (4, lambda n: n.node("Erf", dense(n, n.quant("x"))), "Erf_2 is a Erf; read are Add"),
-    (4, lambda n: n.node("Mul", n.quant("x"), n.quant("x")), "multiplies events by events"),
+    (4, lambda n: n.node("Mul", n.quant("x"), n.quant("x")), "give one of them as a constant"),
     (4, lambda n: n.node("Div", 1.0, n.quant("x")), "divides a constant by a value, or by 0"),
     (4, lambda n: n.node("Div", n.quant("x"), 0.0), "divides a constant by a value, or by 0"),
     (4, lambda n: dense(n, n.quant("x", 0.0)), "has scale 0.0; it must be positive and finite"),
@@ -106,6 +106,13 @@ BUILDS: list[tuple[int, Build, str]] = [
     (4, lambda n: n.trunc(n.quant("x"), 1.0, 0.0, 8.0, 4.0, 4.0), "has 6 inputs; version 1"),
     (4, lambda n: n.trunc(n.quant("x"), 1.0, 0.0, 80.0, 4.0), r"divides by 2\*\*76"),
     (4, lambda n: dense(n, n.node("Softmax", n.quant("x"))), "a Softmax inside the net"),
+    (4, lambda n: n.node("Softmax", dense(n, n.quant("x")), axis=0), "is over axis 0"),
+    (4, lambda n: n.node("ArgMax", dense(n, n.quant("x"))), "is over axis 0"),
+    (
+        4,
+        lambda n: n.node("ArgMax", dense(n, n.quant("x")), axis=1, select_last_index=1),
+        "takes the last of equal values",
+    ),
     (
         18,
         lambda n: flat(n, n.quant(conv(n, n.node("Add", image(n), 0.1), pads=[1] * 4)), 18),

@@ -163,7 +163,7 @@ def test_a_call_without_a_meaning_is_refused(what: str) -> None:
 @pytest.mark.parametrize(
     ("module", "shape", "message"),
     [
-        (nn.LSTM(6, 4, batch_first=True), (4, 6), "calls lstm: it rounds.*QuantRNN"),
+        (nn.LSTM(6, 4, batch_first=True), (4, 6), "calls lstm: its states.*QuantRNN"),
         (nn.GRU(6, 4, batch_first=True), (4, 6), "calls gru"),
         (nn.Embedding(5, 4), (6,), "Embedding|does not run"),
         (nn.MultiheadAttention(6, 1), (4, 6), "forward takes 3 inputs"),

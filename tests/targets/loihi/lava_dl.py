@@ -30,7 +30,7 @@ from edgespike.targets.shared.installing import (
     replaced,
     site_packages,
 )
-from edgespike.targets.shared.worker import Worker
+from edgespike.workers.worker import Worker
 
 REQUIREMENTS = Path(__file__).parent / "lava_dl_requirements.txt"
 NAME = f"lava-dl {pinned(REQUIREMENTS)['lava-dl']}"

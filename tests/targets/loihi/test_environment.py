@@ -22,7 +22,7 @@ from edgespike.targets.loihi.run import SIMULATOR
 from edgespike.targets.shared.installing import pip_install
 from edgespike.targets.tflite import environment as tflite
 from tests.targets.loihi import lava_dl
-from tests.targets.test_worker import SHARED_MEMORY, Fifo, wait_for_line
+from tests.workers.test_worker import SHARED_MEMORY, Fifo, wait_for_line
 
 PARENT = """
 import sys

@@ -30,7 +30,7 @@ from edgespike.models import shipped_images, shipped_model
 from edgespike.passes.unary import unary
 from edgespike.targets.loihi.netx import NetxError, netx_bytes, netx_layers, obstacle
 from edgespike.targets.shared.installing import site_packages
-from edgespike.targets.shared.worker import Worker
+from edgespike.workers.worker import Worker
 from tests.targets.loihi import lava_dl
 from tests.targets.loihi.graphs import chain, conv, dense, ended, loop, samples, threshold
 

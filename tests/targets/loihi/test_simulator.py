@@ -12,7 +12,7 @@ from edgespike.graph import Graph, Input, MaxPool2d, Membrane, Node, Reset, Resh
 from edgespike.targets.loihi.environment import lava_path
 from edgespike.targets.loihi.lower import lower
 from edgespike.targets.loihi.run import SIMULATOR
-from edgespike.targets.shared.worker import Worker
+from edgespike.workers.worker import Worker
 from tests.targets.loihi.graphs import conv, dense, ended, levels, loop, run, samples, threshold
 
 STOCK = """

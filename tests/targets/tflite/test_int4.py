@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph
 from edgespike.interpreter import interpret
-from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
 from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.lower import Lowered, lower
@@ -25,6 +24,7 @@ from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import execute
 from edgespike.targets.tflite.writing import exported
+from edgespike.workers.worker import Worker
 from tests.available import available, needs_tflm, run_on
 from tests.targets.tflite.networks import NETWORKS, STATES, samples_of
 

@@ -26,7 +26,6 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops.membrane import decayed
 from edgespike.interpreter import interpret
-from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite.check import violations
 from edgespike.targets.tflite.devices.microcontroller import arena_estimate
 from edgespike.targets.tflite.lower import lower
@@ -34,6 +33,7 @@ from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import tflm
+from edgespike.workers.worker import Worker
 from tests.available import available, needs_tflm, run_on
 from tests.targets.tflite.networks import samples_of
 from tests.targets.tflite.neurons import NEURONS, concatenation, leaky_sum, membrane, values

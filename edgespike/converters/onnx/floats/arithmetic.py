@@ -6,8 +6,9 @@ from functools import reduce
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx.floats.building import Building, as_reals
-from edgespike.converters.onnx.floats.values import UnreadableError, Value, in_order
+from edgespike.converters.onnx.floats.values import Value, in_order
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.floats.net import FloatAdd, FloatRelu
 
@@ -60,8 +61,8 @@ def multiply(net: Building, node: OnnxNode) -> Value:
     a, b = (net.depends(name) for name in node.inputs)
     if a and b:
         raise UnreadableError(
-            "multiplies two values of the net, as gates and attention do; a graph multiplies only "
-            "by constants, so add them or leave the gate out"
+            "multiplies two values of the net, as gates and attention do; a float net is "
+            "quantised with constant factors only, so add them or leave the gate out"
         )
     return net.affine(node, net.unpadded(node, int(b)), net.reals(node, int(a), ""), 0.0)
 

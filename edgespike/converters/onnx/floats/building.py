@@ -8,16 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import Shape, Unknown, UnreadableError
 from edgespike.converters.names import Names
-from edgespike.converters.onnx.floats.values import (
-    Answer,
-    Shape,
-    Unknown,
-    UnreadableError,
-    Value,
-    in_order,
-    ordered,
-)
+from edgespike.converters.onnx.floats.values import Answer, Value, in_order, ordered
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.errors import named, shown
 from edgespike.floats.net import FloatAffine, FloatNode, FloatOp, FloatReshape, Reals

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx.floats.building import Building
-from edgespike.converters.onnx.floats.values import Answer, UnreadableError, Value
+from edgespike.converters.onnx.floats.values import Answer, Value
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.floats.net import FloatConcatenate
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx.floats.building import Building
-from edgespike.converters.onnx.floats.values import UnreadableError, Value, in_order
-from edgespike.converters.onnx.floats.windows import Pair, Windows, windows_of
+from edgespike.converters.onnx.floats.values import Value, in_order
+from edgespike.converters.onnx.floats.windows import PaddedWindows, windows_of
 from edgespike.converters.onnx.model import OnnxNode
+from edgespike.converters.onnx.windows import Pair
 from edgespike.floats.net import FloatPool2d, Pooling
 from edgespike.floats.run import pool2d
 
@@ -27,7 +29,9 @@ def max_pool(net: Building, node: OnnxNode) -> Value:
     down, right = _beyond(net, node, image, windows)
     top, bottom, left, right_side = windows.padding
     padding = (top, bottom + down, left, right_side + right)
-    return _pooled(net, node, image, FloatPool2d(Pooling.MAX, *_steps(windows), padding))
+    return _pooled(
+        net, node, image, FloatPool2d(Pooling.MAX, windows.own.kernel, windows.own.stride, padding)
+    )
 
 
 def average_pool(net: Building, node: OnnxNode) -> Value:
@@ -39,8 +43,9 @@ def average_pool(net: Building, node: OnnxNode) -> Value:
         raise UnreadableError(
             "has ceil_mode, which makes windows that reach beyond the border; leave it out"
         )
-    op = FloatPool2d(Pooling.AVERAGE, *_steps(windows), windows.padding)
-    counted = node.attributes.get("count_include_pad", 0) or not any(windows.own)
+    own = windows.own
+    op = FloatPool2d(Pooling.AVERAGE, own.kernel, own.stride, windows.padding)
+    counted = node.attributes.get("count_include_pad", 0) or not any(own.padding)
     if not counted and not _all_full(image, op, windows):
         raise UnreadableError(
             "divides windows at the border by fewer values; set count_include_pad to 1, or use "
@@ -49,22 +54,18 @@ def average_pool(net: Building, node: OnnxNode) -> Value:
     return _pooled(net, node, image, op)
 
 
-def _all_full(image: Value, op: FloatPool2d, windows: Windows) -> bool:
+def _all_full(image: Value, op: FloatPool2d, windows: PaddedWindows) -> bool:
     """Return whether no window holds zeros that the pool adds itself."""
     top, bottom, left, right = windows.before
     there = np.ones((1, 1, image.stored[1] + top + bottom, image.stored[2] + left + right))
-    return bool((pool2d(replace(op, padding=windows.own), there) == 1).all())
+    return bool((pool2d(replace(op, padding=windows.own.padding), there) == 1).all())
 
 
-def _windows(node: OnnxNode, value: Value) -> Windows:
+def _windows(node: OnnxNode, value: Value) -> PaddedWindows:
     windows = windows_of(node, value, node.attributes["kernel_shape"])
-    if windows.dilation != (1, 1):
+    if windows.own.dilation != (1, 1):
         raise UnreadableError("has windows with gaps; use dilation 1")
     return windows
-
-
-def _steps(windows: Windows) -> tuple[Pair, Pair]:
-    return windows.kernel, windows.stride
 
 
 def _pooled(net: Building, node: OnnxNode, image: Value, op: FloatPool2d) -> Value:
@@ -73,7 +74,7 @@ def _pooled(net: Building, node: OnnxNode, image: Value, op: FloatPool2d) -> Val
     return net.add(node, op, image, stored=(channels, height, width))
 
 
-def _beyond(net: Building, node: OnnxNode, image: Value, windows: Windows) -> Pair:
+def _beyond(net: Building, node: OnnxNode, image: Value, windows: PaddedWindows) -> Pair:
     """Return how far windows reach beyond the padding, which ``ceil_mode`` lets them.
 
     Raises
@@ -86,8 +87,8 @@ def _beyond(net: Building, node: OnnxNode, image: Value, windows: Windows) -> Pa
     far = []
     for count, step, window, size, (before, behind) in zip(
         counts,
-        windows.stride,
-        windows.kernel,
+        windows.own.stride,
+        windows.own.kernel,
         image.stored[1:],
         ((top, bottom), (left, right)),
         strict=True,

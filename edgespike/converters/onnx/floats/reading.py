@@ -8,20 +8,12 @@ from math import prod
 
 import numpy as np
 
+from edgespike.converters.floats import Shape, Unknown, UnreadableError, stored_shape
 from edgespike.converters.onnx.floats.building import Building, MovedError
 from edgespike.converters.onnx.floats.operators import HANDLERS, supported
 from edgespike.converters.onnx.floats.patterns import instead_of
-from edgespike.converters.onnx.floats.values import (
-    Answer,
-    Shape,
-    Unknown,
-    UnreadableError,
-    Value,
-    in_order,
-    ordered,
-)
+from edgespike.converters.onnx.floats.values import Answer, Value, in_order, ordered
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
-from edgespike.converters.torch.floats.values import stored_shape
 from edgespike.errors import UnsupportedError, named
 from edgespike.floats.net import FloatInput, FloatNet, FloatReadout
 from edgespike.floats.shapes import shapes_of

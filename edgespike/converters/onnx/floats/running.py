@@ -9,9 +9,8 @@ import numpy as np
 
 from edgespike.converters.onnx.floats.reading import Reading
 from edgespike.converters.onnx.functions import inlined
-from edgespike.converters.onnx.loading import load_model, shown_line
-from edgespike.errors import UnsupportedError
-from edgespike.extras import needs_extra
+from edgespike.converters.onnx.loading import load_model
+from edgespike.converters.onnx.runtime import run_one_by_one, session_options
 from edgespike.floats.net import Reals
 
 
@@ -27,6 +26,8 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
 
     Raises
     ------
+    EnvironmentMissingError
+        onnxruntime is not installed.
     UnsupportedError
         ONNX Runtime does not run the file.
 
@@ -39,7 +40,9 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
     last = read.net.nodes[-1].name
     shown = {name: where for name, where in read.shown.items() if name != read.net.nodes[0].name}
     model, answer = _showing(read, [name for name, _ in shown.values()])
-    whole = _run(read, model, _as_taken(read, samples))
+    given, options = {read.model.input: _as_taken(read, samples)}, session_options()
+    names = [value.name for value in model.graph.output]
+    whole = run_one_by_one(model, read.model.path, given, names, options)
     values = {}
     for node, (name, where) in shown.items():
         kept = np.empty((len(samples), where.elements.size))
@@ -53,44 +56,14 @@ def run_file(read: Reading, samples: Reals) -> Mapping[str, Reals]:
 
 def _showing(read: Reading, names: list[str]) -> tuple[Any, str]:
     """Return the file's model that gives all these values too, and the name of the answer."""
-    with needs_extra("onnx", "running an ONNX file"):
-        from onnx import helper
+    from onnx import helper
+
     model = inlined(load_model(read.model.path))
     (answer,) = (value.name for value in model.graph.output)
     model.graph.output.extend(
         helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(names) if name != answer
     )
     return model, answer
-
-
-def _run(read: Reading, model: Any, samples: Any) -> dict[str, Any]:
-    """Return the values of a model's outputs; samples are shown one by one, as the file was read.
-
-    Raises
-    ------
-    UnsupportedError
-        ONNX Runtime cannot run it.
-    """
-    with needs_extra("onnx", "running an ONNX file"):
-        import onnxruntime
-    names = [value.name for value in model.graph.output]
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised
-    options.intra_op_num_threads = 1
-    content, start = model.SerializeToString(), read.model.input
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        found = [session.run(names, {start: sample[None]}) for sample in samples]
-    # Its errors have no common class.
-    except Exception as error:
-        raise UnsupportedError(
-            "model cannot be compared with its source",
-            [
-                f"ONNX Runtime does not run {read.model.path} ({shown_line(error)}); leave "
-                "--check out"
-            ],
-        ) from error
-    return dict(zip(names, map(np.stack, zip(*found, strict=True)), strict=True))
 
 
 def _as_taken(read: Reading, samples: Reals) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.converters.torch.floats.values import Shape, UnreadableError
+from edgespike.converters.floats import Shape
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -70,11 +70,6 @@ class Answer:
     left_out: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Unknown:
-    """What a node gives that cannot be read."""
-
-
 def in_order(elements: NDArray[Any]) -> bool:
     """Return whether elements stand in the order of the float net."""
     return bool((elements.reshape(-1) == np.arange(elements.size)).all())
@@ -83,6 +78,3 @@ def in_order(elements: NDArray[Any]) -> bool:
 def ordered(shape: Shape) -> NDArray[np.int64]:
     """Return the places of elements that stand in the order of the float net."""
     return np.arange(prod(shape)).reshape(shape)
-
-
-__all__ = ["Answer", "Pads", "Shape", "Unknown", "UnreadableError", "Value", "in_order", "ordered"]

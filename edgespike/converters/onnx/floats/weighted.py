@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.onnx.floats.building import Building, as_reals
-from edgespike.converters.onnx.floats.values import UnreadableError, Value, ordered
+from edgespike.converters.onnx.floats.values import Value, ordered
 from edgespike.converters.onnx.floats.windows import windows_of
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.torch.constants import normalisation
@@ -27,9 +28,9 @@ def conv(net: Building, node: OnnxNode) -> Value:
     op = FloatConv2d(
         weight[:, :, None] if weight.ndim == 3 else weight,
         np.zeros(len(weight)) if bias is None else bias,
-        windows.stride,
+        windows.own.stride,
         windows.padding,
-        windows.dilation,
+        windows.own.dilation,
         node.attributes.get("group", 1),
     )
     image = net.image(node, value)

@@ -6,8 +6,6 @@ such a layer is compared within these two, and what follows gets the graph's num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +17,7 @@ from edgespike.converters.onnx.int8.shapes import entering
 from edgespike.converters.onnx.int8.values import FINER, Codes
 from edgespike.converters.onnx.int8.walk import INPUT, Walk
 from edgespike.converters.onnx.model import OnnxModel
-from edgespike.converters.result import PartCheck
+from edgespike.converters.result import PartCheck, all_batches
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.tensor import Integers
 from edgespike.int8.lowering import Lowered
@@ -53,17 +51,7 @@ def check_file(
     """
     x = as_samples(lowered.graph, samples)[:, 0]
     compare = partial(_compared, model, walk, net, lowered)
-    batches = [compare(x[start : start + AT_ONCE]) for start in range(0, len(x), AT_ONCE)]
-    return [_all(parts) for parts in zip(*batches, strict=True)]
-
-
-def _all(parts: Sequence[PartCheck]) -> PartCheck:
-    """Return the same part of several batches as one."""
-    return replace(
-        parts[0],
-        values=sum(part.values for part in parts),
-        different=sum(part.different for part in parts),
-    )
+    return all_batches(compare(x[start : start + AT_ONCE]) for start in range(0, len(x), AT_ONCE))
 
 
 def _compared(
@@ -94,16 +82,12 @@ def _compared(
         if node in walk.finer:
             more = walk.finer[node]
             differ = ~_is_neighbour(expected, _placed(finer[more.codes.node], codes), more.stored)
-        parts.append(_part(name, lowered.nodes[node], differ))
+        parts.append(PartCheck.of(name, lowered.nodes[node], differ))
     if units is not None:
         whole = np.rint(theirs[units.name].reshape(len(x), -1) / units.factor - units.rest)
         differ = whole != ours[units.node].reshape(len(x), -1)
-        parts.append(_part(units.name, lowered.nodes[units.node], differ))
+        parts.append(PartCheck.of(units.name, lowered.nodes[units.node], differ))
     return parts
-
-
-def _part(path: str, node: str, differ: NDArray[np.bool_]) -> PartCheck:
-    return PartCheck(path, node, differ.size, int(np.count_nonzero(differ)))
 
 
 def _numbers(lowered: Lowered, x: Integers) -> dict[str, Integers]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgespike.converters.onnx.endings import fault_of_ending
 from edgespike.converters.onnx.int8.arithmetic import of_one, of_two
 from edgespike.converters.onnx.int8.biases import with_bias
 from edgespike.converters.onnx.int8.quantisers import finished, restored
@@ -162,8 +163,8 @@ def ending(walk: Walk, node: OnnxNode) -> Answer:
         raise RefusedError(
             f"its input has shape {(1, *value.shape)}; the answer must be one number for each class"
         )
-    if node.attributes.get("select_last_index", 0):
-        raise RefusedError("its select_last_index is 1; of equal answers, the first must count")
+    if fault := fault_of_ending(node, walk.model.shapes[node.inputs[0]]):
+        raise RefusedError(f"it {fault}")
     walk.said[
         f"{node.title} ({node.op}) at the end is left out: the graph gives what it takes, "
         "whose largest is the same class."

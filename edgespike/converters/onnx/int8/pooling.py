@@ -8,7 +8,7 @@ from edgespike.converters.onnx.int8.shapes import places_of
 from edgespike.converters.onnx.int8.values import Codes, Made, Pending, RefusedError
 from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.int8.weighted import real, stored_input
-from edgespike.converters.onnx.int8.windows import as_image, padding_of, pair
+from edgespike.converters.onnx.int8.windows import as_image, pool_windows_of
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.int8.averages import Float32Mean
 from edgespike.int8.net import Int8AveragePool, Int8MaxPool, Int8Pad, Stored
@@ -18,13 +18,9 @@ def max_pool(walk: Walk, node: OnnxNode, codes: Codes) -> Codes:
     """Take the largest of each window, of stored numbers or of real ones."""
     if any(name for name in node.outputs[1:]):
         raise RefusedError("it gives the places of its maxima too; leave them out")
-    if pair(node, "dilations") != (1, 1):
-        raise RefusedError(f"its dilations are {node.attributes['dilations']}; they must be 1")
-    image = as_image(codes.shape, node)
-    kernel, stride = _kernel(node), pair(node, "strides")
-    padding = padding_of(node, image, kernel, stride, (1, 1), walk.shape(node))
-    op = Int8MaxPool(kernel, stride, padding)
-    source = walk.arranged(codes, image)
+    windows = pool_windows_of(node, codes.shape, walk.shape(node))
+    op = Int8MaxPool(windows.kernel, windows.stride, windows.padding)
+    source = walk.arranged(codes, as_image(codes.shape, node))
     return walk.add(node.title, op, codes.stored, [source], walk.shape(node), real=codes.real)
 
 
@@ -68,11 +64,9 @@ def qlinear_global_average_pool(walk: Walk, node: OnnxNode) -> Codes:
 
 
 def _averages(walk: Walk, node: OnnxNode, x: Codes) -> Pending:
-    if pair(node, "dilations") != (1, 1):
-        raise RefusedError(f"its dilations are {node.attributes['dilations']}; they must be 1")
+    windows = pool_windows_of(node, x.shape, walk.shape(node))
+    kernel, stride, padding = windows.kernel, windows.stride, windows.padding
     image = as_image(x.shape, node)
-    kernel, stride = _kernel(node), pair(node, "strides")
-    padding = padding_of(node, image, kernel, stride, (1, 1), walk.shape(node))
     source = walk.arranged(x, image)
     if node.attributes.get("count_include_pad", 0) and any(padding):
         top, bottom, left, right = padding
@@ -99,10 +93,6 @@ def _global(walk: Walk, node: OnnxNode, x: Codes) -> Pending:
     places = places_of(own).reshape(walk.shape(node))
     certain = node.op != "ReduceMean"  # which has no integer kernel
     return Pending(node.title, make, own, places=places, certain=certain)
-
-
-def _kernel(node: OnnxNode) -> tuple[int, int]:
-    return pair(node, "kernel_shape")
 
 
 def _refuse_channels_last(node: OnnxNode) -> None:

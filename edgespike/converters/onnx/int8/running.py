@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.converters.onnx.loading import load_model, shown_line
+from edgespike.converters.onnx.loading import load_model
 from edgespike.converters.onnx.model import OnnxModel
-from edgespike.errors import UnsupportedError
-from edgespike.extras import needs_extra
+from edgespike.converters.onnx.runtime import run_one_by_one, session_options
 
 _THEIRS = ".computed"
 """Behind the name of a result that is compared, where what follows gets another."""
@@ -44,32 +43,17 @@ def run(
     UnsupportedError
         ONNX Runtime does not run the file.
     """
-    with needs_extra("onnx", "running an ONNX file"):
-        import onnxruntime
-    replaced = {name: name + _THEIRS for name in given if name != model.input}
-    content = _with_values(load_model(model.path), model, replaced, names).SerializeToString()
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4  # errors are raised
-    settings.intra_op_num_threads = 1
-    settings.add_session_config_entry("session.qdqisint8allowed", "1")
+    options = session_options()
+    options.add_session_config_entry("session.qdqisint8allowed", "1")
     if not optimised:
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        import onnxruntime
+
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    replaced = {name: name + _THEIRS for name in given if name != model.input}
     wanted = [replaced.get(name, name) for name in names]
-    try:
-        session = onnxruntime.InferenceSession(
-            content, settings, providers=["CPUExecutionProvider"]
-        )
-        each = [
-            session.run(wanted, {name: values[sample, None] for name, values in given.items()})
-            for sample in range(len(given[model.input]))
-        ]
-    # Its errors have no common class.
-    except Exception as error:
-        raise UnsupportedError(
-            "model cannot be compared with its source",
-            [f"ONNX Runtime does not run {model.path} ({shown_line(error)}); leave --check out"],
-        ) from error
-    return {name: np.concatenate([one[place] for one in each]) for place, name in enumerate(names)}
+    proto = _with_values(load_model(model.path), model, replaced, names)
+    found = run_one_by_one(proto, model.path, given, wanted, options)
+    return {name: found[theirs][:, 0] for name, theirs in zip(names, wanted, strict=True)}
 
 
 def _with_values(

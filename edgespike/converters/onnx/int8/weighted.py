@@ -22,7 +22,7 @@ from edgespike.converters.onnx.int8.values import (
     kind_of,
 )
 from edgespike.converters.onnx.int8.walk import Walk
-from edgespike.converters.onnx.int8.windows import as_image, padding_of, pair
+from edgespike.converters.onnx.int8.windows import as_image, windows_of
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.int8.net import Int8Conv2d, Int8Dense
 
@@ -146,20 +146,19 @@ def _pending(node: OnnxNode, shape: tuple[int, ...], sums: Sums) -> Pending:
 
 
 def _convolution(walk: Walk, node: OnnxNode, x: Codes, weights: Weights) -> Pending:
-    image = as_image(x.shape, node)
-    source = walk.arranged(x, image)
+    source = walk.arranged(x, as_image(x.shape, node))
     kernel = weights.numbers
     if kernel.ndim != len(x.shape) + 1:
         raise RefusedError(f"its weights have shape {kernel.shape}, its input {(1, *x.shape)}")
-    kernel = kernel.reshape(*kernel.shape[:2], *([1] * (4 - kernel.ndim)), *kernel.shape[2:])
+    windows = windows_of(node, x.shape, kernel.shape[2:], walk.shape(node))
+    kernel = kernel.reshape(*kernel.shape[:2], *windows.kernel)
     _note_pairs(walk, node, x, weights)
-    stride, dilation = pair(node, "strides"), pair(node, "dilations")
     op = partial(
         Int8Conv2d,
         kernel,
-        stride=stride,
-        padding=padding_of(node, image, kernel.shape[2:], stride, dilation, walk.shape(node)),
-        dilation=dilation,
+        stride=windows.stride,
+        padding=windows.padding,
+        dilation=windows.dilation,
         groups=int(node.attributes.get("group", 1)),
     )
     zeros = np.zeros(len(kernel), np.int64)

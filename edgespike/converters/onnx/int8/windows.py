@@ -1,15 +1,15 @@
-"""Strides, padding and kernels of convolutions and pools, of one axis or two."""
+"""Windows of convolutions and pools over one axis or two."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgespike.converters.floats import UnreadableError
+from edgespike.converters.onnx import windows
 from edgespike.converters.onnx.int8.values import RefusedError
 from edgespike.converters.onnx.model import OnnxNode
-from edgespike.graph.ops.windows import window_counts
-from edgespike.int8.net import sides
-
-Padding = tuple[int, int, int, int]
+from edgespike.converters.onnx.windows import Windows
+from edgespike.graph.ops.windows import sides_of, window_counts
 
 
 def as_image(shape: tuple[int, ...], node: OnnxNode) -> tuple[int, int, int]:
@@ -32,63 +32,43 @@ def as_image(shape: tuple[int, ...], node: OnnxNode) -> tuple[int, int, int]:
             )
 
 
-def pair(node: OnnxNode, name: str, default: int = 1) -> tuple[int, int]:
-    """Return an attribute of one number for each axis, down and to the right."""
-    values = tuple(int(each) for each in node.attributes.get(name, ()))
-    match values:
-        case ():
-            return default, default
-        case (right,):
-            return 1, right
-        case (down, right):
-            return down, right
-        case _:
-            raise RefusedError(f"its {name} are {values}; it must be one for each of two axes")
+def windows_of(
+    node: OnnxNode, shape: tuple[int, ...], kernel: Sequence[int], result: tuple[int, ...]
+) -> Windows:
+    """Return the windows of a convolution or a pool.
 
-
-def padding_of(
-    node: OnnxNode,
-    image: tuple[int, int, int],
-    kernel: Sequence[int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    result: tuple[int, ...],
-) -> Padding:
-    """Return ``(top, bottom, left, right)``.
+    Parameters
+    ----------
+    shape, result
+        Of its input and its result, without the batch.
+    kernel
+        For each axis behind the channels.
 
     Raises
     ------
     RefusedError
-        The windows do not give the result's size, as with ``ceil_mode``.
+        They are not windows of such an input, or do not give the result's size, as with
+        ``ceil_mode``.
     """
-    kind = node.attributes.get("auto_pad", "NOTSET")
-    if kind in ("SAME_UPPER", "SAME_LOWER"):
-        totals = [
-            max((-(-size // step) - 1) * step + gap * (length - 1) + 1 - size, 0)
-            for size, length, step, gap in zip(image[1:], kernel, stride, dilation, strict=True)
-        ]
-        ends = [(total // 2, total - total // 2) for total in totals]
-        if kind == "SAME_LOWER":
-            ends = [(after, before) for before, after in ends]
-        padding = (*ends[0], *ends[1])
-    else:
-        padding = _explicit(node)
-    counts = window_counts(image, kernel, stride, sides(padding), dilation)
+    image = as_image(shape, node)
+    try:
+        found = windows.windows_of(node, shape[1:], kernel)
+    except UnreadableError as error:
+        raise RefusedError(f"it {error}") from None
+    counts = window_counts(
+        image, found.kernel, found.stride, sides_of(found.padding), found.dilation
+    )
     if as_image(result, node)[1:] != counts:
         raise RefusedError(
             f"its result has shape {(1, *result)}, where whole windows give {counts}; leave "
             "ceil_mode out"
         )
-    return padding
+    return found
 
 
-def _explicit(node: OnnxNode) -> Padding:
-    match tuple(int(each) for each in node.attributes.get("pads", ())):
-        case ():
-            return 0, 0, 0, 0
-        case (left, right):
-            return 0, 0, left, right
-        case (top, left, bottom, right):
-            return top, bottom, left, right
-        case pads:
-            raise RefusedError(f"its pads are {pads}; it must be two for each of two axes")
+def pool_windows_of(node: OnnxNode, shape: tuple[int, ...], result: tuple[int, ...]) -> Windows:
+    """Return the windows of a pool, which must have no gaps; as :func:`windows_of` does."""
+    found = windows_of(node, shape, node.attributes.get("kernel_shape", ()), result)
+    if found.dilation != (1, 1):
+        raise RefusedError(f"its dilations are {node.attributes['dilations']}; they must be 1")
+    return found

@@ -49,14 +49,14 @@ def check(model: OnnxModel, walked: Walked, samples: NDArray[Any]) -> list[PartC
     kept = {readout, *(name for part in parts for name in (part.activation.node, part.source))}
     trace = interpret(graph, samples, sorted(kept))
     ours = {name: values[:, 0] for name, values in trace.values.items()}
-    values, different = [0] * (len(parts) + 2), [0] * (len(parts) + 2)
+    names = [(part.path, part.activation.node) for part in parts]
+    names += [("sums of the answers", readout), ("classes", readout)]
+    values, different = [0] * len(names), [0] * len(names)
     for index, theirs in enumerate(run_file(model, file_inputs(model, walked, samples))):
         here = {name: array[index : index + 1] for name, array in ours.items()}
         for i, apart in enumerate(_compared(walked, here, theirs)):
             values[i] += apart.size
             different[i] += int(apart.sum())
-    names = [(part.path, part.activation.node) for part in parts]
-    names += [("sums of the answers", readout), ("classes", readout)]
     counts = zip(names, values, different, strict=True)
     return [PartCheck(path, node, n, differ) for (path, node), n, differ in counts]
 

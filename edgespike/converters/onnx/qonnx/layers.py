@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.onnx.qonnx.events import as_events, common_unit, with_zero
 from edgespike.converters.onnx.qonnx.fields import attribute
-from edgespike.converters.onnx.qonnx.geometry import as_pair, sides_of
+from edgespike.converters.onnx.qonnx.geometry import windows_of
 from edgespike.converters.onnx.qonnx.state import Activation, State, every
 from edgespike.converters.onnx.qonnx.steps import Fractions, Line
 from edgespike.converters.onnx.qonnx.weights import Weights
+from edgespike.converters.onnx.windows import Windows
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import Conv2d, Dense
 from edgespike.graph.tensor import Integers
@@ -31,20 +32,14 @@ def conv(state: State, node: OnnxNode) -> Activation:
             f"{('channels', *x.axes[1:])}; give (batch, channels, height, width) or (batch, "
             "channels, length)"
         )
-    if rank == 3:
-        outputs, inputs, length = weights.values.shape
-        weights = weights.reshape((outputs, inputs, 1, length))
-    kernel, size = weights.values.shape[2:], state.tensor(x).shape[1:]
-    stride = as_pair(node.attributes.get("strides"), 1)
-    dilation = as_pair(node.attributes.get("dilations"), 1)
-    padding = sides_of(node, size, kernel, stride, dilation)
+    windows = windows_of(state, node, weights.values.shape[2:])
+    weights = weights.reshape((*weights.values.shape[:2], *windows.kernel))
     bias = state.exact(node, 2) if state.given(node, 2) else None
-    geometry = (stride, padding, dilation, int(node.attributes.get("group", 1)))
-    return _convolved(state, node, x, weights, bias, geometry)
+    groups = int(node.attributes.get("group", 1))
+    return _convolved(state, node, x, weights, bias, windows, groups)
 
 
-Geometry = tuple[tuple[int, int], tuple[int, ...], tuple[int, int], int]
-"""Stride, padding, dilation and groups."""
+_ONE_PIXEL = Windows((1, 1), (1, 1), (1, 1), (0, 0, 0, 0))
 
 
 def _convolved(
@@ -53,11 +48,11 @@ def _convolved(
     x: Activation,
     weights: Weights,
     bias: NDArray[Any] | None,
-    geometry: Geometry,
+    windows: Windows,
+    groups: int,
 ) -> Activation:
-    stride, padding, dilation, groups = geometry
     x, line = as_events(state, node.title, x)
-    if any(padding) and any(line.offset):
+    if any(windows.padding) and any(line.offset):
         x, line = with_zero(state, node.title, x, line)
     outputs, per_group = weights.values.shape[:2]
     if groups < 1 or outputs % groups or per_group * groups != len(line.factor):
@@ -73,9 +68,9 @@ def _convolved(
     op = Conv2d(
         scaled,
         np.zeros(outputs, np.int64),
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
+        stride=windows.stride,
+        padding=windows.padding,
+        dilation=windows.dilation,
         groups=groups,
     )
     return Activation(state.append(node.title, "sums", op, x.node), x.axes, (made,))
@@ -95,7 +90,7 @@ def matmul(state: State, node: OnnxNode) -> Activation:
     if weights.values.shape[1] != state.channels(x):
         raise ConversionStoppedError(f"{node.title} has weights that do not fit its input")
     kernel = weights.reshape((*weights.values.shape, 1, 1))
-    return _convolved(state, node, x, kernel, None, ((1, 1), (0, 0), (1, 1), 1))
+    return _convolved(state, node, x, kernel, None, _ONE_PIXEL, groups=1)
 
 
 def gemm(state: State, node: OnnxNode) -> Activation:

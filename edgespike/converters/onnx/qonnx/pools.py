@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import numpy as np
-
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.converters.onnx.qonnx.events import as_events, relabelled, with_zero
-from edgespike.converters.onnx.qonnx.geometry import as_pair, sides_of
+from edgespike.converters.onnx.qonnx.geometry import windows_of
 from edgespike.converters.onnx.qonnx.shapes import flattened
 from edgespike.converters.onnx.qonnx.state import Activation, State
 from edgespike.converters.onnx.qonnx.steps import Line, Pool
+from edgespike.converters.onnx.windows import Windows
 from edgespike.converters.sums import ConversionStoppedError
 from edgespike.graph import MaxPool2d, SumPool2d
-
-_Windows = tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]
-"""Kernel, stride and padding."""
+from edgespike.graph.ops.windows import padded_size, sides_of
 
 
 def max_pool(state: State, node: OnnxNode) -> Activation:
@@ -25,10 +22,8 @@ def max_pool(state: State, node: OnnxNode) -> Activation:
     A quantiser keeps the order of numbers, so the largest level is the level of the largest.
     """
     x = state.activation(node)
-    kernel, stride, padding = _windows(state, node, x)
-    if as_pair(node.attributes.get("dilations"), 1) != (1, 1):
-        raise ConversionStoppedError(f"{node.title} has dilations; pool without them")
-    op = MaxPool2d(kernel, stride, padding)
+    windows = _windows(state, node, x)
+    op = MaxPool2d(windows.kernel, windows.stride, windows.padding)
     if not state.tensor(x).signal.is_event:
         return x.then(Pool(op))
     x, line = as_events(state, node.title, x)
@@ -46,13 +41,13 @@ def max_pool(state: State, node: OnnxNode) -> Activation:
 def average_pool(state: State, node: OnnxNode) -> Activation:
     """Convert AveragePool."""
     x = state.activation(node)
-    kernel, stride, padding = _windows(state, node, x)
-    if any(padding) and not node.attributes.get("count_include_pad", 0):
+    windows = _windows(state, node, x)
+    if any(windows.padding) and not node.attributes.get("count_include_pad", 0):
         raise ConversionStoppedError(
             f"{node.title} divides by fewer places at a padded border than inside; pool without "
             "padding, or with count_include_pad"
         )
-    return _mean(state, node, x, SumPool2d(kernel, stride, padding))
+    return _mean(state, node, x, SumPool2d(windows.kernel, windows.stride, windows.padding))
 
 
 def global_average_pool(state: State, node: OnnxNode) -> Activation:
@@ -104,20 +99,17 @@ def _channels_elsewhere(node: OnnxNode) -> ConversionStoppedError:
     )
 
 
-def _windows(state: State, node: OnnxNode, x: Activation) -> _Windows:
-    """Return kernel, stride and padding."""
+def _windows(state: State, node: OnnxNode, x: Activation) -> Windows:
     if x.axes not in ((0, 1, 2), (0, 2)):
         raise _channels_elsewhere(node)
-    sizes = state.model.shapes[node.inputs[0]][2:]
-    size = (1, *sizes) if len(sizes) == 1 else sizes
-    kernel = as_pair(node.attributes.get("kernel_shape"), 1)
-    stride = as_pair(node.attributes.get("strides", (1,) * (len(x.axes) - 1)), 1)
-    padding = sides_of(node, size, kernel, stride)
+    windows = windows_of(state, node, node.attributes.get("kernel_shape", ()))
+    if windows.dilation != (1, 1):
+        raise ConversionStoppedError(f"{node.title} has dilations; pool without them")
     if node.attributes.get("ceil_mode", 0):
-        totals = np.add(size, (sum(padding[:2]), sum(padding[2:])))
-        if any((total - k) % s for total, k, s in zip(totals, kernel, stride, strict=True)):
+        totals = padded_size(state.tensor(x).shape, sides_of(windows.padding))
+        if any((n - k) % s for n, k, s in zip(totals, windows.kernel, windows.stride, strict=True)):
             raise ConversionStoppedError(
                 f"{node.title} has ceil_mode and windows that reach beyond its input; pad it or "
                 "leave ceil_mode out"
             )
-    return kernel, stride, padding
+    return windows

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgespike.converters.base import ConvertOptions
+from edgespike.converters.onnx.endings import fault_of_ending
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.onnx.qonnx import elementwise, joins, layers, pools, shapes
 from edgespike.converters.onnx.qonnx.beginning import begin
@@ -139,6 +140,8 @@ def _dropped(state: State, node: OnnxNode) -> Value:
         raise ConversionStoppedError(
             f"{node.title} is a {node.op} inside the net; it is read only at the end"
         )
+    if fault := fault_of_ending(node, state.model.shapes[node.inputs[0]]):
+        raise ConversionStoppedError(f"{node.title} {fault}")
     state.said.append(
         f"{node.title}, a {node.op}, is left out: the answers are the values before it"
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.torch.constants import floats
 from edgespike.converters.torch.floats.building import Building, result_shape
-from edgespike.converters.torch.floats.values import Answer, Call, UnreadableError, Value
+from edgespike.converters.torch.floats.values import Answer, Call, Value
 from edgespike.floats.net import FloatAdd, FloatRelu
 
 _RELU = "use ReLU, ReLU6, Hardtanh(0, x) or clamp(0, x)"
@@ -51,8 +52,8 @@ def multiply(net: Building, call: Call) -> Value:
     dependent = [name for name in names if _depends(call[name])]
     if len(dependent) == 2:
         raise UnreadableError(
-            "multiplies two values of the net, as gates and attention do; a graph multiplies only "
-            "by constants, so add them or leave the gate out"
+            "multiplies two values of the net, as gates and attention do; a float net is "
+            "quantised with constant factors only, so add them or leave the gate out"
         )
     value = call.unpadded(dependent[0])
     constant = call["other" if dependent == ["self"] else "self"]

@@ -8,16 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import Shape, UnreadableError, stored_shape
 from edgespike.converters.names import Names
 from edgespike.converters.torch.constants import ConstantError, floats, per_channel
-from edgespike.converters.torch.floats.values import (
-    BATCH,
-    Call,
-    Shape,
-    UnreadableError,
-    Value,
-    stored_shape,
-)
+from edgespike.converters.torch.floats.values import BATCH, Call, Value
 from edgespike.floats.net import FloatAffine, FloatNode, FloatOp, FloatReshape, Reals
 
 

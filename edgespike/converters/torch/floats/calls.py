@@ -6,16 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgespike.converters.floats import Shape, Unknown, UnreadableError, stored_shape
 from edgespike.converters.torch.floats.exporting import foreign
-from edgespike.converters.torch.floats.values import (
-    BATCH,
-    Call,
-    Shape,
-    Unknown,
-    UnreadableError,
-    Value,
-    stored_shape,
-)
+from edgespike.converters.torch.floats.values import BATCH, Call, Value
 
 if TYPE_CHECKING:
     from torch import fx

@@ -37,7 +37,7 @@ INSTEAD = {
         ("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm"),
     ),
     "`LSTM`, `GRU`, `RNN`": (
-        "it rounds at every step: use few states, edgespike.nn's QuantRNN, and fine-tune it with a "
+        "its states round at every step: use few, edgespike.nn's QuantRNN, and fine-tune it with a "
         "recipe of activation 'levels', edgespike train RECIPE --from CHECKPOINT, or QuantGRU; or "
         "convolutions over the steps",
         ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell"),

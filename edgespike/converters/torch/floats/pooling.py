@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.torch.floats.building import Building, result_shape
-from edgespike.converters.torch.floats.values import Call, Padding, UnreadableError, Value
+from edgespike.converters.torch.floats.values import Call, Value
 from edgespike.converters.torch.geometry import Pair, adaptive_window, pair
 from edgespike.floats.net import FloatPool2d, Pooling
+from edgespike.graph.ops.windows import Padding, padded_twice
 
 
 def max_pool(net: Building, call: Call) -> Value:
@@ -43,10 +45,10 @@ def average_pool(net: Building, call: Call) -> Value:
             "divides windows at the border by fewer values; set count_include_pad=True, or use "
             "padding 0"
         )
-    top, bottom, left, right = (a + b for a, b in zip(padding, value.padding, strict=True))
+    padding = padded_twice(padding, value.padding)
     divisor = call.get("divisor_override")
     kind = Pooling.AVERAGE if divisor is None else Pooling.SUM
-    pooled = net.add(call, FloatPool2d(kind, kernel, stride, (top, bottom, left, right)), value)
+    pooled = net.add(call, FloatPool2d(kind, kernel, stride, padding), value)
     return pooled if divisor is None else net.affine(call, pooled, 1 / int(divisor), 0.0)
 
 

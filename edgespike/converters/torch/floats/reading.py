@@ -6,21 +6,13 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgespike.converters.floats import Shape, Unknown, UnreadableError, stored_shape
 from edgespike.converters.torch.floats.building import Building
 from edgespike.converters.torch.floats.calls import as_call, label, leaves, like
 from edgespike.converters.torch.floats.exporting import Exported, exported
 from edgespike.converters.torch.floats.operators import HANDLERS, supported
 from edgespike.converters.torch.floats.patterns import instead_of
-from edgespike.converters.torch.floats.values import (
-    BATCH,
-    Answer,
-    Call,
-    Shape,
-    Unknown,
-    UnreadableError,
-    Value,
-    stored_shape,
-)
+from edgespike.converters.torch.floats.values import BATCH, Answer, Call, Value
 from edgespike.converters.torch.floats.wrappers import refusals, unwrapped
 from edgespike.errors import UnsupportedError, shown
 from edgespike.floats.net import FloatInput, FloatNet, FloatReadout

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.torch.floats.building import Building, result_shape
-from edgespike.converters.torch.floats.values import Answer, Call, UnreadableError, Value
+from edgespike.converters.torch.floats.values import Answer, Call, Value
 from edgespike.floats.net import FloatConcatenate
 
 

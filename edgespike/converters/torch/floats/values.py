@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
-Shape = tuple[int, ...]
-Padding = tuple[int, int, int, int]
+from edgespike.converters.floats import Shape, UnreadableError
+from edgespike.graph.ops.windows import Padding
 
 NO_PADDING: Padding = (0, 0, 0, 0)
 
 BATCH = 2
 """How many samples a module is shown: two, so that mixing them shows in a shape."""
-
-
-class UnreadableError(Exception):
-    """A call that has no meaning in a net; the message goes behind the call's place."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +52,6 @@ class Answer:
 
     value: Value
     left_out: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """What a call gives that cannot be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,27 +119,3 @@ class Call:
                 "layer the padding"
             )
         return value
-
-
-def stored_shape(shape: Shape) -> Shape:
-    """Return the shape under which a net keeps values of a shape in torch.
-
-    ``(channels, length)`` becomes ``(channels, 1, length)``: a row of an image.
-
-    Raises
-    ------
-    UnreadableError
-        There is none.
-    """
-    if min(shape, default=1) < 1:
-        raise UnreadableError(f"gives samples of shape {shape}; each size must be positive")
-    if len(shape) in (1, 3):
-        return shape
-    if len(shape) == 2:
-        return (shape[0], 1, shape[1])
-    if len(shape) > 3 and prod(shape[3:]) == 1:
-        return shape[:3]
-    raise UnreadableError(
-        f"gives samples of shape {shape}; a graph has (features,), (channels, length) or "
-        "(channels, height, width)"
-    )

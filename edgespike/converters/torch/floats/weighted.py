@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from edgespike.converters.floats import UnreadableError
 from edgespike.converters.torch.constants import floats, normalisation
 from edgespike.converters.torch.floats.building import Building
-from edgespike.converters.torch.floats.values import Call, Padding, UnreadableError, Value
+from edgespike.converters.torch.floats.values import Call, Value
 from edgespike.converters.torch.geometry import convolution_sides, pair
 from edgespike.floats.net import FloatAffine, FloatConv2d, FloatDense, Reals
+from edgespike.graph.ops.windows import Padding, padded_twice
 
 _TRANSPOSED = (
     "spreads each value over several places; use a convolution, after a repetition of the values "
@@ -100,10 +102,7 @@ def _conv(
     if len(value.shape) != axes + 1:
         raise UnreadableError(f"receives samples of shape {value.shape}; give the axis of channels")
     bias = np.zeros(len(weight)) if call["bias"] is None else _parameter(call, "bias")
-    top, bottom, left, right = (
-        own + before for own, before in zip(_sides(call, axes), value.padding, strict=True)
-    )
-    padding = (top, bottom, left, right)
+    padding = padded_twice(_sides(call, axes), value.padding)
     op = FloatConv2d(weight, bias, stride, padding, dilation, int(call["groups"]))
     return net.add(call, op, value)
 

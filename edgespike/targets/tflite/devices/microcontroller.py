@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from edgespike.errors import TargetRunError
 from edgespike.targets.shared.c_arrays import c_prefix, check_c, check_h, network_c, network_h
 from edgespike.targets.shared.check_samples import CheckSamples
-from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite.devices.bundle import described, fill_template
 from edgespike.targets.tflite.lower import Lowered
 from edgespike.targets.tflite.planning.plan import Plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running import tflm
+from edgespike.workers.worker import Worker
 
 COMPILED_BYTES = 2**13
 """Flash for the samples that are compiled in: as many as fit, but at least two."""

@@ -1,7 +1,7 @@
 """Run TFLite models on whichever runtime is installed; needs numpy and nothing of edgespike.
 
 It is used in this process with ai-edge-litert, and as a worker's script (see
-:mod:`edgespike.targets.shared.worker`) in an environment with tflite-runtime.
+:mod:`edgespike.workers.worker`) in an environment with tflite-runtime.
 """
 
 from __future__ import annotations

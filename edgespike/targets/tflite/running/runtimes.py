@@ -14,13 +14,13 @@ from edgespike.errors import EnvironmentMissingError
 from edgespike.extras import install_command
 from edgespike.graph import Graph
 from edgespike.targets.base import Runtime, TracingRunner
-from edgespike.targets.shared.worker import Worker
 from edgespike.targets.tflite import environment
 from edgespike.targets.tflite.devices.raspberry_pi import least_tflite_runtime
 from edgespike.targets.tflite.lower import Lowered
 from edgespike.targets.tflite.run import Run, prepare_with
 from edgespike.targets.tflite.running import execute
 from edgespike.targets.tflite.running.trust import installed_version, litert_fault
+from edgespike.workers.worker import Worker
 
 TIMEOUT_S = 600.0
 """Seconds that tflite-runtime may take for one model and one batch."""

@@ -1,7 +1,7 @@
 """Run models on TFLite Micro, as a worker's script; needs numpy and tflite-micro.
 
 This is the interpreter that runs on microcontrollers, compiled for this computer. See
-:mod:`edgespike.targets.shared.worker`; nothing of edgespike is imported here.
+:mod:`edgespike.workers.worker`; nothing of edgespike is imported here.
 """
 
 from __future__ import annotations

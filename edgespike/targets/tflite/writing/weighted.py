@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
-from edgespike.graph.ops.windows import Sides, padded_size
+from edgespike.graph.ops.windows import Sides, padded_size, total_same_padding
 from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.planning.affine import Affine
@@ -173,8 +173,8 @@ def _same_places(size: int, extent: int, step: int, pads: tuple[int, int], out: 
     SAME is not used where the windows do not reach the end of the input: there, XNNPACK in
     tflite-runtime 2.14 computes it wrongly in float32.
     """
-    missing = (out - 1) * step + extent - size
-    return out == -(-size // step) and missing >= 0 and missing // 2 == pads[0]
+    total = total_same_padding(size, extent, step)
+    return out == -(-size // step) and total >= 0 and total // 2 == pads[0]
 
 
 def _constants(

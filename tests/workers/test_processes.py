@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edgespike.targets.shared.processes import ending, install
+from edgespike.workers.processes import ending, install
 
 
 @pytest.mark.parametrize(

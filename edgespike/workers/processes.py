@@ -1,4 +1,4 @@
-"""Programs that targets start: how one ended, and what a failed installer printed."""
+"""Programs that are started: how one ended, and what a failed installer printed."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
-from edgespike.targets.shared import worker_main
-from edgespike.targets.shared.processes import ending
+from edgespike.workers import worker_main
+from edgespike.workers.processes import ending
 
 GRACE_S = 2.0
 """Seconds that a group has to end after it is asked to, before it is killed."""

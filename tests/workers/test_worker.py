@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.errors import TargetRunError
-from edgespike.targets.shared.worker import Worker
+from edgespike.workers.worker import Worker
 
 SHARED_MEMORY = Path("/dev/shm")
 PATIENCE_S = 60
@@ -66,7 +66,7 @@ PARENT = """
 import signal
 import sys
 from pathlib import Path
-from edgespike.targets.shared.worker import Worker
+from edgespike.workers.worker import Worker
 
 # A test run in the background ignores Ctrl-C, and its children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

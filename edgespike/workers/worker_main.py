@@ -1,4 +1,4 @@
-"""The worker's side of :mod:`edgespike.targets.shared.worker`. Imports numpy, not edgespike.
+"""The worker's side of :mod:`edgespike.workers.worker`. Imports numpy, not edgespike.
 
 Started as ``python worker_main.py SCRIPT FOLDER``. It loads ``handle(arrays, parameters)`` from
 the script and answers one job for each line of standard input. The end of standard input means
