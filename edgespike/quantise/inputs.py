@@ -121,8 +121,8 @@ def as_integers(samples: NDArray[Any], op: Input | Graph) -> NDArray[np.int64]:
         raise InputError(
             f"{outside} of {whole.size} values of the samples are outside "
             f"{op.low * op.scale:g}..{op.high * op.scale:g}, what the graph's input holds; "
-            "calibrate with samples that have the largest values, or give --input-range and "
-            "--input-scale"
+            "scale them as in training, or convert the model again, with samples that have the "
+            "largest values or with --input-range and --input-scale"
         )
     return whole.astype(np.int64)
 
