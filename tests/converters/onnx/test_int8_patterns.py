@@ -406,6 +406,15 @@ def test_endings(ending: str, stored: bool, tmp_path: Path) -> None:
     assert checked(path) == 0
 
 
+def test_the_graph_says_whose_arithmetic_it_has(tmp_path: Path) -> None:
+    draft = Draft((7,))
+    last = draft.node("Gemm", draft.qdq("x", 0.02, 128), draft.weights(4, 7), transB=1)
+    graph = converted(draft.save(tmp_path, draft.qdq(last, 0.01, 128))).graph
+    assert graph.origin == (
+        "an ONNX file of 8-bit numbers, computed as ONNX Runtime's integer kernels do"
+    )
+
+
 def test_channels_last(tmp_path: Path) -> None:
     """Images are turned once, at the input; columns of the dense layer follow."""
     path = channels_last(tmp_path)

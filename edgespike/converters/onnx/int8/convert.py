@@ -32,6 +32,9 @@ from edgespike.graph.graph import NAME_LIMIT
 from edgespike.int8.lowering import lower
 from edgespike.int8.net import Int8Net, Int8Node, Int8Readout, Stored
 
+ORIGIN = "an ONNX file of 8-bit numbers, computed as ONNX Runtime's integer kernels do"
+"""What a graph is made from, as it says itself: other runtimes round otherwise."""
+
 QDQ = (
     "Float operators between quantisers are computed as ONNX Runtime's integer kernels do that "
     "take their place (QLinearConv and others); in float32 about one value of 100,000 differs."
@@ -63,7 +66,7 @@ def convert_int8(model: OnnxModel, options: ConvertOptions) -> Conversion:
     ]
     net, walk = read_net(model, unused)
     name = options.graph_name(plain_name(model.path.stem)[:NAME_LIMIT] or "model")
-    lowered = lower(net, name)
+    lowered = lower(net, name, ORIGIN)
     return Conversion(
         lowered.graph, said=net.said, check=partial(check_file, model, walk, net, lowered)
     )
@@ -119,7 +122,7 @@ def _read(walk: Walk, node: OnnxNode) -> None:
         nearest = NEAREST.get(node.op, "see docs/converters/onnx_int8.md for those that are")
         raise RefusedError(f"this operator is not read; {nearest}")
     after = next((n for n in node.inputs if isinstance(walk.values.get(n), Answer)), None)
-    if after is not None and not node.op.endswith("quantizeLinear") and "Quantize" not in node.op:
+    if after is not None and node.op not in ("QuantizeLinear", "DequantizeLinear"):
         raise RefusedError("it follows a softmax, sigmoid or argmax, which may only be at the end")
     if len(node.inputs) < operator.inputs:
         raise RefusedError(f"it has {len(node.inputs)} inputs; it needs {operator.inputs}")
