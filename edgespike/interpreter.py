@@ -29,6 +29,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Operation,
     Readout,
     ReadoutMode,
@@ -149,6 +150,8 @@ def evaluate(op: Operation, inputs: Sequence[Integers], state: Any = None) -> tu
             return max_pool2d(op, *inputs), None
         case Add():
             return add(op, *inputs), None
+        case Multiply():
+            return multiply(op, *inputs), None
         case Concatenate():
             return concatenate(op, *inputs), None
         case Reshape():
@@ -218,6 +221,11 @@ def _windows(op: Pool2d, x: Integers) -> list[Integers]:
 def add(_: Add, *inputs: Integers) -> Integers:
     """Add element by element."""
     return reduce(np.add, inputs)
+
+
+def multiply(_: Multiply, left: Integers, right: Integers) -> Integers:
+    """Multiply element by element."""
+    return left * right
 
 
 def concatenate(_: Concatenate, *inputs: Integers) -> Integers:

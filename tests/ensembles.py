@@ -20,6 +20,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Operation,
     Readout,
@@ -64,7 +65,7 @@ def _redrawn(op: Operation, rng: np.random.Generator) -> Operation:
             return replace(op, scale=rng.permutation(op.scale) * 1.5)
         case Delay():  # a member may declare more than it needs
             return replace(op, high=op.high + int(rng.integers(2)))
-        case Input() | SumPool2d() | MaxPool2d() | Add() | Concatenate() | Reshape():
+        case Input() | SumPool2d() | MaxPool2d() | Add() | Multiply() | Concatenate() | Reshape():
             return op
         case _:
             assert_never(op)

@@ -29,6 +29,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Operation,
     Readout,
@@ -48,13 +49,16 @@ from edgespike.interpreter import delay, evaluate
 LEVEL_MIXES = ("levels", "pooled-levels", "residual-levels", "even-levels")
 """Operation mixes whose neurons have several levels."""
 
-STEPPED_MIXES = ("membrane", "recurrent", "delays")
-"""Operation mixes of several steps: membranes, loops of one layer, any delays."""
+STEPPED_MIXES = ("membrane", "recurrent", "delays", "gated")
+"""Operation mixes of several steps: membranes, loops of one layer, any delays, gates."""
+
+PRODUCT_MIXES = ("product", "gated")
+"""Operation mixes that multiply events by events: of one step, and in loops with delays."""
 
 STATELESS_MIXES = ("dense", "convolution", "pooling", "residual", "concatenation", "signed")
 """Operation mixes of one step, or of the same step several times."""
 
-MIXES = (*STATELESS_MIXES, *STEPPED_MIXES, *LEVEL_MIXES)
+MIXES = (*STATELESS_MIXES, *STEPPED_MIXES, *LEVEL_MIXES, "product")
 """Names of the operation mixes that :func:`cases` can draw.
 
 Each operation occurs in at least one of them, see :func:`one_of_each`.
@@ -236,21 +240,21 @@ class Builder:
         theta = np.sort(self.rng.choice(reached, (channels, levels)), axis=1)
         self.append(Threshold(theta, self.rng.random(channels) < 0.3, offset, unit))
 
-    def branch(self, source: str) -> str:
+    def branch(self, source: str, outputs: int | None = None) -> str:
         """Add a weighted layer after a node that keeps an image's size; return its name."""
-        outputs = self.draw(st.integers(1, 4))
+        outputs = outputs or self.draw(st.integers(1, 4))
         if len(self.tensors[source].shape) == 3:
             return self.convolution(outputs, source=source)
         inputs = self.tensors[source].shape[0]
         return self.append(Dense(**self.weights(outputs, inputs)), source)
 
-    def neurons_after(self, source: str) -> str:
+    def neurons_after(self, source: str, offset: int = 0) -> str:
         """Add thresholds after a node that is not the last; return their name."""
         channels = self.tensors[source].shape[0]
         reached = np.unique(np.stack(self.values[source]))
         levels = self.pick(1, 1, 3)
         theta = np.sort(self.rng.choice(reached, (channels, levels)), axis=1)
-        return self.append(Threshold(theta, self.rng.random(channels) < 0.3), source)
+        return self.append(Threshold(theta, self.rng.random(channels) < 0.3, offset), source)
 
     def same_size(self, *names: str) -> bool:
         """Return whether nodes have the same height and width, or are vectors."""
@@ -403,6 +407,41 @@ def _signed_layer(builder: Builder) -> None:
     builder.threshold(levels, offset=-(levels * unit // 2), unit=unit)
 
 
+def _product_layer(builder: Builder) -> None:
+    """Add a product of two branches, or of one with itself or with the sum of both."""
+    start, outputs = builder.last, builder.draw(st.integers(1, 4))
+    left = builder.neurons_after(builder.branch(start, outputs), builder.pick(0, -1))
+    if builder.draw(st.booleans()):
+        builder.append(Multiply(), left, left)
+        return
+    right = builder.neurons_after(builder.branch(start, outputs), builder.pick(0, -1))
+    if builder.draw(st.booleans()):
+        right = builder.append(Add(), left, right)
+    builder.append(Multiply(), left, right)
+    if builder.draw(st.booleans()):
+        builder.append(Add(), left, builder.last)
+        builder.threshold(_some_levels(builder))
+
+
+def _gated_layer(builder: Builder) -> None:
+    """Add neurons that keep a part of their state: one gate before the synapses, two after them."""
+    start, outputs = builder.last, builder.draw(st.integers(1, 4))
+    forget, reset = (builder.neurons_after(builder.branch(start, outputs)) for _ in range(2))
+    forward = builder.branch(start, outputs)
+    levels = _some_levels(builder)
+    signal = Signal.SPIKES if levels == 1 else Signal.GRADED
+    place = builder.open_loop(builder.tensors[forget].shape, levels, signal)
+    state = builder.last
+    builder.append(Multiply(), reset, state)
+    _through_delay(builder)
+    builder.append(Add(), forward, builder.last)
+    candidate = builder.neurons_after(builder.last, builder.pick(0, -1))
+    kept = builder.append(Multiply(), forget, state)
+    builder.append(Add(), kept, builder.append(Multiply(), reset, candidate))
+    builder.threshold(levels)
+    builder.close_loop(place)
+
+
 def _membrane_layer(builder: Builder) -> None:
     if len(builder.shape) == 3:
         builder.convolution()
@@ -507,6 +546,8 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "residual-levels": lambda builder: _residual_layer(builder, _some_levels(builder)),
     "even-levels": _even_levels_layer,
     "signed": _signed_layer,
+    "product": _product_layer,
+    "gated": _gated_layer,
 }
 
 

@@ -2,7 +2,8 @@
 
 It shares nothing with the count but the definition of which weights are synapses. It has its own
 list of where events arise, starts at each event and walks forward through the graph; the count
-starts at a layer and looks back.
+starts at a layer and looks back. A product is counted where what arrives at its two inputs adds up
+to something else than 0 at both; the count takes the products that a target has shown.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Operation,
     Readout,
@@ -93,14 +95,23 @@ def audit(graph: Graph, samples: NDArray[Any], trace: Trace) -> Audit:
     for delay, op in graph.of_type(Delay):  # no node has sent what it gives at the first step
         starts[delay.name] = np.full((len(samples), 1, *op.shape), op.initial)
     _check_moves(graph, len(samples), _moves(graph, users, starts))
+    factors: dict[tuple[str, int, int, Place], list[int]] = defaultdict(lambda: [0, 0])
     for source, array in starts.items():
         signal = graph.tensors[source].signal
         for index in np.argwhere(array):
-            events = int(array[tuple(index)]) if signal is Signal.SPIKES else 1
-            step, *place = map(int, index[1:])
-            for layer in _arrivals(graph, users, source, step, tuple(place)):
-                for convention, synapses in _synapses(*layer).items():
-                    found[signal][convention] += events * synapses
+            value = int(array[tuple(index)])
+            events = value if signal is Signal.SPIKES else 1
+            sample, step, *start = map(int, index)
+            for end in _arrivals(graph, users, source, step, tuple(start)):
+                if isinstance(end.op, Multiply):
+                    factors[end.name, sample, end.step, end.place][end.which] += value
+                    continue
+                synapses = _synapses(end.op, graph.tensors[end.name].shape, end.place)
+                for convention, number in synapses.items():
+                    found[signal][convention] += events * number
+    products = sum(left != 0 and right != 0 for left, right in factors.values())
+    for convention in Convention:
+        found[Signal.GRADED][convention] += products
     return Audit(len(samples), found[Signal.SPIKES], found[Signal.GRADED])
 
 
@@ -109,7 +120,7 @@ def is_source(op: Operation) -> bool:
     match op:
         case Membrane():
             return op.emits_events
-        case Input() | Threshold() | MaxPool2d():
+        case Input() | Threshold() | MaxPool2d() | Multiply():
             return True
         case (
             Dense()
@@ -172,6 +183,7 @@ def _moves_into(graph: Graph, node: Node, beyond: int) -> int:
             | Threshold()
             | Membrane()
             | MaxPool2d()
+            | Multiply()
             | Readout()
         ):
             return 1
@@ -188,23 +200,27 @@ def _check_moves(graph: Graph, samples: int, moves: int) -> None:
         )
 
 
+class _Arrival(NamedTuple):
+    """Where an event ends: at a layer or product, at which input, step and element."""
+
+    name: str
+    op: Dense | Conv2d | Multiply
+    which: int
+    step: int
+    place: Place
+
+
 def _arrivals(
     graph: Graph, users: dict[str, list[tuple[Node, int]]], name: str, step: int, place: Place
-) -> Iterator[tuple[Dense | Conv2d, Place, Place]]:
-    """Walk one event forward to every element of a weighted layer's input that it reaches.
-
-    Yields
-    ------
-    layer, shape, place
-        The layer, the shape of its output, and where in its input the event arrives.
-    """
+) -> Iterator[_Arrival]:
+    """Walk one event forward to each element of a layer's or product's input that it reaches."""
     waiting = [(name, step, place)]
     while waiting:
         name, step, place = waiting.pop()
         for node, which in users[name]:
             match node.op:
-                case Dense() | Conv2d():
-                    yield node.op, graph.tensors[node.name].shape, place
+                case Dense() | Conv2d() | Multiply() as op:
+                    yield _Arrival(node.name, op, which, step, place)
                 case Add():
                     waiting.append((node.name, step, place))
                 case Delay():

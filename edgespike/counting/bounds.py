@@ -17,6 +17,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -43,7 +44,7 @@ def _most_events(node: Node, tensor: Tensor, most: Mapping[str, int]) -> int:
     match node.op:
         case Membrane() if not node.op.emits_events:
             return 0
-        case Input() | Threshold() | Membrane() | MaxPool2d() | Delay():
+        case Input() | Threshold() | Membrane() | MaxPool2d() | Delay() | Multiply():
             return tensor.bounds[1] if tensor.signal is Signal.SPIKES else 1
         case Add():
             return sum(most[name] for name in node.inputs)

@@ -2,7 +2,8 @@
 
 The events that enter a weighted layer are counted there. Sum pools, reshapes and additions are
 transparent: each event passes through them separately. A max pool absorbs the events of a window
-and emits the largest of their values; for single spikes, that is one spike.
+and emits the largest of their values; for single spikes, that is one spike. A product absorbs the
+events of both factors; where both have one, it multiplies and emits one.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -194,6 +196,8 @@ class Counter:
             elif row.windows is not None:
                 pooled = windows_entered(entering[row.source], row.windows)
             left = leaving[row.name].total if row.name in leaving else nothing
+            if row.multiplies:
+                multiplied = dict.fromkeys(CONVENTIONS, left)
             spikes = left if row.spiking else nothing
             layers.append(
                 LayerCounts(
@@ -251,6 +255,8 @@ class _Row:
         Whether what leaves it are spikes of neurons.
     keeps_current
         Whether its neurons keep a synaptic current beside their potential.
+    multiplies
+        Whether each event that leaves it is a product.
     source
         Name of the node whose events reach its synapses or windows; empty if it has neither.
     synapses
@@ -268,6 +274,7 @@ class _Row:
     neurons: int
     spiking: bool
     keeps_current: bool = False
+    multiplies: bool = False
     source: str = ""
     synapses: NDArray[Any] | None = None
     windows: Integers | int | None = None
@@ -298,6 +305,8 @@ def _row(graph: Graph, node: Node) -> _Row:
             return replace(row, source=source, windows=each, reached=int(windows.sum()))
         case Membrane() as op:
             return replace(row, keeps_current=op.decay_syn is not None)
+        case Multiply():
+            return replace(row, multiplies=True)
         case Input() | Threshold() | Readout():
             return row  # no synapse ends here; neurons and the events that leave are counted
         case SumPool2d() | Add() | Concatenate() | Reshape() | Delay():
@@ -355,6 +364,7 @@ def _passed_on(node: Node, inputs: list[Events]) -> Events:
             | Delay()
             | Threshold()
             | Membrane()
+            | Multiply()
             | Readout()
         ):
             raise TypeError(f"events end at {node.name} ({node.op.kind})")

@@ -29,14 +29,14 @@ class LayerCounts:
         Spikes arriving at existing synapses of this node, by convention.
     multiply_accumulates
         Events that carry a number (quantised input, levels) arriving at existing synapses of
-        this node, by convention.
+        this node, by convention; of a product, the elements where both factors have an event.
     neuron_updates
         Neurons of this node times samples: each computes once a step.
     spikes
         Spikes that this node's neurons emit (thresholds of one level and membranes).
     events
-        All events that leave this node: spikes, or values that are not zero. The input and max
-        pools emit events too.
+        All events that leave this node: spikes, or values that are not zero. The input, max pools
+        and products emit events too.
     pool_operations
         Events times the max-pooling windows of this node that they enter. These are not synaptic
         operations, since pooling has no weights; a target that builds the OR from synapses pays
@@ -68,9 +68,9 @@ class LayerCounts:
     def totals(self) -> dict[str, Any]:
         """Return the sums over steps as plain integers, with the memory accesses they imply.
 
-        Every synaptic operation or multiply-accumulate reads its weight and reads and writes its
-        neuron's accumulator; every neuron update reads and writes the neuron's potential, and its
-        synaptic current if it keeps one.
+        Every synaptic operation or multiply-accumulate reads its weight, or a product its second
+        factor, and reads and writes its neuron's accumulator; every neuron update reads and writes
+        the neuron's potential, and its synaptic current if it keeps one.
         """
         operations = total(self.synaptic_operations[Convention.QUANTISED]) + total(
             self.multiply_accumulates[Convention.QUANTISED]

@@ -80,7 +80,7 @@ class Tally:
 
 
 def event_sources(graph: Graph) -> list[str]:
-    """Name the nodes at which events arise: input, neurons and max pools."""
+    """Name the nodes at which events arise: input, neurons, max pools and products."""
     return [node.name for node in graph.nodes if node.op.emits_events]
 
 

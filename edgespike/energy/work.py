@@ -21,6 +21,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -127,6 +128,7 @@ def _dense_pass(graph: Graph, samples: int) -> dict[Quantity, int]:
             spiking += connections
         else:
             graded += connections
+    graded += sum(graph.tensors[node.name].size for node, _ in graph.of_type(Multiply))
     return {
         Quantity.DENSE_SPIKING_MACS: samples * spiking,
         Quantity.DENSE_MACS: samples * (spiking + graded),
@@ -180,7 +182,15 @@ def _updates(graph: Graph, row: LayerCounts, samples: int) -> Whole:
         case Threshold() | Membrane() | Readout():
             return row.neuron_updates
         case (
-            Input() | Dense() | Conv2d() | SumPool2d() | Add() | Concatenate() | Reshape() | Delay()
+            Input()
+            | Dense()
+            | Conv2d()
+            | SumPool2d()
+            | Add()
+            | Multiply()
+            | Concatenate()
+            | Reshape()
+            | Delay()
         ):
             return row.neuron_updates  # all zero: these have no neurons
         case _:

@@ -27,7 +27,8 @@ READABLE_VERSIONS = (1, 2, 3, 4, 5, 6)
 """Version 1 packed booleans only; version 3 added delays; version 4 added membranes' saturation and
 padding that differs on opposite sides; version 5 added concatenation, signed levels, the largest
 value as an answer, and membranes with a synaptic current, a floor, parameters of each channel or
-neuron, other fixed-point formats and potentials as output; version 6 added a graph's origin."""
+neuron, other fixed-point formats and potentials as output; version 6 added products and a graph's
+origin."""
 
 BASE_VERSION = 3
 """The version of files that need no newer one: their hashes stay the same, and older versions of

@@ -105,8 +105,8 @@ def bounded(exact: Integers, estimate: NDArray[np.floating[Any]]) -> Integers:
     estimate
         The result of the same arithmetic in float64, which cannot.
     """
-    beyond = np.sign(estimate) * BEYOND
-    return np.where(np.abs(estimate) >= BEYOND, beyond, exact).astype(np.int64)
+    beyond = (np.sign(estimate) * BEYOND).astype(np.int64)  # float64 would round exact ones
+    return np.where(np.abs(estimate) >= BEYOND, beyond, exact)
 
 
 def per_channel(values: NDArray[Any], ndim: int) -> NDArray[Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgespike.nn.layers.count import count_synaptic_operations
     from edgespike.nn.layers.normalise import LayerBatchNorm
     from edgespike.nn.layers.penalty import SynapticPenalty
+    from edgespike.nn.layers.quant_gru import QuantGRU
     from edgespike.nn.layers.quant_rnn import QuantRNN
     from edgespike.nn.layers.recurrent import LastStep, Recurrent
     from edgespike.nn.layers.residual import Residual
@@ -46,6 +47,7 @@ _HOMES = {
     "NetSpec": "edgespike.nn.nets.spec",
     "PosteriorSpec": "edgespike.nn.training.posterior_spec",
     "QuantConv2d": "edgespike.nn.layers.weighted",
+    "QuantGRU": "edgespike.nn.layers.quant_gru",
     "QuantLinear": "edgespike.nn.layers.weighted",
     "QuantRNN": "edgespike.nn.layers.quant_rnn",
     "Recipe": "edgespike.nn.training.recipe",
@@ -81,6 +83,7 @@ __all__ = [
     "NetSpec",
     "PosteriorSpec",
     "QuantConv2d",
+    "QuantGRU",
     "QuantLinear",
     "QuantRNN",
     "Recipe",

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from edgespike.converters import convert
 from edgespike.errors import ViolationsError
-from edgespike.graph import Conv2d, Dense, Graph
+from edgespike.graph import Conv2d, Dense, Graph, Multiply
+from edgespike.nn.layers.quant_gru import Gate
 from edgespike.nn.layers.quant_rnn import QuantRNN
 from edgespike.nn.layers.quantise import StandardisedQuantiser, SymmetricQuantiser, WeightQuantiser
 from edgespike.nn.layers.residual import Residual
@@ -127,7 +128,7 @@ def _graph(net: AnySpec, fill: Fill | None) -> Graph:
     for module in model.modules():
         if fill is not None and isinstance(module, QuantConv2d | QuantLinear):
             module.quantiser = _Fixed(module.quantiser, fill)
-        elif fill is not None and isinstance(module, QuantRNN):
+        elif fill is not None and isinstance(module, QuantRNN | Gate):
             for layer in (module.input, module.recurrent):
                 weights = fill(tuple(layer.weight.shape), 1) / layer.input_step
                 layer.weight.data = weights.float()
@@ -218,6 +219,8 @@ def _way_out(
     fits: Callable[[AnySpec, str], bool],
 ) -> str:
     """Return which change makes a node fit whatever the weights become; "" if none is known."""
+    if node and isinstance(graph[node].op, Multiply):
+        return ""  # what is refused is the operation, not its numbers
     weighted = [each.name for each in graph.nodes if isinstance(each.op, Dense | Conv2d)]
     name = _weighted_before(graph, node)
     choice = choices[weighted.index(name)] if name else None
@@ -238,9 +241,10 @@ def _choices(net: AnySpec) -> list[_Choice | None]:
     """Return the choice that limits the weights of each weighted node, in the graph's order."""
     if isinstance(net, RecurrentSpec):
         first: list[_Choice | None] = [None] * (net.input_states > 0)
+        pairs = 3 if net.cell == "gru" else 1
         return [
             *first,
-            *[_choice("net", "bits", net.bits, net)] * (2 * net.layers),
+            *[_choice("net", "bits", net.bits, net)] * (pairs * 2 * net.layers),
             _choice("net", "readout_bits", net.readout_bits, net),
         ]
     numbers = [_weighted_nodes(module) for module in _without_memory(net)]

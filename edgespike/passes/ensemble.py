@@ -26,6 +26,7 @@ from edgespike.graph.ops import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Operation,
     Readout,
     Reshape,
@@ -44,7 +45,8 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     to ``(features, 1, 1)``, and dense layers become convolutions. The readout holds the
     accumulators of all members, see :func:`edgespike.trace.member_logits`. Synaptic operations,
     multiply-accumulates and, after the first weighted layers, all other counts are the sums over
-    the members; anything before those layers, such as a pool of the input, is computed once.
+    the members; anything before those layers, such as a pool of the input, is computed
+    once.
 
     Parameters
     ----------
@@ -164,6 +166,7 @@ def _is_weighted(op: Operation) -> bool:
             | SumPool2d()
             | MaxPool2d()
             | Add()
+            | Multiply()
             | Concatenate()
             | Reshape()
             | Delay()
@@ -227,6 +230,9 @@ def _misuse_of_shared(
         case Add():
             if mixed:
                 yield f"it adds {', '.join(shared)}, which all members share, to events of each"
+        case Multiply():
+            if mixed:
+                yield f"it multiplies {', '.join(shared)}, which all members share, with each's own"
         case Threshold() | Membrane():
             if not alike:
                 yield "members compare what they share with different thresholds"
@@ -263,6 +269,7 @@ def _side_by_side(members: Sequence[Graph]) -> Iterator[Node]:
                 | SumPool2d()
                 | MaxPool2d()
                 | Add()
+                | Multiply()
                 | Concatenate()
                 | Reshape()
                 | Threshold()
@@ -303,7 +310,7 @@ def _merged(
             return merged, (_unshaped(first, node.inputs[0]),)
         case Membrane():
             return _stacked_membranes(mine), node.inputs
-        case Input() | SumPool2d() | MaxPool2d() | Add() | Concatenate() | Threshold():
+        case Input() | SumPool2d() | MaxPool2d() | Add() | Multiply() | Concatenate() | Threshold():
             return _stacked(mine), node.inputs
         case _:
             assert_never(op)

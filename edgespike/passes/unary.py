@@ -31,6 +31,7 @@ from edgespike.graph.ops import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Operation,
     Readout,
     Reshape,
@@ -59,8 +60,8 @@ def unary(graph: Graph) -> Graph:
     Raises
     ------
     UnsupportedError
-        Levels are used where single spikes cannot stand for them: sums of levels in a max pool,
-        sums of different numbers of levels, levels that reach neurons without synapses in
+        Levels are used where single spikes cannot stand for them: products, sums of levels in a
+        max pool, sums of different numbers of levels, levels that reach neurons without synapses in
         between, reshapes or groups that split a channel's levels, delays whose initial value is
         only some of the levels; or a weight becomes too large. All such nodes are listed.
     """
@@ -110,7 +111,7 @@ def _event_origins(graph: Graph, node: Node, layouts: Layouts) -> Integers | Non
             return np.concatenate([x + start for x, start in zip(befores, starts, strict=True)])
         case Add() | SumPool2d() | MaxPool2d():
             return layouts[node.inputs[0]][0]
-        case Input() | Membrane() | Dense() | Conv2d() | Readout():
+        case Input() | Membrane() | Dense() | Conv2d() | Multiply() | Readout():
             return channels
         case _:
             assert_never(node.op)
@@ -141,6 +142,11 @@ def _misused(graph: Graph, node: Node, layouts: Layouts) -> Iterator[str]:
         case Membrane() | Readout():
             if max(levels, default=1) > 1:
                 yield _NO_SYNAPSES
+        case Multiply():
+            yield (
+                "single spikes cannot stand for a product of numbers; use graded spikes, on the "
+                "cpu or tflite target"
+            )
         case MaxPool2d():
             if max(levels) > 1 and _is_sum(graph, graph[node.inputs[0]]):
                 yield "it takes the largest of sums of levels; pool before they are added"
@@ -179,7 +185,16 @@ def _is_sum(graph: Graph, node: Node) -> bool:
             return _is_sum(graph, graph[node.inputs[0]])
         case Concatenate():
             return any(_is_sum(graph, graph[name]) for name in node.inputs)
-        case Input() | Threshold() | Membrane() | Delay() | Dense() | Conv2d() | Readout():
+        case (
+            Input()
+            | Threshold()
+            | Membrane()
+            | Multiply()
+            | Delay()
+            | Dense()
+            | Conv2d()
+            | Readout()
+        ):
             return False
         case _:
             assert_never(node.op)
@@ -231,6 +246,7 @@ def _needed(graph: Graph, node: Node, origins: Integers, which: int) -> Integers
             | SumPool2d()
             | MaxPool2d()
             | Add()
+            | Multiply()
             | Delay()
             | Threshold()
             | Membrane()
@@ -338,7 +354,16 @@ def _laid_out(op: Operation, origins: Integers, columns: Integers) -> Operation:
                 bias=op.bias[origins],
                 float_nonzero=None if trained is None else trained[origins][:, local],
             )
-        case Input() | SumPool2d() | MaxPool2d() | Add() | Concatenate() | Membrane() | Readout():
+        case (
+            Input()
+            | SumPool2d()
+            | MaxPool2d()
+            | Add()
+            | Multiply()
+            | Concatenate()
+            | Membrane()
+            | Readout()
+        ):
             return op
         case _:
             assert_never(op)

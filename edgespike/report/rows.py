@@ -24,7 +24,7 @@ CONVENTIONS = {
 
 WHAT_IS_COUNTED = (
     "A synaptic operation is one spike that arrives at one existing synapse. Events that carry a "
-    "number are counted as multiply-accumulates."
+    "number are counted as multiply-accumulates, and so is each product of two events."
 )
 
 

@@ -20,7 +20,7 @@ from edgespike.targets.base import Runner, TracingRunner
 from edgespike.trace import Trace, observed_names
 from tests.available import available
 from tests.random_graphs import MOST_ON_LAVA, Defined, accepted, define, examine, up_to
-from tests.strategies import MIXES, Case
+from tests.strategies import MIXES, PRODUCT_MIXES, Case
 
 GRAPHS = {
     "cpu": up_to(300),
@@ -31,6 +31,9 @@ GRAPHS = {
     "loihi": min(30, MOST_ON_LAVA),
 }
 """How many graphs of each mix each target runs."""
+
+ALWAYS_REFUSED = {"loihi": PRODUCT_MIXES}
+"""Operation mixes that a target cannot compute at all."""
 
 MARKS = {
     "loihi": [pytest.mark.loihi],
@@ -43,6 +46,7 @@ def pairs() -> list[object]:
         pytest.param(name, mix, id=f"{name}-{mix}", marks=MARKS.get(name, []))
         for mix in MIXES
         for name in GRAPHS
+        if mix not in ALWAYS_REFUSED.get(name, ())
     ]
 
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from edgespike.graph import files as graph_files
-from edgespike.nn.nets import checkpoint as checkpoint_files
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
@@ -83,6 +82,8 @@ def forged_graph(content: bytes, draw: random.Random) -> bytes:
 
 def forged_checkpoint(content: bytes, draw: random.Random) -> bytes:
     """Change a checkpoint's description or tensors, and write the digest that belongs to it."""
+    from edgespike.nn.nets import checkpoint as checkpoint_files  # the others need no torch
+
     header = json.loads(_metadata(content)[graph_files.CHECKPOINT_KEY])
     description, tensors = json.loads(header["description"]), dict(load(content))
     _change(description, tensors, draw)

@@ -33,14 +33,14 @@ from edgespike.interpreter import interpret
 from edgespike.passes.unary import unary
 from tests.example_graphs import membrane_graph, residual_graph, samples_for
 from tests.random_graphs import up_to
-from tests.strategies import LEVEL_MIXES, MIXES, Case, cases
+from tests.strategies import LEVEL_MIXES, MIXES, PRODUCT_MIXES, Case, cases
 from tests.unary import assert_decodes
 
 IMAGE = Input((4, 4, 3), 0, 15, 1.0)
 ROW = Input((12,), 0, 15, 1.0)
 
 
-@pytest.mark.parametrize("mix", [mix for mix in MIXES if mix != "signed"])
+@pytest.mark.parametrize("mix", [mix for mix in MIXES if mix not in ("signed", *PRODUCT_MIXES)])
 def test_the_readout_is_the_same_and_spikes_sum_up_to_levels(mix: str) -> None:
     several = 0
 
@@ -65,6 +65,17 @@ def test_the_readout_is_the_same_and_spikes_sum_up_to_levels(mix: str) -> None:
 def test_signed_levels_have_no_unary_form(case: Case) -> None:
     with pytest.raises(UnsupportedError, match="numbers of spikes begin at 0; use graded spikes"):
         unary(case.graph)
+
+
+@pytest.mark.parametrize("mix", PRODUCT_MIXES)
+def test_products_have_no_unary_form(mix: str) -> None:
+    @given(case=cases(mix))
+    @settings(max_examples=10, suppress_health_check=list(HealthCheck))
+    def check(case: Case) -> None:
+        with pytest.raises(UnsupportedError, match=r"\(multiply\): single spikes cannot stand for"):
+            unary(case.graph)
+
+    check()
 
 
 @given(case=cases("levels"))

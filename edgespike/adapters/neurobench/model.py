@@ -11,7 +11,7 @@ from neurobench.models import TorchModel
 from edgespike.adapters.neurobench.layers import Levels, Neurons
 from edgespike.adapters.neurobench.net import GraphNet
 from edgespike.errors import UnsupportedError
-from edgespike.graph import Graph
+from edgespike.graph import Graph, Multiply
 from edgespike.graph.graph import as_graph
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import FLOAT64_LIMIT
@@ -25,7 +25,7 @@ def as_model(graph: Graph) -> Any:
     InputError
         It is not a graph.
     UnsupportedError
-        Sums of a layer may not be exact in float64.
+        Sums of a layer may not be exact in float64, or the graph multiplies events by events.
     """
     violations = list(_violations(as_graph(graph)))
     if violations:
@@ -38,7 +38,12 @@ def as_model(graph: Graph) -> Any:
 
 
 def _violations(graph: Graph) -> Iterator[str]:
-    """Yield the layers in which a partial sum, in whatever order, may exceed what is exact."""
+    """Yield products, and layers in which a partial sum may exceed what is exact."""
+    for node, product in graph.of_type(Multiply):
+        yield (
+            f"{node.name} ({product.kind}): NeuroBench counts the operations of layers with "
+            "weights, and none for this product; use edgespike energy, which counts them"
+        )
     for node in graph.nodes:
         op = node.op
         if not isinstance(op, Weighted):

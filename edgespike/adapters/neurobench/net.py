@@ -21,6 +21,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -109,6 +110,7 @@ def _layer(node: Node) -> nn.Module | None:
             | SumPool2d()
             | MaxPool2d()
             | Add()
+            | Multiply()
             | Concatenate()
             | Reshape()
             | Delay()

@@ -23,6 +23,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     ReadoutMode,
@@ -115,7 +116,7 @@ class Writer:
                 return self._delay(node, op)
             case Add():
                 return None
-            case MaxPool2d() | Concatenate():
+            case MaxPool2d() | Concatenate() | Multiply():
                 self.refused.append(f"{node.name} is a {op.kind}, which NIR has not")
                 return None
             case _:

@@ -92,7 +92,7 @@ AT_THE_END = {
 """Operators that are left out where the net ends, and why that changes no class."""
 
 _RECURRENT = (
-    "recurrent layers multiply two computed values, which a graph has no operation for; use "
+    "recurrent layers keep states of 16 bits or floats, too many levels for a graph; use "
     "convolutions over time, or train a recurrent net with edgespike.nn"
 )
 _BRANCHES = "a graph has no control flow; convert the model again with it unrolled"

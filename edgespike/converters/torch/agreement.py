@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.converters.builder import ConvertedActivation
 from edgespike.converters.torch.modules import convert_parts
 from edgespike.converters.torch.sequence import uncompiled
 from edgespike.interpreter import interpret
@@ -79,26 +78,25 @@ def agreement(
     builder = convert_parts(module, input_shape, "model")
     graph = builder.graph("model")
     trace = interpret(graph, samples)
-    # A recurrent layer runs through all its steps before the next one begins.
-    waiting = iter([(each, call) for each in builder.activations for call in range(each.calls)])
-    found: list[LayerAgreement] = []
+    # By module, since the activations of a recurrent layer take turns at each step.
+    waiting: dict[Any, list[tuple[ConvertedActivation, int]]] = {}
+    for each in builder.activations:
+        calls = [(each, call) for call in range(each.calls)]
+        waiting.setdefault(module.get_submodule(each.path), []).extend(calls)
+    found: dict[str, LayerAgreement] = {}
 
     def compare(activation: Any, inputs: tuple[Any, ...], output: Any) -> Any:
-        each, call = next(waiting)
+        each, call = waiting[activation].pop(0)
         values = trace.values[each.node]
         here = values[:, call] if each.calls > 1 else values.reshape(output.shape)
-        levels = torch.from_numpy(here).to(output) - activation.zero
+        levels = torch.from_numpy(here).to(output) - activation.event_zero
         wrong = torch.round(output / activation.scale) != levels
-        found.append(_layer(each.path, each.node, wrong, _near_a_threshold(activation, inputs[0])))
+        layer = _layer(each.path, each.node, wrong, _near_a_threshold(activation, inputs[0]))
+        found[each.node] = _both(found[each.node], layer) if each.node in found else layer
         return levels * activation.scale
 
     dtype = next(module.parameters()).dtype
-    paths = {each.path for each in builder.activations}
-    hooks = [
-        part.register_forward_hook(compare)
-        for path, part in module.named_modules()
-        if path in paths
-    ]
+    hooks = [activation.register_forward_hook(compare) for activation in waiting]
     try:
         with torch.inference_mode(), evaluating(module):
             # Compiled code would not call the hooks.
@@ -106,8 +104,7 @@ def agreement(
     finally:
         for hook in hooks:
             hook.remove()
-    # Each activation's steps are one after the other.
-    return [reduce(_both, steps) for _, steps in groupby(found, lambda layer: layer.node)]
+    return list(found.values())
 
 
 def _layer(path: str, node: str, wrong: Any, near: Any) -> LayerAgreement:

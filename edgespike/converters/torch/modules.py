@@ -20,6 +20,7 @@ import numpy as np
 from edgespike.converters.builder import GraphBuilder
 from edgespike.converters.sums import ConversionStoppedError, Sums
 from edgespike.converters.torch.constants import floats
+from edgespike.converters.torch.gated import gated_layer
 from edgespike.converters.torch.pooling import (
     adaptive_average_pool,
     adaptive_max_pool,
@@ -262,6 +263,7 @@ def _handlers() -> dict[type, Handler]:
 
     from edgespike.nn.layers.activation import LevelActivation, RoundClip
     from edgespike.nn.layers.normalise import LayerBatchNorm
+    from edgespike.nn.layers.quant_gru import QuantGRU
     from edgespike.nn.layers.quant_rnn import QuantRNN
     from edgespike.nn.layers.recurrent import LastStep
     from edgespike.nn.layers.residual import Residual
@@ -287,6 +289,7 @@ def _handlers() -> dict[type, Handler]:
         LevelActivation: _activation,
         Residual: _residual,
         QuantRNN: recurrent_layer,
+        QuantGRU: gated_layer,
         LastStep: _nothing,
         nn.Flatten: _flatten,
         nn.Unflatten: _unflatten,

@@ -1,7 +1,8 @@
 """From recurrent torch nets to graphs with delays.
 
-A net is a sequence of input scaling, an optional `RoundClip` of the input, one or more `QuantRNN`,
-`LastStep` and a quantised readout.
+A net is a sequence of input scaling, an optional `RoundClip` of the input, one or more `QuantRNN`
+or `QuantGRU`, `LastStep` and a quantised readout. What a `QuantGRU` becomes is in
+:mod:`edgespike.converters.torch.gated`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from edgespike.graph import Add, Delay, Dense, ReadoutMode, Signal
 
 ORDER = (
     "a recurrent net is InputScale, RoundClip if the input is to have few states, one or more "
-    "QuantRNN, LastStep and QuantLinear, in this order"
+    "QuantRNN or QuantGRU, LastStep and QuantLinear, in this order"
 )
 
 
@@ -34,6 +35,7 @@ def start_sequence(module: Any, input_shape: tuple[int, ...]) -> GraphBuilder | 
         The net has its parts in another order, or the shape does not describe a sequence.
     """
     from edgespike.nn.layers.activation import RoundClip
+    from edgespike.nn.layers.quant_gru import QuantGRU
     from edgespike.nn.layers.quant_rnn import QuantRNN
     from edgespike.nn.layers.recurrent import LastStep
     from edgespike.nn.layers.weighted import InputScale, QuantLinear
@@ -43,10 +45,10 @@ def start_sequence(module: Any, input_shape: tuple[int, ...]) -> GraphBuilder | 
         for _, part in walk(module)
         if parts_of(part) is None and not isinstance(part, (*without_effect(), *order_preserving()))
     ]
-    if not {QuantRNN, LastStep} & set(parts):
+    if not {QuantRNN, QuantGRU, LastStep} & set(parts):
         return None
     rounding = [RoundClip] * (RoundClip in parts)
-    layers = [QuantRNN] * max(parts.count(QuantRNN), 1)
+    layers = [part for part in parts if part in (QuantRNN, QuantGRU)] or [QuantRNN]
     faults = []
     if parts != [InputScale, *rounding, *layers, LastStep, QuantLinear]:
         found = ", ".join(part.__name__ for part in parts)
@@ -70,23 +72,24 @@ def pass_input_on(builder: GraphBuilder, path: str) -> None:
 
 def recurrent_layer(builder: GraphBuilder, leaf: Any, path: str) -> None:
     """Add the nodes of a `QuantRNN`: sums of the input and the delayed state, and the new state."""
-    _check(builder, leaf, path)
+    check_input_step(builder, leaf, path)
     activation, hidden = leaf.activation, len(leaf.bias)
     levels = activation.states - 1
     signal = Signal.SPIKES if levels == 1 else Signal.GRADED
     state = builder.upcoming(label_of_neurons(levels))
-    builder.append(path, "dense", _dense(leaf.input, builder.event_zero))
+    builder.append(path, "dense", integer_dense(leaf.input, builder.event_zero))
     drive = builder.last
     delay = Delay((hidden,), 0, levels, signal, activation.zero)
     builder.append_delay(path, delay, state)
-    builder.append(path, "dense", _dense(leaf.recurrent, activation.zero))
+    builder.append(path, "dense", integer_dense(leaf.recurrent, activation.zero))
     builder.append(path, "add", Add(), (drive,))
     builder.sums = Sums(Fraction(leaf.unit().item()), floats(leaf.bias))
     place, scale = f"{path}.activation", Fraction(leaf.step)
     builder.fire(place, activation.thresholds(), scale, activation.zero, calls=builder.steps)
 
 
-def _check(builder: GraphBuilder, leaf: Any, path: str) -> None:
+def check_input_step(builder: GraphBuilder, leaf: Any, path: str) -> None:
+    """Refuse a layer, or a gate of one, whose weights are not finite or made for another input."""
     for name in ("input", "recurrent"):
         check_weights(getattr(leaf, name).weight, f"{path}.{name}")
     arriving, expected = float(builder.event_scale), leaf.input.input_step
@@ -97,6 +100,7 @@ def _check(builder: GraphBuilder, leaf: Any, path: str) -> None:
         )
 
 
-def _dense(layer: Any, zero: int) -> Dense:
+def integer_dense(layer: Any, zero: int) -> Dense:
+    """Return the operation of a `SharedUnitLinear` whose input sends ``zero`` for the value 0."""
     weight = layer.integer_weight().cpu().numpy().astype(np.int64)
     return Dense(weight, zero_share(weight, zero), layer.float_nonzero().cpu().numpy())

@@ -26,6 +26,7 @@ def refusals(path: str, module: Any, supported: Container[type]) -> Iterator[str
     supported
         The types of modules that can be converted, sequences apart.
     """
+    from edgespike.nn.layers.quant_gru import QuantGRU
     from edgespike.nn.layers.quant_rnn import QuantRNN
     from edgespike.nn.layers.residual import EventSum, Residual
 
@@ -44,9 +45,9 @@ def refusals(path: str, module: Any, supported: Container[type]) -> Iterator[str
         if type(module.sum) is not EventSum:
             yield f"{place}.sum is a {type(module.sum).__qualname__}, not an EventSum"
         yield from _changes(f"{place}.sum", module.sum)
-    if isinstance(module, QuantRNN):
+    if isinstance(module, QuantRNN | QuantGRU):
         yield from _children_refusals(place, module)
-        for name, child in module.named_children():
+        for name, child in list(module.named_modules())[1:]:
             yield from _changes(f"{place}.{name}", child)
 
 
@@ -129,8 +130,9 @@ def _float_refusals(place: str, module: Any) -> Iterator[str]:
     cell = module.rnn if isinstance(module, Recurrent) else module
     if isinstance(cell, nn.GRU | nn.LSTM):
         yield (
-            f"{place} is a {type(cell).__name__}, whose gates multiply events: a graph has no "
-            "operation for that; use a vanilla RNN with few states, a QuantRNN"
+            f"{place} is a {type(cell).__name__} of floats, which rounds at every step, so no "
+            "integer graph equals it; train a QuantGRU, with a recipe of the cell 'gru' and "
+            "activation 'levels', or a QuantRNN"
         )
     elif isinstance(cell, nn.RNN):
         yield (
@@ -141,17 +143,24 @@ def _float_refusals(place: str, module: Any) -> Iterator[str]:
 
 
 def _children_refusals(place: str, module: Any) -> Iterator[str]:
-    """Yield why a part of a `QuantRNN` may compute something else than its type says."""
-    from edgespike.nn.layers.activation import RoundClip, TanhLevels
+    """Yield why a part of a recurrent layer may compute something else than its type says."""
+    from edgespike.nn.layers.activation import RoundClip, RoundSigned, SigmoidLevels, TanhLevels
+    from edgespike.nn.layers.product import EventProduct
+    from edgespike.nn.layers.quant_gru import Gate, QuantGRU
     from edgespike.nn.layers.quant_rnn import InitialState, InputLinear, SharedUnitLinear
 
-    expected = {
-        "activation": (RoundClip, TanhLevels),
-        "input": (InputLinear,),
-        "recurrent": (SharedUnitLinear,),
-        "initial": (InitialState,),
-    }
+    sums: dict[str, tuple[type, ...]] = {"input": (InputLinear,), "recurrent": (SharedUnitLinear,)}
+    expected: dict[str, tuple[type, ...]] = {"initial": (InitialState,)}
+    if isinstance(module, QuantGRU):
+        gates = {"update": SigmoidLevels, "reset": SigmoidLevels, "candidate": TanhLevels}
+        for gate, activation in gates.items():
+            expected |= {gate: (Gate,), f"{gate}.activation": (activation,)}
+            expected |= {f"{gate}.{name}": kinds for name, kinds in sums.items()}
+        expected |= dict.fromkeys(("admitted", "kept", "renewed"), (EventProduct,))
+        expected |= dict.fromkeys(("remembered", "state"), (RoundSigned,))
+    else:
+        expected |= {"activation": (RoundClip, TanhLevels), **sums}
     for name, kinds in expected.items():
-        found = type(getattr(module, name))
+        found = type(module.get_submodule(name))
         if found not in kinds:
             yield f"{place}.{name} is a {found.__qualname__}, not a {kinds[-1].__name__}"

@@ -13,6 +13,7 @@ from edgespike.graph.ops.base import Op
 from edgespike.graph.ops.delay import Delay
 from edgespike.graph.ops.membrane import Comparison, Emits, Membrane, Reset, ResetTime
 from edgespike.graph.ops.pooling import MaxPool2d, Pool2d, SumPool2d
+from edgespike.graph.ops.product import Multiply
 from edgespike.graph.ops.structure import (
     Add,
     Concatenate,
@@ -32,6 +33,7 @@ Operation: TypeAlias = (
     | SumPool2d
     | MaxPool2d
     | Add
+    | Multiply
     | Concatenate
     | Reshape
     | Delay
@@ -56,6 +58,7 @@ __all__ = [
     "Input",
     "MaxPool2d",
     "Membrane",
+    "Multiply",
     "Op",
     "Operation",
     "Pool2d",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from fractions import Fraction
-from math import atanh, isfinite
+from math import atanh, isfinite, log
 from typing import Any
 
 import torch
@@ -59,11 +59,25 @@ class EventActivation(nn.Module, ABC):
         Distance between two neighbouring values, positive and finite.
     zero
         The level that stands for the value 0.
+    signed
+        Whether an event carries ``level - zero``, which has a sign, and not the level. The value 0
+        then sends nothing.
     """
 
     states: int
     scale: float
     zero: int = 0
+    signed: bool = False
+
+    @property
+    def offset(self) -> int:
+        """What is added to a level before it is sent."""
+        return -self.zero if self.signed else 0
+
+    @property
+    def event_zero(self) -> int:
+        """The number that is sent for the value 0."""
+        return self.zero + self.offset
 
     @abstractmethod
     def thresholds(self) -> list[Fraction]:
@@ -174,6 +188,8 @@ class TanhLevels(EventActivation):
     ----------
     states
         Number of distinct values, odd, 3 to 255: ``2 * half + 1``.
+    signed
+        Whether events carry the states with their signs, see `EventActivation`.
 
     Raises
     ------
@@ -181,11 +197,10 @@ class TanhLevels(EventActivation):
         The number of states is out of its range or even.
     """
 
-    def __init__(self, states: int) -> None:
+    def __init__(self, states: int, signed: bool = False) -> None:
         super().__init__()
-        if not is_whole(states, 3, MOST_STATES) or states % 2 == 0:
-            raise ValueError(f"tanh has {states!r} states; odd numbers from 3 to 255 are possible")
-        self.states, self.scale, self.zero = states, 1.0, states // 2
+        _check_odd("tanh", states)
+        self.states, self.scale, self.zero, self.signed = states, 1.0, states // 2, signed
         midpoints = [(2 * level - states) / (states - 1) for level in range(1, states)]
         self._thresholds = [round(atanh(midpoint), 8) for midpoint in midpoints]
 
@@ -197,6 +212,84 @@ class TanhLevels(EventActivation):
         """Return the state of each membrane potential, in its shape and dtype."""
         reached = torch.bucketize(u.detach(), u.new_tensor(self._thresholds), right=True)
         return straight_through(torch.tanh(u) * self.zero, reached.to(u.dtype) - self.zero)
+
+    def extra_repr(self) -> str:
+        """Return the parameters shown in the module's ``repr``."""
+        return f"states={self.states}{', signed=True' * self.signed}"
+
+
+def _check_odd(what: str, states: int) -> None:
+    if not is_whole(states, 3, MOST_STATES) or states % 2 == 0:
+        raise ValueError(f"{what} has {states!r} states; odd numbers from 3 to 255 are possible")
+
+
+class SigmoidLevels(EventActivation):
+    """The logistic function rounded to few states: whole numbers ``0..states - 1``.
+
+    The highest one stands for 1. As in `TanhLevels`, each input is mapped to the nearest state, at
+    uneven thresholds that are rounded to 8 decimals, and the gradient is that of the function.
+
+    Parameters
+    ----------
+    states
+        Number of distinct values, 2 to 256; with two, a gate is open or closed.
+
+    Raises
+    ------
+    ValueError
+        The number of states is out of its range.
+    """
+
+    def __init__(self, states: int) -> None:
+        super().__init__()
+        _check_states(states)
+        self.states, self.scale = states, 1.0
+        midpoints = [(2 * level - 1) / (2 * (states - 1)) for level in range(1, states)]
+        self._thresholds = [round(log(x / (1 - x)), 8) for x in midpoints]
+
+    def thresholds(self) -> list[Fraction]:
+        """Return the exact thresholds, in ascending order."""
+        return [Fraction(threshold) for threshold in self._thresholds]
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return the state of each membrane potential, in its shape and dtype."""
+        reached = torch.bucketize(u.detach(), u.new_tensor(self._thresholds), right=True)
+        return straight_through(torch.sigmoid(u) * (self.states - 1), reached.to(u.dtype))
+
+    def extra_repr(self) -> str:
+        """Return the parameters shown in the module's ``repr``."""
+        return f"states={self.states}"
+
+
+class RoundSigned(EventActivation):
+    """Round to the nearest whole number in ``-half..half``, halves upwards; events have signs.
+
+    Parameters
+    ----------
+    states
+        Number of distinct values, odd, 3 to 255: ``2 * half + 1``.
+
+    Raises
+    ------
+    ValueError
+        The number of states is out of its range or even.
+    """
+
+    signed = True
+
+    def __init__(self, states: int) -> None:
+        super().__init__()
+        _check_odd("a signed state", states)
+        self.states, self.scale, self.zero = states, 1.0, states // 2
+
+    def thresholds(self) -> list[Fraction]:
+        """Return the exact thresholds, in ascending order."""
+        return [Fraction(2 * level - 1, 2) - self.zero for level in range(1, self.states)]
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return the state of each potential ``u``, whose gradient is passed straight through."""
+        rounded = torch.floor(u.detach() + 0.5).clamp(-self.zero, self.zero)
+        return straight_through(u, rounded)
 
     def extra_repr(self) -> str:
         """Return the parameters shown in the module's ``repr``."""

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from edgespike.counting import Convention
 from edgespike.errors import UnsupportedError
 from edgespike.evaluation_mode import evaluating
-from edgespike.nn.layers.fanout import CountedLayer, layer_fan_out
+from edgespike.nn.layers.fanout import CountedPart, every_synapse, layer_fan_out
+from edgespike.nn.layers.product import EventProduct
 from edgespike.nn.layers.quant_rnn import SharedUnitLinear
 from edgespike.nn.layers.spike_inputs import SpikeInputs
 from edgespike.nn.layers.weighted import QuantConv2d, QuantLinear
@@ -21,9 +22,10 @@ def count_synaptic_operations(
     """Run a module in evaluation mode and count its synaptic operations.
 
     A synaptic operation is one spike that arrives at one existing synapse; for activations of more
-    than two states it is one non-zero level, which costs a multiply-accumulate. Pass the module
-    and the images in double precision to get exactly the spikes of the integer graph: in single
-    precision a membrane potential may be rounded across its threshold.
+    than two states it is one non-zero level, which costs a multiply-accumulate. So does a product
+    that is not zero, under the path of its `EventProduct`. Pass the module and the images in double
+    precision to get exactly the spikes of the integer graph: in single precision a membrane
+    potential may be rounded across its threshold.
 
     Parameters
     ----------
@@ -72,17 +74,17 @@ def count_synaptic_operations(
     return counts
 
 
-def _existing_synapses(
-    layers: dict[str, CountedLayer], convention: Convention
-) -> dict[str, Tensor]:
+def _existing_synapses(layers: dict[str, CountedPart], convention: Convention) -> dict[str, Tensor]:
     if convention is Convention.EVERY:
-        return {name: torch.ones_like(layer.weight) for name, layer in layers.items()}
+        return {name: every_synapse(layer) for name, layer in layers.items()}
     if convention is Convention.NONZERO:
         return {name: _float_nonzero(layer) for name, layer in layers.items()}
     masks = {
-        name: layer.integer_weight() != 0
+        name: every_synapse(layer)
+        if isinstance(layer, EventProduct)
+        else layer.integer_weight() != 0
         for name, layer in layers.items()
-        if isinstance(layer, QuantConv2d | QuantLinear | SharedUnitLinear)
+        if isinstance(layer, QuantConv2d | QuantLinear | SharedUnitLinear | EventProduct)
     }
     if layers.keys() - masks.keys():
         raise UnsupportedError(
@@ -97,7 +99,7 @@ def _existing_synapses(
     return masks
 
 
-def _float_nonzero(layer: CountedLayer) -> Tensor:
+def _float_nonzero(layer: CountedPart) -> Tensor:
     if isinstance(layer, QuantConv2d | QuantLinear | SharedUnitLinear):
         return layer.float_nonzero()
-    return layer.weight != 0
+    return every_synapse(layer) if isinstance(layer, EventProduct) else layer.weight != 0

@@ -15,12 +15,21 @@ from edgespike.graph.ops.windows import (
     sides_that_keep_size,
     window_counts,
 )
+from edgespike.nn.layers.product import EventProduct
 
 CountedLayer: TypeAlias = nn.Conv2d | nn.Linear
 """A layer whose synapses can be counted."""
 
+CountedPart: TypeAlias = CountedLayer | EventProduct
+"""Where operations are counted: each event that a product emits is one."""
 
-def layer_fan_out(layer: CountedLayer, input_shape: torch.Size, mask: Tensor) -> Tensor:
+
+def every_synapse(layer: CountedPart) -> Tensor:
+    """Return a mask of all synapses, in the shape of the layer's weight; 1 for a product."""
+    return torch.ones(()) if isinstance(layer, EventProduct) else torch.ones_like(layer.weight)
+
+
+def layer_fan_out(layer: CountedPart, input_shape: torch.Size, mask: Tensor) -> Tensor:
     """Count the synapses that leave each neuron of a layer's input, exactly.
 
     For a convolution this is the transposed convolution of an all-ones output with the mask: a
@@ -33,7 +42,7 @@ def layer_fan_out(layer: CountedLayer, input_shape: torch.Size, mask: Tensor) ->
     input_shape
         Shape of one sample at the layer's input, without the batch axis.
     mask
-        In the shape of the layer's weight: 1 where a synapse exists, else 0.
+        In the shape of the layer's weight: 1 where a synapse exists, else 0. For a product, 1.
 
     Returns
     -------
@@ -41,6 +50,8 @@ def layer_fan_out(layer: CountedLayer, input_shape: torch.Size, mask: Tensor) ->
         Whole numbers as float64, in the shape ``input_shape``.
     """
     mask = mask.double()
+    if isinstance(layer, EventProduct):
+        return mask.expand(input_shape)
     if isinstance(layer, nn.Linear):
         return mask.sum(dim=0).expand(input_shape)
     sides = padding_sides(layer)

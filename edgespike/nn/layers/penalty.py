@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from edgespike.nn.layers.fanout import CountedLayer, layer_fan_out
+from edgespike.nn.layers.fanout import CountedPart, every_synapse, layer_fan_out
 from edgespike.nn.layers.spike_inputs import ArrivingEvents, SpikeInputs
 
 Cost = Literal["synaptic", "spike_count", "layer_balanced"]
@@ -23,8 +23,8 @@ class SynapticPenalty:
 
     It hooks the model; calling the object returns the penalty of the model's latest forward pass.
     A layer that runs several times in one pass counts each time. ``s`` is a spike, or the level of
-    an activation with more states: then the penalty weights an event by its level, and is not the
-    number of synaptic operations.
+    an activation with more states: then the penalty weights an event by its level, or where levels
+    have signs by its magnitude, and is not the number of synaptic operations.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ class SynapticPenalty:
         return self._costs[key]
 
 
-def _new_cost(layer: CountedLayer, cost: Cost, shape: torch.Size) -> Tensor:
+def _new_cost(layer: CountedPart, cost: Cost, shape: torch.Size) -> Tensor:
     if cost == "synaptic":
-        return layer_fan_out(layer, shape, torch.ones_like(layer.weight.detach()))
+        return layer_fan_out(layer, shape, every_synapse(layer).detach())
     if cost == "spike_count":
         return torch.ones(shape)
     return torch.full(shape, 1 / shape.numel())

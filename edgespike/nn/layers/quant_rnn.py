@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
@@ -65,6 +65,18 @@ class InputLinear(SharedUnitLinear):
         in_units = x / self.input_step
         # Rounding removes the error of the division.
         return super().forward(straight_through(in_units, torch.round(in_units)), weight)
+
+
+def shared_unit(layers: Iterable[SharedUnitLinear], limit: int) -> Tensor:
+    """Return the unit in which the largest weight of some layers is ``limit``.
+
+    Returns
+    -------
+    Tensor
+        The real value of one unit of the sums, a float32 scalar without gradient.
+    """
+    largest = [layer.weight.detach().float().abs().amax() * layer.input_step for layer in layers]
+    return (torch.stack(largest).amax() / limit).clamp(min=SMALLEST_SCALE)
 
 
 class InitialState(nn.Module):
@@ -138,11 +150,7 @@ class QuantRNN(nn.Module):
 
     def unit(self) -> Tensor:
         """Return the real value of one unit of the sums, a float32 scalar without gradient."""
-        largest = [
-            layer.weight.detach().float().abs().amax() * layer.input_step
-            for layer in (self.input, self.recurrent)
-        ]
-        return (torch.maximum(*largest) / self._limit).clamp(min=SMALLEST_SCALE)
+        return shared_unit((self.input, self.recurrent), self._limit)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return hidden states (samples, steps, hidden) for ``x`` (samples, steps, features)."""

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from edgespike.errors import UnsupportedError
 from edgespike.nn.layers.activation import EventActivation
-from edgespike.nn.layers.fanout import CountedLayer
+from edgespike.nn.layers.fanout import CountedPart
+from edgespike.nn.layers.product import EventProduct
+from edgespike.nn.layers.quant_gru import QuantGRU
 from edgespike.nn.layers.quant_rnn import QuantRNN
 from edgespike.nn.layers.recurrent import LastStep
 from edgespike.nn.layers.residual import EventSum
@@ -28,7 +31,8 @@ class ArrivingEvents:
     layer
         The layer's path.
     values
-        Whole numbers (samples, ...), differentiable: spikes, or levels.
+        Whole numbers (samples, ...), differentiable: spikes, levels, or magnitudes of levels that
+        have signs. For a product, those that leave it.
     numbers
         How many events arrive, in the shape of ``values``. Each spike is one event. A non-zero
         level of an activation with more than two states is one event that carries a number. Where
@@ -60,7 +64,7 @@ class SpikeInputs:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.layers: dict[str, CountedLayer] = {}
+        self.layers: dict[str, CountedPart] = {}
         self._refused: list[str] = []
         self._entered: list[ArrivingEvents] | None = None
         self._activation: EventActivation | None = None
@@ -72,9 +76,12 @@ class SpikeInputs:
             if isinstance(module, EventActivation):
                 self._hooks.append(module.register_forward_hook(self._see_spikes))
             elif isinstance(module, QuantRNN):
-                initial = module.initial.register_forward_hook(_noting(module.activation))
-                states = module.register_forward_hook(_noting(module.activation, module.step))
-                self._hooks += [initial, states]
+                self._hooks += _hook_states(module, module.activation)
+            elif isinstance(module, QuantGRU):
+                self._hooks += _hook_states(module, module.state)
+            elif isinstance(module, EventProduct):
+                self.layers[name] = module
+                self._hooks.append(module.register_forward_hook(self._multiplier(name)))
             elif isinstance(module, LastStep):
                 self._hooks.append(module.register_forward_hook(_every_step))
             elif _passes_on(module):
@@ -141,6 +148,16 @@ class SpikeInputs:
 
         return record
 
+    def _multiplier(self, name: str) -> Hook:
+        def record(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            numbers = _not_zero(output)
+            note = _Note(1.0, 0, numbers, signed=True)
+            setattr(output, _NOTE, note)
+            if self._entered is not None:
+                self._entered.append(ArrivingEvents(name, note.levels(output), numbers))
+
+        return record
+
     def _refuser(self, line: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def refuse(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             if inputs and self._note(inputs[0]) is not None and line not in self._refused:
@@ -192,30 +209,43 @@ class _Note:
 
     ``scale`` is the real value of one level, and ``zero`` the level that stands for 0. ``numbers``
     is how many events each value stands for; None for spikes, where the levels say so. ``arriving``
-    holds the levels if more of them arrive than the tensor shows.
+    holds the levels if more of them arrive than the tensor shows. With ``signed``, magnitudes stand
+    for the levels.
     """
 
     scale: float
     zero: int
     numbers: Tensor | None
     arriving: Tensor | None = None
+    signed: bool = False
 
     def levels(self, values: Tensor) -> Tensor:
         """Return the levels that arrive with the tensor, differentiable."""
         if self.arriving is not None:
             return self.arriving
         values = values if self.scale == 1 else values / self.scale
+        if self.signed:
+            return values.abs()
         return values if self.zero == 0 else values + self.zero
 
 
 def _note_of(activation: EventActivation, values: Tensor, step: float = 1.0) -> _Note:
     """Return the note for values that an activation returned, times ``step``."""
-    note = _Note(activation.scale * step, activation.zero, None)
+    scale, signed = activation.scale * step, activation.signed
+    note = _Note(scale, activation.event_zero, None, signed=signed)
     if activation.states == 2:
         return note
     # The level 0 is sent by sending nothing, whatever value it stands for.
     shown = values if note.zero == 0 else note.levels(values.detach()).round()
     return replace(note, numbers=_not_zero(shown))
+
+
+def _hook_states(layer: QuantRNN | QuantGRU, state: EventActivation) -> list[RemovableHandle]:
+    """Let a recurrent layer's states, and those before its first step, be events of ``state``."""
+    return [
+        layer.initial.register_forward_hook(_noting(state)),
+        layer.register_forward_hook(_noting(state, layer.step)),
+    ]
 
 
 def _noting(activation: EventActivation, step: float = 1.0) -> Hook:

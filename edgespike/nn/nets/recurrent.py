@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from edgespike.nn.layers.activation import RoundClip
+from edgespike.nn.layers.quant_gru import QuantGRU
 from edgespike.nn.layers.quant_rnn import QuantRNN
 from edgespike.nn.layers.recurrent import Cell, LastStep, Recurrent
 from edgespike.nn.layers.weighted import InputScale, QuantLinear
@@ -32,14 +33,16 @@ def _quantised_layers(spec: RecurrentSpec, input_step: float) -> Iterator[nn.Mod
         input_step = 1 / (spec.input_states - 1)
         yield RoundClip(spec.input_states, input_step)
     for _ in range(spec.layers):
-        layer = QuantRNN(
-            *(features, spec.hidden, input_step),
-            nonlinearity=spec.nonlinearity,
-            states=spec.activation_states,
-            bits=spec.bits,
-        )
+        layer = _quantised_layer(spec, features, input_step)
         yield layer
         features, input_step = spec.hidden, layer.step
+
+
+def _quantised_layer(spec: RecurrentSpec, features: int, input_step: float) -> QuantRNN | QuantGRU:
+    size, states = (features, spec.hidden, input_step), spec.activation_states
+    if spec.cell == "gru":
+        return QuantGRU(*size, states, spec.gate_states, spec.bits)
+    return QuantRNN(*size, spec.nonlinearity, states, spec.bits)
 
 
 def _float_cell(spec: RecurrentSpec) -> Cell:

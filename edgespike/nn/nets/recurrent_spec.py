@@ -28,7 +28,8 @@ class RecurrentSpec:
     hidden, layers
         Number of hidden units of a layer, and of stacked layers.
     cell
-        "rnn", "gru" or "lstm"; with levels only "rnn".
+        "rnn", "gru" or "lstm"; with levels "rnn", or "gru" with the reset gate before the recurrent
+        matrix, see `edgespike.nn.QuantGRU`.
     nonlinearity
         Of an "rnn": "tanh" or "relu".
     initialisation
@@ -38,6 +39,8 @@ class RecurrentSpec:
         "float", or "levels": integer weights and few states, see `edgespike.nn.QuantRNN`.
     activation_states
         States of a hidden unit, with levels; an odd number for "tanh", so that one of them is 0.
+    gate_states
+        States of a gate of a "gru" with levels.
     input_states
         States of a feature, with levels; 0 keeps the input's 256. Fewer states leave more precision
         to the input weights, which share their unit with the recurrent ones (see
@@ -56,6 +59,7 @@ class RecurrentSpec:
     initialisation: Literal["default", "identity"] = "default"
     activation: Literal["float", "levels"] = "float"
     activation_states: int = 17
+    gate_states: int = 16
     input_states: int = 0
     bits: int = 8
     readout_bits: int = 8
@@ -69,7 +73,7 @@ class RecurrentSpec:
         yield from outside(self, 1, CHANNEL_LIMIT, "classes")
         yield from outside(self, 1, _MOST_HIDDEN, "hidden")
         yield from outside(self, 1, _MOST_LAYERS, "layers")
-        yield from outside(self, 2, MOST_STATES, "activation_states")
+        yield from outside(self, 2, MOST_STATES, "activation_states", "gate_states")
         if not is_whole(self.input_states, 0, 0):
             yield from outside(self, 2, MOST_STATES, "input_states")
         yield from outside(self, 2, 8, "bits", "readout_bits")
@@ -92,10 +96,10 @@ class RecurrentSpec:
             )
 
     def _gate_faults(self) -> Iterator[str]:
-        if self.activation == "levels":
+        if (self.activation, self.cell) == ("levels", "lstm"):
             yield (
-                f"cell is {self.cell}, rnn is needed with levels: gates multiply events, and an "
-                "integer graph has no operation for that"
+                "cell is lstm, rnn or gru is needed with levels: what the cell keeps can grow at "
+                "every step, and few levels cannot hold that"
             )
         if (self.nonlinearity, self.initialisation) != ("tanh", "default"):
             yield (

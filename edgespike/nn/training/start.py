@@ -66,15 +66,24 @@ def load_start(path: Path, net: AnySpec, samples: NDArray[Any]) -> Start:
     if isinstance(net, NetSpec) and isinstance(found, NetSpec) and is_relu_net_of(found, net):
         images = torch.from_numpy(samples[:SEEN_IMAGES])
         return Start(from_relu(model, net, images), metadata)
+    way_out = (
+        "start from one of the same description, or, for a net of spikes or levels, from its float "
+        "net"
+    )
+    if isinstance(net, RecurrentSpec) and (net.cell, net.activation) == ("gru", "levels"):
+        way_out = (
+            "start from one of the same description, or from random weights: the reset gate of "
+            "torch's GRU acts after the recurrent matrix, so its weights mean something else"
+        )
     raise InputError(
         f"{path} does not hold the net that the recipe trains (different: "
-        f"{', '.join(sorted(other))}); start from one of the same description, or, for a net of "
-        "spikes or levels, from its float net"
+        f"{', '.join(sorted(other))}); {way_out}"
     )
 
 
 def _is_float_net_of(net: RecurrentSpec, other: set[str]) -> bool:
-    return net.activation == "levels" and "activation" in other and other <= _OF_LEVELS
+    levels = (net.cell, net.activation) == ("rnn", "levels")
+    return levels and "activation" in other and other <= _OF_LEVELS
 
 
 def _differences(found: AnySpec, wanted: AnySpec) -> set[str]:

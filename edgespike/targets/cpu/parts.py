@@ -23,6 +23,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -94,6 +95,8 @@ def prepare_node(graph: Graph, node: Node) -> Single:
             return Stateless(node, stateless.prepare_max_pool2d(op, output))
         case Add():
             return Stateless(node, stateless.prepare_add(inputs))
+        case Multiply():
+            return Stateless(node, stateless.prepare_multiply([*inputs, output]))
         case Concatenate():
             return Stateless(node, stateless.prepare_concatenate(output))
         case Reshape() as op:

@@ -148,6 +148,13 @@ def prepare_add(inputs: Sequence[Tensor]) -> Kernel:
     return lambda *arrays: reduce(partial(np.add, dtype=dtype), arrays)
 
 
+def prepare_multiply(tensors: Sequence[Tensor]) -> Kernel:
+    """Multiply two arrays of events, in a type that holds both inputs and the output."""
+    lows, highs = zip(*(tensor.bounds for tensor in tensors), strict=True)
+    dtype = narrow_type(min(lows), max(highs))
+    return lambda left, right: np.multiply(left, right, dtype=dtype, casting="unsafe")
+
+
 def prepare_concatenate(output: Tensor) -> Kernel:
     """Put channels, which are last here, one after the other."""
     dtype = _type_for(float(largest_magnitude(output).max()), output)

@@ -17,6 +17,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     ReadoutMode,
@@ -58,7 +59,7 @@ def violations(graph: Graph) -> list[str]:
     biases, timing = biases_of(graph), timing_of(graph)
     for node in graph.nodes:
         lines, neuronal = list(_check_operation(graph, node)), rule_of(node.op).neurons
-        gives_sums = rule_of(node.op).adds_inputs or isinstance(node.op, SumPool2d)
+        gives_sums = rule_of(node.op).adds_inputs or isinstance(node.op, SumPool2d | Multiply)
         if refused.intersection(node.inputs) or (lines and gives_sums):
             refused.add(node.name)
         elif neuronal is not None:
@@ -83,6 +84,11 @@ def _check_operation(graph: Graph, node: Node) -> Iterator[str]:
             yield from _check_threshold(op)
         case Membrane() as op:
             yield from check_membrane(op, graph, node)
+        case Multiply():
+            yield (
+                "it multiplies events by events, and a synapse multiplies them by a constant; use "
+                "the cpu or tflite target, or a recurrent layer without gates"
+            )
         case MaxPool2d() | Add() | Concatenate() | Reshape() | Readout():
             pass  # they have no numbers that a synapse or a neuron must hold
         case _:

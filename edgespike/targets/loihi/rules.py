@@ -17,6 +17,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Operation,
     Readout,
@@ -75,6 +76,8 @@ def rule_of(op: Operation) -> Rule:
             return Rule(neurons=op, synapses=op, starts_axons=True)
         case Concatenate():
             return Rule(concatenates=True)
+        case Multiply():
+            return Rule()
         case Membrane() if not op.emits_events:
             return Rule(adds_inputs=True)  # the neurons of the readout keep its potential
         case Threshold() | Membrane():

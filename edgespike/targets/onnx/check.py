@@ -16,6 +16,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -43,6 +44,7 @@ def _of_node(graph: Graph, node: Node) -> Iterator[str]:
         case (
             Input()
             | Add()
+            | Multiply()
             | Concatenate()
             | Reshape()
             | Delay()

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing_extensions import assert_never
 
-from edgespike.graph import Conv2d, Dense, Graph, Membrane, Node, SumPool2d, Tensor, Threshold
+from edgespike.graph import (
+    Conv2d,
+    Dense,
+    Graph,
+    Membrane,
+    Multiply,
+    Node,
+    SumPool2d,
+    Tensor,
+    Threshold,
+)
 from edgespike.targets.base import LayerNumbers
 from edgespike.targets.onnx.bytes import signed_digits
 from edgespike.targets.onnx.guesses import Guess
@@ -22,7 +32,7 @@ from edgespike.targets.onnx.sums import (
     sums_type,
 )
 from edgespike.targets.onnx.thresholds import Method, method, table_entries, threshold_type
-from edgespike.targets.onnx.walk import merged
+from edgespike.targets.onnx.walk import merged, product_storage
 
 
 def layer_numbers(graph: Graph) -> list[LayerNumbers]:
@@ -41,6 +51,9 @@ def layer_numbers(graph: Graph) -> list[LayerNumbers]:
         elif isinstance(op, SumPool2d):
             (source,) = graph.input_tensors(node)
             rows.append(_sums(node, as_convolution(op, source.shape[0]), source))
+        elif isinstance(op, Multiply):
+            dtype = product_storage(graph, node).dtype
+            rows.append(LayerNumbers(node.name, dtype.name, "the proven range of its products"))
         elif isinstance(op, Threshold):
             rows.append(_thresholds(node, op, *graph.input_tensors(node)))
         elif isinstance(op, Membrane):

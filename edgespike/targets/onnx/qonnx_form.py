@@ -25,6 +25,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -100,6 +101,11 @@ def _node_violations(node: Node, inputs: list[Tensor], output: Tensor) -> Iterat
             yield (
                 f"{node.name} is a {node.op.kind}, which keeps a state; QONNX has no state, so "
                 "give a graph of thresholds"
+            )
+        case Multiply():
+            yield (
+                f"{node.name} multiplies two values, which edgespike cannot read back from QONNX; "
+                "write the model without the QONNX form"
             )
         case Readout() if node.op.members > 1:
             yield f"{node.name} merges {node.op.members} graphs; write each of them"
@@ -208,7 +214,7 @@ def _emit(emitter: _Emitter, graph: Graph, node: Node) -> None:
         case Readout():
             scale = emitter.constant(f"{name}:scale", op.scale[None])
             emitter.node("Mul", [*inputs, scale], name)
-        case Membrane() | Delay():
+        case Membrane() | Delay() | Multiply():
             raise AssertionError(f"{name} was not refused")
         case _:
             assert_never(op)

@@ -17,6 +17,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     ReadoutMode,
@@ -158,6 +159,8 @@ class Step:
                 return emit_max_pool(emitter, node, op, x, source)
             case Add():
                 return self._add(node, inputs)
+            case Multiply():
+                return self._multiply(node, inputs)
             case Concatenate():
                 return self._concatenate(node, inputs)
             case Reshape():
@@ -211,6 +214,12 @@ class Step:
             first = emitter.emit("Add", [first, x], name)
         return Value(first, storage)
 
+    def _multiply(self, node: Node, inputs: list[Value]) -> Value:
+        """Multiply in a type that holds both factors and the product."""
+        storage = product_storage(self._graph, node)
+        factors = [self._emitter.convert(x, storage, node.name).name for x in inputs]
+        return Value(self._emitter.emit("Mul", factors, node.name), storage)
+
     def _concatenate(self, node: Node, inputs: list[Value]) -> Value:
         emitter, tensor = self._emitter, self._graph.tensors[node.name]
         if len({x.storage for x in inputs}) == 1:
@@ -221,6 +230,12 @@ class Step:
             storage = Storage(integer_type(max(abs(end) for end in tensor.bounds)))
         names = [emitter.convert(x, storage, node.name).name for x in inputs]
         return Value(emitter.emit("Concat", names, node.name, axis=1), storage)
+
+
+def product_storage(graph: Graph, node: Node) -> Storage:
+    """Return the storage of a product and its factors, int32 or int64."""
+    tensors = [graph.tensors[name] for name in (node.name, *node.inputs)]
+    return Storage(integer_type(max(abs(end) for tensor in tensors for end in tensor.bounds)))
 
 
 def batch_and(emitter: Emitter, x: Value, shape: tuple[int, ...], name: str) -> str:

@@ -21,6 +21,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -94,7 +95,7 @@ def _work(graph: Graph, node: Node) -> int:
             return size * math.prod(op.kernel)
         case Threshold() as op:
             return size * op.levels
-        case Add():
+        case Add() | Multiply():
             return size * len(node.inputs)
         case Membrane():
             return size * MEMBRANE_WORK

@@ -24,6 +24,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     ReadoutMode,
@@ -180,10 +181,12 @@ def test_what_a_simulator_computes_otherwise_is_refused(
 
 
 def with_node(op: Any, shape: tuple[int, ...] = (2, 4, 4)) -> Graph:
-    size = 3 * 16 if isinstance(op, Concatenate) else 8
-    inputs = ("x", "x", "x") if isinstance(op, Concatenate) else ("x",)
+    inputs: tuple[str, ...] = ("x",)
+    size = 8
     if isinstance(op, Concatenate):
-        size = 2 * 3 * 16
+        inputs, size = ("x", "x", "x"), 2 * 3 * 16
+    if isinstance(op, Multiply):
+        inputs, size = ("x", "x"), 2 * 16
     nodes = (
         Node("x", Input(shape, 0, 1, 1.0), ()),
         Node("odd", op, inputs),
@@ -199,6 +202,7 @@ def with_node(op: Any, shape: tuple[int, ...] = (2, 4, 4)) -> Graph:
     [
         (with_node(MaxPool2d((2, 2), (2, 2))), "odd is a max_pool2d, which NIR has not"),
         (with_node(Concatenate()), "odd is a concatenate, which NIR has not"),
+        (with_node(Multiply()), "odd is a multiply, which NIR has not"),
         (
             with_node(SumPool2d((2, 2), (2, 2), (0, 1, 0, 1))),
             r"odd has padding \(0, 1, 0, 1\); NIR",

@@ -42,7 +42,7 @@ Build = Callable[[Net], str]
 
 BUILDS: list[tuple[int, Build, str]] = [
     (4, lambda n: n.node("Erf", dense(n, n.quant("x"))), "Erf_2 is a Erf; read are Add"),
-    (4, lambda n: n.node("Mul", n.quant("x"), n.quant("x")), "multiplies events by events"),
+    (4, lambda n: n.node("Mul", n.quant("x"), n.quant("x")), "give one of them as a constant"),
     (4, lambda n: n.node("Div", 1.0, n.quant("x")), "divides a constant by a value, or by 0"),
     (4, lambda n: n.node("Div", n.quant("x"), 0.0), "divides a constant by a value, or by 0"),
     (4, lambda n: dense(n, n.quant("x", 0.0)), "has scale 0.0; it must be positive and finite"),

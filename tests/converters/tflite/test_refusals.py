@@ -77,7 +77,7 @@ def test_everything_is_refused_at_once(net: Net, tmp_path: Path) -> None:
         "operator 0 (CONV_2D): its stride is (1, 0); it must be at least 1",
         "operator 3 (TANH)",
         "operator 4 (CUSTOM 'Flex Op\\n'): it is not supported; it is no operator of TFLite",
-        "operator 5 (LSTM): it is not supported; recurrent layers multiply two computed values",
+        "operator 5 (LSTM): it is not supported; recurrent layers keep states of 16 bits",
     ):
         assert part in message
     # What follows from the convolution is not said again.

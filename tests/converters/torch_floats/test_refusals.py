@@ -96,7 +96,7 @@ FUNCTIONS: dict[str, tuple[Function, str]] = {
     ),
     "attention": (
         lambda x: F.scaled_dot_product_attention(x, x, x),
-        "multiplies only by constants",
+        "multiplies values element by element at most",
     ),
     "dropout": (F.dropout, "give F.dropout training=self.training"),
     "noise": (lambda x: x + torch.rand(1), "draws random numbers"),

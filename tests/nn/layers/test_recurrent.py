@@ -97,7 +97,13 @@ def test_a_layer_with_its_batch_on_the_second_axis_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"cell": "lstm", "layers": 2}, {"initialisation": "identity"}, {**LEVELS, "layers": 2}],
+    [
+        {},
+        {"cell": "lstm", "layers": 2},
+        {"initialisation": "identity"},
+        {**LEVELS, "layers": 2},
+        {**LEVELS, "cell": "gru"},
+    ],
     ids=str,
 )
 def test_a_net_survives_the_way_through_a_checkpoint(
@@ -133,7 +139,9 @@ def test_a_description_survives_the_way_through_json() -> None:
         ),
         ({"cell": "qrnn"}, "cell is 'qrnn'; it must be one of rnn, gru, lstm"),
         ({"nonlinearity": "sigmoid"}, "nonlinearity is 'sigmoid'"),
-        ({"cell": "gru", **LEVELS}, "cell is gru, rnn is needed with levels: gates multiply"),
+        ({"cell": "lstm", **LEVELS}, "cell is lstm, rnn or gru is needed with levels: what the"),
+        ({"cell": "gru", "gate_states": 1}, "gate_states is 1; it must be a whole number from 2"),
+        ({"cell": "gru", **LEVELS, "activation_states": 8}, "activation_states is 8, an odd"),
         (
             {"cell": "lstm", "nonlinearity": "relu"},
             "tanh and default are needed with the cell lstm",
@@ -235,6 +243,21 @@ def test_a_start_from_another_net_is_refused(tmp_path: Path, net: Any, different
         match=rf"does not hold the net that the recipe trains \(different: {different}\)",
     ):
         train(recipe, tmp_path / "run", task=task, start=tmp_path / "net", quiet=True)
+
+
+def test_a_gated_net_of_levels_learns_and_its_start_from_a_float_one_is_refused(
+    tmp_path: Path,
+) -> None:
+    spec = replace(ROWS, cell="gru", activation="levels", activation_states=127)
+    recipe = replace(ROWS_RECIPE, net=spec, epochs=15, penalty=1e-9)
+    result = train(recipe, tmp_path / "run", task=rows_task(), quiet=True)
+    last = result.history[-1]
+    assert (last["test_accuracy"] or 0) > 0.9
+    assert (last["test_synaptic_operations"] or 0) > 0
+    floats = replace(ROWS, cell="gru")
+    save_model(tmp_path / "net", build(floats), floats)
+    with pytest.raises(InputError, match="from random weights: the reset gate of torch's GRU"):
+        train(recipe, tmp_path / "again", task=rows_task(), start=tmp_path / "net", quiet=True)
 
 
 def test_states_beyond_all_numbers_are_refused(tmp_path: Path) -> None:

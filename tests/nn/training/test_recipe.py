@@ -13,7 +13,7 @@ LOIHI_ACCUMULATOR = 131_071
 
 def test_the_shipped_recipes_load() -> None:
     steps = ("", "_levels", "_pruned")
-    rows = [f"fashion_rows_rnn{step}" for step in steps]
+    rows = ["fashion_rows_gru", *(f"fashion_rows_rnn{step}" for step in steps)]
     fashion = ["fashion_maqd", "fashion_posterior", "fashion_relu", *rows, "fashion_s3nn"]
     assert shipped_recipes() == ["cifar10_resnet", "cifar10_vgg", *fashion]
     for name in shipped_recipes():

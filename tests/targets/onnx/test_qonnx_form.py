@@ -21,6 +21,7 @@ from edgespike.graph import (
     Graph,
     Input,
     MaxPool2d,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -79,6 +80,17 @@ def violations(graph: Graph) -> list[str]:
 def test_random_graphs(mix: str, tmp_path: Path) -> None:
     for drawn in accepted(mix, up_to(5), violations, at_once=20):
         assert_equal(drawn.case.graph, drawn.case.samples[:2], tmp_path)
+
+
+def test_products_have_no_qonnx_form() -> None:
+    graph = with_layers(
+        Node("square", Multiply(), ("in", "in")),
+        Node("last", Dense(weights(1, 2, 6), weights(2, 2)), ("square",)),
+    )
+    assert violations(graph) == [
+        "square multiplies two values, which edgespike cannot read back from QONNX; write the "
+        "model without the QONNX form"
+    ]
 
 
 def test_the_model_is_valid_and_names_its_values_as_the_graph() -> None:

@@ -61,8 +61,8 @@ def multiply(net: Building, node: OnnxNode) -> Value:
     a, b = (net.depends(name) for name in node.inputs)
     if a and b:
         raise UnreadableError(
-            "multiplies two values of the net, as gates and attention do; a graph multiplies only "
-            "by constants, so add them or leave the gate out"
+            "multiplies two values of the net, as gates and attention do; a float net is "
+            "quantised with constant factors only, so add them or leave the gate out"
         )
     return net.affine(node, net.unpadded(node, int(b)), net.reals(node, int(a), ""), 0.0)
 

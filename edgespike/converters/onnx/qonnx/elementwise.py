@@ -60,8 +60,8 @@ def _of_two(state: State, node: OnnxNode) -> Value:
             return add(state, node, x, y.line((-_ONE,) * channels, (_ZERO,) * channels))
         case _:
             raise ConversionStoppedError(
-                f"{node.title} is a {node.op} of two values that depend on the input; no operation "
-                "multiplies events by events, so give one of them as a constant"
+                f"{node.title} is a {node.op} of two values that depend on the input, which is not "
+                "read: give one of them as a constant"
             )
 
 

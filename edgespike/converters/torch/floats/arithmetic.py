@@ -52,8 +52,8 @@ def multiply(net: Building, call: Call) -> Value:
     dependent = [name for name in names if _depends(call[name])]
     if len(dependent) == 2:
         raise UnreadableError(
-            "multiplies two values of the net, as gates and attention do; a graph multiplies only "
-            "by constants, so add them or leave the gate out"
+            "multiplies two values of the net, as gates and attention do; a float net is "
+            "quantised with constant factors only, so add them or leave the gate out"
         )
     value = call.unpadded(dependent[0])
     constant = call["other" if dependent == ["self"] else "self"]

@@ -37,14 +37,14 @@ INSTEAD = {
         ("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm"),
     ),
     "`LSTM`, `GRU`, `RNN`": (
-        "its states round at every step, or its gates multiply values: use a vanilla RNN of few "
-        "states, edgespike.nn's QuantRNN, and fine-tune it with a recipe of activation 'levels', "
-        "edgespike train RECIPE --from CHECKPOINT; or convolutions over the steps",
+        "its states round at every step: use few, edgespike.nn's QuantRNN, and fine-tune it with a "
+        "recipe of activation 'levels', edgespike train RECIPE --from CHECKPOINT, or QuantGRU; or "
+        "convolutions over the steps",
         ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell"),
     ),
     "attention, `bmm`, `einsum` of two values": (
-        "it multiplies values by values, and a graph multiplies only by constants: use "
-        "convolutions and dense layers",
+        "it multiplies matrices of values, and a graph multiplies values element by element at "
+        "most: use convolutions and dense layers",
         ("scaled_dot_product_attention", "bmm", "baddbmm", "einsum", "bilinear"),
     ),
     "`Embedding`": (

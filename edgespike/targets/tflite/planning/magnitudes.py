@@ -10,6 +10,12 @@ def value_magnitude(graph: Graph, node: Node) -> int:
     return max(_own(graph, node), _inputs(graph, node))
 
 
+def product_magnitude(graph: Graph, node: Node) -> int:
+    """Bound a product and each of its factors."""
+    ends = [graph.tensors[node.name].bounds, *(x.bounds for x in graph.input_tensors(node))]
+    return max(abs(end) for pair in ends for end in pair)
+
+
 def threshold_magnitude(graph: Graph, node: Node, op: Threshold) -> int:
     """Bound ``x`` and ``x - theta + 1``, where theta is in the range of ``x`` or just above it.
 

@@ -21,9 +21,9 @@ Sums that meet in an addition, such as those of a layer's input and of its outpu
 before: one operator on both inputs, laid side by side, see
 :mod:`edgespike.targets.tflite.planning.joining`.
 
-Everything else, float32: whole numbers. Every sum, product and comparison is exact while no partial
-sum, in whatever order it is formed, exceeds 2**24. What membranes need is in
-:mod:`edgespike.targets.tflite.planning.membranes`.
+Everything else, such as products of events, float32: whole numbers. Every sum, product and
+comparison is exact while no partial sum, in whatever order it is formed, exceeds 2**24. What
+membranes need is in :mod:`edgespike.targets.tflite.planning.membranes`.
 
 A node gets the first of these that is proven. Where float32 is not exact either, that is a
 violation, see :mod:`edgespike.targets.tflite.check`.
@@ -46,6 +46,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     ReadoutMode,
@@ -57,7 +58,11 @@ from edgespike.graph import (
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.alignment import align
 from edgespike.targets.tflite.planning.joining import find_joins, partial_sums
-from edgespike.targets.tflite.planning.magnitudes import threshold_magnitude, value_magnitude
+from edgespike.targets.tflite.planning.magnitudes import (
+    product_magnitude,
+    threshold_magnitude,
+    value_magnitude,
+)
 from edgespike.targets.tflite.planning.membranes import (
     keeps_current,
     keeps_potential,
@@ -81,6 +86,7 @@ from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage, ze
 from edgespike.targets.tflite.planning.weighted import WeightedPlanner
 
 _NOT_IN_INT8 = "int8 has no exact form of it"
+_TWO_SCALES = "in int8 its scale would be the product of two, which float32 rounds"
 _UNCHANGED = "it changes no number"
 
 
@@ -138,6 +144,9 @@ class _Planner:
             case Add():
                 sums = partial_sums(self.graph.input_tensors(node))
                 self.plans[name] = self._sum(node, sums, sources[0])
+            case Multiply():
+                largest = product_magnitude(self.graph, node)
+                self.plans[name] = NodePlan(FLOAT32, _TWO_SCALES, largest=largest)
             case Concatenate():
                 self.plans[name] = self._concatenate(node)
             case Reshape():

@@ -17,6 +17,7 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reshape,
@@ -92,6 +93,9 @@ class Walk(ABC):
                 return emit_sum_pool2d(self.emitter, node.name, op, x, plan.output)
             case Add():
                 return self._add(node, self._inputs(node, plan))
+            case Multiply():
+                left, right = self._inputs(node, plan)
+                return self.emitter.elementwise("MUL", left, right, name=node.name)
             case Concatenate():
                 return self._concatenate(node, self._inputs(node, plan), plan)
             case Reshape() as op:
