@@ -144,6 +144,26 @@ def constant_added(draft: Draft) -> str:
     return draft.qdq(draft.node("Add", start(draft), other), 0.05, 128)
 
 
+def bias_along_the_width(draft: Draft) -> str:
+    """Add as many numbers as there are channels, which ONNX spreads along another axis."""
+    made = draft.node("Conv", start(draft), draft.weights(4, 2, 3, 3))
+    return draft.qdq(draft.node("Add", made, draft.constant([1, -2, 3, 0.5])), 0.05, 128)
+
+
+def bias_for_each_row(draft: Draft) -> str:
+    made = draft.node("Gemm", draft.node("Flatten", start(draft)), draft.weights(4, 72), transB=1)
+    return draft.qdq(draft.node("Add", made, draft.constant(np.ones((4, 1)))), 0.05, 128)
+
+
+def argmax_of_the_batch(draft: Draft) -> str:
+    return draft.node("ArgMax", draft.qdq(draft.node("Flatten", start(draft)), 0.05, 128))
+
+
+def softmax_of_one_number_each(draft: Draft) -> str:
+    made = draft.node("Conv", start(draft), draft.weights(4, 2, 6, 6))
+    return draft.node("Softmax", draft.qdq(made, 0.05, 128))
+
+
 def gemm_with_a_factor(draft: Draft) -> str:
     flat = draft.node("Flatten", start(draft))
     made = draft.node("Gemm", flat, draft.weights(4, 72), transB=1, alpha=2.0)
@@ -203,6 +223,10 @@ REFUSED: dict[Made, tuple[str, ...]] = {
     softmax_inside: ("it follows a softmax, sigmoid or argmax", "only be at the end"),
     bias_of_another_scale: ("its bias has scale 0.5", "must be equal"),
     constant_added: ("it adds the constant", "only a weighted layer"),
+    bias_along_the_width: ("a constant of shape (4,) to values of shape (1, 4, 4, 4)", "axis 1"),
+    bias_for_each_row: ("a constant of shape (4, 1) to values of shape (1, 4)", "axis 1"),
+    argmax_of_the_batch: ("it is over axis 0 of values of shape (1, 72)", "all classes"),
+    softmax_of_one_number_each: ("it is over axis -1 of values of shape (1, 4, 1, 1)",),
     gemm_with_a_factor: ("its alpha is 2.0", "must be 1"),
     several_rows: ("12 rows", "flatten it"),
     padded_with_ones: ("it pads with constant 1", "what stands for 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgespike.converters.onnx.endings import ending_fault
 from edgespike.converters.onnx.floats.building import Building
 from edgespike.converters.onnx.floats.values import Answer, UnreadableError, Value
 from edgespike.converters.onnx.model import OnnxNode
@@ -13,20 +14,6 @@ def ending(net: Building, node: OnnxNode) -> Answer:
     value, before = (found.value, found.left_out) if isinstance(found, Answer) else (found, ())
     if not isinstance(value, Value) or value.padded or "ArgMax" in before:
         value = net.unpadded(node)
-    shape = value.shape
-    if node.op != "Sigmoid":
-        axis = node.attributes.get("axis", _default_axis(node, len(shape)))
-        if shape[axis] != value.elements.size:
-            raise UnreadableError(
-                f"is over axis {axis} of values of shape {shape}; it must hold all classes, and "
-                "every other axis be 1"
-            )
-    if node.attributes.get("select_last_index", 0):
-        raise UnreadableError("takes the last of equal values; a graph takes the first")
+    if fault := ending_fault(node, net.model.shapes[node.inputs[0]]):
+        raise UnreadableError(fault)
     return Answer(value, (*before, node.op))
-
-
-def _default_axis(node: OnnxNode, axes: int) -> int:
-    if node.op == "ArgMax":
-        return 0
-    return 1 if node.version < 13 else axes - 1
