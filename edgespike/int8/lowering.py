@@ -9,7 +9,7 @@ between the sums of a layer and its stored numbers becomes thresholds, see
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from edgespike.errors import GraphError, UnsupportedError, shown
@@ -40,10 +40,16 @@ class Lowered:
     offsets: Mapping[str, int]
 
 
-def lower(net: Int8Net, name: str) -> Lowered:
+def lower(net: Int8Net, name: str, apart: Collection[str] = ()) -> Lowered:
     """Return the graph of a net.
 
     Its input are stored numbers minus the zero point.
+
+    Parameters
+    ----------
+    apart
+        Nodes, by name, that do not become one with a function behind them, so that their numbers
+        can be compared.
 
     Raises
     ------
@@ -51,7 +57,7 @@ def lower(net: Int8Net, name: str) -> Lowered:
         Lists everything that has no exact form in a graph. Nodes that depend on one whose shape
         does not fit are not examined.
     """
-    grown = walk(simplified(net))
+    grown = walk(simplified(net), apart)
     what = f"model {shown(name)} cannot be converted"
     if grown.violations:
         raise UnsupportedError(what, grown.violations)

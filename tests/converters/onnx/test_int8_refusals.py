@@ -164,6 +164,16 @@ def softmax_of_one_number_each(draft: Draft) -> str:
     return draft.node("Softmax", draft.qdq(made, 0.05, 128))
 
 
+def windows_with_gaps(draft: Draft) -> str:
+    made = conv(draft, start(draft))
+    more = {"kernel_shape": [1, 1], "strides": [4, 4], "auto_pad": "SAME_UPPER"}
+    return draft.node("MaxPool", draft.qdq(made, 0.05, 128), **more)
+
+
+def nothing_computed(draft: Draft) -> str:
+    return draft.node("Flatten", start(draft))
+
+
 def gemm_with_a_factor(draft: Draft) -> str:
     flat = draft.node("Flatten", start(draft))
     made = draft.node("Gemm", flat, draft.weights(4, 72), transB=1, alpha=2.0)
@@ -227,6 +237,8 @@ REFUSED: dict[Made, tuple[str, ...]] = {
     bias_for_each_row: ("a constant of shape (4, 1) to values of shape (1, 4)", "axis 1"),
     argmax_of_the_batch: ("it is over axis 0 of values of shape (1, 72)", "all classes"),
     softmax_of_one_number_each: ("it is over axis -1 of values of shape (1, 4, 1, 1)",),
+    windows_with_gaps: ("its auto_pad SAME_UPPER leaves out values", "give pads"),
+    nothing_computed: ("it is the model's input; nothing is computed",),
     gemm_with_a_factor: ("its alpha is 2.0", "must be 1"),
     several_rows: ("12 rows", "flatten it"),
     padded_with_ones: ("it pads with constant 1", "what stands for 0"),

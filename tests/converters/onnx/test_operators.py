@@ -175,7 +175,9 @@ NETS: dict[str, tuple[tuple[int, ...], str, Constants]] = {
     "softmax": flat_net("y = Softmax (x)"),
     "log softmax": flat_net("y = LogSoftmax <axis = 1> (x)"),
     "softmax of features on all axes": (
-        (1, 6, 1), "y = Softmax <axis = -2> (x)", {},
+        (1, 6, 1),
+        "y = Softmax <axis = -2> (x)",
+        {},
     ),
     "sigmoid": flat_net("y = Sigmoid (x)"),
     "argmax": flat_net("y = ArgMax <axis = 1> (x)"),

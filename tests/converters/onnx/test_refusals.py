@@ -83,6 +83,26 @@ def test_an_answer_that_nothing_defines(tmp_path: Path) -> None:
     )
 
 
+def test_an_answer_that_is_the_sample(tmp_path: Path) -> None:
+    made = model((1, 6), "a = Identity (x) y = Dropout (a)")
+    assert only(made, tmp_path) == "output y is the input, passed on"
+
+
+def test_an_attribute_of_no_function(tmp_path: Path) -> None:
+    made = model((1, 6), "y = Gemm (x, w)", {"w": W})
+    made.graph.node[0].attribute.add(name="alpha", ref_attr_name="factor", type=1)
+    assert only(made, tmp_path) == ("Gemm of y, a Gemm, has attributes of a function it is not in")
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_two_versions_of_the_operators(domain: str, tmp_path: Path) -> None:
+    made = model((1, 6), "y = Relu (x)")
+    made.opset_import.add(domain=domain, version=9)
+    assert only(made, tmp_path) == (
+        "the versions of ai.onnx are given more than once; give each one version"
+    )
+
+
 def test_an_answer_without_the_sample(tmp_path: Path) -> None:
     made = model((1, 6), "y = Neg (c)", {"c": W})
     assert "output y does not depend on the input" in only(made, tmp_path)

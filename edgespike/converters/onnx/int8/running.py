@@ -52,6 +52,8 @@ def run(
     settings.log_severity_level = 4  # errors are raised
     settings.intra_op_num_threads = 1
     settings.add_session_config_entry("session.qdqisint8allowed", "1")
+    # Two requantisations in a row would become one, with other numbers than the file's.
+    settings.add_session_config_entry("session.disable_double_qdq_remover", "1")
     if not optimised:
         settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     wanted = [replaced.get(name, name) for name in names]

@@ -64,9 +64,14 @@ def padding_of(
     kind = node.attributes.get("auto_pad", "NOTSET")
     if kind in ("SAME_UPPER", "SAME_LOWER"):
         totals = [
-            max((-(-size // step) - 1) * step + gap * (length - 1) + 1 - size, 0)
+            (-(-size // step) - 1) * step + gap * (length - 1) + 1 - size
             for size, length, step, gap in zip(image[1:], kernel, stride, dilation, strict=True)
         ]
+        if min(totals) < 0:
+            raise RefusedError(
+                f"its auto_pad {kind} leaves out values between its windows, where runtimes "
+                "disagree which; give pads"
+            )
         ends = [(total // 2, total - total // 2) for total in totals]
         if kind == "SAME_LOWER":
             ends = [(after, before) for before, after in ends]
