@@ -124,7 +124,7 @@ WAYS_OUT = {
     ),
     **dict.fromkeys(("MUL", "SUB", "DIV"), _NORMALISATION),
     "RELU_N1_TO_1": "no runtime has it for int8, but for one that is fused into the layer before",
-    "SOFTMAX": "it can be the last operator only",
+    "SOFTMAX": "it can be the last operator only, over all classes and with a beta above 0",
     "LOGISTIC": "it can be the last operator only; use RELU6 inside a net",
     "DEQUANTIZE": (
         "it can be the last operator only: a part of the model is not quantised; convert it with "
