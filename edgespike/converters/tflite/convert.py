@@ -172,6 +172,9 @@ def _end(builder: NetBuilder, last: int) -> None:
     if value is None:
         builder.violations.append(f"output: {title} is not computed; the file is damaged")
         return
+    if value.node == builder.nodes[0].name:
+        builder.violations.append(f"output: {title} is the input; no operator computes anything")
+        return
     if value.size != value.shape[0] or not value.is_ordered:
         builder.violations.append(
             f"output: {title} has shape {(1, *value.file_shape)}; one number a class is expected, "

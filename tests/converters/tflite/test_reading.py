@@ -62,6 +62,7 @@ TABLES = {
     "FULLY_CONNECTED": "FullyConnected",
     "MAX_POOL_2D": "Pool2D",
     "MEAN": "Reducer",
+    "SOFTMAX": "Softmax",
 }
 
 

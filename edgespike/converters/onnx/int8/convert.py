@@ -23,7 +23,7 @@ from edgespike.converters.onnx.int8.values import (
     UnknownValueError,
     kind_of,
 )
-from edgespike.converters.onnx.int8.walk import Walk
+from edgespike.converters.onnx.int8.walk import INPUT, Walk
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.onnx.structure import listed
 from edgespike.converters.result import Conversion
@@ -31,6 +31,9 @@ from edgespike.errors import UnsupportedError, named
 from edgespike.graph.graph import NAME_LIMIT
 from edgespike.int8.lowering import lower
 from edgespike.int8.net import Int8Net, Int8Node, Int8Readout, Stored
+
+ORIGIN = "an ONNX file of 8-bit numbers, computed as ONNX Runtime's integer kernels do"
+"""What a graph is made from, as it says itself: other runtimes round otherwise."""
 
 QDQ = (
     "Float operators between quantisers are computed as ONNX Runtime's integer kernels do that "
@@ -63,7 +66,8 @@ def convert_int8(model: OnnxModel, options: ConvertOptions) -> Conversion:
     ]
     net, walk = read_net(model, unused)
     name = options.graph_name(plain_name(model.path.stem)[:NAME_LIMIT] or "model")
-    lowered = lower(net, name)
+    # Where ONNX Runtime may differ, what follows is compared on the graph's own numbers.
+    lowered = lower(net, name, ORIGIN, apart=walk.finer)
     return Conversion(
         lowered.graph, said=net.said, check=partial(check_file, model, walk, net, lowered)
     )
@@ -119,7 +123,7 @@ def _read(walk: Walk, node: OnnxNode) -> None:
         nearest = NEAREST.get(node.op, "see docs/converters/onnx_int8.md for those that are")
         raise RefusedError(f"this operator is not read; {nearest}")
     after = next((n for n in node.inputs if isinstance(walk.values.get(n), Answer)), None)
-    if after is not None and not node.op.endswith("quantizeLinear") and "Quantize" not in node.op:
+    if after is not None and node.op not in ("QuantizeLinear", "DequantizeLinear"):
         raise RefusedError("it follows a softmax, sigmoid or argmax, which may only be at the end")
     if len(node.inputs) < operator.inputs:
         raise RefusedError(f"it has {len(node.inputs)} inputs; it needs {operator.inputs}")
@@ -140,6 +144,8 @@ def _read_out(walk: Walk, name: str) -> None:
             f"it is {kind_of(value)}; it must be stored numbers, real ones of these, or the sums "
             "of a layer"
         )
+    if value.node == INPUT:
+        raise RefusedError("it is the model's input; nothing is computed")
     source = walk.arranged(value, (value.places.size,))
     walk.nodes.append(Int8Node(walk.names.new("readout"), Int8Readout(), value.stored, (source,)))
 
