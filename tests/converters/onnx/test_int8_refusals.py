@@ -166,7 +166,7 @@ def softmax_of_one_number_each(draft: Draft) -> str:
 
 def windows_with_gaps(draft: Draft) -> str:
     made = conv(draft, start(draft))
-    more = {"kernel_shape": [1, 1], "strides": [4, 4], "auto_pad": "SAME_UPPER"}
+    more: dict[str, Any] = {"kernel_shape": [1, 1], "strides": [4, 4], "auto_pad": "SAME_UPPER"}
     return draft.node("MaxPool", draft.qdq(made, 0.05, 128), **more)
 
 

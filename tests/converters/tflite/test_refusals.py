@@ -120,7 +120,7 @@ def test_multiplier_that_is_not_that_of_the_weights(tmp_path: Path) -> None:
     x, y = file.tensor((1, 4, 4, 2), 0.1), file.tensor((1, 4, 4, 2), 0.1)
     weight, bias = np.ones((1, 3, 3, 2), int), np.zeros(2, int)
     file.conv(x, weight, 0.01, bias, y, "DEPTHWISE_CONV_2D", depthMultiplier=7)
-    with pytest.raises(UnsupportedError, match="its multiplier is 7, its weights .* make 2 of 2"):
+    with pytest.raises(UnsupportedError, match=r"its multiplier is 7, its weights .* make 2 of 2"):
         convert(file.content([x], [y]), tmp_path)
 
 

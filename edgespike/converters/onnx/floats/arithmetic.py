@@ -99,7 +99,7 @@ def clip(net: Building, node: OnnxNode) -> Value:
         _limit(net, node, place, name) for place, name in enumerate(("min", "max"), start=1)
     )
     unlimited = high is None or high >= _LARGEST
-    if low != 0 or not (unlimited or high > 0):
+    if low != 0 or not (high is None or high > 0):
         raise UnreadableError(f"limits values to {low}..{high}; {_RELU}")
     return _relu(net, node, net.unpadded(node), None if unlimited else high)
 
