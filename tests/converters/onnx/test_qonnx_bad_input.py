@@ -108,7 +108,7 @@ def test_scales_at_the_ends_of_float32(tmp_path: Path, exponent: int, bits: int)
 
 
 def test_a_file_that_qonnx_does_not_run(tmp_path: Path) -> None:
-    """It computes what the answers do not need, too: a Gemm that must have a bias in this version."""
+    """It computes what no answer needs, too: a Gemm that must have a bias in this version."""
     pytest.importorskip("qonnx")
     net = Net(4, opset=9)
     x = net.quant("x")
