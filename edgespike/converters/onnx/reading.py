@@ -83,8 +83,6 @@ def _read(path: Path, model: Any, nodes: list[Any]) -> OnnxModel:
     if faults:
         raise UnsupportedError(_what(path), faults)
     aliases = _passed_on(model, inferred, folding.constants)
-    if aliases.get(output) == start:
-        raise UnsupportedError(_what(path), [f"output {named(output)} is the input, passed on"])
     versions = {entry.domain: entry.version for entry in model.opset_import}
     read = tuple(
         _node(node, versions, aliases) for node in model.graph.node if node.output[0] not in aliases

@@ -181,6 +181,15 @@ def max_pool_of_sums(draft: Draft, x: str) -> str:
 
 
 @in_floats
+def sums_of_several_readers(draft: Draft, x: str) -> str:
+    """Scales of a simple ratio, so that many sums are halves."""
+    weights = draft.real(draft.constant(draft.numbers(3, 2, 3, 3), "int8"), 0.05, 0, "int8")
+    sums = draft.node("Conv", x, weights)
+    first = draft.qdq(sums, 0.05, 128)
+    return draft.qdq(draft.node("Add", first, draft.qdq(draft.node("Relu", sums), 0.1, 0)), 0.2, 90)
+
+
+@in_floats
 def average_pool(draft: Draft, x: str) -> str:
     pooled = draft.node("AveragePool", x, kernel_shape=[2, 3], strides=[2, 1], pads=[1, 1, 0, 0])
     return draft.qdq(pooled, 0.013, 61)

@@ -83,11 +83,6 @@ def test_an_answer_that_nothing_defines(tmp_path: Path) -> None:
     )
 
 
-def test_an_answer_that_is_the_sample(tmp_path: Path) -> None:
-    made = model((1, 6), "a = Identity (x) y = Dropout (a)")
-    assert only(made, tmp_path) == "output y is the input, passed on"
-
-
 def test_an_attribute_of_no_function(tmp_path: Path) -> None:
     made = model((1, 6), "y = Gemm (x, w)", {"w": W})
     made.graph.node[0].attribute.add(name="alpha", ref_attr_name="factor", type=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -92,9 +94,10 @@ def read_net(model: OnnxModel, faults: list[str] | None = None) -> tuple[Int8Net
         walk.values[model.input] = entering(model)
     except RefusedError as refused:
         found.append(f"input {named(model.input)} {refused}")
+    readers = Counter(name for node in model.nodes for name in node.inputs)
     for node in model.nodes:
         try:
-            _read(walk, node)
+            _read(walk, node, readers[node.outputs[0]])
         except RefusedError as refused:
             found.append(f"{node.title} ({node.op}): {refused}")
         except UnknownValueError:
@@ -117,7 +120,7 @@ def read_net(model: OnnxModel, faults: list[str] | None = None) -> tuple[Int8Net
     return Int8Net(tuple(walk.nodes), tuple(walk.said)), walk
 
 
-def _read(walk: Walk, node: OnnxNode) -> None:
+def _read(walk: Walk, node: OnnxNode, readers: int) -> None:
     operator = OPERATORS.get((node.domain, node.op))
     if operator is None:
         nearest = NEAREST.get(node.op, "see docs/converters/onnx_int8.md for those that are")
@@ -128,6 +131,9 @@ def _read(walk: Walk, node: OnnxNode) -> None:
     if len(node.inputs) < operator.inputs:
         raise RefusedError(f"it has {len(node.inputs)} inputs; it needs {operator.inputs}")
     value = operator.read(walk, node)
+    if isinstance(value, Pending) and readers > 1:
+        # ONNX Runtime has integer kernels only for what one quantiser reads.
+        value = replace(value, certain=False)
     if value is not None:
         walk.values[node.outputs[0]] = value
 
