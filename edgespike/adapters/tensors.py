@@ -31,9 +31,15 @@ def as_whole_samples(graph: Graph, x: object) -> NDArray[Any]:
     Raises
     ------
     InputError
-        Not a tensor, a tensor that asks for a gradient, values that are not finite or outside the
-        input's range, or another shape.
+        Not a tensor, a tensor that asks for a gradient or holds no values, values that are not
+        finite or outside the input's range, or another shape; or torch records the call.
     """
+    if torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
+        # What numpy computes would be a constant of the trace: the same answers to any samples.
+        raise InputError(
+            f"graph {graph.name!r} runs outside of torch, which can therefore not trace it; call "
+            "the module itself, or let edgespike.export write a model"
+        )
     if not isinstance(x, Tensor):
         raise InputError(
             f"input of graph {graph.name!r} is {shown(x)}; give a tensor: torch.from_numpy makes "
@@ -50,8 +56,19 @@ def as_whole_samples(graph: Graph, x: object) -> NDArray[Any]:
             "one of integers or reals"
         )
     if x.is_floating_point():
-        x = x.double()  # numpy has no bfloat16
-    return as_samples(graph, as_integers(x.detach().cpu().numpy(), graph))
+        return as_samples(graph, as_integers(_values(graph, x.double()), graph))  # no bfloat16
+    return as_samples(graph, _values(graph, x.byte() if x.dtype is torch.bool else x))
+
+
+def _values(graph: Graph, x: Tensor) -> NDArray[Any]:
+    """Return a tensor's values; those of ``meta``, ``vmap`` and ``torch.export`` have none."""
+    try:
+        return x.detach().cpu().numpy()
+    except RuntimeError as error:
+        raise InputError(
+            f"input of graph {graph.name!r} has no values that can be read: {error}; call the "
+            "module with a tensor, outside of torch's transformations"
+        ) from error
 
 
 def as_answers(graph: Graph, accumulators: NDArray[np.int64], device: torch.device) -> Tensor:

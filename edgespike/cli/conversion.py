@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edgespike.cli.output import print_table, say
+from edgespike.cli.output import print_sentence, print_table, say
 
 if TYPE_CHECKING:
     from edgespike.converters.checking import SourceCheck
@@ -57,12 +57,13 @@ def print_found(source: str, found: Conversion) -> None:
         f"  {_counted(_layers(graph), 'weighted layer')}, "
         f"{_counted(_neurons(graph), 'neuron')}, {_counted(graph.steps, 'step')}"
     )
-    print(
-        f"  input {op.shape}, whole numbers {op.low}..{op.high} in units of {op.scale:g}; "
-        f"{_counted(graph.readout_op.classes, 'class', 'classes')}"
+    print_sentence(
+        f"input {op.shape}, whole numbers {op.low}..{op.high} in units of {op.scale:g}; "
+        f"{_counted(graph.readout_op.classes, 'class', 'classes')}",
+        indent=2,
     )
     for sentence in found.assumed:
-        print(f"  {sentence}")
+        print_sentence(sentence, indent=2)
     if found.quantised is not None:
         _print_lost(found.quantised)
     for warning in found.warnings:
@@ -117,7 +118,7 @@ def print_check(check: SourceCheck) -> None:
             for part in check.parts
         ],
     )
-    print(
+    print_sentence(
         f"{check.flipped:,} of {check.samples:,} answers differ between the source itself and the "
         f"graph ({_share(check.flipped, check.samples)})"
     )

@@ -192,8 +192,11 @@ def command(
         refuse_check_of_graphs(model)
     with say_if_slow(f"converting {model}"):
         converted = conversion(model, options)
-        found = None if check is None else checked(converted, options, check, samples)
         graph = coding.apply(converted.graph)
+    found = None
+    if check is not None:
+        with say_if_slow(f"running {model} itself on the samples of {check}"):
+            found = checked(converted, options, check, samples)
     failed = found is not None and found.failed
     if not failed:
         edgespike.save(graph, out)

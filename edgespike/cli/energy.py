@@ -18,7 +18,7 @@ from edgespike.cli.options import (
     Threads,
     profile_names,
 )
-from edgespike.cli.output import print_json, progress, say
+from edgespike.cli.output import print_json, print_sentence, progress, say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,4 +127,4 @@ def _print_audit(audit: Audit, counts: Counts) -> None:
     }
     for kind, found in kinds.items():
         walked = ", ".join(f"{k.value} {v:,}" for k, v in found.items())
-        print(f"Audit of {audit.samples} samples: {kind} {walked}; {result}.")
+        print_sentence(f"Audit of {audit.samples} samples: {kind} {walked}; {result}.")

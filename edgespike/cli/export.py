@@ -47,6 +47,7 @@ def command(
     from edgespike.samples import read_samples
     from edgespike.storage.files import check_new_folder
     from edgespike.targets import get_target
+    from edgespike.targets.base import without_repeats
 
     check_new_folder(out)
     graph = edgespike.load(model)
@@ -79,7 +80,7 @@ def command(
     if layers:
         print_table(
             ("Layer", "Numbers", "Why"),
-            [(layer.layer, layer.numbers, layer.why) for layer in layers],
+            [(row.layer, row.numbers, row.why) for row in without_repeats(layers)],
         )
     for remark in remarks:
         say(remark)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,24 @@ def _finite(value: Any) -> Any:
 def say(text: str) -> None:
     """Print a message for people that is not the answer to standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+def print_sentence(text: str, indent: int = 0) -> None:
+    """Print a sentence of an answer; a terminal gets it broken between words, a pipe does not."""
+    if sys.stdout.isatty():
+        from edgespike.console import make_console
+
+        text = textwrap.fill(
+            text,
+            make_console().width,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    else:
+        text = " " * indent + text
+    print(text)
 
 
 SLOW_S = 2.0

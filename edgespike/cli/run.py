@@ -47,6 +47,8 @@ def command(
 ) -> None:
     """Run samples on a target and print the classes.
 
+    Of a model with a single output, print its value in real units.
+
     With labels, the accuracy is printed first, and wrong answers are marked.
 
     For an ensemble, also print the mean probability of each class and its entropy in nats, split
@@ -72,7 +74,7 @@ def command(
     accumulators, silent = tally.accumulators, tally.silent
     predicted = predictions(graph, accumulators)
     accuracy = float((predicted == labels).mean()) if labels is not None else None
-    beliefs = _beliefs(graph, accumulators)
+    beliefs, single = _beliefs(graph, accumulators), _single_values(graph, accumulators)
     if out is not None:
         _write(out, predictions=predicted, accumulators=accumulators, **beliefs)
     if as_json:
@@ -86,6 +88,8 @@ def command(
             "silent_layers": list(silent),
             **{name: values.tolist() for name, values in beliefs.items()},
         }
+        if single is not None:
+            answer["values"] = single.tolist()
         print_json(answer)
         return
     if accuracy is not None:
@@ -93,17 +97,20 @@ def command(
         print(f"accuracy {accuracy:.2%} of {len(predicted)} samples{marked}")
     if silent:
         print(f"silent layers, without a single event: {', '.join(silent)}")
-    _print_samples(predicted, labels, beliefs, len(predicted) if every else SHOWN)
+    _print_samples(predicted, single, labels, beliefs, len(predicted) if every else SHOWN)
 
 
 def _print_samples(
     predicted: NDArray[np.int64],
+    single: NDArray[np.float64] | None,
     labels: NDArray[np.int64] | None,
     beliefs: dict[str, NDArray[np.float64]],
     most: int,
 ) -> None:
     """Print the first samples, one per line, and mark those whose class is not their label."""
     columns: dict[str, Sequence[object]] = {"class ": predicted[:most].tolist()}
+    if single is not None:
+        columns = {"value ": [f"{value:.6g}" for value in single[:most]]}
     if labels is not None:
         columns["label"] = [
             f"{label}" if label == given else f"{label} *"
@@ -117,6 +124,14 @@ def _print_samples(
             f"and {len(predicted) - shown:,} more samples; --all prints them, --json and --out "
             "hold all"
         )
+
+
+def _single_values(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return the answers, ``(samples,)``, where a class would say nothing: there is only one."""
+    from edgespike.trace import logits
+
+    op = graph.readout_op
+    return logits(graph, accumulators)[:, 0] if op.classes == op.members == 1 else None
 
 
 def _beliefs(graph: Graph, accumulators: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

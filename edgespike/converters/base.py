@@ -247,13 +247,18 @@ class Converter:
         """Raise ``UnsupportedError`` that lists the options that this converter does not use."""
         takes = ", ".join(self.options) or "no options"
         unused = [
-            f"{name} is {shown(value)}, but converter {self.name!r} does not use it; it takes "
+            f"{name} is {_in_words(value)}, but converter {self.name!r} does not use it; it takes "
             f"{takes}, so leave {name} out"
             for name, value in options.given.items()
             if name not in self.options
         ]
         if unused:
             raise UnsupportedError("model cannot be converted with these options", unused)
+
+
+def _in_words(value: object) -> str:
+    """Return an option's value for a message; of an array, that it is given."""
+    return "given" if isinstance(value, np.ndarray) else shown(value)
 
 
 HEAD_BYTES = 4096

@@ -14,6 +14,9 @@ from edgespike.graph.ops import Input
 _BYTES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
 """The ranges of types that hold an input's values and no others."""
 
+_SMALL_PART = 0.02
+"""Of an input's range. Reals within less were probably scaled in another way than in training."""
+
 
 def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
     """Check samples for a graph and add an axis of steps.
@@ -66,9 +69,12 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
             array = np.broadcast_to(array, (len(array), *stepped))
     elif array.shape[1:] != stepped:
         expected = f"(samples, {', '.join(map(str, single))})"
+        if graph.steps > 1:
+            each = f"(samples, {', '.join(map(str, stepped))})"
+            expected += f", or {each} for different values at each step"
         raise InputError(
-            f"input of graph {graph.name!r} has shape {array.shape}; give {expected}, or "
-            f"(samples, {', '.join(map(str, stepped))}) for different values at each step"
+            f"input of graph {graph.name!r} has shape {array.shape}; give {expected}"
+            f"{reshaping(array.shape, single)}"
         )
     if len(array) == 0:
         raise InputError(f"input of graph {graph.name!r} has no samples; give at least one")
@@ -82,6 +88,34 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
             "(clipping would change the answers without an error)"
         )
     return array
+
+
+def reshaping(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """Return how samples of a wrong shape may become ones of the right shape, for a message.
+
+    Parameters
+    ----------
+    found
+        The shape of what was given.
+    shape
+        Of one sample, channels first.
+
+    Returns
+    -------
+    str
+        ``""`` where nothing is likely; else it starts with a colon.
+    """
+    if found == shape:
+        return ": x[None] if it is one sample"
+    one, channels_last = found[1:], (*shape[1:], *shape[:1])
+    if [size for size in one if size != 1] == [size for size in shape if size != 1]:
+        return f": x.reshape{(-1, *shape)}"
+    if one == channels_last:
+        return ": numpy.moveaxis(x, -1, 1), since the channels seem to be last"
+    if [size for size in one if size != 1] == [size for size in channels_last if size != 1]:
+        last = (-1, *channels_last)
+        return f": numpy.moveaxis(x.reshape{last}, -1, 1), since the channels seem to be last"
+    return ""
 
 
 def never_changes(samples: NDArray[Any]) -> bool:
@@ -110,6 +144,11 @@ def _dtype_message(graph: Graph, op: Input, array: NDArray[Any]) -> str:
         return f"{found}; {needed}: x.astype(numpy.int64), since they are whole"
     rounded = f"numpy.floor(x / {op.scale:g} + 0.5).astype(numpy.int64)"
     inside = op.low * op.scale <= least and most <= op.high * op.scale
+    if inside and most - least < (op.high - op.low) * op.scale * _SMALL_PART:
+        return (
+            f"{found}; {needed}; rounded, these would fill less than {_SMALL_PART:.0%} of that, so "
+            f"scale the data as in training, then {rounded}"
+        )
     if inside:
         return f"{found}; {needed}: {rounded}"
     return (

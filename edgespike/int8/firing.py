@@ -86,7 +86,7 @@ def _with_functions(
     least, most = int(ends.min()), int(ends.max())
     while most - least <= LEVELS_LIMIT and len(readers := grow.readers[node.name]) == 1:
         (reader,) = readers
-        if not isinstance(reader.op, Int8Function):
+        if not isinstance(reader.op, Int8Function) or node.name in grow.apart:
             break
         steps = values_of(grow, reader, reader.op, np.arange(least, most + 1))
         node, finish = reader, _Chain(finish, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +38,13 @@ class Growing:
     ----------
     net
         What it is made of.
+    apart
+        Nodes, by name, that do not become one with a function behind them.
     """
 
-    def __init__(self, net: Int8Net) -> None:
+    def __init__(self, net: Int8Net, apart: Collection[str] = ()) -> None:
         self.net = net
+        self.apart = frozenset(apart)
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
         """Shape and range of each node's values."""

@@ -9,7 +9,7 @@ between the sums of a layer and its stored numbers becomes thresholds, see
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from edgespike.errors import GraphError, UnsupportedError, shown
@@ -40,7 +40,7 @@ class Lowered:
     offsets: Mapping[str, int]
 
 
-def lower(net: Int8Net, name: str, origin: str = "") -> Lowered:
+def lower(net: Int8Net, name: str, origin: str = "", *, apart: Collection[str] = ()) -> Lowered:
     """Return the graph of a net.
 
     Its input are stored numbers minus the zero point.
@@ -51,6 +51,9 @@ def lower(net: Int8Net, name: str, origin: str = "") -> Lowered:
         The net.
     name, origin
         Of the graph.
+    apart
+        Nodes, by name, that do not become one with a function behind them, so that their numbers
+        can be compared.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def lower(net: Int8Net, name: str, origin: str = "") -> Lowered:
         Lists everything that has no exact form in a graph. Nodes that depend on one whose shape
         does not fit are not examined.
     """
-    grown = walk(simplified(net))
+    grown = walk(simplified(net), apart)
     what = f"model {shown(name)} cannot be converted"
     if grown.violations:
         raise UnsupportedError(what, grown.violations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import inf, prod
 
 import numpy as np
@@ -30,9 +31,9 @@ from edgespike.int8.steps import Steps
 from edgespike.int8.sums import lower_add, lower_average_pool, lower_pad, lower_weighted
 
 
-def walk(net: Int8Net) -> Growing:
+def walk(net: Int8Net, apart: Collection[str] = ()) -> Growing:
     """Return the graph of a net, or as much of it as there is, and why not all of it."""
-    grow = Growing(net)
+    grow = Growing(net, apart)
     grow.violations += [
         f"{node.title} has the scale {node.stored.scale}; it must be positive and finite"
         for node in net.nodes

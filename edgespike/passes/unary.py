@@ -145,7 +145,7 @@ def _misused(graph: Graph, node: Node, layouts: Layouts) -> Iterator[str]:
         case Multiply():
             yield (
                 "single spikes cannot stand for a product of numbers; use graded spikes, on the "
-                "cpu or tflite target"
+                "cpu, tflite or onnx target"
             )
         case MaxPool2d():
             if max(levels) > 1 and _is_sum(graph, graph[node.inputs[0]]):

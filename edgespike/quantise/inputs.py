@@ -13,6 +13,7 @@ from edgespike.errors import InputError, UnsupportedError, shown
 from edgespike.floats.net import FloatNet
 from edgespike.floats.run import input_shape
 from edgespike.graph import Graph, Input
+from edgespike.graph.inputs import reshaping
 
 if TYPE_CHECKING:
     from edgespike.converters.base import ConvertOptions
@@ -120,8 +121,8 @@ def as_integers(samples: NDArray[Any], op: Input | Graph) -> NDArray[np.int64]:
         raise InputError(
             f"{outside} of {whole.size} values of the samples are outside "
             f"{op.low * op.scale:g}..{op.high * op.scale:g}, what the graph's input holds; "
-            "calibrate with samples that have the largest values, or give --input-range and "
-            "--input-scale"
+            "scale them as in training, or convert the model again, with samples that have the "
+            "largest values or with --input-range and --input-scale"
         )
     return whole.astype(np.int64)
 
@@ -134,6 +135,7 @@ def _faults(
             f"calibrate has shape {shown(samples.shape)}; give "
             f"(samples, {', '.join(map(str, shape))})"
             + (f", or (samples, {steps}, {', '.join(map(str, shape))})" if steps > 1 else "")
+            + reshaping(samples.shape, shape)
         )
     elif not np.isfinite(samples).all():
         bad = int((~np.isfinite(samples)).sum())

@@ -7,8 +7,9 @@ has this string as its ``runtime``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -143,6 +144,14 @@ class LayerNumbers:
     layer: str
     numbers: str
     why: str
+
+
+def without_repeats(rows: Iterable[LayerNumbers]) -> list[LayerNumbers]:
+    """Return rows for a table, in which neighbours with equal numbers and reasons are one."""
+    return [
+        LayerNumbers(", ".join(row.layer for row in equal), numbers, why)
+        for (numbers, why), equal in groupby(rows, key=lambda row: (row.numbers, row.why))
+    ]
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,10 @@ def test_an_ensemble_gives_logarithms_of_mean_probabilities() -> None:
         (torch.zeros(1, 1, 6, 6, dtype=torch.complex64), "torch.complex64"),
         (torch.zeros(1, 1, 6, 6).to_sparse(), "torch.sparse_coo"),
         (torch.full((1, 1, 6, 6), float("nan")), "not finite"),
-        (torch.full((1, 1, 6, 6), 16), "outside 0..1"),
+        (torch.full((1, 1, 6, 6), 16), "has values 16..16; its range is 0..15"),
         (torch.full((1, 1, 6, 6), 1.1), "outside 0..1"),
+        (torch.full((1, 1, 6, 6), 1.1), "scale them as in training"),
+        (torch.zeros(1, 1, 6, 6, device="meta"), "has no values that can be read"),
         (torch.zeros(1, 6, 6), "shape (1, 6, 6)"),
         (torch.zeros(0, 1, 6, 6), "no samples"),
     ],
@@ -109,6 +111,15 @@ def test_other_inputs_are_refused(x: Any, said: str) -> None:
     with pytest.raises(InputError) as refused:
         torch_module(residual_graph())(x)
     assert said in str(refused.value)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_trace_would_hold_constants_and_is_refused() -> None:
+    module, x = torch_module(residual_graph()), torch.zeros(1, 1, 6, 6, dtype=torch.int64)
+    with pytest.raises(InputError, match="can therefore not trace it"):
+        torch.jit.trace(module, x)
+    with pytest.raises(InputError, match="outside of torch's transformations"):
+        torch.vmap(lambda one: module(one[None]))(x)
 
 
 def test_a_gradient_is_not_asked_for_under_no_grad() -> None:

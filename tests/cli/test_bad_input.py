@@ -364,7 +364,7 @@ OPTIONS = {
     "--input-range": ("-8,7", "input_range is (-8, 7)"),
     "--input-scale": ("0.5", "input_scale is 0.5"),
     "--bits": ("4", "bits is 4"),
-    "--calibrate": ("x.npy", "calibrate is array("),
+    "--calibrate": ("x.npy", "calibrate is given, but"),
 }
 
 

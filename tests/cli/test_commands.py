@@ -207,6 +207,22 @@ def test_run_prints_the_accuracy_first_and_marks_what_is_wrong(
     assert some[-1].startswith("and 4 more samples; --all prints them")
 
 
+def test_run_prints_values_where_there_is_one_output(cli: Cli, tmp_path: Path) -> None:
+    nodes = (
+        Node("x", Input((2,), 0, 9, 1.0)),
+        Node("sum", Dense(np.array([[1, -2]]), np.array([3])), ("x",)),
+        Node("out", Readout(np.array([0.25])), ("sum",)),
+    )
+    save_graph(Graph("regression", nodes), tmp_path / "graph.safetensors")
+    np.save(tmp_path / "x.npy", np.array([[4, 0], [0, 9]]))
+    arguments = ("run", tmp_path / "graph.safetensors", "-i", tmp_path / "x.npy")
+    assert cli(*arguments, "--json").json["values"] == [1.75, -3.75]
+    shown = cli(*arguments).stdout
+    assert "value" in shown
+    assert "class" not in shown
+    assert "-3.75" in shown
+
+
 def test_run_names_silent_layers(cli: Cli, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 4), int))
     nodes = (

@@ -49,12 +49,26 @@ def test_each_rounding_is_checked_and_named(
     assert cli("energy", out, "-i", x, "--json").json["origin"].endswith(f"(rounding {rounding})")
 
 
+def test_a_slow_check_says_what_it_does(
+    cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgespike.cli.output.SLOW_S", 0.0)
+    x = tmp_path / "x.npy"
+    arguments = ("convert", model, "-o", tmp_path / "graph.safetensors", "--rounding", "xnnpack")
+    assert f"running {model} itself on the samples of {x}" in cli(*arguments, "--check", x).stderr
+    assert "itself" not in cli(*arguments).stderr
+
+
 def test_what_is_refused(cli: Cli, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "graph.safetensors"
     refused(
         cli("convert", model, "-o", out, "--rounding", "x"), "rounding is 'x'; give one of tflm"
     )
     refused(cli("convert", model, "-o", out, "--levels", 4), "levels", "tflite")
+    samples = ("--calibrate", tmp_path / "x.npy")
+    refused(
+        cli("convert", model, "-o", out, *samples), "calibrate is given, but converter 'tflite'"
+    )
     file = File()
     x = file.tensor((1, 3), 0.1)
     file.add("LSTM", [x], x)

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.errors import InputError
-from edgespike.graph import Graph, Input, Node, Readout
-from edgespike.graph.inputs import as_samples, never_changes
+from edgespike.graph import Graph, Input, Node, Readout, Reshape
+from edgespike.graph.inputs import as_samples, never_changes, reshaping
 
 GRAPH = Graph(
     "steps", (Node("in", Input((4,), 0, 9, 1.0)), Node("out", Readout(np.ones(4)), ("in",))), 3
@@ -75,6 +75,11 @@ def pixels(low: int, high: int, scale: float) -> Graph:
         (pixels(0, 255, 1 / 255), FOUR > 3, r"dtype bool; give integers 0\.\.255.*numpy\.where"),
         (pixels(0, 255, 1 / 255), FOUR / 8, r"values 0\.\.0\.875; .*: numpy\.floor\(x / 0\.00392"),
         (pixels(0, 255, 1 / 255), FOUR * 30.0, r"x\.astype\(numpy\.int64\), since they are whole"),
+        (
+            pixels(0, 255, 1.0),
+            FOUR / 8,
+            r"would fill less than 2% of that, so scale the data",
+        ),
         (pixels(0, 255, 1 / 255), FOUR / 8 - 0.5, r"do not fit 0\.\.1, so scale the data as in"),
         (pixels(0, 255, 1 / 255), FOUR - 1, r"values -1\.\.6; .* scale the data as in training"),
         (pixels(-9, 9, 0.1), FOUR / 8 - 0.5, r"values -0\.5\.\.0\.375; .*: numpy\.floor\(x / 0\.1"),
@@ -85,6 +90,40 @@ def test_what_is_not_in_the_units_of_the_input_gets_the_way_out_that_fits(
 ) -> None:
     with pytest.raises(InputError, match=message):
         as_samples(graph, samples)
+
+
+IMAGES = Graph(
+    "images",
+    (
+        Node("in", Input((3, 4, 5), 0, 9, 1.0)),
+        Node("row", Reshape((60,)), ("in",)),
+        Node("out", Readout(np.ones(60)), ("row",)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2, 4, 5, 3), r"give \(samples, 3, 4, 5\): numpy\.moveaxis\(x, -1, 1\), since"),
+        ((2, 20, 3), r"give \(samples, 3, 4, 5\)$"),
+        ((2, 3, 4, 5, 1), r"give \(samples, 3, 4, 5\): x\.reshape\(-1, 3, 4, 5\)$"),
+        ((3, 4, 5), r"give \(samples, 3, 4, 5\): x\[None\] if it is one sample$"),
+    ],
+)
+def test_samples_of_another_shape_get_the_way_out_that_fits(
+    shape: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        as_samples(IMAGES, np.zeros(shape, int))
+
+
+@pytest.mark.parametrize(
+    ("given", "shape"), [((2, 64, 3), (3, 1, 64)), ((2, 4, 5, 3), (3, 4, 5)), ((2, 7), (1, 7))]
+)
+def test_the_way_out_gives_the_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    way = reshaping(given, shape).removeprefix(": ").partition(", since")[0]
+    assert eval(way, {"x": np.zeros(given), "numpy": np}).shape == (2, *shape)
 
 
 def test_booleans_are_spikes() -> None:

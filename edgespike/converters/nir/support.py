@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 from edgespike.converters.nir.producers import PRODUCERS, UNBOUNDED, Producer
 from edgespike.converters.nir.receivers import RECEIVERS
 from edgespike.converters.nir.schema import PRIMITIVES
+from edgespike.converters.tables import markdown_table
 from edgespike.graph import Reset
 
 
@@ -16,19 +17,19 @@ def primitives_table() -> str:
         (f"`{name}`", each.meaning, each.becomes, each.writes or "not written")
         for name, each in PRIMITIVES.items()
     )
-    return _table(("node", "computes", "read as", "written for"), rows)
+    return markdown_table(("node", "computes", "read as", "written for"), rows)
 
 
 def producers_table() -> str:
     """Return what each simulator is taken to compute."""
     head = ("`producer`", "step", "leak", "fires", "`zero` resets", "`subtract` resets", "spikes")
-    return _table(head, map(_producer, PRODUCERS.values()))
+    return markdown_table(head, map(_producer, PRODUCERS.values()))
 
 
 def recognised_table() -> str:
     """Return by what each simulator's files are recognised, in the order of the rules."""
     rows = ((f"`{each.name}`", each.recognised) for each in PRODUCERS.values())
-    return _table(("`producer`", "recognised by"), rows)
+    return markdown_table(("`producer`", "recognised by"), rows)
 
 
 def receivers_table() -> str:
@@ -43,7 +44,7 @@ def receivers_table() -> str:
         )
         for name, each in RECEIVERS.items()
     )
-    return _table(("`--for`", "nodes", "reset", "fires at v", "default dt"), rows)
+    return markdown_table(("`--for`", "nodes", "reset", "fires at v", "default dt"), rows)
 
 
 def _producer(each: Producer) -> Iterator[str]:
@@ -62,8 +63,3 @@ def _producer(each: Producer) -> Iterator[str]:
     yield each.zero_time.value + default(Reset.ZERO)
     yield each.subtract_time.value + default(Reset.SUBTRACT)
     yield many + floor
-
-
-def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])

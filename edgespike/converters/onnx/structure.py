@@ -64,6 +64,9 @@ def _version_faults(model: Any) -> Iterator[str]:
             "export with opset_version=17, or call onnx.version_converter.convert_version"
             "(model, 17)"
         )
+    twice = Counter(domain or "ai.onnx" for domain in (e.domain for e in model.opset_import))
+    if many := [domain for domain, number in twice.items() if number > 1]:
+        yield f"the versions of {listed(many)} are given more than once; give each one version"
     used = Counter(node.domain for node in model.graph.node)
     for domain, nodes in used.items():
         if domain not in DOMAINS:
@@ -146,6 +149,8 @@ def _tensor_faults(model: Any) -> Iterator[str]:
     if sparse:
         yield f"constants {listed(sparse)} are stored sparsely; store them densely"
     for node in model.graph.node:
+        if any(attribute.ref_attr_name for attribute in node.attribute):
+            yield f"{title_of(node)}, a {node.op_type}, has attributes of a function it is not in"
         kinds = {attribute.type for attribute in node.attribute}
         if kinds & {5, 10}:  # a graph, graphs
             yield (

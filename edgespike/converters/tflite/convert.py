@@ -172,6 +172,9 @@ def _end(builder: NetBuilder, last: int) -> None:
     if value is None:
         builder.violations.append(f"output: {title} is not computed; the file is damaged")
         return
+    if value.node == builder.nodes[0].name:
+        builder.violations.append(f"output: {title} is the input; no operator computes anything")
+        return
     if value.size != value.shape[0] or not value.is_ordered:
         builder.violations.append(
             f"output: {title} has shape {(1, *value.file_shape)}; one number a class is expected, "
@@ -196,9 +199,11 @@ def _samples(value: Value, ends: Ends) -> str:
     source, stored = ends.source, value.stored
     low, high = stored.low - stored.zero_point, stored.high - stored.zero_point
     kind = "real" if source.kind == "FLOAT32" else source.kind.lower()
-    change = f" / {stored.scale:g}, rounded" if kind == "real" else f" - {source.zero_point}"
+    change = f"minus the zero point {source.zero_point}"
+    if kind == "real":
+        change = f"divided by {stored.scale:g} and rounded"
     order = "" if value.is_ordered else ", channels first"
     return (
-        f"a sample has shape {value.shape}{order}: the file's {kind} input of shape "
-        f"{source.shape}{change.replace('- -', '+ ')}, {low}..{high}"
+        f"a sample has shape {value.shape}{order}, and holds {low}..{high}: the file's {kind} "
+        f"input of shape {source.shape} {change}"
     )

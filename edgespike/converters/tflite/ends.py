@@ -110,4 +110,8 @@ def _why_left_out(model: TfliteModel, operator: TfliteOperator) -> str:
         return ""
     if operator.kind == "QUANTIZE" and _shifts(model, operator, "INT8", "UINT8"):
         return "uint8 stands for the same real numbers"
+    if operator.kind == "SOFTMAX":
+        taken = model.tensors[operator.inputs[0]]
+        if taken.shape[-1:] != (taken.size,) or not operator.options["beta"] > 0:
+            return ""
     return AT_THE_END.get(operator.kind, "")

@@ -57,6 +57,11 @@ def depthwise(net: NetBuilder, operator: TfliteOperator) -> None:
     channels = source.shape[0]
     if outputs % channels:
         raise net.stop(f"its weights {weight.shape} do not fit an input of {channels} channels")
+    if (multiplier := operator.options["depth_multiplier"]) != outputs // channels:
+        raise net.stop(
+            f"its multiplier is {multiplier}, its weights {weight.shape} make {outputs} of "
+            f"{channels} channels; convert the model again"
+        )
     moved = np.asarray(weight.values.transpose(3, 0, 1, 2), np.int64)
     _convolve(net, operator, source, moved, scales, (height, width), channels)
 

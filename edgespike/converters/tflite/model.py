@@ -111,7 +111,7 @@ class TfliteOperator:
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: Mapping[str, int]
+    options: Mapping[str, Any]
 
     @property
     def title(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -187,7 +188,7 @@ def _operator(number: int, table: Table, codes: Sequence[str], tensors: int) -> 
     return TfliteOperator(number, codes[code], inputs, outputs, _options(table, codes[code]))
 
 
-def _options(table: Table, kind: str) -> dict[str, int]:
+def _options(table: Table, kind: str) -> dict[str, Any]:
     """Return an operator's options, with the schema's defaults where they are left out."""
     if kind not in OPTIONS:
         return {}
@@ -200,7 +201,7 @@ def _options(table: Table, kind: str) -> dict[str, int]:
             "damaged, get it again"
         )
     return {
-        name: int(options.number(field, kind, default)) if options and stored else default
+        name: options.number(field, kind, default) if options and stored else default
         for name, (field, kind, default) in fields.items()
     }
 

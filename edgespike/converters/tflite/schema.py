@@ -88,6 +88,7 @@ OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str, int]]]] = {
     ),
     "MAX_POOL_2D": (5, _POOL),
     "MEAN": (27, {"keep_dims": (0, "<?", 0)}),
+    "SOFTMAX": (9, {"beta": (0, "<f", 0)}),
 }
 """Of each operator with options: their table's number in the union, and each one's field, format
 and default."""

@@ -5,9 +5,9 @@ The tables of docs/converters/tflite.md are made of this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from edgespike.converters.tables import markdown_table, ways_out_table
 from edgespike.converters.tflite import layers, rearranging
 from edgespike.converters.tflite.kernels import KERNELS
 from edgespike.int8.rounding import Rounding
@@ -124,7 +124,7 @@ WAYS_OUT = {
     ),
     **dict.fromkeys(("MUL", "SUB", "DIV"), _NORMALISATION),
     "RELU_N1_TO_1": "no runtime has it for int8, but for one that is fused into the layer before",
-    "SOFTMAX": "it can be the last operator only",
+    "SOFTMAX": "it can be the last operator only, over all classes and with a beta above 0",
     "LOGISTIC": "it can be the last operator only; use RELU6 inside a net",
     "DEQUANTIZE": (
         "it can be the last operator only: a part of the model is not quantised; convert it with "
@@ -162,13 +162,13 @@ def operators_table() -> str:
         (f"`{kind}`", "as the last operator", f"left out: {why}")
         for kind, why in AT_THE_END.items()
     ]
-    return _table(("operator", "read where", "becomes"), rows)
+    return markdown_table(("operator", "read where", "becomes"), rows)
 
 
 def roundings_table() -> str:
     """Return the choices of the option ``rounding``."""
     rows = [(f"`{each.name}`", each.title, _ROUNDED[each.weighted]) for each in KERNELS.values()]
-    return _table(("`rounding`", "kernels", "convolutions and dense layers round"), rows)
+    return markdown_table(("`rounding`", "kernels", "convolutions and dense layers round"), rows)
 
 
 _ROUNDED = {
@@ -180,14 +180,4 @@ _ROUNDED = {
 
 def refused_table() -> str:
     """Return what to do about operators that are not read."""
-    kinds: dict[str, list[str]] = {}
-    for kind, way_out in WAYS_OUT.items():
-        kinds.setdefault(way_out, []).append(f"`{kind}`")
-    return _table(
-        ("operator", "instead"), ((", ".join(each), text) for text, each in kinds.items())
-    )
-
-
-def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+    return ways_out_table(WAYS_OUT)

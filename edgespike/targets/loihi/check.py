@@ -87,7 +87,7 @@ def _check_operation(graph: Graph, node: Node) -> Iterator[str]:
         case Multiply():
             yield (
                 "it multiplies events by events, and a synapse multiplies them by a constant; use "
-                "the cpu or tflite target, or a recurrent layer without gates"
+                "the cpu, tflite or onnx target, or a recurrent layer without gates"
             )
         case MaxPool2d() | Add() | Concatenate() | Reshape() | Readout():
             pass  # they have no numbers that a synapse or a neuron must hold

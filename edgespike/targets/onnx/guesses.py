@@ -8,6 +8,7 @@ it is reached as well.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from edgespike.graph import Tensor, Threshold
 from edgespike.graph.tensor import Integers
 from edgespike.targets.onnx.emitter import INT64, Emitter, per_row
 from edgespike.targets.shared.lines import fit
-from edgespike.targets.shared.thresholds import upright
+from edgespike.targets.shared.thresholds import counts_thresholds, upright
 
 SHIFT = 30
 """Fractional bits of the line."""
@@ -46,11 +47,7 @@ class Guess:
 
 
 def exact_guess(op: Threshold, source: Tensor) -> Guess | None:
-    """Return a line for thresholds of a range of values; ``None`` if none is proven.
-
-    Guesses never fall as values rise. So it is enough that, for each level, the guess at its
-    threshold is at least the level below, and the guess just below the threshold at most that.
-    """
+    """Return a line for thresholds of a range of values; ``None`` if none is proven."""
     sign, theta, low, high = upright(op.theta, op.flipped, source.low, source.high)
     step, start = fit(theta, low, high)
     factors = 2.0**SHIFT / step
@@ -59,11 +56,8 @@ def exact_guess(op: Threshold, source: Tensor) -> Guess | None:
     if not largest.max() < LARGEST:
         return None
     guess = Guess(sign, theta, np.rint(factors).astype(int), np.rint(offsets).astype(int))
-    below = np.arange(op.levels)
-    reached = _guessed(guess, np.maximum(theta, low[:, None])) >= below
-    missed = _guessed(guess, np.minimum(theta - 1, high[:, None])) <= below
-    never, always = theta > high[:, None], theta <= low[:, None]
-    return guess if bool(((reached | never) & (missed | always)).all()) else None
+    proven = counts_thresholds(partial(_guessed, guess), theta, low, high, missing=1)
+    return guess if bool(proven.all()) else None
 
 
 def _guessed(guess: Guess, x: Integers) -> Integers:

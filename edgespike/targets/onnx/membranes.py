@@ -52,11 +52,11 @@ def potential_type(op: Membrane, source: Tensor, steps: int) -> np.dtype[Any]:
 def membrane_states(node: Node, op: Membrane, source: Tensor, steps: int) -> list[State]:
     """Return the potential, the current and late spikes, as far as a membrane has them."""
     numbers = Storage(potential_type(op, source, steps))
-    states = [State(f"{node.name}.potential", source.shape, numbers)]
+    states = [State(f"{node.name}:potential", source.shape, numbers)]
     if op.decay_syn is not None:
-        states.append(State(f"{node.name}.current", source.shape, numbers))
+        states.append(State(f"{node.name}:current", source.shape, numbers))
     if op.reset_time is ResetTime.NEXT_STEP and op.reset is not Reset.NONE:
-        states.append(State(f"{node.name}.spikes", source.shape, spikes_storage(op)))
+        states.append(State(f"{node.name}:spikes", source.shape, spikes_storage(op)))
     return states
 
 
@@ -90,7 +90,7 @@ class MembraneStep:
         """
         op, self._axes = self._op, axes
         potential, current, spikes = (
-            before.get(f"{self._name}.{part}") for part in ("potential", "current", "spikes")
+            before.get(f"{self._name}:{part}") for part in ("potential", "current", "spikes")
         )
         after: dict[str, Value] = {}
         arriving = self._emitter.plain(x, self._dtype, self._name)
@@ -99,7 +99,7 @@ class MembraneStep:
         if op.decay_syn is not None:
             arriving = self._decayed_sum(current, op.decay_syn, arriving)
             arriving = self._clipped(arriving, -op.saturation, op.saturation)
-            after[f"{self._name}.current"] = Value(arriving, Storage(self._dtype))
+            after[f"{self._name}:current"] = Value(arriving, Storage(self._dtype))
         v = self._decayed_sum(potential, op.decay, arriving)
         if np.any(op.bias):
             v = self._with("Add", v, op.bias, "biased")
@@ -108,9 +108,9 @@ class MembraneStep:
         v = self._clipped(v, op.least, op.saturation)
         fired = self._fired(v, potential)
         kept = v if op.reset_time is ResetTime.NEXT_STEP else self._reset(v, fired)
-        after[f"{self._name}.potential"] = Value(kept, Storage(self._dtype))
+        after[f"{self._name}:potential"] = Value(kept, Storage(self._dtype))
         if op.reset_time is ResetTime.NEXT_STEP and op.reset is not Reset.NONE:
-            after[f"{self._name}.spikes"] = fired
+            after[f"{self._name}:spikes"] = fired
         output = fired if op.emits is Emits.SPIKES else Value(v, Storage(self._dtype))
         return output, after
 

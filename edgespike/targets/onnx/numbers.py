@@ -15,7 +15,7 @@ from edgespike.graph import (
     Tensor,
     Threshold,
 )
-from edgespike.targets.base import LayerNumbers
+from edgespike.targets.base import LayerNumbers, without_repeats
 from edgespike.targets.onnx.bytes import signed_digits
 from edgespike.targets.onnx.guesses import Guess
 from edgespike.targets.onnx.limits import PAIR_LIMIT
@@ -65,7 +65,10 @@ def layer_numbers(graph: Graph) -> list[LayerNumbers]:
 
 def as_markdown(graph: Graph) -> str:
     """Write the numbers as a table."""
-    rows = [f"| {row.layer} | {row.numbers} | {row.why} |" for row in layer_numbers(graph)]
+    rows = [
+        f"| {row.layer} | {row.numbers} | {row.why} |"
+        for row in without_repeats(layer_numbers(graph))
+    ]
     return "\n".join(("| Layer | Numbers | Why |", "|---|---|---|", *rows))
 
 
@@ -83,7 +86,7 @@ def _merged(graph: Graph, node: Node, plan: Requantised) -> LayerNumbers:
 
 
 def _thresholds(node: Node, op: Threshold, source: Tensor) -> LayerNumbers:
-    dtype, levels = threshold_type(source).name, f"{op.levels} levels"
+    dtype, levels = threshold_type(source).name, f"{op.levels} level{'s' if op.levels > 1 else ''}"
     chosen = method(op, source)
     match chosen:
         case Method.COMPARE:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edgespike.errors import UnsupportedError
@@ -109,13 +110,20 @@ def _node_violations(node: Node, inputs: list[Tensor], output: Tensor) -> Iterat
             )
         case Readout() if node.op.members > 1:
             yield f"{node.name} merges {node.op.members} graphs; write each of them"
+        case Readout():
+            yield from _sum_violations(node, float(largest_magnitude(output).max()))
+            yield from _scale_violations(node, node.op.scale, largest_magnitude(output))
         case Dense() | Conv2d():
             bound = float(partial_sum_bounds(node.op.weight, node.op.bias, inputs[0]).max())
             yield from _sum_violations(node, bound)
         case SumPool2d():
             bound = _window_size(node.op) * float(largest_magnitude(inputs[0]).max())
             yield from _sum_violations(node, bound * _MEANS)
-        case Input() | Add() | Concatenate() | Reshape() | MaxPool2d() | Threshold() | Readout():
+        case Threshold():
+            # All levels count, also those that no value reaches: what they are made of is rounded.
+            offset, above = node.op.offset, node.op.unit * node.op.levels
+            yield from _sum_violations(node, float(max(abs(offset), above, abs(offset + above))))
+        case Input() | Add() | Concatenate() | Reshape() | MaxPool2d():
             yield from _sum_violations(node, float(largest_magnitude(output).max()))
         case _:
             assert_never(node.op)
@@ -131,6 +139,22 @@ def _sum_violations(node: Node, bound: float) -> Iterator[str]:
         yield (
             f"{node.name} may reach {bound:.0f}; QONNX computes in float32, which is exact below "
             f"{FLOAT32_LIMIT}, so use fewer bits"
+        )
+
+
+def _scale_violations(
+    node: Node, scale: NDArray[np.float64], largest: NDArray[np.float64]
+) -> Iterator[str]:
+    """Yield scales that float32 rounds to nothing, or answers that it cannot hold."""
+    float32 = np.finfo(np.float32)
+    with np.errstate(over="ignore"):
+        wrong = (scale < float32.tiny) | (scale * np.maximum(largest, 1) > float32.max)
+    if wrong.any():
+        worst = int(wrong.argmax())
+        yield (
+            f"{node.name} has answers of up to {largest[worst]:.0f} in units of "
+            f"{scale[worst]:g}; QONNX computes them in float32, which has normal numbers from "
+            f"{float32.tiny:g} to {float32.max:g}, so scale the model"
         )
 
 

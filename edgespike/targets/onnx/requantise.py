@@ -26,7 +26,7 @@ from edgespike.targets.onnx.limits import FITTED_THRESHOLDS, SUM_LIMIT
 from edgespike.targets.onnx.sums import geometry
 from edgespike.targets.onnx.thresholds import from_counts
 from edgespike.targets.shared.lines import fit
-from edgespike.targets.shared.thresholds import upright
+from edgespike.targets.shared.thresholds import counts_thresholds, upright
 
 LARGEST_WEIGHT = SHIFT - 1
 
@@ -120,16 +120,12 @@ class _Channels:
         self, multiplier: NDArray[np.float32], offset: Integers, zero_point: int
     ) -> NDArray[np.bool_]:
         """Return for which channels the result is the number of thresholds, for all sums."""
-        level = np.arange(1, self.theta.shape[1] + 1)
 
         def at(sums: Integers) -> NDArray[np.float32]:
             x = (self.factor * sums + offset[:, None]).astype(np.float32)
             return np.asarray(np.rint(x * multiplier[:, None]) + zero_point, np.float32)
 
-        # A threshold that is always reached, or never, has one side only.
-        reached = (at(self.theta) >= level) | (self.theta > self.high[:, None])
-        missed = (at(self.theta - 1) < level) | (self.theta <= self.low[:, None])
-        return np.asarray((reached & missed).all(axis=1), np.bool_)
+        return counts_thresholds(at, self.theta, self.low, self.high)
 
 
 @dataclass(frozen=True)

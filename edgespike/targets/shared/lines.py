@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Tensor, Threshold
 from edgespike.graph.tensor import FLOAT32_LIMIT, Integers
-from edgespike.targets.shared.thresholds import upright
+from edgespike.targets.shared.thresholds import counts_thresholds, upright
 
 Singles = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -51,10 +51,10 @@ class LevelLine:
 def fit_line(op: Threshold, source: Tensor) -> LevelLine | None:
     """Fit a line to the thresholds of each channel.
 
-    Each operation of a line is monotone in IEEE arithmetic, rounding included, so trying both
-    sides of every threshold is a proof: that a line gives every level, or that a lowered one gives
-    a level or the one before. 8-bit nets have thresholds of the second kind: a runtime's rounding,
-    twice or away from zero, moves them off every line by a unit or two.
+    Each operation of a line is monotone in IEEE arithmetic, rounding included, so it can be proven
+    that a line gives every level, or that a lowered one gives a level or the one before. 8-bit nets
+    have thresholds of the second kind: a runtime's rounding, twice or away from zero, moves them
+    off every line by a unit or two.
 
     Parameters
     ----------
@@ -74,18 +74,15 @@ def fit_line(op: Threshold, source: Tensor) -> LevelLine | None:
         return None
     step, start = fit(theta, low, high)
     slope, offset = (1 / step).astype(np.float32), (-start / step).astype(np.float32)
-    level = np.arange(1, op.levels + 1)
 
     def holds(offset: Singles, missing: int) -> bool:
         """Return whether the levels of the line are right, or at most ``missing`` too low."""
 
         def counted(x: Integers) -> Singles:
-            product = np.clip(x, low[:, None], high[:, None]).astype(np.float32) * slope[:, None]
+            product = x.astype(np.float32) * slope[:, None]
             return np.asarray(np.floor((product + offset[:, None]).clip(0, op.levels)), np.float32)
 
-        reached = (counted(theta) >= level - missing) | (theta > high[:, None])
-        missed = (counted(theta - 1) < level) | (theta <= low[:, None])
-        return bool((reached & missed).all())
+        return bool(counts_thresholds(counted, theta, low, high, missing=missing).all())
 
     signed = (sign * slope).astype(np.float32)
     if holds(offset, missing=0):

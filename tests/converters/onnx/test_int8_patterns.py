@@ -108,6 +108,12 @@ def another_type(draft: Draft, x: str) -> str:
 
 
 @pattern
+def other_scales_in_a_row(draft: Draft, x: str) -> str:
+    """ONNX Runtime's optimiser makes one requantisation of two, if nobody forbids it."""
+    return draft.qdq(draft.qdq(x, 0.0271, 127), 0.031, 77)
+
+
+@pattern
 def read_with_another_scale_than_written(draft: Draft, x: str) -> str:
     stored = draft.stored(conv(draft, x), 0.05, 128)
     y = draft.real(stored, 0.07, draft.zero(120), draft.activations)
@@ -152,6 +158,16 @@ def real_bias(draft: Draft, x: str) -> str:
     return draft.qdq(draft.node("Conv", x, draft.weights(3, 2, 3, 3), bias), 0.05, 128)
 
 
+@in_floats
+def real_bias_of_coarse_sums(draft: Draft, x: str) -> str:
+    """ONNX Runtime rounds the bias to units of the sums, each a twentieth of what is stored."""
+    weights = draft.real(draft.constant(draft.numbers(72, 90), "int8"), 0.05, 0, "int8")
+    flat = draft.qdq(draft.node("Flatten", x), 0.02, 128)
+    made = draft.node("MatMul", flat, weights)
+    bias = draft.constant(draft.rng.normal(size=90))
+    return draft.qdq(draft.node("Add", made, bias), 0.02, 128)
+
+
 @pattern
 def max_pool(draft: Draft, x: str) -> str:
     pooled = draft.node("MaxPool", x, kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1])
@@ -165,9 +181,24 @@ def max_pool_of_sums(draft: Draft, x: str) -> str:
 
 
 @in_floats
+def sums_of_several_readers(draft: Draft, x: str) -> str:
+    """Scales of a simple ratio, so that many sums are halves."""
+    weights = draft.real(draft.constant(draft.numbers(3, 2, 3, 3), "int8"), 0.05, 0, "int8")
+    sums = draft.node("Conv", x, weights)
+    first = draft.qdq(sums, 0.05, 128)
+    return draft.qdq(draft.node("Add", first, draft.qdq(draft.node("Relu", sums), 0.1, 0)), 0.2, 90)
+
+
+@in_floats
 def average_pool(draft: Draft, x: str) -> str:
     pooled = draft.node("AveragePool", x, kernel_shape=[2, 3], strides=[2, 1], pads=[1, 1, 0, 0])
     return draft.qdq(pooled, 0.013, 61)
+
+
+@in_floats
+def average_pool_of_another_scale(draft: Draft, x: str) -> str:
+    pooled = draft.node("AveragePool", x, kernel_shape=[2, 2], strides=[1, 2])
+    return draft.qdq(draft.qdq(pooled, 0.02, 128), 0.0071, 61)
 
 
 @in_floats
@@ -201,6 +232,14 @@ def pad_of_stored_numbers(draft: Draft, x: str) -> str:
     zero, kind = draft.zero(111), draft.activations
     padded = draft.node("Pad", stored, ends, draft.constant(zero, kind))
     return draft.real(padded, 0.05, zero, kind)
+
+
+@pattern
+def pad_of_another_shape(draft: Draft, x: str) -> str:
+    shaped = draft.node("Reshape", x, draft.constant([0, 3, 4, 6], "int64"))
+    ends = draft.constant([0, 0, 1, 2, 0, 0, 0, 1], "int64")
+    weights = draft.weights(4, 3, 3, 3)
+    return draft.qdq(draft.node("Conv", draft.node("Pad", shaped, ends), weights), 0.05, 128)
 
 
 @pattern
@@ -404,6 +443,15 @@ def test_endings(ending: str, stored: bool, tmp_path: Path) -> None:
     path = draft.save(tmp_path, draft.node(ending, last, **more))
     assert any(ending in each for each in converted(path).said)
     assert checked(path) == 0
+
+
+def test_the_graph_says_whose_arithmetic_it_has(tmp_path: Path) -> None:
+    draft = Draft((7,))
+    last = draft.node("Gemm", draft.qdq("x", 0.02, 128), draft.weights(4, 7), transB=1)
+    graph = converted(draft.save(tmp_path, draft.qdq(last, 0.01, 128))).graph
+    assert graph.origin == (
+        "an ONNX file of 8-bit numbers, computed as ONNX Runtime's integer kernels do"
+    )
 
 
 def test_channels_last(tmp_path: Path) -> None:

@@ -115,11 +115,6 @@ def pool_that_rounds_up(draft: Draft) -> str:
     return draft.qdq(pooled, 0.02, 128)
 
 
-def pool_that_leaves_out_values(draft: Draft) -> str:
-    window: dict[str, Any] = {"kernel_shape": [1, 1], "strides": [3, 3], "auto_pad": "SAME_UPPER"}
-    return draft.qdq(draft.node("MaxPool", start(draft), **window), 0.02, 128)
-
-
 def huge(draft: Draft) -> str:
     return draft.qdq(conv(draft, start(draft), pads=[1198] * 4), 0.05, 128)
 
@@ -138,11 +133,6 @@ def answer_for_each_place(draft: Draft) -> str:
     return draft.node("Softmax", draft.qdq(conv(draft, start(draft)), 0.05, 128), axis=1)
 
 
-def argmax_of_the_batch(draft: Draft) -> str:
-    flat = draft.node("Flatten", start(draft))
-    return draft.node("ArgMax", flat)  # axis 0 where nothing is said
-
-
 def argmax_of_equal_answers(draft: Draft) -> str:
     flat = draft.node("Flatten", start(draft))
     return draft.node("ArgMax", flat, axis=1, select_last_index=1)
@@ -157,6 +147,36 @@ def bias_of_another_scale(draft: Draft) -> str:
 def constant_added(draft: Draft) -> str:
     other = draft.constant(np.ones((1, 2, 1, 1)))
     return draft.qdq(draft.node("Add", start(draft), other), 0.05, 128)
+
+
+def bias_along_the_width(draft: Draft) -> str:
+    """Add as many numbers as there are channels, which ONNX spreads along another axis."""
+    made = draft.node("Conv", start(draft), draft.weights(4, 2, 3, 3))
+    return draft.qdq(draft.node("Add", made, draft.constant([1, -2, 3, 0.5])), 0.05, 128)
+
+
+def bias_for_each_row(draft: Draft) -> str:
+    made = draft.node("Gemm", draft.node("Flatten", start(draft)), draft.weights(4, 72), transB=1)
+    return draft.qdq(draft.node("Add", made, draft.constant(np.ones((4, 1)))), 0.05, 128)
+
+
+def argmax_of_the_batch(draft: Draft) -> str:
+    return draft.node("ArgMax", draft.qdq(draft.node("Flatten", start(draft)), 0.05, 128))
+
+
+def softmax_of_one_number_each(draft: Draft) -> str:
+    made = draft.node("Conv", start(draft), draft.weights(4, 2, 6, 6))
+    return draft.node("Softmax", draft.qdq(made, 0.05, 128))
+
+
+def windows_with_gaps(draft: Draft) -> str:
+    made = conv(draft, start(draft))
+    more: dict[str, Any] = {"kernel_shape": [1, 1], "strides": [4, 4], "auto_pad": "SAME_UPPER"}
+    return draft.node("MaxPool", draft.qdq(made, 0.05, 128), **more)
+
+
+def nothing_computed(draft: Draft) -> str:
+    return draft.node("Flatten", start(draft))
 
 
 def gemm_with_a_factor(draft: Draft) -> str:
@@ -212,15 +232,19 @@ REFUSED: dict[Made, tuple[str, ...]] = {
     rows_joined: ("it joins axis 2", "only channels"),
     pool_with_gaps: ("its dilations are (2, 2)", "must be 1"),
     pool_that_rounds_up: ("whole windows give (2, 2)", "leave ceil_mode out"),
-    pool_that_leaves_out_values: ("it has auto_pad SAME_UPPER", "runtimes disagree"),
     huge: ("17280000 elements", "the limit is 16777216"),
     mean_of_channels: ("it averages axes (1,)", "only height and width"),
     answer_for_each_place: ("must be one number for each class",),
     softmax_inside: ("it follows a softmax, sigmoid or argmax", "only be at the end"),
-    argmax_of_the_batch: ("it is over axis 0", "it must hold all classes"),
     argmax_of_equal_answers: ("the last of equal values", "a graph takes the first"),
     bias_of_another_scale: ("its bias has scale 0.5", "must be equal"),
     constant_added: ("it adds the constant", "only a weighted layer"),
+    bias_along_the_width: ("a constant of shape (4,) to values of shape (1, 4, 4, 4)", "axis 1"),
+    bias_for_each_row: ("a constant of shape (4, 1) to values of shape (1, 4)", "axis 1"),
+    argmax_of_the_batch: ("it is over axis 0 of values of shape (1, 72)", "all classes"),
+    softmax_of_one_number_each: ("it is over axis -1 of values of shape (1, 4, 1, 1)",),
+    windows_with_gaps: ("it has auto_pad SAME_UPPER and leaves out values", "give pads"),
+    nothing_computed: ("it is the model's input; nothing is computed",),
     gemm_with_a_factor: ("its alpha is 2.0", "must be 1"),
     several_rows: ("12 rows", "flatten it"),
     padded_with_ones: ("it pads with constant 1", "what stands for 0"),

@@ -59,6 +59,11 @@ NETS: dict[str, tuple[tuple[int, ...], str, Constants]] = {
     "gemm, one bias for all": flat_net(
         "y = Gemm (x, w, b)", w=numbers(6, 5), b=np.array([2], np.float32)
     ),
+    "gemm of several rows": (
+        (1, 4),
+        "h = Gemm <transA = 1> (x, w, b) f = Flatten <axis = 0> (h) y = MatMul (f, out)",
+        {"w": numbers(1, 3), "b": numbers(3), "out": numbers(12, 3)},
+    ),
     "gemm, transA": flat_net("t = Transpose (x) y = Gemm <transA = 1> (t, w)", w=numbers(6, 5)),
     "matmul": flat_net("y = MatMul (x, w)", w=numbers(6, 5)),
     "matmul, axes before the matrix": flat_net(
@@ -104,6 +109,8 @@ NETS: dict[str, tuple[tuple[int, ...], str, Constants]] = {
     "clip": flat_net("y = Clip (x, low, high)", low=np.float32(0), high=np.float32(0.5)),
     "clip from below": flat_net("y = Clip (x, low)", low=np.float32(0)),
     "max with 0": flat_net("y = Max (x, zero)", zero=np.array([0], np.float32)),
+    "max of one": flat_net("y = Max (x)"),
+    "sum of one": flat_net("y = Sum (x)"),
     "max pool": image_net("h = MaxPool <kernel_shape = [2, 3]> (x)", 4 * 8 * 6),
     "max pool, pads and strides": image_net(
         "h = MaxPool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 0, 1]> (x)", 4 * 4 * 4
@@ -167,6 +174,11 @@ NETS: dict[str, tuple[tuple[int, ...], str, Constants]] = {
     ),
     "softmax": flat_net("y = Softmax (x)"),
     "log softmax": flat_net("y = LogSoftmax <axis = 1> (x)"),
+    "softmax of features on all axes": (
+        (1, 6, 1),
+        "y = Softmax <axis = -2> (x)",
+        {},
+    ),
     "sigmoid": flat_net("y = Sigmoid (x)"),
     "tanh": flat_net("y = Tanh (x)"),
     "a sigmoid inside": flat_net("s = Sigmoid (x) y = Neg (s)"),
@@ -187,7 +199,9 @@ NETS: dict[str, tuple[tuple[int, ...], str, Constants]] = {
     "argmax": flat_net("y = ArgMax <axis = 1> (x)"),
     "argmax of softmax": flat_net("s = Softmax (x) y = ArgMax <axis = 1, keepdims = 0> (s)"),
     "dropout and identity": flat_net("i = Identity (x) r = Relu (i) y = Dropout (r)"),
-    "cast to double and back": flat_net("a = Cast <to = 11> (x) y = Cast <to = 1> (a)"),
+    "cast to double and back": flat_net(
+        "a = Cast <to = 11> (x) b = Cast <to = 1> (a) y = Relu (b)"
+    ),
 }
 
 

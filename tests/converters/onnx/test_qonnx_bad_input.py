@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgespike.errors import EdgespikeError
-from tests.converters.onnx.qonnx_nets import Net, converted
+from edgespike.errors import EdgespikeError, UnsupportedError
+from tests.converters.onnx.qonnx_nets import Net, converted, different, samples_for
 
 SHAPES = [(4,), (2, 4), (2, 3, 3)]
 
@@ -105,3 +105,14 @@ def test_scales_at_the_ends_of_float32(tmp_path: Path, exponent: int, bits: int)
     x = net.node("Gemm", x, np.eye(4), np.ldexp(np.float32(1), 127))
     with suppress(EdgespikeError):
         converted(tmp_path, net, x)
+
+
+def test_a_file_that_qonnx_does_not_run(tmp_path: Path) -> None:
+    """It computes what no answer needs, too: a Gemm that must have a bias in this version."""
+    pytest.importorskip("qonnx")
+    net = Net(4, opset=9)
+    x = net.quant("x")
+    net.node("Gemm", x, np.ones((4, 3)))
+    found = converted(tmp_path, net, net.node("MatMul", x, np.ones((4, 3))))
+    with pytest.raises(UnsupportedError, match=r"qonnx does not run .*leave --check out"):
+        different(found, samples_for(found))

@@ -10,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.converters.onnx.qonnx.rounding import MODES
-from edgespike.errors import UnsupportedError
 from tests.converters.onnx.qonnx_nets import (
     BREVITAS,
     DOMAINS,
@@ -377,15 +376,6 @@ def test_the_largest_are_left_out(tmp_path: Path, output: int) -> None:
     net.node("TopK", logits, net.constant([2], np.int64))
     net.nodes[-1].output[:] = ["values", "indices"]
     agrees(tmp_path, net, ("values", "indices")[output])
-
-
-def test_the_smallest_are_not(tmp_path: Path) -> None:
-    net = Net(12)
-    logits = ended(net, net.quant("x", 0.5), 12)
-    net.node("TopK", logits, net.constant([2], np.int64), largest=0)
-    net.nodes[-1].output[:] = ["values", "indices"]
-    with pytest.raises(UnsupportedError, match="takes the smallest values"):
-        converted(tmp_path, net, "indices")
 
 
 def test_a_net_that_ends_in_levels(tmp_path: Path) -> None:

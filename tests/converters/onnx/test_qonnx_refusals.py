@@ -38,6 +38,12 @@ def normalised(net: Net, x: str, **attributes: Any) -> str:
     return net.node("BatchNormalization", x, ones, ones, ones, 2 * ones, **attributes)
 
 
+def smallest(net: Net, x: str) -> str:
+    net.node("TopK", x, net.constant([1], np.int64), largest=0)
+    net.nodes[-1].output.append("indices")
+    return "indices"
+
+
 Build = Callable[[Net], str]
 
 BUILDS: list[tuple[int, Build, str]] = [
@@ -106,12 +112,21 @@ BUILDS: list[tuple[int, Build, str]] = [
     (4, lambda n: n.trunc(n.quant("x"), 1.0, 0.0, 8.0, 4.0, 4.0), "has 6 inputs; version 1"),
     (4, lambda n: n.trunc(n.quant("x"), 1.0, 0.0, 80.0, 4.0), r"divides by 2\*\*76"),
     (4, lambda n: dense(n, n.node("Softmax", n.quant("x"))), "a Softmax inside the net"),
-    (4, lambda n: n.node("Softmax", dense(n, n.quant("x")), axis=0), "is over axis 0"),
-    (4, lambda n: n.node("ArgMax", dense(n, n.quant("x"))), "is over axis 0"),
+    (4, lambda n: n.node("ArgMax", dense(n, n.quant("x"))), "a ArgMax, is over axis 0 of values"),
     (
         4,
         lambda n: n.node("ArgMax", dense(n, n.quant("x")), axis=1, select_last_index=1),
-        "takes the last of equal values",
+        "a ArgMax, takes the last of equal values",
+    ),
+    (
+        4,
+        lambda n: smallest(n, dense(n, n.quant("x"))),
+        "a TopK, takes the smallest values",
+    ),
+    (
+        4,
+        lambda n: n.node("Clip", dense(n, n.quant("x")), n.constant(np.finfo(np.float32).max), 0.0),
+        "clips to 3.4",
     ),
     (
         18,

@@ -83,6 +83,21 @@ def test_an_answer_that_nothing_defines(tmp_path: Path) -> None:
     )
 
 
+def test_an_attribute_of_no_function(tmp_path: Path) -> None:
+    made = model((1, 6), "y = Gemm (x, w)", {"w": W})
+    made.graph.node[0].attribute.add(name="alpha", ref_attr_name="factor", type=1)
+    assert only(made, tmp_path) == ("Gemm of y, a Gemm, has attributes of a function it is not in")
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_two_versions_of_the_operators(domain: str, tmp_path: Path) -> None:
+    made = model((1, 6), "y = Relu (x)")
+    made.opset_import.add(domain=domain, version=9)
+    assert only(made, tmp_path) == (
+        "the versions of ai.onnx are given more than once; give each one version"
+    )
+
+
 def test_an_answer_without_the_sample(tmp_path: Path) -> None:
     made = model((1, 6), "y = Neg (c)", {"c": W})
     assert "output y does not depend on the input" in only(made, tmp_path)
@@ -321,6 +336,14 @@ NODES: dict[str, tuple[tuple[int, ...], str, dict[str, Any], str]] = {
     "Clip from -1": (
         (1, 6), "y = Clip (x, low)", {"low": np.float32(-1)}, "limits values to -1.0..None",
     ),
+    "Clip up to less than 0": (
+        (1, 6), "y = Clip (x, low, high)",
+        {"low": np.float32(0), "high": np.float32(-np.inf)}, "limits values to 0.0..-inf",
+    ),
+    "Clip up to no number": (
+        (1, 6), "y = Clip (x, low, high)",
+        {"low": np.float32(0), "high": np.float32(np.nan)}, "limits values to 0.0..nan",
+    ),
     "Max with 1": ((1, 6), "y = Max (x, c)", {"c": np.float32(1)}, "takes the largest of several"),
     "Softmax inside": (
         (1, 6), "s = Softmax (x) y = MatMul (s, w)", {"w": W}, "follows Softmax, which no graph",
@@ -331,6 +354,24 @@ NODES: dict[str, tuple[tuple[int, ...], str, dict[str, Any], str]] = {
     "the last of the largest": (
         (1, 6), "y = ArgMax <axis = 1, select_last_index = 1> (x)", {},
         "takes the last of equal values",
+    ),
+    "ArgMax of another axis": (
+        (1, 6), "y = ArgMax <axis = 0> (x)", {}, "is over axis 0 of values of shape (1, 6)",
+    ),
+    "Softmax of one value": (
+        (1, 6, 1), "y = Softmax (x)", {}, "is over axis -1 of values of shape (1, 6, 1)",
+    ),
+    "ArgMax of moved probabilities": (
+        (1, 6), "s = Softmax (x) r = Reshape (s, to) y = ArgMax <axis = 1> (r)",
+        {"to": whole(6, 1)}, "is over axis 1 of values of shape (6, 1)",
+    ),
+    "rounded probabilities": (
+        (1, 6), "s = Softmax (x) i = Cast <to = 7> (s) y = Cast <to = 1> (i)", {},
+        "casts to int64, which rounds",
+    ),
+    "a bias for each row": (
+        (1, 5), "y = Gemm <transA = 1> (x, w, b)", {"w": numbers(1, 5), "b": numbers(5, 1)},
+        "has a bias of shape (5, 1); give (5,)",
     ),
     "average of fewer": (
         IMAGE, "y = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x)", {},

@@ -313,6 +313,19 @@ def test_quantise(
     equal(convert(file.content([x], [y]), tmp_path, rounding), 50)
 
 
+@pytest.mark.parametrize("size", [256, 9])
+@pytest.mark.parametrize(("scale", "zero"), [(0.03, 17), (0.0711, -100)])
+def test_quantise_uint8(
+    rounding: str, size: int, scale: float, zero: int, draw: Draw, tmp_path: Path
+) -> None:
+    """XNNPACK leaves that to LiteRT's built-in kernels."""
+    file = File()
+    x = file.tensor((1, size), 0.043, 100, kind="UINT8")
+    y = file.tensor((1, size), scale, zero)
+    file.add("QUANTIZE", [x], y, version=2)
+    equal(convert(file.content([x], [y]), tmp_path, rounding), 50)
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.parametrize("scale", [0.043, 0.03, 0.0711, 0.172])
 @pytest.mark.parametrize("channels", [64, 5])

@@ -62,6 +62,7 @@ TABLES = {
     "FULLY_CONNECTED": "FullyConnected",
     "MAX_POOL_2D": "Pool2D",
     "MEAN": "Reducer",
+    "SOFTMAX": "Softmax",
 }
 
 
@@ -216,8 +217,9 @@ def test_other_inputs_and_outputs(kind: str, rounding: str, tmp_path: Path) -> N
     found = convert(file.content([outside], [answer]), tmp_path, rounding)
     assert (found.graph.input_op.low, found.graph.input_op.high) == (-133, 122)
     numbers = "real" if real else "uint8"
-    change = " / 0.1, rounded" if real else " - 133"
-    assert f"the file's {numbers} input of shape (1, 4, 3, 2){change}, -133..122" in found.said[1]
+    change = "divided by 0.1 and rounded" if real else "minus the zero point 133"
+    said = f"holds -133..122: the file's {numbers} input of shape (1, 4, 3, 2) {change}"
+    assert said in found.said[1]
     assert "operator 3 " in found.said[2]
     equal(found, 50)
 

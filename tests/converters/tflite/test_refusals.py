@@ -92,6 +92,38 @@ def test_ends_in_the_middle(kind: str, net: Net, tmp_path: Path) -> None:
     assert f"operator 3 ({kind}): it is not supported; it can be the last" in refused(net, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("shape", "beta"), [((1, 3), -1.0), ((1, 3), 0.0), ((1, 3), float("nan")), ((1, 3, 1), 1.0)]
+)
+def test_softmax_that_changes_the_class(
+    shape: tuple[int, ...], beta: float, net: Net, tmp_path: Path
+) -> None:
+    last = net.file.reshape(net.out, shape)
+    answer = net.file.tensor(shape, 1 / 256, -128)
+    net.file.add("SOFTMAX", [last], answer, version=2, beta=beta)
+    net.outputs = [answer]
+    assert "(SOFTMAX): it is not supported; it can be the last operator only, over all" in refused(
+        net, tmp_path
+    )
+
+
+def test_nothing_computed(tmp_path: Path) -> None:
+    file = File()
+    x = file.tensor((1, 2, 2, 1), 0.1)
+    with pytest.raises(UnsupportedError, match="is the input; no operator computes anything"):
+        convert(file.content([x], [file.reshape(x, (1, 4))]), tmp_path)
+
+
+def test_multiplier_that_is_not_that_of_the_weights(tmp_path: Path) -> None:
+    """TFLite Micro believes the one, other runtimes the other."""
+    file = File()
+    x, y = file.tensor((1, 4, 4, 2), 0.1), file.tensor((1, 4, 4, 2), 0.1)
+    weight, bias = np.ones((1, 3, 3, 2), int), np.zeros(2, int)
+    file.conv(x, weight, 0.01, bias, y, "DEPTHWISE_CONV_2D", depthMultiplier=7)
+    with pytest.raises(UnsupportedError, match=r"its multiplier is 7, its weights .* make 2 of 2"):
+        convert(file.content([x], [y]), tmp_path)
+
+
 def all_of_kind(kind: str) -> Change:
     def change(file: File, net: Net) -> None:
         for number in (net.x, net.y, net.flat, net.out):

@@ -201,6 +201,34 @@ def test_sums_that_float32_does_not_hold_are_refused() -> None:
         qonnx_model(twice)
 
 
+def test_levels_that_float32_would_round_are_refused() -> None:
+    op = Threshold(np.full((6, 1), -5), np.zeros(6, bool), -(2**30), 2**30 + 1)  # always 1
+    last = Dense(weights(1, 2, 6), weights(2, 2))
+    graph = with_layers(Node("levels", op, ("in",)), Node("last", last, ("levels",)))
+    assert violations(graph) == [
+        "levels may reach 1073741825; QONNX computes in float32, which is exact below 16777216, so "
+        "use fewer bits"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scale", "holds"),
+    [(1e-37, True), (1e-39, False), (1e-300, False), (1e36, True), (2e37, False), (1e300, False)],
+)
+def test_answers_that_float32_does_not_hold_are_refused(scale: float, holds: bool) -> None:
+    graph = with_layers(Node("last", Dense(np.ones((2, 6), int), np.zeros(2, int)), ("in",)))
+    readout = Node("out", Readout(np.array([1.0, scale])), ("last",))
+    scaled = Graph("scaled", (*graph.nodes[:-1], readout))
+    assert violations(scaled) == (
+        []
+        if holds
+        else [
+            f"out has answers of up to 18 in units of {scale:g}; QONNX computes them in float32, "
+            "which has normal numbers from 1.17549e-38 to 3.40282e+38, so scale the model"
+        ]
+    )
+
+
 def test_pools_of_levels(tmp_path: Path) -> None:
     graph = with_layers(
         Node("pool", MaxPool2d((3, 3), (2, 2), (1, 0, 0, 1)), ("in",)),

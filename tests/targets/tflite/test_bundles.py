@@ -116,9 +116,9 @@ def test_many_steps_are_not_unrolled(tmp_path: Path) -> None:
 
 def test_the_readmes_name_the_states(export: Export) -> None:
     folder = export("recurrent membranes, late reset")
-    assert "cells.potential, cells.spikes" in (folder / "raspberry-pi" / "README.md").read_text()
+    assert "cells:potential, cells:spikes" in (folder / "raspberry-pi" / "README.md").read_text()
     text = (folder / "microcontroller" / "README.md").read_text()
-    assert "  - cells.potential: input 2, output 2, `float`, 6 elements, all 0 before" in text
+    assert "  - cells:potential: input 2, output 2, `float`, 6 elements, all 0 before" in text
 
 
 def test_int4_is_written_where_it_is_smaller(export: Export) -> None:

@@ -134,18 +134,18 @@ def test_what_is_in_int8(graph: Graph, forms: dict[str, Form], operators: set[st
 @pytest.mark.parametrize(
     ("graph", "states"),
     [
-        (membrane(loop=True, decay_syn=9), ["cells.potential", "cells.current"]),
-        (membrane(loop=True, decay=4096, decay_syn=9), ["cells.current"]),
-        (membrane(loop=True, decay_syn=4096), ["cells.potential"]),
+        (membrane(loop=True, decay_syn=9), ["cells:potential", "cells:current"]),
+        (membrane(loop=True, decay=4096, decay_syn=9), ["cells:current"]),
+        (membrane(loop=True, decay_syn=4096), ["cells:potential"]),
         (membrane(loop=True, decay=4096), []),
-        (membrane(loop=True, decay=np.array([4096, 0, 4096, 4096])), ["cells.potential"]),
+        (membrane(loop=True, decay=np.array([4096, 0, 4096, 4096])), ["cells:potential"]),
         (
             membrane(loop=True, decay=4096, reset_time=ResetTime.SAME_STEP_RAISED),
-            ["cells.potential"],
+            ["cells:potential"],
         ),
         (
             membrane(loop=True, decay_syn=9, reset_time=ResetTime.NEXT_STEP),
-            ["cells.potential", "cells.current", "cells.spikes"],
+            ["cells:potential", "cells:current", "cells:spikes"],
         ),
     ],
 )

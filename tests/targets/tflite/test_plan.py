@@ -24,6 +24,7 @@ from edgespike.graph import (
 )
 from edgespike.passes.folding import Normalisation, fold
 from edgespike.targets import get_target
+from edgespike.targets.base import without_repeats
 from edgespike.targets.tflite.check import violations
 from edgespike.targets.tflite.planning.numbers import layer_numbers
 from edgespike.targets.tflite.planning.planner import make_plan
@@ -147,6 +148,8 @@ def test_uneven_thresholds_are_left_to_float32_and_the_report_says_why() -> None
     assert "1 of 3 channels" in rows[0].why
     assert "channel 1 with thresholds 1, 2, 90 and weights up to 4" in rows[0].why
     assert rows[1].why == rows[0].why
+    shown = [row.layer for row in without_repeats(rows)]
+    assert shown == ["dense0, threshold1", "dense2 + out"]
 
 
 def test_the_report_names_what_is_computed_together() -> None:

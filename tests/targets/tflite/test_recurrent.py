@@ -99,8 +99,8 @@ def test_a_join_gives_what_its_parts_add_up_to(name: str) -> None:
     [
         ("recurrent layer of 7 levels", ["delay1"]),
         ("recurrent layer of spikes, summed", ["delay1", "readout"]),
-        ("recurrent membranes, decay 410", ["delay", "cells.potential", "readout"]),
-        ("recurrent membranes, late reset", ["delay", "cells.potential", "cells.spikes"]),
+        ("recurrent membranes, decay 410", ["delay", "cells:potential", "readout"]),
+        ("recurrent membranes, late reset", ["delay", "cells:potential", "cells:spikes"]),
         ("recurrent membranes that forget", ["delay", "readout"]),
         ("two layers in a loop", ["delay1", "delay2"]),
     ],

@@ -19,6 +19,8 @@ def add(net: Building, node: OnnxNode) -> Value:
     """Convert ``a + b``, and Sum of any number."""
     dependent = [place for place, name in enumerate(node.inputs) if net.depends(name)]
     constants = [net.reals(node, n, "") for n in range(len(node.inputs)) if n not in dependent]
+    if len(node.inputs) == 1:
+        return net.unpadded(node)
     if len(dependent) == 1:
         return net.affine(node, net.unpadded(node, dependent[0]), 1.0, reduce(np.add, constants))
     if constants:
@@ -97,9 +99,10 @@ def clip(net: Building, node: OnnxNode) -> Value:
     low, high = (
         _limit(net, node, place, name) for place, name in enumerate(("min", "max"), start=1)
     )
-    if low != 0 or (high is not None and high <= 0):
+    unlimited = high is None or high >= _LARGEST
+    if low != 0 or not (high is None or high > 0):
         raise UnreadableError(f"limits values to {low}..{high}; {_RELU}")
-    return _relu(net, node, net.unpadded(node), high)
+    return _relu(net, node, net.unpadded(node), None if unlimited else high)
 
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -113,7 +116,7 @@ def _limit(net: Building, node: OnnxNode, place: int, name: str) -> float | None
     limit = np.asarray(found, np.float64)
     if limit.size != 1:
         raise UnreadableError(f"has {limit.size} numbers as {name}; give one")
-    return None if abs(limit.item()) >= _LARGEST else float(limit.item())
+    return float(limit.item())
 
 
 def maximum(net: Building, node: OnnxNode) -> Value:
@@ -123,6 +126,8 @@ def maximum(net: Building, node: OnnxNode) -> Value:
     if len(dependent) != 1 or any(constant.any() for constant in constants):
         raise UnreadableError(f"takes the largest of several values; {_RELU}")
     value = net.unpadded(node, dependent[0])
+    if not constants:
+        return value
     if net.shape(node) != value.shape:
         raise UnreadableError(f"makes {net.shape(node)} of {value.shape}; {_RELU}")
     return _relu(net, node, value, None)

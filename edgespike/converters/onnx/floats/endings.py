@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgespike.converters.floats import UnreadableError
-from edgespike.converters.onnx.endings import fault_of_ending
+from edgespike.converters.onnx.endings import ending_fault
 from edgespike.converters.onnx.floats.building import Building
 from edgespike.converters.onnx.floats.values import Answer, Value
 from edgespike.converters.onnx.model import OnnxNode
@@ -19,7 +19,7 @@ def ending(net: Building, node: OnnxNode) -> Answer:
     value, before = (found.value, found.left_out) if isinstance(found, Answer) else (found, ())
     if not isinstance(value, Value) or value.padded or "ArgMax" in before:
         value = net.unpadded(node)
-    if fault := fault_of_ending(node, value.shape):
+    if fault := ending_fault(node, net.model.shapes[node.inputs[0]]):
         raise UnreadableError(fault)
     return Answer(value, (*before, node.op))
 

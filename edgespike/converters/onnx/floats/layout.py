@@ -154,11 +154,12 @@ def pad(net: Building, node: OnnxNode) -> Value:
 
 
 def cast(net: Building, node: OnnxNode) -> Value | Answer:
-    """Convert a cast from whole numbers to reals, which changes no value."""
+    """Convert a cast to reals, or of a class, which changes no value."""
     found = net.found.get(node.inputs[0])
-    if isinstance(found, Answer):
-        return found
     kind = net.model.types.get(node.outputs[0])
-    if kind not in ("float", "double"):
+    is_real = kind in ("float", "double")
+    if isinstance(found, Answer) and (is_real or "ArgMax" in found.left_out):
+        return found
+    if not is_real:
         raise UnreadableError(f"casts to {kind}, which rounds values; keep float")
     return net.value(node)

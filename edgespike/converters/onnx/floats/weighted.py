@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgespike.converters.floats import UnreadableError
+from edgespike.converters.floats import Shape, UnreadableError
 from edgespike.converters.onnx.floats.building import Building, as_reals
 from edgespike.converters.onnx.floats.values import Value, ordered
 from edgespike.converters.onnx.floats.windows import windows_of
@@ -88,7 +88,7 @@ def _dense(net: Building, node: OnnxNode, value: Value, weight: Reals, offset: A
     outputs, inputs = weight.shape
     if value.shape[-1] != inputs:
         raise UnreadableError(f"has weights for {inputs} values and gets {value.shape}")
-    bias = np.zeros(outputs) if offset is None else _bias(as_reals(offset), outputs)
+    bias = np.zeros(outputs) if offset is None else _bias(as_reals(offset), net.shape(node))
     if value.elements.size > inputs:
         return _at_each_place(net, node, value, weight, bias)
     # Weights follow the elements to where they are kept.
@@ -99,10 +99,15 @@ def _dense(net: Building, node: OnnxNode, value: Value, weight: Reals, offset: A
     return net.add(node, FloatDense(kept, bias), flat, stored=(outputs,))
 
 
-def _bias(offset: Reals, outputs: int) -> Reals:
-    if offset.size not in (1, outputs) or offset.shape[-1:] not in ((), (1,), (outputs,)):
-        raise UnreadableError(f"has a bias of shape {offset.shape}; give ({outputs},)")
-    return np.array(np.broadcast_to(offset.reshape(-1), (outputs,)))
+def _bias(offset: Reals, shape: Shape) -> Reals:
+    """Return a row of what broadcasts to values of a shape; all rows must be equal."""
+    try:
+        rows = np.broadcast_to(offset, shape).reshape(-1, shape[-1])
+    except ValueError:
+        rows = None
+    if rows is None or not (rows == rows[0]).all():
+        raise UnreadableError(f"has a bias of shape {offset.shape}; give ({shape[-1]},)")
+    return np.array(rows[0])
 
 
 def _at_each_place(

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from edgespike.converters.onnx.int8.running import run
 from edgespike.converters.onnx.int8.shapes import entering
-from edgespike.converters.onnx.int8.values import FINER, Codes
+from edgespike.converters.onnx.int8.values import FINER, Codes, Finer
 from edgespike.converters.onnx.int8.walk import INPUT, Walk
 from edgespike.converters.onnx.model import OnnxModel
 from edgespike.converters.result import PartCheck, all_batches
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.tensor import Integers
 from edgespike.int8.lowering import Lowered
-from edgespike.int8.net import Int8Net, Stored
+from edgespike.int8.net import Int8Net
 from edgespike.int8.run import run_int8
 from edgespike.interpreter import interpret
 
@@ -81,7 +81,7 @@ def _compared(
         differ = numbers != expected
         if node in walk.finer:
             more = walk.finer[node]
-            differ = ~_is_neighbour(expected, _placed(finer[more.codes.node], codes), more.stored)
+            differ = ~_is_neighbour(expected, _placed(finer[more.codes.node], codes), more)
         parts.append(PartCheck.of(name, lowered.nodes[node], differ))
     if units is not None:
         whole = np.rint(theirs[units.name].reshape(len(x), -1) / units.factor - units.rest)
@@ -104,10 +104,11 @@ def _placed(numbers: Integers, codes: Codes) -> Integers:
     return flat.reshape(len(numbers), *codes.shape)
 
 
-def _is_neighbour(expected: Integers, finer: Integers, stored: Stored) -> NDArray[np.bool_]:
+def _is_neighbour(expected: Integers, finer: Integers, more: Finer) -> NDArray[np.bool_]:
+    stored, apart = more.stored, NEAR + more.apart * FINER
     low, high = (
         np.clip(np.rint((finer + by) / FINER) + stored.zero_point, stored.low, stored.high)
-        for by in (-NEAR, NEAR)
+        for by in (-apart, apart)
     )
     return np.asarray((low <= expected) & (expected <= high))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -23,7 +25,7 @@ from edgespike.converters.onnx.int8.values import (
     UnknownValueError,
     kind_of,
 )
-from edgespike.converters.onnx.int8.walk import Walk
+from edgespike.converters.onnx.int8.walk import INPUT, Walk
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.onnx.structure import listed
 from edgespike.converters.result import Conversion
@@ -31,6 +33,9 @@ from edgespike.errors import UnsupportedError, named
 from edgespike.graph.graph import NAME_LIMIT
 from edgespike.int8.lowering import lower
 from edgespike.int8.net import Int8Net, Int8Node, Int8Readout, Stored
+
+ORIGIN = "an ONNX file of 8-bit numbers, computed as ONNX Runtime's integer kernels do"
+"""What a graph is made from, as it says itself: other runtimes round otherwise."""
 
 QDQ = (
     "Float operators between quantisers are computed as ONNX Runtime's integer kernels do that "
@@ -63,7 +68,8 @@ def convert_int8(model: OnnxModel, options: ConvertOptions) -> Conversion:
     ]
     net, walk = read_net(model, unused)
     name = options.graph_name(plain_name(model.path.stem)[:NAME_LIMIT] or "model")
-    lowered = lower(net, name)
+    # Where ONNX Runtime may differ, what follows is compared on the graph's own numbers.
+    lowered = lower(net, name, ORIGIN, apart=walk.finer)
     return Conversion(
         lowered.graph, said=net.said, check=partial(check_file, model, walk, net, lowered)
     )
@@ -88,9 +94,10 @@ def read_net(model: OnnxModel, faults: list[str] | None = None) -> tuple[Int8Net
         walk.values[model.input] = entering(model)
     except RefusedError as refused:
         found.append(f"input {named(model.input)} {refused}")
+    readers = Counter(name for node in model.nodes for name in node.inputs)
     for node in model.nodes:
         try:
-            _read(walk, node)
+            _read(walk, node, readers[node.outputs[0]])
         except RefusedError as refused:
             found.append(f"{node.title} ({node.op}): {refused}")
         except UnknownValueError:
@@ -113,17 +120,20 @@ def read_net(model: OnnxModel, faults: list[str] | None = None) -> tuple[Int8Net
     return Int8Net(tuple(walk.nodes), tuple(walk.said)), walk
 
 
-def _read(walk: Walk, node: OnnxNode) -> None:
+def _read(walk: Walk, node: OnnxNode, readers: int) -> None:
     operator = OPERATORS.get((node.domain, node.op))
     if operator is None:
         nearest = NEAREST.get(node.op, "see docs/converters/onnx_int8.md for those that are")
         raise RefusedError(f"this operator is not read; {nearest}")
     after = next((n for n in node.inputs if isinstance(walk.values.get(n), Answer)), None)
-    if after is not None and not node.op.endswith("quantizeLinear") and "Quantize" not in node.op:
+    if after is not None and node.op not in ("QuantizeLinear", "DequantizeLinear"):
         raise RefusedError("it follows a softmax, sigmoid or argmax, which may only be at the end")
     if len(node.inputs) < operator.inputs:
         raise RefusedError(f"it has {len(node.inputs)} inputs; it needs {operator.inputs}")
     value = operator.read(walk, node)
+    if isinstance(value, Pending) and readers > 1:
+        # ONNX Runtime has integer kernels only for what one quantiser reads.
+        value = replace(value, certain=False)
     if value is not None:
         walk.values[node.outputs[0]] = value
 
@@ -140,6 +150,8 @@ def _read_out(walk: Walk, name: str) -> None:
             f"it is {kind_of(value)}; it must be stored numbers, real ones of these, or the sums "
             "of a layer"
         )
+    if value.node == INPUT:
+        raise RefusedError("it is the model's input; nothing is computed")
     source = walk.arranged(value, (value.places.size,))
     walk.nodes.append(Int8Node(walk.names.new("readout"), Int8Readout(), value.stored, (source,)))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgespike.converters.onnx.endings import fault_of_ending
+from edgespike.converters.onnx.endings import ending_fault
 from edgespike.converters.onnx.int8.arithmetic import of_one, of_two
 from edgespike.converters.onnx.int8.biases import with_bias
 from edgespike.converters.onnx.int8.quantisers import finished, restored
@@ -36,12 +36,25 @@ def add(walk: Walk, node: OnnxNode) -> Pending:
         if other in walk.constants or isinstance(walk.values.get(other), Weights):
             value = walk.value(name)
             if isinstance(value, Pending) and value.sums is not None and is_bare(value):
+                _check_bias(walk, node, name, other)
                 return replace(with_bias(walk, value, other), certain=False)
             raise RefusedError(
                 f"it adds the constant {other} to {kind_of(value)} values; only a weighted layer "
                 "may have a bias, right behind it"
             )
     return _sum(walk, node, real(walk, node, 0), real(walk, node, 1))
+
+
+def _check_bias(walk: Walk, node: OnnxNode, name: str, bias: str) -> None:
+    """Refuse a constant that is not the same for all of a channel."""
+    before, after = walk.model.shapes[name], walk.model.shapes[node.outputs[0]]
+    shape = walk.model.shapes[bias]
+    aligned = (*(1,) * (len(after) - len(shape)), *shape)
+    if before != after or any(size > 1 for axis, size in enumerate(aligned) if axis != 1):
+        raise RefusedError(
+            f"it adds a constant of shape {shape} to values of shape {before}; give one for all, "
+            "or one for each channel, axis 1"
+        )
 
 
 def is_bare(value: Pending) -> bool:
@@ -163,7 +176,7 @@ def ending(walk: Walk, node: OnnxNode) -> Answer:
         raise RefusedError(
             f"its input has shape {(1, *value.shape)}; the answer must be one number for each class"
         )
-    if fault := fault_of_ending(node, walk.model.shapes[node.inputs[0]]):
+    if fault := ending_fault(node, walk.model.shapes[node.inputs[0]]):
         raise RefusedError(f"it {fault}")
     walk.said[
         f"{node.title} ({node.op}) at the end is left out: the graph gives what it takes, "

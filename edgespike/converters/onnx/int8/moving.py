@@ -18,6 +18,7 @@ from edgespike.converters.onnx.int8.values import (
     kind_of,
 )
 from edgespike.converters.onnx.int8.walk import Walk
+from edgespike.converters.onnx.int8.windows import as_image
 from edgespike.converters.onnx.model import OnnxNode
 from edgespike.graph.tensor import Integers
 from edgespike.int8.net import Int8Pad
@@ -99,7 +100,7 @@ def _pad(walk: Walk, node: OnnxNode, codes: Codes) -> Codes:
         raise RefusedError(f"its pads are {pads}; it must pad height and width, by 0 or more")
     if rank == 3 and any(outside[0]):  # a sequence: the first of these axes has its channels
         raise RefusedError(f"its pads are {pads}; it must pad the length, not the channels")
-    source = walk.arranged(codes, walk.shapes[codes.node])
+    source = walk.arranged(codes, as_image(codes.shape, node))
     op = Int8Pad((*outside[0], *outside[1]))
     return walk.add(node.title, op, codes.stored, [source], walk.shape(node), real=codes.real)
 

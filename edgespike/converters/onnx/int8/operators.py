@@ -9,6 +9,7 @@ from edgespike.converters.onnx.int8 import elementwise, moving, pooling, quantis
 from edgespike.converters.onnx.int8.values import Value
 from edgespike.converters.onnx.int8.walk import Walk
 from edgespike.converters.onnx.model import OnnxNode
+from edgespike.converters.tables import markdown_table, ways_out_table
 
 Reader = Callable[[Walk, OnnxNode], Value | None]
 
@@ -138,17 +139,12 @@ def support_table() -> str:
         names = rows.setdefault((each.becomes, each.condition), [])
         if f"`{name}`" not in names:
             names.append(f"`{name}`")
-    lines = [
-        f"| {', '.join(names)} | {became} | {condition or '-'} |"
-        for (became, condition), names in rows.items()
+    cells = [
+        (", ".join(names), became, condition or "-") for (became, condition), names in rows.items()
     ]
-    return "\n".join(["| operator | becomes | condition |", "|---|---|---|", *lines])
+    return markdown_table(("operator", "becomes", "condition"), cells)
 
 
 def nearest_table() -> str:
     """Return the table of what to do about others, for the same page."""
-    names: dict[str, list[str]] = {}
-    for name, nearest in NEAREST.items():
-        names.setdefault(nearest, []).append(f"`{name}`")
-    lines = [f"| {', '.join(each)} | {nearest} |" for nearest, each in names.items()]
-    return "\n".join(["| operator | instead |", "|---|---|", *lines])
+    return ways_out_table(NEAREST)

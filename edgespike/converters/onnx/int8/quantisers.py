@@ -54,11 +54,19 @@ def quantise(walk: Walk, node: OnnxNode) -> Value | None:
             assert_never(value)
 
 
+TWICE = (
+    "Numbers that are stored anew are rounded again, as the file says; where that follows at once, "
+    "ONNX Runtime rounds only once, unless its option session.disable_double_qdq_remover is 1."
+)
+
+
 def _made(walk: Walk, node: OnnxNode, value: Pending | Codes, stored: Stored) -> Codes:
     if isinstance(value, Pending):
         return finished(walk, value, stored, real=True)
     if not value.real:
         raise RefusedError("its input is stored already; dequantise it first")
+    if value.stored != stored:
+        walk.said[TWICE] = None
     return restored(walk, node.title, value, stored)
 
 
@@ -79,7 +87,11 @@ def finished(walk: Walk, value: Pending, stored: Stored, *, real: bool = False) 
         op = Int8Add(rule)
     codes = _built(walk, value, op, stored, inputs)
     if not certain and not isinstance(op, Int8Function | Int8Concatenate):
-        walk.finer[codes.node] = Finer(value.title, _finer(walk, value, stored), narrow)
+        apart = 0.0
+        if value.sums is not None and value.sums.offset is not None:
+            # ONNX Runtime may round a real bias to units of the sums first.
+            apart = float(value.sums.factor.max()) / 2 / stored.scale
+        walk.finer[codes.node] = Finer(value.title, _finer(walk, value, stored), narrow, apart)
     return codes
 
 

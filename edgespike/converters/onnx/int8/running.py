@@ -45,6 +45,8 @@ def run(
     """
     options = session_options()
     options.add_session_config_entry("session.qdqisint8allowed", "1")
+    # Two requantisations in a row would become one, with other numbers than the file's.
+    options.add_session_config_entry("session.disable_double_qdq_remover", "1")
     if not optimised:
         import onnxruntime
 

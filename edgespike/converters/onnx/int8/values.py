@@ -153,11 +153,15 @@ class Finer:
         The same values in units of ``1 / FINER`` of those that are stored.
     stored
         How they are stored; ``low..high`` is what activations leave.
+    apart
+        How far ONNX Runtime's results may be from these beside what float32 rounds, in stored
+        units.
     """
 
     title: str
     codes: Codes
     stored: Stored
+    apart: float = 0.0
 
 
 FINER = 1024

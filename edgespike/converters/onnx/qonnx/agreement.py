@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.converters.onnx.loading import shown_line
 from edgespike.converters.onnx.model import OnnxModel
 from edgespike.converters.onnx.qonnx.ending import Answers
 from edgespike.converters.onnx.qonnx.shapes import in_axes
@@ -16,7 +17,7 @@ from edgespike.converters.onnx.qonnx.state import Activation, Part
 from edgespike.converters.onnx.qonnx.steps import Line
 from edgespike.converters.onnx.qonnx.walk import QUANTISERS, Walked
 from edgespike.converters.result import PartCheck
-from edgespike.errors import EnvironmentMissingError
+from edgespike.errors import EnvironmentMissingError, UnsupportedError
 from edgespike.graph.inputs import as_samples
 from edgespike.graph.tensor import Integers
 from edgespike.interpreter import interpret
@@ -102,18 +103,30 @@ def run_file(model: OnnxModel, inputs: NDArray[np.float32]) -> Iterator[dict[str
     ------
     EnvironmentMissingError
         qonnx is not installed.
+    UnsupportedError
+        It does not run the file.
     """
-    import onnx
-
     try:
-        from qonnx.core.modelwrapper import ModelWrapper
-        from qonnx.core.onnx_exec import execute_onnx
-        from qonnx.transformation.infer_shapes import InferShapes
+        yield from _executed(model, inputs)
     except ImportError as error:
         raise EnvironmentMissingError(
             "qonnx, which runs QONNX files, is not installed; pip install qonnx, or leave --check "
             f"out ({error})"
         ) from None
+    # Its errors, and those of ONNX Runtime that it calls, have no common class.
+    except Exception as error:
+        raise UnsupportedError(
+            "model cannot be compared with its source",
+            [f"qonnx does not run {model.path} ({shown_line(error)}); leave --check out"],
+        ) from error
+
+
+def _executed(model: OnnxModel, inputs: NDArray[np.float32]) -> Iterator[dict[str, NDArray[Any]]]:
+    import onnx
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.infer_shapes import InferShapes
+
     proto = onnx.load(str(model.path))
     for value in proto.graph.input:
         if value.name == model.input:

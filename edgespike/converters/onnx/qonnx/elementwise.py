@@ -141,13 +141,13 @@ def relu(state: State, node: OnnxNode) -> Value:
 def clip(state: State, node: OnnxNode) -> Value:
     """Convert Clip; its bounds are attributes before version 11."""
     bounds: list[Fraction | None] = []
-    for index, name in ((1, "min"), (2, "max")):
+    for index, name, sign in ((1, "min", -1), (2, "max", 1)):
         bound = None
         if state.given(node, index):
             bound = number(node, name, state.constant(node, index))
         elif name in node.attributes:
             bound = attribute(node, name, 0.0)
-        unlimited = bound is None or abs(bound) >= Fraction(float(np.finfo(np.float32).max))
+        unlimited = bound is None or sign * bound >= Fraction(float(np.finfo(np.float32).max))
         bounds.append(None if unlimited else bound)
     low, high = bounds
     if low is not None and high is not None and low > high:

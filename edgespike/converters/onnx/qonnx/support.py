@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgespike.converters.tables import markdown_table
+
 OPERATORS = {
     "Add, Sub": "with a constant a channel: part of thresholds; of two branches: an addition, in "
     "one unit of both scales",
@@ -29,5 +31,4 @@ OPERATORS = {
 
 def operators_table() -> str:
     """Return the operators as a table in Markdown."""
-    rows = [f"| {names} | {text} |" for names, text in sorted(OPERATORS.items())]
-    return "\n".join(["| operator | becomes |", "|---|---|", *rows])
+    return markdown_table(("operator", "becomes"), sorted(OPERATORS.items()))

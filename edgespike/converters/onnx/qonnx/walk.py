@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgespike.converters.base import ConvertOptions
-from edgespike.converters.onnx.endings import fault_of_ending
+from edgespike.converters.onnx.endings import ending_fault
 from edgespike.converters.onnx.model import OnnxModel, OnnxNode
 from edgespike.converters.onnx.qonnx import elementwise, joins, layers, pools, shapes
 from edgespike.converters.onnx.qonnx.beginning import begin
@@ -135,13 +135,13 @@ def _convert(state: State, node: OnnxNode) -> None:
 
 def _dropped(state: State, node: OnnxNode) -> Value:
     """Leave out a function of the answers that keeps their order."""
+    if fault := ending_fault(node, state.model.shapes[node.inputs[0]]):
+        raise ConversionStoppedError(f"{node.title}, a {node.op}, {fault}")
     takers = [taker for name in node.outputs for taker in state.consumers[name]]
     if any(taker.op not in (*DROPPED, "Reshape", "Flatten", "Squeeze") for taker in takers):
         raise ConversionStoppedError(
             f"{node.title} is a {node.op} inside the net; it is read only at the end"
         )
-    if fault := fault_of_ending(node, state.model.shapes[node.inputs[0]]):
-        raise ConversionStoppedError(f"{node.title} {fault}")
     state.said.append(
         f"{node.title}, a {node.op}, is left out: the answers are the values before it"
     )

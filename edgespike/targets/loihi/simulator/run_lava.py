@@ -83,7 +83,7 @@ def load_samples(path: Path) -> Any:
     """Read one array."""
     try:
         samples = np.load(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         sys.exit(f"cannot read {path}: {error}")
     if not isinstance(samples, np.ndarray):
         sys.exit(f"{path} is an archive of arrays; give one array, in a .npy file")

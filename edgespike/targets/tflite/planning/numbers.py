@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgespike.graph import Add, Input, Reshape
-from edgespike.targets.base import LayerNumbers
+from edgespike.targets.base import LayerNumbers, without_repeats
 from edgespike.targets.tflite.planning.plan import NodePlan, Plan
 
 
@@ -18,7 +18,10 @@ def layer_numbers(plan: Plan) -> list[LayerNumbers]:
 
 def as_markdown(plan: Plan) -> str:
     """Write the number types as a table."""
-    rows = [f"| {row.layer} | {row.numbers} | {row.why} |" for row in layer_numbers(plan)]
+    rows = [
+        f"| {row.layer} | {row.numbers} | {row.why} |"
+        for row in without_repeats(layer_numbers(plan))
+    ]
     return "\n".join(("| Layer | Numbers | Why |", "|---|---|---|", *rows))
 
 

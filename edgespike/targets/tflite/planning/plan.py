@@ -106,17 +106,17 @@ class Plan:
 
 def potential_name(node: Node) -> str:
     """Name the state that holds a membrane's potential."""
-    return f"{node.name}.potential"
+    return f"{node.name}:potential"
 
 
 def current_name(node: Node) -> str:
     """Name the state that holds a membrane's synaptic current."""
-    return f"{node.name}.current"
+    return f"{node.name}:current"
 
 
 def spikes_name(node: Node) -> str:
     """Name the state that holds what a membrane fired."""
-    return f"{node.name}.spikes"
+    return f"{node.name}:spikes"
 
 
 def runs_by_step(graph: Graph) -> bool:
