@@ -146,6 +146,8 @@ class Folding:
 
         if node.op_type == "Shape":
             return
+        if node.op_type == "Div":
+            _check_division(*(inputs[name] for name in node.input))
         model = self._alone(node, inputs)
         for name, value in inputs.items():
             if value.size <= _SMALL:
@@ -182,6 +184,19 @@ class Folding:
         return helper.make_model(
             graph, opset_imports=self.model.opset_import, ir_version=self.model.ir_version
         )
+
+
+def _check_division(above: NDArray[Any], below: NDArray[Any]) -> None:
+    """Raise ``ValueError`` for whole numbers whose quotient runtimes round in two ways.
+
+    ONNX Runtime rounds -7 / 2 to -3, ONNX's evaluator to -4; a division by 0 has no value.
+    """
+    if above.dtype.kind not in "iu":
+        return
+    if (below == 0).any():
+        raise ValueError("it divides a whole number by 0")
+    if (((above < 0) != (below < 0)) & (above % below != 0)).any():
+        raise ValueError("runtimes round a quotient below 0 in two ways")
 
 
 def _evaluated(model: Any, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -58,6 +58,7 @@ BUILDS: list[tuple[int, Build, str]] = [
     (4, lambda n: dense(n, n.quant("x", 1.0, [0.0, 1.0, 0.0, 0.0])), "give one finite number"),
     (4, lambda n: dense(n, n.quant("x", bits=2.5)), "bit width 2.5; give a whole number in 1..32"),
     (4, lambda n: dense(n, n.quant("x", bits=33)), "bit width 33.0; give a whole number in 1..32"),
+    (4, lambda n: dense(n, n.quant("x", bits=24)), "gives the input 24 bits; .* may have 16; give"),
     (4, lambda n: dense(n, n.quant("x", mode="CLOSEST")), "rounding_mode 'CLOSEST'; give one of"),
     (
         4,

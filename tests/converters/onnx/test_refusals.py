@@ -235,6 +235,22 @@ def test_constants_that_take_too_long(tmp_path: Path, monkeypatch: pytest.Monkey
     )
 
 
+@pytest.mark.parametrize(
+    ("above", "below", "why"),
+    [
+        (whole(-7), whole(2), "runtimes round a quotient below 0 in two ways"),
+        (whole(7), whole(-2), "runtimes round a quotient below 0 in two ways"),
+        (whole(7), whole(0), "it divides a whole number by 0"),
+    ],
+)
+def test_quotients_that_runtimes_round_in_two_ways(
+    above: Any, below: Any, why: str, tmp_path: Path
+) -> None:
+    nodes = "q = Div (a, b) s = Concat <axis = 0> (one, q) y = Reshape (x, s)"
+    made = model((1, 6), nodes, {"a": above, "b": below, "one": whole(1)})
+    assert f"q, a Div of constants, cannot be computed ({why})" in refused(made, tmp_path)[0]
+
+
 def test_constants_of_text(tmp_path: Path) -> None:
     nodes = 'c = Constant <value_string = "word"> () d = Cast <to = 1> (c) y = Add (x, d)'
     message = refused(model((1, 6), nodes), tmp_path)[0]

@@ -83,6 +83,8 @@ def _range(model: OnnxModel, options: ConvertOptions) -> InputRange:
     found = None if node is None else _own_range(model, node)
     if found is not None:
         return found
+    if node is not None:
+        _refuse_wide_levels(model, node)
     low, high = PIXELS
     return InputRange(
         low,
@@ -106,6 +108,27 @@ def _first_quantiser(model: OnnxModel) -> OnnxNode | None:
         if node.op not in _PASSING:
             return None
         name = node.outputs[0]
+
+
+def _refuse_wide_levels(model: OnnxModel, node: OnnxNode) -> None:
+    """Raise ``UnsupportedError`` if an input has more levels than a graph's input may have.
+
+    Such a file says what its input is, so it must not be taken for pixels.
+    """
+    width = model.constants.get(node.inputs[3]) if len(node.inputs) > 3 else None
+    try:
+        bits = None if width is None or width.size != 1 else Bits.of(node, width).bits
+    except ConversionStoppedError:
+        return  # it is refused where it is converted
+    if bits is not None and bits > INPUT_BITS[-1]:
+        raise UnsupportedError(
+            "model cannot be converted",
+            [
+                f"{node.title} gives the input {bits} bits; levels of an input may have "
+                f"{INPUT_BITS[-1]}; give input_range and input_scale, the whole numbers that "
+                "samples are and what one stands for"
+            ],
+        )
 
 
 def _own_range(model: OnnxModel, node: OnnxNode) -> InputRange | None:
