@@ -9,7 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-MODELS = Path(__file__).parents[3] / "shared/models/netx"
+from tests.public_models import FOLDER
+
+MODELS = FOLDER / "netx"
 
 
 def neurons(threshold: int = 5, current: int = 4096, potential: int = 0) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from edgespike.converters.base import ConvertOptions
 from edgespike.converters.nir.convert import float_net
 from edgespike.floats.net import FloatNet, FloatNeurons
 from edgespike.floats.run import run_steps
+from tests.public_models import FOLDER
 
-PUBLIC = Path("/work/shared/models/nir")
+PUBLIC = FOLDER / "nir"
 
 Nodes = Mapping[str, Mapping[str, Any]]
 Edges = Sequence[tuple[str, str]]

@@ -19,11 +19,12 @@ from edgespike.converters.onnx.floats.running import run_file  # noqa: E402
 from edgespike.converters.onnx.reading import read_onnx  # noqa: E402
 from edgespike.floats.net import Reals  # noqa: E402
 from edgespike.floats.run import input_shape, run_steps  # noqa: E402
+from tests.public_models import FOLDER  # noqa: E402
 
 TOLERANCE = 2e-6
 """By which share of a node's largest magnitude ONNX Runtime's float32 differs from float64."""
 
-PUBLIC = Path("/work/shared/models/qonnx")
+PUBLIC = FOLDER / "qonnx"
 
 
 def public(name: str) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,8 +10,9 @@ from edgespike.converters.onnx.qonnx import convert_qonnx
 from edgespike.converters.onnx.reading import read_onnx
 from edgespike.models import shipped_images
 from tests.converters.onnx.qonnx_nets import different, samples_for
+from tests.public_models import FOLDER
 
-PUBLIC = Path("/work/shared/models/qonnx")
+PUBLIC = FOLDER / "qonnx"
 
 
 @pytest.mark.parametrize("name", ["TFC_1W1A", "TFC_1W2A"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ from edgespike.floats.net import FloatNeurons  # noqa: E402
 from edgespike.graph import Reset, ResetTime  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
 from edgespike.quantise import quantise  # noqa: E402
+from tests.public_models import FOLDER  # noqa: E402
 
-FILE = Path(__file__).parents[4] / "shared/models/neurobench/SNN2_indy.pt"
+FILE = FOLDER / "neurobench" / "SNN2_indy.pt"
 
 pytestmark = [
     pytest.mark.torch,

@@ -14,13 +14,14 @@ from edgespike.converters.base import ConvertOptions
 from edgespike.converters.result import Conversion
 from edgespike.converters.tflite import CONVERTER
 from edgespike.interpreter import interpret
+from tests.public_models import FOLDER
 
 flatbuffers: Any = pytest.importorskip("flatbuffers", reason="files are written with it")
 schema: Any = pytest.importorskip(
     "ai_edge_litert.schema_py_generated", reason="files are written with LiteRT's schema"
 )
 
-PUBLIC = Path("/work/shared/models/tflite")
+PUBLIC = FOLDER / "tflite"
 
 KINDS = {
     "FLOAT32": np.float32,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -27,11 +26,12 @@ from edgespike.targets.loihi.limits import WEIGHT_HIGH, WEIGHT_LOW
 from edgespike.targets.loihi.lower import lower
 from edgespike.targets.loihi.network import Connection
 from edgespike.targets.loihi.resources import summary
+from tests.public_models import FOLDER
 from tests.targets.loihi.graphs import chain, ended, run, samples, threshold
 
 EVENTS = Input((12,), 0, 1, 1.0)
 GRADED = Input((12,), -9, 9, 1.0)
-OXFORD = Path(__file__).parents[4] / "shared/models/netx/oxford.net"
+OXFORD = FOLDER / "netx" / "oxford.net"
 
 
 def layer(factor: int, low: int = WEIGHT_LOW, high: int = WEIGHT_HIGH, seed: int = 0) -> Dense:
