@@ -18,7 +18,6 @@ from tests.example_graphs import residual_graph
     ("adapt", "module", "package", "extra"),
     [
         (torch_module, "module", "torch", "train"),
-        (neurobench_model, "neurobench.model", "torch", "bench"),
         (neurobench_model, "neurobench.model", "neurobench", "bench"),
     ],
 )

@@ -88,6 +88,19 @@ class Emitter:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=name, **attributes))
         return output
 
+    def larger(self, x: str, y: str, name: str) -> str:
+        """Return the larger of two integers, element by element.
+
+        Not by Max: ONNX Runtime 1.23 computes it wrongly for int64 of more than 32 bits.
+        """
+        greater = self.emit("Greater", [x, y], f"{name}/greater")
+        return self.emit("Where", [greater, x, y], name)
+
+    def smaller(self, x: str, y: str, name: str) -> str:
+        """Return the smaller of two integers, as :meth:`larger` does."""
+        greater = self.emit("Greater", [x, y], f"{name}/greater")
+        return self.emit("Where", [greater, y, x], name)
+
     def constant(self, values: Any, dtype: Any, name: str) -> str:
         """Add a constant and return its name; equal small ones are stored once."""
         array = np.asarray(values).astype(dtype)

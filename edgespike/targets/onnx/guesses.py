@@ -82,9 +82,9 @@ def emit_guess(
     # Division rounds towards zero, but what is negative becomes 0 anyway.
     shift = emitter.constant(1 << SHIFT, INT64, name)
     line = emitter.emit("Div", [line, shift], f"{name}/shifted")
-    line = emitter.emit("Max", [line, emitter.constant(0, INT64, name)], f"{name}/cut")
+    line = emitter.larger(line, emitter.constant(0, INT64, name), f"{name}/cut")
     last = emitter.constant(levels - 1, INT64, name)
-    line = emitter.emit("Min", [line, last], f"{name}/guess")
+    line = emitter.smaller(line, last, f"{name}/guess")
     rows = constant(levels * np.arange(channels), "rows")
     place = emitter.emit("Add", [line, rows], f"{name}/place")
     theta = emitter.constant(guess.theta.ravel(), dtype, f"{name}/theta")

@@ -126,11 +126,19 @@ class MembraneStep:
     def _with(self, kind: str, x: str, values: int | Integers, what: str) -> str:
         return self._emit(kind, [x, self._constant(values, f"{what}_by")], what)
 
+    def _at_least(self, x: str, values: int | Integers, what: str) -> str:
+        low = self._constant(values, f"{what}_by")
+        return self._emitter.larger(x, low, f"{self._name}/{what}")
+
+    def _at_most(self, x: str, values: int | Integers, what: str) -> str:
+        high = self._constant(values, f"{what}_by")
+        return self._emitter.smaller(x, high, f"{self._name}/{what}")
+
     def _clipped(self, x: str, low: int | Integers, high: int) -> str:
         # Numbers that the type cannot hold are not reached.
         ends = np.iinfo(self._dtype)
-        x = self._with("Max", x, np.maximum(low, ends.min), "floored")
-        return self._with("Min", x, min(high, ends.max), "saturated")
+        x = self._at_least(x, np.maximum(low, ends.min), "floored")
+        return self._at_most(x, min(high, ends.max), "saturated")
 
     def _decayed_sum(self, state: Value | None, decay: int | Integers, x: str) -> str:
         """Add what a state keeps to ``x``; division rounds towards zero, as decays do."""
@@ -165,8 +173,8 @@ class MembraneStep:
                 v if op.comparison is Comparison.GREATER_EQUAL else self._with("Sub", v, 1, "more")
             )
             # Not negative, so that division rounds down.
-            count = self._with("Div", self._with("Max", enough, 0, "enough"), theta, "count")
-            count = self._with("Min", count, op.max_spikes, "spikes")
+            count = self._with("Div", self._at_least(enough, 0, "enough"), theta, "count")
+            count = self._at_most(count, op.max_spikes, "spikes")
             return self._emitter.convert(
                 Value(count, Storage(self._dtype)), spikes_storage(op), self._name
             )

@@ -51,5 +51,7 @@ def _in_slices(emitter: Emitter, name: str, op: MaxPool2d, x: Value, shape: tupl
             ends = (start, start + (count - 1) * stride + 1, axis, stride)
             inputs = [emitter.constant([end], "int64", name) for end in ends]
             slices.append(emitter.emit("Slice", [found, *inputs], f"{name}/slice"))
-        found = emitter.emit("Max", slices, name if axis == 3 else f"{name}/rows")
-    return found
+        found = slices[0]
+        for part in slices[1:]:
+            found = emitter.larger(found, part, f"{name}/largest")
+    return emitter.emit("Identity", [found], name)

@@ -191,9 +191,9 @@ def _looked_up(
         count = op.levels - count if row[-1] else count
         entries.append(op.offset + op.unit * count + storage.zero_point)
     x = emitter.cast(x, INT64, name)
-    for kind, ends in (("Max", first), ("Min", last)):
+    for extreme, ends in ((emitter.larger, first), (emitter.smaller, last)):
         end = emitter.constant(per_row(ends, axes), INT64, f"{name}/end")
-        x = emitter.emit(kind, [x, end], f"{name}/cut")
+        x = extreme(x, end, f"{name}/cut")
     start = emitter.constant(per_row(base - first, axes), INT64, f"{name}/start")
     place = emitter.emit("Add", [x, start], f"{name}/place")
     table = emitter.constant(np.concatenate(entries), storage.dtype, f"{name}/table")

@@ -199,8 +199,10 @@ class Step:
         x = emitter.convert(self.values[node.inputs[0]], storage, node.name)
         before = self._before.get(node.name)
         if before is not None and op.mode is not ReadoutMode.LAST:
-            kind = "Max" if op.mode is ReadoutMode.MAX else "Add"
-            x = Value(emitter.emit(kind, [before.name, x.name], node.name), storage)
+            if op.mode is ReadoutMode.MAX:
+                x = Value(emitter.larger(before.name, x.name, node.name), storage)
+            else:
+                x = Value(emitter.emit("Add", [before.name, x.name], node.name), storage)
         self.after[node.name] = x
         return x
 

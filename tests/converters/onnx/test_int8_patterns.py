@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -351,6 +352,8 @@ def test_stored_input(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("opset", [10, 11, 13, 18, 19, 21, 22, 23, 24])
 def test_versions_of_operators(opset: int, tmp_path: Path) -> None:
     """Limits, axes and pads are attributes in older versions and inputs in newer ones."""
+    if opset > 22 and importlib.metadata.version("onnxruntime") < "1.24":
+        pytest.skip("this ONNX Runtime is older than the operators")
     draft = Draft(IMAGE, opset=opset)
     x = draft.qdq("x", 0.02, 128)
     ends = [0, 0, 1, 2, 0, 0, 0, 1]

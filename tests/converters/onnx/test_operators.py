@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +308,8 @@ def test_weights_follow_features_that_were_flattened_with_the_channels_last(
 @pytest.mark.parametrize("opset", [*range(7, 26)])
 def test_versions_of_the_operators(opset: int, tmp_path: Path) -> None:
     """Attributes became inputs over the years: limits of Clip, axes, pads."""
+    if opset > 22 and importlib.metadata.version("onnxruntime") < "1.24":
+        pytest.skip("this ONNX Runtime is older than the operators")
     constants: Constants = {
         "w": W,
         "out": numbers(6 * 4 * 4, 3),
