@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 onnx = pytest.importorskip("onnx", reason="ONNX files need onnx: pip install -e '.[onnx]'")
-pytest.importorskip("onnxruntime", reason="ONNX Runtime: pip install -e '.[onnx]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime: pip install -e '.[onnx]'")
 
 from edgespike.converters.onnx.floats.reading import Reading, read_net  # noqa: E402
 from edgespike.converters.onnx.floats.running import run_file  # noqa: E402
@@ -25,6 +25,19 @@ TOLERANCE = 2e-6
 """By which share of a node's largest magnitude ONNX Runtime's float32 differs from float64."""
 
 PUBLIC = FOLDER / "qonnx"
+
+
+def skip_if_newer(opset: int, *, than: int) -> None:
+    """Skip a test whose operators ONNX Runtime 1.23, the last for Python 3.10, does not have.
+
+    Parameters
+    ----------
+    than
+        The newest version of ONNX's operators that it has of those in the test.
+    """
+    major, minor = (int(part) for part in onnxruntime.__version__.split(".")[:2])
+    if opset > than and (major, minor) < (1, 24):
+        pytest.skip(f"ONNX Runtime {onnxruntime.__version__} is older than these operators")
 
 
 def public(name: str) -> Path:

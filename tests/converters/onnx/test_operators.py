@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,16 @@ import numpy as np
 import pytest
 
 from edgespike.floats.net import FloatConv2d, FloatDense, FloatNet, FloatReshape
-from tests.converters.onnx.nets import compare, model, numbers, onnx, reading, saved, whole
+from tests.converters.onnx.nets import (
+    compare,
+    model,
+    numbers,
+    onnx,
+    reading,
+    saved,
+    skip_if_newer,
+    whole,
+)
 
 Constants = dict[str, Any]
 
@@ -308,8 +316,7 @@ def test_weights_follow_features_that_were_flattened_with_the_channels_last(
 @pytest.mark.parametrize("opset", [*range(7, 26)])
 def test_versions_of_the_operators(opset: int, tmp_path: Path) -> None:
     """Attributes became inputs over the years: limits of Clip, axes, pads."""
-    if opset > 22 and importlib.metadata.version("onnxruntime") < "1.24":
-        pytest.skip("this ONNX Runtime is older than the operators")
+    skip_if_newer(opset, than=23)
     constants: Constants = {
         "w": W,
         "out": numbers(6 * 4 * 4, 3),

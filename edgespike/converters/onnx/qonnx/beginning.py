@@ -110,21 +110,28 @@ def _first_quantiser(model: OnnxModel) -> OnnxNode | None:
         name = node.outputs[0]
 
 
+def _bits(model: OnnxModel, node: OnnxNode) -> Bits | None:
+    """Return a quantiser's levels; ``None`` if its width is not one that is converted."""
+    width = model.constants.get(node.inputs[3]) if len(node.inputs) > 3 else None
+    if width is None or width.size != 1:
+        return None
+    try:
+        return Bits.of(node, width)
+    except ConversionStoppedError:
+        return None
+
+
 def _refuse_wide_levels(model: OnnxModel, node: OnnxNode) -> None:
     """Raise ``UnsupportedError`` if an input has more levels than a graph's input may have.
 
     Such a file says what its input is, so it must not be taken for pixels.
     """
-    width = model.constants.get(node.inputs[3]) if len(node.inputs) > 3 else None
-    try:
-        bits = None if width is None or width.size != 1 else Bits.of(node, width).bits
-    except ConversionStoppedError:
-        return  # it is refused where it is converted
-    if bits is not None and bits > INPUT_BITS[-1]:
+    bits = _bits(model, node)
+    if bits is not None and bits.bits > INPUT_BITS[-1]:
         raise UnsupportedError(
             "model cannot be converted",
             [
-                f"{node.title} gives the input {bits} bits; levels of an input may have "
+                f"{node.title} gives the input {bits.bits} bits; levels of an input may have "
                 f"{INPUT_BITS[-1]}; give input_range and input_scale, the whole numbers that "
                 "samples are and what one stands for"
             ],
@@ -133,14 +140,11 @@ def _refuse_wide_levels(model: OnnxModel, node: OnnxNode) -> None:
 
 def _own_range(model: OnnxModel, node: OnnxNode) -> InputRange | None:
     """Return the levels of a quantiser, if they are whole numbers of one scale."""
-    constants = [model.constants.get(name) for name in node.inputs[1:4]]
-    if len(constants) != 3 or any(value is None or value.size != 1 for value in constants):
+    bits = _bits(model, node)
+    constants = [model.constants.get(name) for name in node.inputs[1:3]]
+    if bits is None or any(value is None or value.size != 1 for value in constants):
         return None
-    scale, zero, width = (float(value.item()) for value in constants if value is not None)
-    try:
-        bits = Bits.of(node, np.array(width))
-    except ConversionStoppedError:
-        return None  # it is refused where it is converted
+    scale, zero = (float(value.item()) for value in constants if value is not None)
     usable = np.isfinite([scale, zero]).all() and scale > 0 and zero == round(zero)
     if not usable or bits.bipolar or bits.bits not in INPUT_BITS or bits.low == bits.high:
         return None
