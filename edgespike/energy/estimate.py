@@ -67,6 +67,9 @@ class Estimate:
     refusals
         What the model's target cannot do in the graph, empty if it can run it; ``None`` if the
         model has no target, or it was not asked.
+    break_even
+        Mean number of events of a neuron in a sample at which the graph would cost as much as its
+        cheapest dense baseline, everything else equal; ``None`` if there is no baseline.
     """
 
     model: EnergyModel
@@ -77,6 +80,7 @@ class Estimate:
     left_out: dict[Quantity, int]
     grade: Grade
     refusals: tuple[str, ...] | None = None
+    break_even: float | None = None
 
     @property
     def memory_share(self) -> float | None:
@@ -107,6 +111,7 @@ class Estimate:
                 }
                 for row in self.baselines
             ],
+            "break_even_events_per_neuron": self.break_even,
             "left_out": {quantity.value: count for quantity, count in self.left_out.items()},
             "target": self.model.target or None,
             "target_runs_graph": None if self.refusals is None else not self.refusals,

@@ -73,6 +73,8 @@ class Constant:
         How the figure was obtained.
     note
         How the range was set, and anything else worth knowing.
+    link
+        Address of the source, https://; empty if it has none.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Constant:
     year: int
     grade: Grade
     note: str
+    link: str = ""
 
     @property
     def energy(self) -> Interval:
@@ -189,8 +192,11 @@ def _check_constant(where: str, row: Any) -> Iterator[str]:
     if not isinstance(row, dict):
         yield f"{where} must be a table"
         return
-    names = tuple(field.name for field in fields(Constant) if field.name != "name")
-    yield from _check_keys(where, row, names, ())
+    names = tuple(field.name for field in fields(Constant) if field.name not in ("name", "link"))
+    yield from _check_keys(where, row, names, ("link",))
+    link = row.get("link", "https://")
+    if not (isinstance(link, str) and link.isprintable() and link.startswith("https://")):
+        yield f"{where}: link is {shown(link)}; give an address that begins with https://"
     yield from _check_texts(where, row, _TEXTS)
     yield from _check_numbers(where, row)
     if "unit" in row and row["unit"] not in list(JOULES):

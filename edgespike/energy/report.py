@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgespike.counting import Convention, Counts, silent_layers
+from edgespike.energy.cores import CoreLoad
+from edgespike.energy.coverage import Coverage, coverage
 from edgespike.energy.estimate import Estimate, estimate
 from edgespike.energy.profile import Profile, load_profile, shipped_profiles
 from edgespike.energy.work import measure
@@ -38,6 +40,14 @@ class EnergyReport:
         Kinds of operations in the graph that cost nothing, each with the reason.
     origin
         What the graph is made from, see :class:`edgespike.graph.Graph`.
+    coverage
+        Which of the graph's operations are counted, and which are free.
+    target
+        Name of the target whose run was counted, and whose cost is asked for.
+    accuracy
+        Share of the samples whose class is their label, 0 to 1; ``None`` without labels.
+    cores
+        How busy the busiest core of a placement is; ``None`` if the graph has no placement.
     """
 
     graph: str
@@ -49,7 +59,25 @@ class EnergyReport:
     size: GraphSize
     silent: tuple[str, ...]
     free: tuple[tuple[str, str], ...]
+    coverage: Coverage
     origin: str = ""
+    target: str = "cpu"
+    accuracy: float | None = None
+    cores: CoreLoad | None = None
+
+    @property
+    def headline(self) -> Estimate | None:
+        """The estimate that answers what a sample costs; ``None`` if there is no estimate.
+
+        The first of the target's own hardware, if the target can run the graph; else the first
+        that charges memory accesses, of a model that speaks of no target; else the first.
+        """
+        own = [
+            row for row in self.estimates if row.model.target == self.target and not row.refusals
+        ]
+        general = [row for row in self.estimates if not row.model.target]
+        memory = [row for row in general if row.memory is not None]
+        return next(iter([*own, *memory, *general, *self.estimates]), None)
 
     def __repr__(self) -> str:
         """Return samples, operations and energies on one line; :meth:`to_json` has everything."""
@@ -77,6 +105,11 @@ class EnergyReport:
             "origin": self.origin,
             "silent_layers": list(self.silent),
             "counts": self.counts.to_json(),
+            "coverage": asdict(self.coverage),
+            "target": self.target,
+            "accuracy": self.accuracy,
+            "busiest_core": None if self.cores is None else asdict(self.cores),
+            "headline": None if (row := self.headline) is None else row.model.name,
             "energy": [row.to_json(self.counts.samples) for row in self.estimates],
             "size": self.size.to_json(),
         }
@@ -87,6 +120,10 @@ def energy_report(
     counts: Counts,
     profiles: Sequence[str | Path | Profile] | None = None,
     refusals: Callable[[str], Sequence[str]] | None = None,
+    *,
+    target: str = "cpu",
+    accuracy: float | None = None,
+    cores: CoreLoad | None = None,
 ) -> EnergyReport:
     """Estimate what a run cost.
 
@@ -103,6 +140,8 @@ def energy_report(
         Returns what the target of a name cannot do in the graph, one line each, such as
         :attr:`edgespike.targets.base.Target.violations` of that target; called for each model of a
         target. Without it, the report says that the targets were not asked.
+    target, accuracy, cores
+        As for :class:`EnergyReport`.
 
     Raises
     ------
@@ -132,7 +171,11 @@ def energy_report(
         graph_size(graph),
         silent_layers(graph, counts),
         free,
+        coverage(graph),
         graph.origin,
+        target,
+        accuracy,
+        cores,
     )
 
 

@@ -26,6 +26,7 @@ from edgespike.graph.ops import (
     SumPool2d,
     Threshold,
 )
+from edgespike.graph.scaling import Scaling
 from edgespike.graph.tensor import Signal, Tensor
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Reset",
     "ResetTime",
     "Reshape",
+    "Scaling",
     "Signal",
     "SumPool2d",
     "Tensor",

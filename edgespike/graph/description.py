@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, asdict, fields
 from enum import Enum
 from typing import Any, get_origin
 
@@ -21,14 +21,15 @@ from edgespike.graph.graph import NODE_NAME_LIMIT, Graph, Node, check_name
 from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.ops.base import Since, array_kind, field_types, member, same, takes_number
 from edgespike.graph.packing import pack, typed, unpack, unpacked_bytes
+from edgespike.graph.scaling import Scaling
 from edgespike.graph.tensor import ARRAYS_LIMIT
 
-READABLE_VERSIONS = (1, 2, 3, 4, 5, 6)
+READABLE_VERSIONS = (1, 2, 3, 4, 5, 6, 7)
 """Version 1 packed booleans only; version 3 added delays; version 4 added membranes' saturation and
 padding that differs on opposite sides; version 5 added concatenation, signed levels, the largest
 value as an answer, and membranes with a synaptic current, a floor, parameters of each channel or
 neuron, other fixed-point formats and potentials as output; version 6 added products and a graph's
-origin."""
+origin; version 7 added names of classes and the scaling of the input."""
 
 BASE_VERSION = 3
 """The version of files that need no newer one: their hashes stay the same, and older versions of
@@ -36,6 +37,9 @@ this package can read them."""
 
 ORIGIN_VERSION = 6
 """The version of files of graphs with an origin."""
+
+LABELS_VERSION = 7
+"""The version of files of graphs with names of classes, or with a scaling of the input."""
 
 WRONG_CONTENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What plain Python code raises if JSON does not hold what it should."""
@@ -63,7 +67,15 @@ def describe(graph: Graph) -> tuple[str, dict[str, NDArray[Any]]]:
         nodes.append({"name": node.name, "op": node.op.kind, "inputs": node.inputs, **attributes})
     whole = {"version": version, "name": graph.name, "steps": graph.steps, "nodes": nodes}
     if graph.origin:
-        whole |= {"version": max(version, ORIGIN_VERSION), "origin": graph.origin}
+        version = max(version, ORIGIN_VERSION)
+        whole |= {"version": version, "origin": graph.origin}
+    labels: dict[str, Any] = {}
+    if graph.class_names:
+        labels["class_names"] = graph.class_names
+    if graph.scaling is not None:
+        labels["scaling"] = asdict(graph.scaling)
+    if labels:
+        whole |= {"version": max(version, LABELS_VERSION), **labels}
     return json.dumps(whole, separators=(",", ":")), tensors
 
 
@@ -86,6 +98,10 @@ def build(description: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> G
     origin = typed(description.get("origin", ""), str)
     if origin and version < ORIGIN_VERSION:
         raise ValueError(f"origin needs format version {ORIGIN_VERSION}, the file says {version}")
+    labels = {"class_names", "scaling"} & description.keys()
+    if labels and version < LABELS_VERSION:
+        names = " and ".join(sorted(labels))
+        raise ValueError(f"{names} need format version {LABELS_VERSION}, the file says {version}")
     entries = _entries_by_name(entry_of(description, "nodes", list))
     _check_tensors(entries, tensors)
     nodes = tuple(_build_node(name, entry, tensors, version) for name, entry in entries.items())
@@ -96,7 +112,21 @@ def build(description: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> G
                 f"{version}"
             )
     name, steps = entry_of(description, "name", str), entry_of(description, "steps", int)
-    return Graph(name, nodes, steps, origin)
+    given = typed(description.get("class_names", []), list)
+    class_names = tuple(typed(each, str) for each in given)
+    return Graph(name, nodes, steps, origin, class_names, _scaling(description.get("scaling")))
+
+
+def _scaling(table: object) -> Scaling | None:
+    """Return the scaling that a description holds, if it does."""
+    if table is None:
+        return None
+    names = [field.name for field in fields(Scaling)]
+    entries: dict[str, Any] = typed(table, dict)
+    if foreign := entries.keys() - set(names):
+        raise ValueError(f"scaling has unknown fields {shown(sorted(foreign))}")
+    with _naming("scaling"):
+        return Scaling(**{name: tuple(entry_of(entries, name, list)) for name in names})
 
 
 def _entries_by_name(entries: list[Any]) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +22,7 @@ from edgespike.graph.ops import (
     Readout,
     Weighted,
 )
+from edgespike.graph.scaling import Scaling
 from edgespike.graph.tensor import (
     ACCUMULATOR_LIMIT,
     ALL_CHANNELS_LIMIT,
@@ -41,6 +42,9 @@ NAME_LIMIT = 200
 
 ORIGIN_LIMIT = 500
 """Most characters of what a graph is made from."""
+
+CLASS_NAME_LIMIT = 100
+"""Most characters of the name of a class."""
 
 NODE_NAME_LIMIT = 1000
 """Most characters of a node's name: archives name arrays after it, and allow 65535."""
@@ -70,6 +74,21 @@ def check_origin(origin: object) -> Iterator[str]:
         yield f"origin has {len(origin)} characters; the limit is {ORIGIN_LIMIT}"
     elif not origin.isprintable():
         yield f"origin is {shown(origin)}; give one line of printable characters"
+
+
+def check_class_names(names: object) -> Iterator[str]:
+    """Yield why a value is not a tuple of different lines of text, or empty."""
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        yield f"class_names is {shown(names)}; give a tuple of strings"
+        return
+    for name in names:
+        if not 1 <= len(name) <= CLASS_NAME_LIMIT or not name.isprintable() or name.isspace():
+            yield (
+                f"class name {shown(name)} must be 1 to {CLASS_NAME_LIMIT} printable characters, "
+                "not only spaces"
+            )
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"class name {shown(name)} is used {names.count(name)} times; give each class its own"
 
 
 @dataclass(frozen=True)
@@ -140,6 +159,12 @@ class Graph:
     origin
         What it is made from, and whose arithmetic it has where several are possible; a sentence of
         at most 500 printable characters, or empty.
+    class_names
+        The name of each class, in the order of the readout's answers; or empty. All are different,
+        of 1 to 100 printable characters.
+    scaling
+        How measured numbers become the input's whole numbers; None if the graph is given whole
+        numbers, as pixels are. What the graph computes does not depend on it.
 
     Raises
     ------
@@ -151,24 +176,27 @@ class Graph:
     nodes: tuple[Node, ...]
     steps: int = 1
     origin: str = ""
+    class_names: tuple[str, ...] = ()
+    scaling: Scaling | None = None
     tensors: Mapping[str, Tensor] = field(init=False, repr=False, compare=False)
     """Shape, proven range and meaning of each node's output, by the node's name."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", _as_tuple(self.nodes))
+        object.__setattr__(self, "class_names", _as_tuple(self.class_names))
         if isinstance(self.steps, np.integer):
             object.__setattr__(self, "steps", int(self.steps))
         violations = list(self._check_frame())
         tensors: dict[str, Tensor] = {}
         if not violations:
-            violations = list(self._infer(tensors))
+            violations = list(self._infer(tensors)) or list(self._check_labels())
         if violations:
             raise GraphError(f"graph {shown(self.name)} is not valid", violations)
         object.__setattr__(self, "tensors", MappingProxyType(tensors))
 
-    def __reduce__(self) -> tuple[type[Graph], tuple[str, tuple[Node, ...], int, str]]:
+    def __reduce__(self) -> tuple[type[Graph], tuple[Any, ...]]:
         # For copies and other processes; the ranges are proven again there.
-        return Graph, (self.name, self.nodes, self.steps, self.origin)
+        return Graph, tuple(getattr(self, each.name) for each in fields(self) if each.init)
 
     def __repr__(self) -> str:
         """Return name, size, input and answer on one line; ``edgespike show`` lists the nodes."""
@@ -250,6 +278,9 @@ class Graph:
         """Check names, order, connections and memory; operations are checked later."""
         yield from check_name("name", self.name, NAME_LIMIT)
         yield from check_origin(self.origin)
+        yield from check_class_names(self.class_names)
+        if not isinstance(self.scaling, Scaling | None):
+            yield f"scaling is {shown(self.scaling)}; give a Scaling or None"
         whole = isinstance(self.steps, int) and not isinstance(self.steps, bool)
         if not whole or not 1 <= self.steps <= STEP_LIMIT:
             yield f"steps is {shown(self.steps)}; it must be a whole number in 1..{STEP_LIMIT}"
@@ -277,6 +308,14 @@ class Graph:
         unused = [node.name for node in self.nodes[:-1] if node.name not in used]
         if unused:
             yield f"nothing uses the output of {', '.join(unused)}; remove or connect them"
+
+    def _check_labels(self) -> Iterator[str]:
+        """Compare names and scaling with the readout and the input."""
+        classes = self.readout_op.classes
+        if self.class_names and len(self.class_names) != classes:
+            yield f"there are {len(self.class_names)} class names for {classes} classes"
+        if self.scaling is not None:
+            yield from self.scaling.fits(self.input_op.shape)
 
     def _infer(self, tensors: dict[str, Tensor]) -> Iterator[str]:
         """Fill in the tensors, except those that depend on a node that does not fit."""

@@ -89,7 +89,7 @@ def ensemble(graphs: Sequence[Graph], name: str = "ensemble") -> Graph:
     if violations:
         raise UnsupportedError(f"ensemble {name!r} cannot be created", violations)
     nodes = tuple(_used(_side_by_side(members)))
-    return Graph(name, nodes, members[0].steps, _origin(members))
+    return replace(members[0], name=name, nodes=nodes, origin=_origin(members))
 
 
 def _origin(members: Sequence[Graph]) -> str:
@@ -102,6 +102,10 @@ def _origin(members: Sequence[Graph]) -> str:
 def _differences(first: Graph, other: Graph) -> Iterator[str]:
     if other.steps != first.steps:
         yield f"steps is {other.steps}, the first graph has {first.steps}"
+    if other.class_names != first.class_names:
+        yield "its classes have other names than the first graph's"
+    if other.scaling != first.scaling:
+        yield f"scaling is {other.scaling}, the first graph has {first.scaling}"
     if _layout(other) != _layout(first):
         yield (
             f"its {len(other.nodes)} nodes are other operations than the first graph's "

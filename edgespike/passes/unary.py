@@ -70,7 +70,7 @@ def unary(graph: Graph) -> Graph:
     refused += _too_large(graph, layouts)
     if refused:
         raise UnsupportedError(f"graph {graph.name!r} has no unary form", refused)
-    return Graph(graph.name, tuple(_nodes(graph, layouts)), graph.steps, graph.origin)
+    return replace(graph, nodes=tuple(_nodes(graph, layouts)))
 
 
 def _event_layouts(graph: Graph) -> tuple[Layouts, list[str]]:

@@ -149,6 +149,7 @@ def test_grades_are_the_worst_of_the_constants(report: EnergyReport) -> None:
 def test_json_keeps_the_contract(report: EnergyReport, counts: Counts) -> None:
     answer = json.loads(json.dumps(report.to_json(), allow_nan=False))
     names = {"name", "graph", "origin", "silent_layers", "counts", "energy", "size"}
+    names |= {"coverage", "target", "accuracy", "busiest_core", "headline"}
     assert set(answer) == names
     assert answer["counts"] == counts.to_json()
     assert answer["counts"]["synaptic_operations"] == {"every": 6, "nonzero": 4, "quantised": 4}

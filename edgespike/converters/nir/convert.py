@@ -21,7 +21,6 @@ from edgespike.converters.nir.schema import INTEGRATORS, NEURONS, PRIMITIVES
 from edgespike.errors import UnsupportedError
 from edgespike.floats.net import FloatNet, FloatNeurons, Reals
 from edgespike.floats.run import run_steps
-from edgespike.graph import Graph
 from edgespike.graph.graph import NAME_LIMIT
 from edgespike.quantise import quantise
 from edgespike.quantise.result import Quantised, Source
@@ -72,7 +71,7 @@ def _own(path: Path, net: NirNet, options: ConvertOptions) -> Quantised:
     ]
     _raise(path, unused)
     if options.name is not None:
-        graph = Graph(options.name, graph.nodes, graph.steps)
+        graph = replace(graph, name=options.name)
     said = ("The graph is the one that the file was written from, as its metadata say.",)
     return Quantised(graph, FloatNet((), graph.steps), {}, exact=True, assumed=said)
 
