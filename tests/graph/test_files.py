@@ -353,7 +353,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "new.safetensors"
     path.write_bytes(hostile(described(NODE, version=8)))
     with pytest.raises(
-        FileFormatError, match=r"version 7; this edgespike reads \(1, 2, 3, 4, 5, 6, 7\)"
+        FileFormatError, match=r"version 8; this edgespike reads \(1, 2, 3, 4, 5, 6, 7\)"
     ):
         load_graph(path)
 
