@@ -35,7 +35,7 @@ ALLOWED = {
     "edgespike/adapters": "graph trace batches prepared quantise.inputs interpreter torch",
     "edgespike/adapters/neurobench": "graph interpreter adapters torch neurobench snntorch",
     "edgespike/batches.py": "graph trace counting targets.base",
-    "edgespike/samples.py": "storage graph",
+    "edgespike/samples.py": "storage graph data",
     "edgespike/counting": "graph interpreter trace",
     "edgespike/energy": "storage graph counting",
     "edgespike/report": "console extras storage graph show counting energy "
@@ -66,6 +66,7 @@ ALLOWED = {
     "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting prepared",
     "edgespike/data": "storage platformdirs",
+    "edgespike/data/own": "storage graph data extras PIL",
     "edgespike/evaluation_mode.py": "torch",
     "edgespike/prune/__init__.py": "extras prune",
     "edgespike/prune/choosing": "",
