@@ -4,7 +4,7 @@
 # make test   all tests, here and on the other Pythons that are found
 # make fresh  a minute of conformance on random graphs that no run had before; says how to repeat it
 # make check  lint, types and tests
-# make docs   the pages of the Python interface, in docs/api
+# make docs   this project's pages as a site, in docs/_build/html
 # make model  train the shipped models again
 # make experiment  MaQD's accuracy against states, normalisation and batch size
 # make pruning-experiment  spectral pruning of recurrent networks against its rivals
@@ -27,14 +27,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 OTHER_PYTHONS := 3.10 3.13
-# Named one by one: the top level loads its names when they are used, which pdoc cannot see.
-DOCUMENTED := $(addprefix edgespike., api graph graph.ops graph.inputs passes.folding passes.unary \
-	passes.ensemble interpreter \
-	trace counting verification energy report samples models data.fashion_mnist data.mnist data.text \
-	nn prune targets converters bayes.metrics bayes.mixture bayes.overlap bayes.posterior errors)
-# nn and prune import their names when they are first used, and pdoc shows only what is imported.
-PDOC := from pdoc.__main__ import cli; from edgespike import nn, prune; \
-	[getattr(package, name) for package in (nn, prune) for name in package.__all__]; cli()
 # Random graphs of each operation mix in make fresh, so that it takes about a minute on two cores.
 FRESH_GRAPHS := 20
 SOURCES := edgespike tests examples experiments benchmarks
@@ -99,7 +91,8 @@ types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 docs: $(VENV)/dev.stamp
-	$(BIN)/python -c "$(PDOC)" --docformat numpy --output-directory docs/api $(DOCUMENTED)
+	$(BIN)/python -m sphinx -W --keep-going -q -j $(JOBS) docs docs/_build/html
+	@echo docs/_build/html/index.html
 
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.fuzzing
@@ -176,4 +169,4 @@ $(VENV)/bench.stamp: $(VENV)/dev.stamp
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info docs/api
+	rm -rf $(VENV) .venv-* build dist *.egg-info docs/_build
