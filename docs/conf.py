@@ -73,6 +73,17 @@ def _shorten_arrays(*arguments: object) -> tuple[str | None, str | None]:
     return signature, returned
 
 
+_STAR = re.compile(r"(?<![`\w*(])([ (])\*(?=\w)")
+
+
+def _escape_stars(*arguments: object) -> None:
+    """Keep the star of a shape, (samples, *shape), from beginning an emphasis."""
+    lines = arguments[-1]
+    if isinstance(lines, list):
+        lines[:] = [line if "`" in line else _STAR.sub(r"\1\*", line) for line in lines]
+
+
 def setup(app: Sphinx) -> None:
     """Register what has no setting."""
     app.connect("autodoc-process-signature", _shorten_arrays)
+    app.connect("autodoc-process-docstring", _escape_stars)

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+FOLDERS = ("", *("concepts", "converters", "how-to", "reference", "reference/python"))
 PAGES = [
-    page for part in ("", "converters", "targets") for page in (ROOT / "docs" / part).glob("*.md")
+    page
+    for part in (*FOLDERS, "targets", "tutorials")
+    for page in (ROOT / "docs" / part).glob("*.md")
+    if not page.is_symlink()  # the links of those are relative to the file itself
 ]
 EXAMPLES = [page for page in PAGES if ">>> " in page.read_text()]
 

@@ -29,7 +29,9 @@ class Commands(SphinxDirective):
 
         group: Any = typer.main.get_command(app)
         sections = [self._section(_NAME, group)]
-        sections += [self._section(f"{_NAME} {name}", group.commands[name]) for name in group.commands]
+        sections += [
+            self._section(f"{_NAME} {name}", group.commands[name]) for name in group.commands
+        ]
         return sections
 
     def _section(self, name: str, command: Any) -> nodes.section:

@@ -1,9 +1,9 @@
 """Relative links that work both in the repository and on this site.
 
-A page says ``[maqd](../experiments/maqd)``, as it must for readers of the repository. Here a link to
-a folder leads to the README or ``__init__.py`` in it, and one to a page that a symbolic link in
-``docs/`` shows leads to that page. Any other file is copied, and the link leads to the copy. A link
-that leads nowhere stays as it is, and Sphinx warns of it.
+A page says ``[maqd](../experiments/maqd)``, as it must for readers of the repository. Here a link
+to a folder leads to the README or ``__init__.py`` in it, and one to a page that a symbolic link in
+``docs/`` shows leads to that page. Any other file is copied, and the link leads to the copy. A
+link that leads nowhere stays as it is, and Sphinx warns of it.
 """
 
 from __future__ import annotations

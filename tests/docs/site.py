@@ -48,8 +48,8 @@ def broken_links(pages: dict[Path, Page]) -> Iterator[str]:
             if not target.exists():
                 yield f"{path.name}: {link} leads nowhere"
             elif parts.fragment and target in pages:
-                if unquote(parts.fragment) not in pages[target].anchors:
-                    yield f"{path.name}: {link} has no such anchor"
+                missing = unquote(parts.fragment) not in pages[target].anchors
+                yield from [f"{path.name}: {link} has no such anchor"] * missing
 
 
 def loaded_from_elsewhere(pages: dict[Path, Page]) -> Iterator[str]:

@@ -59,14 +59,11 @@ def test_nothing_is_loaded_from_the_network(pages: dict[Path, Page]) -> None:
 
 
 def test_every_page_can_be_reached_from_the_start_page(site: Path, pages: dict[Path, Page]) -> None:
-    written = {
-        site / page.relative_to(DOCS).with_suffix(".html")
-        for page in DOCS.rglob("*.md")
-        if "_build" not in page.parts
-    }
-    start = pages[(site / "index.html").resolve()]
-    listed = {(site / link.split("#")[0]).resolve() for link in start.links}
-    assert {path.resolve() for path in written} - listed - {(site / "index.html").resolve()} == set()
+    start = (site / "index.html").resolve()
+    listed = {(site / link.split("#")[0]).resolve() for link in pages[start].links}
+    written = (page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
+    built = {(site / page.relative_to(DOCS).with_suffix(".html")).resolve() for page in written}
+    assert sorted(built - listed - {start}) == []
 
 
 def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
@@ -102,8 +99,8 @@ def _public() -> Iterator[str]:
 
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     described = _described(site)
-    canonical = described | {f"edgespike.graph.ops.{name.rpartition('.')[2]}" for name in described if name.startswith("edgespike.graph.")}
-    assert sorted(set(_public()) - canonical) == []
+    moved = {name.replace("edgespike.graph.", "edgespike.graph.ops.") for name in described}
+    assert sorted(set(_public()) - described - moved) == []
 
 
 def test_the_search_index_knows_the_pages(site: Path) -> None:

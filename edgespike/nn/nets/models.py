@@ -26,8 +26,8 @@ def build(spec: AnySpec) -> nn.Sequential:
     Returns
     -------
     torch.nn.Sequential
-        It takes ``(samples, *input_shape)``, uint8 or any other numbers from 0 to 255, and returns
-        float logits ``(samples, classes)``.
+        It takes (samples, *input_shape), uint8 or any other numbers from 0 to 255, and returns
+        float logits (samples, classes).
     """
     if isinstance(spec, RecurrentSpec):
         return build_recurrent(spec)

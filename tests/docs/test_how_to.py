@@ -1,0 +1,70 @@
+"""What the how-to pages give to copy works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgespike.energy import Grade, load_profile
+from edgespike.errors import UnsupportedError
+from edgespike.graph import Dense, Graph, Input, Multiply, Node, Readout
+from edgespike.interpreter import interpret
+from edgespike.targets.base import Target
+from tests.example_graphs import residual_graph, samples_for
+
+myst = pytest.importorskip("sybil.parsers.myst")
+sybil = pytest.importorskip("sybil")
+
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the fenced blocks of a page in a language."""
+    parser = myst.CodeBlockParser(language, lambda example: None)
+    return [str(each.parsed) for each in sybil.Sybil([parser]).parse(PAGES / page).examples()]
+
+
+@pytest.fixture
+def toy() -> Target:
+    (code, *_) = blocks("add-a-target.md", "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    target = names["TARGET"]
+    assert isinstance(target, Target)
+    return target
+
+
+def test_the_profile_is_valid(tmp_path: Path) -> None:
+    (text,) = blocks("write-a-profile.md", "toml")
+    (tmp_path / "mychip.toml").write_text(text)
+    profile = load_profile(tmp_path / "mychip.toml")
+    assert profile.constants["integer_add"].grade is Grade.MEASURED
+
+
+def test_the_target_computes_and_writes_a_graph(toy: Target, tmp_path: Path) -> None:
+    graph = residual_graph()
+    samples = samples_for(graph, 3)
+    toy.check(graph)
+    toy.write(graph, tmp_path)
+    assert (tmp_path / "model.safetensors").is_file()
+    (runtime,) = toy.runtimes
+    found, expected = runtime.prepare(graph).trace(samples), interpret(graph, samples)
+    assert found.values.keys() == expected.values.keys()
+    assert all(np.array_equal(found.values[name], expected.values[name]) for name in found.values)
+
+
+def test_the_target_refuses_what_it_says(toy: Target) -> None:
+    graph = Graph(
+        "product",
+        (
+            Node("in", Input((2,), 0, 3, 1.0)),
+            Node("square", Multiply(), ("in", "in")),
+            Node("last", Dense([[1, 1]], [0]), ("square",)),
+            Node("out", Readout([1.0]), ("last",)),
+        ),
+    )
+    with pytest.raises(UnsupportedError, match=r"square \(multiply\): toy has no products"):
+        toy.check(graph)
