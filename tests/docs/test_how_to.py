@@ -62,8 +62,8 @@ def test_the_target_refuses_what_it_says(toy: Target) -> None:
         (
             Node("in", Input((2,), 0, 3, 1.0)),
             Node("square", Multiply(), ("in", "in")),
-            Node("last", Dense([[1, 1]], [0]), ("square",)),
-            Node("out", Readout([1.0]), ("last",)),
+            Node("last", Dense(np.array([[1, 1]]), np.array([0])), ("square",)),
+            Node("out", Readout(np.ones(1)), ("last",)),
         ),
     )
     with pytest.raises(UnsupportedError, match=r"square \(multiply\): toy has no products"):
