@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import doctest
 import re
+import sys
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("", *("concepts", "converters", "how-to", "reference", "reference/python"))
@@ -32,6 +38,15 @@ def test_examples_give_what_the_page_says(page: Path) -> None:
 def test_links_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_page_about_installing_names_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    page = (ROOT / "docs" / "install.md").read_text()
+    internal = {"bench", "docs", "test"}  # dev brings them
+    assert [name for name in extras if f"| `{name}` |" not in page and name not in internal] == []
 
 
 def test_the_readme_stays_short() -> None:

@@ -40,7 +40,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = ["-m", "sphinx", "-W", "--keep-going", "-q", "-j", "2", str(DOCS), str(out)]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     print(f"the site was built in {time.perf_counter() - start:.0f} s")
-    assert (done.returncode, done.stderr) == (0, "")
+    if done.returncode or done.stderr:
+        pytest.fail(f"the site does not build without warnings:\n{done.stderr}", pytrace=False)
     return out
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.available import available
-from tests.docs.running import run_page
 
 pytest.importorskip("sybil")
+
+from tests.docs.running import run_page
 
 TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
 NEEDS = {
