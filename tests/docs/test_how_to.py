@@ -1,4 +1,4 @@
-"""What the how-to pages give to copy works."""
+"""What pages give to copy works, and what they list is complete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgespike.energy import Grade, load_profile
+from edgespike.energy import ENERGY_MODELS, Grade, load_profile
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Dense, Graph, Input, Multiply, Node, Readout
 from edgespike.interpreter import interpret
@@ -35,6 +35,12 @@ def toy() -> Target:
     target = names["TARGET"]
     assert isinstance(target, Target)
     return target
+
+
+def test_the_page_about_energy_models_names_them_all_and_every_grade() -> None:
+    page = (PAGES.parent / "concepts" / "energy-models.md").read_text()
+    assert [name for name in ENERGY_MODELS if f"`{name}`" not in page] == []
+    assert [grade.value for grade in Grade if f"| {grade.value} |" not in page] == []
 
 
 def test_the_profile_is_valid(tmp_path: Path) -> None:
