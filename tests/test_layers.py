@@ -14,16 +14,17 @@ ROOT = Path(__file__).parent.parent
 ALLOWED = {
     "edgespike/errors.py": "",
     "edgespike/extras.py": "",
-    "edgespike/console.py": "rich",
+    "edgespike/text.py": "",
+    "edgespike/console.py": "text rich",
     "edgespike/plugins.py": "",
     "edgespike/threads.py": "",
     "edgespike/workers": "",
     "edgespike/workers/worker_main.py": "",
     "edgespike/storage": "tomli tomllib",
     "edgespike/storage/hdf5.py": "extras storage h5py",
-    "edgespike/graph": "storage safetensors",
+    "edgespike/graph": "text storage safetensors",
     "edgespike/passes": "graph",
-    "edgespike/show": "graph",
+    "edgespike/show": "graph text",
     "edgespike/trace.py": "graph",
     "edgespike/blas.py": "threadpoolctl",
     "edgespike/exact_factors.py": "graph",
@@ -38,7 +39,7 @@ ALLOWED = {
     "edgespike/samples.py": "storage graph data",
     "edgespike/counting": "graph interpreter trace",
     "edgespike/energy": "storage graph counting",
-    "edgespike/report": "console extras storage graph show counting energy "
+    "edgespike/report": "console text extras storage graph show counting energy "
     "jinja2 markupsafe matplotlib rich",
     "edgespike/targets/__init__.py": "plugins graph targets.base",
     "edgespike/targets/base.py": "graph trace counting",
@@ -107,9 +108,9 @@ ALLOWED = {
     "edgespike/converters/onnx/qonnx/agreement.py": "graph interpreter converters onnx qonnx",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "
     "targets verification converters",
-    "edgespike/cli": "api batches threads prepared console extras storage graph passes show trace "
-    "samples counting energy report targets selection verification prune bayes nn data converters "
-    "quantise models rich typer",
+    "edgespike/cli": "api text batches threads prepared console extras storage graph passes show "
+    "trace samples counting energy report targets selection verification prune bayes nn data "
+    "converters quantise models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

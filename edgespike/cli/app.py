@@ -30,7 +30,7 @@ from edgespike.cli import (
     train,
     verify,
 )
-from edgespike.cli.options import BAD_USE, spelled
+from edgespike.cli.options import BAD_USE, Command
 from edgespike.errors import EdgespikeError
 
 INTERRUPTED = 130
@@ -57,7 +57,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,  # importing rich would double the time of --help
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": spelled},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -184,6 +184,7 @@ for module in (
     targets,
     demo,
 ):
-    app.command(name=module.__name__.rpartition(".")[2], epilog=f"Example: {module.EXAMPLE}")(
+    name = module.__name__.rpartition(".")[2]
+    app.command(name, cls=Command, epilog=f"Example: {module.EXAMPLE}")(
         _reporting_errors(module.command)
     )

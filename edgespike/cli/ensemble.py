@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import Json, Samples
+from edgespike.cli.options import Force, Json, LabelsFile, Limit
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -43,10 +43,9 @@ def command(
         Path | None,
         typer.Option("--input", "-i", metavar="X.npy", help="Held-out integer samples."),
     ] = None,
-    labels_file: Annotated[
-        Path | None, typer.Option("--labels", metavar="Y.npy", help="Class of each sample.")
-    ] = None,
-    samples: Samples = None,
+    labels_file: LabelsFile = None,
+    limit: Limit = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Merge models of the same architecture into one graph.
@@ -66,16 +65,16 @@ def command(
 
     if (input_file is None) != (labels_file is None):
         raise InputError("--input and --labels belong together; give both")
-    if input_file is None and (members, budget, samples) != (None, None, None):
+    if input_file is None and (members, budget, limit) != (None, None, None):
         raise InputError(
-            "--members, --budget and --samples need held-out samples; give --input and --labels"
+            "--members, --budget and --limit need held-out samples; give --input and --labels"
         )
-    check_output(out, [*models, input_file, labels_file])
+    check_output(out, [*models, input_file, labels_file], force)
     graphs = [edgespike.load(model) for model in models]
     merged = ensemble(graphs, name)  # reports what does not fit before anything runs
     rows: list[dict[str, Any]] = []
     if input_file is not None and labels_file is not None:
-        figures = _measure(graphs, input_file, labels_file, samples)
+        figures = _measure(graphs, input_file, labels_file, limit)
         wanted = len(graphs) if (members, budget) == (None, None) else members
         chosen = select_members(figures, wanted, budget)
         merged = ensemble([graphs[place] for place in chosen.members], name)
