@@ -114,4 +114,5 @@ Threads = Annotated[
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE.html", help="Also write an HTML page with charts.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an output file that exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
