@@ -82,28 +82,33 @@ def certificate_facts(certificate: Certificate) -> list[tuple[str, str]]:
 
 
 def print_layers(graph: Graph, certificate: Certificate, console: Console) -> None:
-    """Print which values were compared in each layer, and where each target first differs."""
+    """Print which values were compared in each layer, and which targets first differ there."""
     samples = next(iter(certificate.targets.values())).samples
-    firsts = {
-        name: result.first_difference.layer
-        for name, result in certificate.targets.items()
-        if result.first_difference is not None
-    }
-    sizes = {
-        name: graph.tensors[name].size * graph.steps * samples for name in observed_names(graph)
-    }
+    differ: dict[str, list[str]] = {}
+    for target, result in certificate.targets.items():
+        if result.first_difference is not None:
+            differ.setdefault(result.first_difference.layer, []).append(target)
+    names = observed_names(graph)
+    sizes = [graph.tensors[name].size * graph.steps * samples for name in names]
     print_aligned_table(
         console,
-        [("layer", "left"), ("operation", "left"), ("shape", "left"), ("values", "right")]
-        + [("first to differ", "left")] * bool(firsts),
+        [
+            ("layer", "left"),
+            ("operation", "left"),
+            ("shape", "left"),
+            ("values", "right"),
+            ("first to differ", "left"),
+        ],
         [
             [
-                *(name, graph[name].op.kind, "x".join(map(str, graph.tensors[name].shape))),
+                name,
+                graph[name].op.kind,
+                "x".join(map(str, graph.tensors[name].shape)),
                 f"{size:,}",
-                *[", ".join(t for t, layer in firsts.items() if layer == name)] * bool(firsts),
+                ", ".join(differ.get(name, ["–"])),
             ]
-            for name, size in sizes.items()
+            for name, size in zip(names, sizes, strict=True)
         ],
         title="Values compared in each layer, over all steps and samples",
-        footer=["total", "", "", f"{sum(sizes.values()):,}", *[""] * bool(firsts)],
+        footer=["total", "", "", f"{sum(sizes):,}", ""],
     )

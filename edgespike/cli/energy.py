@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from edgespike.counting import Audit, Counts
     from edgespike.prepared import Prepared
 
-MORE = "--layers, --steps, --models, --sources, --html FILE.html, --json"
+MORE = "--layers, --steps, --models, --sources, --html FILE, --json"
 """What else can be asked for."""
 
 EXAMPLE = "edgespike energy graph.safetensors --input images.npy --audit 2 --html energy.html"
@@ -134,7 +134,7 @@ def command(
         print_facts(console, audited)
         if not (layers or steps or models or sources):
             console.print()
-            labels_too = "" if accuracy is not None else "--labels Y.npy, "
+            labels_too = "" if accuracy is not None else "--labels Y, "
             print_lines(console, [f"more: {labels_too}{MORE}"])
     if recount and not recount[0].agrees(recount[1]):
         raise typer.Exit(CHECK_FAILED)
