@@ -49,7 +49,7 @@ def graph_summary(
     head = _broken(totals(graph), width)
     known = [*_facts(graph), *facts]
     told = fact_lines(known, width, most=2)
-    room = lines - len(head) - len(told) - 2
+    room = lines - len(head) - len(told) - 1  # an empty line
     return [*head, *told, "", *_rows(graph, max(room, _LEAST_ROWS), more)]
 
 
