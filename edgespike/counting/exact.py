@@ -26,8 +26,8 @@ def times(counts: Whole, factor: int) -> Whole:
     """Multiply element by element with a number that is not negative."""
     largest = max(counts.tolist(), default=0)
     if largest * factor <= INT64_LIMIT:
-        return counts * factor
-    return counts.astype(np.object_) * factor
+        return np.asarray(counts * factor)
+    return np.asarray(counts.astype(np.object_) * factor)
 
 
 def total(counts: Whole) -> int:
