@@ -1,4 +1,4 @@
-"""What counting charges each kind of operation for, so that no operation costs nothing unnoticed."""
+"""What counting charges each kind of operation for: none may cost nothing unnoticed."""
 
 from __future__ import annotations
 

@@ -108,7 +108,8 @@ _ALL = (
         "accumulators in registers.",
         "dense int8 ReLU, with memory",
         _DENSE_INTEGER + _DENSE_MEMORY,
-        omits="Transport and queues of events, addresses, reuse of weights, DRAM, control, leakage.",
+        omits="Transport and queues of events, addresses, reuse of weights, DRAM, control, "
+        "leakage.",
         source=_HOROWITZ,
         link=_HOROWITZ_LINK,
         fair_terms=_FAIR_INTEGER + _FAIR_MEMORY,

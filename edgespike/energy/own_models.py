@@ -82,7 +82,8 @@ def _check_term(where: str, term: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where}: entry {shown(entry)} is unknown; the entries are {', '.join(entries)}"
     quantity = term.get("quantity", Quantity.EVENTS.value)
     if not (isinstance(quantity, str) and quantity in _QUANTITIES):
-        yield f"{where}: quantity {shown(quantity)} is unknown; choose from {', '.join(_QUANTITIES)}"
+        known = ", ".join(_QUANTITIES)
+        yield f"{where}: quantity {shown(quantity)} is unknown; choose from {known}"
     constant = term.get("constant", "-")
     if not (isinstance(constant, str) and constant.strip() and constant.isprintable()):
         yield f"{where}: constant is {shown(constant)}; give the name of a constant"
