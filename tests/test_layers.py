@@ -41,7 +41,8 @@ ALLOWED = {
     "edgespike/energy": "storage graph counting",
     "edgespike/report": "console text extras storage graph show counting energy "
     "jinja2 markupsafe matplotlib rich",
-    "edgespike/targets/__init__.py": "plugins graph targets.base",
+    "edgespike/energy/units.py": "pint",
+    "edgespike/targets/__init__.py": "plugins graph counting targets.base",
     "edgespike/targets/base.py": "graph trace counting",
     "edgespike/targets/shared": "graph interpreter",
     "edgespike/targets/shared/installing.py": "storage targets.shared workers filelock",
@@ -52,6 +53,7 @@ ALLOWED = {
     "targets.tflite.running.engine",
     "edgespike/targets/loihi": "extras storage graph trace targets.base targets.shared workers "
     "h5py platformdirs",
+    "edgespike/targets/loihi/placement.py": "graph counting targets.loihi",
     "edgespike/targets/loihi/simulator": "lava lava_processes scipy",
     "edgespike/targets/tflite": "extras storage graph trace targets.base targets.shared workers "
     "flatbuffers platformdirs",

@@ -26,6 +26,7 @@ from edgespike.counting.fanout import Convention, fan_out
 from edgespike.counting.products import (
     CONVENTIONS,
     EventRows,
+    arrivals,
     channels_last,
     exact_numbers,
     synapses_reached,
@@ -186,7 +187,9 @@ class Counter:
         every_step = np.repeat(once[:, None], self._graph.steps, axis=1)
         for row, updates in zip(self._rows, every_step, strict=True):
             currents = updates if row.keeps_current else nothing
-            operations, multiplied, pooled = none, none, nothing
+            operations, multiplied, pooled, arriving = none, none, nothing, nothing
+            if row.source:
+                arriving = arrivals(entering[row.source])
             if row.synapses is not None:
                 kinds = entering[row.source]
                 if Signal.SPIKES in kinds:
@@ -201,7 +204,15 @@ class Counter:
             spikes = left if row.spiking else nothing
             layers.append(
                 LayerCounts(
-                    row.name, operations, multiplied, updates, spikes, left, pooled, currents
+                    row.name,
+                    operations,
+                    multiplied,
+                    updates,
+                    spikes,
+                    left,
+                    pooled,
+                    currents,
+                    arriving,
                 )
             )
         return Counts(samples, tuple(layers))
