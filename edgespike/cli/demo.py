@@ -57,17 +57,15 @@ def command(
     (--limit), and estimate the energy.
     """
     import edgespike
+    from edgespike.api import report_tally
     from edgespike.batches import tally_all
     from edgespike.cli.certificate import print_certificate
     from edgespike.console import make_console, print_lines
-    from edgespike.energy import energy_report
     from edgespike.errors import InputError
     from edgespike.models import shipped_images, shipped_model, write_files
     from edgespike.prepared import prepared
     from edgespike.report import print_report
     from edgespike.storage.files import check_output
-    from edgespike.targets import refusals
-    from edgespike.trace import predictions
 
     if files is not None:
         if html is not None:
@@ -84,13 +82,11 @@ def command(
     say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}, and counting")
     with progress() as report_progress:
         tally = tally_all(cpu.runner, images, "cpu", report_progress)
-    accuracy = float((predictions(graph, tally.accumulators) == labels).mean())
     some = images[:limit]
     say(f"comparing {', '.join(names)} with the definition, every layer of {len(some)} images")
     with progress() as report_progress:
         certificate = edgespike.verify(graph, some, names, progress=report_progress)
-    counts = cpu.counter.counts(tally)
-    report = energy_report(graph, counts, refusals=refusals(graph), accuracy=accuracy)
+    report = report_tally(cpu, tally, "cpu", labels=labels)
     if html is not None:
         from edgespike.report import write_page
 
@@ -98,7 +94,7 @@ def command(
         say(f"wrote {html}")
     if as_json:
         answers = {"verify": certificate.to_json(), "energy": report.to_json()}
-        print_json({"accuracy": accuracy, **answers})
+        print_json({"accuracy": report.accuracy, **answers})
     else:
         console = make_console(wide)
         print_certificate(certificate, console, _TARGETS)

@@ -51,8 +51,8 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="PROFILE",
-            help="A shipped energy profile, or a TOML file; may be repeated. "
-            "Default: all shipped profiles.",
+            help="A shipped energy profile, 'all' of them, or a TOML file; may be repeated. "
+            "Default: those with models.",
             autocompletion=profile_names,
         ),
     ] = None,
@@ -78,19 +78,18 @@ def command(
     code is 1 if an audit disagrees with the count.
     """
     import edgespike
+    from edgespike.api import report_tally
     from edgespike.batches import tally_all
     from edgespike.console import make_console, print_facts, print_lines
-    from edgespike.energy import energy_report, load_profile, shipped_profiles
+    from edgespike.energy import load_profiles, shipped_profiles
     from edgespike.prepared import prepared
     from edgespike.report import print_report, write_page
     from edgespike.samples import read_labels, read_samples
     from edgespike.storage.files import check_output
-    from edgespike.targets import get_target, refusals
     from edgespike.text import fact_lines
     from edgespike.threads import at_most
-    from edgespike.trace import predictions
 
-    profiles = [load_profile(name) for name in profile] if profile else None
+    profiles = load_profiles(profile or None)
     own = [Path(name) for name in profile or () if name not in shipped_profiles()]
     check_output(html, [model, input_file, labels_file, *own], force)
     graph = edgespike.load(model)
@@ -101,17 +100,7 @@ def command(
     ready = prepared(graph, target)
     with at_most(threads), progress() as report_progress:
         tally = tally_all(ready.runner, array, target, report_progress)
-    accuracy = None
-    if labels is not None:
-        accuracy = float((predictions(graph, tally.accumulators) == labels).mean())
-    report = energy_report(
-        graph,
-        ready.counter.counts(tally),
-        profiles,
-        refusals(graph),
-        target=get_target(target).name,
-        accuracy=accuracy,
-    )
+    report = report_tally(ready, tally, target, profiles, labels)
     with at_most(threads):
         recount = _recount(ready, array[:audit]) if audit else None
     if html is not None:
@@ -134,7 +123,7 @@ def command(
         print_facts(console, audited)
         if not (layers or steps or models or sources):
             console.print()
-            labels_too = "" if accuracy is not None else "--labels Y, "
+            labels_too = "" if report.accuracy is not None else "--labels Y, "
             print_lines(console, [f"more: {labels_too}{MORE}"])
     if recount and not recount[0].agrees(recount[1]):
         raise typer.Exit(CHECK_FAILED)

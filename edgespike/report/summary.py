@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgespike.energy import EnergyReport, Estimate
+from edgespike.energy import Baseline, EnergyReport, Estimate
 from edgespike.report import rows, units
 from edgespike.report.units import joules_range, whole
 from edgespike.text import FIXED, listed, shortened
@@ -22,16 +22,16 @@ def title(report: EnergyReport) -> str:
 
 
 def summary_facts(report: EnergyReport) -> list[tuple[str, str]]:
-    """Return name and text of each fact; a text is empty where there is nothing to say."""
+    """Return name and text of each fact, most important first; a text may be empty."""
     row, size = report.headline, report.size
     return [
         *([("energy", _no_energy(report))] if row is None else _energy(report, row)),
         ("operations", _operations(report)),
         ("accuracy", "" if report.accuracy is None else _accuracy(report)),
-        ("weights", f"{whole(size.total.weights)} in a file of {whole(size.file_bytes)} bytes"),
         ("silent", _silent(report)),
         ("coverage", report.coverage.sentence),
         ("busiest", _core(report)),
+        ("weights", f"{whole(size.total.weights)} in a file of {whole(size.file_bytes)} bytes"),
         ("others", _others(report, row)),
         ("made from", report.origin),
     ]
@@ -94,6 +94,8 @@ def _energy(report: EnergyReport, row: Estimate) -> list[tuple[str, str]]:
         ("model", f"{known}; {_whose(report, row)}"),
         ("refused", _refused(report, row)),
         ("dense net", "; ".join(_dense(row, report.counts.samples))),
+        ("equal bits", "" if row.fair is None else _beside(row, row.fair, report.counts.samples)),
+        ("break-even", _break_even(row)),
     ]
 
 
@@ -122,13 +124,25 @@ def _dense(row: Estimate, samples: int) -> Iterator[str]:
     """Yield what each dense baseline takes beside the graph."""
     if not row.baselines:
         yield "no baseline is published for this hardware" if row.model.target else ""
-    for place, baseline in enumerate(row.baselines):
-        text = joules(baseline.energy.typical / samples)
-        if row.energy.typical > 0:
-            text += f", {_ratio(baseline.energy.typical / row.energy.typical)} times this"
-        yield f"{text} ({baseline.name if place == 0 else f'{whole(baseline.passes)} passes'})"
-    if row.break_even is not None:
-        yield f"break-even at {row.break_even:.3g} events a neuron"
+    yield from (_beside(row, baseline, samples) for baseline in row.baselines)
+
+
+def _beside(row: Estimate, baseline: Baseline, samples: int) -> str:
+    """Return what a dense baseline takes beside the graph."""
+    text = joules(baseline.energy.typical / samples)
+    if row.energy.typical > 0:
+        text += f", {_ratio(baseline.energy.typical / row.energy.typical)} times this"
+    first = baseline in (row.fair, *row.baselines[:1])
+    return f"{text} ({baseline.name if first else f'{whole(baseline.passes)} passes'})"
+
+
+def _break_even(row: Estimate) -> str:
+    """Return how many events of a neuron make the graph as costly as the net at equal bits."""
+    if row.break_even is None:
+        none = row.rival is not None and row.rate is not None
+        return f"none: {row.why_no_break_even}" if none else ""
+    here = "" if row.rate is None else f", this run has {row.rate:.3g}"
+    return f"at {row.break_even:.3g} events a neuron in a sample{here}"
 
 
 def _ratio(value: float) -> str:
@@ -159,11 +173,11 @@ def _silent(report: EnergyReport) -> str:
 def _core(report: EnergyReport) -> str:
     if (load := report.cores) is None:
         return ""
-    operations = mean(load.synaptic_operations, report.counts.samples)
+    events = mean(load.synaptic_operations, report.counts.samples)
     beside = f", {load.synaptic_operations / load.mean:.3g} times the mean" if load.mean else ""
     return (
-        f"{operations} synaptic operations a sample{beside} of {whole(load.cores)} cores; layer "
-        f"{shortened(load.busiest)} on {shortened(load.chip)}"
+        f"a core of {shortened(load.busiest)}: {events} events a sample at its synapses{beside} of "
+        f"{whole(load.cores)} cores ({shortened(load.chip)})"
     )
 
 

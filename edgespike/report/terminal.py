@@ -77,10 +77,13 @@ def print_report(
 def _print_summary(report: EnergyReport, console: Console, most: int) -> None:
     """Print the facts, and as many of the largest layers as there is room for."""
     head = summary.title(report)
-    facts = summary.summary_facts(report)
+    facts = [fact for fact in summary.summary_facts(report) if fact[1]]
+    room = most - len(wrapped(head, USUAL_WIDTH))
+    while len(fact_lines(facts, most=_FACT_LINES)) > room:
+        facts.pop()  # the least important
     _print(console, head)
     print_facts(console, facts, most=_FACT_LINES)
-    room = most - len(wrapped(head, USUAL_WIDTH)) - len(fact_lines(facts, most=_FACT_LINES))
+    room -= len(fact_lines(facts, most=_FACT_LINES))
     layers = summary.largest_layers(report, min(room - 2, _LARGEST))  # an empty line, the header
     if not layers or room < _LEAST_ROOM:
         return
@@ -114,6 +117,8 @@ def _print_conventions(report: EnergyReport, console: Console) -> None:
         _print(console, "Operations that cost nothing, and why:")
     for kind, reason in report.free:
         _print(console, f"{kind}: {reason}", indent=2)
+    if report.cores is not None and report.cores.rule:
+        _print(console, f"Cores: {report.cores.rule}")
     console.print()
 
 
@@ -174,11 +179,20 @@ def _print_model(estimate: Estimate, samples: int, console: Console) -> None:
         _print(console, nothing, indent=2)
     if target := rows.target_sentence(estimate):
         _print(console, target, indent=2)
-    for baseline in estimate.baselines:
+    if model.omits:
+        _print(console, f"Leaves out: {model.omits}", indent=2)
+    fair = () if estimate.fair is None else (estimate.fair,)
+    for baseline in (*estimate.baselines, *fair):
         mean = baseline.energy / samples
         _print(console, f"{baseline.name}: {joules(mean.typical)} ({joules_range(mean)})", indent=2)
+    if (rival := estimate.rival) is not None and estimate.break_even is not None:
+        even = f"Break-even with '{rival.name}': {estimate.break_even:.3g} events a neuron"
+        here = "" if estimate.rate is None else f"; this run has {estimate.rate:.3g}"
+        _print(console, f"{even}{here}.", indent=2)
     if estimate.left_out:
         _print(console, f"Not charged: {rows.left_out(estimate)}.", indent=2)
+    if model.source:
+        _print(console, f"Source: {' '.join(filter(None, (model.source, model.link)))}", indent=2)
 
 
 def _print_profile(profile: Profile, console: Console) -> None:

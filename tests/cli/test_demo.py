@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 import edgespike
-from edgespike.counting import count
-from edgespike.energy import energy_report
 from edgespike.interpreter import interpret
-from edgespike.targets import refusals
 from edgespike.trace import predictions
 from tests.cli.conftest import Cli
 from tests.example_graphs import residual_graph, samples_for
@@ -35,9 +32,7 @@ def test_the_answer_holds_accuracy_verification_and_energy(cli: Cli) -> None:
     assert result.json == {
         "accuracy": 0.75,
         "verify": edgespike.verify(GRAPH, IMAGES[:5], ["cpu", "exact"]).to_json(),
-        "energy": energy_report(
-            GRAPH, count(GRAPH, IMAGES, TRACE), refusals=refusals(GRAPH), accuracy=0.75
-        ).to_json(),
+        "energy": edgespike.estimate_energy(GRAPH, IMAGES, labels=LABELS).to_json(),
     }
 
 

@@ -121,6 +121,7 @@ def test_zero_joules_are_explained(tmp_path: Path) -> None:
     assert found["energy"] == "0 J a sample (0 J)"
     assert found["why 0 J"].startswith("It is 0 J because this run has no synaptic operations")
     assert "times" not in found["dense net"]
+    assert "break-even" not in found or found["break-even"].startswith("none")
     assert found["silent"].startswith("pixels, spikes: not one event in the whole run")
 
 
@@ -134,12 +135,16 @@ def test_each_number_of_passes_has_its_dense_baseline() -> None:
 def test_break_even_and_the_busiest_core_are_said_where_they_are_known() -> None:
     report = energy_report(TWO_LAYERS, COUNTS, cores=CoreLoad("Loihi 1", 3, "first", 10, 4.0))
     assert facts(report)["busiest"] == (
-        "5 synaptic operations a sample, 2.5 times the mean of 3 cores; layer first on Loihi 1"
+        "a core of first: 5 events a sample at its synapses, 2.5 times the mean of 3 cores "
+        "(Loihi 1)"
     )
-    rows = tuple(replace(row, break_even=0.25) for row in report.estimates)
-    assert facts(replace(report, estimates=rows))["dense net"].endswith(
-        "; break-even at 0.25 events a neuron"
-    )
+    rows = tuple(replace(row, break_even=0.25, rate=0.5) for row in report.estimates)
+    found = facts(replace(report, estimates=rows))
+    assert found["break-even"] == "at 0.25 events a neuron in a sample, this run has 0.5"
+    never = [replace(row, break_even=None, rate=1.0, why_no_break_even="W") for row in rows]
+    assert facts(replace(report, estimates=tuple(never)))["break-even"] == "none: W"
+    unasked = [replace(row, break_even=None, rate=None) for row in rows]
+    assert "break-even" not in facts(replace(report, estimates=tuple(unasked)))
 
 
 @pytest.mark.parametrize(
