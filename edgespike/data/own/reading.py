@@ -148,7 +148,9 @@ def _part_faults(found: Found, chosen: dict[str, _Chosen]) -> Iterator[str]:
         many = "classes" if len(missing) > 1 else "class"
         why = "add some"
         if part not in found.parts or "test" not in found.parts:
-            why = f"each class needs samples of at least 2 different {found.unit}s"
+            why = "each class needs at least 2 samples"
+            if found.unit != "sample":
+                why += f", of different values of column {found.unit}"
         yield f"{many} {examples(missing)} without samples in {part}; {why}"
 
 
