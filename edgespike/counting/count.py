@@ -20,6 +20,7 @@ from typing_extensions import assert_never
 
 from edgespike import interpreter
 from edgespike.counting.bounds import most_counted, most_events
+from edgespike.counting.charges import check_all_known
 from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.exact import INT64_LIMIT, Whole
 from edgespike.counting.fanout import Convention, fan_out
@@ -113,9 +114,15 @@ class Counter:
     ----------
     graph
         The graph whose runs are counted.
+
+    Raises
+    ------
+    UnsupportedError
+        An operation of the graph is neither counted nor declared free; all are listed.
     """
 
     def __init__(self, graph: Graph) -> None:
+        check_all_known(graph)
         self._graph = graph
         self._rows = [_row(graph, node) for node in graph.nodes if node.op.free is None]
         self._signals = {name: graph.tensors[name].signal for name in event_sources(graph)}

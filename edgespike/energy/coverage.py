@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgespike.counting import Counts
-from edgespike.counting.charges import charges
+from edgespike.counting.charges import uncounted
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Graph, Node
 
@@ -79,17 +79,9 @@ def coverage(graph: Graph, counts: Counts) -> Coverage:
 
 def _faults(node: Node, rows: Collection[str]) -> Iterator[str]:
     """Yield why a node is not either counted or free."""
-    where = f"{node.name} ({node.op.kind})"
-    charged, counted = bool(charges(node.op)), node.name in rows
-    if node.op.free is not None:
-        if charged or counted:
-            yield f"{where}: it is declared free, but it is counted; remove its `free`"
-        elif not (isinstance(node.op.free, str) and node.op.free.strip()):
-            yield f"{where}: it is declared free without a reason; state one in its `free`"
-    elif not charged:
-        yield (
-            f"{where}: it is neither counted nor declared free; count it in edgespike.counting, "
-            "or state in its `free` why it costs nothing"
-        )
-    elif not counted:
+    yield from uncounted(node)
+    where, counted = f"{node.name} ({node.op.kind})", node.name in rows
+    if counted and node.op.free is not None:
+        yield f"{where}: it is declared free, but the counts have a row for it; remove its `free`"
+    elif not counted and node.op.free is None:
         yield f"{where}: the counts have no row for it; count a run of this graph"
