@@ -88,6 +88,7 @@ def test_files(export: Export) -> None:
         "raspberry-pi/network.json",
         "raspberry-pi/run.py",
         "raspberry-pi/sample_input.npy",
+        "raspberry-pi/samples_and_answers.py",
         "microcontroller/README.md",
         "microcontroller/SHA256SUMS",
         "microcontroller/check.c",
