@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from dataclasses import asdict
 from math import prod
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 
 from edgespike.graph import Graph
 from edgespike.targets.shared import samples_and_answers
+
+_WIDTH = 100
+"""Characters of a line of a page."""
 
 
 def labels(graph: Graph) -> dict[str, Any]:
@@ -38,44 +42,41 @@ def own_data(graph: Graph, place: str) -> str:
     place
         What holds the scaling: "`network.json`".
     """
-    op, scaling = graph.input_op, graph.scaling
+    op, scaled = graph.input_op, graph.scaling is not None
     axes = ["samples", *([str(graph.steps)] if graph.steps > 1 else []), *map(str, op.shape)]
-    lines = [
-        f"`my_samples.npy` holds an array ({', '.join(axes)}){_axes(graph)}, as `numpy.save` "
-        "writes it:",
-        "",
+    channels = ", channels first" if len(op.shape) == 3 else ""
+    of_steps = f"; {graph.steps} rows are one sample" if graph.steps > 1 else ""
+    paragraphs = [
+        f"`my_samples.npy` holds an array ({', '.join(axes)}){channels}, as `numpy.save` writes "
+        "it:",
         f"- integers: the network's own whole numbers, {op.low}..{op.high}; one unit stands for "
         f"{op.scale:g}",
     ]
-    if scaling is not None:
-        lines.append(
-            "- floating-point numbers: measured ones, in the unit of the training data. `run.py` "
-            "scales them, `floor((x - offset) / step + 1/2)` in float64, clipped to "
-            f"{op.low}..{op.high}, with the offset and step in {place}."
+    if scaled:
+        paragraphs.append(
+            "- floating-point numbers: measured ones, in the unit of the training data; `run.py` "
+            "computes `floor((x - offset) / step + 1/2)` in float64 and clips it to "
+            f"{op.low}..{op.high}, with the offset and step in {place}"
         )
-    of_steps = f"; {graph.steps} rows are one sample" if graph.steps > 1 else ""
-    what = "measured numbers" if scaling is not None else "whole numbers"
-    lines += [
-        "",
-        f"A file that ends in `.csv` holds rows of {prod(op.shape)} {what}{of_steps}; the first "
-        "row may name the columns.",
-    ]
+    paragraphs.append(
+        f"A file that ends in `.csv` holds rows of {prod(op.shape)} "
+        f"{'measured' if scaled else 'whole'} numbers{of_steps}; the first row may name the "
+        "columns."
+    )
     if _takes_images(graph):
-        colours = "grey" if op.shape[0] == 1 else "in colour"
-        lines.append(
+        paragraphs.append(
             f"An image of {op.shape[2]} x {op.shape[1]} pixels (`.png`, `.jpg`, `.bmp`) is read, "
-            f"{colours}, if Pillow is installed (`python -m pip install pillow`)."
+            f"{'grey' if op.shape[0] == 1 else 'in colour'}, if Pillow is installed (`python -m "
+            "pip install pillow`)."
         )
-    lines += ["", f"Printed is, for each sample, the number{_name(graph)} of its class."]
-    return "\n".join(lines)
+    name = " and the name" if graph.class_names else ""
+    paragraphs.append(f"Printed is, for each sample, the number{name} of its class.")
+    return "\n\n".join(map(_wrapped, paragraphs)).replace("\n\n- floating", "\n- floating")
 
 
-def _axes(graph: Graph) -> str:
-    return ", channels first" if len(graph.input_op.shape) == 3 else ""
-
-
-def _name(graph: Graph) -> str:
-    return " and the name" if graph.class_names else ""
+def _wrapped(text: str) -> str:
+    indent = "  " if text.startswith("- ") else ""
+    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _takes_images(graph: Graph) -> bool:

@@ -118,8 +118,8 @@ def check_shape(samples: Any, about: dict[str, Any]) -> None:
     """Stop if measured numbers have another shape than a network takes."""
     shape, steps = tuple(about["shape"]), about["steps"]
     if samples.shape[1:] not in (shape, (steps, *shape)) or not len(samples):
-        whole = (steps, *shape) if steps > 1 else shape
-        sys.exit(f"samples have shape {samples.shape}; give (samples, {str(whole)[1:]}")
+        axes = ", ".join(map(str, (steps, *shape) if steps > 1 else shape))
+        sys.exit(f"samples have shape {samples.shape}; give (samples, {axes})")
 
 
 def scaled(measured: Any, about: dict[str, Any]) -> Any:
