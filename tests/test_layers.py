@@ -45,6 +45,8 @@ ALLOWED = {
     "edgespike/targets/__init__.py": "plugins graph counting targets.base",
     "edgespike/targets/base.py": "graph trace counting",
     "edgespike/targets/shared": "graph interpreter",
+    "edgespike/targets/shared/bundles.py": "graph targets.shared",
+    "edgespike/targets/shared/samples_and_answers.py": "PIL",
     "edgespike/targets/shared/installing.py": "storage targets.shared workers filelock",
     "edgespike/targets/cpu": "blas storage graph threads trace counting targets.base "
     "targets.shared",
@@ -54,17 +56,17 @@ ALLOWED = {
     "edgespike/targets/loihi": "extras storage graph trace targets.base targets.shared workers "
     "h5py platformdirs",
     "edgespike/targets/loihi/placement.py": "graph counting targets.loihi",
-    "edgespike/targets/loihi/simulator": "lava lava_processes scipy",
+    "edgespike/targets/loihi/simulator": "lava lava_processes samples_and_answers scipy",
     "edgespike/targets/tflite": "extras storage graph trace targets.base targets.shared workers "
     "flatbuffers platformdirs",
     "edgespike/targets/tflite/running/execute.py": "",
     # It knows what is exact, to tell whether a version of the runtime is.
     "edgespike/targets/tflite/running/ties.py": "graph interpreter",
-    "edgespike/targets/tflite/devices/pi_runner.py": "",
+    "edgespike/targets/tflite/devices/pi_runner.py": "samples_and_answers",
     "edgespike/targets/tflite/running/tflm.py": "",
     "edgespike/targets/onnx": "extras storage graph threads trace targets.base targets.shared "
     "onnx onnxruntime",
-    "edgespike/targets/onnx/onnx_runner.py": "onnxruntime",
+    "edgespike/targets/onnx/onnx_runner.py": "onnxruntime samples_and_answers",
     "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting prepared",
