@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgespike.cli.inputs import inputs_with_labels
 from edgespike.cli.options import (
     CHECK_FAILED,
     Force,
@@ -84,7 +85,6 @@ def command(
     from edgespike.energy import load_profiles, shipped_profiles
     from edgespike.prepared import prepared
     from edgespike.report import print_report, write_page
-    from edgespike.samples import read_labels, read_samples
     from edgespike.storage.files import check_output
     from edgespike.text import fact_lines
     from edgespike.threads import at_most
@@ -93,14 +93,12 @@ def command(
     own = [Path(name) for name in profile or () if name not in shipped_profiles()]
     check_output(html, [model, input_file, labels_file, *own], force)
     graph = edgespike.load(model)
-    array, labels = read_samples(graph, input_file), None
-    if labels_file is not None:
-        labels = read_labels(labels_file, len(array), graph.readout_op.classes)[:limit]
-    array = array[:limit]
+    inputs = inputs_with_labels(graph, input_file, labels_file, limit)
+    array = inputs.samples
     ready = prepared(graph, target)
     with at_most(threads), progress() as report_progress:
         tally = tally_all(ready.runner, array, target, report_progress)
-    report = report_tally(ready, tally, target, profiles, labels)
+    report = report_tally(ready, tally, target, profiles, inputs.labels)
     with at_most(threads):
         recount = _recount(ready, array[:audit]) if audit else None
     if html is not None:

@@ -101,8 +101,10 @@ InputFile = Annotated[
     typer.Option(
         "--input",
         "-i",
-        metavar="X.npy",
-        help="Integer samples, (samples, ...) or (samples, steps, ...), as numpy.save writes them.",
+        metavar="X",
+        help="Samples: an .npy or .npz file of (samples, ...) or (samples, steps, ...), a folder "
+        "of images or arrays, or a .csv file. Integers are the graph's own; measured numbers need "
+        "a graph with a scaling.",
     ),
 ]
 Limit = Annotated[

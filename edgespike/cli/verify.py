@@ -51,13 +51,13 @@ def command(
     import edgespike
     from edgespike.cli.certificate import certificate_facts, print_certificate, print_layers
     from edgespike.console import make_console, print_facts
-    from edgespike.samples import read_samples
+    from edgespike.samples import read_inputs
     from edgespike.storage.files import check_output, write_atomically
     from edgespike.threads import at_most
 
     check_output(out, [model, input_file], force)
     graph = edgespike.load(model)
-    array = read_samples(graph, input_file, limit)
+    array = read_inputs(graph, input_file, limit).samples
     with at_most(threads), progress() as report:
         certificate = edgespike.verify(graph, array, split_names(targets), progress=report)
     if out is not None:

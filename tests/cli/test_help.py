@@ -15,6 +15,7 @@ from edgespike.data import DATA_SETS
 from tests.cli.conftest import Cli
 
 COMMANDS = (
+    "data",
     "train",
     "prune",
     "convert",

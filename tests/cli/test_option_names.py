@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer.main
 
@@ -184,12 +185,27 @@ def test_the_demo_replaces_a_page_only_with_force(cli: Cli, tmp_path: Path) -> N
     assert "overwrite it with --force" in refused.stderr
 
 
+def test_labels_of_the_input_give_an_accuracy(
+    cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
+) -> None:
+    labels = np.array([0, 1, 2, 0])
+    np.save(tmp_path / "y.npy", labels)
+    np.savez(tmp_path / "both.npz", images=np.load(input_file), labels=labels)
+    given = cli("energy", graph_file, "-i", input_file, "--labels", tmp_path / "y.npy", "--json")
+    own = cli("energy", graph_file, "-i", tmp_path / "both.npz", "--json")
+    assert own.json == given.json
+    few = cli("energy", graph_file, "-i", tmp_path / "both.npz", "--limit", 2, "--json").json
+    assert few["counts"]["samples"] == 2
+    verified = cli("verify", graph_file, "-i", tmp_path / "both.npz", "--json").json
+    assert (
+        verified["inputs"] == cli("verify", graph_file, "-i", input_file, "--json").json["inputs"]
+    )
+
+
 def test_labels_give_an_accuracy(
     cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
 ) -> None:
     """The same share as that of ``run``, of the samples that are used."""
-    import numpy as np
-
     np.save(tmp_path / "y.npy", np.array([0, 1, 2, 0]))
     arguments = (graph_file, "-i", input_file, "--labels", tmp_path / "y.npy", "--json")
     for limit in (3, 4):
