@@ -74,7 +74,10 @@ def command(
     graph = edgespike.load(model)
     array, labels = _read(graph, input_file, labels_file, samples)
     if confusion and labels is None:
-        raise InputError("--confusion compares classes with labels; give --labels Y.npy too")
+        raise InputError(
+            f"--confusion compares classes with labels, and {input_file} has none; give --labels "
+            "Y.npy too"
+        )
     runner = prepare(graph, target)
     with at_most(threads), progress() as report:
         tally = tally_all(runner, array, target, report)
@@ -102,13 +105,15 @@ def command(
 def _read(
     graph: Graph, path: Path, labels_file: Path | None, limit: int | None
 ) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
-    """Read samples and labels; those of a file of labels precede those of the input."""
-    from edgespike.samples import read_labels, read_samples
+    """Read samples and their labels, which a file of labels says, else the input, if it does."""
+    from edgespike.samples import read_inputs, read_labels
 
-    array, labels = read_samples(graph, path), None
-    if labels_file is not None:
-        labels = read_labels(labels_file, len(array), graph.readout_op.classes)
-    return array[:limit], None if labels is None else labels[:limit]
+    if labels_file is None:
+        found = read_inputs(graph, path, limit)
+        return found.samples, found.labels
+    samples = read_inputs(graph, path).samples
+    labels = read_labels(labels_file, len(samples), graph.readout_op.classes)
+    return samples[:limit], labels[:limit]
 
 
 def _write(path: Path, **arrays: NDArray[Any]) -> None:

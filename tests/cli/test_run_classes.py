@@ -15,6 +15,7 @@ from edgespike.trace import confusion_matrix
 from tests.cli.conftest import Cli
 from tests.cli.test_bad_input import refused
 from tests.example_graphs import residual_graph
+from tests.targets.labelled import GRAPHS, classes, measured_for
 
 LONG = "a name that is much longer than a column of any table that fits a terminal"
 
@@ -189,3 +190,27 @@ def test_an_ensemble_shows_names_beside_how_sure_it_is(
     shown = cli("run", tmp_path / "both.safetensors", "-i", input_file).stdout
     assert "probability" in shown
     assert any(name in shown for name in ("0 one", "1 two", "2 three"))
+
+
+def test_labels_in_the_input_are_used_and_a_file_of_labels_wins(cli: Cli, tmp_path: Path) -> None:
+    files = Files(tmp_path, choosing_graph(4, NAMES), ANSWERS, LABELS)
+    np.savez(tmp_path / "both.npz", x=np.load(tmp_path / "x.npy"), y=np.array(LABELS))
+    arguments = ("run", tmp_path / "g.safetensors", "-i", tmp_path / "both.npz")
+    answer = cli(*arguments, "--json").json
+    assert (answer["labels"], answer["accuracy"]) == (LABELS, 0.4)
+    assert "dog, small" in cli(*arguments, "--confusion").stdout
+    np.save(tmp_path / "right.npy", np.array(ANSWERS))
+    others = cli(*arguments, "--labels", tmp_path / "right.npy", "--json").json
+    assert (others["labels"], others["accuracy"]) == (ANSWERS, 1.0)
+    assert cli(*arguments, "--limit", 3, "--json").json["labels"] == LABELS[:3]
+    assert cli(*files.unlabelled, "--json").json["labels"] is None
+
+
+def test_measured_numbers_are_scaled_as_the_bundles_do(cli: Cli, tmp_path: Path) -> None:
+    graph = GRAPHS["signed"]()
+    save_graph(graph, tmp_path / "g.safetensors")
+    measured = measured_for(graph, 30)
+    np.save(tmp_path / "x.npy", measured)
+    answer = cli("run", tmp_path / "g.safetensors", "-i", tmp_path / "x.npy", "--json").json
+    assert answer["predictions"] == classes(graph, measured)
+    assert answer["class_names"] == list(graph.class_names)
