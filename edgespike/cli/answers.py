@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgespike.cli.confusion import confusions, matrix_lines, numbered
+from edgespike.cli.confusion import confusions, matrix_lines, numbered, some_names
 from edgespike.cli.output import print_table
 
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgespike.graph import Graph
-
-_NAMES_WIDTH = 32
-"""Characters of the names of silent layers that are printed."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def print_answers(found: Answers, silent: Sequence[str], shown: int, confusion: 
         marked = "; * marks the wrong ones" if found.accuracy < 1 and shown else ""
         print(f"accuracy {found.accuracy:.2%} of {len(found.predicted)} samples{marked}")
     if silent:
-        print(f"silent layers, without a single event: {_some(silent)}")
+        print(f"silent layers, without a single event: {some_names(silent)}")
     if found.matrix is not None and not confusion:
         if lines := list(confusions(found.matrix, found.names)):
             print("most often confused, label -> class, with the share of the label's samples:")
@@ -96,15 +93,6 @@ def print_answers(found: Answers, silent: Sequence[str], shown: int, confusion: 
         print(*matrix_lines(found.matrix, found.names, make_console().width), sep="\n")
     if shown:
         _print_samples(found, shown)
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return as many names as fit on a line, and how many are left."""
-    shown = list(names)
-    while len(shown) > 1 and len(", ".join(shown)) > _NAMES_WIDTH:
-        shown.pop()
-    left = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {left:,} more" if left else "")
 
 
 def _print_samples(found: Answers, most: int) -> None:

@@ -15,6 +15,9 @@ NAME_WIDTH = 24
 MOST_CONFUSED = 5
 """How many confusions are named."""
 
+_LIST_WIDTH = 32
+"""Characters of a list of names that is printed."""
+
 _MARGIN = 2
 
 
@@ -26,6 +29,15 @@ def numbered(number: int, names: Sequence[str]) -> str:
 def shortened(name: str) -> str:
     """Return a name, cut to `NAME_WIDTH` characters."""
     return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 3]}..."
+
+
+def some_names(names: Sequence[str]) -> str:
+    """Return as many names as fit on a line, and how many are left."""
+    shown = list(names)
+    while len(shown) > 1 and len(", ".join(shown)) > _LIST_WIDTH:
+        shown.pop()
+    left = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {left:,} more" if left else "")
 
 
 def confusions(matrix: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]:
