@@ -297,7 +297,7 @@ def test_what_is_not_there_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot read .*: it holds no images and no arrays"):
+    with pytest.raises(InputError, match=r"cannot read .*: it holds no images and no arrays"):
         read_inputs(a_graph((1,)), tmp_path)
 
 
