@@ -21,7 +21,7 @@ from edgespike.models import shipped_images, shipped_model
 from edgespike.targets import get_target, placement_of
 from edgespike.targets.loihi.limits import CHIPS
 from edgespike.targets.loihi.lower import lower
-from edgespike.targets.loihi.placement import placement
+from edgespike.targets.loihi.placement import place as placement
 from edgespike.targets.loihi.resources import synapses_per_core, uses
 from edgespike.targets.loihi.rules import is_maximum
 from tests.energy.examples import OR, OR_SAMPLES, THREE_STEPS, TWO_LAYERS, TWO_SAMPLES
@@ -55,11 +55,16 @@ def test_a_max_pool_has_a_synapse_for_each_place_of_its_windows() -> None:
     assert synapses_by_neuron(OR)["pool"].tolist() == [[[4]]]
 
 
-def pools_sums(graph: Graph) -> bool:
-    """Whether sums of accumulators are pooled: there a chip has more synapses than are counted."""
-    return any(
+def has_more_synapses(graph: Graph) -> bool:
+    """Whether sums are pooled or neurons take events: a chip has synapses there, counts do not."""
+    pooled = any(
         graph.tensors[node.inputs[0]].signal is Signal.ACCUMULATOR
         for node, _ in graph.of_type(SumPool2d)
+    )
+    return pooled or any(
+        graph.tensors[node.inputs[0]].signal is not Signal.ACCUMULATOR
+        for node in graph.nodes
+        if node.op.has_neurons
     )
 
 
@@ -71,8 +76,8 @@ def test_arrivals_add_up_to_the_counts(case: Case) -> None:
     total = sum(int(values.sum()) for values in arrived.values())
     pooled = counts.total.totals()["pool_operations"]
     expected = counts.synaptic_operations() + counts.multiply_accumulates() + pooled
-    if pools_sums(case.graph):
-        assert total >= expected or total == 0
+    if has_more_synapses(case.graph):
+        assert total >= expected
     else:
         assert total == expected
 
@@ -88,7 +93,9 @@ def by_lists(graph: Graph, tally: Tally) -> dict[str, NDArray[np.int64]]:
             continue
         events = tally.events[part.source]
         if part.initial is not None:
-            start = np.full_like(events[:1], part.initial * samples)
+            graded = graph.tensors[part.source].signal is Signal.GRADED
+            initial = int(part.initial != 0) if graded else part.initial
+            start = np.full_like(events[:1], initial * samples)
             events = np.concatenate([start, events[:-1]])
         sent = events.sum(axis=0).ravel()[part.indices]
         np.add.at(totals, np.repeat(np.arange(size), np.diff(part.indptr)), sent)
@@ -146,6 +153,9 @@ def test_the_placement_has_the_synapses_and_hardly_more_cores_than_the_artefact_
     for use in uses(lower(graph)):
         cores = len(place.first_neurons[use.population])
         assert use.cores[CHIPS[0].name] <= cores <= use.cores[CHIPS[0].name] + 1
+        node = graph[use.population]
+        if isinstance(node.op, MaxPool2d) and is_maximum(graph, node):
+            continue  # Lava's maximum takes each element once, for all of its windows
         found = int(synapses_by_neuron(graph)[use.population].sum())
         assert found == use.synapses - use.constant_synapses
 

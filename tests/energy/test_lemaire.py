@@ -95,7 +95,7 @@ def test_quantities_of_a_leaky_convolution_with_a_pool() -> None:
     synapses = 2 * 2 * (4 + 1)  # steps, channels, windows
     spikes, pooled = rows["spikes"]["spikes"], rows["pool"]["events"]
     assert rows["conv"]["synaptic_operations"]["every"] == synapses
-    assert 0 < spikes
+    assert spikes > 0
     assert 0 < pooled < spikes
     amounts = work.amounts
     assert amounts[Quantity.LEAKS] == 2 * 8
