@@ -136,7 +136,9 @@ def test_an_input_without_labels_cannot_choose_members(
 def test_labels_of_the_input_itself_choose_members(
     cli: Cli, files: list[Path], held_out: list[object], tmp_path: Path
 ) -> None:
-    np.savez(tmp_path / "both.npz", images=np.load(held_out[1]), labels=np.load(held_out[3]))
+    np.savez(
+        tmp_path / "both.npz", images=np.load(str(held_out[1])), labels=np.load(str(held_out[3]))
+    )
     outs = [tmp_path / name for name in ("first.st", "second.st")]
     for out, given in zip(outs, (held_out, ["-i", tmp_path / "both.npz"]), strict=True):
         assert cli("ensemble", *files, "-o", out, *given, "--members", 2).code == 0

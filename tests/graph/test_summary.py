@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgespike.graph import Graph, Scaling
+from edgespike.graph import Dense, Graph, Scaling
 from edgespike.graph.summary import HEADER, graph_summary
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph
 from tests.made_long import deep_graph, wide_graph
@@ -94,7 +94,7 @@ def test_a_graph_without_weights_that_are_not_zero_is_printed() -> None:
     graph = deep_graph(1)
     nodes = tuple(
         replace(node, op=replace(node.op, weight=np.zeros((3, 3), int)))
-        if node.op.kind == "dense"
+        if isinstance(node.op, Dense)
         else node
         for node in graph.nodes
     )
