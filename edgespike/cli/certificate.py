@@ -10,8 +10,8 @@ from edgespike.text import aligned, listed, shortened, wrapped
 from edgespike.trace import observed_names
 from edgespike.verification import Certificate, TargetResult
 
-_TARGETS = 7
-"""How many targets are named line by line."""
+_TARGETS, _DIFFERENCES = 6, 2
+"""How many targets have a line, and of how many the first difference is printed."""
 
 
 def print_certificate(certificate: Certificate, console: Console, most: int = _TARGETS) -> None:
@@ -19,8 +19,9 @@ def print_certificate(certificate: Certificate, console: Console, most: int = _T
     results = certificate.targets
     different = [name for name, result in results.items() if not result.equal]
     equal = [name for name in results if name not in different]
-    print_lines(console, wrapped(_answer(certificate, different, equal), console.width, hanging=2))
-    for name in different[:most]:
+    answer = _answer(certificate, different, equal)
+    print_lines(console, wrapped(answer, console.width, hanging=2, most=3))
+    for name in different[:_DIFFERENCES]:
         print_lines(console, wrapped(_difference(name, results[name]), console.width, 2, hanging=2))
     shown = [*different, *equal][:most]
     rows = [
@@ -34,16 +35,16 @@ def print_certificate(certificate: Certificate, console: Console, most: int = _T
     room = console.width - max(map(len, (f"{name}  DIFFERENT  " for name, _, _ in rows)))
     print_lines(console, aligned([(*row, shortened(text, max(room, 20))) for *row, text in rows]))
     if len(shown) < len(results):
-        print_lines(console, [f"and {len(results) - len(shown):,} more targets; --json has all"])
+        print_lines(console, [f"and {len(results) - len(shown):,} more; --json has everything"])
 
 
 def _answer(certificate: Certificate, different: list[str], equal: list[str]) -> str:
     first = next(iter(certificate.targets.values()))
     compared = f"every layer and step of {first.samples:,} sample{'s' if first.samples > 1 else ''}"
     if not different:
-        return f"equal: {listed(equal, 6)}; {compared}"
-    others = f"; equal: {listed(equal, 6)}" if equal else ""
-    return f"DIFFERENT: {listed(different, 6)}{others}; {compared} compared"
+        return f"equal: {listed(equal, 4)}; {compared}"
+    others = f"; equal: {listed(equal, 4)}" if equal else ""
+    return f"DIFFERENT: {listed(different, 4)}{others}; {compared} compared"
 
 
 def _difference(name: str, result: TargetResult) -> str:

@@ -50,7 +50,7 @@ def command(
     """
     import edgespike
     from edgespike.cli.certificate import certificate_facts, print_certificate, print_layers
-    from edgespike.console import make_console, print_facts
+    from edgespike.console import make_console, print_facts, print_lines
     from edgespike.samples import read_inputs
     from edgespike.storage.files import check_output, write_atomically
     from edgespike.threads import at_most
@@ -70,5 +70,7 @@ def command(
         print_facts(console, certificate_facts(certificate), most=2)
         if layers:
             print_layers(graph, certificate, console)
+        else:
+            print_lines(console, ["", "more: --layers, -o FILE.json for a certificate, --json"])
     if not certificate.equal:
         raise typer.Exit(CHECK_FAILED)
