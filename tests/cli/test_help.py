@@ -121,7 +121,7 @@ def test_the_help_names_one_spelling_of_an_option(cli: Cli, command: str) -> Non
 
 def test_the_help_says_what_becomes_of_older_files(cli: Cli) -> None:
     text = " ".join(cli("--help").stdout.split())
-    assert "An output file replaces an older one" in text
+    assert "it replaces an older one with --force only" in text
     assert "An output folder must be new or empty" in text
 
 
