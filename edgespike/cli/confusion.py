@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 NAME_WIDTH = 24
-"""Characters of a class's name in a table; longer ones are cut."""
+"""Columns of a terminal for a class's name in a table; longer ones are cut."""
 
 MOST_CONFUSED = 5
 """How many confusions are named."""
@@ -27,8 +28,17 @@ def numbered(number: int, names: Sequence[str]) -> str:
 
 
 def shortened(name: str) -> str:
-    """Return a name, cut to `NAME_WIDTH` characters."""
-    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 3]}..."
+    """Return a name, cut to `NAME_WIDTH` columns of a terminal."""
+    if _cells(name) <= NAME_WIDTH:
+        return name
+    while _cells(name) > NAME_WIDTH - 3:
+        name = name[:-1]
+    return f"{name}..."
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal text takes; some letters are two wide."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def some_names(names: Sequence[str]) -> str:
@@ -74,7 +84,7 @@ def matrix_lines(matrix: NDArray[np.int64], names: Sequence[str], width: int) ->
     """
     classes = range(len(matrix))
     rows = [numbered(number, names) for number in classes]
-    head = max(len("label"), *map(len, rows))
+    head = max(len("label"), *map(_cells, rows))
     cell = max(len(str(int(matrix.max()))), len(str(len(matrix) - 1))) + _MARGIN
     shares = [_share(int(matrix[number, number]), int(matrix[number].sum())) for number in classes]
     share = max(map(len, ["right", *shares])) + _MARGIN
@@ -84,7 +94,8 @@ def matrix_lines(matrix: NDArray[np.int64], names: Sequence[str], width: int) ->
         yield f"{'label':{head}}{'right':>{share}}{''.join(f'{n:>{cell}}' for n in shown)}"
         for number in classes:
             cells = "".join(f"{matrix[number, n] or '.':>{cell}}" for n in shown)
-            yield f"{rows[number]:{head}}{shares[number]:>{share}}{cells}"
+            label = rows[number] + " " * (head - _cells(rows[number]))
+            yield f"{label}{shares[number]:>{share}}{cells}"
         if shown[-1] != classes[-1]:
             yield ""
 

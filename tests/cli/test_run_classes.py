@@ -144,6 +144,16 @@ def test_a_matrix_fits_and_holds_all_counts(classes: int, most: int, width: int)
     np.testing.assert_array_equal(found, matrix)
 
 
+def test_wide_letters_keep_the_columns_in_line() -> None:
+    wide = "\u732b"
+    assert list(matrix_lines(np.eye(3, dtype=np.int64), ("cat", wide, wide * 13), 80)) == [
+        f"label{' ' * 23}right  0  1  2",
+        f"0 cat{' ' * 22}100.0%  1  .  .",
+        f"1 {wide}{' ' * 23}100.0%  .  1  .",
+        f"2 {wide * 10}...  100.0%  .  .  1",
+    ]
+
+
 def test_confusions_are_in_order_and_few() -> None:
     matrix = np.array([[9, 5, 0], [1200, 4, 5], [0, 1, 0]])
     assert list(confusions(matrix, ("a", "b" * NAME_WIDTH, "c"))) == [

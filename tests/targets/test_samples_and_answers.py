@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgespike.graph import Graph, Scaling
+from edgespike.graph import Dense, Graph, Input, Node, Readout, Reshape, Scaling
+from edgespike.samples import read_inputs
 from edgespike.targets.shared.bundles import labels, own_data
 from edgespike.targets.shared.samples_and_answers import read_samples, scaled, show
-from tests.example_graphs import residual_graph
+from tests.example_graphs import residual_graph, weights
 from tests.targets.labelled import GRAPHS, exactly, in_units, measured_for
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -156,10 +157,40 @@ class TestImages:
         found = read_samples(tmp_path / "x.PNG", {**grey, "shape": (3, 4, 6)})
         np.testing.assert_array_equal(found, pixels.transpose(2, 0, 1)[None])
 
-    def test_another_size(self, grey: dict[str, Any], tmp_path: Path) -> None:
-        self.save(tmp_path / "x.png", np.zeros((6, 4), np.uint8))
-        with pytest.raises(SystemExit, match=r"is 4 x 6 pixels; resize it to 6 x 4"):
+    @pytest.mark.parametrize("kind", ["LA", "RGBA", "I;16"])
+    def test_pixels_that_would_be_changed_are_refused(
+        self, grey: dict[str, Any], kind: str, tmp_path: Path
+    ) -> None:
+        from PIL import Image
+
+        Image.new(kind, (6, 4)).save(tmp_path / "x.png")
+        with pytest.raises(SystemExit, match=r"is stored as .*; save it without transparency"):
             read_samples(tmp_path / "x.png", grey)
+
+    def test_a_palette_is_looked_up(self, grey: dict[str, Any], tmp_path: Path) -> None:
+        from PIL import Image
+
+        image = Image.new("P", (6, 4), 1)
+        image.putpalette([0, 0, 0, 10, 20, 30])
+        image.save(tmp_path / "x.png")
+        found = read_samples(tmp_path / "x.png", {**grey, "shape": (3, 4, 6)})
+        assert found[0, :, 0, 0].tolist() == [10, 20, 30]
+
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_another_size_is_resized_as_edgespike_does(
+        self, grey: dict[str, Any], channels: int, tmp_path: Path
+    ) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (13, 9, 3), np.uint8)
+        (tmp_path / "images").mkdir()
+        self.save(tmp_path / "images" / "x.png", pixels)
+        shape = (channels, 4, 6)
+        node = Node("image", Input(shape, 0, 255, 1.0))
+        flat = Node("flat", Reshape((24 * channels,)), ("image",))
+        dense = Node("dense", Dense(weights(1, 2, 24 * channels), weights(2, 2)), ("flat",))
+        graph = Graph("image", (node, flat, dense, Node("out", Readout(np.ones(2)), ("dense",))))
+        expected = read_inputs(graph, tmp_path / "images").samples[:, 0]
+        found = read_samples(tmp_path / "images" / "x.png", {**grey, "shape": shape})
+        np.testing.assert_array_equal(found, expected)
 
     @pytest.mark.parametrize(
         "changed", [{"high": 15}, {"shape": (2, 4, 6)}, {"scaling": {"offset": [0], "step": [1]}}]

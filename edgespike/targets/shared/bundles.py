@@ -65,9 +65,9 @@ def own_data(graph: Graph, place: str) -> str:
     )
     if _takes_images(graph):
         paragraphs.append(
-            f"An image of {op.shape[2]} x {op.shape[1]} pixels (`.png`, `.jpg`, `.bmp`) is read, "
-            f"{'grey' if op.shape[0] == 1 else 'in colour'}, if Pillow is installed (`python -m "
-            "pip install pillow`)."
+            "An image (`.png`, `.bmp`; 8 bits, without transparency) is read, "
+            f"{'grey' if op.shape[0] == 1 else 'in colour'}, and resized to {op.shape[2]} x "
+            f"{op.shape[1]} pixels if Pillow is installed (`python -m pip install pillow`)."
         )
     name = " and the name" if graph.class_names else ""
     paragraphs.append(f"Printed is, for each sample, the number{name} of its class.")

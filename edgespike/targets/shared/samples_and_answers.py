@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
-"""Endings of files that Pillow reads."""
+IMAGES = (".png", ".bmp")
+"""Endings of images that are read if Pillow is installed."""
+
+MODES = ("1", "L", "P", "RGB")
+"""What Pillow calls images without transparency whose channels have 8 bits or fewer."""
 
 
 def read_samples(path: Path, about: dict[str, Any]) -> Any:
@@ -92,7 +95,7 @@ def is_number(text: str) -> bool:
 
 
 def read_image(path: Path, about: dict[str, Any]) -> Any:
-    """Read one image, whose pixels are the network's whole numbers."""
+    """Read one image, resized, whose pixels are the network's whole numbers."""
     shape, limits = tuple(about["shape"]), (about["low"], about["high"])
     if len(shape) != 3 or shape[0] not in (1, 3) or about["scaling"] or limits != (0, 255):
         sys.exit(
@@ -105,13 +108,16 @@ def read_image(path: Path, about: dict[str, Any]) -> Any:
         sys.exit("images need Pillow: python -m pip install pillow")
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L" if shape[0] == 1 else "RGB"))
+            stored = f"{image.mode} {image.tile[0][3] if image.tile else ''}"
+            if image.mode not in MODES or "16" in stored or "transparency" in image.info:
+                sys.exit(f"{path} is stored as {stored}; save it without transparency, in 8 bits")
+            fitting = image.convert("L" if shape[0] == 1 else "RGB")
+            if fitting.size != shape[:0:-1]:
+                fitting = fitting.resize(shape[:0:-1], Image.Resampling.BILINEAR)
+            pixels = np.asarray(fitting)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         sys.exit(f"cannot read {path}: {error}")
-    height, width = pixels.shape[:2]
-    if (height, width) != shape[1:]:
-        sys.exit(f"{path} is {width} x {height} pixels; resize it to {shape[2]} x {shape[1]}")
-    return np.moveaxis(pixels.reshape(height, width, -1), -1, 0)[None]
+    return np.moveaxis(pixels.reshape(*shape[1:], shape[0]), -1, 0)[None]
 
 
 def check_shape(samples: Any, about: dict[str, Any]) -> None:
