@@ -279,7 +279,11 @@ class Evil:
 @pytest.mark.parametrize("name", ["x", "y", "class_names"])
 def test_nothing_is_unpickled(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    arrays = {"x": pixels(30, 4, 4), "y": labels(30), "class_names": np.array(["a", "b", "c"])}
+    arrays: dict[str, Any] = {
+        "x": pixels(30, 4, 4),
+        "y": labels(30),
+        "class_names": np.array(["a", "b", "c"]),
+    }
     objects = np.empty(30, object)
     objects[:] = [Evil()] * 30
     np.savez(tmp_path / "x.npz", **{**arrays, name: objects}, allow_pickle=True)

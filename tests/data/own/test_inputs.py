@@ -171,7 +171,8 @@ def test_axes_that_were_written_are_not_guessed_again(
     tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
     key = "sequences" if len(shape) == 2 else "images"
-    np.savez(tmp_path / "x.npz", **{key: pixels(30, *shape)}, y=labels(30))
+    arrays: dict[str, Any] = {key: pixels(30, *shape), "y": labels(30)}
+    np.savez(tmp_path / "x.npz", **arrays)
     options = DataOptions(str(tmp_path / "x.npz"))
     data = read_data(options)
     write_data(data, options, tmp_path / "out")
