@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 
 from edgespike.data.own import DataOptions, read_data
+from edgespike.graph import Dense, Graph, Input, Node, Readout, save_graph
+from edgespike.interpreter import interpret
+from edgespike.samples import read_inputs
+from edgespike.trace import Trace
 from tests.cli.conftest import Cli
 from tests.data.own.files import labels, pixels, write_csv, write_recordings
 
@@ -145,7 +149,10 @@ def test_copies_of_training_samples_are_counted(cli: Cli, tmp_path: Path) -> Non
 
 def test_copies_with_other_labels_are_counted(cli: Cli, tmp_path: Path) -> None:
     images = pixels(30, 5, 4)
-    arrays = {"x_train": np.repeat(images, 2, axis=0), "x_test": pixels(4, 5, 4, seed=1)}
+    arrays: dict[str, Any] = {
+        "x_train": np.repeat(images, 2, axis=0),
+        "x_test": pixels(4, 5, 4, seed=1),
+    }
     path = tmp_path / "x.npz"
     np.savez(path, **arrays, y_train=labels(60, 2), y_test=labels(4, 2))
     (found,) = [each for each in problems_without_validation(cli, path) if "copy" in each]
@@ -203,3 +210,30 @@ def test_the_answer_fits_25_lines_of_80_columns(cli: Cli, tmp_path: Path) -> Non
     assert len(cli("data", path, "--window", 9, "--json").json["problems"]) == 6
     assert len(lines) <= 25
     assert max(map(len, lines)) <= 80
+
+
+def test_run_takes_what_training_took(cli: Cli, tmp_path: Path) -> None:
+    path = write_recordings(tmp_path / "x.csv", [8] * 12, 2, people=3)
+    options = DataOptions(str(path), window=4, group="person")
+    data = read_data(options)
+    graph = Graph(
+        "small",
+        (
+            Node("x", Input((2,), -127, 127, 1.0)),
+            Node("sums", Dense(np.eye(2, dtype=np.int64), np.zeros(2, np.int64)), ("x",)),
+            Node("out", Readout(np.ones(2)), ("sums",)),
+        ),
+        steps=4,
+        class_names=data.class_names,
+        scaling=data.scaling,
+    )
+    save_graph(graph, tmp_path / "graph.safetensors")
+    found = cli("run", tmp_path / "graph.safetensors", "-i", path, "--limit", 24, "--json")
+    inputs = read_inputs(graph, path)
+    assert found.json["predictions"] == predictions(graph, interpret(graph, inputs.samples))
+    assert len(set(found.json["predictions"])) == 2
+
+
+def predictions(graph: Graph, trace: Trace) -> list[int]:
+    answers: list[int] = trace.values["out"][:, -1].argmax(axis=1).tolist()
+    return answers

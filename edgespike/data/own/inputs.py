@@ -17,12 +17,12 @@ from edgespike.data.own.faults import examples, refuse
 from edgespike.data.own.folders import entries
 from edgespike.data.own.image_folders import Listing, list_images
 from edgespike.data.own.images import pictures
-from edgespike.data.own.items import Windows, is_plain
+from edgespike.data.own.items import Kind, Windows, is_plain
 from edgespike.data.own.labels import class_numbers, named_classes, plain_names, unknown_names
 from edgespike.data.own.learning import IDENTITY, PIXEL
 from edgespike.data.own.measured import as_whole
 from edgespike.data.own.options import DataOptions
-from edgespike.data.own.prepared import prepared_names
+from edgespike.data.own.prepared import prepared, prepared_names
 from edgespike.data.own.recordings import cut, find_runs
 from edgespike.errors import InputError
 from edgespike.graph import Graph
@@ -50,8 +50,8 @@ def read_set(graph: Graph, path: Path, limit: int | None) -> tuple[NDArray[Any],
         return _read_arrays(graph, path, members, arrays.array_names(members), limit)
     files = arrays.npy_files(path)
     if files:
-        names = prepared_names(path)
-        return _read_arrays(graph, path, folder_members(files), names, limit)
+        names, kind = prepared_names(path), prepared(path).kind
+        return _read_arrays(graph, path, folder_members(files), names, limit, kind)
     tables_found = csv_files.csv_parts(path)
     if tables_found:
         return _read_csv(graph, tables_found.get("test", tables_found["train"]), limit)
@@ -77,8 +77,9 @@ def _read_arrays(
     members: dict[str, Read],
     names: tuple[str, ...] | None,
     limit: int | None,
+    kind: Kind | None = None,
 ) -> tuple[NDArray[Any], Labels]:
-    (found,) = arrays.read_parts(path, members, only_test=True).values()
+    (found,) = arrays.read_parts(path, members, only_test=True, kind=kind).values()
     labels: Labels = None
     if found.labels is not None and graph.readout_op.classes > 1:
         labels = _array_labels(graph, path, found.labels, names)

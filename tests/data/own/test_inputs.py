@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.data.own import DataOptions, read_data
-from edgespike.data.own.prepared import prepared_scaling
+from edgespike.data.own.prepared import prepared
 from edgespike.data.own.writing import write_data
 from edgespike.errors import InputError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Reshape, Scaling
@@ -154,7 +154,7 @@ def test_what_data_writes_is_read_again(tmp_path: Path) -> None:
     options = DataOptions(str(write_recordings(tmp_path / "x.csv", [8] * 12, 3)), window=4)
     data = read_data(options)
     write_data(data, options, tmp_path / "out")
-    assert prepared_scaling(tmp_path / "out") == data.scaling
+    assert prepared(tmp_path / "out").scaling == data.scaling
     again = read_data(DataOptions(str(tmp_path / "out")))
     assert again.scaling == data.scaling
     assert again.class_names == data.class_names
@@ -164,6 +164,21 @@ def test_what_data_writes_is_read_again(tmp_path: Path) -> None:
     graph = a_graph((2,), 4, data.class_names, data.scaling, -127, 127)
     same(read_inputs(graph, tmp_path / "out" / "test.npy"), data.test.samples, None)
     same(read_inputs(graph, tmp_path / "out"), data.test.samples, data.test.labels)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (8, 28, 3), (1, 4, 4), (4, 2, 6, 3)])
+def test_axes_that_were_written_are_not_guessed_again(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    key = "sequences" if len(shape) == 2 else "images"
+    arrays: dict[str, Any] = {key: pixels(30, *shape), "y": labels(30)}
+    np.savez(tmp_path / "x.npz", **arrays)
+    options = DataOptions(str(tmp_path / "x.npz"))
+    data = read_data(options)
+    write_data(data, options, tmp_path / "out")
+    again = read_data(DataOptions(str(tmp_path / "out")))
+    assert again.train.samples.shape == data.train.samples.shape
+    assert again.source["kind"] == data.source["kind"]
 
 
 def test_images_by_class_take_turns(tmp_path: Path) -> None:
