@@ -53,7 +53,9 @@ def command(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Run samples on a target and print the classes, with their names if the model has some.
+    """Run samples on a target and print the classes.
+
+    Classes have their names if the model has some.
 
     Of a model with a single output, print its value in real units.
 
