@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from edgespike.data.own.archive import Read, archive_members, folder_members
 from edgespike.data.own.faults import examples, refuse
 from edgespike.data.own.folders import entries
-from edgespike.data.own.items import FEATURE_AXIS, Found, Kind, Raw, Stacked
+from edgespike.data.own.items import AXES, FEATURE_AXIS, Found, Kind, Raw, Stacked
 from edgespike.data.own.labels import class_numbers
 from edgespike.data.own.layout import laid_out_as, not_finite
-from edgespike.data.own.prepared import prepared_names, prepared_scaling
+from edgespike.data.own.prepared import prepared, prepared_names
 from edgespike.errors import InputError
 
 PARTS = {
@@ -84,8 +84,10 @@ def read_folder(path: Path) -> Found:
         As for `read_archive`.
     """
     files = npy_files(path)
-    found = _found(path, "npy", folder_members(files), len(files), prepared_names(path))
-    return replace(found, scaling=prepared_scaling(path))
+    about = prepared(path)
+    names = prepared_names(path)
+    found = _found(path, "npy", folder_members(files), len(files), names, about.kind)
+    return replace(found, scaling=about.scaling)
 
 
 def npy_files(path: Path) -> dict[str, Path]:
@@ -102,7 +104,10 @@ def npy_files(path: Path) -> dict[str, Path]:
 
 
 def read_parts(
-    path: Path, members: Mapping[str, Read], only_test: bool = False
+    path: Path,
+    members: Mapping[str, Read],
+    only_test: bool = False,
+    kind: Kind | None = None,
 ) -> dict[str, Arrays]:
     """Read samples and labels by part.
 
@@ -114,6 +119,8 @@ def read_parts(
         The arrays by name.
     only_test
         Read one part alone: ``test``, or, if there is none, the first of the others.
+    kind
+        What a sample is, if that is known; else the arrays' names and axes decide.
 
     Raises
     ------
@@ -125,7 +132,7 @@ def read_parts(
         part = "test" if "test" in places else next(iter(places))
         places = {part: places[part]}
     refuse(path, (f"{part} has labels without samples" for part in places if not places[part][0]))
-    found = {part: _read_part(path, members, *places[part]) for part in places}
+    found = {part: _read_part(path, members, *places[part], kind) for part in places}
     refuse(path, (fault for part, arrays in found.items() for fault in _faults(part, arrays)))
     return found
 
@@ -161,13 +168,22 @@ def _places(path: Path, members: Mapping[str, Read]) -> dict[str, tuple[str, str
     }
 
 
-def _read_part(path: Path, members: Mapping[str, Read], samples: str, labels: str) -> Arrays:
+def _read_part(
+    path: Path, members: Mapping[str, Read], samples: str, labels: str, kind: Kind | None
+) -> Arrays:
     values = members[samples]()
     if values.dtype.kind == "U":
         raise InputError(f"{samples} in {path} holds text; give numbers")
     match = _NAME.fullmatch(samples.lower())
     said = match["what"] or "" if match else ""
     given = members[labels]() if labels else None
+    if kind is not None:
+        if values.ndim != AXES[kind]:
+            raise InputError(
+                f"{samples} in {path} has shape {values.shape}, but data.json says {kind}; write "
+                "the folder again, or remove that file"
+            )
+        return Arrays(kind, values, given, ())
     kind, laid_out, notes = laid_out_as(f"{samples} in {path}", values, said)
     return Arrays(kind, laid_out, given, notes)
 
@@ -204,9 +220,14 @@ def array_names(members: Mapping[str, Read]) -> tuple[str, ...] | None:
 
 
 def _found(
-    path: Path, form: str, members: Mapping[str, Read], files: int, names: tuple[str, ...] | None
+    path: Path,
+    form: str,
+    members: Mapping[str, Read],
+    files: int,
+    names: tuple[str, ...] | None,
+    kind: Kind | None = None,
 ) -> Found:
-    arrays = read_parts(path, members)
+    arrays = read_parts(path, members, kind=kind)
     refuse(path, _mismatches(arrays))
     labels, class_names = class_numbers(
         path,

@@ -17,12 +17,12 @@ from edgespike.data.own.faults import examples, refuse
 from edgespike.data.own.folders import entries
 from edgespike.data.own.image_folders import Listing, list_images
 from edgespike.data.own.images import pictures
-from edgespike.data.own.items import Windows, is_plain
+from edgespike.data.own.items import Kind, Windows, is_plain
 from edgespike.data.own.labels import class_numbers, named_classes, plain_names, unknown_names
 from edgespike.data.own.learning import IDENTITY, PIXEL
 from edgespike.data.own.measured import as_whole
 from edgespike.data.own.options import DataOptions
-from edgespike.data.own.prepared import prepared_names
+from edgespike.data.own.prepared import prepared, prepared_names
 from edgespike.data.own.recordings import cut, find_runs
 from edgespike.errors import InputError
 from edgespike.graph import Graph
@@ -50,8 +50,8 @@ def read_set(graph: Graph, path: Path, limit: int | None) -> tuple[NDArray[Any],
         return _read_arrays(graph, path, members, arrays.array_names(members), limit)
     files = arrays.npy_files(path)
     if files:
-        names = prepared_names(path)
-        return _read_arrays(graph, path, folder_members(files), names, limit)
+        names, kind = prepared_names(path), prepared(path).kind
+        return _read_arrays(graph, path, folder_members(files), names, limit, kind)
     tables_found = csv_files.csv_parts(path)
     if tables_found:
         return _read_csv(graph, tables_found.get("test", tables_found["train"]), limit)
@@ -67,8 +67,6 @@ def _finished(
     """Scale values that are not the graph's own, and check them."""
     if graph.scaling is not None and not is_plain(values):
         values = as_whole(graph, values, limit)
-    elif values.dtype.kind == "f" and (values == np.floor(values)).all():
-        values = values.astype(np.int64)
     samples = as_samples(graph, values)[:limit]
     return samples, None if labels is None else labels[:limit]
 
@@ -79,8 +77,9 @@ def _read_arrays(
     members: dict[str, Read],
     names: tuple[str, ...] | None,
     limit: int | None,
+    kind: Kind | None = None,
 ) -> tuple[NDArray[Any], Labels]:
-    (found,) = arrays.read_parts(path, members, only_test=True).values()
+    (found,) = arrays.read_parts(path, members, only_test=True, kind=kind).values()
     labels: Labels = None
     if found.labels is not None and graph.readout_op.classes > 1:
         labels = _array_labels(graph, path, found.labels, names)
@@ -172,7 +171,9 @@ def _in_turn(path: Path, listing: Listing) -> tuple[list[Path], list[str]]:
     pairs = list(_turns([[(f, name) for f in files] for name, files in listing.classes.items()]))
     files = [file for file, _ in pairs] or list(listing.loose)
     if not files:
-        raise InputError(f"{path} has no images and no arrays; give a folder that has some")
+        raise InputError(
+            f"cannot read {path}: it holds no images and no arrays; give a folder of some"
+        )
     return files, [name for _, name in pairs]
 
 
@@ -224,6 +225,8 @@ def _read_csv(graph: Graph, path: Path, limit: int | None) -> tuple[NDArray[Any]
         )
         values = values.reshape(len(values), *_windowed(graph))
         places = runs.labels[run]
+    if graph.scaling is None and (values == np.floor(values)).all():
+        values = values.astype(np.int64)  # text does not tell whole numbers from others
     labels: Labels = None
     if column is not None and graph.readout_op.classes > 1:
         labels = _named_labels(graph, path, column.names)[places]

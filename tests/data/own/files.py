@@ -61,7 +61,7 @@ def write_recordings(
 ) -> Path:
     """Write recordings whose first feature is the number of the row in the file."""
     rng = np.random.default_rng(0)
-    rows = []
+    rows: list[list[object]] = []
     for recording, length in enumerate(lengths):
         person = recording // classes % people if people else 0
         for _ in range(length):

@@ -279,7 +279,11 @@ class Evil:
 @pytest.mark.parametrize("name", ["x", "y", "class_names"])
 def test_nothing_is_unpickled(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    arrays = {"x": pixels(30, 4, 4), "y": labels(30), "class_names": np.array(["a", "b", "c"])}
+    arrays: dict[str, Any] = {
+        "x": pixels(30, 4, 4),
+        "y": labels(30),
+        "class_names": np.array(["a", "b", "c"]),
+    }
     objects = np.empty(30, object)
     objects[:] = [Evil()] * 30
     np.savez(tmp_path / "x.npz", **{**arrays, name: objects}, allow_pickle=True)
@@ -404,13 +408,18 @@ def test_large_arrays_are_scaled_in_chunks(monkeypatch: pytest.MonkeyPatch) -> N
     assert seen == [2] * 5
 
 
+def about(step: float) -> str:
+    scaling = {"offset": [1.5], "step": [step]}
+    return json.dumps({"source": {"kind": "images"}, "scaling": scaling})
+
+
 def test_a_scaling_that_was_written_is_kept(tmp_path: Path) -> None:
-    np.save(tmp_path / "samples.npy", pixels(30, 4, 4).view(np.int8).clip(-127))
+    np.save(tmp_path / "samples.npy", pixels(30, 1, 4, 4).view(np.int8).clip(-127))
     np.save(tmp_path / "labels.npy", labels(30))
-    (tmp_path / "data.json").write_text(json.dumps({"scaling": {"offset": [1.5], "step": [0.25]}}))
+    (tmp_path / "data.json").write_text(about(0.25))
     assert read(tmp_path).scaling == Scaling((1.5,), (0.25,))
-    (tmp_path / "data.json").write_text(json.dumps({"scaling": {"offset": [1.5], "step": [0]}}))
-    with pytest.raises(FileFormatError, match=r"data\.json does not hold a scaling"):
+    (tmp_path / "data.json").write_text(about(0))
+    with pytest.raises(FileFormatError, match=r"data\.json was not written by edgespike"):
         read_data(DataOptions(str(tmp_path)))
 
 

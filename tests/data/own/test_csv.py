@@ -333,6 +333,19 @@ def test_the_scaling_is_learnt_from_training_alone(tmp_path: Path) -> None:
     assert {-127, 127} <= set(data.test.samples.flat)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_the_largest_training_value_makes_the_range(tmp_path: Path, seed: int) -> None:
+    # Each recording is larger than those before; which of them are for training differs.
+    rows = [[r, r % 2, 10 * (r + 1) * (-1) ** t] for r in range(20) for t in range(8)]
+    path = write_csv(tmp_path / "x.csv", ["recording", "label", "a"], rows)
+    data = read(path, window=4, stride=2, seed=seed)
+    assert data.scaling is not None
+    (offset,), (step,) = data.scaling.offset, data.scaling.step
+    assert np.abs(data.train.samples.astype(int)).max() == 127
+    largest = max(abs(x * step + offset) for x in data.train.samples.flat)
+    assert step == pytest.approx((largest - offset) / 127, rel=0.01)
+
+
 def test_the_order_of_groups_in_the_file_does_not_matter_to_the_shares(tmp_path: Path) -> None:
     path = write_recordings(tmp_path / "x.csv", [20] * 40, classes=4, people=5)
     sizes = {

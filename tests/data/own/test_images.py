@@ -134,6 +134,8 @@ def odd(path: Path, kind: str) -> None:
         path.write_bytes(buffer.getvalue()[:50])
     elif kind == "bomb":
         path.write_bytes(png(60_000, 60_000, rows=1))
+    elif kind == "large":
+        path.write_bytes(png(5000, 4000, rows=1))
     elif kind == "text":
         path.write_text("not an image")
     elif kind == "empty":
@@ -171,6 +173,7 @@ def png(width: int, height: int, depth: int = 8, rows: int = 0) -> bytes:
         ("floats", "has more than 8 bits a channel (F"),
         ("truncated", "cannot be read"),
         ("bomb", "is too large"),
+        ("large", "has 20,000,000 pixels, the limit is 16,777,216"),
         ("text", "is not an image (PNG, JPEG,"),
         ("empty", "is empty"),
         ("eps", "is not an image"),

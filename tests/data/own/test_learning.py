@@ -86,7 +86,7 @@ def test_values_far_above_zero_begin_at_the_least() -> None:
     scaling, signed = learn(np.linspace(290, 310, 100)[:, None], "sequences")
     assert not signed
     assert scaling.offset == (290.0,)
-    assert scaling.step == (pytest.approx(20 / 255),)
+    assert list(scaling.step) == [pytest.approx(20 / 255)]
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int64, np.float32])

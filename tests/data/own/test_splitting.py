@@ -68,6 +68,13 @@ def test_a_rare_class_is_in_both_parts_if_two_units_have_it() -> None:
         assert 1 in labels[taken]
 
 
+def test_a_large_share_leaves_something_of_every_class() -> None:
+    units = np.repeat(np.arange(6), 10)
+    labels = units % 3
+    stay, taken = split(labels, units, 3, 0.95, (0,))
+    assert set(labels[stay]) == set(labels[taken]) == {0, 1, 2}
+
+
 def test_a_share_of_nothing_takes_nothing() -> None:
     stay, taken = split(labels := np.zeros(5, np.int64), labels, 1, 0.0, (0,))
     assert stay.tolist() == [0, 1, 2, 3, 4]
