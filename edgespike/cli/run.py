@@ -53,9 +53,10 @@ def command(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Run samples on a target and print the classes, with their names if the model has some.
+    """Run samples on a target and print the classes.
 
-    Of a model with a single output, print its value in real units.
+    They are printed with their names if the model has some. Of a model with a single output, print
+    its value in real units.
 
     With labels, print the accuracy first, then which classes are confused most often; wrong answers
     are marked.
