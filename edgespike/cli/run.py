@@ -55,9 +55,8 @@ def command(
 ) -> None:
     """Run samples on a target and print the classes.
 
-    Classes have their names if the model has some.
-
-    Of a model with a single output, print its value in real units.
+    They are printed with their names if the model has some. Of a model with a single output, print
+    its value in real units.
 
     With labels, print the accuracy first, then which classes are confused most often; wrong answers
     are marked.
