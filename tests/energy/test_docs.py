@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,12 @@ def test_the_profile_of_ones_own_and_the_program_run(
     Path("my-board.toml").write_text(profile)
     graph = shipped_model("fashion_rnn")
     images, labels = shipped_images("fashion_rnn")
-    names = {"edgespike": edgespike, "graph": graph, "images": images, "labels": labels}
+    names: dict[str, Any] = {
+        "edgespike": edgespike,
+        "graph": graph,
+        "images": images,
+        "labels": labels,
+    }
     exec(program, names)
     report = names["report"]
     totals = report.counts.total.totals()

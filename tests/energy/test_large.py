@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,19 +19,15 @@ FACTORS = [2**62, 2**63 - 1, 2**63, 2**63 + 1, 2**64, 10**30]
 
 
 def multiplied(row: LayerCounts, factor: int) -> LayerCounts:
-    def times(values: np.ndarray) -> np.ndarray:
+    def times(values: Any) -> Any:
+        if isinstance(values, dict):
+            return {kind: times(values[kind]) for kind in Convention}
         large = np.array([int(value) * factor for value in values.tolist()], object)
         return large if max(large.tolist(), default=0) > 2**63 - 1 else large.astype(np.int64)
 
-    fields = {
-        name: times(getattr(row, name))
-        for name in ("neuron_updates", "spikes", "events", "pool_operations", "arrivals")
-    }
-    kinds = {
-        name: {kind: times(getattr(row, name)[kind]) for kind in Convention}
-        for name in ("synaptic_operations", "multiply_accumulates")
-    }
-    return replace(row, **fields, **kinds)
+    names = [field.name for field in fields(row) if field.name != "name"]
+    changed: dict[str, Any] = {name: times(getattr(row, name)) for name in names}
+    return replace(row, **changed)
 
 
 @pytest.mark.parametrize("factor", FACTORS)

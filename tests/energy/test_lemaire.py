@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgespike.counting import Convention
 from edgespike.energy import ENERGY_MODELS, Estimate, energy_report
@@ -31,7 +34,7 @@ def access(size: float) -> float:
     return float(np.interp(size, [0, 8192, 32768, 2**20], [0, 10, 20, 100]))
 
 
-def lemaire(graph: Graph, samples: np.ndarray) -> Estimate:
+def lemaire(graph: Graph, samples: NDArray[np.int64]) -> Estimate:
     counts = counts_of(graph, samples)
     rows = energy_report(graph, counts, ["45nm"]).estimates
     return next(row for row in rows if row.model.name == "lemaire")
@@ -83,7 +86,7 @@ LEAKY = Graph(
 )
 
 
-def work_of(convention: Convention = Convention.EVERY) -> tuple[Work, dict[str, dict[str, int]]]:
+def work_of(convention: Convention = Convention.EVERY) -> tuple[Work, dict[str, dict[str, Any]]]:
     samples = np.zeros((1, 1, 3, 3), int)
     samples[0, 0, 1, 1] = samples[0, 0, 0, 0] = 1  # the centre is in 4 windows, the corner in 1
     counts = counts_of(LEAKY, samples)
