@@ -48,7 +48,25 @@ def test_units_of_energy(unit: str, joules: float) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["pj", "W", "m", "MAC", "1/J", "J/", "(((", "", "J**2", "J^2", "op/pJ", "bananas", "J " * 50],
+    [
+        "pj",
+        "W",
+        "m",
+        "MAC",
+        "1/J",
+        "J/",
+        "(((",
+        "",
+        "J**2",
+        "J^2",
+        "op/pJ",
+        "bananas",
+        "J " * 50,
+        "J/0",
+        "2 J",
+        "J J",
+        "J*lambda",
+    ],
 )
 def test_other_units_are_refused_with_examples(unit: str) -> None:
     with pytest.raises(InputError, match=r"is not a unit of energy; use one such as fJ, pJ, nJ"):
