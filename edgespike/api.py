@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgespike.batches import ReportProgress, no_report, tally_all, trace_all
 from edgespike.converters import convert, load
 from edgespike.counting import Counts
-from edgespike.errors import InputError, UnsupportedError
+from edgespike.errors import InputError, UnsupportedError, shown
 from edgespike.graph import Graph
 from edgespike.graph import save_graph as save
 from edgespike.graph.inputs import as_samples
@@ -20,7 +20,7 @@ from edgespike.passes.ensemble import ensemble
 from edgespike.prepared import prepared
 from edgespike.storage.checksums import write_checksums
 from edgespike.storage.files import new_folder
-from edgespike.targets import get_target, placement_of, prepare, refusals
+from edgespike.targets import get_target, placement_of, prepare, refusals, runtime_names
 from edgespike.threads import at_most
 from edgespike.trace import Trace
 from edgespike.verification import verify
@@ -177,20 +177,42 @@ def estimate_energy(
     InputError, FileFormatError, ProfileError
         A profile cannot be read or is not valid.
     UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
-        As for :func:`run`; or a profile's model names a target that does not exist.
+        As for :func:`run`.
     """
-    from edgespike.energy import load_profiles
-
-    loaded = load_profiles(profiles)
+    loaded = usable_profiles(profiles)
     if labels is not None:
         labels = _checked_labels(graph, labels, len(as_samples(graph, samples)))
-    of_models = [model.target for profile in loaded for model in profile.models if model.target]
-    for name in of_models:
-        get_target(name)
     ready = prepared(graph, target)
     with at_most(threads):
         tally = tally_all(ready.runner, samples, target, progress)
     return report_tally(ready, tally, target, loaded, labels)
+
+
+def usable_profiles(
+    profiles: Sequence[str | Path | Profile] | None = None,
+) -> tuple[Profile, ...]:
+    """Load profiles as :func:`edgespike.energy.load_profiles` does, before anything runs.
+
+    Raises
+    ------
+    InputError, FileFormatError, ProfileError
+        A profile cannot be read or is not valid.
+    ProfileError
+        Models speak of targets that do not exist; all are listed.
+    """
+    from edgespike.energy import ProfileError, load_profiles
+
+    loaded, known = load_profiles(profiles), runtime_names()
+    unknown = [
+        f"{profile.name}: model {model.name} speaks of target {shown(model.target)}, which does "
+        f"not exist; choose from {', '.join(known)}, or leave target out"
+        for profile in loaded
+        for model in profile.models
+        if model.target and model.target not in known
+    ]
+    if unknown:
+        raise ProfileError("energy profiles cannot be used", unknown)
+    return loaded
 
 
 def report_tally(
@@ -213,10 +235,10 @@ def report_tally(
     profiles, labels
         As for :func:`estimate_energy`; there must be a label for each sample.
     """
-    from edgespike.energy import busiest_core, energy_report, load_profiles
+    from edgespike.energy import busiest_core, energy_report
     from edgespike.trace import predictions
 
-    graph, loaded = ready.graph, load_profiles(profiles)
+    graph, loaded = ready.graph, usable_profiles(profiles)
     of_models = [model.target for profile in loaded for model in profile.models if model.target]
     counts = ready.counter.counts(tally)
     accuracy = None

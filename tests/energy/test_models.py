@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import edgespike
 from edgespike.energy import (
     ENERGY_MODELS,
     EnergyModel,
@@ -168,3 +169,20 @@ def test_all_faults_of_models_and_constants_are_listed_at_once(tmp_path: Path) -
     with pytest.raises(ProfileError) as caught:
         load_profile(write(tmp_path, text))
     assert len(caught.value.violations) == 2 + 1 + 2 + 2
+
+
+def test_targets_of_own_models_are_checked_before_anything_runs(tmp_path: Path) -> None:
+    path = write(tmp_path, VALID.replace('omits = "Standby."', 'omits = "-"\ntarget = "moon"'))
+    done: list[int] = []
+    with pytest.raises(ProfileError, match="board: model mine speaks of target 'moon', which does"):
+        edgespike.estimate_energy(
+            TWO_LAYERS, TWO_SAMPLES, profiles=[path], progress=lambda _, many, __: done.append(many)
+        )
+    assert done == []
+
+
+def test_an_own_model_of_a_target_asks_it(tmp_path: Path) -> None:
+    path = write(tmp_path, VALID.replace('omits = "Standby."', 'omits = "-"\ntarget = "tflite"'))
+    report = edgespike.estimate_energy(TWO_LAYERS, TWO_SAMPLES, profiles=[path])
+    assert report.estimates[0].to_json(2)["target_runs_graph"] is True
+    assert report.cores is None  # tflite has no cores
