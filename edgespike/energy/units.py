@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pint import UnitRegistry
 
 JOULES = {"fJ": 1e-15, "pJ": 1e-12, "nJ": 1e-9}
-"""Joules of the usual units; pint gives the same (``tests/energy/test_units.py``)."""
+"""Joules of the usual units; pint agrees (``tests/energy/test_units.py``)."""
 
 UNITS = "fJ, pJ, nJ, uJ, mJ, J, pJ/op, nJ/cycle, uJ/event"
 """Examples of units of an energy, for messages."""

@@ -19,12 +19,14 @@ from edgespike.graph import (
     Input,
     MaxPool2d,
     Membrane,
+    Multiply,
     Node,
     Readout,
     Reset,
     Reshape,
 )
 from tests.energy.examples import TWO_LAYERS, TWO_SAMPLES, counts_of
+from tests.example_graphs import recurrent_graph, samples_for
 
 ADD, MAC = 0.1, 3.2
 
@@ -153,3 +155,45 @@ def test_what_is_taken_and_what_could_not_be_read_is_said() -> None:
     model = ENERGY_MODELS["lemaire"]
     assert "could not be read" in model.caveat
     assert model.link == "https://arxiv.org/abs/2210.13107"
+
+
+def test_a_synaptic_current_is_a_second_word_and_a_second_leak() -> None:
+    graph = Graph(
+        "currents",
+        (
+            Node("pixels", Input((3,), 0, 1, 1.0)),
+            Node("dense", Dense(np.ones((2, 3), int), np.zeros(2, int)), ("pixels",)),
+            Node("spikes", Membrane(np.array([9, 9]), decay=1, decay_syn=2048), ("dense",)),
+            Node("last", Dense(np.ones((5, 2), int), np.zeros(5, int)), ("spikes",)),
+            Node("answer", Readout(np.ones(5)), ("last",)),
+        ),
+        steps=3,
+    )
+    work = measure(graph, counts_of(graph, np.zeros((1, 3), int)), Convention.EVERY)
+    assert work.amounts[Quantity.LEAKS] == 2 * 3 * 2
+    found = [each for each in work.accesses[Quantity.POTENTIAL_READS] if each.number]
+    assert [(each.number, each.memory_bytes) for each in found] == [(12, 2 * 2 * 4), (15, 5 * 4)]
+
+
+def test_a_product_is_a_multiply_accumulate_with_8_bits() -> None:
+    graph = Graph(
+        "product",
+        (
+            Node("pixels", Input((4,), 0, 3, 1.0)),
+            Node("squares", Multiply(), ("pixels", "pixels")),
+            Node("dense", Dense(np.ones((5, 4), int), np.zeros(5, int)), ("squares",)),
+            Node("answer", Readout(np.ones(5)), ("dense",)),
+        ),
+    )
+    work = measure(graph, counts_of(graph, np.ones((3, 4), int)), Convention.EVERY)
+    assert work.amounts[Quantity.DENSE_MACS] == 3 * (20 + 4)
+    assert work.amounts[Quantity.DENSE_MULTIPLIED_BITS] == 3 * (20 * 4 + 4 * 8)  # 0..9: 4 bits
+    assert work.amounts[Quantity.DENSE_ACTIVATION_BYTES] == 3 * (10 + 4)
+
+
+def test_a_dense_run_takes_every_step_of_a_recurrent_graph_and_one_pass_else() -> None:
+    graph = recurrent_graph(steps=4)
+    work = measure(graph, counts_of(graph, samples_for(graph, 3)), Convention.EVERY)
+    assert work.amounts[Quantity.DENSE_RUN] == 4 * work.amounts[Quantity.DENSE_MACS]
+    work, _ = work_of()
+    assert work.amounts[Quantity.DENSE_RUN] == work.amounts[Quantity.DENSE_MACS] == 32 + 6
