@@ -105,10 +105,13 @@ ALLOWED = {
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/converters/onnx/qonnx": "graph passes converters onnx qonnx",
     "edgespike/converters/onnx/qonnx/agreement.py": "graph interpreter converters onnx qonnx",
-    "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "
-    "targets verification converters",
+    "edgespike/comparison": "batches storage graph trace samples counting energy prepared targets "
+    "converters",
+    "edgespike/budget.py": "storage graph energy",
+    "edgespike/api.py": "batches storage graph passes threads trace counting energy comparison "
+    "prepared targets verification converters",
     "edgespike/cli": "api batches threads prepared console extras storage graph passes show trace "
-    "samples counting energy report targets selection verification prune bayes nn data converters "
+    "samples counting energy comparison budget report targets selection verification prune bayes nn data converters "
     "quantise models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",

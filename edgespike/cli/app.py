@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from edgespike.cli import (
+    compare,
     convert,
     demo,
     energy,
@@ -179,6 +180,7 @@ for module in (
     run,
     verify,
     energy,
+    compare,
     entropy,
     show,
     targets,
