@@ -38,6 +38,7 @@ ALLOWED = {
     "edgespike/samples.py": "storage graph data",
     "edgespike/counting": "graph interpreter trace",
     "edgespike/energy": "storage graph counting",
+    "edgespike/energy/units.py": "pint",
     "edgespike/report": "console extras storage graph show counting energy "
     "jinja2 markupsafe matplotlib rich",
     "edgespike/targets/__init__.py": "plugins graph targets.base",
@@ -107,12 +108,12 @@ ALLOWED = {
     "edgespike/converters/onnx/qonnx/agreement.py": "graph interpreter converters onnx qonnx",
     "edgespike/comparison": "batches storage graph trace samples counting energy prepared targets "
     "converters",
-    "edgespike/budget.py": "storage graph energy",
+    "edgespike/budget.py": "storage graph energy comparison targets",
     "edgespike/api.py": "batches storage graph passes threads trace counting energy comparison "
     "prepared targets verification converters",
     "edgespike/cli": "api batches threads prepared console extras storage graph passes show trace "
-    "samples counting energy comparison budget report targets selection verification prune bayes nn data converters "
-    "quantise models rich typer",
+    "samples counting energy comparison budget report targets selection verification prune bayes "
+    "nn data converters quantise models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from edgespike.cli import (
+    budget,
     compare,
     convert,
     demo,
@@ -181,6 +182,7 @@ for module in (
     verify,
     energy,
     compare,
+    budget,
     entropy,
     show,
     targets,

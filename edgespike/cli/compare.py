@@ -160,16 +160,19 @@ def _cells(found: Comparison, row: Row) -> list[str]:
     """Return values with ratios: in columns of their own for two models, else beside each."""
     two = len(found.models) == 2
     values = [_shown(row.key, value, short=not two) for value in row.values]
-    changes = [_percent(row.ratio(at)) for at in range(len(values))]
+    changes = [_change(row, at) for at in range(len(values))]
     if two:
         ratio = row.ratio(1)
         return [*values, "–" if ratio is None else f"{ratio:.3g}", changes[1]]
     return [values[0], *(f"{v} {c}" for v, c in zip(values[1:], changes[1:], strict=True))]
 
 
-def _percent(ratio: float | None) -> str:
-    if ratio is None:
+def _change(row: Row, at: int) -> str:
+    ratio, value, first = row.ratio(at), row.values[at], row.values[0]
+    if ratio is None or value is None or first is None:
         return "–"
+    if row.key == "accuracy":
+        return f"{100 * float(value - first):+.2f} pts"
     change = 100 * (ratio - 1)
     return f"{change:+,.0f} %" if abs(change) >= 1000 else f"{change:+.1f} %"
 

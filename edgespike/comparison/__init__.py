@@ -6,6 +6,7 @@ from edgespike.comparison.comparing import (
     Comparison,
     ComparisonError,
     Row,
+    choose_energy,
     compare_figures,
     overlap,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "LayerRow",
     "McNemar",
     "Row",
+    "choose_energy",
     "compare_figures",
     "figures_of",
     "overlap",

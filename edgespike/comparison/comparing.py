@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from edgespike.comparison.figures import Energy, Figures
@@ -257,7 +258,7 @@ def _nothing_common(
     models: Sequence[Figures], model: str | None, profile: str | None
 ) -> tuple[Energy, ...]:
     have = [
-        f"{of.name} has {', '.join(f'{a} ({b})' for a, b in (e.key for e in of.energies)) or 'none'}"
+        f"{of.name} has " + (", ".join(f"{e.model} ({e.profile})" for e in of.energies) or "none")
         for of in models
     ]
     if model is not None or profile is not None:
@@ -333,6 +334,4 @@ def _accuracy_proven(
 def overlap(energies: Sequence[Interval]) -> bool:
     """Return whether any two ranges overlap."""
     ordered = sorted(energies, key=lambda each: (each.low, each.high))
-    return any(
-        later.low <= earlier.high for earlier, later in zip(ordered, ordered[1:], strict=False)
-    )
+    return any(later.low <= earlier.high for earlier, later in pairwise(ordered))

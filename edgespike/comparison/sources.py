@@ -53,7 +53,7 @@ def compare_sources(
             "samples or labels are given, but all that is compared are saved reports, which have "
             "run already; leave them out"
         )
-    given = [_inputs(graph, samples, labels, limit) for graph in graphs]
+    given = [read_for(graph, samples, labels, limit) for graph in graphs]
     runs = iter(given)
     figures = []
     for name, source in sources:
@@ -95,7 +95,7 @@ def _other_inputs(sources: Sequence[tuple[str, Graph | Figures]]) -> Iterator[st
             )
 
 
-def _inputs(
+def read_for(
     graph: Graph,
     samples: NDArray[Any] | Path | str | None,
     labels: NDArray[Any] | Path | str | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from math import comb, sqrt
 from statistics import NormalDist
 from typing import Any
@@ -16,7 +17,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class McNemar:
-    """The exact test of McNemar (1947): do two models err on the same samples equally often?
+    """The exact test of McNemar (1947) of whether two models are right equally often.
 
     Parameters
     ----------
@@ -64,8 +65,8 @@ def sign_test(wins: int, losses: int) -> float:
     """Return the exact two-sided p-value of a fair coin: 1 without any throw."""
     throws, fewer = wins + losses, min(wins, losses)
     ways = sum(comb(throws, k) for k in range(fewer + 1))
-    # Divided as integers, which may have thousands of digits.
-    return min(1.0, 2 * ways / 2**throws)
+    # Both may have thousands of digits, which no float has room for.
+    return min(1.0, float(Fraction(2 * ways, 2**throws)))
 
 
 def wilson(right: int, samples: int) -> tuple[float, float]:
