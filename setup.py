@@ -9,13 +9,24 @@ from setuptools import setup
 
 _NOTE = "Files and folders that this page names are those of the source distribution.\n\n"
 
+_PARTS = re.compile(
+    r"^```.*?^```$|^    .*?$|`[^`\n]*`"  # code, which stays as it is
+    r"|!\[[^\]]*\]\((?!https:)[^)]*\)\n*"
+    r"|\[(?P<text>[^\]]*)\]\((?!https:)[^)]*\)",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def _part(found: re.Match[str]) -> str:
+    if found[0].startswith("!["):
+        return ""
+    text = found["text"]
+    return found[0] if text is None else text
+
 
 def description(readme: str) -> str:
     """Return a README whose relative pictures are left out and whose relative links are text."""
-    pictures = r"!\[[^\]]*\]\((?!https?:)[^)]*\)\n*"
-    links = r"\[([^\]]*)\]\((?!https?:)[^)]*\)"
-    text = re.sub(links, r"\1", re.sub(pictures, "", readme))
-    title, _, rest = text.partition("\n\n")
+    title, _, rest = _PARTS.sub(_part, readme).partition("\n\n")
     return f"{title}\n\n{_NOTE}{rest}"
 
 

@@ -97,7 +97,7 @@ def test_a_saved_report_gives_the_figures_of_its_graph(tmp_path: Path) -> None:
     report = edgespike.estimate_energy(graph, bits())
     path.write_text(json.dumps(report.to_json()))
     run, read = run_figures("x", graph, bits()), read_figures(path)
-    unlike = {"name": "", "inputs": "", "from_report": False}
+    unlike: Any = {"name": "", "inputs": "", "from_report": False}
     assert replace(read, **unlike) == replace(run, **unlike)
     assert edgespike.compare([path, graph], bits()).models[0].from_report
 
