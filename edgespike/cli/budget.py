@@ -110,9 +110,9 @@ def command(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Check limits on operations, energy, accuracy and size; for continuous integration.
+    """Check limits on operations, energy, accuracy and size.
 
-    The exit code is 1 if a limit is not kept.
+    For continuous integration: the exit code is 1 if a limit is not kept.
     """
     import edgespike
     from edgespike.budget import check_budget, check_limits, parse_budget, read_budget

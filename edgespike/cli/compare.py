@@ -83,9 +83,9 @@ def command(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Compare models on the same samples: accuracy, operations, energy and size.
+    """Compare the accuracy, operations, energy and size of models.
 
-    Ratios are to the first. Figures of other samples, energy models or conventions are refused.
+    All run on the same samples; ratios are to the first. Figures of other samples, energy models or conventions are refused.
     Exactness is not compared: see verify.
     """
     from edgespike.api import compare
