@@ -253,7 +253,7 @@ def _yes(value: object) -> bool:
     return value
 
 
-def check_limits(budget: Budget, labelled: bool) -> None:
+def check_limits(budget: Budget, *, labelled: bool = True) -> None:
     """Check that a budget limits something that can be measured, before anything runs.
 
     Raises
@@ -266,7 +266,7 @@ def check_limits(budget: Budget, labelled: bool) -> None:
     if limits == Limits():
         problems.append(f"no limit is given; give at least one of {', '.join(_KEYS)}")
     if limits.accuracy is not None and not labelled:
-        problems.append("min-accuracy: no labels are given; give --labels, or leave it out")
+        problems.append("min-accuracy: there are no labels; give --labels, or leave it out")
     if limits.energy_j is None:
         problems += [
             f"{key}: it says how an energy is measured, but max-energy is not given"

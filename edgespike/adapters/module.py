@@ -61,7 +61,7 @@ class GraphModule(nn.Module):
 
     def extra_repr(self) -> str:
         """Return the graph and the target, for ``repr``."""
-        return f"{self.graph}, target={self.target!r}"
+        return f"{self.graph!r}, target={self.target!r}"
 
     def get_extra_state(self) -> str:
         """Return the graph's hash: what ``state_dict`` holds."""

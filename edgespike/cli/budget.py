@@ -11,9 +11,11 @@ import typer
 
 from edgespike.cli.options import (
     CHECK_FAILED,
+    InputFile,
     Json,
+    LabelsFile,
+    Limit,
     ModelFile,
-    Samples,
     Threads,
     energy_model_names,
     profile_names,
@@ -37,13 +39,8 @@ _NAMES = {
 
 def command(
     model_file: ModelFile,
-    input_file: Annotated[
-        Path, typer.Option("--input", "-i", metavar="X", help="Samples, as for run.")
-    ],
-    labels_file: Annotated[
-        Path | None,
-        typer.Option("--labels", metavar="Y.npy", help="Class of each sample, for the accuracy."),
-    ] = None,
+    input_file: InputFile,
+    labels_file: LabelsFile = None,
     max_operations: Annotated[
         str | None,
         typer.Option(
@@ -106,7 +103,7 @@ def command(
             "--typical", help="Compare the typical energy, not the high end of its range."
         ),
     ] = None,
-    samples: Samples = None,
+    limit: Limit = None,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -138,12 +135,13 @@ def command(
         budget = budget.over(read_budget(budget_file))
     runs_on = budget.target or "cpu"
     get_target(runs_on)
-    check_limits(budget, labels_file is not None)
+    check_limits(budget)
     profiles = None if budget.profile is None else [load_profile(budget.profile)]
     if profiles is not None:
         budget = budget.of_profile(profiles[0].name)
     graph = edgespike.load(model_file)
-    array, labels = read_for(graph, input_file, labels_file, samples)
+    array, labels = read_for(graph, input_file, labels_file, limit)
+    check_limits(budget, labelled=labels is not None)
     with at_most(threads), progress() as report:
         figures = run_figures(
             str(model_file),

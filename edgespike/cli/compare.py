@@ -10,7 +10,8 @@ import typer
 
 from edgespike.cli.options import (
     Json,
-    Samples,
+    LabelsFile,
+    Limit,
     TargetName,
     Threads,
     energy_model_names,
@@ -54,12 +55,9 @@ def command(
             "--input", "-i", metavar="X", help="Samples, as for run; needed unless all are reports."
         ),
     ] = None,
-    labels_file: Annotated[
-        Path | None,
-        typer.Option("--labels", metavar="Y.npy", help="Class of each sample, for the accuracy."),
-    ] = None,
+    labels_file: LabelsFile = None,
     target: TargetName = "cpu",
-    samples: Samples = None,
+    limit: Limit = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -85,8 +83,8 @@ def command(
 ) -> None:
     """Compare the accuracy, operations, energy and size of models.
 
-    All run on the same samples; ratios are to the first. Figures of other samples, energy models or conventions are refused.
-    Exactness is not compared: see verify.
+    All run on the same samples; ratios are to the first. Figures of other samples, energy models
+    or conventions are refused. Exactness is not compared: see verify.
     """
     from edgespike.api import compare
     from edgespike.threads import at_most
@@ -99,7 +97,7 @@ def command(
             target=target,
             model=model,
             profile=profile,
-            limit=samples,
+            limit=limit,
             progress=report,
         )
     if as_json:

@@ -165,7 +165,7 @@ def command(
     from edgespike.storage.files import check_output
 
     if samples is not None and check is None:
-        raise InputError("--samples says how many samples --check compares; give --check X.npy too")
+        raise InputError("--limit says how many samples --check compares; give --check X.npy too")
     if save_inputs is not None and calibrate is None:
         raise InputError("--save-inputs writes the samples of --calibrate; give these too")
     read = [code.file_of(model), check, calibrate, labels, weights]

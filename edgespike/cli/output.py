@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from edgespike.batches import ReportProgress
 
 
+MOST_LINES = 25
+"""Lines that an answer takes at most at 80 columns, unless more is asked for."""
+
+
 def print_json(value: Any) -> None:
     """Print an answer as JSON; infinity and NaN, which JSON does not have, become null."""
     print(json.dumps(_finite(value), indent=2, allow_nan=False), flush=True)

@@ -12,7 +12,7 @@ from edgespike.comparison.comparing import (
 )
 from edgespike.comparison.figures import Energy, Figures, LayerFigures, figures_of, read_figures
 from edgespike.comparison.layers import LayerRow
-from edgespike.comparison.running import run_figures
+from edgespike.comparison.running import run_figures, samples_hash
 from edgespike.comparison.statistics import McNemar
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "overlap",
     "read_figures",
     "run_figures",
+    "samples_hash",
 ]

@@ -18,7 +18,7 @@ from edgespike.energy import load_profile
 from edgespike.errors import InputError, shown
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
-from edgespike.samples import read_labels, read_samples
+from edgespike.samples import Inputs, read_inputs, read_labels
 
 
 def compare_sources(
@@ -101,20 +101,22 @@ def read_for(
     labels: NDArray[Any] | Path | str | None,
     limit: int | None,
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Return samples for a graph and their labels, the first ``limit`` of both."""
-    array = (
-        read_samples(graph, samples)
-        if isinstance(samples, str | Path)
-        else as_samples(graph, samples)  # type: ignore[arg-type]  # not None: it was checked
-    )
+    """Return samples for a graph and their labels, the first ``limit`` of both.
+
+    Without ``labels``, they are those that the file of samples has itself, if any.
+    """
     classes = graph.readout_op.classes
-    if labels is None:
-        return array[:limit], None
-    if isinstance(labels, str | Path):
-        checked = read_labels(labels, len(array), classes)
+    if isinstance(samples, str | Path):
+        inputs = read_inputs(graph, samples, limit if labels is None else None)
     else:
-        checked = _checked(labels, len(array), classes)
-    return array[:limit], checked[:limit]
+        inputs = Inputs(as_samples(graph, samples), None)  # type: ignore[arg-type]  # not None
+    if labels is None:
+        return inputs.samples[:limit], None if inputs.labels is None else inputs.labels[:limit]
+    if isinstance(labels, str | Path):
+        checked = read_labels(labels, len(inputs.samples), classes)
+    else:
+        checked = _checked(labels, len(inputs.samples), classes)
+    return inputs.samples[:limit], checked[:limit]
 
 
 def _checked(labels: NDArray[Any], samples: int, classes: int) -> NDArray[np.int64]:

@@ -134,7 +134,7 @@ def test_a_file_holds_the_same_and_options_come_first(
     ("arguments", "message"),
     [
         ([], "no limit is given; give at least one of max-operations"),
-        (["--min-accuracy", "0.9"], "min-accuracy: no labels are given"),
+        (["--min-accuracy", "0.9"], "min-accuracy: there are no labels"),
         (["--max-energy", "3 kg"], "'kg' is not a unit of energy"),
         (["--max-energy", "3"], "has no unit"),
         (["--max-energy", "-3uJ"], "at least 0"),

@@ -80,7 +80,8 @@ def test_every_layer_is_printed_on_request(cli: Cli, shipped: Path) -> None:
 def test_a_saved_report_stands_beside_a_graph(cli: Cli, shipped: Path, tmp_path: Path) -> None:
     path = tmp_path / "old.json"
     levels = model(shipped, LEVELS)
-    path.write_text(cli("energy", levels, "-i", samples(shipped)[1], "--json").stdout)
+    report = cli("energy", levels, "-i", samples(shipped)[1], "--json")
+    path.write_text(report.stdout)
     result = cli("compare", path, levels, *samples(shipped))
     assert result.code == 0
     assert f"A  {path} (report)" in result.stdout
@@ -90,6 +91,21 @@ def test_a_saved_report_stands_beside_a_graph(cli: Cli, shipped: Path, tmp_path:
     for row in rows.values():
         assert row["values"][0] == row["values"][1]
         assert row["best"] is None
+
+
+def test_a_report_of_other_samples_is_refused(cli: Cli, shipped: Path, tmp_path: Path) -> None:
+    levels, paths = model(shipped, LEVELS), []
+    for name, images in (
+        ("a", np.load(samples(shipped)[1])),
+        ("b", np.zeros((10, 1, 28, 28), int)),
+    ):
+        np.save(tmp_path / f"{name}.npy", images)
+        made = cli("energy", levels, "-i", tmp_path / f"{name}.npy", "--json")
+        paths.append(tmp_path / f"{name}.json")
+        paths[-1].write_text(made.stdout)
+    result = cli("compare", *paths)
+    assert result.code == 2
+    assert "b.json is of other samples than" in result.stderr
 
 
 def test_models_of_other_inputs_are_refused(cli: Cli, shipped: Path) -> None:
