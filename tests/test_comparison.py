@@ -24,6 +24,7 @@ from edgespike.comparison import (
     read_figures,
     run_figures,
 )
+from edgespike.comparison.constants import difference
 from edgespike.comparison.layers import layer_rows
 from edgespike.comparison.running import samples_hash
 from edgespike.comparison.statistics import mcnemar, sign_test, wilson
@@ -186,6 +187,71 @@ def test_a_lower_energy_is_proven_only_below_the_other_range(high: float, proven
     row = found.row("energy_per_sample_j")
     assert row is not None
     assert (row.best, row.proven) == (1, proven)
+
+
+PARTS = {"add": Interval(1, 2, 3), "read": Interval(5, 5, 50), "write": Interval(2, 2, 2)}
+
+
+def charged(**times: int) -> Energy:
+    """Return an energy that charges these constants so many times."""
+    parts = {name: (float(number), PARTS[name]) for name, number in times.items()}
+    total = sum((each * number for number, each in parts.values()), start=Interval())
+    return energy(0, 0, energy=total, charged=parts)
+
+
+def test_what_an_estimate_charges_adds_up_to_it() -> None:
+    report = edgespike.estimate_energy(small(3, 1), bits(), profiles=["all"])
+    for row in report.estimates:
+        parts = (row.profile.constants[name].energy * n for name, n in row.charged.items())
+        total = sum(parts, start=Interval())
+        for end in ("low", "typical", "high"):
+            assert getattr(total, end) == pytest.approx(getattr(row.energy, end), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "ends"),
+    [
+        (charged(add=10, read=4), charged(add=10, read=5), (5, 50)),
+        (charged(add=10, read=4), charged(add=11, read=4), (1, 3)),
+        (charged(add=10, read=4), charged(add=2, read=5), (5 - 24, 50 - 8)),
+        (charged(add=10), charged(write=4), (8 - 30, 8 - 10)),
+        (charged(add=10), charged(add=10), (0, 0)),
+    ],
+)
+def test_of_a_shared_constant_only_the_difference_of_counts_matters(
+    first: Energy, second: Energy, ends: tuple[int, int]
+) -> None:
+    assert difference(first, second) == ends
+    rng = np.random.default_rng(1)
+    for _ in range(100):  # any values in the ranges
+        drawn = {name: rng.uniform(each.low, each.high) for name, each in PARTS.items()}
+        costs = [
+            sum(times * drawn[name] for name, (times, _) in row.charged.items())
+            for row in (first, second)
+        ]
+        assert ends[0] - 1e-9 <= costs[1] - costs[0] <= ends[1] + 1e-9
+
+
+def test_with_the_same_constants_less_is_proven_although_the_ranges_overlap() -> None:
+    found = compare_figures(
+        [figures("a", charged(add=10, read=5)), figures("b", charged(add=10, read=4))]
+    )
+    assert overlap(found.energies)
+    row = found.row("energy_per_sample_j")
+    assert row is not None
+    assert (row.best, row.proven) == (1, True)
+    assert found.energy_difference(0) == (0.5, 5.0)  # of one of ten samples
+    unproven = compare_figures(
+        [figures("a", charged(add=10, read=4)), figures("b", charged(add=2, read=5))]
+    ).row("energy_per_sample_j")
+    assert unproven is not None
+    assert unproven.proven is False
+
+
+def test_energies_with_other_constants_of_the_same_name_are_refused() -> None:
+    other = replace(charged(add=3), charged={"add": (3.0, Interval(1, 2, 4))})
+    with pytest.raises(ComparisonError, match="constant add is 1 to 4 J in b, 1 to 3 J in a"):
+        compare_figures([figures("a", charged(add=3)), figures("b", other)])
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (5, 3), (3, 5), (10, 0), (7, 7)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def test_elsewhere_the_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_p
         "onnxruntime>=1.20; python_version > '3' and extra == 'onnx'",
         'onnxscript>=0.5; extra == "onnx-more"',
     ]
-    monkeypatch.setattr(extras.metadata, "requires", lambda name: lines)
+    monkeypatch.setattr(metadata, "requires", lambda name: lines)
     monkeypatch.setattr(extras, "__file__", str(tmp_path / "edgespike" / "extras.py"))
     assert extras.install_command("onnx") == "pip install 'onnx>=1.17' 'onnxruntime>=1.20'"
 

@@ -219,17 +219,15 @@ def _energy_sentence(found: Comparison, energy: Energy) -> str:
     from edgespike.comparison import overlap
 
     letters = _letters(found)
-    text = f"Energy by {energy.model} of {energy.profile}: "
-    if overlap(found.energies):
-        text += "the ranges overlap, no difference is proven"
-        ends = [
-            [getattr(each, end) for each in found.energies] for end in ("low", "typical", "high")
-        ]
-        least = {end.index(min(end)) if end.count(min(end)) == 1 else None for end in ends}
-        if len(least) == 1 and (at := least.pop()) is not None:
-            text += f"; {letters[at]} takes least with all constants low, typical or high"
-    else:
-        text += "the ranges do not overlap"
+    row = found.row("energy_per_sample_j")
+    assert row is not None
+    text = f"Energy by {energy.model} of {energy.profile}: the ranges "
+    text += "overlap" if overlap(found.energies) else "do not overlap"
+    above = [] if row.best is None else list(_above(found, row.best))
+    if above:
+        text += f"; with the same constants for all, {'; '.join(above)}"
+    if not row.proven:
+        text += "; no difference is proven"
     refused = [
         letter
         for letter, model in zip(letters, found.models, strict=True)
@@ -238,6 +236,22 @@ def _energy_sentence(found: Comparison, energy: Energy) -> str:
     if refused:
         text += f"; target {energy.target} cannot run {', '.join(refused)}"
     return text + "."
+
+
+def _above(found: Comparison, best: int) -> Iterator[str]:
+    """Yield how much more than the best each takes, where that is known."""
+    from edgespike.energy import Interval
+    from edgespike.report.units import joules, joules_range
+
+    letters = _letters(found)
+    for at, letter in enumerate(letters):
+        ends = found.energy_difference(at)
+        if at == best or ends is None:
+            continue
+        if ends[0] >= 0:
+            yield f"{letter} takes {joules_range(Interval(ends[0], ends[0], ends[1]))} more"
+        else:
+            yield f"{letter} takes up to {joules(-ends[0])} less or {joules(ends[1])} more"
 
 
 def _accuracy_sentences(found: Comparison, letters: Sequence[str]) -> Iterator[str]:

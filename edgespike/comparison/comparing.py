@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from edgespike.comparison.constants import difference, other_constants
 from edgespike.comparison.figures import Energy, Figures
 from edgespike.comparison.layers import LayerRow, layer_rows
 from edgespike.comparison.statistics import McNemar, mcnemar, wilson
@@ -84,8 +85,8 @@ class Comparison:
         Their figures; the first is what the others are compared with.
     energies
         Joules per sample by the same model and profile, one for each; empty if none is compared.
-    energy
-        That model and profile, with the first model's figures; ``None`` if none is compared.
+    charged
+        That model and profile, with the figures of each; empty if none is compared.
     rows
         The figures.
     tests
@@ -99,11 +100,29 @@ class Comparison:
 
     models: tuple[Figures, ...]
     energies: tuple[Interval, ...]
-    energy: Energy | None
+    charged: tuple[Energy, ...]
     rows: tuple[Row, ...]
     tests: tuple[McNemar | None, ...]
     accuracy_ranges: tuple[tuple[float, float], ...]
     layers: tuple[LayerRow, ...]
+
+    @property
+    def energy(self) -> Energy | None:
+        """The energy model and profile, with the first one's figures; ``None`` if there is none."""
+        return next(iter(self.charged), None)
+
+    def energy_difference(self, at: int) -> tuple[float, float] | None:
+        """Return the least and most joules a sample that a model takes more than the best one.
+
+        Every constant takes any value in its range, the same for both. ``None`` if there is no best
+        one, or a report does not say what is charged.
+        """
+        row = self.row("energy_per_sample_j")
+        if row is None or row.best is None:
+            return None
+        ends = difference(self.charged[row.best], self.charged[at])
+        samples = self.models[0].samples
+        return None if ends is None else (float(ends[0] / samples), float(ends[1] / samples))
 
     def row(self, key: str) -> Row | None:
         """Return the row of a figure, ``None`` if it is not compared."""
@@ -136,6 +155,7 @@ class Comparison:
             "formula": energy.formula,
             "per_sample": [each.to_json() for each in self.energies],
             "ranges_overlap": overlap(self.energies),
+            "above_best_j": [self.energy_difference(at) for at in range(len(self.models))],
         }
 
 
@@ -181,8 +201,8 @@ def compare_figures(
     return Comparison(
         tuple(models),
         energies,
-        chosen[0] if chosen else None,
-        tuple(_rows(models, energies, tests, ranges)),
+        chosen,
+        tuple(_rows(models, energies, chosen, tests, ranges)),
         tests,
         ranges,
         tuple(layer_rows(models)),
@@ -237,6 +257,7 @@ def choose_energy(
         for other, row in zip(models, chosen, strict=True)
         if (row.convention, row.formula) != (chosen[0].convention, chosen[0].formula)
     ]
+    problems += other_constants([of.name for of in models], chosen)
     if problems:
         raise ComparisonError("these energies cannot be compared", problems)
     return chosen
@@ -282,6 +303,7 @@ def _test(first: Figures, other: Figures) -> McNemar | None:
 def _rows(
     models: Sequence[Figures],
     energies: Sequence[Interval],
+    chosen: Sequence[Energy],
     tests: Sequence[McNemar | None],
     ranges: Sequence[tuple[float, float]],
 ) -> Iterator[Row]:
@@ -304,14 +326,20 @@ def _rows(
     if energies:
         typical = Row("energy_per_sample_j", tuple(each.typical for each in energies))
         proven = typical.best is not None and all(
-            energies[typical.best].high < other.low
-            for at, other in enumerate(energies)
+            _less(chosen[typical.best], other, energies[typical.best], energies[at])
+            for at, other in enumerate(chosen)
             if at != typical.best
         )
         yield Row(typical.key, typical.values, False, proven)
     yield of("weights", lambda x: x.weights)
     yield of("weight_bytes", lambda x: x.weight_bytes)
     yield of("file_bytes", lambda x: x.file_bytes)
+
+
+def _less(best: Energy, other: Energy, best_each: Interval, other_each: Interval) -> bool:
+    """Return whether an energy is lower than another whatever the constants in their ranges are."""
+    ends = difference(best, other)
+    return ends[0] > 0 if ends is not None else best_each.high < other_each.low
 
 
 def _accuracy_proven(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class Energy:
         Whether that target cannot run the graph.
     memory
         Whether memory accesses are charged.
+    charged
+        How many times each constant is charged, and its energy; empty if the report does not say.
     """
 
     model: str
@@ -48,6 +50,7 @@ class Energy:
     target: str = ""
     refused: bool = False
     memory: bool = False
+    charged: Mapping[str, tuple[float, Interval]] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -192,22 +195,31 @@ def _right(read: _Reader, report: Mapping[str, Any], samples: int) -> int:
 
 
 def _energy(read: _Reader, row: Any) -> Energy:
-    ends = [read.number(row, f"{end}_j") for end in ("low", "typical", "high")]
-    if not ends[0] <= ends[1] <= ends[2]:
-        raise FileFormatError(
-            f"{read.name} has an energy whose range {ends[0]:g} to {ends[2]:g} J does not hold its "
-            f"typical value, {ends[1]:g} J; write the report again"
-        )
+    charged = read.table(row, "charged") if isinstance(row, dict) and "charged" in row else {}
     return Energy(
         read.text(row, "model"),
         read.text(row, "profile"),
         read.text(row, "convention"),
         read.text(row, "formula"),
-        Interval(*ends),
+        _interval(read, row),
         str(row.get("target") or ""),
         row.get("target_runs_graph") is False,
         row.get("memory_share") is not None,
+        {
+            str(name): (read.number(each, "times"), _interval(read, each))
+            for name, each in charged.items()
+        },
     )
+
+
+def _interval(read: _Reader, row: Any) -> Interval:
+    low, typical, high = (read.number(row, f"{end}_j") for end in ("low", "typical", "high"))
+    if not low <= typical <= high:
+        raise FileFormatError(
+            f"{read.name} has an energy whose range {low:g} to {high:g} J does not hold its "
+            f"typical value, {typical:g} J; write the report again"
+        )
+    return Interval(low, typical, high)
 
 
 def _layers(
