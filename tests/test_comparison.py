@@ -221,7 +221,7 @@ def test_what_an_estimate_charges_adds_up_to_it() -> None:
 def test_of_a_shared_constant_only_the_difference_of_counts_matters(
     first: Energy, second: Energy, ends: tuple[int, int]
 ) -> None:
-    assert difference(first, second) == ends
+    assert difference(first, second) == (Fraction(ends[0]), Fraction(ends[1]))
     rng = np.random.default_rng(1)
     for _ in range(100):  # any values in the ranges
         drawn = {name: rng.uniform(each.low, each.high) for name, each in PARTS.items()}
