@@ -33,7 +33,8 @@ ALLOWED = {
     "edgespike/quantise": "graph floats passes converters.base blas interpreter",
     "edgespike/int8": "graph exact_factors",
     "edgespike/adapters/__init__.py": "extras graph adapters",
-    "edgespike/adapters": "graph trace batches prepared quantise.inputs interpreter torch",
+    "edgespike/adapters": "graph trace batches prepared quantise.inputs data.own.measured "
+    "interpreter torch",
     "edgespike/adapters/neurobench": "graph interpreter adapters torch neurobench snntorch",
     "edgespike/batches.py": "graph trace counting targets.base",
     "edgespike/samples.py": "storage graph data",

@@ -53,10 +53,10 @@ app = typer.Typer(
         "Run efficient neural networks bit for bit on neuromorphic and edge hardware, and know "
         "their cost."
     ),
-    epilog="Start with: edgespike demo. An output file that exists is replaced only with --force, "
-    "whole or not at all, and never if the same command reads it. An output folder must be new or "
-    "empty, except for train. Exit codes: 0 success, 1 a check failed, 2 wrong usage or bad "
-    "input, 70 internal error, 128 + N after signal N, so 130 after Ctrl-C.",
+    epilog="Start with: edgespike demo. An output file is written whole or not at all; it replaces "
+    "an older one with --force only, and never one that the same command reads. An output folder "
+    "must be new or empty, except for train. Exit codes: 0 success, 1 a check failed, 2 wrong use "
+    "or bad input, 70 internal error, 128 + N after signal N, so 130 after Ctrl-C.",
     no_args_is_help=True,
     rich_markup_mode=None,  # importing rich would double the time of --help
     pretty_exceptions_enable=False,

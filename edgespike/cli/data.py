@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = "edgespike data recordings.csv --group person --window 100 -o prepared"
 
-SHOWN_CLASSES, SHOWN_REMARKS = 10, 3
-"""How many classes, and how many remarks, are printed: all fit 25 lines of 80 columns."""
+SHOWN_CLASSES = 10
+"""How many classes are printed."""
 
-_WIDTH = 80
+LINES, WIDTH = 25, 80
+"""The room that the answer has; remarks that do not fit are counted."""
 
 _WORDS = {
     "images": "images",
@@ -116,12 +118,8 @@ def command(
             }
         )
         return
-    _print_head(data)
-    _print_counts(data.class_names, counts)
-    for remark in remarks[:SHOWN_REMARKS]:
-        _print_line(f"! {remark}")
-    if len(remarks) > SHOWN_REMARKS:
-        print(f"! and {len(remarks) - SHOWN_REMARKS} more; --json lists all")
+    used = _print_head(data) + _print_counts(data.class_names, counts)
+    _print_remarks(remarks, LINES - used)
     if out is not None:
         say(f"wrote {out}: {', '.join(files)}")
 
@@ -137,17 +135,22 @@ def _as_size(text: str) -> tuple[int, ...]:
     return sides * 2 if len(sides) == 1 else sides
 
 
-def _print_head(data: OwnData) -> None:
+def _print_head(data: OwnData) -> int:
+    """Print what was found, and return the number of lines."""
     source, samples = data.source, data.train.samples
     files = f"{source['files']:,} file{'s' if source['files'] > 1 else ''}"
     total = sum(source["samples"].values())
-    _print_line(
-        f"{source['format']}, {files}: {total:,} {_WORDS[source['kind']]}, "
-        f"{len(data.class_names):,} classes"
-    )
     low, high = _range(data)
-    _print_line(f"sample  {samples.shape[1:]} {samples.dtype}, values {low}..{high}")
-    _print_line(f"scaling {_scaling(data)}")
+    lines = [
+        *_wrapped(
+            f"{source['format']}, {files}: {total:,} {_WORDS[source['kind']]}, "
+            f"{len(data.class_names):,} classes"
+        ),
+        *_wrapped(f"sample  {samples.shape[1:]} {samples.dtype}, values {low}..{high}"),
+        *_wrapped(f"scaling {_scaling(data)}"),
+    ]
+    print("\n".join(lines))
+    return len(lines)
 
 
 def _range(data: OwnData) -> tuple[int, int]:
@@ -166,11 +169,11 @@ def _scaling(data: OwnData) -> str:
         for offset, step in zip(scaling.offset[:most], scaling.step[:most], strict=True)
     )
     more = len(scaling.step) - most
-    return f"learnt from train: {listed}{f' and {more:,} more' if more > 0 else ''}"
+    return f"learnt from train: x = {listed}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def _print_counts(names: tuple[str, ...], counts: dict[str, list[int]]) -> None:
-    """Print the samples of each class and part, the first classes only where there are many."""
+def _print_counts(names: tuple[str, ...], counts: dict[str, list[int]]) -> int:
+    """Print the samples of each class and part, and return the number of lines."""
     parts = [part for part in counts if sum(counts[part])]
     shown = SHOWN_CLASSES if len(names) > SHOWN_CLASSES + 1 else len(names)
     rows: list[list[object]] = [
@@ -182,15 +185,27 @@ def _print_counts(names: tuple[str, ...], counts: dict[str, list[int]]) -> None:
         rows.append([f"{len(names) - shown:,} more classes", *rest])
     rows.append(["all", *(sum(counts[part]) for part in parts)])
     print_table(["class", *(f"{part} " for part in parts)], rows)
+    return len(rows) + 4  # with names, a rule, and empty lines before and after
 
 
 def _short(name: str, most: int = 40) -> str:
     return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
-def _print_line(text: str) -> None:
-    """Print a sentence in at most two lines of 80 columns."""
-    lines = textwrap.wrap(
-        text, _WIDTH, subsequent_indent="  ", max_lines=2, break_on_hyphens=False, placeholder="..."
+def _print_remarks(remarks: list[str], room: int) -> None:
+    """Print the remarks that fit a number of lines, and how many do not."""
+    blocks = [_wrapped(f"! {remark}") for remark in remarks]
+    shown = len(blocks)
+    while sum(map(len, blocks[:shown])) + (shown < len(blocks)) > room:
+        shown -= 1
+    for line in itertools.chain(*blocks[:shown]):
+        print(line)
+    if shown < len(blocks):
+        print(f"! {len(blocks) - shown} more remarks are in --json")
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return a sentence as at most two lines."""
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent="  ", max_lines=2, break_on_hyphens=False, placeholder="..."
     )
-    print("\n".join(lines))

@@ -64,8 +64,9 @@ def arrivals_by_neuron(
 ) -> dict[str, Integers]:
     """Count the events that arrive at the synapses of each neuron, over all steps and samples.
 
-    Where a sum of accumulators is pooled, an event arrives once for each path, as it does on a chip
-    whose synapses lead straight to the neurons that follow.
+    Where a sum of accumulators is pooled, an event arrives once for each path, and where a neuron
+    takes events without weights, it arrives too: as on a chip, whose synapses lead straight to the
+    neurons. Counts have no synaptic operations there.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from edgespike.graph import Conv2d, Graph, Multiply, Signal
 
 
 def dense_pass(graph: Graph, samples: int) -> dict[Quantity, int]:
-    """Return the operations of one pass per sample.
+    """Return the operations of one pass per sample, and of a run: a recurrent net takes every step.
 
     The bits and bytes of activations are those of a quantised net whose activations distinguish as
     many values as the graph's neurons do, see
@@ -37,12 +37,14 @@ def dense_pass(graph: Graph, samples: int) -> dict[Quantity, int]:
         read += samples * (-(-connections * bits[node.name] // 8))
         places = math.prod(op.weight.shape[2:]) * len(op.weight) if isinstance(op, Conv2d) else 0
         addresses += tensor.size + graph.tensors[node.name].size + places
+    passes = graph.steps if graph.is_recurrent else 1
     products = sum(graph.tensors[node.name].size for node, _ in graph.of_type(Multiply))
     graded += products
     return {
         Quantity.DENSE_SPIKING_MACS: samples * spiking,
         Quantity.DENSE_MACS: samples * (spiking + graded),
         Quantity.DENSE_UPDATES: samples * neurons(graph),
+        Quantity.DENSE_RUN: samples * (spiking + graded) * passes,
         Quantity.DENSE_MULTIPLIED_BITS: samples * (multiplied + 8 * products),
         Quantity.DENSE_ACTIVATION_BYTES: read + samples * products,
         Quantity.DENSE_ADDRESS_ADDITIONS: samples * addresses,

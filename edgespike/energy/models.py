@@ -159,10 +159,11 @@ _ALL = (
     ),
     EnergyModel(
         "dense-operations-only",
-        "E = dense multiply-accumulates x E_MAC",
+        "E = multiply-accumulates of a dense run x E_MAC",
         Convention.QUANTISED,
-        (Term(Quantity.DENSE_MACS, "multiply_accumulate"),),
-        "An accelerator that computes every connection once a sample: events save nothing on it. "
+        (Term(Quantity.DENSE_RUN, "multiply_accumulate"),),
+        "An accelerator that computes every connection once a sample, of a recurrent net once a "
+        "step: events save nothing on it. "
         "The constant is a measured energy over the multiply-accumulates of a net, so it includes "
         "memories and control. Whether the accelerator can run the graph was not examined.",
         inside=(

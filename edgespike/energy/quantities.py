@@ -33,6 +33,7 @@ class Quantity(Enum):
     DENSE_SPIKING_MACS = "dense multiply-accumulates of the layers that receive spikes"
     DENSE_MACS = "dense multiply-accumulates"
     DENSE_UPDATES = "dense neuron updates"
+    DENSE_RUN = "multiply-accumulates of a dense run"
     DENSE_MULTIPLIED_BITS = "dense activation bits multiplied"
     DENSE_ACTIVATION_BYTES = "dense activation bytes read"
     DENSE_WEIGHT_READS = "dense weight reads"

@@ -29,6 +29,8 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import Weighted
 
+__all__ = ["Quantity", "Work", "measure"]
+
 QUEUE_BYTES = 1000 * WORD_BYTES
 """Size of a layer's queue of events: 1,000, as in Lemaire et al.'s experiments, according to
 SpikingJelly 2.0."""

@@ -184,6 +184,9 @@ def test_run_prints_classes_and_accuracy(
     assert result.json["predictions"] == CLASSES.tolist()
     assert result.json["accuracy"] == 0.75
     assert (result.json["target"], result.json["samples"]) == ("cpu", 4)
+    assert result.json["labels"] == labels.tolist()
+    assert np.sum(result.json["confusion"]) == 4
+    assert result.json["confusion"][labels[0]][CLASSES[0]] == 1
     assert "accuracy 75.00% of 4 samples" in cli(*arguments).stdout
     assert cli(*arguments, "--samples", 1, "--json").json["accuracy"] == 0
 
@@ -198,13 +201,13 @@ def test_run_prints_the_accuracy_first_and_marks_what_is_wrong(
     np.save(tmp_path / "y.npy", labels)
     arguments = ("run", graph_file, "-i", tmp_path / "x.npy", "--labels", tmp_path / "y.npy")
     some, everything = (cli(*arguments, *more).stdout.splitlines() for more in ([], ["--all"]))
-    for lines, shown, wrong in ((some, 20, [1]), (everything, 24, [1, 22])):
+    for lines, shown, wrong in ((some, 10, [1]), (everything, 24, [1, 22])):
         assert lines[0] == "accuracy 91.67% of 24 samples; * marks the wrong ones"
-        rows = [line.split() for line in lines if re.match(r" *\d+ +\d", line)]
+        rows = [line.split() for line in lines if re.match(r" *\d+ +\d+  \d", line)]
         assert [int(row[0]) for row in rows] == list(range(shown))
         assert [int(row[1]) for row in rows] == np.tile(CLASSES, 6)[:shown].tolist()
         assert [int(row[0]) for row in rows if row[-1] == "*"] == wrong
-    assert some[-1].startswith("and 4 more samples; --all prints them")
+    assert some[-1].startswith("and 14 more samples; --all prints them")
 
 
 def test_run_prints_values_where_there_is_one_output(cli: Cli, tmp_path: Path) -> None:

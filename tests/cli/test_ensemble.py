@@ -119,7 +119,7 @@ def test_run_tells_probabilities_and_entropies(
             assert answer[name] == values.tolist()
             assert np.array_equal(written[name], values)
         assert np.array_equal(written["accumulators"], accumulators)
-    printed = cli("run", merged_file, *held_out).stdout
+    printed = cli(*arguments, "--force").stdout
     assert f"{found.mutual_information[3]:.4f}" in printed
     assert "expected entropy" in printed
 

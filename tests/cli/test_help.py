@@ -96,7 +96,7 @@ def test_the_shell_completes_commands_and_names(words: str, found: list[str]) ->
 
 def test_the_help_says_what_becomes_of_older_files(cli: Cli) -> None:
     text = " ".join(cli("--help").stdout.split())
-    assert "An output file that exists is replaced only with --force" in text
+    assert "it replaces an older one with --force only" in text
     assert "An output folder must be new or empty" in text
 
 

@@ -152,6 +152,18 @@ def test_no_letter_stands_for_two_options() -> None:
     assert {letter: names for letter, names in stands_for.items() if len(names) > 1} == {}
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_writes_a_file_has_force(command: str) -> None:
+    """Output folders must be new or empty instead."""
+    outputs = {"out", "html", "svg", "save_inputs"}
+    files = [
+        each.name
+        for each in COMMANDS[command].params
+        if each.name in outputs and each.metavar != "DIR"
+    ]
+    assert ("force" in options(command)) == bool(files)
+
+
 FILES_WRITTEN: dict[str, list[str]] = {
     "verify": ["verify", "G", "-i", "X", "-o", "OUT"],
     "energy": ["energy", "G", "-i", "X", "--html", "OUT"],

@@ -14,6 +14,7 @@ from edgespike.energy.break_even import activity
 from edgespike.energy.shapes import activation_bits
 from edgespike.graph import (
     Add,
+    Comparison,
     Delay,
     Dense,
     Graph,
@@ -37,7 +38,9 @@ def net(steps: int = 1) -> Graph:
     fire = (
         Threshold(thresholds[:, None], np.zeros(HIDDEN, bool))
         if steps == 1
-        else Membrane(thresholds, decay=2**12, reset=Reset.NONE, comparison=">=")
+        else Membrane(
+            thresholds, decay=2**12, reset=Reset.NONE, comparison=Comparison.GREATER_EQUAL
+        )
     )
     return Graph(
         "net",

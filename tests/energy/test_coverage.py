@@ -49,12 +49,13 @@ class Foreign(Op):
 def with_foreign(monkeypatch: pytest.MonkeyPatch, free: Any) -> Graph:
     monkeypatch.setattr(Foreign, "free", free)
     monkeypatch.setitem(OPERATIONS, "foreign", Foreign)
+    foreign: Any = Foreign()
     return Graph(
         "with_foreign",
         (
             Node("pixels", Input((2,), 0, 255, 1 / 255)),
-            Node("strange", Foreign(), ("pixels",)),
-            Node("odd", Foreign(), ("strange",)),
+            Node("strange", foreign, ("pixels",)),
+            Node("odd", foreign, ("strange",)),
             Node("dense", Dense(np.ones((1, 2), int), np.zeros(1, int)), ("odd",)),
             Node("answer", Readout(np.ones(1)), ("dense",)),
         ),

@@ -117,8 +117,8 @@ def test_a_written_energy_is_read_again(joules: float) -> None:
 
 def test_the_shipped_profiles_are_loaded_without_pint() -> None:
     code = (
-        "import sys, edgespike.energy as e; e.load_profiles(['all'])[0].constants['fp32_add'].energy"
-        "; print('pint' in sys.modules)"
+        "import sys, edgespike.energy as e; "
+        "e.load_profiles(['all'])[0].constants['fp32_add'].energy; print('pint' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -43,7 +43,7 @@ def signed_graph() -> Graph:
 def grey_graph() -> Graph:
     """Return a net of grey images of 4 x 4 pixels, which has names and no scaling."""
     chain = Chain((1, 4, 4), high=255).conv(6, 1, 3, 3).threshold(6).add(Reshape((24,)))
-    return labelled(chain.dense(4, 24).finish(4), None)
+    return labelled(chain.finish(24), None)
 
 
 def image_graph() -> Graph:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from edgespike.data.own.faults import EXAMPLES, examples, refuse
 from edgespike.data.own.items import BYTES_LIMIT, Convert
 from edgespike.data.own.options import SIDE_LIMIT
-from edgespike.errors import InputError, named
+from edgespike.errors import EnvironmentMissingError, named
 from edgespike.extras import needs_extra
 from edgespike.storage.files import opened
 
@@ -89,7 +90,9 @@ class Pictures:
                     fault = _fault(image)
                     if not fault:
                         out[place] = _pixels(image, self.size, self.channels)
-            except (OSError, ValueError, SyntaxError, InputError) as error:
+            except (EnvironmentMissingError, MemoryError):
+                raise
+            except Exception as error:  # a damaged image makes Pillow raise nearly anything
                 fault = f"cannot be read: {_reason(error)}"
             if fault:
                 faults.append(f"{_place(path)} {fault}")
@@ -131,7 +134,9 @@ def pictures(
         try:
             with _open(path) as image:
                 shape, mode = _upright(image), image.mode
-        except (OSError, ValueError, SyntaxError, InputError) as error:
+        except (EnvironmentMissingError, MemoryError):
+            raise
+        except Exception as error:  # a damaged image makes Pillow raise nearly anything
             faults.append(f"{_place(path)} {_reason(error)}")
             if len(faults) == EXAMPLES:
                 break
@@ -174,15 +179,34 @@ def _size_faults(sizes: dict[tuple[int, int], list[Path]], size: tuple[int, ...]
             )
 
 
+class _Bounded:
+    """The part of a file that Pillow uses. It never allocates more than the file holds.
+
+    A damaged image may say that 4 GB follow; a file opened by Python allocates them first.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = file.seek(0, io.SEEK_END)
+        self.seek, self.tell = file.seek, file.tell
+        self.seek(0)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, as many as there are."""
+        left = max(0, self._size - self.tell())
+        return self._file.read(left if size < 0 else min(size, left))
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[ImageFile.ImageFile]:
     """Open an image without decoding it, and check its claims."""
     with needs_extra("data", "reading images"):
         from PIL import Image, UnidentifiedImageError
-    with opened(path) as file, warnings.catch_warnings():
+    with opened(path) as unbounded, warnings.catch_warnings():
+        file = _Bounded(unbounded)
         warnings.simplefilter("ignore")  # about damaged tags; bombs are refused below
         try:
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(file, formats=FORMATS)  # type: ignore[arg-type]  # see _Bounded
         except UnidentifiedImageError:
             empty = "is empty" if not file.seek(0, 2) else f"is not an image ({', '.join(FORMATS)})"
             raise ValueError(empty) from None

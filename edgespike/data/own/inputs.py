@@ -67,8 +67,6 @@ def _finished(
     """Scale values that are not the graph's own, and check them."""
     if graph.scaling is not None and not is_plain(values):
         values = as_whole(graph, values, limit)
-    elif values.dtype.kind == "f" and (values == np.floor(values)).all():
-        values = values.astype(np.int64)
     samples = as_samples(graph, values)[:limit]
     return samples, None if labels is None else labels[:limit]
 
@@ -172,7 +170,9 @@ def _in_turn(path: Path, listing: Listing) -> tuple[list[Path], list[str]]:
     pairs = list(_turns([[(f, name) for f in files] for name, files in listing.classes.items()]))
     files = [file for file, _ in pairs] or list(listing.loose)
     if not files:
-        raise InputError(f"{path} has no images and no arrays; give a folder that has some")
+        raise InputError(
+            f"cannot read {path}: it holds no images and no arrays; give a folder of some"
+        )
     return files, [name for _, name in pairs]
 
 
@@ -224,6 +224,8 @@ def _read_csv(graph: Graph, path: Path, limit: int | None) -> tuple[NDArray[Any]
         )
         values = values.reshape(len(values), *_windowed(graph))
         places = runs.labels[run]
+    if graph.scaling is None and (values == np.floor(values)).all():
+        values = values.astype(np.int64)  # text does not tell whole numbers from others
     labels: Labels = None
     if column is not None and graph.readout_op.classes > 1:
         labels = _named_labels(graph, path, column.names)[places]

@@ -17,7 +17,7 @@ RULE = (
 )
 
 
-def placement(graph: Graph) -> Placement | None:
+def place(graph: Graph) -> Placement | None:
     """Place a graph's neurons on cores of the first Loihi, as many chips as it takes.
 
     Intel's compiler may place them otherwise. Each core keeps to the chip's numbers of neurons and
