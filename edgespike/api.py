@@ -26,11 +26,13 @@ from edgespike.trace import Trace
 from edgespike.verification import verify
 
 if TYPE_CHECKING:
+    from edgespike.comparison import Comparison
     from edgespike.counting import Tally
     from edgespike.energy import EnergyReport, Profile
     from edgespike.prepared import Prepared
 
 __all__ = [
+    "compare",
     "convert",
     "count",
     "ensemble",
@@ -271,3 +273,60 @@ def _checked_labels(graph: Graph, labels: NDArray[Any], samples: int) -> NDArray
             f"0..{classes - 1}"
         )
     return array
+
+
+def compare(
+    models: Sequence[Graph | Path | str],
+    samples: NDArray[Any] | Path | str | None = None,
+    labels: NDArray[Any] | Path | str | None = None,
+    *,
+    target: str = "cpu",
+    model: str | None = None,
+    profile: str | Path | None = None,
+    limit: int | None = None,
+    progress: ReportProgress = no_report,
+) -> Comparison:
+    """Compare models on the same samples: accuracy, operations, energy and size.
+
+    Parameters
+    ----------
+    models
+        At least two graphs, or paths: of graph files, of checkpoints, or of reports that
+        ``edgespike energy --json`` wrote. The first is what the others are compared with.
+    samples
+        As :func:`run` takes them, or the path of a file of samples; needed unless all are reports.
+    labels
+        Class of each sample, ``(samples,)`` integers, or a file of them; ``None`` to leave the
+        accuracy out.
+    target
+        Name of the target that runs the graphs.
+    model, profile
+        Name of the energy model, and name or path of the profile, by which all are compared;
+        ``None`` to choose what answers best what a sample costs.
+    limit
+        Use only the first samples, at most this many; ``None`` for all.
+    progress
+        As for :func:`count`.
+
+    Raises
+    ------
+    ComparisonError
+        The models take other inputs, or the figures are of other samples, energy models or
+        conventions.
+    InputError, FileFormatError
+        Fewer than two models are given, a file cannot be read, or samples or labels do not fit.
+    UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
+        As for :func:`run`.
+    """
+    from edgespike.comparison.sources import compare_sources
+
+    return compare_sources(
+        models,
+        samples,
+        labels,
+        target=target,
+        model=model,
+        profile=profile,
+        limit=limit,
+        progress=progress,
+    )

@@ -88,8 +88,9 @@ ALLOWED = {
     "edgespike/nn/deployment.py": "graph converters targets nn.layers nn.nets torch",
     "edgespike/nn/layers": "evaluation_mode graph counting torch",
     "edgespike/nn/nets": "storage graph nn.layers torch safetensors",
-    "edgespike/nn/training": "evaluation_mode storage data bayes nn.layers nn.nets "
-    "torch accelerate filelock rich",
+    "edgespike/nn/training": "evaluation_mode extras storage graph data bayes nn.layers nn.nets "
+    "torch filelock rich",
+    "edgespike/nn/training/pictures.py": "matplotlib",
     "edgespike/converters": "plugins storage graph passes quantise.result",
     "edgespike/converters/checking.py": "graph interpreter floats quantise converters",
     "edgespike/converters/near_thresholds.py": "graph floats",
@@ -111,11 +112,14 @@ ALLOWED = {
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/converters/onnx/qonnx": "graph passes converters onnx qonnx",
     "edgespike/converters/onnx/qonnx/agreement.py": "graph interpreter converters onnx qonnx",
-    "edgespike/api.py": "batches storage graph passes threads trace counting energy prepared "
-    "targets verification converters",
+    "edgespike/comparison": "batches storage graph trace samples counting energy prepared targets "
+    "converters",
+    "edgespike/budget.py": "storage graph energy comparison targets",
+    "edgespike/api.py": "batches storage graph passes threads trace counting energy comparison "
+    "prepared targets verification converters",
     "edgespike/cli": "api text batches threads prepared console extras storage graph passes show "
-    "trace samples counting energy report targets selection verification prune bayes nn data "
-    "converters quantise models rich typer",
+    "trace samples counting energy comparison budget report targets selection verification prune "
+    "bayes nn data converters quantise models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

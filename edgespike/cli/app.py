@@ -16,6 +16,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from edgespike.cli import (
+    budget,
+    compare,
     convert,
     data,
     demo,
@@ -181,6 +183,8 @@ for module in (
     run,
     verify,
     energy,
+    compare,
+    budget,
     entropy,
     show,
     targets,

@@ -105,7 +105,10 @@ def command(
         write_page(html, graph, report, audit=recount)
         say(f"wrote {html}")
     if as_json:
-        print_json({**report.to_json(), **({"audit": _audit_json(*recount)} if recount else {})})
+        from edgespike.comparison import samples_hash
+
+        answer = {**report.to_json(), "inputs": samples_hash(graph, array)}
+        print_json({**answer, **({"audit": _audit_json(*recount)} if recount else {})})
     else:
         console = make_console(wide)
         audited = [] if recount is None else _audit_facts(*recount)

@@ -93,6 +93,13 @@ def profile_names(start: str) -> list[str]:
     return [name for name in shipped_profiles() if name.startswith(start)]
 
 
+def energy_model_names(start: str) -> list[str]:
+    """Complete the name of an energy model."""
+    from edgespike.energy import ENERGY_MODELS
+
+    return [name for name in ENERGY_MODELS if name.startswith(start)]
+
+
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Trained checkpoint or graph file.")
 ]

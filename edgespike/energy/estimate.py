@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgespike.energy.interval import Interval
@@ -90,6 +90,8 @@ class Estimate:
         Measured events of a neuron in a sample; ``None`` if it was not asked for.
     why_no_break_even
         Why ``break_even`` is ``None``; empty if it is not.
+    charged
+        How many times each constant is charged, by its name: ``energy`` is the sum of the products.
     """
 
     model: EnergyModel
@@ -104,6 +106,7 @@ class Estimate:
     fair: Baseline | None = None
     rate: float | None = None
     why_no_break_even: str = ""
+    charged: Mapping[str, int | float] = field(default_factory=dict)
 
     @property
     def rival(self) -> Baseline | None:
@@ -140,6 +143,10 @@ class Estimate:
             "break_even_events_per_neuron": self.break_even,
             "events_per_neuron": self.rate,
             "why_no_break_even": self.why_no_break_even,
+            "charged": {
+                name: {"times": times, **self.profile.constants[name].energy.to_json()}
+                for name, times in self.charged.items()
+            },
             "left_out": {quantity.value: count for quantity, count in self.left_out.items()},
             "target": self.model.target or None,
             "target_runs_graph": None if self.refusals is None else not self.refusals,
@@ -206,6 +213,7 @@ def estimate(
         None if refusals is None else tuple(refusals),
         fair=_fair(model, profile, work, dense),
         rate=rate,
+        charged=_times(model.terms, profile, work),
     )
     if found.rival is None:
         return replace(found, why_no_break_even="the model has no dense baseline")
@@ -255,6 +263,24 @@ def _charge_term(term: Term, profile: Profile, work: Work) -> Interval:
         return sum(parts, start=Interval())
     (constant,) = _constants(term, profile, work)
     return constant.energy * work.amounts[term.quantity]
+
+
+def _times(terms: Iterable[Term], profile: Profile, work: Work) -> dict[str, int | float]:
+    """Return how many times each constant is charged."""
+    times: dict[str, int | float] = {}
+    for term in terms:
+        if term.memory is not None and term.hierarchy is Hierarchy.INTERPOLATED:
+            parts = [
+                (f"{term.constant}_{size}", part * row.number)
+                for row in work.accesses[term.quantity]
+                for size, part in interpolated(row.memory_bytes).items()
+            ]
+        else:
+            (constant,) = _constants(term, profile, work)
+            parts = [(constant.name, work.amounts[term.quantity])]
+        for name, number in parts:
+            times[name] = times.get(name, 0) + number
+    return times
 
 
 def _baselines(

@@ -25,6 +25,8 @@ COMMANDS = (
     "run",
     "verify",
     "energy",
+    "compare",
+    "budget",
     "entropy",
     "show",
     "targets",
