@@ -206,6 +206,12 @@ class Graph:
             f"{op.low}..{op.high}, {self.readout_op.classes} classes>"
         )
 
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows; ``None``, and it shows the text, without extra report."""
+        from edgespike.report.notebook import graph_html
+
+        return graph_html(self)
+
     def __getitem__(self, name: str) -> Node:
         return self._by_name[name]
 
