@@ -74,7 +74,7 @@ def full(path: Path) -> None:
         name: replace(row, link="https://example.org/paper?a=1&b=2")
         for name, row in profile.constants.items()
     }
-    profiles = [replace(profile, constants=constants), "loihi", "loihi2"]
+    profiles = [replace(profile, constants=constants), *map(load_profile, ("loihi", "loihi2"))]
     cores = CoreLoad("loihi1", 3, "layer1", 120, 60.5)
     report = energy_report(
         graph, counts, profiles, lambda _: ["layer0: no"], target="loihi", accuracy=0.5, cores=cores

@@ -58,7 +58,7 @@ def test_the_text_stays_one_line(shown: object) -> None:
 def test_without_the_extra_the_text_is_shown(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "jinja2"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "jinja2", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     assert shown._repr_html_() is None
 
 
