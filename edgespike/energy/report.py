@@ -95,6 +95,12 @@ class EnergyReport:
             f"per sample {energies or 'no energy'}>"
         )
 
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows; ``None``, and it shows the text, without extra report."""
+        from edgespike.report.notebook import report_html
+
+        return report_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values.
 

@@ -212,6 +212,12 @@ class Graph:
 
         return "\n".join(graph_summary(self))
 
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows; ``None``, and it shows the text, without extra report."""
+        from edgespike.report.notebook import graph_html
+
+        return graph_html(self)
+
     def __getitem__(self, name: str) -> Node:
         return self._by_name[name]
 
