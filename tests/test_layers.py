@@ -75,6 +75,7 @@ ALLOWED = {
     "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting prepared "
     "report.notebook",
+    "edgespike/certificates.py": "storage verification",
     "edgespike/data": "storage platformdirs",
     "edgespike/data/own": "storage graph data extras PIL",
     "edgespike/evaluation_mode.py": "torch",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgespike.cli.inputs import confusion_of
 from edgespike.cli.options import (
     CHECK_FAILED,
     Force,
@@ -90,7 +91,8 @@ def command(
     if html is not None:
         from edgespike.report import write_page
 
-        write_page(html, graph, report, certificate=certificate.to_json())
+        confusion = confusion_of(graph, tally.accumulators, labels)
+        write_page(html, graph, report, certificate.to_json(), confusion=confusion)
         say(f"wrote {html}")
     if as_json:
         answers = {"verify": certificate.to_json(), "energy": report.to_json()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.inputs import inputs_with_labels
+from edgespike.cli.inputs import confusion_of, inputs_with_labels
 from edgespike.cli.options import (
     CHECK_FAILED,
     Force,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgespike.counting import Audit, Counts
+    from edgespike.graph import Graph
     from edgespike.prepared import Prepared
 
 MORE = "--layers, --steps, --models, --sources, --html FILE, --json"
@@ -68,6 +69,13 @@ def command(
         bool, typer.Option("--sources", help="Also print every constant and where it is from.")
     ] = False,
     html: Html = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="For --html: what 'edgespike verify --out' wrote of this graph.",
+        ),
+    ] = None,
     force: Force = False,
     wide: Wide = False,
     threads: Threads = None,
@@ -91,8 +99,9 @@ def command(
 
     profiles = load_profiles(profile or None)
     own = [Path(name) for name in profile or () if name not in shipped_profiles()]
-    check_output(html, [model, input_file, labels_file, *own], force)
+    check_output(html, [model, input_file, labels_file, certificate, *own], force)
     graph = edgespike.load(model)
+    verified = None if certificate is None else _verified(graph, certificate, html)
     inputs = inputs_with_labels(graph, input_file, labels_file, limit)
     array = inputs.samples
     ready = prepared(graph, target)
@@ -102,7 +111,8 @@ def command(
     with at_most(threads):
         recount = _recount(ready, array[:audit]) if audit else None
     if html is not None:
-        write_page(html, graph, report, audit=recount)
+        confusion = confusion_of(graph, tally.accumulators, inputs.labels)
+        write_page(html, graph, report, verified, recount, confusion)
         say(f"wrote {html}")
     if as_json:
         from edgespike.comparison import samples_hash
@@ -128,6 +138,22 @@ def command(
             print_lines(console, [f"more: {labels_too}{MORE}"])
     if recount and not recount[0].agrees(recount[1]):
         raise typer.Exit(CHECK_FAILED)
+
+
+def _verified(graph: Graph, certificate: Path, html: Path | None) -> dict[str, Any]:
+    """Return a certificate of the graph for the page."""
+    from edgespike.certificates import read_certificate
+    from edgespike.errors import InputError
+
+    if html is None:
+        raise InputError("--certificate is shown on the page; add --html FILE.html")
+    found = read_certificate(certificate)
+    if found.graph != graph.hash:
+        raise InputError(
+            f"{certificate} is of graph {found.graph}, not of {graph.name!r}, which is "
+            f"{graph.hash}; verify this graph"
+        )
+    return found.to_json()
 
 
 def _recount(ready: Prepared, samples: NDArray[Any]) -> tuple[Audit, Counts]:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgespike.graph import Graph
     from edgespike.samples import Inputs
 
@@ -32,3 +35,14 @@ def inputs_with_labels(
     samples = read_inputs(graph, input_file).samples
     labels = read_labels(labels_file, len(samples), graph.readout_op.classes)
     return Inputs(samples[:limit], labels[:limit])
+
+
+def confusion_of(
+    graph: Graph, accumulators: NDArray[np.int64], labels: NDArray[np.int64] | None
+) -> NDArray[np.int64] | None:
+    """Return how often a run took each class for each other; ``None`` without labels."""
+    from edgespike.trace import confusion_matrix, predictions
+
+    if labels is None:
+        return None
+    return confusion_matrix(labels, predictions(graph, accumulators), graph.readout_op.classes)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from edgespike.report.classes import confusion_matrix
 from edgespike.report.page import write_page
 from edgespike.report.terminal import print_report
 
-__all__ = ["confusion_matrix", "print_report", "write_page"]
+__all__ = ["print_report", "write_page"]

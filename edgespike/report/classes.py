@@ -37,26 +37,6 @@ class MatrixCell:
     right: bool
 
 
-def confusion_matrix(labels: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDArray[Any]:
-    """Return how many samples of each class (row) were taken for each class (column).
-
-    Parameters
-    ----------
-    labels, predicted
-        Classes, integers ``(samples,)`` in 0..classes - 1.
-    classes
-        Number of classes.
-
-    Returns
-    -------
-    matrix
-        int64 ``(classes, classes)``.
-    """
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (labels, predicted), 1)
-    return matrix
-
-
 def check(
     graph: Graph, report: EnergyReport, confusion: NDArray[Any] | None, names: Sequence[str]
 ) -> None:

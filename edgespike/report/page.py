@@ -43,7 +43,7 @@ def write_page(
         A recount, see :func:`edgespike.counting.audit`, and the counts of the same samples.
     confusion
         How many of the report's samples of each class (row) were taken for each class (column),
-        see :func:`edgespike.report.confusion_matrix`; ``None`` without labels.
+        see :func:`edgespike.trace.confusion_matrix`; ``None`` without labels.
     class_names
         A name for each class; ``None`` for the graph's own.
 

@@ -13,7 +13,8 @@ from edgespike.energy import Constant, EnergyReport, Grade, energy_report, load_
 from edgespike.energy.cores import CoreLoad
 from edgespike.graph import Dense, Graph, Input, Membrane, Node, Readout, Threshold
 from edgespike.interpreter import interpret
-from edgespike.report import confusion_matrix, write_page
+from edgespike.report import write_page
+from edgespike.trace import confusion_matrix
 from edgespike.verification import verify
 from tests.energy.examples import counts_of
 

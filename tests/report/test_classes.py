@@ -10,15 +10,10 @@ import pytest
 
 from edgespike.energy import energy_report
 from edgespike.errors import InputError
-from edgespike.report import classes, confusion_matrix, write_page
+from edgespike.report import classes, write_page
 from tests.energy.examples import TWO_LAYERS, TWO_SAMPLES, counts_of
 
 FITS = np.array([[1, 0], [1, 0]])
-
-
-def test_rows_are_labels_and_columns_answers() -> None:
-    labels, answers = np.array([0, 0, 2]), np.array([1, 1, 2])
-    assert confusion_matrix(labels, answers, 3).tolist() == [[0, 2, 0], [0, 0, 0], [0, 0, 1]]
 
 
 def test_each_class_has_recall_precision_and_its_worst_confusion() -> None:
