@@ -49,7 +49,14 @@ def read_images(path: Path, options: DataOptions) -> Found:
         listings = {PARTS[name]: list_images(path / name) for name in sorted(folders)}
     else:
         listings = {"train": list_images(path)}
-    refuse(path, (fault for part, found in listings.items() for fault in _faults(part, found)))
+    refuse(
+        path,
+        (
+            fault
+            for part, found in listings.items()
+            for fault in _faults(part if len(listings) > 1 else "it", found)
+        ),
+    )
     names = sorted({name for found in listings.values() for name in found.classes}, key=natural)
     counts = [
         sum(len(found.classes.get(name, ())) for found in listings.values()) for name in names

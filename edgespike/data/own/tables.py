@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import itertools
@@ -238,7 +237,7 @@ def _cell_faults(path: Path, numbers: Sequence[int], texts: Sequence[int]) -> It
 
 def _all_cell_faults(path: Path, numbers: set[int], texts: set[int]) -> Iterator[str]:
     with _rows(path) as (header, reader):
-        for row in reader:
+        for number, row in enumerate(reader):
             line = f"line {reader.line_num:,}"  # type: ignore[attr-defined]
             if row and len(row) != len(header):
                 yield f"{line} has {len(row)} cells, the header {len(header)}"
@@ -249,6 +248,8 @@ def _all_cell_faults(path: Path, numbers: set[int], texts: set[int]) -> Iterator
                     yield f"{line}, column {name}: the cell is empty; give a name"
                 elif place in numbers and not _is_number(cell):
                     yield f"{line}, column {name}: {_cell_fault(cell)}"
+                    if number == 0 and any(map(str.isalpha, cell)) and not _is_float(cell):
+                        numbers.discard(place)  # a column of text is one fault
 
 
 def _is_number(cell: str) -> bool:
@@ -258,12 +259,23 @@ def _is_number(cell: str) -> bool:
         return False
 
 
+def _is_float(cell: str) -> bool:
+    """Return whether Python reads a cell as a number, be it NaN or infinite."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
 def _cell_fault(cell: str) -> str:
     if not cell.strip():
         return "the cell is empty; fill it or remove the row"
     if cell.strip().replace(",", ".", 1) != cell.strip() and _is_number(cell.replace(",", ".", 1)):
         return f"{shown(cell)} has a decimal comma; use a point"
-    with contextlib.suppress(ValueError):
-        if "_" not in cell and not math.isfinite(float(cell)):
-            return f"{shown(cell)} is not a finite number; fill it or remove the row"
-    return f"{shown(cell)} is not a number; remove the column, or name its role"
+    if "_" not in cell and _is_float(cell):
+        return f"{shown(cell)} is not a finite number; fill it or remove the row"
+    return (
+        f"{shown(cell)} is not a number; if the column is not a feature, remove it or give it as "
+        "label, recording or group"
+    )

@@ -227,6 +227,11 @@ def test_a_class_in_one_recording_only_is_named(tmp_path: Path) -> None:
     ]
 
 
+NOT = (
+    "is not a number; if the column is not a feature, remove it or give it as label, recording or "
+    "group"
+)
+
 BAD = """recording,label,a,b
 r0,x,1,2
 r0,x,abc,2
@@ -243,16 +248,21 @@ def test_bad_cells_are_named_by_line_and_column(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text(BAD)
     assert faults(path) == [
-        "line 3, column a: 'abc' is not a number; remove the column, or name its role",
+        f"line 3, column a: 'abc' {NOT}",
         "line 4, column label: the cell is empty; give a name",
         "line 5, column a: the cell is empty; fill it or remove the row",
         "line 6, column b: 'nan' is not a finite number; fill it or remove the row",
         "line 7 has 3 cells, the header 4",
         "line 8, column a: '1,5' has a decimal comma; use a point",
         "line 8, column b: 'inf' is not a finite number; fill it or remove the row",
-        "line 9, column a: '1_000' is not a number; remove the column, or name its role",
-        "line 9, column b: '0x10' is not a number; remove the column, or name its role",
+        f"line 9, column a: '1_000' {NOT}",
+        f"line 9, column b: '0x10' {NOT}",
     ]
+
+
+def test_a_column_of_text_is_one_fault(tmp_path: Path) -> None:
+    path = write_recordings(tmp_path / "x.csv", [6] * 4, people=2)
+    assert faults(path) == [f"line 2, column person: 'p0' {NOT}"]
 
 
 def test_a_fault_far_down_is_found(tmp_path: Path) -> None:
@@ -260,9 +270,7 @@ def test_a_fault_far_down_is_found(tmp_path: Path) -> None:
     text = path.read_text().splitlines()
     text[4001] = "oops,yes,1"
     path.write_text("\n".join(text))
-    assert faults(path) == [
-        "line 4,002, column a: 'oops' is not a number; remove the column, or name its role"
-    ]
+    assert faults(path) == [f"line 4,002, column a: 'oops' {NOT}"]
 
 
 @pytest.mark.parametrize(
@@ -360,5 +368,5 @@ def test_numbers_too_large_for_float64_are_not_finite(tmp_path: Path) -> None:
     path.write_text("label,a\nx,1e999\nx,1ex\n")
     assert faults(path) == [
         "line 2, column a: '1e999' is not a finite number; fill it or remove the row",
-        "line 3, column a: '1ex' is not a number; remove the column, or name its role",
+        f"line 3, column a: '1ex' {NOT}",
     ]

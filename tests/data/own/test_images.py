@@ -168,7 +168,7 @@ def png(width: int, height: int, depth: int = 8, rows: int = 0) -> bytes:
         ("transparent", "transparent pixels; lay it on a background first"),
         ("transparent colour", "transparent pixels"),
         ("animated", "has 3 frames; give one still image"),
-        ("16 bits", "has more than 8 bits a channel (I;16"),
+        ("16 bits", "has more than 8 bits a channel (I"),
         ("16 bits of colour", "has more than 8 bits a channel (RGB, RGB;16"),
         ("floats", "has more than 8 bits a channel (F"),
         ("truncated", "cannot be read"),
@@ -203,13 +203,13 @@ def test_bad_files_are_listed_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setup", "message"),
     [
-        ("nothing", "train has no images and no class folders"),
-        ("loose", "train has 4 images and no class folders"),
+        ("nothing", "it has no images and no class folders"),
+        ("loose", "it has 4 images and no class folders"),
         ("one class", "it has 1 class (a); give samples of at least 2"),
-        ("empty class", "train has empty class folder: c; add images or remove them"),
+        ("empty class", "it has empty class folder: c; add images or remove them"),
         ("nested", "class folder 'c' holds folders (d); images must lie in it directly"),
         ("text in class", "class folder 'a' holds files that are not images (notes.txt)"),
-        ("beside", "train has images beside the class folders (0.png)"),
+        ("beside", "it has images beside the class folders (0.png)"),
         ("one sample", "class c without samples in test; each class needs at least 2 samples"),
     ],
 )
@@ -311,3 +311,12 @@ def test_without_pillow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(EnvironmentMissingError, match=r"reading images needs the package"):
         read(tmp_path)
+
+
+def test_a_folder_of_something_else_is_not_listed_whole(tmp_path: Path) -> None:
+    for place in range(50):
+        (tmp_path / f"{place}").mkdir()
+        (tmp_path / f"{place}" / "code.c").write_text("")
+    found = faults(tmp_path)
+    assert len(found) == 21
+    assert found[-1] == "and 30 more"
