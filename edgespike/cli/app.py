@@ -17,6 +17,7 @@ import typer
 
 from edgespike.cli import (
     convert,
+    data,
     demo,
     energy,
     ensemble,
@@ -170,6 +171,7 @@ def _options(
 
 
 for module in (
+    data,
     train,
     prune,
     convert,

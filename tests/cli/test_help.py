@@ -16,6 +16,7 @@ from edgespike.data import DATA_SETS
 from tests.cli.conftest import Cli
 
 COMMANDS = (
+    "data",
     "train",
     "prune",
     "convert",

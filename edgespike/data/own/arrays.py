@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.data.own.archive import Read, archive_members, folder_members
 from edgespike.data.own.faults import examples, refuse
 from edgespike.data.own.folders import entries
-from edgespike.data.own.items import FEATURE_AXIS, Found, Kind, Raw, Stacked
+from edgespike.data.own.items import AXES, FEATURE_AXIS, Found, Kind, Raw, Stacked
 from edgespike.data.own.labels import class_numbers
-from edgespike.data.own.prepared import prepared_names, prepared_scaling
+from edgespike.data.own.layout import laid_out_as, not_finite
+from edgespike.data.own.prepared import prepared, prepared_names
 from edgespike.errors import InputError
 
 PARTS = {
@@ -35,8 +35,6 @@ _NAME = re.compile(
 )
 _LABELS = ("labels", "y")
 _NAMES = ("class_names", "classes")
-_CHANNELS = (1, 3, 4)
-_CHUNK = 2**22
 
 WANTED = (
     "images or samples with labels, or x_train, y_train, x_test and y_test; class_names is optional"
@@ -74,7 +72,7 @@ def read_archive(path: Path) -> Found:
         Arrays are missing, do not belong together, or are not finite; the file is damaged.
     """
     members = archive_members(path)
-    return _found(path, "npz", members, files=1, names=_array_names(members))
+    return _found(path, "npz", members, files=1, names=array_names(members))
 
 
 def read_folder(path: Path) -> Found:
@@ -86,8 +84,10 @@ def read_folder(path: Path) -> Found:
         As for `read_archive`.
     """
     files = npy_files(path)
-    found = _found(path, "npy", folder_members(files), len(files), prepared_names(path))
-    return replace(found, scaling=prepared_scaling(path))
+    about = prepared(path)
+    names = prepared_names(path)
+    found = _found(path, "npy", folder_members(files), len(files), names, about.kind)
+    return replace(found, scaling=about.scaling)
 
 
 def npy_files(path: Path) -> dict[str, Path]:
@@ -103,7 +103,12 @@ def npy_files(path: Path) -> dict[str, Path]:
     return found
 
 
-def read_parts(path: Path, members: Mapping[str, Read], only: str = "") -> dict[str, Arrays]:
+def read_parts(
+    path: Path,
+    members: Mapping[str, Read],
+    only_test: bool = False,
+    kind: Kind | None = None,
+) -> dict[str, Arrays]:
     """Read samples and labels by part.
 
     Parameters
@@ -112,8 +117,10 @@ def read_parts(path: Path, members: Mapping[str, Read], only: str = "") -> dict[
         For messages.
     members
         The arrays by name.
-    only
-        Read the part ``test`` alone, or ``train`` if there is none, where this is ``test``.
+    only_test
+        Read one part alone: ``test``, or, if there is none, the first of the others.
+    kind
+        What a sample is, if that is known; else the arrays' names and axes decide.
 
     Raises
     ------
@@ -121,10 +128,11 @@ def read_parts(path: Path, members: Mapping[str, Read], only: str = "") -> dict[
         Arrays are missing, used twice, or of different lengths.
     """
     places = _places(path, members)
-    if only and "test" in places:
-        places = {"test": places["test"]}
+    if only_test:
+        part = "test" if "test" in places else next(iter(places))
+        places = {part: places[part]}
     refuse(path, (f"{part} has labels without samples" for part in places if not places[part][0]))
-    found = {part: _read_part(path, members, *places[part]) for part in places}
+    found = {part: _read_part(path, members, *places[part], kind) for part in places}
     refuse(path, (fault for part, arrays in found.items() for fault in _faults(part, arrays)))
     return found
 
@@ -160,60 +168,24 @@ def _places(path: Path, members: Mapping[str, Read]) -> dict[str, tuple[str, str
     }
 
 
-def _read_part(path: Path, members: Mapping[str, Read], samples: str, labels: str) -> Arrays:
+def _read_part(
+    path: Path, members: Mapping[str, Read], samples: str, labels: str, kind: Kind | None
+) -> Arrays:
     values = members[samples]()
     if values.dtype.kind == "U":
         raise InputError(f"{samples} in {path} holds text; give numbers")
     match = _NAME.fullmatch(samples.lower())
     said = match["what"] or "" if match else ""
     given = members[labels]() if labels else None
+    if kind is not None:
+        if values.ndim != AXES[kind]:
+            raise InputError(
+                f"{samples} in {path} has shape {values.shape}, but data.json says {kind}; write "
+                "the folder again, or remove that file"
+            )
+        return Arrays(kind, values, given, ())
     kind, laid_out, notes = laid_out_as(f"{samples} in {path}", values, said)
     return Arrays(kind, laid_out, given, notes)
-
-
-def laid_out_as(
-    place: str, values: NDArray[Any], said: str = ""
-) -> tuple[Kind, NDArray[Any], tuple[str, ...]]:
-    """Return what the samples are, and the samples with channels first.
-
-    Two axes are rows of features, four are images and five are frames of events. Three are grey
-    images if they are called so, uint8, or square and floats of 0..1; else sequences.
-
-    Raises
-    ------
-    InputError
-        There are too few or too many axes.
-    """
-    if values.ndim == 2:
-        return "rows", values[:, :, None, None], ()
-    if values.ndim == 3:
-        if said == "images" or (said != "sequences" and _look_grey(values)):
-            return "images", values[:, None], ()
-        return "sequences", values, ()
-    if values.ndim == 4:
-        first, width, last = values.shape[1:]
-        if last in _CHANNELS and first not in (1, 2, 3, 4) and _is_side(first, width, last):
-            return "images", np.moveaxis(values, -1, 1), (f"{place} had its channels last",)
-        return "images", values, ()
-    if values.ndim == 5:
-        return "events", values, ()
-    raise InputError(
-        f"{place} has shape {values.shape}; give (samples, features), (samples, height, width), "
-        "(samples, channels, height, width), (samples, steps, features) or "
-        "(samples, steps, channels, height, width)"
-    )
-
-
-def _is_side(height: int, width: int, channels: int) -> bool:
-    # With one channel last, (6, 64, 1) may as well be six channels of 64 x 1.
-    return height == width if channels == 1 else width > channels
-
-
-def _look_grey(values: NDArray[Any]) -> bool:
-    if values.dtype.kind != "f":
-        return values.dtype == np.uint8
-    square = values.shape[1] == values.shape[2]
-    return square and bool(values.size and values.min() >= 0 and values.max() <= 1)
 
 
 def _faults(part: str, arrays: Arrays) -> Iterator[str]:
@@ -230,18 +202,14 @@ def _faults(part: str, arrays: Arrays) -> Iterator[str]:
         yield f"{bad:,} of {samples.size:,} numbers of {part} are NaN or infinite; remove them"
 
 
-def not_finite(values: NDArray[Any]) -> int:
-    """Return how many numbers are NaN or infinite."""
-    if values.dtype.kind != "f":
-        return 0
-    few = max(1, _CHUNK // max(1, values[:1].size))
-    return sum(
-        int(np.count_nonzero(~np.isfinite(values[start : start + few])))
-        for start in range(0, len(values), few)
-    )
+def array_names(members: Mapping[str, Read]) -> tuple[str, ...] | None:
+    """Return the names of the classes that an archive holds; None without them.
 
-
-def _array_names(members: Mapping[str, Read]) -> tuple[str, ...] | None:
+    Raises
+    ------
+    InputError
+        They are not text.
+    """
     for name in _NAMES:
         if name in members:
             array = members[name]()
@@ -252,9 +220,14 @@ def _array_names(members: Mapping[str, Read]) -> tuple[str, ...] | None:
 
 
 def _found(
-    path: Path, form: str, members: Mapping[str, Read], files: int, names: tuple[str, ...] | None
+    path: Path,
+    form: str,
+    members: Mapping[str, Read],
+    files: int,
+    names: tuple[str, ...] | None,
+    kind: Kind | None = None,
 ) -> Found:
-    arrays = read_parts(path, members)
+    arrays = read_parts(path, members, kind=kind)
     refuse(path, _mismatches(arrays))
     labels, class_names = class_numbers(
         path,

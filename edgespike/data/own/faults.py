@@ -9,13 +9,16 @@ from edgespike.errors import InputError, ViolationsError, named
 EXAMPLES = 5
 """How many places of one fault are named."""
 
+LISTED = 20
+"""How many faults are listed; a folder of something else would have thousands."""
+
 
 class DataError(ViolationsError, InputError):
     """Data of one's own, or how it is to be read, is not valid; all violations are listed."""
 
 
 def refuse(what: object, violations: Iterable[str]) -> None:
-    """Raise an error if there are violations.
+    """Raise an error if there are violations; it lists the first `LISTED`.
 
     Raises
     ------
@@ -23,6 +26,9 @@ def refuse(what: object, violations: Iterable[str]) -> None:
         There is at least one.
     """
     found = list(violations)
+    more = len(found) - LISTED
+    if more > 0:
+        found[LISTED:] = [f"and {more:,} more"]
     if found:
         raise DataError(f"{what} cannot be used as data", found)
 

@@ -32,7 +32,7 @@ def entries(folder: Path) -> list[Entry]:
     InputError
         The folder cannot be listed, or holds more than `ENTRIES_LIMIT`.
     """
-    found = []
+    found: list[Entry] = []
     try:
         with os.scandir(folder) as listed:
             for each in listed:

@@ -49,14 +49,22 @@ def read_images(path: Path, options: DataOptions) -> Found:
         listings = {PARTS[name]: list_images(path / name) for name in sorted(folders)}
     else:
         listings = {"train": list_images(path)}
-    refuse(path, (fault for part, found in listings.items() for fault in _faults(part, found)))
+    refuse(
+        path,
+        (
+            fault
+            for part, found in listings.items()
+            for fault in _faults(part if len(listings) > 1 else "it", found)
+        ),
+    )
     names = sorted({name for found in listings.values() for name in found.classes}, key=natural)
     counts = [
         sum(len(found.classes.get(name, ())) for found in listings.values()) for name in names
     ]
     check_classes(path, tuple(names), np.array(counts, np.int64))
+    places = {name: place for place, name in enumerate(names)}
     files = {
-        part: [(file, names.index(name)) for name in found.classes for file in found.classes[name]]
+        part: [(file, places[name]) for name in found.classes for file in found.classes[name]]
         for part, found in listings.items()
     }
     every = [file for part in files.values() for file, _ in part]

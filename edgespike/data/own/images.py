@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.data.own.faults import EXAMPLES, DataError, examples, refuse
+from edgespike.data.own.faults import EXAMPLES, examples, refuse
 from edgespike.data.own.items import BYTES_LIMIT, Convert
 from edgespike.data.own.options import SIDE_LIMIT
-from edgespike.errors import EdgespikeError, named
+from edgespike.errors import EnvironmentMissingError, named
 from edgespike.extras import needs_extra
 from edgespike.storage.files import opened
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 """Formats that are read; Pillow knows more, some of which start other programs."""
@@ -89,10 +90,12 @@ class Pictures:
                     fault = _fault(image)
                     if not fault:
                         out[place] = _pixels(image, self.size, self.channels)
-            except (DataError, OSError, ValueError, SyntaxError, EdgespikeError) as error:
+            except (EnvironmentMissingError, MemoryError):
+                raise
+            except Exception as error:  # a damaged image makes Pillow raise nearly anything
                 fault = f"cannot be read: {_reason(error)}"
             if fault:
-                faults.append(f"{named(str(path))} {fault}")
+                faults.append(f"{_place(path)} {fault}")
                 if len(faults) == EXAMPLES:
                     break
         refuse("the folder of images", faults)
@@ -131,8 +134,10 @@ def pictures(
         try:
             with _open(path) as image:
                 shape, mode = _upright(image), image.mode
-        except (OSError, ValueError, SyntaxError, EdgespikeError) as error:
-            faults.append(f"{named(str(path))} {_reason(error)}")
+        except (EnvironmentMissingError, MemoryError):
+            raise
+        except Exception as error:  # a damaged image makes Pillow raise nearly anything
+            faults.append(f"{_place(path)} {_reason(error)}")
             if len(faults) == EXAMPLES:
                 break
             continue
@@ -174,15 +179,34 @@ def _size_faults(sizes: dict[tuple[int, int], list[Path]], size: tuple[int, ...]
             )
 
 
+class _Bounded:
+    """The part of a file that Pillow uses. It never allocates more than the file holds.
+
+    A damaged image may say that 4 GB follow; a file opened by Python allocates them first.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = file.seek(0, io.SEEK_END)
+        self.seek, self.tell = file.seek, file.tell
+        self.seek(0)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, as many as there are."""
+        left = max(0, self._size - self.tell())
+        return self._file.read(left if size < 0 else min(size, left))
+
+
 @contextmanager
-def _open(path: Path) -> Iterator[Image.Image]:
+def _open(path: Path) -> Iterator[ImageFile.ImageFile]:
     """Open an image without decoding it, and check its claims."""
     with needs_extra("data", "reading images"):
         from PIL import Image, UnidentifiedImageError
-    with opened(path) as file, warnings.catch_warnings():
+    with opened(path) as unbounded, warnings.catch_warnings():
+        file = _Bounded(unbounded)
         warnings.simplefilter("ignore")  # about damaged tags; bombs are refused below
         try:
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(file, formats=FORMATS)  # type: ignore[arg-type]  # see _Bounded
         except UnidentifiedImageError:
             empty = "is empty" if not file.seek(0, 2) else f"is not an image ({', '.join(FORMATS)})"
             raise ValueError(empty) from None
@@ -204,10 +228,11 @@ def _upright(image: Image.Image) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-def _fault(image: Image.Image) -> str:
+def _fault(image: ImageFile.ImageFile) -> str:
     """Return why an image is refused; empty if it is not."""
-    if getattr(image, "n_frames", 1) > 1:
-        return f"has {image.n_frames} frames; give one still image"  # type: ignore[attr-defined]
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        return f"has {frames} frames; give one still image"
     raw = str(image.tile[0][3]) if image.tile else ""
     if image.mode not in _GREY + _COLOUR or "16" in raw:
         return (
@@ -226,7 +251,7 @@ def _pixels(image: Image.Image, size: tuple[int, int], channels: int) -> NDArray
     if image.mode in _ALPHA or "transparency" in image.info:
         image = image.convert("RGBA" if image.mode != "LA" else "LA")
         least, _ = image.getchannel("A").getextrema()
-        if least != 255:  # type: ignore[comparison-overlap]
+        if least != 255:
             raise ValueError("it has transparent pixels; lay it on a background first")
     wanted = "L" if channels == 1 else "RGB"
     if image.mode != wanted:
@@ -234,6 +259,12 @@ def _pixels(image: Image.Image, size: tuple[int, int], channels: int) -> NDArray
     if image.size != (size[1], size[0]):
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(image).reshape(*size, channels)
+
+
+def _place(path: Path) -> str:
+    """Return a file and its folder: the whole path would hide what differs."""
+    place = f"{path.parent.name}/{path.name}"
+    return place if place.isprintable() else repr(place)
 
 
 def _reason(error: Exception) -> str:

@@ -19,6 +19,9 @@ Kind = Literal["images", "sequences", "events", "rows"]
 FEATURE_AXIS = {"images": 1, "rows": 1, "sequences": 2, "events": 2}
 """The axis of a batch that becomes the first of a graph's input: what a scaling distinguishes."""
 
+AXES = {"images": 4, "rows": 4, "sequences": 3, "events": 5}
+"""How many axes a batch has."""
+
 BYTES_LIMIT = 2**32
 """Most bytes of all samples of a part."""
 

@@ -78,7 +78,7 @@ def named_classes(
 
 def unknown_names(found: list[str], known: tuple[str, ...]) -> Iterator[str]:
     """Yield that names are not those of known classes."""
-    unknown = [name for name in found if name not in known]
+    unknown = sorted(set(found) - set(known), key=natural)
     if unknown:
         yield f"it has the classes {examples(unknown)}; the known ones are {examples(known)}"
 

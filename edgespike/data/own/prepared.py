@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgespike.errors import EdgespikeError, FileFormatError
+from edgespike.data.own.items import FEATURE_AXIS, Kind
+from edgespike.errors import EdgespikeError, FileFormatError, shown
 from edgespike.graph import Scaling
 from edgespike.storage.files import opened
 
@@ -29,8 +31,24 @@ def prepared_names(folder: Path) -> tuple[str, ...] | None:
     return None if text is None else tuple(filter(None, map(str.strip, text.splitlines())))
 
 
-def prepared_scaling(folder: Path) -> Scaling | None:
-    """Return the scaling in ``data.json``; None without that file, or if it has none.
+@dataclass(frozen=True)
+class Prepared:
+    """What ``data.json`` says about the arrays beside it.
+
+    Parameters
+    ----------
+    kind
+        What a sample is; None without that file.
+    scaling
+        How the samples became whole numbers; None if they were already.
+    """
+
+    kind: Kind | None = None
+    scaling: Scaling | None = None
+
+
+def prepared(folder: Path) -> Prepared:
+    """Read ``data.json``, if the folder has it.
 
     Raises
     ------
@@ -39,15 +57,19 @@ def prepared_scaling(folder: Path) -> Scaling | None:
     """
     text = _text(folder / ABOUT_FILE)
     if text is None:
-        return None
+        return Prepared()
     try:
-        found = json.loads(text)["scaling"]
-        return None if found is None else Scaling(tuple(found["offset"]), tuple(found["step"]))
+        about = json.loads(text)
+        kind, found = about["source"]["kind"], about["scaling"]
+        scaling = None if found is None else Scaling(tuple(found["offset"]), tuple(found["step"]))
+        if kind not in FEATURE_AXIS:
+            raise ValueError(f"kind {shown(kind)}")
     except (ValueError, KeyError, TypeError, RecursionError, EdgespikeError) as error:
         raise FileFormatError(
-            f"{folder / ABOUT_FILE} does not hold a scaling ({error}); write the folder again "
-            "with edgespike data -o"
+            f"{folder / ABOUT_FILE} was not written by edgespike data -o ({error}); write the "
+            "folder again, or remove that file"
         ) from None
+    return Prepared(kind, scaling)
 
 
 def as_table(scaling: Scaling | None) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgespike.data.own import arrays, csv_files, image_folders
 from edgespike.data.own.faults import examples, refuse
-from edgespike.data.own.items import Convert, Found, Raw
+from edgespike.data.own.items import AXES, FEATURE_AXIS, Convert, Found, Raw
 from edgespike.data.own.labels import check_classes
 from edgespike.data.own.learning import converter, learn
 from edgespike.data.own.options import DataOptions
@@ -148,7 +148,9 @@ def _part_faults(found: Found, chosen: dict[str, _Chosen]) -> Iterator[str]:
         many = "classes" if len(missing) > 1 else "class"
         why = "add some"
         if part not in found.parts or "test" not in found.parts:
-            why = f"each class needs samples of at least 2 different {found.unit}s"
+            why = "each class needs at least 2 samples"
+            if found.unit != "sample":
+                why += f", of different values of column {found.unit}"
         yield f"{many} {examples(missing)} without samples in {part}; {why}"
 
 
@@ -167,8 +169,7 @@ def _scaled(found: Found, chosen: dict[str, _Chosen]) -> tuple[dict[str, Part], 
 
 def _input_shape(found: Found) -> tuple[int, ...]:
     """Return as many axes as the input of a graph for these samples has; only the first counts."""
-    axes = {"sequences": 1, "images": 3, "rows": 3, "events": 3}[found.kind]
-    return (0,) * axes
+    return (0,) * (AXES[found.kind] - FEATURE_AXIS[found.kind])
 
 
 def _source(options: DataOptions, found: Found, parts: dict[str, Part]) -> dict[str, Any]:

@@ -6,11 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.data.own.order import shuffled
+from edgespike.errors import InputError
 
 Indices = NDArray[np.int64]
 
-TRIES = 100
+TRIES = 30
 """How many orders of the units are tried; the best split is taken."""
+
+_TIE = 1e-9
+"""Smaller differences may come from the order in which a processor adds."""
+
+_COUNTS_LIMIT = 2**26
+"""Most units times classes."""
 
 _WORK = 20_000
 """Units times tries, where there are many units."""
@@ -62,6 +69,11 @@ def _take_units(
     labels: Indices, units: Indices, classes: int, share: float, seeds: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     found, places = np.unique(units, return_inverse=True)
+    if len(found) * classes > _COUNTS_LIMIT:
+        raise InputError(
+            f"{len(found):,} recordings or groups of {classes:,} classes are too many to be split; "
+            "give the parts as files of their own"
+        )
     counts = np.zeros((len(found), classes))
     np.add.at(counts, (places, labels), 1)
     tries = max(1, min(TRIES, _WORK // len(found)))
@@ -71,6 +83,8 @@ def _take_units(
         score = _score(counts, chosen, share)
         if score < best_score:
             best, best_score = chosen, score
+        if best_score == (0, 0.0):
+            break
     return best[places]
 
 
@@ -85,7 +99,7 @@ def _greedy(counts: NDArray[np.float64], share: float, order: list[int]) -> NDAr
         after, has = so_far + own, own > 0
         if (after[has] >= totals[has]).any():
             continue  # a class would have nothing left
-        nearer = (np.abs(wanted - after) - np.abs(wanted - so_far)) @ weights < 0
+        nearer = (np.abs(wanted - after) - np.abs(wanted - so_far)) @ weights < -_TIE
         if nearer or (so_far[has] == 0).any():
             so_far, chosen[unit] = after, True
     return chosen

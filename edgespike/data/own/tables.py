@@ -25,8 +25,8 @@ COLUMNS_LIMIT = 100_000
 FAULTS = 10
 """How many bad cells are listed."""
 
-_ROWS = 2**15
-"""How many rows are converted at once."""
+_ROWS = 2**10
+"""How many rows are converted at once; with more, their cells leave the processor's cache."""
 
 _DELIMITERS = ",;\t"
 _LINE_LIMIT = 2**24
@@ -213,11 +213,12 @@ def _as_numbers(columns: Sequence[tuple[str, ...]], numbers: Sequence[int]) -> N
 
 
 def _as_codes(cells: tuple[str, ...], table: dict[str, int]) -> NDArray[np.int64]:
-    for cell in set(cells) - table.keys():
-        if not cell.strip():
+    new = set(cells) - table.keys()
+    if new:
+        if not all(map(str.strip, new)):
             raise _BadCellError
-    for cell in cells if len(table) < len(set(cells) | table.keys()) else ():
-        table.setdefault(cell, len(table))
+        for cell in filter(new.__contains__, cells):
+            table.setdefault(cell, len(table))
     return np.fromiter(map(table.__getitem__, cells), np.int64, len(cells))
 
 
@@ -236,7 +237,7 @@ def _cell_faults(path: Path, numbers: Sequence[int], texts: Sequence[int]) -> It
 
 def _all_cell_faults(path: Path, numbers: set[int], texts: set[int]) -> Iterator[str]:
     with _rows(path) as (header, reader):
-        for row in reader:
+        for number, row in enumerate(reader):
             line = f"line {reader.line_num:,}"  # type: ignore[attr-defined]
             if row and len(row) != len(header):
                 yield f"{line} has {len(row)} cells, the header {len(header)}"
@@ -247,6 +248,8 @@ def _all_cell_faults(path: Path, numbers: set[int], texts: set[int]) -> Iterator
                     yield f"{line}, column {name}: the cell is empty; give a name"
                 elif place in numbers and not _is_number(cell):
                     yield f"{line}, column {name}: {_cell_fault(cell)}"
+                    if number == 0 and any(map(str.isalpha, cell)) and not _is_float(cell):
+                        numbers.discard(place)  # a column of text is one fault
 
 
 def _is_number(cell: str) -> bool:
@@ -256,13 +259,23 @@ def _is_number(cell: str) -> bool:
         return False
 
 
+def _is_float(cell: str) -> bool:
+    """Return whether Python reads a cell as a number, be it NaN or infinite."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
 def _cell_fault(cell: str) -> str:
     if not cell.strip():
         return "the cell is empty; fill it or remove the row"
     if cell.strip().replace(",", ".", 1) != cell.strip() and _is_number(cell.replace(",", ".", 1)):
         return f"{shown(cell)} has a decimal comma; use a point"
-    try:
-        float(cell)
-    except ValueError:
-        return f"{shown(cell)} is not a number; remove the column, or name its role"
-    return f"{shown(cell)} is not a finite number; fill it or remove the row"
+    if "_" not in cell and _is_float(cell):
+        return f"{shown(cell)} is not a finite number; fill it or remove the row"
+    return (
+        f"{shown(cell)} is not a number; if the column is not a feature, remove it or give it as "
+        "label, recording or group"
+    )
