@@ -31,7 +31,11 @@ def test_the_shipped_recipes_load() -> None:
             load_recipe(name)
 
 
-SHAPES = {"images": [(1, 8, 8), (3, 32, 32)], "rows": [(4, 1, 1)], "sequences": [(50, 6), (1, 1)]}
+SHAPES: dict[str, list[tuple[int, ...]]] = {
+    "images": [(1, 8, 8), (3, 32, 32)],
+    "rows": [(4, 1, 1)],
+    "sequences": [(50, 6), (1, 1)],
+}
 
 
 @pytest.mark.slow
