@@ -81,7 +81,7 @@ def command(
     limit: Annotated[
         int | None,
         typer.Option(
-            "--samples",
+            "--limit",
             min=1,
             metavar="N",
             help="Use only the first N samples, for training and for testing.",
