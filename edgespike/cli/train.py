@@ -169,10 +169,10 @@ def _size(text: str) -> tuple[int, ...]:
 def _tell(result: TrainingResult) -> None:
     """Print how well the net does and where the files are."""
     last, results = result.history[-1], result.results
+    if results is None:  # another process of the run tells it
+        return
     others = f" and {len(result.models) - 1} more" if len(result.models) > 1 else ""
     print(f"{result.model}{others}: test accuracy {last['test_accuracy']:.2%}; log in {result.log}")
-    if results is None:
-        return
     if "validation_accuracy" in last:
         print(f"validation accuracy {last['validation_accuracy']:.2%}")
     if worst := list(results.worst(3)):

@@ -66,9 +66,10 @@ def arranged(samples: NDArray[Any], recurrent: bool) -> NDArray[Any]:
     """
     count, *sample = samples.shape
     if recurrent and len(sample) == 3:
+        what, other = ("rows", "rows_maqd") if sample[1:] == [1, 1] else ("images", "images_s3nn")
         raise InputError(
-            f"the data is images of shape {tuple(sample)}, and the recipe's net is recurrent, for "
-            "sequences (steps, features); use a recipe for images, such as images_s3nn"
+            f"the data is {what} of shape {tuple(sample)}, and the recipe's net is recurrent, for "
+            f"sequences (steps, features); use a recipe for {what}, such as {other}"
         )
     return samples.reshape(count, *arranged_shape(tuple(sample), recurrent))
 

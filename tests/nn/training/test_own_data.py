@@ -278,6 +278,22 @@ def test_a_recipe_with_its_data_needs_no_task(images: Path, tmp_path: Path) -> N
     assert alone.model.read_bytes() == given.model.read_bytes()
 
 
+def test_without_a_share_for_validation_none_is_measured(images: Path, tmp_path: Path) -> None:
+    recipe, task = load_draft(tmp_path / "images.toml", images, validation=0.0).read()
+    result = train(replace(recipe, epochs=1), tmp_path / "run", task=task, quiet=True, report=True)
+    assert not [name for name in result.history[0] if name.startswith("validation")]
+    assert result.results is not None
+    assert "curves.png" in result.results.files
+
+
+def test_a_recurrent_net_refuses_rows_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(SEQUENCES)
+    rows = "".join(f"{n},{n % 3}.5,{'ab'[n % 2]}\n" for n in range(30))
+    (tmp_path / "rows.csv").write_text(f"x,y,label\n{rows}")
+    with pytest.raises(InputError, match=r"rows of shape \(2, 1, 1\).* such as rows_maqd"):
+        load_draft(tmp_path / "r.toml", tmp_path / "rows.csv").read()
+
+
 TRAIN = """
 import os, signal, sys
 from pathlib import Path

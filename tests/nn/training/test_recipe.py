@@ -31,9 +31,14 @@ def test_the_shipped_recipes_load() -> None:
             load_recipe(name)
 
 
-SHAPES = {"images": [(1, 8, 8), (3, 32, 32)], "rows": [(4, 1, 1)], "sequences": [(50, 6), (1, 1)]}
+SHAPES: dict[str, list[tuple[int, ...]]] = {
+    "images": [(1, 8, 8), (3, 32, 32)],
+    "rows": [(4, 1, 1)],
+    "sequences": [(50, 6), (1, 1)],
+}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("signed", [False, True])
 def test_the_recipes_for_data_of_ones_own_fit_it(
@@ -46,7 +51,9 @@ def test_the_recipes_for_data_of_ones_own_fit_it(
         monkeypatch.setattr("edgespike.nn.training.draft.read_own_task", lambda *_, task=task: task)
         recipe, _ = load_draft(name, "here").read()
         assert (recipe.net.input_shape, recipe.net.signed) == (shape, signed)
-        targets = ["cpu", "tflite"] if name == "sequences_gru" else ["cpu", "tflite", "loihi"]
+        # Loihi has no products of events, and random weights of a recurrent layer of 65 states make
+        # sums too large for it.
+        targets = ["cpu", "tflite", *["loihi"] * (not name.startswith("sequences"))]
         for target in targets:
             expected = forecast(recipe.net, target)
             assert not expected.certain

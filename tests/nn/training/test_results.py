@@ -16,7 +16,7 @@ import edgespike
 import edgespike.nn.training as package
 from edgespike.errors import EnvironmentMissingError
 from edgespike.nn import PosteriorSpec, Recipe, RecurrentSpec, Task, load_model, train
-from edgespike.nn.training import progress, results
+from edgespike.nn.training import results
 from edgespike.nn.training.progress import EpochProgress
 from edgespike.nn.training.results import Results
 from tests.nn.small import RECIPE as TRAINED
@@ -161,7 +161,7 @@ def test_a_long_epoch_says_a_line_a_minute(
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("edgespike.nn.training.progress.time.monotonic", lambda: now[0])
     show = EpochProgress(1, 3, 500, quiet=False)
     means = {"loss": 0.5, "accuracy": 0.25, "synaptic_operations": None}
     for step in range(1, 501):
@@ -194,11 +194,11 @@ def test_event_files_need_tensorboard(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_event_files_hold_the_measurements_of_the_log(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    place = "tensorboard.backend.event_processing.event_accumulator"
+    accumulator = pytest.importorskip(place).EventAccumulator
 
     result = train(RECIPE, tmp_path / "run", task=own_task(), quiet=True, tensorboard=True)
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events = accumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     found = [(event.step, event.value) for event in events.Scalars("accuracy/validation")]
     expected = [(line["epoch"], line["validation_accuracy"]) for line in result.history]
