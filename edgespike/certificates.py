@@ -15,6 +15,9 @@ from edgespike.verification import Certificate, Difference, TargetResult
 FILE_LIMIT = 2**20
 """Largest certificate that is read, in bytes; real ones take a few hundred for each target."""
 
+_NO_COUNTS = ("runtime", "first_difference")
+"""The fields of a result that are not whole numbers."""
+
 _ADVICE = "name a file that 'edgespike verify --out' wrote"
 
 
@@ -45,13 +48,14 @@ def read_certificate(path: Path | str) -> Certificate:
 
 
 def _result(row: Mapping[str, Any]) -> TargetResult:
-    counts = [
-        _whole(row[field.name])
-        for field in fields(TargetResult)
-        if field.name not in ("runtime", "first_difference")
-    ]
     at = row["first_difference"]
-    result = TargetResult(_text(row["runtime"]), *counts, None if at is None else _difference(at))
+    others = [field.name for field in fields(TargetResult)]
+    counts = {name: _whole(row[name]) for name in others if name not in _NO_COUNTS}
+    result = TargetResult(
+        runtime=_text(row["runtime"]),
+        first_difference=None if at is None else _difference(at),
+        **counts,
+    )
     if row["equal"] is not result.equal:
         raise ValueError(f"equal is {shown(row['equal'])}, the first difference says otherwise")
     return result
