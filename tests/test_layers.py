@@ -123,7 +123,8 @@ ALLOWED = {
     "edgespike/api.py": "batches storage graph passes threads trace counting energy comparison "
     "prepared targets verification converters",
     "edgespike/cli": "api text batches threads prepared console extras storage graph passes show "
-    "trace samples counting energy comparison budget report targets selection verification prune "
+    "trace samples counting energy comparison budget report targets selection verification "
+    "certificates prune "
     "bayes nn data converters quantise models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",

@@ -17,6 +17,7 @@ GRADES = {
     Grade.SIMULATED: "from circuit simulation",
     Grade.FITTED: "chosen so that a model agrees with a measurement of something larger",
     Grade.INHERITED: "from a publication that does not say how the figure was obtained",
+    Grade.SECONDARY: "from another publication's table; the original was not read",
 }
 """What each grade says of a constant."""
 
