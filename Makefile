@@ -14,6 +14,7 @@
 # make entropy-experiment  errors of the approximate entropy of mixtures, and their bounds
 # make posterior-experiment  mixture posteriors against an ensemble and one net
 # make fuzz   damaged and forged files of every kind against the commands that read them
+# make wheel-check  the built wheel in a fresh environment, with the demo
 # make bench  speeds and memory, each figure beside its limit; what misses one is no error
 #
 # TORCH_INDEX  where to look for torch first, e.g. PyTorch's own index of CPU builds
@@ -41,7 +42,7 @@ QUICK_TESTS := graph passes counting conformance converters nn/layers nn/nets en
 
 .PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment \
 	ptq-experiment onnx-experiment mlperf-experiment quick \
-	quick-tests test test-here fresh test-others $(OTHER_PYTHONS) check lint types docs fuzz bench clean
+	quick-tests test test-here fresh test-others $(OTHER_PYTHONS) check lint types docs wheel-check fuzz bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -93,6 +94,9 @@ types: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp
 	$(BIN)/python -m sphinx -W --keep-going -q -j $(JOBS) docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+wheel-check: $(VENV)/dev.stamp
+	sh tests/wheel_check.sh $(BIN)/python
 
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.fuzzing

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgespike.api import (
+        compare,
         convert,
         count,
         ensemble,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "EdgespikeError": "edgespike.errors",
     "Graph": "edgespike.graph",
+    "compare": "edgespike.api",
     "convert": "edgespike.api",
     "count": "edgespike.api",
     "ensemble": "edgespike.api",
@@ -54,6 +56,7 @@ __all__ = [
     "EdgespikeError",
     "Graph",
     "__version__",
+    "compare",
     "convert",
     "count",
     "ensemble",

@@ -6,27 +6,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.batches import ReportProgress, no_report, tally_all, trace_all
 from edgespike.converters import convert, load
 from edgespike.counting import Counts
-from edgespike.errors import UnsupportedError
+from edgespike.errors import InputError, UnsupportedError, shown
 from edgespike.graph import Graph
 from edgespike.graph import save_graph as save
+from edgespike.graph.inputs import as_samples
 from edgespike.passes.ensemble import ensemble
 from edgespike.prepared import prepared
 from edgespike.storage.checksums import write_checksums
 from edgespike.storage.files import new_folder
-from edgespike.targets import get_target, prepare, refusals
+from edgespike.targets import get_target, placement_of, prepare, refusals, runtime_names
 from edgespike.threads import at_most
 from edgespike.trace import Trace
 from edgespike.verification import verify
 
 if TYPE_CHECKING:
+    from edgespike.comparison import Comparison
+    from edgespike.counting import Tally
     from edgespike.energy import EnergyReport, Profile
+    from edgespike.prepared import Prepared
 
 __all__ = [
+    "compare",
     "convert",
     "count",
     "ensemble",
@@ -147,6 +153,7 @@ def estimate_energy(
     samples: NDArray[Any],
     target: str = "cpu",
     profiles: Sequence[str | Path | Profile] | None = None,
+    labels: NDArray[Any] | None = None,
     *,
     progress: ReportProgress = no_report,
     threads: int | None = None,
@@ -158,22 +165,168 @@ def estimate_energy(
     graph, samples, target, progress, threads
         As for :func:`count`.
     profiles
-        Names of shipped profiles, paths of profile files, or loaded profiles; ``None`` for all
-        shipped profiles. Files are read before anything runs.
+        Names of shipped profiles, "all" for all of them, paths of profile files, or loaded
+        profiles; ``None`` for :func:`edgespike.energy.default_profiles`. Files are read before
+        anything runs.
+    labels
+        The class of each sample, integers ``(samples,)``, for the report's accuracy; ``None`` for a
+        report without one.
 
     Raises
     ------
     InputError
-        The samples do not fit the graph's input.
+        The samples do not fit the graph's input, or the labels do not fit the samples.
     InputError, FileFormatError, ProfileError
         A profile cannot be read or is not valid.
     UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
         As for :func:`run`.
     """
-    from edgespike.energy import Profile, energy_report, load_profile
+    loaded = usable_profiles(profiles)
+    if labels is not None:
+        labels = _checked_labels(graph, labels, len(as_samples(graph, samples)))
+    ready = prepared(graph, target)
+    with at_most(threads):
+        tally = tally_all(ready.runner, samples, target, progress)
+    return report_tally(ready, tally, target, loaded, labels)
 
-    loaded = None
-    if profiles is not None:
-        loaded = [each if isinstance(each, Profile) else load_profile(each) for each in profiles]
-    counts = count(graph, samples, target, progress=progress, threads=threads)
-    return energy_report(graph, counts, loaded, refusals(graph))
+
+def usable_profiles(
+    profiles: Sequence[str | Path | Profile] | None = None,
+) -> tuple[Profile, ...]:
+    """Load profiles as :func:`edgespike.energy.load_profiles` does, before anything runs.
+
+    Raises
+    ------
+    InputError, FileFormatError, ProfileError
+        A profile cannot be read or is not valid.
+    ProfileError
+        Models speak of targets that do not exist; all are listed.
+    """
+    from edgespike.energy import ProfileError, load_profiles
+
+    loaded, known = load_profiles(profiles), runtime_names()
+    unknown = [
+        f"{profile.name}: model {model.name} speaks of target {shown(model.target)}, which does "
+        f"not exist; choose from {', '.join(known)}, or leave target out"
+        for profile in loaded
+        for model in profile.models
+        if model.target and model.target not in known
+    ]
+    if unknown:
+        raise ProfileError("energy profiles cannot be used", unknown)
+    return loaded
+
+
+def report_tally(
+    ready: Prepared,
+    tally: Tally,
+    target: str = "cpu",
+    profiles: Sequence[str | Path | Profile] | None = None,
+    labels: NDArray[Any] | None = None,
+) -> EnergyReport:
+    """Estimate the energy of a run that was tallied, as :func:`estimate_energy` does.
+
+    Parameters
+    ----------
+    ready
+        The graph as it was prepared.
+    tally
+        Of all samples.
+    target
+        Name of the runtime that ran them.
+    profiles, labels
+        As for :func:`estimate_energy`; there must be a label for each sample.
+    """
+    from edgespike.energy import busiest_core, energy_report
+    from edgespike.trace import predictions
+
+    graph, loaded = ready.graph, usable_profiles(profiles)
+    of_models = [model.target for profile in loaded for model in profile.models if model.target]
+    counts = ready.counter.counts(tally)
+    accuracy = None
+    if labels is not None:
+        right = predictions(graph, tally.accumulators) == np.asarray(labels)
+        accuracy = float(right.mean())
+    place = placement_of(graph, dict.fromkeys([target, *of_models]))
+    cores = None if place is None else busiest_core(graph, counts, tally.events, place)
+    return energy_report(
+        graph,
+        counts,
+        loaded,
+        refusals(graph),
+        target=get_target(target).name,
+        accuracy=accuracy,
+        cores=cores,
+    )
+
+
+def _checked_labels(graph: Graph, labels: NDArray[Any], samples: int) -> NDArray[Any]:
+    """Return labels as an array, or refuse them."""
+    array, classes = np.asarray(labels), graph.readout_op.classes
+    if array.shape != (samples,):
+        raise InputError(f"labels have shape {array.shape}, expected ({samples},): one a sample")
+    if array.dtype.kind not in "iu":
+        raise InputError(f"labels have dtype {array.dtype}; give integers")
+    if array.size and not 0 <= int(array.min()) <= int(array.max()) < classes:
+        raise InputError(
+            f"labels are {int(array.min())}..{int(array.max())}; graph {graph.name!r} has classes "
+            f"0..{classes - 1}"
+        )
+    return array
+
+
+def compare(
+    models: Sequence[Graph | Path | str],
+    samples: NDArray[Any] | Path | str | None = None,
+    labels: NDArray[Any] | Path | str | None = None,
+    *,
+    target: str = "cpu",
+    model: str | None = None,
+    profile: str | Path | None = None,
+    limit: int | None = None,
+    progress: ReportProgress = no_report,
+) -> Comparison:
+    """Compare models on the same samples: accuracy, operations, energy and size.
+
+    Parameters
+    ----------
+    models
+        At least two graphs, or paths: of graph files, of checkpoints, or of reports that
+        ``edgespike energy --json`` wrote. The first is what the others are compared with.
+    samples
+        As :func:`run` takes them, or the path of a file of samples; needed unless all are reports.
+    labels
+        Class of each sample, ``(samples,)`` integers, or a file of them; ``None`` to leave the
+        accuracy out.
+    target
+        Name of the target that runs the graphs.
+    model, profile
+        Name of the energy model, and name or path of the profile, by which all are compared;
+        ``None`` to choose what answers best what a sample costs.
+    limit
+        Use only the first samples, at most this many; ``None`` for all.
+    progress
+        As for :func:`count`.
+
+    Raises
+    ------
+    ComparisonError
+        The models take other inputs, or the figures are of other samples, energy models or
+        conventions.
+    InputError, FileFormatError
+        Fewer than two models are given, a file cannot be read, or samples or labels do not fit.
+    UnknownTargetError, UnsupportedError, EnvironmentMissingError, TargetRunError
+        As for :func:`run`.
+    """
+    from edgespike.comparison.sources import compare_sources
+
+    return compare_sources(
+        models,
+        samples,
+        labels,
+        target=target,
+        model=model,
+        profile=profile,
+        limit=limit,
+        progress=progress,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Literal, NoReturn
@@ -13,8 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-LEAST_WIDTH, USUAL_WIDTH = 20, 80
-"""A terminal that reports fewer columns than the least is assumed to have the usual number."""
+from edgespike.text import USUAL_WIDTH, fact_lines, wrapped
+
+LEAST_WIDTH = 20
+"""A terminal that reports fewer columns is assumed to have the usual number."""
+
+_UNBROKEN = 2**16
+"""Columns of a console that breaks no line."""
 
 _WORD = 9
 """Words of up to this many characters are never split in a table."""
@@ -29,12 +35,37 @@ class _Console(Console):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-def make_console() -> Console:
-    """Return a console for standard output."""
+def make_console(wide: bool = False) -> Console:
+    """Return a console for standard output.
+
+    It is as wide as the terminal. A pipe and a file get the usual width, so that an answer looks
+    alike everywhere; the environment variable ``COLUMNS`` overrides both.
+
+    Parameters
+    ----------
+    wide
+        Break no line, however long.
+    """
     console = _Console(highlight=False)
-    if console.width < LEAST_WIDTH:
+    said = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    if wide:
+        console.width = _UNBROKEN
+    elif not said or console.width < LEAST_WIDTH:
         console.width = USUAL_WIDTH
     return console
+
+
+def print_lines(console: Console, lines: Iterable[str], *, bold: bool = False) -> None:
+    """Print lines as they are: a terminal wraps those that are wider than it is."""
+    for line in lines:
+        console.print(Text(line, style="bold" if bold else ""), soft_wrap=True)
+
+
+def print_facts(
+    console: Console, facts: Iterable[tuple[str, str]], *, most: int | None = None
+) -> None:
+    """Print named facts; see :func:`edgespike.text.fact_lines`."""
+    print_lines(console, fact_lines(facts, console.width, most=most))
 
 
 def print_aligned_table(
@@ -63,8 +94,6 @@ def print_aligned_table(
     """
     texts = [list(row) for row in rows]
     table = Table(
-        title=Text(title) if title else None,
-        title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
@@ -82,14 +111,16 @@ def print_aligned_table(
         below = Text(footer[place]) if footer else ""
         table.add_column(Text(name), below, justify=side, overflow="fold", width=widths[place])
     for row in texts:
-        table.add_row(*map(_wrapped, row, widths))
+        table.add_row(*map(_folded, row, widths))
+    if title:
+        print_lines(console, wrapped(title, console.width))
     needed = sum(widths) + _GAP * len(widths)
     if needed > console.width:
         table.width = needed
     console.print(table, crop=False)
 
 
-def _wrapped(cell: str, width: int) -> Text:
+def _folded(cell: str, width: int) -> Text:
     """Break lines between words and after hyphens; rich would break words anywhere."""
     lines = [part for line in cell.split("\n") for part in textwrap.wrap(line, width) or [""]]
     return Text("\n".join(lines))

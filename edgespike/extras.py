@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator, Mapping
-from importlib import import_module
+from importlib import import_module, metadata
+from pathlib import Path
 
 from edgespike.errors import EnvironmentMissingError
 
 
 def install_command(extra: str) -> str:
-    """Return the command that installs an extra, from source: no package index has edgespike."""
-    return f"pip install -c constraints.txt -e '.[{extra}]' in edgespike's source folder"
+    """Return the command that installs an extra.
+
+    No package index has edgespike: from source, the command names the source folder, else the
+    packages that the extra needs.
+    """
+    if (Path(__file__).parent.parent / "constraints.txt").is_file():
+        return f"pip install -c constraints.txt -e '.[{extra}]' in edgespike's source folder"
+    packages = " ".join(f"'{each}'" for each in _packages(extra))
+    return f"pip install {packages}"
+
+
+def _packages(extra: str) -> list[str]:
+    """Return what an extra of the installed edgespike needs, as its metadata says."""
+    lines = (line.partition(";") for line in metadata.requires("edgespike") or ())
+    marked = re.compile(rf"""\bextra\s*==\s*["']{re.escape(extra)}["']""")
+    return [package.strip() for package, _, marker in lines if marked.search(marker)]
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
-"""Read samples and labels from untrusted ``.npy`` files."""
+"""Read samples and labels for a graph from untrusted files."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,8 +68,75 @@ def _read_at_once(path: Path, file: BinaryIO) -> NDArray[Any]:
         ) from None
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """Samples for a graph.
+
+    Parameters
+    ----------
+    samples
+        Integers, ``(samples, steps, *shape)``, see :func:`edgespike.graph.inputs.as_samples`.
+    labels
+        int64, ``(samples,)``, classes of the graph; None where the source does not say them.
+    """
+
+    samples: NDArray[Any]
+    labels: NDArray[np.int64] | None
+
+
+def read_inputs(graph: Graph, path: Path | str, limit: int | None = None) -> Inputs:
+    """Read samples for a graph, and their labels where the source has them.
+
+    Parameters
+    ----------
+    graph
+        The graph that they are for. Its scaling turns measured numbers into whole ones; its class
+        names give the numbers of named labels.
+    path
+        - a ``.npy`` file: integers are the graph's own, floats are measured numbers;
+        - an ``.npz`` file or folder of ``.npy`` files, with labels; where they have several parts,
+          ``test`` is read. With a scaling, integers of more than 8 bits are measured numbers;
+        - a folder of images, or of one folder of images for each class; images are resized to the
+          graph's input and get its number of channels;
+        - a CSV file: windows of recordings, or rows.
+    limit
+        Read at most the first so many.
+
+    Raises
+    ------
+    InputError
+        The source cannot be read, or does not fit the graph.
+    EnvironmentMissingError
+        Images are to be read and Pillow is not installed.
+    """
+    place = Path(path)
+    if not _is_array(place):
+        from edgespike.data.own.inputs import read_set  # takes longer to import than all else here
+
+        return Inputs(*read_set(graph, place, limit))
+    array = read_array(place)
+    if array.dtype.kind == "f" and graph.scaling is not None:
+        from edgespike.data.own.measured import as_whole
+
+        array = as_whole(graph, array, limit)
+    return Inputs(as_samples(graph, array)[:limit], None)
+
+
+def _is_array(path: Path) -> bool:
+    """Return whether a path is read as a ``.npy`` file, even if only to say what it is instead."""
+    try:
+        if path.is_dir() or path.name.lower().endswith((".csv", ".tsv", ".txt")):
+            return False
+    except (OSError, ValueError):  # opening it says why
+        return True
+    with opened(path) as file:
+        return file.read(2) != b"PK"
+
+
 def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> NDArray[Any]:
     """Read samples for a graph, at most the first ``limit`` if that is given.
+
+    What may be read is what `read_inputs` says.
 
     Returns
     -------
@@ -80,7 +148,7 @@ def read_samples(graph: Graph, path: Path | str, limit: int | None = None) -> ND
     InputError
         The array does not fit the graph; also what :func:`read_array` raises.
     """
-    return as_samples(graph, read_array(path))[:limit]
+    return read_inputs(graph, path, limit).samples
 
 
 def read_labels(path: Path | str, samples: int, classes: int) -> NDArray[np.int64]:

@@ -76,6 +76,27 @@ def predictions(graph: Graph, accumulators: NDArray[np.int64]) -> NDArray[np.int
     return np.asarray(np.argmax(log_probabilities(graph, accumulators), axis=1))
 
 
+def confusion_matrix(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """Count how often samples of each class were given each class.
+
+    Parameters
+    ----------
+    labels, predicted
+        The true and the predicted class of each sample, ``(samples,)``, ``0..classes - 1``.
+    classes
+        How many there are.
+
+    Returns
+    -------
+    matrix
+        ``(classes, classes)``: a row for each label, a column for each prediction.
+    """
+    pairs = np.asarray(labels) * classes + predicted
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
 @dataclass(frozen=True)
 class Uncertainty:
     """The uncertainty of an ensemble's predictions in nats, each ``(samples,)``.

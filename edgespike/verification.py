@@ -93,7 +93,7 @@ class TargetResult:
         return self.first_difference is None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Certificate:
     """What was compared with the interpreter, and the results.
 
@@ -115,6 +115,20 @@ class Certificate:
     def equal(self) -> bool:
         """Whether all targets are equal to the interpreter."""
         return all(result.equal for result in self.targets.values())
+
+    def __repr__(self) -> str:
+        """Return each target's result on one line; :meth:`to_json` has everything."""
+        results = ", ".join(
+            f"{name} {'equal' if result.equal else 'different'} on {result.samples} samples"
+            for name, result in self.targets.items()
+        )
+        return f"<Certificate of graph {self.graph[:12]}: {results}>"
+
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows; ``None``, and it shows the text, without extra report."""
+        from edgespike.report.notebook import certificate_html
+
+        return certificate_html(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Return the certificate as plain values."""

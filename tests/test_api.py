@@ -29,6 +29,7 @@ PUBLIC = {
     "EdgespikeError",
     "Graph",
     "__version__",
+    "compare",
     "convert",
     "count",
     "ensemble",

@@ -23,7 +23,6 @@ WITH_CHECKPOINT = [
     "edgespike.energy",
     "edgespike.report",
     "edgespike.cli",
-    "accelerate",
     "rich",
 ]
 """Rooms and packages that loading a checkpoint must not import."""

@@ -28,9 +28,9 @@ def torch_module(graph: Graph, target: str = "cpu") -> GraphModule:
     Returns
     -------
     module
-        Takes ``(batch, *shape)`` or ``(batch, steps, *shape)``, integers as they are or reals in
-        the source model's units; returns ``(batch, classes)``, float64. See
-        :class:`edgespike.adapters.module.GraphModule`.
+        Takes ``(batch, *shape)`` or ``(batch, steps, *shape)``, integers as they are, or reals:
+        measured numbers if the graph has a scaling, else in the source model's units; returns
+        ``(batch, classes)``, float64. See :class:`edgespike.adapters.module.GraphModule`.
 
     Raises
     ------

@@ -16,9 +16,10 @@ class GraphModule(nn.Module):
     """Runs a graph on a target, for inference.
 
     Its call takes ``(batch, *shape)`` or ``(batch, steps, *shape)`` on any device. Integers and
-    booleans are units of the graph's input; reals are in the source model's units: they are divided
-    by the input's scale and rounded half up. It returns ``(batch, classes)`` on the input's device,
-    float64: the logits, or of an ensemble the logarithms of the mean probabilities.
+    booleans are units of the graph's input; reals are measured numbers if the graph has a scaling,
+    else in the source model's units: they are divided by the input's scale and rounded half up. It
+    returns ``(batch, classes)`` on the input's device, float64: the logits, or of an ensemble the
+    logarithms of the mean probabilities. ``graph.class_names`` names the classes.
 
     It has no parameters; ``state_dict`` holds the graph's hash, and a state of another graph is
     refused. It can be copied and pickled: the graph is in the pickle, and is prepared again where
@@ -61,7 +62,7 @@ class GraphModule(nn.Module):
 
     def extra_repr(self) -> str:
         """Return the graph and the target, for ``repr``."""
-        return f"{self.graph}, target={self.target!r}"
+        return f"{self.graph!r}, target={self.target!r}"
 
     def get_extra_state(self) -> str:
         """Return the graph's hash: what ``state_dict`` holds."""

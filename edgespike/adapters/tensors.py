@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgespike.data.own.measured import as_whole
 from edgespike.errors import InputError, shown
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
@@ -25,8 +26,9 @@ def as_whole_samples(graph: Graph, x: object) -> NDArray[Any]:
         The graph.
     x
         ``(samples, *shape)`` or ``(samples, steps, *shape)`` on any device. Integers and booleans
-        are units of the graph's input. Reals are in the source model's units: they are divided by
-        the input's scale and rounded half up.
+        are units of the graph's input. Reals are measured numbers if the graph has a scaling, which
+        is applied; else they are in the source model's units: they are divided by the input's scale
+        and rounded half up.
 
     Raises
     ------
@@ -56,8 +58,14 @@ def as_whole_samples(graph: Graph, x: object) -> NDArray[Any]:
             "one of integers or reals"
         )
     if x.is_floating_point():
-        return as_samples(graph, as_integers(_values(graph, x.double()), graph))  # no bfloat16
+        reals = _values(graph, x.double())  # numpy has no bfloat16
+        to_whole = as_integers if graph.scaling is None else _scaled
+        return as_samples(graph, to_whole(reals, graph))
     return as_samples(graph, _values(graph, x.byte() if x.dtype is torch.bool else x))
+
+
+def _scaled(measured: NDArray[Any], graph: Graph) -> NDArray[Any]:
+    return as_whole(graph, measured)
 
 
 def _values(graph: Graph, x: Tensor) -> NDArray[Any]:

@@ -16,7 +16,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from edgespike.cli import (
+    budget,
+    compare,
     convert,
+    data,
     demo,
     energy,
     ensemble,
@@ -30,7 +33,7 @@ from edgespike.cli import (
     train,
     verify,
 )
-from edgespike.cli.options import BAD_USE, spelled
+from edgespike.cli.options import BAD_USE, Command
 from edgespike.errors import EdgespikeError
 
 INTERRUPTED = 130
@@ -50,14 +53,14 @@ app = typer.Typer(
         "Run efficient neural networks bit for bit on neuromorphic and edge hardware, and know "
         "their cost."
     ),
-    epilog="Start with: edgespike demo. An output file replaces an older one, whole or not at all, "
-    "but never one that the same command reads. An output folder must be new or empty, except for "
-    "train. Exit codes: 0 success, 1 a check failed, 2 wrong usage or bad input, 70 "
-    "internal error, 128 + N after signal N, so 130 after Ctrl-C.",
+    epilog="Start with: edgespike demo. An output file is written whole or not at all; it replaces "
+    "an older one with --force only, and never one that the same command reads. An output folder "
+    "must be new or empty, except for train. Exit codes: 0 success, 1 a check failed, 2 wrong use "
+    "or bad input, 70 internal error, 128 + N after signal N, so 130 after Ctrl-C.",
     no_args_is_help=True,
     rich_markup_mode=None,  # importing rich would double the time of --help
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": spelled},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -170,6 +173,7 @@ def _options(
 
 
 for module in (
+    data,
     train,
     prune,
     convert,
@@ -179,11 +183,14 @@ for module in (
     run,
     verify,
     energy,
+    compare,
+    budget,
     entropy,
     show,
     targets,
     demo,
 ):
-    app.command(name=module.__name__.rpartition(".")[2], epilog=f"Example: {module.EXAMPLE}")(
+    name = module.__name__.rpartition(".")[2]
+    app.command(name, cls=Command, epilog=f"Example: {module.EXAMPLE}")(
         _reporting_errors(module.command)
     )

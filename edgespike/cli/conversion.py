@@ -29,6 +29,8 @@ def found_as_json(found: Conversion) -> dict[str, Any]:
             "scale": graph.input_op.scale,
         },
         "classes": graph.readout_op.classes,
+        "class_names": list(graph.class_names),
+        "scaling": None if graph.scaling is None else asdict(graph.scaling),
         "assumed": list(found.assumed),
         "warnings": list(found.warnings),
     }
@@ -62,12 +64,29 @@ def print_found(source: str, found: Conversion) -> None:
         f"{_counted(graph.readout_op.classes, 'class', 'classes')}",
         indent=2,
     )
-    for sentence in found.assumed:
+    for sentence in (*_labels(graph), *found.assumed):
         print_sentence(sentence, indent=2)
     if found.quantised is not None:
         _print_lost(found.quantised)
     for warning in found.warnings:
         say(f"warning: {warning}")
+
+
+def _labels(graph: Graph) -> Iterator[str]:
+    """Yield the names of the classes, and how measured numbers become the graph's."""
+    if graph.class_names:
+        from edgespike.cli.confusion import some_names
+
+        yield f"named {some_names(graph.class_names)}"
+    if graph.scaling is not None:
+        offset, step = (_spread(values) for values in (graph.scaling.offset, graph.scaling.step))
+        yield f"measured numbers x enter as (x - offset) / step, offset {offset}, step {step}"
+
+
+def _spread(values: tuple[float, ...]) -> str:
+    """Return equal numbers once, else the smallest and the largest."""
+    low, high = min(values), max(values)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def _print_lost(quantised: Quantised) -> None:

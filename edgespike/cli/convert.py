@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgespike.cli.conversion import found_as_json, print_found
-from edgespike.cli.options import CHECK_FAILED, Json, Samples
+from edgespike.cli.lists import names_in, numbers_in
+from edgespike.cli.options import CHECK_FAILED, Force, Json, Samples
 from edgespike.cli.output import print_json, say_if_slow
 from edgespike.cli.source_check import Checked, checked, refuse_check_of_graphs
 from edgespike.passes.coding import Coding
@@ -128,6 +129,25 @@ def command(
             help="Whose arithmetic a TFLite file has: tflm, xnnpack, builtin-x86.",
         ),
     ] = None,
+    class_names: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,C",
+            help="Name of each class, in order: separated by commas, or a text file, one a line.",
+        ),
+    ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X[,X]",
+            help="Mean with which the data was standardised in training, one or one for each "
+            "feature or channel: the graph then takes measured numbers.",
+        ),
+    ] = None,
+    std: Annotated[
+        str | None,
+        typer.Option(metavar="X[,X]", help="Standard deviation, likewise."),
+    ] = None,
     save_inputs: Annotated[
         Path | None,
         typer.Option(
@@ -135,6 +155,7 @@ def command(
             help="Also write the samples of --calibrate as the integers that the graph takes.",
         ),
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Convert a trained model to an integer graph.
@@ -154,6 +175,10 @@ def command(
     readout stays the same, every target can run the graph, and the counts are those of single
     spikes.
 
+    --class-names, --mean and --std are for any source, a graph file included. With mean and
+    standard deviation the graph keeps how (x - mean) / std becomes its whole numbers, and is given
+    measured numbers x from then on; the samples of --calibrate are still the source's own.
+
     With --check, the source itself runs on the samples. For a checkpoint, each layer of its float
     net receives what the graph gave, and its neurons are compared. The graph is exact; the float
     net may round a value that is near a tie. If any other neuron differs, or a part of another
@@ -165,16 +190,16 @@ def command(
     from edgespike.storage.files import check_output
 
     if samples is not None and check is None:
-        raise InputError("--samples says how many samples --check compares; give --check X.npy too")
+        raise InputError("--limit says how many samples --check compares; give --check X.npy too")
     if save_inputs is not None and calibrate is None:
         raise InputError("--save-inputs writes the samples of --calibrate; give these too")
     read = [code.file_of(model), check, calibrate, labels, weights]
-    check_output(out, [*read, save_inputs])
-    check_output(save_inputs, [*read, out])
+    check_output(out, [*read, save_inputs], force)
+    check_output(save_inputs, [*read, out], force)
     options = _options(
-        input_shape=_whole_numbers("--input-shape", input_shape),
+        input_shape=numbers_in("--input-shape", input_shape, int),
         name=name,
-        input_range=_whole_numbers("--input-range", input_range),
+        input_range=numbers_in("--input-range", input_range, int),
         input_scale=input_scale,
         bits=bits,
         levels=levels,
@@ -187,6 +212,9 @@ def command(
         readout=readout,
         rounding=rounding,
         weights=weights,
+        class_names=names_in(class_names),
+        mean=numbers_in("--mean", mean, float),
+        std=numbers_in("--std", std, float),
     )
     if check is not None:
         refuse_check_of_graphs(model)
@@ -220,18 +248,6 @@ def _options(*, calibrate: Path | None, labels: Path | None, **said: Any) -> Con
         labels=None if labels is None else read_array(labels),
         **said,
     )
-
-
-def _whole_numbers(option: str, text: str | None) -> Any:
-    """Read integers separated by commas; how many there must be is checked later."""
-    from edgespike.errors import InputError, shown
-
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{option} is {shown(text)}; give integers separated by commas") from None
 
 
 def _save_inputs(found: Conversion, options: ConvertOptions, path: Path) -> None:

@@ -7,20 +7,31 @@ from typing import Annotated
 
 import typer
 
-from edgespike.cli.energy import print_energy
-from edgespike.cli.options import CHECK_FAILED, Html, Json, TargetNames, model_names
-from edgespike.cli.output import print_json, progress, say
+from edgespike.cli.inputs import confusion_of
+from edgespike.cli.options import (
+    CHECK_FAILED,
+    Force,
+    Html,
+    Json,
+    TargetNames,
+    Wide,
+    model_names,
+    split_names,
+)
+from edgespike.cli.output import MOST_LINES, print_json, progress, say
 from edgespike.cli.targets import set_up
-from edgespike.cli.verify import print_certificate, split_names
 from edgespike.models import DEFAULT, MODELS
 
-EXAMPLE = "edgespike demo --targets cpu,tflite --html demo.html"
+EXAMPLE = "edgespike demo -t cpu,tflite --html demo.html"
+
+_TARGETS = 3
+"""How many targets are named line by line."""
 
 
 def command(
-    targets: TargetNames = "cpu,loihi,tflite",
-    samples: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Compare on the first N images.")
+    targets: TargetNames = ("cpu", "loihi", "tflite"),  # type: ignore[assignment]
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, metavar="N", help="Compare on the first N images.")
     ] = 100,
     files: Annotated[
         Path | None,
@@ -37,22 +48,25 @@ def command(
         ),
     ] = DEFAULT,
     html: Html = None,
+    force: Force = False,
+    wide: Wide = False,
     as_json: Json = False,
 ) -> None:
     """Run the whole pipeline on a shipped model and images.
 
     Classify 200 images and count, compare the targets bit for bit on the first 100 of them
-    (--samples), and estimate the energy.
+    (--limit), and estimate the energy.
     """
     import edgespike
+    from edgespike.api import report_tally
     from edgespike.batches import tally_all
-    from edgespike.energy import energy_report
+    from edgespike.cli.certificate import print_certificate
+    from edgespike.console import make_console, print_lines
     from edgespike.errors import InputError
     from edgespike.models import shipped_images, shipped_model, write_files
     from edgespike.prepared import prepared
+    from edgespike.report import print_report
     from edgespike.storage.files import check_output
-    from edgespike.targets import refusals
-    from edgespike.trace import predictions
 
     if files is not None:
         if html is not None:
@@ -60,7 +74,7 @@ def command(
         write_files(files, model)
         say(f"model.safetensors, images.npy and labels.npy are in {files}")
         return
-    check_output(html)
+    check_output(html, force=force)
     graph = shipped_model(model)  # before anything is installed for it
     names = split_names(targets)
     _set_up_missing(names)
@@ -69,25 +83,28 @@ def command(
     say(f"classifying {len(images)} images of Fashion-MNIST with {graph.name}, and counting")
     with progress() as report_progress:
         tally = tally_all(cpu.runner, images, "cpu", report_progress)
-    accuracy = float((predictions(graph, tally.accumulators) == labels).mean())
-    some = images[:samples]
+    some = images[:limit]
     say(f"comparing {', '.join(names)} with the definition, every layer of {len(some)} images")
     with progress() as report_progress:
         certificate = edgespike.verify(graph, some, names, progress=report_progress)
-    report = energy_report(graph, cpu.counter.counts(tally), refusals=refusals(graph))
+    report = report_tally(cpu, tally, "cpu", labels=labels)
     if html is not None:
         from edgespike.report import write_page
 
-        write_page(html, graph, report, certificate=certificate.to_json())
+        confusion = confusion_of(graph, tally.accumulators, labels)
+        write_page(html, graph, report, certificate.to_json(), confusion=confusion)
         say(f"wrote {html}")
     if as_json:
         answers = {"verify": certificate.to_json(), "energy": report.to_json()}
-        print_json({"accuracy": accuracy, **answers})
+        print_json({"accuracy": report.accuracy, **answers})
     else:
-        print_energy(report)
-        # Last, so that it is seen without scrolling back.
-        print_certificate(certificate)
-        print(f"accuracy {accuracy:.2%} of {len(images)} test images")
+        console = make_console(wide)
+        print_certificate(certificate, console, _TARGETS)
+        console.print()
+        named = min(len(certificate.targets), _TARGETS) + 1
+        told = 0 if certificate.equal else 5
+        print_report(report, console, lines=MOST_LINES - 3 - named - told)
+        print_lines(console, ["more: edgespike demo --files DIR, then verify, energy and show"])
     if not certificate.equal:
         raise typer.Exit(CHECK_FAILED)
 
@@ -109,5 +126,5 @@ def _set_up_if_missing(name: str) -> None:
         except EdgespikeError as error:
             raise EnvironmentMissingError(
                 f"{error}\nto continue without {name}, name the other targets: "
-                "edgespike demo --targets cpu,..."
+                "edgespike demo -t cpu,..."
             ) from error

@@ -7,25 +7,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgespike.cli.inputs import confusion_of, inputs_with_labels
 from edgespike.cli.options import (
     CHECK_FAILED,
+    Force,
     Html,
     InputFile,
     Json,
+    LabelsFile,
+    Limit,
     ModelFile,
-    Samples,
     TargetName,
     Threads,
+    Wide,
     profile_names,
 )
-from edgespike.cli.output import print_json, print_sentence, progress, say
+from edgespike.cli.output import MOST_LINES, print_json, progress, say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgespike.counting import Audit, Counts
-    from edgespike.energy import EnergyReport
+    from edgespike.graph import Graph
     from edgespike.prepared import Prepared
+
+MORE = "--layers, --steps, --models, --sources, --html FILE, --json"
+"""What else can be asked for."""
 
 EXAMPLE = "edgespike energy graph.safetensors --input images.npy --audit 2 --html energy.html"
 
@@ -34,7 +41,8 @@ def command(
     model: ModelFile,
     input_file: InputFile,
     target: TargetName = "cpu",
-    samples: Samples = None,
+    labels_file: LabelsFile = None,
+    limit: Limit = None,
     audit: Annotated[
         int,
         typer.Option(
@@ -45,59 +53,107 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="PROFILE",
-            help="A shipped energy profile, or a TOML file; may be repeated. "
-            "Default: all shipped profiles.",
+            help="A shipped energy profile, 'all' of them, or a TOML file; may be repeated. "
+            "Default: those with models.",
             autocompletion=profile_names,
         ),
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Also print every layer's counts and weights.")
+    ] = False,
+    steps: Annotated[bool, typer.Option("--steps", help="Also print every step's counts.")] = False,
+    models: Annotated[
+        bool, typer.Option("--models", help="Also print every model's energy, formula and caveat.")
+    ] = False,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="Also print every constant and where it is from.")
+    ] = False,
     html: Html = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="For --html: what 'edgespike verify --out' wrote of this graph.",
+        ),
+    ] = None,
+    force: Force = False,
+    wide: Wide = False,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Count operations and estimate the energy that they take.
 
-    Totals are over the given samples. The exit code is 1 if an audit disagrees with the count.
+    Printed is first what a sample costs on average; JSON has totals over all samples. The exit
+    code is 1 if an audit disagrees with the count.
     """
     import edgespike
+    from edgespike.api import report_tally
     from edgespike.batches import tally_all
-    from edgespike.energy import energy_report, load_profile, shipped_profiles
+    from edgespike.console import make_console, print_facts, print_lines
+    from edgespike.energy import load_profiles, shipped_profiles
     from edgespike.prepared import prepared
-    from edgespike.report import write_page
-    from edgespike.samples import read_samples
+    from edgespike.report import print_report, write_page
     from edgespike.storage.files import check_output
-    from edgespike.targets import refusals
+    from edgespike.text import fact_lines
     from edgespike.threads import at_most
 
-    profiles = [load_profile(name) for name in profile] if profile else None
+    profiles = load_profiles(profile or None)
     own = [Path(name) for name in profile or () if name not in shipped_profiles()]
-    check_output(html, [model, input_file, *own])
+    check_output(html, [model, input_file, labels_file, certificate, *own], force)
     graph = edgespike.load(model)
-    array = read_samples(graph, input_file, samples)
+    verified = None if certificate is None else _verified(graph, certificate, html)
+    inputs = inputs_with_labels(graph, input_file, labels_file, limit)
+    array = inputs.samples
     ready = prepared(graph, target)
     with at_most(threads), progress() as report_progress:
         tally = tally_all(ready.runner, array, target, report_progress)
-    report = energy_report(graph, ready.counter.counts(tally), profiles, refusals(graph))
+    report = report_tally(ready, tally, target, profiles, inputs.labels)
     with at_most(threads):
         recount = _recount(ready, array[:audit]) if audit else None
     if html is not None:
-        write_page(html, graph, report, audit=recount)
+        confusion = confusion_of(graph, tally.accumulators, inputs.labels)
+        write_page(html, graph, report, verified, recount, confusion)
         say(f"wrote {html}")
     if as_json:
-        print_json({**report.to_json(), **({"audit": _audit_json(*recount)} if recount else {})})
+        from edgespike.comparison import samples_hash
+
+        answer = {**report.to_json(), "inputs": samples_hash(graph, array)}
+        print_json({**answer, **({"audit": _audit_json(*recount)} if recount else {})})
     else:
-        print_energy(report)
-        if recount:
-            _print_audit(*recount)
+        console = make_console(wide)
+        audited = [] if recount is None else _audit_facts(*recount)
+        print_report(
+            report,
+            console,
+            lines=MOST_LINES - len(fact_lines(audited)) - 2,
+            layers=layers,
+            steps=steps,
+            models=models,
+            sources=sources,
+        )
+        print_facts(console, audited)
+        if not (layers or steps or models or sources):
+            console.print()
+            labels_too = "" if report.accuracy is not None else "--labels Y, "
+            print_lines(console, [f"more: {labels_too}{MORE}"])
     if recount and not recount[0].agrees(recount[1]):
         raise typer.Exit(CHECK_FAILED)
 
 
-def print_energy(report: EnergyReport) -> None:
-    """Print an energy report for people."""
-    from edgespike.console import make_console
-    from edgespike.report import print_report
+def _verified(graph: Graph, certificate: Path, html: Path | None) -> dict[str, Any]:
+    """Return a certificate of the graph for the page."""
+    from edgespike.certificates import read_certificate
+    from edgespike.errors import InputError
 
-    print_report(report, make_console())
+    if html is None:
+        raise InputError("--certificate is shown on the page; add --html FILE.html")
+    found = read_certificate(certificate)
+    if found.graph != graph.hash:
+        raise InputError(
+            f"{certificate} is of graph {found.graph}, not of {graph.name!r}, which is "
+            f"{graph.hash}; verify this graph"
+        )
+    return found.to_json()
 
 
 def _recount(ready: Prepared, samples: NDArray[Any]) -> tuple[Audit, Counts]:
@@ -119,12 +175,14 @@ def _audit_json(audit: Audit, counts: Counts) -> dict[str, Any]:
     }
 
 
-def _print_audit(audit: Audit, counts: Counts) -> None:
+def _audit_facts(audit: Audit, counts: Counts) -> list[tuple[str, str]]:
     result = "equal to the count" if audit.agrees(counts) else "DIFFERENT from the count"
     kinds = {
         "synaptic operations": audit.synaptic_operations,
         "multiply-accumulates": audit.multiply_accumulates,
     }
-    for kind, found in kinds.items():
-        walked = ", ".join(f"{k.value} {v:,}" for k, v in found.items())
-        print_sentence(f"Audit of {audit.samples} samples: {kind} {walked}; {result}.")
+    walked = [
+        f"{kind} {', '.join(f'{k.value} {v:,}' for k, v in found.items())}"
+        for kind, found in kinds.items()
+    ]
+    return [("audit", f"{result}; {audit.samples} samples: {'; '.join(walked)}")]

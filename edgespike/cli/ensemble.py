@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import Json, Samples
+from edgespike.cli.inputs import inputs_with_labels
+from edgespike.cli.options import Force, Json, LabelsFile, Limit
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from edgespike.selection import MemberFigures, Score
 
 EXAMPLE = "edgespike ensemble a.safetensors b.safetensors -o both.safetensors"
+
+_BOTH = "--input and --labels belong together; give both, or an input that has labels itself"
 
 
 def command(
@@ -43,10 +46,9 @@ def command(
         Path | None,
         typer.Option("--input", "-i", metavar="X.npy", help="Held-out integer samples."),
     ] = None,
-    labels_file: Annotated[
-        Path | None, typer.Option("--labels", metavar="Y.npy", help="Class of each sample.")
-    ] = None,
-    samples: Samples = None,
+    labels_file: LabelsFile = None,
+    limit: Limit = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Merge models of the same architecture into one graph.
@@ -64,18 +66,18 @@ def command(
     from edgespike.selection import select_members
     from edgespike.storage.files import check_output
 
-    if (input_file is None) != (labels_file is None):
-        raise InputError("--input and --labels belong together; give both")
-    if input_file is None and (members, budget, samples) != (None, None, None):
+    if input_file is None and labels_file is not None:
+        raise InputError(_BOTH)
+    if input_file is None and (members, budget, limit) != (None, None, None):
         raise InputError(
-            "--members, --budget and --samples need held-out samples; give --input and --labels"
+            "--members, --budget and --limit need held-out samples; give --input and --labels"
         )
-    check_output(out, [*models, input_file, labels_file])
+    check_output(out, [*models, input_file, labels_file], force)
     graphs = [edgespike.load(model) for model in models]
     merged = ensemble(graphs, name)  # reports what does not fit before anything runs
     rows: list[dict[str, Any]] = []
-    if input_file is not None and labels_file is not None:
-        figures = _measure(graphs, input_file, labels_file, samples)
+    if input_file is not None:
+        figures = _measure(graphs, input_file, labels_file, limit)
         wanted = len(graphs) if (members, budget) == (None, None) else members
         chosen = select_members(figures, wanted, budget)
         merged = ensemble([graphs[place] for place in chosen.members], name)
@@ -91,15 +93,16 @@ def command(
 
 
 def _measure(
-    graphs: Sequence[Graph], input_file: Path, labels_file: Path, limit: int | None
+    graphs: Sequence[Graph], input_file: Path, labels_file: Path | None, limit: int | None
 ) -> MemberFigures:
-    from edgespike.samples import read_labels, read_samples
+    from edgespike.errors import InputError
     from edgespike.selection import measure_members
 
-    array = read_samples(graphs[0], input_file)
-    labels = read_labels(labels_file, len(array), graphs[0].readout_op.classes)
+    inputs = inputs_with_labels(graphs[0], input_file, labels_file, limit)
+    if inputs.labels is None:
+        raise InputError(_BOTH)
     with progress() as report:
-        return measure_members(graphs, array[:limit], labels[:limit], report)
+        return measure_members(graphs, inputs.samples, inputs.labels, report)
 
 
 def _print_scores(rows: Sequence[dict[str, Any]]) -> None:

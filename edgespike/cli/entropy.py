@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgespike.cli.options import Json
-from edgespike.cli.output import print_json, print_table
+from edgespike.cli.output import print_json, print_sentence, print_table
 
 if TYPE_CHECKING:
     from edgespike.bayes.mixture import Summary
@@ -65,7 +65,7 @@ def _print_summary(summary: Summary) -> None:
     )
     print_table(["approximate_entropy overestimates by", "nats "], _error_rows(summary))
     for sentence in _sentences(summary):
-        print(sentence)
+        print_sentence(sentence)
 
 
 def _error_rows(summary: Summary) -> list[tuple[str, str]]:
@@ -107,4 +107,4 @@ def _sentences(summary: Summary) -> Iterator[str]:
     value = f"{trusted.entropy:.9g} nats ({sign} {trusted.uncertainty:.2g})"
     origin = ", approximate_entropy minus its sampled error" if trusted.method == "sampled" else ""
     yield f"Recommended: {trusted.method}{origin}: {value}"
-    yield f"  because {trusted.why}."
+    yield f"It is so because {trusted.why}."

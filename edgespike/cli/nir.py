@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgespike.cli.options import Json, ModelFile
+from edgespike.cli.options import Force, Json, ModelFile
 from edgespike.cli.output import print_json, say
 
 EXAMPLE = "edgespike nir graph.safetensors --for snntorch -o model.nir"
@@ -43,6 +43,7 @@ def command(
             help="Write what NIR does not carry as metadata, which only edgespike reads.",
         ),
     ] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write a graph as a NIR file, for one simulator.
@@ -56,7 +57,7 @@ def command(
     from edgespike.converters.nir.write import write_nir
     from edgespike.storage.files import check_output
 
-    check_output(out, [model])
+    check_output(out, [model], force)
     graph = edgespike.load(model)
     lost = write_nir(graph, out, receiver, dt, metadata=metadata)
     if as_json:

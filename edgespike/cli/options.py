@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 CHECK_FAILED = 1
 """Exit code when everything ran and a check failed."""
@@ -14,16 +16,35 @@ BAD_USE = 2
 """Exit code for wrong usage and bad input."""
 
 
-ALIASES = {"limit": "samples", "targets": "target"}
-"""Spellings of the same option, without dashes: every command accepts both for any option it has.
+OLD_SPELLINGS = {"--samples": "--limit", "--targets": "--target"}
+"""Older spellings, each with the one that the help shows.
 
-The help shows the one that a command declares.
+A command accepts an older spelling of an option that it has, unless it has another option of that
+name: ``export --samples FILE`` and ``entropy --samples N`` are no limits.
 """
 
 
-def spelled(name: str) -> str:
-    """Return the spelling under which the parser looks an option up."""
-    return ALIASES.get(name, name)
+class Command(TyperCommand):
+    """A command that accepts the :data:`OLD_SPELLINGS` of its options."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Return a context whose parser looks older spellings up under the new ones."""
+        extra.setdefault("token_normalize_func", self._spelled)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def _spelled(self, name: str) -> str:
+        """Return the spelling, without dashes, under which the parser looks an option up."""
+        known = {option for each in self.params for option in each.opts}
+        new = OLD_SPELLINGS.get(f"--{name}", "")
+        return new.removeprefix("--") if new in known and f"--{name}" not in known else name
+
+
+def split_names(given: str | Iterable[str]) -> list[str]:
+    """Return the names in options that may be repeated and may hold several, split at commas."""
+    texts = [given] if isinstance(given, str) else given
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
 
 
 def runtime_names_from(start: str) -> list[str]:
@@ -72,6 +93,13 @@ def profile_names(start: str) -> list[str]:
     return [name for name in shipped_profiles() if name.startswith(start)]
 
 
+def energy_model_names(start: str) -> list[str]:
+    """Complete the name of an energy model."""
+    from edgespike.energy import ENERGY_MODELS
+
+    return [name for name in ENERGY_MODELS if name.startswith(start)]
+
+
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Trained checkpoint or graph file.")
 ]
@@ -80,12 +108,20 @@ InputFile = Annotated[
     typer.Option(
         "--input",
         "-i",
-        metavar="X.npy",
-        help="Integer samples, (samples, ...) or (samples, steps, ...), as numpy.save writes them.",
+        metavar="X",
+        help="Samples: an .npy or .npz file of (samples, ...) or (samples, steps, ...), a folder "
+        "of images or arrays, or a .csv file. Integers are the graph's own; measured numbers need "
+        "a graph with a scaling.",
     ),
 ]
-Samples = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Use only the first N samples.")
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, metavar="N", help="Use only the first N samples."),
+]
+Samples = Limit
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option("--labels", metavar="Y.npy", help="Class of each sample, for the accuracy."),
 ]
 TargetName = Annotated[
     str,
@@ -98,12 +134,12 @@ TargetName = Annotated[
     ),
 ]
 TargetNames = Annotated[
-    str,
+    list[str],
     typer.Option(
-        "--targets",
+        "--target",
         "-t",
-        metavar="NAMES",
-        help="Targets to compare, separated by commas.",
+        metavar="NAME[,NAME]",
+        help="Targets to compare, separated by commas; may be repeated.",
         autocompletion=_runtime_lists,
     ),
 ]
@@ -114,4 +150,9 @@ Threads = Annotated[
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE.html", help="Also write an HTML page with charts.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an output file that exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+Wide = Annotated[
+    bool,
+    typer.Option("--wide", help="Break no line: one line for each row of a table, however long."),
+]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgespike.batches import ReportProgress
+
+
+MOST_LINES = 25
+"""Lines that an answer takes at most at 80 columns, unless more is asked for."""
 
 
 def print_json(value: Any) -> None:
@@ -34,21 +37,12 @@ def say(text: str) -> None:
 
 
 def print_sentence(text: str, indent: int = 0) -> None:
-    """Print a sentence of an answer; a terminal gets it broken between words, a pipe does not."""
-    if sys.stdout.isatty():
-        from edgespike.console import make_console
+    """Print a sentence of an answer, broken between words as wide as a table is."""
+    from edgespike.console import make_console, print_lines
+    from edgespike.text import wrapped
 
-        text = textwrap.fill(
-            text,
-            make_console().width,
-            initial_indent=" " * indent,
-            subsequent_indent=" " * (indent + 2),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    else:
-        text = " " * indent + text
-    print(text)
+    console = make_console()
+    print_lines(console, wrapped(text, console.width, indent, hanging=2))
 
 
 SLOW_S = 2.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import Json, data_names
+from edgespike.cli.options import Force, Json, Limit, data_names
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -62,12 +62,8 @@ def command(
         ),
     ] = "spectral",
     seed: Annotated[int, typer.Option(min=0, help="Seed of a method's random choices.")] = 0,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--samples", min=1, metavar="N", help="Use only the first N samples of the data."
-        ),
-    ] = None,
+    limit: Limit = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Prune a trained net by the covariance of its units.
@@ -92,6 +88,7 @@ def command(
             options=Options(seed=seed),
             data=data,
             limit=limit or 0,
+            force=force,
             track=partial(_track, show),
         )
     if as_json:

@@ -12,8 +12,10 @@ import typer
 
 from edgespike.cli.options import Json, recipe_names, runtime_names_from
 from edgespike.cli.output import print_json, say
+from edgespike.errors import InputError, shown
 
 if TYPE_CHECKING:
+    from edgespike.nn import TrainingResult
     from edgespike.nn.nets.spec import AnySpec
 
 EXAMPLE = "edgespike train fashion_s3nn -o runs/fashion"
@@ -24,8 +26,9 @@ def command(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="Name of a shipped recipe, or a TOML file. Its entry 'data' names the data set: "
-            "fashion_mnist (the default), fashion_mnist_rows, mnist or cifar10.",
+            help="Name of a shipped recipe, or a TOML file. Its entry 'data' names a data set "
+            "(fashion_mnist, the default; fashion_mnist_rows, mnist, cifar10), or is a table of "
+            "options for data of your own.",
             autocompletion=recipe_names,
         ),
     ],
@@ -33,6 +36,36 @@ def command(
         Path,
         typer.Option("--out", "-o", metavar="DIR", help="Folder for model, log and checkpoint."),
     ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Train on this file or folder (.npy, .npz, CSV, images by class), or on a known "
+            "data set, instead of the recipe's data. The recipes images_... and sequences_... are "
+            "for data of your own.",
+        ),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="ROWS", help="Cut recordings into windows of this many rows."),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="ROWS", help="Rows between windows. Default: the window."),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of a CSV file with the class.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of a CSV file, such as a person; nobody is in both training and testing.",
+        ),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Resize images to this height and width.")
+    ] = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -48,7 +81,7 @@ def command(
     limit: Annotated[
         int | None,
         typer.Option(
-            "--samples",
+            "--limit",
             min=1,
             metavar="N",
             help="Use only the first N samples, for training and for testing.",
@@ -70,9 +103,17 @@ def command(
             autocompletion=runtime_names_from,
         ),
     ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Also write event files for TensorBoard."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a net by a recipe.
+    """Train a net by a recipe, on a known data set or on data of your own.
+
+    The folder then holds the net, the log, what is needed to resume, results.json, and pictures of
+    accuracy, confusions and firing rates; with data of your own also test samples for the other
+    commands.
 
     A recipe with a table 'posterior' trains several nets as a mixture over the net's weights;
     'edgespike ensemble' combines them into one graph.
@@ -82,29 +123,71 @@ def command(
     only larger weights, a warning says so. Without --for, these refusals become warnings.
     """
     from edgespike.bayes.overlap import CollapseWarning
-    from edgespike.nn import load_recipe, train
-    from edgespike.nn.training.run_folder import RunFolder
+    from edgespike.nn import load_draft, train
+    from edgespike.nn.training.place import Place
 
-    changed = load_recipe(recipe).override(epochs=epochs, seed=seed, limit=limit)
-    folder = RunFolder(out, changed)
-    folder.refuse(Path(recipe))
+    options = {"window": window, "stride": stride, "label": label, "group": group}
+    draft = load_draft(recipe, data, **options, size=None if size is None else _size(size))
+    draft = draft.override(epochs=epochs, seed=seed, limit=limit)
+    place = Place(out)
+    place.refuse(Path(recipe))
+    if start is not None:
+        place.refuse(start)
+    place.check(resume)
+    changed, task = draft.read()
     _check_targets(changed.net, targets)
-    if resume and not folder.began:
+    if resume and not place.began:
         say(f"{out} holds no run to resume; training starts with the first epoch")
     with warnings.catch_warnings():
         warnings.simplefilter("always", CollapseWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment]
-        result = train(changed, out, start=start, resume=resume, quiet=as_json)
-    last = result.history[-1]
+        result = train(
+            *(changed, out),
+            task=task,
+            start=start,
+            resume=resume,
+            quiet=as_json,
+            report=True,
+            tensorboard=tensorboard,
+        )
     if as_json:
         models = [str(path) for path in result.models]
-        print_json(
-            {"model": models[0], "models": models, "log": str(result.log), "last_epoch": last}
-        )
+        found = {"model": models[0], "models": models, "log": str(result.log)}
+        files = [str(out / name) for name in result.results.files] if result.results else []
+        print_json({**found, "last_epoch": result.history[-1], "files": files})
     else:
-        others = f" and {len(result.models) - 1} more" if len(result.models) > 1 else ""
-        accuracy = f"test accuracy {last['test_accuracy']:.2%}"
-        print(f"{result.model}{others}: {accuracy}; log in {result.log}")
+        _tell(result)
+
+
+def _size(text: str) -> tuple[int, ...]:
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise InputError(f"--size is {shown(text)}; give height and width, such as 32x32")
+    return tuple(map(int, sides))
+
+
+def _tell(result: TrainingResult) -> None:
+    """Print how well the net does and where the files are."""
+    last, results = result.history[-1], result.results
+    if results is None:  # another process of the run tells it
+        return
+    others = f" and {len(result.models) - 1} more" if len(result.models) > 1 else ""
+    print(f"{result.model}{others}: test accuracy {last['test_accuracy']:.2%}; log in {result.log}")
+    if "validation_accuracy" in last:
+        print(f"validation accuracy {last['validation_accuracy']:.2%}")
+    if worst := list(results.worst(3)):
+        print(f"most often wrong: {'; '.join(worst)}")
+    if results.firing:
+        rates = ", ".join(f"{rate:.1%}" for _, rate in results.firing)
+        print(f"share of neurons that send an event, layer by layer: {rates}")
+    print(f"in {result.log.parent}: {', '.join(results.files)}")
+    if results.remark:
+        print(results.remark)
+    if "test.npy" in results.files:
+        given = f"-i {result.log.parent / 'test.npy'}"
+        labels = f"--labels {result.log.parent / 'test_labels.npy'}"
+        print(f"next: edgespike verify {result.model} {given}")
+        print(f"      edgespike run {result.model} {given} {labels}")
 
 
 def _check_targets(net: AnySpec, targets: Sequence[str] | None) -> None:

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edgespike.cli.options import (
     CHECK_FAILED,
+    Force,
     InputFile,
     Json,
+    Limit,
     ModelFile,
-    Samples,
     TargetNames,
     Threads,
+    Wide,
+    split_names,
 )
-from edgespike.cli.output import print_json, print_table, progress
+from edgespike.cli.output import print_json, progress
 
-if TYPE_CHECKING:
-    from edgespike.verification import Certificate
-
-EXAMPLE = "edgespike verify graph.safetensors --targets cpu,loihi,tflite --input images.npy"
+EXAMPLE = "edgespike verify graph.safetensors -t cpu,loihi,tflite --input images.npy"
 
 
 def command(
     model: ModelFile,
     input_file: InputFile,
-    targets: TargetNames = "cpu",
-    samples: Samples = None,
+    targets: TargetNames = ("cpu",),  # type: ignore[assignment]  # a list would be shared
+    limit: Limit = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE.json", help="Write the certificate there."),
     ] = None,
+    force: Force = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Also print what was compared in every layer.")
+    ] = False,
+    wide: Wide = False,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -44,13 +49,15 @@ def command(
     The exit code is 1 if a target differs.
     """
     import edgespike
-    from edgespike.samples import read_samples
+    from edgespike.cli.certificate import certificate_facts, print_certificate, print_layers
+    from edgespike.console import make_console, print_facts, print_lines
+    from edgespike.samples import read_inputs
     from edgespike.storage.files import check_output, write_atomically
     from edgespike.threads import at_most
 
-    check_output(out, [model, input_file])
+    check_output(out, [model, input_file], force)
     graph = edgespike.load(model)
-    array = read_samples(graph, input_file, samples)
+    array = read_inputs(graph, input_file, limit).samples
     with at_most(threads), progress() as report:
         certificate = edgespike.verify(graph, array, split_names(targets), progress=report)
     if out is not None:
@@ -58,43 +65,12 @@ def command(
     if as_json:
         print_json(certificate.to_json())
     else:
-        print_certificate(certificate)
+        console = make_console(wide)
+        print_certificate(certificate, console)
+        print_facts(console, certificate_facts(certificate), most=2)
+        if layers:
+            print_layers(graph, certificate, console)
+        else:
+            print_lines(console, ["", "more: --layers, -o FILE.json for a certificate, --json"])
     if not certificate.equal:
         raise typer.Exit(CHECK_FAILED)
-
-
-def split_names(text: str) -> list[str]:
-    """Split a list of names at its commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def print_certificate(certificate: Certificate) -> None:
-    """Print a certificate for people."""
-    print(f"graph  {certificate.graph}\ninputs {certificate.inputs}")
-    print_table(
-        [
-            *("target", "runtime", "samples ", "steps ", "layers "),
-            *("synaptic operations ", "multiply-\naccumulates ", "result"),
-        ],
-        [
-            (
-                name,
-                result.runtime,
-                result.samples,
-                result.steps,
-                result.layers,
-                result.synaptic_operations,
-                result.multiply_accumulates,
-                "equal" if result.equal else "DIFFERENT",
-            )
-            for name, result in certificate.targets.items()
-        ],
-    )
-    for name, result in certificate.targets.items():
-        at = result.first_difference
-        if at is not None:
-            print(
-                f"{name} first differs in layer {at.layer}, sample {at.sample}, step {at.step}, "
-                f"neuron {at.neuron}: found {at.found}, "
-                f"expected {at.expected}"
-            )

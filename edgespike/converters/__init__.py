@@ -6,6 +6,7 @@ names a :class:`edgespike.converters.base.Converter`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,9 @@ def convert(
     readout: str | None = None,
     rounding: str | None = None,
     weights: Path | None = None,
+    class_names: Sequence[str] | None = None,
+    mean: float | Sequence[float] | NDArray[Any] | None = None,
+    std: float | Sequence[float] | NDArray[Any] | None = None,
 ) -> Graph:
     """Turn a trained model, or a file of one, into a graph.
 
@@ -81,6 +85,11 @@ def convert(
         As in :class:`edgespike.converters.base.ConvertOptions`, as all that follow.
     steps, dt, reset, producer, readout, rounding, weights
         As in :class:`edgespike.converters.base.ConvertOptions`.
+    class_names
+        The name of each class, in the order of the model's answers.
+    mean, std
+        What the model's data was standardised with in training, ``(x - mean) / std``: one number,
+        or one for each feature or channel. The graph is then given measured numbers.
 
     Raises
     ------
@@ -118,8 +127,20 @@ def convert(
         readout=readout,
         rounding=rounding,
         weights=weights,
+        class_names=_as_tuple(class_names),
+        mean=_as_tuple(mean),
+        std=_as_tuple(std),
     )
     return conversion(model, options).graph
+
+
+def _as_tuple(values: Any) -> Any:
+    """Return an array or a list as a tuple, and a number as a tuple of one."""
+    if isinstance(values, str) or values is None:
+        return values
+    values = values.tolist() if hasattr(values, "tolist") else values
+    values = values if isinstance(values, Iterable) else [values]
+    return tuple(value.item() if hasattr(value, "item") else value for value in values)
 
 
 def conversion(model: Any, options: ConvertOptions) -> Conversion:

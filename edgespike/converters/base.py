@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.converters.labels import LABELS, label_faults
 from edgespike.converters.result import Conversion
 from edgespike.errors import UnsupportedError, shown
 from edgespike.graph import Graph
@@ -89,6 +90,13 @@ class ConvertOptions:
         ``torch.load`` reads without unpickling code, or a safetensors file.
     name
         The graph's name: letters, digits, ``_``, ``-`` and ``.``.
+    class_names
+        The name of each class, in the order of the model's answers. Every converter takes it, as
+        it does the two that follow.
+    mean, std
+        What the model's data was standardised with in training, ``(x - mean) / std``: one number,
+        or one for each feature of a sequence or channel of an image. The graph then has a scaling,
+        and is given measured numbers. Of ``mean`` and ``std`` one may be left out, 0 and 1.
 
     Raises
     ------
@@ -111,6 +119,9 @@ class ConvertOptions:
     rounding: str | None = None
     weights: Path | None = None
     name: str | None = None
+    class_names: tuple[str, ...] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if faults := list(self._faults()):
@@ -153,6 +164,7 @@ class ConvertOptions:
             and self.calibrate.size
         ):
             yield f"calibrate is {shown(self.calibrate)}; give numbers (samples, *input_shape)"
+        yield from label_faults(self)
 
     @property
     def given(self) -> dict[str, Any]:
@@ -209,7 +221,8 @@ class Converter:
         and assumed, and can compare the source with the graph. Raises ``UnsupportedError`` that
         lists everything that cannot be converted.
     options
-        Names of the options that it uses. Any other is refused before ``convert`` is called.
+        Names of the options that it uses. Any other is refused before ``convert`` is called, except
+        names of classes, mean and standard deviation, which its graph gets afterwards.
     accepts
         Returns how far a model is from what the converter is made for, see :func:`class_distance`,
         or ``None`` if the converter does not take it; the nearest converter gets the model. A
@@ -250,7 +263,7 @@ class Converter:
             f"{name} is {_in_words(value)}, but converter {self.name!r} does not use it; it takes "
             f"{takes}, so leave {name} out"
             for name, value in options.given.items()
-            if name not in self.options
+            if name not in (*self.options, *LABELS)
         ]
         if unused:
             raise UnsupportedError("model cannot be converted with these options", unused)

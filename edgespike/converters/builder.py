@@ -162,12 +162,12 @@ class GraphBuilder:
         """Shape and range of the last node's values."""
         return self.tensors[self.last]
 
-    def scale_input(self, path: str, high: int) -> None:
-        """Make the input whole numbers ``0..high`` that stand for 0 to 1."""
+    def scale_input(self, path: str, high: int, low: int = 0) -> None:
+        """Make the input whole numbers ``low..high`` of which ``high`` stands for 1."""
         if len(self.nodes) > 1 or self.event_scale != 1:
             self.violations.append(f"{path} scales values inside the net; it must come first")
             return
-        op = Input(self.tensor.shape, 0, high, 1 / high)
+        op = Input(self.tensor.shape, low, high, 1 / high)
         self._stop_at(path, op.check([]))
         self.nodes, self.tensors = [Node("input", op)], {"input": op.infer([], self.steps)}
         self.event_scale = Fraction(1, high)

@@ -12,6 +12,7 @@ from typing import Any
 from edgespike import plugins
 from edgespike.converters import CONVERTERS, AmbiguousSourceError, DuplicateConverterError
 from edgespike.converters.base import Converter, ConvertOptions
+from edgespike.converters.labels import labelled
 from edgespike.converters.own_files import OWN, is_safetensors, read_head
 from edgespike.converters.result import Conversion
 from edgespike.errors import FileFormatError, UnsupportedError
@@ -65,7 +66,8 @@ class Offered:
                 raise TypeError(f"it returned a {type(found).__qualname__}, not a Graph")
         if faults := list(_label_faults(options, found.graph.readout_op.classes)):
             raise UnsupportedError("model cannot be converted", faults)
-        return replace(found, converter=name, kind=kind, model=source)
+        graph = labelled(found.graph, options)
+        return replace(found, graph=graph, converter=name, kind=kind, model=source)
 
     def _blamed(self) -> AbstractContextManager[None]:
         return plugins.blaming(self.package, f"converter {self.converter.name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgespike.counting.audit import Audit, audit
+from edgespike.counting.charges import charges
 from edgespike.counting.count import Counter, count, silent_layers
 from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.events import sum_events
@@ -18,6 +19,7 @@ __all__ = [
     "LayerCounts",
     "Tally",
     "audit",
+    "charges",
     "count",
     "dense_connections",
     "event_sources",

@@ -20,12 +20,14 @@ from typing_extensions import assert_never
 
 from edgespike import interpreter
 from edgespike.counting.bounds import most_counted, most_events
+from edgespike.counting.charges import check_all_known
 from edgespike.counting.counts import Counts, LayerCounts
 from edgespike.counting.exact import INT64_LIMIT, Whole
 from edgespike.counting.fanout import Convention, fan_out
 from edgespike.counting.products import (
     CONVENTIONS,
     EventRows,
+    arrivals,
     channels_last,
     exact_numbers,
     synapses_reached,
@@ -112,9 +114,15 @@ class Counter:
     ----------
     graph
         The graph whose runs are counted.
+
+    Raises
+    ------
+    UnsupportedError
+        An operation of the graph is neither counted nor declared free; all are listed.
     """
 
     def __init__(self, graph: Graph) -> None:
+        check_all_known(graph)
         self._graph = graph
         self._rows = [_row(graph, node) for node in graph.nodes if node.op.free is None]
         self._signals = {name: graph.tensors[name].signal for name in event_sources(graph)}
@@ -186,7 +194,9 @@ class Counter:
         every_step = np.repeat(once[:, None], self._graph.steps, axis=1)
         for row, updates in zip(self._rows, every_step, strict=True):
             currents = updates if row.keeps_current else nothing
-            operations, multiplied, pooled = none, none, nothing
+            operations, multiplied, pooled, arriving = none, none, nothing, nothing
+            if row.source:
+                arriving = arrivals(entering[row.source])
             if row.synapses is not None:
                 kinds = entering[row.source]
                 if Signal.SPIKES in kinds:
@@ -201,7 +211,15 @@ class Counter:
             spikes = left if row.spiking else nothing
             layers.append(
                 LayerCounts(
-                    row.name, operations, multiplied, updates, spikes, left, pooled, currents
+                    row.name,
+                    operations,
+                    multiplied,
+                    updates,
+                    spikes,
+                    left,
+                    pooled,
+                    currents,
+                    arriving,
                 )
             )
         return Counts(samples, tuple(layers))

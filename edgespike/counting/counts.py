@@ -44,6 +44,9 @@ class LayerCounts:
     current_updates
         Neurons of this node that keep a synaptic current, times samples: a second state, which
         each reads and writes once a step beside its potential.
+    arrivals
+        Events that enter this node's synapses or max-pooling windows, each once, however many it
+        reaches.
     """
 
     name: str
@@ -54,6 +57,7 @@ class LayerCounts:
     events: Whole
     pool_operations: Whole
     current_updates: Whole
+    arrivals: Whole
 
     def __add__(self, other: LayerCounts) -> LayerCounts:
         if self.name != other.name:
@@ -85,6 +89,7 @@ class LayerCounts:
             "spikes": total(self.spikes),
             "events": total(self.events),
             "pool_operations": total(self.pool_operations),
+            "arrivals": total(self.arrivals),
             "weight_reads": operations,
             "membrane_reads": accesses,
             "membrane_writes": accesses,

@@ -22,6 +22,14 @@ def add(left: Whole, right: Whole) -> Whole:
     return left.astype(np.object_) + right if wrapped else total
 
 
+def times(counts: Whole, factor: int) -> Whole:
+    """Multiply element by element with a number that is not negative."""
+    largest = max(counts.tolist(), default=0)
+    if largest * factor <= INT64_LIMIT:
+        return np.asarray(counts * factor)
+    return np.asarray(counts.astype(np.object_) * factor)
+
+
 def total(counts: Whole) -> int:
     """Return the sum of all elements of a one-dimensional array."""
     return int(sum(counts.tolist()))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.counting.exact import Whole, narrowed
+from edgespike.counting.exact import Whole, add, narrowed, times
 from edgespike.counting.fanout import Convention
 from edgespike.graph import Signal
 from edgespike.graph.tensor import FLOAT32_LIMIT, Integers
@@ -66,8 +66,13 @@ def synapses_reached(
     return dict(zip(CONVENTIONS, reached.astype(np.int64).T, strict=True))
 
 
+def arrivals(entering: Mapping[Signal, EventRows]) -> Whole:
+    """Sum events of every kind over elements, ``(steps,)``."""
+    return reduce(add, [kind.total for kind in entering.values()])
+
+
 def windows_entered(entering: Mapping[Signal, EventRows], windows: Integers | int) -> Whole:
     """Count the windows that events enter."""
     if isinstance(windows, int):
-        return narrowed(reduce(np.add, [kind.total for kind in entering.values()]) * windows)
-    return narrowed(reduce(np.add, [kind.events @ windows for kind in entering.values()]))
+        return times(arrivals(entering), windows)
+    return reduce(add, [narrowed(kind.events @ windows) for kind in entering.values()])

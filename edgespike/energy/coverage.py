@@ -1,11 +1,16 @@
-"""Which operations of a graph are counted, and which cost nothing: there is no third kind."""
+"""Which operations of a graph are counted, and which cost nothing: a third kind is an error."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from edgespike.graph import Graph
+from edgespike.counting import Counts
+from edgespike.counting.charges import uncounted
+from edgespike.errors import UnsupportedError
+from edgespike.graph import Graph, Node
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,34 @@ class Coverage:
         counted, free = sum(self.counted.values()), sum(self.free.values())
         return f"{counted + free} operations: {counted} counted, {free} free for a stated reason"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return asdict(self)
 
-def coverage(graph: Graph) -> Coverage:
-    """Return which nodes of a graph are counted and which are free."""
+
+def coverage(graph: Graph, counts: Counts) -> Coverage:
+    """Return which nodes of a graph are counted and which are free.
+
+    Parameters
+    ----------
+    graph
+        The graph that ran.
+    counts
+        What it did.
+
+    Raises
+    ------
+    UnsupportedError
+        A node is neither counted nor declared free, or both; all such nodes are listed.
+    """
+    rows = {row.name for row in counts.layers}
+    faults = [fault for node in graph.nodes for fault in _faults(node, rows)]
+    faults += [
+        f"{name}: it is counted, but the graph has no such node; count a run of this graph"
+        for name in sorted(rows - {node.name for node in graph.nodes})
+    ]
+    if faults:
+        raise UnsupportedError(f"the cost of graph {graph.name!r} cannot be reported", faults)
     counted: Counter[str] = Counter()
     free: Counter[str] = Counter()
     reasons: dict[str, str] = {}
@@ -45,3 +75,13 @@ def coverage(graph: Graph) -> Coverage:
             free[node.op.kind] += 1
             reasons[node.op.kind] = node.op.free
     return Coverage(dict(counted), dict(free), reasons)
+
+
+def _faults(node: Node, rows: Collection[str]) -> Iterator[str]:
+    """Yield why a node is not either counted or free."""
+    yield from uncounted(node)
+    where, counted = f"{node.name} ({node.op.kind})", node.name in rows
+    if counted and node.op.free is not None:
+        yield f"{where}: it is declared free, but the counts have a row for it; remove its `free`"
+    elif not counted and node.op.free is None:
+        yield f"{where}: the counts have no row for it; count a run of this graph"

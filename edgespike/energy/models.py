@@ -1,85 +1,20 @@
-"""Energy models: which counts are charged, and at which constant of a profile.
+"""The energy models that edgespike knows: which counts are charged, and at which constant.
 
-A model is a list of terms; its energy is the sum of count times constant. For comparison it may
-have a dense baseline with the same constants: a ReLU network of the same shape that computes every
-connection, without skipping zeros. It is charged for the same layers as the model.
+They are Python tables rather than files, so that the type checker holds every quantity and memory.
+A profile file can define models of its own with the same entries, see
+:mod:`edgespike.energy.own_models`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from edgespike.counting import Convention
-from edgespike.energy.work import SRAM_SIZES, MemoryKind, Quantity
+from edgespike.energy.lemaire import LEMAIRE
+from edgespike.energy.model import EnergyModel, Term
+from edgespike.energy.quantities import MemoryKind, Quantity
 
-
-@dataclass(frozen=True)
-class Term:
-    """A count times a constant.
-
-    Parameters
-    ----------
-    quantity
-        What is counted.
-    constant
-        Name of the constant; for a memory access, without the memory's size.
-    memory
-        The memory that is accessed; ``None`` for an operation.
-    """
-
-    quantity: Quantity
-    constant: str
-    memory: MemoryKind | None = None
-
-    def constant_names(self) -> Iterator[str]:
-        """Yield the name of every constant that the term may need, for all memory sizes."""
-        if self.memory is None:
-            yield self.constant
-        else:
-            yield from (f"{self.constant}_{size}" for size in SRAM_SIZES)
-
-
-@dataclass(frozen=True)
-class EnergyModel:
-    """A named way from counts to energy.
-
-    Parameters
-    ----------
-    name
-        Its name in profiles and reports.
-    formula
-        The energy, in one line for people.
-    convention
-        Which synapses it counts.
-    terms
-        What it charges for.
-    caveat
-        What a reader must know to judge the figure.
-    dense
-        Name of the dense baseline; empty if there is none.
-    dense_terms
-        What a pass of the baseline is charged for.
-    inside
-        What the constants of other terms already include.
-    target
-        Name of the target whose hardware the constants are of; empty if they are of none.
-    """
-
-    name: str
-    formula: str
-    convention: Convention
-    terms: tuple[Term, ...]
-    caveat: str
-    dense: str = ""
-    dense_terms: tuple[Term, ...] = ()
-    inside: tuple[Quantity, ...] = ()
-    target: str = ""
-
-    def constant_names(self) -> set[str]:
-        """Return the names of the constants that a profile needs for this model."""
-        return {name for term in self.terms + self.dense_terms for name in term.constant_names()}
-
+_HOROWITZ = "Horowitz, Computing's energy problem (and what we can do about it), ISSCC 2014"
+_HOROWITZ_LINK = "https://doi.org/10.1109/ISSCC.2014.6757323"
+_MEMORY_READS = (Quantity.WEIGHT_READS, Quantity.POTENTIAL_READS, Quantity.POTENTIAL_WRITES)
 
 _INTEGER = (
     Term(Quantity.SYNAPTIC_OPERATIONS, "integer_add"),
@@ -89,6 +24,12 @@ _INTEGER = (
 )
 _DENSE_INTEGER = (
     Term(Quantity.DENSE_MACS, "integer_multiply_accumulate"),
+    Term(Quantity.DENSE_UPDATES, "integer_add"),
+)
+# A multiplier of 8 by b bits adds up b rows of 8 bits, so its energy is taken as proportional to b.
+_FAIR_INTEGER = (
+    Term(Quantity.DENSE_MACS, "integer_add"),
+    Term(Quantity.DENSE_MULTIPLIED_BITS, "integer_multiply_bit"),
     Term(Quantity.DENSE_UPDATES, "integer_add"),
 )
 _MEMORY = (
@@ -103,6 +44,11 @@ _DENSE_MEMORY = (
     Term(Quantity.DENSE_MACS, "sram_8bit", MemoryKind.ACTIVATIONS),
     Term(Quantity.DENSE_UPDATES, "sram_8bit", MemoryKind.ACTIVATIONS),
 )
+_FAIR_MEMORY = (
+    Term(Quantity.DENSE_MACS, "sram_8bit", MemoryKind.WEIGHTS),
+    Term(Quantity.DENSE_ACTIVATION_BYTES, "sram_8bit", MemoryKind.ACTIVATIONS),
+    Term(Quantity.DENSE_UPDATES, "sram_8bit", MemoryKind.ACTIVATIONS),
+)
 
 _ALL = (
     EnergyModel(
@@ -114,6 +60,10 @@ _ALL = (
         "float additions, no memory. Optimistic: the first layer is not counted.",
         "dense fp32 ReLU, the same layers",
         (Term(Quantity.DENSE_SPIKING_MACS, "fp32_multiply_accumulate"),),
+        omits="The layers that receive numbers, neuron updates, all memory accesses, transport of "
+        "events, control, leakage.",
+        source="Spiking synaptic penalty, with the addition and multiplication of Horowitz (2014)",
+        link="https://arxiv.org/abs/2302.01500",
     ),
     EnergyModel(
         "fp32-all-layers",
@@ -127,6 +77,9 @@ _ALL = (
         "float arithmetic, no memory.",
         "dense fp32 ReLU",
         (Term(Quantity.DENSE_MACS, "fp32_multiply_accumulate"),),
+        omits="Neuron updates, all memory accesses, transport of events, control, leakage.",
+        source=_HOROWITZ,
+        link=_HOROWITZ_LINK,
     ),
     EnergyModel(
         "int8-operations",
@@ -138,6 +91,10 @@ _ALL = (
         "baseline.",
         "dense int8 ReLU",
         _DENSE_INTEGER,
+        omits="All memory accesses, transport of events, control, leakage.",
+        source=_HOROWITZ,
+        link=_HOROWITZ_LINK,
+        fair_terms=_FAIR_INTEGER,
     ),
     EnergyModel(
         "int8-with-memory",
@@ -151,7 +108,13 @@ _ALL = (
         "accumulators in registers.",
         "dense int8 ReLU, with memory",
         _DENSE_INTEGER + _DENSE_MEMORY,
+        omits="Transport and queues of events, addresses, reuse of weights, DRAM, control, "
+        "leakage.",
+        source=_HOROWITZ,
+        link=_HOROWITZ_LINK,
+        fair_terms=_FAIR_INTEGER + _FAIR_MEMORY,
     ),
+    LEMAIRE,
     EnergyModel(
         "loihi",
         "E = (synaptic operations + multiply-accumulates + pool operations) x E_synapse "
@@ -169,8 +132,51 @@ _ALL = (
         "neurons. An event that carries a number is charged as one spike, although the first "
         "Loihi needs several for it. Static power and the barrier between steps are not included. "
         "No dense baseline: none is published for this chip.",
-        inside=(Quantity.WEIGHT_READS, Quantity.POTENTIAL_READS, Quantity.POTENTIAL_WRITES),
+        inside=_MEMORY_READS,
         target="loihi",
+        omits="Static power, the barrier between steps, longer routes of spikes, the host, the "
+        "transfer of the input to the chip.",
+        source="Davies et al., Loihi: a neuromorphic manycore processor with on-chip learning, "
+        "IEEE Micro 38 (1), 2018, table 2",
+        link="https://doi.org/10.1109/MM.2018.112130359",
+    ),
+    EnergyModel(
+        "synaptic-operations-only",
+        "E = (synaptic operations + multiply-accumulates) x E_synapse",
+        Convention.QUANTISED,
+        (
+            Term(Quantity.SYNAPTIC_OPERATIONS, "synaptic_operation"),
+            Term(Quantity.MULTIPLY_ACCUMULATES, "synaptic_operation"),
+        ),
+        "Nothing but the synaptic operation of the chip is published: everything else is not "
+        "included. What a publication puts into a synaptic operation differs from chip to chip. An "
+        "event that carries a number is charged as one operation, although chips with plain spikes "
+        "need several. Whether the chip can run the graph was not examined.",
+        inside=_MEMORY_READS,
+        omits="Everything but synaptic operations: neuron updates, pools, transport of events, "
+        "control, static power, the host.",
+        source="One figure for each chip; see the constants of the profile",
+    ),
+    EnergyModel(
+        "dense-operations-only",
+        "E = multiply-accumulates of a dense run x E_MAC",
+        Convention.QUANTISED,
+        (Term(Quantity.DENSE_RUN, "multiply_accumulate"),),
+        "An accelerator that computes every connection once a sample, of a recurrent net once a "
+        "step: events save nothing on it. "
+        "The constant is a measured energy over the multiply-accumulates of a net, so it includes "
+        "memories and control. Whether the accelerator can run the graph was not examined.",
+        inside=(
+            *_MEMORY_READS,
+            Quantity.SYNAPTIC_OPERATIONS,
+            Quantity.MULTIPLY_ACCUMULATES,
+            Quantity.NEURON_UPDATES,
+            Quantity.EVENTS,
+            Quantity.POOL_OPERATIONS,
+        ),
+        omits="What a net of this shape takes more or less than the nets that were measured; idle "
+        "power between samples.",
+        source="One figure for each chip; see the constants of the profile",
     ),
 )
 

@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgespike.counting import Convention, Counts, silent_layers
+from edgespike.counting import Counts, silent_layers
+from edgespike.energy.break_even import activity
 from edgespike.energy.cores import CoreLoad
 from edgespike.energy.coverage import Coverage, coverage
-from edgespike.energy.estimate import Estimate, estimate
-from edgespike.energy.profile import Profile, load_profile, shipped_profiles
+from edgespike.energy.estimate import Dense, Estimate, estimate
+from edgespike.energy.profile import Profile, load_profiles
+from edgespike.energy.shapes import activation_bits, from_input_alone
 from edgespike.energy.work import measure
+from edgespike.errors import InputError
 from edgespike.graph import Graph
 from edgespike.graph.ops import OPERATIONS
 from edgespike.graph.size import GraphSize, graph_size
@@ -92,6 +95,12 @@ class EnergyReport:
             f"per sample {energies or 'no energy'}>"
         )
 
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows; ``None``, and it shows the text, without extra report."""
+        from edgespike.report.notebook import report_html
+
+        return report_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values.
 
@@ -105,7 +114,7 @@ class EnergyReport:
             "origin": self.origin,
             "silent_layers": list(self.silent),
             "counts": self.counts.to_json(),
-            "coverage": asdict(self.coverage),
+            "coverage": {"sentence": self.coverage.sentence, **self.coverage.to_json()},
             "target": self.target,
             "accuracy": self.accuracy,
             "busiest_core": None if self.cores is None else asdict(self.cores),
@@ -134,8 +143,7 @@ def energy_report(
     counts
         What it did; see :func:`edgespike.counting.count`.
     profiles
-        Names of shipped profiles, paths of profile files, or loaded profiles; ``None`` for all
-        shipped profiles.
+        As for :func:`edgespike.energy.load_profiles`.
     refusals
         Returns what the target of a name cannot do in the graph, one line each, such as
         :attr:`edgespike.targets.base.Target.violations` of that target; called for each model of a
@@ -145,17 +153,39 @@ def energy_report(
 
     Raises
     ------
+    InputError
+        There are no samples.
+    UnsupportedError
+        An operation of the graph is neither counted nor declared free; all are listed.
     InputError, FileFormatError, ProfileError
         A profile cannot be read or is not valid.
     """
-    names = shipped_profiles() if profiles is None else profiles
-    loaded = tuple(name if isinstance(name, Profile) else load_profile(name) for name in names)
-    works = {convention: measure(graph, counts, convention) for convention in Convention}
-    passes = _dense_passes(graph)
+    loaded = load_profiles(profiles)
+    if counts.samples < 1:
+        raise InputError(
+            f"the cost of graph {graph.name!r} cannot be reported for {counts.samples} samples; "
+            "give at least 1"
+        )
+    covered = coverage(graph, counts)
     targets = {model.target for profile in loaded for model in profile.models} - {""}
     asked = {name: refusals(name) for name in sorted(targets)} if refusals else {}
+    neurons = activity(graph, counts)
+    needed = {model.convention for profile in loaded for model in profile.models}
+    works = {convention: measure(graph, counts, convention) for convention in needed}
+    rest = neurons.at_rest
+    at_rest = {} if rest is None else {each: measure(graph, rest, each) for each in needed}
+    dense = _dense(graph)
     estimates = tuple(
-        estimate(model, profile, works[model.convention], passes, asked.get(model.target))
+        estimate(
+            model,
+            profile,
+            works[model.convention],
+            dense,
+            asked.get(model.target),
+            at_rest=at_rest.get(model.convention),
+            rate=neurons.rate,
+            why_not=neurons.why_not,
+        )
         for profile in loaded
         for model in profile.models
     )
@@ -171,7 +201,7 @@ def energy_report(
         graph_size(graph),
         silent_layers(graph, counts),
         free,
-        coverage(graph),
+        covered,
         graph.origin,
         target,
         accuracy,
@@ -179,13 +209,18 @@ def energy_report(
     )
 
 
-def _dense_passes(graph: Graph) -> dict[str, int]:
-    """Return the names of the dense baselines and how many passes each makes per sample.
+def _dense(graph: Graph) -> Dense:
+    """Return the dense nets that a graph is compared with.
 
     A constant input needs one pass, however many steps the graph takes; an input that changes from
     step to step needs one pass per step, and so does the dense counterpart of a recurrent graph.
     """
+    alone = from_input_alone(graph)
+    every = activation_bits(graph)
+    hidden = [bits for name, bits in every.items() if graph[name].inputs[0] not in alone]
+    fair_bits = max(hidden or every.values())
     each_step = {"one pass a step": graph.steps}
     if graph.is_recurrent:
-        return each_step
-    return {"one pass a sample": 1, **(each_step if graph.steps > 1 else {})}
+        return Dense(each_step, graph.steps, fair_bits)
+    more = each_step if graph.steps > 1 else {}
+    return Dense({"one pass a sample": 1, **more}, 1, fair_bits)

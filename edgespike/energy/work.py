@@ -1,16 +1,15 @@
-"""What energy models multiply by constants: counts of a run, and of passes of a dense network."""
+"""Collect what energy models charge for from the counts of a run and the shapes of its graph."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from typing_extensions import assert_never
 
-from edgespike.counting import Convention, Counts, LayerCounts, dense_connections
-from edgespike.counting.exact import Whole, total
+from edgespike.counting import Convention, Counts, LayerCounts
+from edgespike.counting.exact import Whole, times, total
+from edgespike.energy.dense import dense_accesses, dense_pass
+from edgespike.energy.quantities import Accesses, MemoryKind, Quantity, Work
+from edgespike.energy.shapes import WORD_BYTES, neurons, parameter_bytes, weighted
 from edgespike.graph import (
     Add,
     Concatenate,
@@ -22,69 +21,19 @@ from edgespike.graph import (
     MaxPool2d,
     Membrane,
     Multiply,
-    Node,
     Readout,
+    Reset,
     Reshape,
-    Signal,
     SumPool2d,
     Threshold,
 )
 from edgespike.graph.ops import Weighted
 
-SRAM_SIZES = {"8k": 8 * 2**10, "32k": 32 * 2**10, "1m": 2**20}
-"""Memory sizes in bytes for which access energies are published, smallest first."""
+__all__ = ["Quantity", "Work", "measure"]
 
-
-class Quantity(Enum):
-    """Something that is counted; the value is its name in reports."""
-
-    SYNAPTIC_OPERATIONS = "synaptic operations"
-    MULTIPLY_ACCUMULATES = "multiply-accumulates"
-    NEURON_UPDATES = "neuron updates"
-    ACTIVE_UPDATES = "neuron updates that end in an event"
-    QUIET_UPDATES = "neuron updates without an event"
-    EVENTS = "event transport"
-    POOL_OPERATIONS = "pool operations"
-    WEIGHT_READS = "weight reads"
-    POTENTIAL_READS = "potential reads"
-    POTENTIAL_WRITES = "potential writes"
-    DENSE_SPIKING_MACS = "dense multiply-accumulates of the layers that receive spikes"
-    DENSE_MACS = "dense multiply-accumulates"
-    DENSE_UPDATES = "dense neuron updates"
-
-
-class MemoryKind(Enum):
-    """A memory whose size determines the cost of an access; the value says what it holds."""
-
-    WEIGHTS = "8-bit weights"
-    POTENTIALS = "32-bit accumulators and potentials"
-    ACTIVATIONS = "8-bit activations"
-
-
-@dataclass(frozen=True)
-class Work:
-    """All quantities that energy models may charge for.
-
-    Parameters
-    ----------
-    amounts
-        Over all samples and steps. The dense quantities are those of one pass per sample.
-    memory_bytes
-        Size of each memory in bytes.
-    """
-
-    amounts: Mapping[Quantity, int]
-    memory_bytes: Mapping[MemoryKind, int]
-
-    def sram_size(self, memory: MemoryKind) -> str:
-        """Return the name of the smallest of :data:`SRAM_SIZES` that is enough, else the largest.
-
-        A larger memory is built from several of the largest; the wires between them are not
-        counted.
-        """
-        needed = self.memory_bytes[memory]
-        fitting = (name for name, size in SRAM_SIZES.items() if needed <= size)
-        return next(fitting, list(SRAM_SIZES)[-1])
+QUEUE_BYTES = 1000 * WORD_BYTES
+"""Size of a layer's queue of events: 1,000, as in Lemaire et al.'s experiments, according to
+SpikingJelly 2.0."""
 
 
 def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
@@ -97,7 +46,8 @@ def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
     counts
         What it did.
     convention
-        Which synapses count. Memory accesses are always those of non-zero quantised weights.
+        Which synapses count. Accesses to one memory for the whole net are always those of non-zero
+        quantised weights; accesses to memories of single layers follow the convention.
     """
     totals = counts.total.totals()
     active, quiet = _updates_by_activity(graph, counts)
@@ -114,49 +64,98 @@ def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
         Quantity.WEIGHT_READS: totals["weight_reads"],
         Quantity.POTENTIAL_READS: totals["membrane_reads"],
         Quantity.POTENTIAL_WRITES: totals["membrane_writes"],
-        **_dense_pass(graph, counts.samples),
+        Quantity.EVENT_READS: totals["arrivals"],
+        **_states(graph, counts),
+        **_addresses(graph, counts, convention),
+        **dense_pass(graph, counts.samples),
     }
-    return Work(amounts, _memory_bytes(graph))
+    accesses = {**_layer_accesses(graph, counts, convention), **dense_accesses(graph, counts)}
+    for quantity in (Quantity.EVENT_WRITES, Quantity.BIAS_READS):
+        amounts[quantity] = sum(each.number for each in accesses[quantity])
+    return Work(amounts, _memory_bytes(graph), accesses)
 
 
-def _dense_pass(graph: Graph, samples: int) -> dict[Quantity, int]:
-    spiking = graded = 0
-    for node, op in _weighted(graph):
-        (tensor,) = graph.input_tensors(node)
-        connections = dense_connections(op, tensor.shape)
-        if tensor.signal is Signal.SPIKES:
-            spiking += connections
-        else:
-            graded += connections
-    graded += sum(graph.tensors[node.name].size for node, _ in graph.of_type(Multiply))
+def _states(graph: Graph, counts: Counts) -> dict[Quantity, int]:
+    """Return the leaks and resets of membranes, which other neurons do not have."""
+    leaks = resets = 0
+    for row in counts.layers:
+        op = graph[row.name].op
+        if isinstance(op, Membrane):
+            leaks += total(row.neuron_updates) if np.any(op.decay) else 0
+            leaks += total(row.current_updates)
+            resets += total(row.spikes) if op.reset is not Reset.NONE else 0
+    return {Quantity.LEAKS: leaks, Quantity.RESETS: resets}
+
+
+def _addresses(graph: Graph, counts: Counts, convention: Convention) -> dict[Quantity, int]:
+    """Return the address arithmetic of event-driven layers.
+
+    One addition for each synapse or window that an event reaches, and in layers with windows two
+    multiply-accumulates for each event, which find the first of them.
+    """
+    additions = multiplications = 0
+    for row in counts.layers:
+        op = graph[row.name].op
+        if isinstance(op, Weighted | MaxPool2d):
+            additions += _reached(row, convention) + total(row.pool_operations)
+        if isinstance(op, Conv2d | MaxPool2d):
+            multiplications += 2 * total(row.arrivals)
     return {
-        Quantity.DENSE_SPIKING_MACS: samples * spiking,
-        Quantity.DENSE_MACS: samples * (spiking + graded),
-        Quantity.DENSE_UPDATES: samples * _neurons(graph),
+        Quantity.ADDRESS_ADDITIONS: additions,
+        Quantity.ADDRESS_MULTIPLICATIONS: multiplications,
     }
 
 
-def _weighted(graph: Graph) -> Iterator[tuple[Node, Dense | Conv2d]]:
-    for node in graph.nodes:
-        if isinstance(node.op, Weighted):
-            yield node, node.op
+def _reached(row: LayerCounts, convention: Convention) -> int:
+    return total(row.synaptic_operations[convention]) + total(row.multiply_accumulates[convention])
 
 
-def _neurons(graph: Graph) -> int:
-    return sum(graph.tensors[node.name].size for node in graph.nodes if node.op.has_neurons)
+def _layer_accesses(
+    graph: Graph, counts: Counts, convention: Convention
+) -> dict[Quantity, tuple[Accesses, ...]]:
+    """Return the accesses to each layer's memories of weights, potentials and events."""
+    found: dict[Quantity, list[Accesses]] = {
+        quantity: []
+        for quantity in (
+            Quantity.WEIGHT_READS,
+            Quantity.BIAS_READS,
+            Quantity.POTENTIAL_READS,
+            Quantity.POTENTIAL_WRITES,
+            Quantity.EVENT_READS,
+            Quantity.EVENT_WRITES,
+        )
+    }
+    for row in counts.layers:
+        op, size = graph[row.name].op, graph.tensors[row.name].size
+        reached, states = _reached(row, convention), size * WORD_BYTES
+        if isinstance(op, Weighted):
+            weights = parameter_bytes(op)
+            found[Quantity.WEIGHT_READS].append(Accesses(reached, weights))
+            read = size * graph.steps * counts.samples if np.any(op.bias) else 0
+            found[Quantity.BIAS_READS].append(Accesses(read, weights))
+        elif isinstance(op, Multiply):
+            found[Quantity.WEIGHT_READS].append(Accesses(reached, states))
+        updates = total(row.neuron_updates) + total(row.current_updates)
+        potentials = states * (2 if total(row.current_updates) else 1)
+        for quantity in (Quantity.POTENTIAL_READS, Quantity.POTENTIAL_WRITES):
+            found[quantity].append(Accesses(reached + updates, potentials))
+        found[Quantity.EVENT_READS].append(Accesses(total(row.arrivals), QUEUE_BYTES))
+        if not isinstance(op, Input):  # the sensor or host writes the input
+            found[Quantity.EVENT_WRITES].append(Accesses(total(row.events), QUEUE_BYTES))
+    return {quantity: tuple(rows) for quantity, rows in found.items()}
 
 
 def _memory_bytes(graph: Graph) -> dict[MemoryKind, int]:
-    neurons = _neurons(graph)
+    count = neurons(graph)
     currents = sum(
         graph.tensors[node.name].size
         for node, op in graph.of_type(Membrane)
         if op.decay_syn is not None
     )
     return {
-        MemoryKind.WEIGHTS: sum(op.weight.size for _, op in _weighted(graph)),
-        MemoryKind.POTENTIALS: 4 * (neurons + currents),
-        MemoryKind.ACTIVATIONS: neurons,
+        MemoryKind.WEIGHTS: sum(op.weight.size for _, op in weighted(graph)),
+        MemoryKind.POTENTIALS: 4 * (count + currents),
+        MemoryKind.ACTIVATIONS: count,
     }
 
 
@@ -168,9 +167,9 @@ def _updates_by_activity(graph: Graph, counts: Counts) -> tuple[int, int]:
     """
     active = updates = 0
     for row in counts.layers:
-        neurons = _updates(graph, row, counts.samples)
-        active += total(np.minimum(row.events, neurons))
-        updates += total(neurons)
+        at_each_step = _updates(graph, row, counts.samples)
+        active += total(np.minimum(row.events, at_each_step))
+        updates += total(at_each_step)
     return active, updates - active
 
 
@@ -178,7 +177,7 @@ def _updates(graph: Graph, row: LayerCounts, samples: int) -> Whole:
     op = graph[row.name].op
     match op:
         case MaxPool2d():
-            return np.full(graph.steps, graph.tensors[row.name].size * samples, np.int64)
+            return times(np.full(graph.steps, graph.tensors[row.name].size, np.int64), samples)
         case Threshold() | Membrane() | Readout():
             return row.neuron_updates
         case (

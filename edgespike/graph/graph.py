@@ -206,6 +206,18 @@ class Graph:
             f"{op.low}..{op.high}, {self.readout_op.classes} classes>"
         )
 
+    def __str__(self) -> str:
+        """Return a table of at most 25 lines; ``edgespike show --layers`` lists everything."""
+        from edgespike.graph.summary import graph_summary
+
+        return "\n".join(graph_summary(self))
+
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows; ``None``, and it shows the text, without extra report."""
+        from edgespike.report.notebook import graph_html
+
+        return graph_html(self)
+
     def __getitem__(self, name: str) -> Node:
         return self._by_name[name]
 

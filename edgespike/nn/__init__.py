@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from edgespike.nn.nets.models import build
     from edgespike.nn.nets.recurrent_spec import RecurrentSpec
     from edgespike.nn.nets.spec import ConvSpec, DenseSpec, NetSpec, ResidualSpec
+    from edgespike.nn.training.draft import Draft, load_draft, load_recipe
     from edgespike.nn.training.posterior_spec import PosteriorSpec
-    from edgespike.nn.training.recipe import Recipe, load_recipe, shipped_recipes
+    from edgespike.nn.training.recipe import Recipe, shipped_recipes
     from edgespike.nn.training.task import Task, load_task
     from edgespike.nn.training.train import TrainingResult, train
 
 _HOMES = {
     "ConvSpec": "edgespike.nn.nets.spec",
     "DenseSpec": "edgespike.nn.nets.spec",
+    "Draft": "edgespike.nn.training.draft",
     "InputScale": "edgespike.nn.layers.weighted",
     "LastStep": "edgespike.nn.layers.recurrent",
     "LayerBatchNorm": "edgespike.nn.layers.normalise",
@@ -66,8 +68,9 @@ _HOMES = {
     "build": "edgespike.nn.nets.models",
     "count_synaptic_operations": "edgespike.nn.layers.count",
     "forecast": "edgespike.nn.deployment",
+    "load_draft": "edgespike.nn.training.draft",
     "load_model": "edgespike.nn.nets.checkpoint",
-    "load_recipe": "edgespike.nn.training.recipe",
+    "load_recipe": "edgespike.nn.training.draft",
     "load_task": "edgespike.nn.training.task",
     "save_model": "edgespike.nn.nets.checkpoint",
     "shipped_recipes": "edgespike.nn.training.recipe",
@@ -77,6 +80,7 @@ _HOMES = {
 __all__ = [
     "ConvSpec",
     "DenseSpec",
+    "Draft",
     "InputScale",
     "LastStep",
     "LayerBatchNorm",
@@ -102,6 +106,7 @@ __all__ = [
     "build",
     "count_synaptic_operations",
     "forecast",
+    "load_draft",
     "load_model",
     "load_recipe",
     "load_task",

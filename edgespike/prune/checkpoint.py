@@ -79,6 +79,7 @@ def prune_checkpoint(
     options: Options | None = None,
     data: str | None = None,
     limit: int = 0,
+    force: bool = True,
     track: Track = lambda batches, what, total: batches,
 ) -> PrunedCheckpoint:
     """Prune the net of a checkpoint, and write the smaller net as another checkpoint.
@@ -94,6 +95,8 @@ def prune_checkpoint(
         written.
     data
         One of `edgespike.data.DATA_SETS`; that of the checkpoint's recipe if None.
+    force
+        Whether ``out`` may replace an existing file.
     limit
         Use only the first ``limit`` training samples and the first ``limit`` test samples; 0 means
         all.
@@ -114,7 +117,7 @@ def prune_checkpoint(
     model, spec, metadata = load_float32_model(path)
     method = known_method(method)
     _refuse(path, spec, method if out is not None else None)
-    check_output(out, [path])
+    check_output(out, [path], force)
     name = data or str(metadata.get("recipe", {}).get("data", ""))
     task = _task(name, spec, limit)
     sequences = torch.from_numpy(task.train_images)

@@ -1,10 +1,12 @@
-"""The page's charts: inline SVG in the page's text colour, with text alternatives."""
+"""The page's charts: inline SVG in the page's text colour, with text alternatives.
+
+Each is drawn twice, for phones and for wide screens, at the size at which it is shown: the page's
+style shows one of the two, so that text is never scaled.
+"""
 
 from __future__ import annotations
 
-import html
-import io
-import re
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,42 +15,22 @@ from numpy.typing import NDArray
 
 from edgespike.counting import Convention
 from edgespike.energy import EnergyReport, Estimate, Interval
-from edgespike.extras import needs_extra
-from edgespike.report import rows
+from edgespike.report import rows, svg
+from edgespike.report.svg import WIDTHS, Width
 from edgespike.report.units import joules, joules_range, whole
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
 
-# Placeholder for the page's text colour, replaced in the finished SVG; no chart uses it otherwise.
-_INK = "#010203"
 _BLUE, _ORANGE, _GREEN = "#3d86c6", "#d07f2a", "#3f9a63"
-_WIDTH = 5.2
+
+POINT_LIMIT = 400
+"""Most points of a line; of more steps, each point is the mean of several."""
 
 
-def layers_chart(report: EnergyReport) -> str:
-    """Draw the operations that arrive at each layer, on non-zero quantised weights."""
-    weighted = [
-        (name, numbers[:2]) for name, numbers in rows.count_rows(report.counts) if any(numbers[:2])
-    ]
-    figure, axes = _figure(0.36 * len(weighted) + 1.1)
-    places = np.arange(len(weighted))
-    labels = [name for name, _ in weighted]
-    spikes = [float(numbers[0]) for _, numbers in weighted]
-    graded = [float(numbers[1]) for _, numbers in weighted]
-    axes.barh(places, spikes, 0.62, color=_BLUE, label="synaptic operations")
-    axes.barh(places, graded, 0.62, left=spikes, color=_ORANGE, label="multiply-accumulates")
-    _name_rows(axes, labels)
-    axes.set_xlabel(f"operations over {rows.samples(report)}")
-    _number_axis(axes.xaxis, "")
-    _legend(figure, axes)
-    said = (f"{name} {whole(sum(numbers))}" for name, numbers in weighted)
-    return _svg(figure, "layers", f"Bar chart of the operations of each layer: {_listed(said)}.")
-
-
-def steps_chart(report: EnergyReport) -> str:
+def steps_chart(report: EnergyReport) -> Markup:
     """Draw the operations and spikes of all layers step by step."""
     total = report.counts.total
     lines = (
@@ -56,64 +38,83 @@ def steps_chart(report: EnergyReport) -> str:
         ("multiply-accumulates", _ORANGE, total.multiply_accumulates[Convention.QUANTISED]),
         ("spikes", _GREEN, total.spikes),
     )
-    shown = [line for line in lines if line[2].any()]
-    figure, axes = _figure(2.9)
+    shown = [(name, color, numbers) for name, color, numbers in lines if numbers.any()]
+    said = (
+        f"{name} {whole(int(numbers[0]))} at the first and {whole(int(numbers[-1]))} at the last, "
+        f"at most {whole(int(numbers.max()))}"
+        for name, _, numbers in shown
+    )
+    alt = f"Line chart over {report.steps} steps: {_listed(said)}."
+    return svg.both([_steps(shown, width) for width in WIDTHS], "steps", alt)
+
+
+def _steps(lines: Sequence[tuple[str, str, NDArray[Any]]], width: Width) -> svg.Drawing:
     from matplotlib.ticker import MaxNLocator
 
-    marker = "o" if report.steps <= 50 else ""
-    for label, color, numbers in shown:
-        axes.plot(
-            np.arange(report.steps), numbers.astype(float), color=color, marker=marker, label=label
-        )
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("step")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _number_axis(axes.yaxis, "")
-    _legend(figure, axes)
-    said = (
-        f"{label} {whole(int(numbers[0]))} at the first and {whole(int(numbers[-1]))} at the last"
-        for label, _, numbers in shown
-    )
-    return _svg(figure, "steps", f"Line chart over {report.steps} steps: {_listed(said)}.")
+    drawing = svg.drawing(width, 2.9)
+    for name, color, numbers in lines:
+        at, points = _points(numbers)
+        marker = "o" if len(points) <= 50 else ""
+        drawing.axes.plot(at, points, color=color, marker=marker, markersize=4, label=name)
+    drawing.axes.set_ylim(bottom=0)
+    drawing.axes.set_xlabel("step")
+    drawing.axes.xaxis.set_major_locator(MaxNLocator(nbins=width.ticks, integer=True))
+    _number_axis(drawing.axes.yaxis, "")
+    svg.legend(drawing, width)
+    return drawing
 
 
-def energy_chart(report: EnergyReport) -> str | None:
+def _points(numbers: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return places and heights of a line's points."""
+    each = math.ceil(len(numbers) / POINT_LIMIT)
+    starts = np.arange(0, len(numbers), each)
+    sizes = np.minimum(each, len(numbers) - starts)
+    means = np.add.reduceat(numbers.astype(float), starts) / sizes
+    return starts + (sizes - 1) / 2, means
+
+
+def energy_chart(report: EnergyReport) -> Markup | str:
     """Draw the energy of one sample by each model, with its range, on a logarithmic axis.
 
-    Ranges that begin at zero cannot be drawn there; ``None`` if there are no others.
+    Ranges that begin at zero cannot be drawn there; empty if there are no others.
     """
     samples = report.counts.samples
-    shown = [estimate for estimate in report.estimates if estimate.energy.low > 0]
+    shown = [row for row in report.estimates if row.energy.low > 0]
     if not shown:
-        return None
-    figure, axes = _figure(0.5 * len(shown) + 1.2)
-    places = np.arange(len(shown))
-    means = [estimate.energy / samples for estimate in shown]
-    _intervals(axes, places - 0.13, means, _BLUE, "o", "this graph")
+        return ""
+    means = [(row, row.energy / samples) for row in shown]
+    said = (f"{row.model.name} {joules(e.typical)} ({joules_range(e)})" for row, e in means)
+    alt = f"Energy of one sample by model: {_listed(said)}."
+    return svg.both([_energies(report, shown, width) for width in WIDTHS], "energy", alt)
+
+
+def _energies(report: EnergyReport, shown: Sequence[Estimate], width: Width) -> svg.Drawing:
+    samples = report.counts.samples
+    drawing = svg.drawing(width, 0.62 * len(shown) + 1.0)
+    axes = drawing.axes
+    places = np.arange(len(shown), dtype=float)
+    graph = [row.energy / samples for row in shown]
+    _intervals(axes, places, graph, _BLUE, "o", "this graph")
     dense = [
-        (place, estimate.baselines[0].energy / samples)
-        for place, estimate in enumerate(shown)
-        if estimate.baselines
+        (place + 0.2, row.baselines[0].energy / samples)
+        for place, row in zip(places, shown, strict=True)
+        if row.baselines and row.baselines[0].energy.low > 0
     ]
     if dense:
-        at = np.array([place for place, _ in dense]) + 0.17
         label = "dense baseline" if report.steps == 1 else "dense baseline of fewest passes"
+        at = np.array([place for place, _ in dense])
         _intervals(axes, at, [energy for _, energy in dense], _ORANGE, "D", label)
-    _name_rows(axes, [_model_name(row) for row in shown])
+    _name_rows(drawing, [_model_name(row, width) for row in shown])
     axes.set_xscale("log")
-    axes.set_xlabel("energy of one sample: low to high, marker at typical")
-    _number_axis(axes.xaxis, "J")
-    _legend(figure, axes)
-    said = (
-        f"{row.model.name} {joules(mean.typical)} ({joules_range(mean)})"
-        for row, mean in zip(shown, means, strict=True)
-    )
-    return _svg(figure, "energy", f"Energy of one sample by model: {_listed(said)}.")
+    axes.set_xlim(_decades([*graph, *(energy for _, energy in dense)]))
+    axes.set_xlabel("energy of a sample")
+    _decade_ticks(axes.xaxis, width)
+    svg.legend(drawing, width)
+    return drawing
 
 
-def _model_name(estimate: Estimate) -> str:
-    lines = [estimate.model.name, f"{estimate.profile.name}, {estimate.grade.value}"]
-    return "\n".join(filter(None, [*lines, rows.target_mark(estimate)]))
+def _model_name(row: Estimate, width: Width) -> str:
+    return width.shorten(", ".join(filter(None, (rows.model_name(row), rows.target_mark(row)))))
 
 
 def _intervals(
@@ -128,64 +129,42 @@ def _intervals(
         [getattr(energy, name) for energy in energies] for name in ("low", "typical", "high")
     )
     axes.hlines(places, low, high, color=color, linewidth=5, alpha=0.45)
-    axes.plot(typical, places, marker, color=color, markersize=6, label=label)
+    axes.plot(typical, places, marker, color=color, markersize=5.5, label=label)
 
 
-def _figure(height: float) -> tuple[Figure, Axes]:
-    with needs_extra("report", "the HTML report"):
-        from matplotlib.figure import Figure
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained", facecolor="none")
-    axes = figure.add_subplot(facecolor="none")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(_INK)
-    axes.tick_params(which="both", colors=_INK)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_color(_INK)
-    return figure, axes
+def _name_rows(drawing: svg.Drawing, names: Sequence[str]) -> None:
+    """Write the name of each row above it, where it takes no width from the chart."""
+    axes = drawing.axes
+    across = axes.get_yaxis_transform()
+    for place, name in enumerate(names):
+        axes.text(
+            0.01, place - 0.22, name, transform=across, color=svg.INK, va="bottom", parse_math=False
+        )
+    axes.set_yticks([])
+    axes.set_ylim(len(names) - 0.5, -0.75)
 
 
-def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(np.arange(len(names)), names, parse_math=False)
-    axes.invert_yaxis()
+def _decades(energies: Iterable[Interval]) -> tuple[float, float]:
+    """Return the powers of ten around all energies: each end of the axis has a number."""
+    ends = [end for energy in energies for end in (energy.low, energy.high)]
+    low, high = math.floor(math.log10(min(ends))), math.ceil(math.log10(max(ends)))
+    return 10.0**low, 10.0 ** max(high, low + 1)
+
+
+def _decade_ticks(axis: Axis, width: Width) -> None:
+    from matplotlib.ticker import LogLocator
+
+    _number_axis(axis, "J")
+    axis.set_major_locator(LogLocator(numticks=width.ticks))
 
 
 def _number_axis(axis: Axis, unit: str) -> None:
-    from matplotlib.ticker import EngFormatter, NullFormatter
+    from matplotlib.ticker import EngFormatter, NullLocator
 
     axis.set_major_formatter(EngFormatter(unit))
-    axis.set_minor_formatter(NullFormatter())
-    axis.grid(color=_INK, alpha=0.15)
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside upper left", ncols=2, frameon=False, labelcolor=_INK)
+    axis.set_minor_locator(NullLocator())
+    axis.grid(color=svg.INK, alpha=0.15)
 
 
 def _listed(parts: Iterable[str]) -> str:
     return "; ".join(parts) or "nothing"
-
-
-def _svg(figure: Figure, name: str, alt: str) -> str:
-    """Write a figure as an SVG element with a text alternative, the same for the same numbers."""
-    import matplotlib
-
-    text = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": "edgespike", "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", metadata=nothing)
-    return _embedded(text.getvalue(), name, alt)
-
-
-def _embedded(svg: str, name: str, alt: str) -> str:
-    svg = svg[svg.index("<svg") :]
-    # A style element would affect the whole page, and ids must be unique in it.
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = svg.replace("xlink:href", "href")
-    svg = re.sub(r'(\bid="|\bhref="#|url\(#)', rf"\g<1>{name}-", svg)
-    svg = svg.replace(_INK, "currentColor")
-    view = re.search(r'viewBox="[^"]*"', svg)
-    frame = f'<svg role="img" aria-label="{html.escape(alt)}" {view.group() if view else ""}>'
-    return re.sub(r"<svg[^>]*>", lambda _: frame, svg, count=1)

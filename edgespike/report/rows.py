@@ -81,6 +81,12 @@ def _passes(baseline: Baseline) -> str:
     return f"{whole(baseline.passes)} pass{'es' if baseline.passes > 1 else ''}"
 
 
+def model_name(estimate: Estimate) -> str:
+    """Return the model's name, with its constants' where that is another."""
+    model, constants = estimate.model.name, estimate.profile.name
+    return model if model == constants else f"{model} ({constants})"
+
+
 def target_mark(estimate: Estimate) -> str:
     """Return what marks an energy of hardware that cannot run the graph; empty for any other."""
     return f"refused by target {estimate.model.target}" if estimate.refusals else ""
@@ -113,8 +119,12 @@ def silent_sentence(report: EnergyReport) -> str:
     )
 
 
+def number_of(count: int, noun: str) -> str:
+    """Return a number of things in words, ``1 sample``, ``200 samples``."""
+    return f"{whole(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def samples(report: EnergyReport) -> str:
     """Return the number of samples in a report, and of their steps, in words."""
-    number = report.counts.samples
-    text = f"{whole(number)} sample{'s' if number > 1 else ''}"
+    text = number_of(report.counts.samples, "sample")
     return text if report.steps == 1 else f"{text} of {whole(report.steps)} steps"

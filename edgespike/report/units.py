@@ -33,6 +33,31 @@ def whole(value: int) -> str:
     return f"{value:,}"
 
 
+def mean(total: int, samples: int) -> str:
+    """Return the mean of a count, with three digits where it is small: ``23,084``, ``0.417``."""
+    value = total / samples
+    return whole(total // samples) if total % samples == 0 else f"{value:,.{_decimals(value)}f}"
+
+
+def file_size(number: int) -> str:
+    """Return a number of bytes with a decimal prefix, ``547 KB``."""
+    for unit, size in (("MB", 10**6), ("KB", 10**3)):
+        if number >= size:
+            value = number / size
+            return f"{value:,.{_decimals(value)}f} {unit}"
+    return f"{whole(number)} bytes"
+
+
+def times(value: float) -> str:
+    """Return a ratio with three significant digits, ``3.62``."""
+    return f"{value:,.{_decimals(value)}f}"
+
+
+def _decimals(value: float) -> int:
+    """Return how many decimals show three significant digits of a number that is not negative."""
+    return 0 if value == 0 else max(0, 2 - math.floor(math.log10(float(f"{value:.2e}"))))
+
+
 def _exponent(value: float) -> int:
     """Return the power of 1000 whose prefix leaves a number of 1 to 999 before it."""
     if value == 0:
@@ -46,5 +71,4 @@ def _scaled(value: float, exponent: int) -> str:
     if value == 0:
         return "0"
     scaled = value / 1000.0**exponent
-    decimals = max(0, 2 - math.floor(math.log10(float(f"{scaled:.2e}"))))
-    return f"{scaled:,.{decimals}f}"
+    return f"{scaled:,.{_decimals(scaled)}f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields
 from enum import Enum
@@ -14,6 +13,8 @@ from edgespike.graph.graph import Graph, Node
 from edgespike.graph.ops import Operation, Weighted, Windowed
 from edgespike.graph.ops.base import Since, same
 from edgespike.graph.size import SIZE_COLUMNS, GraphSize, graph_size
+from edgespike.graph.summary import graph_summary
+from edgespike.text import aligned, wrapped
 
 _NOT_PARAMETERS = {"shape", "low", "high", "signal", "float_nonzero"}
 """Fields of operations that other columns show, and one that matters to counting alone."""
@@ -82,8 +83,31 @@ def graph_json(graph: Graph) -> dict[str, Any]:
     }
 
 
+def short_text(graph: Graph, width: int | None = None) -> str:
+    """Return a description of a graph in at most 23 lines of 80 characters.
+
+    Totals, input and classes, the size of its file, its hash, and a row for each node; of many
+    nodes, those in the middle are left out.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    width
+        As for :func:`graph_text`, which lists everything.
+    """
+    size = graph_size(graph)
+    file = (
+        f"{size.file_bytes:,} bytes, {size.total.file_bytes:,} of them weights, whose entropy is "
+        f"{size.total.entropy_bytes:,}"
+    )
+    facts = [("file", file), ("SHA-256", graph.hash)]
+    more = "; --layers lists all"
+    return "\n".join(graph_summary(graph, lines=23, width=width, facts=facts, more=more))
+
+
 def graph_text(graph: Graph, width: int | None = None) -> str:
-    """Return a description of a graph: a table of its nodes, one of its weights, and totals.
+    """Return a description of a graph: totals, a table of its nodes, and one of its weights.
 
     Parameters
     ----------
@@ -103,13 +127,13 @@ def graph_text(graph: Graph, width: int | None = None) -> str:
     )
     return "\n".join(
         [
-            *_folded([(*header, "parameters"), *map(_cells, rows)], width),
-            "",
-            *_size_lines(size, width),
-            "",
             *_wrapped(totals, width),
             *(_wrapped(f"from: {graph.origin}", width) if graph.origin else ()),
             f"SHA-256 {graph.hash}",
+            "",
+            *_folded([(*header, "parameters"), *map(_cells, rows)], width),
+            "",
+            *_size_lines(size, width),
         ]
     )
 
@@ -123,13 +147,13 @@ def _size_lines(size: GraphSize, width: int | None) -> list[str]:
 def _folded(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     """Return the lines of a table; what does not fit is moved from the right to lines below."""
     if width is None:
-        return _table(rows)
+        return aligned(rows)
     header = rows[0]
     kept = len(header)
-    table = _table(rows)
+    table = aligned(rows)
     while kept > 1 and max(map(len, table)) > width:
         kept -= 1
-        table = _table([row[:kept] for row in rows])
+        table = aligned([row[:kept] for row in rows])
     lines = []
     for line, row in zip(table, rows, strict=True):
         below = zip(header[kept:], row[kept:], strict=True)
@@ -144,29 +168,8 @@ def _labelled(name: str, cell: str) -> str:
 
 
 def _wrapped(text: str, width: int | None, indent: int = 0) -> list[str]:
-    """Break a text between words; a longer word is not broken."""
-    if width is None:
-        return [text]
-    spaces = " " * indent
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=spaces,
-        subsequent_indent=spaces,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad all columns but the last, which may be long."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    return [
-        "  ".join(
-            [cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]
-        ).rstrip()
-        for row in rows
-    ]
+    """Break a text between words; a longer word is not broken, and without a width nothing."""
+    return [text] if width is None else wrapped(text, width, indent)
 
 
 def _row(graph: Graph, node: Node) -> NodeRow:

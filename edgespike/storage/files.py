@@ -77,18 +77,21 @@ def _open_regular(path: Path) -> BinaryIO:
         raise InputError(f"cannot read {path}: {error}") from None
 
 
-def check_output(out: Path | None, inputs: Iterable[Path | None] = ()) -> None:
+def check_output(out: Path | None, inputs: Iterable[Path | None] = (), force: bool = False) -> None:
     """Check that a file can be written, before the long work that produces it.
 
     Parameters
     ----------
     out, inputs
         The file that a command writes and the files that it reads; ``None`` where none was given.
+    force
+        Whether an existing file may be overwritten: the option --force.
 
     Raises
     ------
     WriteError
-        The output is an input, a folder, a device or a pipe; its folder is missing or read-only.
+        The output exists, and ``force`` is false; or, with ``force`` too, it is an input, a folder,
+        a device or a pipe, or its folder is missing or read-only.
     """
     if out is None:
         return
@@ -102,6 +105,10 @@ def check_output(out: Path | None, inputs: Iterable[Path | None] = ()) -> None:
         if path.is_dir():
             raise WriteError(f"cannot write {path}: it is a folder; name a file in it")
         place = _place(path)
+        if path.exists() and not force:
+            raise WriteError(
+                f"cannot write {path}: it exists; choose another file, or overwrite it with --force"
+            )
         handle, name = tempfile.mkstemp(dir=place.parent, prefix=PREFIX)
         os.close(handle)
         Path(name).unlink()

@@ -17,7 +17,7 @@ _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_hea
 
 
 def read_header(
-    place: object, file: IO[bytes], advice: str
+    place: object, file: IO[bytes], advice: str, kinds: str = "biuf"
 ) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Read shape and dtype, and leave the file at the first value.
 
@@ -29,11 +29,13 @@ def read_header(
         A seekable file that begins with the data.
     advice
         What to do about a bad file, for error messages.
+    kinds
+        Kinds of dtypes that are accepted, as numpy names them: those of numbers, and ``U``, text.
 
     Raises
     ------
     FileFormatError
-        The data is not in ``.npy`` format, or holds Python objects or text instead of numbers.
+        The data is not in ``.npy`` format, or holds Python objects, or text instead of numbers.
     """
     if file.read(4) == b"PK\x03\x04":
         raise FileFormatError(f"{place} is an archive (.npz); {advice} to get one .npy array")
@@ -50,7 +52,7 @@ def read_header(
         raise FileFormatError(
             f"{place} declares the shape {shown(shape)}, which no array can have; {advice}"
         )
-    if dtype.kind not in "biuf":
+    if dtype.kind not in kinds:
         held = "Python objects (a pickle)" if dtype.hasobject else f"values of type {dtype}"
         raise FileFormatError(
             f"{place} holds {held}, which are not accepted; give an array of numbers: {advice}"

@@ -56,6 +56,16 @@ def read_toml(what: str, name: str, folder: str) -> dict[str, Any]:
         content = (resources.files("edgespike") / folder / f"{name}.toml").read_bytes()
     else:
         content = _read(what, name, folder)
+    return _parsed(what, name, content)
+
+
+def read_own_toml(what: str, path: Path) -> dict[str, Any]:
+    """Read a TOML file of a kind that edgespike ships none of; errors as for :func:`read_toml`."""
+    with opened(path) as file:
+        return _parsed(what, str(path), file.read(SIZE_LIMIT + 1))
+
+
+def _parsed(what: str, name: str, content: bytes) -> dict[str, Any]:
     if len(content) > SIZE_LIMIT:
         raise FileFormatError(
             f"{what} {name} has more than {SIZE_LIMIT} bytes, the limit; remove what it does not "

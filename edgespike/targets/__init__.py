@@ -7,7 +7,7 @@ naming the same :class:`edgespike.targets.base.Target`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from edgespike import plugins
 from edgespike.errors import EdgespikeError, shown
 
 if TYPE_CHECKING:
+    from edgespike.counting.arrivals import Placement
     from edgespike.graph import Graph
     from edgespike.targets.base import Runner, Runtime, Target
 
@@ -123,6 +124,17 @@ def refusals(graph: Graph) -> Callable[[str], list[str]]:
         return get_target(name).violations(graph)
 
     return of
+
+
+def placement_of(graph: Graph, names: Iterable[str]) -> Placement | None:
+    """Return the placement of a graph on the first of some targets that has one and can run it."""
+    for name in names:
+        target = get_target(name)
+        if target.placement is not None and not target.violations(graph):
+            found = target.placement(graph)
+            if found is not None:
+                return found
+    return None
 
 
 def _sources() -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from edgespike.counting import Tally, tally_trace
+from edgespike.counting.arrivals import Placement
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Graph
 from edgespike.graph.graph import as_graph
@@ -180,6 +181,9 @@ class Target:
     write_with_samples
         Like ``write``, with samples as third argument, among which those that check the artefact
         are chosen; ``None`` if the artefact has no samples.
+    placement
+        Returns which neurons of a graph share a core, ``None`` for a graph that cannot be placed;
+        ``None`` if the target has no cores.
     """
 
     name: str
@@ -190,6 +194,7 @@ class Target:
     remarks: Callable[[Graph], list[str]] | None = None
     codings: tuple[str, ...] = ()
     write_with_samples: Callable[[Graph, Path, NDArray[Any]], None] | None = None
+    placement: Callable[[Graph], Placement | None] | None = None
 
     def check(self, graph: Graph) -> None:
         """Refuse a graph that the target cannot compute exactly.

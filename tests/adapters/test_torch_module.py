@@ -22,6 +22,8 @@ from tests.adapters.graphs import large_graph  # noqa: E402
 from tests.example_graphs import membrane_graph, residual_graph, samples_for  # noqa: E402
 from tests.random_graphs import examine, up_to  # noqa: E402
 from tests.strategies import MIXES, Case  # noqa: E402
+from tests.targets.labelled import GRAPHS as LABELLED  # noqa: E402
+from tests.targets.labelled import classes, in_units, measured_for  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -72,6 +74,20 @@ def test_reals_are_rounded_half_up() -> None:
     half = (whole + 0.5).double() * scale
     assert torch.equal(module(half), module(whole + 1))
     assert torch.equal(module(half - 1e-9), module(whole))
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_reals_are_measured_numbers_where_the_graph_has_a_scaling(name: str) -> None:
+    graph = LABELLED[name]()
+    module, measured = torch_module(graph), measured_for(graph)
+    whole = torch.from_numpy(in_units(graph, measured))
+    found = module(torch.from_numpy(measured))
+    assert torch.equal(found, module(whole))
+    assert found.argmax(dim=1).tolist() == classes(graph, measured)
+    with pytest.raises(InputError, match="not finite"):
+        module(torch.full((1, *graph.input_op.shape), torch.nan))
+    with pytest.raises(InputError, match="has shape"):
+        module(torch.zeros((2, 9, 9)))
 
 
 def test_booleans_are_spikes() -> None:

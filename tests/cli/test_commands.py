@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edgespike
 from edgespike.counting import Convention, audit, count
-from edgespike.energy import energy_report
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold, load_graph, save_graph
 from edgespike.interpreter import interpret
 from edgespike.passes.unary import unary
-from edgespike.show.text import graph_json, graph_text
-from edgespike.targets import BUILT_IN, refusals
+from edgespike.show.text import graph_json, graph_text, short_text
+from edgespike.targets import BUILT_IN
 from edgespike.trace import observed_names, predictions
 from edgespike.verification import inputs_hash
 from tests.cli.conftest import Cli
@@ -86,8 +86,9 @@ def test_verify_ends_with_1_and_the_first_difference(
     }
     assert (
         f"faulty first differs in layer out, sample 1, step 0, neuron 2: found {right + 1}, "
-        f"expected {right}" in people.stdout
+        f"expected {right}" in " ".join(people.stdout.split())
     )
+    assert people.stdout.startswith("DIFFERENT: faulty; equal: exact; every layer and step of 4 ")
 
 
 def test_verify_writes_the_certificate_that_it_prints(
@@ -119,9 +120,8 @@ def test_energy_of_a_target_that_refuses_the_graph_is_marked(cli: Cli, tmp_path:
 def test_energy_answers_as_scripts_expect(cli: Cli, graph_file: Path, input_file: Path) -> None:
     result = cli("energy", graph_file, "--input", input_file, "--json")
     assert result.code == 0
-    expected = energy_report(
-        GRAPH, count(GRAPH, SAMPLES, TRACE), refusals=refusals(GRAPH)
-    ).to_json()
+    expected = edgespike.estimate_energy(GRAPH, SAMPLES).to_json()
+    assert expected["counts"] == count(GRAPH, SAMPLES, TRACE).to_json()
     assert result.json == expected
     counts = {"synaptic_operations", "multiply_accumulates", "neuron_updates", "spikes"}
     assert counts | {"layers"} <= result.json["counts"].keys()
@@ -184,6 +184,9 @@ def test_run_prints_classes_and_accuracy(
     assert result.json["predictions"] == CLASSES.tolist()
     assert result.json["accuracy"] == 0.75
     assert (result.json["target"], result.json["samples"]) == ("cpu", 4)
+    assert result.json["labels"] == labels.tolist()
+    assert np.sum(result.json["confusion"]) == 4
+    assert result.json["confusion"][labels[0]][CLASSES[0]] == 1
     assert "accuracy 75.00% of 4 samples" in cli(*arguments).stdout
     assert cli(*arguments, "--samples", 1, "--json").json["accuracy"] == 0
 
@@ -198,13 +201,13 @@ def test_run_prints_the_accuracy_first_and_marks_what_is_wrong(
     np.save(tmp_path / "y.npy", labels)
     arguments = ("run", graph_file, "-i", tmp_path / "x.npy", "--labels", tmp_path / "y.npy")
     some, everything = (cli(*arguments, *more).stdout.splitlines() for more in ([], ["--all"]))
-    for lines, shown, wrong in ((some, 20, [1]), (everything, 24, [1, 22])):
+    for lines, shown, wrong in ((some, 10, [1]), (everything, 24, [1, 22])):
         assert lines[0] == "accuracy 91.67% of 24 samples; * marks the wrong ones"
-        rows = [line.split() for line in lines if re.match(r" *\d+ +\d", line)]
+        rows = [line.split() for line in lines if re.match(r" *\d+ +\d+  \d", line)]
         assert [int(row[0]) for row in rows] == list(range(shown))
         assert [int(row[1]) for row in rows] == np.tile(CLASSES, 6)[:shown].tolist()
         assert [int(row[0]) for row in rows if row[-1] == "*"] == wrong
-    assert some[-1].startswith("and 4 more samples; --all prints them")
+    assert some[-1].startswith("and 14 more samples; --all prints them")
 
 
 def test_run_prints_values_where_there_is_one_output(cli: Cli, tmp_path: Path) -> None:
@@ -435,7 +438,10 @@ def test_a_unary_graph_file_is_verified_as_any_other(
 
 def test_show_describes_and_draws(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
     svg = tmp_path / "graph.svg"
-    assert cli("show", graph_file, "--svg", svg).stdout == graph_text(GRAPH) + "\n"
+    shown = cli("show", graph_file, "--svg", svg).stdout
+    assert shown.startswith(short_text(GRAPH, 80) + "\n\nmore: --layers")
+    assert cli("show", graph_file, "--layers").stdout == graph_text(GRAPH, 80) + "\n"
+    assert cli("show", graph_file, "--layers", "--wide").stdout == graph_text(GRAPH) + "\n"
     assert svg.read_text().startswith("<svg")
     shown = cli("show", graph_file, "--json").json
     assert shown == json.loads(json.dumps(graph_json(GRAPH)))
@@ -449,7 +455,11 @@ def test_targets_lists_all_with_runtime_or_what_is_missing(cli: Cli) -> None:
     assert missing["absent"] == "the simulator is missing; run: edgespike targets --setup"
     exact = {"name": "exact", "summary": "the interpreter", "runtime": "exact 1", "missing": None}
     assert exact in rows
-    assert "the interpreter" in cli("targets").stdout
+    assert "the interpreter" in cli("targets", "--all").stdout
+    answer = " ".join(cli("targets", "--all").stdout.split())
+    runs = [row["name"] for row in rows if row["runtime"] is not None]
+    assert answer.startswith(f"{len(runs)} of {len(rows)} can run here: {', '.join(runs)} cpu ")
+    assert f"absent not here: {missing['absent']}" in answer
 
 
 def test_setup_installs_a_runtime_and_names_it(cli: Cli) -> None:

@@ -102,7 +102,7 @@ def forward(module: Any, x: Any) -> Any:
 
 def convert(cli: Cli, model: str, *more: object) -> Result:
     arguments = ("--input-shape", "1,6,6", "--calibrate", "x.npy", "-o", "g.safetensors")
-    return cli("convert", model, *arguments, *more)
+    return cli("convert", model, *arguments, *more, "--force")
 
 
 @pytest.mark.parametrize("model", ["mynet.py:Net", "mynet.py:made", "mynet.py:ready"])

@@ -34,7 +34,7 @@ def test_a_file_of_whole_numbers_is_compared_with_its_graph(
                 for path, record in simulated(self, x).items()
             },
         )
-    arguments = ("convert", "a.net", "-o", "g.safetensors", "--input-range", "0,255")
+    arguments = ("convert", "a.net", "-o", "g.safetensors", "--force", "--input-range", "0,255")
     result = cli(*arguments, "--check", "x.npy")
     assert result.code == wrong
     lines = result.stdout.splitlines()

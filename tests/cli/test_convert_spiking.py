@@ -76,7 +76,7 @@ def saved(kind: str, unit: float | None = None) -> Path:
 
 def convert(cli: Cli, *more: object) -> Result:
     arguments = ("--input-shape", "12", "--calibrate", "x.npy", "-o", "g.safetensors")
-    return cli("convert", "net.py:Net", *arguments, *more)
+    return cli("convert", "net.py:Net", *arguments, *more, "--force")
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "pt"])

@@ -39,7 +39,8 @@ def test_each_rounding_is_checked_and_named(
     assert f"{model}: tflite, TFLite files of int8 nets" in result.stdout
     assert "a sample has shape (3, 6, 5), channels first" in result.stdout
     assert runtime in result.stdout
-    check = cli("convert", model, "-o", out, "--rounding", rounding, "--check", x, "--json").json
+    again = ("--rounding", rounding, "--check", x, "--force", "--json")
+    check = cli("convert", model, "-o", out, *again).json
     paths = [part["path"] for part in check["check"] if part["different"] == 0]
     assert paths[0] == f"operator 0 (CONV_2D), {runtime}"
     assert paths[-1] == f"operator 7 (FULLY_CONNECTED) alone, {runtime}"

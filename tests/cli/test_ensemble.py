@@ -46,7 +46,7 @@ def test_all_models_are_merged(cli: Cli, files: list[Path], tmp_path: Path) -> N
     assert result.code == 0
     assert result.json == {"graph": expected.hash, "file": str(out), "members": 3, "scores": []}
     assert load_graph(out) == expected
-    assert cli("ensemble", *files, "-o", out).stdout.endswith(", 3 members\n")
+    assert cli("ensemble", *files, "-o", out, "--force").stdout.endswith(", 3 members\n")
 
 
 def test_the_best_members_are_merged_and_scored(
@@ -67,7 +67,7 @@ def test_the_best_members_are_merged_and_scored(
         "operations": best.operations,
     }
     assert answer["scores"][3]["members"] == [0, 1, 2]
-    printed = cli(*arguments).stdout
+    printed = cli(*arguments, "--force").stdout
     assert f"{best.nll:.4f}" in printed
     assert "operations per sample" in " ".join(printed.split())
 
@@ -119,9 +119,30 @@ def test_run_tells_probabilities_and_entropies(
             assert answer[name] == values.tolist()
             assert np.array_equal(written[name], values)
         assert np.array_equal(written["accumulators"], accumulators)
-    printed = cli(*arguments).stdout
+    printed = cli(*arguments, "--force").stdout
     assert f"{found.mutual_information[3]:.4f}" in printed
     assert "expected entropy" in printed
+
+
+def test_an_input_without_labels_cannot_choose_members(
+    cli: Cli, files: list[Path], held_out: list[object], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.safetensors"
+    result = cli("ensemble", *files, "-o", out, *held_out[:2], "--members", 2)
+    assert (result.code, out.exists()) == (2, False)
+    assert "--input and --labels belong together; give both, or an input that" in result.stderr
+
+
+def test_labels_of_the_input_itself_choose_members(
+    cli: Cli, files: list[Path], held_out: list[object], tmp_path: Path
+) -> None:
+    np.savez(
+        tmp_path / "both.npz", images=np.load(str(held_out[1])), labels=np.load(str(held_out[3]))
+    )
+    outs = [tmp_path / name for name in ("first.st", "second.st")]
+    for out, given in zip(outs, (held_out, ["-i", tmp_path / "both.npz"]), strict=True):
+        assert cli("ensemble", *files, "-o", out, *given, "--members", 2).code == 0
+    assert load_graph(outs[0]) == load_graph(outs[1])
 
 
 def test_run_tells_nothing_of_members_where_there_are_none(
@@ -137,7 +158,7 @@ def test_an_ensemble_is_verified_counted_and_shown_as_any_graph(
     certificate = cli("verify", merged_file, "--targets", "cpu,tflite", *x, "--json")
     assert (certificate.code, certificate.json["targets"]["tflite"]["equal"]) == (0, True)
     assert cli("energy", merged_file, *x, "--audit", 1, "--json").json["audit"]["equal"] is True
-    assert "members 3" in cli("show", merged_file).stdout
+    assert "3 members" in cli("show", merged_file).stdout
 
 
 @pytest.mark.parametrize(
@@ -146,7 +167,6 @@ def test_an_ensemble_is_verified_counted_and_shown_as_any_graph(
         (["--members", 2], "give --input and --labels"),
         (["--budget", 10], "give --input and --labels"),
         (["--samples", 2], "give --input and --labels"),
-        (["--input", "x.npy"], "--input and --labels belong together"),
         (["--labels", "y.npy"], "--input and --labels belong together"),
         (["--name", "a b"], "name 'a b' may hold"),
     ],

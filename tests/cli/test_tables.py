@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from edgespike.cli import show
 from edgespike.cli.output import print_table
+from edgespike.graph import load_graph
 from tests.cli.conftest import Cli
 
 WIDTHS = ["0", "1", "20", "60", "200"]
@@ -64,7 +64,8 @@ def test_no_rows_are_a_table_too(
 def test_the_energy_report_has_all_its_numbers(
     monkeypatch: pytest.MonkeyPatch, cli: Cli, graph_file: Path, input_file: Path, width: str
 ) -> None:
-    arguments = ("energy", graph_file, "-i", input_file)
+    asked = ("--layers", "--steps", "--models")
+    arguments = ("energy", graph_file, "-i", input_file, *asked)
     monkeypatch.setenv("COLUMNS", "300")
     wide = cli(*arguments).stdout
     monkeypatch.setenv("COLUMNS", width)
@@ -73,17 +74,17 @@ def test_the_energy_report_has_all_its_numbers(
 
 
 @pytest.mark.parametrize("width", [70, 120])
-def test_show_fits_a_terminal_and_is_one_line_a_node_elsewhere(
+def test_show_fits_a_terminal_and_is_one_line_a_node_if_wide(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     graph_file: Path,
     width: int,
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    show.command(graph_file)
-    piped = capsys.readouterr().out
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    show.command(graph_file)
+    show.command(graph_file, layers=True, wide=True)
+    wide = capsys.readouterr().out.splitlines()
+    show.command(graph_file, layers=True)
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines[:-1])) <= width < max(map(len, piped.splitlines()[:-1]))
-    assert lines[-1] == piped.splitlines()[-1]
+    names = [node.name for node in load_graph(graph_file).nodes]
+    assert max(len(line) for line in lines if "SHA-256" not in line) <= width < max(map(len, wide))
+    assert [line.split()[0] for line in wide[4 : len(names) + 4]] == names

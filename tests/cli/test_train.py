@@ -290,3 +290,101 @@ def test_a_float_net_fits_no_target(cli: Cli) -> None:
     answer = cli("train", "fashion_relu", "-o", "run", "--for", "tflite")
     assert answer.code == 2
     assert "tflite: activation is 'relu', a net of floats" in answer.stderr
+
+
+@pytest.fixture
+def own(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Return a function that trains on images of one's own in ``data`` by a recipe for them."""
+    pytest.importorskip("torch")
+    from tests.nn.training.test_own_data import IMAGES, write_images
+
+    monkeypatch.chdir(tmp_path)
+    Path("images.toml").write_text(IMAGES)
+    write_images(Path("data"))
+
+    def run(*options: object) -> Result:
+        return cli("train", "images.toml", "-o", "run", "--data", "data", *options)
+
+    return run
+
+
+def test_data_of_ones_own_becomes_a_net_that_other_commands_take(cli: Cli, own: Cli) -> None:
+    answer = own("--epochs", 2)
+    assert answer.code == 0
+    for number, line in enumerate(answer.stderr.splitlines()[-2:], 1):
+        assert re.match(rf"epoch {number}/2  loss .* validation accuracy .*  test accuracy", line)
+    lines = answer.stdout.splitlines()
+    assert len(lines) < 15
+    assert lines[0].startswith("run/model.safetensors: test accuracy ")
+    assert lines[1].startswith("validation accuracy ")
+    commands = [line.removeprefix("next:").split() for line in lines if " edgespike " in line]
+    assert [command[1] for command in commands] == ["verify", "run"]
+    for command in commands:
+        assert cli(*command[1:], "--limit", 5).code == 0
+    graph = cli("convert", "run/model.safetensors", "-o", "graph.safetensors", "--json")
+    assert graph.code == 0
+    assert load_graph("graph.safetensors").class_names == ("flat", "upright", "neither")
+
+
+def test_files_of_a_run_are_named_in_json(own: Cli) -> None:
+    files = own("--epochs", 1, "--json").json["files"]
+    assert "run/test.npy" in files
+    assert all(Path(name).is_file() for name in files)
+
+
+def test_a_run_on_other_data_is_not_resumed(own: Cli) -> None:
+    assert own("--epochs", 1).code == 0
+    assert own("--epochs", 1, "--resume").code == 0
+    labels = np.load("data/labels.npy")
+    np.save("data/labels.npy", (labels + 1) % 3)
+    again = own("--epochs", 1, "--resume")
+    assert again.code == 2
+    assert "the run in run was trained on other data (its SHA-256 was" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--limit", 1000), "the limit is 1,000 samples, the data has 66 for training"),
+        (("--size", "8"), "--size is '8'; give height and width, such as 32x32"),
+        (("--data", "nowhere"), "there is no nowhere"),
+        (("--data", "mnist", "--window", 4), "window is for data of one's own, and mnist is a kno"),
+        (("--seed", -1), "seed is -1; it must be 0 to"),
+    ],
+)
+def test_what_does_not_fit_the_data_is_told_before_a_folder_is_made(
+    own: Cli, options: tuple[object, ...], said: str
+) -> None:
+    answer = own(*options)
+    assert answer.code == 2
+    assert said in answer.stderr
+    assert not Path("run").exists()
+
+
+def test_a_folder_with_a_run_is_told_before_the_data_is_read(own: Cli) -> None:
+    assert own("--epochs", 1).code == 0
+    again = own("--data", "nowhere")
+    assert again.code == 2
+    assert "folder run holds a training run; resume it" in again.stderr
+
+
+def test_windows_longer_than_the_recordings_are_told(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from tests.nn.training.test_own_data import write_recording
+
+    monkeypatch.chdir(tmp_path)
+    write_recording(Path("waves.csv"))
+    options = ("--data", "waves.csv", "--window", 500, "--group", "person")
+    answer = cli("train", "sequences_rnn", "-o", "run", *options)
+    assert answer.code == 2
+    assert "500" in answer.stderr
+    assert not Path("run").exists()
+
+
+def test_a_recipe_for_data_of_ones_own_asks_for_it(cli: Cli, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    answer = cli("train", "images_s3nn", "-o", tmp_path / "run")
+    assert answer.code == 2
+    assert "is for data of one's own, and names none; give --data PATH" in answer.stderr

@@ -29,6 +29,7 @@ from edgespike.energy import energy_report
 from edgespike.errors import InputError
 from edgespike.graph import (
     Add,
+    Conv2d,
     Delay,
     Dense,
     Graph,
@@ -168,6 +169,41 @@ def test_graded_events_whose_values_cancel_are_bounded_by_their_number() -> None
     counts = counted(graph, np.full((2, 1), -1))
     assert counts.synaptic_operations() == 2 * 3 * 2**70
     assert counts.multiply_accumulates() == 2 * 3 * 2**70 + 2
+
+
+def pooled(times: int, windows: MaxPool2d, outputs: int) -> Graph:
+    """Events of both kinds, doubled so often, that enter the windows of a max pool."""
+    names = ["zero", *(f"a{i}" for i in range(times))]
+    return chain(
+        Node("input", Input((1, 2, 2), -1, -1, 1.0)),
+        Node("conv", Conv2d(np.ones((1, 1, 1, 1), int), np.zeros(1, int))),
+        Node("always", Threshold(np.full((1, 1), -5), np.zeros(1, bool))),
+        Node("zero", Add(), ("input", "always")),
+        *(Node(name, Add(), (source, source)) for source, name in pairwise(names)),
+        Node("pool", windows),
+        Node("flat", Reshape((outputs,))),
+        Node("dense", Dense(np.ones((1, outputs), int), np.zeros(1, int))),
+        Node("readout", Readout(np.ones(1))),
+    )
+
+
+@pytest.mark.parametrize("times", [57, 58, 59, 60, 61, 62, 63, 70])
+@pytest.mark.parametrize(
+    ("windows", "outputs", "entered"),
+    [
+        (MaxPool2d((2, 2), (1, 1), (1, 1)), 9, 16),  # each of 4 elements is in 4 windows
+        (MaxPool2d((2, 2), (1, 1)), 1, 4),  # each is in one
+        (MaxPool2d((1, 2), (1, 1), (0, 1)), 6, 8),
+        (MaxPool2d((2, 1), (1, 1)), 2, 4),
+    ],
+)
+def test_pool_operations_near_64_bits_do_not_wrap_around(
+    times: int, windows: MaxPool2d, outputs: int, entered: int
+) -> None:
+    counts = counted(pooled(times, windows, outputs), np.full((1, 1, 2, 2), -1))
+    (row,) = [layer.totals() for layer in counts.layers if layer.name == "pool"]
+    assert row["pool_operations"] == 2 * entered * 2**times
+    assert row["arrivals"] == 2 * 4 * 2**times
 
 
 def test_counts_beyond_every_use_are_refused() -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from edgespike.energy import Grade, ProfileError, load_profile, shipped_profiles
+from edgespike.energy import (
+    Grade,
+    ProfileError,
+    default_profiles,
+    load_profile,
+    load_profiles,
+    shipped_profiles,
+)
 from edgespike.errors import FileFormatError, InputError
 
 HEAD = (
@@ -27,7 +34,23 @@ def load(folder: Path, text: str) -> object:
 
 
 def test_shipped_profiles() -> None:
-    assert shipped_profiles() == ["45nm", "loihi", "loihi2"]
+    assert shipped_profiles() == [
+        "45nm",
+        "loihi",
+        "loihi2",
+        "neuronflow",
+        "odin",
+        "reckon",
+        "seneca",
+        "spinnaker",
+        "spinnaker2",
+        "syntiant-ndp120",
+        "tianjic",
+        "truenorth",
+        "ubrain",
+        "xylo",
+    ]
+    assert default_profiles() == ["45nm", "loihi", "loihi2"]
 
 
 @pytest.mark.parametrize("name", shipped_profiles())
@@ -51,6 +74,19 @@ def test_shipped_profiles_are_valid(name: str) -> None:
         ("loihi", "neuron_update_active", 81),
         ("loihi", "neuron_update_inactive", 52),
         ("loihi", "spike", 1.7),
+        ("45nm", "int32_add", 0.1),
+        ("45nm", "int32_multiply_accumulate", 3.2),
+        ("45nm", "integer_multiply_bit", 0.2 / 8),
+        ("neuronflow", "synaptic_operation", 20),
+        ("odin", "synaptic_operation", 12.7),
+        ("reckon", "synaptic_operation", 5.3),
+        ("seneca", "synaptic_operation", 2.8),
+        ("spinnaker", "synaptic_operation", 13_300),
+        ("spinnaker2", "synaptic_operation", 450),
+        ("syntiant-ndp120", "multiply_accumulate", 8.1),
+        ("tianjic", "synaptic_operation", 1.54),
+        ("truenorth", "synaptic_operation", 26),
+        ("ubrain", "synaptic_operation", 26),
     ],
 )
 def test_typical_constants_are_the_published_ones(
@@ -63,6 +99,66 @@ def test_typical_constants_are_the_published_ones(
 def test_the_table_for_loihi_is_called_a_simulation() -> None:
     grades = {constant.grade for constant in load_profile("loihi").constants.values()}
     assert grades == {Grade.SIMULATED}
+
+
+@pytest.mark.parametrize(
+    ("profile", "low", "high"),
+    [("truenorth", 2.5, 26), ("spinnaker", 45, 13_300), ("spinnaker2", 10, 450)],
+)
+def test_where_publications_disagree_the_range_covers_both(
+    profile: str, low: float, high: float
+) -> None:
+    (constant,) = load_profile(profile).constants.values()
+    assert (constant.low, constant.high) == (low, high)
+    assert "disagree" in constant.note
+    assert constant.grade is Grade.SECONDARY
+
+
+@pytest.mark.parametrize("name", shipped_profiles())
+def test_every_shipped_constant_links_to_its_source(name: str) -> None:
+    for constant in load_profile(name).constants.values():
+        assert constant.link.startswith("https://")
+
+
+def test_all_stands_for_all_shipped_profiles() -> None:
+    assert [profile.name for profile in load_profiles(["all"])] == shipped_profiles()
+    assert [profile.name for profile in load_profiles()] == default_profiles()
+
+
+def test_faults_of_several_profiles_are_listed_at_once(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    one.write_text(VALID.replace("value = 2", "value = -2"))
+    other.write_text("format = 9")
+    with pytest.raises(ProfileError) as caught:
+        load_profiles([one, "45nm", other, "none"])
+    found = caught.value.violations
+    assert len(found) == 4
+    assert sum("value is -2" in line for line in found) == 2
+    assert sum("has format 9" in line for line in found) == 1
+    assert sum("name a TOML file or one of those" in line for line in found) == 1
+
+
+def test_two_profiles_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text(VALID)
+    (tmp_path / "same.toml").write_text(VALID)
+    assert len(load_profiles([tmp_path / "one.toml", tmp_path / "same.toml"])) == 2
+    (tmp_path / "other.toml").write_text(VALID.replace("high = 3", "high = 4"))
+    with pytest.raises(ProfileError, match="two different profiles are named mine"):
+        load_profiles([tmp_path / "one.toml", tmp_path / "other.toml"])
+
+
+def test_a_constant_is_defined_once(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match="is not valid TOML"):
+        load(tmp_path, VALID + f"[constants.fp32_add]\n{CONSTANT}")
+
+
+@pytest.mark.parametrize("unit", ["J", "uJ", "µJ", "pJ/op", "nJ/cycle", "mW*s"])
+def test_units_are_converted(tmp_path: Path, unit: str) -> None:
+    path = tmp_path / "profile.toml"
+    path.write_text(VALID.replace('unit = "pJ"', f'unit = "{unit}"'), encoding="utf-8")
+    joules = {"J": 1, "uJ": 1e-6, "µJ": 1e-6, "pJ/op": 1e-12, "nJ/cycle": 1e-9, "mW*s": 1e-3}
+    energy = load_profile(path).constants["fp32_add"].energy
+    assert energy.typical == pytest.approx(2 * joules[unit], rel=1e-12)
 
 
 def test_a_valid_file_of_the_users_own(tmp_path: Path) -> None:
@@ -86,7 +182,7 @@ def test_a_valid_file_of_the_users_own(tmp_path: Path) -> None:
         ("high = 3", "high = 1.5", "must be in ascending order"),
         ("high = 3\n", "", "entry high is missing"),
         ("high = 3", "higher = 3", "entry 'higher' is unknown"),
-        ('unit = "pJ"', 'unit = "mJ"', "unit is 'mJ'; choose from fJ, pJ, nJ"),
+        ('unit = "pJ"', 'unit = "mW"', "unit is 'mW'; give one of energy, such as fJ, pJ, nJ"),
         ('unit = "pJ"', "unit = []", "unit is []"),
         ('grade = "measured"', 'grade = "guessed"', "grade is 'guessed'"),
         ('grade = "measured"', "grade = {}", "grade is {}"),

@@ -77,4 +77,4 @@ def test_an_energy_report_says_it() -> None:
     assert report.to_json()["origin"] == ORIGIN
     stream = io.StringIO()
     print_report(report, Console(file=stream, width=200))
-    assert f"From: {ORIGIN}" in stream.getvalue()
+    assert f"made from   {ORIGIN}" in stream.getvalue()

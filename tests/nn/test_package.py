@@ -38,11 +38,9 @@ except EnvironmentMissingError as error:
     ).stdout
 
 
-def test_only_training_needs_accelerate() -> None:
-    program = "from edgespike.nn import build, load_model, load_recipe; print('here', end=' '); "
-    message = printed("accelerate", program + "from edgespike.nn import train")
-    assert message.startswith("here edgespike.nn.train needs the package 'accelerate'; run pip")
-    assert "'.[train]'" in message
+@pytest.mark.parametrize("missing", ["matplotlib", "accelerate", "tensorboard"])
+def test_training_does_without_what_only_a_report_needs(missing: str) -> None:
+    assert printed(missing, "from edgespike.nn import train; print(train.__name__)") == "train\n"
 
 
 def test_without_torch_the_extra_is_named() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgespike.energy import Interval
-from edgespike.report.units import joules, joules_range, share, whole
+from edgespike.report.units import file_size, joules, joules_range, mean, share, times, whole
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,34 @@ def test_a_range_has_one_unit(low: float, high: float, text: str) -> None:
 
 def test_shares_and_counts() -> None:
     assert (share(0.9887), share(None), whole(1234567)) == ("98.9%", "–", "1,234,567")
+
+
+@pytest.mark.parametrize(
+    ("total", "samples", "text"),
+    [(0, 3, "0"), (6, 3, "2"), (5, 2, "2.50"), (1, 200, "0.00500"), (4_616_801, 200, "23,084")],
+)
+def test_means_keep_three_digits(total: int, samples: int, text: str) -> None:
+    assert mean(total, samples) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (15_020, "15.0 KB"),
+        (547_662, "548 KB"),
+        (2 * 10**6, "2.00 MB"),
+    ],
+)
+def test_sizes_of_files(number: int, text: str) -> None:
+    assert file_size(number) == text
+
+
+def test_ratios() -> None:
+    assert (times(0.0), times(0.4583), times(27.46), times(1234.5)) == (
+        "0",
+        "0.458",
+        "27.5",
+        "1,234",
+    )

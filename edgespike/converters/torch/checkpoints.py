@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgespike.converters.base import ConvertOptions
 from edgespike.converters.torch.modules import convert_module
-from edgespike.errors import EnvironmentMissingError
-from edgespike.graph import Graph
+from edgespike.errors import EnvironmentMissingError, FileFormatError, GraphError, shown
+from edgespike.graph import Graph, Scaling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,19 +26,27 @@ def convert_checkpoint(path: Path, options: ConvertOptions) -> Graph:
     Unless the options name the graph, its name, and with it its hash, comes from the content and
     not from the path: it is ``name`` in the checkpoint's metadata, or "model".
 
+    Names of classes and the scaling of the input, where training recorded them, are those of the
+    graph.
+
     Raises
     ------
     EnvironmentMissingError
         torch is not installed.
     FileFormatError
-        The file is damaged, or not a checkpoint.
+        The file is damaged, not a checkpoint, or names classes or a scaling that do not fit.
     UnsupportedError
         The net cannot be converted exactly.
     GraphError
         A graph may not have this name.
     """
-    model, shape, name = _load_model(path)
-    return convert_module(model, shape, options.graph_name(name))
+    model, shape, metadata = _load_model(path)
+    graph = convert_module(model, shape, options.graph_name(_name(metadata)))
+    labels = _labels(path, metadata)
+    try:
+        return replace(graph, **labels) if labels else graph
+    except GraphError as error:
+        raise FileFormatError(f"model {path} names its data wrongly: {error}") from None
 
 
 def check_checkpoint(path: Path, samples: NDArray[Any]) -> list[LayerAgreement]:
@@ -57,7 +67,31 @@ def check_checkpoint(path: Path, samples: NDArray[Any]) -> list[LayerAgreement]:
     return agreement(model, shape, samples.reshape(len(samples), *shape))
 
 
-def _load_model(path: Path) -> tuple[nn.Module, tuple[int, ...], str]:
+def _name(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("name", "model"))
+
+
+def _labels(path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the graph's names of classes and scaling that a checkpoint's metadata holds."""
+    labels: dict[str, Any] = {}
+    if "class_names" in metadata:
+        names = metadata["class_names"]
+        labels["class_names"] = tuple(names) if isinstance(names, list) else names
+    if "scaling" in metadata:
+        table = metadata["scaling"]
+        if not isinstance(table, dict) or table.keys() != {"offset", "step"}:
+            raise FileFormatError(
+                f"model {path} holds the scaling {shown(table)}, expected a table of offset and "
+                "step; get or train it again"
+            )
+        try:
+            labels["scaling"] = Scaling(table["offset"], table["step"])
+        except GraphError as error:
+            raise FileFormatError(f"model {path}: {error}; get or train it again") from None
+    return labels
+
+
+def _load_model(path: Path) -> tuple[nn.Module, tuple[int, ...], dict[str, Any]]:
     try:
         from edgespike.nn.nets.checkpoint import load_model
     except EnvironmentMissingError as error:
@@ -66,4 +100,4 @@ def _load_model(path: Path) -> tuple[nn.Module, tuple[int, ...], str]:
             "the graph file"
         ) from None
     model, spec, metadata = load_model(path)
-    return model, spec.input_shape, str(metadata.get("name", "model"))
+    return model, spec.input_shape, metadata

@@ -108,7 +108,7 @@ def _convert_sequence(builder: GraphBuilder, module: Any, path: str) -> None:
 
 
 def _input_scale(builder: GraphBuilder, leaf: Any, path: str) -> None:
-    builder.scale_input(path, leaf.maximum)
+    builder.scale_input(path, leaf.maximum, leaf.minimum)
 
 
 def _nothing(builder: GraphBuilder, leaf: Any, path: str) -> None:

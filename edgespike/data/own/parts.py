@@ -19,8 +19,9 @@ class Part:
     ----------
     samples
         Whole numbers: uint8, 0 to 255, or int8, -127 to 127. ``(samples, channels, height,
-        width)`` for images, ``(samples, steps, features)`` for sequences, ``(samples, steps,
-        channels, height, width)`` for frames of events.
+        width)`` for images, ``(samples, features, 1, 1)`` for rows of features, ``(samples, steps,
+        features)`` for sequences, ``(samples, steps, channels, height, width)`` for frames of
+        events.
     labels
         int64, ``(samples,)``, places in the names of the classes.
     """
@@ -43,8 +44,10 @@ class OwnData:
         How measured numbers became the samples' whole numbers, learnt from ``train`` alone; None
         for pixels of 8 bits, which are taken as they are.
     source
-        What was read, as a plain table: path, kind, number of files, SHA-256 of all parts. The
-        same data gives the same table on every machine, but for the path.
+        What was read, as a plain table: ``path``, ``format``, ``kind``, ``files`` and ``samples``
+        (how many), ``sha256`` of all parts and class names, and ``notes``, sentences on what was
+        left out or changed. The same data and options give the same table on every machine, but
+        for the path.
     """
 
     train: Part

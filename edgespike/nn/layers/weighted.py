@@ -10,20 +10,27 @@ from edgespike.nn.layers.quantise import StandardisedQuantiser, SymmetricQuantis
 
 
 class InputScale(nn.Module):
-    """Divide integer input by its largest value, so that the net sees 0 to 1.
+    """Divide integer input by its largest value, so that the net sees 0 to 1, or -1 to 1.
 
     Parameters
     ----------
     maximum
-        The largest input value, whole and at least 1; the input's range is ``0..maximum``, its
-        scale ``1 / maximum``.
+        The largest input value, whole and at least 1; the input's scale is ``1 / maximum``.
+    signed
+        Whether the input's range is ``-maximum..maximum`` instead of ``0..maximum``. 0 stays 0 in
+        either, so that it is no event and that padding with it means 0.
     """
 
-    def __init__(self, maximum: int = 255) -> None:
+    def __init__(self, maximum: int = 255, signed: bool = False) -> None:
         super().__init__()
         if not isinstance(maximum, int) or maximum < 1:
             raise ValueError(f"maximum is {maximum!r}; it must be a whole number of at least 1")
-        self._maximum = maximum
+        self._maximum, self._signed = maximum, bool(signed)
+
+    @property
+    def minimum(self) -> int:
+        """The smallest input value."""
+        return -self._maximum if self._signed else 0
 
     @property
     def maximum(self) -> int:
@@ -36,7 +43,7 @@ class InputScale(nn.Module):
 
     def extra_repr(self) -> str:
         """Return the parameters shown in the module's ``repr``."""
-        return f"maximum={self.maximum}"
+        return f"maximum={self.maximum}" + (", signed=True" if self._signed else "")
 
 
 class SumPool2d(nn.Module):

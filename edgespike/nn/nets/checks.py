@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from edgespike.errors import shown
 from edgespike.nn.layers.quantise import is_whole
@@ -20,6 +21,11 @@ def outside(spec: object, low: int, high: int, *names: str) -> Iterator[str]:
         value = getattr(spec, name)
         if not is_whole(value, low, high):
             yield f"{name} is {shown(value)}; it must be a whole number from {low} to {high}"
+
+
+def without_absent_signs(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a net's table without an entry for signs if there are none, as in older files."""
+    return {name: value for name, value in table.items() if name != "signed" or value}
 
 
 def unknown(spec: object, words: tuple[str, ...], name: str) -> Iterator[str]:

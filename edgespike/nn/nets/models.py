@@ -11,8 +11,8 @@ from edgespike.nn.layers.normalise import LayerBatchNorm
 from edgespike.nn.layers.residual import Residual
 from edgespike.nn.layers.spike import SpikeActivation
 from edgespike.nn.layers.surrogates import StraightThrough, SumOfBumps
-from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear, SumPool2d
-from edgespike.nn.nets.recurrent import build_recurrent
+from edgespike.nn.layers.weighted import QuantConv2d, QuantLinear, SumPool2d
+from edgespike.nn.nets.recurrent import build_recurrent, input_scale
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.spec import AnySpec, ConvSpec, DenseSpec, NetSpec, ResidualSpec
 
@@ -26,8 +26,8 @@ def build(spec: AnySpec) -> nn.Sequential:
     Returns
     -------
     torch.nn.Sequential
-        It takes (samples, *input_shape), uint8 or any other numbers from 0 to 255, and returns
-        float logits (samples, classes).
+        It takes (samples, *input_shape), uint8 or any other numbers from 0 to 255, or int8 from
+        -127 to 127 if the spec is signed, and returns float logits (samples, classes).
     """
     if isinstance(spec, RecurrentSpec):
         return build_recurrent(spec)
@@ -35,7 +35,7 @@ def build(spec: AnySpec) -> nn.Sequential:
 
 
 def _feed_forward(spec: NetSpec) -> nn.Sequential:
-    modules: list[nn.Module] = [InputScale(255)]
+    modules: list[nn.Module] = [input_scale(spec.signed)]
     channels, height, width = spec.input_shape
     for layer in spec.layers:
         if isinstance(layer, DenseSpec):

@@ -17,9 +17,14 @@ SMALL = 1e-3
 """Standard deviation of the input weights of a cell whose recurrent ones start as the identity."""
 
 
+def input_scale(signed: bool) -> InputScale:
+    """Return the first module of a net on bytes, with or without a sign."""
+    return InputScale(127, signed=True) if signed else InputScale(255)
+
+
 def build_recurrent(spec: RecurrentSpec) -> nn.Sequential:
     """Build a recurrent net; see `edgespike.nn.nets.models.build`."""
-    scale = InputScale(255)
+    scale = input_scale(spec.signed)
     if spec.activation == "float":
         readout: nn.Linear = nn.Linear(spec.hidden, spec.classes)
         return nn.Sequential(scale, Recurrent(_float_cell(spec)), LastStep(), readout)

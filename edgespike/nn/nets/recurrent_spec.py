@@ -9,7 +9,7 @@ from typing import Any, Literal
 from edgespike.graph.graph import STEP_LIMIT
 from edgespike.graph.tensor import CHANNEL_LIMIT
 from edgespike.nn.layers.quantise import MOST_STATES, is_whole
-from edgespike.nn.nets.checks import outside, refuse, unknown
+from edgespike.nn.nets.checks import outside, refuse, unknown, without_absent_signs
 
 _MOST_HIDDEN = 1 << 13
 _MOST_LAYERS = 64
@@ -17,7 +17,7 @@ _MOST_LAYERS = 64
 
 @dataclass(frozen=True)
 class RecurrentSpec:
-    """A recurrent net on 8-bit sequences that classifies by its last step.
+    """A recurrent net on sequences of 8-bit numbers that classifies by its last step.
 
     Parameters
     ----------
@@ -48,6 +48,8 @@ class RecurrentSpec:
         each.
     bits, readout_bits
         Width of the weights of a layer and of the readout, with levels.
+    signed
+        Whether features are -127 to 127 instead of 0 to 255.
     """
 
     input_shape: tuple[int, int]
@@ -63,6 +65,7 @@ class RecurrentSpec:
     input_states: int = 0
     bits: int = 8
     readout_bits: int = 8
+    signed: bool = False
     kind: Literal["recurrent"] = "recurrent"
 
     def __post_init__(self) -> None:
@@ -84,6 +87,11 @@ class RecurrentSpec:
         yield from unknown(self, ("recurrent",), "kind")
         if self.cell in ("gru", "lstm"):
             yield from self._gate_faults()
+        if self.signed and self.input_states:
+            yield (
+                f"input_states is {self.input_states}, 0 is needed with signed input: the states "
+                "have no sign"
+            )
         if (self.activation, self.nonlinearity) == ("levels", "tanh"):
             yield from self._even_states()
 
@@ -114,7 +122,7 @@ class RecurrentSpec:
 
     def to_table(self) -> dict[str, Any]:
         """Return the description as plain tables, lists, numbers and text."""
-        return asdict(self)
+        return without_absent_signs(asdict(self))
 
 
 def _bad_shape(shape: tuple[int, ...]) -> Iterator[str]:

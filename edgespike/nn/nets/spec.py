@@ -12,7 +12,7 @@ from edgespike.graph.ops.windows import GEOMETRY_LIMIT, window_count
 from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
 from edgespike.nn.layers.normalise import Reading
 from edgespike.nn.layers.quantise import MOST_STATES, is_whole
-from edgespike.nn.nets.checks import outside, refuse, unknown
+from edgespike.nn.nets.checks import outside, refuse, unknown, without_absent_signs
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.tables import read_table
 
@@ -140,7 +140,7 @@ LayerSpec: TypeAlias = ConvSpec | ResidualSpec | DenseSpec
 
 @dataclass(frozen=True)
 class NetSpec:
-    """A feed-forward net on 8-bit images.
+    """A feed-forward net on images of 8-bit numbers.
 
     Parameters
     ----------
@@ -168,6 +168,8 @@ class NetSpec:
         divide the channels), which depend on the sample at inference too and cannot be converted.
     reading
         For "layer_batch": see `LayerBatchNorm`.
+    signed
+        Whether the image's numbers are -127 to 127 instead of 0 to 255.
     """
 
     input_shape: tuple[int, int, int]
@@ -184,6 +186,7 @@ class NetSpec:
     surrogate: Literal["straight_through", "bumps"] = "straight_through"
     normalisation: NormalisationKind = "batch"
     reading: Reading = "averaged"
+    signed: bool = False
 
     def __post_init__(self) -> None:
         faults = list(self._faults())
@@ -246,7 +249,7 @@ class NetSpec:
 
     def to_table(self) -> dict[str, Any]:
         """Return the description as plain tables, lists, numbers and text."""
-        return asdict(self)
+        return without_absent_signs(asdict(self))
 
 
 AnySpec: TypeAlias = NetSpec | RecurrentSpec
@@ -271,15 +274,25 @@ def read_spec(table: object, where: str, faults: list[str]) -> AnySpec | None:
             f"{where}.kind is {shown(table['kind'])}; 'recurrent' is known, or leave it out"
         )
         return None
-    layers = table.get("layers")
-    if not isinstance(layers, list):
-        faults.append(f"{where}.layers is {shown(layers)}, expected a list of tables")
+    specs = read_layers(table.get("layers"), where, faults)
+    if specs is None:
         return None
-    specs = [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
     # If layers have faults they are left out, so that the rest is checked too.
     whole["layers"] = () if None in specs else tuple(specs)
     net = read_table(NetSpec, whole, where, faults)
     return None if None in specs else net
+
+
+def read_layers(layers: object, where: str, faults: list[str]) -> list[LayerSpec | None] | None:
+    """Build the layers of a net from a list of tables; a layer with faults is None.
+
+    Parameters are those of `read_table`; ``where`` is the name of the net's table. None if it is no
+    list.
+    """
+    if not isinstance(layers, list):
+        faults.append(f"{where}.layers is {shown(layers)}, expected a list of tables")
+        return None
+    return [_read_layer(layer, f"{where}.layers[{i}]", faults) for i, layer in enumerate(layers)]
 
 
 def _read_layer(table: object, where: str, faults: list[str]) -> LayerSpec | None:

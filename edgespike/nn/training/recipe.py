@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, get_args
 
 from edgespike.data import DATA_SETS
-from edgespike.errors import FileFormatError, InputError, shown
+from edgespike.data.own import DataOptions
+from edgespike.errors import InputError, shown
 from edgespike.nn.layers.penalty import Cost
 from edgespike.nn.nets.checks import refuse
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.spec import AnySpec, ConvSpec, NetSpec, read_spec
 from edgespike.nn.nets.tables import read_table
 from edgespike.nn.training.posterior_spec import PosteriorSpec
-from edgespike.storage.toml_files import read_toml, shipped_names
+from edgespike.storage.toml_files import shipped_names
 
-_FOLDER = "nn/training/recipes"
+FOLDER = "nn/training/recipes"
+"""Where the shipped recipes are in the package."""
 
 # Whole numbers that every library accepts; floats that single precision can hold.
 _MOST, _LARGEST = 2**31 - 1, 3e38
@@ -70,7 +71,8 @@ class Recipe:
         Use only the first ``limit`` training samples and the first ``limit`` test samples; 0 means
         all.
     data
-        The data set, one of `edgespike.data.DATA_SETS`; for recurrent nets ``fashion_mnist_rows``.
+        The data set, one of `edgespike.data.DATA_SETS`, for recurrent nets ``fashion_mnist_rows``;
+        or data of one's own.
     posterior
         Train a mixture of such nets by variational inference; None for one net.
 
@@ -97,7 +99,7 @@ class Recipe:
     penalty_power: int = 1
     penalty_cost: Cost = "synaptic"
     limit: int = 0
-    data: str = "fashion_mnist"
+    data: str | DataOptions = "fashion_mnist"
     posterior: PosteriorSpec | None = None
 
     def __post_init__(self) -> None:
@@ -117,8 +119,11 @@ class Recipe:
                 yield f"{name} is {shown(value)}; it must be {low} to {high}"
         if self.penalty_cost not in get_args(Cost):
             yield f"penalty_cost is {shown(self.penalty_cost)}, known are {get_args(Cost)}"
-        if self.data not in DATA_SETS:
-            yield f"data is {shown(self.data)}, known are {', '.join(DATA_SETS)}"
+        if isinstance(self.data, str) and self.data not in DATA_SETS:
+            yield (
+                f"data is {shown(self.data)}, known are {', '.join(DATA_SETS)}; a table [data] "
+                "with a path is for data of one's own"
+            )
         if self.penalty > 0 and not self.net.spiking:
             yield f"penalty is {self.penalty}, but no layer of the net receives spikes; set it to 0"
         if self.posterior and self.weight_decay > 0:
@@ -146,7 +151,7 @@ class Recipe:
 
     def to_table(self) -> dict[str, Any]:
         """Return the recipe as plain tables, lists, numbers and text."""
-        return asdict(self)
+        return {**asdict(self), "net": self.net.to_table()}
 
 
 # Replaces a net with faults, so that the rest of its recipe is checked too.
@@ -169,24 +174,4 @@ def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
 
 def shipped_recipes() -> list[str]:
     """Return the names of the recipes that come with edgespike."""
-    return shipped_names(_FOLDER)
-
-
-def load_recipe(name_or_path: str | Path) -> Recipe:
-    """Load a shipped recipe by name, or any recipe by the path of its TOML file.
-
-    Raises
-    ------
-    InputError
-        There is no such recipe.
-    FileFormatError
-        The file is not TOML, is too large or nested too deeply (`edgespike.storage.toml_files`), or
-        entries are unknown, missing, of the wrong type or out of range (all are named).
-    """
-    table = read_toml("recipe", str(name_or_path), _FOLDER)
-    faults: list[str] = []
-    recipe = read_recipe(table, "recipe", faults)
-    if recipe is None:
-        lines = "".join(f"\n  - {fault}" for fault in faults)
-        raise FileFormatError(f"recipe {name_or_path} is not valid:{lines}")
-    return recipe
+    return shipped_names(FOLDER)

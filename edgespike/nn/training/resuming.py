@@ -19,6 +19,7 @@ DEPTH_LIMIT = 200
 
 _MEASURED = ("loss", "accuracy", "synaptic_operations")
 _TESTED = tuple(f"test_{name}" for name in _MEASURED)
+_VALIDATED = tuple(f"validation_{name}" for name in _MEASURED)
 _EPOCH = (
     *("epoch", "learning_rate", "penalty_weight", "seconds"),
     *(f"train_{name}" for name in _MEASURED),
@@ -31,7 +32,9 @@ _OF_POSTERIOR = ("divergence", "separation", "entropy_error_bound")
 """Further entries of a mixture; None is a separation of one member."""
 
 
-def description_faults(description: Mapping[str, Any], epochs: int) -> Iterator[str]:
+def description_faults(
+    description: Mapping[str, Any], epochs: int, validated: bool = False
+) -> Iterator[str]:
     """Yield what is wrong with the history, and with the net that the run started from.
 
     Parameters
@@ -40,6 +43,8 @@ def description_faults(description: Mapping[str, Any], epochs: int) -> Iterator[
         That of a checkpoint, without limits on what it holds.
     epochs
         The recipe's number of epochs.
+    validated
+        Whether each epoch was measured on samples for validation too.
     """
     if _depth(description) > DEPTH_LIMIT:
         yield f"its description is nested more than {DEPTH_LIMIT} deep"
@@ -49,8 +54,9 @@ def description_faults(description: Mapping[str, Any], epochs: int) -> Iterator[
         found = f"{len(history)} epochs" if isinstance(history, list) else shown(history)
         yield f"its history is {found}, expected a list of 1 to {epochs} epochs"
         return
+    names = (*_EPOCH, *_VALIDATED) if validated else _EPOCH
     for place, entry in enumerate(history):
-        if fault := _epoch_fault(entry, place + 1):
+        if fault := _epoch_fault(entry, place + 1, names):
             yield f"epoch {place + 1} of its history {fault}"
             return  # the others are likely to have the same
     if "start" in description:
@@ -61,12 +67,12 @@ def description_faults(description: Mapping[str, Any], epochs: int) -> Iterator[
             yield f"{bad[0]} of its start is {shown(start.get(bad[0]))}, expected a finite number"
 
 
-def _epoch_fault(entry: object, number: int) -> str | None:
+def _epoch_fault(entry: object, number: int, names: tuple[str, ...]) -> str | None:
     if not isinstance(entry, dict):
         return f"is {shown(entry)}, expected a table"
-    if unknown := sorted(entry.keys() - {*_EPOCH, *_OF_POSTERIOR}):
+    if unknown := sorted(entry.keys() - {*names, *_OF_POSTERIOR}):
         return f"has an unknown entry {named(unknown[0])}"
-    if bad := [name for name in _EPOCH if not _is_measured(name, entry)]:
+    if bad := [name for name in names if not _is_measured(name, entry)]:
         return f"has {bad[0]} {shown(entry.get(bad[0]))}, expected a finite number"
     if entry["epoch"] != number:
         return f"has the number {shown(entry['epoch'])}"
@@ -108,7 +114,7 @@ def _depth(value: object) -> int:
 
 
 def state_faults(
-    found: Mapping[str, Tensor], expected: Mapping[str, Tensor], steps: int | None
+    found: Mapping[str, Tensor], expected: Mapping[str, Tensor], steps: int
 ) -> Iterator[str]:
     """Yield what is wrong with the tensors of a run's state.
 
@@ -119,8 +125,7 @@ def state_faults(
     expected
         Tensors of the right names, shapes and dtypes; their values are not used.
     steps
-        How many steps the optimiser has made according to the history; None if that cannot be
-        told.
+        How many steps the optimiser has made according to the history.
     """
     if missing := sorted(expected.keys() - found.keys()):
         yield f"it lacks {_listed(missing)}"
@@ -137,7 +142,7 @@ def state_faults(
             yield f"{name} holds values that are not finite"
         elif name.endswith(".exp_avg_sq") and bool((here < 0).any()):
             yield f"{name} holds negative values, which no mean of squares has"
-        elif steps is not None and _counts_steps(name) and int(here) != steps:
+        elif _counts_steps(name) and int(here) != steps:
             yield f"{name} is {int(here)} steps, but its history has {steps}"
 
 

@@ -1,20 +1,25 @@
 """Train a net by a recipe, with a checkpoint after each epoch.
 
-Training runs on a GPU if there is one, and on several GPUs or machines when started by ``torchrun``
-or ``accelerate launch``; each process then takes its share of each batch.
+Training runs on a GPU if there is one, and on several GPUs or machines when started by
+``torchrun``; each process then takes its share of each batch.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgespike.errors import InputError
 from edgespike.nn.nets.checkpoint import save_model
+from edgespike.nn.nets.recurrent_spec import RecurrentSpec
+from edgespike.nn.training.event_files import check_tensorboard, writer_for
+from edgespike.nn.training.own_task import read_own_task
+from edgespike.nn.training.processes import Processes
 from edgespike.nn.training.progress import EpochProgress
 from edgespike.nn.training.recipe import Recipe
+from edgespike.nn.training.results import Results, write_results
 from edgespike.nn.training.run_folder import Log, RunFolder
 from edgespike.nn.training.start import Start, load_start
 from edgespike.nn.training.task import Task, load_task
@@ -30,6 +35,8 @@ class TrainingResult:
 
     log: Path
     history: tuple[dict[str, Any], ...]
+    results: Results | None = None
+    """What the report holds, if one was asked for."""
 
     @property
     def model(self) -> Path:
@@ -45,6 +52,8 @@ def train(
     start: Path | None = None,
     resume: bool = False,
     quiet: bool = False,
+    report: bool = False,
+    tensorboard: bool = False,
 ) -> TrainingResult:
     """Train the recipe's net, or a mixture of such nets.
 
@@ -59,8 +68,8 @@ def train(
         then one line an epoch) and ``checkpoint.safetensors`` (to resume from). A mixture's nets
         are ``member0.safetensors`` and so on, draws from it ``sample0.safetensors`` and so on.
     task
-        Data to train on; the recipe's data set if None. The files of the run then record the data
-        as "given".
+        Data to train on; the recipe's data if None. The files of the run then record the data as
+        "given", unless the task has a source.
     start
         Checkpoint to start from instead of random weights, see `edgespike.nn.training.start`. The
         log then states its metadata, and how it performs before the first step.
@@ -68,13 +77,21 @@ def train(
         Continue from the folder's checkpoint, or start if there is none.
     quiet
         Show no progress.
+    report
+        Write what `edgespike.nn.training.results` describes into the folder at the end.
+    tensorboard
+        Write the measurements of each epoch for TensorBoard too, into ``tensorboard`` in the
+        folder.
 
     Raises
     ------
     InputError
-        ``out`` holds a run and ``resume`` is False, holds a run of another recipe, or is in use by
-        another run; the run would overwrite ``start``; the task or ``start`` does not fit the net;
-        or ``start`` is given and the recipe has a posterior.
+        ``out`` holds a run and ``resume`` is False, holds a run of another recipe or of other data,
+        or is in use by another run; the run would overwrite ``start``; the task or ``start`` does
+        not fit the net; the limit exceeds the data; or ``start`` is given and the recipe has a
+        posterior.
+    EnvironmentMissingError
+        ``tensorboard`` is true, and TensorBoard is not installed.
     FileFormatError
         ``start``, or the checkpoint to resume from, is damaged, foreign or does not fit.
     WriteError
@@ -92,58 +109,84 @@ def train(
             f"{start} is one net, but the recipe's posterior starts from nets that differ; do not "
             "name a net to start from"
         )
-    folder = RunFolder(Path(out), recipe, data_given=task is not None)
+    if tensorboard:
+        check_tensorboard()
+    given = task is not None and task.source is None
+    folder = RunFolder(Path(out), recipe, data_given=given)
     if start:
         folder.refuse(Path(start))
     folder.check(resume)
-    shape, classes = recipe.net.input_shape, recipe.net.classes
-    task = task or load_task(recipe.data, shape, classes)
-    task.check(shape, classes)
-    task = task.first(recipe.limit) if recipe.limit else task
+    task = (task or _load(recipe)).limited(recipe.limit)
+    task.check(recipe.net.input_shape, recipe.net.classes, recipe.net.signed)
     begin = load_start(Path(start), recipe.net, task.train_images) if start else None
+    folder.source = task.source
     # Not earlier, so that input that does not fit leaves no empty folder behind.
     folder.make()
-    trainer = Trainer(recipe, task, begin.model if begin else None)
-    # Only now, when all processes of this run have made their checks.
-    with folder.locked() if trainer.main else contextlib.nullcontext():
-        if trainer.main:
-            folder.check_files(resume)  # another run may have ended since the first check
-        return _run(folder, trainer, begin, resume, quiet)
+    processes = Processes()
+    # Only when they are together, all processes of this run have made their checks.
+    with processes.together():
+        trainer = Trainer(recipe, task, processes, begin.model if begin else None)
+        with folder.locked() if processes.main else contextlib.nullcontext():
+            if processes.main:
+                folder.check_files(resume)  # another run may have ended since the first check
+            log = _run(folder, trainer, begin, resume, quiet, tensorboard)
+            paths = _save_networks(folder, trainer, task, log)
+            results = None
+            if report and processes.main:
+                results = write_results(folder, trainer, task, log)
+    return TrainingResult(paths, folder.log, tuple(log.epochs), results)
+
+
+def _load(recipe: Recipe) -> Task:
+    if isinstance(recipe.data, str):
+        return load_task(recipe.data, recipe.net.input_shape, recipe.net.classes)
+    return read_own_task(recipe.data, isinstance(recipe.net, RecurrentSpec))
 
 
 def _run(
-    folder: RunFolder, trainer: Trainer, begin: Start | None, resume: bool, quiet: bool
-) -> TrainingResult:
-    epochs, log = folder.recipe.epochs, Log()
-    if resume and (found := folder.read()):
+    folder: RunFolder,
+    trainer: Trainer,
+    begin: Start | None,
+    resume: bool,
+    quiet: bool,
+    tensorboard: bool,
+) -> Log:
+    epochs, log, main = folder.recipe.epochs, Log(), trainer.processes.main
+    if resume and (found := folder.read("validation" in trainer.parts)):
         tensors, log = found
         folder.refuse_faults(trainer.faults(tensors, len(log.epochs)))
         trainer.restore(tensors)
-        if trainer.main:
+        if main:
             folder.save_log(log)
     elif begin:
         log = Log({"metadata": begin.metadata, **trainer.measure()})
     history = log.epochs
-    for epoch in range(len(history), epochs):
-        with EpochProgress(epoch, epochs, trainer.steps, quiet or not trainer.main) as show:
-            history.append(trainer.run_epoch(epoch, show))
-            show.finish(history[-1])
-        if trainer.main:
-            folder.save(trainer.tensors(), log)
-    paths = _save_networks(folder, trainer, log)
-    trainer.accelerator.wait_for_everyone()
-    return TrainingResult(paths, folder.log, tuple(history))
+    with writer_for(folder.path / "tensorboard", len(history), tensorboard and main) as write:
+        for epoch in range(len(history), epochs):
+            with EpochProgress(epoch, epochs, trainer.steps, quiet or not main) as show:
+                history.append(trainer.run_epoch(epoch, show))
+                show.finish(history[-1])
+            if main:
+                folder.save(trainer.tensors(), log)
+            write(history[-1])
+    return log
 
 
-def _save_networks(folder: RunFolder, trainer: Trainer, log: Log) -> tuple[Path, ...]:
+def _save_networks(folder: RunFolder, trainer: Trainer, task: Task, log: Log) -> tuple[Path, ...]:
     # Without the time it took, so that the same run gives the same file.
     measured = {name: value for name, value in log.epochs[-1].items() if name != "seconds"}
     metadata = {"recipe": folder.table, **measured}
+    if task.source is not None:
+        metadata["source"] = task.source
+    if task.class_names:
+        metadata["class_names"] = task.class_names
+    if task.scaling is not None:
+        metadata["scaling"] = asdict(task.scaling)
     if log.start is not None:
         metadata["start"] = log.start
     paths = []
     for name, net in trainer.networks():
         paths.append(folder.path / f"{name}.safetensors")
-        if trainer.main:
+        if trainer.processes.main:
             save_model(paths[-1], net, folder.recipe.net, metadata)
     return tuple(paths)

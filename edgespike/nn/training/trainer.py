@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,6 +23,7 @@ from edgespike.nn.training.optimiser import (
     restore_optimiser,
     shapes_after_a_step,
 )
+from edgespike.nn.training.processes import Processes
 from edgespike.nn.training.progress import EpochProgress
 from edgespike.nn.training.recipe import Recipe
 from edgespike.nn.training.resuming import state_faults
@@ -34,6 +34,9 @@ STEPS_BETWEEN_UPDATES = 20
 
 BATCHES_OF_STATISTICS = 100
 """Number of training batches on which normalisation statistics are measured."""
+
+
+_FOR = {"validation": "validation", "test": "testing"}
 
 
 class TrainingError(EdgespikeError):
@@ -47,6 +50,8 @@ class Trainer:
     ----------
     recipe, task
         The settings, and the data.
+    processes
+        Those that train it together.
     start
         The net to start from; one of random weights if None.
 
@@ -59,17 +64,18 @@ class Trainer:
         ``model``.
     result_objective
         The objective of ``result``.
+    parts
+        Samples and labels that it is measured on, "validation" if there is one, and "test".
     """
 
-    def __init__(self, recipe: Recipe, task: Task, start: nn.Module | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, task: Task, processes: Processes, start: nn.Module | None = None
+    ) -> None:
         self.recipe = recipe
-        # Unless it is told, accelerate lets several processes without GPUs train alone each.
-        self.accelerator = Accelerator(cpu=not _has_gpu())
-        self.main = self.accelerator.is_main_process
+        self.processes, self.device = processes, processes.device
         self.model = build_model(recipe, start)
+        self.net = processes.share(self.model)
         self.optimiser = make_optimiser(self.model, recipe)
-        self.net, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
-        self.device = self.accelerator.device
         self.average = WeightAverage(self.model, recipe.averaging) if recipe.averaging else None
         self.result: nn.Module = self.average.model if self.average else self.model
         samples = len(task.train_images)
@@ -77,20 +83,21 @@ class Trainer:
         self.result_objective = self.objective
         if self.average:
             self.result_objective = objective_of(recipe, self.result, samples)
-        self.train_images = torch.from_numpy(task.train_images).to(self.device)
-        self.train_labels = torch.from_numpy(task.train_labels).to(self.device)
-        self.test_images = torch.from_numpy(task.test_images).to(self.device)
-        self.test_labels = torch.from_numpy(task.test_labels).to(self.device)
+        self.parts = {
+            name: tuple(torch.from_numpy(array).to(self.device) for array in arrays)
+            for name, *arrays in task.parts()
+        }
+        self.train_images, self.train_labels = self.parts.pop("train")
         self.batch_size = min(recipe.batch_size, len(self.train_images))
         self.steps = len(self.train_images) // self.batch_size
 
     def run_epoch(self, epoch: int, show: EpochProgress) -> dict[str, Any]:
-        """Train for one epoch, measure on the test set, and return the line of the log."""
+        """Train for one epoch, measure the net, and return the line of the log."""
         start = time.monotonic()
         trained = self._train(epoch, show)
         if self.average or self.recipe.posterior:
             measure_statistics(self.result, self._some_inputs(epoch))
-        tested = self.measure()
+        tested = self.measure(show)
         return {
             "epoch": epoch + 1,
             "learning_rate": learning_rate(self.recipe, (epoch + 1) * self.steps - 1, self.steps),
@@ -108,9 +115,20 @@ class Trainer:
             measure_statistics(drawn, self._some_inputs(self.recipe.epochs - 1))
             yield name, drawn
 
-    def measure(self) -> dict[str, float | None]:
-        """Measure the net on the test set, for the log."""
-        return {f"test_{name}": value for name, value in self._test().items()}
+    def measure(self, show: EpochProgress | None = None) -> dict[str, float | None]:
+        """Measure the net on samples for validation, if there are any, and for testing."""
+        return {
+            f"{part}_{name}": value
+            for part in self.parts
+            for name, value in self._measure_part(part, show).items()
+        }
+
+    @torch.inference_mode()
+    def answers(self, part: str) -> Iterator[Tensor]:
+        """Yield the classes that the net gives the samples of a part, batch by batch."""
+        self.result.eval()
+        for images in torch.split(self.parts[part][0], EVALUATION_BATCH):
+            yield self.result_objective.logits(images).argmax(dim=1).cpu()
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state that is needed to continue after an epoch."""
@@ -118,10 +136,8 @@ class Trainer:
 
     def faults(self, tensors: Mapping[str, Tensor], epochs: int) -> Iterator[str]:
         """Yield why tensors are not what `tensors` returns after a number of epochs."""
-        # Scaled gradients may overflow, and the optimiser then skips the step.
-        skips = self.accelerator.scaler is not None
         expected = self._named(shapes_after_a_step(self.optimiser))
-        yield from state_faults(tensors, expected, None if skips else epochs * self.steps)
+        yield from state_faults(tensors, expected, epochs * self.steps)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the state that `tensors` returned."""
@@ -150,15 +166,15 @@ class Trainer:
             len(self.train_images), generator=torch.Generator().manual_seed(seed)
         )
         generator = torch.Generator(self.device)
-        generator.manual_seed(_derived(seed, self.accelerator.process_index))
+        generator.manual_seed(_derived(seed, self.processes.index))
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         for i in range(self.steps):
             batch = order[i * self.batch_size : (i + 1) * self.batch_size]
-            own = batch[self.accelerator.process_index :: self.accelerator.num_processes]
+            own = batch[self.processes.index :: self.processes.count]
             sums += self._step(epoch, i, own.to(self.device), generator)
-            if (i + 1) % STEPS_BETWEEN_UPDATES == 0 or i + 1 == self.steps:
+            if (i + 1) % STEPS_BETWEEN_UPDATES == 0 or i + 1 == self.steps or show.due():
                 show.update(i + 1, self._means(sums, epoch))
-        return self._means(self.accelerator.reduce(sums), epoch)
+        return self._means(self.processes.total(sums), epoch)
 
     def _step(self, epoch: int, i: int, batch: Tensor, generator: torch.Generator) -> Tensor:
         recipe = self.recipe
@@ -171,7 +187,7 @@ class Trainer:
             weight = penalty_weight(recipe.penalty, epoch, recipe.epochs)
             loss = loss + weight * self.objective.penalty()
         self.optimiser.zero_grad()
-        self.accelerator.backward(loss)
+        torch.autograd.backward(loss)
         if recipe.gradient_norm > 0:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_norm)
         self.optimiser.step()
@@ -189,20 +205,23 @@ class Trainer:
             yield augment(batch, self.recipe.flip, self.recipe.shift, generator)
 
     @torch.inference_mode()
-    def _test(self) -> dict[str, float | None]:
+    def _measure_part(self, part: str, show: EpochProgress | None) -> dict[str, float | None]:
         self.result.eval()
-        own = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        samples, classes = self.parts[part]
+        own = slice(self.processes.index, None, self.processes.count)
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         batches = zip(
-            torch.split(self.test_images[own], EVALUATION_BATCH),
-            torch.split(self.test_labels[own], EVALUATION_BATCH),
+            torch.split(samples[own], EVALUATION_BATCH),
+            torch.split(classes[own], EVALUATION_BATCH),
             strict=True,
         )
         for images, labels in batches:
+            if show is not None and show.due():
+                show.say(f"measuring on the samples for {_FOR[part]}")
             logits = self.result_objective.logits(images)
             loss = functional.cross_entropy(logits, labels)
             sums += self._measure(loss, logits, labels, self.result_objective)
-        return self._means(self.accelerator.reduce(sums))
+        return self._means(self.processes.total(sums))
 
     def _measure(
         self, loss: Tensor, logits: Tensor, labels: Tensor, objective: TrainingObjective
@@ -231,11 +250,6 @@ class Trainer:
             "accuracy": correct / samples,
             "synaptic_operations": operations / samples if self.recipe.net.spiking else None,
         }
-
-
-def _has_gpu() -> bool:
-    kinds = (torch.cuda, torch.backends.mps, torch.xpu)
-    return any(kind.is_available() for kind in kinds)
 
 
 def _derived(seed: int, number: int) -> int:

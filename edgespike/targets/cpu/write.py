@@ -41,9 +41,25 @@ Run your own samples from Python:
     samples = numpy.load("sample_input.npy")
     accumulators = edgespike.run(graph, samples).accumulators(graph)
     assert (accumulators == numpy.load("expected_output.npy")).all()
-
+{own_data}
 edgespike needs numpy only. With its extra `tflite`, graphs that are exact in int8 run several
 times faster, with the same results.
+"""
+
+_SCALED = """
+The graph is meant for measured numbers; it has their scaling, which makes whole numbers of them:
+
+    op = graph.input_op
+    samples = graph.scaling.apply(measured, op.shape, op.low, op.high)
+"""
+
+_NAMED = """
+The names of the classes are in the graph:
+
+    from edgespike.trace import predictions
+
+    for number in predictions(graph, accumulators):
+        print(graph.class_names[number])
 """
 
 
@@ -71,4 +87,5 @@ def _readme(graph: Graph, checks: CheckSamples) -> str:
         high=op.high,
         scale=op.scale,
         classes=graph.tensors[graph.readout.name].size,
+        own_data=(_SCALED if graph.scaling else "") + (_NAMED if graph.class_names else ""),
     )

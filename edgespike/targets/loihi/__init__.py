@@ -7,6 +7,7 @@ from edgespike.targets.base import Runtime, Target
 from edgespike.targets.loihi.check import violations
 from edgespike.targets.loihi.environment import setup, version
 from edgespike.targets.loihi.netx import obstacle
+from edgespike.targets.loihi.placement import place
 from edgespike.targets.loihi.run import prepare
 from edgespike.targets.loihi.write import write
 
@@ -32,4 +33,5 @@ TARGET = Target(
     ),
     remarks=_remarks,
     codings=("graded", "unary"),
+    placement=place,
 )

@@ -51,6 +51,11 @@ def lower(graph: Graph) -> Network:
     return Network(graph.steps, tuple(populations.values()), tuple(connections))
 
 
+def populations_of(graph: Graph) -> list[Population]:
+    """Return the populations alone: their synapses are most of the work of lowering a graph."""
+    return list(_populations(graph, biases_of(graph), timing_of(graph)))
+
+
 def _populations(graph: Graph, biases: Biases, timing: Timing) -> Iterator[Population]:
     low, high = graph.tensors[graph.input.name].bounds
     yield Population(graph.input.name, graph.tensors[graph.input.name].size, low, high, 0)

@@ -99,10 +99,11 @@ def _states(neurons: Neurons | None) -> int:
 
 
 def _cores(neurons: int, synapses: int, chip: Chip) -> int:
-    return max(-(-neurons // chip.neurons_per_core), -(-synapses // _synapses_per_core(chip)))
+    return max(-(-neurons // chip.neurons_per_core), -(-synapses // synapses_per_core(chip)))
 
 
-def _synapses_per_core(chip: Chip) -> int:
+def synapses_per_core(chip: Chip) -> int:
+    """Return how many synapses the memory of one core holds."""
     if chip.synapse_bits_per_core is not None:
         return chip.synapse_bits_per_core // SYNAPSE_BITS
     return chip.synapses // chip.cores

@@ -19,6 +19,7 @@ from edgespike.targets.loihi.network import Network
 from edgespike.targets.loihi.netx import NetxError, netx_bytes
 from edgespike.targets.loihi.resources import as_text, summary
 from edgespike.targets.loihi.run import SIMULATOR
+from edgespike.targets.shared.bundles import labels, write_reader
 from edgespike.targets.shared.check_samples import CheckSamples, check_samples
 
 _README = """\
@@ -31,6 +32,7 @@ Integers only: spikes, 8-bit weights, neurons in Lava's fixed point. Written by 
 |---|---|
 | network.json, network.npz | populations, and synapses as compressed sparse rows |
 | run_lava.py, lava_processes/ | runs them on Lava; edgespike runs the same files |
+| samples_and_answers.py | reads samples for it |
 | sample_input.npy, expected_output.npy | {samples} samples and the accumulators of each |
 | SHA256SUMS | the hash of each file |
 | resources.txt, resources.json | neurons, synapses and cores against Loihi 1's and 2's limits |
@@ -51,7 +53,7 @@ an error there reaches the output: {coverage}.
 order, each in {low}..{high}; one unit is {scale:g}. `results.npz` holds each population's spikes or
 levels, and as `{readout}` the readout's accumulators after each step. The last one, multiplied by
 the scale of its class, is the logit.
-
+{own_data}
 `network.npz` holds the weights of a connection as 8-bit mantissas; `network.json` names the
 exponent of 2 that all of them share.
 
@@ -63,6 +65,16 @@ To compare every layer on Lava with its definition, on your own samples:
 
     edgespike verify GRAPH --targets loihi --input SAMPLES
 {netx_use}"""
+
+_SCALED = """
+The network is meant for measured numbers. Floating-point numbers in `samples.npy` are scaled with
+the offset and step in `network.json`, `floor((x - offset) / step + 1/2)` in float64, and clipped
+to {low}..{high}. `samples.csv` instead of it holds rows of {size} such numbers{rows}.
+"""
+
+_NAMED = """
+The class of each sample is printed with its name, which `network.json` holds too.
+"""
 
 _NETX_USE = """
 Load the netx file with lava-dl 0.6.0, which needs Python 3.10 and numpy below 2. All neurons are
@@ -108,8 +120,21 @@ def _write_network(graph: Graph, network: Network, folder: Path) -> None:
     np.savez_compressed(content, **arrays)
     write_atomically(folder / "network.npz", content.getvalue())
     source = graph.input_op
-    described = {**network.describe(), "low": source.low, "high": source.high}
+    described = {
+        **network.describe(),
+        "low": source.low,
+        "high": source.high,
+        **_labels(graph),
+    }
     write_atomically(folder / "network.json", _json(described))
+
+
+def _labels(graph: Graph) -> dict[str, Any]:
+    """Return names and scaling, and, so that the names can be printed, what makes logits."""
+    readout, found = graph.readout_op, labels(graph)
+    if graph.class_names:
+        found |= {"scale": readout.scale.tolist(), "members": readout.members}
+    return found
 
 
 def _write_samples(graph: Graph, checks: CheckSamples, folder: Path) -> None:
@@ -120,6 +145,7 @@ def _write_samples(graph: Graph, checks: CheckSamples, folder: Path) -> None:
 
 def _write_simulator(folder: Path) -> None:
     write_atomically(folder / SIMULATOR.name, SIMULATOR.read_bytes())
+    write_reader(folder)
     processes = SIMULATOR.parent / "lava_processes"
     shutil.copytree(
         processes, folder / processes.name, ignore=shutil.ignore_patterns("__pycache__")
@@ -137,7 +163,13 @@ def _readme(
     use = _NETX_USE.format(
         file=netx_file, bits=network.populations[0].message_bits, steps=graph.steps
     )
+    size, steps = network.populations[0].size, graph.steps
+    rows = f"; {steps} rows are one sample" if steps > 1 else ""
+    own_data = _NAMED if graph.class_names else ""
+    if graph.scaling is not None:
+        own_data = _SCALED.format(low=op.low, high=op.high, size=size, rows=rows) + own_data
     return _README.format(
+        own_data=own_data,
         name=graph.name,
         version=__version__,
         hash=graph.hash,

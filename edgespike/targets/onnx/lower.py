@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from edgespike.targets.onnx.walk import (
     readout_storage,
     states,
 )
+from edgespike.targets.shared.bundles import labels
 
 if TYPE_CHECKING:
     import onnx
@@ -197,6 +199,7 @@ def metadata(graph: Graph) -> dict[str, str]:
         "edgespike.steps": str(graph.steps),
         "edgespike.members": str(readout.members),
         "edgespike.classes": str(readout.classes),
+        **{f"edgespike.{name}": json.dumps(value) for name, value in labels(graph).items()},
     }
 
 

@@ -1,14 +1,17 @@
+# mypy: disable-error-code="import-not-found"
 """Run this folder's model with numpy and onnxruntime.
 
 python run.py               checks this installation with the samples in the folder
 python run.py SAMPLES.npy   prints the class of each sample; for an ensemble also how sure it is
+
+SAMPLES may also be a table (.csv) or an image, see README.md.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +51,6 @@ def load_session() -> Any:
         sys.exit(f"onnxruntime {onnxruntime.__version__} cannot load model.onnx: {error}")
 
 
-def load_samples(path: Path) -> Any:
-    """Read one array."""
-    try:
-        samples = np.load(path)
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        sys.exit(f"cannot read {path}: {error}")
-    if not isinstance(samples, np.ndarray):
-        sys.exit(f"{path} is an archive of arrays; give one array, in a .npy file")
-    return samples
-
-
 def encode_samples(samples: Any, source: Any, about: dict[str, str]) -> Any:
     """Check whole numbers and convert them to the type that the model takes."""
     low, high = int(about["edgespike.input_low"]), int(about["edgespike.input_high"])
@@ -79,27 +71,16 @@ def encode_samples(samples: Any, source: Any, about: dict[str, str]) -> Any:
     return samples.astype(TYPES[source.type[7:-1]])
 
 
-def show(logits: Any, members: int) -> None:
-    """Print the class of each sample, one a line.
-
-    For an ensemble it is the class with the largest mean probability: the softmax of each member's
-    logits, averaged over the members. It is followed by that probability, the entropy of the mean,
-    the mean of the members' entropies, and their difference, the mutual information, which tells
-    how far the members disagree. Entropies are in nats.
-    """
-    if members == 1:
-        print(*np.argmax(logits, axis=1), sep="\n")
-        return
-    each = np.clip(logits, -1e300, 1e300).reshape(len(logits), members, -1)
-    each = each - each.max(axis=2, keepdims=True)
-    each = each - np.logaddexp.reduce(each, axis=2, keepdims=True)
-    mean = np.logaddexp.reduce(each, axis=1) - np.log(members)
-    entropy = -(np.exp(mean) * mean).sum(axis=1)
-    expected = -(np.exp(each) * each).sum(axis=2).mean(axis=1)
-    disagreement = np.maximum(entropy - expected, 0)
-    columns = mean.argmax(axis=1), np.exp(mean.max(axis=1)), entropy, expected, disagreement
-    header = "class probability entropy expected_entropy mutual_information"
-    np.savetxt(sys.stdout, np.column_stack(columns), "%d %.6f %.6f %.6f %.6f", header=header)
+def describe_input(source: Any, about: dict[str, str]) -> dict[str, Any]:
+    """Return what the model takes, as ``samples_and_answers.py`` reads it."""
+    steps, shape = int(about["edgespike.steps"]), tuple(source.shape[1:])
+    return {
+        "shape": shape[1:] if steps > 1 else shape,
+        "steps": steps,
+        "low": int(about["edgespike.input_low"]),
+        "high": int(about["edgespike.input_high"]),
+        "scaling": json.loads(about.get("edgespike.scaling", "null")),
+    }
 
 
 def main(arguments: list[str]) -> int:
@@ -107,16 +88,21 @@ def main(arguments: list[str]) -> int:
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         sys.exit(__doc__)
     samples_here = () if arguments else ("sample_input.npy", "expected_output.npy")
-    check_files(Path(__file__).name, "model.onnx", *samples_here)
+    check_files(Path(__file__).name, "samples_and_answers.py", "model.onnx", *samples_here)
+    from samples_and_answers import read_samples, show
+
     session = load_session()
     about = session.get_modelmeta().custom_metadata_map
-    samples = load_samples(Path(arguments[0]) if arguments else HERE / "sample_input.npy")
-    encoded = encode_samples(samples, session.get_inputs()[0], about)
+    source = session.get_inputs()[0]
+    path = Path(arguments[0]) if arguments else HERE / "sample_input.npy"
+    samples = read_samples(path, describe_input(source, about))
+    encoded = encode_samples(samples, source, about)
     output = "logits" if arguments else "accumulators"
     batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
     found = np.concatenate([session.run([output], {"input": batch})[0] for batch in batches])
     if arguments:
-        show(found, int(about["edgespike.members"]))
+        names = json.loads(about.get("edgespike.class_names", "[]"))
+        show(found, int(about["edgespike.members"]), names)
         return 0
     wrong = int((found != np.load(HERE / "expected_output.npy")).any(axis=1).sum())
     print(f"{len(samples) - wrong} of {len(samples)} samples are exactly as expected")

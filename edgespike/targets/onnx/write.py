@@ -18,6 +18,7 @@ from edgespike.targets.onnx.lower import lower
 from edgespike.targets.onnx.numbers import as_markdown
 from edgespike.targets.onnx.qonnx_form import qonnx_model, qonnx_violations
 from edgespike.targets.onnx.walk import input_type, readout_storage
+from edgespike.targets.shared.bundles import own_data, write_reader
 from edgespike.targets.shared.check_samples import CheckSamples, check_samples
 
 _STEPS = """
@@ -50,6 +51,7 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
     if not list(qonnx_violations(graph)):
         (folder / "model_qonnx.onnx").write_bytes(qonnx_model(graph).SerializeToString())
     shutil.copyfile(onnx_runner.__file__, folder / "run.py")
+    write_reader(folder)
     np.save(folder / "sample_input.npy", checks.samples)
     np.save(folder / "expected_output.npy", checks.expected)
     (folder / "README.md").write_text(_readme(graph, checks))
@@ -80,5 +82,6 @@ def _readme(graph: Graph, checks: CheckSamples) -> str:
         samples=len(checks),
         coverage=checks.coverage,
         layers=as_markdown(graph),
+        own_data=own_data(graph, "the model's metadata"),
         qonnx="" if list(qonnx_violations(graph)) else _QONNX,
     )

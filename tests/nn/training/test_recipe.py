@@ -3,21 +3,61 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgespike.errors import FileFormatError, InputError
-from edgespike.nn import ConvSpec, NetSpec, load_recipe, shipped_recipes
+from edgespike.nn import (
+    ConvSpec,
+    NetSpec,
+    Task,
+    forecast,
+    load_draft,
+    load_recipe,
+    shipped_recipes,
+)
 
 LOIHI_ACCUMULATOR = 131_071
+OWN = ["images_maqd", "images_s3nn", "rows_maqd", "sequences_gru", "sequences_rnn"]
 
 
 def test_the_shipped_recipes_load() -> None:
     steps = ("", "_levels", "_pruned")
     rows = ["fashion_rows_gru", *(f"fashion_rows_rnn{step}" for step in steps)]
     fashion = ["fashion_maqd", "fashion_posterior", "fashion_relu", *rows, "fashion_s3nn"]
-    assert shipped_recipes() == ["cifar10_resnet", "cifar10_vgg", *fashion]
+    assert shipped_recipes() == ["cifar10_resnet", "cifar10_vgg", *fashion, *OWN]
     for name in shipped_recipes():
-        load_recipe(name)
+        if name not in OWN:
+            load_recipe(name)
+
+
+SHAPES: dict[str, list[tuple[int, ...]]] = {
+    "images": [(1, 8, 8), (3, 32, 32)],
+    "rows": [(4, 1, 1)],
+    "sequences": [(50, 6), (1, 1)],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_recipes_for_data_of_ones_own_fit_it(
+    name: str, signed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dtype = np.int8 if signed else np.uint8
+    for shape in SHAPES[name.split("_")[0]]:
+        samples, labels = np.zeros((6, *shape), dtype), np.arange(6) % 3
+        task = Task(samples, labels, samples, labels, class_names=("a", "b", "c"))
+        monkeypatch.setattr("edgespike.nn.training.draft.read_own_task", lambda *_, task=task: task)
+        recipe, _ = load_draft(name, "here").read()
+        assert (recipe.net.input_shape, recipe.net.signed) == (shape, signed)
+        # Loihi has no products of events, and random weights of a recurrent layer of 65 states make
+        # sums too large for it.
+        targets = ["cpu", "tflite", *["loihi"] * (not name.startswith("sequences"))]
+        for target in targets:
+            expected = forecast(recipe.net, target)
+            assert not expected.certain
+            assert not expected.likely
 
 
 def test_the_float_net_has_the_shape_and_recipe_of_the_spiking_one() -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -320,7 +321,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_task_that_does_not_fit_the_net_is_refused(
-    tmp_path: Path, change: dict[str, np.ndarray], fault: str
+    tmp_path: Path, change: dict[str, Any], fault: str
 ) -> None:
     task: Task = replace(striped_task(), **change)
     with pytest.raises(InputError, match=fault):

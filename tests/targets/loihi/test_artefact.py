@@ -200,6 +200,7 @@ def test_the_folder_says_what_is_in_it(tmp_path: Path) -> None:
         "resources.txt",
         "run_lava.py",
         "sample_input.npy",
+        "samples_and_answers.py",
         "test.net",
     ]
     pooled = chain(IMAGE, STRIDED, threshold([1] * 4), SumPool2d((2, 2), (2, 2)))

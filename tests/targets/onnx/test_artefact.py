@@ -58,6 +58,7 @@ def test_files(exported: tuple[Graph, Path]) -> None:
         "model.onnx",
         "run.py",
         "sample_input.npy",
+        "samples_and_answers.py",
     }
     readme = (folder / "README.md").read_text()
     assert graph.hash in readme

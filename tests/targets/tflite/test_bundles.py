@@ -88,6 +88,7 @@ def test_files(export: Export) -> None:
         "raspberry-pi/network.json",
         "raspberry-pi/run.py",
         "raspberry-pi/sample_input.npy",
+        "raspberry-pi/samples_and_answers.py",
         "microcontroller/README.md",
         "microcontroller/SHA256SUMS",
         "microcontroller/check.c",
@@ -457,23 +458,29 @@ def first_states(lowered: Lowered) -> str:
 def with_stand_in(export: Export, name: str) -> Path:
     """Export, and write what main.cc includes of TFLite Micro beside it."""
     folder = export(name) / "microcontroller"
+    write_stand_in(folder, NETWORKS[name]().name, lower(make_plan(NETWORKS[name]())))
+    return folder
+
+
+def write_stand_in(folder: Path, prefix: str, lowered: Lowered) -> None:
+    """Write what main.cc includes of TFLite Micro beside it."""
     adders = "".join(
         f"  TfLiteStatus {resolver_method(operator)}() {{ return Add(); }}\n"
         for operator in OPERATORS
     )
-    states = first_states(lower(make_plan(NETWORKS[name]())))
-    stand_in = STAND_IN.replace("ADDERS", adders).replace("STATES", states)
-    stand_in = stand_in.replace("NAME", NETWORKS[name]().name)
+    stand_in = STAND_IN.replace("ADDERS", adders).replace("STATES", first_states(lowered))
+    stand_in = stand_in.replace("NAME", prefix)
     for header in re.findall(r'#include "(tensorflow/.*)"', (folder / "main.cc").read_text()):
         (folder / header).parent.mkdir(parents=True, exist_ok=True)
         (folder / header).write_text(stand_in if "inter" in header else "")
-    return folder
 
 
 def link_main(folder: Path, wrong: int = 0) -> None:
-    run("gcc", "-std=c11", *FLAGS, "-c", "network.c", "check.c", cwd=folder)
+    sources = sorted(path.name for path in folder.glob("*.c"))
+    run("gcc", "-std=c11", *FLAGS, "-c", *sources, cwd=folder)
+    objects = [f"{name}.o" for name in (source.removesuffix(".c") for source in sources)]
     flags = ["-std=c++17", *FLAGS, f"-DWRONG={wrong}", "-I."]
-    run("g++", *flags, "main.cc", "network.o", "check.o", "-o", "main", cwd=folder)
+    run("g++", *flags, "main.cc", *objects, "-o", "main", cwd=folder)
 
 
 @needs_gxx

@@ -2,12 +2,15 @@
 """Run a lowered network on Lava's fixed-point simulator. Needs only Lava, numpy and scipy.
 
     python run_lava.py                           checks this installation
-    python run_lava.py samples.npy results.npz   runs your samples
+    python run_lava.py samples.npy results.npz   runs your samples; prints classes that have names
 
 ``samples.npy`` holds integers ``(samples, steps, neurons)`` for the network of ``network.json``
 and ``network.npz`` beside this file. The results are each population's spikes
 or levels ``(samples, steps, neurons)``, and the accumulators of the readout. Without arguments it
 runs the samples beside this file and compares the last accumulators with the expected ones.
+
+Where ``network.json`` has a scaling, floating-point numbers are measured ones and are scaled; they
+may be in a table, ``samples.csv``, whose rows are steps.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ def main(arguments: list[str]) -> None:
     if len(arguments) not in (0, 2) or any(each.startswith("-") for each in arguments):
         sys.exit(__doc__)
     processes = (path.relative_to(HERE) for path in HERE.glob("lava_processes/*.py"))
-    code = [Path(__file__).name, *(path.as_posix() for path in processes)]
+    code = [Path(__file__).name, "samples_and_answers.py", *(path.as_posix() for path in processes)]
     samples_here = () if arguments else ("sample_input.npy", "expected_output.npy")
     check_files(*code, "network.json", "network.npz", *samples_here)
     network = json.loads((HERE / "network.json").read_text())
@@ -56,13 +59,14 @@ def main(arguments: list[str]) -> None:
             "Lava is not on Python's path; install lava-nc 0.10, or set PYTHONPATH to where "
             "'edgespike targets --setup loihi' put it: ~/.cache/edgespike/lava-nc-0.10.0"
         )
-    samples = load_samples(Path(arguments[0]) if arguments else HERE / "sample_input.npy")
+    samples = read(Path(arguments[0]) if arguments else HERE / "sample_input.npy", network)
     check_samples(samples, network)
     with np.load(HERE / "network.npz") as file:
         arrays = {"samples": samples, **file}
     values, _ = handle(arrays, {"network": network})
     if arguments:
         _save(Path(arguments[1]), values)
+        _show_names(network, values)
     else:
         _compare(network, values, np.load(HERE / "expected_output.npy"))
 
@@ -79,15 +83,14 @@ def check_files(*names: str) -> None:
         sys.exit(f"{error.filename} cannot be read: {error.strerror}; copy the folder again")
 
 
-def load_samples(path: Path) -> Any:
-    """Read one array."""
-    try:
-        samples = np.load(path)
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        sys.exit(f"cannot read {path}: {error}")
-    if not isinstance(samples, np.ndarray):
-        sys.exit(f"{path} is an archive of arrays; give one array, in a .npy file")
-    return samples
+def read(path: Path, network: dict[str, Any]) -> Any:
+    """Read samples; scale measured numbers, and group a table's rows into samples."""
+    from samples_and_answers import read_samples
+
+    size = network["populations"][0]["size"]
+    about = {key: network.get(key) for key in ("steps", "low", "high", "scaling")}
+    samples = read_samples(path, {"shape": (size,), **about})
+    return samples.reshape(-1, network["steps"], size) if path.suffix.lower() == ".csv" else samples
 
 
 def check_samples(samples: Any, network: dict[str, Any]) -> None:
@@ -102,9 +105,22 @@ def check_samples(samples: Any, network: dict[str, Any]) -> None:
         sys.exit(f"samples have values {samples.min()}..{samples.max()}; give {low}..{high}")
 
 
-def _compare(network: dict[str, Any], values: dict[str, Any], expected: Any) -> None:
+def _answers(network: dict[str, Any], values: dict[str, Any]) -> Any:
+    """Return the accumulators after the last step."""
     readout = next(each["name"] for each in network["populations"] if each["kind"] in READOUTS)
-    wrong = int((values[readout][:, -1] != expected).any(axis=1).sum())
+    return values[readout][:, -1]
+
+
+def _show_names(network: dict[str, Any], values: dict[str, Any]) -> None:
+    if "class_names" in network:
+        from samples_and_answers import show
+
+        logits = _answers(network, values) * network["scale"]
+        show(logits, network["members"], network["class_names"])
+
+
+def _compare(network: dict[str, Any], values: dict[str, Any], expected: Any) -> None:
+    wrong = int((_answers(network, values) != expected).any(axis=1).sum())
     print(f"{len(expected) - wrong} of {len(expected)} samples are exactly as expected")
     if wrong:
         sys.exit(1)

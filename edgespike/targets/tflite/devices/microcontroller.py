@@ -17,6 +17,7 @@ from edgespike.errors import TargetRunError
 from edgespike.targets.shared.c_arrays import c_prefix, check_c, check_h, network_c, network_h
 from edgespike.targets.shared.check_samples import CheckSamples
 from edgespike.targets.tflite.devices.bundle import described, fill_template
+from edgespike.targets.tflite.devices.own_sample import own_sample, write_labels
 from edgespike.targets.tflite.lower import Lowered
 from edgespike.targets.tflite.planning.plan import Plan
 from edgespike.targets.tflite.planning.storage import Form
@@ -53,6 +54,7 @@ def write_microcontroller(plan: Plan, lowered: Lowered, checks: CheckSamples, fo
     batch = encode_input(graph, lowered, stepped[compiled])
     outputs = checks.expected[compiled].astype(output_form.dtype)
     arena_size, arena = _arena(lowered, batch, outputs)
+    logits_type = C_TYPES[lowered.outputs[0].form]
     types = {"input_type": C_TYPES[lowered.input.form], "output_type": C_TYPES[output_form]}
     prefix = c_prefix(graph.name)
     (folder / "network.h").write_text(network_h(prefix, lowered.content, arena_size))
@@ -61,6 +63,7 @@ def write_microcontroller(plan: Plan, lowered: Lowered, checks: CheckSamples, fo
     runs = batch if lowered.states else batch[:, None]
     (folder / "check.h").write_text(check_h(prefix, runs, outputs, **types))
     (folder / "check.c").write_text(check_c(prefix, runs, outputs, **types))
+    labelled = write_labels(graph, lowered, types["input_type"], folder)
     main = fill_template(
         "main",
         prefix=prefix,
@@ -94,6 +97,8 @@ def write_microcontroller(plan: Plan, lowered: Lowered, checks: CheckSamples, fo
         input_rule=_input_rule(plan, lowered),
         output_rule=_output_rule(lowered),
         states=_states(lowered),
+        labelled=labelled,
+        own_sample=own_sample(graph, types["input_type"], logits_type),
     )
     (folder / "README.md").write_text(readme)
 

@@ -1,7 +1,10 @@
+# mypy: disable-error-code="import-not-found"
 """Run this folder's model with numpy and either ai-edge-litert or tflite-runtime.
 
 python run.py               checks this installation with the samples in the folder
 python run.py SAMPLES.npy   prints the class of each sample; for an ensemble also how sure it is
+
+SAMPLES may also be a table (.csv) or an image, see README.md.
 """
 
 from __future__ import annotations
@@ -9,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import zipfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -59,17 +61,6 @@ def check_version(version: str) -> None:
             f"tflite-runtime is {version}, which may crash; install {least} or later, "
             "or ai-edge-litert"
         )
-
-
-def load_samples(path: Path) -> Any:
-    """Read one array."""
-    try:
-        samples = np.load(path)
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        sys.exit(f"cannot read {path}: {error}")
-    if not isinstance(samples, np.ndarray):
-        sys.exit(f"{path} is an archive of arrays; give one array, in a .npy file")
-    return samples
 
 
 def encode_samples(samples: Any, network: Any, detail: Any) -> Any:
@@ -123,44 +114,28 @@ def run(interpreter: Any, batch: Any, network: Any) -> Any:
     return interpreter.get_tensor(outputs[network["output"]]).astype(np.int64)
 
 
-def show(logits: Any, members: int) -> None:
-    """Print the class of each sample, one a line.
-
-    For an ensemble it is the class with the largest mean probability: the softmax of each member's
-    logits, averaged over the members. It is followed by that probability, the entropy of the mean,
-    the mean of the members' entropies, and their difference, the mutual information, which tells
-    how far the members disagree. Entropies are in nats.
-    """
-    if members == 1:
-        print(*np.argmax(logits, axis=1), sep="\n")
-        return
-    each = np.clip(logits, -1e300, 1e300).reshape(len(logits), members, -1)
-    each = each - each.max(axis=2, keepdims=True)
-    each = each - np.logaddexp.reduce(each, axis=2, keepdims=True)
-    mean = np.logaddexp.reduce(each, axis=1) - np.log(members)
-    entropy = -(np.exp(mean) * mean).sum(axis=1)
-    expected = -(np.exp(each) * each).sum(axis=2).mean(axis=1)
-    disagreement = np.maximum(entropy - expected, 0)
-    columns = mean.argmax(axis=1), np.exp(mean.max(axis=1)), entropy, expected, disagreement
-    header = "class probability entropy expected_entropy mutual_information"
-    np.savetxt(sys.stdout, np.column_stack(columns), "%d %.6f %.6f %.6f %.6f", header=header)
-
-
 def main(arguments: list[str]) -> int:
     """Check the installation, or classify samples."""
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         sys.exit(__doc__)
     samples_here = () if arguments else ("sample_input.npy", "expected_output.npy")
-    check_files(Path(__file__).name, "network.json", "model.tflite", *samples_here)
-    network = json.loads((HERE / "network.json").read_text())
+    code = Path(__file__).name, "samples_and_answers.py"
+    check_files(*code, "network.json", "model.tflite", *samples_here)
+    from samples_and_answers import read_samples, show
+
+    network = {
+        "scaling": None,
+        "class_names": (),
+        **json.loads((HERE / "network.json").read_text()),
+    }
     interpreter = load_interpreter()
     path = Path(arguments[0]) if arguments else HERE / "sample_input.npy"
-    samples = load_samples(path)
+    samples = read_samples(path, network)
     encoded = encode_samples(samples, network, interpreter.get_input_details()[0])
     batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
     accumulators = np.concatenate([run(interpreter, batch, network) for batch in batches])
     if arguments:
-        show(accumulators * network["scale"], network["members"])
+        show(accumulators * network["scale"], network["members"], network["class_names"])
         return 0
     wrong = int((accumulators != np.load(HERE / "expected_output.npy")).any(axis=1).sum())
     print(f"{len(samples) - wrong} of {len(samples)} samples are exactly as expected")

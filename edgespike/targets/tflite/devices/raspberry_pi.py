@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgespike.targets.shared.bundles import labels, own_data, write_reader
 from edgespike.targets.shared.check_samples import CheckSamples
 from edgespike.targets.tflite.devices import pi_runner
 from edgespike.targets.tflite.devices.bundle import described, fill_template
@@ -35,17 +36,18 @@ def write_raspberry_pi(plan: Plan, lowered: Lowered, checks: CheckSamples, folde
             for state in lowered.states
         ],
         "members": readout.members,
+        **labels(graph),
     }
     (folder / "model.tflite").write_bytes(lowered.content)
     (folder / "network.json").write_text(json.dumps(network, indent=1))
     shutil.copyfile(pi_runner.__file__, folder / "run.py")
+    write_reader(folder)
     np.save(folder / "sample_input.npy", checks.samples)
     np.save(folder / "expected_output.npy", checks.expected)
-    axes = ["samples", *(["steps"] if graph.steps > 1 else []), *map(str, source.shape)]
     readme = fill_template(
         "raspberry_pi",
         **described(plan),
-        axes=", ".join(axes),
+        own_data=own_data(graph, "`network.json`"),
         samples=len(checks),
         coverage=checks.coverage,
         least=least_tflite_runtime(),

@@ -1,0 +1,70 @@
+"""What the axes of an array of samples mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.data.own.items import Kind
+from edgespike.errors import InputError
+
+_CHANNELS = (1, 3, 4)
+_CHUNK = 2**22
+
+
+def laid_out_as(
+    place: str, values: NDArray[Any], said: str = ""
+) -> tuple[Kind, NDArray[Any], tuple[str, ...]]:
+    """Return what the samples are, and the samples with channels first.
+
+    Two axes are rows of features, four are images and five are frames of events. Three are grey
+    images if they are called so, uint8, or square and floats of 0..1; else sequences.
+
+    Raises
+    ------
+    InputError
+        There are too few or too many axes.
+    """
+    if values.ndim == 2:
+        return "rows", values[:, :, None, None], ()
+    if values.ndim == 3:
+        if said == "images" or (said != "sequences" and _look_grey(values)):
+            return "images", values[:, None], ()
+        return "sequences", values, ()
+    if values.ndim == 4:
+        first, width, last = values.shape[1:]
+        if last in _CHANNELS and first not in (1, 2, 3, 4) and _is_side(first, width, last):
+            return "images", np.moveaxis(values, -1, 1), (f"{place} had its channels last",)
+        return "images", values, ()
+    if values.ndim == 5:
+        return "events", values, ()
+    raise InputError(
+        f"{place} has shape {values.shape}; give (samples, features), (samples, height, width), "
+        "(samples, channels, height, width), (samples, steps, features) or "
+        "(samples, steps, channels, height, width)"
+    )
+
+
+def _is_side(height: int, width: int, channels: int) -> bool:
+    # With one channel last, (6, 64, 1) may as well be six channels of 64 x 1.
+    return height == width if channels == 1 else width > channels
+
+
+def _look_grey(values: NDArray[Any]) -> bool:
+    if values.dtype.kind != "f":
+        return values.dtype == np.uint8
+    square = values.shape[1] == values.shape[2]
+    return square and bool(values.size and values.min() >= 0 and values.max() <= 1)
+
+
+def not_finite(values: NDArray[Any]) -> int:
+    """Return how many numbers are NaN or infinite."""
+    if values.dtype.kind != "f":
+        return 0
+    few = max(1, _CHUNK // max(1, values[:1].size))
+    return sum(
+        int(np.count_nonzero(~np.isfinite(values[start : start + few])))
+        for start in range(0, len(values), few)
+    )

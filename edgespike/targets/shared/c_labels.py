@@ -1,0 +1,184 @@
+"""Write names of classes, and the scaling of measured numbers, in C."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+
+from edgespike.graph import Scaling
+
+_CLASSES_H = """\
+#ifndef {prefix}_CLASSES_H
+#define {prefix}_CLASSES_H
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* How many names there are. */
+#define {prefix}_CLASS_NAMES {count}
+/* The name of each class, in UTF-8. */
+extern const char *const {prefix}_class_names[{prefix}_CLASS_NAMES];
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+_MEASURED_H = """\
+#ifndef {prefix}_MEASURED_H
+#define {prefix}_MEASURED_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* How many measured numbers one run of the model takes. */
+#define {prefix}_MEASURED_SIZE {size}
+
+/* Turns measured numbers into the model's input, in the same order.
+   Returns 1; or 0, and writes nothing, if a number is infinite or NaN. */
+int {prefix}_from_measured(const double measured[{prefix}_MEASURED_SIZE],
+{indent}{stored} input[{prefix}_MEASURED_SIZE]);
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+_MEASURED_C = """\
+#include "measured.h"
+
+#include <float.h>
+#include <math.h>
+
+#if DBL_MANT_DIG != 53
+#error "a double must have 64 bits: set the compiler's option for that"
+#endif
+#if defined(__FAST_MATH__) || FLT_EVAL_METHOD < 0 || FLT_EVAL_METHOD > 1
+#error "this must round like IEEE 754: compile it without -ffast-math, and not for the x87"
+#endif
+
+/* An array of size -1 if the compiler takes 0.5 for a float (-fsingle-precision-constant). */
+typedef char constants_are_doubles[sizeof(0.5) == sizeof(double) ? 1 : -1];
+
+#define LEAST {low}
+#define MOST {high}
+#define SCALES {scales}
+
+static const double offset[SCALES] = {{{offset}}};
+static const double step[SCALES] = {{{step}}};
+
+int {prefix}_from_measured(const double measured[{prefix}_MEASURED_SIZE],
+{indent}{stored} input[{prefix}_MEASURED_SIZE]) {{
+  long i;
+  for (i = 0; i < {prefix}_MEASURED_SIZE; ++i) {{
+    if (!isfinite(measured[i])) {{
+      return 0;
+    }}
+  }}
+  for (i = 0; i < {prefix}_MEASURED_SIZE; ++i) {{
+    const double x = (measured[i] - offset[i % SCALES]) / step[i % SCALES] + 0.5;
+    int32_t whole = x < LEAST ? LEAST : MOST;
+    if (x >= LEAST && x < MOST) {{
+      whole = (int32_t)x;
+      whole -= whole > x; /* the cast rounds towards 0 */
+    }}
+    input[i] = {value};
+  }}
+  return 1;
+}}
+"""
+
+_AS_THEY_ARE = frozenset(f"{string.ascii_letters}{string.digits} -_.,:;/()+'".encode())
+"""Bytes that mean themselves in a C string."""
+
+
+@dataclass(frozen=True)
+class StoredInput:
+    """How a model's input is stored.
+
+    Parameters
+    ----------
+    type
+        In C.
+    zero_point
+        What is added to a whole number; 0 for a floating-point type.
+    unit
+        What a whole number is multiplied by in a floating-point type; ``None`` for integers.
+    """
+
+    type: str
+    zero_point: int = 0
+    unit: float | None = None
+
+    def of_whole(self) -> str:
+        """Return the stored number of ``whole`` as a C expression."""
+        if self.unit is None:
+            return f"({self.type})(whole + {self.zero_point})".replace("+ -", "- ")
+        return f"({self.type})(whole * {c_double(self.unit)})"
+
+
+def classes_h(prefix: str, names: tuple[str, ...]) -> str:
+    """Declare the names of classes."""
+    return _CLASSES_H.format(prefix=prefix, count=len(names))
+
+
+def classes_c(prefix: str, names: tuple[str, ...]) -> str:
+    """Define the names of classes."""
+    rows = ",\n".join(f"  {c_string(name)}" for name in names)
+    declared = f"const char *const {prefix}_class_names[{prefix}_CLASS_NAMES]"
+    return f'#include "classes.h"\n\n{declared} = {{\n{rows}\n}};\n'
+
+
+def measured_h(prefix: str, size: int, stored: StoredInput) -> str:
+    """Declare the function that scales measured numbers, ``size`` for one run of the model."""
+    return _MEASURED_H.format(prefix=prefix, size=size, stored=stored.type, indent=_indent(prefix))
+
+
+def measured_c(prefix: str, scaling: Scaling, low: int, high: int, stored: StoredInput) -> str:
+    """Define the function that scales measured numbers, exactly as `Scaling.apply` does.
+
+    Measured numbers have the axis that the scaling's numbers are for last.
+    """
+    return _MEASURED_C.format(
+        prefix=prefix,
+        low=low,
+        high=high,
+        scales=len(scaling.offset),
+        offset=_doubles(scaling.offset),
+        step=_doubles(scaling.step),
+        stored=stored.type,
+        value=stored.of_whole(),
+        indent=_indent(prefix),
+    )
+
+
+def _indent(prefix: str) -> str:
+    return " " * len(f"int {prefix}_from_measured(")
+
+
+def _doubles(values: tuple[float, ...]) -> str:
+    rows = "".join(f"\n  {c_double(value)}, /* {value!r} */" for value in values)
+    return f"{rows}\n"
+
+
+def c_double(value: float) -> str:
+    """Return a finite float64 as a C constant that is read exactly."""
+    return value.hex()
+
+
+def c_string(text: str) -> str:
+    """Return text as a C string in UTF-8, whatever the compiler takes the file's letters for."""
+    return '"' + "".join(map(_escaped, text.encode())) + '"'
+
+
+def _escaped(byte: int) -> str:
+    # A question mark may begin a trigraph. An octal escape ends after three digits.
+    return chr(byte) if byte in _AS_THEY_ARE else f"\\{byte:03o}"

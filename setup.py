@@ -1,0 +1,36 @@
+"""The description on a package index: README.md without what only works in the source tree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+_NOTE = "Files and folders that this page names are those of the source distribution.\n\n"
+
+_PARTS = re.compile(
+    r"^```.*?^```$|^    .*?$|`[^`\n]*`"  # code, which stays as it is
+    r"|!\[[^\]]*\]\((?!https:)[^)]*\)\n*"
+    r"|\[(?P<text>[^\]]*)\]\((?!https:)[^)]*\)",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def _part(found: re.Match[str]) -> str:
+    if found[0].startswith("!["):
+        return ""
+    text = found["text"]
+    return found[0] if text is None else text
+
+
+def description(readme: str) -> str:
+    """Return a README whose relative pictures are left out and whose relative links are text."""
+    title, _, rest = _PARTS.sub(_part, readme).partition("\n\n")
+    return f"{title}\n\n{_NOTE}{rest}"
+
+
+setup(
+    long_description=description(Path(__file__).with_name("README.md").read_text("utf-8")),
+    long_description_content_type="text/markdown",
+)
