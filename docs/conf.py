@@ -34,6 +34,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"edgespike {release}"
 html_math_renderer = "mathml"
 html_static_path = ["_static"]

@@ -46,11 +46,12 @@ class Commands(SphinxDirective):
 def _lines(name: str, command: Any) -> Iterator[str]:
     context = command.make_context(name, [], resilient_parsing=True)
     usage = command.collect_usage_pieces(context)
-    yield from ("::", "", f"    {name} {' '.join(usage)}", "")
+    yield from (".. code-block:: none", "", f"    {name} {' '.join(usage)}", "")
     yield from _text(command.help or "")
     example = command.epilog or ""
     if example.startswith("Example: "):
-        yield from ("Example::", "", f"    {example.removeprefix('Example: ')}", "")
+        command_line = example.removeprefix("Example: ")
+        yield from ("Example:", "", ".. code-block:: none", "", f"    {command_line}", "")
     else:
         yield from _text(example)
     yield from (f".. program:: {name}", "")
