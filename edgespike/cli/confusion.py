@@ -23,8 +23,10 @@ _MARGIN = 2
 
 
 def numbered(number: int, names: Sequence[str]) -> str:
-    """Return a class's number, followed by its name, if classes have names."""
-    return f"{number} {shortened(names[number])}" if names else str(number)
+    """Return a class's number, followed by its name, if it has one that says more."""
+    if not names or names[number] == str(number):
+        return str(number)
+    return f"{number} {shortened(names[number])}"
 
 
 def shortened(name: str) -> str:

@@ -109,7 +109,7 @@ def command(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a net by a recipe, on a known data set or on data of your own.
+    """Train a net by a recipe, on known data or on data of your own.
 
     The folder then holds the net, the log, what is needed to resume, results.json, and pictures of
     accuracy, confusions and firing rates; with data of your own also test samples for the other

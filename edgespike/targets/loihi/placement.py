@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from edgespike.counting.arrivals import Placement, synapses_by_neuron
 from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
-from edgespike.targets.loihi.limits import CHIPS, Chip
+from edgespike.targets.loihi.limits import CHIPS
 from edgespike.targets.loihi.lower import populations_of
-from edgespike.targets.loihi.resources import synapses_per_core
+from edgespike.targets.loihi.resources import first_neurons, synapses_per_core
 
 RULE = (
     "each layer on cores of its own, its neurons in row-major order, a core filled until its "
@@ -37,10 +35,9 @@ def place(graph: Graph) -> Placement | None:
     chip = CHIPS[0]
     first = {}
     for name, synapses in _synapses(graph).items():
-        places = _fill(synapses.ravel(), chip)
-        if places is None:
+        if int(synapses.max()) > synapses_per_core(chip):
             return None
-        first[name] = places
+        first[name] = first_neurons(synapses.ravel(), chip)
     return Placement(chip.name, first, RULE)
 
 
@@ -54,17 +51,3 @@ def _synapses(graph: Graph) -> dict[str, Integers]:
             own = found[population.name]
             found[population.name] = own + (weights != 0).reshape(own.shape)
     return found
-
-
-def _fill(synapses: Integers, chip: Chip) -> tuple[int, ...] | None:
-    """Return the first neuron of each core."""
-    limit = synapses_per_core(chip)
-    if int(synapses.max()) > limit:
-        return None
-    before = np.concatenate([[0], np.cumsum(synapses)])
-    first, start = [], 0
-    while start < len(synapses):
-        first.append(start)
-        fitting = int(np.searchsorted(before, before[start] + limit, side="right")) - 1
-        start = min(fitting, start + chip.neurons_per_core)
-    return tuple(first)

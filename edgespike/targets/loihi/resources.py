@@ -1,9 +1,9 @@
 """The share of a chip that a network occupies, estimated from its populations and synapses.
 
-Each population is split over cores of its own, until neither a core's neurons nor its synapses
-are exceeded. Kernels are not shared between neurons, as Intel's compiler can do for convolutions:
-where synapses fill the cores, fewer cores may suffice. Input axons are checked for one neuron at a
-time; a core whose neurons have many different sources may need more.
+Each population is split over cores of its own; a core is filled with neurons in their order until
+its neurons or its synapses are used up. Kernels are not shared between neurons, as Intel's compiler
+can do for convolutions: where synapses fill the cores, fewer cores may suffice. Input axons are
+checked for one neuron at a time; a core whose neurons have many different sources may need more.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from edgespike.graph import ReadoutMode, Reset, ResetTime
 from edgespike.graph.ops.membrane import DECAY_ONE
+from edgespike.graph.tensor import Integers
 from edgespike.targets.loihi.limits import CHIPS, SYNAPSE_BITS, Chip
 from edgespike.targets.loihi.network import Network, Population, bits
 from edgespike.targets.loihi.neurons import NeuronKind, Neurons
@@ -82,7 +83,7 @@ def _use(network: Network, population: Population) -> Use:
         message_bits=population.message_bits,
         states=_states(population.neurons),
         own_process=population.own_process,
-        cores={chip.name: _cores(population.size, synapses, chip) for chip in CHIPS},
+        cores={chip.name: len(first_neurons(fan_in, chip)) for chip in CHIPS},
     )
 
 
@@ -98,8 +99,25 @@ def _states(neurons: Neurons | None) -> int:
     return potential + has_current(own.op) + late + answers
 
 
-def _cores(neurons: int, synapses: int, chip: Chip) -> int:
-    return max(-(-neurons // chip.neurons_per_core), -(-synapses // synapses_per_core(chip)))
+def first_neurons(synapses: Integers, chip: Chip) -> tuple[int, ...]:
+    """Return the first neuron of each core of a population.
+
+    Parameters
+    ----------
+    synapses
+        How many end at each neuron, ``(neurons,)``. A neuron with more than a core holds, which
+        no placement allows, gets a core of its own.
+    chip
+        Whose cores.
+    """
+    before = np.concatenate([[0], np.cumsum(synapses)])
+    limit = synapses_per_core(chip)
+    first, start = [], 0
+    while start < len(synapses):
+        first.append(start)
+        fitting = int(np.searchsorted(before, before[start] + limit, side="right")) - 1
+        start = min(max(fitting, start + 1), start + chip.neurons_per_core)
+    return tuple(first)
 
 
 def synapses_per_core(chip: Chip) -> int:
