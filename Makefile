@@ -30,7 +30,7 @@ INSTALL := $(PIP) install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-u
 OTHER_PYTHONS := 3.10 3.13
 # Random graphs of each operation mix in make fresh, so that it takes about a minute on two cores.
 FRESH_GRAPHS := 20
-SOURCES := edgespike tests examples experiments benchmarks
+SOURCES := edgespike tests examples experiments benchmarks docs
 # What most changes can break: what a graph is and what it computes, how it is counted and changed, where
 # it comes from, the commands, and the cpu and tflite targets on a few random graphs of each operation
 # mix. Left to `make test`: Lava, tflite-runtime, training, experiments, mixtures and pruning, the files
