@@ -69,7 +69,9 @@ def uses(network: Network) -> list[Use]:
 
 def _use(network: Network, population: Population) -> Use:
     arriving = [part for part in network.connections if part.target == population.name]
-    fan_in = np.sum([np.diff(part.indptr) for part in arriving], axis=0, dtype=np.int64)
+    fan_in: Integers = np.sum(
+        np.stack([np.diff(part.indptr) for part in arriving]), axis=0, dtype=np.int64
+    )
     weights = np.concatenate([part.weights for part in arriving])
     constant = sum(len(part.weights) for part in arriving if part.is_constant)
     synapses = int(fan_in.sum())
