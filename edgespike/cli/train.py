@@ -186,7 +186,7 @@ def _tell(result: TrainingResult) -> None:
     if "test.npy" in results.files:
         given = f"-i {result.log.parent / 'test.npy'}"
         labels = f"--labels {result.log.parent / 'test_labels.npy'}"
-        print(f"next: edgespike verify {result.model} {given}")
+        print(f"next: edgespike verify {result.model} -t cpu,tflite {given}")
         print(f"      edgespike run {result.model} {given} {labels}")
 
 

@@ -106,7 +106,7 @@ def test_components_that_collapse_are_told_in_one_line(
 def test_each_epoch_is_one_line_where_there_is_no_terminal(train: Cli) -> None:
     result = train()
     assert result.code == 0
-    number, zero = r"\d+\.\d+", "0 k synaptic operations"
+    number, zero = r"\d+\.\d+", "0 k operations at synapses"
     for epoch, line in enumerate(result.stderr.splitlines(), 1):
         pattern = rf"epoch {epoch}/3  loss {number}  accuracy {number}%  {zero}  test accuracy "
         assert re.fullmatch(rf"{pattern}{number}%  {number} s", line)
