@@ -30,17 +30,6 @@ def read_head(path: Path) -> bytes:
         raise FileFormatError(str(error)) from error
 
 
-def is_checkpoint(path: Path) -> bool:
-    """Return whether a file is a trained checkpoint.
-
-    Raises
-    ------
-    FileFormatError
-        The file cannot be read, or begins as a safetensors file and is damaged.
-    """
-    return CHECKPOINT_KEY in _metadata(read_head(path), path)
-
-
 def _metadata(head: bytes, path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file, of which any other file has none."""
     return read_metadata(path) if is_safetensors(head) else {}
