@@ -97,6 +97,18 @@ def confusion_matrix(
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
+def most_confused(matrix: NDArray[np.int64], most: int) -> list[tuple[int, int]]:
+    """Return the pairs of a label and another class that a confusion matrix counts most often.
+
+    At most ``most`` pairs, the most frequent first, then in the order of the matrix; none that
+    never occurred.
+    """
+    wrong = matrix - np.diag(np.diag(matrix))
+    places = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = [divmod(int(place), len(matrix)) for place in places]
+    return [pair for pair in pairs if wrong[pair]]
+
+
 @dataclass(frozen=True)
 class Uncertainty:
     """The uncertainty of an ensemble's predictions in nats, each ``(samples,)``.

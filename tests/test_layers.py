@@ -93,8 +93,8 @@ ALLOWED = {
     "edgespike/nn/deployment.py": "graph converters targets nn.layers nn.nets torch",
     "edgespike/nn/layers": "evaluation_mode graph counting torch",
     "edgespike/nn/nets": "storage graph nn.layers torch safetensors",
-    "edgespike/nn/training": "evaluation_mode extras storage graph data bayes nn.layers nn.nets "
-    "torch filelock rich",
+    "edgespike/nn/training": "evaluation_mode extras storage graph trace data bayes nn.layers "
+    "nn.nets torch filelock rich",
     "edgespike/nn/training/pictures.py": "matplotlib",
     "edgespike/converters": "plugins storage graph passes quantise.result",
     "edgespike/converters/checking.py": "graph interpreter floats quantise converters",

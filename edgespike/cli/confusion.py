@@ -62,16 +62,13 @@ def confusions(matrix: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]
     names
         Of the classes; empty if they have none.
     """
-    import numpy as np
+    from edgespike.trace import most_confused
 
-    wrong = matrix - np.diag(np.diag(matrix))
-    places = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSED]
-    pairs = [divmod(int(place), len(matrix)) for place in places]
-    pairs = [pair for pair in pairs if wrong[pair]]
-    counts = [f"{wrong[pair]:,}" for pair in pairs]
+    pairs = most_confused(matrix, MOST_CONFUSED)
+    counts = [f"{matrix[pair]:,}" for pair in pairs]
     width = max(map(len, counts), default=0)
     for (label, taken), count in zip(pairs, counts, strict=True):
-        share = wrong[label, taken] / matrix[label].sum()
+        share = matrix[label, taken] / matrix[label].sum()
         yield (
             f"{count:>{width + _MARGIN}} {share:>5.0%}  {numbered(label, names)} -> "
             f"{numbered(taken, names)}"

@@ -30,6 +30,7 @@ from edgespike.nn.training.run_folder import Log, RunFolder
 from edgespike.nn.training.task import Task
 from edgespike.nn.training.trainer import Trainer
 from edgespike.storage.files import write_atomically
+from edgespike.trace import confusion_matrix, most_confused
 
 MOST_BYTES = 1 << 26
 """Most bytes of ``test.npy``."""
@@ -66,14 +67,11 @@ class Results:
 
     def worst(self, count: int) -> Iterator[str]:
         """Yield a sentence for each of the most frequent confusions."""
-        wrong = self.confusion - np.diag(np.diag(self.confusion))
-        for place in np.argsort(-wrong, axis=None, kind="stable")[:count]:
-            true, given = np.unravel_index(place, wrong.shape)
-            if wrong[true, given]:
-                yield (
-                    f"{named(self.class_names[true])} taken for {named(self.class_names[given])}: "
-                    f"{wrong[true, given]:,} of {self.confusion[true].sum():,}"
-                )
+        for true, given in most_confused(self.confusion, count):
+            yield (
+                f"{named(self.class_names[true])} taken for {named(self.class_names[given])}: "
+                f"{self.confusion[true, given]:,} of {self.confusion[true].sum():,}"
+            )
 
 
 def write_results(folder: RunFolder, trainer: Trainer, task: Task, log: Log) -> Results:
@@ -88,8 +86,7 @@ def write_results(folder: RunFolder, trainer: Trainer, task: Task, log: Log) -> 
     with _counting(trainer.result) as counts:
         given = torch.cat(list(trainer.answers("test"))).numpy()
     names = task.class_names or _known_names(trainer.recipe.data, net.classes)
-    confusion = np.zeros((net.classes, net.classes), np.int64)
-    np.add.at(confusion, (task.test_labels, given), 1)
+    confusion = confusion_matrix(task.test_labels, given, net.classes)
     firing = tuple((name, fired / total) for name, (fired, total) in counts.items())
     files = ["results.json"]
     if task.source is not None:
