@@ -275,6 +275,18 @@ def test_mcnemar_counts_what_only_one_answers_right() -> None:
     assert mcnemar(np.ones(6, bool), np.zeros(6, bool)).shown
 
 
+@pytest.mark.parametrize(
+    ("right", "samples", "low", "high"),
+    # Values of statsmodels' proportion_confint(method="wilson").
+    [(5, 10, 0.2366, 0.7634), (20, 20, 0.8389, 1.0), (0, 20, 0.0, 0.1611)],
+)
+def test_wilsons_interval_is_that_of_statsmodels(
+    right: int, samples: int, low: float, high: float
+) -> None:
+    found = wilson(right, samples)
+    assert (round(found[0], 4), round(found[1], 4)) == (low, high)
+
+
 def test_wilsons_interval_is_the_root_of_its_equation() -> None:
     # Its ends are the shares p for which the observed one is z standard errors away.
     for end in wilson(187, 200):

@@ -44,7 +44,7 @@ ALLOWED = {
     "edgespike/energy": "storage graph counting",
     "edgespike/energy/report.py": "graph counting energy report.notebook",
     "edgespike/report": "console text extras storage graph show counting energy "
-    "jinja2 markupsafe matplotlib rich",
+    "comparison.statistics jinja2 markupsafe matplotlib rich",
     "edgespike/energy/units.py": "pint",
     "edgespike/targets/__init__.py": "plugins graph counting targets.base",
     "edgespike/targets/base.py": "graph trace counting",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edgespike.comparison.statistics import wilson
 from edgespike.counting import Audit, Counts
 from edgespike.energy import EnergyReport, Estimate, Grade
 from edgespike.report import rows
@@ -20,9 +20,6 @@ GRADES = {
     Grade.SECONDARY: "from another publication's table; the original was not read",
 }
 """What each grade says of a constant."""
-
-_NORMAL_95 = 1.959964
-"""Between minus and plus this, a normal distribution has 95 % of its mass."""
 
 
 @dataclass(frozen=True)
@@ -110,21 +107,12 @@ def _accuracy(report: EnergyReport) -> Fact:
     if report.accuracy is None:
         return Fact("Accuracy", (("no labels given", "so it was not measured"),))
     samples = report.counts.samples
-    low, high = interval_95(report.accuracy, samples)
+    low, high = wilson(round(report.accuracy * samples), samples)
     return Fact(
         "Accuracy",
         ((f"{report.accuracy:.2%}", f"of {whole(samples)} labelled samples"),),
         (f"95% confidence: {low:.1%} to {high:.1%}",),
     )
-
-
-def interval_95(share: float, samples: int) -> tuple[float, float]:
-    """Return Wilson's interval of a share, 0 to 1, that was seen in independent samples."""
-    square = _NORMAL_95**2
-    middle = share + square / (2 * samples)
-    half = _NORMAL_95 * math.sqrt(share * (1 - share) / samples + square / (4 * samples**2))
-    scale = 1 + square / samples
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 def _weights(report: EnergyReport) -> Fact:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from edgespike.energy import EnergyReport, Grade, energy_report
 from edgespike.report import answer
 from tests.energy.examples import TWO_LAYERS, TWO_SAMPLES, counts_of
@@ -48,16 +46,6 @@ def test_the_only_figures_are_marked_if_their_target_refuses_the_graph() -> None
 
 def test_every_grade_is_explained() -> None:
     assert set(answer.GRADES) == set(Grade)
-
-
-@pytest.mark.parametrize(
-    ("share", "samples", "low", "high"),
-    # Values of statsmodels' proportion_confint(method="wilson").
-    [(0.5, 10, 0.2366, 0.7634), (1.0, 20, 0.8389, 1.0), (0.0, 20, 0.0, 0.1611)],
-)
-def test_the_interval_of_an_accuracy(share: float, samples: int, low: float, high: float) -> None:
-    found = answer.interval_95(share, samples)
-    assert (round(found[0], 4), round(found[1], 4)) == (low, high)
 
 
 def test_accuracy_is_shown_with_labels_only() -> None:
