@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from edgespike.batches import ReportProgress, no_report, tally_all, trace_all
 from edgespike.converters import convert, load
 from edgespike.counting import Counts
-from edgespike.errors import InputError, UnsupportedError, shown
+from edgespike.errors import UnsupportedError, shown
 from edgespike.graph import Graph
 from edgespike.graph import save_graph as save
 from edgespike.graph.inputs import as_samples
 from edgespike.passes.ensemble import ensemble
 from edgespike.prepared import prepared
+from edgespike.samples import checked_labels
 from edgespike.storage.checksums import write_checksums
 from edgespike.storage.files import new_folder
 from edgespike.targets import get_target, placement_of, prepare, refusals, runtime_names
@@ -183,7 +184,8 @@ def estimate_energy(
     """
     loaded = usable_profiles(profiles)
     if labels is not None:
-        labels = _checked_labels(graph, labels, len(as_samples(graph, samples)))
+        count = len(as_samples(graph, samples))
+        labels = checked_labels("labels", labels, count, graph.readout_op.classes)
     ready = prepared(graph, target)
     with at_most(threads):
         tally = tally_all(ready.runner, samples, target, progress)
@@ -258,21 +260,6 @@ def report_tally(
         accuracy=accuracy,
         cores=cores,
     )
-
-
-def _checked_labels(graph: Graph, labels: NDArray[Any], samples: int) -> NDArray[Any]:
-    """Return labels as an array, or refuse them."""
-    array, classes = np.asarray(labels), graph.readout_op.classes
-    if array.shape != (samples,):
-        raise InputError(f"labels have shape {array.shape}, expected ({samples},): one a sample")
-    if array.dtype.kind not in "iu":
-        raise InputError(f"labels have dtype {array.dtype}; give integers")
-    if array.size and not 0 <= int(array.min()) <= int(array.max()) < classes:
-        raise InputError(
-            f"labels are {int(array.min())}..{int(array.max())}; graph {graph.name!r} has classes "
-            f"0..{classes - 1}"
-        )
-    return array
 
 
 def compare(

@@ -159,17 +159,37 @@ def read_labels(path: Path | str, samples: int, classes: int) -> NDArray[np.int6
     InputError
         The array holds anything else; also what :func:`read_array` raises.
     """
-    labels = read_array(path)
-    if labels.shape != (samples,) or not np.issubdtype(labels.dtype, np.integer):
+    return checked_labels(f"labels in {path}", read_array(path), samples, classes)
+
+
+def checked_labels(
+    what: str, labels: NDArray[Any], samples: int, classes: int
+) -> NDArray[np.int64]:
+    """Return labels as int64, ``(samples,)``.
+
+    Parameters
+    ----------
+    what
+        What messages call them: "labels".
+    labels
+        One class number, ``0..classes - 1``, for each of ``samples`` samples.
+
+    Raises
+    ------
+    InputError
+        The array holds anything else.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (samples,) or labels.dtype.kind not in "iu":
         raise InputError(
-            f"labels in {path} are {labels.dtype} of shape {labels.shape}; "
+            f"{what} are {labels.dtype} of shape {labels.shape}; "
             f"give integers of shape ({samples},), one for each sample"
         )
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if outside.size:
         first = outside[0]
         raise InputError(
-            f"labels in {path}: {outside.size} are not classes of the model, 0..{classes - 1}; "
+            f"{what}: {outside.size} are not classes of the model, 0..{classes - 1}; "
             f"the first, of sample {first}, is {labels[first]}"
         )
     return labels.astype(np.int64)

@@ -348,7 +348,10 @@ def test_graphs_need_samples_and_reports_take_none(tmp_path: Path) -> None:
     [
         (np.zeros(5, int), r"shape \(5,\); give integers of shape \(6,\)"),
         (np.zeros(6), "labels are float64"),
-        (np.full(6, 3), r"labels are 3..3; the model has the classes 0..2"),
+        (
+            np.full(6, 3),
+            r"6 are not classes of the model, 0\.\.2; the first, of sample 0, is 3",
+        ),
     ],
 )
 def test_labels_that_do_not_fit_are_errors(labels: Any, message: str) -> None:

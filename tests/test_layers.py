@@ -120,8 +120,8 @@ ALLOWED = {
     "edgespike/comparison": "batches storage graph trace samples counting energy prepared targets "
     "converters",
     "edgespike/budget.py": "storage graph energy comparison targets",
-    "edgespike/api.py": "batches storage graph passes threads trace counting energy comparison "
-    "prepared targets verification converters",
+    "edgespike/api.py": "batches storage graph passes threads trace samples counting energy "
+    "comparison prepared targets verification converters",
     "edgespike/cli": "api text batches threads prepared console extras storage graph passes show "
     "trace samples counting energy comparison budget report targets selection verification "
     "certificates prune "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgespike.cli.inputs import inputs_with_labels
 from edgespike.cli.options import (
     CHECK_FAILED,
     InputFile,
@@ -114,7 +115,6 @@ def command(
     import edgespike
     from edgespike.budget import check_budget, check_limits, parse_budget, read_budget
     from edgespike.comparison import run_figures
-    from edgespike.comparison.sources import read_for
     from edgespike.energy import load_profile
     from edgespike.targets import get_target
     from edgespike.threads import at_most
@@ -140,14 +140,14 @@ def command(
     if profiles is not None:
         budget = budget.of_profile(profiles[0].name)
     graph = edgespike.load(model_file)
-    array, labels = read_for(graph, input_file, labels_file, limit)
-    check_limits(budget, labelled=labels is not None)
+    inputs = inputs_with_labels(graph, input_file, labels_file, limit)
+    check_limits(budget, labelled=inputs.labels is not None)
     with at_most(threads), progress() as report:
         figures = run_figures(
             str(model_file),
             graph,
-            array,
-            labels,
+            inputs.samples,
+            inputs.labels,
             target=runs_on,
             profiles=profiles,
             progress=report,

@@ -9,7 +9,7 @@ import typer
 
 from edgespike.cli.conversion import found_as_json, print_found
 from edgespike.cli.lists import names_in, numbers_in
-from edgespike.cli.options import CHECK_FAILED, Force, Json, Samples
+from edgespike.cli.options import CHECK_FAILED, Force, Json, Limit
 from edgespike.cli.output import print_json, say_if_slow
 from edgespike.cli.source_check import Checked, checked, refuse_check_of_graphs
 from edgespike.passes.coding import Coding
@@ -49,7 +49,7 @@ def command(
             help="Run the source itself on these samples, and compare it with the graph.",
         ),
     ] = None,
-    samples: Samples = None,
+    limit: Limit = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the graph, part of its hash.")
     ] = None,
@@ -189,7 +189,7 @@ def command(
     from edgespike.errors import InputError
     from edgespike.storage.files import check_output
 
-    if samples is not None and check is None:
+    if limit is not None and check is None:
         raise InputError("--limit says how many samples --check compares; give --check X.npy too")
     if save_inputs is not None and calibrate is None:
         raise InputError("--save-inputs writes the samples of --calibrate; give these too")
@@ -224,7 +224,7 @@ def command(
     found = None
     if check is not None:
         with say_if_slow(f"running {model} itself on the samples of {check}"):
-            found = checked(converted, options, check, samples)
+            found = checked(converted, options, check, limit)
     failed = found is not None and found.failed
     if not failed:
         edgespike.save(graph, out)

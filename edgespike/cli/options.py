@@ -118,7 +118,6 @@ Limit = Annotated[
     int | None,
     typer.Option("--limit", min=1, metavar="N", help="Use only the first N samples."),
 ]
-Samples = Limit
 LabelsFile = Annotated[
     Path | None,
     typer.Option("--labels", metavar="Y.npy", help="Class of each sample, for the accuracy."),

@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgespike.cli.answers import Answers, print_answers
-from edgespike.cli.options import Force, InputFile, Json, ModelFile, Samples, TargetName, Threads
+from edgespike.cli.inputs import inputs_with_labels
+from edgespike.cli.options import (
+    Force,
+    InputFile,
+    Json,
+    LabelsFile,
+    Limit,
+    ModelFile,
+    TargetName,
+    Threads,
+)
 from edgespike.cli.output import print_json, progress
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-
-    from edgespike.graph import Graph
 
 EXAMPLE = "edgespike run graph.safetensors --input images.npy --labels labels.npy"
 
@@ -28,11 +35,8 @@ def command(
     model: ModelFile,
     input_file: InputFile,
     target: TargetName = "cpu",
-    labels_file: Annotated[
-        Path | None,
-        typer.Option("--labels", metavar="Y.npy", help="Class of each sample, for the accuracy."),
-    ] = None,
-    samples: Samples = None,
+    labels_file: LabelsFile = None,
+    limit: Limit = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -73,16 +77,16 @@ def command(
 
     check_output(out, [model, input_file, labels_file], force)
     graph = edgespike.load(model)
-    array, labels = _read(graph, input_file, labels_file, samples)
-    if confusion and labels is None:
+    inputs = inputs_with_labels(graph, input_file, labels_file, limit)
+    if confusion and inputs.labels is None:
         raise InputError(
             f"--confusion compares classes with labels, and {input_file} has none; give --labels "
             "Y.npy too"
         )
     runner = prepare(graph, target)
     with at_most(threads), progress() as report:
-        tally = tally_all(runner, array, target, report)
-    found = Answers.of(graph, tally.accumulators, labels)
+        tally = tally_all(runner, inputs.samples, target, report)
+    found = Answers.of(graph, tally.accumulators, inputs.labels)
     if out is not None:
         _write(out, predictions=found.predicted, accumulators=tally.accumulators, **found.beliefs)
     if as_json:
@@ -101,20 +105,6 @@ def command(
         return
     shown = len(found.predicted) if every else 0 if confusion else SHOWN
     print_answers(found, tally.silent, shown, confusion)
-
-
-def _read(
-    graph: Graph, path: Path, labels_file: Path | None, limit: int | None
-) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
-    """Read samples and their labels, which a file of labels says, else the input, if it does."""
-    from edgespike.samples import read_inputs, read_labels
-
-    if labels_file is None:
-        found = read_inputs(graph, path, limit)
-        return found.samples, found.labels
-    samples = read_inputs(graph, path).samples
-    labels = read_labels(labels_file, len(samples), graph.readout_op.classes)
-    return samples[:limit], labels[:limit]
 
 
 def _write(path: Path, **arrays: NDArray[Any]) -> None:

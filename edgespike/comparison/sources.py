@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.batches import ReportProgress, no_report
@@ -18,7 +17,7 @@ from edgespike.energy import load_profile
 from edgespike.errors import InputError, shown
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
-from edgespike.samples import Inputs, read_inputs, read_labels
+from edgespike.samples import Inputs, checked_labels, read_inputs, read_labels
 
 
 def compare_sources(
@@ -115,19 +114,5 @@ def read_for(
     if isinstance(labels, str | Path):
         checked = read_labels(labels, len(inputs.samples), classes)
     else:
-        checked = _checked(labels, len(inputs.samples), classes)
+        checked = checked_labels("labels", labels, len(inputs.samples), classes)
     return inputs.samples[:limit], checked[:limit]
-
-
-def _checked(labels: NDArray[Any], samples: int, classes: int) -> NDArray[np.int64]:
-    labels = np.asarray(labels)
-    if labels.shape != (samples,) or labels.dtype.kind not in "iu":
-        raise InputError(
-            f"labels are {labels.dtype} of shape {labels.shape}; give integers of shape "
-            f"({samples},), one for each sample"
-        )
-    if labels.min() < 0 or labels.max() >= classes:
-        raise InputError(
-            f"labels are {labels.min()}..{labels.max()}; the model has the classes 0..{classes - 1}"
-        )
-    return labels.astype(np.int64)
