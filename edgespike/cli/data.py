@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgespike.cli.lists import size_in
 from edgespike.cli.options import Json
 from edgespike.cli.output import print_json, print_table, say, say_if_slow
 
@@ -65,8 +67,8 @@ def command(
         float, typer.Option(metavar="SHARE", help="Share of the rest kept for validation.")
     ] = 0.1,
     size: Annotated[
-        str, typer.Option(metavar="H,W", help="Resize images to this height and width.")
-    ] = "",
+        str | None, typer.Option(metavar="HxW", help="Resize images to this height and width.")
+    ] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Read images as one channel.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the split.")] = 0,
     as_json: Json = False,
@@ -90,7 +92,7 @@ def command(
         recording=recording,
         window=window,
         stride=stride,
-        size=_as_size(size),
+        size=size_in(size) or (),
         grey=grey,
         seed=seed,
     )
@@ -110,9 +112,7 @@ def command(
                 "shape": data.train.samples.shape[1:],
                 "dtype": str(data.train.samples.dtype),
                 "range": _range(data),
-                "scaling": None
-                if data.scaling is None
-                else {"offset": data.scaling.offset, "step": data.scaling.step},
+                "scaling": None if data.scaling is None else asdict(data.scaling),
                 "problems": remarks,
                 "files": files,
             }
@@ -122,17 +122,6 @@ def command(
     _print_remarks(remarks, LINES - used)
     if out is not None:
         say(f"wrote {out}: {', '.join(files)}")
-
-
-def _as_size(text: str) -> tuple[int, ...]:
-    """Read ``H,W``, or one number for both."""
-    from edgespike.errors import InputError, shown
-
-    try:
-        sides = tuple(int(side) for side in text.split(",")) if text else ()
-    except ValueError:
-        raise InputError(f"size is {shown(text)}; give height and width, such as 28,28") from None
-    return sides * 2 if len(sides) == 1 else sides
 
 
 def _print_head(data: OwnData) -> int:

@@ -1,4 +1,4 @@
-"""Options that hold several values: numbers separated by commas, names of classes."""
+"""Options that hold several values: numbers, height and width, names of classes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ def numbers_in(option: str, text: str | None, kind: type[int] | type[float]) -> 
     except ValueError:
         what = "integers" if kind is int else "numbers"
         raise InputError(f"{option} is {shown(text)}; give {what} separated by commas") from None
+
+
+def size_in(text: str | None) -> tuple[int, ...] | None:
+    """Read ``HxW`` or ``H,W``, or one number for both; the range is checked later."""
+    from edgespike.errors import InputError, shown
+
+    if not text:
+        return None
+    try:
+        sides = tuple(map(int, text.lower().replace("x", ",").split(",")))
+    except ValueError:
+        raise InputError(f"--size is {shown(text)}; give height and width, such as 28x28") from None
+    return sides * 2 if len(sides) == 1 else sides
 
 
 def names_in(text: str | None) -> tuple[str, ...] | None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgespike.cli.lists import size_in
 from edgespike.cli.options import Json, recipe_names, runtime_names_from
 from edgespike.cli.output import print_json, say
-from edgespike.errors import InputError, shown
 
 if TYPE_CHECKING:
     from edgespike.nn import TrainingResult
@@ -127,7 +127,7 @@ def command(
     from edgespike.nn.training.place import Place
 
     options = {"window": window, "stride": stride, "label": label, "group": group}
-    draft = load_draft(recipe, data, **options, size=None if size is None else _size(size))
+    draft = load_draft(recipe, data, **options, size=size_in(size))
     draft = draft.override(epochs=epochs, seed=seed, limit=limit)
     place = Place(out)
     place.refuse(Path(recipe))
@@ -157,13 +157,6 @@ def command(
         print_json({**found, "last_epoch": result.history[-1], "files": files})
     else:
         _tell(result)
-
-
-def _size(text: str) -> tuple[int, ...]:
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
-        raise InputError(f"--size is {shown(text)}; give height and width, such as 32x32")
-    return tuple(map(int, sides))
 
 
 def _tell(result: TrainingResult) -> None:

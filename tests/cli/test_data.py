@@ -71,10 +71,11 @@ def test_sizes_are_height_and_width(cli: Cli, tmp_path: Path) -> None:
     write_images(tmp_path / "x", ["a", "b"], 5, 4, 4, 3)
     found = cli("data", tmp_path / "x", "--size", "6,5", "--grey", "--json")
     assert found.json["shape"] == [1, 6, 5]
+    assert cli("data", tmp_path / "x", "--size", "6x5", "--json").json["shape"] == [3, 6, 5]
     assert cli("data", tmp_path / "x", "--size", "6", "--json").json["shape"] == [3, 6, 6]
-    wrong = cli("data", tmp_path / "x", "--size", "6x5")
+    wrong = cli("data", tmp_path / "x", "--size", "6 by 5")
     assert wrong.code == 2
-    assert wrong.stderr == "error: size is '6x5'; give height and width, such as 28,28\n"
+    assert wrong.stderr == "error: --size is '6 by 5'; give height and width, such as 28x28\n"
 
 
 def test_all_wrong_options_are_listed(cli: Cli, tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def test_convert_compares_the_neurons_of_a_checkpoint_with_the_graph(
     assert [layer["node"] for layer in layers] == ["pool1", "pool2", "pool3", "spikes4"]
     assert all(layer["neurons"] > layer["near_ties"] for layer in layers)
     assert all(layer["unexplained"] == 0 for layer in layers)
-    assert "of these not near" in cli(*arguments, "--samples", 2).stdout
+    assert "of these not near" in cli(*arguments, "--force", "--samples", 2).stdout
 
 
 def test_only_a_checkpoint_has_neurons_of_its_own(cli: Cli, tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_a_run_on_other_data_is_not_resumed(own: Cli) -> None:
     ("options", "said"),
     [
         (("--limit", 1000), "the limit is 1,000 samples, the data has 66 for training"),
-        (("--size", "8"), "--size is '8'; give height and width, such as 32x32"),
+        (("--size", "8x"), "--size is '8x'; give height and width, such as 28x28"),
         (("--data", "nowhere"), "there is no nowhere"),
         (("--data", "mnist", "--window", 4), "window is for data of one's own, and mnist is a kno"),
         (("--seed", -1), "seed is -1; it must be 0 to"),
