@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgespike.data.own.items import FEATURE_AXIS, Kind
 from edgespike.errors import EdgespikeError, FileFormatError, shown
@@ -70,11 +68,6 @@ def prepared(folder: Path) -> Prepared:
             "folder again, or remove that file"
         ) from None
     return Prepared(kind, scaling)
-
-
-def as_table(scaling: Scaling | None) -> Mapping[str, Any] | None:
-    """Return a scaling as ``data.json`` holds it."""
-    return None if scaling is None else {"offset": scaling.offset, "step": scaling.step}
 
 
 def _text(path: Path) -> str | None:

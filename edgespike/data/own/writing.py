@@ -10,7 +10,7 @@ import numpy as np
 
 from edgespike.data.own.options import DataOptions
 from edgespike.data.own.parts import OwnData, Part
-from edgespike.data.own.prepared import ABOUT_FILE, NAMES_FILE, as_table
+from edgespike.data.own.prepared import ABOUT_FILE, NAMES_FILE
 from edgespike.storage.checksums import write_checksums
 from edgespike.storage.files import new_folder
 
@@ -35,7 +35,7 @@ def write_data(data: OwnData, options: DataOptions, folder: Path) -> list[str]:
         "options": asdict(options),
         "source": data.source,
         "class_names": data.class_names,
-        "scaling": as_table(data.scaling),
+        "scaling": None if data.scaling is None else asdict(data.scaling),
     }
     with new_folder(folder) as temporary:
         for name, part in parts.items():
