@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,8 @@ import typer
 
 from edgespike.cli.lists import size_in
 from edgespike.cli.options import Json
-from edgespike.cli.output import print_json, print_table, say, say_if_slow
+from edgespike.cli.output import MOST_LINES, print_json, print_table, say, say_if_slow
+from edgespike.text import USUAL_WIDTH, shortened, wrapped
 
 if TYPE_CHECKING:
     from edgespike.data.own import OwnData
@@ -21,9 +21,6 @@ EXAMPLE = "edgespike data recordings.csv --group person --window 100 -o prepared
 
 SHOWN_CLASSES = 10
 """How many classes are printed."""
-
-LINES, WIDTH = 25, 80
-"""The room that the answer has; remarks that do not fit are counted."""
 
 _WORDS = {
     "images": "images",
@@ -119,7 +116,7 @@ def command(
         )
         return
     used = _print_head(data) + _print_counts(data.class_names, counts)
-    _print_remarks(remarks, LINES - used)
+    _print_remarks(remarks, MOST_LINES - used)
     if out is not None:
         say(f"wrote {out}: {', '.join(files)}")
 
@@ -166,7 +163,7 @@ def _print_counts(names: tuple[str, ...], counts: dict[str, list[int]]) -> int:
     parts = [part for part in counts if sum(counts[part])]
     shown = SHOWN_CLASSES if len(names) > SHOWN_CLASSES + 1 else len(names)
     rows: list[list[object]] = [
-        [_short(name), *(counts[part][place] for part in parts)]
+        [shortened(name, 40), *(counts[part][place] for part in parts)]
         for place, name in enumerate(names[:shown])
     ]
     if shown < len(names):
@@ -175,10 +172,6 @@ def _print_counts(names: tuple[str, ...], counts: dict[str, list[int]]) -> int:
     rows.append(["all", *(sum(counts[part]) for part in parts)])
     print_table(["class", *(f"{part} " for part in parts)], rows)
     return len(rows) + 4  # with names, a rule, and empty lines before and after
-
-
-def _short(name: str, most: int = 40) -> str:
-    return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
 def _print_remarks(remarks: list[str], room: int) -> None:
@@ -195,6 +188,4 @@ def _print_remarks(remarks: list[str], room: int) -> None:
 
 def _wrapped(text: str) -> list[str]:
     """Return a sentence as at most two lines."""
-    return textwrap.wrap(
-        text, WIDTH, subsequent_indent="  ", max_lines=2, break_on_hyphens=False, placeholder="..."
-    )
+    return wrapped(text, USUAL_WIDTH, hanging=2, most=2)
