@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Scaling
 
+PART_NAMES = ("train", "validation", "test")
+"""The parts, in the order in which they are listed and hashed."""
+
 
 @dataclass(frozen=True)
 class Part:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgespike.data.own.faults import examples
 from edgespike.data.own.items import FEATURE_AXIS
-from edgespike.data.own.parts import OwnData
+from edgespike.data.own.parts import PART_NAMES, OwnData
 
 UNBALANCED = 5
 """How many times as many samples the largest class may have as the smallest."""
@@ -31,10 +31,7 @@ def problems(data: OwnData) -> list[str]:
 def class_counts(data: OwnData) -> dict[str, NDArray[np.int64]]:
     """Return the number of samples of each class, ``(classes,)``, by part."""
     classes = len(data.class_names)
-    return {
-        name: np.bincount(getattr(data, name).labels, minlength=classes)
-        for name in ("train", "validation", "test")
-    }
+    return {name: np.bincount(getattr(data, name).labels, minlength=classes) for name in PART_NAMES}
 
 
 def _class_problems(data: OwnData) -> Iterator[str]:

@@ -18,7 +18,7 @@ from edgespike.data.own.labels import check_classes
 from edgespike.data.own.learning import converter, learn
 from edgespike.data.own.options import DataOptions
 from edgespike.data.own.order import shuffled
-from edgespike.data.own.parts import OwnData, Part
+from edgespike.data.own.parts import PART_NAMES, OwnData, Part
 from edgespike.data.own.splitting import split
 from edgespike.errors import InputError
 from edgespike.graph import Scaling
@@ -178,7 +178,7 @@ def _source(options: DataOptions, found: Found, parts: dict[str, Part]) -> dict[
         "format": found.format,
         "kind": found.kind,
         "files": found.files,
-        "samples": {part: len(parts[part].labels) for part in ("train", "validation", "test")},
+        "samples": {part: len(parts[part].labels) for part in PART_NAMES},
         "sha256": fingerprint(parts, found.class_names),
         "notes": list(found.notes),
     }
@@ -187,7 +187,7 @@ def _source(options: DataOptions, found: Found, parts: dict[str, Part]) -> dict[
 def fingerprint(parts: dict[str, Part], class_names: tuple[str, ...]) -> str:
     """Return SHA-256 of the arrays of all parts and of the classes' names, in hexadecimal."""
     digest = hashlib.sha256()
-    for part in ("train", "validation", "test"):
+    for part in PART_NAMES:
         samples, labels = parts[part].samples, parts[part].labels
         digest.update(f"{part} {samples.dtype} {samples.shape}\n".encode())
         digest.update(np.ascontiguousarray(samples).data)

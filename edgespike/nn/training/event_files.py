@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from edgespike.data.own.parts import PART_NAMES
 from edgespike.errors import EnvironmentMissingError
 
 
@@ -44,7 +45,7 @@ def writer_for(
             for name, value in measured.items():
                 if isinstance(value, int | float) and name != "epoch":
                     part, _, what = name.partition("_")
-                    grouped = f"{what}/{part}" if part in ("train", "validation", "test") else name
+                    grouped = f"{what}/{part}" if part in PART_NAMES else name
                     writer.add_scalar(grouped, value, measured["epoch"])
             writer.flush()
 
