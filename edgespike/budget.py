@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgespike.comparison import Figures, choose_energy
+from edgespike.comparison.comparing import plain
 from edgespike.energy.units import parse_bytes, parse_energy
 from edgespike.errors import InputError, ViolationsError, shown
 from edgespike.graph import Graph
@@ -121,17 +122,11 @@ class Check:
         """Return plain values."""
         return {
             "name": self.name,
-            "limit": _plain(self.limit),
-            "found": _plain(self.found),
+            "limit": plain(self.limit),
+            "found": plain(self.found),
             "passed": self.passed,
             "what": self.what,
         }
-
-
-def _plain(value: Fraction | float | int) -> float | int:
-    if not isinstance(value, Fraction):
-        return value
-    return int(value) if value.denominator == 1 else float(value)
 
 
 _KEYS = ("max-operations", "max-energy", "min-accuracy", "max-flash", "max-weights")

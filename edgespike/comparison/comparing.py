@@ -61,7 +61,7 @@ class Row:
         """Return plain values."""
         ratios = [self.ratio(at) for at in range(len(self.values))]
         return {
-            "values": [None if value is None else _plain(value) for value in self.values],
+            "values": [None if value is None else plain(value) for value in self.values],
             "ratio": ratios,
             "percent": [None if ratio is None else 100 * (ratio - 1) for ratio in ratios],
             "best": self.best,
@@ -69,7 +69,8 @@ class Row:
         }
 
 
-def _plain(value: Fraction | float) -> int | float:
+def plain(value: Fraction | float) -> int | float:
+    """Return a value as JSON holds it: a fraction as a whole number, or as the nearest float."""
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else float(value)
     return value

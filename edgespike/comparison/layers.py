@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgespike.comparison.figures import Figures, LayerFigures
@@ -38,17 +38,8 @@ class LayerRow:
         """Return plain values; counts are totals over samples."""
         return {
             "matched": "place" if self.by_place else "name" if self.complete else None,
-            "layers": [None if row is None else _plain(row) for row in self.layers],
+            "layers": [None if row is None else asdict(row) for row in self.layers],
         }
-
-
-def _plain(layer: LayerFigures) -> dict[str, Any]:
-    return {
-        "name": layer.name,
-        "synaptic_operations": layer.synaptic_operations,
-        "multiply_accumulates": layer.multiply_accumulates,
-        "weights": layer.weights,
-    }
 
 
 def layer_rows(models: Sequence[Figures]) -> list[LayerRow]:
