@@ -29,6 +29,11 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return first if len(names) <= most else f"{first} and {len(names) - most:,} more"
 
 
+def number_of(count: int, noun: str) -> str:
+    """Return a number of things in words, ``1 sample``, ``2,000 samples``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def wrapped(
     text: str, width: int, indent: int = 0, *, hanging: int = 0, most: int | None = None
 ) -> list[str]:

@@ -24,7 +24,7 @@ ALLOWED = {
     "edgespike/storage/hdf5.py": "extras storage h5py",
     "edgespike/graph": "text storage safetensors",
     # Notebooks ask the objects themselves for a view; it is imported when they do.
-    "edgespike/graph/graph.py": "graph report.notebook",
+    "edgespike/graph/graph.py": "text graph report.notebook",
     "edgespike/passes": "graph",
     "edgespike/show": "graph text",
     "edgespike/trace.py": "graph",

@@ -23,6 +23,7 @@ from edgespike.cli.options import (
     runtime_names_from,
 )
 from edgespike.cli.output import print_json, print_sentence, print_table, progress
+from edgespike.text import number_of
 
 if TYPE_CHECKING:
     from edgespike.budget import Check
@@ -166,7 +167,7 @@ def command(
             }
         )
     else:
-        samples_run = f"{figures.samples:,} sample{'s' if figures.samples > 1 else ''}"
+        samples_run = number_of(figures.samples, "sample")
         print(f"{model_file} on {runs_on}, {samples_run}: {'pass' if passed else 'FAIL'}")
         _print(checks)
     if not passed:

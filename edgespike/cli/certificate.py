@@ -6,7 +6,7 @@ from rich.console import Console
 
 from edgespike.console import print_aligned_table, print_lines
 from edgespike.graph import Graph
-from edgespike.text import aligned, listed, shortened, wrapped
+from edgespike.text import aligned, listed, number_of, shortened, wrapped
 from edgespike.trace import observed_names
 from edgespike.verification import Certificate, TargetResult
 
@@ -40,7 +40,7 @@ def print_certificate(certificate: Certificate, console: Console, most: int = _T
 
 def _answer(certificate: Certificate, different: list[str], equal: list[str]) -> str:
     first = next(iter(certificate.targets.values()))
-    compared = f"every layer and step of {first.samples:,} sample{'s' if first.samples > 1 else ''}"
+    compared = f"every layer and step of {number_of(first.samples, 'sample')}"
     if not different:
         return f"equal: {listed(equal, 4)}; {compared}"
     others = f"; equal: {listed(equal, 4)}" if equal else ""
@@ -74,7 +74,7 @@ def certificate_facts(certificate: Certificate) -> list[tuple[str, str]]:
     return [
         (
             "compared",
-            f"{first.layers:,} layers, {first.steps:,} step{'s' if first.steps > 1 else ''}",
+            f"{first.layers:,} layers, {number_of(first.steps, 'step')}",
         ),
         ("counted", "; ".join(texts) + alike),
         ("graph", certificate.graph),

@@ -18,6 +18,7 @@ from edgespike.cli.options import (
     profile_names,
 )
 from edgespike.cli.output import print_json, print_sentence, print_table, progress
+from edgespike.text import number_of
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -115,7 +116,7 @@ def _print(found: Comparison, every_layer: bool) -> None:
     two = len(letters) == 2
     print_table(
         [
-            f"mean of {samples:,} sample{'s' if samples > 1 else ''}",
+            f"mean of {number_of(samples, 'sample')}",
             *(f"{letter} " for letter in letters),
             *(["B / A ", "change "] if two else []),
             "best",

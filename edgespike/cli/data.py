@@ -12,7 +12,7 @@ import typer
 from edgespike.cli.lists import size_in
 from edgespike.cli.options import Json
 from edgespike.cli.output import MOST_LINES, print_json, print_table, say, say_if_slow
-from edgespike.text import USUAL_WIDTH, shortened, wrapped
+from edgespike.text import USUAL_WIDTH, number_of, shortened, wrapped
 
 if TYPE_CHECKING:
     from edgespike.data.own import OwnData
@@ -124,7 +124,7 @@ def command(
 def _print_head(data: OwnData) -> int:
     """Print what was found, and return the number of lines."""
     source, samples = data.source, data.train.samples
-    files = f"{source['files']:,} file{'s' if source['files'] > 1 else ''}"
+    files = number_of(source["files"], "file")
     total = sum(source["samples"].values())
     low, high = _range(data)
     lines = [

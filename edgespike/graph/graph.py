@@ -30,6 +30,7 @@ from edgespike.graph.tensor import (
     ELEMENT_LIMIT,
     Tensor,
 )
+from edgespike.text import number_of
 
 if TYPE_CHECKING:
     from edgespike.graph.files import Stored
@@ -200,7 +201,7 @@ class Graph:
 
     def __repr__(self) -> str:
         """Return name, size, input and answer on one line; ``edgespike show`` lists the nodes."""
-        op, steps = self.input_op, f"{self.steps} step{'s' if self.steps > 1 else ''}"
+        op, steps = self.input_op, number_of(self.steps, "step")
         return (
             f"<Graph {self.name!r}: {len(self.nodes)} nodes, {steps}, input {op.shape} of "
             f"{op.low}..{op.high}, {self.readout_op.classes} classes>"

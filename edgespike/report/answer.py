@@ -11,6 +11,7 @@ from edgespike.counting import Audit, Counts
 from edgespike.energy import EnergyReport, Estimate, Grade
 from edgespike.report import rows
 from edgespike.report.units import file_size, joules, joules_range, mean, times, whole
+from edgespike.text import number_of
 
 GRADES = {
     Grade.MEASURED: "measured on silicon",
@@ -133,7 +134,7 @@ def exactness(
     if audit is not None:
         recount_differs = not audit[0].agrees(audit[1])
         result = "differs from the count" if recount_differs else "equals the count"
-        remarks = (f"The recount of {rows.number_of(audit[0].samples, 'sample')} {result}.",)
+        remarks = (f"The recount of {number_of(audit[0].samples, 'sample')} {result}.",)
     if certificate is None:
         figures = (("not verified yet", "edgespike verify GRAPH -i SAMPLES"),)
         return Fact("Exactness", figures, remarks, "bad" if recount_differs else "")
@@ -145,5 +146,5 @@ def exactness(
 
 def _equal_on(results: Mapping[str, Mapping[str, Any]]) -> str:
     samples = min(result["samples"] for result in results.values())
-    number = rows.number_of(samples, "sample")
+    number = number_of(samples, "sample")
     return f"on {', '.join(results)}: every layer and step of {number}, bit for bit"

@@ -14,6 +14,7 @@ from edgespike.report.sure import Source, source_of, sources
 from edgespike.report.tables import Link, Table
 from edgespike.report.units import whole
 from edgespike.show.text import NodeRow, node_rows
+from edgespike.text import number_of
 
 
 def values(
@@ -28,7 +29,7 @@ def values(
         "totals": _totals(report),
         "audit": audit is not None,
         "audit_equal": audit is not None and audit[0].agrees(audit[1]),
-        "audit_samples": rows.number_of(audit[0].samples, "sample") if audit else "",
+        "audit_samples": number_of(audit[0].samples, "sample") if audit else "",
         "audit_table": _audit(*audit) if audit else None,
         "cores": report.cores,
         "cores_factor": _factor(report),

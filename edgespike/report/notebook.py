@@ -12,6 +12,7 @@ from edgespike.report import against, answer, rows, sure
 from edgespike.report.details import node_cells
 from edgespike.report.rendering import render
 from edgespike.show.text import node_rows
+from edgespike.text import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +58,7 @@ def graph_html(graph: Graph) -> str | None:
     return _rendered(
         "notebook/graph.html.jinja",
         graph=graph,
-        steps=rows.number_of(graph.steps, "step"),
+        steps=number_of(graph.steps, "step"),
         weights=sum(row.weights for row in found),
         nodes=[node_cells(row) for row in found],
         parameters=[

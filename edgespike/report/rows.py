@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgespike.counting import Convention, Counts, LayerCounts
 from edgespike.energy import Baseline, EnergyReport, Estimate
 from edgespike.report.units import joules, whole
+from edgespike.text import number_of
 
 COUNT_COLUMNS = (
     "synaptic operations",
@@ -117,11 +118,6 @@ def silent_sentence(report: EnergyReport) -> str:
         f"Silent in this run, without a single event: {', '.join(report.silent)}. What follows "
         "from these alone does not depend on the samples; look at their inputs and thresholds."
     )
-
-
-def number_of(count: int, noun: str) -> str:
-    """Return a number of things in words, ``1 sample``, ``200 samples``."""
-    return f"{whole(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def samples(report: EnergyReport) -> str:
