@@ -5,7 +5,8 @@ Targets may cut a batch further, into what their caches or their runtimes take a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,17 @@ def batches(
     size = batch_size(graph, memory_bounded=memory_bounded)
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]
+
+
+def sha256_of(arrays: Iterable[NDArray[Any]]) -> str:
+    """Return the SHA-256 of arrays of integers, one after the other, in hexadecimal.
+
+    Each is hashed as little-endian int64, row-major, so that dtypes and batches do not matter.
+    """
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(array.astype("<i8").tobytes())
+    return sha.hexdigest()
 
 
 def trace_all(runner: Runner, samples: NDArray[Any]) -> Trace:

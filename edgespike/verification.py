@@ -5,7 +5,6 @@ Every observed layer is compared at every step, bit for bit.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike import __version__
-from edgespike.batches import ReportProgress, batches, no_report, samples_within
+from edgespike.batches import ReportProgress, batches, no_report, samples_within, sha256_of
 from edgespike.counting import Tally, tally_checked
 from edgespike.errors import (
     EdgespikeError,
@@ -229,10 +228,7 @@ def inputs_hash(graph: Graph, samples: NDArray[Any]) -> str:
 
     It depends on the values alone, not on their dtype.
     """
-    sha = hashlib.sha256()
-    for _, batch in batches(graph, samples):
-        sha.update(batch.astype("<i8").tobytes())
-    return sha.hexdigest()
+    return sha256_of(batch for _, batch in batches(graph, samples))
 
 
 def _check_names(names: object) -> Iterator[str]:

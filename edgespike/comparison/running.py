@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.batches import ReportProgress, batches, no_report, tally_all
+from edgespike.batches import ReportProgress, batches, no_report, sha256_of, tally_all
 from edgespike.comparison.figures import Figures, figures_of
 from edgespike.energy import Profile, energy_report
 from edgespike.graph import Graph
@@ -71,7 +70,4 @@ def samples_hash(graph: Graph, samples: NDArray[Any]) -> str:
     """
     checked = as_samples(graph, samples)
     once = never_changes(checked)
-    sha = hashlib.sha256()
-    for _, batch in batches(graph, checked):
-        sha.update((batch[:, :1] if once else batch).astype("<i8").tobytes())
-    return sha.hexdigest()
+    return sha256_of(batch[:, :1] if once else batch for _, batch in batches(graph, checked))
