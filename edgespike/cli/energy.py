@@ -83,7 +83,7 @@ def command(
 ) -> None:
     """Count operations and estimate the energy that they take.
 
-    Printed is first what a sample costs on average; JSON has totals over all samples. The exit
+    The first lines say what a sample costs on average; JSON has totals over all samples. The exit
     code is 1 if an audit disagrees with the count.
     """
     import edgespike

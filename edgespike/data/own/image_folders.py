@@ -42,7 +42,7 @@ def read_images(path: Path, options: DataOptions) -> Found:
     Raises
     ------
     DataError
-        The folders are not so, or files are not images of one size.
+        The folders have another layout, or files are not images of one size.
     """
     folders = {entry.name for entry in entries(path) if entry.is_folder}
     if "train" in folders and folders <= PARTS.keys():

@@ -100,7 +100,7 @@ def check_classes(place: object, names: tuple[str, ...], counts: NDArray[np.int6
     Raises
     ------
     DataError
-        It is not so.
+        There are fewer, or too many; a name is not valid; or a class has no samples.
     """
     refuse(place, _class_faults(names, counts))
 

@@ -22,7 +22,8 @@ from edgespike.storage.toml_files import read_toml, shipped_names
 _OF_DATA = ("input_shape", "classes")
 """Entries of a net that it may leave to the data."""
 
-# They replace what the data will say, so that the rest is checked before it is read.
+# What the data will say, by whether the net is recurrent: with it, the rest of a recipe can be
+# checked before the data is read.
 _STAND_INS = {False: [1, 2**31 - 1, 2**31 - 1], True: [1, 1]}
 
 

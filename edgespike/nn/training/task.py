@@ -121,12 +121,12 @@ class Task:
         return replace(self, **cut)  # type: ignore[arg-type]
 
     def check_classes(self) -> None:
-        """Refuse data of which some classes have no training samples.
+        """Refuse data in which a class has no training samples.
 
         Raises
         ------
         InputError
-            Some have none; they are named.
+            At least one has none; the first few are named.
         """
         if not self.class_names:
             return

@@ -70,7 +70,7 @@ def own_data(graph: Graph, place: str) -> str:
             f"{op.shape[1]} pixels if Pillow is installed (`python -m pip install pillow`)."
         )
     name = " and the name" if graph.class_names else ""
-    paragraphs.append(f"Printed is, for each sample, the number{name} of its class.")
+    paragraphs.append(f"For each sample, `run.py` prints the number{name} of its class.")
     return "\n\n".join(map(_wrapped, paragraphs)).replace("\n\n- floating", "\n- floating")
 
 
