@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.data.own.chunks import chunks
 from edgespike.data.own.items import Kind
 from edgespike.errors import InputError
 
 _CHANNELS = (1, 3, 4)
-_CHUNK = 2**22
 
 
 def laid_out_as(
@@ -63,8 +63,7 @@ def not_finite(values: NDArray[Any]) -> int:
     """Return how many numbers are NaN or infinite."""
     if values.dtype.kind != "f":
         return 0
-    few = max(1, _CHUNK // max(1, values[:1].size))
     return sum(
-        int(np.count_nonzero(~np.isfinite(values[start : start + few])))
-        for start in range(0, len(values), few)
+        int(np.count_nonzero(~np.isfinite(values[piece])))
+        for piece in chunks(len(values), values[:1].size)
     )

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.data.own.chunks import chunks
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
-
-_CHUNK = 2**22
-"""How many values are scaled at once."""
 
 
 def as_whole(graph: Graph, values: NDArray[Any], limit: int | None = None) -> NDArray[Any]:
@@ -43,8 +41,6 @@ def as_whole(graph: Graph, values: NDArray[Any], limit: int | None = None) -> ND
     values = values[:limit]
     dtype = np.promote_types(np.min_scalar_type(op.low), np.min_scalar_type(op.high))
     out = np.empty(values.shape, dtype)
-    few = max(1, _CHUNK // max(1, values[:1].size))
-    for start in range(0, len(values), few):
-        chosen = slice(start, start + few)
-        out[chosen] = scaling.apply(np.asarray(values[chosen]), op.shape, op.low, op.high)
+    for piece in chunks(len(values), values[:1].size):
+        out[piece] = scaling.apply(np.asarray(values[piece]), op.shape, op.low, op.high)
     return out
