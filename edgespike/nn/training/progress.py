@@ -91,4 +91,6 @@ class EpochProgress:
 def _measured(means: Mapping[str, float | None]) -> str:
     text = f"loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}"
     operations = means["synaptic_operations"]
-    return text if operations is None else f"{text}  {operations / 1000:,.0f} k operations at synapses"
+    return (
+        text if operations is None else f"{text}  {operations / 1000:,.0f} k operations at synapses"
+    )
