@@ -62,7 +62,8 @@ def learn(values: NDArray[Any], kind: Kind, names: tuple[str, ...] = ()) -> tupl
     DataError
         Values are too large for float64.
     """
-    low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
+    with np.errstate(over="ignore"):  # of numbers wider than float64, which are refused below
+        low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
     refuse(
         "the training part",
         (

@@ -139,3 +139,24 @@ def test_null_characters_are_no_part_of_a_name(tmp_path: Path) -> None:
     rows = [["a", 1], ["b", 2], ["b\0", 3]] * 5
     (fault, *_) = faults(write_csv(tmp_path / "x.csv", ["label", "v"], rows))
     assert "line 4, column label: 'b\\x00' is no text; give a name" in fault
+
+
+def test_spaces_in_names_of_classes_are_written_and_read(tmp_path: Path) -> None:
+    names = (" a", "a", "é, % \"b'")
+    path = saved(tmp_path / "x.npz", x=pixels(30, 4), y=labels(30), class_names=np.array(names))
+    options = DataOptions(str(path))
+    data = read_data(options)
+    write_data(data, options, tmp_path / "written")
+    content = (tmp_path / "written" / "classes.txt").read_bytes()
+    assert content.decode("utf-8").split("\n")[:-1] == list(names)
+    assert read(tmp_path / "written").class_names == names
+    found_again = read_inputs(trained(data, recurrent=False), tmp_path / "written")
+    assert found(found_again) == pairs(data.test.samples, data.test.labels)
+
+
+@pytest.mark.skipif(np.longdouble(1e308) * 10 == np.inf, reason="long doubles are doubles here")
+def test_numbers_wider_than_float64_are_refused(tmp_path: Path) -> None:
+    values = np.full((30, 2, 2), np.longdouble(1e308) * 10)
+    values[:, 0] = 0
+    (fault, *_) = faults(saved(tmp_path / "x.npz", sequences=values, y=labels(30)))
+    assert "give numbers within" in fault
