@@ -93,7 +93,8 @@ def read_inputs(graph: Graph, path: Path | str, limit: int | None = None) -> Inp
         The graph that they are for. Its scaling turns measured numbers into whole ones; its class
         names give the numbers of named labels.
     path
-        - a ``.npy`` file: integers are the graph's own, floats are measured numbers;
+        - a ``.npy`` file: integers are the graph's own, floats are measured numbers, and so are
+          booleans with a scaling;
         - an ``.npz`` file or folder of ``.npy`` files, with labels; where they have several parts,
           ``test`` is read. With a scaling, integers of more than 8 bits are measured numbers;
         - a folder of images, or of one folder of images for each class; images are resized to the
@@ -115,7 +116,12 @@ def read_inputs(graph: Graph, path: Path | str, limit: int | None = None) -> Inp
 
         return Inputs(*read_set(graph, place, limit))
     array = read_array(place)
-    if array.dtype.kind == "f" and graph.scaling is not None:
+    shape = graph.input_op.shape
+    if array.shape[1:] not in (shape, (graph.steps, *shape)):
+        from edgespike.data.own.layout import unfolded
+
+        array = unfolded(graph, array)
+    if array.dtype.kind in "bf" and graph.scaling is not None:
         from edgespike.data.own.measured import as_whole
 
         array = as_whole(graph, array, limit)

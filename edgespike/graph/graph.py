@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -47,6 +48,9 @@ ORIGIN_LIMIT = 500
 CLASS_NAME_LIMIT = 100
 """Most characters of the name of a class."""
 
+_NAMES_SHOWN = 10
+"""How many names of classes of each fault are listed: a file may hold millions."""
+
 NODE_NAME_LIMIT = 1000
 """Most characters of a node's name: archives name arrays after it, and allow 65535."""
 
@@ -82,14 +86,19 @@ def check_class_names(names: object) -> Iterator[str]:
     if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
         yield f"class_names is {shown(names)}; give a tuple of strings"
         return
+    bad = 0
     for name in names:
         if not 1 <= len(name) <= CLASS_NAME_LIMIT or not name.isprintable() or name.isspace():
             yield (
                 f"class name {shown(name)} must be 1 to {CLASS_NAME_LIMIT} printable characters, "
                 "not only spaces"
             )
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"class name {shown(name)} is used {names.count(name)} times; give each class its own"
+            bad += 1
+            if bad == _NAMES_SHOWN:
+                break
+    twice = sorted((name, count) for name, count in Counter(names).items() if count > 1)
+    for name, count in twice[:_NAMES_SHOWN]:
+        yield f"class name {shown(name)} is used {count} times; give each class its own"
 
 
 @dataclass(frozen=True)

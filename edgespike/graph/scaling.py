@@ -104,10 +104,16 @@ def _as_floats(values: Any) -> Any:
         values = values.tolist()
     if not isinstance(values, tuple | list):
         return values
-    return tuple(
-        float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        for value in values
-    )
+    return tuple(map(_as_float, values))
+
+
+def _as_float(value: Any) -> Any:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    try:
+        return float(value)
+    except OverflowError:  # it stays a whole number, which is refused
+        return value
 
 
 def _is_finite(value: object) -> bool:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from edgespike.errors import GraphError, InputError
 from edgespike.graph import Graph, Scaling, load_graph, save_graph
+from edgespike.graph.graph import check_class_names
 from edgespike.models import shipped_model
 
 NAMES = tuple(f"class {number}" for number in range(10))
@@ -95,3 +96,22 @@ def test_channels_are_scaled_apart_on_the_first_axis_of_a_sample() -> None:
 def test_numbers_that_are_not_finite_are_refused(bad: float) -> None:
     with pytest.raises(InputError, match="1 of 2 measured numbers are not finite"):
         Scaling((0.0,), (1.0,)).apply(np.array([[1.0, bad]]), (2,), 0, 255)
+
+
+@pytest.mark.parametrize("name", ["a", "\n"])
+def test_millions_of_names_are_refused_at_once(name: str) -> None:
+    found = list(check_class_names((name,) * 1_000_000))
+    assert 1 <= len(found) <= 20
+    assert "is used 1000000 times" in found[-1]
+
+
+def test_many_names_may_be_twice() -> None:
+    found = list(check_class_names(tuple(map(str, range(10_000))) * 2))
+    assert len(found) == 10
+    assert found[0].startswith("class name '0' is used 2 times")
+
+
+@pytest.mark.parametrize("word", ["offset", "step"])
+def test_a_whole_number_that_no_float_holds_is_refused(word: str) -> None:
+    with pytest.raises(GraphError, match=rf"{word} holds 1000.*give finite numbers"):
+        Scaling(**{"offset": (0.0,), "step": (1.0,), word: (10**400,)})

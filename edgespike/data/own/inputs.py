@@ -19,6 +19,7 @@ from edgespike.data.own.image_folders import Listing, list_images
 from edgespike.data.own.images import pictures
 from edgespike.data.own.items import Kind, Windows, is_plain
 from edgespike.data.own.labels import class_numbers, named_classes, plain_names, unknown_names
+from edgespike.data.own.layout import fitted
 from edgespike.data.own.learning import IDENTITY, PIXEL
 from edgespike.data.own.measured import as_whole
 from edgespike.data.own.options import DataOptions
@@ -30,6 +31,8 @@ from edgespike.graph.inputs import as_samples
 
 GROUPS = ("group", "person", "subject", "participant", "user")
 """Columns of a CSV file that are left out if it has more columns than the graph has features."""
+
+_ROLES = (DataOptions.label, DataOptions.recording)
 
 Labels = NDArray[np.int64] | None
 _T = TypeVar("_T")
@@ -83,23 +86,15 @@ def _read_arrays(
     labels: Labels = None
     if found.labels is not None and graph.readout_op.classes > 1:
         labels = _array_labels(graph, path, found.labels, names)
-    return _finished(graph, _fitted(graph, found.samples), labels, limit)
-
-
-def _fitted(graph: Graph, samples: NDArray[Any]) -> NDArray[Any]:
-    """Return samples in the shape of the graph's input, if they differ in axes of one entry."""
-    shape = graph.input_op.shape
-    for wanted in (shape, (graph.steps, *shape)):
-        if [n for n in samples.shape[1:] if n != 1] == [n for n in wanted if n != 1]:
-            return samples.reshape(-1, *wanted)
-    return samples
+    return _finished(graph, fitted(graph, found.samples), labels, limit)
 
 
 def _array_labels(
     graph: Graph, path: Path, labels: NDArray[Any], names: tuple[str, ...] | None
 ) -> NDArray[np.int64]:
     if labels.dtype.kind == "U":
-        return _named_labels(graph, path, list(map(str, labels.reshape(len(labels), -1)[:, 0])))
+        numbers, found = class_numbers(path, {"the samples": labels}, None)
+        return _named_labels(graph, path, [found[number] for number in numbers["the samples"]])
     known = names or tuple(map(str, range(graph.readout_op.classes)))
     numbers, _ = class_numbers(path, {"the samples": labels}, known)
     if names and graph.class_names and names != graph.class_names:
@@ -184,23 +179,8 @@ def _turns(rows: Sequence[Sequence[_T]]) -> Iterator[_T]:
 
 def _read_csv(graph: Graph, path: Path, limit: int | None) -> tuple[NDArray[Any], Labels]:
     shape, header = graph.input_op.shape, tables.read_header(path)
-    window, features = _csv_window(graph, header)
-    roles = (DataOptions.label, DataOptions.recording)
-    left_out = [name for name in GROUPS if name in header]
-    others = [name for name in header if name not in roles]
-    if len(others) == features:
-        left_out = []
-    elif len(others) - len(left_out) != features:
-        columns = [name for name in others if name not in left_out]
-        refuse(
-            path,
-            [
-                f"it has {len(columns)} columns of numbers ({examples(columns)}); graph "
-                f"{graph.name!r} takes {features}: remove the others, and call the columns of "
-                f"class and recording {' and '.join(roles)}"
-            ],
-        )
-    table = tables.read_table(path, roles, left_out)
+    window, groups = _csv_window(graph, path, header)
+    table = tables.read_table(path, (*_ROLES, *groups))
     rows = len(table.values)
     zeros = np.zeros(rows, np.int64)
     column = table.named.get(DataOptions.label)
@@ -208,11 +188,14 @@ def _read_csv(graph: Graph, path: Path, limit: int | None) -> tuple[NDArray[Any]
         values = table.values.reshape(rows, *shape)
         places = zeros if column is None else column.places
     else:
-        recordings = table.named.get(DataOptions.recording)
-        runs = find_runs(
-            zeros if recordings is None else recordings.places,
-            zeros if column is None else column.places,
-        )
+        # Numbers of recordings may begin anew for each person.
+        names = [
+            table.named[name].places
+            for name in (DataOptions.recording, *groups)
+            if name in table.named
+        ]
+        recordings = _numbered(names) if names else zeros
+        runs = find_runs(recordings, zeros if column is None else column.places)
         starts, run = cut(runs, window, window)
         if not len(starts):
             raise InputError(
@@ -223,7 +206,7 @@ def _read_csv(graph: Graph, path: Path, limit: int | None) -> tuple[NDArray[Any]
         values = Windows(table.values[runs.order], starts, window).whole(
             np.arange(len(starts)), None
         )
-        values = values.reshape(len(values), *_windowed(graph))
+        values = fitted(graph, values)
         places = runs.labels[run]
     if graph.scaling is None and (values == np.floor(values)).all():
         values = values.astype(np.int64)  # text does not tell whole numbers from others
@@ -233,16 +216,66 @@ def _read_csv(graph: Graph, path: Path, limit: int | None) -> tuple[NDArray[Any]
     return _finished(graph, values, labels, limit)
 
 
-def _csv_window(graph: Graph, header: Sequence[str]) -> tuple[int, int]:
-    """Return the rows of a sample, 0 where each row is one, and the columns of a row."""
-    shape = graph.input_op.shape
+def _csv_window(graph: Graph, path: Path, header: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+    """Return the rows of a sample, 0 where each row is one, and the columns of groups.
+
+    Raises
+    ------
+    DataError
+        The columns of numbers are not as many as the graph takes.
+    """
+    others = [name for name in header if name not in _ROLES]
+    groups = tuple(name for name in GROUPS if name in header)
+    features = [name for name in others if name not in groups]
+    recorded = DataOptions.recording in header
+    for columns, left_out in ((features, groups), (others, ())):
+        window = _window_of(graph, len(columns), recorded)
+        if window is not None:
+            return window, left_out
+    each, shape = math.prod(graph.input_op.shape), graph.input_op.shape
+    takes = f"{each:,}"
+    if graph.steps == 1 and shape[1:] == (1, 1) and recorded:
+        takes += ", or a window of that many numbers"
+    elif graph.steps == 1 and len(shape) == 3 and shape[0] == 1 and recorded:
+        takes = f"{shape[2]:,}"
+    refuse(
+        path,
+        [
+            f"it has {len(features)} columns of numbers ({examples(features)}); graph "
+            f"{graph.name!r} takes {takes}: remove the others, and call the columns of "
+            f"class and recording {' and '.join(_ROLES)}"
+        ],
+    )
+    raise AssertionError("unreachable")
+
+
+def _window_of(graph: Graph, features: int, recorded: bool) -> int | None:
+    """Return the rows of a sample of so many columns, 0 where each row is one; None if none fit."""
+    shape, whole = graph.input_op.shape, math.prod(graph.input_op.shape)
     if graph.steps > 1:
-        return graph.steps, math.prod(shape)
-    if len(shape) == 3 and shape[0] == 1 and DataOptions.recording in header:
-        return shape[1], shape[2]
-    return 0, math.prod(shape)
+        return graph.steps if features == whole else None
+    if recorded and len(shape) == 3 and shape[0] == 1:
+        return shape[1] if features == shape[2] else None
+    if features == whole:
+        return 0
+    if recorded and features and shape[1:] == (1, 1) and whole % features == 0:
+        window = whole // features
+        return window if _repeats(graph, window) else None
+    return None
 
 
-def _windowed(graph: Graph) -> tuple[int, ...]:
-    shape = graph.input_op.shape
-    return (graph.steps, *shape) if graph.steps > 1 else shape
+def _repeats(graph: Graph, window: int) -> bool:
+    """Return whether the scaling is the same for each row of a window."""
+    if graph.scaling is None or len(graph.scaling.offset) == 1:
+        return True
+    both = np.array([graph.scaling.offset, graph.scaling.step]).reshape(2, window, -1)
+    return bool((both == both[:, :1]).all())
+
+
+def _numbered(columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return one number for each combination of entries, int64, ``(rows,)``, in turn."""
+    if len(columns) == 1:
+        return columns[0]
+    _, first, places = np.unique(np.stack(columns), axis=1, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))
+    return rank[places.reshape(-1)].astype(np.int64)

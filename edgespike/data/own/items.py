@@ -103,10 +103,10 @@ class Found:
 
 
 def is_plain(values: NDArray[Any]) -> bool:
-    """Return whether an array holds booleans, uint8, or int8 of -127..127."""
+    """Return whether an array holds uint8, or int8 of -127..127."""
     if values.dtype == np.int8:
         return not values.size or int(values.min()) >= -127
-    return values.dtype in (np.dtype(np.uint8), np.dtype(np.bool_))
+    return values.dtype == np.uint8
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,7 @@ class Stacked:
     def whole(self, chosen: NDArray[np.int64], convert: Convert | None) -> NDArray[Any]:
         """Return some samples, converted in chunks."""
         if convert is None:
-            found = self.values[chosen]
-            return found.view(np.uint8) if found.dtype == np.bool_ else found
+            return self.values[chosen]
         few = max(1, _CHUNK // max(1, math.prod(self.values.shape[1:])))
         parts = [
             convert(self.values[chosen[start : start + few]])

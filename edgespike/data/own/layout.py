@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from edgespike.data.own.chunks import chunks
 from edgespike.data.own.items import Kind
 from edgespike.errors import InputError
+from edgespike.graph import Graph
 
 _CHANNELS = (1, 3, 4)
 
@@ -57,6 +59,45 @@ def _look_grey(values: NDArray[Any]) -> bool:
         return values.dtype == np.uint8
     square = values.shape[1] == values.shape[2]
     return square and bool(values.size and values.min() >= 0 and values.max() <= 1)
+
+
+def arranged_shape(sample: tuple[int, ...], recurrent: bool) -> tuple[int, ...]:
+    """Return the shape of one sample as a net takes it; the order in memory stays.
+
+    Images and rows stay as they are. Of sequences and frames of events, a recurrent net takes
+    ``(steps, numbers of a step)``, another the channels of all steps as channels.
+    """
+    if len(sample) == 3:
+        return sample
+    if recurrent:
+        return (sample[0], prod(sample[1:]))
+    steps, channels, *picture = sample
+    return (steps * channels, *(picture or (1, 1)))
+
+
+def fitted(graph: Graph, samples: NDArray[Any]) -> NDArray[Any]:
+    """Return samples in the shape of a graph's input, where they are those of its training.
+
+    They may differ in axes of one entry, or as `arranged_shape` says. Others are returned as they
+    are.
+    """
+    found, shape = samples.shape[1:], graph.input_op.shape
+    wanted = (shape, (graph.steps, *shape))
+    if found in wanted:
+        return samples
+    for one in wanted:
+        if [n for n in found if n != 1] == [n for n in one if n != 1]:
+            return samples.reshape(len(samples), *one)
+    return unfolded(graph, samples)
+
+
+def unfolded(graph: Graph, samples: NDArray[Any]) -> NDArray[Any]:
+    """Return sequences and frames as a graph takes them that was trained on them; others as is."""
+    found, shape = samples.shape[1:], graph.input_op.shape
+    for one, recurrent in ((shape, False), ((graph.steps, *shape), True)):
+        if len(found) in (2, 4) and arranged_shape(found, recurrent) == one:
+            return samples.reshape(len(samples), *one)
+    return samples
 
 
 def not_finite(values: NDArray[Any]) -> int:

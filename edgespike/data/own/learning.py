@@ -44,8 +44,9 @@ PIXEL = Scaling((0.0,), (1 / 255,))
 def learn(values: NDArray[Any], kind: Kind, names: tuple[str, ...] = ()) -> tuple[Scaling, bool]:
     """Return the scaling for training values, and whether its whole numbers are signed.
 
-    Whole numbers 0..255 with some above 127 are taken as they are, with a step of 1. Images of
-    numbers 0..1 get a step of 1/255.
+    Whole numbers 0..255 with some above 127 are taken as they are, with a step of 1, and so are
+    numbers of 8 bits with sign, of which -128 becomes -127: a part of them may lack it. Images of
+    numbers 0..1 get a step of 1/255, and so do booleans.
 
     Parameters
     ----------
@@ -61,7 +62,8 @@ def learn(values: NDArray[Any], kind: Kind, names: tuple[str, ...] = ()) -> tupl
     DataError
         Values are too large for float64.
     """
-    low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
+    with np.errstate(over="ignore"):  # of numbers wider than float64, which are refused below
+        low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
     refuse(
         "the training part",
         (
@@ -71,6 +73,10 @@ def learn(values: NDArray[Any], kind: Kind, names: tuple[str, ...] = ()) -> tupl
         ),
     )
     least, most = low.min(), high.max()
+    if values.dtype == np.bool_:
+        return PIXEL, False
+    if values.dtype == np.int8:
+        return IDENTITY, True
     if least >= 0 and 127 < most <= 255 and _are_whole(values):
         return IDENTITY, False
     if kind == "images" and values.dtype.kind == "f" and least >= 0 and 0 < most <= 1:

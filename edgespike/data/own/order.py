@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 _DIGITS = re.compile(r"([0-9]+)")
 
 
-def natural(name: str) -> tuple[list[str | int], str]:
+def natural(name: str) -> tuple[list[str | tuple[int, str]], str]:
     """Return a key that sorts ``2`` before ``10``, and all other text by its characters."""
-    parts: list[str | int] = list(_DIGITS.split(name))
-    parts[1::2] = map(int, parts[1::2])
+    parts: list[str | tuple[int, str]] = list(_DIGITS.split(name))
+    for place in range(1, len(parts), 2):
+        digits = str(parts[place]).lstrip("0")
+        parts[place] = (len(digits), digits)  # int() refuses thousands of digits
     return parts, name
 
 

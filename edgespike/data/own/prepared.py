@@ -26,7 +26,10 @@ def prepared_names(folder: Path) -> tuple[str, ...] | None:
         The file cannot be read, is too large, or is not UTF-8.
     """
     text = _text(folder / NAMES_FILE)
-    return None if text is None else tuple(filter(None, map(str.strip, text.splitlines())))
+    if text is None:
+        return None
+    # Spaces stay: a folder's name may begin with one.
+    return tuple(line for line in text.replace("\r", "").split("\n") if line.strip())
 
 
 @dataclass(frozen=True)

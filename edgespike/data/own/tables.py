@@ -79,9 +79,7 @@ def read_header(path: Path) -> tuple[str, ...]:
         return header
 
 
-def read_table(
-    path: Path, names: Iterable[str], left_out: Iterable[str] = (), required: Iterable[str] = ()
-) -> Table:
+def read_table(path: Path, names: Iterable[str], required: Iterable[str] = ()) -> Table:
     """Read a CSV file with a header; columns are separated by commas, semicolons or tabs.
 
     Parameters
@@ -90,8 +88,6 @@ def read_table(
         The file, UTF-8.
     names
         Columns that hold names, if the file has them; all others hold numbers.
-    left_out
-        Columns that are not read.
     required
         Columns without which the file is of no use.
 
@@ -105,10 +101,7 @@ def read_table(
     with _rows(path) as (header, reader):
         refuse(path, _header_faults(header, required))
         texts = [place for place, name in enumerate(header) if name in set(names)]
-        skipped = set(left_out)
-        numbers = [
-            place for place, name in enumerate(header) if place not in texts and name not in skipped
-        ]
+        numbers = [place for place in range(len(header)) if place not in texts]
         if not numbers:
             refuse(path, [f"it has no columns of numbers, only {examples(header)}"])
         try:
@@ -215,7 +208,7 @@ def _as_numbers(columns: Sequence[tuple[str, ...]], numbers: Sequence[int]) -> N
 def _as_codes(cells: tuple[str, ...], table: dict[str, int]) -> NDArray[np.int64]:
     new = set(cells) - table.keys()
     if new:
-        if not all(map(str.strip, new)):
+        if not all(map(_is_name, new)):
             raise _BadCellError
         for cell in filter(new.__contains__, cells):
             table.setdefault(cell, len(table))
@@ -244,12 +237,18 @@ def _all_cell_faults(path: Path, numbers: set[int], texts: set[int]) -> Iterator
                 continue
             for place, cell in enumerate(row):
                 name = named(header[place])
-                if place in texts and not cell.strip():
-                    yield f"{line}, column {name}: the cell is empty; give a name"
+                if place in texts and not _is_name(cell):
+                    fault = f"{shown(cell)} is no text" if cell.strip() else "the cell is empty"
+                    yield f"{line}, column {name}: {fault}; give a name"
                 elif place in numbers and not _is_number(cell):
                     yield f"{line}, column {name}: {_cell_fault(cell)}"
                     if number == 0 and any(map(str.isalpha, cell)) and not _is_float(cell):
                         numbers.discard(place)  # a column of text is one fault
+
+
+def _is_name(cell: str) -> bool:
+    """Return whether a cell holds text. numpy would drop a null character at its end."""
+    return bool(cell.strip()) and "\0" not in cell
 
 
 def _is_number(cell: str) -> bool:

@@ -41,8 +41,9 @@ def write_data(data: OwnData, options: DataOptions, folder: Path) -> list[str]:
         for name, part in parts.items():
             if len(part.labels):
                 _write_part(temporary, name, part)
-        (temporary / NAMES_FILE).write_text("".join(f"{each}\n" for each in data.class_names))
-        (temporary / ABOUT_FILE).write_text(json.dumps(about, indent=2) + "\n")
+        names = "".join(f"{each}\n" for each in data.class_names)
+        (temporary / NAMES_FILE).write_bytes(names.encode())  # UTF-8 and \n on every system
+        (temporary / ABOUT_FILE).write_bytes(f"{json.dumps(about, indent=2)}\n".encode())
         write_checksums(temporary)
         return sorted(path.name for path in temporary.iterdir())
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.data.own import DataOptions, OwnData
+from edgespike.data.own.layout import arranged_shape
 from edgespike.errors import InputError
 from edgespike.graph import Scaling
 from edgespike.nn.training.task import Task
@@ -72,16 +73,6 @@ def arranged(samples: NDArray[Any], recurrent: bool) -> NDArray[Any]:
             f"sequences (steps, features); use a recipe for {what}, such as {other}"
         )
     return samples.reshape(count, *arranged_shape(tuple(sample), recurrent))
-
-
-def arranged_shape(sample: tuple[int, ...], recurrent: bool) -> tuple[int, ...]:
-    """Return the shape that `arranged` gives one sample."""
-    if len(sample) == 3:
-        return sample
-    if recurrent:
-        return (sample[0], prod(sample[1:]))
-    steps, channels, *picture = sample
-    return (steps * channels, *(picture or (1, 1)))
 
 
 def arranged_scaling(scaling: Scaling, sample: tuple[int, ...], recurrent: bool) -> Scaling:

@@ -129,7 +129,7 @@ def test_axes_are_understood(
         (np.arange(-127, 128, dtype=np.int8), np.int8, False),
         (np.arange(-128, 127, dtype=np.int8), np.int8, True),
         (np.arange(0, 255, dtype=np.uint8), np.uint8, False),
-        (np.arange(0, 255, dtype=np.uint8) > 99, np.uint8, False),
+        (np.arange(0, 255, dtype=np.uint8) > 99, np.uint8, True),
         (np.arange(0, 255, dtype=np.int16) * 100, np.uint8, True),
         (np.arange(-99, 156, dtype=np.int64), np.int8, True),
         (np.arange(0, 255, dtype=np.float64) / 100 - 1, np.int8, True),
