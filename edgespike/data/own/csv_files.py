@@ -13,7 +13,7 @@ from edgespike.data.own.faults import DataError, examples, refuse
 from edgespike.data.own.folders import entries
 from edgespike.data.own.items import BYTES_LIMIT, Found, Raw, Stacked, Windows
 from edgespike.data.own.labels import named_classes, plain_names
-from edgespike.data.own.options import DataOptions
+from edgespike.data.own.options import GROUPS, DataOptions
 from edgespike.data.own.recordings import cut, find_runs, whole_length
 from edgespike.data.own.tables import Column, Table, read_header, read_table
 
@@ -100,6 +100,14 @@ def _option_faults(
             f"window is {options.window}, but it has no column of recordings; name one of "
             f"{examples(header)} with recording, or leave the window out"
         )
+    used = (options.group, options.label, options.recording)
+    for name in header:
+        if name in GROUPS and name not in used:
+            yield (
+                f"column {name!r} seems to say who or what was recorded, not a measurement: name "
+                f"it with group (--group {name}), so that none of its values is in two parts; or "
+                "remove it, or rename it if it is measured"
+            )
     for part, other in headers.items():
         if set(other) != set(header):
             differing = sorted(set(other) ^ set(header))

@@ -22,15 +22,12 @@ from edgespike.data.own.labels import class_numbers, named_classes, plain_names,
 from edgespike.data.own.layout import fitted
 from edgespike.data.own.learning import IDENTITY, PIXEL
 from edgespike.data.own.measured import as_whole
-from edgespike.data.own.options import DataOptions
+from edgespike.data.own.options import GROUPS, DataOptions
 from edgespike.data.own.prepared import prepared, prepared_names
 from edgespike.data.own.recordings import cut, find_runs
 from edgespike.errors import InputError
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
-
-GROUPS = ("group", "person", "subject", "participant", "user")
-"""Columns of a CSV file that are left out if it has more columns than the graph has features."""
 
 _ROLES = (DataOptions.label, DataOptions.recording)
 

@@ -14,6 +14,9 @@ SIDE_LIMIT = 4096
 
 SEED_LIMIT = 2**63
 
+GROUPS = ("group", "person", "subject", "participant", "user")
+"""Names of columns of a CSV file that say who or what was recorded."""
+
 
 @dataclass(frozen=True)
 class DataOptions:

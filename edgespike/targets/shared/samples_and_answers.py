@@ -17,6 +17,9 @@ IMAGES = (".png", ".bmp")
 MODES = ("1", "L", "P", "RGB")
 """What Pillow calls images without transparency whose channels have 8 bits or fewer."""
 
+DESCRIBING = ("label", "recording", "group", "person", "subject", "participant", "user")
+"""Columns of a table that say what a row is of, as edgespike itself reads them."""
+
 
 def read_samples(path: Path, about: dict[str, Any]) -> Any:
     """Read samples and return whole numbers as the network takes them.
@@ -61,28 +64,45 @@ def load_samples(path: Path) -> Any:
 
 
 def read_table(path: Path, about: dict[str, Any]) -> Any:
-    """Read rows of numbers, one for each step; the first row may name the columns."""
-    steps, shape = about["steps"], about["shape"]
+    """Read rows of numbers, one for each step; the first row may name the columns.
+
+    Columns that say what a row is of (`DESCRIBING`) are left out if there are more than the network
+    takes. A sample never goes over the end of what they describe alike: rows that are left there
+    are not used.
+    """
+    steps, width = about["steps"], math.prod(about["shape"])
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, ValueError, csv.Error) as error:
         sys.exit(f"cannot read {path}: {error}")
-    if rows and not any(map(is_number, rows[0])):
-        rows = rows[1:]
-    width = math.prod(shape)
+    header = [] if not rows or any(map(is_number, rows[0])) else rows.pop(0)
+    apart = [place for place, name in enumerate(header) if name.strip() in DESCRIBING]
+    if len(header) <= width:
+        apart = []
+    keys = [[row[place] for place in apart if place < len(row)] for row in rows]
+    rows = [[cell for place, cell in enumerate(row) if place not in apart] for row in rows]
     for number, row in enumerate(rows, start=1):
         text = [cell for cell in row if not is_number(cell)]
         if text or len(row) != width:
             found = f"holds {text[0][:40]!r}" if text else f"has {len(row)}"
             sys.exit(f"{path}: row {number} of numbers {found}; give {width} numbers in each row")
-    if not rows or len(rows) % steps:
+    starts = [n for n, key in enumerate(keys) if not n or key != keys[n - 1]]
+    ends = [*starts[1:], len(rows)]
+    if len({tuple(keys[start]) for start in starts}) < len(starts):
+        sys.exit(f"{path}: rows of the same {', '.join(header[p] for p in apart)} are not together")
+    if not rows or (not apart and len(rows) % steps):
         several = f" for each sample of {steps} steps" if steps > 1 else ""
         sys.exit(f"{path} has {len(rows)} rows of numbers; give {steps} or more{several}")
     numbers = np.array([[float(value) for value in row] for row in rows])
     if about["scaling"] is None and not (numbers % 1).any():
         numbers = numbers.astype(np.int64)
-    return numbers.reshape(-1, *([steps] if steps > 1 else []), *shape)
+    pairs = zip(starts, ends)  # noqa: B905 - Python 3.9 knows no strict
+    first = [n for a, b in pairs for n in range(a, b - steps + 1, steps)]
+    if not first:
+        sys.exit(f"{path} has no {steps} rows of one {' and '.join(header[p] for p in apart)}")
+    windows = np.stack([numbers[n : n + steps] for n in first])
+    return windows.reshape(-1, *([steps] if steps > 1 else []), *about["shape"])
 
 
 def is_number(text: str) -> bool:
