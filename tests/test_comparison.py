@@ -254,6 +254,13 @@ def test_energies_with_other_constants_of_the_same_name_are_refused() -> None:
         compare_figures([figures("a", charged(add=3)), figures("b", other)])
 
 
+def test_constants_that_the_first_does_not_charge_are_compared_too() -> None:
+    other = replace(charged(read=3), charged={"read": (3.0, Interval(1, 2, 9))})
+    models = [figures("a", charged(add=3)), figures("b", charged(read=3)), figures("c", other)]
+    with pytest.raises(ComparisonError, match="constant read is 1 to 9 J in c, .* J in b"):
+        compare_figures(models)
+
+
 @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (5, 3), (3, 5), (10, 0), (7, 7)])
 def test_the_sign_test_sums_the_tails_of_a_fair_coin(wins: int, losses: int) -> None:
     n, least = wins + losses, abs(wins - losses)
@@ -365,10 +372,22 @@ def test_labels_that_do_not_fit_are_errors(labels: Any, message: str) -> None:
         (lambda r: r.pop("counts"), "it has no 'counts'"),
         (lambda r: r["counts"].update(samples=0), "no samples"),
         (lambda r: r["counts"].update(samples=True), "'samples' is True, not a whole number"),
-        (lambda r: r["counts"].update(multiply_accumulates=-1), "must not be negative"),
+        (lambda r: r["counts"].update(multiply_accumulates=-1), r"must be in 0\.\.1e\+100"),
+        (lambda r: r["counts"].update(multiply_accumulates=10**400), r"must be in 0\.\."),
+        (lambda r: r["counts"].update(samples=10**400), r"must be in 0\.\."),
+        (lambda r: r.update(accuracy=10**400), r"must be in 0\.\."),
+        (lambda r: r.update(accuracy=1e99), "no whole number of right answers"),
+        (lambda r: r.update(headline="\x1b[2J"), "'headline' is .*, not one line of text"),
+        (lambda r: r.update(inputs=["x"]), "'inputs' is .*, not one line of text"),
+        (lambda r: r["counts"]["layers"][0].update(name="\x1b[2J"), "not one line of text"),
+        (lambda r: r["energy"][0]["charged"].update(fp32_add="x"), "it has no 'times'"),
+        (
+            lambda r: r["energy"][0]["charged"]["fp32_add"].update(times=10**9),
+            "what it charges adds up to",
+        ),
         (lambda r: r["energy"][0].update(high_j="1"), "'high_j' is '1', not a number"),
         (lambda r: r["energy"][0].update(low_j=1e9), "does not hold its typical value"),
-        (lambda r: r["energy"][0].update(high_j=float("nan")), "must be finite"),
+        (lambda r: r["energy"][0].update(high_j=float("nan")), r"must be in 0\.\."),
         (lambda r: r.update(accuracy=0.123), "no whole number of right answers"),
         (lambda r: r.update(energy={}), "'energy' is {}, not a list"),
     ],
