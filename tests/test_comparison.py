@@ -257,7 +257,7 @@ def test_energies_with_other_constants_of_the_same_name_are_refused() -> None:
 def test_constants_that_the_first_does_not_charge_are_compared_too() -> None:
     other = replace(charged(read=3), charged={"read": (3.0, Interval(1, 2, 9))})
     models = [figures("a", charged(add=3)), figures("b", charged(read=3)), figures("c", other)]
-    with pytest.raises(ComparisonError, match="constant read is 1 to 9 J in c, .* J in b"):
+    with pytest.raises(ComparisonError, match=r"constant read is 1 to 9 J in c, .* J in b"):
         compare_figures(models)
 
 
