@@ -300,6 +300,13 @@ def test_wilsons_interval_is_the_root_of_its_equation() -> None:
         assert abs(0.935 - end) == pytest.approx(1.959963985 * (end * (1 - end) / 200) ** 0.5)
 
 
+@pytest.mark.parametrize(("right", "samples"), [(0, 2680), (154, 154), (1557, 1557)])
+def test_an_interval_of_none_or_all_ends_there(right: int, samples: int) -> None:
+    low, high = wilson(right, samples)  # floats end at -1.1e-19, 1.0000000000000002 and 1 - 2e-16
+    assert (low if right == 0 else high) == right / samples
+    assert 0 <= low < high <= 1
+
+
 def test_without_single_answers_intervals_decide() -> None:
     close = compare_figures([figures("a", right=5), figures("b", right=6)])
     far = compare_figures([figures("a", right=0), figures("b", right=10)])
