@@ -72,7 +72,7 @@ def test_a_huge_limit_is_printed_with_an_exponent(
 ) -> None:
     result = cli("budget", graph_file, "-i", input_file, "--max-operations", "1e99")
     assert "1e+99" in result.stdout
-    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert max(map(len, result.stdout.splitlines()[1:])) <= 80  # the first has the path
 
 
 @pytest.mark.parametrize(("least", "code"), [("0.75", 0), ("75%", 0), ("0.7500001", 1)])
