@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Literal, NoReturn
 
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgespike.text import USUAL_WIDTH, fact_lines, wrapped
+from edgespike.text import USUAL_WIDTH, cells_of, fact_lines, folded, wrapped
 
 LEAST_WIDTH = 20
 """A terminal that reports fewer columns is assumed to have the usual number."""
@@ -101,7 +100,9 @@ def print_aligned_table(
     )
     lines = [[name for name, _ in columns], *texts, *([footer] if footer else [])]
     cells = list(zip(*lines, strict=True))
-    natural = [max(len(line) for cell in column for line in cell.split("\n")) for column in cells]
+    natural = [
+        max(cells_of(line) for cell in column for line in cell.split("\n")) for column in cells
+    ]
     least = [
         max(_least(cell, side if place else "right") for place, cell in enumerate(column))
         for column, (_, side) in zip(cells, columns, strict=True)
@@ -122,12 +123,12 @@ def print_aligned_table(
 
 def _folded(cell: str, width: int) -> Text:
     """Break lines between words and after hyphens; rich would break words anywhere."""
-    lines = [part for line in cell.split("\n") for part in textwrap.wrap(line, width) or [""]]
+    lines = [part for line in cell.split("\n") for part in folded(line, width) or [""]]
     return Text("\n".join(lines))
 
 
 def _least(cell: str, side: Literal["left", "right"]) -> int:
-    longest = max(map(len, cell.split()), default=0)
+    longest = max(map(cells_of, cell.split()), default=0)
     return longest if side == "right" else min(longest, _WORD)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from unicodedata import east_asian_width
 
 USUAL_WIDTH = 80
 """Columns of a terminal that does not say how many it has, and of a pipe or a file."""
@@ -15,12 +16,37 @@ _GAP = 2
 """Characters between the columns of a table."""
 
 
+_FILLER = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""Stands behind a letter that is two columns wide while lines are broken."""
+
+
+def cells_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes; some letters are two wide."""
+    return len(text) if text.isascii() else len(_filled(text))
+
+
+def _filled(text: str) -> str:
+    """Return a text with as many characters as it takes columns."""
+    return "".join(
+        letter + _FILLER if east_asian_width(letter) in "WF" else letter for letter in text
+    )
+
+
 def shortened(text: str, most: int = 24) -> str:
-    """Return a text without its middle where it has more than ``most`` characters, 5 or more."""
-    if len(text) <= most:
+    """Return a text without its middle where it has more than ``most`` columns, 5 or more."""
+    if cells_of(text) <= most:
         return text
     end = (most - 3) // 2
-    return f"{text[: most - 3 - end]}...{text[len(text) - end :]}"
+    last = _beginning(text[::-1], end)[::-1]
+    return f"{_beginning(text, most - 3 - end)}...{last}"
+
+
+def _beginning(text: str, most: int) -> str:
+    """Return as much of a text as fits into ``most`` columns."""
+    text = text[:most]
+    while cells_of(text) > most:
+        text = text[:-1]
+    return text
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
@@ -57,8 +83,8 @@ def wrapped(
 def _wrapped(
     text: str, width: int, indent: int = 0, *, hanging: int = 0, most: int | None = None
 ) -> list[str]:
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        text if text.isascii() else _filled(text),
         max(width, indent + hanging + 1),
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + hanging),
@@ -67,6 +93,13 @@ def _wrapped(
         max_lines=most,
         placeholder=" ...",
     )
+    return [line.replace(_FILLER, "") for line in lines]
+
+
+def folded(text: str, width: int) -> list[str]:
+    """Break a text into lines of at most ``width`` columns: after hyphens and within words too."""
+    lines = textwrap.wrap(_filled(text), width)
+    return [line.replace(_FILLER, "") for line in lines]
 
 
 def fact_lines(
@@ -103,13 +136,18 @@ def aligned(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> list[st
     The last column may be long: nothing is broken.
     """
     places = set(right)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cells_of, column)) for column in zip(*rows, strict=True)]
     return [
         (" " * _GAP)
         .join(
-            cell.rjust(width) if place in places else cell.ljust(width)
+            _padded(cell, width, right=place in places)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         .rstrip()
         for row in rows
     ]
+
+
+def _padded(text: str, width: int, *, right: bool) -> str:
+    spaces = " " * (width - cells_of(text))
+    return spaces + text if right else text + spaces

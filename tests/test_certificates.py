@@ -37,7 +37,9 @@ def test_a_difference_is_read_back(tmp_path: Path) -> None:
     [
         {"graph": 3},
         {"graph": "a\nb"},
+        {"graph": " "},
         {"targets": []},
+        {"targets": {}},
         {"targets": {"cpu": {}}},
         {"targets": {"cpu": {"equal": False}}},
         {"inputs": None},
@@ -47,6 +49,24 @@ def test_what_is_no_certificate_is_refused(changes: dict[str, Any], tmp_path: Pa
     table = verify(TWO_LAYERS, np.array(TWO_SAMPLES)).to_json()
     with pytest.raises(FileFormatError, match="is not a certificate"):
         read_certificate(written(tmp_path / "c.json", {**table, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("samples", -3),
+        ("samples", 0),
+        ("layers", 0),
+        ("synaptic_operations", -1),
+        ("multiply_accumulates", 10**400),
+        ("steps", 1.0),
+    ],
+)
+def test_numbers_that_no_run_has_are_refused(name: str, value: float, tmp_path: Path) -> None:
+    table = verify(TWO_LAYERS, np.array(TWO_SAMPLES)).to_json()
+    table["targets"]["cpu"][name] = value
+    with pytest.raises(FileFormatError, match="expected a whole number of at least"):
+        read_certificate(written(tmp_path / "c.json", table))
 
 
 def test_a_certificate_that_contradicts_itself_is_refused(tmp_path: Path) -> None:

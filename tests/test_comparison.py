@@ -254,6 +254,13 @@ def test_energies_with_other_constants_of_the_same_name_are_refused() -> None:
         compare_figures([figures("a", charged(add=3)), figures("b", other)])
 
 
+def test_constants_that_the_first_does_not_charge_are_compared_too() -> None:
+    other = replace(charged(read=3), charged={"read": (3.0, Interval(1, 2, 9))})
+    models = [figures("a", charged(add=3)), figures("b", charged(read=3)), figures("c", other)]
+    with pytest.raises(ComparisonError, match=r"constant read is 1 to 9 J in c, .* J in b"):
+        compare_figures(models)
+
+
 @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (5, 3), (3, 5), (10, 0), (7, 7)])
 def test_the_sign_test_sums_the_tails_of_a_fair_coin(wins: int, losses: int) -> None:
     n, least = wins + losses, abs(wins - losses)
@@ -291,6 +298,13 @@ def test_wilsons_interval_is_the_root_of_its_equation() -> None:
     # Its ends are the shares p for which the observed one is z standard errors away.
     for end in wilson(187, 200):
         assert abs(0.935 - end) == pytest.approx(1.959963985 * (end * (1 - end) / 200) ** 0.5)
+
+
+@pytest.mark.parametrize(("right", "samples"), [(0, 2680), (154, 154), (1557, 1557)])
+def test_an_interval_of_none_or_all_ends_there(right: int, samples: int) -> None:
+    low, high = wilson(right, samples)  # floats end at -1.1e-19, 1.0000000000000002 and 1 - 2e-16
+    assert (low if right == 0 else high) == right / samples
+    assert 0 <= low < high <= 1
 
 
 def test_without_single_answers_intervals_decide() -> None:
@@ -365,10 +379,22 @@ def test_labels_that_do_not_fit_are_errors(labels: Any, message: str) -> None:
         (lambda r: r.pop("counts"), "it has no 'counts'"),
         (lambda r: r["counts"].update(samples=0), "no samples"),
         (lambda r: r["counts"].update(samples=True), "'samples' is True, not a whole number"),
-        (lambda r: r["counts"].update(multiply_accumulates=-1), "must not be negative"),
+        (lambda r: r["counts"].update(multiply_accumulates=-1), r"must be in 0\.\.1e\+100"),
+        (lambda r: r["counts"].update(multiply_accumulates=10**400), r"must be in 0\.\."),
+        (lambda r: r["counts"].update(samples=10**400), r"must be in 0\.\."),
+        (lambda r: r.update(accuracy=10**400), r"must be in 0\.\."),
+        (lambda r: r.update(accuracy=1e99), "no whole number of right answers"),
+        (lambda r: r.update(headline="\x1b[2J"), "'headline' is .*, not one line of text"),
+        (lambda r: r.update(inputs=["x"]), "'inputs' is .*, not one line of text"),
+        (lambda r: r["counts"]["layers"][0].update(name="\x1b[2J"), "not one line of text"),
+        (lambda r: r["energy"][0]["charged"].update(fp32_add="x"), "it has no 'times'"),
+        (
+            lambda r: r["energy"][0]["charged"]["fp32_add"].update(times=10**9),
+            "what it charges adds up to",
+        ),
         (lambda r: r["energy"][0].update(high_j="1"), "'high_j' is '1', not a number"),
         (lambda r: r["energy"][0].update(low_j=1e9), "does not hold its typical value"),
-        (lambda r: r["energy"][0].update(high_j=float("nan")), "must be finite"),
+        (lambda r: r["energy"][0].update(high_j=float("nan")), r"must be in 0\.\."),
         (lambda r: r.update(accuracy=0.123), "no whole number of right answers"),
         (lambda r: r.update(energy={}), "'energy' is {}, not a list"),
     ],

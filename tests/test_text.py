@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from edgespike.text import FIXED, aligned, fact_lines, listed, shortened, wrapped
+from edgespike.text import (
+    FIXED,
+    aligned,
+    cells_of,
+    fact_lines,
+    folded,
+    listed,
+    shortened,
+    wrapped,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +70,15 @@ def test_a_fact_is_cut_alike_in_every_width() -> None:
 def test_columns_are_aligned() -> None:
     rows = [("name", "n", "why"), ("a", "10", ""), ("abcde", "5", "so")]
     assert aligned(rows, (1,)) == ["name    n  why", "a      10", "abcde   5  so"]
+
+
+def test_letters_that_are_two_columns_wide_count_twice() -> None:
+    name = "类别名称很长的一个类" * 3
+    assert cells_of("a类b") == 4
+    assert shortened(name, 60) == name
+    assert shortened(name, 23) == "类别名称很...的一个类别"[:8] + "长的一个类"
+    assert cells_of(shortened(name, 23)) <= 23
+    lines = wrapped(" ".join([name[:9]] * 9), 40)
+    assert [cells_of(line) for line in lines] == [37] * 4 + [18]
+    assert folded("类" * 25, 20) == ["类" * 10, "类" * 10, "类" * 5]
+    assert aligned([["类", "1"], ["abc", "22"]], [1]) == ["类    1", "abc  22"]

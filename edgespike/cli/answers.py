@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgespike.cli.confusion import confusions, matrix_lines, numbered, some_names
-from edgespike.cli.output import print_table
+from edgespike.cli.output import print_sentence, print_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +82,7 @@ def print_answers(found: Answers, silent: Sequence[str], shown: int, confusion: 
         marked = "; * marks the wrong ones" if found.accuracy < 1 and shown else ""
         print(f"accuracy {found.accuracy:.2%} of {len(found.predicted)} samples{marked}")
     if silent:
-        print(f"silent layers, without a single event: {some_names(silent)}")
+        print_sentence(f"silent layers, without a single event: {some_names(silent)}")
     if found.matrix is not None and not confusion:
         if lines := list(confusions(found.matrix, found.names)):
             print("most often confused, label -> class, with the share of the label's samples:")

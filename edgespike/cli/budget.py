@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "edgespike budget graph.safetensors -i images.npy --max-operations 3e6 --max-energy 1mJ"
 
+MOST_DIGITS = 10**15
+"""From this number on, digits that matter and an exponent are printed."""
+
 _NAMES = {
     "operations": "operations a sample",
     "energy_j": "energy a sample",
@@ -202,5 +205,7 @@ def _shown(name: str, value: Fraction | float) -> str:
         return joules(float(value))
     if name == "accuracy":
         return f"{float(value):.2%}"
+    if value >= MOST_DIGITS:
+        return f"{float(value):.12g}"
     whole = Fraction(value).denominator == 1
     return f"{int(value):,}" if whole else f"{float(value):,.1f}"

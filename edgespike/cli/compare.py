@@ -30,6 +30,10 @@ EXAMPLE = "edgespike compare old.safetensors new.safetensors -i images.npy --lab
 FEW_LAYERS = 3
 """How many layers are printed unless all are asked for."""
 
+NAME_WIDTH = 14
+"""Columns for the names of a layer unless all layers are asked for: of two models, no line is
+broken."""
+
 _LABELS = {
     "accuracy": "accuracy",
     "synaptic_operations_per_sample": "synaptic operations",
@@ -121,7 +125,10 @@ def _print(found: Comparison, every_layer: bool) -> None:
             *(["B / A ", "change "] if two else []),
             "best",
         ],
-        [*_figure_cells(found), *(_layer_cells(found, row) for row in shown)],
+        [
+            *_figure_cells(found),
+            *(_layer_cells(found, row, 1000 if every_layer else NAME_WIDTH) for row in shown),
+        ],
     )
     for sentence in (*_sentences(found), _last_sentence(found, every_layer, matched - len(shown))):
         print_sentence(sentence)
@@ -143,16 +150,17 @@ def _figure_cells(found: Comparison) -> Iterator[list[str]]:
             yield ["  low to high", *ranges, *(["", ""] if len(ranges) == 2 else []), ""]
 
 
-def _layer_cells(found: Comparison, layer: LayerRow) -> list[str]:
+def _layer_cells(found: Comparison, layer: LayerRow, most: int) -> list[str]:
     from fractions import Fraction
 
     from edgespike.comparison import Row
+    from edgespike.text import shortened
 
     samples = found.models[0].samples
     layers = [each for each in layer.layers if each is not None]
     row = Row("operations", tuple(Fraction(each.operations, samples) for each in layers))
     names = " / ".join(dict.fromkeys(each.name for each in layers))
-    return [f"  in {names}", *_cells(found, row), _best(found, row)]
+    return [f"  in {shortened(names, most)}", *_cells(found, row), _best(found, row)]
 
 
 def _cells(found: Comparison, row: Row) -> list[str]:
@@ -302,7 +310,7 @@ def _last_sentence(found: Comparison, every_layer: bool, more: int) -> str:
         return f"{text} Layers without a counterpart: {alone}."
     if more or left:
         apart = f", {len(left)} without a counterpart" if left else ""
-        return f"{text} {more} more layers{apart}: --layers."
+        return f"{text} {more} more layer{'' if more == 1 else 's'}{apart}: --layers."
     return text
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
-from unicodedata import east_asian_width
+
+from edgespike.text import cells_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +18,7 @@ MOST_CONFUSED = 5
 """How many confusions are named."""
 
 _LIST_WIDTH = 32
-"""Characters of a list of names that is printed."""
+"""Columns of a list of names that is printed."""
 
 _MARGIN = 2
 
@@ -31,22 +32,17 @@ def numbered(number: int, names: Sequence[str]) -> str:
 
 def shortened(name: str) -> str:
     """Return a name, cut to `NAME_WIDTH` columns of a terminal."""
-    if _cells(name) <= NAME_WIDTH:
+    if cells_of(name) <= NAME_WIDTH:
         return name
-    while _cells(name) > NAME_WIDTH - 3:
+    while cells_of(name) > NAME_WIDTH - 3:
         name = name[:-1]
     return f"{name}..."
 
 
-def _cells(text: str) -> int:
-    """Return how many columns of a terminal text takes; some letters are two wide."""
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
 def some_names(names: Sequence[str]) -> str:
-    """Return as many names as fit on a line, and how many are left."""
-    shown = list(names)
-    while len(shown) > 1 and len(", ".join(shown)) > _LIST_WIDTH:
+    """Return as many names as fit on a line, long ones cut, and how many are left."""
+    shown = list(map(shortened, names))
+    while len(shown) > 1 and cells_of(", ".join(shown)) > _LIST_WIDTH:
         shown.pop()
     left = len(names) - len(shown)
     return ", ".join(shown) + (f" and {left:,} more" if left else "")
@@ -83,7 +79,7 @@ def matrix_lines(matrix: NDArray[np.int64], names: Sequence[str], width: int) ->
     """
     classes = range(len(matrix))
     rows = [numbered(number, names) for number in classes]
-    head = max(len("label"), *map(_cells, rows))
+    head = max(len("label"), *map(cells_of, rows))
     cell = max(len(str(int(matrix.max()))), len(str(len(matrix) - 1))) + _MARGIN
     shares = [_share(int(matrix[number, number]), int(matrix[number].sum())) for number in classes]
     share = max(map(len, ["right", *shares])) + _MARGIN
@@ -93,7 +89,7 @@ def matrix_lines(matrix: NDArray[np.int64], names: Sequence[str], width: int) ->
         yield f"{'label':{head}}{'right':>{share}}{''.join(f'{n:>{cell}}' for n in shown)}"
         for number in classes:
             cells = "".join(f"{matrix[number, n] or '.':>{cell}}" for n in shown)
-            label = rows[number] + " " * (head - _cells(rows[number]))
+            label = rows[number] + " " * (head - cells_of(rows[number]))
             yield f"{label}{shares[number]:>{share}}{cells}"
         if shown[-1] != classes[-1]:
             yield ""

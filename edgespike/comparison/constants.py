@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from edgespike.comparison.figures import Energy
+from edgespike.energy import Interval
 
 
 def difference(energy: Energy, other: Energy) -> tuple[Fraction, Fraction] | None:
@@ -39,13 +40,12 @@ def difference(energy: Energy, other: Energy) -> tuple[Fraction, Fraction] | Non
 
 def other_constants(names: Sequence[str], energies: Sequence[Energy]) -> Iterator[str]:
     """Yield which constants are not the same in all energies."""
-    first = energies[0].charged
-    for name, energy in zip(names[1:], energies[1:], strict=True):
-        for constant in sorted({*first} & {*energy.charged}):
-            here, there = energy.charged[constant][1], first[constant][1]
+    first: dict[str, tuple[str, Interval]] = {}
+    for name, energy in zip(names, energies, strict=True):
+        for constant, (_, here) in sorted(energy.charged.items()):
+            of, there = first.setdefault(constant, (name, here))
             if here != there:
                 yield (
                     f"constant {constant} is {here.low:g} to {here.high:g} J in {name}, "
-                    f"{there.low:g} to {there.high:g} J in {names[0]}; make both with the same "
-                    "profile"
+                    f"{there.low:g} to {there.high:g} J in {of}; make both with the same profile"
                 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import astuple, dataclass, field, replace
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from edgespike.storage.files import opened
 
 SIZE_LIMIT = 2**26
 """Most bytes of a saved report: one of 1,000 layers and 1,000 steps has a tenth of that."""
+
+LARGEST = 10**100
+"""Largest number in a report: far above any count, and far below a float's limit."""
 
 _BEGINNING = 64
 """Bytes that tell a report from a model file, whose first eight hold a length or a magic number."""
@@ -176,17 +180,17 @@ def figures_of(name: str, report: Any) -> Figures:
         read.whole(weights, "file_bytes"),
         read.whole(size, "file_bytes"),
         tuple(_energy(read, row) for row in read.rows(report, "energy")),
-        str(report.get("headline") or ""),
+        read.text_or_none(report, "headline"),
         tuple(_layers(read, counts, size)),
         None if accuracy is None else _right(read, report, samples),
-        inputs=str(report.get("inputs") or ""),
+        inputs=read.text_or_none(report, "inputs"),
     )
 
 
 def _right(read: _Reader, report: Mapping[str, Any], samples: int) -> int:
     accuracy = read.number(report, "accuracy")
-    right = round(accuracy * samples)
-    if not 0 <= right <= samples or abs(right - accuracy * samples) > 1e-6 * samples:
+    right = round(min(accuracy, 2) * samples)
+    if right > samples or abs(right - accuracy * samples) > 1e-6 * samples:
         raise FileFormatError(
             f"{read.name} has an accuracy of {accuracy:g} over {samples:,} samples, which is no "
             "whole number of right answers from 0 to all; write the report again"
@@ -195,21 +199,39 @@ def _right(read: _Reader, report: Mapping[str, Any], samples: int) -> int:
 
 
 def _energy(read: _Reader, row: Any) -> Energy:
-    charged = read.table(row, "charged") if isinstance(row, dict) and "charged" in row else {}
+    rows = read.table(row, "charged") if isinstance(row, dict) and "charged" in row else {}
+    charged = {
+        read.line("charged", name): (read.number(each, "times"), _interval(read, each))
+        for name, each in rows.items()
+    }
+    energy = _interval(read, row)
+    _check_sum(read, energy, charged.values())
     return Energy(
         read.text(row, "model"),
         read.text(row, "profile"),
         read.text(row, "convention"),
         read.text(row, "formula"),
-        _interval(read, row),
-        str(row.get("target") or ""),
+        energy,
+        read.text_or_none(row, "target"),
         row.get("target_runs_graph") is False,
         row.get("memory_share") is not None,
-        {
-            str(name): (read.number(each, "times"), _interval(read, each))
-            for name, each in charged.items()
-        },
+        charged,
     )
+
+
+def _check_sum(
+    read: _Reader, energy: Interval, charged: Collection[tuple[float, Interval]]
+) -> None:
+    """Refuse an energy that is not the sum of what is charged; floats were added in any order."""
+    added = sum((constant * times for times, constant in charged), start=Interval())
+    if charged and not all(
+        isclose(total, of_all, rel_tol=1e-9)
+        for total, of_all in zip(astuple(added), astuple(energy), strict=True)
+    ):
+        raise FileFormatError(
+            f"{read.name} has an energy of {energy.typical:g} J, but what it charges adds up to "
+            f"{added.typical:g} J ({added.low:g} to {added.high:g}); write the report again"
+        )
 
 
 def _interval(read: _Reader, row: Any) -> Interval:
@@ -269,20 +291,32 @@ class _Reader:
         return found
 
     def text(self, table: Any, key: str) -> str:
-        return str(self._get(table, key, str, "text"))
+        return self.line(key, self._get(table, key, str, "text"))
+
+    def text_or_none(self, table: Mapping[str, Any], key: str) -> str:
+        """Return a text; empty if there is none."""
+        value = table.get(key)
+        return "" if value is None else self.line(key, value)
+
+    def line(self, key: str, value: Any) -> str:
+        """Return a value that is a line of text."""
+        # Control characters could change what a terminal shows.
+        if not (isinstance(value, str) and value.isprintable()):
+            raise FileFormatError(f"{self.name}: {key!r} is {shown(value)}, not one line of text")
+        return value
 
     def whole(self, table: Any, key: str) -> int:
         value = self._get(table, key, int, "a whole number")
-        if value < 0:
+        if not 0 <= value <= LARGEST:
             raise FileFormatError(
-                f"{self.name}: {key!r} is {shown(value)}; it must not be negative"
+                f"{self.name}: {key!r} is {shown(value)}; it must be in 0..{LARGEST:g}"
             )
         return int(value)
 
     def number(self, table: Any, key: str) -> float:
         value = self._get(table, key, (int, float), "a number")
-        if not 0 <= value < float("inf"):
+        if not 0 <= value <= LARGEST:
             raise FileFormatError(
-                f"{self.name}: {key!r} is {shown(value)}; it must be finite and not negative"
+                f"{self.name}: {key!r} is {shown(value)}; it must be in 0..{LARGEST:g}"
             )
         return float(value)

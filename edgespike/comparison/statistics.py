@@ -75,4 +75,5 @@ def wilson(right: int, samples: int) -> tuple[float, float]:
     share, weight = right / samples, z * z / samples
     middle = share + weight / 2
     spread = z * sqrt(share * (1 - share) / samples + weight / (4 * samples))
-    return (middle - spread) / (1 + weight), (middle + spread) / (1 + weight)
+    low, high = (middle - spread) / (1 + weight), (middle + spread) / (1 + weight)
+    return max(0.0, min(low, share)), min(1.0, max(high, share))  # whatever rounding did

@@ -307,8 +307,9 @@ def _fair(model: EnergyModel, profile: Profile, work: Work, dense: Dense) -> Bas
 
 def _left_out(model: EnergyModel, work: Work) -> dict[Quantity, int]:
     charged = {term.quantity for term in model.terms}.union(model.inside)
-    return {
-        quantity: work.amounts[quantity]
-        for quantity, parts in _CHARGEABLE.items()
-        if work.amounts[quantity] and not charged.intersection((quantity, *parts))
-    }
+    missing: list[Quantity] = []
+    for quantity, parts in _CHARGEABLE.items():
+        if quantity not in charged:
+            left = [part for part in parts if part not in charged]
+            missing += left if len(left) < len(parts) else [quantity]
+    return {quantity: work.amounts[quantity] for quantity in missing if work.amounts[quantity]}

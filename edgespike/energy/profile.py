@@ -85,7 +85,7 @@ def load_profiles(
     ----------
     names
         Names of shipped profiles, "all" for all of them, paths of profile files, or loaded
-        profiles; ``None`` for :func:`default_profiles`.
+        profiles; ``None`` for :func:`default_profiles`. One that is named twice is loaded once.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def load_profiles(
     faults += _same_names(loaded)
     if faults:
         raise ProfileError("energy profiles cannot be used", faults)
-    return tuple(loaded)
+    return tuple({profile.name: profile for profile in loaded}.values())
 
 
 def _lines(error: EdgespikeError) -> list[str]:

@@ -50,7 +50,8 @@ def activation_bits(graph: Graph) -> dict[str, int]:
     A neuron that sends up to m spikes or levels in each of T steps distinguishes T m + 1 values, so
     a net that sends one number instead needs ceil(log2(T m + 1)) bits (Yan et al., arXiv
     2409.08290, for m = 1). In a recurrent graph, where the net takes every step too, T is 1. The
-    input has the bits of its range.
+    input has the bits of its range. Where values may be negative, bits are those of a number with a
+    sign: 8 for -128 to 127.
     """
     repeated = 1 if graph.is_recurrent else graph.steps
     alone = from_input_alone(graph)
@@ -59,6 +60,15 @@ def activation_bits(graph: Graph) -> dict[str, int]:
         (source,) = node.inputs
         low, high = graph.tensors[source].bounds
         steps = 1 if source in alone else repeated
-        # (T m).bit_length() is ceil(log2(T m + 1)), exactly.
-        found[node.name] = max(1, (steps * max(high, 0)).bit_length()) + (low < 0)
+        found[node.name] = _bits(steps * low, steps * high)
     return found
+
+
+def _bits(low: int, high: int) -> int:
+    """Return how many bits tell the integers of a range apart, in two's complement if one is < 0.
+
+    Without negative ones, ``high.bit_length()`` is ceil(log2(high + 1)), exactly.
+    """
+    if low >= 0:
+        return max(1, high.bit_length())
+    return 1 + max(high, -1 - low).bit_length()

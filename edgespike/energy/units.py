@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,11 @@ _DEFINITIONS = (
 _UNIT = re.compile(r"[A-Za-z\u00b5\u03bc]{1,20}( ?[*/] ?[A-Za-z]{1,20}){0,3}")
 """Products and quotients of names: a power or a number is not a unit of energy."""
 
+LONGEST = 100
+"""Most characters of an amount with its unit."""
+
 _AMOUNT = re.compile(r"\s*([+-]?[0-9][0-9_,]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*(\S.*?)?\s*")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(,[0-9]{3})+")
 _PREFIXES = ("f", "p", "n", "u", "m", "")
 
 
@@ -79,7 +84,10 @@ def parse_energy(text: str) -> float:
         It is not a number that is at least 0 and a unit of energy.
     """
     number, unit = _split(text, "an energy", "3 uJ")
-    return number * joules_in(unit)
+    try:
+        return float(number * _exactly(joules_in(unit)))
+    except OverflowError:
+        raise InputError(f"{shown(text)} is more than a float holds; give less") from None
 
 
 def parse_bytes(text: str) -> int:
@@ -97,9 +105,9 @@ def parse_bytes(text: str) -> int:
         raise InputError(
             f"{shown(unit)} is not a unit of size; use one such as B, KB, KiB, MB, MiB"
         )
-    size = number * factor
-    if not size.is_integer():
-        raise InputError(f"{shown(text)} is {size} bytes; give a whole number of bytes")
+    size = number * _exactly(factor)
+    if size.denominator != 1:
+        raise InputError(f"{shown(text)} is {float(size)} bytes; give a whole number of bytes")
     return int(size)
 
 
@@ -117,16 +125,29 @@ def format_energy(joules: float) -> str:
     return f"{scaled} {_PREFIXES[place + len(_PREFIXES) - 1]}J"
 
 
-def _split(text: str, what: str, example: str) -> tuple[float, str]:
-    match = _AMOUNT.fullmatch(text) if isinstance(text, str) else None
+def _split(text: str, what: str, example: str) -> tuple[Fraction, str]:
+    """Return the number that was written, exactly, and the unit."""
+    match = _AMOUNT.fullmatch(text) if isinstance(text, str) and len(text) <= LONGEST else None
     if match is None:
         raise InputError(f"{shown(text)} is not {what}; give a number and a unit, as in {example}")
-    number = float(match[1].replace(",", "").replace("_", ""))
-    if not 0 <= number < math.inf:
+    digits = match[1]
+    # 1,5 would be 1.5 in many languages, and 15 without its comma.
+    if "," in digits and not _THOUSANDS.fullmatch(re.split("[.eE]", digits.lstrip("+-"))[0]):
+        raise InputError(
+            f"{shown(text)} has a comma that separates no thousands; write decimals with a point"
+        )
+    digits = digits.replace(",", "").replace("_", "")
+    if not 0 <= float(digits) < math.inf:
         raise InputError(f"{shown(text)} is not {what}; give a finite number that is at least 0")
     if match[2] is None:
         raise InputError(f"{shown(text)} has no unit; give one, as in {example}")
-    return number, match[2]
+    # Below the smallest float, an exponent would make a number of as many digits.
+    return Fraction(digits) if float(digits) else Fraction(0), match[2]
+
+
+def _exactly(factor: float) -> Fraction:
+    """Return the decimal number that a factor such as 1e-06 stands for."""
+    return Fraction(repr(factor))
 
 
 @lru_cache(256)

@@ -70,8 +70,8 @@ def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
         **dense_pass(graph, counts.samples),
     }
     accesses = {**_layer_accesses(graph, counts, convention), **dense_accesses(graph, counts)}
-    for quantity in (Quantity.EVENT_WRITES, Quantity.BIAS_READS):
-        amounts[quantity] = sum(each.number for each in accesses[quantity])
+    for quantity, rows in accesses.items():
+        amounts.setdefault(quantity, sum(each.number for each in rows))
     return Work(amounts, _memory_bytes(graph), accesses)
 
 

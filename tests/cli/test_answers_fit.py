@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgespike.cli.app import app
 from edgespike.cli.output import MOST_LINES
 from edgespike.graph import Graph, save_graph
 from edgespike.models import MODELS, shipped_images, shipped_model
+from edgespike.text import cells_of
 from tests.cli.conftest import Cli
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
 from tests.made_long import deep_graph, wide_graph
@@ -48,6 +50,28 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
     "membranes": membrane_graph,
     "recurrent": recurrent_graph,
 }
+
+
+def named_graph() -> Graph:
+    """Return a graph of long names, whose classes have letters that are two columns wide."""
+    names = tuple(f"{'类别名称' * 8}{number}" for number in range(3))
+    return replace(deep_graph(3, "encoder.blocks.attention.projection" * 4), class_names=names)
+
+
+@pytest.mark.parametrize("command", ["run", "run --labels Y", "compare", "show", "energy"])
+def test_long_and_wide_names_fit(command: str, cli: Cli, tmp_path: Path) -> None:
+    graph = named_graph()
+    save_graph(graph, tmp_path / "g.safetensors")
+    np.save(tmp_path / "x.npy", samples_for(graph, 12))
+    np.save(tmp_path / "y.npy", np.arange(12) % graph.readout_op.classes)
+    file = str(tmp_path / "g.safetensors")
+    arguments = [word.replace("Y", str(tmp_path / "y.npy")) for word in command.split()]
+    arguments += {"compare": [file, file], "show": [file]}.get(command, [file])
+    if command != "show":
+        arguments += ["-i", str(tmp_path / "x.npy")]
+    lines = cli(*arguments).stdout.splitlines()
+    assert [line for line in lines if cells_of(line.rstrip()) > WIDTH] == []
+    assert len(lines) <= MOST_LINES, lines
 
 
 def assert_fits(printed: str, most: int = MOST_LINES) -> None:

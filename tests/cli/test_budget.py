@@ -67,6 +67,14 @@ def test_a_limit_missed_by_less_than_a_digit_does_not_look_kept(
     assert line.split()[-3:] == [f"{float(limit):.12g}", f"{operations / 4:.12g}", "FAIL"]
 
 
+def test_a_huge_limit_is_printed_with_an_exponent(
+    cli: Cli, graph_file: Path, input_file: Path
+) -> None:
+    result = cli("budget", graph_file, "-i", input_file, "--max-operations", "1e99")
+    assert "1e+99" in result.stdout
+    assert max(map(len, result.stdout.splitlines()[1:])) <= 80  # the first has the path
+
+
 @pytest.mark.parametrize(("least", "code"), [("0.75", 0), ("75%", 0), ("0.7500001", 1)])
 def test_the_accuracy_is_a_share_of_whole_samples(
     cli: Cli, graph_file: Path, input_file: Path, labels_file: Path, least: str, code: int

@@ -197,6 +197,24 @@ def test_bits_are_the_logarithm_of_the_values_of_a_neuron_rounded_up(
     assert bits == math.ceil(math.log2(steps * spikes + 1))
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "bits"),
+    [(-128, 127, 8), (-129, 127, 9), (-100, 27, 8), (-3, 0, 3), (-1, 0, 1), (-1, 1, 2), (3, 9, 4)],
+)
+def test_bits_of_an_input_hold_its_lowest_and_its_highest_number(
+    low: int, high: int, bits: int
+) -> None:
+    graph = Graph(
+        "signed",
+        (
+            Node("pixel", Input((1,), low, high, 1.0)),
+            Node("only", Dense(np.ones((1, 1), int), np.zeros(1, int)), ("pixel",)),
+            Node("answer", Readout(np.ones(1)), ("only",)),
+        ),
+    )
+    assert activation_bits(graph) == {"only": bits}
+
+
 def test_a_recurrent_graph_is_compared_with_a_net_that_takes_every_step() -> None:
     graph = recurrent_graph(steps=4)
     counts = counts_of(graph, samples_for(graph, 3))

@@ -11,6 +11,7 @@ import edgespike
 from edgespike.energy import (
     ENERGY_MODELS,
     EnergyModel,
+    Estimate,
     ProfileError,
     Quantity,
     energy_report,
@@ -94,6 +95,35 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
     # Silent, it would cost 6 operations and 8 updates, 36 pJ; the baseline costs 32 pJ.
     assert found.break_even is None
     assert found.why_no_break_even.startswith("with silent neurons")
+
+
+def of_one_quantity(folder: Path, quantity: str) -> Estimate:
+    text = f'[models.mine]\nomits = "-"\nterms = [{{quantity = "{quantity}", constant = "one"}}]\n'
+    path = write(folder, HEAD + text + CONSTANT.format(name="one", value=1))
+    (found,) = energy_report(TWO_LAYERS, counts_of(TWO_LAYERS, TWO_SAMPLES), [path]).estimates
+    return found
+
+
+@pytest.mark.parametrize("quantity", Quantity, ids=lambda quantity: quantity.value)
+def test_a_model_may_charge_any_quantity(tmp_path: Path, quantity: Quantity) -> None:
+    """Two layers of 2 x 2, without biases, 2 samples: what a dense net reads and writes."""
+    dense = {
+        Quantity.DENSE_WEIGHT_READS: 16,
+        Quantity.DENSE_BIAS_READS: 0,
+        Quantity.DENSE_INPUT_READS: 8,
+        Quantity.DENSE_OUTPUT_WRITES: 8,
+    }
+    found = of_one_quantity(tmp_path, quantity.value)
+    assert found.charged["one"] == dense.get(quantity, found.charged["one"])
+    assert found.energy.typical == pytest.approx(found.charged["one"] * 1e-12)
+
+
+def test_updates_that_are_charged_in_part_are_left_out_in_part(tmp_path: Path) -> None:
+    """6 operations of either kind in 8 updates, 3 of which end in a spike."""
+    left_out = of_one_quantity(tmp_path, Quantity.ACTIVE_UPDATES.value).left_out
+    assert left_out[Quantity.QUIET_UPDATES] == 5
+    assert Quantity.NEURON_UPDATES not in left_out
+    assert Quantity.ACTIVE_UPDATES not in left_out
 
 
 def test_own_models_beside_shipped_ones(tmp_path: Path) -> None:

@@ -125,6 +125,10 @@ def test_all_stands_for_all_shipped_profiles() -> None:
     assert [profile.name for profile in load_profiles()] == default_profiles()
 
 
+def test_a_profile_that_is_named_twice_is_loaded_once() -> None:
+    assert [each.name for each in load_profiles(["45nm", "45nm", "all"])] == shipped_profiles()
+
+
 def test_faults_of_several_profiles_are_listed_at_once(tmp_path: Path) -> None:
     one, other = tmp_path / "one.toml", tmp_path / "other.toml"
     one.write_text(VALID.replace("value = 2", "value = -2"))
@@ -141,7 +145,7 @@ def test_faults_of_several_profiles_are_listed_at_once(tmp_path: Path) -> None:
 def test_two_profiles_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "one.toml").write_text(VALID)
     (tmp_path / "same.toml").write_text(VALID)
-    assert len(load_profiles([tmp_path / "one.toml", tmp_path / "same.toml"])) == 2
+    assert len(load_profiles([tmp_path / "one.toml", tmp_path / "same.toml"])) == 1
     (tmp_path / "other.toml").write_text(VALID.replace("high = 3", "high = 4"))
     with pytest.raises(ProfileError, match="two different profiles are named mine"):
         load_profiles([tmp_path / "one.toml", tmp_path / "other.toml"])

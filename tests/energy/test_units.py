@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -101,7 +102,18 @@ def test_other_energies_are_refused(text: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("100 KB", 100_000), ("100KiB", 102_400), ("64 kB", 64_000), ("1.5 KB", 1500), ("8 bit", 1)],
+    [
+        ("100 KB", 100_000),
+        ("100KiB", 102_400),
+        ("64 kB", 64_000),
+        ("1.5 KB", 1500),
+        ("8 bit", 1),
+        ("16.1 MB", 16_100_000),  # 16100000.000000002 in floats
+        ("1.001 MB", 1_001_000),
+        ("1,500,000.0 KB", 1_500_000_000),
+        ("99999999999999999999 B", 99_999_999_999_999_999_999),
+        ("1e-999 B", 0),
+    ],
 )
 def test_sizes_are_read(text: str, size: int) -> None:
     assert parse_bytes(text) == size
@@ -119,6 +131,32 @@ def test_sizes_are_read(text: str, size: int) -> None:
 def test_other_sizes_are_refused(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_bytes(text)
+
+
+@pytest.mark.parametrize("text", ["1,5 uJ", "1,,500 uJ", "1000,000 uJ", "1,5,000 uJ", "1,50e3 uJ"])
+def test_a_comma_separates_thousands_only(text: str) -> None:
+    with pytest.raises(InputError, match="write decimals with a point"):
+        parse_energy(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "joules"),
+    [("1_000 nJ", 1e-6), ("1,000.5 nJ", 1.0005e-6), ("1.2 uJ", 1.2e-6), ("0.7 µJ", 0.7e-6)],
+)
+def test_an_energy_is_the_nearest_float(text: str, joules: float) -> None:
+    assert parse_energy(text) == joules
+
+
+@pytest.mark.parametrize("text", ["1e308 GJ", "1e400 J", "1" * 200 + " J"])
+def test_energies_are_finite_and_short(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_energy(text)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 9))
+def test_whole_bytes_are_never_refused(size: int, places: int) -> None:
+    written = f"{Decimal(size).scaleb(-places):f} GB"
+    assert parse_bytes(written) == size * 10 ** (9 - places)
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from edgespike.energy import energy_report
+from edgespike.report import write_page
+from tests.energy.examples import TWO_LAYERS, TWO_SAMPLES, counts_of
 from tests.report.pages import PAGES
 
 EMPTY = {"meta", "br", "hr"}
@@ -125,3 +130,13 @@ def test_regions_have_different_names(page: Elements) -> None:
         if attributes.get("role") == "region"
     ]
     assert len(names) == len(set(names))
+
+
+def test_a_long_name_is_cut_in_the_heading(tmp_path: Path) -> None:
+    """So that all answers stay on the first screen of a phone; the title has the whole name."""
+    graph = replace(TWO_LAYERS, name="long" * 50)
+    path = tmp_path / "page.html"
+    write_page(path, graph, energy_report(graph, counts_of(graph, TWO_SAMPLES), ["45nm"]))
+    text = path.read_text(encoding="utf-8")
+    assert f"<title>{graph.name}: " in text
+    assert "<h1>" + ("long" * 15)[:57] + "...: what a sample costs</h1>" in text
