@@ -34,6 +34,12 @@ NAME_WIDTH = 14
 """Columns for the names of a layer unless all layers are asked for: of two models, no line is
 broken."""
 
+SIDE_BY_SIDE = 4
+"""Most models that have a column each; more have a row each, unless all layers are asked for."""
+
+MODEL_WIDTH = 22
+"""Columns for the name of a model that has a row."""
+
 _LABELS = {
     "accuracy": "accuracy",
     "synaptic_operations_per_sample": "synaptic operations",
@@ -113,6 +119,9 @@ def command(
 
 def _print(found: Comparison, every_layer: bool) -> None:
     letters = _letters(found)
+    if len(letters) > SIDE_BY_SIDE and not every_layer:
+        _print_rows(found, letters)
+        return
     for letter, model in zip(letters, found.models, strict=True):
         print(f"{letter}  {model.name}{' (report)' if model.from_report else ''}")
     matched, shown = _layers_shown(found, every_layer)
@@ -132,6 +141,50 @@ def _print(found: Comparison, every_layer: bool) -> None:
     )
     for sentence in (*_sentences(found), _last_sentence(found, every_layer, matched - len(shown))):
         print_sentence(sentence)
+
+
+def _print_rows(found: Comparison, letters: Sequence[str]) -> None:
+    """Print a row for each model."""
+    from edgespike.report.units import joules_range
+    from edgespike.text import shortened
+
+    columns = {
+        "accuracy": "accuracy ",
+        "operations_per_sample": "operations ",
+        "energy_per_sample_j": "energy ",
+        "file_bytes": "bytes ",
+    }
+    rows = {row.key: row for row in found.rows if row.key in columns}
+    ranges = [joules_range(each) for each in found.energies] or [""] * len(letters)
+    cells = [
+        [
+            f"{letter} {shortened(_short_name(model.name), MODEL_WIDTH)}",
+            *(_shown(row.key, row.values[at], short=False) for row in rows.values()),
+            ranges[at],
+        ]
+        for at, (letter, model) in enumerate(zip(letters, found.models, strict=True))
+    ]
+    best = ["best", *(_best(found, row) for row in rows.values()), ""]
+    print_table(
+        [
+            f"mean of {number_of(found.models[0].samples, 'sample')}",
+            *(columns[key] for key in rows),
+            "low to high ",
+        ],
+        [*cells, best],
+    )
+    if found.energy is not None:
+        print_sentence(
+            f"Energy by {found.energy.model} of {found.energy.profile}. A ? marks what is not "
+            "proven. Operations are synaptic operations and multiply-accumulates."
+        )
+    print_sentence("Exactness not compared (edgespike verify). --layers: all figures and layers.")
+
+
+def _short_name(path: str) -> str:
+    """Return what tells a model apart: the folder of a ``model.safetensors``, else the file."""
+    name = Path(path)
+    return name.parent.name if name.stem == "model" and name.parent.name else name.stem
 
 
 def _letters(found: Comparison) -> list[str]:

@@ -35,13 +35,13 @@ def samples(folder: Path) -> tuple[str, Path, str, Path]:
     return ("-i", folder / SPIKES / "images.npy", "--labels", folder / SPIKES / "labels.npy")
 
 
-@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("number", [2, 3, 5, 12])
 def test_the_answer_fits_25_lines_of_80_columns(
     cli: Cli, shipped: Path, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(shipped)
-    models = [model(Path(), name) for name in (SPIKES, LEVELS, SPIKES)][:number]
+    models = [model(Path(), name) for name in (SPIKES, LEVELS, SPIKES) * 5][:number]
     result = cli("compare", *models, *samples(Path()))
     assert result.code == 0
     lines = [line.rstrip() for line in result.stdout.splitlines()]

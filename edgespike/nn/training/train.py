@@ -7,13 +7,17 @@ Training runs on a GPU if there is one, and on several GPUs or machines when sta
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgespike.errors import InputError
+from edgespike.graph.graph import NAME_LIMIT
 from edgespike.nn.nets.checkpoint import save_model
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
+from edgespike.nn.nets.spec import AnySpec
 from edgespike.nn.training.event_files import check_tensorboard, writer_for
 from edgespike.nn.training.own_task import read_own_task
 from edgespike.nn.training.processes import Processes
@@ -178,6 +182,7 @@ def _save_networks(folder: RunFolder, trainer: Trainer, task: Task, log: Log) ->
     metadata = {"recipe": folder.table, **measured}
     if task.source is not None:
         metadata["source"] = task.source
+        metadata["name"] = graph_name(task.source, folder.recipe.net)
     if task.class_names:
         metadata["class_names"] = task.class_names
     if task.scaling is not None:
@@ -190,3 +195,10 @@ def _save_networks(folder: RunFolder, trainer: Trainer, task: Task, log: Log) ->
         if trainer.processes.main:
             save_model(paths[-1], net, folder.recipe.net, metadata)
     return tuple(paths)
+
+
+def graph_name(source: Mapping[str, Any], net: AnySpec) -> str:
+    """Return the name of the graph of a net that learnt data of one's own, ``digits_spike``."""
+    kind = net.cell if isinstance(net, RecurrentSpec) else net.activation
+    data = re.sub(r"[^A-Za-z0-9_.-]+", "_", Path(str(source.get("path", ""))).stem)
+    return f"{data.lstrip('-._')[: NAME_LIMIT // 2] or 'net'}_{kind}"

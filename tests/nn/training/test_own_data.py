@@ -19,8 +19,18 @@ import edgespike
 from edgespike.data.own import DataOptions, OwnData, Part, read_data
 from edgespike.errors import FileFormatError, InputError
 from edgespike.graph import Scaling
-from edgespike.nn import NetSpec, RecurrentSpec, load_draft, load_model, load_recipe, train
+from edgespike.graph.graph import NAME_LIMIT, check_name
+from edgespike.nn import (
+    ConvSpec,
+    NetSpec,
+    RecurrentSpec,
+    load_draft,
+    load_model,
+    load_recipe,
+    train,
+)
 from edgespike.nn.training.own_task import arranged_scaling, own_task
+from edgespike.nn.training.train import graph_name
 
 IMAGES = """
 epochs = 3
@@ -351,3 +361,19 @@ def test_a_run_is_not_resumed_with_other_data(images: Path, tmp_path: Path) -> N
     shares = replace(recipe, data=DataOptions(str(images), test=0.3))
     with pytest.raises(InputError, match=r"another recipe \(different: data\)"):
         train(shares, tmp_path / "run", task=task, resume=True, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/data/digits", "digits_spike"),
+        ("a b/ö watch.csv", "watch_spike"),
+        ("..", "net_spike"),
+        ("", "net_spike"),
+        ("x" * 300, "x" * 100 + "_spike"),
+    ],
+)
+def test_a_graph_is_named_after_its_data(path: str, name: str) -> None:
+    net = NetSpec((1, 8, 8), 3, (ConvSpec(4),))
+    assert graph_name({"path": path}, net) == name
+    assert not list(check_name("name", name, NAME_LIMIT))
