@@ -59,12 +59,15 @@ def named_graph() -> Graph:
 
 
 @pytest.mark.parametrize("command", ["run", "run --labels Y", "compare", "show", "energy"])
-def test_long_and_wide_names_fit(command: str, cli: Cli, tmp_path: Path) -> None:
+def test_long_and_wide_names_fit(
+    command: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a path's line is as long as the path
     graph = named_graph()
     save_graph(graph, tmp_path / "g.safetensors")
     np.save(tmp_path / "x.npy", samples_for(graph, 12))
     np.save(tmp_path / "y.npy", np.arange(12) % graph.readout_op.classes)
-    file = str(tmp_path / "g.safetensors")
+    file = "g.safetensors"
     arguments = [word.replace("Y", str(tmp_path / "y.npy")) for word in command.split()]
     arguments += {"compare": [file, file], "show": [file]}.get(command, [file])
     if command != "show":

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import edgespike
+from edgespike.comparison.running import samples_hash
 from edgespike.counting import Convention, audit, count
 from edgespike.graph import Dense, Graph, Input, Node, Readout, Threshold, load_graph, save_graph
 from edgespike.interpreter import interpret
@@ -122,7 +123,7 @@ def test_energy_answers_as_scripts_expect(cli: Cli, graph_file: Path, input_file
     assert result.code == 0
     expected = edgespike.estimate_energy(GRAPH, SAMPLES).to_json()
     assert expected["counts"] == count(GRAPH, SAMPLES, TRACE).to_json()
-    assert result.json == expected
+    assert result.json == {**expected, "inputs": samples_hash(GRAPH, SAMPLES)}
     counts = {"synaptic_operations", "multiply_accumulates", "neuron_updates", "spikes"}
     assert counts | {"layers"} <= result.json["counts"].keys()
     assert set(result.json["counts"]["synaptic_operations"]) == {"every", "nonzero", "quantised"}

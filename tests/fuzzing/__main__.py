@@ -121,6 +121,7 @@ def _read(path: Path, reader: Reader, log: Path) -> int:
         line = reader(path)
         if line and line[0] == "run.py":
             sys.argv = line[1:]
+            sys.path.insert(0, str(Path(line[1]).parent))  # as Python does for a script
             runpy.run_path(line[1], run_name="__main__")
         elif line:
             app(line, prog_name="edgespike")

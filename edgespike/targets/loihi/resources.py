@@ -85,7 +85,7 @@ def _use(network: Network, population: Population) -> Use:
         message_bits=population.message_bits,
         states=_states(population.neurons),
         own_process=population.own_process,
-        cores={chip.name: len(first_neurons(fan_in, chip)) for chip in CHIPS},
+        cores={chip.name: _cores(population, fan_in, chip) for chip in CHIPS},
     )
 
 
@@ -99,6 +99,14 @@ def _states(neurons: Neurons | None) -> int:
     late = own.op.reset_time is ResetTime.NEXT_STEP and own.op.reset is not Reset.NONE
     answers = own.answer in (ReadoutMode.SUM, ReadoutMode.MAX)
     return potential + has_current(own.op) + late + answers
+
+
+def _cores(population: Population, fan_in: Integers, chip: Chip) -> int:
+    if len(fan_in) == population.size:
+        return len(first_neurons(fan_in, chip))
+    # A maximum, whose synapses end at the elements of its windows, which share its neurons' cores.
+    by_synapses = -(-int(fan_in.sum()) // synapses_per_core(chip))
+    return max(-(-population.size // chip.neurons_per_core), by_synapses)
 
 
 def first_neurons(synapses: Integers, chip: Chip) -> tuple[int, ...]:
