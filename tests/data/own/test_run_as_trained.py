@@ -14,11 +14,14 @@ from edgespike.data.own.order import natural
 from edgespike.data.own.writing import write_data
 from edgespike.errors import InputError
 from edgespike.graph import Graph
-from edgespike.nn.training.own_task import arranged_scaling
 from edgespike.samples import Inputs, read_inputs
 from tests.data.own.files import faults, labels, pixels, read, write_csv, write_recordings
 from tests.data.own.test_arrays import saved
 from tests.data.own.test_inputs import a_graph
+
+pytest.importorskip("torch", reason="training needs torch: pip install -e '.[train]'")
+
+from edgespike.nn.training.own_task import arranged_scaling
 
 
 def trained(data: OwnData, recurrent: bool) -> Graph:
