@@ -5,6 +5,7 @@ Counts and accuracies are compared as fractions of integers, so that nothing is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -218,7 +219,7 @@ def _fraction(value: object, what: str) -> Fraction:
         # An exponent of thousands would make a number of as many digits.
         if len(text) > 40 or abs(int(text.lower().partition("e")[2] or 0)) > 100:
             raise ValueError
-        return Fraction(text)
+        return Fraction(re.sub(r"(?<=\d)_(?=\d)", "", text))  # Python 3.10 reads no underscores
     except (ValueError, ZeroDivisionError):
         raise InputError(f"{shown(value)} is not {what}") from None
 
