@@ -12,14 +12,14 @@ import typer
 from edgespike.cli.inputs import inputs_with_labels
 from edgespike.cli.options import (
     CHECK_FAILED,
+    EnergyModelName,
     InputFile,
     Json,
     LabelsFile,
     Limit,
     ModelFile,
+    ProfileName,
     Threads,
-    energy_model_names,
-    profile_names,
     runtime_names_from,
 )
 from edgespike.cli.output import print_json, print_sentence, print_table, progress
@@ -85,23 +85,8 @@ def command(
             autocompletion=runtime_names_from,
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="NAME",
-            help="Energy model. Default: the one that answers what a sample costs.",
-            autocompletion=energy_model_names,
-        ),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PROFILE",
-            help="Energy profile, shipped or a TOML file.",
-            autocompletion=profile_names,
-        ),
-    ] = None,
+    model: EnergyModelName = None,
+    profile: ProfileName = None,
     typical: Annotated[
         bool | None,
         typer.Option(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgespike.cli.options import (
+    EnergyModelName,
     Json,
     LabelsFile,
     Limit,
+    ProfileName,
     TargetName,
     Threads,
-    energy_model_names,
-    profile_names,
 )
 from edgespike.cli.output import print_json, print_sentence, print_table, progress
 from edgespike.text import number_of
@@ -69,23 +69,8 @@ def command(
     labels_file: LabelsFile = None,
     target: TargetName = "cpu",
     limit: Limit = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="NAME",
-            help="Energy model. Default: the one that answers what a sample costs.",
-            autocompletion=energy_model_names,
-        ),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PROFILE",
-            help="Energy profile, shipped or a TOML file.",
-            autocompletion=profile_names,
-        ),
-    ] = None,
+    model: EnergyModelName = None,
+    profile: ProfileName = None,
     every_layer: Annotated[
         bool, typer.Option("--layers", help=f"Print every layer, not only {FEW_LAYERS}.")
     ] = False,

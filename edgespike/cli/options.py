@@ -142,6 +142,24 @@ TargetNames = Annotated[
         autocompletion=_runtime_lists,
     ),
 ]
+EnergyModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="Energy model. Default: the one that answers what a sample costs.",
+        autocompletion=energy_model_names,
+    ),
+]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="PROFILE",
+        help="Energy profile, shipped or a TOML file.",
+        autocompletion=profile_names,
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Use at most N threads. Default: one per core."),

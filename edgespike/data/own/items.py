@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.data.own.chunks import chunks
 from edgespike.errors import InputError
 from edgespike.graph import Scaling
 
@@ -24,9 +25,6 @@ AXES = {"images": 4, "rows": 4, "sequences": 3, "events": 5}
 
 BYTES_LIMIT = 2**32
 """Most bytes of all samples of a part."""
-
-_CHUNK = 2**22
-"""How many values are scaled at once: their float64 copies take 32 MB each."""
 
 Convert = Callable[[NDArray[Any]], NDArray[Any]]
 """Turns measured numbers into whole numbers of 8 bits, of the same shape."""
@@ -134,12 +132,8 @@ class Stacked:
         """Return some samples, converted in chunks."""
         if convert is None:
             return self.values[chosen]
-        few = max(1, _CHUNK // max(1, math.prod(self.values.shape[1:])))
-        parts = [
-            convert(self.values[chosen[start : start + few]])
-            for start in range(0, max(1, len(chosen)), few)
-        ]
-        return np.concatenate(parts)
+        pieces = chunks(len(chosen), math.prod(self.values.shape[1:]))
+        return np.concatenate([convert(self.values[chosen[piece]]) for piece in pieces])
 
 
 @dataclass(frozen=True)
@@ -198,7 +192,5 @@ class Windows:
 
 
 def _by_chunks(rows: NDArray[Any], convert: Convert) -> NDArray[Any]:
-    few = max(1, _CHUNK // rows.shape[1])
-    return np.concatenate(
-        [convert(rows[start : start + few]) for start in range(0, max(1, len(rows)), few)]
-    )
+    pieces = chunks(len(rows), rows.shape[1])
+    return np.concatenate([convert(rows[piece]) for piece in pieces])

@@ -397,7 +397,7 @@ def test_the_first_samples_of_a_part_hold_all_classes(tmp_path: Path) -> None:
 def test_large_arrays_are_scaled_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     items = Stacked(np.arange(70, dtype=np.float64).reshape(10, 7, 1), 2)
     whole = items.whole(np.arange(10)[::-1], lambda values: values.astype(np.uint8))
-    monkeypatch.setattr("edgespike.data.own.items._CHUNK", 15)
+    monkeypatch.setattr("edgespike.data.own.chunks._VALUES", 15)
     seen: list[int] = []
 
     def convert(values: NDArray[Any]) -> NDArray[Any]:
