@@ -18,6 +18,10 @@ BASE = 256
 SHIFT = 128
 """Zero point of weights that are stored as uint8."""
 
+WRONG_COLUMNS = range(17, 32)
+"""Columns of int8 weights with which ONNX Runtime 1.23 multiplies wrongly on processors with AMX:
+``MatMulInteger`` and ``QLinearConv`` return a wrong last row of each 32."""
+
 
 @dataclass(frozen=True)
 class StoredWeights:
@@ -49,6 +53,12 @@ def stored_weights(digit: Integers, largest_activation: int) -> StoredWeights:
 def shifted_weights(digit: Integers) -> StoredWeights:
     """Return weights within -128..127 as uint8."""
     return StoredWeights((digit + SHIFT).astype(np.uint8))
+
+
+def columns_to_add(weights: StoredWeights, columns: int) -> int:
+    """Return how many columns of zeros keep a product right on every processor."""
+    wrong = weights.values.dtype == np.int8 and columns in WRONG_COLUMNS
+    return WRONG_COLUMNS.stop - columns if wrong else 0
 
 
 def signed_digits(weight: Integers) -> list[Integers]:

@@ -118,6 +118,11 @@ class Emitter:
 
         return self.emit("Cast", [x], f"{name}/cast", to=helper.np_dtype_to_tensor_dtype(dtype))
 
+    def first(self, x: str, count: int, axis: int, name: str) -> str:
+        """Return the first numbers along an axis."""
+        ends = [self.constant([number], np.int64, name) for number in (0, count, axis)]
+        return self.emit("Slice", [x, *ends], f"{name}/first")
+
     def convert(self, x: Value, storage: Storage, name: str) -> Value:
         """Return a value that is stored in another way, which holds its range."""
         if x.storage == storage:

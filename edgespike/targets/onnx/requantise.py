@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Conv2d, Tensor, Threshold
 from edgespike.graph.tensor import FLOAT32_LIMIT, Integers
-from edgespike.targets.onnx.bytes import SHIFT, StoredWeights, stored_weights
+from edgespike.targets.onnx.bytes import SHIFT, StoredWeights, columns_to_add, stored_weights
 from edgespike.targets.onnx.emitter import BYTE, Emitter, Value, per_row, storage_for
 from edgespike.targets.onnx.limits import FITTED_THRESHOLDS, SUM_LIMIT
 from edgespike.targets.onnx.sums import geometry
@@ -87,6 +87,8 @@ def requantised(
     sign, theta, least, most = upright(threshold.theta, threshold.flipped, sums.low, sums.high)
     for factor in _factors(op):
         weights = stored_weights(factor * op.weight * per_row(sign, 3), storage.stored(high))
+        if op.groups > 1 and columns_to_add(weights, len(op.weight) // op.groups):
+            return None
         for line in _lines(_Channels(theta, least, most, factor)):
             bias = factor * sign * op.bias + line.offset
             ends = factor * np.stack([least, most]) + line.offset
@@ -209,20 +211,25 @@ def emit_requantised(
     """
     conv, levels = names
     one = emitter.constant(1, np.float32, conv)
-    values = plan.weights.values
+    outputs = len(plan.bias)
+    added = columns_to_add(plan.weights, outputs) if op.groups == 1 else 0
+    values = np.pad(plan.weights.values, [(0, added), (0, 0), (0, 0), (0, 0)])
+    multiplier = np.pad(plan.multiplier, (0, added), constant_values=1)
     zero_points = np.full(len(values), plan.weights.zero_point)
     inputs = [
         x.name,
         one,
         emitter.constant(x.storage.zero_point, BYTE, conv),
         emitter.constant(values, values.dtype, f"{conv}/weight"),
-        emitter.constant(plan.multiplier, np.float32, f"{conv}/multiplier"),
+        emitter.constant(multiplier, np.float32, f"{conv}/multiplier"),
         emitter.constant(zero_points, values.dtype, f"{conv}/zero_points"),
         one,
         emitter.constant(plan.zero_point, BYTE, conv),
-        emitter.constant(plan.bias, np.int32, f"{conv}/bias"),
+        emitter.constant(np.pad(plan.bias, (0, added)), np.int32, f"{conv}/bias"),
     ]
     count = emitter.emit("QLinearConv", inputs, conv, **geometry(op))
+    if added:
+        count = emitter.first(count, outputs, axis=1, name=conv)
     if min(plan.largest, LARGEST_BYTE) > threshold.levels:
         most = emitter.constant(threshold.levels, BYTE, conv)
         count = emitter.emit("Clip", [count, "", most], levels)

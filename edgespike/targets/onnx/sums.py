@@ -14,6 +14,7 @@ from edgespike.graph.tensor import Integers
 from edgespike.targets.onnx.bytes import (
     BASE,
     StoredWeights,
+    columns_to_add,
     digit_count,
     digits_of,
     shifted_weights,
@@ -206,8 +207,12 @@ def _product(
         inputs = [x, emitter.constant(values, values.dtype, f"{name}/weight"), *zero_points]
         return emitter.emit("ConvInteger", inputs, name, **geometry(op))
     matrix = patch_weights(values) if isinstance(op, Conv2d) else values.T
+    columns = matrix.shape[1]
+    added = columns_to_add(weights, columns)
+    matrix = np.pad(matrix, [(0, 0), (0, added)])
     inputs = [x, emitter.constant(matrix, values.dtype, f"{name}/weight"), *zero_points]
-    return emitter.emit("MatMulInteger", inputs, name)
+    product = emitter.emit("MatMulInteger", inputs, name)
+    return emitter.first(product, columns, axis=-1, name=name) if added else product
 
 
 def _combined(emitter: Emitter, name: str, parts: list[tuple[str, int]]) -> str:

@@ -43,6 +43,8 @@ from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph
 from tests.targets.onnx.graphs import NETS, chain, conv, dense, random_samples, thresholds
 from tests.targets.tflite.networks import samples_of
 
+onnx: Any = pytest.importorskip("onnx")
+
 RNG = np.random.default_rng(18)
 
 
@@ -229,6 +231,48 @@ def test_depthwise_and_grouped_convolutions_are_merged_too() -> None:
         graph = chain(source, op, thresholds(RNG.integers(-999, 999, (8, 1))))
         assert merged(graph)
         assert_equal(graph, random_samples(graph, 50))
+
+
+@pytest.mark.parametrize("outputs", [*range(15, 34), 48])
+def test_products_of_any_number_of_columns(outputs: int) -> None:
+    """ONNX Runtime 1.23 is wrong in some of them, on processors with AMX."""
+    source = Input((2, 6, 6), 0, 7, 1.0)
+    op = conv(RNG.integers(-9, 10, (outputs, 2, 3, 3)))
+    levels = thresholds(RNG.integers(-99, 99, (outputs, 1)))
+    product = dense(RNG.integers(-9, 10, (outputs, 16 * outputs)))
+    merged_graph = chain(source, op, levels, Reshape((16 * outputs,)), product)
+    patches = chain(source, op)
+    assert merged(merged_graph)
+    assert not merged(patches)
+    for graph in (merged_graph, patches):
+        assert_equal(graph, random_samples(graph, 70))
+        assert not wrong_products(graph)
+
+
+def test_groups_of_any_number_of_columns() -> None:
+    op = conv(RNG.integers(-9, 10, (34, 1, 3, 3)), groups=2)
+    graph = chain(Input((2, 6, 6), 0, 7, 1.0), op, thresholds(RNG.integers(-99, 99, (34, 1))))
+    assert not merged(graph)
+    assert not wrong_products(graph)
+    assert_equal(graph, random_samples(graph, 70))
+
+
+def wrong_products(graph: Graph) -> list[str]:
+    """Name the products of 17 to 31 columns of int8."""
+    model = lower(graph).model.graph
+    stored = {each.name: onnx.numpy_helper.to_array(each) for each in model.initializer}
+    found = []
+    for node in model.node:
+        if node.op_type == "MatMulInteger":
+            weight, columns = stored[node.input[1]], stored[node.input[1]].shape[-1]
+        elif node.op_type == "QLinearConv":
+            groups = next(each.i for each in node.attribute if each.name == "group")
+            weight, columns = stored[node.input[3]], len(stored[node.input[3]]) // groups
+        else:
+            continue
+        if weight.dtype == np.int8 and 17 <= columns <= 31:
+            found.append(node.name)
+    return found
 
 
 def test_sums_that_others_read_are_not_merged() -> None:
