@@ -1,0 +1,1 @@
+"""The native engine: C kernels that follow the events."""
