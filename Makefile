@@ -181,7 +181,7 @@ $(VENV)/dev.stamp: $(VENV)/installed.stamp $(ENGINE)
 $(ENGINE): $(ENGINE_SOURCES) | $(VENV)/installed.stamp
 	rm -rf $(VENV)/engine $@
 	$(BIN)/python setup.py --quiet build_ext --inplace --build-lib $(VENV)/engine --build-temp $(VENV)/engine
-	@test -e $@ || { echo "the native engine was not built: is a C compiler installed?"; exit 1; }
+	@test -e $@ || { echo "the native engine was not built: no C compiler, or what it says above"; exit 1; }
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/dev.stamp
