@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgespike.targets.cpu import native
-from edgespike.targets.cpu.native import library
+from edgespike.targets.cpu.native.library import kernel_sets, library, missing
 
 MODULE = "edgespike.targets.cpu.native._engine"
 
@@ -27,33 +27,32 @@ def other_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_a_checkout_has_its_engine_with_every_function_of_the_header() -> None:
-    assert library.missing() == ""
-    loaded = library.load()
-    assert loaded is not None
+    assert missing() == ""
+    _, lib = library()
     declared = HEADER.read_text().partition("/* begin */")[2].partition("/* end */")[0]
     functions = set(re.findall(r"\b(es_\w+)\(", declared))
     assert len(functions) == 5
-    assert functions == set(dir(loaded[1]))
+    assert functions == set(dir(lib))
 
 
 def test_the_last_kernel_set_runs_on_every_processor() -> None:
-    names = library.kernel_sets()
+    names = kernel_sets()
     assert names[-1] == "portable"
     assert len(set(names)) == len(names)
 
 
 def test_where_no_engine_was_built_the_reason_says_how_to_build_it(other_folder: Path) -> None:
-    assert library.load() is None
-    assert library.kernel_sets() == ()
-    assert library.missing().startswith("the native engine was not built; install a C compiler")
-    assert "'pip install -e .'" in library.missing()
+    assert kernel_sets() == ()
+    assert missing().startswith("the native engine was not built; install a C compiler")
+    assert "'pip install -e .'" in missing()
+    with pytest.raises(ImportError, match="the native engine was not built"):
+        library()
 
 
 def test_a_damaged_engine_is_a_reason_and_no_crash(other_folder: Path) -> None:
     (other_folder / "_engine.abi3.so").write_bytes(b"\x7fELF, cut off")
-    assert library.load() is None
-    assert library.kernel_sets() == ()
-    reason = library.missing()
+    assert kernel_sets() == ()
+    reason = missing()
     assert reason.startswith("the native engine cannot be loaded here (")
     assert str(other_folder / "_engine.abi3.so") in reason
     assert "install a C compiler" in reason
@@ -63,17 +62,17 @@ def test_an_engine_of_another_processor_is_a_reason_and_no_crash(other_folder: P
     built = bytearray((HEADER.parent.parent / "_engine.abi3.so").read_bytes())
     built[18:20] = (0xF3 if built[18] != 0xF3 else 0x3E, 0)  # the machine of an ELF file: RISC-V
     (other_folder / "_engine.abi3.so").write_bytes(built)
-    assert library.load() is None
-    assert library.missing().startswith("the native engine cannot be loaded here (")
+    assert kernel_sets() == ()
+    assert missing().startswith("the native engine cannot be loaded here (")
 
 
 def test_without_cffi_the_reason_names_it() -> None:
     program = (
         "import sys; sys.modules['_cffi_backend'] = None\n"
-        "from edgespike.targets.cpu.native import library\n"
-        "print(library.load(), library.missing(), sep='\\n')"
+        "from edgespike.targets.cpu.native.library import missing\n"
+        "print(missing())"
     )
-    assert said(program) == ["None", "the native engine needs cffi: 'pip install cffi'"]
+    assert said(program) == ["the native engine needs cffi: 'pip install cffi'"]
 
 
 @pytest.mark.parametrize(

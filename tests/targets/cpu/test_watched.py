@@ -56,9 +56,9 @@ LOST = "if (!calloc(3, 7)) return 0; "
 RIGHT = "return (size_t)net->bytes;"
 
 CALL = """
-from edgespike.targets.cpu.native import library
-ffi, lib = library.load()
-assert library.kernel_sets() == ("faulty",)
+from edgespike.targets.cpu.native.library import kernel_sets, library
+ffi, lib = library()
+assert kernel_sets() == ("faulty",)
 net = lib.es_load(ffi.NULL, 0, ffi.NULL, ffi.NULL)
 lib.es_scratch(net)
 lib.es_free(net)

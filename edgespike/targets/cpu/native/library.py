@@ -15,10 +15,12 @@ _BUILD_IT = (
 )
 
 
-def load() -> tuple[Any, Any] | None:
-    """Return cffi's ``ffi`` and ``lib`` of the engine, or None if it cannot be loaded."""
+def library() -> tuple[Any, Any]:
+    """Return cffi's ``ffi`` and ``lib`` of the engine; raise ImportError if it is `missing`."""
     module = _module()
-    return None if isinstance(module, ImportError) else (module.ffi, module.lib)
+    if isinstance(module, ImportError):
+        raise ImportError(missing()) from module
+    return module.ffi, module.lib
 
 
 def missing() -> str:
@@ -34,11 +36,10 @@ def missing() -> str:
 
 
 def kernel_sets() -> tuple[str, ...]:
-    """Return the names of the kernel sets that this processor runs, fastest first."""
-    loaded = load()
-    if loaded is None:
+    """Return the names of the kernel sets that run here, fastest first; none if it is `missing`."""
+    if missing():
         return ()
-    ffi, lib = loaded
+    ffi, lib = library()
     names: list[str] = []
     while name := lib.es_kernels(len(names)):
         names.append(ffi.string(name).decode())
