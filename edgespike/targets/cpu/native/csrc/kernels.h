@@ -1147,12 +1147,11 @@ static void run_step(const struct run *run, int64_t step, int repeated) {
     const es_net *net = run->net;
     for (int32_t k = 0; k < net->ops; k++) {
         const struct op *node = &net->op[k];
-        if (repeated && node->constant) continue;
+        const int counted = node->kind == LINEAR && node->counted && !run->kept;
+        if (counted) add_to_counts(run, node);
+        if (counted || (repeated && node->constant)) continue;
         switch (node->kind) {
-        case LINEAR:
-            if (node->counted && !run->kept) add_to_counts(run, node);
-            else run_linear(run, node);
-            break;
+        case LINEAR: run_linear(run, node); break;
         case CELL: run_cell(run, node); break;
         case MAX_POOL:
         case SUM_POOL: run_pool(run, node); break;
