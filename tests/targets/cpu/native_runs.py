@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 import tests.conftest  # noqa: F401 - with its settings, every run draws the same graphs
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.cpu.native.engine import NativeEngine
@@ -30,13 +32,16 @@ def engines(case: Case) -> Iterator[NativeEngine]:
 def found(engine: NativeEngine, case: Case, before: int) -> list[Any]:
     """Run in every way, in memory full of a byte before each; return all that is found."""
     samples = as_samples(case.graph, case.samples)
-    memory = engine._memory
+    scratch = engine._scratch()
+    memory = np.frombuffer(engine._ffi.buffer(scratch), np.uint8)
+    engine._idle.append(scratch)  # the next run takes it, and puts it back
     memory.fill(before)
     values: list[Any] = [engine.answers(samples)]
     memory.fill(before)
     values += [(each.accumulators, each.sums) for each in engine.counted(samples)]
     memory.fill(before)
     values += [each.values for each in engine.blocks(samples)]
+    assert engine._idle == [scratch]
     return values
 
 
