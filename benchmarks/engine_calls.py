@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from alternation import ratio
-from engine_cases import CONV, IMAGES, MLP, Case
+from engine_cases import Case
 
 from edgespike.graph import Dense, Graph, Input, Node, Readout
 from edgespike.targets.cpu import CpuRunner
@@ -17,7 +17,7 @@ from edgespike.threads import at_most
 CALLS = 2_000
 ANSWERS, COUNTING = "answers only", "counting"
 CALL_LIMITS = {ANSWERS: 5.0, COUNTING: 5.0}
-THREADS_LEAST = 1.8
+THREADS_LEAST, THREADS_RATE = 1.8, 0.1
 SECONDS = 0.3
 """Least time of a run with threads."""
 
@@ -38,8 +38,8 @@ def microseconds_a_call() -> dict[str, float]:
 
 
 def speed_of_two_threads(cases: Sequence[Case], repetitions: int) -> dict[str, float]:
-    """Alternate one and two threads on the largest batches."""
-    chosen = [case for case in cases if case.net in (CONV, MLP, IMAGES) and len(case.samples) > 1]
+    """Alternate one and two threads on each net that is measured over firing rates."""
+    chosen = [case for case in cases if case.rate == THREADS_RATE]
     return {case.name: _gain(case, repetitions) for case in chosen}
 
 

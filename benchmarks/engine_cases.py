@@ -13,6 +13,7 @@ from engine_rivals import LITERT, SNNTORCH
 from mlp_net import INPUTS, mlp
 from numpy.typing import NDArray
 
+import edgespike
 from edgespike.graph import Graph
 from edgespike.models import shipped_images, shipped_model
 
@@ -73,6 +74,8 @@ def cases(weights: Path | None) -> Iterator[Case]:
     for rate in RATES:
         spikes = random_spikes((BATCH, CONV_STEPS, *SHAPE), rate)
         yield _at_rate(CONV, conv, spikes, rate, CONV_LIMITS)
+    if weights is not None:
+        yield _as_converted(weights)
     for rate in RATES:
         spikes = random_spikes((BATCH, MLP_STEPS, INPUTS), rate)
         yield _at_rate(MLP, layers, spikes, rate, MLP_LIMITS)
@@ -98,6 +101,13 @@ def _at_rate(
 ) -> Case:
     what = f"{100 * rate:g} % of the input"
     return Case(net, what, graph, samples, rate, limits.get(rate, {}))
+
+
+def _as_converted(weights: Path) -> Case:
+    """Return the net as the converter reads it: sinabs' neurons emit several spikes in a step."""
+    graph = edgespike.convert(weights, steps=CONV_STEPS, bits=8, input_range=(0, 1))
+    spikes = random_spikes((BATCH, CONV_STEPS, *SHAPE), 0.03)
+    return Case(CONV, "3 % of the input, several spikes a step", graph, spikes)
 
 
 def _sparse_noise(rate: float) -> NDArray[np.uint8]:

@@ -16,13 +16,14 @@ from snntorch_net import SnnTorchNet, relu_net
 from spiking_steps import snntorch_run, spikingjelly_run
 from spikingjelly.activation_based.op_counter import DispatchCounterMode, SynOpCounter
 
-from edgespike.graph import Dense, Graph, Threshold
+from edgespike.graph import Dense, Graph, Membrane, Threshold
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.cpu import CpuRunner
 from edgespike.targets.onnx.lower import ACCUMULATORS
 from edgespike.targets.onnx.lower import INPUT as ONNX_INPUT
 from edgespike.targets.onnx.lower import lower as lower_to_onnx
 from edgespike.targets.onnx.run import encode_input as encode_for_onnx
+from edgespike.targets.tflite.check import violations
 from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
@@ -50,11 +51,14 @@ def methods(graph: Graph, samples: NDArray[Any]) -> dict[str, Method]:
     floats = torch.from_numpy(checked.astype(np.float32))
     found: dict[str, Method] = {
         ENGINE: lambda: runner.tally(samples).accumulators,
-        LITERT: _litert(graph, checked),
         ONNX: _onnx(graph, checked),
     }
+    if not violations(graph):
+        found[LITERT] = _litert(graph, checked)
     if graph.is_recurrent:
         return {**found, TORCH: _torch_rnn(graph, floats)}
+    if any(op.max_spikes > 1 for _, op in graph.of_type(Membrane)):
+        return found
     if graph.steps > 1:
         return {**found, **_spiking(graph, floats.swapaxes(0, 1).contiguous())}
     return {**found, **_single_step(graph, floats[:, 0])}
