@@ -26,7 +26,7 @@ import torch
 from alternation import beside_limit, make_parser, measure, ratio, show
 from engine_calls import CALL_LIMITS, THREADS_LEAST, microseconds_a_call, speed_of_two_threads
 from engine_cases import Case, cases
-from engine_rivals import ENGINE, METHODS, Method, methods
+from engine_rivals import ENGINE, METHODS, Answers, Method, methods
 from engine_roofline import peaks, work
 from rich.console import Console
 from rich.table import Table
@@ -48,9 +48,9 @@ def main() -> None:
     chosen = [each for each in cases(arguments.weights) if arguments.only in each.name]
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})
+    peak = peaks()
     with threadpool_limits(1), torch.no_grad():
         found = [compare(case, arguments.repetitions) for case in chosen]
-    peak = peaks()
     calls = microseconds_a_call()
     os.sched_setaffinity(0, cores)
     threads = speed_of_two_threads(chosen, arguments.repetitions) if len(cores) > 1 else {}
@@ -68,15 +68,14 @@ def main() -> None:
 
 def compare(case: Case, repetitions: int) -> dict[str, Any]:
     """Alternate all methods on a case."""
-    made = methods(case.graph, case.samples)
+    made = methods(case.graph, case.batches)
     seconds, answers = _measure(made, repetitions)
-    ours = answers[ENGINE]
     samples = len(case.samples)
     return {
         "net": case.net,
         "name": case.name,
         "rate": case.rate,
-        "batch": samples,
+        "batch": case.batch,
         "microseconds a sample": {
             name: 1e6 * statistics.median(each) / samples for name, each in seconds.items()
         },
@@ -86,9 +85,9 @@ def compare(case: Case, repetitions: int) -> dict[str, Any]:
             if name != ENGINE
         },
         "same answers as": {
-            name: bool(np.array_equal(answer, ours))
+            name: _equal(answer, answers[ENGINE])
             for name, answer in answers.items()
-            if name != ENGINE and answer is not None
+            if name != ENGINE and answer[0] is not None
         },
         "work a sample": work(case.graph, case.samples),
         "load": os.getloadavg()[0],
@@ -97,13 +96,18 @@ def compare(case: Case, repetitions: int) -> dict[str, Any]:
 
 def _measure(
     made: dict[str, Method], repetitions: int
-) -> tuple[dict[str, list[float]], dict[str, Any]]:
+) -> tuple[dict[str, list[float]], dict[str, Answers]]:
     """Alternate methods; return the seconds of a batch, and each method's answer."""
     times = {name: _times(method) for name, method in made.items()}
     repeated = {name: partial(_repeat, method, times[name]) for name, method in made.items()}
     seconds, answers = measure(repeated, repetitions)
     each = {name: [one / times[name] for one in found] for name, found in seconds.items()}
     return each, answers
+
+
+def _equal(answers: Answers, others: Answers) -> bool:
+    pairs = zip(answers, others, strict=True)
+    return all(a is not None and b is not None and np.array_equal(a, b) for a, b in pairs)
 
 
 def _times(method: Callable[[], object]) -> int:

@@ -17,7 +17,9 @@ import edgespike
 from edgespike.graph import Graph
 from edgespike.models import shipped_images, shipped_model
 
-BATCH = 64
+BATCH, SINGLES = 64, 16
+"""Samples of a batch, and samples that run one by one: the time depends on the sample."""
+
 CONV, MLP, IMAGES = "net of convolutions", "784-256-10", "fashion_s3nn"
 """The three nets that are measured over firing rates."""
 
@@ -45,11 +47,13 @@ class Case:
     net, what
         Name of the net, and what the samples are.
     graph, samples
-        What runs; the samples are a batch.
+        What runs.
     rate
         The share of the input's elements that are events, where it was set; else ``None``.
     least
         How many times as fast as a rival edgespike should be.
+    batch
+        Samples of a call.
     """
 
     net: str
@@ -58,11 +62,17 @@ class Case:
     samples: NDArray[Any]
     rate: float | None = None
     least: dict[str, float] = field(default_factory=dict)
+    batch: int = BATCH
 
     @property
     def name(self) -> str:
         """Return a title for people."""
-        return f"{self.net}, {self.what}, batch {len(self.samples)}"
+        return f"{self.net}, {self.what}, batch {self.batch}"
+
+    @property
+    def batches(self) -> list[NDArray[Any]]:
+        """Return the samples of each call."""
+        return list(self.samples.reshape(-1, self.batch, *self.samples.shape[1:]))
 
 
 def cases(weights: Path | None) -> Iterator[Case]:
@@ -86,7 +96,8 @@ def cases(weights: Path | None) -> Iterator[Case]:
 def _images(name: str, least: dict[int, float], noise: float | None) -> Iterator[Case]:
     graph, (images, _) = shipped_model(name), shipped_images(name)
     for batch, limit in least.items():
-        yield Case(name, "test images", graph, images[:batch], least={LITERT: limit})
+        chosen = images[: max(batch, SINGLES)]
+        yield Case(name, "test images", graph, chosen, None, {LITERT: limit}, batch)
     if noise is not None:
         drawn = np.random.default_rng(0).integers(0, 256, images[:BATCH].shape, np.uint8)
         yield Case(name, "uniform noise", graph, drawn, least={LITERT: noise})

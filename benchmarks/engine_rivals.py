@@ -1,9 +1,8 @@
-"""What the cpu target is compared with: other runtimes, prepared with a batch of samples."""
+"""What the cpu target is compared with: other runtimes, prepared with batches of samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,54 +39,70 @@ SPIKINGJELLY = "SpikingJelly, all steps at once"
 
 METHODS = (ENGINE, LITERT, ONNX, ONNX_FLOAT, TORCH, SNNTORCH, COUNTED, SPIKINGJELLY)
 
-Method = Callable[[], NDArray[Any] | None]
-"""Runs its batch; returns the readout's integers if it computes exactly these."""
+Answers = list[NDArray[Any] | None]
+"""The readout's integers of each batch from what computes exactly these, else ``None``."""
+
+Method = Callable[[], Answers]
+"""Runs all its batches, which are prepared."""
+
+Run = Callable[[Any], NDArray[Any] | None]
+"""Runs one batch."""
 
 
-def methods(graph: Graph, samples: NDArray[Any]) -> dict[str, Method]:
-    """Return edgespike, counting, and every rival that can run a graph, prepared for samples."""
+def methods(graph: Graph, batches: Sequence[NDArray[Any]]) -> dict[str, Method]:
+    """Return edgespike, counting, and every rival that can run a graph, prepared for batches."""
     runner = CpuRunner(graph)
-    checked = as_samples(graph, samples)
-    floats = torch.from_numpy(checked.astype(np.float32))
+    checked = [as_samples(graph, batch) for batch in batches]
     found: dict[str, Method] = {
-        ENGINE: lambda: runner.tally(samples).accumulators,
+        ENGINE: _over(lambda batch: runner.tally(batch).accumulators, batches),
         ONNX: _onnx(graph, checked),
     }
     if not violations(graph):
         found[LITERT] = _litert(graph, checked)
+    tensors = [torch.from_numpy(batch.astype(np.float32)) for batch in checked]
+    return found | {name: _over(run, each) for name, (run, each) in _floats(graph, tensors).items()}
+
+
+def _over(run: Run, batches: Sequence[Any]) -> Method:
+    return lambda: [run(batch) for batch in batches]
+
+
+def _floats(graph: Graph, batches: list[torch.Tensor]) -> dict[str, tuple[Run, Sequence[Any]]]:
+    """Return the runs of nets in float32, with their batches."""
     if graph.is_recurrent:
-        return {**found, TORCH: _torch_rnn(graph, floats)}
+        return {TORCH: (_torch_rnn(graph), batches)}
     if any(op.max_spikes > 1 for _, op in graph.of_type(Membrane)):
-        return found
+        return {}
     if graph.steps > 1:
-        return {**found, **_spiking(graph, floats.swapaxes(0, 1).contiguous())}
-    return {**found, **_single_step(graph, floats[:, 0])}
+        steps_first = [batch.swapaxes(0, 1).contiguous() for batch in batches]
+        return {name: (run, steps_first) for name, run in _spiking(graph).items()}
+    return _single_step(graph, [batch[:, 0] for batch in batches])
 
 
-def _litert(graph: Graph, samples: NDArray[Any]) -> Method:
+def _litert(graph: Graph, batches: list[NDArray[Any]]) -> Method:
     """Run the model that is exported, all steps at once; only the interpreter's calls are timed."""
     plan = make_plan(graph)
     lowered = lower_unrolled(plan) if graph.is_recurrent else lower(plan)
     interpreter = make_interpreter(lowered.content, DEFAULT_KERNELS)
-    resize(interpreter, len(samples))
-    batch = np.ascontiguousarray(encode_input(graph, lowered, samples))
+    resize(interpreter, len(batches[0]))
     (source,) = interpreter.get_input_details()
     answer = interpreter.get_output_details()[lowered.answer]["index"]
     value = lowered.outputs[lowered.answer]
 
-    def run() -> NDArray[Any]:
+    def run(batch: NDArray[Any]) -> NDArray[Any]:
         interpreter.set_tensor(source["index"], batch)
         interpreter.invoke()
         found: NDArray[Any] = interpreter.get_tensor(answer)
         return found - value.zero_point if value.zero_point else found
 
-    return run
+    encoded = [np.ascontiguousarray(encode_input(graph, lowered, batch)) for batch in batches]
+    return _over(run, encoded)
 
 
-def _onnx(graph: Graph, samples: NDArray[Any]) -> Method:
+def _onnx(graph: Graph, batches: list[NDArray[Any]]) -> Method:
     session = _session(lower_to_onnx(graph).model)
-    batch = encode_for_onnx(graph, samples)
-    return lambda: session.run([ACCUMULATORS], {ONNX_INPUT: batch})[0]
+    encoded = [encode_for_onnx(graph, batch) for batch in batches]
+    return _over(lambda batch: session.run([ACCUMULATORS], {ONNX_INPUT: batch})[0], encoded)
 
 
 def _session(model: Any) -> onnxruntime.InferenceSession:
@@ -97,46 +112,63 @@ def _session(model: Any) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _single_step(graph: Graph, batch: torch.Tensor) -> dict[str, Method]:
-    session = _session(float_net(graph))
-    real = batch.numpy() * np.float32(graph.input_op.scale)
-    found: dict[str, Method] = {
-        ONNX_FLOAT: partial(_discard, partial(session.run, None, {graph.input.name: real})),
-        TORCH: partial(_discard, partial(relu_net(graph), batch)),
+def _single_step(graph: Graph, batches: list[torch.Tensor]) -> dict[str, tuple[Run, Sequence[Any]]]:
+    session, name = _session(float_net(graph)), graph.input.name
+    scale = np.float32(graph.input_op.scale)
+    real = [batch.numpy() * scale for batch in batches]
+    found: dict[str, tuple[Run, Sequence[Any]]] = {
+        ONNX_FLOAT: (_discarding(lambda batch: session.run(None, {name: batch})), real),
+        TORCH: (_discarding(relu_net(graph)), batches),
     }
     if any(op.levels > 1 for _, op in graph.of_type(Threshold)):
         return found
     net = SnnTorchNet(graph)
 
-    def forward() -> None:
+    def forward(batch: torch.Tensor) -> None:
         utils.reset(net)
         net(batch)
 
-    return {**found, SNNTORCH: forward, COUNTED: partial(_counted, forward)}
+    return {**found, SNNTORCH: (forward, batches), COUNTED: (_counted(forward), batches)}
 
 
-def _spiking(graph: Graph, batch: torch.Tensor) -> dict[str, Method]:
-    forward = partial(_discard, partial(snntorch_run(graph), batch))
+def _spiking(graph: Graph) -> dict[str, Run]:
+    forward = _discarding(snntorch_run(graph))
     return {
         SNNTORCH: forward,
-        COUNTED: partial(_counted, forward),
-        SPIKINGJELLY: partial(_discard, partial(spikingjelly_run(graph), batch)),
+        COUNTED: _counted(forward),
+        SPIKINGJELLY: _spikingjelly(graph),
     }
 
 
-def _torch_rnn(graph: Graph, batch: torch.Tensor) -> Method:
+def _spikingjelly(graph: Graph) -> Run:
+    """Return SpikingJelly's run, with its answers if nothing leaks: these are whole numbers."""
+    run = spikingjelly_run(graph)
+    if any(np.any(op.decay) for _, op in graph.of_type(Membrane)):
+        return _discarding(run)
+    return lambda batch: run(batch).numpy()
+
+
+def _torch_rnn(graph: Graph) -> Run:
     """Return a vanilla RNN of the same size: its time depends on nothing else."""
     outputs = [len(op.weight) for _, op in graph.of_type(Dense)]
     units = max(outputs)
-    net = torch.nn.RNN(batch.shape[-1], units, nonlinearity="relu", batch_first=True)
+    net = torch.nn.RNN(
+        graph.tensors[graph.input.name].size, units, nonlinearity="relu", batch_first=True
+    )
     readout = torch.nn.Linear(units, outputs[-1])
-    return partial(_discard, lambda: readout(net(batch)[0][:, -1]))
+    return _discarding(lambda batch: readout(net(batch)[0][:, -1]))
 
 
-def _discard(run: Callable[[], object]) -> None:
-    run()
+def _discarding(run: Callable[[Any], object]) -> Run:
+    def discard(batch: Any) -> None:
+        run(batch)
+
+    return discard
 
 
-def _counted(run: Callable[[], object]) -> None:
-    with DispatchCounterMode([SynOpCounter()]):
-        run()
+def _counted(run: Callable[[Any], object]) -> Run:
+    def count(batch: Any) -> None:
+        with DispatchCounterMode([SynOpCounter()]):
+            run(batch)
+
+    return count

@@ -1,7 +1,8 @@
 """Run a spiking graph of several steps in snnTorch and in SpikingJelly, both in float32.
 
-The weights are the graph's integers. SpikingJelly's neurons then do what the graph's do. snnTorch's
-fire only above their threshold and reset a step later; that makes no difference to the speed.
+The weights are the graph's integers. SpikingJelly's neurons then do what the graph's do, exactly
+where nothing leaks. snnTorch's fire only above their threshold and reset a step later; that makes
+no difference to the speed.
 """
 
 from __future__ import annotations
