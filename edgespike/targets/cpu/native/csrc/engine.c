@@ -1,3 +1,519 @@
+/* Read a program into a network, lay out the scratch memory, and run samples. */
 #include "engine.h"
 
-const char *es_kernels(int place) { return place ? NULL : "portable"; }
+#include <stdlib.h>
+#include <string.h>
+
+#include "net.h"
+
+#define MAGIC 0x31736567646501 /* changes with the format */
+#define MOST ((int64_t)1 << 40)
+
+static const struct kernels *const all_kernels[] = {
+#if defined(__x86_64__)
+    &es_avx512, &es_avx2,
+#endif
+    &es_portable,
+};
+
+enum { ALL_KERNELS = sizeof all_kernels / sizeof *all_kernels };
+
+const char *es_kernels(int place) {
+    for (int k = 0; k < ALL_KERNELS; k++)
+        if (all_kernels[k]->available() && place-- == 0) return all_kernels[k]->name;
+    return NULL;
+}
+
+static const struct kernels *kernels_of(const char *name) {
+    for (int k = 0; k < ALL_KERNELS; k++)
+        if (!strcmp(all_kernels[k]->name, name) && all_kernels[k]->available()) return all_kernels[k];
+    return NULL;
+}
+
+/* ---- memory of a network: freed at once ---- */
+
+struct block { struct block *next; int64_t unused; };
+
+static void *keep(es_net *net, int64_t bytes) {
+    if (bytes < 0 || bytes > MOST) return NULL;
+    const size_t whole = (sizeof(struct block) + (size_t)bytes + SLACK + 2 * ALIGNED - 1) / ALIGNED * ALIGNED;
+    struct block *block = aligned_alloc(ALIGNED, whole);
+    if (!block) return NULL;
+    memset(block, 0, whole);
+    block->next = net->memory;
+    net->memory = block;
+    return (char *)block + ALIGNED;
+}
+
+void es_free(es_net *net) {
+    if (!net) return;
+    for (struct block *block = net->memory; block;) {
+        struct block *next = block->next;
+        free(block);
+        block = next;
+    }
+    free(net);
+}
+
+/* ---- reading ---- */
+
+struct reader {
+    const unsigned char *from, *end;
+    es_net *net;
+    const char *wrong; /* what was being read when something was wrong; NULL if nothing is */
+    int64_t scratch;
+};
+
+static int64_t fail(struct reader *r, const char *what) {
+    if (!r->wrong) r->wrong = what;
+    return 0;
+}
+
+static int64_t number(struct reader *r, int64_t low, int64_t high, const char *what) {
+    int64_t found;
+    if (r->wrong || r->end - r->from < 8) return r->wrong ? 0 : fail(r, what);
+    memcpy(&found, r->from, 8);
+    r->from += 8;
+    if (found < low || found > high) {
+        fail(r, what);
+        return low > 0 ? low : 0;
+    }
+    return found;
+}
+
+/* An array of int64, as many as expected, or NULL. It stays valid until the program is freed. */
+static const unsigned char *array(struct reader *r, int64_t count, const char *what) {
+    if (number(r, count, count, what) != count || r->wrong) return NULL;
+    if (count > (r->end - r->from) / 8) {
+        fail(r, what);
+        return NULL;
+    }
+    const unsigned char *found = r->from;
+    r->from += count * 8;
+    return found;
+}
+
+static int64_t item(const unsigned char *from, int64_t i) {
+    int64_t found;
+    memcpy(&found, from + 8 * i, 8);
+    return found;
+}
+
+static void *room(struct reader *r, int64_t bytes) {
+    void *found = r->wrong ? NULL : keep(r->net, bytes);
+    if (!found) fail(r, "memory is missing");
+    return found;
+}
+
+/* Lay out scratch memory. */
+static int64_t lay(struct reader *r, int64_t bytes) {
+    if (bytes < 0 || bytes > MOST || r->scratch > MOST) return fail(r, "scratch memory is too large");
+    const int64_t place = r->scratch;
+    r->scratch += (bytes + SLACK + ALIGNED - 1) / ALIGNED * ALIGNED;
+    return place;
+}
+
+static int64_t whole_vectors(const es_net *net, int64_t channels) {
+    const int64_t lanes = net->kernels->vector / 2;
+    return (channels + lanes - 1) / lanes * lanes;
+}
+
+/* Rows of int64 as rows of 32 or 64 bits, padded with a number. */
+static void *rows(struct reader *r, int64_t count, int64_t channels, int64_t padded, int64_t filler, int bits,
+                  const char *what) {
+    const unsigned char *from = array(r, count * channels, what);
+    char *to = room(r, count * padded * (bits / 8));
+    for (int64_t i = 0; from && to && i < count; i++)
+        for (int64_t c = 0; c < padded; c++) {
+            const int64_t x = c < channels ? item(from, i * channels + c) : filler;
+            if (bits == 32 && (x < INT32_MIN || x > INT32_MAX)) fail(r, what);
+            if (bits == 32) ((int32_t *)to)[i * padded + c] = (int32_t)x;
+            else ((int64_t *)to)[i * padded + c] = x;
+        }
+    return to;
+}
+
+static void read_threshold(struct reader *r, struct cell *cell) {
+    struct threshold *op = &cell->threshold;
+    const int32_t channels = cell->channels, padded = cell->padded;
+    op->levels = (int32_t)number(r, 1, 1 << 24, "levels");
+    op->offset = (int32_t)number(r, INT32_MIN, INT32_MAX, "offset");
+    op->unit = (int32_t)number(r, 1, INT32_MAX, "unit");
+    op->method = (int32_t)number(r, 0, 2, "method");
+    op->flips = (int32_t)number(r, 0, 1, "flips");
+    op->flipped = rows(r, 1, channels, padded, 0, 32, "flipped");
+    if (op->method == 1) {
+        const unsigned char *from = array(r, 2 * channels, "line");
+        op->slope = room(r, padded * 4);
+        op->shift = room(r, padded * 4);
+        for (int32_t c = 0; !r->wrong && c < channels; c++) {
+            int64_t line[2] = {item(from, c), item(from, channels + c)};
+            double real[2];
+            memcpy(real, line, sizeof real);
+            op->slope[c] = (float)real[0];
+            op->shift[c] = (float)real[1];
+        }
+        return;
+    }
+    if (op->method == 2) {
+        op->theta = rows(r, channels, op->levels, op->levels, 0, 32, "theta");
+        int32_t *longer = room(r, (int64_t)padded * op->levels * 4);
+        if (r->wrong) return;
+        memcpy(longer, op->theta, (size_t)channels * (size_t)op->levels * 4);
+        for (int64_t i = (int64_t)channels * op->levels; i < (int64_t)padded * op->levels; i++) longer[i] = INT32_MAX;
+        op->theta = longer;
+        return;
+    }
+    op->theta = rows(r, op->levels, channels, padded, INT32_MAX, 32, "theta");
+    if (r->wrong) return;
+    /* A sum of 16 bits reaches neither 2^15 nor, unless always, what is below -2^15. */
+    int fits = op->levels <= INT16_MAX;
+    for (int64_t i = 0; i < (int64_t)op->levels * padded; i++)
+        if (op->theta[i] > INT16_MAX && i % padded < channels) fits = 0;
+    if (!fits) return;
+    op->theta16 = room(r, (int64_t)op->levels * padded * 2);
+    for (int64_t i = 0; !r->wrong && i < (int64_t)op->levels * padded; i++) {
+        const int32_t theta = op->theta[i];
+        op->theta16[i] = (int16_t)(theta < INT16_MIN ? INT16_MIN : theta > INT16_MAX ? INT16_MAX : theta);
+    }
+}
+
+static void read_membrane(struct reader *r, struct cell *cell) {
+    struct membrane *op = &cell->membrane;
+    const int64_t limit = (int64_t)1 << 60;
+    op->emits_potential = (int32_t)number(r, 0, 1, "emits");
+    op->comparison = (int32_t)number(r, 0, 1, "comparison");
+    op->reset = (int32_t)number(r, 0, 2, "reset");
+    op->when = (int32_t)number(r, 0, 2, "reset time");
+    op->decays = (int32_t)number(r, 0, 1, "decays");
+    op->decays_current = (int32_t)number(r, 0, 1, "decays of currents");
+    op->current_saturates = (int32_t)number(r, 0, 1, "currents saturate");
+    op->saturates = (int32_t)number(r, 0, 1, "saturates");
+    op->biased = (int32_t)number(r, 0, 1, "biased");
+    op->wide = (int32_t)number(r, 0, 1, "wide");
+    op->decay_bits = (int32_t)number(r, 1, 24, "decay bits");
+    op->rests = (int32_t)number(r, 0, 1, "rests");
+    op->one_product = (int32_t)number(r, 0, 1, "one product");
+    op->per_neuron = (int32_t)number(r, 0, 1, "parameters");
+    op->unit = number(r, 1, limit, "unit");
+    op->back = number(r, 1, limit, "back");
+    op->most_spikes = number(r, 1, INT32_MAX, "spikes");
+    op->highest = number(r, 0, limit, "saturation");
+    const int64_t count = op->per_neuron ? cell->positions : 1;
+    const int bits = op->wide ? 64 : 32;
+    void *theta = rows(r, count, cell->channels, cell->padded, INT32_MAX, bits, "theta");
+    void *kept = rows(r, count, cell->channels, cell->padded, 0, bits, "kept");
+    void *kept_current = rows(r, count, cell->channels, cell->padded, 0, bits, "kept currents");
+    void *bias = rows(r, count, cell->channels, cell->padded, 0, bits, "bias");
+    void *least = rows(r, count, cell->channels, cell->padded, 0, bits, "least");
+    if (op->wide) {
+        op->theta64 = theta, op->kept64 = kept, op->kept_current64 = kept_current;
+        op->bias64 = bias, op->least64 = least;
+        for (int64_t i = 0; !r->wrong && i < count * cell->padded; i++)
+            if (op->theta64[i] < 1) fail(r, "theta");
+    } else {
+        op->theta = theta, op->kept = kept, op->kept_current = kept_current, op->bias = bias, op->least = least;
+        if (op->highest > INT32_MAX || op->unit > INT32_MAX || op->back > INT32_MAX) fail(r, "32 bits");
+        if ((op->decays && !op->one_product && op->decay_bits > 15) || (op->decays_current && op->decay_bits > 15))
+            fail(r, "decay bits");
+        for (int64_t i = 0; !r->wrong && i < count * cell->padded; i++)
+            if (op->theta[i] < 1) fail(r, "theta");
+    }
+    op->plain = op->unit == 1 && op->when == 0 && !op->decays_current && !op->biased && !op->emits_potential;
+    const int64_t bytes = (int64_t)cell->positions * cell->padded * (bits / 8);
+    op->v_place = lay(r, bytes);
+    op->current_place = lay(r, op->decays_current ? bytes : 0);
+    op->fired_place = lay(r, op->when == 1 ? bytes : 0);
+    op->active_place = lay(r, (int64_t)cell->positions * 8);
+}
+
+static void read_cell(struct reader *r, struct cell *cell, const struct value *output) {
+    cell->kind = (int32_t)number(r, PLAIN, MEMBRANE, "cell");
+    cell->channels = output->channels;
+    cell->padded = (int32_t)whole_vectors(r->net, output->channels);
+    cell->positions = output->height * output->width;
+    if (cell->kind == THRESHOLD) read_threshold(r, cell);
+    if (cell->kind == MEMBRANE) read_membrane(r, cell);
+}
+
+/* Weights (rows, outputs) as a product wants them: groups of rows beside each other for each output. */
+static void *packed(struct reader *r, const struct linear *op, const unsigned char *from, int64_t first, int64_t count,
+                    int64_t group, int bits, void *memory, int64_t at_group) {
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t o = 0; o < op->outputs; o++) {
+            const int64_t x = item(from, (first + i) * op->outputs + o);
+            const int64_t place = ((at_group + i / group) * op->padded + o) * group + i % group;
+            const int64_t limit = (int64_t)1 << (bits - 1);
+            if (x < -limit || x >= limit) fail(r, "weights");
+            if (bits == 8) ((int8_t *)memory)[place] = (int8_t)x;
+            else if (bits == 16) ((int16_t *)memory)[place] = (int16_t)x;
+            else ((int32_t *)memory)[place] = (int32_t)x;
+        }
+    return memory;
+}
+
+static void read_linear(struct reader *r, struct op *node) {
+    es_net *net = r->net;
+    struct linear *op = &node->linear;
+    const struct value *source = &net->value[node->input[0]], *output = &net->value[node->output];
+    const int64_t most = 1 << 27;
+    op->product = (int32_t)number(r, EVENTS, SINGLES, "product");
+    op->wide = (int32_t)number(r, 0, 1, "wide");
+    op->weight_bits = (int32_t)number(r, 8, 32, "weight bits");
+    op->source_height = (int32_t)number(r, 1, source->height, "source height");
+    op->source_width = (int32_t)number(r, 1, source->width, "source width");
+    op->height = (int32_t)number(r, output->height, output->height, "height");
+    op->width = (int32_t)number(r, output->width, output->width, "width");
+    op->step_y = (int32_t)number(r, 1, most, "stride");
+    op->step_x = (int32_t)number(r, 1, most, "stride");
+    op->top = (int32_t)number(r, 0, most, "padding");
+    op->left = (int32_t)number(r, 0, most, "padding");
+    op->padded_height = (int32_t)number(r, op->top + op->source_height, most, "padded height");
+    op->padded_width = (int32_t)number(r, op->left + op->source_width, most, "padded width");
+    op->rows = (int32_t)number(r, 1, most, "rows");
+    op->outputs = output->channels;
+    op->padded = (int32_t)whole_vectors(net, op->outputs);
+    op->segments = (int32_t)number(r, 1, most, "segments");
+    const unsigned char *segments = array(r, 4 * (int64_t)op->segments, "segments");
+    op->segment = room(r, (int64_t)op->segments * (int64_t)sizeof *op->segment);
+    const int group = op->product == PAIRS8 || op->product == PAIRS16 ? 2 : op->product == QUADS8 ? 4 : 1;
+    int64_t groups = 0;
+    for (int32_t s = 0; !r->wrong && s < op->segments; s++) {
+        const int64_t row = item(segments, 4 * s), column = item(segments, 4 * s + 1);
+        const int64_t width = item(segments, 4 * s + 2), first = item(segments, 4 * s + 3);
+        const int64_t last_y = (int64_t)(op->height - 1) * op->step_y, last_x = (int64_t)(op->width - 1) * op->step_x;
+        if (row < 0 || column < 0 || width < 1 || row > most || column > most || width > most ||
+            last_y + row >= op->padded_height || last_x + column + width > op->padded_width || first < 0 ||
+            first + width * source->channels > op->rows)
+            fail(r, "segment");
+        op->segment[s].row = (int32_t)row;
+        op->segment[s].column = (int32_t)column;
+        op->segment[s].width = (int32_t)width;
+        op->segment[s].bytes = (int32_t)(width * source->channels);
+        op->segment[s].first = (int32_t)first;
+        groups += (width * source->channels + group - 1) / group;
+    }
+    if (!r->wrong && (groups > most || (int64_t)op->padded_height * (op->padded_width + 1) > most)) fail(r, "size");
+    const unsigned char *weights = array(r, (int64_t)op->rows * op->outputs, "weights");
+    const int bits = op->weight_bits;
+    const int right = op->product == EVENTS      ? bits == 8 || bits == 16 || bits == 32
+                      : op->product == PAIRS16   ? bits == 16
+                      : op->product == SINGLES   ? bits == 32
+                                                 : bits == 8;
+    if (!right) fail(r, "weight bits");
+    if (r->wrong) return;
+    if (op->product == EVENTS) {
+        op->weight = room(r, (int64_t)op->rows * op->padded * (bits / 8));
+        if (!r->wrong) packed(r, op, weights, 0, op->rows, 1, bits, op->weight, 0);
+    } else {
+        op->weight = room(r, groups * group * op->padded * (bits / 8));
+        int64_t at_group = 0;
+        for (int32_t s = 0; !r->wrong && s < op->segments; s++) {
+            const int64_t count = op->segment[s].bytes;
+            packed(r, op, weights, op->segment[s].first, count, group, bits, op->weight, at_group);
+            op->segment[s].first = (int32_t)at_group;
+            at_group += (count + group - 1) / group;
+        }
+    }
+    int64_t largest = 0;
+    for (int64_t i = 0; i < (int64_t)op->rows * op->outputs; i++) {
+        const int64_t x = item(weights, i), size = x < 0 ? -x : x;
+        if (size > largest) largest = size;
+    }
+    op->largest_weight = (int32_t)(largest > INT32_MAX ? INT32_MAX : largest);
+    op->bias32 = rows(r, 1, op->outputs, op->padded, 0, 32, "bias");
+    op->bias = room(r, (int64_t)op->padded * 2);
+    for (int64_t o = 0; !r->wrong && o < op->outputs; o++) {
+        const int64_t x = op->bias32[o], size = x < 0 ? -x : x;
+        if (size > op->largest_bias) op->largest_bias = (int32_t)(size > INT32_MAX ? INT32_MAX : size);
+        ((int16_t *)op->bias)[o] = (int16_t)x;
+        op->biased |= x != 0;
+    }
+    op->masked = op->padded_width <= 64;
+    if (op->product == EVENTS) {
+        const int64_t elements = (int64_t)op->source_height * op->source_width * source->channels;
+        if (elements > most) fail(r, "size");
+        op->list_room = 4 * elements + SLACK;
+        op->list_place = lay(r, 2 * 4 * op->list_room);
+        op->starts_place = lay(r, (int64_t)op->padded_height * (op->padded_width + 1) * 4);
+        op->big_place = lay(r, op->padded_height);
+        op->active_place = lay(r, (int64_t)op->padded_height * 8);
+        op->bits_place = lay(r, ((int64_t)op->source_width * source->channels + 63) / 64 * 12 + SLACK);
+    } else {
+        op->image_place = lay(r, 4 * (int64_t)op->padded_height * op->padded_width * source->channels);
+    }
+    const int64_t entries = op->product == EVENTS ? op->segments * (int64_t)(4 * 8 + 4 * 8)
+                                                  : (groups + 1) * (int64_t)(2 * sizeof(uint32_t));
+    if (entries > net->temporary_place) net->temporary_place = entries; /* its size, until it is laid out */
+}
+
+static void read_op(struct reader *r, struct op *node) {
+    es_net *net = r->net;
+    node->kind = (int32_t)number(r, LINEAR, READOUT, "kind");
+    node->constant = (int32_t)number(r, 0, 1, "constant");
+    node->output = (int32_t)number(r, 0, net->values - 1, "output");
+    node->inputs = (int32_t)number(r, 1, 1 << 20, "inputs");
+    const unsigned char *inputs = array(r, node->inputs, "inputs");
+    node->input = room(r, (int64_t)node->inputs * 4);
+    for (int32_t k = 0; !r->wrong && k < node->inputs; k++) {
+        const int64_t input = item(inputs, k);
+        if (input < 0 || input >= net->values || net->value[input].type == I64) fail(r, "input");
+        node->input[k] = (int32_t)(r->wrong ? 0 : input);
+    }
+    if (r->wrong) return;
+    const struct value *output = &net->value[node->output], *source = &net->value[node->input[0]];
+    if ((output->type == I64) != (node->kind == READOUT)) fail(r, "type of an output");
+    if (output->channels > net->most_padded) net->most_padded = output->channels;
+    switch (node->kind) {
+    case LINEAR:
+        read_linear(r, node);
+        if (!r->wrong) read_cell(r, &node->cell, output);
+        node->counted = (int32_t)number(r, 0, 1, "counted");
+        if (node->counted) {
+            const struct linear *op = &node->linear;
+            if (op->product != EVENTS || op->height * op->width != 1 || op->rows != source->size || node->cell.kind ||
+                output->size != net->classes)
+                fail(r, "counted");
+            node->counts_place = lay(r, source->size * 4);
+        }
+        break;
+    case CELL:
+        if (source->size != output->size || source->channels != output->channels) fail(r, "size");
+        read_cell(r, &node->cell, output);
+        break;
+    case MAX_POOL:
+    case SUM_POOL:
+        node->pool.kernel_y = (int32_t)number(r, 1, 1 << 27, "kernel");
+        node->pool.kernel_x = (int32_t)number(r, 1, 1 << 27, "kernel");
+        node->pool.step_y = (int32_t)number(r, 1, 1 << 27, "stride");
+        node->pool.step_x = (int32_t)number(r, 1, 1 << 27, "stride");
+        node->pool.top = (int32_t)number(r, 0, 1 << 27, "padding");
+        node->pool.left = (int32_t)number(r, 0, 1 << 27, "padding");
+        if (source->channels != output->channels) fail(r, "channels");
+        if (node->kind == MAX_POOL && source->type == U8 && output->type != U8) fail(r, "type of a maximum");
+        if ((int64_t)output->height * node->pool.step_y > INT32_MAX / 2 ||
+            (int64_t)output->width * node->pool.step_x > INT32_MAX / 2)
+            fail(r, "stride");
+        break;
+    case ADD:
+    case MULTIPLY:
+        for (int32_t k = 0; k < node->inputs; k++)
+            if (net->value[node->input[k]].size != output->size) fail(r, "size");
+        break;
+    case CONCATENATE: {
+        int64_t channels = 0;
+        for (int32_t k = 0; k < node->inputs; k++) {
+            const struct value *input = &net->value[node->input[k]];
+            if (input->height != output->height || input->width != output->width) fail(r, "size");
+            channels += input->channels;
+        }
+        if (channels != output->channels) fail(r, "channels");
+        break;
+    }
+    case RESHAPE: {
+        const unsigned char *order = array(r, output->size, "order");
+        node->order = room(r, output->size * 4);
+        for (int64_t i = 0; !r->wrong && i < output->size; i++) {
+            const int64_t place = item(order, i);
+            if (place < 0 || place >= source->size) fail(r, "order");
+            node->order[i] = (int32_t)place;
+        }
+        break;
+    }
+    default:
+        node->mode = (int32_t)number(r, 0, 2, "mode");
+        node->counted = (int32_t)number(r, 0, 1, "counted");
+        if (source->size != output->size || source->size != net->classes) fail(r, "size of a readout");
+    }
+}
+
+static void read_net(struct reader *r) {
+    es_net *net = r->net;
+    number(r, MAGIC, MAGIC, "format");
+    net->steps = number(r, 1, 1 << 20, "steps");
+    net->values = (int32_t)number(r, 2, 1 << 20, "values");
+    net->value = room(r, net->values * (int64_t)sizeof *net->value);
+    for (int32_t k = 0; !r->wrong && k < net->values; k++) {
+        struct value *value = &net->value[k];
+        value->type = (int32_t)number(r, U8, I64, "type of a value");
+        value->height = (int32_t)number(r, 1, 1 << 27, "height of a value");
+        value->width = (int32_t)number(r, 1, 1 << 27, "width of a value");
+        value->channels = (int32_t)number(r, 1, 1 << 27, "channels of a value");
+        if ((int64_t)value->height * value->width > 1 << 27) fail(r, "size of a value");
+        value->size = (int64_t)value->height * value->width * value->channels;
+        if (value->size > 1 << 27 || value->type == I8) fail(r, "size or type of a value");
+        value->place = lay(r, value->size * es_bytes_of(value->type));
+    }
+    net->input = (int32_t)number(r, 0, net->values - 1, "input");
+    net->readout = (int32_t)number(r, 0, net->values - 1, "readout");
+    if (r->wrong) return;
+    if (net->value[net->readout].type != I64 || net->value[net->input].type == I64) fail(r, "readout");
+    net->classes = net->value[net->readout].size;
+    net->ops = (int32_t)number(r, 1, 1 << 20, "operations");
+    net->op = room(r, net->ops * (int64_t)sizeof *net->op);
+    for (int32_t k = 0; !r->wrong && k < net->ops; k++) read_op(r, &net->op[k]);
+    net->delays = (int32_t)number(r, 0, 1 << 20, "delays");
+    net->delay = room(r, net->delays * (int64_t)sizeof *net->delay);
+    for (int32_t k = 0; !r->wrong && k < net->delays; k++) {
+        struct delay *delay = &net->delay[k];
+        delay->source = (int32_t)number(r, 0, net->values - 1, "source of a delay");
+        delay->output = (int32_t)number(r, 0, net->values - 1, "output of a delay");
+        delay->initial = (int32_t)number(r, INT32_MIN, INT32_MAX, "initial");
+        if (net->value[delay->source].size != net->value[delay->output].size ||
+            net->value[delay->source].type == I64 || net->value[delay->output].type == I64)
+            fail(r, "size of a delay");
+    }
+    net->sources = (int32_t)number(r, 0, 1 << 20, "sources");
+    net->source = room(r, net->sources * (int64_t)sizeof *net->source);
+    for (int32_t k = 0; !r->wrong && k < net->sources; k++) {
+        struct source *source = &net->source[k];
+        source->value = (int32_t)number(r, 0, net->values - 1, "source");
+        source->graded = (int32_t)number(r, 0, 1, "graded");
+        source->first = net->events;
+        if (net->value[source->value].type == I64) fail(r, "source");
+        net->events += net->value[source->value].size * net->steps;
+        if (net->events > MOST) fail(r, "size");
+    }
+    net->bytes_sum = (int32_t)number(r, 0, 255, "samples of a sum of bytes");
+    net->kept = (int32_t)number(r, 0, net->values, "kept values");
+    const unsigned char *kept = array(r, net->kept, "kept values");
+    net->kept_value = room(r, net->kept * 4);
+    for (int32_t k = 0; !r->wrong && k < net->kept; k++) {
+        const int64_t value = item(kept, k);
+        if (value < 0 || value >= net->values) fail(r, "kept values");
+        net->kept_value[k] = (int32_t)value;
+    }
+    if (!r->wrong && r->from != r->end) fail(r, "end");
+    net->most_padded = whole_vectors(net, net->most_padded);
+    net->sums_place = lay(r, net->bytes_sum ? net->events : 0);
+    net->temporary_place = lay(r, 8 * net->most_padded + SLACK + net->temporary_place);
+    if (r->scratch > MOST) fail(r, "scratch memory is too large");
+    net->scratch = (size_t)r->scratch;
+}
+
+es_net *es_load(const void *program, size_t bytes, const char *kernels, char *error) {
+    struct reader r = {.from = program, .end = (const unsigned char *)program + bytes};
+    const struct kernels *chosen = kernels_of(kernels);
+    r.net = calloc(1, sizeof *r.net);
+    if (!chosen) fail(&r, "kernels");
+    if (!r.net) fail(&r, "memory is missing");
+    if (!r.wrong) {
+        r.net->kernels = chosen;
+        read_net(&r);
+    }
+    if (!r.wrong) return r.net;
+    strncpy(error, r.wrong, ES_ERROR - 1);
+    error[ES_ERROR - 1] = 0;
+    es_free(r.net);
+    return NULL;
+}
+
+size_t es_scratch(const es_net *net) { return net->scratch; }
+
+int es_run(const es_net *net, void *scratch, const void *samples, int32_t type, int64_t count, int64_t sample_stride,
+           int64_t step_stride, int64_t *answers, uint32_t *events, void *const *kept) {
+    if (!net || !scratch || !samples || type < 0 || type >= TYPES || count < 0 || (uintptr_t)scratch % ALIGNED) return -1;
+    const struct run run = {net, scratch, samples, type, count, sample_stride, step_stride, answers, events, kept};
+    net->kernels->run(&run);
+    return 0;
+}

@@ -1,0 +1,1219 @@
+/* The kernels, for one width of vectors: included by each kernels_*.c, which defines VECTOR (bytes) and SET.
+
+   Sums are computed modulo 2^16 or 2^32. That is exact, whatever overflows on the way, where the final sum is proven
+   to fit. Elements of all buffers are ordered by position, channels last. Kernels read and write whole vectors, up to
+   SLACK bytes behind a buffer. */
+#include <string.h>
+
+#include "net.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+#define LANES16 (VECTOR / 2)
+#define LANES32 (VECTOR / 4)
+#define UNALIGNED aligned(1), may_alias
+#define UNROLL _Pragma("GCC unroll 16")
+
+typedef uint8_t u8v __attribute__((vector_size(VECTOR)));
+typedef int16_t s16v __attribute__((vector_size(VECTOR)));
+typedef int32_t s32v __attribute__((vector_size(VECTOR)));
+typedef uint32_t u32v __attribute__((vector_size(VECTOR)));
+typedef float f32v __attribute__((vector_size(VECTOR)));
+typedef int8_t s8h __attribute__((vector_size(VECTOR / 2)));
+typedef uint8_t u8h __attribute__((vector_size(VECTOR / 2)));
+typedef int16_t s16h __attribute__((vector_size(VECTOR / 2)));
+typedef int8_t s8q __attribute__((vector_size(VECTOR / 4)));
+typedef uint8_t u8q __attribute__((vector_size(VECTOR / 4)));
+
+#define LOADER(name, kind)                                                                   \
+    typedef kind name##_any __attribute__((UNALIGNED));                                      \
+    INLINE kind load_##name(const void *from) { return *(const name##_any *)from; }          \
+    INLINE void store_##name(void *to, kind x) { *(name##_any *)to = x; }
+LOADER(u8v, u8v)
+LOADER(s16v, s16v)
+LOADER(s32v, s32v)
+LOADER(f32v, f32v)
+LOADER(s8h, s8h)
+LOADER(u8h, u8h)
+LOADER(s16h, s16h)
+LOADER(s8q, s8q)
+LOADER(u8q, u8q)
+
+INLINE s16v all16(int16_t x) { return x - (s16v){0}; }
+INLINE s32v all32(int32_t x) { return x - (s32v){0}; }
+INLINE s32v pick32(s32v mask, s32v yes, s32v no) { return (mask & yes) | (~mask & no); }
+
+#if defined(__AVX512BW__) && VECTOR == 64
+INLINE s32v most32(s32v x, s32v y) { return (s32v)_mm512_max_epi32((__m512i)x, (__m512i)y); }
+INLINE s32v least32(s32v x, s32v y) { return (s32v)_mm512_min_epi32((__m512i)x, (__m512i)y); }
+INLINE f32v mostf(f32v x, f32v y) { return (f32v)_mm512_max_ps((__m512)x, (__m512)y); }
+INLINE f32v leastf(f32v x, f32v y) { return (f32v)_mm512_min_ps((__m512)x, (__m512)y); }
+INLINE s16v pairs8(s16v x, s16v w) { return (s16v)_mm512_maddubs_epi16((__m512i)x, (__m512i)w); }
+INLINE s32v pairs16(s32v x, s32v w) { return (s32v)_mm512_madd_epi16((__m512i)x, (__m512i)w); }
+INLINE uint64_t nonzero64(const void *from) { return _mm512_test_epi8_mask(_mm512_loadu_si512(from), _mm512_loadu_si512(from)); }
+#elif defined(__AVX2__) && VECTOR == 32
+INLINE s32v most32(s32v x, s32v y) { return (s32v)_mm256_max_epi32((__m256i)x, (__m256i)y); }
+INLINE s32v least32(s32v x, s32v y) { return (s32v)_mm256_min_epi32((__m256i)x, (__m256i)y); }
+INLINE f32v mostf(f32v x, f32v y) { return (f32v)_mm256_max_ps((__m256)x, (__m256)y); }
+INLINE f32v leastf(f32v x, f32v y) { return (f32v)_mm256_min_ps((__m256)x, (__m256)y); }
+INLINE s16v pairs8(s16v x, s16v w) { return (s16v)_mm256_maddubs_epi16((__m256i)x, (__m256i)w); }
+INLINE s32v pairs16(s32v x, s32v w) { return (s32v)_mm256_madd_epi16((__m256i)x, (__m256i)w); }
+INLINE uint64_t nonzero64(const void *from) {
+    __m256i zero = _mm256_setzero_si256();
+    const __m256i *at = from;
+    uint32_t low = ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256(at), zero));
+    uint32_t high = ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256(at + 1), zero));
+    return low | (uint64_t)high << 32;
+}
+#else
+INLINE s32v most32(s32v x, s32v y) { return pick32(x > y, x, y); }
+INLINE s32v least32(s32v x, s32v y) { return pick32(x < y, x, y); }
+INLINE f32v mostf(f32v x, f32v y) { return (f32v)pick32(x > y, (s32v)x, (s32v)y); }
+INLINE f32v leastf(f32v x, f32v y) { return (f32v)pick32(x < y, (s32v)x, (s32v)y); }
+INLINE s16v pairs8(s16v x, s16v w) {
+    /* Products of bytes fit 16 bits, and so does their sum: this is proven for each pair. */
+    s16v low = (s16v)((s16v)(w << 8) >> 8), high = w >> 8;
+    return (x & 255) * low + ((x >> 8) & 255) * high;
+}
+INLINE s32v pairs16(s32v x, s32v w) {
+    s32v x_low = (x << 16) >> 16, w_low = (w << 16) >> 16;
+    return x_low * w_low + (x >> 16) * (w >> 16);
+}
+INLINE uint64_t nonzero64(const void *from) {
+    const uint8_t *at = from;
+    uint64_t found = 0;
+    for (int i = 0; i < 64; i++) found |= (uint64_t)(at[i] != 0) << i;
+    return found;
+}
+#endif
+
+#if defined(__AVX512VNNI__) && VECTOR == 64
+INLINE s32v quads8(s32v sum, s32v x, s32v w) { return (s32v)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w); }
+#else
+INLINE s32v quads8(s32v sum, s32v x, s32v w) {
+    s32v ones = all32(0x00010001);
+    return sum + pairs16((s32v)pairs8((s16v)x, (s16v)w), ones);
+}
+#endif
+
+INLINE int any32(s32v mask) {
+#if defined(__AVX512BW__) && VECTOR == 64
+    return _mm512_movepi32_mask((__m512i)mask) != 0;
+#elif defined(__AVX2__) && VECTOR == 32
+    return _mm256_movemask_epi8((__m256i)mask) != 0;
+#else
+    int32_t found = 0;
+    for (int i = 0; i < LANES32; i++) found |= mask[i];
+    return found != 0;
+#endif
+}
+
+INLINE char *at(const struct run *run, int64_t place) { return run->scratch + place; }
+INLINE char *buffer(const struct run *run, int32_t value) { return at(run, run->net->value[value].place); }
+
+/* Narrow numbers that fit. */
+#if defined(__AVX2__) && VECTOR == 32
+INLINE void narrow16(void *to, s16v x) {
+    __m128i low = _mm256_castsi256_si128((__m256i)x), high = _mm256_extracti128_si256((__m256i)x, 1);
+    _mm_storeu_si128(to, _mm_packus_epi16(low, high));
+}
+INLINE __m128i halved(s32v x) {
+    return _mm_packs_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+}
+INLINE void narrow32_to_8(void *to, s32v x) {
+    __m128i half = halved(x);
+    _mm_storel_epi64(to, _mm_packus_epi16(half, half));
+}
+INLINE void narrow32_to_16(void *to, s32v x) { _mm_storeu_si128(to, halved(x)); }
+#else
+INLINE void narrow16(void *to, s16v x) { store_u8h(to, __builtin_convertvector(x, u8h)); }
+INLINE void narrow32_to_8(void *to, s32v x) { store_u8q(to, __builtin_convertvector(x, u8q)); }
+INLINE void narrow32_to_16(void *to, s32v x) { store_s16h(to, __builtin_convertvector(x, s16h)); }
+#endif
+
+/* ---- elements of any type ---- */
+
+INLINE int32_t element(const void *from, int32_t type, int64_t i) {
+    switch (type) {
+    case U8: return ((const uint8_t *)from)[i];
+    case I16: return ((const int16_t *)from)[i];
+    default: return ((const int32_t *)from)[i];
+    }
+}
+
+INLINE void put(void *to, int32_t type, int64_t i, int32_t x) {
+    switch (type) {
+    case U8: ((uint8_t *)to)[i] = (uint8_t)x; break;
+    case I16: ((int16_t *)to)[i] = (int16_t)x; break;
+    default: ((int32_t *)to)[i] = x;
+    }
+}
+
+/* Store a vector of numbers as a type that holds them. */
+INLINE void put32(void *to, int32_t type, int64_t i, s32v x) {
+    switch (type) {
+    case U8: narrow32_to_8((uint8_t *)to + i, x); break;
+    case I16: narrow32_to_16((int16_t *)to + i, x); break;
+    default: store_s32v((int32_t *)to + i, x);
+    }
+}
+
+INLINE s32v get32(const void *from, int32_t type, int64_t i) {
+    switch (type) {
+    case U8: return __builtin_convertvector(load_u8q((const uint8_t *)from + i), s32v);
+    case I16: return __builtin_convertvector(load_s16h((const int16_t *)from + i), s32v);
+    default: return load_s32v((const int32_t *)from + i);
+    }
+}
+
+/* ---- neurons ---- */
+
+/* Sums of a position: padded channels, of 16 or of 32 bits. */
+struct sums { const void *from; int wide; };
+
+INLINE s32v sums32(struct sums sums, int64_t i) {
+    return sums.wide ? load_s32v((const int32_t *)sums.from + i)
+                     : __builtin_convertvector(load_s16h((const int16_t *)sums.from + i), s32v);
+}
+
+INLINE void reached_of_16(const struct threshold *op, int32_t padded, const int16_t *x, uint8_t *to) {
+    for (int32_t i = 0; i < padded; i += LANES16) {
+        s16v values = load_s16v(x + i), count = {0};
+        for (int32_t level = 0; level < op->levels; level++)
+            count -= values >= load_s16v(op->theta16 + (int64_t)level * padded + i);
+        if (op->flips) {
+            s16v flipped;
+            for (int j = 0; j < LANES16; j++) flipped[j] = (int16_t)op->flipped[i + j];
+            count = (flipped & ((int16_t)op->levels - count)) | (~flipped & count);
+        }
+        narrow16(to + i, count);
+    }
+}
+
+static void threshold_row(const struct cell *cell, struct sums sums, void *to, int32_t type) {
+    const struct threshold *op = &cell->threshold;
+    const int32_t padded = cell->padded;
+    if (!sums.wide && op->theta16 && op->method == 0 && type == U8 && op->unit == 1 && op->offset == 0) {
+        reached_of_16(op, padded, sums.from, to);
+        return;
+    }
+    for (int32_t i = 0; i < padded; i += LANES32) {
+        s32v x = sums32(sums, i), count = {0};
+        if (op->method == 1) {
+            f32v line = __builtin_convertvector(x, f32v) * load_f32v(op->slope + i);
+            line = line + load_f32v(op->shift + i);
+            f32v zero = {0};
+            line = leastf(mostf(line, zero), (float)op->levels - zero);
+            count = __builtin_convertvector(line, s32v);
+        } else if (op->method == 0) {
+            for (int32_t level = 0; level < op->levels; level++)
+                count -= x >= load_s32v(op->theta + (int64_t)level * padded + i);
+        } else {
+            for (int j = 0; j < LANES32; j++) { /* thresholds of a channel side by side */
+                const int32_t *theta = op->theta + (int64_t)(i + j) * op->levels;
+                int32_t low = 0, high = op->levels;
+                while (low < high) {
+                    int32_t middle = (low + high) / 2;
+                    if (x[j] >= theta[middle]) low = middle + 1;
+                    else high = middle;
+                }
+                count[j] = low;
+            }
+        }
+        if (op->flips && op->method != 1) {
+            s32v flipped = load_s32v(op->flipped + i);
+            count = pick32(flipped, op->levels - count, count);
+        }
+        put32(to, type, i, count * op->unit + op->offset);
+    }
+}
+
+/* Multiply by kept / 2^bits, towards zero. */
+INLINE s32v decayed(s32v v, s32v kept, int32_t bits, int one_product) {
+    s32v negative = v >> 31, size = (v ^ negative) - negative, left;
+    if (one_product) {
+        left = (size * kept) >> bits;
+    } else {
+        s32v part = size & (((int32_t)1 << bits) - 1);
+        left = (size >> bits) * kept + (s32v)((u32v)(part * kept) >> bits);
+    }
+    return (left ^ negative) - negative;
+}
+
+/* Step the neurons of a position; return whether one of them may change without input. */
+INLINE int membrane_step(const struct run *run, const struct cell *cell, int64_t position, struct sums sums,
+                         char *to, int32_t type, const int decays, const int plain) {
+    const struct membrane *op = &cell->membrane;
+    const int32_t padded = cell->padded;
+    const int64_t own = op->per_neuron ? position * padded : 0;
+    const int single = op->most_spikes == 1;
+    int32_t *v_row = (int32_t *)at(run, op->v_place) + position * padded;
+    int32_t *current_row = (int32_t *)at(run, op->current_place) + position * padded;
+    int32_t *fired_row = (int32_t *)at(run, op->fired_place) + position * padded;
+    const s32v zero = {0};
+    s32v stirred = zero;
+    for (int32_t i = 0; i < padded; i += LANES32) {
+        s32v v = load_s32v(v_row + i), theta = load_s32v(op->theta + own + i), reached = theta;
+        s32v current = sums32(sums, i);
+        if (!plain && op->unit != 1) current = current * (int32_t)op->unit;
+        if (!plain && op->when == 2) {
+            s32v above = op->comparison ? v > theta : v >= theta;
+            reached = theta + (theta & above);
+        }
+        if (decays) v = decayed(v, load_s32v(op->kept + own + i), op->decay_bits, op->one_product);
+        if (!plain && op->decays_current) {
+            s32v kept = decayed(load_s32v(current_row + i), load_s32v(op->kept_current + own + i), op->decay_bits, 0);
+            current += kept;
+            if (op->current_saturates)
+                current = least32(most32(current, all32((int32_t)-op->highest)), all32((int32_t)op->highest));
+            store_s32v(current_row + i, current);
+            stirred |= current;
+        }
+        v += current;
+        if (!plain && op->biased) v += load_s32v(op->bias + own + i);
+        if (!plain && op->when == 1) {
+            s32v fired = load_s32v(fired_row + i);
+            if (op->reset == 1) v &= fired == zero;
+            else if (op->reset == 2) v -= fired * theta;
+        }
+        if (op->saturates)
+            v = least32(most32(v, load_s32v(op->least + own + i)), all32((int32_t)op->highest));
+        s32v enough = op->comparison ? v > reached : v >= reached, fired = zero - enough;
+        if (!single && any32(op->comparison ? v - reached > reached : v - reached >= reached)) {
+            for (int j = 0; j < LANES32; j++)
+                if (enough[j]) {
+                    int64_t times = (v[j] - op->comparison) / reached[j];
+                    fired[j] = (int32_t)(times < op->most_spikes ? times : op->most_spikes);
+                }
+        }
+        if (!plain && op->emits_potential) put32(to, type, i, v * (int32_t)op->back);
+        else put32(to, type, i, fired);
+        if (plain || op->when != 1) {
+            if (op->reset == 1) v &= ~enough;
+            else if (op->reset == 2) v -= single ? theta & enough : fired * theta;
+        } else {
+            store_s32v(fired_row + i, fired);
+            stirred |= fired;
+        }
+        store_s32v(v_row + i, v);
+        stirred |= decays ? v : op->comparison ? v > theta : v >= theta;
+    }
+    return any32(stirred != zero);
+}
+
+static int64_t decayed64(int64_t v, int64_t kept, int32_t bits) {
+    int64_t size = v < 0 ? -v : v, mask = ((int64_t)1 << bits) - 1;
+    int64_t left = (size >> bits) * kept + ((size & mask) * kept >> bits);
+    return v < 0 ? -left : left;
+}
+
+/* The same in 64 bits, neuron by neuron. */
+static int membrane_wide(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
+                         int32_t type) {
+    const struct membrane *op = &cell->membrane;
+    const int64_t row = position * cell->padded, own = op->per_neuron ? row : 0;
+    int64_t *v_row = (int64_t *)at(run, op->v_place) + row;
+    int64_t *current_row = (int64_t *)at(run, op->current_place) + row;
+    int64_t *fired_row = (int64_t *)at(run, op->fired_place) + row;
+    int stirred = 0;
+    for (int32_t i = 0; i < cell->channels; i++) {
+        int64_t v = v_row[i], theta = op->theta64[own + i], reached = theta;
+        int64_t x = sums.wide ? ((const int32_t *)sums.from)[i] : ((const int16_t *)sums.from)[i];
+        x *= op->unit;
+        if (op->when == 2 && (op->comparison ? v > theta : v >= theta)) reached = 2 * theta;
+        if (op->decays) v = decayed64(v, op->kept64[own + i], op->decay_bits);
+        if (op->decays_current) {
+            x += decayed64(current_row[i], op->kept_current64[own + i], op->decay_bits);
+            if (op->current_saturates) {
+                if (x > op->highest) x = op->highest;
+                if (x < -op->highest) x = -op->highest;
+            }
+            current_row[i] = x;
+            stirred |= x != 0;
+        }
+        v += x;
+        if (op->biased) v += op->bias64[own + i];
+        if (op->when == 1) {
+            if (op->reset == 1 && fired_row[i]) v = 0;
+            else if (op->reset == 2) v -= fired_row[i] * theta;
+        }
+        if (op->saturates) {
+            if (v < op->least64[own + i]) v = op->least64[own + i];
+            if (v > op->highest) v = op->highest;
+        }
+        int64_t fired = 0;
+        if (op->comparison ? v > reached : v >= reached) {
+            fired = (v - op->comparison) / reached;
+            if (fired > op->most_spikes) fired = op->most_spikes;
+        }
+        put(to, type, i, (int32_t)(op->emits_potential ? v * op->back : fired));
+        if (op->when != 1) {
+            if (op->reset == 1 && fired) v = 0;
+            else if (op->reset == 2) v -= fired * theta;
+        } else {
+            fired_row[i] = fired;
+            stirred |= fired != 0;
+        }
+        v_row[i] = v;
+        stirred |= op->decays ? v != 0 : op->comparison ? v > theta : v >= theta;
+    }
+    return stirred;
+}
+
+static int membrane_any(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
+                        int32_t type) {
+    return membrane_step(run, cell, position, sums, to, type, cell->membrane.decays, 0);
+}
+
+static int membrane_plain(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
+                          int32_t type) {
+    return membrane_step(run, cell, position, sums, to, type, 0, 1);
+}
+
+static int membrane_leaky(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
+                          int32_t type) {
+    return membrane_step(run, cell, position, sums, to, type, 1, 1);
+}
+
+INLINE int membrane_row(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
+                        int32_t type) {
+    const struct membrane *op = &cell->membrane;
+    if (op->wide) return membrane_wide(run, cell, position, sums, to, type);
+    if (op->plain) return (op->decays ? membrane_leaky : membrane_plain)(run, cell, position, sums, to, type);
+    return membrane_any(run, cell, position, sums, to, type);
+}
+
+/* Write a position's values; return whether its neurons may change without input. */
+INLINE int finish(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
+                  int32_t type) {
+    switch (cell->kind) {
+    case THRESHOLD:
+        threshold_row(cell, sums, to, type);
+        return 0;
+    case MEMBRANE:
+        return membrane_row(run, cell, position, sums, to, type);
+    default:
+        for (int32_t i = 0; i < cell->padded; i += LANES32) put32(to, type, i, sums32(sums, i));
+        return 0;
+    }
+}
+
+/* ---- lists of events ---- */
+
+/* Add the places of a word's bits to a list. */
+INLINE uint32_t *list_bits(uint32_t *list, uint64_t word, uint32_t first) {
+    while (word) {
+        *list++ = first + (uint32_t)__builtin_ctzll(word);
+        word &= word - 1;
+    }
+    return list;
+}
+
+INLINE uint64_t low_bits(int64_t count) { return count >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1; }
+
+#define FEW 4 /* Events of so many spikes are listed so many times; rows with more of them hold numbers as well. */
+
+struct lists {
+    uint32_t *list, *starts;
+    int32_t *number;
+    uint8_t *big;
+    uint64_t *active;
+};
+
+INLINE struct lists lists_of(const struct run *run, const struct linear *op) {
+    struct lists found = {
+        (uint32_t *)at(run, op->list_place),
+        (uint32_t *)at(run, op->starts_place),
+        (int32_t *)at(run, op->list_place) + op->list_room,
+        (uint8_t *)at(run, op->big_place),
+        (uint64_t *)at(run, op->active_place),
+    };
+    return found;
+}
+
+/* Say where each position's events begin: those of position x are from..from + width of a row of bits. */
+INLINE uint64_t find_starts(const uint64_t *bits, const struct linear *op, int32_t channels, uint32_t count,
+                            uint32_t *starts) {
+    uint64_t found = 0;
+    for (int32_t x = 0; x < op->left; x++) starts[x] = count;
+    starts += op->left;
+    if (channels <= 64 && 64 % channels == 0) {
+        const uint64_t own = low_bits(channels);
+        const int32_t in_word = 64 / channels;
+        for (int32_t x = 0, k = 0; x < op->source_width; k++) {
+            uint64_t word = bits[k];
+            const int32_t end = x + in_word < op->source_width ? x + in_word : op->source_width;
+            for (; x < end; x++) {
+                const uint64_t here = word & own;
+                starts[x] = count;
+                found |= (uint64_t)(here != 0) << ((op->left + x) & 63);
+                count += (uint32_t)__builtin_popcountll(here);
+                word = channels == 64 ? 0 : word >> channels;
+            }
+        }
+    } else {
+        int64_t bit = 0;
+        for (int32_t x = 0; x < op->source_width; x++) {
+            uint32_t here = 0;
+            starts[x] = count;
+            for (int64_t end = bit + channels; bit < end;) {
+                const int64_t most = 64 - (bit & 63), taken = end - bit < most ? end - bit : most;
+                here += (uint32_t)__builtin_popcountll(bits[bit >> 6] >> (bit & 63) & low_bits(taken));
+                bit += taken;
+            }
+            found |= (uint64_t)(here != 0) << ((op->left + x) & 63);
+            count += here;
+        }
+    }
+    for (int32_t x = op->source_width; x <= op->padded_width - op->left; x++) starts[x] = count;
+    return found;
+}
+
+/* List a row's events of single spikes: bits first, then their places, then where each position begins. */
+static uint32_t scan_bits(const struct run *run, const struct linear *op, const struct lists *to, const uint8_t *row,
+                          uint32_t count, uint32_t *starts, int32_t channels, uint64_t *active) {
+    uint64_t *bits = (uint64_t *)at(run, op->bits_place);
+    const int64_t elements = (int64_t)op->source_width * channels, words = (elements + 63) / 64;
+    uint32_t *end = to->list + count;
+    const uint32_t first = (uint32_t)(op->left * channels);
+    for (int64_t k = 0; k < words; k++) {
+        bits[k] = nonzero64(row + 64 * k) & low_bits(elements - 64 * k);
+        end = list_bits(end, bits[k], first + (uint32_t)(64 * k));
+    }
+    const uint32_t last = (uint32_t)(end - to->list);
+    if (op->source_width == 1 || last == count) {
+        for (int32_t x = 0; x <= op->padded_width; x++) starts[x] = x <= op->left ? count : last;
+        *active = last == count ? 0 : (uint64_t)1 << (op->left & 63);
+    } else {
+        *active = find_starts(bits, op, channels, count, starts);
+    }
+    return last;
+}
+
+static int is_binary(const uint8_t *row, int64_t elements) {
+    u8v any = {0};
+    int64_t i = 0;
+    for (; i + VECTOR <= elements; i += VECTOR) any |= load_u8v(row + i);
+    uint8_t rest = 0;
+    for (; i < elements; i++) rest |= row[i];
+    u8v more = any & (uint8_t)254;
+    return rest <= 1 && !any32((s32v)more != (s32v){0});
+}
+
+/* List a row's events of any numbers of spikes. */
+static uint32_t scan_numbers(const struct linear *op, const struct lists *to, const void *row, int32_t type,
+                             uint32_t count, uint32_t *starts, int32_t channels, uint64_t *active, uint8_t *big) {
+    const int64_t elements = (int64_t)op->source_width * channels;
+    int32_t most = 0;
+    if (type == U8) {
+        for (int64_t i = 0; i < elements; i++) {
+            const uint8_t x = ((const uint8_t *)row)[i];
+            most = x > most ? x : most;
+        }
+    } else {
+        for (int64_t i = 0; i < elements; i++) {
+            const int32_t x = element(row, type, i);
+            if (x > most || x < 0) most = x < 0 ? FEW + 1 : x;
+        }
+    }
+    *big = most > FEW;
+    uint64_t found = 0;
+    int32_t x = 0; /* where the next start is written */
+    for (int64_t first = 0; first < elements; first += 64) {
+        const int64_t left = elements - first;
+        uint64_t word = 0;
+        if (type == U8) word = nonzero64((const uint8_t *)row + first) & low_bits(left);
+        else
+            for (int64_t i = 0; i < 64 && i < left; i++) word |= (uint64_t)(element(row, type, first + i) != 0) << i;
+        for (; word; word &= word - 1) {
+            const int64_t i = first + __builtin_ctzll(word);
+            const int32_t number = element(row, type, i), here = op->left + (int32_t)(i / channels);
+            for (; x <= here; x++) starts[x] = count;
+            found |= (uint64_t)1 << (here & 63);
+            for (int32_t times = *big ? 1 : number; times; times--) {
+                to->list[count] = (uint32_t)(op->left * channels + i);
+                to->number[count++] = *big ? number : 1;
+            }
+        }
+    }
+    for (; x <= op->padded_width; x++) starts[x] = count;
+    *active = found;
+    return count;
+}
+
+static void scan(const struct run *run, const struct linear *op, const struct value *source) {
+    const struct lists to = lists_of(run, op);
+    const char *from = at(run, source->place);
+    const int64_t row_bytes = (int64_t)source->width * source->channels * es_bytes_of(source->type);
+    const int64_t elements = (int64_t)op->source_width * source->channels;
+    uint32_t count = 0;
+    for (int32_t r = 0; r < op->padded_height; r++) {
+        uint32_t *starts = to.starts + (int64_t)r * (op->padded_width + 1);
+        const int32_t y = r - op->top;
+        uint64_t active = 0;
+        to.big[r] = 0;
+        if (y < 0 || y >= op->source_height) {
+            for (int32_t x = 0; x <= op->padded_width; x++) starts[x] = count;
+        } else if (source->type == U8 && is_binary((const uint8_t *)from + y * row_bytes, elements)) {
+            count = scan_bits(run, op, &to, (const uint8_t *)from + y * row_bytes, count, starts, source->channels,
+                              &active);
+        } else {
+            count = scan_numbers(op, &to, from + y * row_bytes, source->type, count, starts, source->channels, &active,
+                                 &to.big[r]);
+        }
+        to.active[r] = active;
+    }
+}
+
+/* Return at which positions of an output row any event arrives; rows of at most 64 positions. */
+INLINE uint64_t active_row(const struct linear *op, const struct lists *from, int32_t y) {
+    uint64_t found = 0;
+    for (int32_t s = 0; s < op->segments; s++) {
+        const struct segment *segment = &op->segment[s];
+        uint64_t row = from->active[y * op->step_y + segment->row] >> segment->column;
+        if (!row) continue;
+        int32_t done = 1;
+        while (2 * done <= segment->width) { row |= row >> done; done *= 2; }
+        if (done < segment->width) row |= row >> (segment->width - done);
+        found |= row;
+    }
+    if (op->step_x == 1) return found & low_bits(op->width);
+    uint64_t taken = 0;
+    for (int32_t x = 0; x < op->width; x++) taken |= ((found >> (x * op->step_x)) & 1) << x;
+    return taken;
+}
+
+/* Events that arrive at a position from one row of the source, and the weights of element 0 of that row. */
+struct range { const uint32_t *from, *end; const char *rows; int64_t numbered; };
+
+/* A row of the source that a row of the output reads, for its first position. */
+struct line { const uint32_t *starts; const char *rows; int64_t width, numbered; };
+
+/* ---- sums of rows of weights ---- */
+
+enum rows { ROWS16, ROWS8, ROWS16_WIDE, ROWS8_WIDE, ROWS32 };
+
+/* Add up n vectors of sums over all ranges; the first output is at a place. */
+INLINE void add_rows(const struct range *range, int ranges, int64_t padded, int64_t place, const void *bias, void *to,
+                     const int n, const int rows) {
+    const int wide = rows >= ROWS16_WIDE;
+    const int64_t stride = padded * (rows == ROWS32 ? 4 : rows == ROWS8 || rows == ROWS8_WIDE ? 1 : 2);
+    s32v sum[MOST_VECTORS];
+    UNROLL for (int k = 0; k < n; k++) sum[k] = load_s32v((const char *)bias + (place * (wide ? 4 : 2)) + k * VECTOR);
+    for (int r = 0; r < ranges; r++) {
+        const char *first = range[r].rows +
+                            place * (rows == ROWS32 ? 4 : rows == ROWS8 || rows == ROWS8_WIDE ? 1 : 2);
+        for (const uint32_t *event = range[r].from; event < range[r].end; event++) {
+            const char *row = first + *event * stride;
+            UNROLL for (int k = 0; k < n; k++) {
+                switch (rows) {
+                case ROWS16: sum[k] = (s32v)((s16v)sum[k] + load_s16v(row + k * VECTOR)); break;
+                case ROWS8:
+                    sum[k] = (s32v)((s16v)sum[k] + __builtin_convertvector(load_s8h(row + k * (VECTOR / 2)), s16v));
+                    break;
+                case ROWS16_WIDE: sum[k] += __builtin_convertvector(load_s16h(row + k * (VECTOR / 2)), s32v); break;
+                case ROWS8_WIDE: sum[k] += __builtin_convertvector(load_s8q(row + k * (VECTOR / 4)), s32v); break;
+                default: sum[k] += load_s32v(row + k * VECTOR);
+                }
+            }
+        }
+    }
+    UNROLL for (int k = 0; k < n; k++) store_s32v((char *)to + place * (wide ? 4 : 2) + k * VECTOR, sum[k]);
+}
+
+#define SIZES(each, ...)                                                                                            \
+    switch (n) {                                                                                                    \
+    case 1: each(__VA_ARGS__, 1); break;                                                                            \
+    case 2: each(__VA_ARGS__, 2); break;                                                                            \
+    case 3: each(__VA_ARGS__, 3); break;                                                                            \
+    case 4: each(__VA_ARGS__, 4); break;                                                                            \
+    case 5: each(__VA_ARGS__, 5); break;                                                                            \
+    case 6: each(__VA_ARGS__, 6); break;                                                                            \
+    case 7: each(__VA_ARGS__, 7); break;                                                                            \
+    case 8: each(__VA_ARGS__, 8); break;                                                                            \
+    case 9: each(__VA_ARGS__, 9); break;                                                                            \
+    case 10: each(__VA_ARGS__, 10); break;                                                                          \
+    case 11: each(__VA_ARGS__, 11); break;                                                                          \
+    default: each(__VA_ARGS__, 12); break;                                                                          \
+    }
+
+#define ADD_ROWS(kind, n) add_rows(range, ranges, padded, place, bias, to, n, kind)
+#define ADDER(name, kind, lanes)                                                                                    \
+    static void name(const struct range *range, int ranges, int64_t padded, const void *bias, void *to) {           \
+        for (int64_t place = 0; place < padded;) {                                                                  \
+            int64_t n = (padded - place) / (lanes);                                                                 \
+            if (n > MOST_VECTORS) n = n % MOST_VECTORS && n < 2 * MOST_VECTORS ? n / 2 : MOST_VECTORS;              \
+            SIZES(ADD_ROWS, kind)                                                                                   \
+            place += n * (lanes);                                                                                   \
+        }                                                                                                           \
+    }
+ADDER(add_rows16, ROWS16, LANES16)
+ADDER(add_rows8, ROWS8, LANES16)
+ADDER(add_rows16_wide, ROWS16_WIDE, LANES32)
+ADDER(add_rows8_wide, ROWS8_WIDE, LANES32)
+ADDER(add_rows32, ROWS32, LANES32)
+
+/* Add rows times numbers of spikes, where one of them is large. */
+static void add_numbers(const struct linear *op, const struct range *range, int ranges, const uint32_t *list,
+                        const int32_t *numbers, int32_t *to) {
+    const int64_t padded = op->padded;
+    for (int r = 0; r < ranges; r++) {
+        for (const uint32_t *event = range[r].from; event < range[r].end; event++) {
+            const int32_t number = range[r].numbered ? numbers[event - list] : 1;
+            for (int64_t i = 0; i < padded; i += LANES32) {
+                const int64_t at_row = *event * padded + i;
+                s32v row = op->weight_bits == 8   ? __builtin_convertvector(load_s8q(range[r].rows + at_row), s32v)
+                           : op->weight_bits == 16 ? __builtin_convertvector(load_s16h(range[r].rows + 2 * at_row), s32v)
+                                                   : load_s32v(range[r].rows + 4 * at_row);
+                store_s32v(to + i, load_s32v(to + i) + row * number);
+            }
+        }
+    }
+}
+
+/* Find the rows of the source with events that a row of the output reads. */
+INLINE int find_lines(const struct linear *op, const struct lists *from, int64_t channels, int32_t y, struct line *line) {
+    const int64_t row_bytes = (int64_t)op->padded * op->weight_bits / 8;
+    int lines = 0;
+    for (int32_t s = 0; s < op->segments; s++) {
+        const struct segment *segment = &op->segment[s];
+        const int64_t row = (int64_t)y * op->step_y + segment->row;
+        const uint32_t *starts = from->starts + row * (op->padded_width + 1);
+        if (starts[0] == starts[op->padded_width]) continue;
+        line[lines].starts = starts + segment->column;
+        line[lines].width = segment->width;
+        line[lines].numbered = from->big[row];
+        /* The place may lie before the weights; what events add to it does not. */
+        line[lines].rows = (const char *)((uintptr_t)op->weight +
+                                          (uintptr_t)((segment->first - segment->column * channels) * row_bytes));
+        lines++;
+    }
+    return lines;
+}
+
+/* Sum what arrives at an output position. */
+INLINE struct sums sum_events(const struct run *run, const struct linear *op, const struct lists *from,
+                              const struct line *line, int lines, int64_t channels, int64_t x) {
+    char *to = at(run, run->net->temporary_place);
+    struct range *range = (struct range *)(line + op->segments);
+    const int64_t place = x * op->step_x;
+    const uintptr_t before = (uintptr_t)(place * channels * (op->padded * op->weight_bits / 8));
+    int ranges = 0, numbered = 0;
+    uint32_t total = 0;
+    for (int k = 0; k < lines; k++) {
+        const uint32_t begin = line[k].starts[place], end = line[k].starts[place + line[k].width];
+        range[ranges].from = from->list + begin;
+        range[ranges].end = from->list + end;
+        range[ranges].rows = (const char *)((uintptr_t)line[k].rows - before);
+        range[ranges].numbered = line[k].numbered;
+        ranges += begin != end;
+        numbered |= begin != end && line[k].numbered;
+        total += end - begin;
+    }
+    if (numbered) {
+        memcpy(to, op->bias32, (size_t)op->padded * 4);
+        add_numbers(op, range, ranges, from->list, from->number, (int32_t *)to);
+        return (struct sums){to, 1};
+    }
+    const int small = !op->wide || (int64_t)total * op->largest_weight + op->largest_bias <= INT16_MAX;
+    switch (op->weight_bits) {
+    case 8:
+        if (small) add_rows8(range, ranges, op->padded, op->bias, to);
+        else add_rows8_wide(range, ranges, op->padded, op->bias32, to);
+        return (struct sums){to, !small};
+    case 16:
+        if (small) add_rows16(range, ranges, op->padded, op->bias, to);
+        else add_rows16_wide(range, ranges, op->padded, op->bias32, to);
+        return (struct sums){to, !small};
+    default:
+        add_rows32(range, ranges, op->padded, op->bias32, to);
+        return (struct sums){to, 1};
+    }
+}
+
+/* ---- products of numbers ---- */
+
+/* What is multiplied at once: a place in the weights, and a number, a pair or four of them. */
+struct factor { uint32_t x, group; };
+
+INLINE void multiply(const struct factor *factor, int64_t factors, const char *weight, int64_t padded, int64_t place,
+                     const void *bias, void *to, const int product, const int n) {
+    const int64_t lane = product == PAIRS8 ? 2 : 4, stride = padded * lane;
+    s32v sum[MOST_VECTORS];
+    UNROLL for (int k = 0; k < n; k++) sum[k] = load_s32v((const char *)bias + place * lane + k * VECTOR);
+    for (int64_t f = 0; f < factors; f++) {
+        const char *row = weight + factor[f].group * stride + place * lane;
+        const s16v pair = all16((int16_t)factor[f].x);
+        const s32v whole = all32((int32_t)factor[f].x);
+        UNROLL for (int k = 0; k < n; k++) {
+            s32v w = load_s32v(row + k * VECTOR);
+            switch (product) {
+            case PAIRS8: sum[k] = (s32v)((s16v)sum[k] + pairs8(pair, (s16v)w)); break;
+            case QUADS8: sum[k] = quads8(sum[k], whole, w); break;
+            case PAIRS16: sum[k] += pairs16(whole, w); break;
+            default: sum[k] += whole * w;
+            }
+        }
+    }
+    UNROLL for (int k = 0; k < n; k++) store_s32v((char *)to + place * lane + k * VECTOR, sum[k]);
+}
+
+#define MULTIPLY_ROWS(product, n) multiply(factor, factors, weight, padded, place, bias, to, product, n)
+#define MULTIPLIER(name, product, lanes)                                                                            \
+    static void name(const struct factor *factor, int64_t factors, const char *weight, int64_t padded,              \
+                     const void *bias, void *to) {                                                                  \
+        for (int64_t place = 0; place < padded;) {                                                                  \
+            int64_t n = (padded - place) / (lanes);                                                                 \
+            if (n > MOST_VECTORS) n = n % MOST_VECTORS && n < 2 * MOST_VECTORS ? n / 2 : MOST_VECTORS;              \
+            SIZES(MULTIPLY_ROWS, product)                                                                           \
+            place += n * (lanes);                                                                                   \
+        }                                                                                                           \
+    }
+MULTIPLIER(multiply_pairs8, PAIRS8, LANES16)
+MULTIPLIER(multiply_quads8, QUADS8, LANES32)
+MULTIPLIER(multiply_pairs16, PAIRS16, LANES32)
+MULTIPLIER(multiply_singles, SINGLES, LANES32)
+
+INLINE uint32_t load_factor(const char *from, const int bytes) {
+    uint16_t half;
+    uint32_t whole;
+    if (bytes == 2) {
+        memcpy(&half, from, 2);
+        return half;
+    }
+    memcpy(&whole, from, 4);
+    return whole;
+}
+
+/* List the factors of a segment that are not zero. */
+INLINE int64_t list_factors(struct factor *to, const char *from, int64_t groups, uint32_t first, const int bytes) {
+    int64_t count = 0;
+    for (int64_t g = 0; g < groups; g++) { /* without a branch: whether a factor is zero is hard to predict */
+        uint32_t x = load_factor(from + g * bytes, bytes);
+        to[count].x = x;
+        to[count].group = first + (uint32_t)g;
+        count += x != 0;
+    }
+    return count;
+}
+
+/* Return where a product's source begins: itself, or its copy with a border and in the type that is multiplied. */
+static const char *image_of(const struct run *run, const struct linear *op, const struct value *source) {
+    const char *from = at(run, source->place);
+    const int32_t channels = source->channels;
+    const int32_t type = op->product == PAIRS16 ? I16 : op->product == SINGLES ? I32 : U8;
+    const int whole = op->padded_width == source->width && op->padded_height == source->height;
+    if (whole && type == source->type) return from;
+    char *image = at(run, op->image_place);
+    const int64_t bytes = es_bytes_of(type), elements = (int64_t)op->source_width * channels;
+    for (int32_t y = 0; y < op->source_height; y++) {
+        char *to = image + ((int64_t)(y + op->top) * op->padded_width + op->left) * channels * bytes;
+        const int64_t first = (int64_t)y * source->width * channels;
+        if (type == source->type) {
+            memcpy(to, from + first * bytes, (size_t)(elements * bytes));
+        } else {
+            for (int64_t i = 0; i < elements; i++) put(to, type, i, element(from, source->type, first + i));
+        }
+    }
+    return image;
+}
+
+INLINE struct sums sum_products(const struct run *run, const struct linear *op, const char *image, int32_t channels,
+                                int32_t y, int32_t x) {
+    char *to = at(run, run->net->temporary_place);
+    struct factor *factor = (struct factor *)(to + 8 * run->net->most_padded + SLACK);
+    const int64_t bytes = op->product == PAIRS16 ? 2 : op->product == SINGLES ? 4 : 1;
+    const int64_t corner = ((int64_t)y * op->step_y * op->padded_width + (int64_t)x * op->step_x) * channels * bytes;
+    int64_t factors = 0;
+    for (int32_t s = 0; s < op->segments; s++) {
+        const struct segment *segment = &op->segment[s];
+        const char *from = image + corner + ((int64_t)segment->row * op->padded_width + segment->column) * channels * bytes;
+        const int64_t length = segment->bytes;
+        struct factor *next = factor + factors;
+        const uint32_t first = (uint32_t)segment->first;
+        switch (op->product) {
+        case PAIRS8: factors += list_factors(next, from, (length + 1) / 2, first, 2); break;
+        case QUADS8: factors += list_factors(next, from, (length + 3) / 4, first, 4); break;
+        case PAIRS16: factors += list_factors(next, from, (length + 1) / 2, first, 4); break;
+        default: factors += list_factors(next, from, length, first, 4);
+        }
+    }
+    const void *bias = op->wide ? (const void *)op->bias32 : op->bias;
+    switch (op->product) {
+    case PAIRS8: multiply_pairs8(factor, factors, op->weight, op->padded, bias, to); break;
+    case QUADS8: multiply_quads8(factor, factors, op->weight, op->padded, bias, to); break;
+    case PAIRS16: multiply_pairs16(factor, factors, op->weight, op->padded, bias, to); break;
+    default: multiply_singles(factor, factors, op->weight, op->padded, bias, to);
+    }
+    return (struct sums){to, op->wide};
+}
+
+/* ---- operations ---- */
+
+static void run_linear(const struct run *run, const struct op *node) {
+    const struct linear *op = &node->linear;
+    const struct cell *cell = &node->cell;
+    const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
+    const int64_t row_bytes = (int64_t)output->channels * es_bytes_of(output->type);
+    char *to = at(run, output->place);
+    if (op->product != EVENTS) {
+        const char *image = image_of(run, op, source);
+        int64_t position = 0;
+        for (int32_t y = 0; y < op->height; y++)
+            for (int32_t x = 0; x < op->width; x++, position++, to += row_bytes)
+                finish(run, cell, position, sum_products(run, op, image, source->channels, y, x), to, output->type);
+        return;
+    }
+    scan(run, op, source);
+    const struct lists from = lists_of(run, op);
+    const int rests = op->masked && cell->kind == MEMBRANE && cell->membrane.rests && !op->biased;
+    uint64_t *stirred = (uint64_t *)at(run, rests ? cell->membrane.active_place : 0);
+    struct line *line = (struct line *)(at(run, run->net->temporary_place) + 8 * run->net->most_padded + SLACK);
+    for (int32_t y = 0; y < op->height; y++, to += row_bytes * op->width) {
+        const int64_t position = (int64_t)y * op->width;
+        const int lines = find_lines(op, &from, source->channels, y, line);
+        if (rests) {
+            uint64_t active = active_row(op, &from, y) | stirred[y], left = 0;
+            memset(to, 0, (size_t)(row_bytes * op->width));
+            for (; active; active &= active - 1) {
+                const int32_t x = (int32_t)__builtin_ctzll(active);
+                const struct sums sums = sum_events(run, op, &from, line, lines, source->channels, x);
+                if (finish(run, cell, position + x, sums, to + row_bytes * x, output->type)) left |= (uint64_t)1 << x;
+            }
+            stirred[y] = left;
+            continue;
+        }
+        const uint64_t active = op->masked ? active_row(op, &from, y) : ~(uint64_t)0;
+        for (int32_t x = 0; x < op->width; x++) {
+            const struct sums nothing = {op->wide ? (const void *)op->bias32 : op->bias, op->wide};
+            const int arrives = !op->masked || (active >> x & 1);
+            const struct sums sums = arrives ? sum_events(run, op, &from, line, lines, source->channels, x) : nothing;
+            finish(run, cell, position + x, sums, to + row_bytes * x, output->type);
+        }
+    }
+}
+
+static void run_cell(const struct run *run, const struct op *node) {
+    const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
+    const struct cell *cell = &node->cell;
+    const char *from = at(run, source->place);
+    char *to = at(run, output->place);
+    int32_t *row = (int32_t *)at(run, run->net->temporary_place);
+    for (int64_t position = 0; position < cell->positions; position++) {
+        int32_t i = 0;
+        for (; i < cell->channels; i += LANES32)
+            store_s32v(row + i, get32(from, source->type, position * cell->channels + i));
+        for (i = cell->channels; i < cell->padded; i++) row[i] = 0;
+        finish(run, cell, position, (struct sums){row, 1},
+               to + position * cell->channels * es_bytes_of(output->type), output->type);
+    }
+}
+
+static void run_pool(const struct run *run, const struct op *node) {
+    const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
+    const struct pool *op = &node->pool;
+    const int most = node->kind == MAX_POOL;
+    const char *from = at(run, source->place);
+    char *to = at(run, output->place);
+    const int32_t channels = output->channels;
+    int64_t place = 0;
+    for (int32_t y = 0; y < output->height; y++) {
+        for (int32_t x = 0; x < output->width; x++, place += channels) {
+            int32_t y0 = y * op->step_y - op->top, x0 = x * op->step_x - op->left;
+            int32_t y1 = y0 + op->kernel_y, x1 = x0 + op->kernel_x;
+            if (y0 < 0) y0 = 0;
+            if (x0 < 0) x0 = 0;
+            if (y1 > source->height) y1 = source->height;
+            if (x1 > source->width) x1 = source->width;
+            /* The border's zeros are below no value: events that are pooled are not negative. */
+            if (most && source->type == U8) {
+                for (int32_t c = 0; c < channels; c += VECTOR) {
+                    u8v found = {0};
+                    for (int32_t yy = y0; yy < y1; yy++)
+                        for (int32_t xx = x0; xx < x1; xx++) {
+                            u8v next = load_u8v(from + ((int64_t)yy * source->width + xx) * channels + c);
+                            u8v larger = (u8v)(next > found);
+                            found = (next & larger) | (found & ~larger);
+                        }
+                    store_u8v(to + place + c, found);
+                }
+                continue;
+            }
+            for (int32_t c = 0; c < channels; c += LANES32) {
+                s32v found = {0};
+                for (int32_t yy = y0; yy < y1; yy++)
+                    for (int32_t xx = x0; xx < x1; xx++) {
+                        s32v next = get32(from, source->type, ((int64_t)yy * source->width + xx) * channels + c);
+                        found = most ? most32(found, next) : found + next;
+                    }
+                put32(to, output->type, place + c, found);
+            }
+        }
+    }
+}
+
+static void run_elements(const struct run *run, const struct op *node) {
+    const struct value *value = run->net->value, *output = &value[node->output];
+    char *to = at(run, output->place);
+    const struct value *first = &value[node->input[0]];
+    const char *from = at(run, first->place);
+    if (node->kind == RESHAPE) {
+        for (int64_t i = 0; i < output->size; i++)
+            put(to, output->type, i, element(from, first->type, node->order[i]));
+        return;
+    }
+    if (node->kind == CONCATENATE) {
+        const int64_t positions = (int64_t)output->height * output->width;
+        int64_t place = 0;
+        for (int32_t k = 0; k < node->inputs; k++) {
+            const struct value *input = &value[node->input[k]];
+            from = at(run, input->place);
+            for (int64_t p = 0; p < positions; p++)
+                for (int32_t c = 0; c < input->channels; c++)
+                    put(to, output->type, p * output->channels + place + c,
+                        element(from, input->type, p * input->channels + c));
+            place += input->channels;
+        }
+        return;
+    }
+    for (int64_t i = 0; i < output->size; i += LANES32) {
+        s32v x = get32(from, first->type, i);
+        for (int32_t k = 1; k < node->inputs; k++) {
+            const struct value *input = &value[node->input[k]];
+            s32v y = get32(at(run, input->place), input->type, i);
+            x = node->kind == ADD ? x + y : x * y;
+        }
+        put32(to, output->type, i, x);
+    }
+}
+
+static void run_readout(const struct run *run, const struct op *node, int64_t step) {
+    const struct value *source = &run->net->value[node->input[0]];
+    int64_t *total = (int64_t *)at(run, run->net->value[node->output].place);
+    const char *from = at(run, source->place);
+    for (int64_t i = 0; i < source->size; i++) {
+        const int64_t x = element(from, source->type, i);
+        if (step == 0 || node->mode == 1) total[i] = x;
+        else if (node->mode == 0) total[i] += x;
+        else if (x > total[i]) total[i] = x;
+    }
+}
+
+/* ---- a readout that sums over steps: the product of the numbers of spikes ---- */
+
+static void add_to_counts(const struct run *run, const struct op *node) {
+    const struct value *source = &run->net->value[node->input[0]];
+    const char *from = at(run, source->place);
+    int32_t *counts = (int32_t *)at(run, node->counts_place);
+    for (int64_t i = 0; i < source->size; i += LANES32)
+        store_s32v(counts + i, load_s32v(counts + i) + get32(from, source->type, i));
+}
+
+static void sum_counts(const struct run *run, const struct op *node, int64_t *total) {
+    const struct linear *op = &node->linear;
+    const struct value *source = &run->net->value[node->input[0]];
+    const int32_t *counts = (const int32_t *)at(run, node->counts_place);
+    int32_t *row = (int32_t *)at(run, run->net->temporary_place);
+    for (int64_t i = 0; i < op->padded; i += LANES32)
+        store_s32v(row + i, load_s32v(op->bias32 + i) * (int32_t)run->net->steps);
+    for (int64_t i = 0; i < source->size; i++) {
+        const uint32_t one = (uint32_t)i;
+        const struct range range = {&one, &one + 1, op->weight, 1};
+        if (counts[i]) add_numbers(op, &range, 1, &one, &counts[i], row);
+    }
+    for (int32_t i = 0; i < op->outputs; i++) total[i] = row[i];
+}
+
+/* ---- sums of events ---- */
+
+static void count_events(const struct run *run, const struct source *source, int64_t step) {
+    const struct value *value = &run->net->value[source->value];
+    const char *from = at(run, value->place);
+    const int64_t first = source->first + step * value->size;
+    if (run->net->bytes_sum && value->type == U8) {
+        uint8_t *sums = (uint8_t *)at(run, run->net->sums_place) + first;
+        const u8v zero = {0};
+        int64_t i = 0;
+        for (; i + VECTOR <= value->size; i += VECTOR) {
+            u8v x = load_u8v(from + i);
+            store_u8v(sums + i, load_u8v(sums + i) + (source->graded ? (u8v)(x != zero) & 1 : x));
+        }
+        for (; i < value->size; i++) {
+            const uint8_t x = ((const uint8_t *)from)[i];
+            sums[i] = (uint8_t)(sums[i] + (source->graded ? x != 0 : x));
+        }
+        return;
+    }
+    uint32_t *sums = run->events + first;
+    if (value->type == U8) {
+        for (int64_t i = 0; i < value->size; i += 64) {
+            uint64_t word = nonzero64(from + i) & low_bits(value->size - i);
+            for (; word; word &= word - 1) {
+                const int64_t place = i + __builtin_ctzll(word);
+                sums[place] += source->graded ? 1 : ((const uint8_t *)from)[place];
+            }
+        }
+        return;
+    }
+    for (int64_t i = 0; i < value->size; i++) {
+        const int32_t x = element(from, value->type, i);
+        sums[i] += source->graded ? (uint32_t)(x != 0) : (uint32_t)x;
+    }
+}
+
+/* Add sums of 8 bits to those of 32. */
+static void empty_sums(const struct run *run) {
+    uint8_t *sums = (uint8_t *)at(run, run->net->sums_place);
+    for (int64_t i = 0; i < run->net->events; i++) run->events[i] += sums[i];
+    memset(sums, 0, (size_t)run->net->events);
+}
+
+/* ---- samples ---- */
+
+#define ENTER(from_type, to_type)                                                                                   \
+    {                                                                                                               \
+        const from_type *from = samples;                                                                            \
+        to_type *to = (to_type *)buffer(run, run->net->input);                                                      \
+        for (int32_t c = 0; c < channels; c++)                                                                      \
+            for (int64_t p = 0; p < positions; p++) to[p * channels + c] = (to_type)from[c * positions + p];        \
+        break;                                                                                                      \
+    }
+#define ENTER_AS(from_type)                                                                                         \
+    switch (value->type) {                                                                                          \
+    case U8: ENTER(from_type, uint8_t)                                                                              \
+    case I16: ENTER(from_type, int16_t)                                                                             \
+    default: ENTER(from_type, int32_t)                                                                              \
+    }                                                                                                               \
+    break;
+
+/* Put channels last. */
+static void enter(const struct run *run, const void *samples) {
+    const struct value *value = &run->net->value[run->net->input];
+    const int64_t positions = (int64_t)value->height * value->width;
+    const int32_t channels = value->channels;
+    if (value->type == U8 && run->type <= I8) {
+        uint8_t *to = (uint8_t *)buffer(run, run->net->input);
+        const uint8_t *from = samples;
+        if (channels == 1 || positions == 1) {
+            memcpy(to, from, (size_t)value->size);
+            return;
+        }
+        memset(to, 0, (size_t)value->size);
+        for (int32_t c = 0; c < channels; c++, from += positions) {
+            int64_t p = 0;
+            for (; p + 64 <= positions; p += 64)
+                for (uint64_t word = nonzero64(from + p); word; word &= word - 1) {
+                    const int64_t place = p + __builtin_ctzll(word);
+                    to[place * channels + c] = from[place];
+                }
+            for (; p < positions; p++) to[p * channels + c] = from[p];
+        }
+        return;
+    }
+    switch (run->type) {
+    case U8: ENTER_AS(uint8_t)
+    case I8: ENTER_AS(int8_t)
+    case I16: ENTER_AS(int16_t)
+    case I32: ENTER_AS(int32_t)
+    case U16: ENTER_AS(uint16_t)
+    case U32: ENTER_AS(uint32_t)
+    default: ENTER_AS(int64_t)
+    }
+}
+
+static void rest(const struct run *run) {
+    const es_net *net = run->net;
+    for (int32_t k = 0; k < net->ops; k++) {
+        const struct op *node = &net->op[k];
+        if (node->counted) memset(at(run, node->counts_place), 0, (size_t)(net->value[node->input[0]].size * 4 + SLACK));
+        if (node->cell.kind != MEMBRANE) continue;
+        const struct membrane *op = &node->cell.membrane;
+        const size_t bytes = (size_t)node->cell.positions * (size_t)node->cell.padded * (op->wide ? 8 : 4);
+        memset(at(run, op->v_place), 0, bytes);
+        if (op->decays_current) memset(at(run, op->current_place), 0, bytes);
+        if (op->when == 1) memset(at(run, op->fired_place), 0, bytes);
+        memset(at(run, op->active_place), 0, (size_t)node->cell.positions * 8);
+    }
+    for (int32_t k = 0; k < net->delays; k++) {
+        const struct delay *delay = &net->delay[k];
+        const struct value *output = &net->value[delay->output];
+        for (int64_t i = 0; i < output->size; i++) put(at(run, output->place), output->type, i, delay->initial);
+    }
+}
+
+static void run_step(const struct run *run, int64_t step, int repeated) {
+    const es_net *net = run->net;
+    for (int32_t k = 0; k < net->ops; k++) {
+        const struct op *node = &net->op[k];
+        if (repeated && node->constant) continue;
+        switch (node->kind) {
+        case LINEAR:
+            if (node->counted && !run->kept) add_to_counts(run, node);
+            else run_linear(run, node);
+            break;
+        case CELL: run_cell(run, node); break;
+        case MAX_POOL:
+        case SUM_POOL: run_pool(run, node); break;
+        case READOUT: if (run->kept || !node->counted) run_readout(run, node, step); break;
+        default: run_elements(run, node);
+        }
+    }
+}
+
+static void run_sample(const struct run *run, int64_t sample) {
+    const es_net *net = run->net;
+    const char *samples = (const char *)run->samples + sample * run->sample_stride;
+    rest(run);
+    for (int64_t step = 0; step < net->steps; step++) {
+        const int repeated = step && !run->step_stride;
+        if (!repeated) enter(run, samples + step * run->step_stride);
+        run_step(run, step, repeated);
+        for (int32_t k = 0; run->events && k < net->sources; k++) count_events(run, &net->source[k], step);
+        for (int32_t k = 0; run->kept && k < net->kept; k++) {
+            const struct value *value = &net->value[net->kept_value[k]];
+            const int64_t bytes = value->size * es_bytes_of(value->type);
+            memcpy((char *)run->kept[k] + (sample * net->steps + step) * bytes, at(run, value->place), (size_t)bytes);
+        }
+        for (int32_t k = 0; k < net->delays; k++) {
+            const struct value *from = &net->value[net->delay[k].source], *output = &net->value[net->delay[k].output];
+            char *to = at(run, output->place);
+            if (from->type == output->type)
+                memcpy(to, at(run, from->place), (size_t)(output->size * es_bytes_of(output->type)));
+            else
+                for (int64_t i = 0; i < output->size; i++)
+                    put(to, output->type, i, element(at(run, from->place), from->type, i));
+        }
+    }
+    int64_t *total = (int64_t *)buffer(run, net->readout);
+    for (int32_t k = 0; !run->kept && k < net->ops; k++)
+        if (net->op[k].kind == LINEAR && net->op[k].counted) sum_counts(run, &net->op[k], total);
+    if (run->answers) memcpy(run->answers + sample * net->classes, total, (size_t)net->classes * 8);
+}
+
+static void run_samples(const struct run *run) {
+    const es_net *net = run->net;
+    for (int32_t k = 0; k < net->ops; k++) {
+        const struct linear *op = &net->op[k].linear;
+        if (net->op[k].kind != LINEAR || op->product == EVENTS) continue;
+        const int64_t bytes = op->product == PAIRS16 ? 2 : op->product == SINGLES ? 4 : 1;
+        const int64_t channels = net->value[net->op[k].input[0]].channels;
+        memset(at(run, op->image_place), 0, (size_t)(bytes * channels * op->padded_width * op->padded_height + SLACK));
+    }
+    const int bytes_sum = run->events && net->bytes_sum;
+    if (bytes_sum) memset(at(run, net->sums_place), 0, (size_t)net->events);
+    int64_t held = 0;
+    for (int64_t sample = 0; sample < run->count; sample++) {
+        if (bytes_sum && held == net->bytes_sum) {
+            empty_sums(run);
+            held = 0;
+        }
+        run_sample(run, sample);
+        held++;
+    }
+    if (bytes_sum) empty_sums(run);
+}
+
+const struct kernels SET = {SET_NAME, SET_AVAILABLE, VECTOR, run_samples};

@@ -1,0 +1,157 @@
+/* A network as it is kept after it was read: what the kernels run. */
+#ifndef EDGESPIKE_NET_H
+#define EDGESPIKE_NET_H
+
+#include "engine.h"
+
+/* Types of stored values; samples have any of them. */
+enum type { U8, I8, I16, I32, I64, U16, U32, TYPES };
+
+/* Bytes that may be read and written behind every buffer: kernels work on whole vectors. */
+#define SLACK 128
+#define ALIGNED 64
+
+/* The most channels whose sums stay in registers at once, in vectors. */
+#define MOST_VECTORS 12
+
+struct value {
+    int32_t type; /* U8, I16 or I32 */
+    int32_t height, width, channels;
+    int64_t size; /* elements of one sample and step: positions, channels last */
+    int64_t place; /* in the scratch memory, bytes */
+};
+
+/* Taps of a row that lie side by side: the same weights serve each of their positions. */
+struct segment {
+    int32_t row, column; /* of the padded source, from where an output's window begins */
+    int32_t width; /* positions */
+    int32_t first; /* row of the weights of its first element */
+    int32_t bytes; /* width * channels */
+};
+
+enum product {
+    EVENTS, /* rows of weights are added for each event */
+    PAIRS8, /* pairs of unsigned bytes times pairs of signed bytes, sums of 16 bits */
+    QUADS8, /* four bytes each, sums of 32 bits */
+    PAIRS16, /* pairs of 16 bits, sums of 32 bits */
+    SINGLES, /* 32 bits */
+};
+
+enum cell_kind { PLAIN, THRESHOLD, MEMBRANE };
+
+struct threshold {
+    int32_t levels, offset, unit;
+    int32_t method; /* 0 compare with each, 1 line, 2 search */
+    int32_t flips; /* whether any channel is flipped */
+    int32_t *theta; /* (levels, channels + padding) */
+    int16_t *theta16; /* the same, clipped to 16 bits, or NULL where that would change a level */
+    int32_t *flipped; /* -1 or 0 */
+    float *slope, *shift;
+};
+
+struct membrane {
+    int32_t emits_potential, comparison /* 0 >=, 1 > */, reset /* 0 none, 1 zero, 2 subtract */;
+    int32_t when /* 0 same step, 1 next step, 2 same step, raised */;
+    int32_t decays, decays_current, current_saturates, saturates, biased, wide;
+    int32_t plain; /* of integers, resets in the same step, no current of its own, no bias; it emits spikes */
+    int32_t decay_bits, rests; /* rests: a neuron at rest without input stays as it is */
+    int32_t one_product; /* a potential times what a decay keeps fits 32 bits */
+    int64_t unit, back, most_spikes, highest;
+    /* For each neuron, rows of channels padded; 64 bits where wide. */
+    int32_t *theta, *kept, *kept_current, *bias, *least;
+    int64_t *theta64, *kept64, *kept_current64, *bias64, *least64;
+    int32_t per_neuron; /* whether parameters have a row for each position, or one for all */
+    int64_t v_place, current_place, fired_place, active_place; /* in the scratch memory */
+};
+
+struct cell {
+    int32_t kind;
+    int32_t channels, padded; /* padded to whole vectors */
+    int32_t positions;
+    struct threshold threshold;
+    struct membrane membrane;
+};
+
+struct linear {
+    int32_t product, wide /* sums of 32 bits, else 16 */, weight_bits;
+    int32_t source_height, source_width; /* what of the source is read */
+    int32_t height, width; /* of the output */
+    int32_t step_y, step_x, top, left, padded_height, padded_width;
+    int32_t segments;
+    struct segment *segment;
+    int32_t rows, outputs, padded;
+    int32_t largest_weight, largest_bias;
+    void *weight; /* as the product wants them */
+    void *bias; /* 16 or 32 bits, padded */
+    int32_t *bias32;
+    int32_t biased;
+    int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
+    int64_t list_place, starts_place, big_place, image_place, bits_place, active_place; /* scratch */
+    int64_t list_room;
+};
+
+enum op_kind { LINEAR = 1, CELL, MAX_POOL, SUM_POOL, ADD, MULTIPLY, CONCATENATE, RESHAPE, READOUT };
+
+struct pool { int32_t kernel_y, kernel_x, step_y, step_x, top, left; };
+
+struct op {
+    int32_t kind, constant; /* constant: follows from the input of the same step alone */
+    int32_t inputs, *input, output;
+    struct linear linear;
+    struct cell cell;
+    struct pool pool;
+    int32_t *order; /* RESHAPE: place of each element of the output in the source */
+    int32_t mode; /* READOUT: 0 sum, 1 last, 2 largest */
+    int32_t counted; /* LINEAR: 1 if a readout sums it, and nothing else reads it */
+    int64_t counts_place;
+};
+
+struct delay { int32_t source, output, initial; };
+
+/* Where events are summed. */
+struct source { int32_t value, graded, most; int64_t first; };
+
+struct es_net {
+    const struct kernels *kernels;
+    int64_t steps, classes;
+    int32_t values, ops, delays, sources, kept;
+    struct value *value;
+    struct op *op;
+    struct delay *delay;
+    struct source *source;
+    int32_t *kept_value;
+    int32_t input, readout; /* values */
+    int32_t bytes_sum; /* how many samples the sums of events of 8 bits hold, 0 if there are none */
+    int64_t events; /* of all sources and steps */
+    int64_t sums_place, totals_place, sums_row_place, temporary_place;
+    int64_t most_padded;
+    size_t scratch;
+    struct block *memory;
+};
+
+struct run {
+    const es_net *net;
+    char *scratch;
+    const void *samples;
+    int32_t type;
+    int64_t count, sample_stride, step_stride;
+    int64_t *answers;
+    uint32_t *events;
+    void *const *kept;
+};
+
+struct kernels {
+    const char *name;
+    int (*available)(void);
+    int32_t vector; /* bytes */
+    void (*run)(const struct run *);
+};
+
+extern const struct kernels es_portable, es_avx2, es_avx512;
+
+static inline int64_t es_bytes_of(int32_t type) {
+    static const int8_t bytes[TYPES] = {1, 1, 2, 4, 8, 2, 4};
+    return bytes[type];
+}
+
+#endif

@@ -1,0 +1,148 @@
+"""Run a program on the native engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.graph import Graph
+from edgespike.graph.tensor import Integers
+from edgespike.targets.cpu.blocks import Block, Counted
+from edgespike.targets.cpu.native.library import library
+from edgespike.targets.cpu.native.program import Program
+
+TYPES = {"u1": 0, "i1": 1, "i2": 2, "i4": 3, "i8": 4, "u2": 5, "u4": 6}
+"""Types of samples, numbered as ``enum type`` in ``net.h``."""
+
+KEPT_BYTES = 2**26
+"""About how many bytes of observed values are kept at once."""
+
+MOST_SAMPLES = 2**31
+"""Sums of events have 32 bits."""
+
+
+class NativeEngine:
+    """A graph prepared to run, in one thread at a time.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    program
+        Its program.
+    kernels
+        Name of the kernel set.
+    """
+
+    def __init__(self, graph: Graph, program: Program, kernels: str) -> None:
+        self._graph, self._program = graph, program
+        self._ffi, self._lib = library()
+        error = self._ffi.new("char[200]")
+        words = self._ffi.from_buffer(program.words)
+        net = self._lib.es_load(words, len(program.words), kernels.encode(), error)
+        if net == self._ffi.NULL:
+            text = self._ffi.string(error).decode()
+            raise RuntimeError(f"graph {graph.name!r}: the native engine refuses its program: {text}")
+        self._net = self._ffi.gc(net, self._lib.es_free)
+        size = self._lib.es_scratch(net)
+        memory = np.empty(size + 64, np.uint8)
+        start = -memory.ctypes.data % 64
+        self._memory = memory
+        self._scratch = self._ffi.from_buffer("char[]", memory[start : start + size])
+        self._null = self._ffi.NULL
+        self._classes = graph.tensors[graph.readout.name].size
+        self._lock = threading.Lock()
+        most = max(
+            (max(graph.tensors[source.name].bounds[1], 1) for source in program.sources), default=1
+        )
+        self._at_once = max(1, (2**32 - 1) // most)
+
+    def answers(self, samples: NDArray[Any]) -> Integers:
+        """Return the readout after the last step, ``(samples, classes)``."""
+        answers = np.empty((len(samples), self._classes), np.int64)
+        self._run(samples, answers, None, None)
+        return answers
+
+    def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
+        """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
+        steps = self._graph.steps
+        each = sum(
+            steps * int(np.prod(shape)) * kind.dtype.itemsize
+            for _, kind, shape in self._program.kept
+        )
+        at_once = max(1, KEPT_BYTES // each)
+        for start in range(0, len(samples), at_once):
+            some = samples[start : start + at_once]
+            kept = {
+                name: np.empty((len(some), steps, *shape), kind.dtype)
+                for name, kind, shape in self._program.kept
+            }
+            self._run(some, None, None, list(kept.values()))
+            values = {name: _signed(array).swapaxes(0, 1) for name, array in kept.items()}
+            yield Block(slice(start, start + len(some)), slice(0, steps), values)
+
+    def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
+        """Run checked samples; yield their answers and the sums of their events."""
+        steps = slice(0, self._graph.steps)
+        for start in range(0, len(samples), self._at_once):
+            some = samples[start : start + self._at_once]
+            answers = np.empty((len(some), self._classes), np.int64)
+            events = np.zeros(self._program.events, np.uint32)
+            self._run(some, answers, events, None)
+            sums = {
+                source.name: events[source.place].reshape(source.shape)
+                for source in self._program.sources
+            }
+            yield Counted(slice(start, start + len(some)), steps, answers, sums)
+
+    def _run(
+        self,
+        samples: NDArray[Any],
+        answers: Integers | None,
+        events: NDArray[np.uint32] | None,
+        kept: list[NDArray[Any]] | None,
+    ) -> None:
+        ffi = self._ffi
+        samples, sample_stride, step_stride = _laid_out(samples)
+        pointers = self._null
+        if kept is not None:
+            pointers = ffi.new("void *[]", [ffi.from_buffer(each) for each in kept])
+        with self._lock:
+            failed = self._lib.es_run(
+                self._net,
+                self._scratch,
+                ffi.cast("void *", samples.ctypes.data),
+                TYPES[samples.dtype.str[1:]],
+                len(samples),
+                sample_stride,
+                step_stride,
+                self._null if answers is None else ffi.from_buffer("int64_t[]", answers),
+                self._null if events is None else ffi.from_buffer("uint32_t[]", events),
+                pointers,
+            )
+        if failed:
+            raise RuntimeError("the native engine refuses its arguments")
+
+
+def _laid_out(samples: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
+    """Return samples whose values of a step lie side by side, and the strides in bytes."""
+    native = samples.dtype.newbyteorder("=")
+    if native.str[1:] not in TYPES:  # the values fit, since they were checked
+        native = np.dtype(np.int64)
+    if samples.strides[1] == 0 or samples.shape[1] == 1:
+        one = np.ascontiguousarray(samples[:, 0], native)
+        one = np.require(one, requirements="A")
+        return one[:, None], one[0].nbytes, 0
+    whole = np.require(np.ascontiguousarray(samples, native), requirements="A")
+    return whole, whole[0].nbytes, whole[0, 0].nbytes
+
+
+def _signed(values: NDArray[Any]) -> NDArray[Any]:
+    """Return bytes as a signed type, as the other engines do."""
+    if values.dtype != np.uint8:
+        return values
+    return values.view(np.int8) if values.size == 0 or values.max() <= 127 else values.astype(np.int16)

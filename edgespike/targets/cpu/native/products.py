@@ -1,0 +1,236 @@
+"""Weighted layers as the native engine computes them: windows over rows of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from edgespike.graph import Conv2d, Dense, Graph, Node, Reshape, Signal, SumPool2d, Tensor
+from edgespike.graph.tensor import Integers
+from edgespike.targets.cpu.native.words import INT16, Stored, Words, stored
+
+LARGEST_BYTE = 127
+
+
+class Product(IntEnum):
+    """How a layer multiplies, numbered as ``enum product`` in ``net.h``."""
+
+    EVENTS = 0
+    PAIRS8 = 1
+    QUADS8 = 2
+    PAIRS16 = 3
+    SINGLES = 4
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a layer reads of the node that it starts from, whose channels are last.
+
+    Parameters
+    ----------
+    root
+        The node: the layer's input, or what is before shapes and sum pools that are folded in.
+    weight
+        ``(outputs, channels, height, width)``, of all channels even if the layer has groups.
+    stride, dilation, padding
+        Of the layer; padding before the first row and column.
+    pool
+        The sum pool's window and stride, 1 if there is none.
+    covered
+        Height and width of the root that windows of the pool cover.
+    output
+        Height and width.
+    """
+
+    root: Node
+    weight: Integers
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padding: tuple[int, int]
+    pool: tuple[int, int]
+    covered: tuple[int, int]
+    output: tuple[int, int]
+
+
+def plane(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return height, width and channels; features are the channels of one position."""
+    return (1, 1, shape[0]) if len(shape) == 1 else (shape[1], shape[2], shape[0])
+
+
+def is_listed(tensor: Tensor) -> bool:
+    """Return whether a layer follows a tensor's events, instead of multiplying its numbers."""
+    return tensor.bounds == (0, 1) or tensor.signal is Signal.SPIKES
+
+
+def window_of(graph: Graph, node: Node, op: Conv2d | Dense) -> Window:
+    """Return a layer's window, with the sum pool and the reshape before it folded in."""
+    (name,) = node.inputs
+    root = graph[name]
+    if isinstance(op, Conv2d):
+        weight = _without_groups(op, graph.tensors[name].shape[0])
+        (top, _), (left, _) = op.sides
+        window = Window(
+            root,
+            weight,
+            op.stride,
+            op.dilation,
+            (top, left),
+            (1, 1),
+            plane(graph.tensors[name].shape)[:2],
+            plane(graph.tensors[node.name].shape)[:2],
+        )
+    else:
+        while isinstance(root.op, Reshape):
+            root = graph[root.inputs[0]]
+        height, width, channels = plane(graph.tensors[root.name].shape)
+        weight = op.weight.reshape(len(op.weight), channels, height, width)
+        ones = (1, 1)
+        window = Window(root, weight, ones, ones, (0, 0), ones, (height, width), ones)
+    return _folded(graph, window)
+
+
+def _without_groups(op: Conv2d, channels: int) -> Integers:
+    if op.groups == 1:
+        return op.weight
+    outputs, own, *kernel = op.weight.shape
+    whole = np.zeros((outputs, channels, *kernel), np.int64)
+    for group in range(op.groups):
+        some = slice(group * outputs // op.groups, (group + 1) * outputs // op.groups)
+        whole[some, group * own : (group + 1) * own] = op.weight[some]
+    return whole
+
+
+def _folded(graph: Graph, window: Window) -> Window:
+    pool = window.root.op
+    if not isinstance(pool, SumPool2d) or pool.kernel != pool.stride or pool.padded:
+        return window
+    source = graph[window.root.inputs[0]]
+    tensor = graph.tensors[source.name]
+    if not is_listed(tensor):
+        return window
+    (height, width), (down, across) = window.covered, pool.kernel
+    covered = (height * down, width * across)
+    return Window(
+        source,
+        window.weight,
+        window.stride,
+        window.dilation,
+        window.padding,
+        (down, across),
+        covered,
+        window.output,
+    )
+
+
+def product_of(graph: Graph, window: Window, sums: Tensor, *, as_events: bool) -> Product:
+    """Return the fastest product that is exact.
+
+    Parameters
+    ----------
+    sums
+        The layer's result, whose range decides how many bits its sums have.
+    as_events
+        Whether values must be listed, whatever they mean.
+    """
+    source = graph.tensors[window.root.name]
+    low, high = source.bounds
+    if as_events or is_listed(source):
+        return Product.EVENTS
+    largest = int(np.abs(window.weight).max())
+    if low >= 0 and high <= 255 and largest <= LARGEST_BYTE:
+        fits = _largest_pair(window, source) <= INT16
+        if fits and not is_wide(sums):
+            return Product.PAIRS8
+        if fits:
+            return Product.QUADS8
+    if max(-low, high, largest) <= INT16:
+        return Product.PAIRS16
+    return Product.SINGLES
+
+
+def is_wide(sums: Tensor) -> bool:
+    """Return whether sums need 32 bits."""
+    low, high = sums.bounds
+    return stored(low, high) is Stored.I32 or high > INT16
+
+
+def _largest_pair(window: Window, source: Tensor) -> int:
+    """Bound the sum of two products that lie side by side, in any of the engine's layouts.
+
+    Those are neighbours in a row of the window, counted from its first element, channels last.
+    """
+    outputs, channels, height, width = window.weight.shape
+    met = np.abs(window.weight) * np.maximum(source.high, 0).reshape(1, -1, 1, 1)
+    if window.dilation[1] > 1:  # each column begins a row of its own
+        rows = met.transpose(0, 2, 3, 1).reshape(-1, channels)
+    else:
+        rows = met.transpose(0, 2, 3, 1).reshape(outputs * height, width * channels)
+    if rows.shape[1] % 2:
+        rows = np.pad(rows, [(0, 0), (0, 1)])
+    return int((rows[:, ::2] + rows[:, 1::2]).max())
+
+
+def write_product(
+    words: Words, window: Window, bias: Integers, product: Product, *, wide: bool
+) -> None:
+    """Write a layer as ``read_linear`` in ``engine.c`` reads it."""
+    outputs, channels, kernel_y, kernel_x = window.weight.shape
+    down, across = window.pool
+    beside = window.dilation[1] == 1
+    rows = np.repeat(window.weight.transpose(2, 3, 1, 0), across, axis=1)
+    segments = []
+    for y in range(kernel_y):
+        for inside in range(down):
+            row = y * window.dilation[0] * down + inside
+            first = y * kernel_x * across * channels
+            if beside:
+                segments.append((row, 0, kernel_x * across, first))
+            else:
+                for x in range(kernel_x):
+                    column = x * window.dilation[1] * across
+                    segments.append((row, column, across, first + x * across * channels))
+    stride = (window.stride[0] * down, window.stride[1] * across)
+    padding = (window.padding[0] * down, window.padding[1] * across)
+    extents = (
+        (kernel_y - 1) * window.dilation[0] * down + down,
+        (kernel_x - 1) * window.dilation[1] * across + across,
+    )
+    padded = [
+        max(before + size, (count - 1) * step + extent)
+        for before, size, count, step, extent in zip(
+            padding, window.covered, window.output, stride, extents, strict=True
+        )
+    ]
+    words.add(product, wide, weight_bits(window, product), *window.covered, *window.output)
+    words.add(*stride, *padding, *padded)
+    words.add(rows.size // outputs, len(segments))
+    words.array(segments)
+    words.array(rows)
+    words.array(bias)
+
+
+def weight_bits(window: Window, product: Product) -> int:
+    """Return how many bits a stored weight has."""
+    match product:
+        case Product.PAIRS8 | Product.QUADS8:
+            return 8
+        case Product.PAIRS16:
+            return 16
+        case Product.SINGLES:
+            return 32
+        case Product.EVENTS:
+            return _bits_of_rows(window)
+
+
+MOST_BYTES_OF_ROWS = 2**17
+
+
+def _bits_of_rows(window: Window) -> int:
+    """Return the bits of rows that are added: 16 where they fit a cache, since 8 must be widened."""
+    low, high = int(window.weight.min()), int(window.weight.max())
+    across = window.pool[1]
+    if -LARGEST_BYTE - 1 <= low and high <= LARGEST_BYTE:
+        return 16 if window.weight.size * across * 2 <= MOST_BYTES_OF_ROWS else 8
+    return 16 if stored(min(low, -1), high) is Stored.I16 else 32

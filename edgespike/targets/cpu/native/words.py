@@ -1,0 +1,64 @@
+"""Programs of the native engine, as 64-bit words that its C code reads in the same order."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Stored(IntEnum):
+    """Types of stored values, numbered as ``enum type`` in ``net.h``."""
+
+    U8 = 0
+    I16 = 2
+    I32 = 3
+    I64 = 4
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The same as numpy's."""
+        return np.dtype(_DTYPES[self])
+
+
+_DTYPES = {Stored.U8: "u1", Stored.I16: "i2", Stored.I32: "i4", Stored.I64: "i8"}
+
+INT16, INT32 = 2**15 - 1, 2**31 - 1
+
+
+def stored(low: int, high: int) -> Stored:
+    """Return the narrowest type that holds a range, which must fit 32 bits."""
+    if low >= 0 and high <= 255:
+        return Stored.U8
+    return Stored.I16 if -INT16 - 1 <= low and high <= INT16 else Stored.I32
+
+
+class Words:
+    """Words in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._parts: list[NDArray[np.int64]] = []
+
+    def add(self, *numbers: int) -> None:
+        """Add numbers."""
+        self._parts.append(np.array(numbers, np.int64))
+
+    def array(self, values: ArrayLike) -> None:
+        """Add an array, and before it how many elements it has."""
+        flat = np.asarray(values).ravel().astype(np.int64, casting="same_kind")
+        self.add(flat.size)
+        self._parts.append(flat)
+
+    def reals(self, values: ArrayLike) -> None:
+        """Add real numbers as an array of their bits."""
+        self.array(np.asarray(values, np.float64).ravel().view(np.int64))
+
+    def extend(self, other: Words) -> None:
+        """Add all words of others."""
+        self._parts.extend(other._parts)
+
+    def bytes(self) -> bytes:
+        """Return all words."""
+        return np.concatenate([np.zeros(0, np.int64), *self._parts]).tobytes()
