@@ -6,7 +6,8 @@
 Both add the int8 rows of lists of events to 16-bit sums. C keeps 128 sums in registers and is
 compiled by ``cc``; numba compiles the plain loops, and the same loops with blocks of 128 sums. The
 other figures are what users wait for: to import numba, to compile, and to load what it compiled
-before; and the size of what is installed.
+before; and the size of what is installed. edgespike's native engine stands beside them where it is
+built.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +38,25 @@ BLOCK = 128
 
 START = """
 import time
-begin = time.perf_counter()
-import numba, numpy as np
-imported = time.perf_counter()
 from numba_accumulate import compiled, operands
-compiled()[0](*operands())
+arrays = operands()
+begin = time.perf_counter()
+import numba
+imported = time.perf_counter()
+compiled()[0](*arrays)
 print(imported - begin, time.perf_counter() - imported)
 """
 """What a process does that uses numba's kernel once."""
+
+ENGINE = "edgespike.targets.cpu.native._engine"
+LOAD = f"""
+import time
+import edgespike.targets.cpu.native
+begin = time.perf_counter()
+import {ENGINE}
+print(time.perf_counter() - begin)
+"""
+"""What a process does that loads the native engine."""
 
 
 def main() -> None:
@@ -61,12 +74,16 @@ def main() -> None:
         if not np.array_equal(answer, expected):
             raise SystemExit(f"{name}: wrong sums")
     operations = CALLS * SAMPLES * EVENTS * OUTPUTS
+    engine = find_spec(ENGINE)
+    sizes = {name: _megabytes(name) for name in ("numba", "llvmlite")}
+    if engine and engine.origin:
+        sizes["native engine"] = Path(engine.origin).stat().st_size / 1e6
     result = {
         "operations a nanosecond": {
             name: operations / statistics.median(times) / 1e9 for name, times in seconds.items()
         },
-        "seconds to start": _starts(),
-        "installed megabytes": {name: _megabytes(name) for name in ("numba", "llvmlite")},
+        "seconds to start": _starts(with_engine=engine is not None),
+        "installed megabytes": sizes,
     }
     show(result, arguments.json, _print)
 
@@ -137,29 +154,28 @@ def _repeat(
     return sums.copy()
 
 
-def _starts() -> dict[str, float]:
-    """Run new processes, the first without and the others with numba's cache."""
+def _starts(with_engine: bool) -> dict[str, float]:
+    """Run new processes; of those with numba, the first has no cache of what was compiled."""
     with tempfile.TemporaryDirectory() as cache:
-        environment = {
-            **os.environ,
-            "NUMBA_CACHE_DIR": cache,
-            "PYTHONPATH": os.pathsep.join([str(SOURCE.parent), os.environ.get("PYTHONPATH", "")]),
-        }
-        command = [sys.executable, "-c", START]
-        runs = [
-            [
-                float(word)
-                for word in subprocess.run(
-                    command, env=environment, check=True, stdout=subprocess.PIPE, text=True
-                ).stdout.split()
-            ]
-            for _ in range(STARTS)
-        ]
-    return {
+        runs = [_printed(START, NUMBA_CACHE_DIR=cache) for _ in range(STARTS)]
+    found = {
         "import numba": statistics.median(imported for imported, _ in runs),
         "compile": runs[0][1],
         "load from the cache": statistics.median(loaded for _, loaded in runs[1:]),
     }
+    if with_engine:
+        loads = [_printed(LOAD)[0] for _ in range(STARTS)]
+        found["load the native engine"] = statistics.median(loads)
+    return found
+
+
+def _printed(code: str, **variables: str) -> list[float]:
+    """Run a program in a process of its own and return the numbers that it prints."""
+    path = os.pathsep.join([str(SOURCE.parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, **variables, "PYTHONPATH": path}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return [float(word) for word in done.stdout.split()]
 
 
 def _megabytes(package: str) -> float:
