@@ -1,5 +1,6 @@
 # make demo   train nothing, install the runtimes, run the shipped model on three targets
 # make dev    the environment of the tests, with the runtimes
+# make engine the C of the cpu target alone, after a change to it
 # make quick  lint, types and the tests that matter most, in a minute or so; needs no runtime but LiteRT
 # make test   all tests, here and on the other Pythons that are found
 # make fresh  a minute of conformance on random graphs that no run had before; says how to repeat it
@@ -27,6 +28,9 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+NATIVE := edgespike/targets/cpu/native
+ENGINE := $(NATIVE)/_engine.abi3.so
+ENGINE_SOURCES := setup.py $(NATIVE)/build.py $(wildcard $(NATIVE)/csrc/*)
 OTHER_PYTHONS := 3.10 3.13
 # Random graphs of each operation mix in make fresh, so that it takes about a minute on two cores.
 FRESH_GRAPHS := 20
@@ -40,7 +44,7 @@ QUICK_TESTS := graph passes counting conformance converters nn/layers nn/nets en
 	cli/test_bad_input.py cli/test_commands.py cli/test_demo.py cli/test_help.py cli/test_outputs.py \
 	report/test_terminal.py $(filter-out test_examples.py,$(notdir $(wildcard tests/test_*.py)))
 
-.PHONY: demo dev model experiment pruning-experiment entropy-experiment posterior-experiment \
+.PHONY: demo dev engine model experiment pruning-experiment entropy-experiment posterior-experiment \
 	ptq-experiment onnx-experiment mlperf-experiment quick \
 	quick-tests test test-here fresh test-others $(OTHER_PYTHONS) check lint types docs wheel-check fuzz bench clean
 .DELETE_ON_ERROR:
@@ -53,6 +57,8 @@ dev: $(VENV)/dev.stamp
 	$(BIN)/edgespike targets --setup tflite-runtime
 	$(BIN)/python -m tests.targets.loihi.lava_dl
 	$(BIN)/python -m tests.converters.nir.simulators
+
+engine: $(ENGINE)
 
 test: test-here fresh test-others
 
@@ -72,7 +78,7 @@ fresh: dev
 test-others:
 	@$(MAKE) --no-print-directory --jobs $(JOBS) --output-sync=target $(OTHER_PYTHONS)
 
-$(OTHER_PYTHONS):
+$(OTHER_PYTHONS): $(VENV)/dev.stamp
 	@sh tests/on_python.sh $@
 
 quick: $(VENV)/dev.stamp
@@ -160,17 +166,27 @@ posterior-experiment: $(VENV)/dev.stamp
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/demo.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/demo.stamp: pyproject.toml constraints.txt $(ENGINE_SOURCES) | $(VENV)/bin/python
 	$(INSTALL) -e ".[demo]"
 	touch $@
 
-$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) -e ".[dev]"
+$(VENV)/installed.stamp: pyproject.toml constraints.txt setup.py | $(VENV)/bin/python
+	EDGESPIKE_WITHOUT_ENGINE=1 $(INSTALL) -e ".[dev]"
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/installed.stamp $(ENGINE)
+	touch $@
+
+# An installation goes on where the C does not compile; here that is an error, and no older engine stays.
+$(ENGINE): $(ENGINE_SOURCES) | $(VENV)/installed.stamp
+	rm -rf $(VENV)/engine $@
+	$(BIN)/python setup.py --quiet build_ext --inplace --build-lib $(VENV)/engine --build-temp $(VENV)/engine
+	@test -e $@ || { echo "the native engine was not built: no C compiler, or what it says above"; exit 1; }
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/dev.stamp
-	$(INSTALL) -e ".[bench]"
+	EDGESPIKE_WITHOUT_ENGINE=1 $(INSTALL) -e ".[bench]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info docs/_build
+	rm -rf $(VENV) $(ENGINE) .venv-* build dist *.egg-info docs/_build

@@ -1,7 +1,11 @@
-"""The description on a package index: README.md without what only works in the source tree."""
+"""What pyproject.toml cannot say: the native engine, and the description on a package index.
+
+The description is README.md without what only works in the source tree.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -30,7 +34,12 @@ def description(readme: str) -> str:
     return f"{title}\n\n{_NOTE}{rest}"
 
 
+without_engine = os.environ.get("EDGESPIKE_WITHOUT_ENGINE", "") not in ("", "0")
+
 setup(
+    cffi_modules=[] if without_engine else ["edgespike/targets/cpu/native/build.py:ffibuilder"],
+    # One wheel for all Pythons; without an engine, one for all processors too.
+    options={} if without_engine else {"bdist_wheel": {"py_limited_api": "cp310"}},
     long_description=description(Path(__file__).with_name("README.md").read_text("utf-8")),
     long_description_content_type="text/markdown",
 )

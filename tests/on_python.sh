@@ -23,6 +23,6 @@ if [ -z "$python" ]; then
 fi
 venv=.venv-$version
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-"$venv/bin/python" -m pip --quiet --disable-pip-version-check install -c constraints.txt -e ".[test]"
+EDGESPIKE_WITHOUT_ENGINE=1 "$venv/bin/python" -m pip --quiet --disable-pip-version-check install -c constraints.txt -e ".[test]"
 "$venv/bin/edgespike" targets --setup loihi
 RANDOM_GRAPHS=8 RANDOM_GRAPHS_ON_LAVA=2 "$venv/bin/python" -m pytest -m "not torch and not slow"

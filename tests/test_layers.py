@@ -53,6 +53,7 @@ ALLOWED = {
     "edgespike/targets/shared/installing.py": "storage workers filelock",
     "edgespike/targets/cpu": "blas storage graph threads trace counting targets.base "
     "targets.shared",
+    "edgespike/targets/cpu/native/build.py": "cffi",
     # The one exception: the cpu runs int8 graphs with the engine that TFLite's models run on.
     "edgespike/targets/cpu/litert_engine.py": "graph trace counting targets.cpu targets.shared "
     "targets.tflite.running.engine",

@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from email.message import Message
+from fnmatch import fnmatch
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -28,6 +29,8 @@ else:
 
 ROOT = Path(__file__).parent.parent
 
+ENGINE = "edgespike/targets/cpu/native/_engine.abi3.so"
+
 needs_setuptools = pytest.mark.skipif(
     find_spec("setuptools") is None or find_spec("build") is None,
     reason="setuptools or build is not installed",
@@ -43,31 +46,40 @@ def tracked() -> tuple[str, ...]:
     return tuple(name for name in listed if name and (ROOT / name).exists())
 
 
+def built_from_copy(kind: str, folder: Path, links: bool = True) -> Path:
+    """Build one distribution in a copy, since setuptools leaves a build folder in the tree."""
+    copy = folder / "tree"
+    for name in tracked():
+        source, place = ROOT / name, copy / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink() and links:
+            place.symlink_to(source.readlink())
+        elif source.is_symlink():  # what git writes on a system without links
+            place.write_text(str(source.readlink()))
+        else:
+            place.write_bytes(source.read_bytes())
+    subprocess.run(
+        [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "-o", folder, copy],
+        check=True,
+        capture_output=True,
+    )
+    (found,) = (path for path in folder.iterdir() if path.is_file())
+    return found
+
+
+def contents(wheel: Path) -> set[str]:
+    """Return the names of a wheel's files, without those that describe it."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Build one distribution; return its file and the names of what is tracked."""
 
     @cache
     def built(kind: str, links: bool = True) -> Path:
-        # Built from a copy: setuptools leaves a build folder in the tree.
-        folder = tmp_path_factory.mktemp(kind)
-        copy = folder / "tree"
-        for name in tracked():
-            source, place = ROOT / name, copy / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_symlink() and links:
-                place.symlink_to(source.readlink())
-            elif source.is_symlink():  # what git writes on a system without links
-                place.write_text(str(source.readlink()))
-            else:
-                place.write_bytes(source.read_bytes())
-        subprocess.run(
-            [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "-o", folder, copy],
-            check=True,
-            capture_output=True,
-        )
-        (found,) = (path for path in folder.iterdir() if path.is_file())
-        return found
+        return built_from_copy(kind, tmp_path_factory.mktemp(kind), links)
 
     return lambda kind, links=True: (built(kind, links), list(tracked()))
 
@@ -86,10 +98,38 @@ def described(build: Build) -> Message:
 @pytest.mark.parametrize("links", [True, False], ids=["with links", "without links"])
 def test_the_wheel_holds_every_file_of_the_package(build: Build, links: bool) -> None:
     wheel, names = build("wheel", links)
-    with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert packed == {name for name in names if name.startswith("edgespike/")}
-    assert "edgespike/py.typed" in packed
+    ours = {name for name in names if name.startswith("edgespike/")}
+    sources = {name for name in ours if Path(name).suffix in (".c", ".h")}
+    assert contents(wheel) == ours - sources | {ENGINE}
+    assert "edgespike/py.typed" in ours
+
+
+@pytest.mark.slow
+@needs_setuptools
+def test_one_wheel_serves_all_pythons_from_3_10_on(build: Build) -> None:
+    wheel, _ = build("wheel")
+    assert re.fullmatch(r"edgespike-[\d.]+-cp310-abi3-linux_\w+\.whl", wheel.name)
+
+
+@pytest.mark.slow
+@needs_setuptools
+@pytest.mark.parametrize(
+    ("settings", "tags"),
+    [
+        ({"CC": "/bin/false"}, "cp310-abi3-linux_*"),
+        ({"EDGESPIKE_WITHOUT_ENGINE": "1"}, "py3-none-any"),
+    ],
+    ids=["no compiler", "left out"],
+)
+def test_a_wheel_is_built_without_the_engine(
+    settings: dict[str, str], tags: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    wheel = built_from_copy("wheel", tmp_path)
+    assert fnmatch(wheel.name, f"edgespike-*-{tags}.whl")
+    assert ENGINE not in contents(wheel)
+    assert "edgespike/targets/cpu/native/library.py" in contents(wheel)
 
 
 @pytest.mark.slow

@@ -19,6 +19,8 @@ from edgespike.graph import Graph, Signal
 from edgespike.graph.inputs import as_samples, never_changes
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Engine, cut, empty_accumulators
+from edgespike.targets.cpu.native import native_engine
+from edgespike.targets.cpu.native.library import kernel_sets
 from edgespike.targets.cpu.numpy_engine import NumpyEngine
 from edgespike.targets.cpu.threads import run_parts
 from edgespike.targets.shared.number_types import narrow_type
@@ -49,28 +51,34 @@ THREAD_VALUES = 2**18
 class CpuRunner:
     """A graph prepared on the fastest engine that computes it exactly.
 
-    Engines are made when they are first needed. A run uses as many threads as
-    :mod:`edgespike.threads` allows, and threads may share a runner.
+    That is the native engine, where it is built and its 32 bits hold the graph; else LiteRT, where
+    its kernels are exact; else numpy. Engines are made when they are first needed. A run uses as
+    many threads as :mod:`edgespike.threads` allows, and threads may share a runner.
 
     Parameters
     ----------
     graph
         Any valid graph.
+    native
+        Whether the native engine may be used.
     """
 
     memory_bounded = True
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, native: bool = True) -> None:
         self.graph = graph
-        self._plan = _litert_plan(graph)
+        self._native = native_engine(graph) if native else None
+        self._plan = None if self._native else _litert_plan(graph)
         self._idle: dict[int, list[Engine]] = {}
-        """Engines that no thread uses, by batch size; of numpy's, the one that all share, at 0."""
+        """Engines that no thread uses, by batch size; one that all threads share, at 0."""
         self._names = observed_names(graph)
         self._lock = Lock()
 
     @property
     def runtime(self) -> str:
         """Name and version of what runs the graph."""
+        if self._native:
+            return f"{_native_version(self._native.kernels)}, numpy {np.__version__}"
         return _version(with_litert=self._plan is not None)
 
     def trace(self, samples: NDArray[Any]) -> Trace:
@@ -116,15 +124,16 @@ class CpuRunner:
                     yield
 
         self._run(work, len(samples))
-        entered = self._input_events(samples)
-        return Tally(accumulators, EventSums({self.graph.input.name: entered, **sums.totals}))
+        if self.graph.input.name not in sums.totals:
+            sums.totals[self.graph.input.name] = self._input_events(samples)
+        return Tally(accumulators, EventSums(sums.totals))
 
     def _run(self, work: Callable[[slice], Iterator[None]], samples: int) -> None:
         """Run samples in parts, at the same time where there is enough to do."""
         values = samples * self.graph.steps * self.graph.values_per_step
         threads = min(most_threads(), samples, max(1, values // THREAD_VALUES))
         parts = list(cut(samples, min(-(-samples // threads), PART_SAMPLES)))
-        with nullcontext() if self._plan else one_blas_thread():
+        with one_blas_thread() if self._on_numpy else nullcontext():
             run_parts(work, parts, threads)
 
     def _input_events(self, samples: NDArray[Any]) -> Integers:
@@ -134,6 +143,10 @@ class CpuRunner:
         if self.graph.steps == 1:  # broadcasting would take as long as the sum
             return events
         return np.broadcast_to(events, samples.shape[1:])
+
+    @property
+    def _on_numpy(self) -> bool:
+        return self._native is None and self._plan is None
 
     @contextmanager
     def _engine(self, part: slice) -> Iterator[Engine]:
@@ -153,6 +166,8 @@ class CpuRunner:
                 idle.append(engine)
 
     def _make_engine(self, batch: int) -> Engine:
+        if self._native:
+            return self._native
         if self._plan is None:
             return NumpyEngine(self.graph)
         from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine
@@ -245,7 +260,13 @@ def _litert_plan(graph: Graph) -> Plan | None:
 
 def version() -> str:
     """Return names and versions of what the engines run on."""
-    return _version(with_litert=_litert_is_installed())
+    sets = kernel_sets()
+    others = _version(with_litert=_litert_is_installed())
+    return f"{_native_version(sets[0]) if sets else 'no native engine'}, {others}"
+
+
+def _native_version(kernels: str) -> str:
+    return f"native engine ({kernels})"
 
 
 def _version(with_litert: bool) -> str:

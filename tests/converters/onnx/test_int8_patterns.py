@@ -123,8 +123,9 @@ def read_with_another_scale_than_written(draft: Draft, x: str) -> str:
 
 @pattern
 def weights_that_are_quantised_in_the_file(draft: Draft, x: str) -> str:
-    floats = draft.constant(draft.rng.normal(0, 0.3, (3, 2, 3, 3)))
-    scale, zero = np.array([0.01, 0.004, 0.007]), np.zeros(3)
+    # Within 64 units: ONNX Runtime saturates pairs of products on processors without VNNI.
+    floats = draft.constant(draft.rng.normal(0, 0.3, (3, 2, 3, 3)).clip(-0.6, 0.6))
+    scale, zero = np.array([0.03, 0.01, 0.02]), np.zeros(3)
     stored = draft.node(
         "QuantizeLinear", floats, draft.constant(scale), draft.constant(zero, "int8"), axis=0
     )

@@ -29,7 +29,11 @@ FEW_LEVELS = 8
 RESETS = (Reset.NONE, Reset.ZERO, Reset.SUBTRACT)
 RESET_TIMES = (ResetTime.SAME_STEP, ResetTime.NEXT_STEP, ResetTime.SAME_STEP_RAISED)
 
+SPLIT_BITS = 15
+"""Most bits of a decay whose product is computed in two parts of 32 bits."""
+
 WIDE_LIMIT = 2**59
+"""Largest magnitude of a potential in 64 bits: sums of a few still fit."""
 
 
 class CellKind(IntEnum):
@@ -83,9 +87,9 @@ def write_membrane(words: Words, op: Membrane, source: Tensor, steps: int) -> No
     words.add(numbers.decays, op.decay_syn is not None, numbers.current_saturates)
     words.add(numbers.saturates, biased, numbers.wide, op.decay_bits)
     words.add(spikes and not biased, numbers.one_product)
-    largest_theta = WIDE_LIMIT if numbers.wide else numbers.most // unit + 1
     parameters = [
-        np.minimum(op.theta, largest_theta // (unit if numbers.wide else 1)) * unit,
+        # A threshold above the range is never reached; just above it, it fits 32 bits.
+        np.minimum(op.theta, numbers.most // unit + 1) * unit,
         op.decay_one - np.asarray(op.decay),
         np.zeros((), np.int64) if op.decay_syn is None else op.decay_one - np.asarray(op.decay_syn),
         np.asarray(op.bias) // back,
@@ -135,11 +139,8 @@ class _Numbers:
         self.magnitude = magnitude
         kept = op.decay_one - int(np.min(op.decay))
         self.one_product = magnitude * kept <= INT32
-        split = op.decay_bits <= 15
-        self.wide = magnitude > INT32 or op.decay_bits > 15 and (
-            op.decay_syn is not None or self.decays and not self.one_product
-        )
-        del split
+        in_parts = op.decay_syn is not None or (self.decays and not self.one_product)
+        self.wide = magnitude > INT32 or (in_parts and op.decay_bits > SPLIT_BITS)
         self.limit = WIDE_LIMIT if self.wide else INT32
 
     def whole(self, values: Integers) -> Integers:

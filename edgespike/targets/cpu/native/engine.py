@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Graph
+from edgespike.graph.inputs import never_changes
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, Counted
-from edgespike.targets.cpu.native.library import library
+from edgespike.targets.cpu.native.library import kernel_sets, library
 from edgespike.targets.cpu.native.program import Program
 
 TYPES = {"u1": 0, "i1": 1, "i2": 2, "i4": 3, "i8": 4, "u2": 5, "u4": 6}
@@ -21,12 +21,14 @@ TYPES = {"u1": 0, "i1": 1, "i2": 2, "i4": 3, "i8": 4, "u2": 5, "u4": 6}
 KEPT_BYTES = 2**26
 """About how many bytes of observed values are kept at once."""
 
-MOST_SAMPLES = 2**31
-"""Sums of events have 32 bits."""
+SUM_LIMIT = 2**32 - 1
+"""Largest sum of events of one call."""
+
+ALIGNED, ERROR_BYTES = 64, 200
 
 
 class NativeEngine:
-    """A graph prepared to run, in one thread at a time.
+    """A graph prepared to run; threads may share it.
 
     Parameters
     ----------
@@ -35,31 +37,42 @@ class NativeEngine:
     program
         Its program.
     kernels
-        Name of the kernel set.
+        Name of the kernel set, by default the fastest that runs here.
+
+    Raises
+    ------
+    ImportError
+        The engine is missing.
     """
 
-    def __init__(self, graph: Graph, program: Program, kernels: str) -> None:
+    def __init__(self, graph: Graph, program: Program, kernels: str = "") -> None:
         self._graph, self._program = graph, program
+        self.kernels = kernels or kernel_sets()[0]
         self._ffi, self._lib = library()
-        error = self._ffi.new("char[200]")
+        error = self._ffi.new("char[]", ERROR_BYTES)
         words = self._ffi.from_buffer(program.words)
-        net = self._lib.es_load(words, len(program.words), kernels.encode(), error)
+        net = self._lib.es_load(words, len(program.words), self.kernels.encode(), error)
         if net == self._ffi.NULL:
             text = self._ffi.string(error).decode()
-            raise RuntimeError(f"graph {graph.name!r}: the native engine refuses its program: {text}")
+            raise RuntimeError(
+                f"graph {graph.name!r}: the native engine refuses its program: {text}"
+            )
         self._net = self._ffi.gc(net, self._lib.es_free)
-        size = self._lib.es_scratch(net)
-        memory = np.empty(size + 64, np.uint8)
-        start = -memory.ctypes.data % 64
-        self._memory = memory
-        self._scratch = self._ffi.from_buffer("char[]", memory[start : start + size])
         self._null = self._ffi.NULL
         self._classes = graph.tensors[graph.readout.name].size
-        self._lock = threading.Lock()
-        most = max(
-            (max(graph.tensors[source.name].bounds[1], 1) for source in program.sources), default=1
-        )
-        self._at_once = max(1, (2**32 - 1) // most)
+        self._idle: list[Any] = []
+        """Scratch memory that no thread uses; appending and popping are atomic."""
+        most = [max(1, graph.tensors[source.name].bounds[1]) for source in program.sources]
+        self._at_once = max(1, SUM_LIMIT // max([1, *most]))
+
+    def _scratch(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            size = self._lib.es_scratch(self._net)
+            memory = np.empty(size + ALIGNED, np.uint8)
+            start = -memory.ctypes.data % ALIGNED
+            return self._ffi.from_buffer("char[]", memory[start : start + size])
 
     def answers(self, samples: NDArray[Any]) -> Integers:
         """Return the readout after the last step, ``(samples, classes)``."""
@@ -111,38 +124,38 @@ class NativeEngine:
         pointers = self._null
         if kept is not None:
             pointers = ffi.new("void *[]", [ffi.from_buffer(each) for each in kept])
-        with self._lock:
-            failed = self._lib.es_run(
-                self._net,
-                self._scratch,
-                ffi.cast("void *", samples.ctypes.data),
-                TYPES[samples.dtype.str[1:]],
-                len(samples),
-                sample_stride,
-                step_stride,
-                self._null if answers is None else ffi.from_buffer("int64_t[]", answers),
-                self._null if events is None else ffi.from_buffer("uint32_t[]", events),
-                pointers,
-            )
+        scratch = self._scratch()
+        failed = self._lib.es_run(
+            self._net,
+            scratch,
+            ffi.from_buffer(samples),
+            TYPES[samples.dtype.str[1:]],
+            len(samples),
+            sample_stride,
+            step_stride,
+            self._null if answers is None else ffi.from_buffer("int64_t[]", answers),
+            self._null if events is None else ffi.from_buffer("uint32_t[]", events),
+            pointers,
+        )
+        self._idle.append(scratch)
         if failed:
             raise RuntimeError("the native engine refuses its arguments")
 
 
 def _laid_out(samples: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
-    """Return samples whose values of a step lie side by side, and the strides in bytes."""
-    native = samples.dtype.newbyteorder("=")
-    if native.str[1:] not in TYPES:  # the values fit, since they were checked
-        native = np.dtype(np.int64)
-    if samples.strides[1] == 0 or samples.shape[1] == 1:
-        one = np.ascontiguousarray(samples[:, 0], native)
-        one = np.require(one, requirements="A")
-        return one[:, None], one[0].nbytes, 0
-    whole = np.require(np.ascontiguousarray(samples, native), requirements="A")
-    return whole, whole[0].nbytes, whole[0, 0].nbytes
+    """Return samples whose values of a step lie side by side, and their strides in bytes."""
+    if samples.dtype.str[1:] not in TYPES or not samples.dtype.isnative:  # their values fit
+        samples = samples.astype(np.int64)
+    once = never_changes(samples) or samples.shape[1] == 1
+    laid = np.require(samples[:, 0] if once else samples, requirements=["C", "A"])
+    each = laid.nbytes // len(laid)
+    return laid, each, 0 if once else each // samples.shape[1]
 
 
 def _signed(values: NDArray[Any]) -> NDArray[Any]:
     """Return bytes as a signed type, as the other engines do."""
     if values.dtype != np.uint8:
         return values
-    return values.view(np.int8) if values.size == 0 or values.max() <= 127 else values.astype(np.int16)
+    return (
+        values.view(np.int8) if values.size == 0 or values.max() <= 127 else values.astype(np.int16)
+    )

@@ -225,12 +225,13 @@ def weight_bits(window: Window, product: Product) -> int:
 
 
 MOST_BYTES_OF_ROWS = 2**17
+"""Most bytes of weights that are stored in 16 bits although 8 hold them."""
 
 
 def _bits_of_rows(window: Window) -> int:
-    """Return the bits of rows that are added: 16 where they fit a cache, since 8 must be widened."""
+    """Return the bits of rows that are added: 16 where they fit a cache, as 8 must be widened."""
     low, high = int(window.weight.min()), int(window.weight.max())
     across = window.pool[1]
-    if -LARGEST_BYTE - 1 <= low and high <= LARGEST_BYTE:
+    if low >= -LARGEST_BYTE - 1 and high <= LARGEST_BYTE:
         return 16 if window.weight.size * across * 2 <= MOST_BYTES_OF_ROWS else 8
     return 16 if stored(min(low, -1), high) is Stored.I16 else 32

@@ -173,9 +173,7 @@ class _Writer:
         }
         self._counted = self._counted_layer()
         self._fused = {
-            node.name: cell
-            for node in graph.nodes
-            if (cell := self._cell_after(node)) is not None
+            node.name: cell for node in graph.nodes if (cell := self._cell_after(node)) is not None
         }
         self._same = self._same_at_every_step()
         self._needed = self._needed_values()

@@ -32,7 +32,7 @@ def stored(low: int, high: int) -> Stored:
     """Return the narrowest type that holds a range, which must fit 32 bits."""
     if low >= 0 and high <= 255:
         return Stored.U8
-    return Stored.I16 if -INT16 - 1 <= low and high <= INT16 else Stored.I32
+    return Stored.I16 if low >= -INT16 - 1 and high <= INT16 else Stored.I32
 
 
 class Words:

@@ -303,7 +303,7 @@ static void read_linear(struct reader *r, struct op *node) {
     if (!right) fail(r, "weight bits");
     if (r->wrong) return;
     if (op->product == EVENTS) {
-        op->weight = room(r, (int64_t)op->rows * op->padded * (bits / 8));
+        op->weight = room(r, ((int64_t)op->rows + 1) * op->padded * (bits / 8)); /* and a row of zeros */
         if (!r->wrong) packed(r, op, weights, 0, op->rows, 1, bits, op->weight, 0);
     } else {
         op->weight = room(r, groups * group * op->padded * (bits / 8));
@@ -334,7 +334,10 @@ static void read_linear(struct reader *r, struct op *node) {
         const int64_t elements = (int64_t)op->source_height * op->source_width * source->channels;
         if (elements > most) fail(r, "size");
         op->list_room = 4 * elements + SLACK;
+        int64_t most_rows = SLACK; /* at one position: four times what its segments hold */
+        for (int32_t s = 0; s < op->segments; s++) most_rows += 4 * (int64_t)op->segment[s].bytes;
         op->list_place = lay(r, 2 * 4 * op->list_room);
+        op->rows_place = lay(r, 4 * most_rows);
         op->starts_place = lay(r, (int64_t)op->padded_height * (op->padded_width + 1) * 4);
         op->big_place = lay(r, op->padded_height);
         op->active_place = lay(r, (int64_t)op->padded_height * 8);
@@ -342,7 +345,7 @@ static void read_linear(struct reader *r, struct op *node) {
     } else {
         op->image_place = lay(r, 4 * (int64_t)op->padded_height * op->padded_width * source->channels);
     }
-    const int64_t entries = op->product == EVENTS ? op->segments * (int64_t)(4 * 8 + 4 * 8)
+    const int64_t entries = op->product == EVENTS ? op->segments * (int64_t)(4 * 8)
                                                   : (groups + 1) * (int64_t)(2 * sizeof(uint32_t));
     if (entries > net->temporary_place) net->temporary_place = entries; /* its size, until it is laid out */
 }

@@ -243,63 +243,65 @@ INLINE s32v decayed(s32v v, s32v kept, int32_t bits, int one_product) {
     return (left ^ negative) - negative;
 }
 
-/* Step the neurons of a position; return whether one of them may change without input. */
-INLINE int membrane_step(const struct run *run, const struct cell *cell, int64_t position, struct sums sums,
-                         char *to, int32_t type, const int decays, const int plain) {
+/* Step the neurons of a position; return whether one of them may change without input. What is known of the operation is
+   read before anything is written: compilers must take it for changed after that. */
+INLINE int membrane_step(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
+                         const int32_t type, const int decays, const int plain) {
     const struct membrane *op = &cell->membrane;
-    const int32_t padded = cell->padded;
-    const int64_t own = op->per_neuron ? position * padded : 0;
-    const int single = op->most_spikes == 1;
+    const int32_t padded = cell->padded, comparison = op->comparison, reset = op->reset, when = plain ? 0 : op->when;
+    const int32_t decay_bits = op->decay_bits, one_product = op->one_product, saturates = op->saturates;
+    const int32_t unit = plain ? 1 : (int32_t)op->unit, back = (int32_t)op->back, biased = !plain && op->biased;
+    const int decays_current = !plain && op->decays_current, emits_potential = !plain && op->emits_potential;
+    const int current_saturates = op->current_saturates, single = op->most_spikes == 1;
+    const int64_t most_spikes = op->most_spikes, own = op->per_neuron ? position * padded : 0;
+    const int32_t *thetas = op->theta + own, *kept = op->kept + own, *kept_current = op->kept_current + own;
+    const int32_t *bias = op->bias + own, *least = op->least + own;
     int32_t *v_row = (int32_t *)at(run, op->v_place) + position * padded;
     int32_t *current_row = (int32_t *)at(run, op->current_place) + position * padded;
     int32_t *fired_row = (int32_t *)at(run, op->fired_place) + position * padded;
-    const s32v zero = {0};
+    const s32v zero = {0}, highest = all32((int32_t)op->highest);
     s32v stirred = zero;
     for (int32_t i = 0; i < padded; i += LANES32) {
-        s32v v = load_s32v(v_row + i), theta = load_s32v(op->theta + own + i), reached = theta;
+        s32v v = load_s32v(v_row + i), theta = load_s32v(thetas + i), reached = theta;
         s32v current = sums32(sums, i);
-        if (!plain && op->unit != 1) current = current * (int32_t)op->unit;
-        if (!plain && op->when == 2) {
-            s32v above = op->comparison ? v > theta : v >= theta;
+        if (unit != 1) current = current * unit;
+        if (when == 2) {
+            s32v above = comparison ? v > theta : v >= theta;
             reached = theta + (theta & above);
         }
-        if (decays) v = decayed(v, load_s32v(op->kept + own + i), op->decay_bits, op->one_product);
-        if (!plain && op->decays_current) {
-            s32v kept = decayed(load_s32v(current_row + i), load_s32v(op->kept_current + own + i), op->decay_bits, 0);
-            current += kept;
-            if (op->current_saturates)
-                current = least32(most32(current, all32((int32_t)-op->highest)), all32((int32_t)op->highest));
+        if (decays) v = decayed(v, load_s32v(kept + i), decay_bits, one_product);
+        if (decays_current) {
+            current += decayed(load_s32v(current_row + i), load_s32v(kept_current + i), decay_bits, 0);
+            if (current_saturates) current = least32(most32(current, -highest), highest);
             store_s32v(current_row + i, current);
             stirred |= current;
         }
         v += current;
-        if (!plain && op->biased) v += load_s32v(op->bias + own + i);
-        if (!plain && op->when == 1) {
+        if (biased) v += load_s32v(bias + i);
+        if (when == 1) {
             s32v fired = load_s32v(fired_row + i);
-            if (op->reset == 1) v &= fired == zero;
-            else if (op->reset == 2) v -= fired * theta;
+            if (reset == 1) v &= fired == zero;
+            else if (reset == 2) v -= fired * theta;
         }
-        if (op->saturates)
-            v = least32(most32(v, load_s32v(op->least + own + i)), all32((int32_t)op->highest));
-        s32v enough = op->comparison ? v > reached : v >= reached, fired = zero - enough;
-        if (!single && any32(op->comparison ? v - reached > reached : v - reached >= reached)) {
+        if (saturates) v = least32(most32(v, load_s32v(least + i)), highest);
+        s32v enough = comparison ? v > reached : v >= reached, fired = zero - enough;
+        if (!single && any32(comparison ? v - reached > reached : v - reached >= reached)) {
             for (int j = 0; j < LANES32; j++)
                 if (enough[j]) {
-                    int64_t times = (v[j] - op->comparison) / reached[j];
-                    fired[j] = (int32_t)(times < op->most_spikes ? times : op->most_spikes);
+                    int64_t times = (v[j] - comparison) / reached[j];
+                    fired[j] = (int32_t)(times < most_spikes ? times : most_spikes);
                 }
         }
-        if (!plain && op->emits_potential) put32(to, type, i, v * (int32_t)op->back);
-        else put32(to, type, i, fired);
-        if (plain || op->when != 1) {
-            if (op->reset == 1) v &= ~enough;
-            else if (op->reset == 2) v -= single ? theta & enough : fired * theta;
+        put32(to, type, i, emits_potential ? v * back : fired);
+        if (when != 1) {
+            if (reset == 1) v &= ~enough;
+            else if (reset == 2) v -= single ? theta & enough : fired * theta;
         } else {
             store_s32v(fired_row + i, fired);
             stirred |= fired;
         }
         store_s32v(v_row + i, v);
-        stirred |= decays ? v : op->comparison ? v > theta : v >= theta;
+        stirred |= decays ? v : comparison ? v > theta : v >= theta;
     }
     return any32(stirred != zero);
 }
@@ -370,11 +372,13 @@ static int membrane_any(const struct run *run, const struct cell *cell, int64_t 
 
 static int membrane_plain(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
                           int32_t type) {
+    if (type == U8) return membrane_step(run, cell, position, sums, to, U8, 0, 1);
     return membrane_step(run, cell, position, sums, to, type, 0, 1);
 }
 
 static int membrane_leaky(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
                           int32_t type) {
+    if (type == U8) return membrane_step(run, cell, position, sums, to, U8, 1, 1);
     return membrane_step(run, cell, position, sums, to, type, 1, 1);
 }
 
@@ -417,7 +421,7 @@ INLINE uint64_t low_bits(int64_t count) { return count >= 64 ? ~(uint64_t)0 : ((
 #define FEW 4 /* Events of so many spikes are listed so many times; rows with more of them hold numbers as well. */
 
 struct lists {
-    uint32_t *list, *starts;
+    uint32_t *list, *starts, *rows;
     int32_t *number;
     uint8_t *big;
     uint64_t *active;
@@ -427,6 +431,7 @@ INLINE struct lists lists_of(const struct run *run, const struct linear *op) {
     struct lists found = {
         (uint32_t *)at(run, op->list_place),
         (uint32_t *)at(run, op->starts_place),
+        (uint32_t *)at(run, op->rows_place),
         (int32_t *)at(run, op->list_place) + op->list_room,
         (uint8_t *)at(run, op->big_place),
         (uint64_t *)at(run, op->active_place),
@@ -438,25 +443,26 @@ INLINE struct lists lists_of(const struct run *run, const struct linear *op) {
 INLINE uint64_t find_starts(const uint64_t *bits, const struct linear *op, int32_t channels, uint32_t count,
                             uint32_t *starts) {
     uint64_t found = 0;
-    for (int32_t x = 0; x < op->left; x++) starts[x] = count;
-    starts += op->left;
+    const int32_t left = op->left, width = op->source_width, padded_width = op->padded_width;
+    for (int32_t x = 0; x < left; x++) starts[x] = count;
+    starts += left;
     if (channels <= 64 && 64 % channels == 0) {
         const uint64_t own = low_bits(channels);
         const int32_t in_word = 64 / channels;
-        for (int32_t x = 0, k = 0; x < op->source_width; k++) {
+        for (int32_t x = 0, k = 0; x < width; k++) {
             uint64_t word = bits[k];
-            const int32_t end = x + in_word < op->source_width ? x + in_word : op->source_width;
+            const int32_t end = x + in_word < width ? x + in_word : width;
             for (; x < end; x++) {
                 const uint64_t here = word & own;
                 starts[x] = count;
-                found |= (uint64_t)(here != 0) << ((op->left + x) & 63);
+                found |= (uint64_t)(here != 0) << ((left + x) & 63);
                 count += (uint32_t)__builtin_popcountll(here);
                 word = channels == 64 ? 0 : word >> channels;
             }
         }
     } else {
         int64_t bit = 0;
-        for (int32_t x = 0; x < op->source_width; x++) {
+        for (int32_t x = 0; x < width; x++) {
             uint32_t here = 0;
             starts[x] = count;
             for (int64_t end = bit + channels; bit < end;) {
@@ -464,11 +470,11 @@ INLINE uint64_t find_starts(const uint64_t *bits, const struct linear *op, int32
                 here += (uint32_t)__builtin_popcountll(bits[bit >> 6] >> (bit & 63) & low_bits(taken));
                 bit += taken;
             }
-            found |= (uint64_t)(here != 0) << ((op->left + x) & 63);
+            found |= (uint64_t)(here != 0) << ((left + x) & 63);
             count += here;
         }
     }
-    for (int32_t x = op->source_width; x <= op->padded_width - op->left; x++) starts[x] = count;
+    for (int32_t x = width; x <= padded_width - left; x++) starts[x] = count;
     return found;
 }
 
@@ -477,13 +483,13 @@ static uint32_t scan_bits(const struct run *run, const struct linear *op, const 
                           uint32_t count, uint32_t *starts, int32_t channels, uint64_t *active) {
     uint64_t *bits = (uint64_t *)at(run, op->bits_place);
     const int64_t elements = (int64_t)op->source_width * channels, words = (elements + 63) / 64;
-    uint32_t *end = to->list + count;
+    uint32_t *const list = to->list, *end = list + count;
     const uint32_t first = (uint32_t)(op->left * channels);
     for (int64_t k = 0; k < words; k++) {
         bits[k] = nonzero64(row + 64 * k) & low_bits(elements - 64 * k);
         end = list_bits(end, bits[k], first + (uint32_t)(64 * k));
     }
-    const uint32_t last = (uint32_t)(end - to->list);
+    const uint32_t last = (uint32_t)(end - list);
     if (op->source_width == 1 || last == count) {
         for (int32_t x = 0; x <= op->padded_width; x++) starts[x] = x <= op->left ? count : last;
         *active = last == count ? 0 : (uint64_t)1 << (op->left & 63);
@@ -586,28 +592,26 @@ INLINE uint64_t active_row(const struct linear *op, const struct lists *from, in
     return taken;
 }
 
-/* Events that arrive at a position from one row of the source, and the weights of element 0 of that row. */
-struct range { const uint32_t *from, *end; const char *rows; int64_t numbered; };
-
-/* A row of the source that a row of the output reads, for its first position. */
-struct line { const uint32_t *starts; const char *rows; int64_t width, numbered; };
+/* A row of the source that a row of the output reads: where its events begin, and to which rows of weights they lead. */
+struct line { const uint32_t *starts; int32_t width, numbered; uint32_t first; };
 
 /* ---- sums of rows of weights ---- */
 
 enum rows { ROWS16, ROWS8, ROWS16_WIDE, ROWS8_WIDE, ROWS32 };
 
-/* Add up n vectors of sums over all ranges; the first output is at a place. */
-INLINE void add_rows(const struct range *range, int ranges, int64_t padded, int64_t place, const void *bias, void *to,
-                     const int n, const int rows) {
-    const int wide = rows >= ROWS16_WIDE;
-    const int64_t stride = padded * (rows == ROWS32 ? 4 : rows == ROWS8 || rows == ROWS8_WIDE ? 1 : 2);
+#define AT_ONCE 4 /* Lists of rows are filled up to a multiple of this with the row of zeros. */
+
+/* Add up n vectors of sums over listed rows; the first output is at a place. */
+INLINE void add_rows(const uint32_t *list, int64_t count, const char *weight, int64_t padded, int64_t place,
+                     const void *bias, void *to, const int n, const int rows) {
+    const int64_t bytes = rows == ROWS32 ? 4 : rows == ROWS8 || rows == ROWS8_WIDE ? 1 : 2, stride = padded * bytes;
+    const int64_t from = place * (rows >= ROWS16_WIDE ? 4 : 2);
     s32v sum[MOST_VECTORS];
-    UNROLL for (int k = 0; k < n; k++) sum[k] = load_s32v((const char *)bias + (place * (wide ? 4 : 2)) + k * VECTOR);
-    for (int r = 0; r < ranges; r++) {
-        const char *first = range[r].rows +
-                            place * (rows == ROWS32 ? 4 : rows == ROWS8 || rows == ROWS8_WIDE ? 1 : 2);
-        for (const uint32_t *event = range[r].from; event < range[r].end; event++) {
-            const char *row = first + *event * stride;
+    UNROLL for (int k = 0; k < n; k++) sum[k] = load_s32v((const char *)bias + from + k * VECTOR);
+    weight += place * bytes;
+    for (int64_t event = 0; event < count; event += AT_ONCE) {
+        UNROLL for (int e = 0; e < AT_ONCE; e++) {
+            const char *row = weight + list[event + e] * stride;
             UNROLL for (int k = 0; k < n; k++) {
                 switch (rows) {
                 case ROWS16: sum[k] = (s32v)((s16v)sum[k] + load_s16v(row + k * VECTOR)); break;
@@ -621,7 +625,7 @@ INLINE void add_rows(const struct range *range, int ranges, int64_t padded, int6
             }
         }
     }
-    UNROLL for (int k = 0; k < n; k++) store_s32v((char *)to + place * (wide ? 4 : 2) + k * VECTOR, sum[k]);
+    UNROLL for (int k = 0; k < n; k++) store_s32v((char *)to + from + k * VECTOR, sum[k]);
 }
 
 #define SIZES(each, ...)                                                                                            \
@@ -640,14 +644,18 @@ INLINE void add_rows(const struct range *range, int ranges, int64_t padded, int6
     default: each(__VA_ARGS__, 12); break;                                                                          \
     }
 
-#define ADD_ROWS(kind, n) add_rows(range, ranges, padded, place, bias, to, n, kind)
+/* How many vectors of sums stay in registers in the next pass over a list, of those that are left. */
+INLINE int64_t vectors_now(int64_t left) {
+    return left <= MOST_VECTORS ? left : left < 2 * MOST_VECTORS ? (left + 1) / 2 : MOST_VECTORS;
+}
+
+#define ADD_ROWS(kind, n) add_rows(list, count, weight, padded, place, bias, to, n, kind)
 #define ADDER(name, kind, lanes)                                                                                    \
-    static void name(const struct range *range, int ranges, int64_t padded, const void *bias, void *to) {           \
-        for (int64_t place = 0; place < padded;) {                                                                  \
-            int64_t n = (padded - place) / (lanes);                                                                 \
-            if (n > MOST_VECTORS) n = n % MOST_VECTORS && n < 2 * MOST_VECTORS ? n / 2 : MOST_VECTORS;              \
+    static void name(const uint32_t *list, int64_t count, const char *weight, int64_t padded, const void *bias,     \
+                     void *to) {                                                                                    \
+        for (int64_t place = 0, n; place < padded; place += n * (lanes)) {                                          \
+            n = vectors_now((padded - place) / (lanes));                                                            \
             SIZES(ADD_ROWS, kind)                                                                                   \
-            place += n * (lanes);                                                                                   \
         }                                                                                                           \
     }
 ADDER(add_rows16, ROWS16, LANES16)
@@ -656,27 +664,20 @@ ADDER(add_rows16_wide, ROWS16_WIDE, LANES32)
 ADDER(add_rows8_wide, ROWS8_WIDE, LANES32)
 ADDER(add_rows32, ROWS32, LANES32)
 
-/* Add rows times numbers of spikes, where one of them is large. */
-static void add_numbers(const struct linear *op, const struct range *range, int ranges, const uint32_t *list,
-                        const int32_t *numbers, int32_t *to) {
-    const int64_t padded = op->padded;
-    for (int r = 0; r < ranges; r++) {
-        for (const uint32_t *event = range[r].from; event < range[r].end; event++) {
-            const int32_t number = range[r].numbered ? numbers[event - list] : 1;
-            for (int64_t i = 0; i < padded; i += LANES32) {
-                const int64_t at_row = *event * padded + i;
-                s32v row = op->weight_bits == 8   ? __builtin_convertvector(load_s8q(range[r].rows + at_row), s32v)
-                           : op->weight_bits == 16 ? __builtin_convertvector(load_s16h(range[r].rows + 2 * at_row), s32v)
-                                                   : load_s32v(range[r].rows + 4 * at_row);
-                store_s32v(to + i, load_s32v(to + i) + row * number);
-            }
-        }
+/* Add a row of weights times a number. */
+INLINE void add_number(const struct linear *op, int64_t row, int32_t number, int32_t *to) {
+    for (int64_t i = 0; i < op->padded; i += LANES32) {
+        const int64_t place = row * op->padded + i;
+        const char *weight = op->weight;
+        s32v weights = op->weight_bits == 8    ? __builtin_convertvector(load_s8q(weight + place), s32v)
+                       : op->weight_bits == 16 ? __builtin_convertvector(load_s16h(weight + 2 * place), s32v)
+                                               : load_s32v(weight + 4 * place);
+        store_s32v(to + i, load_s32v(to + i) + weights * number);
     }
 }
 
 /* Find the rows of the source with events that a row of the output reads. */
-INLINE int find_lines(const struct linear *op, const struct lists *from, int64_t channels, int32_t y, struct line *line) {
-    const int64_t row_bytes = (int64_t)op->padded * op->weight_bits / 8;
+INLINE int find_lines(const struct linear *op, const struct lists *from, int32_t channels, int32_t y, struct line *line) {
     int lines = 0;
     for (int32_t s = 0; s < op->segments; s++) {
         const struct segment *segment = &op->segment[s];
@@ -686,50 +687,53 @@ INLINE int find_lines(const struct linear *op, const struct lists *from, int64_t
         line[lines].starts = starts + segment->column;
         line[lines].width = segment->width;
         line[lines].numbered = from->big[row];
-        /* The place may lie before the weights; what events add to it does not. */
-        line[lines].rows = (const char *)((uintptr_t)op->weight +
-                                          (uintptr_t)((segment->first - segment->column * channels) * row_bytes));
+        line[lines].first = (uint32_t)segment->first - (uint32_t)segment->column * (uint32_t)channels;
         lines++;
     }
     return lines;
 }
 
+static struct sums sum_numbers(const struct run *run, const struct linear *op, const struct lists *from,
+                               const struct line *line, int lines, uint32_t channels, uint32_t place) {
+    int32_t *to = (int32_t *)at(run, run->net->temporary_place);
+    memcpy(to, op->bias32, (size_t)op->padded * 4);
+    for (int k = 0; k < lines; k++)
+        for (uint32_t i = line[k].starts[place]; i < line[k].starts[place + (uint32_t)line[k].width]; i++)
+            add_number(op, from->list[i] + line[k].first - place * channels, line[k].numbered ? from->number[i] : 1, to);
+    return (struct sums){to, 1};
+}
+
 /* Sum what arrives at an output position. */
 INLINE struct sums sum_events(const struct run *run, const struct linear *op, const struct lists *from,
-                              const struct line *line, int lines, int64_t channels, int64_t x) {
+                              const struct line *line, int lines, uint32_t channels, uint32_t x) {
     char *to = at(run, run->net->temporary_place);
-    struct range *range = (struct range *)(line + op->segments);
-    const int64_t place = x * op->step_x;
-    const uintptr_t before = (uintptr_t)(place * channels * (op->padded * op->weight_bits / 8));
-    int ranges = 0, numbered = 0;
-    uint32_t total = 0;
+    const uint32_t place = x * (uint32_t)op->step_x, shift = place * channels;
+    const uint32_t *events = from->list;
+    uint32_t *list = from->rows;
+    int64_t count = 0;
+    int32_t numbered = 0;
     for (int k = 0; k < lines; k++) {
-        const uint32_t begin = line[k].starts[place], end = line[k].starts[place + line[k].width];
-        range[ranges].from = from->list + begin;
-        range[ranges].end = from->list + end;
-        range[ranges].rows = (const char *)((uintptr_t)line[k].rows - before);
-        range[ranges].numbered = line[k].numbered;
-        ranges += begin != end;
-        numbered |= begin != end && line[k].numbered;
-        total += end - begin;
+        const uint32_t begin = line[k].starts[place], end = line[k].starts[place + (uint32_t)line[k].width];
+        const s32v first = all32((int32_t)(line[k].first - shift));
+        for (int64_t i = 0; i < (int64_t)(end - begin); i += LANES32)
+            store_s32v(list + count + i, load_s32v(events + begin + i) + first);
+        count += end - begin;
+        numbered |= begin != end ? line[k].numbered : 0;
     }
-    if (numbered) {
-        memcpy(to, op->bias32, (size_t)op->padded * 4);
-        add_numbers(op, range, ranges, from->list, from->number, (int32_t *)to);
-        return (struct sums){to, 1};
-    }
-    const int small = !op->wide || (int64_t)total * op->largest_weight + op->largest_bias <= INT16_MAX;
+    if (numbered) return sum_numbers(run, op, from, line, lines, channels, place);
+    for (int i = 0; i < AT_ONCE; i++) list[count + i] = (uint32_t)op->rows;
+    const int small = !op->wide || count * op->largest_weight + op->largest_bias <= INT16_MAX;
     switch (op->weight_bits) {
     case 8:
-        if (small) add_rows8(range, ranges, op->padded, op->bias, to);
-        else add_rows8_wide(range, ranges, op->padded, op->bias32, to);
+        if (small) add_rows8(list, count, op->weight, op->padded, op->bias, to);
+        else add_rows8_wide(list, count, op->weight, op->padded, op->bias32, to);
         return (struct sums){to, !small};
     case 16:
-        if (small) add_rows16(range, ranges, op->padded, op->bias, to);
-        else add_rows16_wide(range, ranges, op->padded, op->bias32, to);
+        if (small) add_rows16(list, count, op->weight, op->padded, op->bias, to);
+        else add_rows16_wide(list, count, op->weight, op->padded, op->bias32, to);
         return (struct sums){to, !small};
     default:
-        add_rows32(range, ranges, op->padded, op->bias32, to);
+        add_rows32(list, count, op->weight, op->padded, op->bias32, to);
         return (struct sums){to, 1};
     }
 }
@@ -765,11 +769,9 @@ INLINE void multiply(const struct factor *factor, int64_t factors, const char *w
 #define MULTIPLIER(name, product, lanes)                                                                            \
     static void name(const struct factor *factor, int64_t factors, const char *weight, int64_t padded,              \
                      const void *bias, void *to) {                                                                  \
-        for (int64_t place = 0; place < padded;) {                                                                  \
-            int64_t n = (padded - place) / (lanes);                                                                 \
-            if (n > MOST_VECTORS) n = n % MOST_VECTORS && n < 2 * MOST_VECTORS ? n / 2 : MOST_VECTORS;              \
+        for (int64_t place = 0, n; place < padded; place += n * (lanes)) {                                          \
+            n = vectors_now((padded - place) / (lanes));                                                            \
             SIZES(MULTIPLY_ROWS, product)                                                                           \
-            place += n * (lanes);                                                                                   \
         }                                                                                                           \
     }
 MULTIPLIER(multiply_pairs8, PAIRS8, LANES16)
@@ -880,7 +882,7 @@ static void run_linear(const struct run *run, const struct op *node) {
             memset(to, 0, (size_t)(row_bytes * op->width));
             for (; active; active &= active - 1) {
                 const int32_t x = (int32_t)__builtin_ctzll(active);
-                const struct sums sums = sum_events(run, op, &from, line, lines, source->channels, x);
+                const struct sums sums = sum_events(run, op, &from, line, lines, (uint32_t)source->channels, (uint32_t)x);
                 if (finish(run, cell, position + x, sums, to + row_bytes * x, output->type)) left |= (uint64_t)1 << x;
             }
             stirred[y] = left;
@@ -890,7 +892,7 @@ static void run_linear(const struct run *run, const struct op *node) {
         for (int32_t x = 0; x < op->width; x++) {
             const struct sums nothing = {op->wide ? (const void *)op->bias32 : op->bias, op->wide};
             const int arrives = !op->masked || (active >> x & 1);
-            const struct sums sums = arrives ? sum_events(run, op, &from, line, lines, source->channels, x) : nothing;
+            const struct sums sums = arrives ? sum_events(run, op, &from, line, lines, (uint32_t)source->channels, (uint32_t)x) : nothing;
             finish(run, cell, position + x, sums, to + row_bytes * x, output->type);
         }
     }
@@ -1019,11 +1021,8 @@ static void sum_counts(const struct run *run, const struct op *node, int64_t *to
     int32_t *row = (int32_t *)at(run, run->net->temporary_place);
     for (int64_t i = 0; i < op->padded; i += LANES32)
         store_s32v(row + i, load_s32v(op->bias32 + i) * (int32_t)run->net->steps);
-    for (int64_t i = 0; i < source->size; i++) {
-        const uint32_t one = (uint32_t)i;
-        const struct range range = {&one, &one + 1, op->weight, 1};
-        if (counts[i]) add_numbers(op, &range, 1, &one, &counts[i], row);
-    }
+    for (int64_t i = 0; i < source->size; i++)
+        if (counts[i]) add_number(op, i, counts[i], row);
     for (int32_t i = 0; i < op->outputs; i++) total[i] = row[i];
 }
 
@@ -1148,12 +1147,11 @@ static void run_step(const struct run *run, int64_t step, int repeated) {
     const es_net *net = run->net;
     for (int32_t k = 0; k < net->ops; k++) {
         const struct op *node = &net->op[k];
-        if (repeated && node->constant) continue;
+        const int counted = node->kind == LINEAR && node->counted && !run->kept;
+        if (counted) add_to_counts(run, node);
+        if (counted || (repeated && node->constant)) continue;
         switch (node->kind) {
-        case LINEAR:
-            if (node->counted && !run->kept) add_to_counts(run, node);
-            else run_linear(run, node);
-            break;
+        case LINEAR: run_linear(run, node); break;
         case CELL: run_cell(run, node); break;
         case MAX_POOL:
         case SUM_POOL: run_pool(run, node); break;

@@ -86,7 +86,7 @@ struct linear {
     int32_t *bias32;
     int32_t biased;
     int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
-    int64_t list_place, starts_place, big_place, image_place, bits_place, active_place; /* scratch */
+    int64_t list_place, starts_place, rows_place, big_place, image_place, bits_place, active_place; /* scratch */
     int64_t list_room;
 };
 
