@@ -26,7 +26,16 @@ import torch
 from alternation import beside_limit, make_parser, measure, ratio, show
 from engine_calls import CALL_LIMITS, THREADS_LEAST, microseconds_a_call, speed_of_two_threads
 from engine_cases import Case, cases
-from engine_rivals import ENGINE, METHODS, Answers, Method, methods
+from engine_rivals import (
+    AVX2,
+    ENGINE,
+    LITERT,
+    METHODS,
+    Answers,
+    Method,
+    methods,
+    with_avx2,
+)
 from engine_roofline import peaks, work
 from rich.console import Console
 from rich.table import Table
@@ -69,6 +78,8 @@ def main() -> None:
 def compare(case: Case, repetitions: int) -> dict[str, Any]:
     """Alternate all methods on a case."""
     made = methods(case.graph, case.batches)
+    if case.least_with_avx2:
+        made |= with_avx2(case.graph, case.batches)
     seconds, answers = _measure(made, repetitions)
     samples = len(case.samples)
     return {
@@ -82,8 +93,9 @@ def compare(case: Case, repetitions: int) -> dict[str, Any]:
         "times as fast as": {
             name: {"ratio": ratio(seconds[name], seconds[ENGINE]), "least": case.least.get(name)}
             for name in made
-            if name != ENGINE
+            if name not in (ENGINE, AVX2)
         },
+        "AVX2 alone": _with_avx2(case, seconds),
         "same answers as": {
             name: _equal(answer, answers[ENGINE])
             for name, answer in answers.items()
@@ -92,6 +104,12 @@ def compare(case: Case, repetitions: int) -> dict[str, Any]:
         "work a sample": work(case.graph, case.samples),
         "load": os.getloadavg()[0],
     }
+
+
+def _with_avx2(case: Case, seconds: dict[str, list[float]]) -> dict[str, Any] | None:
+    if AVX2 not in seconds:
+        return None
+    return {"ratio": ratio(seconds[LITERT], seconds[AVX2]), "least": case.least_with_avx2}
 
 
 def _measure(
@@ -171,6 +189,9 @@ def _table(case: dict[str, Any]) -> Table:
 
 
 def _print_work(console: Console, case: dict[str, Any], peak: dict[str, float]) -> None:
+    if alone := case["AVX2 alone"]:
+        faster = beside_limit(alone["ratio"], alone["least"])
+        console.print(f"  with AVX2 alone {faster} times as fast as LiteRT")
     done, ours = case["work a sample"], case["microseconds a sample"][ENGINE]
     console.print(
         f"  {done['operations']:,.0f} operations of {done['dense']:,.0f} dense ones, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ CONV_LIMITS: dict[float, dict[str, float]] = {
     0.1: {LITERT: 10},
     0.5: {LITERT: 2},
 }
+AVX2_LIMITS = {0.03: 6.0}
 MLP_LIMITS: dict[float, dict[str, float]] = {
     0.01: {SNNTORCH: 30},
     0.1: {SNNTORCH: 15},
@@ -54,6 +55,8 @@ class Case:
         How many times as fast as a rival edgespike should be.
     batch
         Samples of a call.
+    least_with_avx2
+        How many times as fast as LiteRT edgespike should be without wider vectors.
     """
 
     net: str
@@ -63,6 +66,7 @@ class Case:
     rate: float | None = None
     least: dict[str, float] = field(default_factory=dict)
     batch: int = BATCH
+    least_with_avx2: float | None = None
 
     @property
     def name(self) -> str:
@@ -83,7 +87,8 @@ def cases(weights: Path | None) -> Iterator[Case]:
     conv, layers = convolutional_net(CONV_STEPS, weights), mlp(MLP_STEPS)
     for rate in RATES:
         spikes = random_spikes((BATCH, CONV_STEPS, *SHAPE), rate)
-        yield _at_rate(CONV, conv, spikes, rate, CONV_LIMITS)
+        case = _at_rate(CONV, conv, spikes, rate, CONV_LIMITS)
+        yield replace(case, least_with_avx2=AVX2_LIMITS.get(rate))
     if weights is not None:
         yield _as_converted(weights)
     for rate in RATES:

@@ -18,6 +18,9 @@ from spikingjelly.activation_based.op_counter import DispatchCounterMode, SynOpC
 from edgespike.graph import Dense, Graph, Membrane, Threshold
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.cpu import CpuRunner
+from edgespike.targets.cpu.native.engine import NativeEngine
+from edgespike.targets.cpu.native.library import kernel_sets
+from edgespike.targets.cpu.native.program import program_of
 from edgespike.targets.onnx.lower import ACCUMULATORS
 from edgespike.targets.onnx.lower import INPUT as ONNX_INPUT
 from edgespike.targets.onnx.lower import lower as lower_to_onnx
@@ -29,6 +32,7 @@ from edgespike.targets.tflite.run import encode_input
 from edgespike.targets.tflite.running.execute import DEFAULT_KERNELS, make_interpreter, resize
 
 ENGINE = "edgespike"
+AVX2 = "edgespike, AVX2 alone"
 LITERT = "LiteRT"
 ONNX = "ONNX Runtime, integers"
 ONNX_FLOAT = "ONNX Runtime, float32"
@@ -61,6 +65,16 @@ def methods(graph: Graph, batches: Sequence[NDArray[Any]]) -> dict[str, Method]:
         found[LITERT] = _litert(graph, checked)
     tensors = [torch.from_numpy(batch.astype(np.float32)) for batch in checked]
     return found | {name: _over(run, each) for name, (run, each) in _floats(graph, tensors).items()}
+
+
+def with_avx2(graph: Graph, batches: Sequence[NDArray[Any]]) -> dict[str, Method]:
+    """Return the native engine, counting, on its kernels for AVX2; nothing where it has none."""
+    program = program_of(graph)
+    if program is None or "avx2" not in kernel_sets():
+        return {}
+    engine = NativeEngine(graph, program, "avx2")
+    checked = [as_samples(graph, batch) for batch in batches]
+    return {AVX2: _over(lambda batch: next(engine.counted(batch)).accumulators, checked)}
 
 
 def _over(run: Run, batches: Sequence[Any]) -> Method:

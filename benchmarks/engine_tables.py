@@ -7,23 +7,30 @@ from typing import Any
 
 from alternation import beside_limit
 from engine_calls import CALL_LIMITS, THREADS_LEAST
-from engine_rivals import ENGINE, METHODS
+from engine_rivals import AVX2, ENGINE, LITERT, METHODS
 
 
 def limits(engine: dict[str, Any]) -> str:
     """Return every ratio that has a limit."""
     rows = [
-        (case["name"], rival, *_compared(case, rival))
+        (case["name"], rival, *_compared(case, rival, ENGINE, found))
         for case in engine["cases"]
         for rival, found in case["times as fast as"].items()
         if found["least"] is not None
     ]
+    rows += [
+        (f"{case['name']}, AVX2 alone", LITERT, *_compared(case, LITERT, AVX2, case["AVX2 alone"]))
+        for case in engine["cases"]
+        if case["AVX2 alone"]
+    ]
     return table(("case", "rival", "rival, µs", "edgespike, µs", "times as fast"), rows)
 
 
-def _compared(case: dict[str, Any], rival: str) -> tuple[str, str, str]:
-    times, found = case["microseconds a sample"], case["times as fast as"][rival]
-    return number(times[rival]), number(times[ENGINE]), beside_limit(found["ratio"], found["least"])
+def _compared(
+    case: dict[str, Any], rival: str, ours: str, found: dict[str, float]
+) -> tuple[str, str, str]:
+    each = case["microseconds a sample"]
+    return number(each[rival]), number(each[ours]), beside_limit(found["ratio"], found["least"])
 
 
 def times(cases: Sequence[dict[str, Any]]) -> str:
