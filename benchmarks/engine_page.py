@@ -32,9 +32,10 @@ which `python benchmarks/engine.py --json` printed.
 
 All methods take the same batches in one process that is pinned to one core, and alternate; times
 are CPU times, ratios are medians over neighbouring repetitions. edgespike counts its events. LiteRT
-and ONNX Runtime run the files that edgespike exports, without counting, and their answers are
-compared with edgespike's: {equality}. LiteRT's time is that of the interpreter's calls alone; it is
-left out where its numbers would not be exact.
+and ONNX Runtime run the files that edgespike exports, without counting. LiteRT's time is that of
+the interpreter's calls alone; it is left out where its numbers would not be exact. The answers of
+LiteRT, ONNX Runtime and, where nothing leaks, SpikingJelly are compared with edgespike's:
+{equality}.
 
 The net of convolutions has the shape of `cnn_sinabs.nir` of the NIR paper (2 x 34 x 34 spikes, 20
 steps, one spike a step); "several spikes a step" is the graph as converted. 784-256-10 has leaky

@@ -58,17 +58,18 @@ def time_plot(engine: dict[str, Any]) -> Figure:
 def operations_plot(engine: dict[str, Any]) -> Figure:
     """Draw time a sample against the operations that its events ask for, over all three nets."""
     figure, axes = pyplot.subplots(figsize=(7.5, 4.6), layout="constrained")
+    _logarithmic(axes, "")
     for net, colour in NETS.items():
         cases = _at_rates(engine, net)
         ours = {"marker": "o", "linewidth": 2.2}
         _line(axes, cases, "operations", ENGINE, colour, label=NAMES[net], **ours)
         dashed = {"marker": "s", "linestyle": "--", "markersize": 4, "linewidth": 1.2}
         _line(axes, cases, "operations", LITERT, colour, **dashed)
-    ends = [min(axes.get_xlim()[0], 2e4), axes.get_xlim()[1]]
-    peak = [1e-3 * operations / engine["peaks"]["additions"] for operations in ends]
+    microseconds = 1e-3 / engine["peaks"]["additions"]
+    ends = [axes.get_ylim()[0] / microseconds, axes.get_xlim()[1]]
+    peak = [operations * microseconds for operations in ends]
     axes.plot(ends, peak, color=INK, linestyle=":", label="additions alone, at the core's peak")
     axes.plot([], [], color=INK, linestyle="--", marker="s", markersize=4, label="LiteRT, same net")
-    _logarithmic(axes, "")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
     axes.set_xlabel("synaptic operations a sample", color=INK)
     axes.set_ylabel("µs a sample", color=INK)
