@@ -72,6 +72,8 @@ class CpuRunner:
         self._idle: dict[int, list[Engine]] = {}
         """Engines that no thread uses, by batch size; one that all threads share, at 0."""
         self._names = observed_names(graph)
+        self._values = graph.steps * graph.values_per_step
+        """Values of one sample."""
         self._lock = Lock()
 
     @property
@@ -98,9 +100,14 @@ class CpuRunner:
     def answers(self, samples: NDArray[Any]) -> Integers:
         """Run samples and return only the readout after the last step, ``(samples, classes)``."""
         samples = as_samples(self.graph, samples)
+        if self._native and self._threads(len(samples)) == 1:
+            return self._native.answers(samples)
         accumulators = empty_accumulators(self.graph, len(samples))
 
         def work(part: slice) -> Iterator[None]:
+            if self._native:
+                accumulators[part] = self._native.answers(samples[part])
+                return
             with self._engine(part) as engine:
                 for block in engine.blocks(samples[part]):
                     final = block.values[self.graph.readout.name][-1]
@@ -130,11 +137,14 @@ class CpuRunner:
 
     def _run(self, work: Callable[[slice], Iterator[None]], samples: int) -> None:
         """Run samples in parts, at the same time where there is enough to do."""
-        values = samples * self.graph.steps * self.graph.values_per_step
-        threads = min(most_threads(), samples, max(1, values // THREAD_VALUES))
+        threads = self._threads(samples)
         parts = list(cut(samples, min(-(-samples // threads), PART_SAMPLES)))
         with one_blas_thread() if self._on_numpy else nullcontext():
             run_parts(work, parts, threads)
+
+    def _threads(self, samples: int) -> int:
+        worth = samples * self._values // THREAD_VALUES
+        return 1 if worth <= 1 or samples == 1 else min(most_threads(), samples, worth)
 
     def _input_events(self, samples: NDArray[Any]) -> Integers:
         """Sum the input's events; where samples never change, once for all steps."""

@@ -15,7 +15,10 @@ from edgespike.targets.cpu.blocks import Block, Counted
 from edgespike.targets.cpu.native.library import kernel_sets, library
 from edgespike.targets.cpu.native.program import Program
 
-TYPES = {"u1": 0, "i1": 1, "i2": 2, "i4": 3, "i8": 4, "u2": 5, "u4": 6}
+TYPES = {
+    np.dtype(name): number
+    for number, name in enumerate(("u1", "i1", "i2", "i4", "i8", "u2", "u4"))
+}
 """Types of samples, numbered as ``enum type`` in ``net.h``."""
 
 KEPT_BYTES = 2**26
@@ -138,7 +141,7 @@ class NativeEngine:
             self._net,
             scratch,
             ffi.from_buffer(samples),
-            TYPES[samples.dtype.str[1:]],
+            TYPES[samples.dtype],
             len(samples),
             sample_stride,
             step_stride,
@@ -153,9 +156,12 @@ class NativeEngine:
 
 def _laid_out(samples: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
     """Return samples whose values of a step lie side by side, and their strides in bytes."""
-    if samples.dtype.str[1:] not in TYPES or not samples.dtype.isnative:  # their values fit
+    if samples.dtype not in TYPES:  # their values fit, whatever type they had
         samples = samples.astype(np.int64)
-    once = never_changes(samples) or samples.shape[1] == 1
-    laid = np.require(samples[:, 0] if once else samples, requirements=["C", "A"])
-    each = laid.nbytes // len(laid)
-    return laid, each, 0 if once else each // samples.shape[1]
+    steps = samples.shape[1]
+    if never_changes(samples):
+        samples, steps = samples[:, 0], 1
+    if not (samples.flags.c_contiguous and samples.flags.aligned):
+        samples = np.require(samples, requirements=["C", "A"])
+    each = samples.nbytes // len(samples)
+    return samples, each, 0 if steps == 1 else each // steps

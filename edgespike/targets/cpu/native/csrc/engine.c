@@ -219,7 +219,7 @@ static void read_membrane(struct reader *r, struct cell *cell) {
         for (int64_t i = 0; !r->wrong && i < count * cell->padded; i++)
             if (op->theta[i] < 1) fail(r, "theta");
     }
-    op->plain = op->unit == 1 && op->when == 0 && !op->decays_current && !op->biased && !op->emits_potential;
+    op->plain = op->when == 0 && !op->decays_current && !op->biased && !op->emits_potential;
     const int64_t bytes = (int64_t)cell->positions * cell->padded * (bits / 8);
     op->v_place = lay(r, bytes);
     op->current_place = lay(r, op->decays_current ? bytes : 0);
@@ -330,6 +330,10 @@ static void read_linear(struct reader *r, struct op *node) {
         op->biased |= x != 0;
     }
     op->masked = op->padded_width <= 64;
+    for (int64_t bit = 0; bit < 64; bit += op->step_x) op->step_bits |= (uint64_t)1 << bit;
+    for (int64_t bit = 0; bit < 64; bit += source->channels) op->channel_bits |= (uint64_t)1 << bit;
+    const int64_t row = (int64_t)op->padded * (op->masked ? op->width : 1);
+    if (row > net->most_wide) net->most_wide = row;
     if (op->product == EVENTS) {
         const int64_t elements = (int64_t)op->source_height * op->source_width * source->channels;
         if (elements > most) fail(r, "size");
@@ -490,6 +494,7 @@ static void read_net(struct reader *r) {
     net->most_padded = whole_vectors(net, net->most_padded);
     net->sums_place = lay(r, net->bytes_sum ? net->events : 0);
     net->temporary_place = lay(r, 8 * net->most_padded + SLACK + net->temporary_place);
+    net->wide_place = lay(r, 4 * (net->most_wide > net->most_padded ? net->most_wide : net->most_padded));
     if (r->scratch > MOST) fail(r, "scratch memory is too large");
     net->scratch = (size_t)r->scratch;
 }

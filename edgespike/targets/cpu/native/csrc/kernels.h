@@ -114,8 +114,20 @@ INLINE int any32(s32v mask) {
 INLINE char *at(const struct run *run, int64_t place) { return run->scratch + place; }
 INLINE char *buffer(const struct run *run, int32_t value) { return at(run, run->net->value[value].place); }
 
-/* Narrow numbers that fit. */
-#if defined(__AVX2__) && VECTOR == 32
+/* Load numbers of fewer bits, and store numbers that fit fewer. */
+#if defined(__AVX512BW__) && VECTOR == 64
+INLINE s16v load_8_as_16(const void *from) { return (s16v)_mm512_cvtepi8_epi16(_mm256_loadu_si256(from)); }
+INLINE s32v load_8_as_32(const void *from) { return (s32v)_mm512_cvtepi8_epi32(_mm_loadu_si128(from)); }
+INLINE s32v load_u8_as_32(const void *from) { return (s32v)_mm512_cvtepu8_epi32(_mm_loadu_si128(from)); }
+INLINE s32v load_16_as_32(const void *from) { return (s32v)_mm512_cvtepi16_epi32(_mm256_loadu_si256(from)); }
+INLINE void narrow16(void *to, s16v x) { _mm256_storeu_si256(to, _mm512_cvtepi16_epi8((__m512i)x)); }
+INLINE void narrow32_to_8(void *to, s32v x) { _mm_storeu_si128(to, _mm512_cvtepi32_epi8((__m512i)x)); }
+INLINE void narrow32_to_16(void *to, s32v x) { _mm256_storeu_si256(to, _mm512_cvtepi32_epi16((__m512i)x)); }
+#elif defined(__AVX2__) && VECTOR == 32
+INLINE s16v load_8_as_16(const void *from) { return (s16v)_mm256_cvtepi8_epi16(_mm_loadu_si128(from)); }
+INLINE s32v load_8_as_32(const void *from) { return (s32v)_mm256_cvtepi8_epi32(_mm_loadl_epi64(from)); }
+INLINE s32v load_u8_as_32(const void *from) { return (s32v)_mm256_cvtepu8_epi32(_mm_loadl_epi64(from)); }
+INLINE s32v load_16_as_32(const void *from) { return (s32v)_mm256_cvtepi16_epi32(_mm_loadu_si128(from)); }
 INLINE void narrow16(void *to, s16v x) {
     __m128i low = _mm256_castsi256_si128((__m256i)x), high = _mm256_extracti128_si256((__m256i)x, 1);
     _mm_storeu_si128(to, _mm_packus_epi16(low, high));
@@ -129,6 +141,10 @@ INLINE void narrow32_to_8(void *to, s32v x) {
 }
 INLINE void narrow32_to_16(void *to, s32v x) { _mm_storeu_si128(to, halved(x)); }
 #else
+INLINE s16v load_8_as_16(const void *from) { return __builtin_convertvector(load_s8h(from), s16v); }
+INLINE s32v load_8_as_32(const void *from) { return __builtin_convertvector(load_s8q(from), s32v); }
+INLINE s32v load_u8_as_32(const void *from) { return __builtin_convertvector(load_u8q(from), s32v); }
+INLINE s32v load_16_as_32(const void *from) { return __builtin_convertvector(load_s16h(from), s32v); }
 INLINE void narrow16(void *to, s16v x) { store_u8h(to, __builtin_convertvector(x, u8h)); }
 INLINE void narrow32_to_8(void *to, s32v x) { store_u8q(to, __builtin_convertvector(x, u8q)); }
 INLINE void narrow32_to_16(void *to, s32v x) { store_s16h(to, __builtin_convertvector(x, s16h)); }
@@ -163,8 +179,8 @@ INLINE void put32(void *to, int32_t type, int64_t i, s32v x) {
 
 INLINE s32v get32(const void *from, int32_t type, int64_t i) {
     switch (type) {
-    case U8: return __builtin_convertvector(load_u8q((const uint8_t *)from + i), s32v);
-    case I16: return __builtin_convertvector(load_s16h((const int16_t *)from + i), s32v);
+    case U8: return load_u8_as_32((const uint8_t *)from + i);
+    case I16: return load_16_as_32((const int16_t *)from + i);
     default: return load_s32v((const int32_t *)from + i);
     }
 }
@@ -175,8 +191,7 @@ INLINE s32v get32(const void *from, int32_t type, int64_t i) {
 struct sums { const void *from; int wide; };
 
 INLINE s32v sums32(struct sums sums, int64_t i) {
-    return sums.wide ? load_s32v((const int32_t *)sums.from + i)
-                     : __builtin_convertvector(load_s16h((const int16_t *)sums.from + i), s32v);
+    return sums.wide ? load_s32v((const int32_t *)sums.from + i) : load_16_as_32((const int16_t *)sums.from + i);
 }
 
 INLINE void reached_of_16(const struct threshold *op, int32_t padded, const int16_t *x, uint8_t *to) {
@@ -243,67 +258,85 @@ INLINE s32v decayed(s32v v, s32v kept, int32_t bits, int one_product) {
     return (left ^ negative) - negative;
 }
 
-/* Step the neurons of a position; return whether one of them may change without input. What is known of the operation is
-   read before anything is written: compilers must take it for changed after that. */
-INLINE int membrane_step(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
-                         const int32_t type, const int decays, const int plain) {
+/* What a membrane does, where it is known when the kernel is compiled. */
+enum known { ANY, PLAIN_MEMBRANE, USUAL_MEMBRANE /* plain; it reaches its threshold, which is subtracted, and is stored as bytes */ };
+
+/* Step the neurons of some positions that lie side by side, at most 64, whose sums have 32 bits; return at which of them
+   a neuron may change without input. What is known of the operation is read before anything is written: compilers must
+   take it for changed after that. */
+INLINE uint64_t membrane_step(const struct run *run, const struct cell *cell, int64_t position, int64_t positions,
+                              const int32_t *sums, char *to, const int32_t type, const int decays, const int known) {
     const struct membrane *op = &cell->membrane;
-    const int32_t padded = cell->padded, comparison = op->comparison, reset = op->reset, when = plain ? 0 : op->when;
-    const int32_t decay_bits = op->decay_bits, one_product = op->one_product, saturates = op->saturates;
-    const int32_t unit = plain ? 1 : (int32_t)op->unit, back = (int32_t)op->back, biased = !plain && op->biased;
-    const int decays_current = !plain && op->decays_current, emits_potential = !plain && op->emits_potential;
-    const int current_saturates = op->current_saturates, single = op->most_spikes == 1;
-    const int64_t most_spikes = op->most_spikes, own = op->per_neuron ? position * padded : 0;
-    const int32_t *thetas = op->theta + own, *kept = op->kept + own, *kept_current = op->kept_current + own;
-    const int32_t *bias = op->bias + own, *least = op->least + own;
+    const int plain = known != ANY, usual = known == USUAL_MEMBRANE;
+    const int32_t padded = cell->padded, comparison = !usual && op->comparison, reset = usual ? 2 : op->reset;
+    const int32_t when = plain ? 0 : op->when, decay_bits = op->decay_bits, one_product = op->one_product;
+    const int32_t saturates = op->saturates, unit = (int32_t)op->unit, back = (int32_t)op->back;
+    const int biased = !plain && op->biased, decays_current = !plain && op->decays_current;
+    const int emits_potential = !plain && op->emits_potential, current_saturates = op->current_saturates;
+    const int single = op->most_spikes == 1;
+    const int64_t most_spikes = op->most_spikes, row = op->per_neuron ? padded : 0, bytes = es_bytes_of(type);
+    const int32_t channels = cell->channels;
+    const int32_t *thetas = op->theta + position * row, *kept = op->kept + position * row;
+    const int32_t *kept_current = op->kept_current + position * row, *bias = op->bias + position * row;
+    const int32_t *least = op->least + position * row;
     int32_t *v_row = (int32_t *)at(run, op->v_place) + position * padded;
     int32_t *current_row = (int32_t *)at(run, op->current_place) + position * padded;
     int32_t *fired_row = (int32_t *)at(run, op->fired_place) + position * padded;
     const s32v zero = {0}, highest = all32((int32_t)op->highest);
-    s32v stirred = zero;
-    for (int32_t i = 0; i < padded; i += LANES32) {
-        s32v v = load_s32v(v_row + i), theta = load_s32v(thetas + i), reached = theta;
-        s32v current = sums32(sums, i);
-        if (unit != 1) current = current * unit;
-        if (when == 2) {
-            s32v above = comparison ? v > theta : v >= theta;
-            reached = theta + (theta & above);
+    uint64_t found = 0;
+    for (int64_t p = 0; p < positions; p++) {
+        s32v stirred = zero;
+        for (int32_t i = 0; i < padded; i += LANES32) {
+            s32v v = load_s32v(v_row + i), theta = load_s32v(thetas + i), reached = theta;
+            s32v current = load_s32v(sums + i);
+            if (unit != 1) current = current * unit;
+            if (when == 2) {
+                s32v above = comparison ? v > theta : v >= theta;
+                reached = theta + (theta & above);
+            }
+            if (decays) v = decayed(v, load_s32v(kept + i), decay_bits, one_product);
+            if (decays_current) {
+                current += decayed(load_s32v(current_row + i), load_s32v(kept_current + i), decay_bits, 0);
+                if (current_saturates) current = least32(most32(current, -highest), highest);
+                store_s32v(current_row + i, current);
+                stirred |= current;
+            }
+            v += current;
+            if (biased) v += load_s32v(bias + i);
+            if (when == 1) {
+                s32v fired = load_s32v(fired_row + i);
+                if (reset == 1) v &= fired == zero;
+                else if (reset == 2) v -= fired * theta;
+            }
+            if (saturates) v = least32(most32(v, load_s32v(least + i)), highest);
+            s32v enough = comparison ? v > reached : v >= reached, fired = -enough, once = theta & enough, left = v - once;
+            int several = 0;
+            if (!single) several = any32(comparison ? v - reached > reached : v - reached >= reached);
+            if (several) {
+                for (int j = 0; j < LANES32; j++)
+                    if (enough[j]) {
+                        int64_t times = (v[j] - comparison) / reached[j];
+                        fired[j] = (int32_t)(times < most_spikes ? times : most_spikes);
+                    }
+                left = v - fired * theta;
+            }
+            put32(to, type, i, emits_potential ? v * back : fired);
+            if (when == 1) {
+                store_s32v(fired_row + i, fired);
+                stirred |= fired;
+            } else if (reset == 1) {
+                v &= ~enough;
+            } else if (reset == 2) {
+                v = left;
+            }
+            store_s32v(v_row + i, v);
+            stirred |= decays ? v : comparison ? v > theta : v >= theta;
         }
-        if (decays) v = decayed(v, load_s32v(kept + i), decay_bits, one_product);
-        if (decays_current) {
-            current += decayed(load_s32v(current_row + i), load_s32v(kept_current + i), decay_bits, 0);
-            if (current_saturates) current = least32(most32(current, -highest), highest);
-            store_s32v(current_row + i, current);
-            stirred |= current;
-        }
-        v += current;
-        if (biased) v += load_s32v(bias + i);
-        if (when == 1) {
-            s32v fired = load_s32v(fired_row + i);
-            if (reset == 1) v &= fired == zero;
-            else if (reset == 2) v -= fired * theta;
-        }
-        if (saturates) v = least32(most32(v, load_s32v(least + i)), highest);
-        s32v enough = comparison ? v > reached : v >= reached, fired = zero - enough;
-        if (!single && any32(comparison ? v - reached > reached : v - reached >= reached)) {
-            for (int j = 0; j < LANES32; j++)
-                if (enough[j]) {
-                    int64_t times = (v[j] - comparison) / reached[j];
-                    fired[j] = (int32_t)(times < most_spikes ? times : most_spikes);
-                }
-        }
-        put32(to, type, i, emits_potential ? v * back : fired);
-        if (when != 1) {
-            if (reset == 1) v &= ~enough;
-            else if (reset == 2) v -= single ? theta & enough : fired * theta;
-        } else {
-            store_s32v(fired_row + i, fired);
-            stirred |= fired;
-        }
-        store_s32v(v_row + i, v);
-        stirred |= decays ? v : comparison ? v > theta : v >= theta;
+        found |= (uint64_t)any32(stirred != zero) << p;
+        sums += padded, v_row += padded, current_row += padded, fired_row += padded, to += channels * bytes;
+        thetas += row, kept += row, kept_current += row, bias += row, least += row;
     }
-    return any32(stirred != zero);
+    return found;
 }
 
 static int64_t decayed64(int64_t v, int64_t kept, int32_t bits) {
@@ -313,7 +346,7 @@ static int64_t decayed64(int64_t v, int64_t kept, int32_t bits) {
 }
 
 /* The same in 64 bits, neuron by neuron. */
-static int membrane_wide(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
+static int membrane_wide(const struct run *run, const struct cell *cell, int64_t position, const int32_t *sums, char *to,
                          int32_t type) {
     const struct membrane *op = &cell->membrane;
     const int64_t row = position * cell->padded, own = op->per_neuron ? row : 0;
@@ -323,8 +356,7 @@ static int membrane_wide(const struct run *run, const struct cell *cell, int64_t
     int stirred = 0;
     for (int32_t i = 0; i < cell->channels; i++) {
         int64_t v = v_row[i], theta = op->theta64[own + i], reached = theta;
-        int64_t x = sums.wide ? ((const int32_t *)sums.from)[i] : ((const int16_t *)sums.from)[i];
-        x *= op->unit;
+        int64_t x = sums[i] * op->unit;
         if (op->when == 2 && (op->comparison ? v > theta : v >= theta)) reached = 2 * theta;
         if (op->decays) v = decayed64(v, op->kept64[own + i], op->decay_bits);
         if (op->decays_current) {
@@ -365,43 +397,58 @@ static int membrane_wide(const struct run *run, const struct cell *cell, int64_t
     return stirred;
 }
 
-static int membrane_any(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
-                        int32_t type) {
-    return membrane_step(run, cell, position, sums, to, type, cell->membrane.decays, 0);
-}
+#define MEMBRANE_KERNEL(name, type, decays, known)                                                                  \
+    static uint64_t name(const struct run *run, const struct cell *cell, int64_t position, int64_t positions,       \
+                         const int32_t *sums, char *to) {                                                           \
+        return membrane_step(run, cell, position, positions, sums, to, type, decays, known);                        \
+    }
+MEMBRANE_KERNEL(membrane_usual, U8, 0, USUAL_MEMBRANE)
+MEMBRANE_KERNEL(membrane_usual_leaky, U8, 1, USUAL_MEMBRANE)
+MEMBRANE_KERNEL(membrane_plain_8, U8, cell->membrane.decays, PLAIN_MEMBRANE)
+MEMBRANE_KERNEL(membrane_plain_16, I16, cell->membrane.decays, PLAIN_MEMBRANE)
+MEMBRANE_KERNEL(membrane_any_8, U8, cell->membrane.decays, ANY)
+MEMBRANE_KERNEL(membrane_any_16, I16, cell->membrane.decays, ANY)
+MEMBRANE_KERNEL(membrane_any_32, I32, cell->membrane.decays, ANY)
 
-static int membrane_plain(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
-                          int32_t type) {
-    if (type == U8) return membrane_step(run, cell, position, sums, to, U8, 0, 1);
-    return membrane_step(run, cell, position, sums, to, type, 0, 1);
-}
-
-static int membrane_leaky(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
-                          int32_t type) {
-    if (type == U8) return membrane_step(run, cell, position, sums, to, U8, 1, 1);
-    return membrane_step(run, cell, position, sums, to, type, 1, 1);
-}
-
-INLINE int membrane_row(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
-                        int32_t type) {
+/* Step the neurons of some positions that lie side by side, at most 64; return which may change without input. */
+static uint64_t membrane_row(const struct run *run, const struct cell *cell, int64_t position, int64_t positions,
+                             const int32_t *sums, char *to, int32_t type) {
     const struct membrane *op = &cell->membrane;
-    if (op->wide) return membrane_wide(run, cell, position, sums, to, type);
-    if (op->plain) return (op->decays ? membrane_leaky : membrane_plain)(run, cell, position, sums, to, type);
-    return membrane_any(run, cell, position, sums, to, type);
+    if (op->wide) {
+        uint64_t found = 0;
+        for (int64_t p = 0; p < positions; p++)
+            found |= (uint64_t)membrane_wide(run, cell, position + p, sums + p * cell->padded,
+                                             to + p * cell->channels * es_bytes_of(type), type) << p;
+        return found;
+    }
+    if (op->plain && type == U8 && op->reset == 2 && !op->comparison)
+        return (op->decays ? membrane_usual_leaky : membrane_usual)(run, cell, position, positions, sums, to);
+    if (op->plain && type != I32)
+        return (type == U8 ? membrane_plain_8 : membrane_plain_16)(run, cell, position, positions, sums, to);
+    return (type == U8    ? membrane_any_8
+            : type == I16 ? membrane_any_16
+                          : membrane_any_32)(run, cell, position, positions, sums, to);
 }
 
-/* Write a position's values; return whether its neurons may change without input. */
-INLINE int finish(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
-                  int32_t type) {
+/* Return sums of 32 bits. */
+INLINE const int32_t *widened(const struct cell *cell, struct sums sums, int32_t *to) {
+    if (sums.wide) return sums.from;
+    for (int32_t i = 0; i < cell->padded; i += LANES32) store_s32v(to + i, sums32(sums, i));
+    return to;
+}
+
+/* Write a position's values. */
+INLINE void finish(const struct run *run, const struct cell *cell, int64_t position, struct sums sums, char *to,
+                   int32_t type) {
     switch (cell->kind) {
-    case THRESHOLD:
-        threshold_row(cell, sums, to, type);
-        return 0;
-    case MEMBRANE:
-        return membrane_row(run, cell, position, sums, to, type);
+    case THRESHOLD: threshold_row(cell, sums, to, type); break;
+    case MEMBRANE: {
+        int32_t *row = (int32_t *)at(run, run->net->wide_place);
+        membrane_row(run, cell, position, 1, widened(cell, sums, row), to, type);
+        break;
+    }
     default:
         for (int32_t i = 0; i < cell->padded; i += LANES32) put32(to, type, i, sums32(sums, i));
-        return 0;
     }
 }
 
@@ -417,6 +464,19 @@ INLINE uint32_t *list_bits(uint32_t *list, uint64_t word, uint32_t first) {
 }
 
 INLINE uint64_t low_bits(int64_t count) { return count >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1; }
+
+/* Move the bits of a pattern together, which has every n-th bit. */
+INLINE uint64_t every(uint64_t word, uint64_t pattern, int32_t n) {
+#if defined(__BMI2__)
+    (void)n;
+    return _pext_u64(word, pattern);
+#else
+    uint64_t found = 0;
+    (void)pattern;
+    for (int32_t i = 0; i * n < 64; i++) found |= (word >> (i * n) & 1) << i;
+    return found;
+#endif
+}
 
 #define FEW 4 /* Events of so many spikes are listed so many times; rows with more of them hold numbers as well. */
 
@@ -447,18 +507,16 @@ INLINE uint64_t find_starts(const uint64_t *bits, const struct linear *op, int32
     for (int32_t x = 0; x < left; x++) starts[x] = count;
     starts += left;
     if (channels <= 64 && 64 % channels == 0) {
-        const uint64_t own = low_bits(channels);
         const int32_t in_word = 64 / channels;
-        for (int32_t x = 0, k = 0; x < width; k++) {
-            uint64_t word = bits[k];
-            const int32_t end = x + in_word < width ? x + in_word : width;
-            for (; x < end; x++) {
-                const uint64_t here = word & own;
-                starts[x] = count;
-                found |= (uint64_t)(here != 0) << ((left + x) & 63);
-                count += (uint32_t)__builtin_popcountll(here);
-                word = channels == 64 ? 0 : word >> channels;
-            }
+        const uint64_t pattern = op->channel_bits;
+        for (int32_t x = 0; x < width; x += in_word, bits++) {
+            uint64_t word = *bits;
+            const int32_t here = width - x < in_word ? width - x : in_word;
+            for (int32_t j = 0; j < here; j++)
+                starts[x + j] = count + (uint32_t)__builtin_popcountll(word & (((uint64_t)1 << (j * channels)) - 1));
+            count += (uint32_t)__builtin_popcountll(word);
+            for (int32_t by = 1; by < channels; by *= 2) word |= word >> by;
+            found |= every(word, pattern, channels) << ((left + x) & 63);
         }
     } else {
         int64_t bit = 0;
@@ -515,10 +573,20 @@ static uint32_t scan_numbers(const struct linear *op, const struct lists *to, co
     const int64_t elements = (int64_t)op->source_width * channels;
     int32_t most = 0;
     if (type == U8) {
+        uint8_t largest = 0;
         for (int64_t i = 0; i < elements; i++) {
             const uint8_t x = ((const uint8_t *)row)[i];
-            most = x > most ? x : most;
+            largest = x > largest ? x : largest;
         }
+        most = largest;
+    } else if (type == I16) {
+        int16_t largest = 0, smallest = 0;
+        for (int64_t i = 0; i < elements; i++) {
+            const int16_t x = ((const int16_t *)row)[i];
+            largest = x > largest ? x : largest;
+            smallest = x < smallest ? x : smallest;
+        }
+        most = smallest < 0 ? FEW + 1 : largest;
     } else {
         for (int64_t i = 0; i < elements; i++) {
             const int32_t x = element(row, type, i);
@@ -531,9 +599,17 @@ static uint32_t scan_numbers(const struct linear *op, const struct lists *to, co
     for (int64_t first = 0; first < elements; first += 64) {
         const int64_t left = elements - first;
         uint64_t word = 0;
-        if (type == U8) word = nonzero64((const uint8_t *)row + first) & low_bits(left);
-        else
-            for (int64_t i = 0; i < 64 && i < left; i++) word |= (uint64_t)(element(row, type, first + i) != 0) << i;
+        if (type == U8) {
+            word = nonzero64((const uint8_t *)row + first) & low_bits(left);
+        } else {
+            uint8_t marks[64];
+            const int64_t here = left < 64 ? left : 64;
+            if (type == I16)
+                for (int64_t i = 0; i < here; i++) marks[i] = ((const int16_t *)row)[first + i] != 0;
+            else
+                for (int64_t i = 0; i < here; i++) marks[i] = ((const int32_t *)row)[first + i] != 0;
+            word = nonzero64(marks) & low_bits(here);
+        }
         for (; word; word &= word - 1) {
             const int64_t i = first + __builtin_ctzll(word);
             const int32_t number = element(row, type, i), here = op->left + (int32_t)(i / channels);
@@ -587,9 +663,7 @@ INLINE uint64_t active_row(const struct linear *op, const struct lists *from, in
         found |= row;
     }
     if (op->step_x == 1) return found & low_bits(op->width);
-    uint64_t taken = 0;
-    for (int32_t x = 0; x < op->width; x++) taken |= ((found >> (x * op->step_x)) & 1) << x;
-    return taken;
+    return every(found, op->step_bits, op->step_x) & low_bits(op->width);
 }
 
 /* A row of the source that a row of the output reads: where its events begin, and to which rows of weights they lead. */
@@ -616,10 +690,10 @@ INLINE void add_rows(const uint32_t *list, int64_t count, const char *weight, in
                 switch (rows) {
                 case ROWS16: sum[k] = (s32v)((s16v)sum[k] + load_s16v(row + k * VECTOR)); break;
                 case ROWS8:
-                    sum[k] = (s32v)((s16v)sum[k] + __builtin_convertvector(load_s8h(row + k * (VECTOR / 2)), s16v));
+                    sum[k] = (s32v)((s16v)sum[k] + load_8_as_16(row + k * (VECTOR / 2)));
                     break;
-                case ROWS16_WIDE: sum[k] += __builtin_convertvector(load_s16h(row + k * (VECTOR / 2)), s32v); break;
-                case ROWS8_WIDE: sum[k] += __builtin_convertvector(load_s8q(row + k * (VECTOR / 4)), s32v); break;
+                case ROWS16_WIDE: sum[k] += load_16_as_32(row + k * (VECTOR / 2)); break;
+                case ROWS8_WIDE: sum[k] += load_8_as_32(row + k * (VECTOR / 4)); break;
                 default: sum[k] += load_s32v(row + k * VECTOR);
                 }
             }
@@ -669,8 +743,8 @@ INLINE void add_number(const struct linear *op, int64_t row, int32_t number, int
     for (int64_t i = 0; i < op->padded; i += LANES32) {
         const int64_t place = row * op->padded + i;
         const char *weight = op->weight;
-        s32v weights = op->weight_bits == 8    ? __builtin_convertvector(load_s8q(weight + place), s32v)
-                       : op->weight_bits == 16 ? __builtin_convertvector(load_s16h(weight + 2 * place), s32v)
+        s32v weights = op->weight_bits == 8    ? load_8_as_32(weight + place)
+                       : op->weight_bits == 16 ? load_16_as_32(weight + 2 * place)
                                                : load_s32v(weight + 4 * place);
         store_s32v(to + i, load_s32v(to + i) + weights * number);
     }
@@ -693,9 +767,8 @@ INLINE int find_lines(const struct linear *op, const struct lists *from, int32_t
     return lines;
 }
 
-static struct sums sum_numbers(const struct run *run, const struct linear *op, const struct lists *from,
-                               const struct line *line, int lines, uint32_t channels, uint32_t place) {
-    int32_t *to = (int32_t *)at(run, run->net->temporary_place);
+static struct sums sum_numbers(const struct linear *op, const struct lists *from, const struct line *line, int lines,
+                               uint32_t channels, uint32_t place, int32_t *to) {
     memcpy(to, op->bias32, (size_t)op->padded * 4);
     for (int k = 0; k < lines; k++)
         for (uint32_t i = line[k].starts[place]; i < line[k].starts[place + (uint32_t)line[k].width]; i++)
@@ -703,9 +776,9 @@ static struct sums sum_numbers(const struct run *run, const struct linear *op, c
     return (struct sums){to, 1};
 }
 
-/* Sum what arrives at an output position. */
+/* Sum what arrives at an output position; where 32 bits are needed, in memory that is given. */
 INLINE struct sums sum_events(const struct run *run, const struct linear *op, const struct lists *from,
-                              const struct line *line, int lines, uint32_t channels, uint32_t x) {
+                              const struct line *line, int lines, uint32_t channels, uint32_t x, int32_t *wide) {
     char *to = at(run, run->net->temporary_place);
     const uint32_t place = x * (uint32_t)op->step_x, shift = place * channels;
     const uint32_t *events = from->list;
@@ -720,21 +793,21 @@ INLINE struct sums sum_events(const struct run *run, const struct linear *op, co
         count += end - begin;
         numbered |= begin != end ? line[k].numbered : 0;
     }
-    if (numbered) return sum_numbers(run, op, from, line, lines, channels, place);
+    if (numbered) return sum_numbers(op, from, line, lines, channels, place, wide);
     for (int i = 0; i < AT_ONCE; i++) list[count + i] = (uint32_t)op->rows;
     const int small = !op->wide || count * op->largest_weight + op->largest_bias <= INT16_MAX;
     switch (op->weight_bits) {
     case 8:
         if (small) add_rows8(list, count, op->weight, op->padded, op->bias, to);
-        else add_rows8_wide(list, count, op->weight, op->padded, op->bias32, to);
-        return (struct sums){to, !small};
+        else add_rows8_wide(list, count, op->weight, op->padded, op->bias32, wide);
+        return (struct sums){small ? (void *)to : wide, !small};
     case 16:
         if (small) add_rows16(list, count, op->weight, op->padded, op->bias, to);
-        else add_rows16_wide(list, count, op->weight, op->padded, op->bias32, to);
-        return (struct sums){to, !small};
+        else add_rows16_wide(list, count, op->weight, op->padded, op->bias32, wide);
+        return (struct sums){small ? (void *)to : wide, !small};
     default:
-        add_rows32(list, count, op->weight, op->padded, op->bias32, to);
-        return (struct sums){to, 1};
+        add_rows32(list, count, op->weight, op->padded, op->bias32, wide);
+        return (struct sums){wide, 1};
     }
 }
 
@@ -873,6 +946,7 @@ static void run_linear(const struct run *run, const struct op *node) {
     const struct lists from = lists_of(run, op);
     const int rests = op->masked && cell->kind == MEMBRANE && cell->membrane.rests && !op->biased;
     uint64_t *stirred = (uint64_t *)at(run, rests ? cell->membrane.active_place : 0);
+    int32_t *sums_row = (int32_t *)at(run, run->net->wide_place);
     struct line *line = (struct line *)(at(run, run->net->temporary_place) + 8 * run->net->most_padded + SLACK);
     for (int32_t y = 0; y < op->height; y++, to += row_bytes * op->width) {
         const int64_t position = (int64_t)y * op->width;
@@ -880,10 +954,18 @@ static void run_linear(const struct run *run, const struct op *node) {
         if (rests) {
             uint64_t active = active_row(op, &from, y) | stirred[y], left = 0;
             memset(to, 0, (size_t)(row_bytes * op->width));
-            for (; active; active &= active - 1) {
+            while (active) { /* a run of positions that lie side by side */
                 const int32_t x = (int32_t)__builtin_ctzll(active);
-                const struct sums sums = sum_events(run, op, &from, line, lines, (uint32_t)source->channels, (uint32_t)x);
-                if (finish(run, cell, position + x, sums, to + row_bytes * x, output->type)) left |= (uint64_t)1 << x;
+                const uint64_t ended = ~(active >> x);
+                const int32_t positions = ended ? (int32_t)__builtin_ctzll(ended) : 64;
+                for (int32_t k = 0; k < positions; k++) {
+                    int32_t *row = sums_row + (int64_t)k * op->padded;
+                    const struct sums sums = sum_events(run, op, &from, line, lines, (uint32_t)source->channels,
+                                                        (uint32_t)(x + k), row);
+                    widened(cell, sums, row);
+                }
+                left |= membrane_row(run, cell, position + x, positions, sums_row, to + row_bytes * x, output->type) << x;
+                active &= ~(low_bits(positions) << x);
             }
             stirred[y] = left;
             continue;
@@ -892,7 +974,7 @@ static void run_linear(const struct run *run, const struct op *node) {
         for (int32_t x = 0; x < op->width; x++) {
             const struct sums nothing = {op->wide ? (const void *)op->bias32 : op->bias, op->wide};
             const int arrives = !op->masked || (active >> x & 1);
-            const struct sums sums = arrives ? sum_events(run, op, &from, line, lines, (uint32_t)source->channels, (uint32_t)x) : nothing;
+            const struct sums sums = arrives ? sum_events(run, op, &from, line, lines, (uint32_t)source->channels, (uint32_t)x, sums_row) : nothing;
             finish(run, cell, position + x, sums, to + row_bytes * x, output->type);
         }
     }

@@ -53,7 +53,7 @@ struct membrane {
     int32_t emits_potential, comparison /* 0 >=, 1 > */, reset /* 0 none, 1 zero, 2 subtract */;
     int32_t when /* 0 same step, 1 next step, 2 same step, raised */;
     int32_t decays, decays_current, current_saturates, saturates, biased, wide;
-    int32_t plain; /* of integers, resets in the same step, no current of its own, no bias; it emits spikes */
+    int32_t plain; /* resets in the same step, no current of its own, no bias; it emits spikes */
     int32_t decay_bits, rests; /* rests: a neuron at rest without input stays as it is */
     int32_t one_product; /* a potential times what a decay keeps fits 32 bits */
     int64_t unit, back, most_spikes, highest;
@@ -85,6 +85,7 @@ struct linear {
     void *bias; /* 16 or 32 bits, padded */
     int32_t *bias32;
     int32_t biased;
+    uint64_t step_bits, channel_bits; /* every bit that a stride, or the number of channels, divides */
     int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
     int64_t list_place, starts_place, rows_place, big_place, image_place, bits_place, active_place; /* scratch */
     int64_t list_room;
@@ -123,7 +124,8 @@ struct es_net {
     int32_t input, readout; /* values */
     int32_t bytes_sum; /* how many samples the sums of events of 8 bits hold, 0 if there are none */
     int64_t events; /* of all sources and steps */
-    int64_t sums_place, totals_place, sums_row_place, temporary_place;
+    int64_t sums_place, temporary_place, wide_place;
+    int64_t most_wide; /* numbers of 32 bits */
     int64_t most_padded;
     size_t scratch;
     struct block *memory;
