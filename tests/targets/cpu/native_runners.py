@@ -1,10 +1,17 @@
-"""Runners of a graph on each kernel set of the native engine."""
+"""Runners of a graph on each kernel set of the native engine, compared with the interpreter."""
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Any
 from unittest import mock
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edgespike.counting import Tally, tally_trace
 from edgespike.graph import Graph
+from edgespike.interpreter import interpret
 from edgespike.targets.cpu import CpuRunner
 from edgespike.targets.cpu.native import engine, library, native_engine
 
@@ -25,3 +32,29 @@ def on_kernels(graph: Graph, kernels: str) -> CpuRunner:
 def runs_natively(graph: Graph) -> bool:
     """Return whether the native engine is here and holds a graph."""
     return native_engine(graph) is not None
+
+
+def assert_native(graph: Graph, samples: NDArray[Any]) -> None:
+    """Compare values, answers and sums of events on every kernel set with the interpreter's.
+
+    Steps of samples that never change are computed once, so both ways are taken.
+    """
+    expected = interpret(graph, samples)
+    tally = tally_trace(graph, samples, expected)
+    shown = [samples]
+    if graph.steps > 1 and samples.ndim == len(graph.input_op.shape) + 1:
+        shown.append(np.repeat(samples[:, None], graph.steps, axis=1))
+    for runner, batch in product(on_every_kernel_set(graph).values(), shown):
+        trace = runner.trace(batch)
+        for name, values in expected.values.items():
+            np.testing.assert_array_equal(trace.values[name], values, f"{name}, {runner.runtime}")
+        np.testing.assert_array_equal(runner.answers(batch), tally.accumulators)
+        assert_equal_tallies(runner.tally(batch), tally)
+
+
+def assert_equal_tallies(found: Tally, expected: Tally) -> None:
+    """Compare answers and the events of every neuron."""
+    np.testing.assert_array_equal(found.accumulators, expected.accumulators)
+    assert found.events.keys() == expected.events.keys()
+    for name in expected.events:
+        np.testing.assert_array_equal(found.events[name], expected.events[name], name)
