@@ -16,8 +16,7 @@ from edgespike.targets.cpu.native.library import kernel_sets, library
 from edgespike.targets.cpu.native.program import Program
 
 TYPES = {
-    np.dtype(name): number
-    for number, name in enumerate(("u1", "i1", "i2", "i4", "i8", "u2", "u4"))
+    np.dtype(name): number for number, name in enumerate(("u1", "i1", "i2", "i4", "i8", "u2", "u4"))
 }
 """Types of samples, numbered as ``enum type`` in ``net.h``."""
 
