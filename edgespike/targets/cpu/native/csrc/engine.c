@@ -284,7 +284,7 @@ static void read_linear(struct reader *r, struct op *node) {
         const int64_t last_y = (int64_t)(op->height - 1) * op->step_y, last_x = (int64_t)(op->width - 1) * op->step_x;
         if (row < 0 || column < 0 || width < 1 || row > most || column > most || width > most ||
             last_y + row >= op->padded_height || last_x + column + width > op->padded_width || first < 0 ||
-            first + width * source->channels > op->rows)
+            first > op->rows || first + width * source->channels > op->rows)
             fail(r, "segment");
         op->segment[s].row = (int32_t)row;
         op->segment[s].column = (int32_t)column;
