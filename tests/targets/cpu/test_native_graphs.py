@@ -224,7 +224,7 @@ def test_reshapes_between_all_shapes(first: tuple[int, ...], second: tuple[int, 
     samples = np.arange(48).reshape(2, *first) % 25
     assert_native(graph, samples)
     if len(second) == 3:
-        layer = Conv2d(
+        layer: Conv2d | Dense = Conv2d(
             np.eye(second[0], dtype=np.int64)[:, :, None, None], np.zeros(second[0], int)
         )
     else:

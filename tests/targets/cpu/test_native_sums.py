@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -64,15 +65,20 @@ def on_and_off(op: Input, rows: int = 6) -> NDArray[Any]:
     return samples
 
 
-@pytest.mark.parametrize("bits", LARGEST)
-@pytest.mark.parametrize("end", [2**15 - 2, 2**15 - 1, 2**15, 2**15 + 1, 2**31 - 2])
-@pytest.mark.parametrize("bias", [0, 100, -40_000])
+ENDS = [
+    (bits, end, bias)
+    for bits, end, bias in product(
+        LARGEST, [2**15 - 2, 2**15 - 1, 2**15, 2**15 + 1, 2**31 - 2], [0, 100, -40_000]
+    )
+    if end + abs(bias) <= 400 * LARGEST[bits] and (bias >= 0 or end < 2**20)
+]
+"""Of 400 events: how many bits their weights have, what they add up to, and the bias in it."""
+
+
+@pytest.mark.parametrize(("bits", "end", "bias"), ENDS)
 def test_sums_of_events_at_the_ends_of_16_and_32_bits(bits: int, end: int, bias: int) -> None:
     """All events together give the end, and its negative; the bias is a part of it."""
-    largest = LARGEST[bits]
-    inputs = 400 if bits < 32 or end < 2**20 else 1000
-    if end + abs(bias) > inputs * largest or (bias < 0 and end > 2**20):
-        pytest.skip("too few inputs, or beyond 32 bits")
+    largest, inputs = LARGEST[bits], 400
     rows = [row_of(end - bias, inputs, largest), row_of(-end - bias, inputs, largest)]
     weight = np.stack([*rows, rows[0][::-1], no_bias(inputs)])
     graph = chain(Input((inputs,), 0, 1, 1.0), Dense(weight, np.full(4, bias)))
@@ -109,15 +115,20 @@ def test_a_bias_beyond_16_bits_that_events_always_take_back(bits: int) -> None:
     assert_native(graph, on_and_off(graph.input_op))
 
 
-@pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("largest", [1, 63, 64, 127, 128, 2**15 - 1, 2**15, 2**17])
-@pytest.mark.parametrize("inputs", [1, 2, 3, 5, 64, 67])
+PRODUCTS = [
+    (source, largest, inputs)
+    for source, largest, inputs in product(
+        SOURCES, [1, 63, 64, 127, 128, 2**15 - 1, 2**15, 2**17], [1, 2, 3, 5, 64, 67]
+    )
+    if inputs * largest * SOURCES[source].high < 2**31 - 1000
+]
+
+
+@pytest.mark.parametrize(("source", "largest", "inputs"), PRODUCTS)
 def test_products_of_numbers(source: str, largest: int, inputs: int) -> None:
     """Pairs of the largest bytes and weights fill 16 bits, or are too large for them."""
     single = SOURCES[source]
     op = Input((inputs,), single.low, single.high, 1.0)
-    if inputs * largest * op.high >= 2**31 - 1000:
-        pytest.skip("beyond 32 bits")
     rng = np.random.default_rng(inputs)
     weight = rng.integers(-largest, largest + 1, (5, inputs))
     weight[0], weight[1], weight[2, ::2], weight[3, 1::2] = largest, -largest, largest, -largest
@@ -138,13 +149,19 @@ def spiking(inputs: int, most: int) -> tuple[Input, Dense, Membrane]:
     return op, Dense(np.eye(inputs, dtype=np.int64), no_bias(inputs)), neurons
 
 
-@pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 6, 127, 255, 256, 300, 65_536])
-@pytest.mark.parametrize("largest", [1, 127, 2**14, 2**20])
+SPIKES = [
+    (most, largest)
+    for most, largest in product(
+        [1, 2, 3, 4, 5, 6, 127, 255, 256, 300, 65_536], [1, 127, 2**14, 2**20]
+    )
+    if 20 * most * largest < 2**31
+]
+
+
+@pytest.mark.parametrize(("most", "largest"), SPIKES)
 @pytest.mark.parametrize("steps", [1, 3])
 def test_events_of_many_spikes(most: int, largest: int, steps: int) -> None:
     inputs = 20
-    if inputs * most * largest * steps >= 2**31:
-        pytest.skip("beyond 32 bits")
     weight = np.random.default_rng(most).integers(-largest, largest + 1, (3, inputs))
     weight[0] = largest
     op, copy, neurons = spiking(inputs, most)
