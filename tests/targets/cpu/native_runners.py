@@ -18,6 +18,7 @@ from edgespike.targets.cpu.native import engine, library, native_engine
 
 def on_every_kernel_set(graph: Graph) -> dict[str, CpuRunner]:
     """Prepare a graph that the native engine holds once for each kernel set that runs here."""
+    assert library.kernel_sets(), library.missing()
     return {kernels: on_kernels(graph, kernels) for kernels in library.kernel_sets()}
 
 

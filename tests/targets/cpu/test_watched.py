@@ -29,8 +29,7 @@ needs_valgrind = pytest.mark.skipif(
 
 TESTS = sorted(str(path) for path in Path(__file__).parent.glob("test_native*.py"))
 
-# What takes long in valgrind, and is not what is tested.
-PYTEST = ["-m", "pytest", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist"]
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
 FAULTY = """\
 #include "engine.h"
@@ -80,6 +79,11 @@ def test_the_native_tests_pass_with_sanitizers(tmp_path: Path) -> None:
 def test_sanitizers_find_what_an_engine_does_wrong(fault: str, code: int, tmp_path: Path) -> None:
     built = compile_engine(tmp_path, SANITIZERS, [faulty(fault, tmp_path)])
     assert with_sanitizers(["-c", CALL], tmp_path, built) == code
+
+
+@needs_valgrind
+def test_random_graphs_run_in_valgrind(tmp_path: Path) -> None:
+    assert with_valgrind(["-m", "tests.targets.cpu.native_runs", "2"], tmp_path) == 0
 
 
 @needs_valgrind

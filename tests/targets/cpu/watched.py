@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -50,11 +51,15 @@ def compile_engine(folder: Path, flags: Sequence[str], sources: Sequence[str] = 
     glue = folder / "glue.c"
     ffibuilder.emit_c_code(str(glue))
     include = [f"-I{CSRC}", f"-I{sysconfig.get_path('include')}"]
-    objects = []
-    for source in [*sources, str(glue)]:
-        objects.append(str(folder / f"{Path(source).stem}.o"))
+
+    def compiled(source: str) -> str:
+        made = str(folder / f"{Path(source).stem}.o")
         strict = [] if source == str(glue) else STRICT  # what cffi writes has warnings
-        _gcc(["-c", "-fPIC", "-g", *strict, *flags, *include, source, "-o", objects[-1]])
+        _gcc(["-c", "-fPIC", "-g", *strict, *flags, *include, source, "-o", made])
+        return made
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compiled, [*sources, str(glue)]))
     built = folder / "_engine.abi3.so"
     _gcc(["-shared", *flags, *objects, "-o", str(built)])
     return built
@@ -62,7 +67,7 @@ def compile_engine(folder: Path, flags: Sequence[str], sources: Sequence[str] = 
 
 def with_sanitizers(arguments: Sequence[str], folder: Path, built: Path | None = None) -> int:
     """Run Python, its engine with AddressSanitizer and UBSan; return its code, or `DAMAGE`."""
-    built = built or compile_engine(folder, ["-O1", "-fno-omit-frame-pointer", *SANITIZERS])
+    built = built or compile_engine(folder, ["-O0", *SANITIZERS])
     environment = _environment(folder, built) | {
         "LD_PRELOAD": library("libasan.so"),
         # Python keeps much until it ends; the engine says itself where there is no memory.

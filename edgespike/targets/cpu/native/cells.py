@@ -18,7 +18,7 @@ from edgespike.graph import (
 from edgespike.graph.ops.threshold import reachable
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.native.words import INT32, Words
-from edgespike.targets.shared.lines import fit_line
+from edgespike.targets.shared.lines import LevelLine, fit_line
 
 COMPARED_LEVELS = 24
 """Most levels of a channel that are compared one by one; more are searched."""
@@ -45,9 +45,12 @@ class CellKind(IntEnum):
 
 
 class _Method(IntEnum):
+    """How levels are found, numbered as ``enum method`` in ``net.h``."""
+
     COMPARE = 0
     LINE = 1
     SEARCH = 2
+    NEAR = 3
 
 
 def write_threshold(words: Words, op: Threshold, source: Tensor) -> None:
@@ -55,17 +58,29 @@ def write_threshold(words: Words, op: Threshold, source: Tensor) -> None:
     theta = reachable(op.theta.T, source.low, source.high).T
     line = fit_line(op, source) if op.levels > FEW_LEVELS else None
     words.add(CellKind.THRESHOLD, op.levels, op.offset, op.unit)
-    exact = line if line is not None and line.following is None else None
-    if exact is not None:
-        words.add(_Method.LINE, 0)
-    else:
-        few = op.levels <= COMPARED_LEVELS
-        words.add(_Method.COMPARE if few else _Method.SEARCH, bool(op.flipped.any()))
+    words.add(method := _method(op, line), bool(op.flipped.any()))
     words.array(-op.flipped.astype(np.int64))
-    if exact is not None:
-        words.reals(np.stack([exact.slope, exact.offset]))
-    else:
-        words.array(theta.T if op.levels <= COMPARED_LEVELS else theta)
+    if line is not None and method in (_Method.LINE, _Method.NEAR):
+        words.reals(np.stack([line.slope, line.offset]))
+    match method:
+        case _Method.LINE:
+            pass
+        case _Method.NEAR:
+            assert line is not None
+            assert line.following is not None
+            words.array(line.following.astype(np.int64))
+        case _Method.SEARCH:
+            words.array(theta)
+        case _Method.COMPARE:
+            words.array(theta.T)
+
+
+def _method(op: Threshold, line: LevelLine | None) -> _Method:
+    if line is not None and line.following is None:
+        return _Method.LINE
+    if op.levels <= COMPARED_LEVELS:
+        return _Method.COMPARE
+    return _Method.SEARCH if line is None else _Method.NEAR
 
 
 def threshold_fits(op: Threshold, source: Tensor) -> bool:

@@ -22,6 +22,7 @@ class Product(IntEnum):
     QUADS8 = 2
     PAIRS16 = 3
     SINGLES = 4
+    CHANNELS = 5
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Window:
     root
         The node: the layer's input, or what is before shapes and sum pools that are folded in.
     weight
-        ``(outputs, channels, height, width)``, of all channels even if the layer has groups.
+        ``(outputs, channels, height, width)``, of all channels even if the layer has groups; where
+        each channel is by itself, ``(channels, 1, height, width)``.
     stride, dilation, padding
         Of the layer; padding before the first row and column.
     pool
@@ -92,7 +94,7 @@ def window_of(graph: Graph, node: Node, op: Conv2d | Dense) -> Window:
 
 
 def _without_groups(op: Conv2d, channels: int) -> Integers:
-    if op.groups == 1:
+    if op.groups == 1 or op.groups == len(op.weight) == channels:
         return op.weight
     outputs, own, *kernel = op.weight.shape
     whole = np.zeros((outputs, channels, *kernel), np.int64)
@@ -102,8 +104,15 @@ def _without_groups(op: Conv2d, channels: int) -> Integers:
     return whole
 
 
+def _is_by_channel(graph: Graph, window: Window) -> bool:
+    channels = graph.tensors[window.root.name].shape[0]
+    return window.weight.shape[1] == 1 and len(window.weight) == channels > 1
+
+
 def _folded(graph: Graph, window: Window) -> Window:
     pool = window.root.op
+    if _is_by_channel(graph, window):
+        return window
     if not isinstance(pool, SumPool2d) or pool.kernel != pool.stride or pool.padded:
         return window
     source = graph[window.root.inputs[0]]
@@ -136,6 +145,8 @@ def product_of(graph: Graph, window: Window, sums: Tensor, *, as_events: bool) -
     """
     source = graph.tensors[window.root.name]
     low, high = source.bounds
+    if _is_by_channel(graph, window):
+        return Product.CHANNELS
     if as_events or is_listed(source):
         return Product.EVENTS
     largest = int(np.abs(window.weight).max())
@@ -178,7 +189,7 @@ def write_product(
     """Write a layer as ``read_linear`` in ``engine.c`` reads it."""
     outputs, channels, kernel_y, kernel_x = window.weight.shape
     down, across = window.pool
-    beside = window.dilation[1] == 1
+    beside = window.dilation[1] == 1 and product is not Product.CHANNELS
     rows = np.repeat(window.weight.transpose(2, 3, 1, 0), across, axis=1)
     segments = []
     for y in range(kernel_y):
@@ -218,7 +229,7 @@ def weight_bits(window: Window, product: Product) -> int:
             return 8
         case Product.PAIRS16:
             return 16
-        case Product.SINGLES:
+        case Product.SINGLES | Product.CHANNELS:
             return 32
         case Product.EVENTS:
             return _bits_of_rows(window)

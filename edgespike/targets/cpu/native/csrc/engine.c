@@ -139,10 +139,10 @@ static void read_threshold(struct reader *r, struct cell *cell) {
     op->levels = (int32_t)number(r, 1, 1 << 24, "levels");
     op->offset = (int32_t)number(r, INT32_MIN, INT32_MAX, "offset");
     op->unit = (int32_t)number(r, 1, INT32_MAX, "unit");
-    op->method = (int32_t)number(r, 0, 2, "method");
+    op->method = (int32_t)number(r, COMPARE, NEAR, "method");
     op->flips = (int32_t)number(r, 0, 1, "flips");
     op->flipped = rows(r, 1, channels, padded, 0, 32, "flipped");
-    if (op->method == 1) {
+    if (op->method == LINE || op->method == NEAR) {
         const unsigned char *from = array(r, 2 * channels, "line");
         op->slope = room(r, padded * 4);
         op->shift = room(r, padded * 4);
@@ -153,15 +153,15 @@ static void read_threshold(struct reader *r, struct cell *cell) {
             op->slope[c] = (float)real[0];
             op->shift[c] = (float)real[1];
         }
-        return;
     }
-    if (op->method == 2) {
-        op->theta = rows(r, channels, op->levels, op->levels, 0, 32, "theta");
-        int32_t *longer = room(r, (int64_t)padded * op->levels * 4);
+    if (op->method == LINE) return;
+    if (op->method == SEARCH || op->method == NEAR) {
+        const int64_t each = op->levels + (op->method == NEAR), own = channels * each;
+        const int32_t *given = rows(r, channels, each, each, 0, 32, "theta");
+        op->theta = room(r, padded * each * 4);
         if (r->wrong) return;
-        memcpy(longer, op->theta, (size_t)channels * (size_t)op->levels * 4);
-        for (int64_t i = (int64_t)channels * op->levels; i < (int64_t)padded * op->levels; i++) longer[i] = INT32_MAX;
-        op->theta = longer;
+        memcpy(op->theta, given, (size_t)own * 4);
+        for (int64_t i = own; i < padded * each; i++) op->theta[i] = INT32_MAX;
         return;
     }
     op->theta = rows(r, op->levels, channels, padded, INT32_MAX, 32, "theta");
@@ -257,7 +257,7 @@ static void read_linear(struct reader *r, struct op *node) {
     struct linear *op = &node->linear;
     const struct value *source = &net->value[node->input[0]], *output = &net->value[node->output];
     const int64_t most = 1 << 27;
-    op->product = (int32_t)number(r, EVENTS, SINGLES, "product");
+    op->product = (int32_t)number(r, EVENTS, CHANNELS, "product");
     op->wide = (int32_t)number(r, 0, 1, "wide");
     op->weight_bits = (int32_t)number(r, 8, 32, "weight bits");
     op->source_height = (int32_t)number(r, 1, source->height, "source height");
@@ -282,9 +282,10 @@ static void read_linear(struct reader *r, struct op *node) {
         const int64_t row = item(segments, 4 * s), column = item(segments, 4 * s + 1);
         const int64_t width = item(segments, 4 * s + 2), first = item(segments, 4 * s + 3);
         const int64_t last_y = (int64_t)(op->height - 1) * op->step_y, last_x = (int64_t)(op->width - 1) * op->step_x;
+        const int64_t last = op->product == CHANNELS ? first + 1 : first + width * source->channels;
         if (row < 0 || column < 0 || width < 1 || row > most || column > most || width > most ||
             last_y + row >= op->padded_height || last_x + column + width > op->padded_width || first < 0 ||
-            first > op->rows || first + width * source->channels > op->rows)
+            first > op->rows || last > op->rows || (op->product == CHANNELS && (width != 1 || first != s)))
             fail(r, "segment");
         op->segment[s].row = (int32_t)row;
         op->segment[s].column = (int32_t)column;
@@ -296,13 +297,14 @@ static void read_linear(struct reader *r, struct op *node) {
     if (!r->wrong && (groups > most || (int64_t)op->padded_height * (op->padded_width + 1) > most)) fail(r, "size");
     const unsigned char *weights = array(r, (int64_t)op->rows * op->outputs, "weights");
     const int bits = op->weight_bits;
-    const int right = op->product == EVENTS      ? bits == 8 || bits == 16 || bits == 32
-                      : op->product == PAIRS16   ? bits == 16
-                      : op->product == SINGLES   ? bits == 32
-                                                 : bits == 8;
+    const int right = op->product == EVENTS                                    ? bits == 8 || bits == 16 || bits == 32
+                      : op->product == PAIRS16                                 ? bits == 16
+                      : op->product == SINGLES || op->product == CHANNELS ? bits == 32
+                                                                               : bits == 8;
     if (!right) fail(r, "weight bits");
+    if (op->product == CHANNELS && source->channels != op->outputs) fail(r, "channels");
     if (r->wrong) return;
-    if (op->product == EVENTS) {
+    if (op->product == EVENTS || op->product == CHANNELS) {
         op->weight = room(r, ((int64_t)op->rows + 1) * op->padded * (bits / 8)); /* and a row of zeros */
         if (!r->wrong) packed(r, op, weights, 0, op->rows, 1, bits, op->weight, 0);
     } else {

@@ -92,7 +92,11 @@ INLINE uint64_t nonzero64(const void *from) {
 
 #if defined(__AVX512VNNI__) && VECTOR == 64
 INLINE s32v quads8(s32v sum, s32v x, s32v w) { return (s32v)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w); }
+INLINE s32v add_pairs16(s32v sum, s32v x, s32v w) {
+    return (s32v)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
+}
 #else
+INLINE s32v add_pairs16(s32v sum, s32v x, s32v w) { return sum + pairs16(x, w); }
 INLINE s32v quads8(s32v sum, s32v x, s32v w) {
     s32v ones = all32(0x00010001);
     return sum + pairs16((s32v)pairs8((s16v)x, (s16v)w), ones);
@@ -211,38 +215,43 @@ INLINE void reached_of_16(const struct threshold *op, int32_t padded, const int1
 static void threshold_row(const struct cell *cell, struct sums sums, void *to, int32_t type) {
     const struct threshold *op = &cell->threshold;
     const int32_t padded = cell->padded;
-    if (!sums.wide && op->theta16 && op->method == 0 && type == U8 && op->unit == 1 && op->offset == 0) {
+    if (!sums.wide && op->theta16 && op->method == COMPARE && type == U8 && op->unit == 1 && op->offset == 0) {
         reached_of_16(op, padded, sums.from, to);
         return;
     }
+    const int32_t method = op->method, levels = op->levels, unit = op->unit, offset = op->offset;
+    const int flips = op->flips && (method == COMPARE || method == SEARCH);
+    const int32_t *theta = op->theta, *flipped = op->flipped;
+    const float *slope = op->slope, *shift = op->shift;
+    const f32v zero = {0}, most = (float)levels - zero;
     for (int32_t i = 0; i < padded; i += LANES32) {
         s32v x = sums32(sums, i), count = {0};
-        if (op->method == 1) {
-            f32v line = __builtin_convertvector(x, f32v) * load_f32v(op->slope + i);
-            line = line + load_f32v(op->shift + i);
-            f32v zero = {0};
-            line = leastf(mostf(line, zero), (float)op->levels - zero);
+        if (method == LINE || method == NEAR) {
+            f32v line = __builtin_convertvector(x, f32v) * load_f32v(slope + i);
+            line = leastf(mostf(line + load_f32v(shift + i), zero), most);
             count = __builtin_convertvector(line, s32v);
-        } else if (op->method == 0) {
-            for (int32_t level = 0; level < op->levels; level++)
-                count -= x >= load_s32v(op->theta + (int64_t)level * padded + i);
-        } else {
-            for (int j = 0; j < LANES32; j++) { /* thresholds of a channel side by side */
-                const int32_t *theta = op->theta + (int64_t)(i + j) * op->levels;
-                int32_t low = 0, high = op->levels;
+        }
+        if (method == NEAR) {
+            s32v sign = load_s32v(flipped + i), turned = (x ^ sign) - sign; /* -1: what is counted falls */
+            s32v next;
+            for (int j = 0; j < LANES32; j++) next[j] = theta[(int64_t)(i + j) * (levels + 1) + count[j]];
+            count -= turned >= next;
+        } else if (method == COMPARE) {
+            for (int32_t level = 0; level < levels; level++) count -= x >= load_s32v(theta + (int64_t)level * padded + i);
+        } else if (method == SEARCH) {
+            for (int j = 0; j < LANES32; j++) { /* thresholds of a channel lie side by side */
+                const int32_t *own = theta + (int64_t)(i + j) * levels;
+                int32_t low = 0, high = levels;
                 while (low < high) {
-                    int32_t middle = (low + high) / 2;
-                    if (x[j] >= theta[middle]) low = middle + 1;
+                    const int32_t middle = (low + high) / 2;
+                    if (x[j] >= own[middle]) low = middle + 1;
                     else high = middle;
                 }
                 count[j] = low;
             }
         }
-        if (op->flips && op->method != 1) {
-            s32v flipped = load_s32v(op->flipped + i);
-            count = pick32(flipped, op->levels - count, count);
-        }
-        put32(to, type, i, count * op->unit + op->offset);
+        if (flips) count = pick32(load_s32v(flipped + i), levels - count, count);
+        put32(to, type, i, count * unit + offset);
     }
 }
 
@@ -830,7 +839,7 @@ INLINE void multiply(const struct factor *factor, int64_t factors, const char *w
             switch (product) {
             case PAIRS8: sum[k] = (s32v)((s16v)sum[k] + pairs8(pair, (s16v)w)); break;
             case QUADS8: sum[k] = quads8(sum[k], whole, w); break;
-            case PAIRS16: sum[k] += pairs16(whole, w); break;
+            case PAIRS16: sum[k] = add_pairs16(sum[k], whole, w); break;
             default: sum[k] += whole * w;
             }
         }
@@ -875,11 +884,20 @@ INLINE int64_t list_factors(struct factor *to, const char *from, int64_t groups,
     return count;
 }
 
+INLINE int32_t image_type(const struct linear *op, const struct value *source) {
+    switch (op->product) {
+    case PAIRS16: return I16;
+    case SINGLES: return I32;
+    case CHANNELS: return source->type;
+    default: return U8;
+    }
+}
+
 /* Return where a product's source begins: itself, or its copy with a border and in the type that is multiplied. */
 static const char *image_of(const struct run *run, const struct linear *op, const struct value *source) {
     const char *from = at(run, source->place);
     const int32_t channels = source->channels;
-    const int32_t type = op->product == PAIRS16 ? I16 : op->product == SINGLES ? I32 : U8;
+    const int32_t type = image_type(op, source);
     const int whole = op->padded_width == source->width && op->padded_height == source->height;
     if (whole && type == source->type) return from;
     char *image = at(run, op->image_place);
@@ -926,6 +944,24 @@ INLINE struct sums sum_products(const struct run *run, const struct linear *op, 
     return (struct sums){to, op->wide};
 }
 
+/* Sum the products of each channel by itself. */
+INLINE struct sums sum_channels(const struct run *run, const struct linear *op, const char *image, int32_t type,
+                                int32_t channels, int32_t y, int32_t x) {
+    int32_t *to = (int32_t *)at(run, run->net->temporary_place);
+    const struct segment *segment = op->segment;
+    const int32_t segments = op->segments, padded = op->padded, *weight = op->weight, *bias = op->bias32;
+    const int64_t width = op->padded_width, corner = (int64_t)y * op->step_y * width + (int64_t)x * op->step_x;
+    for (int32_t i = 0; i < padded; i += LANES32) {
+        s32v sum = load_s32v(bias + i);
+        for (int32_t s = 0; s < segments; s++) {
+            const int64_t place = (corner + segment[s].row * width + segment[s].column) * channels + i;
+            sum += get32(image, type, place) * load_s32v(weight + (int64_t)s * padded + i);
+        }
+        store_s32v(to + i, sum);
+    }
+    return (struct sums){to, 1};
+}
+
 /* ---- operations ---- */
 
 static void run_linear(const struct run *run, const struct op *node) {
@@ -938,8 +974,12 @@ static void run_linear(const struct run *run, const struct op *node) {
         const char *image = image_of(run, op, source);
         int64_t position = 0;
         for (int32_t y = 0; y < op->height; y++)
-            for (int32_t x = 0; x < op->width; x++, position++, to += row_bytes)
-                finish(run, cell, position, sum_products(run, op, image, source->channels, y, x), to, output->type);
+            for (int32_t x = 0; x < op->width; x++, position++, to += row_bytes) {
+                const struct sums sums = op->product == CHANNELS
+                                             ? sum_channels(run, op, image, source->type, source->channels, y, x)
+                                             : sum_products(run, op, image, source->channels, y, x);
+                finish(run, cell, position, sums, to, output->type);
+            }
         return;
     }
     scan(run, op, source);
@@ -1110,38 +1150,54 @@ static void sum_counts(const struct run *run, const struct op *node, int64_t *to
 
 /* ---- sums of events ---- */
 
+/* Return ones for the first elements of a vector, zeros for the rest. */
+INLINE u8v first_bytes(int64_t count) {
+    u8v place;
+    UNROLL for (int i = 0; i < VECTOR; i++) place[i] = (uint8_t)i;
+    return (u8v)(place < (uint8_t)(count < VECTOR ? count : VECTOR));
+}
+
+INLINE void add_bytes(uint8_t *sums, const uint8_t *from, int64_t size, const int graded) {
+    const u8v zero = {0};
+    for (int64_t i = 0; i < size; i += VECTOR) {
+        u8v x = load_u8v(from + i);
+        if (graded) x = (u8v)(x != zero) & 1;
+        if (size - i < VECTOR) x &= first_bytes(size - i);
+        store_u8v(sums + i, load_u8v(sums + i) + x);
+    }
+}
+
 static void count_events(const struct run *run, const struct source *source, int64_t step) {
     const struct value *value = &run->net->value[source->value];
     const char *from = at(run, value->place);
-    const int64_t first = source->first + step * value->size;
+    const int64_t size = value->size, first = source->first + step * size;
+    const int graded = source->graded;
     if (run->net->bytes_sum && value->type == U8) {
         uint8_t *sums = (uint8_t *)at(run, run->net->sums_place) + first;
-        const u8v zero = {0};
-        int64_t i = 0;
-        for (; i + VECTOR <= value->size; i += VECTOR) {
-            u8v x = load_u8v(from + i);
-            store_u8v(sums + i, load_u8v(sums + i) + (source->graded ? (u8v)(x != zero) & 1 : x));
-        }
-        for (; i < value->size; i++) {
-            const uint8_t x = ((const uint8_t *)from)[i];
-            sums[i] = (uint8_t)(sums[i] + (source->graded ? x != 0 : x));
-        }
+        if (graded) add_bytes(sums, (const uint8_t *)from, size, 1);
+        else add_bytes(sums, (const uint8_t *)from, size, 0);
         return;
     }
     uint32_t *sums = run->events + first;
     if (value->type == U8) {
-        for (int64_t i = 0; i < value->size; i += 64) {
-            uint64_t word = nonzero64(from + i) & low_bits(value->size - i);
+        for (int64_t i = 0; i < size; i += 64) {
+            uint64_t word = nonzero64(from + i) & low_bits(size - i);
             for (; word; word &= word - 1) {
                 const int64_t place = i + __builtin_ctzll(word);
-                sums[place] += source->graded ? 1 : ((const uint8_t *)from)[place];
+                sums[place] += graded ? 1 : ((const uint8_t *)from)[place];
             }
         }
         return;
     }
-    for (int64_t i = 0; i < value->size; i++) {
+    const s32v zero = {0};
+    const int64_t whole = size / LANES32 * LANES32;
+    for (int64_t i = 0; i < whole; i += LANES32) {
+        const s32v x = get32(from, value->type, i), more = graded ? (s32v)(x == zero) + 1 : x;
+        store_s32v(sums + i, load_s32v(sums + i) + more);
+    }
+    for (int64_t i = whole; i < size; i++) {
         const int32_t x = element(from, value->type, i);
-        sums[i] += source->graded ? (uint32_t)(x != 0) : (uint32_t)x;
+        sums[i] += graded ? (uint32_t)(x != 0) : (uint32_t)x;
     }
 }
 
@@ -1278,8 +1334,8 @@ static void run_samples(const struct run *run) {
     for (int32_t k = 0; k < net->ops; k++) {
         const struct linear *op = &net->op[k].linear;
         if (net->op[k].kind != LINEAR || op->product == EVENTS) continue;
-        const int64_t bytes = op->product == PAIRS16 ? 2 : op->product == SINGLES ? 4 : 1;
-        const int64_t channels = net->value[net->op[k].input[0]].channels;
+        const struct value *source = &net->value[net->op[k].input[0]];
+        const int64_t bytes = es_bytes_of(image_type(op, source)), channels = source->channels;
         memset(at(run, op->image_place), 0, (size_t)(bytes * channels * op->padded_width * op->padded_height + SLACK));
     }
     const int bytes_sum = run->events && net->bytes_sum;

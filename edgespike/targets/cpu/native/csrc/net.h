@@ -35,15 +35,23 @@ enum product {
     QUADS8, /* four bytes each, sums of 32 bits */
     PAIRS16, /* pairs of 16 bits, sums of 32 bits */
     SINGLES, /* 32 bits */
+    CHANNELS, /* each channel by itself, by weights of its own; sums of 32 bits */
 };
 
 enum cell_kind { PLAIN, THRESHOLD, MEMBRANE };
 
+enum method {
+    COMPARE, /* with each threshold */
+    LINE, /* floor(x * slope + shift) */
+    SEARCH,
+    NEAR, /* the line, and a comparison with the threshold after it */
+};
+
 struct threshold {
     int32_t levels, offset, unit;
-    int32_t method; /* 0 compare with each, 1 line, 2 search */
+    int32_t method; /* enum method */
     int32_t flips; /* whether any channel is flipped */
-    int32_t *theta; /* (levels, channels + padding) */
+    int32_t *theta; /* (levels, channels + padding); SEARCH (channels + padding, levels), NEAR the same with one more */
     int16_t *theta16; /* the same, clipped to 16 bits, or NULL where that would change a level */
     int32_t *flipped; /* -1 or 0 */
     float *slope, *shift;
