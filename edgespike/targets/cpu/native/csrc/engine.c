@@ -326,7 +326,7 @@ static void read_linear(struct reader *r, struct op *node) {
         const int64_t last = op->product == CHANNELS ? first + 1 : first + width * source->channels;
         if (row < 0 || column < 0 || width < 1 || row > most || column > most || width > most ||
             last_y + row >= op->padded_height || last_x + column + width > op->padded_width || first < 0 ||
-            last > op->rows || (op->product == CHANNELS && (width != 1 || first != s)))
+            first > op->rows || last > op->rows || (op->product == CHANNELS && (width != 1 || first != s)))
             fail(r, "segment");
         op->segment[s].row = (int32_t)row;
         op->segment[s].column = (int32_t)column;
