@@ -223,7 +223,7 @@ static void threshold_row(const struct cell *cell, struct sums sums, void *to, i
     const int flips = op->flips && (method == COMPARE || method == SEARCH);
     const int32_t *theta = op->theta, *flipped = op->flipped;
     const float *slope = op->slope, *shift = op->shift;
-    const f32v zero = {0}, most = (float)levels - zero;
+    const f32v zero = {0}, most = __builtin_convertvector(all32(levels), f32v);
     for (int32_t i = 0; i < padded; i += LANES32) {
         s32v x = sums32(sums, i), count = {0};
         if (method == LINE || method == NEAR) {
@@ -711,11 +711,8 @@ INLINE void add_rows(const uint32_t *list, int64_t count, const char *weight, in
     UNROLL for (int k = 0; k < n; k++) store_s32v((char *)to + from + k * VECTOR, sum[k]);
 }
 
-#define SIZES(each, ...)                                                                                            \
-    switch (n) {                                                                                                    \
-    case 1: each(__VA_ARGS__, 1); break;                                                                            \
-    case 2: each(__VA_ARGS__, 2); break;                                                                            \
-    case 3: each(__VA_ARGS__, 3); break;                                                                            \
+#if MOST_VECTORS > 4
+#define MORE_SIZES(each, ...)                                                                                       \
     case 4: each(__VA_ARGS__, 4); break;                                                                            \
     case 5: each(__VA_ARGS__, 5); break;                                                                            \
     case 6: each(__VA_ARGS__, 6); break;                                                                            \
@@ -723,8 +720,17 @@ INLINE void add_rows(const uint32_t *list, int64_t count, const char *weight, in
     case 8: each(__VA_ARGS__, 8); break;                                                                            \
     case 9: each(__VA_ARGS__, 9); break;                                                                            \
     case 10: each(__VA_ARGS__, 10); break;                                                                          \
-    case 11: each(__VA_ARGS__, 11); break;                                                                          \
-    default: each(__VA_ARGS__, 12); break;                                                                          \
+    case 11: each(__VA_ARGS__, 11); break;
+#else
+#define MORE_SIZES(each, ...)
+#endif
+#define SIZES(each, ...)                                                                                            \
+    switch (n) {                                                                                                    \
+    case 1: each(__VA_ARGS__, 1); break;                                                                            \
+    case 2: each(__VA_ARGS__, 2); break;                                                                            \
+    case 3: each(__VA_ARGS__, 3); break;                                                                            \
+    MORE_SIZES(each, __VA_ARGS__)                                                                                   \
+    default: each(__VA_ARGS__, MOST_VECTORS);                                                                       \
     }
 
 /* How many vectors of sums stay in registers in the next pass over a list, of those that are left. */
