@@ -18,28 +18,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from alternation import beside_limit, make_parser, show
+from conv_net import SHAPE, convolutional_net, random_spikes
 from numpy.typing import NDArray
 
 import edgespike
-from edgespike.graph import (
-    Conv2d,
-    Dense,
-    Graph,
-    Input,
-    Membrane,
-    Node,
-    Readout,
-    Reshape,
-    SumPool2d,
-)
 from edgespike.models import shipped_model
-
-if TYPE_CHECKING:
-    from edgespike.graph import Operation  # older checkouts may not have it
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH = 64
@@ -47,14 +34,6 @@ SPIKES = 0.03
 STEPS = (25, 100, 400, 1000)
 IMAGES = 2_000
 SINGLE_RUNS = 300
-WEIGHTS = {
-    0: (16, 2, 5, 5),
-    2: (16, 16, 3, 3),
-    5: (8, 16, 3, 3),
-    9: (256, 128),
-    11: (10, 256),
-}
-"""Shapes of the net's weights, by their names in the NIR file."""
 
 
 def main() -> None:
@@ -119,50 +98,10 @@ def _ratios(times: dict[str, float]) -> dict[str, tuple[float, float | None, flo
     return ratios
 
 
-def convolutional_net(steps: int, weights: Path | None) -> Graph:
-    """Build a net of convolutions, sum pools and integrate-and-fire neurons with 8-bit weights."""
-    nodes = [Node("input", Input((2, 34, 34), 0, 1, 1.0))]
-
-    def add(name: str, op: Operation) -> None:
-        nodes.append(Node(name, op, (nodes[-1].name,)))
-
-    for place, real in _real_weights(weights).items():
-        unit = np.abs(real).max() / 127
-        weight, bias = np.rint(real / unit).astype(np.int64), np.zeros(len(real), np.int64)
-        if real.ndim == 4:
-            stride = (2, 2) if place == 0 else (1, 1)
-            add(f"conv{place}", Conv2d(weight, bias, stride=stride, padding=(1, 1)))
-        else:
-            add(f"dense{place}", Dense(weight, bias))
-        add(f"fire{place}", Membrane(np.full(len(real), round(1 / unit))))
-        if place in (2, 5):
-            add(f"pool{place}", SumPool2d((2, 2), (2, 2)))
-        if place == 5:
-            add("flat", Reshape((128,)))
-    add("out", Readout(np.ones(10)))
-    return Graph("convolutions", tuple(nodes), steps)
-
-
-def _real_weights(path: Path | None) -> dict[int, NDArray[Any]]:
-    """Read weights for thresholds of 1, or draw some."""
-    if path is None:
-        rng = np.random.default_rng(0)
-        return {
-            place: rng.normal(0, 2 / np.sqrt(np.prod(shape[1:])), shape)
-            for place, shape in WEIGHTS.items()
-        }
-    import h5py  # type: ignore[import-untyped,unused-ignore]
-
-    with h5py.File(path) as file:
-        return {place: file[f"node/nodes/{place}/weight"][()] for place in WEIGHTS}
-
-
 def measure_net(weights: Path | None, steps: int) -> float:
     """Return the seconds that counting takes for one step of one sample."""
     graph = convolutional_net(steps, weights)
-    rng = np.random.default_rng(1)
-    drawn = rng.random((BATCH, steps, 2, 34, 34), np.float32)
-    samples = (drawn < SPIKES).astype(np.int8)
+    samples = random_spikes((BATCH, steps, *SHAPE), SPIKES)
     return _seconds(lambda: edgespike.count(graph, samples)) / BATCH / steps
 
 

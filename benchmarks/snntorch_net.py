@@ -1,4 +1,7 @@
-"""Build a snnTorch net from a single-step spiking graph; equal up to float32 rounding."""
+"""Build a snnTorch net from a single-step spiking graph, and a ReLU net of a graph's shape.
+
+The snnTorch net is equal to its graph up to float32 rounding.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def _layers(graph: Graph) -> list[nn.Module]:
             neuron = None
         match node.op:
             case Conv2d() | Dense() as op:
-                layers.append(_weighted(op))
+                layers.append(weighted(op))
             case Threshold() as op if op.levels == 1:
                 layers.append(_normalisation(op, len(graph.tensors[node.name].shape)))
                 neuron = snntorch.Leaky(beta=0.5, threshold=1.0, init_hidden=True)
@@ -54,7 +57,28 @@ def _layers(graph: Graph) -> list[nn.Module]:
     return layers
 
 
-def _weighted(op: Weighted) -> nn.Module:
+def relu_net(graph: Graph) -> nn.Module:
+    """Return a net of a single-step graph's weighted layers and pools, with ReLU as threshold."""
+    layers: list[nn.Module] = []
+    for node in graph.nodes[1:]:
+        match node.op:
+            case Conv2d() | Dense() as op:
+                layers.append(weighted(op))
+            case Threshold():
+                layers.append(nn.ReLU())
+            case MaxPool2d() as op:
+                layers.append(nn.MaxPool2d(op.kernel, op.stride, _padding(op)))
+            case Reshape():
+                layers.append(nn.Flatten())
+            case Readout():
+                pass
+            case other:
+                raise SystemExit(f"{node.name}: {other.kind} cannot be translated to torch")
+    return nn.Sequential(*layers).eval()
+
+
+def weighted(op: Weighted) -> nn.Module:
+    """Return a layer's integer weights as a torch layer in float32."""
     weight = _tensor(op.weight)
     biased = bool(op.bias.any())
     layer: nn.Module

@@ -1207,38 +1207,54 @@ static void sum_counts(const struct run *run, const struct op *node, int64_t *to
 
 /* ---- sums of events ---- */
 
+/* Return ones for the first elements of a vector, zeros for the rest. */
+INLINE u8v first_bytes(int64_t count) {
+    u8v place;
+    UNROLL for (int i = 0; i < VECTOR; i++) place[i] = (uint8_t)i;
+    return (u8v)(place < (uint8_t)(count < VECTOR ? count : VECTOR));
+}
+
+INLINE void add_bytes(uint8_t *sums, const uint8_t *from, int64_t size, const int graded) {
+    const u8v zero = {0};
+    for (int64_t i = 0; i < size; i += VECTOR) {
+        u8v x = load_u8v(from + i);
+        if (graded) x = (u8v)(x != zero) & 1;
+        if (size - i < VECTOR) x &= first_bytes(size - i);
+        store_u8v(sums + i, load_u8v(sums + i) + x);
+    }
+}
+
 static void count_events(const struct run *run, const struct source *source, int64_t step) {
     const struct value *value = &run->net->value[source->value];
     const char *from = at(run, value->place);
-    const int64_t first = source->first + step * value->size;
+    const int64_t size = value->size, first = source->first + step * size;
+    const int graded = source->graded;
     if (run->net->bytes_sum && value->type == U8) {
         uint8_t *sums = (uint8_t *)at(run, run->net->sums_place) + first;
-        const u8v zero = {0};
-        int64_t i = 0;
-        for (; i + VECTOR <= value->size; i += VECTOR) {
-            u8v x = load_u8v(from + i);
-            store_u8v(sums + i, load_u8v(sums + i) + (source->graded ? (u8v)(x != zero) & 1 : x));
-        }
-        for (; i < value->size; i++) {
-            const uint8_t x = ((const uint8_t *)from)[i];
-            sums[i] = (uint8_t)(sums[i] + (source->graded ? x != 0 : x));
-        }
+        if (graded) add_bytes(sums, (const uint8_t *)from, size, 1);
+        else add_bytes(sums, (const uint8_t *)from, size, 0);
         return;
     }
     uint32_t *sums = run->events + first;
     if (value->type == U8) {
-        for (int64_t i = 0; i < value->size; i += 64) {
-            uint64_t word = nonzero64(from + i) & low_bits(value->size - i);
+        for (int64_t i = 0; i < size; i += 64) {
+            uint64_t word = nonzero64(from + i) & low_bits(size - i);
             for (; word; word &= word - 1) {
                 const int64_t place = i + __builtin_ctzll(word);
-                sums[place] += source->graded ? 1 : ((const uint8_t *)from)[place];
+                sums[place] += graded ? 1 : ((const uint8_t *)from)[place];
             }
         }
         return;
     }
-    for (int64_t i = 0; i < value->size; i++) {
+    const s32v zero = {0};
+    const int64_t whole = size / LANES32 * LANES32;
+    for (int64_t i = 0; i < whole; i += LANES32) {
+        const s32v x = get32(from, value->type, i), more = graded ? (s32v)(x == zero) + 1 : x;
+        store_s32v(sums + i, load_s32v(sums + i) + more);
+    }
+    for (int64_t i = whole; i < size; i++) {
         const int32_t x = element(from, value->type, i);
-        sums[i] += source->graded ? (uint32_t)(x != 0) : (uint32_t)x;
+        sums[i] += graded ? (uint32_t)(x != 0) : (uint32_t)x;
     }
 }
 
