@@ -7,7 +7,7 @@
 #include "net.h"
 
 #define MAGIC 0x31736567646501 /* changes with the format */
-#define MOST ((int64_t)1 << 40)
+#define MOST (SIZE_MAX >> 2 < (uint64_t)1 << 40 ? (int64_t)(SIZE_MAX >> 2) : (int64_t)1 << 40) /* bytes */
 
 static const struct kernels *const all_kernels[] = {
 #if defined(__x86_64__)

@@ -9,6 +9,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__AARCH64EL__)
+#include <arm_neon.h>
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
@@ -78,6 +80,24 @@ INLINE s16v pairs8(s16v x, s16v w) {
     s16v low = (s16v)((s16v)(w << 8) >> 8), high = w >> 8;
     return (x & 255) * low + ((x >> 8) & 255) * high;
 }
+#if defined(__AARCH64EL__) && VECTOR == 16
+INLINE s32v pairs16(s32v x, s32v w) {
+    int32x4_t low = vmull_s16(vget_low_s16((int16x8_t)x), vget_low_s16((int16x8_t)w));
+    return (s32v)vpaddq_s32(low, vmull_high_s16((int16x8_t)x, (int16x8_t)w));
+}
+/* A bit for each byte: each keeps the bit of its place in a group of eight, and sums of pairs bring them together. */
+INLINE uint64_t nonzero64(const void *from) {
+    const uint8x16_t place = (uint8x16_t)vdupq_n_u64(0x8040201008040201);
+    const uint8_t *at = from;
+    uint8x16_t mark[4];
+    UNROLL for (int k = 0; k < 4; k++) {
+        uint8x16_t x = vld1q_u8(at + 16 * k);
+        mark[k] = vandq_u8(vtstq_u8(x, x), place);
+    }
+    uint8x16_t found = vpaddq_u8(vpaddq_u8(mark[0], mark[1]), vpaddq_u8(mark[2], mark[3]));
+    return vgetq_lane_u64((uint64x2_t)vpaddq_u8(found, found), 0);
+}
+#else
 INLINE s32v pairs16(s32v x, s32v w) {
     s32v x_low = (x << 16) >> 16, w_low = (w << 16) >> 16;
     return x_low * w_low + (x >> 16) * (w >> 16);
@@ -89,6 +109,7 @@ INLINE uint64_t nonzero64(const void *from) {
     return found;
 }
 #endif
+#endif
 
 #if defined(__AVX512VNNI__) && VECTOR == 64
 INLINE s32v quads8(s32v sum, s32v x, s32v w) { return (s32v)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w); }
@@ -97,10 +118,16 @@ INLINE s32v add_pairs16(s32v sum, s32v x, s32v w) {
 }
 #else
 INLINE s32v add_pairs16(s32v sum, s32v x, s32v w) { return sum + pairs16(x, w); }
+#if defined(__AARCH64EL__) && VECTOR == 16
+INLINE s32v quads8(s32v sum, s32v x, s32v w) {
+    return (s32v)vpadalq_s16((int32x4_t)sum, (int16x8_t)pairs8((s16v)x, (s16v)w));
+}
+#else
 INLINE s32v quads8(s32v sum, s32v x, s32v w) {
     s32v ones = all32(0x00010001);
     return sum + pairs16((s32v)pairs8((s16v)x, (s16v)w), ones);
 }
+#endif
 #endif
 
 INLINE int any32(s32v mask) {
@@ -108,6 +135,8 @@ INLINE int any32(s32v mask) {
     return _mm512_movepi32_mask((__m512i)mask) != 0;
 #elif defined(__AVX2__) && VECTOR == 32
     return _mm256_movemask_epi8((__m256i)mask) != 0;
+#elif defined(__AARCH64EL__) && VECTOR == 16
+    return vmaxvq_u32((uint32x4_t)mask) != 0;
 #else
     int32_t found = 0;
     for (int i = 0; i < LANES32; i++) found |= mask[i];
@@ -144,6 +173,28 @@ INLINE void narrow32_to_8(void *to, s32v x) {
     _mm_storel_epi64(to, _mm_packus_epi16(half, half));
 }
 INLINE void narrow32_to_16(void *to, s32v x) { _mm_storeu_si128(to, halved(x)); }
+#elif defined(__AARCH64EL__) && VECTOR == 16
+INLINE int16x8_t bytes4(const void *from) {
+    int32_t four;
+    memcpy(&four, from, 4);
+    return vmovl_s8((int8x8_t)vdup_n_s32(four));
+}
+INLINE uint16x8_t unsigned4(const void *from) {
+    uint32_t four;
+    memcpy(&four, from, 4);
+    return vmovl_u8((uint8x8_t)vdup_n_u32(four));
+}
+INLINE s16v load_8_as_16(const void *from) { return (s16v)vmovl_s8(vld1_s8(from)); }
+INLINE s32v load_8_as_32(const void *from) { return (s32v)vmovl_s16(vget_low_s16(bytes4(from))); }
+INLINE s32v load_u8_as_32(const void *from) { return (s32v)vmovl_u16(vget_low_u16(unsigned4(from))); }
+INLINE s32v load_16_as_32(const void *from) { return (s32v)vmovl_s16(vld1_s16(from)); }
+INLINE void narrow16(void *to, s16v x) { vst1_s8(to, vmovn_s16((int16x8_t)x)); }
+INLINE void narrow32_to_16(void *to, s32v x) { vst1_s16(to, vmovn_s32((int32x4_t)x)); }
+INLINE void narrow32_to_8(void *to, s32v x) {
+    int16x4_t half = vmovn_s32((int32x4_t)x);
+    int32_t four = vget_lane_s32((int32x2_t)vmovn_s16(vcombine_s16(half, half)), 0);
+    memcpy(to, &four, 4);
+}
 #else
 INLINE s16v load_8_as_16(const void *from) { return __builtin_convertvector(load_s8h(from), s16v); }
 INLINE s32v load_8_as_32(const void *from) { return __builtin_convertvector(load_s8q(from), s32v); }
@@ -223,7 +274,7 @@ static void threshold_row(const struct cell *cell, struct sums sums, void *to, i
     const int flips = op->flips && (method == COMPARE || method == SEARCH);
     const int32_t *theta = op->theta, *flipped = op->flipped;
     const float *slope = op->slope, *shift = op->shift;
-    const f32v zero = {0}, most = (float)levels - zero;
+    const f32v zero = {0}, most = __builtin_convertvector(all32(levels), f32v);
     for (int32_t i = 0; i < padded; i += LANES32) {
         s32v x = sums32(sums, i), count = {0};
         if (method == LINE || method == NEAR) {
@@ -750,11 +801,8 @@ INLINE void add_rows(const uint32_t *list, int64_t count, const char *weight, in
     UNROLL for (int k = 0; k < n; k++) store_s32v((char *)to + from + k * VECTOR, sum[k]);
 }
 
-#define SIZES(each, ...)                                                                                            \
-    switch (n) {                                                                                                    \
-    case 1: each(__VA_ARGS__, 1); break;                                                                            \
-    case 2: each(__VA_ARGS__, 2); break;                                                                            \
-    case 3: each(__VA_ARGS__, 3); break;                                                                            \
+#if MOST_VECTORS > 4
+#define MORE_SIZES(each, ...)                                                                                       \
     case 4: each(__VA_ARGS__, 4); break;                                                                            \
     case 5: each(__VA_ARGS__, 5); break;                                                                            \
     case 6: each(__VA_ARGS__, 6); break;                                                                            \
@@ -762,8 +810,17 @@ INLINE void add_rows(const uint32_t *list, int64_t count, const char *weight, in
     case 8: each(__VA_ARGS__, 8); break;                                                                            \
     case 9: each(__VA_ARGS__, 9); break;                                                                            \
     case 10: each(__VA_ARGS__, 10); break;                                                                          \
-    case 11: each(__VA_ARGS__, 11); break;                                                                          \
-    default: each(__VA_ARGS__, 12); break;                                                                          \
+    case 11: each(__VA_ARGS__, 11); break;
+#else
+#define MORE_SIZES(each, ...)
+#endif
+#define SIZES(each, ...)                                                                                            \
+    switch (n) {                                                                                                    \
+    case 1: each(__VA_ARGS__, 1); break;                                                                            \
+    case 2: each(__VA_ARGS__, 2); break;                                                                            \
+    case 3: each(__VA_ARGS__, 3); break;                                                                            \
+    MORE_SIZES(each, __VA_ARGS__)                                                                                   \
+    default: each(__VA_ARGS__, MOST_VECTORS);                                                                       \
     }
 
 /* How many vectors of sums stay in registers in the next pass over a list, of those that are left. */

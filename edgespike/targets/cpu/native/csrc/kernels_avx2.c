@@ -1,4 +1,6 @@
 /* For x86 processors with AVX2. */
+#include "net.h"
+
 #if defined(__x86_64__)
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))), apply_to = function)

@@ -1,4 +1,6 @@
 /* For x86 processors with AVX-512 and its products of bytes. */
+#include "net.h"
+
 #if defined(__x86_64__)
 #if defined(__clang__)
 #pragma clang attribute push(                                                                             \

@@ -11,8 +11,13 @@ enum type { U8, I8, I16, I32, I64, U16, U32, TYPES };
 #define SLACK 128
 #define ALIGNED 64
 
-/* The most channels whose sums stay in registers at once, in vectors. */
+/* The most channels whose sums stay in registers at once, in vectors. Without vector instructions each takes several
+   registers, and compilers need minutes for many. */
+#if defined(__SSE2__) || defined(__ARM_NEON)
 #define MOST_VECTORS 12
+#else
+#define MOST_VECTORS 4
+#endif
 
 struct value {
     int32_t type; /* U8, I16 or I32 */
