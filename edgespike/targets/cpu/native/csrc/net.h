@@ -31,7 +31,7 @@ struct segment {
     int32_t row, column; /* of the padded source, from where an output's window begins */
     int32_t width; /* positions */
     int32_t first; /* row of the weights of its first element */
-    int32_t bytes; /* width * channels */
+    int32_t bytes; /* width * channels: elements, whatever their type */
 };
 
 /* To which outputs of a row an event leads: the first, how many, and the row of weights of the first one. */
@@ -135,7 +135,7 @@ struct op {
 struct delay { int32_t source, output, initial; };
 
 /* Where events are summed. */
-struct source { int32_t value, graded, most; int64_t first; };
+struct source { int32_t value, graded; int64_t first; };
 
 struct es_net {
     const struct kernels *kernels;
