@@ -26,8 +26,12 @@ from tests.random_graphs import MOST_ON_LAVA, Defined, accepted, define, examine
 from tests.strategies import MIXES, PRODUCT_MIXES, Case
 from tests.targets.cpu.native_runners import on_every_kernel_set, runs_natively
 
+WITHOUT_NATIVE = "cpu-without-native"
+"""The cpu target on the engines that it has besides its native one."""
+
 GRAPHS = {
     "cpu": up_to(1000),
+    WITHOUT_NATIVE: up_to(300),
     "tflite": up_to(300),
     "tflite-reference": up_to(100),
     "tflite-runtime": up_to(60),
@@ -35,9 +39,6 @@ GRAPHS = {
     "loihi": min(30, MOST_ON_LAVA),
 }
 """How many graphs of each mix each target runs; the cpu target, on its native engine."""
-
-WITHOUT_NATIVE = up_to(300)
-"""How many graphs of each mix the cpu target runs without its native engine."""
 
 ALWAYS_REFUSED = {"loihi": PRODUCT_MIXES}
 """Operation mixes that a target cannot compute at all."""
@@ -59,8 +60,9 @@ def pairs() -> list[object]:
 
 @pytest.mark.parametrize(("name", "mix"), pairs())
 def test_target_equals_the_interpreter(name: str, mix: str) -> None:
-    available(name)
-    target = get_target(name)
+    runtime = "cpu" if name == WITHOUT_NATIVE else name
+    available(runtime)
+    target = get_target(runtime)
 
     def refused(graph: Graph) -> bool:
         return bool(target.violations(graph)) or (name == "cpu" and not runs_natively(graph))
@@ -71,14 +73,6 @@ def test_target_equals_the_interpreter(name: str, mix: str) -> None:
 
     at_once = GRAPHS[name] if name == "loihi" else max(GRAPHS.values())
     run_all(mix, GRAPHS[name], refused, at_once, compare_all)
-
-
-@pytest.mark.parametrize("mix", MIXES)
-def test_the_cpu_target_without_its_native_engine_equals_the_interpreter(mix: str) -> None:
-    def compare_one(defined: Defined) -> None:
-        compare(CpuRunner(defined.case.graph, native=False), defined)
-
-    run_all(mix, WITHOUT_NATIVE, lambda _: False, max(GRAPHS.values()), compare_one)
 
 
 def run_all(
@@ -109,6 +103,8 @@ def runners(name: str, graph: Graph) -> list[Runner]:
     """Prepare a graph on a runtime: on the cpu, on each kernel set of the native engine."""
     if name == "cpu":
         return list(on_every_kernel_set(graph).values())
+    if name == WITHOUT_NATIVE:
+        return [CpuRunner(graph, native=False)]
     runner = prepare(graph, name)
     return [run_once(runner) if name == "loihi" else runner]
 

@@ -22,6 +22,7 @@ from edgespike.targets.cpu.native.program import program_of
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, weights
 from tests.targets.cpu.graphs import chain, random_samples
 from tests.targets.cpu.native_runners import assert_native, on_every_kernel_set
+from tests.targets.cpu.test_levels import rounded_twice
 from tests.targets.cpu.test_native_graphs import one_source_of_many, planes, products
 
 
@@ -160,6 +161,13 @@ def sums_of_products() -> Graph:
     return chain(Input((2, 3, 4), 0, 255, 1.0), layer, line, steps=1)
 
 
+def channels_by_themselves() -> Graph:
+    layer = Conv2d(weights(1, 3, 1, 2, 2), weights(2, 3), groups=3, padding=(1, 0))
+    near = Threshold(rounded_twice(1.7, 3, 99)[:, :40], np.array([False, True, False]))
+    again = Conv2d(weights(3, 3, 1, 1, 2), weights(4, 3), groups=3)
+    return chain(Input((3, 3, 4), 0, 9, 1.0), layer, near, again, steps=2)
+
+
 PROGRAMS: tuple[Callable[[], Graph], ...] = (
     residual_graph,
     recurrent_graph,
@@ -169,6 +177,7 @@ PROGRAMS: tuple[Callable[[], Graph], ...] = (
     one_source_of_many,
     wide_potentials,
     sums_of_products,
+    channels_by_themselves,
     lambda: image_net(1, 2),
 )
 

@@ -28,6 +28,7 @@ from edgespike.graph import (
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT, Integers
 from edgespike.targets.cpu.native.program import program_of
 from tests.targets.cpu.native_runners import assert_native
+from tests.targets.cpu.test_levels import rounded_twice
 
 CHANNELS = 5
 
@@ -109,6 +110,22 @@ def test_every_value_reaches_its_level(name: str, levels: int, kind: str) -> Non
         op = Threshold(theta, np.array(flips, bool), offset, unit)
         graph = copied(low, high, op, way)
         assert_native(graph, all_values(graph))
+
+
+@pytest.mark.parametrize("zero", [0, 128, 250])
+@pytest.mark.parametrize("step", [3.01, 151.9, 901.3])
+@pytest.mark.parametrize("flips", [[0, 0, 0, 0, 0], [0, 1, 0, 1, 1]])
+def test_levels_near_a_line(zero: int, step: float, flips: list[int]) -> None:
+    """Thresholds of 8-bit nets, a unit or two off every line."""
+    three = rounded_twice(step, zero, 130_000)
+    op = Threshold(np.concatenate([three, three[:2] + 1]), np.array(flips, bool))
+    reach = min(int(step * 260), 130_000)
+    graph = copied(-reach, reach, op, "layer")
+    near = np.unique(np.clip(op.theta[:, :, None] + [-1, 0, 1], -reach, reach))
+    values = np.concatenate(
+        [all_values(graph)[:: max(1, reach // 999)], near[:, None] + reach + [0] * 5]
+    )
+    assert_native(graph, values)
 
 
 @pytest.mark.parametrize("kind", ["even", "anywhere"])

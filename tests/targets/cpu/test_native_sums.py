@@ -207,6 +207,30 @@ def test_any_number_of_channels_enters_and_leaves(channels: int, source: str) ->
         assert_native(chain(op, layer, fire, again), on_and_off(op))
 
 
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("largest", [127, 2**12, 2**17])
+def test_channels_by_themselves(channels: int, source: str, largest: int) -> None:
+    """Depthwise layers; at 127, sums of bytes fit 16 bits or do not."""
+    rng = np.random.default_rng(channels)
+    op = Input((channels, 4, 5), SOURCES[source].low, SOURCES[source].high, 1.0)
+    largest = min(largest, (2**31 - 1000) // (9 * op.high))
+    weight = rng.integers(-largest, largest + 1, (channels, 1, 3, 3))
+    weight[-1] = largest
+    bias = rng.integers(-900, 901, channels)
+    for stride, padding, dilation in (
+        ((1, 1), (0, 0), (1, 1)),
+        ((2, 2), (1, 1), (1, 1)),
+        ((1, 1), (0, 0), (1, 2)),
+    ):
+        layer = Conv2d(
+            weight, bias, stride=stride, padding=padding, dilation=dilation, groups=channels
+        )
+        assert_native(chain(op, layer), on_and_off(op))
+        fire = Threshold(rng.integers(-900, 901, (channels, 1)), rng.random(channels) < 0.5)
+        assert_native(chain(op, layer, fire), on_and_off(op))
+
+
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("outputs", [191, 192, 193, 385, 770, 1600])
 def test_more_outputs_than_registers(source: str, outputs: int) -> None:
