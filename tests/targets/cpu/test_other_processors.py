@@ -26,8 +26,8 @@ BUILDS = {
     "aarch64": Build(("aarch64-linux-gnu-gcc",), ("qemu-aarch64",)),
     "aarch64 by clang": Build(("clang", "--target=aarch64-linux-gnu"), ("qemu-aarch64",)),
     "arm, 32 bits": Build(("arm-linux-gnueabihf-gcc",), ("qemu-arm",)),
-    "riscv64": Build(("riscv64-linux-gnu-gcc",), ("qemu-riscv64",)),
-    "s390x, big-endian": Build(("s390x-linux-gnu-gcc",), ("qemu-s390x",), ">"),
+    "riscv64": Build(("riscv64-linux-gnu-gcc", "-O1"), ("qemu-riscv64",)),
+    "s390x, big-endian": Build(("s390x-linux-gnu-gcc", "-O1"), ("qemu-s390x",), ">"),
     "here by clang": Build(("clang",)),
 }
 
