@@ -16,7 +16,7 @@ from edgespike.interpreter import interpret
 from edgespike.trace import Trace
 from tests.strategies import Case, cases
 
-MOST = int(os.environ.get("RANDOM_GRAPHS", "300"))
+MOST = int(os.environ.get("RANDOM_GRAPHS", "1000"))
 """Most graphs of one operation mix that a test takes: a limit for quick runs and other Pythons."""
 
 MOST_ON_LAVA = int(os.environ.get("RANDOM_GRAPHS_ON_LAVA", "30"))
@@ -55,9 +55,9 @@ def examine(mix: str, number: int, look: Callable[[Case], None]) -> None:
 
 
 def accepted(
-    mix: str, number: int, violations: Callable[[Graph], list[str]], at_once: int
+    mix: str, number: int, refused: Callable[[Graph], bool], at_once: int
 ) -> list[Defined]:
-    """Return cases without violations; more are drawn where graphs are refused.
+    """Return cases that are not refused; more are drawn where graphs are.
 
     Parameters
     ----------
@@ -65,14 +65,14 @@ def accepted(
         The operation mix.
     number
         How many to return.
-    violations
-        Lists what a target cannot do.
+    refused
+        Whether a target cannot compute a graph.
     at_once
         How many to draw first, ``number`` or more: tests that name the same number share them.
     """
     drawn = at_once
     while True:
-        fitting = [each for each in _drawn(mix, drawn) if not violations(each.case.graph)]
+        fitting = [each for each in _drawn(mix, drawn) if not refused(each.case.graph)]
         if len(fitting) >= number:
             return fitting[:number]
         drawn *= 2

@@ -7,6 +7,7 @@ interpreter's results.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,22 +16,28 @@ import pytest
 from numpy.typing import NDArray
 
 from edgespike.counting import Counter, count
+from edgespike.graph import Graph
 from edgespike.targets import get_target, prepare
 from edgespike.targets.base import Runner, TracingRunner
+from edgespike.targets.cpu import CpuRunner
 from edgespike.trace import Trace, observed_names
 from tests.available import available
 from tests.random_graphs import MOST_ON_LAVA, Defined, accepted, define, examine, up_to
 from tests.strategies import MIXES, PRODUCT_MIXES, Case
+from tests.targets.cpu.native_runners import on_every_kernel_set, runs_natively
 
 GRAPHS = {
-    "cpu": up_to(300),
+    "cpu": up_to(1000),
     "tflite": up_to(300),
     "tflite-reference": up_to(100),
     "tflite-runtime": up_to(60),
     "onnx": up_to(60),
     "loihi": min(30, MOST_ON_LAVA),
 }
-"""How many graphs of each mix each target runs."""
+"""How many graphs of each mix each target runs; the cpu target, on its native engine."""
+
+WITHOUT_NATIVE = up_to(300)
+"""How many graphs of each mix the cpu target runs without its native engine."""
 
 ALWAYS_REFUSED = {"loihi": PRODUCT_MIXES}
 """Operation mixes that a target cannot compute at all."""
@@ -54,28 +61,60 @@ def pairs() -> list[object]:
 def test_target_equals_the_interpreter(name: str, mix: str) -> None:
     available(name)
     target = get_target(name)
-    at_once = max(GRAPHS[runtime.name] for runtime in target.runtimes)
 
-    def look(case: Case) -> None:
-        if not target.violations(case.graph):
-            compare(name, define(case))
+    def refused(graph: Graph) -> bool:
+        return bool(target.violations(graph)) or (name == "cpu" and not runs_natively(graph))
+
+    def compare_all(defined: Defined) -> None:
+        for runner in runners(name, defined.case.graph):
+            compare(runner, defined)
+
+    at_once = GRAPHS[name] if name == "loihi" else max(GRAPHS.values())
+    run_all(mix, GRAPHS[name], refused, at_once, compare_all)
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_the_cpu_target_without_its_native_engine_equals_the_interpreter(mix: str) -> None:
+    def compare_one(defined: Defined) -> None:
+        compare(CpuRunner(defined.case.graph, native=False), defined)
+
+    run_all(mix, WITHOUT_NATIVE, lambda _: False, max(GRAPHS.values()), compare_one)
+
+
+def run_all(
+    mix: str,
+    number: int,
+    refused: Callable[[Graph], bool],
+    at_once: int,
+    look: Callable[[Defined], None],
+) -> None:
+    """Look at a number of graphs that are not refused."""
+
+    def look_again(case: Case) -> None:
+        if not refused(case.graph):
+            look(define(case))
 
     ran = 0
-    for defined in accepted(mix, GRAPHS[name], target.violations, at_once):
+    for defined in accepted(mix, number, refused, at_once):
         try:
-            compare(name, defined)
+            look(defined)
         except Exception:
-            examine(mix, at_once, look)  # draws them again, to show the smallest that fails
+            examine(mix, at_once, look_again)  # draws them again, to show the smallest that fails
             raise
         ran += 1
-    assert ran >= GRAPHS[name]
+    assert ran >= number
 
 
-def compare(name: str, defined: Defined) -> None:
+def runners(name: str, graph: Graph) -> list[Runner]:
+    """Prepare a graph on a runtime: on the cpu, on each kernel set of the native engine."""
+    if name == "cpu":
+        return list(on_every_kernel_set(graph).values())
+    runner = prepare(graph, name)
+    return [run_once(runner) if name == "loihi" else runner]
+
+
+def compare(runner: Runner, defined: Defined) -> None:
     case, expected = defined.case, defined.trace
-    runner = prepare(case.graph, name)
-    if name == "loihi":
-        runner = run_once(runner)
     found = runner.trace(case.samples)
     for node in observed_names(case.graph):
         assert np.array_equal(found.values[node], expected.values[node]), node

@@ -1,8 +1,13 @@
-"""What the cpu target offers: values, answers and counts, on LiteRT where that is exact."""
+"""What the cpu target offers: values, answers and counts, with its native engine and without it.
+
+Without it, LiteRT runs what it computes exactly, and numpy all else.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +30,9 @@ from edgespike.graph import (
 )
 from edgespike.interpreter import interpret
 from edgespike.targets import get_runtime, get_target
-from edgespike.targets.cpu import CpuRunner
+from edgespike.targets.cpu import CpuRunner, run
 from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, plan_for
+from edgespike.targets.cpu.native.library import kernel_sets
 from tests.example_graphs import recurrent_graph
 from tests.targets.cpu.graphs import chain, dense_spikes, random_samples, run_counted
 
@@ -69,6 +75,10 @@ MEMBRANE = chain(
 )
 RECURRENT = recurrent_graph()
 
+with_and_without_the_native_engine = pytest.mark.parametrize(
+    "native", [True, False], ids=["native", "without"]
+)
+
 
 @pytest.mark.parametrize(
     "graph", [OR_POOLED, SUM_POOLED, LEVELS, SUMS_OF_LEVELS, LEVELS_WITH_ZERO_POINT]
@@ -88,12 +98,13 @@ def test_membranes_and_loops_do_not_run_on_litert(graph: Graph) -> None:
     ids=["or", "sum", "levels", "sums of levels", "with a zero point", "membrane", "recurrent"],
 )
 @pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 254, 255, 256, 257, 400])
-def test_everything_equals_the_interpreter(graph: Graph, samples: int) -> None:
+@with_and_without_the_native_engine
+def test_everything_equals_the_interpreter(graph: Graph, samples: int, native: bool) -> None:
     op = graph.input.op
     assert isinstance(op, Input)
     batch = random_samples(op, samples)
     expected = interpret(graph, batch)
-    runner = CpuRunner(graph)
+    runner = CpuRunner(graph, native=native)
     trace = runner.trace(batch)
     assert list(trace.values) == list(expected.values)
     for name, values in expected.values.items():
@@ -107,7 +118,10 @@ def test_everything_equals_the_interpreter(graph: Graph, samples: int) -> None:
 
 
 @pytest.mark.parametrize("samples", [600, 2**16 + 600])
-def test_a_neuron_that_always_fires_fills_its_bytes_and_no_others(samples: int) -> None:
+@with_and_without_the_native_engine
+def test_a_neuron_that_always_fires_fills_its_bytes_and_no_others(
+    samples: int, native: bool
+) -> None:
     """Thresholds at and above the range: one neuron spikes always, its neighbour never.
 
     The sums outgrow a byte, then 16 bits.
@@ -115,7 +129,7 @@ def test_a_neuron_that_always_fires_fills_its_bytes_and_no_others(samples: int) 
     fire = Threshold(np.array([[-1], [9]] * 4), np.zeros(8, bool))
     graph = chain(Input((8,), 0, 1, 1.0), dense_spikes(8, 8)[0], fire, dense_spikes(8, 2)[0])
     assert plan_for(graph) is not None
-    tally = CpuRunner(graph).tally(np.zeros((samples, 8), np.uint8))
+    tally = CpuRunner(graph, native=native).tally(np.zeros((samples, 8), np.uint8))
     assert tally.events["threshold1"].tolist() == [[samples, 0] * 4]
 
 
@@ -132,21 +146,23 @@ def test_a_run_starts_counting_from_zero(batch: int) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 300])
-def test_a_tally_keeps_its_numbers_in_64_bits_for_its_reader(steps: int) -> None:
+@with_and_without_the_native_engine
+def test_a_tally_keeps_its_numbers_in_64_bits_for_its_reader(steps: int, native: bool) -> None:
     """The sums are stored in fewer bits; arithmetic with them must not wrap around."""
     fire = Threshold(np.array([[-1], [9]] * 4), np.zeros(8, bool))
     layers = dense_spikes(8, 8)[0], fire, dense_spikes(8, 2)[0]
     graph = chain(Input((8,), 0, 1, 1.0), *layers, steps=steps)
-    events = CpuRunner(graph).tally(np.zeros((1, 8), np.uint8)).events
+    events = CpuRunner(graph, native=native).tally(np.zeros((1, 8), np.uint8)).events
     for each in events.values():
         assert each.dtype == np.int64
         assert each.flags.c_contiguous
     assert (1000 * events["threshold1"]).tolist() == [[1000, 0] * 4] * steps
 
 
-def test_a_later_run_leaves_a_tally_and_a_trace_alone() -> None:
+@with_and_without_the_native_engine
+def test_a_later_run_leaves_a_tally_and_a_trace_alone(native: bool) -> None:
     """Both are copies, though a single sample's events are read where LiteRT wrote them."""
-    runner = CpuRunner(OR_POOLED)
+    runner = CpuRunner(OR_POOLED, native=native)
     one, other = random_samples(IMAGE, 2)[:1], random_samples(IMAGE, 2)[1:]
     tally, trace = runner.tally(one), runner.trace(one)
     runner.tally(other)
@@ -160,8 +176,9 @@ def test_a_later_run_leaves_a_tally_and_a_trace_alone() -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 127, 128, 129])
+@with_and_without_the_native_engine
 def test_sums_of_many_blocks_and_parts_outgrow_a_byte(
-    samples: int, monkeypatch: pytest.MonkeyPatch
+    samples: int, native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A neuron that fires at each of 40 steps, whose sum is stored in as few bits as hold it."""
     monkeypatch.setattr("edgespike.targets.cpu.run.PART_SAMPLES", 50)
@@ -169,21 +186,23 @@ def test_sums_of_many_blocks_and_parts_outgrow_a_byte(
     fire = Membrane(np.ones(2, np.int64), reset=Reset.ZERO)
     dense = Dense(np.array([[1], [-1]]), np.zeros(2, np.int64))
     graph = chain(Input((1,), 0, 1, 1.0), dense, fire, dense_spikes(2, 2)[0], steps=40)
-    tally = CpuRunner(graph).tally(np.ones((samples, 1), np.uint8))
+    tally = CpuRunner(graph, native=native).tally(np.ones((samples, 1), np.uint8))
     assert tally.events["membrane1"].tolist() == [[samples, 0]] * 40
 
 
-def test_values_are_narrow() -> None:
-    trace = CpuRunner(OR_POOLED).trace(random_samples(IMAGE, 3))
+@with_and_without_the_native_engine
+def test_values_are_narrow(native: bool) -> None:
+    trace = CpuRunner(OR_POOLED, native=native).trace(random_samples(IMAGE, 3))
     assert trace.values["threshold1"].dtype == np.int8
 
 
 @pytest.mark.parametrize(
     "graph", [OR_POOLED, MEMBRANE, RECURRENT], ids=["or", "membrane", "recurrent"]
 )
-def test_threads_may_share_a_runner(graph: Graph) -> None:
+@with_and_without_the_native_engine
+def test_threads_may_share_a_runner(graph: Graph, native: bool) -> None:
     """Each thread runs samples of its own, over and over, on the engine that all share."""
-    runner, counter = CpuRunner(graph), Counter(graph)
+    runner, counter = CpuRunner(graph, native=native), Counter(graph)
     op = graph.input.op
     assert isinstance(op, Input)
     samples = random_samples(op, 8 * 20).reshape(8, 20, *op.shape)
@@ -202,8 +221,9 @@ def test_threads_may_share_a_runner(graph: Graph) -> None:
         list(threads.map(check, range(400)))
 
 
-def test_samples_are_checked() -> None:
-    runner = CpuRunner(OR_POOLED)
+@with_and_without_the_native_engine
+def test_samples_are_checked(native: bool) -> None:
+    runner = CpuRunner(OR_POOLED, native=native)
     for function in (runner.trace, runner.tally, runner.answers):
         with pytest.raises(InputError, match=r"0\.\.255"):
             function(np.full((1, 1, 8, 8), 256))
@@ -234,19 +254,36 @@ def test_what_an_artefact_expects_comes_from_no_engine(
     api.export(OR_POOLED, "cpu", tmp_path / "out")
 
 
-def test_the_certificate_names_what_ran() -> None:
-    """Membranes run on numpy alone."""
-    runtimes = {}
+def test_the_certificate_names_what_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the native engine, membranes run on numpy alone."""
+    numpy = f"numpy {np.__version__}"
+    native = f"native engine ({kernel_sets()[0]})"
+    assert runtimes_in_certificates() == [f"{native}, {numpy}"] * 2
+    monkeypatch.setattr(run, "native_engine", lambda graph: None)
+    litert = metadata.version("ai-edge-litert")
+    assert runtimes_in_certificates() == [f"{numpy}, ai-edge-litert {litert}", numpy]
+
+
+def runtimes_in_certificates() -> list[str]:
+    found = []
     for graph, shape in ((OR_POOLED, (2, 1, 8, 8)), (MEMBRANE, (2, 6))):
-        certificate = api.verify(graph, np.zeros(shape, np.int64), ["cpu"])
-        runtimes[graph] = certificate.targets["cpu"].runtime
-    assert runtimes == {
-        OR_POOLED: get_runtime("cpu").version(),
-        MEMBRANE: f"numpy {np.__version__}",
-    }
+        unknown = replace(graph)  # no runner of it is kept
+        certificate = api.verify(unknown, np.zeros(shape, np.int64), ["cpu"])
+        found.append(certificate.targets["cpu"].runtime)
+    return found
 
 
-def test_the_runtime_names_its_runtime_and_refuses_no_graph() -> None:
+def test_the_runtime_names_its_engines_and_refuses_no_graph() -> None:
     target = get_target("cpu")
-    assert get_runtime("cpu").version().startswith(f"numpy {np.__version__}, ai-edge-litert ")
+    native, numpy, litert = get_runtime("cpu").version().split(", ")
+    assert native == f"native engine ({kernel_sets()[0]})"
+    assert numpy == f"numpy {np.__version__}"
+    assert litert == f"ai-edge-litert {metadata.version('ai-edge-litert')}"
     assert target.violations(MEMBRANE) == target.violations(RECURRENT) == []
+
+
+def test_the_runtime_names_what_is_left_without_the_native_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run, "kernel_sets", lambda: ())
+    assert get_runtime("cpu").version().startswith(f"no native engine, numpy {np.__version__}, ")

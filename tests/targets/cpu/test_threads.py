@@ -20,7 +20,13 @@ from edgespike.targets.cpu import CpuRunner, run
 from edgespike.targets.cpu.threads import run_parts
 from edgespike.threads import at_most
 from tests.targets.cpu.graphs import random_samples
-from tests.targets.cpu.test_running import MEMBRANE, OR_POOLED, RECURRENT, SUMS_OF_LEVELS
+from tests.targets.cpu.test_running import (
+    MEMBRANE,
+    OR_POOLED,
+    RECURRENT,
+    SUMS_OF_LEVELS,
+    with_and_without_the_native_engine,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +49,9 @@ def blas_threads() -> list[int]:
 )
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("constant", [False, True], ids=["changing", "constant"])
+@with_and_without_the_native_engine
 def test_any_number_of_threads_gives_the_same(
-    graph: Graph, threads: int, constant: bool, monkeypatch: pytest.MonkeyPatch
+    graph: Graph, threads: int, constant: bool, native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "THREAD_VALUES", 1)
     monkeypatch.setattr(run, "PART_SAMPLES", 40)
@@ -53,7 +60,7 @@ def test_any_number_of_threads_gives_the_same(
     for number in (1, 7, 130):
         samples = random_samples(op, number, None if constant else graph.steps)
         expected = interpret(graph, samples)
-        runner = CpuRunner(graph)
+        runner = CpuRunner(graph, native=native)
         with at_most(threads):
             trace, tally = runner.trace(samples), runner.tally(samples)
             np.testing.assert_array_equal(runner.answers(samples), tally.accumulators)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 
 PACKAGE = Path(edgespike.targets.cpu.native.__file__).parent
 
-STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-ffp-contract=off"]
+STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-ffp-contract=off", "-fwrapv"]
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 

@@ -68,7 +68,7 @@ def expect_otherwise(monkeypatch: pytest.MonkeyPatch, of: str) -> None:
 def test_an_untested_version_that_is_exact_is_used(kernels: str) -> None:
     assert trust.litert_fault(kernels) == ""
     graph = NETWORKS["two levels"]()
-    assert "ai-edge-litert" in CpuRunner(graph).runtime
+    assert "ai-edge-litert" in CpuRunner(graph, native=False).runtime
     assert np.array_equal(
         prepare(graph, "tflite").trace(samples_of(graph)).values["readout"],
         interpret(graph, samples_of(graph)).values["readout"],
@@ -83,12 +83,12 @@ def test_an_untested_version_that_is_not_exact_is_left_to_numpy_with_one_warning
     expect_otherwise(monkeypatch, of)
     graph = NETWORKS["two levels"]()
     with pytest.warns(RuntimeWarning, match=rf"runs on numpy: ai-edge-litert {UNTESTED}.*{of}"):
-        runner = CpuRunner(graph)
+        runner = CpuRunner(graph, native=False)
     assert "litert" not in runner.runtime
     assert np.array_equal(
         runner.answers(samples_of(graph)), interpret(graph, samples_of(graph)).accumulators(graph)
     )
-    CpuRunner(graph)  # a second warning would be an error
+    CpuRunner(graph, native=False)  # a second warning would be an error
 
 
 @pytest.mark.usefixtures("untested")
@@ -139,17 +139,26 @@ QUIET = """
 import os
 from edgespike.models import shipped_images, shipped_model
 from edgespike.targets import prepare
-runner = prepare(shipped_model(), {name!r})
+from edgespike.targets.cpu import CpuRunner
+runner = {runner}
 images, _ = shipped_images()
 runner.tally(images[:2])
 os.write(2, b"an error\\n")
 """
 
 
-@pytest.mark.parametrize("name", ["cpu", "tflite"])
+ON_LITERT = {
+    "cpu": "CpuRunner(shipped_model(), native=False)",
+    "tflite": "prepare(shipped_model(), 'tflite')",
+}
+
+
+@pytest.mark.parametrize("name", ON_LITERT)
 def test_only_errors_are_written_beside_a_progress_line(name: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", QUIET.format(name=name)], capture_output=True, check=True
+        [sys.executable, "-c", QUIET.format(runner=ON_LITERT[name])],
+        capture_output=True,
+        check=True,
     )
     assert (done.stdout, done.stderr) == (b"", b"an error\n")
 
@@ -162,6 +171,8 @@ def test_what_else_is_written_meanwhile_comes_later(capfd: pytest.CaptureFixture
 
 
 def test_a_closed_descriptor_is_left_alone() -> None:
-    code = "import os; os.close(2)\n" + QUIET.format(name="cpu").replace("os.write", "print")
+    code = "import os; os.close(2)\n" + QUIET.format(runner=ON_LITERT["cpu"]).replace(
+        "os.write", "print"
+    )
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
     assert done.stdout == b"2 b'an error\\n'\n"

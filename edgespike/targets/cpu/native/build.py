@@ -19,6 +19,8 @@ FLAGS = [
     "-g0",
     # Sums of floats are what is written: no fused multiplications.
     "-ffp-contract=off",
+    # Sums wrap around modulo 2^16 or 2^32; C leaves their overflow undefined.
+    "-fwrapv",
     "-fno-math-errno",
     "-fvisibility=hidden",
 ]

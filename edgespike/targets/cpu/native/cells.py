@@ -113,7 +113,9 @@ def write_membrane(words: Words, op: Membrane, source: Tensor, steps: int) -> No
     per_neuron = len(source.shape) == 3 and any(each.ndim == 3 for each in parameters)
     most_spikes = min(op.max_spikes, INT32)
     highest = int(numbers.whole(np.asarray(op.saturation)))
-    words.add(per_neuron, unit, back, most_spikes, min(highest, numbers.limit))
+    # More than 32 bits are not needed: potentials that are emitted fit, times this factor.
+    factor = min(back, INT32)
+    words.add(per_neuron, unit, factor, most_spikes, min(highest, numbers.limit))
     for each in parameters:
         words.array(_rows(np.clip(each, -numbers.limit, numbers.limit), source, per_neuron))
 

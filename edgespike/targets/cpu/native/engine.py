@@ -97,8 +97,17 @@ class NativeEngine:
                 for name, kind, shape in self._program.kept
             }
             self._run(some, None, None, list(kept.values()))
-            values = {name: _signed(array).swapaxes(0, 1) for name, array in kept.items()}
+            values = {
+                name: self._signed(name, array).swapaxes(0, 1) for name, array in kept.items()
+            }
             yield Block(slice(start, start + len(some)), slice(0, steps), values)
+
+    def _signed(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Return bytes as a signed type, the same for all blocks, as the other engines do."""
+        if values.dtype != np.uint8:
+            return values
+        _, high = self._graph.tensors[name].bounds
+        return values.view(np.int8) if high <= 127 else values.astype(np.int16)
 
     def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
         """Run checked samples; yield their answers and the sums of their events."""
@@ -155,12 +164,3 @@ def _laid_out(samples: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
         samples = np.require(samples, requirements=["C", "A"])
     each = samples.nbytes // len(samples)
     return samples, each, 0 if steps == 1 else each // steps
-
-
-def _signed(values: NDArray[Any]) -> NDArray[Any]:
-    """Return bytes as a signed type, as the other engines do."""
-    if values.dtype != np.uint8:
-        return values
-    return (
-        values.view(np.int8) if values.size == 0 or values.max() <= 127 else values.astype(np.int16)
-    )

@@ -121,11 +121,11 @@ def _fits(graph: Graph) -> bool:
         match node.op:
             case Conv2d() as op:
                 weights += op.weight.size * op.groups
-                if int(np.abs(op.weight).max(initial=0)) >= INT32 or _largest(op.bias) >= INT32:
+                if _largest(op.weight) >= INT32 or _largest(op.bias) >= INT32:
                     return False
             case Dense() as op:
                 weights += op.weight.size
-                if int(np.abs(op.weight).max(initial=0)) >= INT32 or _largest(op.bias) >= INT32:
+                if _largest(op.weight) >= INT32 or _largest(op.bias) >= INT32:
                     return False
             case Threshold() as op:
                 if not threshold_fits(op, graph.input_tensors(node)[0]):
@@ -133,8 +133,12 @@ def _fits(graph: Graph) -> bool:
             case Membrane() as op:
                 if not membrane_fits(op, graph.input_tensors(node)[0], graph.steps):
                     return False
-            case _:
+            case Input() | Delay() | MaxPool2d() | SumPool2d() | Reshape() | Readout():
                 pass
+            case Add() | Multiply() | Concatenate():
+                pass
+            case _:
+                assert_never(node.op)
     return weights <= MOST_WEIGHTS and _delays(graph) is not None
 
 
@@ -242,8 +246,7 @@ class _Writer:
         """Name what follows from the input of the same step alone."""
         found = {self._graph.input.name}
         for node in self._graph.nodes[1:]:
-            stateless = not isinstance(node.op, Membrane | Delay | Readout)
-            if stateless and found.issuperset(node.inputs):
+            if not _has_state(node) and found.issuperset(node.inputs):
                 found.add(node.name)
         return found
 
@@ -382,6 +385,19 @@ class _Writer:
                 most = max(most, 1 if graded else tensor.bounds[1])
         words.add(255 // most if in_bytes and events <= BYTES_OF_SUMS else 0)
         return tuple(sources), events
+
+
+def _has_state(node: Node) -> bool:
+    """Return whether a node's value depends on earlier steps, beside its inputs."""
+    match node.op:
+        case Membrane() | Delay() | Readout():
+            return True
+        case Input() | Dense() | Conv2d() | Threshold() | MaxPool2d() | SumPool2d():
+            return False
+        case Add() | Multiply() | Concatenate() | Reshape():
+            return False
+        case _:
+            assert_never(node.op)
 
 
 def _pool(words: Words, op: Pool2d) -> None:

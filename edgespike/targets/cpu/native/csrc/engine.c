@@ -252,6 +252,47 @@ static void *packed(struct reader *r, const struct linear *op, const unsigned ch
     return memory;
 }
 
+/* Find where events lead, if all segments have the same columns. */
+static void read_reach(struct reader *r, struct linear *op, int32_t channels) {
+    const struct segment *segment = op->segment;
+    const int64_t width = segment[0].width, elements = (int64_t)op->padded_width * channels;
+    int same = op->height * op->width > 1 && op->width <= INT16_MAX && elements <= 1 << 16;
+    for (int32_t s = 1; s < op->segments; s++)
+        if (segment[s].column != segment[0].column || segment[s].width != width) same = 0;
+    if (!same) return;
+    op->reach = room(r, elements * (int64_t)sizeof *op->reach);
+    op->targets = room(r, ((int64_t)op->padded_height + 1) * 4);
+    op->target = room(r, (int64_t)op->height * op->segments * (int64_t)sizeof *op->target);
+    op->plane_place = lay(r, (int64_t)op->height * op->width * op->padded * 4);
+    if (r->wrong) return;
+    int64_t columns = 0, rows = 0;
+    for (int32_t x = 0; x < op->padded_width; x++) {
+        const int64_t last = x - segment[0].column, before = last - width; /* windows begin after that, at most here */
+        const int64_t low = before < 0 ? 0 : before / op->step_x + 1;
+        int64_t high = last < 0 ? -1 : last / op->step_x;
+        if (high > op->width - 1) high = op->width - 1;
+        for (int32_t c = 0; high >= low && c < channels; c++) {
+            struct reach *reach = &op->reach[(int64_t)x * channels + c];
+            reach->first = (int32_t)((last - low * op->step_x) * channels + c);
+            reach->low = (int16_t)low;
+            reach->count = (int16_t)(high - low + 1);
+        }
+        if (high >= low) columns += high - low + 1;
+    }
+    for (int32_t y = 0; y < op->padded_height; y++) {
+        op->targets[y] = (int32_t)rows;
+        for (int32_t s = 0; s < op->segments; s++) {
+            const int64_t by = y - segment[s].row;
+            if (by < 0 || by % op->step_y || by / op->step_y >= op->height) continue;
+            op->target[rows].y = (int32_t)(by / op->step_y);
+            op->target[rows++].first = segment[s].first;
+        }
+    }
+    op->targets[op->padded_height] = (int32_t)rows;
+    op->adds = (double)columns * (double)rows / ((double)op->source_height * op->source_width);
+    op->scatters = 1;
+}
+
 static void read_linear(struct reader *r, struct op *node) {
     es_net *net = r->net;
     struct linear *op = &node->linear;
@@ -285,7 +326,7 @@ static void read_linear(struct reader *r, struct op *node) {
         const int64_t last = op->product == CHANNELS ? first + 1 : first + width * source->channels;
         if (row < 0 || column < 0 || width < 1 || row > most || column > most || width > most ||
             last_y + row >= op->padded_height || last_x + column + width > op->padded_width || first < 0 ||
-            last > op->rows || (op->product == CHANNELS && (width != 1 || first != s)))
+            first > op->rows || last > op->rows || (op->product == CHANNELS && (width != 1 || first != s)))
             fail(r, "segment");
         op->segment[s].row = (int32_t)row;
         op->segment[s].column = (int32_t)column;
@@ -345,9 +386,10 @@ static void read_linear(struct reader *r, struct op *node) {
         op->list_place = lay(r, 2 * 4 * op->list_room);
         op->rows_place = lay(r, 4 * most_rows);
         op->starts_place = lay(r, (int64_t)op->padded_height * (op->padded_width + 1) * 4);
-        op->big_place = lay(r, op->padded_height);
+        op->kinds_place = lay(r, op->padded_height);
         op->active_place = lay(r, (int64_t)op->padded_height * 8);
-        op->bits_place = lay(r, ((int64_t)op->source_width * source->channels + 63) / 64 * 12 + SLACK);
+        op->bits_place = lay(r, ((int64_t)op->source_width * source->channels + 63) / 64 * 8 * op->source_height);
+        if (!r->wrong) read_reach(r, op, source->channels);
     } else {
         op->image_place = lay(r, 4 * (int64_t)op->padded_height * op->padded_width * source->channels);
     }

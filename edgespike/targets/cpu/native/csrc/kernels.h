@@ -540,10 +540,13 @@ INLINE uint64_t every(uint64_t word, uint64_t pattern, int32_t n) {
 
 #define FEW 4 /* Events of so many spikes are listed so many times; rows with more of them hold numbers as well. */
 
+/* What is known of a row's list: where each position begins; only where the row does; and numbers of spikes beside it. */
+enum list_kind { PLACED, BITS, NUMBERED };
+
 struct lists {
     uint32_t *list, *starts, *rows;
     int32_t *number;
-    uint8_t *big;
+    uint8_t *kind;
     uint64_t *active;
 };
 
@@ -553,53 +556,70 @@ INLINE struct lists lists_of(const struct run *run, const struct linear *op) {
         (uint32_t *)at(run, op->starts_place),
         (uint32_t *)at(run, op->rows_place),
         (int32_t *)at(run, op->list_place) + op->list_room,
-        (uint8_t *)at(run, op->big_place),
+        (uint8_t *)at(run, op->kinds_place),
         (uint64_t *)at(run, op->active_place),
     };
     return found;
 }
 
-/* Say where each position's events begin: those of position x are from..from + width of a row of bits. */
-INLINE uint64_t find_starts(const uint64_t *bits, const struct linear *op, int32_t channels, uint32_t count,
-                            uint32_t *starts) {
-    uint64_t found = 0;
+/* Say where each position's events begin: the list of a row of bits begins at a place. */
+INLINE void find_starts(const uint64_t *bits, const struct linear *op, int32_t channels, uint32_t count,
+                        uint32_t *starts) {
     const int32_t left = op->left, width = op->source_width, padded_width = op->padded_width;
     for (int32_t x = 0; x < left; x++) starts[x] = count;
     starts += left;
     if (channels <= 64 && 64 % channels == 0) {
         const int32_t in_word = 64 / channels;
-        const uint64_t pattern = op->channel_bits;
         for (int32_t x = 0; x < width; x += in_word, bits++) {
-            uint64_t word = *bits;
+            const uint64_t word = *bits;
             const int32_t here = width - x < in_word ? width - x : in_word;
             for (int32_t j = 0; j < here; j++)
                 starts[x + j] = count + (uint32_t)__builtin_popcountll(word & (((uint64_t)1 << (j * channels)) - 1));
             count += (uint32_t)__builtin_popcountll(word);
-            for (int32_t by = 1; by < channels; by *= 2) word |= word >> by;
-            found |= every(word, pattern, channels) << ((left + x) & 63);
         }
     } else {
         int64_t bit = 0;
         for (int32_t x = 0; x < width; x++) {
-            uint32_t here = 0;
             starts[x] = count;
             for (int64_t end = bit + channels; bit < end;) {
                 const int64_t most = 64 - (bit & 63), taken = end - bit < most ? end - bit : most;
-                here += (uint32_t)__builtin_popcountll(bits[bit >> 6] >> (bit & 63) & low_bits(taken));
+                count += (uint32_t)__builtin_popcountll(bits[bit >> 6] >> (bit & 63) & low_bits(taken));
                 bit += taken;
             }
-            found |= (uint64_t)(here != 0) << ((left + x) & 63);
-            count += here;
         }
     }
     for (int32_t x = width; x <= padded_width - left; x++) starts[x] = count;
+}
+
+/* Return at which positions of a row of bits any is set; rows of at most 64 positions. */
+INLINE uint64_t active_positions(const uint64_t *bits, const struct linear *op, int32_t channels) {
+    const int32_t left = op->left, width = op->source_width;
+    uint64_t found = 0;
+    if (channels <= 64 && 64 % channels == 0) {
+        const int32_t in_word = 64 / channels;
+        for (int32_t x = 0; x < width; x += in_word, bits++) {
+            uint64_t word = *bits;
+            for (int32_t by = 1; by < channels; by *= 2) word |= word >> by;
+            found |= every(word, op->channel_bits, channels) << ((left + x) & 63);
+        }
+        return found;
+    }
+    int64_t bit = 0;
+    for (int32_t x = 0; x < width; x++) {
+        uint64_t here = 0;
+        for (int64_t end = bit + channels; bit < end;) {
+            const int64_t most = 64 - (bit & 63), taken = end - bit < most ? end - bit : most;
+            here |= bits[bit >> 6] >> (bit & 63) & low_bits(taken);
+            bit += taken;
+        }
+        found |= (uint64_t)(here != 0) << ((left + x) & 63);
+    }
     return found;
 }
 
-/* List a row's events of single spikes: bits first, then their places, then where each position begins. */
-static uint32_t scan_bits(const struct run *run, const struct linear *op, const struct lists *to, const uint8_t *row,
-                          uint32_t count, uint32_t *starts, int32_t channels, uint64_t *active) {
-    uint64_t *bits = (uint64_t *)at(run, op->bits_place);
+/* List a row's events of single spikes. */
+static uint32_t scan_bits(const struct linear *op, const struct lists *to, const uint8_t *row, uint32_t count,
+                          int32_t channels, uint64_t *bits) {
     const int64_t elements = (int64_t)op->source_width * channels, words = (elements + 63) / 64;
     uint32_t *const list = to->list, *end = list + count;
     const uint32_t first = (uint32_t)(op->left * channels);
@@ -607,14 +627,7 @@ static uint32_t scan_bits(const struct run *run, const struct linear *op, const 
         bits[k] = nonzero64(row + 64 * k) & low_bits(elements - 64 * k);
         end = list_bits(end, bits[k], first + (uint32_t)(64 * k));
     }
-    const uint32_t last = (uint32_t)(end - list);
-    if (op->source_width == 1 || last == count) {
-        for (int32_t x = 0; x <= op->padded_width; x++) starts[x] = x <= op->left ? count : last;
-        *active = last == count ? 0 : (uint64_t)1 << (op->left & 63);
-    } else {
-        *active = find_starts(bits, op, channels, count, starts);
-    }
-    return last;
+    return (uint32_t)(end - list);
 }
 
 static int is_binary(const uint8_t *row, int64_t elements) {
@@ -686,27 +699,53 @@ static uint32_t scan_numbers(const struct linear *op, const struct lists *to, co
     return count;
 }
 
-static void scan(const struct run *run, const struct linear *op, const struct value *source) {
+/* What a scan finds besides the lists. */
+struct found { uint32_t events; int numbered; };
+
+/* List the events of all rows. Of rows of single spikes only the begin and the end are known, until they are placed. */
+static struct found scan(const struct run *run, const struct linear *op, const struct value *source) {
     const struct lists to = lists_of(run, op);
     const char *from = at(run, source->place);
-    const int64_t row_bytes = (int64_t)source->width * source->channels * es_bytes_of(source->type);
-    const int64_t elements = (int64_t)op->source_width * source->channels;
-    uint32_t count = 0;
+    const int32_t channels = source->channels, width = op->padded_width;
+    const int64_t row_bytes = (int64_t)source->width * channels * es_bytes_of(source->type);
+    const int64_t elements = (int64_t)op->source_width * channels, words = (elements + 63) / 64;
+    uint64_t *bits = (uint64_t *)at(run, op->bits_place);
+    struct found found = {0, 0};
     for (int32_t r = 0; r < op->padded_height; r++) {
-        uint32_t *starts = to.starts + (int64_t)r * (op->padded_width + 1);
+        uint32_t *starts = to.starts + (int64_t)r * (width + 1), count = found.events;
         const int32_t y = r - op->top;
+        const void *row = from + y * row_bytes;
         uint64_t active = 0;
-        to.big[r] = 0;
+        uint8_t kind = PLACED;
         if (y < 0 || y >= op->source_height) {
-            for (int32_t x = 0; x <= op->padded_width; x++) starts[x] = count;
-        } else if (source->type == U8 && is_binary((const uint8_t *)from + y * row_bytes, elements)) {
-            count = scan_bits(run, op, &to, (const uint8_t *)from + y * row_bytes, count, starts, source->channels,
-                              &active);
+            starts[0] = starts[width] = count;
+        } else if (source->type == U8 && is_binary(row, elements)) {
+            uint64_t *own = bits + y * words;
+            found.events = scan_bits(op, &to, row, count, channels, own);
+            if (op->masked && found.events != count) active = active_positions(own, op, channels);
+            starts[0] = count;
+            starts[width] = found.events;
+            kind = found.events == count ? PLACED : BITS;
         } else {
-            count = scan_numbers(op, &to, from + y * row_bytes, source->type, count, starts, source->channels, &active,
-                                 &to.big[r]);
+            uint8_t big;
+            found.events = scan_numbers(op, &to, row, source->type, count, starts, channels, &active, &big);
+            kind = big ? NUMBERED : PLACED;
+            found.numbered |= big;
         }
+        to.kind[r] = kind;
         to.active[r] = active;
+    }
+    return found;
+}
+
+/* Say where the events of each position begin, in the rows where only their bits are known. */
+static void place(const struct run *run, const struct linear *op, int32_t channels) {
+    const struct lists to = lists_of(run, op);
+    const int64_t words = ((int64_t)op->source_width * channels + 63) / 64;
+    const uint64_t *bits = (const uint64_t *)at(run, op->bits_place);
+    for (int32_t r = op->top; r < op->top + op->source_height; r++) {
+        uint32_t *starts = to.starts + (int64_t)r * (op->padded_width + 1);
+        if (to.kind[r] == BITS) find_starts(bits + (r - op->top) * words, op, channels, starts[0], starts);
     }
 }
 
@@ -826,7 +865,7 @@ INLINE int find_lines(const struct linear *op, const struct lists *from, int32_t
         if (starts[0] == starts[op->padded_width]) continue;
         line[lines].starts = starts + segment->column;
         line[lines].width = segment->width;
-        line[lines].numbered = from->big[row];
+        line[lines].numbered = from->kind[row] == NUMBERED;
         line[lines].first = (uint32_t)segment->first - (uint32_t)segment->column * (uint32_t)channels;
         lines++;
     }
@@ -874,6 +913,82 @@ INLINE struct sums sum_events(const struct run *run, const struct linear *op, co
     default:
         add_rows32(list, count, op->weight, op->padded, op->bias32, wide);
         return (struct sums){wide, 1};
+    }
+}
+
+/* ---- sums by adding each event to all outputs that it leads to ---- */
+
+#define MOST_SCATTERED 4 /* vectors of sums of a position */
+
+INLINE void scatter(const uint32_t *event, const uint32_t *end, const struct reach *reach, const char *weight,
+                    int64_t stride, int64_t back, char *row, int64_t position, const int n, const int rows) {
+    for (; event < end; event++) {
+        const struct reach found = reach[*event];
+        const char *from = weight + found.first * stride;
+        char *to = row + found.low * position;
+        for (int k = 0; k < found.count; k++, to += position, from -= back) {
+            UNROLL for (int i = 0; i < n; i++) {
+                char *sum = to + i * VECTOR;
+                switch (rows) {
+                case ROWS16: store_s16v(sum, load_s16v(sum) + load_s16v(from + i * VECTOR)); break;
+                case ROWS8: store_s16v(sum, load_s16v(sum) + load_8_as_16(from + i * (VECTOR / 2))); break;
+                case ROWS16_WIDE: store_s32v(sum, load_s32v(sum) + load_16_as_32(from + i * (VECTOR / 2))); break;
+                case ROWS8_WIDE: store_s32v(sum, load_s32v(sum) + load_8_as_32(from + i * (VECTOR / 4))); break;
+                default: store_s32v(sum, load_s32v(sum) + load_s32v(from + i * VECTOR));
+                }
+            }
+        }
+    }
+}
+
+#define SCATTERER(name, rows)                                                                                       \
+    static void name(const uint32_t *event, const uint32_t *end, const struct reach *reach, const char *weight,     \
+                     int64_t stride, int64_t back, char *row, int64_t position, int64_t n) {                        \
+        switch (n) {                                                                                                \
+        case 1: scatter(event, end, reach, weight, stride, back, row, position, 1, rows); break;                    \
+        case 2: scatter(event, end, reach, weight, stride, back, row, position, 2, rows); break;                    \
+        case 3: scatter(event, end, reach, weight, stride, back, row, position, 3, rows); break;                    \
+        default: scatter(event, end, reach, weight, stride, back, row, position, 4, rows);                          \
+        }                                                                                                           \
+    }
+SCATTERER(scatter16, ROWS16)
+SCATTERER(scatter8, ROWS8)
+SCATTERER(scatter16_wide, ROWS16_WIDE)
+SCATTERER(scatter8_wide, ROWS8_WIDE)
+SCATTERER(scatter32, ROWS32)
+
+/* Whether it takes less to add events to a plane of sums than to gather them for each output; measured on Zen 3. */
+INLINE int is_sparse(const struct linear *op, struct found found, int wide) {
+    const int64_t vectors = op->padded / (wide ? LANES32 : LANES16);
+    if (!op->scatters || found.numbered || vectors > MOST_SCATTERED) return 0;
+    const double adds = found.events * op->adds, positions = (double)op->height * op->width;
+    const double gathered = adds < positions ? adds : positions;
+    return adds * (2 + 2 * (double)vectors) < gathered * (50 + 10 * op->segments);
+}
+
+/* Sum what arrives at all outputs; return whether the sums have 32 bits. */
+static void scatter_events(const struct run *run, const struct linear *op, int32_t channels, int wide) {
+    const struct lists from = lists_of(run, op);
+    const int64_t positions = (int64_t)op->height * op->width, position = (int64_t)op->padded * (wide ? 4 : 2);
+    const int64_t stride = (int64_t)op->padded * op->weight_bits / 8, back = (int64_t)op->step_x * channels * stride;
+    const int64_t vectors = position / VECTOR;
+    char *plane = at(run, op->plane_place);
+    const char *weight = op->weight;
+    if (!op->biased) memset(plane, 0, (size_t)(positions * position));
+    else
+        for (int64_t p = 0; p < positions; p++)
+            memcpy(plane + p * position, wide ? (const void *)op->bias32 : op->bias, (size_t)position);
+    for (int32_t r = 0; r < op->padded_height; r++) {
+        const uint32_t *starts = from.starts + (int64_t)r * (op->padded_width + 1);
+        const uint32_t *event = from.list + starts[0], *end = from.list + starts[op->padded_width];
+        if (event == end) continue;
+        for (int32_t k = op->targets[r]; k < op->targets[r + 1]; k++) {
+            const char *own = weight + op->target[k].first * stride;
+            char *row = plane + (int64_t)op->target[k].y * op->width * position;
+            (op->weight_bits == 8    ? (wide ? scatter8_wide : scatter8)
+             : op->weight_bits == 16 ? (wide ? scatter16_wide : scatter16)
+                                     : scatter32)(event, end, op->reach, own, stride, back, row, position, vectors);
+        }
     }
 }
 
@@ -1039,15 +1154,22 @@ static void run_linear(const struct run *run, const struct op *node) {
             }
         return;
     }
-    scan(run, op, source);
+    const struct found found = scan(run, op, source);
     const struct lists from = lists_of(run, op);
+    const int small = op->weight_bits <= 16 && (int64_t)found.events * op->largest_weight + op->largest_bias <= INT16_MAX;
+    const int wide = op->wide && !small, sparse = is_sparse(op, found, wide);
+    if (sparse) scatter_events(run, op, source->channels, wide);
+    else place(run, op, source->channels);
+    const char *plane = at(run, sparse ? op->plane_place : 0);
+    const int64_t plane_bytes = (int64_t)op->padded * (wide ? 4 : 2);
     const int rests = op->masked && cell->kind == MEMBRANE && cell->membrane.rests && !op->biased;
     uint64_t *stirred = (uint64_t *)at(run, rests ? cell->membrane.active_place : 0);
     int32_t *sums_row = (int32_t *)at(run, run->net->wide_place);
+    const uint32_t channels = (uint32_t)source->channels;
     struct line *line = (struct line *)(at(run, run->net->temporary_place) + 8 * run->net->most_padded + SLACK);
     for (int32_t y = 0; y < op->height; y++, to += row_bytes * op->width) {
         const int64_t position = (int64_t)y * op->width;
-        const int lines = find_lines(op, &from, source->channels, y, line);
+        const int lines = sparse ? 0 : find_lines(op, &from, source->channels, y, line);
         if (rests) {
             uint64_t active = active_row(op, &from, y) | stirred[y], left = 0;
             memset(to, 0, (size_t)(row_bytes * op->width));
@@ -1055,13 +1177,16 @@ static void run_linear(const struct run *run, const struct op *node) {
                 const int32_t x = (int32_t)__builtin_ctzll(active);
                 const uint64_t ended = ~(active >> x);
                 const int32_t positions = ended ? (int32_t)__builtin_ctzll(ended) : 64;
-                for (int32_t k = 0; k < positions; k++) {
+                const int32_t *sums32 = sums_row;
+                if (sparse && wide) sums32 = (const int32_t *)(plane + (position + x) * plane_bytes);
+                for (int32_t k = 0; sums32 == sums_row && k < positions; k++) {
                     int32_t *row = sums_row + (int64_t)k * op->padded;
-                    const struct sums sums = sum_events(run, op, &from, line, lines, (uint32_t)source->channels,
-                                                        (uint32_t)(x + k), row);
+                    const struct sums sums =
+                        sparse ? (struct sums){plane + (position + x + k) * plane_bytes, 0}
+                               : sum_events(run, op, &from, line, lines, channels, (uint32_t)(x + k), row);
                     widened(cell, sums, row);
                 }
-                left |= membrane_row(run, cell, position + x, positions, sums_row, to + row_bytes * x, output->type) << x;
+                left |= membrane_row(run, cell, position + x, positions, sums32, to + row_bytes * x, output->type) << x;
                 active &= ~(low_bits(positions) << x);
             }
             stirred[y] = left;
@@ -1069,9 +1194,10 @@ static void run_linear(const struct run *run, const struct op *node) {
         }
         const uint64_t active = op->masked ? active_row(op, &from, y) : ~(uint64_t)0;
         for (int32_t x = 0; x < op->width; x++) {
-            const struct sums nothing = {op->wide ? (const void *)op->bias32 : op->bias, op->wide};
-            const int arrives = !op->masked || (active >> x & 1);
-            const struct sums sums = arrives ? sum_events(run, op, &from, line, lines, (uint32_t)source->channels, (uint32_t)x, sums_row) : nothing;
+            struct sums sums = {op->wide ? (const void *)op->bias32 : op->bias, op->wide};
+            if (sparse) sums = (struct sums){plane + (position + x) * plane_bytes, wide};
+            else if (!op->masked || (active >> x & 1))
+                sums = sum_events(run, op, &from, line, lines, channels, (uint32_t)x, sums_row);
             finish(run, cell, position + x, sums, to + row_bytes * x, output->type);
         }
     }

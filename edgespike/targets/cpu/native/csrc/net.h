@@ -31,8 +31,14 @@ struct segment {
     int32_t row, column; /* of the padded source, from where an output's window begins */
     int32_t width; /* positions */
     int32_t first; /* row of the weights of its first element */
-    int32_t bytes; /* width * channels */
+    int32_t bytes; /* width * channels: elements, whatever their type */
 };
+
+/* To which outputs of a row an event leads: the first, how many, and the row of weights of the first one. */
+struct reach { int32_t first; int16_t low, count; };
+
+/* A row of the output that a row of the source leads to, and the row of weights where its segment begins. */
+struct target { int32_t y, first; };
 
 enum product {
     EVENTS, /* rows of weights are added for each event */
@@ -99,8 +105,14 @@ struct linear {
     int32_t *bias32;
     int32_t biased;
     uint64_t step_bits, channel_bits; /* every bit that a stride, or the number of channels, divides */
+    int32_t scatters; /* whether events may be added to a plane of sums: all segments have the same columns */
+    double adds; /* rows of weights that an event leads to, on average */
+    struct reach *reach; /* of each element of a padded row */
+    struct target *target;
+    int32_t *targets; /* where the targets of each padded row begin */
+    int64_t plane_place;
     int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
-    int64_t list_place, starts_place, rows_place, big_place, image_place, bits_place, active_place; /* scratch */
+    int64_t list_place, starts_place, rows_place, kinds_place, image_place, bits_place, active_place; /* scratch */
     int64_t list_room;
 };
 
@@ -123,7 +135,7 @@ struct op {
 struct delay { int32_t source, output, initial; };
 
 /* Where events are summed. */
-struct source { int32_t value, graded, most; int64_t first; };
+struct source { int32_t value, graded; int64_t first; };
 
 struct es_net {
     const struct kernels *kernels;
