@@ -26,8 +26,8 @@ BUILDS = {
     "aarch64": Build(("aarch64-linux-gnu-gcc",), ("qemu-aarch64",)),
     "aarch64 by clang": Build(("clang", "--target=aarch64-linux-gnu"), ("qemu-aarch64",)),
     "arm, 32 bits": Build(("arm-linux-gnueabihf-gcc",), ("qemu-arm",)),
-    "riscv64": Build(("riscv64-linux-gnu-gcc",), ("qemu-riscv64",)),
-    "s390x, big-endian": Build(("s390x-linux-gnu-gcc",), ("qemu-s390x",), ">"),
+    "riscv64": Build(("riscv64-linux-gnu-gcc", "-O1"), ("qemu-riscv64",)),
+    "s390x, big-endian": Build(("s390x-linux-gnu-gcc", "-O1"), ("qemu-s390x",), ">"),
     "here by clang": Build(("clang",)),
 }
 
@@ -67,8 +67,8 @@ def many_channels(largest: int) -> Case:
     return Case(graph, random_samples(source, 2))
 
 
-def refused(graph: Graph) -> list[str]:
-    return [] if program_of(graph) is not None else ["the engine's 32 bits do not hold it"]
+def refused(graph: Graph) -> bool:
+    return program_of(graph) is None
 
 
 def assert_all_equal(build: Build, program: Path, written: list[Written]) -> set[str]:
