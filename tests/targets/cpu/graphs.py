@@ -63,7 +63,7 @@ def run_counted(
     )
 
 
-def assert_exact(graph: Graph, samples: NDArray[Any], engine: NumpyEngine | None = None) -> None:
+def assert_exact(graph: Graph, samples: NDArray[Any], engine: Engine | None = None) -> None:
     """Compare every observed value, and the event sums, with the interpreter's."""
     engine = engine or NumpyEngine(graph)
     checked = as_samples(graph, samples)

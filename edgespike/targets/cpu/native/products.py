@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from edgespike.graph import Conv2d, Dense, Graph, Node, Reshape, Signal, SumPool2d, Tensor
-from edgespike.graph.tensor import Integers
+from edgespike.graph.tensor import ELEMENT_LIMIT, Integers
 from edgespike.targets.cpu.native.words import INT16, Stored, Words, stored
 
 LARGEST_BYTE = 127
+
+MOST_FOLDED_WEIGHTS = 2**24
+"""Most weights of a layer into which a sum pool is folded: a row of the pool repeats them."""
 
 
 class Product(IntEnum):
@@ -121,7 +125,7 @@ def _folded(graph: Graph, window: Window) -> Window:
         return window
     (height, width), (down, across) = window.covered, pool.kernel
     covered = (height * down, width * across)
-    return Window(
+    folded = Window(
         source,
         window.weight,
         window.stride,
@@ -131,6 +135,28 @@ def _folded(graph: Graph, window: Window) -> Window:
         covered,
         window.output,
     )
+    places = tensor.shape[0] * math.prod(_padded(folded))
+    too_large = places > ELEMENT_LIMIT or window.weight.size * across > MOST_FOLDED_WEIGHTS
+    return window if too_large else folded
+
+
+def _padded(window: Window) -> tuple[int, int]:
+    """Return height and width of what the windows read, with its padding."""
+    axes = zip(
+        window.padding,
+        window.covered,
+        window.output,
+        window.stride,
+        window.dilation,
+        window.weight.shape[2:],
+        window.pool,
+        strict=True,
+    )
+    height, width = (
+        max(before * pool + size, ((count - 1) * step + (kernel - 1) * apart + 1) * pool)
+        for before, size, count, step, apart, kernel, pool in axes
+    )
+    return height, width
 
 
 def product_of(graph: Graph, window: Window, sums: Tensor, *, as_events: bool) -> Product:
@@ -204,18 +230,8 @@ def write_product(
                     segments.append((row, column, across, first + x * across * channels))
     stride = (window.stride[0] * down, window.stride[1] * across)
     padding = (window.padding[0] * down, window.padding[1] * across)
-    extents = (
-        (kernel_y - 1) * window.dilation[0] * down + down,
-        (kernel_x - 1) * window.dilation[1] * across + across,
-    )
-    padded = [
-        max(before + size, (count - 1) * step + extent)
-        for before, size, count, step, extent in zip(
-            padding, window.covered, window.output, stride, extents, strict=True
-        )
-    ]
     words.add(product, wide, weight_bits(window, product), *window.covered, *window.output)
-    words.add(*stride, *padding, *padded)
+    words.add(*stride, *padding, *_padded(window))
     words.add(rows.size // outputs, len(segments))
     words.array(segments)
     words.array(rows)

@@ -213,7 +213,7 @@ static void read_membrane(struct reader *r, struct cell *cell) {
             if (op->theta64[i] < 1) fail(r, "theta");
     } else {
         op->theta = theta, op->kept = kept, op->kept_current = kept_current, op->bias = bias, op->least = least;
-        if (op->highest > INT32_MAX || op->unit > INT32_MAX || op->back > INT32_MAX) fail(r, "32 bits");
+        if (op->highest > INT32_MAX || op->unit > INT32_MAX) fail(r, "32 bits");
         if ((op->decays && !op->one_product && op->decay_bits > 15) || (op->decays_current && op->decay_bits > 15))
             fail(r, "decay bits");
         for (int64_t i = 0; !r->wrong && i < count * cell->padded; i++)
@@ -335,7 +335,7 @@ static void read_linear(struct reader *r, struct op *node) {
         op->segment[s].first = (int32_t)first;
         groups += (width * source->channels + group - 1) / group;
     }
-    if (!r->wrong && (groups > most || (int64_t)op->padded_height * (op->padded_width + 1) > most)) fail(r, "size");
+    if (!r->wrong && (groups > most || (int64_t)op->padded_height * (op->padded_width + 1) > 2 * most)) fail(r, "size");
     const unsigned char *weights = array(r, (int64_t)op->rows * op->outputs, "weights");
     const int bits = op->weight_bits;
     const int right = op->product == EVENTS                                    ? bits == 8 || bits == 16 || bits == 32

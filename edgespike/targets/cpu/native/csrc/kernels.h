@@ -1448,7 +1448,8 @@ static void rest(const struct run *run) {
     const es_net *net = run->net;
     for (int32_t k = 0; k < net->ops; k++) {
         const struct op *node = &net->op[k];
-        if (node->counted) memset(at(run, node->counts_place), 0, (size_t)(net->value[node->input[0]].size * 4 + SLACK));
+        if (node->kind == LINEAR && node->counted)
+            memset(at(run, node->counts_place), 0, (size_t)(net->value[node->input[0]].size * 4 + SLACK));
         if (node->cell.kind != MEMBRANE) continue;
         const struct membrane *op = &node->cell.membrane;
         const size_t bytes = (size_t)node->cell.positions * (size_t)node->cell.padded * (op->wide ? 8 : 4);
