@@ -1,0 +1,140 @@
+/* Products of numbers with weights. Included by kernels.h alone. */
+/* What is multiplied at once: a place in the weights, and a number, a pair or four of them. */
+struct factor { uint32_t x, group; };
+
+INLINE void multiply(const struct factor *factor, int64_t factors, const char *weight, int64_t padded, int64_t place,
+                     const void *bias, void *to, const int product, const int n) {
+    const int64_t lane = product == PAIRS8 ? 2 : 4, stride = padded * lane;
+    s32v sum[MOST_VECTORS];
+    UNROLL for (int k = 0; k < n; k++) sum[k] = load_s32v((const char *)bias + place * lane + k * VECTOR);
+    for (int64_t f = 0; f < factors; f++) {
+        const char *row = weight + factor[f].group * stride + place * lane;
+        const s16v pair = all16((int16_t)factor[f].x);
+        const s32v whole = all32((int32_t)factor[f].x);
+        UNROLL for (int k = 0; k < n; k++) {
+            s32v w = load_s32v(row + k * VECTOR);
+            switch (product) {
+            case PAIRS8: sum[k] = (s32v)((s16v)sum[k] + pairs8(pair, (s16v)w)); break;
+            case QUADS8: sum[k] = quads8(sum[k], whole, w); break;
+            case PAIRS16: sum[k] = add_pairs16(sum[k], whole, w); break;
+            default: sum[k] += whole * w;
+            }
+        }
+    }
+    UNROLL for (int k = 0; k < n; k++) store_s32v((char *)to + place * lane + k * VECTOR, sum[k]);
+}
+
+#define MULTIPLY_ROWS(product, n) multiply(factor, factors, weight, padded, place, bias, to, product, n)
+#define MULTIPLIER(name, product, lanes)                                                                            \
+    static void name(const struct factor *factor, int64_t factors, const char *weight, int64_t padded,              \
+                     const void *bias, void *to) {                                                                  \
+        for (int64_t place = 0, n; place < padded; place += n * (lanes)) {                                          \
+            n = vectors_now((padded - place) / (lanes));                                                            \
+            SIZES(MULTIPLY_ROWS, product)                                                                           \
+        }                                                                                                           \
+    }
+MULTIPLIER(multiply_pairs8, PAIRS8, LANES16)
+MULTIPLIER(multiply_quads8, QUADS8, LANES32)
+MULTIPLIER(multiply_pairs16, PAIRS16, LANES32)
+MULTIPLIER(multiply_singles, SINGLES, LANES32)
+
+INLINE uint32_t load_factor(const char *from, const int bytes) {
+    uint16_t half;
+    uint32_t whole;
+    if (bytes == 2) {
+        memcpy(&half, from, 2);
+        return half;
+    }
+    memcpy(&whole, from, 4);
+    return whole;
+}
+
+/* List the factors of a segment that are not zero. */
+INLINE int64_t list_factors(struct factor *to, const char *from, int64_t groups, uint32_t first, const int bytes) {
+    int64_t count = 0;
+    for (int64_t g = 0; g < groups; g++) { /* without a branch: whether a factor is zero is hard to predict */
+        uint32_t x = load_factor(from + g * bytes, bytes);
+        to[count].x = x;
+        to[count].group = first + (uint32_t)g;
+        count += x != 0;
+    }
+    return count;
+}
+
+INLINE int32_t image_type(const struct linear *op, const struct value *source) {
+    switch (op->product) {
+    case PAIRS16: return I16;
+    case SINGLES: return I32;
+    case CHANNELS: return source->type;
+    default: return U8;
+    }
+}
+
+/* Return where a product's source begins: itself, or its copy with a border and in the type that is multiplied. */
+static const char *image_of(const struct run *run, const struct linear *op, const struct value *source) {
+    const char *from = at(run, source->place);
+    const int32_t channels = source->channels;
+    const int32_t type = image_type(op, source);
+    const int whole = op->padded_width == source->width && op->padded_height == source->height;
+    if (whole && type == source->type) return from;
+    char *image = at(run, op->image_place);
+    const int64_t bytes = es_bytes_of(type), elements = (int64_t)op->source_width * channels;
+    for (int32_t y = 0; y < op->source_height; y++) {
+        char *to = image + ((int64_t)(y + op->top) * op->padded_width + op->left) * channels * bytes;
+        const int64_t first = (int64_t)y * source->width * channels;
+        if (type == source->type) {
+            memcpy(to, from + first * bytes, (size_t)(elements * bytes));
+        } else {
+            for (int64_t i = 0; i < elements; i++) put(to, type, i, element(from, source->type, first + i));
+        }
+    }
+    return image;
+}
+
+INLINE struct sums sum_products(const struct run *run, const struct linear *op, const char *image, int32_t channels,
+                                int32_t y, int32_t x) {
+    char *to = at(run, run->net->temporary_place);
+    struct factor *factor = (struct factor *)(to + 8 * run->net->most_padded + SLACK);
+    const int64_t bytes = op->product == PAIRS16 ? 2 : op->product == SINGLES ? 4 : 1;
+    const int64_t corner = ((int64_t)y * op->step_y * op->padded_width + (int64_t)x * op->step_x) * channels * bytes;
+    int64_t factors = 0;
+    for (int32_t s = 0; s < op->segments; s++) {
+        const struct segment *segment = &op->segment[s];
+        const char *from = image + corner + ((int64_t)segment->row * op->padded_width + segment->column) * channels * bytes;
+        const int64_t length = segment->bytes;
+        struct factor *next = factor + factors;
+        const uint32_t first = (uint32_t)segment->first;
+        switch (op->product) {
+        case PAIRS8: factors += list_factors(next, from, (length + 1) / 2, first, 2); break;
+        case QUADS8: factors += list_factors(next, from, (length + 3) / 4, first, 4); break;
+        case PAIRS16: factors += list_factors(next, from, (length + 1) / 2, first, 4); break;
+        default: factors += list_factors(next, from, length, first, 4);
+        }
+    }
+    const void *bias = op->wide ? (const void *)op->bias32 : op->bias;
+    switch (op->product) {
+    case PAIRS8: multiply_pairs8(factor, factors, op->weight, op->padded, bias, to); break;
+    case QUADS8: multiply_quads8(factor, factors, op->weight, op->padded, bias, to); break;
+    case PAIRS16: multiply_pairs16(factor, factors, op->weight, op->padded, bias, to); break;
+    default: multiply_singles(factor, factors, op->weight, op->padded, bias, to);
+    }
+    return (struct sums){to, op->wide};
+}
+
+/* Sum the products of each channel by itself. */
+INLINE struct sums sum_channels(const struct run *run, const struct linear *op, const char *image, int32_t type,
+                                int32_t channels, int32_t y, int32_t x) {
+    int32_t *to = (int32_t *)at(run, run->net->temporary_place);
+    const struct segment *segment = op->segment;
+    const int32_t segments = op->segments, padded = op->padded, *weight = op->weight, *bias = op->bias32;
+    const int64_t width = op->padded_width, corner = (int64_t)y * op->step_y * width + (int64_t)x * op->step_x;
+    for (int32_t i = 0; i < padded; i += LANES32) {
+        s32v sum = load_s32v(bias + i);
+        for (int32_t s = 0; s < segments; s++) {
+            const int64_t place = (corner + segment[s].row * width + segment[s].column) * channels + i;
+            sum += get32(image, type, place) * load_s32v(weight + (int64_t)s * padded + i);
+        }
+        store_s32v(to + i, sum);
+    }
+    return (struct sums){to, 1};
+}
