@@ -27,7 +27,12 @@ needs_valgrind = pytest.mark.skipif(
     reason="valgrind or gcc is not installed",
 )
 
-TESTS = sorted(str(path) for path in Path(__file__).parent.glob("test_native*.py"))
+TESTS = [
+    str(Path(__file__).with_name(f"test_native_{name}.py"))
+    for name in ("attacks", "border", "graphs", "memory")
+]
+"""Those in which memory is used in different ways: the others look at numbers, and would take
+minutes."""
 
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
@@ -66,7 +71,6 @@ lib.es_free(net)
 
 @needs_sanitizers
 def test_the_native_tests_pass_with_sanitizers(tmp_path: Path) -> None:
-    assert TESTS
     assert with_sanitizers([*PYTEST, *TESTS], tmp_path) == 0
 
 
@@ -83,7 +87,7 @@ def test_sanitizers_find_what_an_engine_does_wrong(fault: str, code: int, tmp_pa
 
 @needs_valgrind
 def test_random_graphs_run_in_valgrind(tmp_path: Path) -> None:
-    assert with_valgrind(["-m", "tests.targets.cpu.native_runs", "2"], tmp_path) == 0
+    assert with_valgrind(["-m", "tests.targets.cpu.native_runs", "1"], tmp_path) == 0
 
 
 @needs_valgrind

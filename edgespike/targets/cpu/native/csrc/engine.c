@@ -264,6 +264,7 @@ static void read_reach(struct reader *r, struct linear *op, int32_t channels) {
     op->targets = room(r, ((int64_t)op->padded_height + 1) * 4);
     op->target = room(r, (int64_t)op->height * op->segments * (int64_t)sizeof *op->target);
     op->plane_place = lay(r, (int64_t)op->height * op->width * op->padded * 4);
+    op->reached_place = lay(r, (int64_t)op->height * 8);
     if (r->wrong) return;
     int64_t columns = 0, rows = 0;
     for (int32_t x = 0; x < op->padded_width; x++) {

@@ -160,7 +160,7 @@ static uint32_t scan_numbers(const struct linear *op, const struct lists *to, co
         if (type == U8) {
             word = nonzero64((const uint8_t *)row + first) & low_bits(left);
         } else {
-            uint8_t marks[64];
+            uint8_t marks[64] = {0};
             const int64_t here = left < 64 ? left : 64;
             if (type == I16)
                 for (int64_t i = 0; i < here; i++) marks[i] = ((const int16_t *)row)[first + i] != 0;
@@ -391,10 +391,11 @@ INLINE struct sums sum_events(const struct run *run, const struct linear *op, co
 
 #define MOST_SCATTERED 4 /* vectors of sums of a position */
 
-INLINE void scatter(const uint32_t *event, const uint32_t *end, const struct reach *reach, const char *weight,
-                    int64_t stride, int64_t back, char *row, int64_t position, const int n, const int rows) {
+INLINE void scatter(const uint32_t *event, const uint32_t *end, const struct reach *reach, int64_t further,
+                    const char *weight, int64_t stride, int64_t back, char *row, int64_t position, const int n,
+                    const int rows) {
     for (; event < end; event++) {
-        const struct reach found = reach[*event];
+        const struct reach found = reach[*event + further];
         const char *from = weight + found.first * stride;
         char *to = row + found.low * position;
         for (int k = 0; k < found.count; k++, to += position, from -= back) {
@@ -413,13 +414,13 @@ INLINE void scatter(const uint32_t *event, const uint32_t *end, const struct rea
 }
 
 #define SCATTERER(name, rows)                                                                                       \
-    static void name(const uint32_t *event, const uint32_t *end, const struct reach *reach, const char *weight,     \
-                     int64_t stride, int64_t back, char *row, int64_t position, int64_t n) {                        \
+    static void name(const uint32_t *event, const uint32_t *end, const struct reach *reach, int64_t further,        \
+                     const char *weight, int64_t stride, int64_t back, char *row, int64_t position, int64_t n) {    \
         switch (n) {                                                                                                \
-        case 1: scatter(event, end, reach, weight, stride, back, row, position, 1, rows); break;                    \
-        case 2: scatter(event, end, reach, weight, stride, back, row, position, 2, rows); break;                    \
-        case 3: scatter(event, end, reach, weight, stride, back, row, position, 3, rows); break;                    \
-        default: scatter(event, end, reach, weight, stride, back, row, position, 4, rows);                          \
+        case 1: scatter(event, end, reach, further, weight, stride, back, row, position, 1, rows); break;           \
+        case 2: scatter(event, end, reach, further, weight, stride, back, row, position, 2, rows); break;           \
+        case 3: scatter(event, end, reach, further, weight, stride, back, row, position, 3, rows); break;           \
+        default: scatter(event, end, reach, further, weight, stride, back, row, position, 4, rows);                 \
         }                                                                                                           \
     }
 SCATTERER(scatter16, ROWS16)
@@ -437,28 +438,86 @@ INLINE int is_sparse(const struct linear *op, struct found found, int wide) {
     return adds * (2 + 2 * (double)vectors) < gathered * (50 + 10 * op->segments);
 }
 
-/* Sum what arrives at all outputs; return whether the sums have 32 bits. */
-static void scatter_events(const struct run *run, const struct linear *op, int32_t channels, int wide) {
-    const struct lists from = lists_of(run, op);
-    const int64_t positions = (int64_t)op->height * op->width, position = (int64_t)op->padded * (wide ? 4 : 2);
-    const int64_t stride = (int64_t)op->padded * op->weight_bits / 8, back = (int64_t)op->step_x * channels * stride;
-    const int64_t vectors = position / VECTOR;
+/* Whether sums need 32 bits, of so many events. */
+INLINE int is_wide(const struct linear *op, struct found found) {
+    const int64_t most = (int64_t)found.events * op->largest_weight + op->largest_bias;
+    return op->wide && !(op->weight_bits <= 16 && most <= INT16_MAX);
+}
+
+/* List all events, by their places in the source, if they are single spikes; return whether they are. */
+static int list_all(const struct run *run, const struct linear *op, const struct value *source, struct found *found) {
+    if (source->type != U8 || op->source_height != source->height || op->source_width != source->width) return 0;
+    const uint8_t *from = (const uint8_t *)at(run, source->place);
+    const int64_t size = source->size;
+    u8v any = {0};
+    int64_t i = 0;
+    for (; i + VECTOR <= size; i += VECTOR) any |= load_u8v(from + i);
+    if (i < size) any |= load_u8v(from + i) & first_bytes(size - i);
+    if (any32((s32v)(any & (uint8_t)254) != (s32v){0})) return 0;
+    uint32_t *const list = lists_of(run, op).list, *end = list;
+    for (i = 0; i < size; i += 64) end = list_bits(end, nonzero64(from + i) & low_bits(size - i), (uint32_t)i);
+    found->events = (uint32_t)(end - list);
+    return 1;
+}
+
+/* Begin a plane of sums with the bias. */
+INLINE void begin_plane(const struct linear *op, char *plane, int wide) {
+    const size_t position = (size_t)op->padded * (wide ? 4 : 2), positions = (size_t)op->height * (size_t)op->width;
+    if (!op->biased) {
+        memset(plane, 0, positions * position);
+        return;
+    }
+    for (size_t p = 0; p < positions; p++)
+        memcpy(plane + p * position, wide ? (const void *)op->bias32 : op->bias, position);
+}
+
+/* Add a row's events to the plane, where the element that an event names is so much further in a padded row. */
+INLINE void scatter_row(const struct linear *op, const uint32_t *event, const uint32_t *end, int64_t further, int32_t row,
+                        int32_t channels, char *plane, int wide) {
+    const int64_t position = (int64_t)op->padded * (wide ? 4 : 2), stride = (int64_t)op->padded * op->weight_bits / 8;
+    const int64_t back = (int64_t)op->step_x * channels * stride, vectors = position / VECTOR;
+    for (int32_t k = op->targets[row]; k < op->targets[row + 1]; k++) {
+        const char *own = (const char *)op->weight + op->target[k].first * stride;
+        char *to = plane + (int64_t)op->target[k].y * op->width * position;
+        (op->weight_bits == 8    ? (wide ? scatter8_wide : scatter8)
+         : op->weight_bits == 16 ? (wide ? scatter16_wide : scatter16)
+                                 : scatter32)(event, end, op->reach, further, own, stride, back, to, position, vectors);
+    }
+}
+
+/* Sum what arrives at all outputs from a list of all events, and note where anything arrives. */
+static void scatter_all(const struct run *run, const struct linear *op, const struct value *source, struct found found,
+                        int wide) {
+    const uint32_t *event = lists_of(run, op).list, *const end = event + found.events;
+    const int32_t channels = source->channels;
+    const int64_t elements = (int64_t)source->width * channels;
+    uint64_t *reached = (uint64_t *)at(run, op->reached_place);
     char *plane = at(run, op->plane_place);
-    const char *weight = op->weight;
-    if (!op->biased) memset(plane, 0, (size_t)(positions * position));
-    else
-        for (int64_t p = 0; p < positions; p++)
-            memcpy(plane + p * position, wide ? (const void *)op->bias32 : op->bias, (size_t)position);
+    begin_plane(op, plane, wide);
+    memset(reached, 0, (size_t)op->height * 8);
+    for (int32_t y = 0; event < end; y++) {
+        const int64_t last = (y + 1) * elements, further = (int64_t)op->left * channels - y * elements;
+        const uint32_t *first = event;
+        uint64_t arrives = 0;
+        for (; event < end && *event < last; event++) {
+            const struct reach reach = op->reach[*event + further];
+            arrives |= low_bits(reach.count) << (reach.low & 63);
+        }
+        if (first == event) continue;
+        const int32_t row = y + op->top;
+        for (int32_t k = op->targets[row]; k < op->targets[row + 1]; k++) reached[op->target[k].y] |= arrives;
+        scatter_row(op, first, event, further, row, channels, plane, wide);
+    }
+}
+
+/* Sum what arrives at all outputs from lists of rows. */
+static void scatter_rows(const struct run *run, const struct linear *op, int32_t channels, int wide) {
+    const struct lists from = lists_of(run, op);
+    char *plane = at(run, op->plane_place);
+    begin_plane(op, plane, wide);
     for (int32_t r = 0; r < op->padded_height; r++) {
         const uint32_t *starts = from.starts + (int64_t)r * (op->padded_width + 1);
         const uint32_t *event = from.list + starts[0], *end = from.list + starts[op->padded_width];
-        if (event == end) continue;
-        for (int32_t k = op->targets[r]; k < op->targets[r + 1]; k++) {
-            const char *own = weight + op->target[k].first * stride;
-            char *row = plane + (int64_t)op->target[k].y * op->width * position;
-            (op->weight_bits == 8    ? (wide ? scatter8_wide : scatter8)
-             : op->weight_bits == 16 ? (wide ? scatter16_wide : scatter16)
-                                     : scatter32)(event, end, op->reach, own, stride, back, row, position, vectors);
-        }
+        if (event != end) scatter_row(op, event, end, 0, r, channels, plane, wide);
     }
 }

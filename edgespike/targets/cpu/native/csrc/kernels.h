@@ -30,12 +30,15 @@ static void run_linear(const struct run *run, const struct op *node) {
             }
         return;
     }
-    const struct found found = scan(run, op, source);
+    struct found found = {0, 0};
+    const int listed = op->scatters && list_all(run, op, source, &found) && is_sparse(op, found, is_wide(op, found));
+    if (!listed) found = scan(run, op, source);
     const struct lists from = lists_of(run, op);
-    const int small = op->weight_bits <= 16 && (int64_t)found.events * op->largest_weight + op->largest_bias <= INT16_MAX;
-    const int wide = op->wide && !small, sparse = is_sparse(op, found, wide);
-    if (sparse) scatter_events(run, op, source->channels, wide);
+    const int wide = is_wide(op, found), sparse = listed || is_sparse(op, found, wide);
+    if (listed) scatter_all(run, op, source, found, wide);
+    else if (sparse) scatter_rows(run, op, source->channels, wide);
     else place(run, op, source->channels);
+    const uint64_t *reached = (const uint64_t *)at(run, op->reached_place);
     const char *plane = at(run, sparse ? op->plane_place : 0);
     const int64_t plane_bytes = (int64_t)op->padded * (wide ? 4 : 2);
     const int rests = op->masked && cell->kind == MEMBRANE && cell->membrane.rests && !op->biased;
@@ -47,7 +50,7 @@ static void run_linear(const struct run *run, const struct op *node) {
         const int64_t position = (int64_t)y * op->width;
         const int lines = sparse ? 0 : find_lines(op, &from, source->channels, y, line);
         if (rests) {
-            uint64_t active = active_row(op, &from, y) | stirred[y], left = 0;
+            uint64_t active = (listed ? reached[y] : active_row(op, &from, y)) | stirred[y], left = 0;
             memset(to, 0, (size_t)(row_bytes * op->width));
             while (active) { /* a run of positions that lie side by side */
                 const int32_t x = (int32_t)__builtin_ctzll(active);
@@ -68,7 +71,7 @@ static void run_linear(const struct run *run, const struct op *node) {
             stirred[y] = left;
             continue;
         }
-        const uint64_t active = op->masked ? active_row(op, &from, y) : ~(uint64_t)0;
+        const uint64_t active = op->masked && !sparse ? active_row(op, &from, y) : ~(uint64_t)0;
         for (int32_t x = 0; x < op->width; x++) {
             struct sums sums = {op->wide ? (const void *)op->bias32 : op->bias, op->wide};
             if (sparse) sums = (struct sums){plane + (position + x) * plane_bytes, wide};
@@ -208,13 +211,6 @@ static void sum_counts(const struct run *run, const struct op *node, int64_t *to
 }
 
 /* ---- sums of events ---- */
-
-/* Return ones for the first elements of a vector, zeros for the rest. */
-INLINE u8v first_bytes(int64_t count) {
-    u8v place;
-    UNROLL for (int i = 0; i < VECTOR; i++) place[i] = (uint8_t)i;
-    return (u8v)(place < (uint8_t)(count < VECTOR ? count : VECTOR));
-}
 
 INLINE void add_bytes(uint8_t *sums, const uint8_t *from, int64_t size, const int graded) {
     const u8v zero = {0};

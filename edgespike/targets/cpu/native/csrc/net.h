@@ -110,7 +110,7 @@ struct linear {
     struct reach *reach; /* of each element of a padded row */
     struct target *target;
     int32_t *targets; /* where the targets of each padded row begin */
-    int64_t plane_place;
+    int64_t plane_place, reached_place;
     int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
     int64_t list_place, starts_place, rows_place, kinds_place, image_place, bits_place, active_place; /* scratch */
     int64_t list_room;

@@ -201,6 +201,13 @@ INLINE void narrow32_to_8(void *to, s32v x) { store_u8q(to, __builtin_convertvec
 INLINE void narrow32_to_16(void *to, s32v x) { store_s16h(to, __builtin_convertvector(x, s16h)); }
 #endif
 
+/* Return ones for the first elements of a vector, zeros for the rest. */
+INLINE u8v first_bytes(int64_t count) {
+    u8v place;
+    UNROLL for (int i = 0; i < VECTOR; i++) place[i] = (uint8_t)i;
+    return (u8v)(place < (uint8_t)(count < VECTOR ? count : VECTOR));
+}
+
 /* ---- elements of any type ---- */
 
 INLINE int32_t element(const void *from, int32_t type, int64_t i) {
