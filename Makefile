@@ -108,6 +108,7 @@ fuzz: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.fuzzing
 
 bench: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/cpu_against_snntorch.py
 	$(BIN)/python benchmarks/maqd_against_onnxruntime.py
 	$(BIN)/python benchmarks/maqd_training_step.py

@@ -1,4 +1,4 @@
-"""The cpu target: every valid graph, exactly, with numpy alone; faster where LiteRT can do it."""
+"""The cpu target: every valid graph, exactly, on the native engine, LiteRT or numpy."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TARGET = Target(
     runtimes=(
         Runtime(
             name="cpu",
-            summary="this computer, every graph: numpy, and LiteRT's int8 kernels where they are "
-            "exact",
+            summary="this computer, every graph: the native engine, else LiteRT's int8 kernels "
+            "where they are exact, else numpy",
             version=version,
             prepare=CpuRunner,
         ),

@@ -45,6 +45,8 @@ class NativeEngine:
     ------
     ImportError
         The engine is missing.
+    RuntimeError
+        The engine refuses the program, because it is another version's, or memory is missing.
     """
 
     def __init__(self, graph: Graph, program: Program, kernels: str = "") -> None:
@@ -136,19 +138,21 @@ class NativeEngine:
         if kept is not None:
             pointers = ffi.new("void *[]", [ffi.from_buffer(each) for each in kept])
         scratch = self._scratch()
-        failed = self._lib.es_run(
-            self._net,
-            scratch,
-            ffi.from_buffer(samples),
-            TYPES[samples.dtype],
-            len(samples),
-            sample_stride,
-            step_stride,
-            self._null if answers is None else ffi.from_buffer("int64_t[]", answers),
-            self._null if events is None else ffi.from_buffer("uint32_t[]", events),
-            pointers,
-        )
-        self._idle.append(scratch)
+        try:
+            failed = self._lib.es_run(
+                self._net,
+                scratch,
+                ffi.from_buffer(samples),
+                TYPES[samples.dtype],
+                len(samples),
+                sample_stride,
+                step_stride,
+                self._null if answers is None else ffi.from_buffer("int64_t[]", answers),
+                self._null if events is None else ffi.from_buffer("uint32_t[]", events),
+                pointers,
+            )
+        finally:
+            self._idle.append(scratch)
         if failed:
             raise RuntimeError("the native engine refuses its arguments")
 
