@@ -119,13 +119,9 @@ def _fits(graph: Graph) -> bool:
         if not isinstance(node.op, Readout) and max(-low, high) >= INT32:
             return False
         match node.op:
-            case Conv2d() as op:
-                weights += op.weight.size * op.groups
-                if _largest(op.weight) >= INT32 or _largest(op.bias) >= INT32:
-                    return False
-            case Dense() as op:
-                weights += op.weight.size
-                if _largest(op.weight) >= INT32 or _largest(op.bias) >= INT32:
+            case Conv2d() | Dense() as op:
+                weights += op.weight.size * (op.groups if isinstance(op, Conv2d) else 1)
+                if max(_largest(op.weight), _largest(op.bias)) >= INT32:
                     return False
             case Threshold() as op:
                 if not threshold_fits(op, graph.input_tensors(node)[0]):
@@ -139,26 +135,11 @@ def _fits(graph: Graph) -> bool:
                 pass
             case _:
                 assert_never(node.op)
-    return weights <= MOST_WEIGHTS and _delays(graph) is not None
+    return weights <= MOST_WEIGHTS
 
 
 def _largest(values: np.typing.NDArray[np.int64]) -> int:
     return int(np.abs(values).max(initial=0))
-
-
-def _delays(graph: Graph) -> list[Node] | None:
-    """Return delays in the order in which they move on: a delay of a delay before its source."""
-    left = {node.name: node for node, _ in graph.of_type(Delay)}
-    order: list[Node] = []
-    while left:
-        awaited = {node.inputs[0] for node in left.values()}
-        last = [node for name, node in left.items() if name not in awaited]
-        if not last:
-            return None  # a cycle of delays alone
-        order.extend(last)
-        for node in last:
-            del left[node.name]
-    return order
 
 
 class _Writer:
@@ -194,11 +175,10 @@ class _Writer:
         words.add(len(ops))
         for op in ops:
             words.extend(op)
-        delays = [node for node in _delays(graph) or () if node.name in self._value]
+        delays = [each for each in graph.of_type(Delay) if each[0].name in self._value]
         words.add(len(delays))
-        for node in delays:
-            assert isinstance(node.op, Delay)
-            words.add(self._value[node.inputs[0]], self._value[node.name], node.op.initial)
+        for node, delay in delays:
+            words.add(self._value[node.inputs[0]], self._value[node.name], delay.initial)
         sources, events = self._sources(words)
         names = observed_names(graph)
         words.add(len(names))

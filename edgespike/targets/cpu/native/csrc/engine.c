@@ -236,9 +236,9 @@ static void read_cell(struct reader *r, struct cell *cell, const struct value *o
     if (cell->kind == MEMBRANE) read_membrane(r, cell);
 }
 
-/* Weights (rows, outputs) as a product wants them: groups of rows beside each other for each output. */
-static void *packed(struct reader *r, const struct linear *op, const unsigned char *from, int64_t first, int64_t count,
-                    int64_t group, int bits, void *memory, int64_t at_group) {
+/* Write weights (rows, outputs) as a product wants them: groups of rows beside each other for each output. */
+static void pack(struct reader *r, const struct linear *op, const unsigned char *from, int64_t first, int64_t count,
+                 int64_t group, int bits, void *memory, int64_t at_group) {
     for (int64_t i = 0; i < count; i++)
         for (int64_t o = 0; o < op->outputs; o++) {
             const int64_t x = item(from, (first + i) * op->outputs + o);
@@ -249,7 +249,6 @@ static void *packed(struct reader *r, const struct linear *op, const unsigned ch
             else if (bits == 16) ((int16_t *)memory)[place] = (int16_t)x;
             else ((int32_t *)memory)[place] = (int32_t)x;
         }
-    return memory;
 }
 
 /* Find where events lead, if all segments have the same columns. */
@@ -348,13 +347,13 @@ static void read_linear(struct reader *r, struct op *node) {
     if (r->wrong) return;
     if (op->product == EVENTS || op->product == CHANNELS) {
         op->weight = room(r, ((int64_t)op->rows + 1) * op->padded * (bits / 8)); /* and a row of zeros */
-        if (!r->wrong) packed(r, op, weights, 0, op->rows, 1, bits, op->weight, 0);
+        if (!r->wrong) pack(r, op, weights, 0, op->rows, 1, bits, op->weight, 0);
     } else {
         op->weight = room(r, groups * group * op->padded * (bits / 8));
         int64_t at_group = 0;
         for (int32_t s = 0; !r->wrong && s < op->segments; s++) {
             const int64_t count = op->segment[s].bytes;
-            packed(r, op, weights, op->segment[s].first, count, group, bits, op->weight, at_group);
+            pack(r, op, weights, op->segment[s].first, count, group, bits, op->weight, at_group);
             op->segment[s].first = (int32_t)at_group;
             at_group += (count + group - 1) / group;
         }

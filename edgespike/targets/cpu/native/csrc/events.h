@@ -449,13 +449,9 @@ static int list_all(const struct run *run, const struct linear *op, const struct
     if (source->type != U8 || op->source_height != source->height || op->source_width != source->width) return 0;
     const uint8_t *from = (const uint8_t *)at(run, source->place);
     const int64_t size = source->size;
-    u8v any = {0};
-    int64_t i = 0;
-    for (; i + VECTOR <= size; i += VECTOR) any |= load_u8v(from + i);
-    if (i < size) any |= load_u8v(from + i) & first_bytes(size - i);
-    if (any32((s32v)(any & (uint8_t)254) != (s32v){0})) return 0;
+    if (!is_binary(from, size)) return 0;
     uint32_t *const list = lists_of(run, op).list, *end = list;
-    for (i = 0; i < size; i += 64) end = list_bits(end, nonzero64(from + i) & low_bits(size - i), (uint32_t)i);
+    for (int64_t i = 0; i < size; i += 64) end = list_bits(end, nonzero64(from + i) & low_bits(size - i), (uint32_t)i);
     found->events = (uint32_t)(end - list);
     return 1;
 }

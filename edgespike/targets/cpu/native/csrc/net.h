@@ -101,7 +101,7 @@ struct linear {
     int32_t rows, outputs, padded;
     int32_t largest_weight, largest_bias;
     void *weight; /* as the product wants them */
-    void *bias; /* 16 or 32 bits, padded */
+    void *bias; /* 16 bits, padded, as its low bits are where it needs more */
     int32_t *bias32;
     int32_t biased;
     uint64_t step_bits, channel_bits; /* every bit that a stride, or the number of channels, divides */
