@@ -26,6 +26,7 @@ BUILT_IN: dict[str, str] = {
     "tflite-reference": "edgespike.targets.tflite:TARGET",
     "tflite-runtime": "edgespike.targets.tflite:TARGET",
     "onnx": "edgespike.targets.onnx:TARGET",
+    "c": "edgespike.targets.c:TARGET",
 }
 """The runtimes of this package, each with the ``module:attribute`` of its target."""
 

@@ -1,0 +1,194 @@
+"""Which nodes are computed together, and how the values of the others are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgespike.graph import (
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Reshape,
+    Threshold,
+)
+from edgespike.graph.ops import Emits
+from edgespike.targets.c.layers import MOST_LEVELS, Kernel, Layer, kernel_of, layer_of
+from edgespike.targets.c.values import Value, c_type, identifiers, plane
+
+FEWEST_CHANNELS = 8
+"""Fewest channels whose values are kept as bits: a position takes whole words."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a graph is computed.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    identifiers
+        Of all nodes.
+    layers, kernels
+        Each weighted layer, and its kernel.
+    cells
+        The neurons that are computed with a layer, by its name.
+    pools
+        The max pool that is computed with neurons, by their name.
+    values
+        How values are kept, of the nodes that are kept.
+    """
+
+    graph: Graph
+    identifiers: dict[str, str]
+    layers: dict[str, Layer]
+    kernels: dict[str, Kernel]
+    cells: dict[str, Node]
+    pools: dict[str, Node]
+    values: dict[str, Value]
+
+    @property
+    def fused(self) -> set[str]:
+        """Names of the nodes that others compute."""
+        return {node.name for node in (*self.cells.values(), *self.pools.values())}
+
+
+def make_layout(graph: Graph) -> Layout:
+    """Decide how a graph is computed."""
+    readers: dict[str, list[Node]] = {node.name: [] for node in graph.nodes}
+    for node in graph.nodes:
+        for name in dict.fromkeys(node.inputs):
+            readers[name].append(node)
+    layers = {
+        node.name: layer_of(graph, node, node.op)
+        for node in graph.nodes
+        if isinstance(node.op, Conv2d | Dense)
+    }
+    kernels = {name: kernel_of(graph, layer) for name, layer in layers.items()}
+    skipped = _skipped_reshapes(graph, readers)
+    in_bits = _in_bits(graph, layers, kernels, readers, skipped)
+    cells = {
+        node.name: cell
+        for node in graph.nodes
+        if node.name in layers and (cell := _cell_after(readers[node.name])) is not None
+    }
+    pools = {
+        cell.name: pool
+        for cell in cells.values()
+        if cell.name in in_bits and (pool := _pool_after(readers[cell.name])) is not None
+    }
+    gone = {*cells, *pools, *skipped}
+    names = identifiers(node.name for node in graph.nodes)
+    values = {
+        node.name: _value(graph, node, names[node.name], bits=node.name in in_bits)
+        for node in graph.nodes
+        if node.name not in gone
+    }
+    return Layout(graph, names, layers, kernels, cells, pools, values)
+
+
+def _value(graph: Graph, node: Node, name: str, *, bits: bool) -> Value:
+    tensor = graph.tensors[node.name]
+    low, high = tensor.bounds
+    if isinstance(node.op, Delay):
+        low, high = min(low, node.op.initial), max(high, node.op.initial)
+    shape = plane(tensor.shape)
+    return Value(name, shape, "uint32_t", high) if bits else Value(name, shape, c_type(low, high))
+
+
+def _skipped_reshapes(graph: Graph, readers: dict[str, list[Node]]) -> set[str]:
+    """Name the reshapes that only dense layers read, directly or through others of them."""
+    skipped: set[str] = set()
+    for node in reversed(graph.nodes):
+        if isinstance(node.op, Reshape) and all(
+            isinstance(reader.op, Dense) or reader.name in skipped for reader in readers[node.name]
+        ):
+            skipped.add(node.name)
+    return skipped
+
+
+def _in_bits(
+    graph: Graph,
+    layers: dict[str, Layer],
+    kernels: dict[str, Kernel],
+    readers: dict[str, list[Node]],
+    skipped: set[str],
+) -> set[str]:
+    """Name the nodes whose values are kept as bits, because all that read them can."""
+    found: set[str] = set()
+    for node in reversed(graph.nodes):
+        tensor = graph.tensors[node.name]
+        low, high = tensor.bounds
+        if not (low >= 0 and 1 <= high <= MOST_LEVELS and tensor.shape[0] >= FEWEST_CHANNELS):
+            continue
+        match node.op:
+            case Threshold() as op:
+                makes = op.offset == 0 and op.unit == 1 and op.levels <= MOST_LEVELS
+            case Membrane() as op:
+                makes = op.emits is Emits.SPIKES and op.max_spikes == 1
+            case MaxPool2d():
+                makes = True
+            case _:
+                makes = False
+        if makes and all(
+            _reads_bits(reader, kernels, readers, skipped, found) for reader in readers[node.name]
+        ):
+            found.add(node.name)
+    # A pool of bits needs a source in bits; a source is decided after its readers.
+    while True:
+        wrong = {
+            name
+            for name in found
+            if isinstance(graph[name].op, MaxPool2d) and graph[name].inputs[0] not in found
+        }
+        if not wrong:
+            return found
+        found -= wrong
+
+
+def _reads_bits(
+    reader: Node,
+    kernels: dict[str, Kernel],
+    readers: dict[str, list[Node]],
+    skipped: set[str],
+    in_bits: set[str],
+) -> bool:
+    match reader.op:
+        case Conv2d() | Dense():
+            return kernels[reader.name].lists
+        case Reshape():
+            return reader.name in skipped and all(
+                _reads_bits(each, kernels, readers, skipped, in_bits)
+                for each in readers[reader.name]
+            )
+        case MaxPool2d():
+            return reader.name in in_bits
+        case _:
+            return False
+
+
+def _cell_after(readers: list[Node]) -> Node | None:
+    """Return the neurons that alone read a layer's sums."""
+    if len(readers) != 1 or not isinstance(readers[0].op, Threshold | Membrane):
+        return None
+    return readers[0]
+
+
+def _pool_after(readers: list[Node]) -> Node | None:
+    """Return the max pool that alone reads values, if its windows lie side by side."""
+    if len(readers) != 1 or not isinstance(readers[0].op, MaxPool2d):
+        return None
+    op = readers[0].op
+    return readers[0] if op.kernel == op.stride and not op.padded else None
+
+
+def is_computed(layout: Layout, node: Node) -> bool:
+    """Return whether a node has a function of its own."""
+    if isinstance(node.op, Input | Delay) or node.name in layout.fused:
+        return False
+    return node.name in layout.values or node.name in layout.cells

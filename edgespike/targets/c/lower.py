@@ -1,0 +1,283 @@
+"""From a graph to a program in C."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from typing_extensions import assert_never
+
+from edgespike.graph import (
+    Add,
+    Concatenate,
+    Conv2d,
+    Delay,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Multiply,
+    Node,
+    Readout,
+    ReadoutMode,
+    Reshape,
+    SumPool2d,
+    Threshold,
+)
+from edgespike.targets.c.cells import Output, cell_lines
+from edgespike.targets.c.layout import Layout, is_computed, make_layout
+from edgespike.targets.c.program import Program, literal
+from edgespike.targets.c.values import RANGES, Value, plane
+from edgespike.targets.c.weighted import Place, write_layer
+from edgespike.trace import observed_names
+
+
+def lower(graph: Graph) -> tuple[Program, Layout]:
+    """Return the program that computes a graph, and how it does."""
+    layout = make_layout(graph)
+    program = Program()
+    program.highest = {name: tensor.bounds[1] for name, tensor in graph.tensors.items()}
+    return _Lowering(program, layout).run(), layout
+
+
+class _Lowering:
+    """Writes one program."""
+
+    def __init__(self, program: Program, layout: Layout) -> None:
+        self._program, self._layout, self._graph = program, layout, layout.graph
+        self._steps = [node for node in self._graph.nodes if is_computed(layout, node)]
+        self._number = {node.name: number for number, node in enumerate(self._steps)}
+        self._observed = {name: index for index, name in enumerate(observed_names(self._graph))}
+
+    def run(self) -> Program:
+        for name in self._layout.values:
+            self._lay(self._graph[name])
+        for node in self._steps:
+            self._write(node)
+            self._see(self._result(node))
+        for node, _ in self._graph.of_type(Delay):
+            self._carry(node)
+        return self._program
+
+    def _result(self, node: Node) -> Node:
+        """Return the node whose values a function writes."""
+        cell = self._layout.cells.get(node.name, node)
+        return self._layout.pools.get(cell.name, cell)
+
+    def _read_by(self, name: str) -> list[int]:
+        """Return the numbers of the functions that read a node's values."""
+        found = []
+        for node in self._steps:
+            layer = self._layout.layers.get(node.name)
+            if name in ([layer.root.name] if layer is not None else node.inputs):
+                found.append(self._number[node.name])
+        return found
+
+    def _lay(self, node: Node) -> None:
+        """Lay out the memory of a node's values."""
+        value = self._layout.values[node.name]
+        if isinstance(node.op, Input | Readout):
+            if isinstance(node.op, Readout):
+                self._program.keep(_array(value), value.c_type, value.length)
+            return
+        if isinstance(node.op, Delay):
+            self._program.keep(_array(value), value.c_type, value.length)
+            return
+        writer = next(each for each in self._steps if self._result(each).name == node.name)
+        first = self._number[writer.name]
+        delayed = any(node.name in each.inputs for each, _ in self._graph.of_type(Delay))
+        last = len(self._steps) if delayed else max(self._read_by(node.name), default=first)
+        self._program.pass_on(_array(value), value.c_type, value.length, first, max(first, last))
+
+    def _at(self, name: str) -> str:
+        """Return the C expression of a node's array."""
+        if name == self._graph.input.name:
+            return "input"
+        return f"net->{_array(self._layout.values[name])}"
+
+    def _write(self, node: Node) -> None:
+        layout, program, graph = self._layout, self._program, self._graph
+        if node.name in layout.layers:
+            root = layout.layers[node.name].root.name
+            result = self._result(node).name
+            place = Place(
+                layout.values[root],
+                self._at(root),
+                layout.values[result],
+                self._at(result),
+                self._number[node.name],
+            )
+            write_layer(program, layout, node, place)
+            return
+        sources = [layout.values[name] for name in node.inputs]
+        value = layout.values[node.name]
+        names = [self._at(name) for name in node.inputs]
+        to = self._at(node.name)
+        match node.op:
+            case Threshold() | Membrane():
+                tensor = graph.input_tensors(node)[0]
+                body = self._cell(node, sources[0], value, names[0], to, tensor)
+            case MaxPool2d() | SumPool2d() as op:
+                body = _pool(op, sources[0], value, names[0], to)
+            case Add() | Multiply():
+                body = self._elements(node, value, names, to)
+            case Concatenate():
+                body = _concatenated(sources, value, names, to)
+            case Reshape():
+                body = self._reshaped(node, sources[0], value, names[0], to)
+            case Readout() as op:
+                body = _read_out(op, value, names[0], to)
+            case Conv2d() | Dense() | Input() | Delay():
+                raise TypeError(f"{node.name} ({node.op.kind}) is written elsewhere")
+            case _:
+                assert_never(node.op)
+        name = layout.identifiers[node.name]
+        program.add_step(name, f"{node.name}: {node.op.kind}", body, reads_input="input" in names)
+
+    def _cell(
+        self, node: Node, source: Value, value: Value, at: str, to: str, tensor: object
+    ) -> list[str]:
+        each = value.words if value.levels else value.channels
+        output = Output(value, f"{to} + position * {each}u")
+        lines = cell_lines(
+            self._program,
+            self._layout,
+            node,
+            self._graph.input_tensors(node)[0],
+            source.c_type,
+            output,
+        )
+        return [
+            f"const {source.c_type} *sums = {at};",
+            "uint32_t position;",
+            f"for (position = 0; position < {value.positions}; position++) {{",
+            *(f"    {line}" for line in lines),
+            f"    sums += {source.channels};",
+            "}",
+        ]
+
+    def _elements(self, node: Node, value: Value, names: list[str], to: str) -> list[str]:
+        """Add or multiply element by element, in a type that holds every partial result."""
+        bounds = [abs(end) for each in self._graph.input_tensors(node) for end in each.bounds]
+        adds = isinstance(node.op, Add)
+        largest = sum(bounds) if adds else RANGES["int32_t"][1] + 1
+        if not adds:
+            left, right = (max(map(abs, each.bounds)) for each in self._graph.input_tensors(node))
+            largest = left * right
+        kind = "int32_t" if largest <= RANGES["int32_t"][1] else "int64_t"
+        sign = " + " if adds else " * "
+        terms = sign.join(f"({kind}){name}[i]" for name in names)
+        return [
+            "uint32_t i;",
+            f"for (i = 0; i < {value.length}; i++) {to}[i] = ({value.c_type})({terms});",
+        ]
+
+    def _reshaped(self, node: Node, source: Value, value: Value, at: str, to: str) -> list[str]:
+        order = self._order(node)
+        if (order == np.arange(order.size)).all():
+            index = "i"
+        else:
+            array = self._program.constant(f"order_{self._layout.identifiers[node.name]}", order)
+            index = f"{array}[i]"
+        return [
+            "uint32_t i;",
+            f"for (i = 0; i < {value.length}; i++) {to}[i] = {at}[{index}];",
+        ]
+
+    def _order(self, node: Node) -> np.typing.NDArray[np.int64]:
+        """Return where each element of a reshape's result, channels last, is in its source."""
+        height, width, channels = plane(self._graph.tensors[node.inputs[0]].shape)
+        places = np.arange(height * width * channels).reshape(height, width, channels)
+        first = np.moveaxis(places, -1, 0).reshape(self._graph.tensors[node.name].shape)
+        return np.moveaxis(first, 0, -1).ravel()
+
+    def _see(self, node: Node) -> None:
+        """Show a node's values, if it is observed."""
+        index = self._observed.get(node.name)
+        if index is None:
+            return
+        value, at = self._layout.values[node.name], self._at(node.name)
+        if value.levels:
+            self._program.step.append(
+                f"SEE_BITS({index}, 0, {value.positions}, {at}, {value.channels}, {value.levels});"
+            )
+        else:
+            self._program.step.append(f"SEE({index}, {at}, {value.bytes}u);")
+
+    def _carry(self, node: Node) -> None:
+        """Take a delay's values to the next step."""
+        assert isinstance(node.op, Delay)
+        value = self._layout.values.get(node.name)
+        if value is None:
+            return
+        to, source = self._at(node.name), self._at(node.inputs[0])
+        loop = f"for (i = 0; i < {value.length}; i++) {to}[i] ="
+        self._program.initial.append(f"{loop} {literal(node.op.initial)};")
+        self._program.end_of_step.append(f"{loop} ({value.c_type}){source}[i];")
+
+
+def _array(value: Value) -> str:
+    return f"value_{value.name}"
+
+
+def _pool(op: MaxPool2d | SumPool2d, source: Value, value: Value, at: str, to: str) -> list[str]:
+    (top, _), (left, _) = op.sides
+    height, width, _ = source.shape
+    each = source.words if source.levels else source.channels
+    if source.levels:
+        start, taken = "uint32_t found = 0", "found |= next"
+    elif isinstance(op, MaxPool2d):
+        start, taken = f"{value.c_type} found = 0", "if (next > found) found = next"
+    else:
+        wide = "int64_t" if value.c_type == "int64_t" else "int32_t"
+        start, taken = f"{wide} found = 0", "found += next"
+    return [
+        "uint32_t y, x, c, tap_y, tap_x;",
+        f"{value.c_type} *to = {to};",
+        f"for (y = 0; y < {value.shape[0]}; y++)",
+        f"    for (x = 0; x < {value.shape[1]}; x++)",
+        f"        for (c = 0; c < {each}; c++) {{",
+        f"            {start};",
+        f"            for (tap_y = 0; tap_y < {op.kernel[0]}; tap_y++)",
+        f"                for (tap_x = 0; tap_x < {op.kernel[1]}; tap_x++) {{",
+        f"                    const int32_t at_y = (int32_t)(y * {op.stride[0]}u + tap_y) - {top};",
+        f"                    const int32_t at_x = (int32_t)(x * {op.stride[1]}u + tap_x) "
+        f"- {left};",
+        f"                    {source.c_type} next;",
+        f"                    if (at_y < 0 || at_y >= {height} || at_x < 0 || at_x >= {width}) "
+        "continue;",
+        f"                    next = {at}[((uint32_t)at_y * {width}u + (uint32_t)at_x) * "
+        f"{each}u + c];",
+        f"                    {taken};",
+        "                }",
+        f"            *to++ = ({value.c_type})found;",
+        "        }",
+    ]
+
+
+def _concatenated(
+    sources: Sequence[Value], value: Value, names: Sequence[str], to: str
+) -> list[str]:
+    lines = ["uint32_t position, c;", f"{value.c_type} *to = {to};"]
+    lines.append(f"for (position = 0; position < {value.positions}; position++) {{")
+    for source, at in zip(sources, names, strict=True):
+        lines.append(f"    for (c = 0; c < {source.channels}; c++)")
+        lines.append(f"        *to++ = ({value.c_type}){at}[position * {source.channels}u + c];")
+    return [*lines, "}"]
+
+
+def _read_out(op: Readout, value: Value, at: str, to: str) -> list[str]:
+    lines = ["uint32_t i;", f"for (i = 0; i < {value.length}; i++) {{"]
+    lines.append(f"    const {value.c_type} now = ({value.c_type}){at}[i];")
+    match op.mode:
+        case ReadoutMode.SUM:
+            taken = f"if (net->step) {to}[i] = ({value.c_type})({to}[i] + now);"
+            lines += [f"    {taken}", f"    else {to}[i] = now;"]
+        case ReadoutMode.MAX:
+            lines.append(f"    if (!net->step || now > {to}[i]) {to}[i] = now;")
+        case ReadoutMode.LAST:
+            lines.append(f"    {to}[i] = now;")
+        case _:
+            assert_never(op.mode)
+    return [*lines, "}"]

@@ -1,0 +1,40 @@
+"""Which kernel computes each layer, and why."""
+
+from __future__ import annotations
+
+from edgespike.graph import Graph
+from edgespike.targets.base import LayerNumbers
+from edgespike.targets.c.layers import (
+    FEWEST_OUTPUTS,
+    MOST_LEVELS,
+    Kernel,
+    Layer,
+)
+from edgespike.targets.c.layout import make_layout
+from edgespike.targets.c.packing import field_bits
+
+
+def layer_numbers(graph: Graph) -> list[LayerNumbers]:
+    """Return a row for each weighted layer."""
+    layout = make_layout(graph)
+    return [
+        LayerNumbers(name, layout.kernels[name].value, _why(graph, layer, layout.kernels[name]))
+        for name, layer in layout.layers.items()
+    ]
+
+
+def _why(graph: Graph, layer: Layer, kernel: Kernel) -> str:
+    low, high = graph.tensors[layer.root.name].bounds
+    least, most = graph.tensors[layer.node.name].bounds
+    weights = int(layer.weight.min()), int(layer.weight.max())
+    sums = f"sums are {least}..{most}"
+    if kernel.lists:
+        bits = field_bits(*weights)
+        return f"values are {low}..{high}, weights take {bits} bits, {sums}"
+    if kernel is Kernel.PAIRS or kernel is Kernel.EIGHTS:
+        return f"values up to {high} are above {MOST_LEVELS}, {sums}"
+    if layer.groups > 1:
+        return f"{layer.groups} groups"
+    if layer.outputs < FEWEST_OUTPUTS:
+        return f"{layer.outputs} outputs are fewer than {FEWEST_OUTPUTS}"
+    return f"values are {low}..{high}, weights {weights[0]}..{weights[1]}, {sums}"
