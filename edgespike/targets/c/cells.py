@@ -240,7 +240,8 @@ class _MembraneWriter:
             head.append(f"for (c = 0; c < {value.words}u; c++) to[c] = 0;")
         return (
             f"static void step_{self._name}(NETWORK *net, uint32_t position, "
-            f"const {sums_type} *sums, {out} *to)\n{{\n{block(head)}    for (c = 0; c < {channels}u; c++) {{\n"
+            f"const {sums_type} *sums, {out} *to)\n{{\n{block(head)}"
+            f"    for (c = 0; c < {channels}u; c++) {{\n"
             f"{block(body, 2)}    }}\n}}\n"
         )
 
