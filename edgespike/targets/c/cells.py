@@ -19,12 +19,11 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops.threshold import reachable
 from edgespike.graph.tensor import Integers
+from edgespike.targets.c.formulas import Line, Scaled, formula_of
 from edgespike.targets.c.layers import magnitude
 from edgespike.targets.c.layout import Layout
 from edgespike.targets.c.program import Program, block, literal
 from edgespike.targets.c.values import RANGES, Value, signed_type
-from edgespike.targets.shared.lines import fit
-from edgespike.targets.shared.thresholds import counts_thresholds, upright
 
 INT32 = RANGES["int32_t"][1]
 
@@ -78,23 +77,28 @@ def _threshold(
         return [_fire(program, name, op, source, sums_type, output)]
     value = output.value.c_type
     wide = "int64_t" if magnitude(abs(op.offset) + op.unit * op.levels) > INT32 else "int32_t"
+    numbers = f"{channels}, {op.levels}, {literal(op.offset)}, {literal(op.unit)}, {output.place}"
+    formula = formula_of(op, source) if op.levels > FEW_LEVELS else None
+    types = {"sums": sums_type, "value": value, "wide": wide}
+    if isinstance(formula, Line):
+        program.kernels.use("line", **types)
+        slope = program.constant(f"slope_{name}", formula.slope, "int32_t")
+        shift = program.constant(f"shift_{name}", formula.shift, "int32_t")
+        return [f"line_{sums_type}_{value}(sums, {slope}, {shift}, {formula.bits}, {numbers});"]
+    if isinstance(formula, Scaled):
+        program.kernels.use("scaled", **types)
+        mantissa = program.constant(f"mantissa_{name}", formula.mantissa, "int32_t")
+        shift = program.constant(f"shift_{name}", formula.shift, "uint8_t")
+        zero = program.constant(f"zero_{name}", formula.zero, "int16_t")
+        return [f"scaled_{sums_type}_{value}(sums, {mantissa}, {shift}, {zero}, {numbers});"]
     flipped = program.constant(f"flipped_{name}", op.flipped.astype(np.int64))
-    numbers = f"{literal(op.offset)}, {literal(op.unit)}, {output.place}"
-    line = _line(op, source) if op.levels > FEW_LEVELS else None
-    if line is not None:
-        program.kernels.use("line", sums=sums_type, value=value, wide=wide)
-        slope = program.constant(f"slope_{name}", line.slope, "int32_t")
-        shift = program.constant(f"shift_{name}", line.shift, "int32_t")
-        return [
-            f"line_{sums_type}_{value}(sums, {slope}, {shift}, {line.bits}, {flipped}, {channels}, "
-            f"{op.levels}, {numbers});"
-        ]
     theta_type = signed_type(int(theta.min()), int(theta.max()), least_bits=16)
-    program.kernels.use("levels", sums=sums_type, theta=theta_type, value=value, wide=wide)
-    array = program.constant(f"theta_{name}", theta, theta_type)
+    program.kernels.use("levels", theta=theta_type, **types)
+    alike = bool((theta == theta[0]).all())
+    array = program.constant(f"theta_{name}", theta[:1] if alike else theta, theta_type)
+    stride = 0 if alike else op.levels
     return [
-        f"levels_{sums_type}_{theta_type}_{value}(sums, {array}, {flipped}, {channels}, "
-        f"{op.levels}, {numbers});"
+        f"levels_{sums_type}_{theta_type}_{value}(sums, {array}, {stride}, {flipped}, {numbers});"
     ]
 
 
@@ -135,41 +139,6 @@ def bit_words(flags: NDArray[np.bool_]) -> NDArray[np.uint32]:
     padded[: len(flags)] = flags
     words = (padded.reshape(-1, 32) << np.arange(32, dtype=np.uint64)).sum(axis=1)
     return np.asarray(words, np.uint32)
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A channel's levels are ``(x * slope + shift) >> bits``, cut to 0 and how many there are."""
-
-    slope: Integers
-    shift: Integers
-    bits: int
-
-
-def _line(op: Threshold, source: Tensor) -> _Line | None:
-    """Return lines of 32 bits that give the levels of all channels; ``None`` if there are none."""
-    ends = max(-int(source.low.min()), int(source.high.max()))
-    if ends >= 2**24:
-        return None
-    _, theta, low, high = upright(op.theta, op.flipped, source.low, source.high)
-    step, start = fit(theta, low, high)
-    sign = np.where(op.flipped, -1, 1)
-    for bits in range(30, 3, -1):
-        slope = np.round((1 << bits) / step).astype(np.int64)
-        shift = np.round(-start / step * (1 << bits)).astype(np.int64)
-        if (np.abs(slope) * ends + np.abs(shift)).max() > INT32:
-            continue
-
-        def counted(
-            x: Integers, slope: Integers = slope, shift: Integers = shift, bits: int = bits
-        ) -> Integers:
-            return np.asarray((x * slope[:, None] + shift[:, None]) >> bits)
-
-        if not counts_thresholds(counted, theta, low, high).all():
-            return None
-        # Flipped channels count from above: levels less those of the kernel are these again.
-        return _Line(slope, shift, bits) if (sign > 0).all() else None
-    return None
 
 
 def _membrane(

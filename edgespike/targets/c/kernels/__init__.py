@@ -35,6 +35,7 @@ ORDER = (
     "fire_halves",
     "levels",
     "line",
+    "scaled",
     "decay",
     "decay_in_parts",
 )

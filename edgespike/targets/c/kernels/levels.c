@@ -1,10 +1,10 @@
 /* Count the thresholds that each channel's sum reaches, or in a flipped channel does not. Those of a
-   channel lie side by side, in ascending order. */
-static void levels_${sums}_${theta}_$value(const $sums *sums, const $theta *theta, const uint8_t *flipped,
-                        unsigned channels, unsigned levels, $wide offset, $wide unit, $value *to)
+   channel lie side by side, in ascending order; those of the next begin stride further. */
+static void levels_${sums}_${theta}_$value(const $sums *sums, const $theta *theta, unsigned stride,
+                        const uint8_t *flipped, unsigned channels, unsigned levels, $wide offset, $wide unit, $value *to)
 {
     unsigned c;
-    for (c = 0; c < channels; c++, theta += levels) {
+    for (c = 0; c < channels; c++, theta += stride) {
         unsigned low = 0, high = levels;
         while (low < high) {
             const unsigned middle = (low + high) / 2;
