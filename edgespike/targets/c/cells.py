@@ -317,17 +317,8 @@ class _MembraneWriter:
 
     def _parameter(self, kind: str, values: Integers) -> str:
         """Return the C expression of a parameter: a number, or an array's element."""
-        values = np.asarray(values)
-        if values.ndim == 0 or (values == values.flat[0]).all():
-            return literal(int(values.flat[0]))
-        name = f"{kind}_{self._name}"
-        if values.ndim == 1:
-            self._constant(name, values)
-            return f"{name}[c]"
-        self._constant(name, np.moveaxis(values, 0, -1))
-        return f"{name}[position * {self._value.channels}u + c]"
-
-    def _constant(self, name: str, values: Integers) -> None:
-        if name not in self._program.flash:
-            low, high = int(values.min()), int(values.max())
-            self._program.constant(name, values, signed_type(low, high, least_bits=16))
+        values, name = np.asarray(values), f"{kind}_{self._name}"
+        if values.ndim <= 1:
+            return self._program.parameter(name, np.atleast_1d(values), "c")
+        index = f"position * {self._value.channels}u + c"
+        return self._program.parameter(name, np.moveaxis(values, 0, -1), index)

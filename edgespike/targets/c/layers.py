@@ -100,6 +100,13 @@ class Layer:
         whole = self.weight.shape[2:] == source[:2] and self.dilation == (1, 1)
         return whole and self.output == (1, 1) and self.padding == (0, 0)
 
+    @property
+    def scales(self) -> bool:
+        """Return whether it multiplies each channel by a factor of its own."""
+        outputs, *others = self.weight.shape
+        plain = self.stride == (1, 1) and self.padding == (0, 0)
+        return self.groups == outputs and others == [1, 1, 1] and plain
+
     def segments(self) -> list[tuple[int, int, int, int]]:
         """Return taps that lie side by side: row and column in the window, width, first row."""
         _, channels, height, width = self.weight.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgespike.graph import (
+    Add,
     Conv2d,
     Delay,
     Dense,
@@ -40,6 +41,9 @@ class Layout:
         The neurons that are computed with a layer, by its name.
     pools
         The max pool that is computed with neurons, by their name.
+    inline
+        Names of the sums, and of the factors of each channel that they add, which the neurons that
+        read them compute themselves.
     values
         How values are kept, of the nodes that are kept.
     """
@@ -50,6 +54,7 @@ class Layout:
     kernels: dict[str, Kernel]
     cells: dict[str, Node]
     pools: dict[str, Node]
+    inline: set[str]
     values: dict[str, Value]
 
     @property
@@ -82,14 +87,15 @@ def make_layout(graph: Graph) -> Layout:
         for cell in cells.values()
         if cell.name in in_bits and (pool := _pool_after(readers[cell.name])) is not None
     }
-    gone = {*cells, *pools, *skipped}
+    inline = _inline(graph, layers, cells, readers)
+    gone = {*cells, *pools, *skipped, *inline}
     names = identifiers(node.name for node in graph.nodes)
     values = {
         node.name: _value(graph, node, names[node.name], bits=node.name in in_bits)
         for node in graph.nodes
         if node.name not in gone
     }
-    return Layout(graph, names, layers, kernels, cells, pools, values)
+    return Layout(graph, names, layers, kernels, cells, pools, inline, values)
 
 
 def _value(graph: Graph, node: Node, name: str, *, bits: bool) -> Value:
@@ -185,6 +191,27 @@ def _pool_after(readers: list[Node]) -> Node | None:
         return None
     op = readers[0].op
     return readers[0] if op.kernel == op.stride and not op.padded else None
+
+
+def _inline(
+    graph: Graph,
+    layers: dict[str, Layer],
+    cells: dict[str, Node],
+    readers: dict[str, list[Node]],
+) -> set[str]:
+    """Name the sums that neurons alone read, and the factors that these alone add."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        if isinstance(node.op, Threshold | Membrane) and node not in cells.values():
+            added = graph[node.inputs[0]]
+            if isinstance(added.op, Add) and len(readers[added.name]) == 1:
+                found.add(added.name)
+                found.update(
+                    name
+                    for name in added.inputs
+                    if name in layers and layers[name].scales and len(readers[name]) == 1
+                )
+    return found
 
 
 def is_computed(layout: Layout, node: Node) -> bool:

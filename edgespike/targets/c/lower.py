@@ -26,6 +26,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.targets.c.cells import Output, cell_lines
+from edgespike.targets.c.layers import partial_bound
 from edgespike.targets.c.layout import Layout, is_computed, make_layout
 from edgespike.targets.c.program import Program, literal
 from edgespike.targets.c.values import RANGES, Value, plane
@@ -67,12 +68,16 @@ class _Lowering:
 
     def _read_by(self, name: str) -> list[int]:
         """Return the numbers of the functions that read a node's values."""
-        found = []
-        for node in self._steps:
-            layer = self._layout.layers.get(node.name)
-            if name in ([layer.root.name] if layer is not None else node.inputs):
-                found.append(self._number[node.name])
-        return found
+        return [self._number[node.name] for node in self._steps if name in self._reads(node)]
+
+    def _reads(self, node: Node) -> list[str]:
+        """Name the nodes whose values a function reads."""
+        layer = self._layout.layers.get(node.name)
+        if layer is not None:
+            return [layer.root.name]
+        inner = [name for name in node.inputs if name in self._layout.inline]
+        others = [name for name in node.inputs if name not in inner]
+        return others + [read for name in inner for read in self._reads(self._graph[name])]
 
     def _lay(self, node: Node) -> None:
         """Lay out the memory of a node's values."""
@@ -97,7 +102,7 @@ class _Lowering:
         return f"net->{_array(self._layout.values[name])}"
 
     def _write(self, node: Node) -> None:
-        layout, program, graph = self._layout, self._program, self._graph
+        layout, program = self._layout, self._program
         if node.name in layout.layers:
             root = layout.layers[node.name].root.name
             result = self._result(node).name
@@ -110,14 +115,15 @@ class _Lowering:
             )
             write_layer(program, layout, node, place)
             return
-        sources = [layout.values[name] for name in node.inputs]
-        value = layout.values[node.name]
-        names = [self._at(name) for name in node.inputs]
+        names = [self._at(name) for name in self._reads(node)]
         to = self._at(node.name)
+        value = layout.values[node.name]
+        sources = [layout.values[name] for name in self._reads(node)]
         match node.op:
+            case Threshold() | Membrane() if node.inputs[0] in layout.inline:
+                body = self._cell_of_sums(node, value, to)
             case Threshold() | Membrane():
-                tensor = graph.input_tensors(node)[0]
-                body = self._cell(node, sources[0], value, names[0], to, tensor)
+                body = self._cell(node, sources[0], value, names[0], to)
             case MaxPool2d() | SumPool2d() as op:
                 body = _pool(op, sources[0], value, names[0], to)
             case Add() | Multiply():
@@ -135,9 +141,53 @@ class _Lowering:
         name = layout.identifiers[node.name]
         program.add_step(name, f"{node.name}: {node.op.kind}", body, reads_input="input" in names)
 
-    def _cell(
-        self, node: Node, source: Value, value: Value, at: str, to: str, tensor: object
-    ) -> list[str]:
+    def _cell_of_sums(self, node: Node, value: Value, to: str) -> list[str]:
+        """Compute neurons from sums that are made for them, position by position."""
+        added = self._graph[node.inputs[0]]
+        bound = sum(self._largest(name) for name in added.inputs)
+        kind = "int32_t" if bound <= RANGES["int32_t"][1] else "int64_t"
+        name = self._layout.identifiers[node.name]
+        number = self._number[node.name]
+        sums = self._program.scratch(f"sums_{name}", kind, value.channels, number)
+        terms = " + ".join(self._term(each, kind) for each in added.inputs)
+        each = value.words if value.levels else value.channels
+        lines = cell_lines(
+            self._program,
+            self._layout,
+            node,
+            self._graph.tensors[added.name],
+            kind,
+            Output(value, f"{to} + position * {each}u"),
+        )
+        return [
+            f"{kind} *sums = {sums};",
+            "uint32_t position, o, i = 0;",
+            f"for (position = 0; position < {value.positions}; position++) {{",
+            f"    for (o = 0; o < {value.channels}; o++, i++) sums[o] = {terms};",
+            *(f"    {line}" for line in lines),
+            "}",
+        ]
+
+    def _largest(self, name: str) -> int:
+        """Bound the magnitudes of a term of a sum, and of what it is computed from."""
+        layer = self._layout.layers.get(name)
+        if layer is None or name not in self._layout.inline:
+            return max(map(abs, self._graph.tensors[name].bounds))
+        return partial_bound(layer, self._graph.tensors[layer.root.name])
+
+    def _term(self, name: str, kind: str) -> str:
+        """Return the C expression of element ``i``, of channel ``o``, of a term of a sum."""
+        layer = self._layout.layers.get(name)
+        if layer is None or name not in self._layout.inline:
+            return f"({kind}){self._at(name)}[i]"
+        own = self._layout.identifiers[name]
+        factor = self._program.parameter(f"factor_{own}", layer.weight.ravel(), "o")
+        term = f"({kind}){self._at(layer.root.name)}[i] * {factor}"
+        if not layer.bias.any():
+            return term
+        return f"{term} + {self._program.parameter(f'bias_{own}', layer.bias, 'o')}"
+
+    def _cell(self, node: Node, source: Value, value: Value, at: str, to: str) -> list[str]:
         each = value.words if value.levels else value.channels
         output = Output(value, f"{to} + position * {each}u")
         lines = cell_lines(

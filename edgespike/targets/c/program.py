@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.targets.c.kernels import Kernels
-from edgespike.targets.c.values import BYTES, c_type
+from edgespike.targets.c.values import BYTES, c_type, signed_type
 
 _COLUMNS = 100
 
@@ -71,6 +71,15 @@ class Program:
         self.constants.append(f"static const {c_type_name} {name}[{len(flat)}] = {{\n{rows}}};\n")
         self.flash[name] = len(flat) * (4 if c_type_name == "uint32_t" else BYTES[c_type_name])
         return name
+
+    def parameter(self, name: str, values: NDArray[Any], index: str) -> str:
+        """Return an element as C writes it: a number, if all are equal, or an array's element."""
+        low, high = int(values.min()), int(values.max())
+        if low == high:
+            return literal(low)
+        if name not in self.flash:
+            self.constant(name, values, signed_type(low, high))
+        return f"{name}[{index}]"
 
     def keep(self, name: str, c_type_name: str, length: int) -> str:
         """Lay out memory that is kept from step to step; return how it is reached."""
