@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgespike.errors import UnsupportedError
 from edgespike.graph import (
     Add,
     Conv2d,
@@ -18,7 +20,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Emits
-from edgespike.targets.c.layers import MOST_LEVELS, Kernel, Layer, kernel_of, layer_of
+from edgespike.targets.c.layers import MOST_LEVELS, Kernel, Layer, kernels_of, layer_of
 from edgespike.targets.c.values import Value, c_type, identifiers, plane
 
 FEWEST_CHANNELS = 8
@@ -63,8 +65,21 @@ class Layout:
         return {node.name for node in (*self.cells.values(), *self.pools.values())}
 
 
-def make_layout(graph: Graph) -> Layout:
-    """Decide how a graph is computed."""
+def make_layout(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> Layout:
+    """Decide how a graph is computed.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    forced
+        Kernels of layers, by their names, instead of the fastest exact ones.
+
+    Raises
+    ------
+    UnsupportedError
+        A name is no layer's, or its kernel is not exact; all such are listed.
+    """
     readers: dict[str, list[Node]] = {node.name: [] for node in graph.nodes}
     for node in graph.nodes:
         for name in dict.fromkeys(node.inputs):
@@ -74,7 +89,7 @@ def make_layout(graph: Graph) -> Layout:
         for node in graph.nodes
         if isinstance(node.op, Conv2d | Dense)
     }
-    kernels = {name: kernel_of(graph, layer) for name, layer in layers.items()}
+    kernels = _kernels(graph, layers, forced or {})
     skipped = _skipped_reshapes(graph, readers)
     in_bits = _in_bits(graph, layers, kernels, readers, skipped)
     cells = {
@@ -96,6 +111,26 @@ def make_layout(graph: Graph) -> Layout:
         if node.name not in gone
     }
     return Layout(graph, names, layers, kernels, cells, pools, inline, values)
+
+
+def _kernels(
+    graph: Graph, layers: dict[str, Layer], forced: Mapping[str, Kernel]
+) -> dict[str, Kernel]:
+    """Return each layer's kernel."""
+    exact = {name: kernels_of(graph, layer) for name, layer in layers.items()}
+    faults = [
+        f"{name} is no layer; there are {', '.join(layers)}"
+        for name in forced
+        if name not in layers
+    ]
+    faults += [
+        f"{name}: {kernel.name} is not exact; these are: {', '.join(k.name for k in exact[name])}"
+        for name, kernel in forced.items()
+        if name in layers and kernel not in exact[name]
+    ]
+    if faults:
+        raise UnsupportedError("kernels cannot be forced", faults)
+    return {name: forced.get(name, kernels[0]) for name, kernels in exact.items()}
 
 
 def _value(graph: Graph, node: Node, name: str, *, bits: bool) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from typing_extensions import assert_never
@@ -26,7 +26,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.targets.c.cells import Output, cell_lines
-from edgespike.targets.c.layers import partial_bound
+from edgespike.targets.c.layers import Kernel, partial_bound
 from edgespike.targets.c.layout import Layout, is_computed, make_layout
 from edgespike.targets.c.program import Program, literal
 from edgespike.targets.c.values import RANGES, Value, plane
@@ -34,9 +34,9 @@ from edgespike.targets.c.weighted import Place, write_layer
 from edgespike.trace import observed_names
 
 
-def lower(graph: Graph) -> tuple[Program, Layout]:
-    """Return the program that computes a graph, and how it does."""
-    layout = make_layout(graph)
+def lower(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> tuple[Program, Layout]:
+    """Return the program that computes a graph, and how it does; see :func:`make_layout`."""
+    layout = make_layout(graph, forced)
     program = Program()
     program.highest = {name: tensor.bounds[1] for name, tensor in graph.tensors.items()}
     return _Lowering(program, layout).run(), layout

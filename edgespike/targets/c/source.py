@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgespike.graph import Graph
+from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.layout import Layout
 from edgespike.targets.c.lower import lower
 from edgespike.targets.c.program import Array, Program, block
@@ -150,7 +152,9 @@ class Written:
     layout: Layout
 
 
-def write_c(graph: Graph, prefix: str | None = None) -> Written:
+def write_c(
+    graph: Graph, prefix: str | None = None, forced: Mapping[str, Kernel] | None = None
+) -> Written:
     """Write a graph in C.
 
     Parameters
@@ -159,9 +163,16 @@ def write_c(graph: Graph, prefix: str | None = None) -> Written:
         The graph.
     prefix
         What all names begin with; by default the graph's name.
+    forced
+        Kernels of layers instead of the fastest exact ones, by the layers' names.
+
+    Raises
+    ------
+    UnsupportedError
+        A forced kernel is not exact.
     """
     prefix = c_prefix(graph.name) if prefix is None else prefix
-    program, layout = lower(graph)
+    program, layout = lower(graph, forced)
     slots = program.slots()
     kept = [array for array in program.arrays if array.first is None]
     kept.sort(key=_alignment, reverse=True)

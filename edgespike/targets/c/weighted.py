@@ -430,8 +430,8 @@ def _cell(
     """Return the statements from a position's sums to its values."""
     if cell is None:
         return [
-            f"for (o = 0; o < {layer.outputs}; o++)",
-            f"    to[position * {layer.outputs}u + o] = ({value.c_type})sums[o];",
+            f"for (uint32_t i = 0; i < {layer.outputs}; i++)",
+            f"    to[position * {layer.outputs}u + i] = ({value.c_type})sums[i];",
         ]
     source = layout.graph.tensors[layer.node.name]
     return cell_lines(program, layout, cell, source, sums_type, Output(value, at))
