@@ -55,10 +55,6 @@ class Words:
         """Add real numbers as an array of their bits."""
         self.array(np.asarray(values, np.float64).ravel().view(np.int64))
 
-    def extend(self, other: Words) -> None:
-        """Add all words of others."""
-        self._parts.extend(other._parts)
-
     def bytes(self) -> bytes:
         """Return all words."""
         return np.concatenate([np.zeros(0, np.int64), *self._parts]).tobytes()
