@@ -526,6 +526,9 @@ static void read_net(struct reader *r) {
         if (net->events > MOST) fail(r, "size");
     }
     net->bytes_sum = (int32_t)number(r, 0, 255, "samples of a sum of bytes");
+    net->bytes_alone = net->bytes_sum > 0;
+    for (int32_t k = 0; !r->wrong && k < net->sources; k++)
+        if (net->value[net->source[k].value].type != U8) net->bytes_alone = 0;
     net->kept = (int32_t)number(r, 0, net->values, "kept values");
     const unsigned char *kept = array(r, net->kept, "kept values");
     net->kept_value = room(r, net->kept * 4);

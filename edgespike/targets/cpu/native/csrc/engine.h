@@ -20,7 +20,7 @@ size_t es_scratch(const es_net *net);
 
 /* Run samples. Strides are in bytes; a step stride of 0 shows a sample unchanged at every step.
    answers: (samples, classes), the readout after the last step, or NULL.
-   events: sums of events over the samples, added to what is there: for each source (steps, neurons), or NULL.
+   events: sums of events over the samples: for each source (steps, neurons), or NULL.
    kept: for each observed node an array (samples, steps, neurons) of its type, or NULL.
    Returns 0, or -1 if an argument is wrong. */
 int es_run(const es_net *net, void *scratch, const void *samples, int32_t type, int64_t count,

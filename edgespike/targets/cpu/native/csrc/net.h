@@ -148,6 +148,7 @@ struct es_net {
     int32_t *kept_value;
     int32_t input, readout; /* values */
     int32_t bytes_sum; /* how many samples the sums of events of 8 bits hold, 0 if there are none */
+    int32_t bytes_alone; /* whether all sums are first of 8 bits */
     int64_t events; /* of all sources and steps */
     int64_t sums_place, temporary_place, wide_place;
     int64_t most_wide; /* numbers of 32 bits */
