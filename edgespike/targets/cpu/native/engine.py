@@ -12,21 +12,18 @@ from edgespike.graph import Graph
 from edgespike.graph.inputs import never_changes
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, Counted, channels_first
+from edgespike.targets.cpu.native.codes import ALIGNED, ERROR_BYTES, Type
 from edgespike.targets.cpu.native.library import kernel_sets, library
 from edgespike.targets.cpu.native.program import Program, Source
 
-TYPES = {
-    np.dtype(name): number for number, name in enumerate(("u1", "i1", "i2", "i4", "i8", "u2", "u4"))
-}
-"""Types of samples, numbered as ``enum type`` in ``net.h``."""
+TYPES = {each.dtype: int(each) for each in Type}
+"""Types of samples."""
 
 KEPT_BYTES = 2**26
 """About how many bytes of observed values are kept at once."""
 
 SUM_LIMIT = 2**32 - 1
 """Largest sum of events of one call."""
-
-ALIGNED, ERROR_BYTES = 64, 200
 
 
 class NativeEngine:

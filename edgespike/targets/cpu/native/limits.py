@@ -23,6 +23,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.targets.cpu.native.cells import membrane_fits, threshold_fits
+from edgespike.targets.cpu.native.codes import MOST_NODES
 from edgespike.targets.cpu.native.words import INT32
 
 MOST_WEIGHTS = 2**26
@@ -30,7 +31,9 @@ MOST_WEIGHTS = 2**26
 
 
 def fits(graph: Graph) -> bool:
-    """Return whether the engine's 32 bits hold all of a graph's values and weights."""
+    """Return whether the engine holds a graph: its nodes, and in 32 bits its values and weights."""
+    if max(len(graph.nodes), graph.steps) > MOST_NODES:
+        return False
     weights = 0
     for node in graph.nodes:
         low, high = graph.tensors[node.name].bounds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from typing_extensions import assert_never
@@ -22,7 +21,6 @@ from edgespike.graph import (
     Multiply,
     Node,
     Readout,
-    ReadoutMode,
     Reshape,
     Signal,
     SumPool2d,
@@ -30,44 +28,33 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import Pool2d
 from edgespike.targets.cpu.native.cells import (
-    CellKind,
     write_membrane,
     write_threshold,
+)
+from edgespike.targets.cpu.native.codes import (
+    MAGIC,
+    MOST_SPIKES_OF_BYTES,
+    CellKind,
+    ModeCode,
+    OpKind,
+    Product,
+    Type,
 )
 from edgespike.targets.cpu.native.limits import fits
 from edgespike.targets.cpu.native.plan import plan_of
 from edgespike.targets.cpu.native.products import (
-    Product,
     Window,
     is_wide,
     plane,
     product_of,
     write_product,
 )
-from edgespike.targets.cpu.native.words import Stored, Words, stored
+from edgespike.targets.cpu.native.words import Words, stored
 from edgespike.trace import observed_names
-
-MAGIC = 0x31736567646501
 
 BYTES_OF_SUMS = 192 * 1024
 """Most sums of events, over all neurons and steps, that are kept in bytes first: they should stay
 in a core's cache."""
-
-MODES = (ReadoutMode.SUM, ReadoutMode.LAST, ReadoutMode.MAX)
-
-
-class Kind(IntEnum):
-    """Operations, numbered as ``enum op_kind`` in ``net.h``."""
-
-    LINEAR = 1
-    CELL = 2
-    MAX_POOL = 3
-    SUM_POOL = 4
-    ADD = 5
-    MULTIPLY = 6
-    CONCATENATE = 7
-    RESHAPE = 8
-    READOUT = 9
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,7 @@ class Program:
     words: bytes
     sources: tuple[Source, ...]
     events: int
-    kept: tuple[tuple[str, Stored, tuple[int, ...]], ...]
+    kept: tuple[tuple[str, Type, tuple[int, ...]], ...]
 
 
 def program_of(graph: Graph) -> Program | None:
@@ -139,9 +126,9 @@ class _Writer:
         channels, *positions = self._graph.tensors[name].shape
         return (*positions, channels)
 
-    def _stored(self, name: str) -> Stored:
+    def _stored(self, name: str) -> Type:
         if name == self._graph.readout.name:
-            return Stored.I64
+            return Type.I64
         return stored(*self._graph.tensors[name].bounds)
 
     def _op(self, words: Words, node: Node) -> None:
@@ -167,7 +154,7 @@ class _Writer:
             case Reshape():
                 words.array(self._order(node))
             case Readout() as op:
-                words.add(MODES.index(op.mode), plan.counted in node.inputs)
+                words.add(ModeCode[op.mode.name], plan.counted in node.inputs)
             case Add() | Multiply() | Concatenate():
                 pass
             case Input() | Delay():
@@ -175,26 +162,26 @@ class _Writer:
             case _:
                 assert_never(node.op)
 
-    def _kind(self, node: Node) -> Kind:
+    def _kind(self, node: Node) -> OpKind:
         match node.op:
             case Conv2d() | Dense():
-                return Kind.LINEAR
+                return OpKind.LINEAR
             case Threshold() | Membrane():
-                return Kind.CELL
+                return OpKind.CELL
             case MaxPool2d():
-                return Kind.MAX_POOL
+                return OpKind.MAX_POOL
             case SumPool2d():
-                return Kind.SUM_POOL
+                return OpKind.SUM_POOL
             case Add():
-                return Kind.ADD
+                return OpKind.ADD
             case Multiply():
-                return Kind.MULTIPLY
+                return OpKind.MULTIPLY
             case Concatenate():
-                return Kind.CONCATENATE
+                return OpKind.CONCATENATE
             case Reshape():
-                return Kind.RESHAPE
+                return OpKind.RESHAPE
             case Readout():
-                return Kind.READOUT
+                return OpKind.READOUT
             case Input() | Delay():
                 raise TypeError(f"{node.name} ({node.op.kind}) is not computed")
             case _:
@@ -237,10 +224,10 @@ class _Writer:
             end = events + graph.steps * tensor.size
             sources.append(Source(name, slice(events, end), (graph.steps, *self._shape(name))))
             events = end
-            if self._stored(name) is Stored.U8:
+            if self._stored(name) is Type.U8:
                 in_bytes += graph.steps * tensor.size
                 most = max(most, 1 if graded else tensor.bounds[1])
-        words.add(255 // most if in_bytes and events <= BYTES_OF_SUMS else 0)
+        words.add(MOST_SPIKES_OF_BYTES // most if in_bytes and events <= BYTES_OF_SUMS else 0)
         return tuple(sources), events
 
 

@@ -182,8 +182,8 @@ static void run_readout(const struct run *run, const struct op *node, int64_t st
     const char *from = at(run, source->place);
     for (int64_t i = 0; i < source->size; i++) {
         const int64_t x = element(from, source->type, i);
-        if (step == 0 || node->mode == 1) total[i] = x;
-        else if (node->mode == 0) total[i] += x;
+        if (step == 0 || node->mode == MODE_LAST) total[i] = x;
+        else if (node->mode == MODE_SUM) total[i] += x;
         else if (x > total[i]) total[i] = x;
     }
 }
@@ -329,7 +329,7 @@ static void rest(const struct run *run) {
         const size_t bytes = (size_t)node->cell.positions * (size_t)node->cell.padded * (op->wide ? 8 : 4);
         memset(at(run, op->v_place), 0, bytes);
         if (op->decays_current) memset(at(run, op->current_place), 0, bytes);
-        if (op->when == 1) memset(at(run, op->fired_place), 0, bytes);
+        if (op->when == NEXT_STEP) memset(at(run, op->fired_place), 0, bytes);
         memset(at(run, op->active_place), 0, (size_t)node->cell.positions * 8);
     }
     for (int32_t k = 0; k < net->delays; k++) {
