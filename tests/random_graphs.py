@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
-from edgespike.counting import count
+from edgespike.counting import Counter, tally_trace
 from edgespike.graph import Graph
 from edgespike.interpreter import interpret
 from edgespike.trace import Trace
@@ -30,17 +30,20 @@ def up_to(number: int) -> int:
 
 @dataclass(frozen=True)
 class Defined:
-    """A case, and the trace and the counts that define what is right."""
+    """A case, the trace and the counts that define what is right, and what counts its runs."""
 
     case: Case
     trace: Trace
     counts: dict[str, Any]
+    counter: Counter
 
 
 def define(case: Case) -> Defined:
     """Interpret a case and count its events."""
     trace = interpret(case.graph, case.samples)
-    return Defined(case, trace, count(case.graph, case.samples, trace).to_json())
+    counter = Counter(case.graph)
+    counts = counter.counts(tally_trace(case.graph, case.samples, trace))
+    return Defined(case, trace, counts.to_json(), counter)
 
 
 def examine(mix: str, number: int, look: Callable[[Case], None]) -> None:

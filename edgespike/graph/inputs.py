@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,8 @@ from edgespike.errors import InputError
 from edgespike.graph.graph import Graph, as_graph
 from edgespike.graph.ops import Input
 
-_BYTES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
-"""The ranges of types that hold an input's values and no others."""
+_FEW = 2**14
+"""Most values whose largest is found sooner by its place: a call of ``max`` takes a microsecond."""
 
 _SMALL_PART = 0.02
 """Of an input's range. Reals within less were probably scaled in another way than in training."""
@@ -20,6 +21,8 @@ _SMALL_PART = 0.02
 
 def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
     """Check samples for a graph and add an axis of steps.
+
+    Who checks samples of the same graph over and over keeps an :class:`InputCheck`.
 
     Parameters
     ----------
@@ -42,52 +45,151 @@ def as_samples(graph: Graph, array: NDArray[Any]) -> NDArray[Any]:
         the shape of one sample without an axis of samples, which as many constant samples also
         have.
     """
-    op = as_graph(graph).input_op
-    if np.ma.is_masked(array):
-        raise InputError(
-            f"input of graph {graph.name!r} is masked, but a graph has no missing values; fill "
-            "them, for example with array.filled(0)"
-        )
-    try:
-        array = np.asarray(array)
-    except (ValueError, TypeError, RuntimeError) as error:  # other packages' tensors too
-        raise InputError(f"input of graph {graph.name!r} is not an array: {error}") from None
-    if array.dtype == np.bool_ and (op.low, op.high) == (0, 1):
-        array = array.view(np.uint8)
-    if array.dtype.kind not in "iu":
-        raise InputError(_dtype_message(graph, op, array))
-    single, stepped = op.shape, (graph.steps, *op.shape)
-    if graph.steps > 1 and array.shape == stepped:
-        raise InputError(
-            f"input of graph {graph.name!r} has shape {array.shape}, which could be one sample of "
-            f"{graph.steps} steps or {graph.steps} constant samples; give array[None] for one "
-            f"sample, or numpy.repeat(array[:, None], {graph.steps}, axis=1) for constant ones"
-        )
-    if array.shape[1:] == single:
-        array = array[:, None]
-        if graph.steps > 1:
-            array = np.broadcast_to(array, (len(array), *stepped))
-    elif array.shape[1:] != stepped:
-        expected = f"(samples, {', '.join(map(str, single))})"
-        if graph.steps > 1:
-            each = f"(samples, {', '.join(map(str, stepped))})"
+    return InputCheck(graph)(array)
+
+
+class InputCheck:
+    """Checks samples for one graph, as :func:`as_samples` says.
+
+    Calls of one sample take microseconds, so each check takes as little as it can: most types are
+    known to have no values below an input's range, and some none outside.
+
+    Parameters
+    ----------
+    graph
+        The graph that the samples are for.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = as_graph(graph)
+        self._op = op = self._graph.input_op
+        self._steps = self._graph.steps
+        self._single, self._stepped = op.shape, (self._steps, *op.shape)
+        self._looks: dict[np.dtype[Any], _Look] = {}
+        """How arrays of each type that was met are searched for values outside."""
+
+    def __call__(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Check samples and add an axis of steps."""
+        if type(array) is not np.ndarray or array.dtype not in self._looks:
+            array = self._of_integers(array)
+        shape = array.shape
+        if shape[1:] == self._stepped:
+            if len(array) == 0:
+                raise self._no_samples()
+            # Of equal steps that share their memory, one is enough.
+            self._check_range(array[:, 0] if never_changes(array) else array)
+            return array
+        if shape[1:] != self._single or (shape == self._stepped and self._steps > 1):
+            raise self._wrong_shape(array)
+        if len(array) == 0:
+            raise self._no_samples()
+        self._check_range(array)
+        return array[:, None] if self._steps == 1 else _repeated(array, self._steps)
+
+    def _of_integers(self, array: Any) -> NDArray[Any]:
+        """Return an array of integers of any type, whose look is known from now on."""
+        graph, op = self._graph, self._op
+        if np.ma.is_masked(array):
+            raise InputError(
+                f"input of graph {graph.name!r} is masked, but a graph has no missing values; fill "
+                "them, for example with array.filled(0)"
+            )
+        try:
+            found: NDArray[Any] = np.asarray(array)
+        except (ValueError, TypeError, RuntimeError) as error:  # other packages' tensors too
+            raise InputError(f"input of graph {graph.name!r} is not an array: {error}") from None
+        if found.dtype == np.bool_ and (op.low, op.high) == (0, 1):
+            found = found.view(np.uint8)
+        if found.dtype.kind not in "iu":
+            raise InputError(_dtype_message(graph, op, found))
+        if found.dtype not in self._looks:
+            self._looks[found.dtype] = _look(found.dtype, op.low, op.high)
+        return found
+
+    def _check_range(self, array: NDArray[Any]) -> None:
+        least, most, as_type = self._looks[array.dtype]
+        if most is not None:
+            values = array if as_type is None else array.view(as_type)
+            if _largest(values) > most:
+                raise self._outside(array)
+        if least is not None and int(array.min()) < least:
+            raise self._outside(array)
+
+    def _wrong_shape(self, array: NDArray[Any]) -> InputError:
+        name, steps, shape = self._graph.name, self._steps, array.shape
+        if steps > 1 and shape == self._stepped:
+            return InputError(
+                f"input of graph {name!r} has shape {shape}, which could be one sample of "
+                f"{steps} steps or {steps} constant samples; give array[None] for one "
+                f"sample, or numpy.repeat(array[:, None], {steps}, axis=1) for constant ones"
+            )
+        expected = f"(samples, {', '.join(map(str, self._single))})"
+        if steps > 1:
+            each = f"(samples, {', '.join(map(str, self._stepped))})"
             expected += f", or {each} for different values at each step"
-        raise InputError(
-            f"input of graph {graph.name!r} has shape {array.shape}; give {expected}"
-            f"{reshaping(array.shape, single)}"
+        return InputError(
+            f"input of graph {name!r} has shape {shape}; give {expected}"
+            f"{reshaping(shape, self._single)}"
         )
-    if len(array) == 0:
-        raise InputError(f"input of graph {graph.name!r} has no samples; give at least one")
-    if array.dtype in _BYTES and (op.low, op.high) == _BYTES[array.dtype]:
-        return array  # no value of this type is outside
-    low, high = int(array.min()), int(array.max())
-    if low < op.low or high > op.high:
-        raise InputError(
-            f"input of graph {graph.name!r} has values {low}..{high}; its range is "
-            f"{op.low}..{op.high} in units of {op.scale:g}; scale the data as in training "
-            "(clipping would change the answers without an error)"
+
+    def _no_samples(self) -> InputError:
+        return InputError(f"input of graph {self._graph.name!r} has no samples; give at least one")
+
+    def _outside(self, array: NDArray[Any]) -> InputError:
+        op = self._op
+        return InputError(
+            f"input of graph {self._graph.name!r} has values {int(array.min())}..{int(array.max())}"
+            f"; its range is {op.low}..{op.high} in units of {op.scale:g}; scale the data as in "
+            "training (clipping would change the answers without an error)"
         )
-    return array
+
+
+class _Look(NamedTuple):
+    """What of an array shows that all of its values are within a range.
+
+    Parameters
+    ----------
+    least, most
+        Limits that are compared; ``None`` where no value of the type is beyond.
+    as_type
+        Type as which the values are compared with ``most``, if it is another.
+    """
+
+    least: int | None
+    most: int | None
+    as_type: np.dtype[Any] | None
+
+
+@lru_cache(maxsize=256)
+def _look(dtype: np.dtype[Any], low: int, high: int) -> _Look:
+    """Return the fastest look at values of an integer type that are to be within a range."""
+    type_range = np.iinfo(dtype)
+    if low == 0 and type_range.min < 0:
+        # As unsigned numbers, negative ones are larger than all others: one look finds both.
+        unsigned = np.dtype(dtype.str.replace("i", "u"))
+        return _Look(None, min(high, int(type_range.max)), unsigned)
+    return _Look(
+        low if type_range.min < low else None, high if type_range.max > high else None, None
+    )
+
+
+def _largest(values: NDArray[Any]) -> int:
+    """Return the largest of some integers."""
+    if values.size <= _FEW:
+        return int(values.item(values.argmax()))
+    return int(values.max())
+
+
+def _repeated(array: NDArray[Any], steps: int) -> NDArray[Any]:
+    """Show samples at every step, in the same memory, which cannot be written through it."""
+    shape = (len(array), steps, *array.shape[1:])
+    if not array.flags.c_contiguous:
+        return np.broadcast_to(array[:, None], shape)
+    strides = (array.strides[0], 0, *array.strides[1:])
+    # A tenth of the time of broadcast_to.
+    repeated: NDArray[Any] = np.ndarray(shape, array.dtype, array, 0, strides)
+    repeated.flags.writeable = False
+    return repeated
 
 
 def reshaping(found: tuple[int, ...], shape: tuple[int, ...]) -> str:

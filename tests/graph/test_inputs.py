@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgespike.errors import InputError
 from edgespike.graph import Graph, Input, Node, Readout, Reshape
-from edgespike.graph.inputs import as_samples, never_changes, reshaping
+from edgespike.graph.inputs import InputCheck, as_samples, never_changes, reshaping
 
 GRAPH = Graph(
     "steps", (Node("in", Input((4,), 0, 9, 1.0)), Node("out", Readout(np.ones(4)), ("in",))), 3
@@ -149,3 +152,73 @@ def test_values_are_checked_except_where_no_value_of_their_type_is_outside(
             else:
                 with pytest.raises(InputError, match=f"its range is {low}..{high}"):
                     as_samples(graph, samples)
+
+
+RANGES = [
+    *[(0, 1), (0, 9), (0, 127), (0, 128), (0, 255), (0, 256), (0, 2**16 - 1), (0, 2**16)],
+    *[(0, 2**32), (0, 2**52), (-(2**52), 2**52), (-(2**15), 2**15 - 1), (-5, 2**31), (-1, 1)],
+    *[(-9, 0), (-128, 127), (-129, 127), (-128, 255), (3, 9), (1, 255), (-9, -3)],
+]
+INTEGERS = [f"{order}{kind}{size}" for order in "<>" for kind in "iu" for size in (1, 2, 4, 8)]
+
+
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_one_number_outside_is_refused_whatever_its_type_and_memory(low: int, high: int) -> None:
+    """A check that is kept and one of its own for each array agree with the definition."""
+    graph = replace(pixels(low, high, 1.0), steps=2)
+    kept = InputCheck(graph)
+    for dtype in map(np.dtype, INTEGERS):
+        ends = np.iinfo(dtype)
+        inside = min(max(low, int(ends.min)), high)
+        near = {low - 1, low, 0, high, high + 1, int(ends.min), int(ends.max)}
+        if not ends.min <= inside <= ends.max:
+            continue
+        for value in [each for each in near if ends.min <= each <= ends.max]:
+            for samples in in_any_memory(inside, value, dtype):
+                for check in (kept, partial(as_samples, graph)):
+                    if low <= value <= high:
+                        found = check(samples)
+                        assert found.dtype == dtype
+                        shown = samples if samples.ndim == 3 else np.stack([samples] * 2, axis=1)
+                        assert np.array_equal(found, shown)
+                    else:
+                        with pytest.raises(InputError, match=f"its range is {low}..{high} "):
+                            check(samples)
+
+
+def in_any_memory(inside: int, value: int, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """Yield few and many samples, constant and changing, one of whose numbers is the value."""
+    for shape in ((3, 4), (3, 2, 4), (5000, 4)):
+        samples = np.full(shape, inside, dtype)
+        samples[1, ..., 2] = value
+        yield samples
+    for shape in ((3, 4), (3, 2, 4)):
+        samples = np.full(shape, inside, dtype)
+        samples[-1, ..., 1] = value
+        yield np.flip(np.flip(samples).copy())
+        yield np.asfortranarray(samples)
+        unaligned = np.empty(samples.nbytes + 1, np.uint8)[1:].view(dtype).reshape(shape)
+        unaligned[...] = samples
+        yield unaligned
+        yield np.broadcast_to(samples[-1:], shape)
+    yield np.broadcast_to(samples[:, :1], shape)  # the same memory at every step
+
+
+def test_a_check_that_is_kept_knows_no_types_that_it_refused() -> None:
+    check = InputCheck(GRAPH)
+    for _ in range(2):
+        for samples in (FOUR / 2, FOUR > 3, FOUR.astype(complex), FOUR.astype(object)):
+            with pytest.raises(InputError, match="has dtype"):
+                check(samples)
+        with pytest.raises(InputError, match="is masked"):
+            check(np.ma.array(FOUR, mask=FOUR == 3))
+        with pytest.raises(InputError, match="has no samples"):
+            check(FOUR[:0])
+        assert np.array_equal(check(FOUR), as_samples(GRAPH, FOUR))
+
+
+def test_samples_shown_at_every_step_cannot_be_written_through() -> None:
+    found = as_samples(GRAPH, FOUR)
+    assert np.shares_memory(found, FOUR)
+    assert not found.flags.writeable
+    assert FOUR.flags.writeable

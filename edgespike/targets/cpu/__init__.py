@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from edgespike.targets.base import Runtime, Target
 from edgespike.targets.cpu.check import violations
-from edgespike.targets.cpu.run import CpuRunner, version
+from edgespike.targets.cpu.engines import version
+from edgespike.targets.cpu.run import CpuRunner
 from edgespike.targets.cpu.write import write
 
 __all__ = ["TARGET", "CpuRunner"]

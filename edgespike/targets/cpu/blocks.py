@@ -1,10 +1,10 @@
-"""What an engine returns: the values of some samples at some steps."""
+"""What an engine is, and what it returns of some samples at some steps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """Values of a range of samples and steps.
 
     Parameters
@@ -31,8 +30,7 @@ class Block:
     values: Mapping[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(NamedTuple):
     """Events of a range of samples and steps, and their answers.
 
     Parameters
@@ -43,23 +41,33 @@ class Counted:
         The readout after the last of these steps, ``(samples, classes)``.
     sums
         For each neuron or pool, its events summed over the samples: integers ``(steps, *shape)``,
-        channels last, where a first axis of 1 stands for all steps. They are the caller's.
+        channels first, in any memory order, where a first axis of 1 stands for all steps. They are
+        the caller's.
+    whole
+        Whether these are the sums of all samples that were run, at each step, the input's too.
     """
 
     samples: slice
     steps: slice
     accumulators: NDArray[Any]
     sums: Mapping[str, NDArray[Any]]
+    whole: bool = False
 
 
 class Engine(Protocol):
-    """Runs one graph."""
+    """Runs one graph on checked samples ``(samples, steps, *shape)``, channels first.
+
+    A run may be stopped wherever it yields.
+    """
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
-        """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
+        """Run samples and yield the values of all observed nodes, block by block."""
+
+    def answer(self, samples: NDArray[Any], answers: Integers) -> Iterator[None]:
+        """Run samples and write the readout after the last step, ``(samples, classes)``."""
 
     def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
-        """Run checked samples without keeping their values; yield what is counted, part by part."""
+        """Run samples without keeping their values; yield what is counted, part by part."""
 
 
 def empty_accumulators(graph: Graph, samples: int) -> Integers:
@@ -71,6 +79,17 @@ def zero_sums(graph: Graph, name: str) -> Integers:
     """Return zeros for a node's event sums, ``(steps, *shape)``, channels last."""
     channels, *positions = graph.tensors[name].shape
     return np.zeros((graph.steps, *positions, channels), np.int64)
+
+
+def channels_first(values: NDArray[Any], place: int) -> NDArray[Any]:
+    """Move the last axis to a place; ``np.moveaxis`` takes several times as long."""
+    return values.transpose(_axes(values.ndim, place))
+
+
+@cache
+def _axes(number: int, place: int) -> tuple[int, ...]:
+    axes = range(number - 1)
+    return (*axes[:place], number - 1, *axes[place:])
 
 
 def cut(count: int, at_once: int) -> Iterator[slice]:

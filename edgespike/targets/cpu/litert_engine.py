@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from edgespike.counting.events import BYTE_LIMIT, sum_events
 from edgespike.graph import Graph, Signal
 from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.blocks import Block, Counted, cut, empty_accumulators, zero_sums
+from edgespike.targets.cpu.blocks import (
+    Block,
+    Counted,
+    channels_first,
+    cut,
+    empty_accumulators,
+    zero_sums,
+)
 from edgespike.targets.shared.number_types import narrow_type
 from edgespike.targets.tflite.running.engine import LiteRtEngine, Plan, engine_fault, engine_plan
 from edgespike.trace import observed_names
@@ -92,11 +99,17 @@ class CountingLiteRtEngine:
         stored, zero_point = self._engine.events[name][:count], self._engine.zero_points[name]
         return stored.astype(np.int16) - zero_point if zero_point else stored
 
+    def answer(self, samples: NDArray[Any], answers: Integers) -> Iterator[None]:
+        """Run checked samples and write the readout after the only step, batch by batch."""
+        for some in cut(len(samples), self._batch):
+            answers[some] = self._engine.run(samples[some, 0])
+            yield
+
     def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
         """Run checked samples and yield their answers and event sums, all at once."""
         if len(samples) == 1:
             accumulators = self._engine.run(samples[:, 0])
-            events = {name: self._single(name) for name in self._names}
+            events = {name: channels_first(self._single(name), 1) for name in self._names}
             yield Counted(slice(0, 1), slice(0, 1), accumulators, events)
             return
         accumulators = empty_accumulators(self._graph, len(samples))
@@ -109,6 +122,7 @@ class CountingLiteRtEngine:
             for name, total in sums.items():
                 total += sum_events(self._values(name, count), self._graph.tensors[name])
         found = {**self._events.totals(), **sums}
+        found = {name: channels_first(each, 1) for name, each in found.items()}
         yield Counted(slice(0, len(samples)), slice(0, 1), accumulators, found)
 
     def _single(self, name: str) -> NDArray[Any]:

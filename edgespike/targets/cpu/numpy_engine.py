@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from edgespike.counting.events import sum_events
 from edgespike.graph import Graph
 from edgespike.graph.inputs import never_changes
-from edgespike.targets.cpu.blocks import Block, Counted, cut
+from edgespike.graph.tensor import Integers
+from edgespike.targets.cpu.blocks import Block, Counted, channels_first, cut
 from edgespike.targets.cpu.parts import Loop, States, Values, make_parts, stateless_first
 from edgespike.targets.cpu.stateless import Array
 from edgespike.targets.shared.number_types import narrow_type
@@ -81,6 +82,12 @@ class NumpyEngine:
                 part.run(values, count, state)
             yield Block(some, steps, {name: values[name] for name in self._kept})
 
+    def answer(self, samples: NDArray[Any], answers: Integers) -> Iterator[None]:
+        """Run checked samples and write the readout after the last step."""
+        for block in self.blocks(samples):
+            answers[block.samples] = block.values[self._graph.readout.name][-1]
+            yield
+
     def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
         """Run checked samples and sum the events of every block."""
         readout = self._graph.readout.name
@@ -90,7 +97,8 @@ class NumpyEngine:
                 if name != readout:
                     # Whole rows of all steps add up several times faster than those of each step.
                     values = np.ascontiguousarray(block.values[name].swapaxes(0, 1))
-                    sums[name] = sum_events(values, self._graph.tensors[name])
+                    events = sum_events(values, self._graph.tensors[name])
+                    sums[name] = channels_first(events, 1)
             yield Counted(block.samples, block.steps, block.values[readout][-1], sums)
 
     def _enter(self, samples: NDArray[Any]) -> Array:

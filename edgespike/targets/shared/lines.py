@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +121,16 @@ def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]
     step, start
         For each channel. The caller must prove that they are exact.
     """
+    return _fit(
+        theta.shape[1], *(np.asarray(each, np.int64).tobytes() for each in (theta, low, high))
+    )
+
+
+@lru_cache(maxsize=64)
+def _fit(levels: int, *arrays: bytes) -> tuple[Floats, Floats]:
+    """Fit lines; a graph's thresholds are asked for again by each plan and each model of it."""
+    theta, low, high = (np.frombuffer(each, np.int64) for each in arrays)
+    theta = theta.reshape(-1, levels)
     below, above = _gaps(theta, low[:, None], high[:, None])
     level = np.arange(1, theta.shape[1] + 1)
 
@@ -149,7 +160,9 @@ def fit(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]
         wide = np.where(better_right, wide, tried[1])
     tried[:] = (narrow + wide) / 2
     over, under = rooms(tried)
-    return tried[0], (over[0] - under[0]) / 2
+    step, start = tried[0].copy(), (over[0] - under[0]) / 2
+    step.flags.writeable = start.flags.writeable = False
+    return step, start
 
 
 def _gaps(theta: Integers, low: Integers, high: Integers) -> tuple[Floats, Floats]:

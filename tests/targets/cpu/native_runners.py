@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 from edgespike.counting import Tally, tally_trace
 from edgespike.graph import Graph
 from edgespike.interpreter import interpret
-from edgespike.targets.cpu import CpuRunner
-from edgespike.targets.cpu.native import engine, library, native_engine
+from edgespike.targets.cpu import CpuRunner, native
+from edgespike.targets.cpu.native import engine, library
+from edgespike.targets.cpu.native.limits import fits
+from edgespike.targets.cpu.native.program import program_of
 
 
 def on_every_kernel_set(graph: Graph) -> dict[str, CpuRunner]:
     """Prepare a graph that the native engine holds once for each kernel set that runs here."""
     assert library.kernel_sets(), library.missing()
-    return {kernels: on_kernels(graph, kernels) for kernels in library.kernel_sets()}
+    # The same program for all of them: it takes longer to write than to run.
+    with mock.patch.object(native, "program_of", return_value=program_of(graph)):
+        return {kernels: on_kernels(graph, kernels) for kernels in library.kernel_sets()}
 
 
 def on_kernels(graph: Graph, kernels: str) -> CpuRunner:
@@ -32,7 +36,7 @@ def on_kernels(graph: Graph, kernels: str) -> CpuRunner:
 
 def runs_natively(graph: Graph) -> bool:
     """Return whether the native engine is here and holds a graph."""
-    return native_engine(graph) is not None
+    return not library.missing() and fits(graph)
 
 
 def assert_native(graph: Graph, samples: NDArray[Any]) -> None:

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codes.h"
 #include "engine.h"
 
 enum head { PROGRAM, SAMPLES, TYPE, COUNT, SAMPLE_STRIDE, STEP_STRIDE, ANSWERS, EVENTS, KEPT, HEAD };
@@ -37,7 +38,7 @@ static void run(const char *kernels, const int64_t *head) {
     uint32_t *events = memory(head[EVENTS] * 4);
     void *program = bytes_of_input(head[PROGRAM]), *samples = bytes_of_input(head[SAMPLES]);
     void **kept = memory(head[KEPT] * (int64_t)sizeof *kept);
-    char error[ES_ERROR] = "";
+    char error[ERROR_BYTES] = "";
     es_net *net = es_load(program, (size_t)head[PROGRAM], kernels, error);
     if (!net) stop(error);
     free(program); /* the engine has its own copy */

@@ -7,6 +7,7 @@ import pytest
 
 from edgespike.graph import Conv2d, Dense, Graph, Input, Membrane, Node, Readout, Reshape, SumPool2d
 from edgespike.graph.tensor import ELEMENT_LIMIT
+from edgespike.targets.cpu.native import limits
 from edgespike.targets.cpu.native.engine import NativeEngine
 from edgespike.targets.cpu.native.library import missing
 from edgespike.targets.cpu.native.products import MOST_FOLDED_WEIGHTS, window_of
@@ -44,6 +45,32 @@ def test_a_sum_pool_stays_by_itself_where_the_padding_after_it_would_grow_too_la
     )
     graph = chain(source, SumPool2d((100, 100), (100, 100)), convolution)
     assert_exact(graph, random_samples(source, 2), engine_of(graph))
+
+
+@pytest.mark.parametrize(("stride", "folds"), [(26843, True), (32767, False)])
+def test_a_sum_pool_stays_by_itself_where_the_stride_after_it_would_grow_too_large(
+    stride: int, folds: bool
+) -> None:
+    """A stride that leads out of the plane is valid, whatever its size: there is one output."""
+    source = Input((1, 5000, 1), 0, 1, 1.0)
+    layer = Conv2d(np.ones((3, 1, 1, 1), np.int64), np.arange(3), stride=(stride, 1))
+    graph = chain(source, SumPool2d((5000, 1), (5000, 1)), layer)
+    ((node, _),) = graph.of_type(Conv2d)
+    window = window_of(graph, node, layer)
+    assert (window.root is graph.input) == folds
+    assert_exact(graph, random_samples(source, 3), engine_of(graph))
+
+
+@pytest.mark.parametrize("most", [3, 4])
+def test_a_graph_of_more_nodes_or_steps_than_a_program_has_none(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Input((2,), 0, 1, 1.0)
+    graphs = [chain(source, Reshape((2, 1, 1)), Reshape((2,))), chain(source, steps=4)]
+    monkeypatch.setattr(limits, "MOST_NODES", most)
+    for graph in graphs:
+        assert max(len(graph.nodes), graph.steps) == 4
+        assert (program_of(graph) is not None) == (most == 4)
 
 
 @pytest.mark.parametrize(

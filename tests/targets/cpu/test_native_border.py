@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgespike.errors import InputError
 from edgespike.graph import Conv2d, Graph, Input, Membrane, SumPool2d, Threshold
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT
-from edgespike.targets.cpu.native.engine import ALIGNED, ERROR_BYTES
+from edgespike.targets.cpu.native.codes import ALIGNED, ERROR_BYTES
 from edgespike.targets.cpu.native.library import kernel_sets, library
 from edgespike.targets.cpu.native.program import program_of
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, weights

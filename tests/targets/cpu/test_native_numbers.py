@@ -4,67 +4,82 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from pathlib import Path
 
-import numpy as np
 import pytest
 
-from edgespike.targets.cpu.native import cells, engine, program
+from edgespike.graph import ReadoutMode, Reset, ResetTime
+from edgespike.graph.graph import STEP_LIMIT
+from edgespike.graph.ops.membrane import MOST_DECAY_BITS
+from edgespike.graph.tensor import ELEMENT_LIMIT
+from edgespike.targets.cpu.native import codes
 from edgespike.targets.cpu.native.build import CSRC
-from edgespike.targets.cpu.native.products import Product
-from edgespike.targets.cpu.native.words import Stored
+
+HEADER = re.sub(r"/\*.*?\*/", "", (CSRC / "codes.h").read_text(), flags=re.DOTALL)
+
+PREFIXES = {"reset_code": "RESET_", "mode_code": "MODE_"}
+"""Of the names in C, where those of different enums would be equal without one."""
 
 
-@pytest.mark.parametrize(
-    ("name", "python"),
-    [
-        ("product", Product),
-        ("cell_kind", cells.CellKind),
-        ("method", cells._Method),
-        ("op_kind", program.Kind),
-    ],
-)
-def test_an_enum_has_the_same_names_and_numbers(name: str, python: type[IntEnum]) -> None:
-    assert enum(name) == {each.name: each.value for each in python}
-
-
-def test_types_of_stored_values_have_the_numbers_of_net_h() -> None:
-    types = enum("type")
-    assert {each.name: types[each.name] for each in Stored} == {each.name: each for each in Stored}
-
-
-def test_samples_of_every_type_have_the_numbers_of_net_h() -> None:
-    types = enum("type")
-    assert types.pop("TYPES") == len(types)
-    assert {number_type(name): number for name, number in types.items()} == engine.TYPES
-
-
-@pytest.mark.parametrize(
-    ("file", "name", "python"),
-    [
-        ("engine.c", "MAGIC", program.MAGIC),
-        ("engine.h", "ES_ERROR", engine.ERROR_BYTES),
-        ("net.h", "ALIGNED", engine.ALIGNED),
-    ],
-)
-def test_a_constant_is_the_same(file: str, name: str, python: int) -> None:
-    (found,) = re.findall(rf"^#define {name} (\w+)", (CSRC / file).read_text(), re.MULTILINE)
-    assert int(found, 0) == python
+def test_every_enum_has_the_same_names_and_numbers() -> None:
+    python = {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): {each.name: int(each) for each in found}
+        for name, found in vars(codes).items()
+        if isinstance(found, type) and issubclass(found, IntEnum) and found is not IntEnum
+    }
+    found = {name: enum(name) for name in re.findall(r"\benum (\w+) \{", HEADER)}
+    assert found["type"].pop("TYPES") == len(python["type"])
+    assert found == python
+    assert len(found) == 8
 
 
 def enum(name: str) -> dict[str, int]:
-    """Return names and numbers of an enum of net.h."""
-    text = re.sub(r"/\*.*?\*/", "", (CSRC / "net.h").read_text(), flags=re.DOTALL)
-    (body,) = re.findall(rf"\benum {name} \{{(.*?)\}};", text, re.DOTALL)
+    """Return names and numbers of an enum."""
+    (body,) = re.findall(rf"\benum {name} \{{(.*?)\}};", HEADER, re.DOTALL)
     numbers: dict[str, int] = {}
     following = 0
     for each in filter(None, map(str.strip, body.split(","))):
         constant, _, given = map(str.strip, each.partition("="))
         following = int(given) if given else following
-        numbers[constant] = following
+        numbers[constant.removeprefix(PREFIXES.get(name, ""))] = following
         following += 1
     return numbers
 
 
-def number_type(name: str) -> np.dtype[np.generic]:
-    """Return numpy's type of a name such as I16."""
-    return np.dtype(f"{name[0].lower()}{int(name[1:]) // 8}")
+def test_every_constant_has_the_same_name_and_number() -> None:
+    python = {name: found for name, found in vars(codes).items() if type(found) is int}
+    defined = re.findall(r"^#define (\w+) (.+)$", HEADER, re.MULTILINE)
+    found = {name: eval(value.replace("(int64_t)", "").strip()) for name, value in defined}
+    assert found == python
+    assert len(found) == 10
+
+
+@pytest.mark.parametrize(
+    ("python", "code"),
+    [
+        (Reset, codes.ResetCode),
+        (ResetTime, codes.ResetTimeCode),
+        (ReadoutMode, codes.ModeCode),
+    ],
+)
+def test_every_way_of_an_operation_has_a_code(
+    python: type[Reset | ResetTime | ReadoutMode], code: type[IntEnum]
+) -> None:
+    assert set(python.__members__) == set(code.__members__)
+
+
+@pytest.mark.parametrize("each", codes.Type)
+def test_a_type_has_as_many_bytes_as_its_name_says(each: codes.Type) -> None:
+    assert each.dtype.kind == each.name[0].lower()
+    assert each.dtype.itemsize * 8 == int(each.name[1:])
+
+
+@pytest.mark.parametrize("path", sorted(CSRC.iterdir()), ids=lambda path: path.name)
+def test_no_limit_is_written_out_beside_its_name(path: Path) -> None:
+    assert path.name == "codes.h" or not re.findall(r"\b1 << 2\d\b", path.read_text())
+
+
+def test_graphs_keep_within_what_a_program_may_say() -> None:
+    assert ELEMENT_LIMIT <= codes.MOST_ELEMENTS
+    assert STEP_LIMIT <= codes.MOST_NODES
+    assert codes.MOST_DECAY_BITS >= MOST_DECAY_BITS

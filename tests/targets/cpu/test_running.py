@@ -15,6 +15,7 @@ import pytest
 
 from edgespike import api
 from edgespike.counting import Counter, count
+from edgespike.counting.tally import stored_events
 from edgespike.errors import InputError
 from edgespike.graph import (
     Conv2d,
@@ -30,11 +31,13 @@ from edgespike.graph import (
 )
 from edgespike.interpreter import interpret
 from edgespike.targets import get_runtime, get_target
-from edgespike.targets.cpu import CpuRunner, run
+from edgespike.targets.cpu import CpuRunner, engines, run
 from edgespike.targets.cpu.litert_engine import CountingLiteRtEngine, plan_for
 from edgespike.targets.cpu.native.library import kernel_sets
+from edgespike.threads import at_most
 from tests.example_graphs import recurrent_graph
 from tests.targets.cpu.graphs import chain, dense_spikes, random_samples, run_counted
+from tests.targets.cpu.native_runners import assert_equal_tallies
 
 IMAGE = Input((1, 8, 8), 0, 255, 1 / 255)
 
@@ -221,6 +224,29 @@ def test_threads_may_share_a_runner(graph: Graph, native: bool) -> None:
         list(threads.map(check, range(400)))
 
 
+@pytest.mark.parametrize("samples", [1, 3, 70])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("graph", [OR_POOLED, MEMBRANE], ids=["or", "membrane"])
+@with_and_without_the_native_engine
+def test_what_a_caller_holds_is_its_own(
+    graph: Graph, threads: int, samples: int, native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same runner's later answers and sums are elsewhere in memory."""
+    monkeypatch.setattr(run, "THREAD_VALUES", 1)
+    runner = CpuRunner(graph, native=native)
+    batch = random_samples(graph.input_op, 2 * samples)
+    first, second = batch[:samples], batch[samples:]
+    with at_most(threads):
+        answers, tally = runner.answers(first), runner.tally(first)
+        held = [answers, tally.accumulators, *dict(stored_events(tally.events)).values()]
+        before = [each.copy() for each in held]
+        other = runner.tally(second)
+        runner.answers(second)[...] = other.accumulators[...] = 99
+    for each, copy in zip(held, before, strict=True):
+        np.testing.assert_array_equal(each, copy)
+    assert_equal_tallies(runner.tally(first), tally)
+
+
 @with_and_without_the_native_engine
 def test_samples_are_checked(native: bool) -> None:
     runner = CpuRunner(OR_POOLED, native=native)
@@ -248,9 +274,9 @@ def test_what_an_artefact_expects_comes_from_no_engine(
     """An engine's error would otherwise be what the artefact checks for."""
 
     def refuse(*_: object) -> None:
-        raise AssertionError("an engine ran")
+        raise AssertionError("an engine was asked for")
 
-    monkeypatch.setattr(CpuRunner, "_make_engine", refuse)
+    monkeypatch.setattr(run, "engines_of", refuse)
     api.export(OR_POOLED, "cpu", tmp_path / "out")
 
 
@@ -259,7 +285,7 @@ def test_the_certificate_names_what_ran(monkeypatch: pytest.MonkeyPatch) -> None
     numpy = f"numpy {np.__version__}"
     native = f"native engine ({kernel_sets()[0]})"
     assert runtimes_in_certificates() == [f"{native}, {numpy}"] * 2
-    monkeypatch.setattr(run, "native_engine", lambda graph: None)
+    monkeypatch.setattr(engines, "native_engine", lambda graph: None)
     litert = metadata.version("ai-edge-litert")
     assert runtimes_in_certificates() == [f"{numpy}, ai-edge-litert {litert}", numpy]
 
@@ -285,5 +311,5 @@ def test_the_runtime_names_its_engines_and_refuses_no_graph() -> None:
 def test_the_runtime_names_what_is_left_without_the_native_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run, "kernel_sets", lambda: ())
+    monkeypatch.setattr(engines, "kernel_sets", lambda: ())
     assert get_runtime("cpu").version().startswith(f"no native engine, numpy {np.__version__}, ")

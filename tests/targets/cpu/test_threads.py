@@ -17,6 +17,8 @@ from edgespike.counting import Counter, count
 from edgespike.graph import Graph, Input
 from edgespike.interpreter import interpret
 from edgespike.targets.cpu import CpuRunner, run
+from edgespike.targets.cpu.native.engine import NativeEngine
+from edgespike.targets.cpu.numpy_engine import NumpyEngine
 from edgespike.targets.cpu.threads import run_parts
 from edgespike.threads import at_most
 from tests.targets.cpu.graphs import random_samples
@@ -115,10 +117,13 @@ def test_an_engine_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         raise MemoryError("no room")
 
     monkeypatch.setattr(run, "THREAD_VALUES", 1)
-    runner = CpuRunner(MEMBRANE)
-    monkeypatch.setattr(CpuRunner, "_make_engine", fail)
-    with at_most(2), pytest.raises(MemoryError, match="no room"):
-        runner.tally(np.zeros((50, 6), np.int64))
+    for native, engine in ((True, NativeEngine), (False, NumpyEngine)):
+        runner = CpuRunner(MEMBRANE, native=native)
+        monkeypatch.setattr(engine, "_run", fail)
+        for threads in (1, 2):
+            for call in (runner.trace, runner.answers, runner.tally):
+                with at_most(threads), pytest.raises(MemoryError, match="no room"):
+                    call(np.zeros((50, 6), np.int64))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.targets.cpu.watched import (
     DAMAGE,
@@ -27,12 +28,9 @@ needs_valgrind = pytest.mark.skipif(
     reason="valgrind or gcc is not installed",
 )
 
-TESTS = [
-    str(Path(__file__).with_name(f"test_native_{name}.py"))
-    for name in ("attacks", "border", "graphs", "memory")
-]
-"""Those in which memory is used in different ways: the others look at numbers, and would take
-minutes."""
+TESTS = ("attacks", "border", "graphs", "memory")
+"""Native tests in which memory is used in different ways: the others look at numbers, and would
+take minutes."""
 
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
@@ -69,9 +67,24 @@ lib.es_free(net)
 """
 
 
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """An engine with sanitizers, compiled by the first worker that needs it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "sanitized"
+    with FileLock(f"{shared}.lock"):
+        built = shared / "_engine.abi3.so"
+        if not built.exists():
+            shared.mkdir(exist_ok=True)
+            compile_engine(shared, ["-O0", *SANITIZERS])
+    return built
+
+
 @needs_sanitizers
-def test_the_native_tests_pass_with_sanitizers(tmp_path: Path) -> None:
-    assert with_sanitizers([*PYTEST, *TESTS], tmp_path) == 0
+@pytest.mark.parametrize("name", TESTS)
+def test_the_native_tests_pass_with_sanitizers(name: str, sanitized: Path, tmp_path: Path) -> None:
+    tests = str(Path(__file__).with_name(f"test_native_{name}.py"))
+    assert with_sanitizers([*PYTEST, tests], tmp_path, sanitized) == 0
 
 
 @needs_sanitizers

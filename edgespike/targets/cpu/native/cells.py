@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import numpy as np
 
 from edgespike.graph import (
     Comparison,
     Emits,
     Membrane,
-    Reset,
     ResetTime,
     Tensor,
     Threshold,
 )
 from edgespike.graph.ops.threshold import reachable
 from edgespike.graph.tensor import Integers
+from edgespike.targets.cpu.native.codes import (
+    MOST_LEVELS,
+    SPLIT_BITS,
+    WIDE_LIMIT,
+    CellKind,
+    Method,
+    ResetCode,
+    ResetTimeCode,
+)
 from edgespike.targets.cpu.native.words import INT32, Words
 from edgespike.targets.shared.lines import LevelLine, fit_line
 
@@ -26,32 +32,6 @@ COMPARED_LEVELS = 24
 FEW_LEVELS = 8
 """Most levels that are compared even where a line is exact."""
 
-RESETS = (Reset.NONE, Reset.ZERO, Reset.SUBTRACT)
-RESET_TIMES = (ResetTime.SAME_STEP, ResetTime.NEXT_STEP, ResetTime.SAME_STEP_RAISED)
-
-SPLIT_BITS = 15
-"""Most bits of a decay whose product is computed in two parts of 32 bits."""
-
-WIDE_LIMIT = 2**59
-"""Largest magnitude of a potential in 64 bits: sums of a few still fit."""
-
-
-class CellKind(IntEnum):
-    """What follows a sum, numbered as ``enum cell_kind`` in ``net.h``."""
-
-    PLAIN = 0
-    THRESHOLD = 1
-    MEMBRANE = 2
-
-
-class _Method(IntEnum):
-    """How levels are found, numbered as ``enum method`` in ``net.h``."""
-
-    COMPARE = 0
-    LINE = 1
-    SEARCH = 2
-    NEAR = 3
-
 
 def write_threshold(words: Words, op: Threshold, source: Tensor) -> None:
     """Write thresholds as ``read_threshold`` in ``engine.c`` reads them."""
@@ -60,34 +40,34 @@ def write_threshold(words: Words, op: Threshold, source: Tensor) -> None:
     words.add(CellKind.THRESHOLD, op.levels, op.offset, op.unit)
     words.add(method := _method(op, line), bool(op.flipped.any()))
     words.array(-op.flipped.astype(np.int64))
-    if line is not None and method in (_Method.LINE, _Method.NEAR):
+    if line is not None and method in (Method.LINE, Method.NEAR):
         words.reals(np.stack([line.slope, line.offset]))
     match method:
-        case _Method.LINE:
+        case Method.LINE:
             pass
-        case _Method.NEAR:
+        case Method.NEAR:
             assert line is not None
             assert line.following is not None
             words.array(line.following.astype(np.int64))
-        case _Method.SEARCH:
+        case Method.SEARCH:
             words.array(theta)
-        case _Method.COMPARE:
+        case Method.COMPARE:
             words.array(theta.T)
 
 
-def _method(op: Threshold, line: LevelLine | None) -> _Method:
+def _method(op: Threshold, line: LevelLine | None) -> Method:
     if line is not None and line.following is None:
-        return _Method.LINE
+        return Method.LINE
     if op.levels <= COMPARED_LEVELS:
-        return _Method.COMPARE
-    return _Method.SEARCH if line is None else _Method.NEAR
+        return Method.COMPARE
+    return Method.SEARCH if line is None else Method.NEAR
 
 
 def threshold_fits(op: Threshold, source: Tensor) -> bool:
     """Return whether the engine computes thresholds in 32 bits."""
     low, high = source.bounds
     largest = max(-low, high + 1, abs(op.offset) + op.unit * (op.levels + 1))
-    return largest <= INT32 and op.levels <= 2**20
+    return largest <= INT32 and op.levels <= MOST_LEVELS
 
 
 def write_membrane(words: Words, op: Membrane, source: Tensor, steps: int) -> None:
@@ -98,7 +78,7 @@ def write_membrane(words: Words, op: Membrane, source: Tensor, steps: int) -> No
     biased = bool(np.any(op.bias))
     spikes = op.emits is Emits.SPIKES
     words.add(CellKind.MEMBRANE, not spikes, op.comparison is Comparison.GREATER)
-    words.add(RESETS.index(op.reset), RESET_TIMES.index(op.reset_time))
+    words.add(ResetCode[op.reset.name], ResetTimeCode[op.reset_time.name])
     words.add(numbers.decays, op.decay_syn is not None, numbers.current_saturates)
     words.add(numbers.saturates, biased, numbers.wide, op.decay_bits)
     words.add(spikes and not biased, numbers.one_product)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +11,19 @@ from numpy.typing import NDArray
 from edgespike.graph import Graph
 from edgespike.graph.inputs import never_changes
 from edgespike.graph.tensor import Integers
-from edgespike.targets.cpu.blocks import Block, Counted
+from edgespike.targets.cpu.blocks import Block, Counted, channels_first
+from edgespike.targets.cpu.native.codes import ALIGNED, ERROR_BYTES, Type
 from edgespike.targets.cpu.native.library import kernel_sets, library
-from edgespike.targets.cpu.native.program import Program
+from edgespike.targets.cpu.native.program import Program, Source
 
-TYPES = {
-    np.dtype(name): number for number, name in enumerate(("u1", "i1", "i2", "i4", "i8", "u2", "u4"))
-}
-"""Types of samples, numbered as ``enum type`` in ``net.h``."""
+TYPES = {each.dtype: int(each) for each in Type}
+"""Types of samples."""
 
 KEPT_BYTES = 2**26
 """About how many bytes of observed values are kept at once."""
 
 SUM_LIMIT = 2**32 - 1
 """Largest sum of events of one call."""
-
-ALIGNED, ERROR_BYTES = 64, 200
 
 
 class NativeEngine:
@@ -63,7 +60,9 @@ class NativeEngine:
             )
         self._net = self._ffi.gc(net, self._lib.es_free)
         self._null = self._ffi.NULL
+        self._numbers = self._ffi.typeof("int64_t[]"), self._ffi.typeof("uint32_t[]")
         self._classes = graph.tensors[graph.readout.name].size
+        self._sums = {source.name: _place(source) for source in program.sources}
         self._idle: list[Any] = []
         """Scratch memory that no thread uses; appending and popping are atomic."""
         most = [max(1, graph.tensors[source.name].bounds[1]) for source in program.sources]
@@ -78,11 +77,10 @@ class NativeEngine:
             start = -memory.ctypes.data % ALIGNED
             return self._ffi.from_buffer("char[]", memory[start : start + size])
 
-    def answers(self, samples: NDArray[Any]) -> Integers:
-        """Return the readout after the last step, ``(samples, classes)``."""
-        answers = np.empty((len(samples), self._classes), np.int64)
+    def answer(self, samples: NDArray[Any], answers: Integers) -> Iterator[None]:
+        """Run checked samples and write the readout after the last step, ``(samples, classes)``."""
         self._run(samples, answers, None, None)
-        return answers
+        yield
 
     def blocks(self, samples: NDArray[Any]) -> Iterator[Block]:
         """Run checked samples ``(samples, steps, *shape)``, channels first, block by block."""
@@ -114,16 +112,14 @@ class NativeEngine:
     def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
         """Run checked samples; yield their answers and the sums of their events."""
         steps = slice(0, self._graph.steps)
-        for start in range(0, len(samples), self._at_once):
-            some = samples[start : start + self._at_once]
+        count = len(samples)
+        for start in range(0, count, self._at_once):
+            some = samples[start : start + self._at_once] if count > self._at_once else samples
             answers = np.empty((len(some), self._classes), np.int64)
-            events = np.zeros(self._program.events, np.uint32)
+            events = np.empty(self._program.events, np.uint32)
             self._run(some, answers, events, None)
-            sums = {
-                source.name: events[source.place].reshape(source.shape)
-                for source in self._program.sources
-            }
-            yield Counted(slice(start, start + len(some)), steps, answers, sums)
+            where = slice(start, start + len(some))
+            yield Counted(where, steps, answers, _Sums(events, self._sums), len(some) == count)
 
     def _run(
         self,
@@ -147,14 +143,41 @@ class NativeEngine:
                 len(samples),
                 sample_stride,
                 step_stride,
-                self._null if answers is None else ffi.from_buffer("int64_t[]", answers),
-                self._null if events is None else ffi.from_buffer("uint32_t[]", events),
+                self._null if answers is None else ffi.from_buffer(self._numbers[0], answers),
+                self._null if events is None else ffi.from_buffer(self._numbers[1], events),
                 pointers,
             )
         finally:
             self._idle.append(scratch)
         if failed:
             raise RuntimeError("the native engine refuses its arguments")
+
+
+_Place: TypeAlias = tuple[tuple[int, ...], int, tuple[int, ...]]
+"""Shape ``(steps, *shape)``, channels first, offset and strides of sums, in bytes."""
+
+
+def _place(source: Source) -> _Place:
+    bytes_each = np.dtype(np.uint32).itemsize
+    sums = channels_first(np.empty(source.shape, np.uint32), 1)
+    return sums.shape, source.place.start * bytes_each, sums.strides
+
+
+class _Sums(Mapping[str, NDArray[Any]]):
+    """Sums of events by name, as views that are made when they are asked for."""
+
+    def __init__(self, events: NDArray[np.uint32], places: Mapping[str, _Place]) -> None:
+        self._events, self._places = events, places
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        shape, offset, strides = self._places[name]
+        return np.ndarray(shape, np.uint32, self._events, offset, strides)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 def _laid_out(samples: NDArray[Any]) -> tuple[NDArray[Any], int, int]:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
 from edgespike.graph import Conv2d, Dense, Graph, Node, Reshape, Signal, SumPool2d, Tensor
 from edgespike.graph.tensor import ELEMENT_LIMIT, Integers
-from edgespike.targets.cpu.native.words import INT16, Stored, Words, stored
+from edgespike.targets.cpu.native.codes import MOST_ELEMENTS, Product, Type
+from edgespike.targets.cpu.native.words import INT16, Words, stored
 
 LARGEST_BYTE = 127
 
 MOST_FOLDED_WEIGHTS = 2**24
 """Most weights of a layer into which a sum pool is folded: a row of the pool repeats them."""
-
-
-class Product(IntEnum):
-    """How a layer multiplies, numbered as ``enum product`` in ``net.h``."""
-
-    EVENTS = 0
-    PAIRS8 = 1
-    QUADS8 = 2
-    PAIRS16 = 3
-    SINGLES = 4
-    CHANNELS = 5
 
 
 @dataclass(frozen=True)
@@ -137,7 +126,9 @@ def _folded(graph: Graph, window: Window) -> Window:
     )
     places = tensor.shape[0] * math.prod(_padded(folded))
     too_large = places > ELEMENT_LIMIT or window.weight.size * across > MOST_FOLDED_WEIGHTS
-    return window if too_large else folded
+    # A layer's stride may be larger than its input, if there is one output only.
+    too_far = max(window.stride[0] * down, window.stride[1] * across) > MOST_ELEMENTS
+    return window if too_large or too_far else folded
 
 
 def _padded(window: Window) -> tuple[int, int]:
@@ -190,7 +181,7 @@ def product_of(graph: Graph, window: Window, sums: Tensor, *, as_events: bool) -
 def is_wide(sums: Tensor) -> bool:
     """Return whether sums need 32 bits."""
     low, high = sums.bounds
-    return stored(low, high) is Stored.I32 or high > INT16
+    return stored(low, high) is Type.I32 or high > INT16
 
 
 def _largest_pair(window: Window, source: Tensor) -> int:
@@ -261,4 +252,4 @@ def _bits_of_rows(window: Window) -> int:
     across = window.pool[1]
     if low >= -LARGEST_BYTE - 1 and high <= LARGEST_BYTE:
         return 16 if window.weight.size * across * 2 <= MOST_BYTES_OF_ROWS else 8
-    return 16 if stored(min(low, -1), high) is Stored.I16 else 32
+    return 16 if stored(min(low, -1), high) is Type.I16 else 32

@@ -1,9 +1,8 @@
-"""A graph as a program of the native engine."""
+"""A graph as a program of the native engine: its :mod:`.plan`, written as words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from typing_extensions import assert_never
@@ -22,7 +21,6 @@ from edgespike.graph import (
     Multiply,
     Node,
     Readout,
-    ReadoutMode,
     Reshape,
     Signal,
     SumPool2d,
@@ -30,48 +28,33 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import Pool2d
 from edgespike.targets.cpu.native.cells import (
-    CellKind,
-    membrane_fits,
-    threshold_fits,
     write_membrane,
     write_threshold,
 )
-from edgespike.targets.cpu.native.products import (
+from edgespike.targets.cpu.native.codes import (
+    MAGIC,
+    MOST_SPIKES_OF_BYTES,
+    CellKind,
+    ModeCode,
+    OpKind,
     Product,
+    Type,
+)
+from edgespike.targets.cpu.native.limits import fits
+from edgespike.targets.cpu.native.plan import plan_of
+from edgespike.targets.cpu.native.products import (
     Window,
     is_wide,
     plane,
     product_of,
-    window_of,
     write_product,
 )
-from edgespike.targets.cpu.native.words import INT32, Stored, Words, stored
+from edgespike.targets.cpu.native.words import Words, stored
 from edgespike.trace import observed_names
-
-MAGIC = 0x31736567646501
-
-MOST_WEIGHTS = 2**26
-"""Most weights of a graph: each takes 8 bytes while a program is read."""
 
 BYTES_OF_SUMS = 192 * 1024
 """Most sums of events, over all neurons and steps, that are kept in bytes first: they should stay
 in a core's cache."""
-
-MODES = (ReadoutMode.SUM, ReadoutMode.LAST, ReadoutMode.MAX)
-
-
-class Kind(IntEnum):
-    """Operations, numbered as ``enum op_kind`` in ``net.h``."""
-
-    LINEAR = 1
-    CELL = 2
-    MAX_POOL = 3
-    SUM_POOL = 4
-    ADD = 5
-    MULTIPLY = 6
-    CONCATENATE = 7
-    RESHAPE = 8
-    READOUT = 9
 
 
 @dataclass(frozen=True)
@@ -102,79 +85,32 @@ class Program:
     words: bytes
     sources: tuple[Source, ...]
     events: int
-    kept: tuple[tuple[str, Stored, tuple[int, ...]], ...]
+    kept: tuple[tuple[str, Type, tuple[int, ...]], ...]
 
 
 def program_of(graph: Graph) -> Program | None:
     """Write a graph's program; ``None`` if the engine's 32 bits do not hold all of its values."""
-    if not _fits(graph):
+    if not fits(graph):
         return None
     return _Writer(graph).write()
-
-
-def _fits(graph: Graph) -> bool:
-    weights = 0
-    for node in graph.nodes:
-        low, high = graph.tensors[node.name].bounds
-        if not isinstance(node.op, Readout) and max(-low, high) >= INT32:
-            return False
-        match node.op:
-            case Conv2d() | Dense() as op:
-                weights += op.weight.size * (op.groups if isinstance(op, Conv2d) else 1)
-                if max(_largest(op.weight), _largest(op.bias)) >= INT32:
-                    return False
-            case Threshold() as op:
-                if not threshold_fits(op, graph.input_tensors(node)[0]):
-                    return False
-            case Membrane() as op:
-                if not membrane_fits(op, graph.input_tensors(node)[0], graph.steps):
-                    return False
-            case Input() | Delay() | MaxPool2d() | SumPool2d() | Reshape() | Readout():
-                pass
-            case Add() | Multiply() | Concatenate():
-                pass
-            case _:
-                assert_never(node.op)
-    return weights <= MOST_WEIGHTS
-
-
-def _largest(values: np.typing.NDArray[np.int64]) -> int:
-    return int(np.abs(values).max(initial=0))
 
 
 class _Writer:
     """Writes one program."""
 
     def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-        self._readers: dict[str, list[Node]] = {node.name: [] for node in graph.nodes}
-        for node in graph.nodes:
-            for name in dict.fromkeys(node.inputs):
-                self._readers[name].append(node)
-        self._windows = {
-            node.name: window_of(graph, node, node.op)
-            for node in graph.nodes
-            if isinstance(node.op, Conv2d | Dense)
-        }
-        self._counted = self._counted_layer()
-        self._fused = {
-            node.name: cell for node in graph.nodes if (cell := self._cell_after(node)) is not None
-        }
-        self._same = self._same_at_every_step()
-        self._needed = self._needed_values()
-        self._value = {name: place for place, name in enumerate(self._needed)}
+        self._graph, self._plan = graph, plan_of(graph)
+        self._value = self._plan.values
 
     def write(self) -> Program:
         graph, words = self._graph, Words()
-        words.add(MAGIC, graph.steps, len(self._needed))
-        for name in self._needed:
+        words.add(MAGIC, graph.steps, len(self._value))
+        for name in self._value:
             words.add(self._stored(name), *plane(graph.tensors[name].shape))
         words.add(self._value[graph.input.name], self._value[graph.readout.name])
-        cells = {cell.name for cell in self._fused.values()}
-        ops = [self._op(node) for node in graph.nodes if self._is_run(node, cells)]
-        words.add(len(ops))
-        for op in ops:
-            words.extend(op)
+        words.add(len(self._plan.run))
+        for node in self._plan.run:
+            self._op(words, node)
         delays = [each for each in graph.of_type(Delay) if each[0].name in self._value]
         words.add(len(delays))
         for node, delay in delays:
@@ -190,96 +126,25 @@ class _Writer:
         channels, *positions = self._graph.tensors[name].shape
         return (*positions, channels)
 
-    def _stored(self, name: str) -> Stored:
+    def _stored(self, name: str) -> Type:
         if name == self._graph.readout.name:
-            return Stored.I64
+            return Type.I64
         return stored(*self._graph.tensors[name].bounds)
 
-    def _cell_after(self, node: Node) -> Node | None:
-        """Return the neurons that alone read a layer's sums."""
-        if not isinstance(node.op, Conv2d | Dense) or len(self._readers[node.name]) != 1:
-            return None
-        (reader,) = self._readers[node.name]
-        return reader if isinstance(reader.op, Threshold | Membrane) else None
-
-    def _counted_layer(self) -> str:
-        """Name the dense layer that a readout alone sums over several steps; empty if none."""
-        graph = self._graph
-        readout = graph.readout
-        (name,) = readout.inputs
-        node = graph[name]
-        assert isinstance(readout.op, Readout)
-        if graph.steps == 1 or readout.op.mode is not ReadoutMode.SUM:
-            return ""
-        if not isinstance(node.op, Dense) or len(self._readers[name]) > 1:
-            return ""
-        window = self._windows[name]
-        low, high = graph.tensors[readout.name].bounds
-        source = graph.tensors[window.root.name]
-        if window.pool != (1, 1) or window.covered != (1, 1) or source.bounds[0] < 0:
-            return ""
-        most = source.bounds[1] * graph.steps
-        small = max(-low, high, most, _largest(node.op.bias) * graph.steps) < INT32
-        return name if small else ""
-
-    def _same_at_every_step(self) -> set[str]:
-        """Name what follows from the input of the same step alone."""
-        found = {self._graph.input.name}
-        for node in self._graph.nodes[1:]:
-            if not _has_state(node) and found.issuperset(node.inputs):
-                found.add(node.name)
-        return found
-
-    def _needed_values(self) -> list[str]:
-        """Name the nodes whose values are stored, in the graph's order."""
-        graph = self._graph
-        needed = {graph.input.name, graph.readout.name}
-        needed.update(observed_names(graph), event_sources(graph))
-        for node in reversed(graph.nodes):
-            self._add_needed(node, needed)
-        for node, _ in graph.of_type(Delay):  # their sources may come later
-            if node.name in needed:
-                needed.add(node.inputs[0])
-        while True:
-            before = len(needed)
-            for node in reversed(graph.nodes):
-                self._add_needed(node, needed)
-            if len(needed) == before:
-                return [node.name for node in graph.nodes if node.name in needed]
-
-    def _add_needed(self, node: Node, needed: set[str]) -> None:
-        """Add what a node reads, if its own values are needed."""
-        fused = node.name in self._fused
-        if not (node.name in needed or fused):
-            return
-        if node.name in self._windows:
-            needed.add(self._windows[node.name].root.name)
-            return
-        for name in node.inputs:
-            if name not in self._fused:
-                needed.add(name)
-
-    def _is_run(self, node: Node, cells: set[str]) -> bool:
-        if isinstance(node.op, Input | Delay) or node.name in cells:
-            return False
-        return node.name in self._value or node.name in self._fused
-
-    def _op(self, node: Node) -> Words:
-        graph, words = self._graph, Words()
-        cell = self._fused.get(node.name)
+    def _op(self, words: Words, node: Node) -> None:
+        graph, plan = self._graph, self._plan
+        cell = plan.cells.get(node.name)
         output = node if cell is None else cell
-        same = output.name in self._same
-        inputs = [graph[name] for name in node.inputs]
-        if node.name in self._windows:
-            inputs = [self._windows[node.name].root]
+        window = plan.windows.get(node.name)
+        inputs = node.inputs if window is None else (window.root.name,)
         sources = graph.input_tensors(node)
-        words.add(self._kind(node), same, self._value[output.name], len(inputs))
-        words.array([self._value[each.name] for each in inputs])
+        words.add(self._kind(node), output.name in plan.same, self._value[output.name], len(inputs))
+        words.array([self._value[name] for name in inputs])
         match node.op:
             case Conv2d() | Dense() as op:
-                self._linear(words, node, op, self._windows[node.name])
+                self._linear(words, node, op, plan.windows[node.name])
                 self._cell(words, cell, node)
-                words.add(node.name == self._counted)
+                words.add(node.name == plan.counted)
             case Threshold() as op:
                 write_threshold(words, op, sources[0])
             case Membrane() as op:
@@ -289,35 +154,34 @@ class _Writer:
             case Reshape():
                 words.array(self._order(node))
             case Readout() as op:
-                words.add(MODES.index(op.mode), self._counted in node.inputs)
+                words.add(ModeCode[op.mode.name], plan.counted in node.inputs)
             case Add() | Multiply() | Concatenate():
                 pass
             case Input() | Delay():
                 raise TypeError(f"{node.name} ({node.op.kind}) is not computed")
             case _:
                 assert_never(node.op)
-        return words
 
-    def _kind(self, node: Node) -> Kind:
+    def _kind(self, node: Node) -> OpKind:
         match node.op:
             case Conv2d() | Dense():
-                return Kind.LINEAR
+                return OpKind.LINEAR
             case Threshold() | Membrane():
-                return Kind.CELL
+                return OpKind.CELL
             case MaxPool2d():
-                return Kind.MAX_POOL
+                return OpKind.MAX_POOL
             case SumPool2d():
-                return Kind.SUM_POOL
+                return OpKind.SUM_POOL
             case Add():
-                return Kind.ADD
+                return OpKind.ADD
             case Multiply():
-                return Kind.MULTIPLY
+                return OpKind.MULTIPLY
             case Concatenate():
-                return Kind.CONCATENATE
+                return OpKind.CONCATENATE
             case Reshape():
-                return Kind.RESHAPE
+                return OpKind.RESHAPE
             case Readout():
-                return Kind.READOUT
+                return OpKind.READOUT
             case Input() | Delay():
                 raise TypeError(f"{node.name} ({node.op.kind}) is not computed")
             case _:
@@ -325,7 +189,7 @@ class _Writer:
 
     def _linear(self, words: Words, node: Node, op: Conv2d | Dense, window: Window) -> None:
         sums = self._graph.tensors[node.name]
-        counted = node.name == self._counted
+        counted = node.name == self._plan.counted
         product = product_of(self._graph, window, sums, as_events=counted)
         wide = product not in (Product.PAIRS8, Product.EVENTS) or is_wide(sums)
         write_product(words, window, op.bias, product, wide=wide)
@@ -360,24 +224,11 @@ class _Writer:
             end = events + graph.steps * tensor.size
             sources.append(Source(name, slice(events, end), (graph.steps, *self._shape(name))))
             events = end
-            if self._stored(name) is Stored.U8:
+            if self._stored(name) is Type.U8:
                 in_bytes += graph.steps * tensor.size
                 most = max(most, 1 if graded else tensor.bounds[1])
-        words.add(255 // most if in_bytes and events <= BYTES_OF_SUMS else 0)
+        words.add(MOST_SPIKES_OF_BYTES // most if in_bytes and events <= BYTES_OF_SUMS else 0)
         return tuple(sources), events
-
-
-def _has_state(node: Node) -> bool:
-    """Return whether a node's value depends on earlier steps, beside its inputs."""
-    match node.op:
-        case Membrane() | Delay() | Readout():
-            return True
-        case Input() | Dense() | Conv2d() | Threshold() | MaxPool2d() | SumPool2d():
-            return False
-        case Add() | Multiply() | Concatenate() | Reshape():
-            return False
-        case _:
-            assert_never(node.op)
 
 
 def _pool(words: Words, op: Pool2d) -> None:

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-
-class Stored(IntEnum):
-    """Types of stored values, numbered as ``enum type`` in ``net.h``."""
-
-    U8 = 0
-    I16 = 2
-    I32 = 3
-    I64 = 4
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The same as numpy's."""
-        return np.dtype(_DTYPES[self])
-
-
-_DTYPES = {Stored.U8: "u1", Stored.I16: "i2", Stored.I32: "i4", Stored.I64: "i8"}
+from edgespike.targets.cpu.native.codes import Type
 
 INT16, INT32 = 2**15 - 1, 2**31 - 1
 
 
-def stored(low: int, high: int) -> Stored:
+def stored(low: int, high: int) -> Type:
     """Return the narrowest type that holds a range, which must fit 32 bits."""
     if low >= 0 and high <= 255:
-        return Stored.U8
-    return Stored.I16 if low >= -INT16 - 1 and high <= INT16 else Stored.I32
+        return Type.U8
+    return Type.I16 if low >= -INT16 - 1 and high <= INT16 else Type.I32
 
 
 class Words:
@@ -54,10 +36,6 @@ class Words:
     def reals(self, values: ArrayLike) -> None:
         """Add real numbers as an array of their bits."""
         self.array(np.asarray(values, np.float64).ravel().view(np.int64))
-
-    def extend(self, other: Words) -> None:
-        """Add all words of others."""
-        self._parts.extend(other._parts)
 
     def bytes(self) -> bytes:
         """Return all words."""

@@ -6,7 +6,6 @@
 
 #include "net.h"
 
-#define MAGIC 0x31736567646501 /* changes with the format */
 #define MOST (SIZE_MAX >> 2 < (uint64_t)1 << 40 ? (int64_t)(SIZE_MAX >> 2) : (int64_t)1 << 40) /* bytes */
 
 static const struct kernels *const all_kernels[] = {
@@ -136,7 +135,7 @@ static void *rows(struct reader *r, int64_t count, int64_t channels, int64_t pad
 static void read_threshold(struct reader *r, struct cell *cell) {
     struct threshold *op = &cell->threshold;
     const int32_t channels = cell->channels, padded = cell->padded;
-    op->levels = (int32_t)number(r, 1, 1 << 24, "levels");
+    op->levels = (int32_t)number(r, 1, MOST_LEVELS, "levels");
     op->offset = (int32_t)number(r, INT32_MIN, INT32_MAX, "offset");
     op->unit = (int32_t)number(r, 1, INT32_MAX, "unit");
     op->method = (int32_t)number(r, COMPARE, NEAR, "method");
@@ -180,25 +179,24 @@ static void read_threshold(struct reader *r, struct cell *cell) {
 
 static void read_membrane(struct reader *r, struct cell *cell) {
     struct membrane *op = &cell->membrane;
-    const int64_t limit = (int64_t)1 << 60;
     op->emits_potential = (int32_t)number(r, 0, 1, "emits");
     op->comparison = (int32_t)number(r, 0, 1, "comparison");
-    op->reset = (int32_t)number(r, 0, 2, "reset");
-    op->when = (int32_t)number(r, 0, 2, "reset time");
+    op->reset = (int32_t)number(r, RESET_NONE, RESET_SUBTRACT, "reset");
+    op->when = (int32_t)number(r, SAME_STEP, SAME_STEP_RAISED, "reset time");
     op->decays = (int32_t)number(r, 0, 1, "decays");
     op->decays_current = (int32_t)number(r, 0, 1, "decays of currents");
     op->current_saturates = (int32_t)number(r, 0, 1, "currents saturate");
     op->saturates = (int32_t)number(r, 0, 1, "saturates");
     op->biased = (int32_t)number(r, 0, 1, "biased");
     op->wide = (int32_t)number(r, 0, 1, "wide");
-    op->decay_bits = (int32_t)number(r, 1, 24, "decay bits");
+    op->decay_bits = (int32_t)number(r, 1, MOST_DECAY_BITS, "decay bits");
     op->rests = (int32_t)number(r, 0, 1, "rests");
     op->one_product = (int32_t)number(r, 0, 1, "one product");
     op->per_neuron = (int32_t)number(r, 0, 1, "parameters");
-    op->unit = number(r, 1, limit, "unit");
-    op->back = number(r, 1, limit, "back");
+    op->unit = number(r, 1, WIDE_LIMIT, "unit");
+    op->back = number(r, 1, WIDE_LIMIT, "back");
     op->most_spikes = number(r, 1, INT32_MAX, "spikes");
-    op->highest = number(r, 0, limit, "saturation");
+    op->highest = number(r, 0, WIDE_LIMIT, "saturation");
     const int64_t count = op->per_neuron ? cell->positions : 1;
     const int bits = op->wide ? 64 : 32;
     void *theta = rows(r, count, cell->channels, cell->padded, INT32_MAX, bits, "theta");
@@ -214,16 +212,16 @@ static void read_membrane(struct reader *r, struct cell *cell) {
     } else {
         op->theta = theta, op->kept = kept, op->kept_current = kept_current, op->bias = bias, op->least = least;
         if (op->highest > INT32_MAX || op->unit > INT32_MAX) fail(r, "32 bits");
-        if ((op->decays && !op->one_product && op->decay_bits > 15) || (op->decays_current && op->decay_bits > 15))
+        if ((op->decays && !op->one_product && op->decay_bits > SPLIT_BITS) || (op->decays_current && op->decay_bits > SPLIT_BITS))
             fail(r, "decay bits");
         for (int64_t i = 0; !r->wrong && i < count * cell->padded; i++)
             if (op->theta[i] < 1) fail(r, "theta");
     }
-    op->plain = op->when == 0 && !op->decays_current && !op->biased && !op->emits_potential;
+    op->plain = op->when == SAME_STEP && !op->decays_current && !op->biased && !op->emits_potential;
     const int64_t bytes = (int64_t)cell->positions * cell->padded * (bits / 8);
     op->v_place = lay(r, bytes);
     op->current_place = lay(r, op->decays_current ? bytes : 0);
-    op->fired_place = lay(r, op->when == 1 ? bytes : 0);
+    op->fired_place = lay(r, op->when == NEXT_STEP ? bytes : 0);
     op->active_place = lay(r, (int64_t)cell->positions * 8);
 }
 
@@ -297,7 +295,7 @@ static void read_linear(struct reader *r, struct op *node) {
     es_net *net = r->net;
     struct linear *op = &node->linear;
     const struct value *source = &net->value[node->input[0]], *output = &net->value[node->output];
-    const int64_t most = 1 << 27;
+    const int64_t most = MOST_ELEMENTS;
     op->product = (int32_t)number(r, EVENTS, CHANNELS, "product");
     op->wide = (int32_t)number(r, 0, 1, "wide");
     op->weight_bits = (int32_t)number(r, 8, 32, "weight bits");
@@ -403,7 +401,7 @@ static void read_op(struct reader *r, struct op *node) {
     node->kind = (int32_t)number(r, LINEAR, READOUT, "kind");
     node->constant = (int32_t)number(r, 0, 1, "constant");
     node->output = (int32_t)number(r, 0, net->values - 1, "output");
-    node->inputs = (int32_t)number(r, 1, 1 << 20, "inputs");
+    node->inputs = (int32_t)number(r, 1, MOST_NODES, "inputs");
     const unsigned char *inputs = array(r, node->inputs, "inputs");
     node->input = room(r, (int64_t)node->inputs * 4);
     for (int32_t k = 0; !r->wrong && k < node->inputs; k++) {
@@ -434,12 +432,12 @@ static void read_op(struct reader *r, struct op *node) {
         break;
     case MAX_POOL:
     case SUM_POOL:
-        node->pool.kernel_y = (int32_t)number(r, 1, 1 << 27, "kernel");
-        node->pool.kernel_x = (int32_t)number(r, 1, 1 << 27, "kernel");
-        node->pool.step_y = (int32_t)number(r, 1, 1 << 27, "stride");
-        node->pool.step_x = (int32_t)number(r, 1, 1 << 27, "stride");
-        node->pool.top = (int32_t)number(r, 0, 1 << 27, "padding");
-        node->pool.left = (int32_t)number(r, 0, 1 << 27, "padding");
+        node->pool.kernel_y = (int32_t)number(r, 1, MOST_ELEMENTS, "kernel");
+        node->pool.kernel_x = (int32_t)number(r, 1, MOST_ELEMENTS, "kernel");
+        node->pool.step_y = (int32_t)number(r, 1, MOST_ELEMENTS, "stride");
+        node->pool.step_x = (int32_t)number(r, 1, MOST_ELEMENTS, "stride");
+        node->pool.top = (int32_t)number(r, 0, MOST_ELEMENTS, "padding");
+        node->pool.left = (int32_t)number(r, 0, MOST_ELEMENTS, "padding");
         if (source->channels != output->channels) fail(r, "channels");
         if (node->kind == MAX_POOL && source->type == U8 && output->type != U8) fail(r, "type of a maximum");
         if ((int64_t)output->height * node->pool.step_y > INT32_MAX / 2 ||
@@ -472,7 +470,7 @@ static void read_op(struct reader *r, struct op *node) {
         break;
     }
     default:
-        node->mode = (int32_t)number(r, 0, 2, "mode");
+        node->mode = (int32_t)number(r, MODE_SUM, MODE_MAX, "mode");
         node->counted = (int32_t)number(r, 0, 1, "counted");
         if (source->size != output->size || source->size != net->classes) fail(r, "size of a readout");
     }
@@ -481,18 +479,18 @@ static void read_op(struct reader *r, struct op *node) {
 static void read_net(struct reader *r) {
     es_net *net = r->net;
     number(r, MAGIC, MAGIC, "format");
-    net->steps = number(r, 1, 1 << 20, "steps");
-    net->values = (int32_t)number(r, 2, 1 << 20, "values");
+    net->steps = number(r, 1, MOST_NODES, "steps");
+    net->values = (int32_t)number(r, 2, MOST_NODES, "values");
     net->value = room(r, net->values * (int64_t)sizeof *net->value);
     for (int32_t k = 0; !r->wrong && k < net->values; k++) {
         struct value *value = &net->value[k];
         value->type = (int32_t)number(r, U8, I64, "type of a value");
-        value->height = (int32_t)number(r, 1, 1 << 27, "height of a value");
-        value->width = (int32_t)number(r, 1, 1 << 27, "width of a value");
-        value->channels = (int32_t)number(r, 1, 1 << 27, "channels of a value");
-        if ((int64_t)value->height * value->width > 1 << 27) fail(r, "size of a value");
+        value->height = (int32_t)number(r, 1, MOST_ELEMENTS, "height of a value");
+        value->width = (int32_t)number(r, 1, MOST_ELEMENTS, "width of a value");
+        value->channels = (int32_t)number(r, 1, MOST_ELEMENTS, "channels of a value");
+        if ((int64_t)value->height * value->width > MOST_ELEMENTS) fail(r, "size of a value");
         value->size = (int64_t)value->height * value->width * value->channels;
-        if (value->size > 1 << 27 || value->type == I8) fail(r, "size or type of a value");
+        if (value->size > MOST_ELEMENTS || value->type == I8) fail(r, "size or type of a value");
         value->place = lay(r, value->size * es_bytes_of(value->type));
     }
     net->input = (int32_t)number(r, 0, net->values - 1, "input");
@@ -500,10 +498,10 @@ static void read_net(struct reader *r) {
     if (r->wrong) return;
     if (net->value[net->readout].type != I64 || net->value[net->input].type == I64) fail(r, "readout");
     net->classes = net->value[net->readout].size;
-    net->ops = (int32_t)number(r, 1, 1 << 20, "operations");
+    net->ops = (int32_t)number(r, 1, MOST_NODES, "operations");
     net->op = room(r, net->ops * (int64_t)sizeof *net->op);
     for (int32_t k = 0; !r->wrong && k < net->ops; k++) read_op(r, &net->op[k]);
-    net->delays = (int32_t)number(r, 0, 1 << 20, "delays");
+    net->delays = (int32_t)number(r, 0, MOST_NODES, "delays");
     net->delay = room(r, net->delays * (int64_t)sizeof *net->delay);
     for (int32_t k = 0; !r->wrong && k < net->delays; k++) {
         struct delay *delay = &net->delay[k];
@@ -514,7 +512,7 @@ static void read_net(struct reader *r) {
             net->value[delay->source].type == I64 || net->value[delay->output].type == I64)
             fail(r, "size of a delay");
     }
-    net->sources = (int32_t)number(r, 0, 1 << 20, "sources");
+    net->sources = (int32_t)number(r, 0, MOST_NODES, "sources");
     net->source = room(r, net->sources * (int64_t)sizeof *net->source);
     for (int32_t k = 0; !r->wrong && k < net->sources; k++) {
         struct source *source = &net->source[k];
@@ -525,7 +523,10 @@ static void read_net(struct reader *r) {
         net->events += net->value[source->value].size * net->steps;
         if (net->events > MOST) fail(r, "size");
     }
-    net->bytes_sum = (int32_t)number(r, 0, 255, "samples of a sum of bytes");
+    net->bytes_sum = (int32_t)number(r, 0, MOST_SPIKES_OF_BYTES, "samples of a sum of bytes");
+    net->bytes_alone = net->bytes_sum > 0;
+    for (int32_t k = 0; !r->wrong && k < net->sources; k++)
+        if (net->value[net->source[k].value].type != U8) net->bytes_alone = 0;
     net->kept = (int32_t)number(r, 0, net->values, "kept values");
     const unsigned char *kept = array(r, net->kept, "kept values");
     net->kept_value = room(r, net->kept * 4);
@@ -554,8 +555,8 @@ es_net *es_load(const void *program, size_t bytes, const char *kernels, char *er
         read_net(&r);
     }
     if (!r.wrong) return r.net;
-    strncpy(error, r.wrong, ES_ERROR - 1);
-    error[ES_ERROR - 1] = 0;
+    strncpy(error, r.wrong, ERROR_BYTES - 1);
+    error[ERROR_BYTES - 1] = 0;
     es_free(r.net);
     return NULL;
 }

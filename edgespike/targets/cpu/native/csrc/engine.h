@@ -11,7 +11,7 @@ typedef struct es_net es_net;
 /* Name of the kernel set at a place, fastest first, of those that this processor runs; NULL after the last. */
 const char *es_kernels(int place);
 
-/* Read a program, a copy of which is kept. NULL if it is wrong or memory is missing: error (ES_ERROR bytes) says why. */
+/* Read a program, a copy of which is kept. NULL if it is wrong or memory is missing: error (ERROR_BYTES of codes.h) says why. */
 es_net *es_load(const void *program, size_t bytes, const char *kernels, char *error);
 void es_free(es_net *net);
 
@@ -20,13 +20,11 @@ size_t es_scratch(const es_net *net);
 
 /* Run samples. Strides are in bytes; a step stride of 0 shows a sample unchanged at every step.
    answers: (samples, classes), the readout after the last step, or NULL.
-   events: sums of events over the samples, added to what is there: for each source (steps, neurons), or NULL.
+   events: sums of events over the samples: for each source (steps, neurons), or NULL.
    kept: for each observed node an array (samples, steps, neurons) of its type, or NULL.
    Returns 0, or -1 if an argument is wrong. */
 int es_run(const es_net *net, void *scratch, const void *samples, int32_t type, int64_t count,
            int64_t sample_stride, int64_t step_stride, int64_t *answers, uint32_t *events, void *const *kept);
 /* end */
-
-#define ES_ERROR 200
 
 #endif

@@ -182,8 +182,8 @@ static void run_readout(const struct run *run, const struct op *node, int64_t st
     const char *from = at(run, source->place);
     for (int64_t i = 0; i < source->size; i++) {
         const int64_t x = element(from, source->type, i);
-        if (step == 0 || node->mode == 1) total[i] = x;
-        else if (node->mode == 0) total[i] += x;
+        if (step == 0 || node->mode == MODE_LAST) total[i] = x;
+        else if (node->mode == MODE_SUM) total[i] += x;
         else if (x > total[i]) total[i] = x;
     }
 }
@@ -256,11 +256,13 @@ static void count_events(const struct run *run, const struct source *source, int
     }
 }
 
-/* Add sums of 8 bits to those of 32. */
-static void empty_sums(const struct run *run) {
-    uint8_t *sums = (uint8_t *)at(run, run->net->sums_place);
-    for (int64_t i = 0; i < run->net->events; i++) run->events[i] += sums[i];
-    memset(sums, 0, (size_t)run->net->events);
+/* Add sums of 8 bits to those of 32; the first ones are written where all sums are of 8 bits. */
+static void empty_sums(const struct run *run, int first) {
+    const uint8_t *sums = (const uint8_t *)at(run, run->net->sums_place);
+    if (first && run->net->bytes_alone)
+        for (int64_t i = 0; i < run->net->events; i++) run->events[i] = sums[i];
+    else
+        for (int64_t i = 0; i < run->net->events; i++) run->events[i] += sums[i];
 }
 
 /* ---- samples ---- */
@@ -327,7 +329,7 @@ static void rest(const struct run *run) {
         const size_t bytes = (size_t)node->cell.positions * (size_t)node->cell.padded * (op->wide ? 8 : 4);
         memset(at(run, op->v_place), 0, bytes);
         if (op->decays_current) memset(at(run, op->current_place), 0, bytes);
-        if (op->when == 1) memset(at(run, op->fired_place), 0, bytes);
+        if (op->when == NEXT_STEP) memset(at(run, op->fired_place), 0, bytes);
         memset(at(run, op->active_place), 0, (size_t)node->cell.positions * 8);
     }
     for (int32_t k = 0; k < net->delays; k++) {
@@ -395,17 +397,19 @@ static void run_samples(const struct run *run) {
         memset(at(run, op->image_place), 0, (size_t)(bytes * channels * op->padded_width * op->padded_height + SLACK));
     }
     const int bytes_sum = run->events && net->bytes_sum;
-    if (bytes_sum) memset(at(run, net->sums_place), 0, (size_t)net->events);
+    if (run->events && !net->bytes_alone) memset(run->events, 0, (size_t)net->events * 4);
     int64_t held = 0;
+    int first = 1;
     for (int64_t sample = 0; sample < run->count; sample++) {
         if (bytes_sum && held == net->bytes_sum) {
-            empty_sums(run);
-            held = 0;
+            empty_sums(run, first);
+            held = first = 0;
         }
+        if (bytes_sum && !held) memset(at(run, net->sums_place), 0, (size_t)net->events);
         run_sample(run, sample);
         held++;
     }
-    if (bytes_sum) empty_sums(run);
+    if (bytes_sum) empty_sums(run, first);
 }
 
 const struct kernels SET = {SET_NAME, SET_AVAILABLE, VECTOR, run_samples};

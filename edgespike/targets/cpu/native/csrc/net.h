@@ -2,14 +2,11 @@
 #ifndef EDGESPIKE_NET_H
 #define EDGESPIKE_NET_H
 
+#include "codes.h"
 #include "engine.h"
-
-/* Types of stored values; samples have any of them. */
-enum type { U8, I8, I16, I32, I64, U16, U32, TYPES };
 
 /* Bytes that may be read and written behind every buffer: kernels work on whole vectors. */
 #define SLACK 128
-#define ALIGNED 64
 
 /* The most channels whose sums stay in registers at once, in vectors. Without vector instructions each takes several
    registers, and compilers need minutes for many. */
@@ -40,24 +37,6 @@ struct reach { int32_t first; int16_t low, count; };
 /* A row of the output that a row of the source leads to, and the row of weights where its segment begins. */
 struct target { int32_t y, first; };
 
-enum product {
-    EVENTS, /* rows of weights are added for each event */
-    PAIRS8, /* pairs of unsigned bytes times pairs of signed bytes, sums of 16 bits */
-    QUADS8, /* four bytes each, sums of 32 bits */
-    PAIRS16, /* pairs of 16 bits, sums of 32 bits */
-    SINGLES, /* 32 bits */
-    CHANNELS, /* each channel by itself, by weights of its own; sums of 32 bits */
-};
-
-enum cell_kind { PLAIN, THRESHOLD, MEMBRANE };
-
-enum method {
-    COMPARE, /* with each threshold */
-    LINE, /* floor(x * slope + shift) */
-    SEARCH,
-    NEAR, /* the line, and a comparison with the threshold after it */
-};
-
 struct threshold {
     int32_t levels, offset, unit;
     int32_t method; /* enum method */
@@ -69,8 +48,8 @@ struct threshold {
 };
 
 struct membrane {
-    int32_t emits_potential, comparison /* 0 >=, 1 > */, reset /* 0 none, 1 zero, 2 subtract */;
-    int32_t when /* 0 same step, 1 next step, 2 same step, raised */;
+    int32_t emits_potential, comparison /* 0 >=, 1 > */, reset /* enum reset_code */;
+    int32_t when; /* enum reset_time_code */
     int32_t decays, decays_current, current_saturates, saturates, biased, wide;
     int32_t plain; /* resets in the same step, no current of its own, no bias; it emits spikes */
     int32_t decay_bits, rests; /* rests: a neuron at rest without input stays as it is */
@@ -116,8 +95,6 @@ struct linear {
     int64_t list_room;
 };
 
-enum op_kind { LINEAR = 1, CELL, MAX_POOL, SUM_POOL, ADD, MULTIPLY, CONCATENATE, RESHAPE, READOUT };
-
 struct pool { int32_t kernel_y, kernel_x, step_y, step_x, top, left; };
 
 struct op {
@@ -127,7 +104,7 @@ struct op {
     struct cell cell;
     struct pool pool;
     int32_t *order; /* RESHAPE: place of each element of the output in the source */
-    int32_t mode; /* READOUT: 0 sum, 1 last, 2 largest */
+    int32_t mode; /* READOUT: enum mode_code */
     int32_t counted; /* LINEAR: 1 if a readout sums it, and nothing else reads it */
     int64_t counts_place;
 };
@@ -148,6 +125,7 @@ struct es_net {
     int32_t *kept_value;
     int32_t input, readout; /* values */
     int32_t bytes_sum; /* how many samples the sums of events of 8 bits hold, 0 if there are none */
+    int32_t bytes_alone; /* whether all sums are first of 8 bits */
     int64_t events; /* of all sources and steps */
     int64_t sums_place, temporary_place, wide_place;
     int64_t most_wide; /* numbers of 32 bits */

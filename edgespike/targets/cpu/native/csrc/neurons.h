@@ -86,8 +86,8 @@ INLINE uint64_t membrane_step(const struct run *run, const struct cell *cell, in
                               const int32_t *sums, char *to, const int32_t type, const int decays, const int known) {
     const struct membrane *op = &cell->membrane;
     const int plain = known != ANY, usual = known == USUAL_MEMBRANE;
-    const int32_t padded = cell->padded, comparison = !usual && op->comparison, reset = usual ? 2 : op->reset;
-    const int32_t when = plain ? 0 : op->when, decay_bits = op->decay_bits, one_product = op->one_product;
+    const int32_t padded = cell->padded, comparison = !usual && op->comparison, reset = usual ? RESET_SUBTRACT : op->reset;
+    const int32_t when = plain ? SAME_STEP : op->when, decay_bits = op->decay_bits, one_product = op->one_product;
     const int32_t saturates = op->saturates, unit = (int32_t)op->unit, back = (int32_t)op->back;
     const int biased = !plain && op->biased, decays_current = !plain && op->decays_current;
     const int emits_potential = !plain && op->emits_potential, current_saturates = op->current_saturates;
@@ -123,8 +123,8 @@ INLINE uint64_t membrane_step(const struct run *run, const struct cell *cell, in
             if (biased) v += load_s32v(bias + i);
             if (when == 1) {
                 s32v fired = load_s32v(fired_row + i);
-                if (reset == 1) v &= fired == zero;
-                else if (reset == 2) v -= fired * theta;
+                if (reset == RESET_ZERO) v &= fired == zero;
+                else if (reset == RESET_SUBTRACT) v -= fired * theta;
             }
             if (saturates) v = least32(most32(v, load_s32v(least + i)), highest);
             s32v enough = comparison ? v > reached : v >= reached, fired = -enough, once = theta & enough, left = v - once;
@@ -142,9 +142,9 @@ INLINE uint64_t membrane_step(const struct run *run, const struct cell *cell, in
             if (when == 1) {
                 store_s32v(fired_row + i, fired);
                 stirred |= fired;
-            } else if (reset == 1) {
+            } else if (reset == RESET_ZERO) {
                 v &= ~enough;
-            } else if (reset == 2) {
+            } else if (reset == RESET_SUBTRACT) {
                 v = left;
             }
             store_s32v(v_row + i, v);
@@ -175,7 +175,7 @@ static int membrane_wide(const struct run *run, const struct cell *cell, int64_t
     for (int32_t i = 0; i < cell->channels; i++) {
         int64_t v = v_row[i], theta = op->theta64[own + i], reached = theta;
         int64_t x = sums[i] * op->unit;
-        if (op->when == 2 && (op->comparison ? v > theta : v >= theta)) reached = 2 * theta;
+        if (op->when == SAME_STEP_RAISED && (op->comparison ? v > theta : v >= theta)) reached = 2 * theta;
         if (op->decays) v = decayed64(v, op->kept64[own + i], op->decay_bits);
         if (op->decays_current) {
             x += decayed64(current_row[i], op->kept_current64[own + i], op->decay_bits);
@@ -188,9 +188,9 @@ static int membrane_wide(const struct run *run, const struct cell *cell, int64_t
         }
         v += x;
         if (op->biased) v += op->bias64[own + i];
-        if (op->when == 1) {
-            if (op->reset == 1 && fired_row[i]) v = 0;
-            else if (op->reset == 2) v -= fired_row[i] * theta;
+        if (op->when == NEXT_STEP) {
+            if (op->reset == RESET_ZERO && fired_row[i]) v = 0;
+            else if (op->reset == RESET_SUBTRACT) v -= fired_row[i] * theta;
         }
         if (op->saturates) {
             if (v < op->least64[own + i]) v = op->least64[own + i];
@@ -202,9 +202,9 @@ static int membrane_wide(const struct run *run, const struct cell *cell, int64_t
             if (fired > op->most_spikes) fired = op->most_spikes;
         }
         put(to, type, i, (int32_t)(op->emits_potential ? v * op->back : fired));
-        if (op->when != 1) {
-            if (op->reset == 1 && fired) v = 0;
-            else if (op->reset == 2) v -= fired * theta;
+        if (op->when != NEXT_STEP) {
+            if (op->reset == RESET_ZERO && fired) v = 0;
+            else if (op->reset == RESET_SUBTRACT) v -= fired * theta;
         } else {
             fired_row[i] = fired;
             stirred |= fired != 0;
@@ -239,7 +239,7 @@ static uint64_t membrane_row(const struct run *run, const struct cell *cell, int
                                              to + p * cell->channels * es_bytes_of(type), type) << p;
         return found;
     }
-    if (op->plain && type == U8 && op->reset == 2 && !op->comparison)
+    if (op->plain && type == U8 && op->reset == RESET_SUBTRACT && !op->comparison)
         return (op->decays ? membrane_usual_leaky : membrane_usual)(run, cell, position, positions, sums, to);
     if (op->plain && type != I32)
         return (type == U8 ? membrane_plain_8 : membrane_plain_16)(run, cell, position, positions, sums, to);
