@@ -48,7 +48,7 @@ from edgespike.targets.cpu.native.products import (
 from edgespike.targets.cpu.native.words import INT32, Stored, Words, stored
 from edgespike.trace import observed_names
 
-MAGIC = 0x31736567646501
+MAGIC = 0x31736567646502
 
 MOST_WEIGHTS = 2**26
 """Most weights of a graph: each takes 8 bytes while a program is read."""
@@ -168,7 +168,8 @@ class _Writer:
         graph, words = self._graph, Words()
         words.add(MAGIC, graph.steps, len(self._needed))
         for name in self._needed:
-            words.add(self._stored(name), *plane(graph.tensors[name].shape))
+            tensor = graph.tensors[name]
+            words.add(self._stored(name), *plane(tensor.shape), tensor.bounds == (0, 1))
         words.add(self._value[graph.input.name], self._value[graph.readout.name])
         cells = {cell.name for cell in self._fused.values()}
         ops = [self._op(node) for node in graph.nodes if self._is_run(node, cells)]

@@ -6,7 +6,7 @@
 
 #include "net.h"
 
-#define MAGIC 0x31736567646501 /* changes with the format */
+#define MAGIC 0x31736567646502 /* changes with the format */
 #define MOST (SIZE_MAX >> 2 < (uint64_t)1 << 40 ? (int64_t)(SIZE_MAX >> 2) : (int64_t)1 << 40) /* bytes */
 
 static const struct kernels *const all_kernels[] = {
@@ -293,7 +293,10 @@ static void read_reach(struct reader *r, struct linear *op, int32_t channels) {
     op->scatters = 1;
 }
 
-static void read_linear(struct reader *r, struct op *node) {
+#include "packed_load.h"
+
+/* Return where the weights are, as they are written. */
+static const unsigned char *read_linear(struct reader *r, struct op *node) {
     es_net *net = r->net;
     struct linear *op = &node->linear;
     const struct value *source = &net->value[node->input[0]], *output = &net->value[node->output];
@@ -344,7 +347,7 @@ static void read_linear(struct reader *r, struct op *node) {
                                                                                : bits == 8;
     if (!right) fail(r, "weight bits");
     if (op->product == CHANNELS && source->channels != op->outputs) fail(r, "channels");
-    if (r->wrong) return;
+    if (r->wrong) return NULL;
     if (op->product == EVENTS || op->product == CHANNELS) {
         op->weight = room(r, ((int64_t)op->rows + 1) * op->padded * (bits / 8)); /* and a row of zeros */
         if (!r->wrong) pack(r, op, weights, 0, op->rows, 1, bits, op->weight, 0);
@@ -390,12 +393,15 @@ static void read_linear(struct reader *r, struct op *node) {
         op->active_place = lay(r, (int64_t)op->padded_height * 8);
         op->bits_place = lay(r, ((int64_t)op->source_width * source->channels + 63) / 64 * 8 * op->source_height);
         if (!r->wrong) read_reach(r, op, source->channels);
+        read_tiles(r, op, source, weights);
+        read_flat(r, op, source);
     } else {
         op->image_place = lay(r, 4 * (int64_t)op->padded_height * op->padded_width * source->channels);
     }
     const int64_t entries = op->product == EVENTS ? op->segments * (int64_t)(4 * 8)
                                                   : (groups + 1) * (int64_t)(2 * sizeof(uint32_t));
     if (entries > net->temporary_place) net->temporary_place = entries; /* its size, until it is laid out */
+    return weights;
 }
 
 static void read_op(struct reader *r, struct op *node) {
@@ -416,9 +422,10 @@ static void read_op(struct reader *r, struct op *node) {
     if ((output->type == I64) != (node->kind == READOUT)) fail(r, "type of an output");
     if (output->channels > net->most_padded) net->most_padded = output->channels;
     switch (node->kind) {
-    case LINEAR:
-        read_linear(r, node);
+    case LINEAR: {
+        const unsigned char *weights = read_linear(r, node);
         if (!r->wrong) read_cell(r, &node->cell, output);
+        read_fire(r, node, weights);
         node->counted = (int32_t)number(r, 0, 1, "counted");
         if (node->counted) {
             const struct linear *op = &node->linear;
@@ -428,6 +435,7 @@ static void read_op(struct reader *r, struct op *node) {
             node->counts_place = lay(r, source->size * 4);
         }
         break;
+    }
     case CELL:
         if (source->size != output->size || source->channels != output->channels) fail(r, "size");
         read_cell(r, &node->cell, output);
@@ -490,6 +498,7 @@ static void read_net(struct reader *r) {
         value->height = (int32_t)number(r, 1, 1 << 27, "height of a value");
         value->width = (int32_t)number(r, 1, 1 << 27, "width of a value");
         value->channels = (int32_t)number(r, 1, 1 << 27, "channels of a value");
+        value->single = (int32_t)number(r, 0, 1, "zeros and ones");
         if ((int64_t)value->height * value->width > 1 << 27) fail(r, "size of a value");
         value->size = (int64_t)value->height * value->width * value->channels;
         if (value->size > 1 << 27 || value->type == I8) fail(r, "size or type of a value");
@@ -535,6 +544,7 @@ static void read_net(struct reader *r) {
         net->kept_value[k] = (int32_t)value;
     }
     if (!r->wrong && r->from != r->end) fail(r, "end");
+    pack_values(r);
     net->most_padded = whole_vectors(net, net->most_padded);
     net->sums_place = lay(r, net->bytes_sum ? net->events : 0);
     net->temporary_place = lay(r, 8 * net->most_padded + SLACK + net->temporary_place);
