@@ -394,7 +394,7 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
         op->bits_place = lay(r, ((int64_t)op->source_width * source->channels + 63) / 64 * 8 * op->source_height);
         if (!r->wrong) read_reach(r, op, source->channels);
         read_tiles(r, op, source, weights);
-        read_flat(r, op, source);
+        read_flat(r, op, source, weights);
     } else {
         op->image_place = lay(r, 4 * (int64_t)op->padded_height * op->padded_width * source->channels);
     }

@@ -97,13 +97,6 @@ INLINE int fire_32(const struct fire *op, const struct membrane *membrane, struc
     return any32(stirred != (s32v){0});
 }
 
-#define FIRE_16(name, zeroes, clears)                                                                               \
-    static struct ends name(const struct fire *op, struct row row, int16_t *v) { return fire_16(op, row, v, zeroes, clears); }
-FIRE_16(fire_subtracting, 0, 0)
-FIRE_16(fire_subtracting_clearing, 0, 1)
-FIRE_16(fire_zeroing, 1, 0)
-FIRE_16(fire_zeroing_clearing, 1, 1)
-
 #define FIRE_32(name, decays, clears)                                                                               \
     static int name(const struct fire *op, const struct membrane *membrane, struct row row, int32_t *v) {           \
         return fire_32(op, membrane, row, v, decays, clears);                                                       \
@@ -113,31 +106,77 @@ FIRE_32(fire_keeping_clearing, 0, 1)
 FIRE_32(fire_leaking, 1, 0)
 FIRE_32(fire_leaking_clearing, 1, 1)
 
-/* Step the neurons of a row; return whether any may change without input. */
-static int fire_row(const struct run *run, const struct cell *cell, int64_t y, int16_t *sums, uint64_t *bits,
-                    uint8_t *bytes, int clears) {
+INLINE void begin_sums(int16_t *sums, const int16_t *begins, int64_t length) {
+    int64_t i = 0;
+    for (; i + LANES16 <= length; i += LANES16) store_s16v(sums + i, load_s16v(begins + i));
+    memcpy(sums + i, begins + i, (size_t)(length - i) * 2);
+}
+
+/* Sums of all rows, so far apart; which rows have any but what sums begin with, or NULL; what they begin with. */
+struct plane { int16_t *sums; int64_t stride; uint8_t *touched; const int16_t *begins; };
+
+/* Step the neurons of all rows. */
+INLINE void fire_rows(const struct run *run, const struct op *node, const struct plane plane, const int zeroes,
+                      const int clears) {
+    const struct cell *cell = &node->cell;
     const struct fire *op = &cell->fire;
     const struct membrane *membrane = &cell->membrane;
-    const int64_t lanes = op->lanes;
-    const struct row row = {sums, y * op->row, bits, bytes};
-    uint8_t *wide = (uint8_t *)at(run, op->wide_place) + y;
-    int16_t *v16 = (int16_t *)at(run, op->v16_place) + y * lanes;
-    int32_t *v = (int32_t *)at(run, op->v_place) + y * lanes;
-    if (!*wide) {
-        char *kept = at(run, op->ends_place) + y * (2 * VECTOR);
-        const s16v low = load_s16v(kept), high = load_s16v(kept + VECTOR);
-        if (!any32((s32v)((low < all16(op->lowest)) | (high > all16(op->highest))))) {
-            const struct ends ends =
-                membrane->reset == 1 ? (clears ? fire_zeroing_clearing : fire_zeroing)(op, row, v16)
-                                     : (clears ? fire_subtracting_clearing : fire_subtracting)(op, row, v16);
-            store_s16v(kept, ends.low), store_s16v(kept + VECTOR, ends.high);
-            return any32((s32v)(ends.high >= all16(op->quiet)));
+    const struct value *output = &run->net->value[node->output];
+    const int64_t lanes = op->lanes, length = op->length, step = op->row, words = output->words, rows = output->height;
+    const int rests = plane.touched && membrane->rests && !node->linear.biased;
+    const int bytes = output->read || run->kept;
+    const s16v lowest = all16(op->lowest), highest = all16(op->highest), quiet = all16(op->quiet);
+    uint8_t *wide = (uint8_t *)at(run, op->wide_place), *stirred = (uint8_t *)at(run, op->stirred_place);
+    int16_t *v16 = (int16_t *)at(run, op->v16_place);
+    int32_t *v = (int32_t *)at(run, op->v_place);
+    char *kept = at(run, op->ends_place);
+    struct row row = {plane.sums, 0, (uint64_t *)at(run, output->bits_place), bytes ? (uint8_t *)at(run, output->place) : NULL};
+    for (int64_t y = 0; y < rows; y++) {
+        if (rests && !plane.touched[y] && !stirred[y]) {
+            for (int64_t k = 0; k < words; k++) row.bits[k] = 0;
+            if (bytes) memset(row.bytes, 0, (size_t)length);
+        } else {
+            if (!wide[y]) {
+                const s16v low = load_s16v(kept), high = load_s16v(kept + VECTOR);
+                if (any32((s32v)((low < lowest) | (high > highest)))) {
+                    wide[y] = 1;
+                    for (int64_t i = 0; i < lanes; i += LANES32)
+                        store_s32v(v + y * lanes + i, load_16_as_32(v16 + y * lanes + i));
+                }
+            }
+            if (!wide[y]) {
+                const struct ends ends = fire_16(op, row, v16 + y * lanes, zeroes, clears);
+                store_s16v(kept, ends.low), store_s16v(kept + VECTOR, ends.high);
+                stirred[y] = (uint8_t)any32((s32v)(ends.high >= quiet));
+            } else {
+                const int leaks = membrane->decays;
+                stirred[y] = (uint8_t)(clears ? (leaks ? fire_leaking_clearing : fire_keeping_clearing)
+                                              : (leaks ? fire_leaking : fire_keeping))(op, membrane, row, v + y * lanes);
+            }
+            if (plane.touched) {
+                if (!clears && plane.touched[y]) begin_sums(row.sums, plane.begins, length);
+                plane.touched[y] = 0;
+            }
         }
-        *wide = 1;
-        for (int64_t i = 0; i < lanes; i += LANES32) store_s32v(v + i, load_16_as_32(v16 + i));
+        row.sums += plane.stride, row.place += step, row.bits += words, kept += 2 * VECTOR;
+        if (bytes) row.bytes += length;
     }
-    if (membrane->decays) return (clears ? fire_leaking_clearing : fire_leaking)(op, membrane, row, v);
-    return (clears ? fire_keeping_clearing : fire_keeping)(op, membrane, row, v);
+}
+
+#define FIRE(name, zeroes, clears)                                                                                  \
+    static void name(const struct run *run, const struct op *node, struct plane plane) {                            \
+        fire_rows(run, node, plane, zeroes, clears);                                                                \
+    }
+FIRE(fire_subtracting, 0, 0)
+FIRE(fire_subtracting_clearing, 0, 1)
+FIRE(fire_zeroing, 1, 0)
+FIRE(fire_zeroing_clearing, 1, 1)
+
+/* Step the neurons of a layer. Sums are cleared on the way, unless something reads them or a bias takes their place. */
+static void fire(const struct run *run, const struct op *node, struct plane plane) {
+    const int clears = plane.touched && !node->linear.biased;
+    if (node->cell.membrane.reset == 1) (clears ? fire_zeroing_clearing : fire_zeroing)(run, node, plane);
+    else (clears ? fire_subtracting_clearing : fire_subtracting)(run, node, plane);
 }
 
 /* Begin a sample. */
@@ -172,33 +211,21 @@ INLINE uint64_t nonzero(const uint8_t *from, int64_t count) {
     return nonzero64(copy);
 }
 
-/* Pack a sample of bytes, and put channels last. */
-static void enter_bits(const struct run *run, const uint8_t *samples) {
+/* Put the bits of channels, each a plane by itself, side by side. */
+INLINE void interleave(const struct run *run, const int64_t channels) {
     const struct value *value = &run->net->value[run->net->input];
-    const int64_t channels = value->channels, width = value->width, words = value->words;
-    const int64_t positions = value->height * width, rooms = positions / 64 + 2;
-    uint64_t *to = (uint64_t *)at(run, value->bits_place), *entered = (uint64_t *)at(run, run->net->entered_place);
-    if (channels == 1 || positions == 1) {
-        const int64_t elements = width * channels;
-        for (int64_t y = 0, first = 0; y < value->height; y++, first += elements)
-            for (int64_t k = 0; k < words; k++)
-                *to++ = nonzero(samples + first + 64 * k, value->size - first - 64 * k) & low_bits(elements - 64 * k);
-        return;
-    }
-    for (int64_t c = 0; c < channels; c++, samples += positions) {
-        uint64_t *bits = entered + c * rooms;
-        for (int64_t p = 0; p < positions; p += 64) *bits++ = nonzero(samples + p, positions - p);
-        *bits = 0;
-    }
+    const int64_t height = value->height, width = value->width, words = value->words, rooms = height * width / 64 + 2;
+    uint64_t *to = (uint64_t *)at(run, value->bits_place);
+    const uint64_t *entered = (const uint64_t *)at(run, run->net->entered_place);
 #if defined(__BMI2__)
     if (64 % channels == 0) {
         const int64_t in_word = 64 / channels;
         uint64_t pattern = 0;
         for (int64_t bit = 0; bit < 64; bit += channels) pattern |= (uint64_t)1 << bit;
-        for (int64_t y = 0; y < value->height; y++)
+        for (int64_t y = 0, first = 0; y < height; y++, first += width)
             for (int64_t x = 0; x < width; x += in_word) {
-                const uint64_t *bits = entered + (y * width + x) / 64;
-                const int by = (int)((y * width + x) & 63);
+                const uint64_t *bits = entered + ((first + x) >> 6);
+                const int by = (int)((first + x) & 63);
                 uint64_t word = 0;
                 for (int64_t c = 0; c < channels; c++, bits += rooms)
                     word |= _pdep_u64(bits[0] >> by | bits[1] << 1 << (63 - by), pattern) << c;
@@ -207,8 +234,8 @@ static void enter_bits(const struct run *run, const uint8_t *samples) {
         return;
     }
 #endif
-    memset(to, 0, (size_t)(value->height * words) * 8);
-    for (int64_t y = 0; y < value->height; y++, to += words)
+    memset(to, 0, (size_t)(height * words) * 8);
+    for (int64_t y = 0; y < height; y++, to += words)
         for (int64_t c = 0; c < channels; c++)
             for (int64_t x = 0; x < width; x += 64)
                 for (uint64_t left = bits_from(entered + c * rooms, y * width + x) & low_bits(width - x); left;
@@ -218,20 +245,48 @@ static void enter_bits(const struct run *run, const uint8_t *samples) {
                 }
 }
 
+/* Pack a sample of bytes, and put channels last. */
+static void enter_bits(const struct run *run, const uint8_t *samples) {
+    const struct value *value = &run->net->value[run->net->input];
+    const int64_t channels = value->channels, positions = (int64_t)value->height * value->width, words = value->words;
+    if (channels == 1 || positions == 1) {
+        const int64_t elements = value->width * channels;
+        uint64_t *to = (uint64_t *)at(run, value->bits_place);
+        for (int64_t y = 0, first = 0; y < value->height; y++, first += elements)
+            for (int64_t k = 0; k < words; k++)
+                *to++ = nonzero(samples + first + 64 * k, value->size - first - 64 * k) & low_bits(elements - 64 * k);
+        return;
+    }
+    uint64_t *entered = (uint64_t *)at(run, run->net->entered_place);
+    for (int64_t c = 0; c < channels; c++, samples += positions) {
+        for (int64_t p = 0; p < positions; p += 64) {
+            __builtin_prefetch(samples + run->step_stride + p); /* of the next step */
+            *entered++ = nonzero(samples + p, positions - p);
+        }
+        *entered++ = 0;
+        if (positions % 64 == 0) *entered++ = 0;
+    }
+    if (channels == 2) interleave(run, 2); /* what the compiler knows, it computes at once */
+    else interleave(run, channels);
+}
+
 /* ---- sums of events from bits ---- */
 
 #define COUNTED_BITS 8 /* of a counter */
 #define COUNTED_MOST 255
 #define COUNTED_FEW 8 /* samples of a call from which on counters are worth it */
 
-/* Add bits to counters, whose own bits lie apart: for each vector of bits, their lowest bits, then the next ones. */
-static void add_bits(const struct run *run, const struct source *source, int64_t step) {
-    const struct value *value = &run->net->value[source->value];
-    const char *bits = at(run, value->bits_place);
-    char *counters = at(run, source->places) + step * source->blocks * (COUNTED_BITS * VECTOR);
-    for (int64_t k = 0; k < source->blocks; k++, bits += VECTOR, counters += COUNTED_BITS * VECTOR) {
+/* Add bits to counters, whose own bits lie apart: for each vector of bits, their lowest bits, then the next ones. The
+   first ones are added whether anything is carried or not: that is hard to predict. */
+INLINE void add_bits(const char *bits, char *counters, int64_t blocks) {
+    for (int64_t k = 0; k < blocks; k++, bits += VECTOR, counters += COUNTED_BITS * VECTOR) {
         s32v more = load_s32v(bits);
-        for (int bit = 0; bit < COUNTED_BITS && any_bit(more); bit++) {
+        UNROLL for (int bit = 0; bit < 3; bit++) {
+            const s32v before = load_s32v(counters + bit * VECTOR);
+            store_s32v(counters + bit * VECTOR, before ^ more);
+            more &= before;
+        }
+        for (int bit = 3; bit < COUNTED_BITS && any_bit(more); bit++) {
             const s32v before = load_s32v(counters + bit * VECTOR);
             store_s32v(counters + bit * VECTOR, before ^ more);
             more &= before;
@@ -239,19 +294,29 @@ static void add_bits(const struct run *run, const struct source *source, int64_t
     }
 }
 
+static void count_packed(const struct run *run, const struct source *source, int64_t step) {
+    char *counters = at(run, source->places) + step * source->blocks * (COUNTED_BITS * VECTOR);
+    add_bits(at(run, run->net->value[source->value].bits_place), counters, source->blocks);
+}
+
+/* Where the counter of a word's first bit begins. */
+INLINE const char *counter_of(const char *counters, int64_t word) {
+    const int64_t in_vector = VECTOR / 8;
+    return counters + word / in_vector * (COUNTED_BITS * VECTOR) + word % in_vector * 8;
+}
+
 /* Add what counters hold to the sums of events. */
 static void empty_counters(const struct run *run, const struct source *source) {
     const struct value *value = &run->net->value[source->value];
-    const int64_t words = value->words, elements = (int64_t)value->width * value->channels, in_vector = VECTOR / 8;
+    const int64_t words = value->words, elements = (int64_t)value->width * value->channels;
     uint32_t *sums = run->events + source->first;
     char *counters = at(run, source->places);
     for (int64_t step = 0; step < run->net->steps; step++, counters += source->blocks * (COUNTED_BITS * VECTOR))
         for (int64_t y = 0; y < value->height; y++)
             for (int64_t k = 0; k < words; k++) {
-                const int64_t place = y * words + k, here = elements - 64 * k < 64 ? elements - 64 * k : 64;
-                const char *own = counters + place / in_vector * (COUNTED_BITS * VECTOR) + place % in_vector * 8;
+                const int64_t here = elements - 64 * k < 64 ? elements - 64 * k : 64;
                 uint8_t count[64];
-                counted64(own, VECTOR, count);
+                counted64(counter_of(counters, y * words + k), VECTOR, count);
                 if (here == 64) {
                     UNROLL for (int i = 0; i < 64; i += LANES32)
                         store_s32v(sums + i, load_s32v(sums + i) + load_u8_as_32(count + i));
@@ -274,13 +339,72 @@ static void count_bits(const struct run *run, const struct source *source, int64
             for (uint64_t word = *bits++; word; word &= word - 1) sums[64 * k + __builtin_ctzll(word)]++;
 }
 
-/* ---- layers that read bits ---- */
+/* ---- a readout that sums over steps: the product of the numbers of spikes ---- */
 
-INLINE void begin_sums(int16_t *sums, const int16_t *begins, int64_t length) {
-    int64_t i = 0;
-    for (; i + LANES16 <= length; i += LANES16) store_s16v(sums + i, load_s16v(begins + i));
-    memcpy(sums + i, begins + i, (size_t)(length - i) * 2);
+static void add_to_counts(const struct run *run, const struct op *node) {
+    const struct value *source = &run->net->value[node->input[0]];
+    if (node->counted_blocks) {
+        add_bits(at(run, source->bits_place), at(run, node->counts_place), node->counted_blocks);
+        return;
+    }
+    const char *from = at(run, source->place);
+    int32_t *counts = (int32_t *)at(run, node->counts_place);
+    for (int64_t i = 0; i < source->size; i += LANES32)
+        store_s32v(counts + i, load_s32v(counts + i) + get32(from, source->type, i));
 }
+
+static void begin_counts(const struct run *run, const struct op *node) {
+    const int64_t packed = node->counted_blocks * (COUNTED_BITS * VECTOR);
+    memset(at(run, node->counts_place), 0, (size_t)(packed ? packed : run->net->value[node->input[0]].size * 4 + SLACK));
+}
+
+/* Add rows of weights times numbers, n vectors of sums in registers. */
+INLINE void add_numbers(const struct linear *op, int64_t row, const int32_t *number, int64_t numbers, int64_t place,
+                        int32_t *to, const int n) {
+    const int64_t padded = op->padded, bits = op->weight_bits;
+    const char *weight = (const char *)op->weight + (row * padded + place) * bits / 8;
+    s32v sum[4];
+    UNROLL for (int k = 0; k < n; k++) sum[k] = load_s32v(to + place + k * LANES32);
+    for (int64_t i = 0; i < numbers; i++, weight += padded * bits / 8)
+        UNROLL for (int k = 0; k < n; k++) {
+            const int lane = k * LANES32;
+            const s32v weights = bits == 8    ? load_8_as_32(weight + lane)
+                                 : bits == 16 ? load_16_as_32(weight + 2 * lane)
+                                              : load_s32v(weight + 4 * lane);
+            sum[k] += weights * number[i];
+        }
+    UNROLL for (int k = 0; k < n; k++) store_s32v(to + place + k * LANES32, sum[k]);
+}
+
+static void add_products(const struct linear *op, int64_t row, const int32_t *number, int64_t numbers, int32_t *to) {
+    for (int64_t place = 0; place < op->padded; place += 2 * LANES32) /* rows are whole vectors of 16 bits */
+        add_numbers(op, row, number, numbers, place, to, 2);
+}
+
+static void sum_counts(const struct run *run, const struct op *node, int64_t *total) {
+    const struct linear *op = &node->linear;
+    const struct value *source = &run->net->value[node->input[0]];
+    int32_t *row = (int32_t *)at(run, run->net->temporary_place);
+    for (int64_t i = 0; i < op->padded; i += LANES32)
+        store_s32v(row + i, load_s32v(op->bias32 + i) * (int32_t)run->net->steps);
+    if (node->counted_blocks) {
+        const int64_t elements = (int64_t)source->width * source->channels;
+        const char *counters = at(run, node->counts_place);
+        for (int64_t y = 0, word = 0; y < source->height; y++)
+            for (int64_t i = 0; i < elements; i += 64) {
+                uint8_t count[64];
+                int32_t number[64];
+                counted64(counter_of(counters, word++), VECTOR, count);
+                UNROLL for (int j = 0; j < 64; j += LANES32) store_s32v(number + j, load_u8_as_32(count + j));
+                add_products(op, op->flat.first[y] + i, number, elements - i < 64 ? elements - i : 64, row);
+            }
+    } else {
+        add_products(op, 0, (const int32_t *)at(run, node->counts_place), source->size, row);
+    }
+    for (int32_t i = 0; i < op->outputs; i++) total[i] = row[i];
+}
+
+/* ---- layers that read bits ---- */
 
 /* Lay out all planes for the first step. */
 static void begin_planes(const struct run *run) {
@@ -305,40 +429,29 @@ static void begin_planes(const struct run *run) {
 static void run_packed(const struct run *run, const struct op *node) {
     const struct linear *op = &node->linear;
     const struct cell *cell = &node->cell;
+    const struct tiles *tiles = &op->tiles;
     const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
-    const int64_t row_bytes = (int64_t)output->width * output->channels * es_bytes_of(output->type);
-    const int32_t fires = cell->fire.on, bytes = output->read || run->kept;
-    char *to = at(run, output->place);
-    uint64_t *bits = (uint64_t *)at(run, output->bits_place);
+    struct plane plane = {0};
     if (op->flat.on) {
-        int16_t *sums = sum_flat(run, op, source);
-        if (!fires) finish(run, cell, 0, (struct sums){sums, 0}, to, output->type);
-        else fire_row(run, cell, 0, sums, bits, bytes ? (uint8_t *)to : NULL, 0);
+        plane.sums = sum_flat(run, op, source);
+    } else {
+        sum_tiles(run, op, source);
+        plane.stride = tiles->stride, plane.begins = tiles->begins;
+        plane.touched = (uint8_t *)at(run, tiles->touched_place) + tiles->first_y;
+        plane.sums = (int16_t *)at(run, tiles->plane_place) + tiles->first_y * plane.stride + (int64_t)tiles->first_x * op->outputs;
+    }
+    if (cell->fire.on) {
+        fire(run, node, plane);
         return;
     }
-    const struct tiles *tiles = &op->tiles;
-    sum_tiles(run, op, source);
-    const int64_t stride = tiles->stride;
-    const int64_t length = (int64_t)output->width * op->outputs;
-    const int rests = fires && cell->membrane.rests && !op->biased;
-    uint8_t *touched = (uint8_t *)at(run, tiles->touched_place) + tiles->first_y;
-    uint8_t *stirred = (uint8_t *)at(run, cell->fire.stirred_place);
-    int16_t *sums = (int16_t *)at(run, tiles->plane_place) + tiles->first_y * stride + (int64_t)tiles->first_x * op->outputs;
-    for (int64_t y = 0; y < op->height; y++, to += row_bytes, bits += output->words, sums += stride) {
-        if (rests && !touched[y] && !stirred[y]) {
-            memset(bits, 0, (size_t)output->words * 8);
-            if (bytes) memset(to, 0, (size_t)row_bytes);
-            continue;
+    const int64_t bytes = output->channels * es_bytes_of(output->type), length = (int64_t)op->width * op->outputs;
+    char *to = at(run, output->place);
+    for (int64_t y = 0, position = 0; y < op->height; y++, plane.sums += plane.stride) {
+        for (int64_t x = 0; x < op->width; x++, position++, to += bytes)
+            finish(run, cell, position, (struct sums){plane.sums + x * op->outputs, 0}, to, output->type);
+        if (plane.touched && plane.touched[y]) {
+            begin_sums(plane.sums, plane.begins, length);
+            plane.touched[y] = 0;
         }
-        const int clears = fires && touched[y] && !op->biased;
-        if (fires) {
-            stirred[y] = (uint8_t)fire_row(run, cell, y, sums, bits, bytes ? (uint8_t *)to : NULL, clears);
-        } else {
-            for (int64_t x = 0; x < op->width; x++)
-                finish(run, cell, y * op->width + x, (struct sums){sums + x * op->outputs, 0},
-                       to + x * output->channels * es_bytes_of(output->type), output->type);
-        }
-        if (touched[y] && !clears) begin_sums(sums, tiles->begins, length);
-        touched[y] = 0;
     }
 }

@@ -194,28 +194,6 @@ static void run_readout(const struct run *run, const struct op *node, int64_t st
     }
 }
 
-/* ---- a readout that sums over steps: the product of the numbers of spikes ---- */
-
-static void add_to_counts(const struct run *run, const struct op *node) {
-    const struct value *source = &run->net->value[node->input[0]];
-    const char *from = at(run, source->place);
-    int32_t *counts = (int32_t *)at(run, node->counts_place);
-    for (int64_t i = 0; i < source->size; i += LANES32)
-        store_s32v(counts + i, load_s32v(counts + i) + get32(from, source->type, i));
-}
-
-static void sum_counts(const struct run *run, const struct op *node, int64_t *total) {
-    const struct linear *op = &node->linear;
-    const struct value *source = &run->net->value[node->input[0]];
-    const int32_t *counts = (const int32_t *)at(run, node->counts_place);
-    int32_t *row = (int32_t *)at(run, run->net->temporary_place);
-    for (int64_t i = 0; i < op->padded; i += LANES32)
-        store_s32v(row + i, load_s32v(op->bias32 + i) * (int32_t)run->net->steps);
-    for (int64_t i = 0; i < source->size; i++)
-        if (counts[i]) add_number(op, i, counts[i], row);
-    for (int32_t i = 0; i < op->outputs; i++) total[i] = row[i];
-}
-
 /* ---- sums of events ---- */
 
 INLINE void add_bytes(uint8_t *sums, const uint8_t *from, int64_t size, const int graded) {
@@ -326,8 +304,7 @@ static void rest(const struct run *run) {
     const es_net *net = run->net;
     for (int32_t k = 0; k < net->ops; k++) {
         const struct op *node = &net->op[k];
-        if (node->kind == LINEAR && node->counted)
-            memset(at(run, node->counts_place), 0, (size_t)(net->value[node->input[0]].size * 4 + SLACK));
+        if (node->kind == LINEAR && node->counted) begin_counts(run, node);
         if (node->cell.kind != MEMBRANE) continue;
         if (node->cell.fire.on) {
             rest_fire(run, &node->cell, net->value[node->output].height);
@@ -384,7 +361,7 @@ static void run_sample(const struct run *run, int64_t sample) {
         run_step(run, step, repeated);
         for (int32_t k = 0; run->events && k < net->sources; k++) {
             const struct source *source = &net->source[k];
-            if (source->blocks && run->count >= COUNTED_FEW) add_bits(run, source, step);
+            if (source->blocks && run->count >= COUNTED_FEW) count_packed(run, source, step);
             else if (net->value[source->value].packed) count_bits(run, source, step);
             else count_events(run, source, step);
         }

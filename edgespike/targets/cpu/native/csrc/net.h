@@ -116,6 +116,10 @@ struct cell {
    the low half), and which bits they are. */
 struct chunks { uint64_t places[64]; uint8_t bits[64]; };
 
+/* A word with events: its bits, where its tiles' sums begin, and the row of its tiles. As it is laid out, it holds which
+   row of sums it reaches first instead of bits. */
+struct word { uint64_t bits; uint32_t sums, inside; };
+
 /* Events of single spikes, added tile by tile: a tile is what a stride covers of the source. All outputs that it leads
    to are a block of sums. */
 struct tiles {
@@ -127,6 +131,7 @@ struct tiles {
     int32_t step, across; /* bits of a row that are read at once, and sums to which they lead */
     uint64_t place[4]; /* the first bits of all chunks of a word, the second ones, and so on */
     struct chunks *chunks; /* for each row of a tile */
+    struct word *words; /* of the source, if its words hold whole tiles; else NULL */
     int16_t *table, *begins; /* begins: what a row of sums begins with */
     int64_t block, stride, plane_rows; /* sums of a block, and of a row of the plane, in which outputs have a border */
     int64_t plane_place, touched_place, words_place; /* scratch */
@@ -136,6 +141,7 @@ struct tiles {
 struct flat {
     int32_t on;
     int32_t *first;
+    int8_t *pairs; /* rows of weights two by two, if they have 8 bits: those of an output side by side */
 };
 
 struct linear {
@@ -179,6 +185,7 @@ struct op {
     int32_t mode; /* READOUT: 0 sum, 1 last, 2 largest */
     int32_t counted; /* LINEAR: 1 if a readout sums it, and nothing else reads it */
     int64_t counts_place;
+    int64_t counted_blocks; /* vectors of the source's bits, if these are counted, else 0 */
 };
 
 struct delay { int32_t source, output, initial; };

@@ -117,7 +117,17 @@ static void read_tiles(struct reader *r, struct linear *op, const struct value *
     if (tiles->plane_rows * tiles->stride > INT32_MAX) return;
     tiles->plane_place = lay(r, tiles->plane_rows * tiles->stride * 2);
     tiles->touched_place = lay(r, tiles->plane_rows);
-    tiles->words_place = lay(r, ((op->source_width * bits / op->step_x) / tiles->step + 2) * op->source_height * (int64_t)sizeof(uint64_t) * 2);
+    const int64_t words = (op->source_width * channels + tiles->step - 1) / tiles->step;
+    tiles->words_place = lay(r, (words * op->source_height + 1) * (int64_t)sizeof(struct word));
+    if (tiles->step == 64 && op->source_width == source->width) {
+        tiles->words = room(r, words * op->source_height * (int64_t)sizeof(struct word));
+        for (int64_t k = 0; !r->wrong && k < words * op->source_height; k++) {
+            const int64_t row = tiles->row + k / words / tall;
+            tiles->words[k].bits = (uint64_t)row;
+            tiles->words[k].sums = (uint32_t)(row * tiles->stride + tiles->column * op->outputs + k % words * tiles->across);
+            tiles->words[k].inside = (uint32_t)(k / words % tall);
+        }
+    }
     const int64_t width = (int64_t)op->width * op->outputs;
     tiles->begins = room(r, width * 2);
     for (int64_t i = 0; !r->wrong && i < width; i++) tiles->begins[i] = ((const int16_t *)op->bias)[i % op->outputs];
@@ -125,7 +135,7 @@ static void read_tiles(struct reader *r, struct linear *op, const struct value *
 }
 
 /* Read bits for one output position, if each row of the source is one of the window's. */
-static void read_flat(struct reader *r, struct linear *op, const struct value *source) {
+static void read_flat(struct reader *r, struct linear *op, const struct value *source, const unsigned char *weights) {
     struct flat *flat = &op->flat;
     if (r->wrong || !source->single || source->type != U8 || op->wide || op->height * op->width != 1) return;
     if (op->weight_bits > 16 || op->segments != source->height || op->top || op->left) return;
@@ -137,6 +147,12 @@ static void read_flat(struct reader *r, struct linear *op, const struct value *s
         if (segment->row >= source->height || segment->column || segment->width != source->width || given[segment->row]++)
             return;
         flat->first[segment->row] = segment->first;
+    }
+    int even = op->weight_bits == 8 && r->net->kernels->vector > 16; /* others multiply bytes in several instructions */
+    for (int32_t y = 0; !r->wrong && y < source->height; y++) even &= flat->first[y] % 2 == 0;
+    if (even) {
+        flat->pairs = room(r, ((int64_t)op->rows + 1) / 2 * op->padded * 2);
+        if (!r->wrong) pack(r, op, weights, 0, op->rows, 2, 8, flat->pairs, 0);
     }
     flat->on = !r->wrong;
 }
@@ -237,10 +253,12 @@ static void pack_values(struct reader *r) {
     for (int32_t k = 0; k < net->ops; k++) {
         const struct op *node = &net->op[k];
         const int reads_bits = node->kind == LINEAR && (node->linear.tiles.on || node->linear.flat.on);
+        const int counts_bits = reads_bits && node->counted && net->steps <= 255;
         if (reads_bits) net->value[node->input[0]].packed = 1;
+        net->op[k].counted_blocks = counts_bits;
         if (node->cell.fire.on) net->value[node->output].packed = 1;
         for (int32_t i = 0; i < node->inputs; i++)
-            if (!reads_bits || node->counted) net->value[node->input[i]].read = 1;
+            if (!reads_bits || (node->counted && !counts_bits)) net->value[node->input[i]].read = 1;
     }
     for (int32_t k = 0; k < net->delays; k++) net->value[net->delay[k].source].read = 1;
     for (int32_t k = 0; k < net->values; k++) {
@@ -249,13 +267,21 @@ static void pack_values(struct reader *r) {
         value->words = ((int64_t)value->width * value->channels + 63) / 64;
         value->bits_place = lay(r, ALIGNED + value->height * value->words * 8) + ALIGNED;
     }
+    const int64_t vector = net->kernels->vector;
+    for (int32_t k = 0; k < net->ops; k++) {
+        struct op *node = &net->op[k];
+        const struct value *source = &net->value[node->input[0]];
+        if (!node->counted_blocks) continue;
+        node->counted_blocks = (source->height * source->words * 8 + vector - 1) / vector;
+        node->counts_place = lay(r, node->counted_blocks * vector * 8);
+    }
     const struct value *input = &net->value[net->input];
     if (input->packed) net->entered_place = lay(r, (input->size / 64 + 2 * (int64_t)input->channels) * 8);
     int64_t bytes = 0;
     for (int32_t k = 0; k < net->sources; k++) {
         struct source *source = &net->source[k];
         const struct value *value = &net->value[source->value];
-        const int64_t vector = net->kernels->vector, blocks = (value->height * value->words * 8 + vector - 1) / vector;
+        const int64_t blocks = (value->height * value->words * 8 + vector - 1) / vector;
         if (!value->packed || bytes + net->steps * blocks * vector * 8 > COUNTER_BYTES) continue;
         bytes += net->steps * blocks * vector * 8;
         source->blocks = blocks;

@@ -267,6 +267,19 @@ INLINE int any_bit(s32v x) {
 #endif
 }
 
+/* Which of a vector of 64-bit words are not zero. */
+INLINE uint64_t nonzero_words(const uint64_t *from) {
+#if defined(__AVX512BW__) && VECTOR == 64
+    const __m512i x = _mm512_loadu_si512(from);
+    return _mm512_test_epi64_mask(x, x);
+#elif defined(__AVX2__) && VECTOR == 32
+    const __m256i x = _mm256_cmpeq_epi64(_mm256_loadu_si256((const __m256i *)from), _mm256_setzero_si256());
+    return 15 & ~(uint64_t)(uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(x));
+#else
+    return (uint64_t)(from[0] != 0) | (uint64_t)(from[1] != 0) << 1;
+#endif
+}
+
 /* Counters of 8 bits whose bits lie apart, 64 of them: words of their lowest bits and so on, so many bytes apart. */
 INLINE void counted64(const char *from, int64_t apart, uint8_t *to) {
 #if defined(__AVX512BW__) && VECTOR == 64
