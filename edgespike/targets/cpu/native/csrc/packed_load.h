@@ -2,6 +2,7 @@
 
 #define TABLE_BYTES (48 * 1024) /* The most bytes of a layer's tables: they should stay in a core's first cache. */
 
+#define BLOCKS_BYTES (1024 * 1024) /* The most bytes of blocks from which tables are made; many may be the same. */
 #define MOST_CHUNK 4 /* The most bits that are looked up at once. */
 
 /* How far an output is from the tile that leads to it by a tap: (place in the tile + before - tap) / step, if whole. */
@@ -64,9 +65,9 @@ static void read_tiles(struct reader *r, struct linear *op, const struct value *
     int64_t taps = 0;
     for (int32_t s = 0; s < op->segments; s++) {
         const struct segment *segment = &op->segment[s];
-        widen(&down, tall, op->top, segment->row);
         taps += segment->width;
-        if (segment->width > 4096) return;
+        if (taps > 1 << 16) return;
+        widen(&down, tall, op->top, segment->row);
         for (int64_t j = 0; j < segment->width; j++) widen(&across, op->step_x, op->left, segment->column + j);
     }
     const int64_t kernel_y = down.most - down.least + 1, kernel_x = across.most - across.least + 1;
@@ -76,7 +77,7 @@ static void read_tiles(struct reader *r, struct linear *op, const struct value *
     tiles->kernel_y = (int32_t)kernel_y, tiles->kernel_x = (int32_t)kernel_x;
     tiles->vectors = (int32_t)vectors;
     tiles->block = kernel_y * vectors * lanes;
-    if (tiles->block * 2 > TABLE_BYTES) return;
+    if (tiles->block * 2 > TABLE_BYTES || all * tiles->block * 2 > BLOCKS_BYTES) return;
     int16_t *block = room(r, (all + MOST_CHUNK) * tiles->block * 2);
     int32_t *table = room(r, all * 4), *first = room(r, all * 4);
     if (r->wrong) return;
@@ -180,18 +181,20 @@ static int16_t *narrowed(struct reader *r, const int32_t *from, int64_t count) {
 }
 
 /* Find between which potentials any sum of the layer fits 16 bits as well. */
-static void find_limits(const struct linear *op, const struct value *source, const unsigned char *weights, struct fire *fire) {
-    int64_t lowest = 0, highest = 0;
-    for (int64_t o = 0; o < op->outputs; o++) {
-        int64_t low = op->bias32[o], high = low;
-        for (int32_t s = 0; s < op->segments; s++)
-            for (int64_t i = 0; i < (int64_t)op->segment[s].width * source->channels; i++) {
+static void find_limits(struct reader *r, const struct linear *op, const struct value *source, const unsigned char *weights,
+                        struct fire *fire) {
+    int64_t *low = room(r, (int64_t)op->outputs * 8), *high = room(r, (int64_t)op->outputs * 8), lowest = 0, highest = 0;
+    for (int64_t o = 0; !r->wrong && o < op->outputs; o++) low[o] = high[o] = op->bias32[o];
+    for (int32_t s = 0; !r->wrong && s < op->segments; s++)
+        for (int64_t i = 0; i < (int64_t)op->segment[s].width * source->channels; i++)
+            for (int64_t o = 0; o < op->outputs; o++) {
                 const int64_t x = item(weights, (op->segment[s].first + i) * op->outputs + o);
-                if (x < 0) low += x;
-                else high += x;
+                if (x < 0) low[o] += x;
+                else high[o] += x;
             }
-        if (low < lowest) lowest = low;
-        if (high > highest) highest = high;
+    for (int64_t o = 0; !r->wrong && o < op->outputs; o++) {
+        if (low[o] < lowest) lowest = low[o];
+        if (high[o] > highest) highest = high[o];
     }
     /* Sums have 16 bits, whatever their weights. */
     fire->lowest = (int16_t)(INT16_MIN - clipped(lowest));
@@ -208,7 +211,8 @@ static void read_fire(struct reader *r, struct op *node, const unsigned char *we
     if (r->wrong || !(op->tiles.on || op->flat.on) || cell->kind != MEMBRANE || output->type != U8) return;
     if (!membrane->plain || membrane->wide || membrane->most_spikes != 1) return;
     const int64_t length = (int64_t)output->width * cell->channels, lanes = (length + 63) / 64 * 64;
-    if (length > 1 << 24) return;
+    /* Short rows of many would take far more memory in whole words. */
+    if (length > 1 << 24 || (lanes > 4 * length && output->height * lanes > 1 << 18)) return;
     fire->length = (int32_t)length, fire->lanes = (int32_t)lanes;
     fire->row = membrane->per_neuron ? lanes : 0;
     fire->bar = spread(r, cell, output, membrane->theta, INT32_MAX);
@@ -234,7 +238,7 @@ static void read_fire(struct reader *r, struct op *node, const unsigned char *we
     fire->quiet = clipped(quiet == INT32_MAX ? quiet : quiet + 1);
     fire->bar16 = narrowed(r, fire->bar, count);
     fire->taken16 = narrowed(r, fire->taken, count);
-    if (!r->wrong) find_limits(op, source, weights, fire);
+    if (fire->narrow) find_limits(r, op, source, weights, fire);
     const int64_t rows = output->height, vector = r->net->kernels->vector;
     fire->v16_place = lay(r, fire->narrow ? rows * lanes * 2 : 0);
     fire->v_place = lay(r, rows * lanes * 4);
@@ -278,13 +282,17 @@ static void pack_values(struct reader *r) {
     const struct value *input = &net->value[net->input];
     if (input->packed) net->entered_place = lay(r, (input->size / 64 + 2 * (int64_t)input->channels) * 8);
     int64_t bytes = 0;
+    int32_t in_bytes = 0;
     for (int32_t k = 0; k < net->sources; k++) {
         struct source *source = &net->source[k];
         const struct value *value = &net->value[source->value];
         const int64_t blocks = (value->height * value->words * 8 + vector - 1) / vector;
-        if (!value->packed || bytes + net->steps * blocks * vector * 8 > COUNTER_BYTES) continue;
-        bytes += net->steps * blocks * vector * 8;
+        const int64_t own = net->steps * blocks * vector * 8; /* counters have 8 bits */
+        in_bytes |= !value->packed;
+        if (!value->packed || bytes + own > COUNTER_BYTES) continue;
+        bytes += own;
         source->blocks = blocks;
-        source->places = lay(r, net->steps * blocks * vector * 8);
+        source->places = lay(r, own);
     }
+    if (!in_bytes) net->bytes_sum = 0;
 }

@@ -276,7 +276,9 @@ INLINE uint64_t nonzero_words(const uint64_t *from) {
     const __m256i x = _mm256_cmpeq_epi64(_mm256_loadu_si256((const __m256i *)from), _mm256_setzero_si256());
     return 15 & ~(uint64_t)(uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(x));
 #else
-    return (uint64_t)(from[0] != 0) | (uint64_t)(from[1] != 0) << 1;
+    uint64_t found = 0;
+    UNROLL for (int k = 0; k < VECTOR / 8; k++) found |= (uint64_t)(from[k] != 0) << k;
+    return found;
 #endif
 }
 
