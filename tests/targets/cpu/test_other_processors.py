@@ -6,8 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from edgespike.graph import Add, Conv2d, Graph, Input, MaxPool2d, Node, Readout, Reshape
+from edgespike.graph import (
+    Add,
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    MaxPool2d,
+    Membrane,
+    Node,
+    Readout,
+    Reshape,
+    SumPool2d,
+)
 from edgespike.models import MODELS, shipped_images, shipped_model
 from edgespike.targets.cpu.native.build import SOURCES
 from edgespike.targets.cpu.native.engine import TYPES
@@ -48,8 +61,9 @@ def written() -> list[Written]:
     drawn = [each for mix in MIXES for each in accepted(mix, GRAPHS, refused, GRAPHS)]
     shipped = [define(Case(shipped_model(name), shipped_images(name)[0][:3])) for name in MODELS]
     wide = [define(many_channels(largest)) for largest in (7, 127, 2**14, 2**20)]
+    bits = [define(spiking(decay)) for decay in (0, 1 << 11, 1000)]
     found = []
-    for number, defined in enumerate([*drawn, *shipped, *wide]):
+    for number, defined in enumerate([*drawn, *shipped, *wide, *bits]):
         low, high = defined.case.samples.min(), defined.case.samples.max()
         holding = [
             kind for kind in TYPES if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max
@@ -65,6 +79,33 @@ def many_channels(largest: int) -> Case:
     weight = rng.integers(-largest, largest, (210, 3, 2, 2), endpoint=True)
     graph = chain(source, Conv2d(weight, rng.integers(-9, 10, 210)))
     return Case(graph, random_samples(source, 2))
+
+
+def spiking(decay: int) -> Case:
+    """Return layers of single spikes: convolutions, a sum pool, pairs of rows, a counted sum."""
+    source = Input((2, 9, 35), 0, 1, 1.0)
+    rng = np.random.default_rng(decay)
+
+    def weight(*shape: int) -> NDArray[np.int64]:
+        return rng.integers(-127, 127, shape, endpoint=True)
+
+    none = np.zeros(512, np.int64)
+    graph = chain(
+        source,
+        Conv2d(weight(16, 2, 3, 3), none[:16], padding=(1, 1)),
+        Membrane(np.full(16, 99), decay),
+        Conv2d(weight(5, 16, 3, 2), none[:5] + 3, stride=(2, 1), padding=(1, 0)),
+        Membrane(np.full(5, 250), decay),
+        SumPool2d((2, 3), (2, 3)),
+        Reshape((110,)),
+        Dense(weight(300, 110), none[:300]),
+        Membrane(np.full(300, 200), decay),
+        Dense(weight(300, 300), none[:300]),
+        Membrane(np.full(300, 200), decay),
+        Dense(weight(9, 300), none[:9]),
+        steps=40,
+    )
+    return Case(graph, (rng.random((9, 40, *source.shape)) < 0.1).astype(np.uint8))
 
 
 def refused(graph: Graph) -> bool:

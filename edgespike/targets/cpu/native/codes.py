@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-MAGIC = 0x31736567646501
+MAGIC = 0x31736567646502
 """First word of a program; it changes with the format."""
 
 MOST_ELEMENTS = 2**27

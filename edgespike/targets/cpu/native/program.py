@@ -106,7 +106,8 @@ class _Writer:
         graph, words = self._graph, Words()
         words.add(MAGIC, graph.steps, len(self._value))
         for name in self._value:
-            words.add(self._stored(name), *plane(graph.tensors[name].shape))
+            tensor = graph.tensors[name]
+            words.add(self._stored(name), *plane(tensor.shape), tensor.bounds == (0, 1))
         words.add(self._value[graph.input.name], self._value[graph.readout.name])
         words.add(len(self._plan.run))
         for node in self._plan.run:

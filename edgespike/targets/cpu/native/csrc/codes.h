@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define MAGIC 0x31736567646501 /* changes with the format of programs */
+#define MAGIC 0x31736567646502 /* changes with the format of programs */
 
 /* Limits of a program. */
 #define MOST_ELEMENTS (1 << 27) /* of a value, a row, a stride, a padding */

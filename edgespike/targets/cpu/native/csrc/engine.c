@@ -291,7 +291,10 @@ static void read_reach(struct reader *r, struct linear *op, int32_t channels) {
     op->scatters = 1;
 }
 
-static void read_linear(struct reader *r, struct op *node) {
+#include "packed_load.h"
+
+/* Return where the weights are, as they are written. */
+static const unsigned char *read_linear(struct reader *r, struct op *node) {
     es_net *net = r->net;
     struct linear *op = &node->linear;
     const struct value *source = &net->value[node->input[0]], *output = &net->value[node->output];
@@ -342,7 +345,7 @@ static void read_linear(struct reader *r, struct op *node) {
                                                                                : bits == 8;
     if (!right) fail(r, "weight bits");
     if (op->product == CHANNELS && source->channels != op->outputs) fail(r, "channels");
-    if (r->wrong) return;
+    if (r->wrong) return NULL;
     if (op->product == EVENTS || op->product == CHANNELS) {
         op->weight = room(r, ((int64_t)op->rows + 1) * op->padded * (bits / 8)); /* and a row of zeros */
         if (!r->wrong) pack(r, op, weights, 0, op->rows, 1, bits, op->weight, 0);
@@ -388,12 +391,15 @@ static void read_linear(struct reader *r, struct op *node) {
         op->active_place = lay(r, (int64_t)op->padded_height * 8);
         op->bits_place = lay(r, ((int64_t)op->source_width * source->channels + 63) / 64 * 8 * op->source_height);
         if (!r->wrong) read_reach(r, op, source->channels);
+        read_tiles(r, op, source, weights);
+        read_flat(r, op, source, weights);
     } else {
         op->image_place = lay(r, 4 * (int64_t)op->padded_height * op->padded_width * source->channels);
     }
     const int64_t entries = op->product == EVENTS ? op->segments * (int64_t)(4 * 8)
                                                   : (groups + 1) * (int64_t)(2 * sizeof(uint32_t));
     if (entries > net->temporary_place) net->temporary_place = entries; /* its size, until it is laid out */
+    return weights;
 }
 
 static void read_op(struct reader *r, struct op *node) {
@@ -414,9 +420,10 @@ static void read_op(struct reader *r, struct op *node) {
     if ((output->type == I64) != (node->kind == READOUT)) fail(r, "type of an output");
     if (output->channels > net->most_padded) net->most_padded = output->channels;
     switch (node->kind) {
-    case LINEAR:
-        read_linear(r, node);
+    case LINEAR: {
+        const unsigned char *weights = read_linear(r, node);
         if (!r->wrong) read_cell(r, &node->cell, output);
+        read_fire(r, node, weights);
         node->counted = (int32_t)number(r, 0, 1, "counted");
         if (node->counted) {
             const struct linear *op = &node->linear;
@@ -426,6 +433,7 @@ static void read_op(struct reader *r, struct op *node) {
             node->counts_place = lay(r, source->size * 4);
         }
         break;
+    }
     case CELL:
         if (source->size != output->size || source->channels != output->channels) fail(r, "size");
         read_cell(r, &node->cell, output);
@@ -488,6 +496,7 @@ static void read_net(struct reader *r) {
         value->height = (int32_t)number(r, 1, MOST_ELEMENTS, "height of a value");
         value->width = (int32_t)number(r, 1, MOST_ELEMENTS, "width of a value");
         value->channels = (int32_t)number(r, 1, MOST_ELEMENTS, "channels of a value");
+        value->single = (int32_t)number(r, 0, 1, "zeros and ones");
         if ((int64_t)value->height * value->width > MOST_ELEMENTS) fail(r, "size of a value");
         value->size = (int64_t)value->height * value->width * value->channels;
         if (value->size > MOST_ELEMENTS || value->type == I8) fail(r, "size or type of a value");
@@ -524,9 +533,6 @@ static void read_net(struct reader *r) {
         if (net->events > MOST) fail(r, "size");
     }
     net->bytes_sum = (int32_t)number(r, 0, MOST_SPIKES_OF_BYTES, "samples of a sum of bytes");
-    net->bytes_alone = net->bytes_sum > 0;
-    for (int32_t k = 0; !r->wrong && k < net->sources; k++)
-        if (net->value[net->source[k].value].type != U8) net->bytes_alone = 0;
     net->kept = (int32_t)number(r, 0, net->values, "kept values");
     const unsigned char *kept = array(r, net->kept, "kept values");
     net->kept_value = room(r, net->kept * 4);
@@ -536,6 +542,12 @@ static void read_net(struct reader *r) {
         net->kept_value[k] = (int32_t)value;
     }
     if (!r->wrong && r->from != r->end) fail(r, "end");
+    pack_values(r);
+    net->bytes_alone = net->bytes_sum > 0;
+    for (int32_t k = 0; !r->wrong && k < net->sources; k++) {
+        const struct value *value = &net->value[net->source[k].value];
+        if (value->type != U8 || value->packed) net->bytes_alone = 0;
+    }
     net->most_padded = whole_vectors(net, net->most_padded);
     net->sums_place = lay(r, net->bytes_sum ? net->events : 0);
     net->temporary_place = lay(r, 8 * net->most_padded + SLACK + net->temporary_place);

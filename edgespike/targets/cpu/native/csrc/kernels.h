@@ -9,6 +9,8 @@
 #include "neurons.h"
 #include "events.h"
 #include "products.h"
+#include "tiles.h"
+#include "fire.h"
 
 /* ---- operations ---- */
 
@@ -18,6 +20,10 @@ static void run_linear(const struct run *run, const struct op *node) {
     const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
     const int64_t row_bytes = (int64_t)output->channels * es_bytes_of(output->type);
     char *to = at(run, output->place);
+    if (op->tiles.on || op->flat.on) {
+        run_packed(run, node);
+        return;
+    }
     if (op->product != EVENTS) {
         const char *image = image_of(run, op, source);
         int64_t position = 0;
@@ -188,28 +194,6 @@ static void run_readout(const struct run *run, const struct op *node, int64_t st
     }
 }
 
-/* ---- a readout that sums over steps: the product of the numbers of spikes ---- */
-
-static void add_to_counts(const struct run *run, const struct op *node) {
-    const struct value *source = &run->net->value[node->input[0]];
-    const char *from = at(run, source->place);
-    int32_t *counts = (int32_t *)at(run, node->counts_place);
-    for (int64_t i = 0; i < source->size; i += LANES32)
-        store_s32v(counts + i, load_s32v(counts + i) + get32(from, source->type, i));
-}
-
-static void sum_counts(const struct run *run, const struct op *node, int64_t *total) {
-    const struct linear *op = &node->linear;
-    const struct value *source = &run->net->value[node->input[0]];
-    const int32_t *counts = (const int32_t *)at(run, node->counts_place);
-    int32_t *row = (int32_t *)at(run, run->net->temporary_place);
-    for (int64_t i = 0; i < op->padded; i += LANES32)
-        store_s32v(row + i, load_s32v(op->bias32 + i) * (int32_t)run->net->steps);
-    for (int64_t i = 0; i < source->size; i++)
-        if (counts[i]) add_number(op, i, counts[i], row);
-    for (int32_t i = 0; i < op->outputs; i++) total[i] = row[i];
-}
-
 /* ---- sums of events ---- */
 
 INLINE void add_bytes(uint8_t *sums, const uint8_t *from, int64_t size, const int graded) {
@@ -322,9 +306,12 @@ static void rest(const struct run *run) {
     const es_net *net = run->net;
     for (int32_t k = 0; k < net->ops; k++) {
         const struct op *node = &net->op[k];
-        if (node->kind == LINEAR && node->counted)
-            memset(at(run, node->counts_place), 0, (size_t)(net->value[node->input[0]].size * 4 + SLACK));
+        if (node->kind == LINEAR && node->counted) begin_counts(run, node);
         if (node->cell.kind != MEMBRANE) continue;
+        if (node->cell.fire.on) {
+            rest_fire(run, &node->cell, net->value[node->output].height);
+            continue;
+        }
         const struct membrane *op = &node->cell.membrane;
         const size_t bytes = (size_t)node->cell.positions * (size_t)node->cell.padded * (op->wide ? 8 : 4);
         memset(at(run, op->v_place), 0, bytes);
@@ -336,6 +323,7 @@ static void rest(const struct run *run) {
         const struct delay *delay = &net->delay[k];
         const struct value *output = &net->value[delay->output];
         for (int64_t i = 0; i < output->size; i++) put(at(run, output->place), output->type, i, delay->initial);
+        if (output->packed) pack_value(run, output);
     }
 }
 
@@ -354,6 +342,7 @@ static void run_step(const struct run *run, int64_t step, int repeated) {
         case READOUT: if (run->kept || !node->counted) run_readout(run, node, step); break;
         default: run_elements(run, node);
         }
+        if (net->value[node->output].packed && !node->cell.fire.on) pack_value(run, &net->value[node->output]);
     }
 }
 
@@ -363,9 +352,21 @@ static void run_sample(const struct run *run, int64_t sample) {
     rest(run);
     for (int64_t step = 0; step < net->steps; step++) {
         const int repeated = step && !run->step_stride;
-        if (!repeated) enter(run, samples + step * run->step_stride);
+        if (!repeated) {
+            const struct value *input = &net->value[net->input];
+            const char *given = samples + step * run->step_stride;
+            const int as_bits = input->packed && run->type <= I8;
+            if (as_bits) enter_bits(run, (const uint8_t *)given);
+            if (!as_bits || input->read || run->kept) enter(run, given);
+            if (input->packed && !as_bits) pack_value(run, input);
+        }
         run_step(run, step, repeated);
-        for (int32_t k = 0; run->events && k < net->sources; k++) count_events(run, &net->source[k], step);
+        for (int32_t k = 0; run->events && k < net->sources; k++) {
+            const struct source *source = &net->source[k];
+            if (source->blocks && run->count >= COUNTED_FEW) count_packed(run, source, step);
+            else if (net->value[source->value].packed) count_bits(run, source, step);
+            else count_events(run, source, step);
+        }
         for (int32_t k = 0; run->kept && k < net->kept; k++) {
             const struct value *value = &net->value[net->kept_value[k]];
             const int64_t bytes = value->size * es_bytes_of(value->type);
@@ -379,6 +380,7 @@ static void run_sample(const struct run *run, int64_t sample) {
             else
                 for (int64_t i = 0; i < output->size; i++)
                     put(to, output->type, i, element(at(run, from->place), from->type, i));
+            if (output->packed) pack_value(run, output);
         }
     }
     int64_t *total = (int64_t *)buffer(run, net->readout);
@@ -389,6 +391,7 @@ static void run_sample(const struct run *run, int64_t sample) {
 
 static void run_samples(const struct run *run) {
     const es_net *net = run->net;
+    begin_planes(run);
     for (int32_t k = 0; k < net->ops; k++) {
         const struct linear *op = &net->op[k].linear;
         if (net->op[k].kind != LINEAR || op->product == EVENTS) continue;
@@ -396,20 +399,26 @@ static void run_samples(const struct run *run) {
         const int64_t bytes = es_bytes_of(image_type(op, source)), channels = source->channels;
         memset(at(run, op->image_place), 0, (size_t)(bytes * channels * op->padded_width * op->padded_height + SLACK));
     }
-    const int bytes_sum = run->events && net->bytes_sum;
+    const int bytes_sum = run->events && net->bytes_sum, counters = run->events && run->count >= COUNTED_FEW;
     if (run->events && !net->bytes_alone) memset(run->events, 0, (size_t)net->events * 4);
-    int64_t held = 0;
+    for (int32_t k = 0; counters && k < net->sources; k++)
+        memset(at(run, net->source[k].places), 0, (size_t)(net->steps * net->source[k].blocks * (COUNTED_BITS * VECTOR)));
     int first = 1;
-    for (int64_t sample = 0; sample < run->count; sample++) {
-        if (bytes_sum && held == net->bytes_sum) {
+    for (int64_t sample = 0, held = 0, counted = 0; sample < run->count; sample++) {
+        if (bytes_sum && !held) memset(at(run, net->sums_place), 0, (size_t)net->events);
+        run_sample(run, sample);
+        held++, counted++;
+        const int last = sample + 1 == run->count;
+        if (bytes_sum && (last || held == net->bytes_sum)) {
             empty_sums(run, first);
             held = first = 0;
         }
-        if (bytes_sum && !held) memset(at(run, net->sums_place), 0, (size_t)net->events);
-        run_sample(run, sample);
-        held++;
+        if (counters && (last || counted == COUNTED_MOST)) {
+            for (int32_t k = 0; k < net->sources; k++)
+                if (net->source[k].blocks) empty_counters(run, &net->source[k]);
+            counted = 0;
+        }
     }
-    if (bytes_sum) empty_sums(run, first);
 }
 
 const struct kernels SET = {SET_NAME, SET_AVAILABLE, VECTOR, run_samples};

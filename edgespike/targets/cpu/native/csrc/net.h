@@ -21,6 +21,11 @@ struct value {
     int32_t height, width, channels;
     int64_t size; /* elements of one sample and step: positions, channels last */
     int64_t place; /* in the scratch memory, bytes */
+    int32_t single; /* nothing but zeros and ones */
+    int32_t packed; /* kept as bits: each row of positions begins a word; before the first, a vector may be read */
+    int32_t read; /* whether its bytes are read, if it is kept as bits */
+    int64_t words; /* of bits of a row */
+    int64_t bits_place;
 };
 
 /* Taps of a row that lie side by side: the same weights serve each of their positions. */
@@ -62,12 +67,60 @@ struct membrane {
     int64_t v_place, current_place, fired_place, active_place; /* in the scratch memory */
 };
 
+/* Membranes whose spikes become bits: rows of positions, their channels side by side, in whole words. */
+struct fire {
+    int32_t on;
+    int32_t length, lanes; /* of a row: its neurons, and up to a whole word */
+    int32_t narrow; /* potentials begin in 16 bits; a row of them may need 32 later */
+    int16_t lowest, highest; /* potentials between which the next sum still fits 16 bits */
+    int16_t quiet; /* below that no neuron fires by itself */
+    int32_t shift; /* a decay that halves so many times, or 0 */
+    int64_t row; /* from a row's parameters to the next one's, 0 if all rows share them */
+    int16_t *bar16, *taken16; /* what a potential must exceed, and what a spike takes from it */
+    int32_t *bar, *taken, *kept, *least;
+    int64_t v16_place, v_place, ends_place, wide_place, stirred_place; /* in the scratch memory */
+};
+
 struct cell {
     int32_t kind;
     int32_t channels, padded; /* padded to whole vectors */
     int32_t positions;
     struct threshold threshold;
     struct membrane membrane;
+    struct fire fire;
+};
+
+/* Some bits of a tile, which are looked up at once: the table holds what each combination of them adds to a block of
+   sums. For each place in a word where such bits begin: where their table begins (in the high half) and their sums (in
+   the low half), and which bits they are. */
+struct chunks { uint64_t places[64]; uint8_t bits[64]; };
+
+/* A word with events: its bits, where its tiles' sums begin, and the row of its tiles. As it is laid out, it holds which
+   row of sums it reaches first instead of bits. */
+struct word { uint64_t bits; uint32_t sums, inside; };
+
+/* Events of single spikes, added tile by tile: a tile is what a stride covers of the source. All outputs that it leads
+   to are a block of sums. */
+struct tiles {
+    int32_t on;
+    int32_t kernel_y, kernel_x; /* of a block, in positions of the output */
+    int32_t vectors; /* of a row of a block */
+    int32_t row, column; /* in the plane: where the block of the first tile begins */
+    int32_t first_y, first_x; /* and where the outputs begin */
+    int32_t step, across; /* bits of a row that are read at once, and sums to which they lead */
+    uint64_t place[4]; /* the first bits of all chunks of a word, the second ones, and so on */
+    struct chunks *chunks; /* for each row of a tile */
+    struct word *words; /* of the source, if its words hold whole tiles; else NULL */
+    int16_t *table, *begins; /* begins: what a row of sums begins with */
+    int64_t block, stride, plane_rows; /* sums of a block, and of a row of the plane, in which outputs have a border */
+    int64_t plane_place, touched_place, words_place; /* scratch */
+};
+
+/* Events of single spikes for one output position: the row of weights of the first element of each of the source's. */
+struct flat {
+    int32_t on;
+    int32_t *first;
+    int8_t *pairs; /* rows of weights two by two, if they have 8 bits: those of an output side by side */
 };
 
 struct linear {
@@ -90,6 +143,8 @@ struct linear {
     struct target *target;
     int32_t *targets; /* where the targets of each padded row begin */
     int64_t plane_place, reached_place;
+    struct tiles tiles;
+    struct flat flat;
     int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
     int64_t list_place, starts_place, rows_place, kinds_place, image_place, bits_place, active_place; /* scratch */
     int64_t list_room;
@@ -107,12 +162,17 @@ struct op {
     int32_t mode; /* READOUT: enum mode_code */
     int32_t counted; /* LINEAR: 1 if a readout sums it, and nothing else reads it */
     int64_t counts_place;
+    int64_t counted_blocks; /* vectors of the source's bits, if these are counted, else 0 */
 };
 
 struct delay { int32_t source, output, initial; };
 
 /* Where events are summed. */
-struct source { int32_t value, graded; int64_t first; };
+struct source {
+    int32_t value, graded;
+    int64_t first;
+    int64_t places, blocks; /* counters of bits: where they lie in the scratch memory, and vectors of a step; 0 if none */
+};
 
 struct es_net {
     const struct kernels *kernels;
@@ -128,6 +188,7 @@ struct es_net {
     int32_t bytes_alone; /* whether all sums are first of 8 bits */
     int64_t events; /* of all sources and steps */
     int64_t sums_place, temporary_place, wide_place;
+    int64_t entered_place; /* bits of a sample as it is given */
     int64_t most_wide; /* numbers of 32 bits */
     int64_t most_padded;
     size_t scratch;

@@ -5,6 +5,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #elif defined(__AARCH64EL__)
 #include <arm_neon.h>
 #endif
@@ -200,6 +202,126 @@ INLINE void narrow16(void *to, s16v x) { store_u8h(to, __builtin_convertvector(x
 INLINE void narrow32_to_8(void *to, s32v x) { store_u8q(to, __builtin_convertvector(x, u8q)); }
 INLINE void narrow32_to_16(void *to, s32v x) { store_s16h(to, __builtin_convertvector(x, s16h)); }
 #endif
+
+/* Vectors of marks, 0 or -1: 32 bits as 16, and those of 64 neurons as bits. */
+#if defined(__AVX512BW__) && VECTOR == 64
+INLINE s16v least16(s16v x, s16v y) { return (s16v)_mm512_min_epi16((__m512i)x, (__m512i)y); }
+INLINE s16v most16(s16v x, s16v y) { return (s16v)_mm512_max_epi16((__m512i)x, (__m512i)y); }
+INLINE s16v joined16(s32v x, s32v y) {
+    const __m512i order = _mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0);
+    return (s16v)_mm512_permutexvar_epi64(order, _mm512_packs_epi32((__m512i)x, (__m512i)y));
+}
+INLINE uint64_t mask64(const s16v *mark) {
+    return _mm512_movepi16_mask((__m512i)mark[0]) | (uint64_t)_mm512_movepi16_mask((__m512i)mark[1]) << 32;
+}
+#elif defined(__AVX2__) && VECTOR == 32
+INLINE s16v least16(s16v x, s16v y) { return (s16v)_mm256_min_epi16((__m256i)x, (__m256i)y); }
+INLINE s16v most16(s16v x, s16v y) { return (s16v)_mm256_max_epi16((__m256i)x, (__m256i)y); }
+INLINE s16v joined16(s32v x, s32v y) {
+    return (s16v)_mm256_permute4x64_epi64(_mm256_packs_epi32((__m256i)x, (__m256i)y), 0xd8);
+}
+INLINE uint64_t mask32(s16v x, s16v y) {
+    const __m256i both = _mm256_packs_epi16((__m256i)x, (__m256i)y);
+    return (uint32_t)_mm256_movemask_epi8(_mm256_permute4x64_epi64(both, 0xd8));
+}
+INLINE uint64_t mask64(const s16v *mark) { return mask32(mark[0], mark[1]) | mask32(mark[2], mark[3]) << 32; }
+#elif defined(__SSE2__) && VECTOR == 16
+INLINE s16v least16(s16v x, s16v y) { return (s16v)_mm_min_epi16((__m128i)x, (__m128i)y); }
+INLINE s16v most16(s16v x, s16v y) { return (s16v)_mm_max_epi16((__m128i)x, (__m128i)y); }
+INLINE s16v joined16(s32v x, s32v y) { return (s16v)_mm_packs_epi32((__m128i)x, (__m128i)y); }
+INLINE uint64_t mask64(const s16v *mark) {
+    uint64_t found = 0;
+    UNROLL for (int k = 0; k < 4; k++)
+        found |= (uint64_t)_mm_movemask_epi8(_mm_packs_epi16((__m128i)mark[2 * k], (__m128i)mark[2 * k + 1])) << 16 * k;
+    return found;
+}
+#else
+INLINE s16v least16(s16v x, s16v y) {
+    const s16v less = x < y;
+    return (x & less) | (y & ~less);
+}
+INLINE s16v most16(s16v x, s16v y) {
+    const s16v more = x > y;
+    return (x & more) | (y & ~more);
+}
+INLINE s16v joined16(s32v x, s32v y) {
+    int16_t both[LANES16];
+    narrow32_to_16(both, x);
+    narrow32_to_16(both + LANES32, y);
+    return load_s16v(both);
+}
+INLINE uint64_t mask64(const s16v *mark) {
+    uint8_t bytes[64];
+    UNROLL for (int k = 0; k < 64 / LANES16; k++) narrow16(bytes + k * LANES16, mark[k]);
+    return nonzero64(bytes);
+}
+#endif
+
+INLINE int any_bit(s32v x) {
+#if defined(__AVX512BW__) && VECTOR == 64
+    return _mm512_test_epi32_mask((__m512i)x, (__m512i)x) != 0;
+#elif defined(__AVX2__) && VECTOR == 32
+    return !_mm256_testz_si256((__m256i)x, (__m256i)x);
+#else
+    return any32(x != (s32v){0});
+#endif
+}
+
+/* Which of a vector of 64-bit words are not zero. */
+INLINE uint64_t nonzero_words(const uint64_t *from) {
+#if defined(__AVX512BW__) && VECTOR == 64
+    const __m512i x = _mm512_loadu_si512(from);
+    return _mm512_test_epi64_mask(x, x);
+#elif defined(__AVX2__) && VECTOR == 32
+    const __m256i x = _mm256_cmpeq_epi64(_mm256_loadu_si256((const __m256i *)from), _mm256_setzero_si256());
+    return 15 & ~(uint64_t)(uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(x));
+#else
+    uint64_t found = 0;
+    UNROLL for (int k = 0; k < VECTOR / 8; k++) found |= (uint64_t)(from[k] != 0) << k;
+    return found;
+#endif
+}
+
+/* Counters of 8 bits whose bits lie apart, 64 of them: words of their lowest bits and so on, so many bytes apart. */
+INLINE void counted64(const char *from, int64_t apart, uint8_t *to) {
+#if defined(__AVX512BW__) && VECTOR == 64
+    __m512i found = _mm512_setzero_si512();
+    for (int bit = 0; bit < 8; bit++) {
+        uint64_t word;
+        memcpy(&word, from + bit * apart, 8);
+        found = _mm512_or_si512(found, _mm512_maskz_set1_epi8(word, (char)(1 << bit)));
+    }
+    _mm512_storeu_si512(to, found);
+#elif defined(__AVX2__) && VECTOR == 32
+    const __m256i bytes = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i places = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    for (int half = 0; half < 2; half++) {
+        __m256i found = _mm256_setzero_si256();
+        for (int bit = 0; bit < 8; bit++) {
+            int32_t word;
+            memcpy(&word, from + bit * apart + 4 * half, 4);
+            const __m256i own = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(word), bytes), places);
+            const __m256i marks = _mm256_cmpeq_epi8(own, places);
+            found = _mm256_or_si256(found, _mm256_and_si256(marks, _mm256_set1_epi8((char)(1 << bit))));
+        }
+        _mm256_storeu_si256((__m256i *)(to + 32 * half), found);
+    }
+#else
+    uint64_t word[8];
+    for (int bit = 0; bit < 8; bit++) memcpy(&word[bit], from + bit * apart, 8);
+    for (int group = 0; group < 8; group++) { /* transpose 8 x 8 bits */
+        uint64_t x = 0;
+        for (int bit = 0; bit < 8; bit++) x |= (word[bit] >> 8 * group & 255) << 8 * bit;
+        uint64_t swapped = (x ^ x >> 7) & 0x00aa00aa00aa00aa;
+        x ^= swapped ^ swapped << 7;
+        swapped = (x ^ x >> 14) & 0x0000cccc0000cccc;
+        x ^= swapped ^ swapped << 14;
+        swapped = (x ^ x >> 28) & 0x00000000f0f0f0f0;
+        x ^= swapped ^ swapped << 28;
+        for (int i = 0; i < 8; i++) to[8 * group + i] = (uint8_t)(x >> 8 * i);
+    }
+#endif
+}
 
 /* Return ones for the first elements of a vector, zeros for the rest. */
 INLINE u8v first_bytes(int64_t count) {
