@@ -48,7 +48,7 @@ from edgespike.targets.cpu.native.products import (
 from edgespike.targets.cpu.native.words import INT32, Stored, Words, stored
 from edgespike.trace import observed_names
 
-MAGIC = 0x31736567646501
+MAGIC = 0x31736567646502
 
 MOST_WEIGHTS = 2**26
 """Most weights of a graph: each takes 8 bytes while a program is read."""
@@ -72,6 +72,14 @@ class Kind(IntEnum):
     CONCATENATE = 7
     RESHAPE = 8
     READOUT = 9
+
+
+class When(IntEnum):
+    """At which steps an operation runs, numbered as ``enum when`` in ``net.h``."""
+
+    ALWAYS = 0
+    ONCE = 1
+    LAST = 2
 
 
 @dataclass(frozen=True)
@@ -157,10 +165,14 @@ class _Writer:
             if isinstance(node.op, Conv2d | Dense)
         }
         self._counted = self._counted_layer()
+        self._same = self._same_at_every_step()
+        self._late = self._needed_at_last()
+        self._absorbed = {
+            node.name: layer for node in graph.nodes if (layer := self._layer_in(node)) is not None
+        }
         self._fused = {
             node.name: cell for node in graph.nodes if (cell := self._cell_after(node)) is not None
         }
-        self._same = self._same_at_every_step()
         self._needed = self._needed_values()
         self._value = {name: place for place, name in enumerate(self._needed)}
 
@@ -168,7 +180,12 @@ class _Writer:
         graph, words = self._graph, Words()
         words.add(MAGIC, graph.steps, len(self._needed))
         for name in self._needed:
-            words.add(self._stored(name), *plane(graph.tensors[name].shape))
+            tensor = graph.tensors[name]
+            words.add(self._stored(name), *plane(tensor.shape))
+            if name == graph.readout.name:
+                words.add(0)  # its range may be larger
+            else:
+                words.array(np.stack([tensor.low, tensor.high]))
         words.add(self._value[graph.input.name], self._value[graph.readout.name])
         cells = {cell.name for cell in self._fused.values()}
         ops = [self._op(node) for node in graph.nodes if self._is_run(node, cells)]
@@ -195,9 +212,24 @@ class _Writer:
             return Stored.I64
         return stored(*self._graph.tensors[name].bounds)
 
+    def _layer_in(self, node: Node) -> Node | None:
+        """Return a dense layer whose sums begin with the other value that is added to them.
+
+        Nothing else reads that layer. Of two, the one stays by itself that may be the same at every
+        step.
+        """
+        if not isinstance(node.op, Add) or len(set(node.inputs)) != 2 or len(node.inputs) != 2:
+            return None
+        layers = [self._graph[name] for name in node.inputs if len(self._readers[name]) == 1]
+        layers = [each for each in layers if isinstance(each.op, Dense)]
+        changing = [each for each in layers if each.name not in self._same]
+        return next(iter([*changing, *layers]), None)
+
     def _cell_after(self, node: Node) -> Node | None:
         """Return the neurons that alone read a layer's sums."""
-        if not isinstance(node.op, Conv2d | Dense) or len(self._readers[node.name]) != 1:
+        if not isinstance(node.op, Conv2d | Dense) and node.name not in self._absorbed:
+            return None
+        if len(self._readers[node.name]) != 1:
             return None
         (reader,) = self._readers[node.name]
         return reader if isinstance(reader.op, Threshold | Membrane) else None
@@ -230,6 +262,20 @@ class _Writer:
                 found.add(node.name)
         return found
 
+    def _needed_at_last(self) -> set[str]:
+        """Name what only the answer reads, and that only after the last step."""
+        graph = self._graph
+        readout = graph.readout
+        assert isinstance(readout.op, Readout)
+        if readout.op.mode is not ReadoutMode.LAST:
+            return set()
+        found = {readout.name}
+        for node in reversed(graph.nodes):
+            readers = {reader.name for reader in self._readers[node.name]}
+            if readers and readers <= found and not _has_state(node) and not node.op.emits_events:
+                found.add(node.name)
+        return found
+
     def _needed_values(self) -> list[str]:
         """Name the nodes whose values are stored, in the graph's order."""
         graph = self._graph
@@ -255,8 +301,11 @@ class _Writer:
         if node.name in self._windows:
             needed.add(self._windows[node.name].root.name)
             return
+        layer = self._absorbed.get(node.name)
+        if layer is not None:
+            needed.add(self._windows[layer.name].root.name)
         for name in node.inputs:
-            if name not in self._fused:
+            if name not in self._fused and (layer is None or name != layer.name):
                 needed.add(name)
 
     def _is_run(self, node: Node, cells: set[str]) -> bool:
@@ -268,18 +317,19 @@ class _Writer:
         graph, words = self._graph, Words()
         cell = self._fused.get(node.name)
         output = node if cell is None else cell
-        same = output.name in self._same
+        layer = self._absorbed.get(node.name, node)
         inputs = [graph[name] for name in node.inputs]
-        if node.name in self._windows:
-            inputs = [self._windows[node.name].root]
+        if layer.name in self._windows:
+            inputs = [self._windows[layer.name].root]
         sources = graph.input_tensors(node)
-        words.add(self._kind(node), same, self._value[output.name], len(inputs))
+        words.add(self._kind(layer), self._when(output), self._value[output.name], len(inputs))
         words.array([self._value[each.name] for each in inputs])
+        if isinstance(layer.op, Conv2d | Dense):
+            self._linear(words, node, layer.op, self._windows[layer.name])
+            self._cell(words, cell, node)
+            words.add(node.name == self._counted)
+            return words
         match node.op:
-            case Conv2d() | Dense() as op:
-                self._linear(words, node, op, self._windows[node.name])
-                self._cell(words, cell, node)
-                words.add(node.name == self._counted)
             case Threshold() as op:
                 write_threshold(words, op, sources[0])
             case Membrane() as op:
@@ -292,11 +342,16 @@ class _Writer:
                 words.add(MODES.index(op.mode), self._counted in node.inputs)
             case Add() | Multiply() | Concatenate():
                 pass
-            case Input() | Delay():
+            case Input() | Delay() | Conv2d() | Dense():
                 raise TypeError(f"{node.name} ({node.op.kind}) is not computed")
             case _:
                 assert_never(node.op)
         return words
+
+    def _when(self, node: Node) -> When:
+        if node.name in self._late:
+            return When.LAST
+        return When.ONCE if node.name in self._same else When.ALWAYS
 
     def _kind(self, node: Node) -> Kind:
         match node.op:
@@ -324,11 +379,15 @@ class _Writer:
                 assert_never(node.op)
 
     def _linear(self, words: Words, node: Node, op: Conv2d | Dense, window: Window) -> None:
+        """Write a layer whose sums are a node's: its own, or those of an addition."""
         sums = self._graph.tensors[node.name]
         counted = node.name == self._counted
         product = product_of(self._graph, window, sums, as_events=counted)
         wide = product not in (Product.PAIRS8, Product.EVENTS) or is_wide(sums)
         write_product(words, window, op.bias, product, wide=wide)
+        layer = self._absorbed.get(node.name)
+        others = [self._value[name] for name in node.inputs if layer and name != layer.name]
+        words.add(len(others), *others)
 
     def _cell(self, words: Words, cell: Node | None, layer: Node) -> None:
         sums = self._graph.tensors[layer.name]

@@ -6,7 +6,7 @@
 
 #include "net.h"
 
-#define MAGIC 0x31736567646501 /* changes with the format */
+#define MAGIC 0x31736567646502 /* changes with the format */
 #define MOST (SIZE_MAX >> 2 < (uint64_t)1 << 40 ? (int64_t)(SIZE_MAX >> 2) : (int64_t)1 << 40) /* bytes */
 
 static const struct kernels *const all_kernels[] = {
@@ -293,6 +293,18 @@ static void read_reach(struct reader *r, struct linear *op, int32_t channels) {
     op->scatters = 1;
 }
 
+/* Read which value sums begin with, if there is one. */
+static void read_addend(struct reader *r, struct linear *op, const struct value *output) {
+    const es_net *net = r->net;
+    const int64_t count = number(r, 0, 1, "addend");
+    op->addend = count ? (int32_t)number(r, 0, net->values - 1, "addend") : -1;
+    if (r->wrong || !count) return;
+    const struct value *value = &net->value[op->addend];
+    if (value->type == I64 || value->size != output->size ||
+        value->channels != output->channels || op->height * op->width != 1) fail(r, "addend");
+    op->addend_place = lay(r, (int64_t)op->padded * 6);
+}
+
 static void read_linear(struct reader *r, struct op *node) {
     es_net *net = r->net;
     struct linear *op = &node->linear;
@@ -364,7 +376,10 @@ static void read_linear(struct reader *r, struct op *node) {
         if (size > largest) largest = size;
     }
     op->largest_weight = (int32_t)(largest > INT32_MAX ? INT32_MAX : largest);
+    op->given = weights;
+    op->given_segments = segments;
     op->bias32 = rows(r, 1, op->outputs, op->padded, 0, 32, "bias");
+    read_addend(r, op, output);
     op->bias = room(r, (int64_t)op->padded * 2);
     for (int64_t o = 0; !r->wrong && o < op->outputs; o++) {
         const int64_t x = op->bias32[o], size = x < 0 ? -x : x;
@@ -401,7 +416,7 @@ static void read_linear(struct reader *r, struct op *node) {
 static void read_op(struct reader *r, struct op *node) {
     es_net *net = r->net;
     node->kind = (int32_t)number(r, LINEAR, READOUT, "kind");
-    node->constant = (int32_t)number(r, 0, 1, "constant");
+    node->when = (int32_t)number(r, ALWAYS, LAST, "when");
     node->output = (int32_t)number(r, 0, net->values - 1, "output");
     node->inputs = (int32_t)number(r, 1, 1 << 20, "inputs");
     const unsigned char *inputs = array(r, node->inputs, "inputs");
@@ -478,6 +493,24 @@ static void read_op(struct reader *r, struct op *node) {
     }
 }
 
+#include "lanes_load.h"
+
+/* Read the range of each channel; a readout has none. */
+static void read_ranges(struct reader *r, struct value *value) {
+    const int64_t channels = value->type == I64 ? 0 : value->channels;
+    const unsigned char *from = array(r, 2 * channels, "ranges");
+    value->low = room(r, channels * 4);
+    value->high = room(r, channels * 4);
+    for (int64_t c = 0; !r->wrong && c < channels; c++) {
+        const int64_t low = item(from, c), high = item(from, channels + c);
+        if (low < INT32_MIN || low > high || high > INT32_MAX) fail(r, "ranges");
+        value->low[c] = (int32_t)low;
+        value->high[c] = (int32_t)high;
+        value->negative |= low < 0;
+        value->several |= high > 1;
+    }
+}
+
 static void read_net(struct reader *r) {
     es_net *net = r->net;
     number(r, MAGIC, MAGIC, "format");
@@ -494,6 +527,7 @@ static void read_net(struct reader *r) {
         value->size = (int64_t)value->height * value->width * value->channels;
         if (value->size > 1 << 27 || value->type == I8) fail(r, "size or type of a value");
         value->place = lay(r, value->size * es_bytes_of(value->type));
+        if (!r->wrong) read_ranges(r, value);
     }
     net->input = (int32_t)number(r, 0, net->values - 1, "input");
     net->readout = (int32_t)number(r, 0, net->values - 1, "readout");
@@ -539,6 +573,7 @@ static void read_net(struct reader *r) {
     net->sums_place = lay(r, net->bytes_sum ? net->events : 0);
     net->temporary_place = lay(r, 8 * net->most_padded + SLACK + net->temporary_place);
     net->wide_place = lay(r, 4 * (net->most_wide > net->most_padded ? net->most_wide : net->most_padded));
+    load_lanes(r);
     if (r->scratch > MOST) fail(r, "scratch memory is too large");
     net->scratch = (size_t)r->scratch;
 }

@@ -12,8 +12,40 @@
 
 /* ---- operations ---- */
 
+/* Whether an operation runs at a step. */
+INLINE int runs_now(const struct run *run, const struct op *node, int64_t step) {
+    if (node->when == LAST && !run->kept && step + 1 < run->net->steps) return 0;
+    return !(node->when == ONCE && step && !run->step_stride);
+}
+
+#include "lanes.h"
+
+/* Return a layer whose bias holds what else its sums begin with. */
+static const struct linear *with_addend(const struct run *run, const struct linear *op, struct linear *own) {
+    const struct value *value = &run->net->value[op->addend];
+    const char *from = at(run, value->place);
+    int32_t *wide = (int32_t *)at(run, op->addend_place);
+    int16_t *narrow = (int16_t *)(wide + op->padded);
+    s32v largest = {0}, place;
+    for (int i = 0; i < LANES32; i++) place[i] = i;
+    for (int32_t i = 0; i < op->padded; i += LANES32) {
+        s32v x = get32(from, value->type, i) & (place < op->outputs - i);
+        x += load_s32v(op->bias32 + i);
+        store_s32v(wide + i, x);
+        narrow32_to_16(narrow + i, (x << 16) >> 16);
+        largest = most32(largest, most32(x, -x));
+    }
+    *own = *op;
+    own->bias32 = wide;
+    own->bias = narrow;
+    own->biased = 1;
+    for (int i = 0; i < LANES32; i++) own->largest_bias = largest[i] > own->largest_bias ? largest[i] : own->largest_bias;
+    return own;
+}
+
 static void run_linear(const struct run *run, const struct op *node) {
-    const struct linear *op = &node->linear;
+    struct linear own;
+    const struct linear *op = node->linear.addend < 0 ? &node->linear : with_addend(run, &node->linear, &own);
     const struct cell *cell = &node->cell;
     const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
     const int64_t row_bytes = (int64_t)output->channels * es_bytes_of(output->type);
@@ -337,13 +369,13 @@ static void rest(const struct run *run) {
     }
 }
 
-static void run_step(const struct run *run, int64_t step, int repeated) {
+static void run_step(const struct run *run, int64_t step) {
     const es_net *net = run->net;
     for (int32_t k = 0; k < net->ops; k++) {
         const struct op *node = &net->op[k];
         const int counted = node->kind == LINEAR && node->counted && !run->kept;
         if (counted) add_to_counts(run, node);
-        if (counted || (repeated && node->constant)) continue;
+        if (counted || !runs_now(run, node, step)) continue;
         switch (node->kind) {
         case LINEAR: run_linear(run, node); break;
         case CELL: run_cell(run, node); break;
@@ -362,7 +394,7 @@ static void run_sample(const struct run *run, int64_t sample) {
     for (int64_t step = 0; step < net->steps; step++) {
         const int repeated = step && !run->step_stride;
         if (!repeated) enter(run, samples + step * run->step_stride);
-        run_step(run, step, repeated);
+        run_step(run, step);
         for (int32_t k = 0; run->events && k < net->sources; k++) count_events(run, &net->source[k], step);
         for (int32_t k = 0; run->kept && k < net->kept; k++) {
             const struct value *value = &net->value[net->kept_value[k]];
@@ -397,15 +429,28 @@ static void run_samples(const struct run *run) {
     const int bytes_sum = run->events && net->bytes_sum;
     if (bytes_sum) memset(at(run, net->sums_place), 0, (size_t)net->events);
     int64_t held = 0;
-    for (int64_t sample = 0; sample < run->count; sample++) {
+    for (int64_t sample = 0; sample < run->count;) {
+        const int64_t left = run->count - sample;
+        if (net->lanes && left >= net->lanes) {
+            const int64_t together = left < LANES ? left : LANES;
+            run_lanes(run, sample, together);
+            sample += together;
+            continue;
+        }
         if (bytes_sum && held == net->bytes_sum) {
             empty_sums(run);
             held = 0;
         }
-        run_sample(run, sample);
+        run_sample(run, sample++);
         held++;
     }
     if (bytes_sum) empty_sums(run);
 }
 
-const struct kernels SET = {SET_NAME, SET_AVAILABLE, VECTOR, run_samples};
+#if defined(__AVX512VNNI__) && VECTOR == 64
+#define QUADS 1
+#else
+#define QUADS 0
+#endif
+
+const struct kernels SET = {SET_NAME, SET_AVAILABLE, VECTOR, QUADS, run_samples};

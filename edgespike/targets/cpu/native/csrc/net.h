@@ -24,6 +24,9 @@ struct value {
     int32_t height, width, channels;
     int64_t size; /* elements of one sample and step: positions, channels last */
     int64_t place; /* in the scratch memory, bytes */
+    int32_t *low, *high; /* the range of each channel, as the program says */
+    int32_t negative, several; /* whether any is below 0, and above 1 */
+    int64_t lanes_place; /* in the scratch memory: elements of as many samples as there are lanes */
 };
 
 /* Taps of a row that lie side by side: the same weights serve each of their positions. */
@@ -58,12 +61,18 @@ enum method {
     NEAR, /* the line, and a comparison with the threshold after it */
 };
 
+/* Numbers of a channel's search: seven thresholds, and for each place between them rows of eight more. */
+#define SEARCHED 64
+#define MOST_SEARCHED 63 /* levels */
+#define COMPARED_IN_LANES 16 /* most levels that are compared one by one */
+
 struct threshold {
     int32_t levels, offset, unit;
     int32_t method; /* enum method */
     int32_t flips; /* whether any channel is flipped */
     int32_t *theta; /* (levels, channels + padding); SEARCH (channels + padding, levels), NEAR the same with one more */
     int16_t *theta16; /* the same, clipped to 16 bits, or NULL where that would change a level */
+    int16_t *search; /* for lanes.h: SEARCHED numbers of each channel, or NULL */
     int32_t *flipped; /* -1 or 0 */
     float *slope, *shift;
 };
@@ -114,14 +123,33 @@ struct linear {
     int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
     int64_t list_place, starts_place, rows_place, kinds_place, image_place, bits_place, active_place; /* scratch */
     int64_t list_room;
+    int32_t addend; /* a value with which sums begin, beside the bias; -1 if there is none */
+    int64_t addend_place;
+    const unsigned char *given, *given_segments; /* weights and segments in the program, while it is read */
+};
+
+/* A layer for many samples at once: outputs in blocks of BLOCK, for each block its weights that are not all zero. */
+#define BLOCK 4
+#define NEURONS_AT_ONCE 64
+struct lanes {
+    int32_t product, wide; /* wide: sums of 32 bits */
+    int32_t blocks; /* of all positions */
+    int32_t *neurons; /* of each block: BLOCK, or less at the end of a position */
+    int32_t *groups; /* where the groups of each block begin: products whose sums fit 16 bits, where it matters */
+    int32_t *ends; /* where the entries of each group end */
+    uint32_t *place; /* of each entry: where the elements are that it multiplies, in the source as it is mixed */
+    int32_t *weight; /* of each entry BLOCK times 32 bits: the weights as they lie in memory, repeated if they have less */
+    int32_t *bias; /* BLOCK for each block */
 };
 
 enum op_kind { LINEAR = 1, CELL, MAX_POOL, SUM_POOL, ADD, MULTIPLY, CONCATENATE, RESHAPE, READOUT };
 
+enum when { ALWAYS, ONCE /* only at the first step of an input that never changes */, LAST };
+
 struct pool { int32_t kernel_y, kernel_x, step_y, step_x, top, left; };
 
 struct op {
-    int32_t kind, constant; /* constant: follows from the input of the same step alone */
+    int32_t kind, when; /* enum when */
     int32_t inputs, *input, output;
     struct linear linear;
     struct cell cell;
@@ -130,6 +158,8 @@ struct op {
     int32_t mode; /* READOUT: 0 sum, 1 last, 2 largest */
     int32_t counted; /* LINEAR: 1 if a readout sums it, and nothing else reads it */
     int64_t counts_place;
+    struct lanes lanes;
+    struct cell lanes_cell; /* membranes: a row of lanes for each neuron */
 };
 
 struct delay { int32_t source, output, initial; };
@@ -152,6 +182,8 @@ struct es_net {
     int64_t sums_place, temporary_place, wide_place;
     int64_t most_wide; /* numbers of 32 bits */
     int64_t most_padded;
+    int32_t lanes; /* fewest samples that run in lanes; 0 if none do */
+    int64_t image_place, block_place, wide_sums_place, total_place; /* for lanes */
     size_t scratch;
     struct block *memory;
 };
@@ -171,6 +203,7 @@ struct kernels {
     const char *name;
     int (*available)(void);
     int32_t vector; /* bytes */
+    int32_t quads; /* whether it has instructions for products of four bytes */
     void (*run)(const struct run *);
 };
 
