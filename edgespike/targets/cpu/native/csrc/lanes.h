@@ -155,22 +155,17 @@ static void sum_blocks16(const struct lanes *op, const char *image, int64_t bloc
     for (int64_t neuron = 0; neuron < neurons; neuron += here, block++, to += (int64_t)here * LANES) {
         const int32_t *bias = op->bias + block * BLOCK;
         const int32_t first = op->groups[block], last = op->groups[block + 1];
-        int64_t entry = first ? op->ends[first - 1] : 0;
-        s32v sum[BLOCK][AT_A_TIME];
-        EACH_SUM(o, k) sum[o][k] = (s32v)all16((int16_t)bias[o]);
-        if (addend) {
-            EACH_SUM(o, k) sum[o][k] = (s32v)((s16v)sum[o][k] + load_s16v(addend + neuron * LANES + (o * 2 + k) * LANES16));
+        for (int32_t group = first; group < last; group++) {
+            s32v sum[BLOCK][AT_A_TIME];
+            if (group > first) EACH_SUM(o, k) sum[o][k] = (s32v){0};
+            else if (addend) EACH_SUM(o, k) sum[o][k] = (s32v)(load_s16v(addend + (o * 2 + k) * LANES16) + (int16_t)bias[o]);
+            else EACH_SUM(o, k) sum[o][k] = (s32v)all16((int16_t)bias[o]);
+            add_entries(op, group ? op->ends[group - 1] : 0, op->ends[group], image, sum, PAIRS8);
+            if (group > first)
+                EACH_SUM(o, k) sum[o][k] = (s32v)add_saturated((s16v)sum[o][k], load_s16v(to + (o * 2 + k) * LANES16));
+            EACH_SUM(o, k) store_s32v(to + (o * 2 + k) * LANES16, sum[o][k]);
         }
-        add_entries(op, entry, op->ends[first], image, sum, PAIRS8);
-        for (int32_t group = first + 1; group < last; group++) {
-            EACH_SUM(o, k) {
-                store_s32v(to + (o * 2 + k) * LANES16, sum[o][k]);
-                sum[o][k] = (s32v){0};
-            }
-            add_entries(op, op->ends[group - 1], op->ends[group], image, sum, PAIRS8);
-            EACH_SUM(o, k) sum[o][k] = (s32v)add_saturated((s16v)sum[o][k], load_s16v(to + (o * 2 + k) * LANES16));
-        }
-        EACH_SUM(o, k) store_s32v(to + (o * 2 + k) * LANES16, sum[o][k]);
+        if (addend) addend += op->neurons[block] * LANES;
         here = op->neurons[block];
     }
 }
@@ -327,20 +322,40 @@ static void compare_row16(const struct threshold *op, int32_t padded, int32_t ch
 }
 
 /* Levels of a line, before what may follow it. */
-INLINE s32v on_line(const struct threshold *op, int32_t channel, s32v x) {
-    const f32v zero = {0}, most = __builtin_convertvector(all32(op->levels), f32v);
-    const f32v line = __builtin_convertvector(x, f32v) * op->slope[channel];
-    return __builtin_convertvector(leastf(mostf(line + op->shift[channel], zero), most), s32v);
+INLINE s32v on_line(s32v x, f32v slope, f32v shift, f32v levels) {
+    const f32v zero = {0}, line = __builtin_convertvector(x, f32v) * slope;
+    return __builtin_convertvector(leastf(mostf(line + shift, zero), levels), s32v);
 }
 
-static void line_row(const struct threshold *op, int32_t channel, const void *from, int32_t from_type, void *to,
-                     int32_t type) {
-    s32v level[VECTORS32];
-    if (from_type == I16)
-        UNROLL for (int k = 0; k < VECTORS32; k++) level[k] = on_line(op, channel, get32(from, I16, k * LANES32));
-    else
-        for (int k = 0; k < VECTORS32; k++) level[k] = on_line(op, channel, get32(from, from_type, k * LANES32));
-    put_levels(op, to, type, level);
+INLINE f32v allf(float x) { return x - (f32v){0}; }
+
+INLINE void line_rows(const struct cell *cell, int32_t channel, int64_t rows, const char *from, const int32_t from_type,
+                      char *to, const int32_t type, const int simple) {
+    const struct threshold *op = &cell->threshold;
+    const int32_t channels = cell->channels;
+    const float *slope = op->slope, *shift = op->shift;
+    const f32v levels = __builtin_convertvector(all32(op->levels), f32v);
+    const int64_t from_row = LANES * es_bytes_of(from_type), to_row = LANES * es_bytes_of(type);
+    for (int64_t row = 0; row < rows; row++, from += from_row, to += to_row) {
+        const f32v own_slope = allf(slope[channel]), own_shift = allf(shift[channel]);
+        s32v level[VECTORS32];
+        UNROLL for (int k = 0; k < VECTORS32; k++)
+            level[k] = on_line(get32(from, from_type, k * LANES32), own_slope, own_shift, levels);
+        if (simple) put_row(to, U8, level);
+        else put_levels(op, to, type, level);
+        if (++channel == channels) channel = 0;
+    }
+}
+
+static void line_rows_16_to_8(const struct cell *cell, int32_t channel, int64_t rows, const char *from, char *to) {
+    line_rows(cell, channel, rows, from, I16, to, U8, 1);
+}
+static void line_rows_32_to_8(const struct cell *cell, int32_t channel, int64_t rows, const char *from, char *to) {
+    line_rows(cell, channel, rows, from, I32, to, U8, 1);
+}
+static void line_rows_of_any(const struct cell *cell, int32_t channel, int64_t rows, const char *from,
+                             int32_t from_type, char *to, int32_t type) {
+    line_rows(cell, channel, rows, from, from_type, to, type, 0);
 }
 
 static void any_threshold_row(const struct threshold *op, int32_t padded, int32_t channel, const void *from,
@@ -356,7 +371,8 @@ static void any_threshold_row(const struct threshold *op, int32_t padded, int32_
             const int32_t *theta = op->theta + (int64_t)channel * (levels + 1);
             const s32v turned = (x ^ flipped) - flipped;
             s32v next;
-            count = on_line(op, channel, x);
+            count = on_line(x, allf(op->slope[channel]), allf(op->shift[channel]),
+                            __builtin_convertvector(all32(levels), f32v));
             for (int j = 0; j < LANES32; j++) next[j] = theta[count[j]];
             count -= turned >= next;
         } else {
@@ -381,10 +397,16 @@ static void lanes_threshold(const struct cell *cell, int32_t channel, int64_t ne
                             int32_t from_type, char *to, int32_t type) {
     const struct threshold *op = &cell->threshold;
     const int64_t from_row = LANES * es_bytes_of(from_type), to_row = LANES * es_bytes_of(type);
+    if (op->method == LINE) {
+        const int simple = type == U8 && op->unit == 1 && op->offset == 0;
+        if (simple && from_type == I16) line_rows_16_to_8(cell, channel, neurons, from, to);
+        else if (simple && from_type == I32) line_rows_32_to_8(cell, channel, neurons, from, to);
+        else line_rows_of_any(cell, channel, neurons, from, from_type, to, type);
+        return;
+    }
     const int searches = SEARCHES && op->search, compares = op->method == COMPARE && op->theta16 && from_type == I16;
     for (int64_t k = 0; k < neurons; k++, from += from_row, to += to_row) {
-        if (op->method == LINE) line_row(op, channel, from, from_type, to, type);
-        else if (searches) search_row(op, channel, from, from_type, to, type);
+        if (searches) search_row(op, channel, from, from_type, to, type);
         else if (compares) compare_row16(op, cell->padded, channel, (const int16_t *)from, to, type);
         else any_threshold_row(op, cell->padded, channel, from, from_type, to, type);
         if (++channel == cell->channels) channel = 0;

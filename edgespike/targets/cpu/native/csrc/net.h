@@ -129,7 +129,7 @@ struct linear {
 };
 
 /* A layer for many samples at once: outputs in blocks of BLOCK, for each block its weights that are not all zero. */
-#define BLOCK 4
+#define BLOCK 6
 #define NEURONS_AT_ONCE 64
 struct lanes {
     int32_t product, wide; /* wide: sums of 32 bits */
