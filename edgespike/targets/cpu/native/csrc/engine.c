@@ -305,6 +305,17 @@ static void read_addend(struct reader *r, struct linear *op, const struct value 
     op->addend_place = lay(r, (int64_t)op->padded * 6);
 }
 
+/* Return how many vectors of sums a layer has that multiplies all of its source at once; 0 if it has more, or cannot. */
+static int32_t few_vectors(const es_net *net, const struct linear *op, const struct value *source) {
+    const int bits = op->product == PAIRS8 ? 16 : 32;
+    const int32_t vectors = op->padded / (net->kernels->vector * 8 / bits);
+    const int32_t type = op->product == PAIRS16 ? I16 : op->product == SINGLES ? I32 : U8;
+    const int whole = op->segments == 1 && op->segment[0].bytes == source->size && op->height * op->width == 1 &&
+                      op->padded_height == source->height && op->padded_width == source->width;
+    const int numbers = op->product != EVENTS && op->product != CHANNELS && op->wide == (bits == 32);
+    return whole && numbers && source->type == type && vectors <= FEW_VECTORS ? vectors : 0;
+}
+
 static void read_linear(struct reader *r, struct op *node) {
     es_net *net = r->net;
     struct linear *op = &node->linear;
@@ -387,6 +398,7 @@ static void read_linear(struct reader *r, struct op *node) {
         ((int16_t *)op->bias)[o] = (int16_t)x;
         op->biased |= x != 0;
     }
+    op->few = few_vectors(r->net, op, source);
     op->masked = op->padded_width <= 64;
     for (int64_t bit = 0; bit < 64; bit += op->step_x) op->step_bits |= (uint64_t)1 << bit;
     for (int64_t bit = 0; bit < 64; bit += source->channels) op->channel_bits |= (uint64_t)1 << bit;

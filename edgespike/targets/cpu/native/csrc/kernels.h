@@ -20,27 +20,54 @@ INLINE int runs_now(const struct run *run, const struct op *node, int64_t step) 
 
 #include "lanes.h"
 
-/* Return a layer whose bias holds what else its sums begin with. */
-static const struct linear *with_addend(const struct run *run, const struct linear *op, struct linear *own) {
+/* Add what else the sums of a layer begin with to its bias, in 32 bits and, where that is asked for, in 16. */
+INLINE void add_to_bias(const struct run *run, const struct linear *op, const int in16) {
     const struct value *value = &run->net->value[op->addend];
     const char *from = at(run, value->place);
     int32_t *wide = (int32_t *)at(run, op->addend_place);
     int16_t *narrow = (int16_t *)(wide + op->padded);
-    s32v largest = {0}, place;
+    s32v place;
     for (int i = 0; i < LANES32; i++) place[i] = i;
     for (int32_t i = 0; i < op->padded; i += LANES32) {
-        s32v x = get32(from, value->type, i) & (place < op->outputs - i);
-        x += load_s32v(op->bias32 + i);
+        const s32v x = load_s32v(op->bias32 + i) + (get32(from, value->type, i) & (place < op->outputs - i));
         store_s32v(wide + i, x);
-        narrow32_to_16(narrow + i, (x << 16) >> 16);
-        largest = most32(largest, most32(x, -x));
+        if (in16) narrow32_to_16(narrow + i, (x << 16) >> 16);
     }
+}
+
+/* Return a layer whose bias holds what else its sums begin with. */
+static const struct linear *with_addend(const struct run *run, const struct linear *op, struct linear *own) {
+    add_to_bias(run, op, 1);
     *own = *op;
-    own->bias32 = wide;
-    own->bias = narrow;
+    own->bias32 = (int32_t *)at(run, op->addend_place);
+    own->bias = own->bias32 + op->padded;
     own->biased = 1;
-    for (int i = 0; i < LANES32; i++) own->largest_bias = largest[i] > own->largest_bias ? largest[i] : own->largest_bias;
+    for (int32_t i = 0; i < op->outputs; i++) {
+        const int32_t x = own->bias32[i], size = x < 0 ? -x : x;
+        own->largest_bias = size > own->largest_bias ? size : own->largest_bias;
+    }
     return own;
+}
+
+/* A layer that multiplies all of its source. */
+static void run_few(const struct run *run, const struct op *node) {
+    const struct linear *op = &node->linear;
+    const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
+    const char *from = at(run, source->place);
+    char *to = at(run, run->net->temporary_place);
+    const void *bias = op->wide ? (const void *)op->bias32 : op->bias;
+    if (op->addend >= 0) {
+        const int32_t *sums = (const int32_t *)at(run, op->addend_place);
+        add_to_bias(run, op, !op->wide);
+        bias = op->wide ? sums : sums + op->padded;
+    }
+    switch (op->product) {
+    case PAIRS8: multiply_all_pairs8(from, source->size, op->weight, bias, to, op->few); break;
+    case QUADS8: multiply_all_quads8(from, source->size, op->weight, bias, to, op->few); break;
+    case PAIRS16: multiply_all_pairs16(from, source->size, op->weight, bias, to, op->few); break;
+    default: multiply_all_singles(from, source->size, op->weight, bias, to, op->few);
+    }
+    finish(run, &node->cell, 0, (struct sums){to, op->wide}, at(run, output->place), output->type);
 }
 
 static void run_linear(const struct run *run, const struct op *node) {
@@ -377,7 +404,7 @@ static void run_step(const struct run *run, int64_t step) {
         if (counted) add_to_counts(run, node);
         if (counted || !runs_now(run, node, step)) continue;
         switch (node->kind) {
-        case LINEAR: run_linear(run, node); break;
+        case LINEAR: (node->linear.few ? run_few : run_linear)(run, node); break;
         case CELL: run_cell(run, node); break;
         case MAX_POOL:
         case SUM_POOL: run_pool(run, node); break;

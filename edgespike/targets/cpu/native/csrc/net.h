@@ -4,6 +4,8 @@
 
 #include "engine.h"
 
+#define FEW_VECTORS 6 /* of sums, whatever their bits */
+
 /* Types of stored values; samples have any of them. */
 enum type { U8, I8, I16, I32, I64, U16, U32, TYPES };
 
@@ -123,6 +125,7 @@ struct linear {
     int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
     int64_t list_place, starts_place, rows_place, kinds_place, image_place, bits_place, active_place; /* scratch */
     int64_t list_room;
+    int32_t few; /* vectors of sums of a layer of one position whose source is multiplied as it lies; 0 if it is not */
     int32_t addend; /* a value with which sums begin, beside the bias; -1 if there is none */
     int64_t addend_place;
     const unsigned char *given, *given_segments; /* weights and segments in the program, while it is read */
