@@ -609,6 +609,8 @@ es_net *es_load(const void *program, size_t bytes, const char *kernels, char *er
 
 size_t es_scratch(const es_net *net) { return net->scratch; }
 
+int es_lanes(const es_net *net) { return net->lanes; }
+
 int es_run(const es_net *net, void *scratch, const void *samples, int32_t type, int64_t count, int64_t sample_stride,
            int64_t step_stride, int64_t *answers, uint32_t *events, void *const *kept) {
     if (!net || !scratch || !samples || type < 0 || type >= TYPES || count < 0 || (uintptr_t)scratch % ALIGNED) return -1;
