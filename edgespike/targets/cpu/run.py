@@ -121,10 +121,9 @@ class CpuRunner:
         """Run samples once and return their answers and event counts, without keeping values."""
         samples = as_samples(self.graph, samples)
         if self._native and self._threads(len(samples)) == 1:
-            found = next(self._native.counted(samples))
-            if found.samples.stop == len(samples):  # nothing to add up
-                sums_of = {name: _channels_first(each, 1) for name, each in found.sums.items()}
-                return Tally(found.accumulators, EventSums(sums_of))
+            tally = self._native.tally(samples)
+            if tally is not None:
+                return tally
         accumulators = empty_accumulators(self.graph, len(samples))
         sums = _Sums(self.graph, len(samples))
 

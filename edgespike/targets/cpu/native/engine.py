@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgespike.counting.tally import EventSums, Tally
 from edgespike.graph import Graph
 from edgespike.graph.inputs import never_changes
 from edgespike.graph.tensor import Integers
 from edgespike.targets.cpu.blocks import Block, Counted
 from edgespike.targets.cpu.native.library import kernel_sets, library
-from edgespike.targets.cpu.native.program import Program
+from edgespike.targets.cpu.native.program import Program, Source
 
 TYPES = {
     np.dtype(name): number for number, name in enumerate(("u1", "i1", "i2", "i4", "i8", "u2", "u4"))
@@ -27,6 +28,26 @@ SUM_LIMIT = 2**32 - 1
 """Largest sum of events of one call."""
 
 ALIGNED, ERROR_BYTES = 64, 200
+
+
+class _Sums(Mapping[str, NDArray[Any]]):
+    """Sums of events, ``(steps, *shape)`` with channels first: views that are made when asked for."""
+
+    def __init__(self, events: NDArray[np.uint32], sources: Sequence[Source]) -> None:
+        self._events, self._sources = events, sources
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        for source in self._sources:
+            if source.name == name:
+                last = self._events[source.place].reshape(source.shape)
+                return last.transpose((0, last.ndim - 1, *range(1, last.ndim - 1)))
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (source.name for source in self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
 
 
 class NativeEngine:
@@ -63,6 +84,7 @@ class NativeEngine:
             )
         self._net = self._ffi.gc(net, self._lib.es_free)
         self._null = self._ffi.NULL
+        self._answers, self._events = (self._ffi.typeof(f"{each}[]") for each in ("int64_t", "uint32_t"))
         self._classes = graph.tensors[graph.readout.name].size
         self._idle: list[Any] = []
         """Scratch memory that no thread uses; appending and popping are atomic."""
@@ -111,19 +133,30 @@ class NativeEngine:
         _, high = self._graph.tensors[name].bounds
         return values.view(np.int8) if high <= 127 else values.astype(np.int16)
 
+    def tally(self, samples: NDArray[Any]) -> Tally | None:
+        """Run checked samples; ``None`` if they are too many for one call's sums of events."""
+        if len(samples) > self._at_once:
+            return None
+        answers, events = self._count(samples)
+        return Tally(answers, EventSums(_Sums(events, self._program.sources)))
+
     def counted(self, samples: NDArray[Any]) -> Iterator[Counted]:
         """Run checked samples; yield their answers and the sums of their events."""
         steps = slice(0, self._graph.steps)
         for start in range(0, len(samples), self._at_once):
             some = samples[start : start + self._at_once]
-            answers = np.empty((len(some), self._classes), np.int64)
-            events = np.zeros(self._program.events, np.uint32)
-            self._run(some, answers, events, None)
+            answers, events = self._count(some)
             sums = {
                 source.name: events[source.place].reshape(source.shape)
                 for source in self._program.sources
             }
             yield Counted(slice(start, start + len(some)), steps, answers, sums)
+
+    def _count(self, samples: NDArray[Any]) -> tuple[Integers, NDArray[np.uint32]]:
+        answers = np.empty((len(samples), self._classes), np.int64)
+        events = np.zeros(self._program.events, np.uint32)
+        self._run(samples, answers, events, None)
+        return answers, events
 
     def _run(
         self,
@@ -147,8 +180,8 @@ class NativeEngine:
                 len(samples),
                 sample_stride,
                 step_stride,
-                self._null if answers is None else ffi.from_buffer("int64_t[]", answers),
-                self._null if events is None else ffi.from_buffer("uint32_t[]", events),
+                self._null if answers is None else ffi.from_buffer(self._answers, answers),
+                self._null if events is None else ffi.from_buffer(self._events, events),
                 pointers,
             )
         finally:

@@ -29,10 +29,12 @@ INLINE void add_to_bias(const struct run *run, const struct linear *op, const in
     s32v place;
     for (int i = 0; i < LANES32; i++) place[i] = i;
     for (int32_t i = 0; i < op->padded; i += LANES32) {
-        const s32v x = load_s32v(op->bias32 + i) + (get32(from, value->type, i) & (place < op->outputs - i));
-        store_s32v(wide + i, x);
-        if (in16) narrow32_to_16(narrow + i, (x << 16) >> 16);
+        s32v x = value->type == I16 ? load_16_as_32((const int16_t *)from + i) : get32(from, value->type, i);
+        if (i + LANES32 > op->outputs) x &= place < op->outputs - i; /* behind the value is anything */
+        store_s32v(wide + i, load_s32v(op->bias32 + i) + x);
     }
+    for (int32_t i = 0; in16 && i < op->padded; i += LANES32)
+        narrow32_to_16(narrow + i, (load_s32v(wide + i) << 16) >> 16);
 }
 
 /* Return a layer whose bias holds what else its sums begin with. */

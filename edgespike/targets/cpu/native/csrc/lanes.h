@@ -214,16 +214,8 @@ BLOCKS_SUMMER(sum_blocks_singles, SINGLES)
 
 /* Store a row of 32 bits, of numbers that fit its type. */
 INLINE void put_row(void *to, int32_t type, const s32v x[VECTORS32]) {
-#if defined(__AVX2__) && VECTOR == 32
-    if (type == U8) {
-        const __m256i low = _mm256_packs_epi32((__m256i)x[0], (__m256i)x[1]);
-        const __m256i high = _mm256_packs_epi32((__m256i)x[2], (__m256i)x[3]);
-        const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-        store_u8v(to, (u8v)_mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order));
-        return;
-    }
-#endif
-    UNROLL for (int k = 0; k < VECTORS32; k++) put32(to, type, k * LANES32, x[k]);
+    if (type == U8) narrow_row(to, x);
+    else UNROLL for (int k = 0; k < VECTORS32; k++) put32(to, type, k * LANES32, x[k]);
 }
 
 INLINE void put_levels(const struct threshold *op, void *to, int32_t type, s32v x[VECTORS32]) {
