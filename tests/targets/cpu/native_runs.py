@@ -49,7 +49,9 @@ def in_lanes(case: Case, number: int) -> Case:
     """Return a case with so many samples: the case's own, their values in another order."""
     rng = np.random.default_rng(number)
     samples = case.samples[rng.integers(0, len(case.samples), number)]
-    return Case(case.graph, rng.permuted(samples.reshape(number, -1), axis=1).reshape(samples.shape))
+    return Case(
+        case.graph, rng.permuted(samples.reshape(number, -1), axis=1).reshape(samples.shape)
+    )
 
 
 def main() -> None:

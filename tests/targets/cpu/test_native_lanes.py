@@ -238,7 +238,9 @@ def test_spikes_of_the_step_before_add_to_a_bias() -> None:
             Node("input", Input((9,), 0, 1, 1.0)),
             Node("before", Delay((30,), 0, 1, Signal.SPIKES), ("spikes",)),
             Node("forward", Dense(rng.integers(-9, 10, (30, 9)), no_bias(30)), ("input",)),
-            Node("back", Dense(rng.integers(-largest, largest, (30, 30)), no_bias(30)), ("before",)),
+            Node(
+                "back", Dense(rng.integers(-largest, largest, (30, 30)), no_bias(30)), ("before",)
+            ),
             Node("sum", Add(), ("back", "forward")),
             Node("spikes", Membrane(rng.integers(1, 40, 30)), ("sum",)),
             Node("dense", Dense(rng.integers(-9, 10, (4, 30)), no_bias(4)), ("spikes",)),
@@ -306,4 +308,3 @@ def test_readouts(mode: ReadoutMode, changing: bool) -> None:
     assert_in_lanes(graph, samples)
     for engine in engines_of(graph):
         assert_exact(graph, samples[:4], engine)
-

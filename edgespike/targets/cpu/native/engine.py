@@ -31,7 +31,7 @@ ALIGNED, ERROR_BYTES = 64, 200
 
 
 class _Sums(Mapping[str, NDArray[Any]]):
-    """Sums of events, ``(steps, *shape)`` with channels first: views that are made when asked for."""
+    """Sums of events, ``(steps, *shape)``, channels first: views, made when they are asked for."""
 
     def __init__(self, events: NDArray[np.uint32], sources: Sequence[Source]) -> None:
         self._events, self._sources = events, sources
@@ -84,7 +84,9 @@ class NativeEngine:
             )
         self._net = self._ffi.gc(net, self._lib.es_free)
         self._null = self._ffi.NULL
-        self._answers, self._events = (self._ffi.typeof(f"{each}[]") for each in ("int64_t", "uint32_t"))
+        self._answers, self._events = (
+            self._ffi.typeof(f"{each}[]") for each in ("int64_t", "uint32_t")
+        )
         self._classes = graph.tensors[graph.readout.name].size
         self._idle: list[Any] = []
         """Scratch memory that no thread uses; appending and popping are atomic."""
