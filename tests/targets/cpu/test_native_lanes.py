@@ -223,7 +223,8 @@ def test_sums_that_begin_with_other_sums(one: int, other: int, high: int) -> Non
     positive = Dense(np.abs(layers[0].weight) % 8, no_bias(5))
     fire = Threshold(np.sort(rng.integers(-500, 500, (5, 4))), rng.random(5) < 0.5)
     plain = Membrane(np.full(5, 50), decay=300)
-    for first, after in product((layers[0], positive), ((), (fire,), (plain,))):
+    behind: tuple[tuple[Operation, ...], ...] = ((), (fire,), (plain,))
+    for first, after in product((layers[0], positive), behind):
         graph = added(first, layers[1], *after, high=high, steps=2)
         assert_in_lanes(graph)
         for engine in engines_of(graph):  # and not in lanes
