@@ -47,6 +47,15 @@ def found(engine: NativeEngine, case: Case, before: int) -> list[Any]:
     return values
 
 
+def in_lanes(case: Case, number: int) -> Case:
+    """Return a case with so many samples: the case's own, their values in another order."""
+    rng = np.random.default_rng(number)
+    samples = case.samples[rng.integers(0, len(case.samples), number)]
+    return Case(
+        case.graph, rng.permuted(samples.reshape(number, -1), axis=1).reshape(samples.shape)
+    )
+
+
 def main() -> None:
     """Run what the command line says."""
 
@@ -54,6 +63,7 @@ def main() -> None:
         for engine in engines(case):
             # Valgrind takes a sum for undefined to which an undefined byte times 0 was added.
             found(engine, case, 0)
+            found(engine, in_lanes(case, 17), 0)
 
     for mix in MIXES:
         examine(mix, int(sys.argv[1]), run)

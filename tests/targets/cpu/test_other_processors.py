@@ -29,6 +29,7 @@ from tests.random_graphs import accepted, define, up_to
 from tests.strategies import MIXES, Case
 from tests.targets.cpu.elsewhere import Build, Written, write
 from tests.targets.cpu.graphs import chain, random_samples
+from tests.targets.cpu.native_runs import in_lanes
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +60,7 @@ static int available(void) {{ return 1; }}
 def written() -> list[Written]:
     """Cases of all mixes and all shipped models; their samples have any type that holds them."""
     drawn = [each for mix in MIXES for each in accepted(mix, GRAPHS, refused, GRAPHS)]
+    drawn += [define(in_lanes(each.case, 20)) for each in drawn[::2]]
     shipped = [define(Case(shipped_model(name), shipped_images(name)[0][:3])) for name in MODELS]
     wide = [define(many_channels(largest)) for largest in (7, 127, 2**14, 2**20)]
     bits = [define(spiking(decay)) for decay in (0, 1 << 11, 1000)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-MAGIC = 0x31736567646502
+MAGIC = 0x31736567646503
 """First word of a program; it changes with the format."""
 
 MOST_ELEMENTS = 2**27
@@ -66,6 +66,14 @@ class OpKind(IntEnum):
     CONCATENATE = 7
     RESHAPE = 8
     READOUT = 9
+
+
+class When(IntEnum):
+    """At which steps an operation runs: ``ONCE``, at the first of an input that never changes."""
+
+    ALWAYS = 0
+    ONCE = 1
+    LAST = 2
 
 
 class Product(IntEnum):

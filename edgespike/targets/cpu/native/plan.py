@@ -26,6 +26,7 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
+from edgespike.targets.cpu.native.codes import When
 from edgespike.targets.cpu.native.limits import largest
 from edgespike.targets.cpu.native.products import Window, window_of
 from edgespike.targets.cpu.native.words import INT32
@@ -40,12 +41,18 @@ class Plan:
     ----------
     windows
         What each layer reads, by its name.
+    absorbed
+        The dense layer whose sums begin with the other value that an addition adds to them, by the
+        addition's name. Nothing else reads it.
     cells
-        The neurons that alone read a layer's sums and run with it, by the layer's name.
+        The neurons that alone read the sums of a layer or of such an addition and run with it, by
+        its name.
     counted
         The dense layer that a readout alone sums over several steps; empty if there is none.
     same
         Names of what follows from the input of the same step alone.
+    late
+        Names of what only the answer reads, and that only after the last step.
     values
         The place of each node whose values are stored, by its name, in the graph's order.
     run
@@ -53,11 +60,19 @@ class Plan:
     """
 
     windows: Mapping[str, Window]
+    absorbed: Mapping[str, Node]
     cells: Mapping[str, Node]
     counted: str
     same: frozenset[str]
+    late: frozenset[str]
     values: Mapping[str, int]
     run: tuple[Node, ...]
+
+    def when(self, name: str) -> When:
+        """Return at which steps the operation runs that gives a node's values."""
+        if name in self.late:
+            return When.LAST
+        return When.ONCE if name in self.same else When.ALWAYS
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -67,14 +82,22 @@ def plan_of(graph: Graph) -> Plan:
         for node in graph.nodes
         if isinstance(node.op, Conv2d | Dense)
     }
-    readers = _readers(graph)
-    cells = {name: cell for name in windows if (cell := _cell_after(readers[name])) is not None}
-    stored = _stored_nodes(graph, windows, cells)
+    readers, same = _readers(graph), _same_at_every_step(graph)
+    absorbed = {
+        node.name: layer
+        for node in graph.nodes
+        if (layer := _layer_in(graph, node, readers, same)) is not None
+    }
+    alone = [*windows, *absorbed]
+    cells = {name: cell for name in alone if (cell := _cell_after(readers[name])) is not None}
+    stored = _stored_nodes(graph, windows, absorbed, cells)
     return Plan(
         windows,
+        absorbed,
         cells,
         _counted_layer(graph, readers, windows),
-        _same_at_every_step(graph),
+        same,
+        _needed_at_last(graph, readers),
         {node.name: place for place, node in enumerate(stored)},
         _operations(graph, cells, stored),
     )
@@ -87,6 +110,22 @@ def _readers(graph: Graph) -> dict[str, list[Node]]:
         for name in dict.fromkeys(node.inputs):
             readers[name].append(node)
     return readers
+
+
+def _layer_in(
+    graph: Graph, node: Node, readers: Mapping[str, list[Node]], same: frozenset[str]
+) -> Node | None:
+    """Return a dense layer whose sums can begin with the other value that is added to them.
+
+    Nothing else reads that layer. Of two, the one stays by itself that may be the same at every
+    step.
+    """
+    if not isinstance(node.op, Add) or len(set(node.inputs)) != 2 or len(node.inputs) != 2:
+        return None
+    layers = [graph[name] for name in node.inputs if len(readers[name]) == 1]
+    layers = [each for each in layers if isinstance(each.op, Dense)]
+    changing = [each for each in layers if each.name not in same]
+    return next(iter([*changing, *layers]), None)
 
 
 def _cell_after(readers: list[Node]) -> Node | None:
@@ -127,6 +166,20 @@ def _same_at_every_step(graph: Graph) -> frozenset[str]:
     return frozenset(found)
 
 
+def _needed_at_last(graph: Graph, readers: Mapping[str, list[Node]]) -> frozenset[str]:
+    """Name what only the answer reads, and that only after the last step."""
+    readout = graph.readout
+    assert isinstance(readout.op, Readout)
+    if readout.op.mode is not ReadoutMode.LAST:
+        return frozenset()
+    found = {readout.name}
+    for node in reversed(graph.nodes):
+        reading = {reader.name for reader in readers[node.name]}
+        if reading and reading <= found and not _has_state(node) and not node.op.emits_events:
+            found.add(node.name)
+    return frozenset(found)
+
+
 def _has_state(node: Node) -> bool:
     """Return whether a node's value depends on earlier steps, beside its inputs."""
     match node.op:
@@ -141,7 +194,10 @@ def _has_state(node: Node) -> bool:
 
 
 def _stored_nodes(
-    graph: Graph, windows: Mapping[str, Window], cells: Mapping[str, Node]
+    graph: Graph,
+    windows: Mapping[str, Window],
+    absorbed: Mapping[str, Node],
+    cells: Mapping[str, Node],
 ) -> list[Node]:
     """Return the nodes whose values are stored, in the graph's order."""
     needed = {graph.input.name, graph.readout.name, *observed_names(graph), *event_sources(graph)}
@@ -149,10 +205,16 @@ def _stored_nodes(
     while len(needed) > before:  # another round for each delay whose source comes later
         before = len(needed)
         for node in reversed(graph.nodes):
-            if node.name in windows and (node.name in needed or node.name in cells):
+            if node.name not in needed and node.name not in cells:
+                continue
+            if node.name in windows:
                 needed.add(windows[node.name].root.name)
-            elif node.name in needed:
-                needed.update(name for name in node.inputs if name not in cells)
+                continue
+            layer = absorbed.get(node.name)
+            if layer is not None:
+                needed.add(windows[layer.name].root.name)
+            others = [name for name in node.inputs if layer is None or name != layer.name]
+            needed.update(name for name in others if name not in cells)
     return [node for node in graph.nodes if node.name in needed]
 
 

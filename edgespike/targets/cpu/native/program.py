@@ -108,6 +108,10 @@ class _Writer:
         for name in self._value:
             tensor = graph.tensors[name]
             words.add(self._stored(name), *plane(tensor.shape), tensor.bounds == (0, 1))
+            if name == graph.readout.name:
+                words.add(0)  # its range may be larger
+            else:
+                words.array(np.stack([tensor.low, tensor.high]))
         words.add(self._value[graph.input.name], self._value[graph.readout.name])
         words.add(len(self._plan.run))
         for node in self._plan.run:
@@ -136,16 +140,19 @@ class _Writer:
         graph, plan = self._graph, self._plan
         cell = plan.cells.get(node.name)
         output = node if cell is None else cell
-        window = plan.windows.get(node.name)
+        layer = plan.absorbed.get(node.name, node)
+        window = plan.windows.get(layer.name)
         inputs = node.inputs if window is None else (window.root.name,)
         sources = graph.input_tensors(node)
-        words.add(self._kind(node), output.name in plan.same, self._value[output.name], len(inputs))
+        when = plan.when(output.name)
+        words.add(self._kind(layer), when, self._value[output.name], len(inputs))
         words.array([self._value[name] for name in inputs])
+        if isinstance(layer.op, Conv2d | Dense):
+            self._linear(words, node, layer.op, plan.windows[layer.name])
+            self._cell(words, cell, node)
+            words.add(node.name == plan.counted)
+            return
         match node.op:
-            case Conv2d() | Dense() as op:
-                self._linear(words, node, op, plan.windows[node.name])
-                self._cell(words, cell, node)
-                words.add(node.name == plan.counted)
             case Threshold() as op:
                 write_threshold(words, op, sources[0])
             case Membrane() as op:
@@ -158,7 +165,7 @@ class _Writer:
                 words.add(ModeCode[op.mode.name], plan.counted in node.inputs)
             case Add() | Multiply() | Concatenate():
                 pass
-            case Input() | Delay():
+            case Input() | Delay() | Conv2d() | Dense():
                 raise TypeError(f"{node.name} ({node.op.kind}) is not computed")
             case _:
                 assert_never(node.op)
@@ -189,11 +196,15 @@ class _Writer:
                 assert_never(node.op)
 
     def _linear(self, words: Words, node: Node, op: Conv2d | Dense, window: Window) -> None:
+        """Write a layer whose sums are a node's: its own, or those of an addition."""
         sums = self._graph.tensors[node.name]
         counted = node.name == self._plan.counted
         product = product_of(self._graph, window, sums, as_events=counted)
         wide = product not in (Product.PAIRS8, Product.EVENTS) or is_wide(sums)
         write_product(words, window, op.bias, product, wide=wide)
+        layer = self._plan.absorbed.get(node.name)
+        others = [self._value[name] for name in node.inputs if layer and name != layer.name]
+        words.add(len(others), *others)
 
     def _cell(self, words: Words, cell: Node | None, layer: Node) -> None:
         sums = self._graph.tensors[layer.name]

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define MAGIC 0x31736567646502 /* changes with the format of programs */
+#define MAGIC 0x31736567646503 /* changes with the format of programs */
 
 /* Limits of a program. */
 #define MOST_ELEMENTS (1 << 27) /* of a value, a row, a stride, a padding */
@@ -22,6 +22,8 @@
 enum type { U8, I8, I16, I32, I64, U16, U32, TYPES };
 
 enum op_kind { LINEAR = 1, CELL, MAX_POOL, SUM_POOL, ADD, MULTIPLY, CONCATENATE, RESHAPE, READOUT };
+
+enum when { ALWAYS, ONCE /* only at the first step of an input that never changes */, LAST };
 
 enum product {
     EVENTS, /* rows of weights are added for each event */

@@ -291,6 +291,29 @@ static void read_reach(struct reader *r, struct linear *op, int32_t channels) {
     op->scatters = 1;
 }
 
+/* Read which value sums begin with, if there is one. */
+static void read_addend(struct reader *r, struct linear *op, const struct value *output) {
+    const es_net *net = r->net;
+    const int64_t count = number(r, 0, 1, "addend");
+    op->addend = count ? (int32_t)number(r, 0, net->values - 1, "addend") : -1;
+    if (r->wrong || !count) return;
+    const struct value *value = &net->value[op->addend];
+    if (value->type == I64 || value->size != output->size ||
+        value->channels != output->channels || op->height * op->width != 1) fail(r, "addend");
+    op->addend_place = lay(r, (int64_t)op->padded * 6);
+}
+
+/* Return how many vectors of sums a layer has that multiplies all of its source at once; 0 if it has more, or cannot. */
+static int32_t few_vectors(const es_net *net, const struct linear *op, const struct value *source) {
+    const int bits = op->product == PAIRS8 ? 16 : 32;
+    const int32_t vectors = op->padded / (net->kernels->vector * 8 / bits);
+    const int32_t type = op->product == PAIRS16 ? I16 : op->product == SINGLES ? I32 : U8;
+    const int whole = op->segments == 1 && op->segment[0].bytes == source->size && op->height * op->width == 1 &&
+                      op->padded_height == source->height && op->padded_width == source->width;
+    const int numbers = op->product != EVENTS && op->product != CHANNELS && op->wide == (bits == 32);
+    return whole && numbers && source->type == type && vectors <= FEW_VECTORS ? vectors : 0;
+}
+
 #include "packed_load.h"
 
 /* Return where the weights are, as they are written. */
@@ -365,7 +388,10 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
         if (size > largest) largest = size;
     }
     op->largest_weight = (int32_t)(largest > INT32_MAX ? INT32_MAX : largest);
+    op->given = weights;
+    op->given_segments = segments;
     op->bias32 = rows(r, 1, op->outputs, op->padded, 0, 32, "bias");
+    read_addend(r, op, output);
     op->bias = room(r, (int64_t)op->padded * 2);
     for (int64_t o = 0; !r->wrong && o < op->outputs; o++) {
         const int64_t x = op->bias32[o], size = x < 0 ? -x : x;
@@ -373,6 +399,7 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
         ((int16_t *)op->bias)[o] = (int16_t)x;
         op->biased |= x != 0;
     }
+    op->few = few_vectors(r->net, op, source);
     op->masked = op->padded_width <= 64;
     for (int64_t bit = 0; bit < 64; bit += op->step_x) op->step_bits |= (uint64_t)1 << bit;
     for (int64_t bit = 0; bit < 64; bit += source->channels) op->channel_bits |= (uint64_t)1 << bit;
@@ -391,8 +418,10 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
         op->active_place = lay(r, (int64_t)op->padded_height * 8);
         op->bits_place = lay(r, ((int64_t)op->source_width * source->channels + 63) / 64 * 8 * op->source_height);
         if (!r->wrong) read_reach(r, op, source->channels);
-        read_tiles(r, op, source, weights);
-        read_flat(r, op, source, weights);
+        if (op->addend < 0) { /* which only sums that are kept whole begin with */
+            read_tiles(r, op, source, weights);
+            read_flat(r, op, source, weights);
+        }
     } else {
         op->image_place = lay(r, 4 * (int64_t)op->padded_height * op->padded_width * source->channels);
     }
@@ -405,7 +434,7 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
 static void read_op(struct reader *r, struct op *node) {
     es_net *net = r->net;
     node->kind = (int32_t)number(r, LINEAR, READOUT, "kind");
-    node->constant = (int32_t)number(r, 0, 1, "constant");
+    node->when = (int32_t)number(r, ALWAYS, LAST, "when");
     node->output = (int32_t)number(r, 0, net->values - 1, "output");
     node->inputs = (int32_t)number(r, 1, MOST_NODES, "inputs");
     const unsigned char *inputs = array(r, node->inputs, "inputs");
@@ -484,6 +513,24 @@ static void read_op(struct reader *r, struct op *node) {
     }
 }
 
+#include "lanes_load.h"
+
+/* Read the range of each channel; a readout has none. */
+static void read_ranges(struct reader *r, struct value *value) {
+    const int64_t channels = value->type == I64 ? 0 : value->channels;
+    const unsigned char *from = array(r, 2 * channels, "ranges");
+    value->low = room(r, channels * 4);
+    value->high = room(r, channels * 4);
+    for (int64_t c = 0; !r->wrong && c < channels; c++) {
+        const int64_t low = item(from, c), high = item(from, channels + c);
+        if (low < INT32_MIN || low > high || high > INT32_MAX) fail(r, "ranges");
+        value->low[c] = (int32_t)low;
+        value->high[c] = (int32_t)high;
+        value->negative |= low < 0;
+        value->several |= high > 1;
+    }
+}
+
 static void read_net(struct reader *r) {
     es_net *net = r->net;
     number(r, MAGIC, MAGIC, "format");
@@ -501,6 +548,7 @@ static void read_net(struct reader *r) {
         value->size = (int64_t)value->height * value->width * value->channels;
         if (value->size > MOST_ELEMENTS || value->type == I8) fail(r, "size or type of a value");
         value->place = lay(r, value->size * es_bytes_of(value->type));
+        if (!r->wrong) read_ranges(r, value);
     }
     net->input = (int32_t)number(r, 0, net->values - 1, "input");
     net->readout = (int32_t)number(r, 0, net->values - 1, "readout");
@@ -552,6 +600,8 @@ static void read_net(struct reader *r) {
     net->sums_place = lay(r, net->bytes_sum ? net->events : 0);
     net->temporary_place = lay(r, 8 * net->most_padded + SLACK + net->temporary_place);
     net->wide_place = lay(r, 4 * (net->most_wide > net->most_padded ? net->most_wide : net->most_padded));
+    load_lanes(r);
+    if (net->lanes) net->bytes_alone = 0; /* they add to sums */
     if (r->scratch > MOST) fail(r, "scratch memory is too large");
     net->scratch = (size_t)r->scratch;
 }
@@ -574,6 +624,8 @@ es_net *es_load(const void *program, size_t bytes, const char *kernels, char *er
 }
 
 size_t es_scratch(const es_net *net) { return net->scratch; }
+
+int es_lanes(const es_net *net) { return net->lanes; }
 
 int es_run(const es_net *net, void *scratch, const void *samples, int32_t type, int64_t count, int64_t sample_stride,
            int64_t step_stride, int64_t *answers, uint32_t *events, void *const *kept) {

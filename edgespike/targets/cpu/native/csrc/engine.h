@@ -18,6 +18,9 @@ void es_free(es_net *net);
 /* Bytes of memory that each thread needs for es_run, aligned to 64. */
 size_t es_scratch(const es_net *net);
 
+/* The fewest samples of a call that run at the same time, each in a lane of its own; 0 if none ever do. */
+int es_lanes(const es_net *net);
+
 /* Run samples. Strides are in bytes; a step stride of 0 shows a sample unchanged at every step.
    answers: (samples, classes), the readout after the last step, or NULL.
    events: sums of events over the samples: for each source (steps, neurons), or NULL.

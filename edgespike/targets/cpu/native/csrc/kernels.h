@@ -14,8 +14,69 @@
 
 /* ---- operations ---- */
 
-static void run_linear(const struct run *run, const struct op *node) {
+/* Whether an operation runs at a step. */
+INLINE int runs_now(const struct run *run, const struct op *node, int64_t step) {
+    if (node->when == LAST && !run->kept && step + 1 < run->net->steps) return 0;
+    return !(node->when == ONCE && step && !run->step_stride);
+}
+
+#include "lanes.h"
+
+/* Add what else the sums of a layer begin with to its bias, in 32 bits and, where that is asked for, in 16. */
+INLINE void add_to_bias(const struct run *run, const struct linear *op, const int in16) {
+    const struct value *value = &run->net->value[op->addend];
+    const char *from = at(run, value->place);
+    int32_t *wide = (int32_t *)at(run, op->addend_place);
+    int16_t *narrow = (int16_t *)(wide + op->padded);
+    s32v place;
+    for (int i = 0; i < LANES32; i++) place[i] = i;
+    for (int32_t i = 0; i < op->padded; i += LANES32) {
+        s32v x = value->type == I16 ? load_16_as_32((const int16_t *)from + i) : get32(from, value->type, i);
+        if (i + LANES32 > op->outputs) x &= place < op->outputs - i; /* behind the value is anything */
+        store_s32v(wide + i, load_s32v(op->bias32 + i) + x);
+    }
+    for (int32_t i = 0; in16 && i < op->padded; i += LANES32)
+        narrow32_to_16(narrow + i, (load_s32v(wide + i) << 16) >> 16);
+}
+
+/* Return a layer whose bias holds what else its sums begin with. */
+static const struct linear *with_addend(const struct run *run, const struct linear *op, struct linear *own) {
+    add_to_bias(run, op, 1);
+    *own = *op;
+    own->bias32 = (int32_t *)at(run, op->addend_place);
+    own->bias = own->bias32 + op->padded;
+    own->biased = 1;
+    for (int32_t i = 0; i < op->outputs; i++) {
+        const int32_t x = own->bias32[i], size = x < 0 ? -x : x;
+        own->largest_bias = size > own->largest_bias ? size : own->largest_bias;
+    }
+    return own;
+}
+
+/* A layer that multiplies all of its source. */
+static void run_few(const struct run *run, const struct op *node) {
     const struct linear *op = &node->linear;
+    const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
+    const char *from = at(run, source->place);
+    char *to = at(run, run->net->temporary_place);
+    const void *bias = op->wide ? (const void *)op->bias32 : op->bias;
+    if (op->addend >= 0) {
+        const int32_t *sums = (const int32_t *)at(run, op->addend_place);
+        add_to_bias(run, op, !op->wide);
+        bias = op->wide ? sums : sums + op->padded;
+    }
+    switch (op->product) {
+    case PAIRS8: multiply_all_pairs8(from, source->size, op->weight, bias, to, op->few); break;
+    case QUADS8: multiply_all_quads8(from, source->size, op->weight, bias, to, op->few); break;
+    case PAIRS16: multiply_all_pairs16(from, source->size, op->weight, bias, to, op->few); break;
+    default: multiply_all_singles(from, source->size, op->weight, bias, to, op->few);
+    }
+    finish(run, &node->cell, 0, (struct sums){to, op->wide}, at(run, output->place), output->type);
+}
+
+static void run_linear(const struct run *run, const struct op *node) {
+    struct linear own;
+    const struct linear *op = node->linear.addend < 0 ? &node->linear : with_addend(run, &node->linear, &own);
     const struct cell *cell = &node->cell;
     const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
     const int64_t row_bytes = (int64_t)output->channels * es_bytes_of(output->type);
@@ -327,15 +388,15 @@ static void rest(const struct run *run) {
     }
 }
 
-static void run_step(const struct run *run, int64_t step, int repeated) {
+static void run_step(const struct run *run, int64_t step) {
     const es_net *net = run->net;
     for (int32_t k = 0; k < net->ops; k++) {
         const struct op *node = &net->op[k];
         const int counted = node->kind == LINEAR && node->counted && !run->kept;
         if (counted) add_to_counts(run, node);
-        if (counted || (repeated && node->constant)) continue;
+        if (counted || !runs_now(run, node, step)) continue;
         switch (node->kind) {
-        case LINEAR: run_linear(run, node); break;
+        case LINEAR: (node->linear.few ? run_few : run_linear)(run, node); break;
         case CELL: run_cell(run, node); break;
         case MAX_POOL:
         case SUM_POOL: run_pool(run, node); break;
@@ -360,7 +421,7 @@ static void run_sample(const struct run *run, int64_t sample) {
             if (!as_bits || input->read || run->kept) enter(run, given);
             if (input->packed && !as_bits) pack_value(run, input);
         }
-        run_step(run, step, repeated);
+        run_step(run, step);
         for (int32_t k = 0; run->events && k < net->sources; k++) {
             const struct source *source = &net->source[k];
             if (source->blocks && run->count >= COUNTED_FEW) count_packed(run, source, step);
@@ -403,17 +464,25 @@ static void run_samples(const struct run *run) {
     if (run->events && !net->bytes_alone) memset(run->events, 0, (size_t)net->events * 4);
     for (int32_t k = 0; counters && k < net->sources; k++)
         memset(at(run, net->source[k].places), 0, (size_t)(net->steps * net->source[k].blocks * (COUNTED_BITS * VECTOR)));
+    int64_t held = 0, counted = 0;
     int first = 1;
-    for (int64_t sample = 0, held = 0, counted = 0; sample < run->count; sample++) {
-        if (bytes_sum && !held) memset(at(run, net->sums_place), 0, (size_t)net->events);
-        run_sample(run, sample);
-        held++, counted++;
-        const int last = sample + 1 == run->count;
-        if (bytes_sum && (last || held == net->bytes_sum)) {
+    for (int64_t sample = 0; sample < run->count;) {
+        const int64_t left = run->count - sample;
+        if (net->lanes && left >= net->lanes) {
+            const int64_t together = left < LANES ? left : LANES;
+            run_lanes(run, sample, together);
+            sample += together;
+        } else {
+            if (bytes_sum && !held) memset(at(run, net->sums_place), 0, (size_t)net->events);
+            run_sample(run, sample++);
+            held++, counted++;
+        }
+        const int last = sample == run->count;
+        if (bytes_sum && held && (last || held == net->bytes_sum)) {
             empty_sums(run, first);
             held = first = 0;
         }
-        if (counters && (last || counted == COUNTED_MOST)) {
+        if (counters && counted && (last || counted == COUNTED_MOST)) {
             for (int32_t k = 0; k < net->sources; k++)
                 if (net->source[k].blocks) empty_counters(run, &net->source[k]);
             counted = 0;
@@ -421,4 +490,10 @@ static void run_samples(const struct run *run) {
     }
 }
 
-const struct kernels SET = {SET_NAME, SET_AVAILABLE, VECTOR, run_samples};
+#if defined(__AVX512VNNI__) && VECTOR == 64
+#define QUADS 1
+#else
+#define QUADS 0
+#endif
+
+const struct kernels SET = {SET_NAME, SET_AVAILABLE, VECTOR, QUADS, run_samples};

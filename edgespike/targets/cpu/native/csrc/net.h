@@ -5,6 +5,8 @@
 #include "codes.h"
 #include "engine.h"
 
+#define FEW_VECTORS 6 /* of sums, whatever their bits */
+
 /* Bytes that may be read and written behind every buffer: kernels work on whole vectors. */
 #define SLACK 128
 
@@ -26,6 +28,9 @@ struct value {
     int32_t read; /* whether its bytes are read, if it is kept as bits */
     int64_t words; /* of bits of a row */
     int64_t bits_place;
+    int32_t *low, *high; /* the range of each channel, as the program says */
+    int32_t negative, several; /* whether any is below 0, and above 1 */
+    int64_t lanes_place; /* in the scratch memory: elements of as many samples as there are lanes */
 };
 
 /* Taps of a row that lie side by side: the same weights serve each of their positions. */
@@ -42,12 +47,18 @@ struct reach { int32_t first; int16_t low, count; };
 /* A row of the output that a row of the source leads to, and the row of weights where its segment begins. */
 struct target { int32_t y, first; };
 
+/* Numbers of a channel's search: seven thresholds, and for each place between them rows of eight more. */
+#define SEARCHED 64
+#define MOST_SEARCHED 63 /* levels */
+#define COMPARED_IN_LANES 16 /* most levels that are compared one by one */
+
 struct threshold {
     int32_t levels, offset, unit;
     int32_t method; /* enum method */
     int32_t flips; /* whether any channel is flipped */
     int32_t *theta; /* (levels, channels + padding); SEARCH (channels + padding, levels), NEAR the same with one more */
     int16_t *theta16; /* the same, clipped to 16 bits, or NULL where that would change a level */
+    int16_t *search; /* for lanes.h: SEARCHED numbers of each channel, or NULL */
     int32_t *flipped; /* -1 or 0 */
     float *slope, *shift;
 };
@@ -148,12 +159,30 @@ struct linear {
     int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
     int64_t list_place, starts_place, rows_place, kinds_place, image_place, bits_place, active_place; /* scratch */
     int64_t list_room;
+    int32_t few; /* vectors of sums of a layer of one position whose source is multiplied as it lies; 0 if it is not */
+    int32_t addend; /* a value with which sums begin, beside the bias; -1 if there is none */
+    int64_t addend_place;
+    const unsigned char *given, *given_segments; /* weights and segments in the program, while it is read */
+};
+
+/* A layer for many samples at once: outputs in blocks of BLOCK, for each block its weights that are not all zero. */
+#define BLOCK 6
+#define NEURONS_AT_ONCE 64
+struct lanes {
+    int32_t product, wide; /* wide: sums of 32 bits */
+    int32_t blocks; /* of all positions */
+    int32_t *neurons; /* of each block: BLOCK, or less at the end of a position */
+    int32_t *groups; /* where the groups of each block begin: products whose sums fit 16 bits, where it matters */
+    int32_t *ends; /* where the entries of each group end */
+    uint32_t *place; /* of each entry: where the elements are that it multiplies, in the source as it is mixed */
+    int32_t *weight; /* of each entry BLOCK times 32 bits: the weights as they lie in memory, repeated if they have less */
+    int32_t *bias; /* BLOCK for each block */
 };
 
 struct pool { int32_t kernel_y, kernel_x, step_y, step_x, top, left; };
 
 struct op {
-    int32_t kind, constant; /* constant: follows from the input of the same step alone */
+    int32_t kind, when; /* enum when */
     int32_t inputs, *input, output;
     struct linear linear;
     struct cell cell;
@@ -163,6 +192,8 @@ struct op {
     int32_t counted; /* LINEAR: 1 if a readout sums it, and nothing else reads it */
     int64_t counts_place;
     int64_t counted_blocks; /* vectors of the source's bits, if these are counted, else 0 */
+    struct lanes lanes;
+    struct cell lanes_cell; /* membranes: a row of lanes for each neuron */
 };
 
 struct delay { int32_t source, output, initial; };
@@ -191,6 +222,8 @@ struct es_net {
     int64_t entered_place; /* bits of a sample as it is given */
     int64_t most_wide; /* numbers of 32 bits */
     int64_t most_padded;
+    int32_t lanes; /* fewest samples that run in lanes; 0 if none do */
+    int64_t image_place, block_place, wide_sums_place, total_place; /* for lanes */
     size_t scratch;
     struct block *memory;
 };
@@ -210,6 +243,7 @@ struct kernels {
     const char *name;
     int (*available)(void);
     int32_t vector; /* bytes */
+    int32_t quads; /* whether it has instructions for products of four bytes */
     void (*run)(const struct run *);
 };
 

@@ -21,11 +21,40 @@ INLINE void reached_of_16(const struct threshold *op, int32_t padded, const int1
     }
 }
 
+/* Levels of a line, as bytes. */
+INLINE void line_row(const struct cell *cell, struct sums sums, uint8_t *to, const int wide) {
+    const struct threshold *op = &cell->threshold;
+    const int32_t padded = cell->padded;
+    const float *slope = op->slope, *shift = op->shift;
+    const f32v zero = {0}, most = __builtin_convertvector(all32(op->levels), f32v);
+    int32_t i = 0;
+    for (; i + 4 * LANES32 <= padded; i += 4 * LANES32) {
+        s32v level[4];
+        UNROLL for (int k = 0; k < 4; k++) {
+            const int32_t at = i + k * LANES32;
+            const f32v x = __builtin_convertvector(sums32((struct sums){sums.from, wide}, at), f32v);
+            const f32v line = leastf(mostf(x * load_f32v(slope + at) + load_f32v(shift + at), zero), most);
+            level[k] = __builtin_convertvector(line, s32v);
+        }
+        narrow_row(to + i, level);
+    }
+    for (; i < padded; i += LANES32) {
+        const f32v x = __builtin_convertvector(sums32((struct sums){sums.from, wide}, i), f32v);
+        const f32v line = leastf(mostf(x * load_f32v(slope + i) + load_f32v(shift + i), zero), most);
+        narrow32_to_8(to + i, __builtin_convertvector(line, s32v));
+    }
+}
+
 static void threshold_row(const struct cell *cell, struct sums sums, void *to, int32_t type) {
     const struct threshold *op = &cell->threshold;
     const int32_t padded = cell->padded;
     if (!sums.wide && op->theta16 && op->method == COMPARE && type == U8 && op->unit == 1 && op->offset == 0) {
         reached_of_16(op, padded, sums.from, to);
+        return;
+    }
+    if (op->method == LINE && type == U8 && op->unit == 1 && op->offset == 0) {
+        if (sums.wide) line_row(cell, sums, to, 1);
+        else line_row(cell, sums, to, 0);
         return;
     }
     const int32_t method = op->method, levels = op->levels, unit = op->unit, offset = op->offset;

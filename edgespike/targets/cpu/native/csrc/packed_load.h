@@ -261,6 +261,7 @@ static void pack_values(struct reader *r) {
         if (reads_bits) net->value[node->input[0]].packed = 1;
         net->op[k].counted_blocks = counts_bits;
         if (node->cell.fire.on) net->value[node->output].packed = 1;
+        if (node->kind == LINEAR && node->linear.addend >= 0) net->value[node->linear.addend].read = 1;
         for (int32_t i = 0; i < node->inputs; i++)
             if (!reads_bits || (node->counted && !counts_bits)) net->value[node->input[i]].read = 1;
     }

@@ -49,6 +49,49 @@ INLINE uint32_t load_factor(const char *from, const int bytes) {
     return whole;
 }
 
+typedef int16_t factor16 __attribute__((UNALIGNED));
+typedef int32_t factor32 __attribute__((UNALIGNED));
+
+/* Multiply all factors, as they lie in the source: where sums are few, to leave zeros out would take longer. */
+INLINE void multiply_all(const char *from, int64_t elements, const char *weight, const void *bias, void *to,
+                         const int product, const int n) {
+    const int64_t bytes = product == PAIRS8 ? 2 : 4, group = product == QUADS8 ? 4 : product == SINGLES ? 1 : 2;
+    s32v sum[FEW_VECTORS];
+    UNROLL for (int k = 0; k < n; k++) sum[k] = load_s32v((const char *)bias + k * VECTOR);
+    for (const char *end = weight + (elements + group - 1) / group * n * VECTOR; weight < end; weight += n * VECTOR) {
+        const s16v pair = all16(*(const factor16 *)from);
+        const s32v whole = product == PAIRS8 ? (s32v)pair : all32(*(const factor32 *)from);
+        from += bytes;
+        UNROLL for (int k = 0; k < n; k++) {
+            const s32v w = load_s32v(weight + k * VECTOR);
+            switch (product) {
+            case PAIRS8: sum[k] = (s32v)((s16v)sum[k] + pairs8(pair, (s16v)w)); break;
+            case QUADS8: sum[k] = quads8(sum[k], whole, w); break;
+            case PAIRS16: sum[k] = add_pairs16(sum[k], whole, w); break;
+            default: sum[k] += whole * w;
+            }
+        }
+    }
+    UNROLL for (int k = 0; k < n; k++) store_s32v((char *)to + k * VECTOR, sum[k]);
+}
+
+#define MULTIPLY_ALL(product, n) multiply_all(from, elements, weight, bias, to, product, n)
+#define ALL_MULTIPLIER(name, product)                                                                               \
+    static void name(const char *from, int64_t elements, const char *weight, const void *bias, void *to, int64_t n) { \
+        switch (n) {                                                                                                \
+        case 1: MULTIPLY_ALL(product, 1); break;                                                                    \
+        case 2: MULTIPLY_ALL(product, 2); break;                                                                    \
+        case 3: MULTIPLY_ALL(product, 3); break;                                                                    \
+        case 4: MULTIPLY_ALL(product, 4); break;                                                                    \
+        case 5: MULTIPLY_ALL(product, 5); break;                                                                    \
+        default: MULTIPLY_ALL(product, FEW_VECTORS);                                                                \
+        }                                                                                                           \
+    }
+ALL_MULTIPLIER(multiply_all_pairs8, PAIRS8)
+ALL_MULTIPLIER(multiply_all_quads8, QUADS8)
+ALL_MULTIPLIER(multiply_all_pairs16, PAIRS16)
+ALL_MULTIPLIER(multiply_all_singles, SINGLES)
+
 /* List the factors of a segment that are not zero. */
 INLINE int64_t list_factors(struct factor *to, const char *from, int64_t groups, uint32_t first, const int bytes) {
     int64_t count = 0;

@@ -323,6 +323,18 @@ INLINE void counted64(const char *from, int64_t apart, uint8_t *to) {
 #endif
 }
 
+/* Store four vectors as bytes. */
+INLINE void narrow_row(void *to, const s32v x[4]) {
+#if defined(__AVX2__) && VECTOR == 32
+    const __m256i low = _mm256_packs_epi32((__m256i)x[0], (__m256i)x[1]);
+    const __m256i high = _mm256_packs_epi32((__m256i)x[2], (__m256i)x[3]);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    store_u8v(to, (u8v)_mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order));
+#else
+    UNROLL for (int k = 0; k < 4; k++) narrow32_to_8((uint8_t *)to + k * LANES32, x[k]);
+#endif
+}
+
 /* Return ones for the first elements of a vector, zeros for the rest. */
 INLINE u8v first_bytes(int64_t count) {
     u8v place;
