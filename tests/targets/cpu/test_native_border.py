@@ -14,7 +14,18 @@ from cffi import FFI
 from numpy.typing import NDArray
 
 from edgespike.errors import InputError
-from edgespike.graph import Conv2d, Graph, Input, Membrane, SumPool2d, Threshold
+from edgespike.graph import (
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    Membrane,
+    Operation,
+    Reset,
+    Reshape,
+    SumPool2d,
+    Threshold,
+)
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT
 from edgespike.targets.cpu.native.codes import ALIGNED, ERROR_BYTES
 from edgespike.targets.cpu.native.library import kernel_sets, library
@@ -168,6 +179,22 @@ def channels_by_themselves() -> Graph:
     return chain(Input((3, 3, 4), 0, 9, 1.0), layer, near, again, steps=2)
 
 
+def bits() -> Graph:
+    """Return layers that read bits: tile by tile, for one position, and to count spikes."""
+    ones = np.ones(600, np.int64)
+    ops: list[Operation] = [
+        Conv2d(weights(1, 3, 2, 3, 3), weights(2, 3), stride=(2, 1), padding=(1, 1)),
+        Membrane(ones[:3] * 9),
+        Conv2d(weights(3, 2, 3, 2, 2), 0 * ones[:2]),
+        Membrane(ones[:2] * 5, decay=1 << 11, reset=Reset.ZERO),
+        Reshape((6,)),
+        Dense(weights(4, 5, 6), 0 * ones[:5]),
+        Membrane(ones[:5]),
+        Dense(weights(5, 4, 5), ones[:4]),
+    ]
+    return chain(Input((2, 4, 4), 0, 1, 1.0), *ops, steps=3)
+
+
 PROGRAMS: tuple[Callable[[], Graph], ...] = (
     residual_graph,
     recurrent_graph,
@@ -178,6 +205,7 @@ PROGRAMS: tuple[Callable[[], Graph], ...] = (
     wide_potentials,
     sums_of_products,
     channels_by_themselves,
+    bits,
     lambda: image_net(1, 2),
 )
 
