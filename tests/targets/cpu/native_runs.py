@@ -41,6 +41,10 @@ def found(engine: NativeEngine, case: Case, before: int) -> list[Any]:
     values: list[Any] = [answers]
     memory.fill(before)
     values += [(each.accumulators, dict(each.sums)) for each in engine.counted(samples)]
+    events = np.full(engine._program.events, before, np.uint32)
+    memory.fill(before)
+    engine._run(samples, answers.copy(), events, None)
+    values.append(events)
     memory.fill(before)
     values += [each.values for each in engine.blocks(samples)]
     assert engine._idle == [scratch]
