@@ -55,6 +55,10 @@ def in_lanes(case: Case, number: int) -> Case:
     """Return a case with so many samples: the case's own, their values in another order."""
     rng = np.random.default_rng(number)
     samples = case.samples[rng.integers(0, len(case.samples), number)]
+    steps = case.graph.steps
+    if steps == number and samples.ndim == len(case.graph.input_op.shape) + 1:
+        # Without an axis of steps they could be one sample.
+        samples = np.repeat(samples[:, None], steps, axis=1)
     return Case(
         case.graph, rng.permuted(samples.reshape(number, -1), axis=1).reshape(samples.shape)
     )
