@@ -220,7 +220,8 @@ def _print(
 
 def _row(device: Device, samples: int) -> list[str]:
     exact = {True: "yes", False: "NO", None: "?"}[device.exact]
-    name = device.device if device.device == device.target else f"{device.target}, {device.device}"
+    alone = device.device == device.target or device.target == "tflite"
+    name = device.device if alone else f"{device.target}, {device.device}"
     instructions = "-" if device.instructions is None else _number(device.instructions.typical)
     return [
         name,
@@ -266,6 +267,10 @@ def _energy(energy: Interval | None) -> str:
     return "-" if energy is None else joules_range(energy)
 
 
+def _how(device: Device) -> str:
+    return "" if device.instructions is None else device.instructions.how
+
+
 def _facts(
     found: Sequence[Device], limits: Limits, kept: bool | None, *, everything: bool
 ) -> Iterator[tuple[str, str]]:
@@ -275,7 +280,7 @@ def _facts(
         what = limits.board or "the limits"
         yield "limits", f"{what}: {'kept' if kept else 'NOT kept by any device'}"
     seen: set[str] = set()
-    for device in found:
+    for device in sorted(found, key=lambda device: device.target != "c"):
         for line in device.too_large:
             if line not in seen and (everything or len(seen) < 2):
                 seen.add(line)
@@ -289,9 +294,14 @@ def _facts(
             else:
                 more = f" (and {len(others)} more)" if others else ""
                 yield "not exact", f"{device.target}: {shortened(first, 110)}{more}"
-    model = next((device.instructions for device in found if device.instructions), None)
+    known = [device for device in found if device.instructions is not None]
+    known.sort(key=lambda device: device.estimate is None)  # a core whose energy is shown first
+    model = known[0].instructions if known else None
     if model is not None:
-        yield "instr.", f"{model.core}: {model.how}" if everything else model.how
+        if everything:
+            yield from ((f"{each.device}, instr.", _how(each)) for each in known)
+        else:
+            yield "instr.", f"of {model.core}: {model.how}"
     boards = {
         device.estimate.profile.name: device.estimate.profile.board
         for device in found

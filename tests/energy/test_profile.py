@@ -36,6 +36,9 @@ def load(folder: Path, text: str) -> object:
 def test_shipped_profiles() -> None:
     assert shipped_profiles() == [
         "45nm",
+        "cortex-m33",
+        "cortex-m4",
+        "cortex-m7",
         "loihi",
         "loihi2",
         "neuronflow",
