@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from edgespike.targets.c.amounts import program_work
 from edgespike.targets.c.instructions import core_models, footprints, instructions
 from edgespike.targets.c.lower import lower
 from edgespike.targets.c.source import write_c
-from tests.cli.conftest import Cli
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, samples_for
 
 GRAPH = residual_graph()
@@ -126,21 +124,6 @@ def test_measured_instructions_take_the_models_place() -> None:
     assert row.instructions.measured
     with pytest.raises(InputError, match="which is no core"):
         devices(GRAPH, tally_of(GRAPH), measured={"z80": 1.0})
-
-
-def test_the_command(cli: Cli, tmp_path: Path) -> None:
-    graph, samples = tmp_path / "g.safetensors", tmp_path / "x.npy"
-    edgespike.save(GRAPH, graph)
-    np.save(samples, samples_for(GRAPH, 3)[:, 0])
-    printed = cli("devices", str(graph), "--samples", str(samples)).stdout
-    assert "c, cortex-m4" in printed
-    assert max(map(len, printed.splitlines())) <= 80
-    assert "random numbers" in cli("devices", str(graph)).stdout
-    answer = json.loads(cli("devices", str(graph), "--json").stdout)
-    assert answer["limits_kept"] is None
-    assert {row["target"] for row in answer["devices"]} >= {"c", "cpu", "loihi", "onnx", "tflite"}
-    tight = cli("devices", str(graph), "--flash", "100B", "--json", code=1)
-    assert json.loads(tight.stdout)["limits_kept"] is False
 
 
 def test_the_pages_table_is_the_models() -> None:
