@@ -1,4 +1,4 @@
-"""``edgespike devices``: a table that fits, JSON, and exit code 1 where no device keeps the limits."""
+"""``edgespike devices``: a table that fits, JSON, and exit code 1 where no device keeps limits."""
 
 from __future__ import annotations
 
