@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgespike.cli.options import CHECK_FAILED, Json, Limit, ModelFile, Threads, Wide
+from edgespike.cli.options import CHECK_FAILED, Json, ModelFile, Threads, Wide
 from edgespike.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ def command(
             f"{DRAWN} of random numbers, whose events are not those of real ones.",
         ),
     ] = None,
-    limit: Limit = None,
     board: Annotated[
         str | None,
         typer.Option(
@@ -69,7 +68,7 @@ def command(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """List every target and core: exact or why not, memory, time and energy.
+    """List targets and cores: exact or not, memory, time, energy.
 
     Instructions are a model's, fitted to an emulator; time and energy are ranges of one board for
     each core. The exit code is 1 if limits are given and no device keeps them.
@@ -82,7 +81,7 @@ def command(
 
     limits = _limits(board, flash, ram)
     graph = edgespike.load(model)
-    array, origin = _samples(graph, samples, limit)
+    array, origin = _samples(graph, samples)
     counted = {} if measured is None else _measured(graph, measured)
     with at_most(threads), progress() as report:
         tally = tally_all(prepared(graph, "cpu").runner, array, "cpu", report)
@@ -117,17 +116,17 @@ def _limits(board: str | None, flash: str | None, ram: str | None) -> Limits:
     return limits if ram is None else replace(limits, ram=parse_bytes(ram))
 
 
-def _samples(graph: Graph, file: Path | None, limit: int | None) -> tuple[Any, str]:
+def _samples(graph: Graph, file: Path | None) -> tuple[Any, str]:
     """Return samples, and where they are from."""
     import numpy as np
 
     from edgespike.samples import read_inputs
 
     if file is not None:
-        return read_inputs(graph, file, limit).samples, str(file)
-    op, count = graph.input_op, DRAWN if limit is None else limit
+        return read_inputs(graph, file).samples, str(file)
+    op = graph.input_op
     rng = np.random.default_rng(0)
-    drawn = rng.integers(op.low, op.high + 1, (count, graph.steps, *op.shape))
+    drawn = rng.integers(op.low, op.high + 1, (DRAWN, graph.steps, *op.shape))
     return drawn, "random numbers; give --samples"
 
 
