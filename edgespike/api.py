@@ -21,7 +21,14 @@ from edgespike.prepared import prepared
 from edgespike.samples import checked_labels
 from edgespike.storage.checksums import write_checksums
 from edgespike.storage.files import new_folder
-from edgespike.targets import get_target, placement_of, prepare, refusals, runtime_names
+from edgespike.targets import (
+    get_target,
+    instructions_of,
+    placement_of,
+    prepare,
+    refusals,
+    runtime_names,
+)
 from edgespike.threads import at_most
 from edgespike.trace import Trace
 from edgespike.verification import verify
@@ -259,6 +266,7 @@ def report_tally(
         target=get_target(target).name,
         accuracy=accuracy,
         cores=cores,
+        instructions=instructions_of(graph, tally, list(dict.fromkeys(of_models))),
     )
 
 

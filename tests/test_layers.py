@@ -72,6 +72,7 @@ ALLOWED = {
     "onnxruntime",
     "edgespike/targets/onnx/onnx_runner.py": "onnxruntime samples_and_answers",
     "edgespike/targets/c": "graph trace targets.base targets.shared",
+    "edgespike/targets/c/instructions.py": "graph counting targets.c",
     "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting prepared "
@@ -119,12 +120,13 @@ ALLOWED = {
     "edgespike/converters/onnx/qonnx/agreement.py": "graph interpreter converters onnx qonnx",
     "edgespike/comparison": "batches storage graph trace samples energy prepared targets "
     "converters",
+    "edgespike/devices.py": "graph counting energy targets",
     "edgespike/budget.py": "storage graph energy comparison targets",
     "edgespike/api.py": "batches storage graph passes threads trace samples counting energy "
     "comparison prepared targets verification converters",
     "edgespike/cli": "api text batches threads prepared console extras storage graph passes show "
     "trace samples counting energy comparison budget report targets selection verification "
-    "certificates prune bayes nn data converters quantise models rich typer",
+    "devices certificates prune bayes nn data converters quantise models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

@@ -21,6 +21,7 @@ from edgespike.cli import (
     convert,
     data,
     demo,
+    devices,
     energy,
     ensemble,
     entropy,
@@ -188,6 +189,7 @@ for module in (
     entropy,
     show,
     targets,
+    devices,
     demo,
 ):
     name = module.__name__.rpartition(".")[2]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from edgespike.batches import ReportProgress, batches, no_report, sha256_of, tally_all
 from edgespike.comparison.figures import Figures, figures_of
-from edgespike.energy import Profile, energy_report
+from edgespike.energy import Profile, energy_report, load_profiles
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples, never_changes
 from edgespike.prepared import prepared
-from edgespike.targets import refusals
+from edgespike.targets import instructions_of, refusals
 from edgespike.trace import predictions
 
 
@@ -50,13 +50,16 @@ def run_figures(
     answers = None
     if labels is not None:
         answers = predictions(graph, tally.accumulators) == labels
+    loaded = load_profiles(profiles)
+    targets = {model.target for profile in loaded for model in profile.models} - {""}
     report = energy_report(
         graph,
         ready.counter.counts(tally),
-        profiles,
+        loaded,
         refusals(graph),
         target=target,
         accuracy=None if answers is None else float(answers.mean()),
+        instructions=instructions_of(graph, tally, sorted(targets)),
     )
     figures = figures_of(name, report.to_json())
     return replace(figures, answers=answers, inputs=samples_hash(graph, samples))

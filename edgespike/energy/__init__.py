@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgespike.energy.board import Board
 from edgespike.energy.constant import Constant, Grade
 from edgespike.energy.cores import CoreLoad, busiest_core
 from edgespike.energy.coverage import Coverage, coverage
@@ -23,6 +24,7 @@ from edgespike.energy.report import EnergyReport, energy_report
 __all__ = [
     "ENERGY_MODELS",
     "Baseline",
+    "Board",
     "Constant",
     "CoreLoad",
     "Coverage",

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from edgespike.counting.instructions import Instructions
 from edgespike.energy.interval import Interval
 from edgespike.energy.model import EnergyModel, Term
 from edgespike.energy.profile import Constant, Grade, Profile
 from edgespike.energy.quantities import SRAM_SIZES, Hierarchy, Quantity, Work, interpolated
+from edgespike.errors import UnsupportedError, shown
 
 _CHARGEABLE = {
     Quantity.SYNAPTIC_OPERATIONS: (),
@@ -91,7 +93,10 @@ class Estimate:
     why_no_break_even
         Why ``break_even`` is ``None``; empty if it is not.
     charged
-        How many times each constant is charged, by its name: ``energy`` is the sum of the products.
+        How many times each constant is charged, by its name: ``energy`` is the sum of the products,
+        whose range is wider where the number has a range itself.
+    instructions
+        The instructions that were charged, over all samples; ``None`` if none were.
     """
 
     model: EnergyModel
@@ -107,6 +112,20 @@ class Estimate:
     rate: float | None = None
     why_no_break_even: str = ""
     charged: Mapping[str, int | float] = field(default_factory=dict)
+    instructions: Instructions | None = None
+
+    @property
+    def seconds(self) -> Interval | None:
+        """How long the instructions take on the profile's board, over all samples."""
+        board, count = self.profile.board, self.instructions
+        if board is None or count is None:
+            return None
+        cycles, hertz = board.cycles_per_instruction, board.clock_mhz * 1e6
+        return Interval(
+            count.low * cycles.low / hertz,
+            count.typical * cycles.value / hertz,
+            count.high * cycles.high / hertz,
+        )
 
     @property
     def rival(self) -> Baseline | None:
@@ -148,9 +167,31 @@ class Estimate:
                 for name, times in self.charged.items()
             },
             "left_out": {quantity.value: count for quantity, count in self.left_out.items()},
+            **self._board_json(samples),
             "target": self.model.target or None,
             "target_runs_graph": None if self.refusals is None else not self.refusals,
             "target_refusals": list(self.refusals or ()),
+        }
+
+    def _board_json(self, samples: int) -> dict[str, Any]:
+        """Return what a board does for a sample; nothing for models without instructions."""
+        board, count, seconds = self.profile.board, self.instructions, self.seconds
+        if board is None or count is None or seconds is None:
+            return {}
+        each = seconds / samples
+        return {
+            "instructions_per_sample": {
+                name: value / samples
+                for name, value in (
+                    ("low", count.low),
+                    ("typical", count.typical),
+                    ("high", count.high),
+                )
+            },
+            "instructions_measured": count.measured,
+            "instructions_from": count.how,
+            "seconds_per_sample": {"low": each.low, "typical": each.typical, "high": each.high},
+            "board": board.to_json(),
         }
 
 
@@ -214,6 +255,7 @@ def estimate(
         fair=_fair(model, profile, work, dense),
         rate=rate,
         charged=_times(model.terms, profile, work),
+        instructions=_instructions(model, profile, work),
     )
     if found.rival is None:
         return replace(found, why_no_break_even="the model has no dense baseline")
@@ -222,6 +264,12 @@ def estimate(
     silent = _charge(model.terms, profile, at_rest).typical
     break_even, why = _break_even(found.rival.energy.typical, silent, found.energy.typical, rate)
     return replace(found, break_even=break_even, why_no_break_even=why)
+
+
+def _instructions(model: EnergyModel, profile: Profile, work: Work) -> Instructions | None:
+    if any(term.quantity is Quantity.INSTRUCTIONS for term in model.terms):
+        return instructions_of(profile, work)
+    return None
 
 
 def _break_even(
@@ -262,7 +310,35 @@ def _charge_term(term: Term, profile: Profile, work: Work) -> Interval:
         )
         return sum(parts, start=Interval())
     (constant,) = _constants(term, profile, work)
+    if term.quantity is Quantity.INSTRUCTIONS:
+        count, energy = instructions_of(profile, work), constant.energy
+        return Interval(
+            energy.low * count.low, energy.typical * count.typical, energy.high * count.high
+        )
     return constant.energy * work.amounts[term.quantity]
+
+
+def instructions_of(profile: Profile, work: Work) -> Instructions:
+    """Return the instructions of a profile's board, over all samples.
+
+    Raises
+    ------
+    UnsupportedError
+        They are not known, or the profile has no board: no energy is better than one of 0 J.
+    """
+    if profile.board is None:
+        raise UnsupportedError(
+            f"the energy of profile {profile.name} cannot be reported",
+            ["its model counts instructions, and it names no board; add a table [board]"],
+        )
+    core = profile.board.core
+    if core not in work.instructions:
+        known = ", ".join(work.instructions) or "none"
+        raise UnsupportedError(
+            f"the energy of profile {profile.name} cannot be reported",
+            [f"the instructions of core {shown(core)} are not known; known are: {known}"],
+        )
+    return work.instructions[core]
 
 
 def _times(terms: Iterable[Term], profile: Profile, work: Work) -> dict[str, int | float]:
@@ -270,14 +346,18 @@ def _times(terms: Iterable[Term], profile: Profile, work: Work) -> dict[str, int
     times: dict[str, int | float] = {}
     for term in terms:
         if term.memory is not None and term.hierarchy is Hierarchy.INTERPOLATED:
-            parts = [
+            parts: list[tuple[str, int | float]] = [
                 (f"{term.constant}_{size}", part * row.number)
                 for row in work.accesses[term.quantity]
                 for size, part in interpolated(row.memory_bytes).items()
             ]
         else:
             (constant,) = _constants(term, profile, work)
-            parts = [(constant.name, work.amounts[term.quantity])]
+            counts = term.quantity is Quantity.INSTRUCTIONS
+            number = (
+                instructions_of(profile, work).typical if counts else work.amounts[term.quantity]
+            )
+            parts = [(constant.name, number)]
         for name, number in parts:
             times[name] = times.get(name, 0) + number
     return times

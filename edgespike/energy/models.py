@@ -178,6 +178,26 @@ _ALL = (
         "power between samples.",
         source="One figure for each chip; see the constants of the profile",
     ),
+    EnergyModel(
+        "instructions-only",
+        "E = instructions x cycles an instruction x E_cycle",
+        Convention.QUANTISED,
+        (Term(Quantity.INSTRUCTIONS, "instruction"),),
+        "The program that target c writes, on a microcontroller: instructions by a model that is "
+        "fitted to an emulator, whose error is in the range; cycles an instruction as a range; and "
+        "the energy of a cycle, measured on a board with other programs. The memories are inside.",
+        inside=(
+            *_MEMORY_READS,
+            Quantity.SYNAPTIC_OPERATIONS,
+            Quantity.MULTIPLY_ACCUMULATES,
+            Quantity.NEURON_UPDATES,
+            Quantity.EVENTS,
+            Quantity.POOL_OPERATIONS,
+        ),
+        target="c",
+        omits="Sleep between samples, the sensor, the transfer of the input, interrupts.",
+        source="One board for each profile; see the constants of the profile",
+    ),
 )
 
 ENERGY_MODELS = {model.name: model for model in _ALL}

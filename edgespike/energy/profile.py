@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgespike.energy.board import Board, check_board, read_board
 from edgespike.energy.constant import (
     Constant,
     Grade,
@@ -54,6 +55,17 @@ class Profile:
     """The constants of one technology or chip, and the models to use with them.
 
     A profile without models states that no constants are published: only counts can be reported.
+
+    Parameters
+    ----------
+    name, title, note
+        What it is called, whose constants it holds, and what is worth knowing of all of them.
+    models
+        The models to use with it.
+    constants
+        By name; those that follow from a board are among them.
+    board
+        The microcontroller that the constants are of; ``None`` if they are of none.
     """
 
     name: str
@@ -61,6 +73,7 @@ class Profile:
     note: str
     models: tuple[EnergyModel, ...]
     constants: Mapping[str, Constant]
+    board: Board | None = None
 
 
 def shipped_profiles() -> list[str]:
@@ -152,13 +165,12 @@ def load_profile(name_or_path: str | Path) -> Profile:
     violations = list(_check_profile(table))
     if violations:
         raise ProfileError(f"{where} is not valid", violations)
-    return Profile(
-        table["name"],
-        table["title"],
-        table["note"],
-        tuple(_models(table).values()),
-        {name: read_constant(name, row) for name, row in table.get("constants", {}).items()},
-    )
+    constants = {name: read_constant(name, row) for name, row in table.get("constants", {}).items()}
+    board = read_board(table["board"]) if "board" in table else None
+    if board is not None:
+        constants["instruction"] = board.instruction
+    models = tuple(_models(table).values())
+    return Profile(table["name"], table["title"], table["note"], models, constants, board)
 
 
 def _models(table: Mapping[str, Any]) -> dict[str, EnergyModel]:
@@ -172,7 +184,9 @@ def _models(table: Mapping[str, Any]) -> dict[str, EnergyModel]:
 
 def _check_profile(table: Mapping[str, Any]) -> Iterator[str]:
     texts = ("name", "title", "note")
-    yield from check_keys("profile", table, (*texts, "models"), ("constants", "shipped_models"))
+    yield from check_keys(
+        "profile", table, (*texts, "models"), ("constants", "shipped_models", "board")
+    )
     yield from check_texts("profile", table, texts)
     if not _NAME.fullmatch(str(table.get("name", "-"))):
         yield f"name is {shown(table['name'])}; it may contain letters, digits, '_', '-', '.' only"
@@ -182,8 +196,14 @@ def _check_profile(table: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(constants, dict):
         yield "constants must be a table of tables"
         return
+    given = set(constants)
+    if "board" in table:
+        yield from check_board(table["board"])
+        if "instruction" in given:
+            yield "constant instruction follows from the board; remove one of them"
+        given.add("instruction")
     if not faults:
-        yield from _check_needs(_models(table), set(constants))
+        yield from _check_needs(_models(table), given)
     for name, row in constants.items():
         yield from check_constant(f"constant {named(name)}", row)
 

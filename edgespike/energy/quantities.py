@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+
+from edgespike.counting.instructions import Instructions
 
 SRAM_SIZES = {"8k": 8 * 2**10, "32k": 32 * 2**10, "1m": 2**20}
 """Memory sizes in bytes for which access energies are published, smallest first."""
@@ -22,6 +24,7 @@ class Quantity(Enum):
     RESETS = "resets"
     EVENTS = "event transport"
     POOL_OPERATIONS = "pool operations"
+    INSTRUCTIONS = "instructions"
     WEIGHT_READS = "weight reads"
     BIAS_READS = "bias reads"
     POTENTIAL_READS = "potential reads"
@@ -87,11 +90,14 @@ class Work:
     accesses
         Accesses layer by layer, for models where each layer has a memory of its own, with words of
         32 bits.
+    instructions
+        Of each core for which they are known, over all samples.
     """
 
     amounts: Mapping[Quantity, int]
     memory_bytes: Mapping[MemoryKind, int]
     accesses: Mapping[Quantity, tuple[Accesses, ...]]
+    instructions: Mapping[str, Instructions] = field(default_factory=dict)
 
     def sram_size(self, memory: MemoryKind) -> str:
         """Return the name of the smallest of :data:`SRAM_SIZES` that is enough, else the largest.

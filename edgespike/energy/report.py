@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgespike.counting import Counts, silent_layers
+from edgespike.counting.instructions import Instructions
 from edgespike.energy.break_even import activity
 from edgespike.energy.cores import CoreLoad
 from edgespike.energy.coverage import Coverage, coverage
 from edgespike.energy.estimate import Dense, Estimate, estimate
 from edgespike.energy.profile import Profile, load_profiles
+from edgespike.energy.quantities import Quantity
 from edgespike.energy.shapes import activation_bits, from_input_alone
 from edgespike.energy.work import measure
 from edgespike.errors import InputError
@@ -133,6 +135,7 @@ def energy_report(
     target: str = "cpu",
     accuracy: float | None = None,
     cores: CoreLoad | None = None,
+    instructions: Callable[[], Mapping[str, Instructions]] | None = None,
 ) -> EnergyReport:
     """Estimate what a run cost.
 
@@ -150,13 +153,17 @@ def energy_report(
         target. Without it, the report says that the targets were not asked.
     target, accuracy, cores
         As for :class:`EnergyReport`.
+    instructions
+        Returns the instructions of a sample on each core for which they are known; called if a
+        model charges them.
 
     Raises
     ------
     InputError
         There are no samples.
     UnsupportedError
-        An operation of the graph is neither counted nor declared free; all are listed.
+        An operation of the graph is neither counted nor declared free, all are listed; or a model
+        charges instructions of a core for which they are not known.
     InputError, FileFormatError, ProfileError
         A profile cannot be read or is not valid.
     """
@@ -171,7 +178,12 @@ def energy_report(
     asked = {name: refusals(name) for name in sorted(targets)} if refusals else {}
     neurons = activity(graph, counts)
     needed = {model.convention for profile in loaded for model in profile.models}
-    works = {convention: measure(graph, counts, convention) for convention in needed}
+    charged = {
+        term.quantity for profile in loaded for model in profile.models for term in model.terms
+    }
+    asks = instructions is not None and Quantity.INSTRUCTIONS in charged
+    known = instructions() if asks and instructions is not None else {}
+    works = {convention: measure(graph, counts, convention, known) for convention in needed}
     rest = neurons.at_rest
     at_rest = {} if rest is None else {each: measure(graph, rest, each) for each in needed}
     dense = _dense(graph)

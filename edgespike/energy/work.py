@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from typing_extensions import assert_never
 
 from edgespike.counting import Convention, Counts, LayerCounts
 from edgespike.counting.exact import Whole, times, total
+from edgespike.counting.instructions import Instructions
 from edgespike.energy.dense import dense_accesses, dense_pass
 from edgespike.energy.quantities import Accesses, MemoryKind, Quantity, Work
 from edgespike.energy.shapes import WORD_BYTES, neurons, parameter_bytes, weighted
@@ -36,7 +40,12 @@ QUEUE_BYTES = 1000 * WORD_BYTES
 SpikingJelly 2.0."""
 
 
-def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
+def measure(
+    graph: Graph,
+    counts: Counts,
+    convention: Convention,
+    instructions: Mapping[str, Instructions] | None = None,
+) -> Work:
     """Collect the quantities from the counts of a run and the shapes of the graph.
 
     Parameters
@@ -48,6 +57,8 @@ def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
     convention
         Which synapses count. Accesses to one memory for the whole net are always those of non-zero
         quantised weights; accesses to memories of single layers follow the convention.
+    instructions
+        Of each core for which they are known, for a sample.
     """
     totals = counts.total.totals()
     active, quiet = _updates_by_activity(graph, counts)
@@ -72,7 +83,16 @@ def measure(graph: Graph, counts: Counts, convention: Convention) -> Work:
     accesses = {**_layer_accesses(graph, counts, convention), **dense_accesses(graph, counts)}
     for quantity, rows in accesses.items():
         amounts.setdefault(quantity, sum(each.number for each in rows))
-    return Work(amounts, _memory_bytes(graph), accesses)
+    known = {
+        core: replace(
+            each,
+            typical=each.typical * counts.samples,
+            low=each.low * counts.samples,
+            high=each.high * counts.samples,
+        )
+        for core, each in (instructions or {}).items()
+    }
+    return Work(amounts, _memory_bytes(graph), accesses, known)
 
 
 def _states(graph: Graph, counts: Counts) -> dict[Quantity, int]:

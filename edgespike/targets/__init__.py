@@ -7,7 +7,7 @@ naming the same :class:`edgespike.targets.base.Target`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,9 @@ from edgespike import plugins
 from edgespike.errors import EdgespikeError, shown
 
 if TYPE_CHECKING:
+    from edgespike.counting import Tally
     from edgespike.counting.arrivals import Placement
+    from edgespike.counting.instructions import Instructions
     from edgespike.graph import Graph
     from edgespike.targets.base import Runner, Runtime, Target
 
@@ -136,6 +138,23 @@ def placement_of(graph: Graph, names: Iterable[str]) -> Placement | None:
             if found is not None:
                 return found
     return None
+
+
+def instructions_of(
+    graph: Graph, tally: Tally, names: Iterable[str]
+) -> Callable[[], Mapping[str, Instructions]]:
+    """Return a function that gives a sample's instructions on every core of some targets."""
+
+    @cache
+    def of() -> Mapping[str, Instructions]:
+        found: dict[str, Instructions] = {}
+        for name in names:
+            target = get_target(name)
+            if target.instructions is not None and not target.violations(graph):
+                found.update(target.instructions(graph, tally.events, tally.samples))
+        return found
+
+    return of
 
 
 def _sources() -> dict[str, str]:

@@ -7,7 +7,7 @@ has this string as its ``runtime``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from edgespike.counting import Tally, tally_trace
 from edgespike.counting.arrivals import Placement
+from edgespike.counting.instructions import Instructions
 from edgespike.errors import UnsupportedError
 from edgespike.graph import Graph
 from edgespike.graph.graph import as_graph
+from edgespike.graph.tensor import Integers
 from edgespike.trace import Trace
 
 
@@ -184,6 +186,9 @@ class Target:
     placement
         Returns which neurons of a graph share a core, ``None`` for a graph that cannot be placed;
         ``None`` if the target has no cores.
+    instructions
+        Returns the instructions of a sample on each core that the target knows, from a graph, the
+        events of a tally and its number of samples; ``None`` if the target knows none.
     """
 
     name: str
@@ -195,6 +200,9 @@ class Target:
     codings: tuple[str, ...] = ()
     write_with_samples: Callable[[Graph, Path, NDArray[Any]], None] | None = None
     placement: Callable[[Graph], Placement | None] | None = None
+    instructions: Callable[[Graph, Mapping[str, Integers], int], dict[str, Instructions]] | None = (
+        None
+    )
 
     def check(self, graph: Graph) -> None:
         """Refuse a graph that the target cannot compute exactly.

@@ -30,6 +30,7 @@ COMMANDS = (
     "entropy",
     "show",
     "targets",
+    "devices",
     "demo",
 )
 

@@ -44,7 +44,11 @@ OTHER_MEANINGS = {
 SHORT = {"-t": "--target", "-i": "--input", "-o": "--out", "-h": "--help"}
 """What each letter stands for, in all commands."""
 
-NO_LIMIT = {("export", "--samples"): "X.npy", ("entropy", "--samples"): "N"}
+NO_LIMIT = {
+    ("export", "--samples"): "X.npy",
+    ("devices", "--samples"): "X",
+    ("entropy", "--samples"): "N",
+}
 """Options that have an older spelling's name and are not what it stood for."""
 
 

@@ -36,6 +36,9 @@ def load(folder: Path, text: str) -> object:
 def test_shipped_profiles() -> None:
     assert shipped_profiles() == [
         "45nm",
+        "cortex-m33",
+        "cortex-m4",
+        "cortex-m7",
         "loihi",
         "loihi2",
         "neuronflow",
@@ -251,5 +254,5 @@ def test_foreign_files_are_refused(tmp_path: Path, content: bytes, message: str)
 
 def test_files_that_cannot_be_read_are_refused_with_the_shipped_names(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.toml", tmp_path, "nul\0byte"):
-        with pytest.raises(InputError, match="45nm, loihi, loihi2"):
+        with pytest.raises(InputError, match="45nm, cortex-m33, cortex-m4"):
             load_profile(path)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from edgespike.targets.base import Runtime, Target
 from edgespike.targets.c.check import violations
+from edgespike.targets.c.instructions import instructions
 from edgespike.targets.c.numbers import layer_numbers
 from edgespike.targets.c.run import prepare, version
 from edgespike.targets.c.write import write
@@ -36,4 +37,5 @@ TARGET = Target(
         ),
     ),
     numbers=layer_numbers,
+    instructions=instructions,
 )

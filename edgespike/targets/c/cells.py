@@ -163,7 +163,8 @@ class _MembraneWriter:
         self, program: Program, name: str, op: Membrane, source: Tensor, steps: int, value: Value
     ) -> None:
         self._program, self._name, self._op, self._value = program, name, op, value
-        self._shape = source.shape
+        # Not those of the value, which may be a pool's.
+        self._neurons = source.size
         low, high = op.potential_range(source, steps)
         self._saturates = op.saturates(low, high, steps)
         self._too_high = int(high.max()) > op.saturation
@@ -187,7 +188,7 @@ class _MembraneWriter:
         """Return the function."""
         op, value, channels = self._op, self._value, self._value.channels
         out = "uint32_t" if value.levels else value.c_type
-        v = self._program.keep(f"potential_{self._name}", self._kept, value.size)
+        v = self._program.keep(f"potential_{self._name}", self._kept, self._neurons)
         self._program.initial.append(f"memset({v}, 0, sizeof {v});")
         head = [
             f"{self._kept} *potential = {v} + position * {channels}u;",
@@ -196,12 +197,12 @@ class _MembraneWriter:
         if op.decay_syn is not None:
             bound = min(self._current, op.saturation)
             kept = signed_type(-bound, bound, least_bits=16)
-            i = self._program.keep(f"current_{self._name}", kept, value.size)
+            i = self._program.keep(f"current_{self._name}", kept, self._neurons)
             self._program.initial.append(f"memset({i}, 0, sizeof {i});")
             head.insert(1, f"{kept} *current = {i} + position * {channels}u;")
         if op.reset_time is ResetTime.NEXT_STEP and op.reset is not Reset.NONE:
             kept = "uint8_t" if op.max_spikes <= 255 else "int64_t"
-            fired = self._program.keep(f"fired_{self._name}", kept, value.size)
+            fired = self._program.keep(f"fired_{self._name}", kept, self._neurons)
             self._program.initial.append(f"memset({fired}, 0, sizeof {fired});")
             head.insert(1, f"{kept} *fired = {fired} + position * {channels}u;")
         body = self._body()
