@@ -18,7 +18,7 @@ from edgespike.targets.base import Runtime, Target
 from edgespike.targets.c.check import violations
 from edgespike.targets.c.numbers import layer_numbers
 from edgespike.targets.c.run import prepare, version
-from edgespike.targets.c.write import write
+from edgespike.targets.c.write import remarks, write
 
 __all__ = ["TARGET"]
 
@@ -36,4 +36,5 @@ TARGET = Target(
         ),
     ),
     numbers=layer_numbers,
+    remarks=remarks,
 )
