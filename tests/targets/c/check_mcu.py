@@ -3,7 +3,8 @@
     python -m tests.targets.c.check_mcu --json mcu.json
 
 Each graph is exported, its check is built for each core whose compiler and emulator are installed,
-and all answers must be those of the interpreter. Cores that cannot run here are named, with the reason.
+and all answers must be those of the interpreter. Cores that cannot run here are named, with the
+reason.
 """
 
 from __future__ import annotations

@@ -125,7 +125,8 @@ def with_currents(first: str, second: str) -> Graph:
     def membrane(seed: int) -> Membrane:
         rng = np.random.default_rng(seed)
         decays = (rng.integers(0, 4096, 6) for _ in range(2))
-        return Membrane(np.full(6, 4), decay=next(decays), decay_syn=next(decays))
+        least = rng.integers(-300, -100, 6)
+        return Membrane(np.full(6, 4), decay=next(decays), decay_syn=next(decays), floor=least)
 
     nodes = (
         Node("events", Input((5,), 0, 3, 1.0)),
