@@ -42,8 +42,10 @@ def graphs() -> Iterator[tuple[str, Graph]]:
     for name in MODELS:
         yield name, shipped_model(name)
     for mix in RANDOM:
-        for number, defined in enumerate(accepted(mix, EACH, lambda _: False, EACH), start=1):
-            yield f"{mix} {number}", defined.case.graph
+        # The first that is drawn is the smallest that there can be.
+        for number, defined in enumerate(accepted(mix, EACH + 1, lambda _: False, EACH + 1)):
+            if number:
+                yield f"{mix} {number}", defined.case.graph
 
 
 def run_all(name: str, graph: Graph) -> list[OnCore]:

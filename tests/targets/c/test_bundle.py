@@ -73,6 +73,7 @@ def test_files(export: Export) -> None:
         "library.json",
         "library.properties",
         "mcu/cortex_m.c",
+        "mcu/include/math.h",
         "mcu/include/string.h",
         *(f"mcu/{core}.ld" for core in ("m0", "m3", "m4", "m7", "m33", "m55", "rv32", "sections")),
         "mcu/port_mcu.c",

@@ -53,6 +53,7 @@ def building_files(graph: Graph, prefix: str, sources: list[str]) -> Mapping[str
         "mcu/port_mcu.c": "port_mcu.c",
         "mcu/cortex_m.c": "cortex_m.c",
         "mcu/riscv.c": "riscv.c",
+        "mcu/include/math.h": "math.h",
         "mcu/include/string.h": "string.h",
         "mcu/sections.ld": "sections.ld",
     }
