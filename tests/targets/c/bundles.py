@@ -63,7 +63,7 @@ def build(
     """Compile a program with a bundle's library; return its file."""
     program = folder / "program"
     files = [*sources(folder), *more, main]
-    included = ["-I", folder / "src", "-I", folder / "check"]
+    included: list[str | Path] = ["-I", folder / "src", "-I", folder / "check"]
     run(tool(compiler), *C99, *options, *included, *files, "-lm", "-o", program, cwd=folder)
     return program
 

@@ -357,9 +357,9 @@ def test_the_readmes_code_classifies_by_name(export: Export, name: str, scaled: 
     (folder / "main.c").write_text(readme_code(folder) + text)
     program = build(folder, "cc", folder / "main.c", "-O2")
     if scaled:
-        given = measured_for(graph)
-        found = classes(graph, given)
-        stored = last(graph, given).astype(np.float64)
+        measured = measured_for(graph)
+        found = classes(graph, measured)
+        stored = last(graph, measured).astype(np.float64)
         bad = stored[:1].copy()
         bad.flat[-1] = np.inf
         stored = np.concatenate([stored, bad])

@@ -199,8 +199,21 @@ class TestArduino:
         (tmp_path / "Arduino.h").write_text(ARDUINO)
         run(tool("cc"), "-c", *sources(folder), cwd=tmp_path)
         objects = [tmp_path / f"{path.stem}.o" for path in sources(folder)]
-        sketch = ["-x", "c++", folder / "examples" / "check" / "check.ino", "-x", "none"]
-        flags = ["-std=c++11", *RULES, "-I", folder / "src", "-include", tmp_path / "Arduino.h"]
+        sketch: list[str | Path] = [
+            "-x",
+            "c++",
+            folder / "examples" / "check" / "check.ino",
+            "-x",
+            "none",
+        ]
+        flags: list[str | Path] = [
+            "-std=c++11",
+            *RULES,
+            "-I",
+            folder / "src",
+            "-include",
+            tmp_path / "Arduino.h",
+        ]
         run(tool("g++"), *flags, *sketch, *objects, "-o", "sketch", cwd=tmp_path)
         assert run(tmp_path / "sketch", cwd=tmp_path).startswith("ok: ")
 

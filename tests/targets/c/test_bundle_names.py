@@ -54,8 +54,9 @@ def test_what_names_begin_with(name: str, wanted: str) -> None:
 def test_names_inside_a_source_begin_with_words_that_no_prefix_begins_with() -> None:
     """No other words, and all of them: no prefix is changed for nothing."""
     found = set()
-    for make in (*BUNDLED.values(), *NETWORKS.values(), lambda: with_currents("a", "b")):
-        program, _ = lower(make())
+    graphs = [make() for make in (*BUNDLED.values(), *NETWORKS.values())]
+    for graph in (*graphs, with_currents("a", "b")):
+        program, _ = lower(graph)
         text = "".join((*program.constants, *program.functions))
         names = re.findall(r"^static (?:const )?(?:struct )?\w+ (\w+)", text, re.MULTILINE)
         found |= {each.split("_")[0] for each in names}

@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import edgespike
+from edgespike.graph import Dense, Graph, Input, Node, Readout
 from edgespike.targets.c.bundle.cores import CORES, Core, core
 from tests.targets.c.bundles import GRAPHS, Export, prefix, run
 from tests.targets.c.mcu import missing, run_on_core
@@ -46,6 +49,29 @@ def test_a_wrong_answer_is_noticed_there(export: Export, on: Core) -> None:
     run("make", "clean", cwd=folder)
     found = run_on_core(folder, "residual", on)
     assert found.exact == found.samples - 1
+
+
+@pytest.mark.parametrize("name", ["m3", "m4", "m55"])
+@pytest.mark.parametrize(("least", "inputs"), [(-128, 600), (-8, 9000), (-2, 40_000)])
+def test_halves_of_words_may_overflow(name: str, least: int, inputs: int, tmp_path: Path) -> None:
+    """Stored weights begin at 0, so that so many of them are beyond 16 bits.
+
+    The instructions of M4 and M55 that add halves lose what is carried.
+    """
+    needed(core(name))
+    weight = np.zeros((16, inputs), np.int64)
+    weight[:, :40] = np.random.default_rng(1).integers(least, -least, (16, 40))
+    weight[0, :2] = least, -least - 1
+    nodes = (
+        Node("input", Input((inputs,), 0, 1, 1.0)),
+        Node("dense", Dense(weight, np.arange(16)), ("input",)),
+        Node("out", Readout(np.ones(16)), ("dense",)),
+    )
+    given = np.ones((8, inputs), np.int64)
+    given[:4] = np.random.default_rng(2).random((4, inputs)) < 0.9
+    folder = edgespike.export(Graph("halves", nodes), "c", tmp_path / "out", given)
+    found = run_on_core(folder, "halves", core(name))
+    assert found.exact == found.samples
 
 
 @pytest.mark.parametrize("on", CORES, ids=lambda core: core.name)
