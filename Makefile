@@ -3,6 +3,7 @@
 # make engine the C of the cpu target alone, after a change to it
 # make quick  lint, types and the tests that matter most, in a minute or so; needs no runtime but LiteRT
 # make test   all tests, here and on the other Pythons that are found
+# make check-mcu  shipped models and random graphs in C on emulated microcontrollers; JSON names a file of the figures
 # make fresh  a minute of conformance on random graphs that no run had before; says how to repeat it
 # make check  lint, types and tests
 # make docs   this project's pages as a site, in docs/_build/html
@@ -46,7 +47,7 @@ QUICK_TESTS := graph passes counting conformance converters nn/layers nn/nets en
 
 .PHONY: demo dev engine model experiment pruning-experiment entropy-experiment posterior-experiment \
 	ptq-experiment onnx-experiment mlperf-experiment quick \
-	quick-tests test test-here fresh test-others $(OTHER_PYTHONS) check lint types docs wheel-check fuzz bench clean
+	quick-tests check-mcu test test-here fresh test-others $(OTHER_PYTHONS) check lint types docs wheel-check fuzz bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -89,6 +90,10 @@ quick-tests: $(VENV)/dev.stamp
 	    -m "not loihi and not tflite_runtime and not slow" $(addprefix tests/,$(QUICK_TESTS))
 
 check: lint types test
+
+# Needs gcc-arm-none-eabi, gcc-riscv64-unknown-elf and QEMU; cores whose tools are missing are skipped.
+check-mcu: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.targets.c.check_mcu $(if $(JSON),--json $(JSON))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check $(SOURCES)

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 from engine_cases import CONV, IMAGES, MLP
 from engine_rivals import ENGINE, LITERT, SNNTORCH
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from plot_style import GRID, INK
 
-matplotlib.use("svg")
-matplotlib.rcParams.update(
-    {
-        "svg.hashsalt": "edgespike",
-        "svg.fonttype": "none",
-        "font.family": "sans-serif",
-        "font.size": 11,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "savefig.facecolor": "white",  # the same picture on a dark page
-    }
-)
-
-INK, GRID = "#374151", "#e5e7eb"
 COLOURS = {ENGINE: "#1d4ed8", LITERT: "#b45309", SNNTORCH: "#6b7280"}
 MARKS = {ENGINE: "o", LITERT: "s", SNNTORCH: "^"}
 NETS = {CONV: "#1d4ed8", IMAGES: "#047857", MLP: "#a21caf"}

@@ -73,6 +73,8 @@ ALLOWED = {
     "edgespike/targets/onnx/onnx_runner.py": "onnxruntime samples_and_answers",
     "edgespike/targets/c": "graph trace targets.base targets.shared",
     "edgespike/targets/c/instructions.py": "graph counting targets.c",
+    "edgespike/targets/c/bundle": "graph interpreter trace counting targets.base targets.c "
+    "targets.shared",
     "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting prepared "

@@ -19,7 +19,7 @@ from edgespike.targets.c.check import violations
 from edgespike.targets.c.instructions import instructions
 from edgespike.targets.c.numbers import layer_numbers
 from edgespike.targets.c.run import prepare, version
-from edgespike.targets.c.write import write
+from edgespike.targets.c.write import remarks, write
 
 __all__ = ["TARGET"]
 
@@ -38,4 +38,5 @@ TARGET = Target(
     ),
     numbers=layer_numbers,
     instructions=instructions,
+    remarks=remarks,
 )

@@ -231,7 +231,7 @@ class _MembraneWriter:
             lines.append(f"const {kind} reached = v {compare} theta ? 2 * theta : theta;")
             reached = "reached"
         if op.decay_syn is not None:
-            kept = self._parameter("kept_current", op.decay_one - np.asarray(op.decay_syn))
+            kept = self._parameter("conserved", op.decay_one - np.asarray(op.decay_syn))
             decayed = self._decayed("current[c]", kept, min(self._current, op.saturation))
             lines.append(f"{kind} i = {decayed} + {added};")
             if self._clips_current:

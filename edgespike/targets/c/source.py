@@ -16,8 +16,8 @@ from edgespike.trace import observed_names
 
 _HEADER = """\
 /* {name}: graph {hash}. Written by edgespike. */
-#ifndef {prefix}_H
-#define {prefix}_H
+#ifndef {prefix}_NETWORK_H
+#define {prefix}_NETWORK_H
 
 #include <stdint.h>
 
@@ -25,9 +25,14 @@ _HEADER = """\
 extern "C" {{
 #endif
 
+/* The graph's SHA-256. */
+#define {prefix}_HASH "{hash}"
+
 /* Numbers of one step of the input, {low}..{high}, channels last: {axes}. */
 #define {prefix}_INPUT_SIZE {input_size}
 #define {prefix}_STEPS {steps}
+/* What one unit of the input stands for. */
+#define {prefix}_INPUT_SCALE {scale}
 /* Numbers of the answer. */
 #define {prefix}_OUTPUT_SIZE {output_size}
 
@@ -192,6 +197,7 @@ def write_c(
         **common,
         low=graph.input_op.low,
         high=graph.input_op.high,
+        scale=repr(float(graph.input_op.scale)),
         axes=axes,
         input_size=source.size,
         steps=graph.steps,

@@ -186,6 +186,8 @@ def _from_events(
         f"starts_{name}", "uint16_t", rows * levels * (width + 1), place.number
     )
     weights = program.constant(f"weights_{name}", packed(layer.rows, bits, shift), "uint32_t")
+    if bits < 8 and len(layer.rows) * (high - low) >= 2**16:
+        program.kernels.use("portable")
     if bits == 2:
         few = 15 // max(1, high - low)
         program.kernels.use(

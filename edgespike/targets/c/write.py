@@ -1,28 +1,19 @@
-"""Write the artefact: the network in C."""
+"""Write the artefact: the network in C, and all that checks, builds and describes it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
-
 from edgespike.graph import Graph
-from edgespike.targets.c.source import write_c
+from edgespike.targets.c.bundle.folder import write_bundle as write
+
+__all__ = ["remarks", "write"]
 
 
-def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> None:
-    """Write the network's header and source into an empty folder.
-
-    Parameters
-    ----------
-    graph
-        The graph.
-    folder
-        Where to write.
-    samples
-        Samples among which those that check the artefact are chosen.
-    """
-    written = write_c(graph)
-    (folder / f"{written.prefix}.h").write_text(written.header)
-    (folder / f"{written.prefix}.c").write_text(written.source)
+def remarks(graph: Graph) -> list[str]:
+    """Say what the bundle lacks."""
+    members = graph.readout_op.members
+    if members == 1:
+        return []
+    return [
+        f"no function that classifies: the class of an ensemble of {members} members is that of "
+        "the largest mean of their softmax, which takes exp; answers and scales are there"
+    ]

@@ -53,7 +53,7 @@ int {prefix}_from_measured(const double measured[{prefix}_MEASURED_SIZE],
 """
 
 _MEASURED_C = """\
-#include "measured.h"
+#include "{header}"
 
 #include <float.h>
 #include <math.h>
@@ -85,9 +85,9 @@ int {prefix}_from_measured(const double measured[{prefix}_MEASURED_SIZE],
   }}
   for (i = 0; i < {prefix}_MEASURED_SIZE; ++i) {{
     const double x = (measured[i] - offset[i % SCALES]) / step[i % SCALES] + 0.5;
-    int32_t whole = x < LEAST ? LEAST : MOST;
+    {whole} whole = x < LEAST ? LEAST : MOST;
     if (x >= LEAST && x < MOST) {{
-      whole = (int32_t)x;
+      whole = ({whole})x;
       whole -= whole > x; /* the cast rounds towards 0 */
     }}
     input[i] = {value};
@@ -95,6 +95,8 @@ int {prefix}_from_measured(const double measured[{prefix}_MEASURED_SIZE],
   return 1;
 }}
 """
+
+_INT32 = 2**31 - 1
 
 _AS_THEY_ARE = frozenset(f"{string.ascii_letters}{string.digits} -_.,:;/()+'".encode())
 """Bytes that mean themselves in a C string."""
@@ -142,15 +144,25 @@ def measured_h(prefix: str, size: int, stored: StoredInput) -> str:
     return _MEASURED_H.format(prefix=prefix, size=size, stored=stored.type, indent=_indent(prefix))
 
 
-def measured_c(prefix: str, scaling: Scaling, low: int, high: int, stored: StoredInput) -> str:
+def measured_c(
+    prefix: str,
+    scaling: Scaling,
+    low: int,
+    high: int,
+    stored: StoredInput,
+    header: str = "measured.h",
+) -> str:
     """Define the function that scales measured numbers, exactly as `Scaling.apply` does.
 
     Measured numbers have the axis that the scaling's numbers are for last.
     """
+    wide = max(-low, high) > _INT32
     return _MEASURED_C.format(
+        header=header,
         prefix=prefix,
-        low=low,
-        high=high,
+        low=f"INT64_C({low})" if wide else low,
+        high=f"INT64_C({high})" if wide else high,
+        whole="int64_t" if wide else "int32_t",
         scales=len(scaling.offset),
         offset=_doubles(scaling.offset),
         step=_doubles(scaling.step),

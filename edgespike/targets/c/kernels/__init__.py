@@ -21,6 +21,7 @@ ORDER = (
     "window",
     "list_bits",
     "list_bytes",
+    "portable",
     "add_bytes",
     "find_rows",
     "spans",

@@ -1,0 +1,93 @@
+"""What names begin with, so that none meets another of the same program."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from edgespike.targets.shared.c_arrays import c_prefix
+
+KINDS = frozenset(
+    [
+        "bias",
+        "conserved",
+        "flipped",
+        "kept",
+        "least",
+        "order",
+        "run",
+        "segments",
+        "shift",
+        "slope",
+        "step",
+        "theta",
+        "weights",
+        "window",
+    ]
+)
+"""First words of names inside a source, before those of nodes."""
+
+HEADERS = frozenset(
+    [
+        "arduino",
+        "assert",
+        "complex",
+        "ctype",
+        "errno",
+        "fenv",
+        "float",
+        "inttypes",
+        "iso646",
+        "limits",
+        "locale",
+        "math",
+        "memory",
+        "port",
+        "port_mcu",
+        "setjmp",
+        "signal",
+        "stdalign",
+        "stdarg",
+        "stdatomic",
+        "stdbool",
+        "stddef",
+        "stdint",
+        "stdio",
+        "stdlib",
+        "stdnoreturn",
+        "string",
+        "strings",
+        "tgmath",
+        "threads",
+        "time",
+        "uchar",
+        "unistd",
+        "wchar",
+        "wctype",
+    ]
+)
+"""Headers that a network's must not stand in for."""
+
+_TITLE_LIMIT = 63
+"""Most characters of an Arduino library's name."""
+
+
+def prefix_of(name: str) -> str:
+    """Return what a graph's names in C begin with.
+
+    Names inside a source begin with a word of :data:`KINDS`; those that others see begin with the
+    prefix, and end differently for each purpose.
+    """
+    prefix = c_prefix(name)
+    if prefix.lower() in HEADERS or prefix.split("_")[0] in KINDS:
+        return f"net_{prefix}"
+    return prefix
+
+
+def title_of(name: str) -> str:
+    """Return a graph's name as that of a package, short and beginning with a letter or digit."""
+    title = re.sub(r"^[^A-Za-z0-9]+", "", name) or "network"
+    if len(title) <= _TITLE_LIMIT:
+        return title
+    ending = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{title[: _TITLE_LIMIT - 9]}-{ending}"
