@@ -71,7 +71,7 @@ ALLOWED = {
     "edgespike/targets/onnx": "extras graph threads trace targets.base targets.shared onnx "
     "onnxruntime",
     "edgespike/targets/onnx/onnx_runner.py": "onnxruntime samples_and_answers",
-    "edgespike/targets/c": "graph trace targets.base targets.shared",
+    "edgespike/targets/c": "counting graph trace targets.base targets.shared",
     "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",
     "edgespike/verification.py": "batches graph interpreter trace counting prepared "
