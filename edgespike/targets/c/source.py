@@ -147,7 +147,7 @@ void *{prefix}_observed[{layers}];
 {bits}#else
 #define ALL(all, used) (used)
 #define SEE(layer, values, bytes)
-#define SEE_BITS(layer, first, positions, bits, channels, levels)
+#define SEE_BITS(layer, first, positions, bits, channels, levels) (void)(first)
 #endif
 """
 

@@ -152,7 +152,7 @@ class RandomBuilder(Builder):
         """Add what carries events on: a delay, a reshape, a concatenation, an addition, nothing."""
         name = self.last
         match self.pick("", "", "delay", "reshape", "concatenate", "add", "sum pool"):
-            case "delay":
+            case "delay" if self.nodes[-1].op.emits_events:
                 self.delay(Delay.behind(self.tensors[name], int(self.rng.integers(2))), name)
             case "reshape" if len(self.shape) == 3:
                 channels, height, width = self.shape
