@@ -167,6 +167,31 @@ static void see_bits(void *observed, uint32_t first, uint32_t positions, const u
 """
 
 
+_BEGINNINGS = frozenset(
+    [
+        "run",
+        "step",
+        "weights",
+        "bias",
+        "theta",
+        "flipped",
+        "order",
+        "segments",
+        "window",
+        "slope",
+        "shift",
+        "mantissa",
+        "zero",
+        "factor",
+        "kept",
+        "least",
+        "fan_out",
+        "see",
+    ]
+)
+"""Beginnings of names inside a source; a network's own names begin otherwise."""
+
+
 @dataclass(frozen=True)
 class Written:
     """A network in C.
@@ -212,7 +237,9 @@ def write_c(
     UnsupportedError
         A forced kernel is not exact.
     """
-    prefix = c_prefix(graph.name) if prefix is None else prefix
+    if prefix is None:
+        prefix = c_prefix(graph.name)
+        prefix = f"net_{prefix}" if prefix in _BEGINNINGS else prefix
     program, layout = lower(graph, prefix, forced)
     slots = program.slots()
     kept = [array for array in program.arrays if array.first is None]
