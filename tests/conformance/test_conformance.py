@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from edgespike.trace import Trace, observed_names
 from tests.available import available
 from tests.random_graphs import MOST_ON_LAVA, Defined, accepted, define, examine, up_to
 from tests.strategies import MIXES, PRODUCT_MIXES, Case
+from tests.targets.c.programs import BY_GCC, WATCHED, operations, run_networks
 from tests.targets.cpu.native_runners import on_every_kernel_set, runs_natively
 
 WITHOUT_NATIVE = "cpu-without-native"
@@ -36,6 +39,7 @@ GRAPHS = {
     "tflite-reference": up_to(100),
     "tflite-runtime": up_to(60),
     "onnx": up_to(60),
+    "c": up_to(300),
     "loihi": min(30, MOST_ON_LAVA),
 }
 """How many graphs of each mix each target runs; the cpu target, on its native engine."""
@@ -59,10 +63,13 @@ def pairs() -> list[object]:
 
 
 @pytest.mark.parametrize(("name", "mix"), pairs())
-def test_target_equals_the_interpreter(name: str, mix: str) -> None:
+def test_target_equals_the_interpreter(name: str, mix: str, tmp_path: Path) -> None:
     runtime = "cpu" if name == WITHOUT_NATIVE else name
     available(runtime)
     target = get_target(runtime)
+    if name == "c":
+        all_in_one_program(mix, tmp_path)
+        return
 
     def refused(graph: Graph) -> bool:
         return bool(target.violations(graph)) or (name == "cpu" and not runs_natively(graph))
@@ -73,6 +80,30 @@ def test_target_equals_the_interpreter(name: str, mix: str) -> None:
 
     at_once = GRAPHS[name] if name == "loihi" else max(GRAPHS.values())
     run_all(mix, GRAPHS[name], refused, at_once, compare_all)
+
+
+def all_in_one_program(mix: str, folder: Path) -> None:
+    """Compare graphs in C, those of a mix in one program: a compiler starts slowly."""
+    defined = accepted(mix, GRAPHS["c"], lambda graph: False, max(GRAPHS.values()))
+    cases = [each.case for each in defined]
+    WATCHED.require(folder)
+    for each, found in zip(defined, run_networks(WATCHED, cases, folder, count=True), strict=True):
+        graph = each.case.graph
+        compare(TracingRunner(graph, "c", partial(shown, found.trace)), each)
+        assert np.array_equal(found.answers_of_run, each.trace.accumulators(graph)), graph
+        assert found.counts.tolist() == operations(graph, each.counts), graph
+    # Without observed values, what no one reads is not computed.
+    BY_GCC.require(folder)
+    for each, found in zip(
+        defined[::10], run_networks(BY_GCC, cases[::10], folder, observe=False), strict=True
+    ):
+        expected = each.trace.accumulators(each.case.graph)
+        assert np.array_equal(found.answers, expected), each.case.graph
+
+
+def shown(trace: Trace, samples: NDArray[Any]) -> Trace:
+    """Return what a program showed of these samples."""
+    return trace
 
 
 def run_all(

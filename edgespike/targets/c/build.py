@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from os import environ
 from pathlib import Path
 
 from edgespike.errors import EnvironmentMissingError, TargetRunError
+
+MOST_SECONDS = 600
+"""How long a compiler may take: ten million weights take one minute or two."""
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
@@ -41,14 +47,14 @@ def compiler() -> list[str]:
 
 
 def compile_library(source: Path, library: Path, *options: str) -> None:
-    """Compile a C file into a shared library.
+    """Compile a C file into a shared library; what the compiler leaves on its way is beside it.
 
     Raises
     ------
     EnvironmentMissingError
         There is no compiler.
     TargetRunError
-        It failed.
+        It failed, or took longer than :data:`MOST_SECONDS`.
     """
     command = [
         *compiler(),
@@ -61,9 +67,39 @@ def compile_library(source: Path, library: Path, *options: str) -> None:
         "-o",
         str(library),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise TargetRunError(f"{shlex.join(command)} failed:\n{done.stderr[-4000:]}")
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**environ, "TMPDIR": str(library.parent)},
+        start_new_session=True,
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            size = source.stat().st_size
+            raise TargetRunError(
+                f"{shlex.join(command)} did not end within {MOST_SECONDS} s on {size} bytes of C; "
+                "run the graph on the target cpu, which computes the same, or set CC to a faster "
+                "compiler"
+            ) from None
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode:
+        text = errors.decode(errors="replace")
+        raise TargetRunError(f"{shlex.join(command)} failed:\n{text[-4000:]}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a compiler and what it has started."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def load(library: Path) -> ctypes.CDLL:

@@ -79,27 +79,31 @@ def _threshold(
     wide = "int64_t" if magnitude(abs(op.offset) + op.unit * op.levels) > INT32 else "int32_t"
     numbers = f"{channels}, {op.levels}, {literal(op.offset)}, {literal(op.unit)}, {output.place}"
     formula = formula_of(op, source) if op.levels > FEW_LEVELS else None
-    types = {"sums": sums_type, "value": value, "wide": wide}
+    name_of_value = value if wide == "int32_t" else f"{value}_wide"
+    types = {"sums": sums_type, "value": value, "wide": wide, "named": name_of_value}
     if isinstance(formula, Line):
         program.kernels.use("line", **types)
         slope = program.constant(f"slope_{name}", formula.slope, "int32_t")
         shift = program.constant(f"shift_{name}", formula.shift, "int32_t")
-        return [f"line_{sums_type}_{value}(sums, {slope}, {shift}, {formula.bits}, {numbers});"]
+        return [
+            f"line_{sums_type}_{name_of_value}(sums, {slope}, {shift}, {formula.bits}, {numbers});"
+        ]
     if isinstance(formula, Scaled):
         program.kernels.use("scaled", **types)
         mantissa = program.constant(f"mantissa_{name}", formula.mantissa, "int32_t")
         shift = program.constant(f"shift_{name}", formula.shift, "uint8_t")
         zero = program.constant(f"zero_{name}", formula.zero, "int16_t")
-        return [f"scaled_{sums_type}_{value}(sums, {mantissa}, {shift}, {zero}, {numbers});"]
+        return [
+            f"scaled_{sums_type}_{name_of_value}(sums, {mantissa}, {shift}, {zero}, {numbers});"
+        ]
     flipped = program.constant(f"flipped_{name}", op.flipped.astype(np.int64))
     theta_type = signed_type(int(theta.min()), int(theta.max()), least_bits=16)
     program.kernels.use("levels", theta=theta_type, **types)
     alike = bool((theta == theta[0]).all())
     array = program.constant(f"theta_{name}", theta[:1] if alike else theta, theta_type)
     stride = 0 if alike else op.levels
-    return [
-        f"levels_{sums_type}_{theta_type}_{value}(sums, {array}, {stride}, {flipped}, {numbers});"
-    ]
+    kinds = f"{sums_type}_{theta_type}_{name_of_value}"
+    return [f"levels_{kinds}(sums, {array}, {stride}, {flipped}, {numbers});"]
 
 
 def _fire(

@@ -88,6 +88,11 @@ class Layer:
         return self.weight.transpose(2, 3, 1, 0).reshape(-1, self.outputs)
 
     @property
+    def field_range(self) -> tuple[int, int]:
+        """The least and the largest weight; outputs that fill a chunk up have weights of 0."""
+        return min(0, int(self.weight.min())), max(0, int(self.weight.max()))
+
+    @property
     def row_span(self) -> int:
         """Rows of the source from a window's first to its last."""
         return int(self.weight.shape[2] - 1) * self.dilation[0] + 1
@@ -163,7 +168,7 @@ def kernels_of(graph: Graph, layer: Layer) -> list[Kernel]:
     if in_chunks and fits(*sums.bounds, "int32_t"):
         narrow = fits(*sums.bounds, "int16_t")
         few = max(width * channels, layer.weight[0].size) <= MOST_PLACES
-        if 0 <= low < high <= MOST_LEVELS and few and field_bits(least, most):
+        if 0 <= low < high <= MOST_LEVELS and few and field_bits(*layer.field_range):
             found += [Kernel.EVENTS] if narrow else []
             found.append(Kernel.EVENTS_WIDE)
         if fits(low, high, "int16_t"):

@@ -244,7 +244,10 @@ def _inline(
                 found.update(
                     name
                     for name in added.inputs
-                    if name in layers and layers[name].scales and len(readers[name]) == 1
+                    if name in layers
+                    and layers[name].scales
+                    and graph.tensors[name].shape == graph.tensors[layers[name].root.name].shape
+                    and len(readers[name]) == 1
                 )
     return found
 

@@ -26,6 +26,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.targets.c.cells import Output, cell_lines
+from edgespike.targets.c.counters import Counters
 from edgespike.targets.c.layers import Kernel, partial_bound
 from edgespike.targets.c.layout import Layout, is_computed, make_layout
 from edgespike.targets.c.program import Program, literal
@@ -34,19 +35,22 @@ from edgespike.targets.c.weighted import Place, write_layer
 from edgespike.trace import observed_names
 
 
-def lower(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> tuple[Program, Layout]:
+def lower(
+    graph: Graph, prefix: str, forced: Mapping[str, Kernel] | None = None
+) -> tuple[Program, Layout]:
     """Return the program that computes a graph, and how it does; see :func:`make_layout`."""
     layout = make_layout(graph, forced)
     program = Program()
     program.highest = {name: tensor.bounds[1] for name, tensor in graph.tensors.items()}
-    return _Lowering(program, layout).run(), layout
+    return _Lowering(program, layout, Counters(program, graph, prefix)).run(), layout
 
 
 class _Lowering:
     """Writes one program."""
 
-    def __init__(self, program: Program, layout: Layout) -> None:
+    def __init__(self, program: Program, layout: Layout, counters: Counters) -> None:
         self._program, self._layout, self._graph = program, layout, layout.graph
+        self._counters = counters
         self._steps = [node for node in self._graph.nodes if is_computed(layout, node)]
         self._number = {node.name: number for number, node in enumerate(self._steps)}
         self._observed = {name: index for index, name in enumerate(observed_names(self._graph))}
@@ -54,9 +58,12 @@ class _Lowering:
     def run(self) -> Program:
         for name in self._layout.values:
             self._lay(self._graph[name])
+        for node in (self._graph.input, *(delay for delay, _ in self._graph.of_type(Delay))):
+            self._count(node)
         for node in self._steps:
             self._write(node)
             self._see(self._result(node))
+            self._count(self._result(node))
         for node, _ in self._graph.of_type(Delay):
             self._carry(node)
         return self._program
@@ -254,6 +261,10 @@ class _Lowering:
             )
         else:
             self._program.step.append(f"SEE({index}, {at}, {value.bytes}u);")
+
+    def _count(self, node: Node) -> None:
+        """Count the synapses that the events of a node's values reach."""
+        self._counters.add(node.name, self._layout.values[node.name], self._at(node.name))
 
     def _carry(self, node: Node) -> None:
         """Take a delay's values to the next step."""

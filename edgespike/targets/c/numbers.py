@@ -29,7 +29,7 @@ def _why(graph: Graph, layer: Layer, kernel: Kernel) -> str:
     weights = int(layer.weight.min()), int(layer.weight.max())
     sums = f"sums are {least}..{most}"
     if kernel.lists:
-        bits = field_bits(*weights)
+        bits = field_bits(*layer.field_range)
         return f"values are {low}..{high}, weights take {bits} bits, {sums}"
     if kernel is Kernel.PAIRS or kernel is Kernel.EIGHTS:
         return f"values up to {high} are above {MOST_LEVELS}, {sums}"

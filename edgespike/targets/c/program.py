@@ -67,8 +67,7 @@ class Program:
         flat = np.asarray(values).ravel()
         if c_type_name is None:
             c_type_name = c_type(int(flat.min()), int(flat.max()))
-        rows = _rows(_literals(flat, c_type_name))
-        self.constants.append(f"static const {c_type_name} {name}[{len(flat)}] = {{\n{rows}}};\n")
+        self.constants.append(array_text(name, flat, c_type_name))
         self.flash[name] = len(flat) * (4 if c_type_name == "uint32_t" else BYTES[c_type_name])
         return name
 
@@ -126,7 +125,16 @@ def _overlap(one: Array, other: Array) -> bool:
     return one.first <= other.last and other.first <= one.last
 
 
+def array_text(name: str, values: NDArray[Any], c_type_name: str) -> str:
+    """Return the definition of a constant array."""
+    flat = values.ravel()
+    rows = _rows(_literals(flat, c_type_name))
+    return f"static const {c_type_name} {name}[{len(flat)}] = {{\n{rows}}};\n"
+
+
 def _literals(values: NDArray[Any], c_type_name: str) -> Iterable[str]:
+    if c_type_name == "uint64_t":
+        return (f"UINT64_C({value})" for value in values.tolist())
     if c_type_name == "uint32_t":
         return (f"{value:#x}" if value > 9 else str(value) for value in values.tolist())
     return (literal(value) for value in values.tolist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def prepare(graph: Graph) -> TracingRunner:
 
 def prepare_written(graph: Graph, written: Written, *options: str) -> TracingRunner:
     """Compile and load a network."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix="edgespike-c-") as folder:
         place = Path(folder)
         (place / f"{written.prefix}.h").write_text(written.header)
         (place / f"{written.prefix}.c").write_text(written.source)
@@ -74,6 +75,7 @@ def runner(graph: Graph, written: Written, library: ctypes.CDLL) -> Any:
     step.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     observed = (ctypes.c_void_p * len(names)).in_dll(library, f"{prefix}_observed")
     memory = np.zeros(-(-written.memory // 8) + 64, np.int64)
+    one_at_a_time = Lock()  # memory, and where values are shown, are there once
     source = written.layout.values[graph.input.name]
 
     def run(samples: NDArray[Any]) -> Trace:
@@ -83,12 +85,13 @@ def runner(graph: Graph, written: Written, library: ctypes.CDLL) -> Any:
             name: np.zeros((*samples.shape[:2], *_shape(graph, name, value)), _dtype(value))
             for name, value in zip(names, values, strict=True)
         }
-        for sample in range(len(samples)):
-            init(memory.ctypes.data)
-            for t in range(graph.steps):
-                for index, name in enumerate(names):
-                    observed[index] = found[name][sample, t].ctypes.data
-                step(memory.ctypes.data, inputs[sample, t].ctypes.data)
+        with one_at_a_time:
+            for sample in range(len(samples)):
+                init(memory.ctypes.data)
+                for t in range(graph.steps):
+                    for index, name in enumerate(names):
+                        observed[index] = found[name][sample, t].ctypes.data
+                    step(memory.ctypes.data, inputs[sample, t].ctypes.data)
         return Trace({name: np.moveaxis(each, -1, 2) for name, each in found.items()})
 
     return run

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgespike.graph import Graph
+from edgespike.targets.c.counters import counted_layers, too_large
 from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.layout import Layout
 from edgespike.targets.c.lower import lower
@@ -56,11 +57,51 @@ const {prefix}_output *{prefix}_answer(const {prefix}_net *net);
 /* Compute a whole sample: {prefix}_STEPS steps, one after the other in input.
    Returns the answer. */
 const {prefix}_output *{prefix}_run({prefix}_net *net, const {prefix}_input *input);
-
+{counting}
 #ifdef __cplusplus
 }}
 #endif
 
+#endif
+"""
+
+_COUNTING = """
+/* With {prefix}_COUNT defined, the operations of each weighted layer are counted: spikes times the
+   synapses that they reach, and events that carry a number times those that multiply it.
+   Synapses are every one, then those whose trained weight is not 0, then those whose weight here
+   is not 0. Layers:
+{layers} */
+#ifdef {prefix}_COUNT
+#define {prefix}_LAYERS {number}
+typedef struct {prefix}_counts {{
+    uint64_t operations[3][{prefix}_LAYERS], multiplied[3][{prefix}_LAYERS];
+}} {prefix}_counts;
+
+/* Where steps add what they count, to what is there; NULL: nowhere. */
+extern {prefix}_counts *{prefix}_counting;
+
+/* Begin to count. */
+void {prefix}_clear_counts({prefix}_counts *counts);
+#endif
+"""
+
+_NOT_COUNTING = """
+#ifdef {prefix}_COUNT
+#error "this network is too large to be counted"
+#endif
+"""
+
+_COUNT = """
+#ifdef {prefix}_COUNT
+{prefix}_counts *{prefix}_counting;
+#define COUNT(kind, fan_out, values) count_##kind(&fan_out, values)
+
+void {prefix}_clear_counts({prefix}_counts *counts)
+{{
+    memset(counts, 0, sizeof *counts);
+}}
+#else
+#define COUNT(kind, fan_out, values)
 #endif
 """
 
@@ -72,7 +113,7 @@ _SOURCE = """\
 
 #define NETWORK {prefix}_net
 #define INPUT {prefix}_input
-{observing}
+{observing}{counting}
 {kernels}
 {constants}
 {functions}
@@ -111,7 +152,7 @@ void *{prefix}_observed[{layers}];
 {bits}#else
 #define ALL(all, used) (used)
 #define SEE(layer, values, bytes)
-#define SEE_BITS(layer, first, positions, bits, channels, levels)
+#define SEE_BITS(layer, first, positions, bits, channels, levels) (void)(first)
 #endif
 """
 
@@ -129,6 +170,31 @@ static void see_bits(void *observed, uint32_t first, uint32_t positions, const u
                 *to = (uint8_t)(*to + (bits[c / 32 * levels + level] >> c % 32 & 1));
 }}
 """
+
+
+_BEGINNINGS = frozenset(
+    [
+        "run",
+        "step",
+        "weights",
+        "bias",
+        "theta",
+        "flipped",
+        "order",
+        "segments",
+        "window",
+        "slope",
+        "shift",
+        "mantissa",
+        "zero",
+        "factor",
+        "kept",
+        "least",
+        "fan_out",
+        "see",
+    ]
+)
+"""Beginnings of names inside a source; a network's own names begin otherwise."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +242,10 @@ def write_c(
     UnsupportedError
         A forced kernel is not exact.
     """
-    prefix = c_prefix(graph.name) if prefix is None else prefix
-    program, layout = lower(graph, forced)
+    if prefix is None:
+        prefix = c_prefix(graph.name)
+        prefix = f"net_{prefix}" if prefix in _BEGINNINGS else prefix
+    program, layout = lower(graph, prefix, forced)
     slots = program.slots()
     kept = [array for array in program.arrays if array.first is None]
     kept.sort(key=_alignment, reverse=True)
@@ -206,10 +274,12 @@ def write_c(
         output_type=readout.c_type,
         memory=memory,
         members=block(members),
+        counting=_counting(graph, prefix),
     )
     text = _SOURCE.format(
         **common,
         observing=_observing(program, prefix, len(observed_names(graph))),
+        counting=_COUNT.format(prefix=prefix) if _counts(graph) else "",
         kernels=program.kernels.text(),
         constants="".join(program.constants),
         functions="\n".join(program.functions),
@@ -219,6 +289,21 @@ def write_c(
     )
     found = re.sub(r"net->(\w+)", lambda match: f"net->{where.get(match[1], match[1])}", text)
     return Written(prefix, header, found, memory, dict(program.flash), layout)
+
+
+def _counts(graph: Graph) -> bool:
+    return bool(counted_layers(graph)) and not too_large(graph)
+
+
+def _counting(graph: Graph, prefix: str) -> str:
+    """Return the declaration of the counters."""
+    if too_large(graph):
+        return _NOT_COUNTING.format(prefix=prefix)
+    layers = counted_layers(graph)
+    if not layers:
+        return ""
+    names = "\n".join(f"   {k}: {_in_comment(node.name)}" for k, node in enumerate(layers))
+    return _COUNTING.format(prefix=prefix, layers=names, number=len(layers))
 
 
 def _observing(program: Program, prefix: str, layers: int) -> str:

@@ -174,7 +174,7 @@ def _from_events(
 ) -> _Sums:
     source = place.source
     height, width, channels = source.shape
-    low, high = int(layer.weight.min()), int(layer.weight.max())
+    low, high = layer.field_range
     bits, shift = field_bits(low, high), -low
     levels = source.levels or program.highest[layer.root.name]
     whole = layer.covers(source.shape)
@@ -188,8 +188,10 @@ def _from_events(
     weights = program.constant(f"weights_{name}", packed(layer.rows, bits, shift), "uint32_t")
     if bits < 8 and len(layer.rows) * (high - low) >= 2**16:
         program.kernels.use("portable")
+    gather = f"gather{bits}"
     if bits == 2:
         few = 15 // max(1, high - low)
+        gather = f"gather2_{few}"
         program.kernels.use(
             "gather2",
             few=few,
@@ -197,7 +199,7 @@ def _from_events(
             unrolled="\n".join(f"{' ' * 20}ADD_FIELDS(weights[row[{k}]]);" for k in range(few)),
         )
     else:
-        program.kernels.use(f"gather{bits}")
+        program.kernels.use(gather)
     if source.levels:
         program.kernels.use("list_bits")
         row_length, lister = (
@@ -247,19 +249,19 @@ def _from_events(
         found = [f"less = {shift}u * find_rows(&{window}, lists, starts, top, left, rows, ends);"]
     chunk = len(layer.rows) * CHUNK * bits // 32
     if kernel is Kernel.EVENTS_WIDE:
-        program.kernels.use("gather_wide", bits=bits)
+        program.kernels.use("gather_wide", gather=gather)
         bias = program.constant(f"bias_{name}", _padded(layer), "int32_t")
         call = (
-            f"gather_wide{bits}({weights}, {chunk}, rows, ends, {levels}, {layer.padded_outputs}, "
+            f"wide_{gather}({weights}, {chunk}, rows, ends, {levels}, {layer.padded_outputs}, "
             f"{bias}, less, sums);"
         )
         return _Sums(declared, by_row, [*found, call])
     declared += ["uint32_t words[8], o;"]
-    gather = (
-        f"gather{bits}({weights} + o / 16 * {chunk}u, rows, ends, {levels}, "
+    call = (
+        f"{gather}({weights} + o / 16 * {chunk}u, rows, ends, {levels}, "
         "0u - less * 0x10001u, words);"
     )
-    return _Sums(declared, by_row, [*found, *_by_chunk(program, layer, name, gather, fire)])
+    return _Sums(declared, by_row, [*found, *_by_chunk(program, layer, name, call, fire)])
 
 
 def _by_chunk(

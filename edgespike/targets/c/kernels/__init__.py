@@ -39,6 +39,9 @@ ORDER = (
     "scaled",
     "decay",
     "decay_in_parts",
+    "fan_out",
+    "count_number",
+    "count",
 )
 """All files in an order in which each comes after what it calls."""
 

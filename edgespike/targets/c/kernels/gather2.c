@@ -1,7 +1,7 @@
 /* The same for 2 bits a weight: $few rows fit fields of 4 bits, and $times as many the bytes of words,
    before they are added to halves. */
 #define ADD_FIELDS(x) (even += (x) & 0x33333333u, odd += ((x) >> 2) & 0x33333333u)
-static void gather2(const uint32_t *weights, const uint16_t *row, const uint16_t *ends, unsigned levels,
+static void gather2_$few(const uint32_t *weights, const uint16_t *row, const uint16_t *ends, unsigned levels,
                     uint32_t start, uint32_t *sums)
 {
     uint32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;

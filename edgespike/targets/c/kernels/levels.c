@@ -1,6 +1,6 @@
 /* Count the thresholds that each channel's sum reaches, or in a flipped channel does not. Those of a
    channel lie side by side, in ascending order; those of the next begin stride further. */
-static void levels_${sums}_${theta}_$value(const $sums *sums, const $theta *theta, unsigned stride,
+static void levels_${sums}_${theta}_$named(const $sums *sums, const $theta *theta, unsigned stride,
                         const uint8_t *flipped, unsigned channels, unsigned levels, $wide offset, $wide unit, $value *to)
 {
     unsigned c;

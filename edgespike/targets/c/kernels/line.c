@@ -1,5 +1,5 @@
 /* Levels whose thresholds are so even that a product gives them: checked for every threshold. */
-static void line_${sums}_$value(const $sums *sums, const int32_t *slope, const int32_t *shift, unsigned bits,
+static void line_${sums}_$named(const $sums *sums, const int32_t *slope, const int32_t *shift, unsigned bits,
                         unsigned channels, int32_t levels, $wide offset, $wide unit, $value *to)
 {
     unsigned c;

@@ -1,6 +1,6 @@
 /* Levels of an 8-bit net: a product that is rounded twice, the second time a half away from zero. This
    gives the level on both sides of every threshold, which was checked. */
-static void scaled_${sums}_$value(const $sums *sums, const int32_t *mantissa, const uint8_t *shift,
+static void scaled_${sums}_$named(const $sums *sums, const int32_t *mantissa, const uint8_t *shift,
                         const int16_t *zero, unsigned channels, int32_t levels, $wide offset, $wide unit,
                         $value *to)
 {
