@@ -33,7 +33,7 @@ from edgespike.graph import Graph
 from edgespike.models import MODELS, shipped_images, shipped_model
 from edgespike.targets.c.bundle.cores import CORES, Core, core
 from edgespike.targets.c.bundle.folder import check_sources
-from edgespike.targets.c.bundle.names import prefix_of
+from edgespike.targets.c.names import prefix_of
 from edgespike.targets.shared.check_samples import CheckSamples
 from edgespike.trace import Trace
 from tests.targets.c.mcu import OnCore, installed, missing, run_on_core

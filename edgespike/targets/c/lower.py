@@ -36,9 +36,17 @@ from edgespike.trace import observed_names
 
 
 def lower(
-    graph: Graph, prefix: str, forced: Mapping[str, Kernel] | None = None
+    graph: Graph, prefix: str = "network", forced: Mapping[str, Kernel] | None = None
 ) -> tuple[Program, Layout]:
-    """Return the program that computes a graph, and how it does; see :func:`make_layout`."""
+    """Return the program that computes a graph, and how it does.
+
+    Parameters
+    ----------
+    graph, forced
+        As for :func:`edgespike.targets.c.layout.make_layout`.
+    prefix
+        What the names of the network begin with.
+    """
     layout = make_layout(graph, forced)
     program = Program()
     program.highest = {name: tensor.bounds[1] for name, tensor in graph.tensors.items()}

@@ -11,8 +11,8 @@ from edgespike.targets.c.counters import counted_layers, too_large
 from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.layout import Layout
 from edgespike.targets.c.lower import lower
+from edgespike.targets.c.names import prefix_of
 from edgespike.targets.c.program import Array, Program, block
-from edgespike.targets.shared.c_arrays import c_prefix
 from edgespike.trace import observed_names
 
 _HEADER = """\
@@ -172,31 +172,6 @@ static void see_bits(void *observed, uint32_t first, uint32_t positions, const u
 """
 
 
-_BEGINNINGS = frozenset(
-    [
-        "run",
-        "step",
-        "weights",
-        "bias",
-        "theta",
-        "flipped",
-        "order",
-        "segments",
-        "window",
-        "slope",
-        "shift",
-        "mantissa",
-        "zero",
-        "factor",
-        "kept",
-        "least",
-        "fan_out",
-        "see",
-    ]
-)
-"""Beginnings of names inside a source; a network's own names begin otherwise."""
-
-
 @dataclass(frozen=True)
 class Written:
     """A network in C.
@@ -242,9 +217,7 @@ def write_c(
     UnsupportedError
         A forced kernel is not exact.
     """
-    if prefix is None:
-        prefix = c_prefix(graph.name)
-        prefix = f"net_{prefix}" if prefix in _BEGINNINGS else prefix
+    prefix = prefix_of(graph.name) if prefix is None else prefix
     program, layout = lower(graph, prefix, forced)
     slots = program.slots()
     kept = [array for array in program.arrays if array.first is None]

@@ -26,7 +26,7 @@ import edgespike
 from edgespike.graph import Graph
 from edgespike.models import MODELS, shipped_model
 from edgespike.targets.c.bundle.cores import CORES
-from edgespike.targets.c.bundle.names import prefix_of
+from edgespike.targets.c.names import prefix_of
 from tests.random_graphs import accepted
 from tests.targets.c.mcu import OnCore, installed, missing, run_on_core
 

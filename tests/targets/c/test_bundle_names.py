@@ -12,8 +12,8 @@ import pytest
 from edgespike.graph import Dense, Graph, Input, Membrane, Node, Readout
 from edgespike.interpreter import interpret
 from edgespike.targets import prepare
-from edgespike.targets.c.bundle.names import HEADERS, KINDS, prefix_of, title_of
 from edgespike.targets.c.lower import lower
+from edgespike.targets.c.names import HEADERS, KINDS, prefix_of, title_of
 from tests.example_graphs import weights
 from tests.targets.c.bundles import (
     C99,

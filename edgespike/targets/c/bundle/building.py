@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from edgespike.graph import Graph
 from edgespike.targets.c.bundle.cores import CORES, Core
-from edgespike.targets.c.bundle.names import title_of
 from edgespike.targets.c.bundle.templates import fill, template
+from edgespike.targets.c.names import title_of
 
 
 def building_files(graph: Graph, prefix: str, sources: list[str]) -> Mapping[str, str]:

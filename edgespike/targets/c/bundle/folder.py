@@ -13,9 +13,9 @@ from edgespike.graph import Graph
 from edgespike.targets.c.bundle.building import building_files
 from edgespike.targets.c.bundle.check_files import check_c, check_h, main_c
 from edgespike.targets.c.bundle.classes import classes_c, classes_h
-from edgespike.targets.c.bundle.names import prefix_of
 from edgespike.targets.c.bundle.readme import readme
 from edgespike.targets.c.bundle.report import report
+from edgespike.targets.c.names import prefix_of
 from edgespike.targets.c.source import Written, write_c
 from edgespike.targets.c.values import BYTES
 from edgespike.targets.shared.c_labels import StoredInput, measured_c, measured_h

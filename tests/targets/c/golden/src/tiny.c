@@ -15,7 +15,19 @@ void *tiny_observed[2];
 #else
 #define ALL(all, used) (used)
 #define SEE(layer, values, bytes)
-#define SEE_BITS(layer, first, positions, bits, channels, levels)
+#define SEE_BITS(layer, first, positions, bits, channels, levels) (void)(first)
+#endif
+
+#ifdef tiny_COUNT
+tiny_counts *tiny_counting;
+#define COUNT(kind, fan_out, values) count_##kind(&fan_out, values)
+
+void tiny_clear_counts(tiny_counts *counts)
+{
+    memset(counts, 0, sizeof *counts);
+}
+#else
+#define COUNT(kind, fan_out, values)
 #endif
 
 /* Count the thresholds that each channel's sum reaches, or in a flipped channel does not. Those of a
@@ -35,6 +47,67 @@ static void levels_int32_t_int16_t_uint8_t(const int32_t *sums, const int16_t *t
     }
 }
 
+#ifdef tiny_COUNT
+/* How many synapses of a layer each element of a source reaches: every one, then those whose trained
+   weight is not 0, then those whose weight here is not 0; rows and columns of a class have the same. */
+struct fan_out {
+    uint32_t height, width, channels, levels, layer, columns;
+    const uint32_t *row, *column;
+    const uint32_t *reached_uint32_t;
+    const uint64_t *reached_uint64_t;
+};
+#endif
+
+#ifdef tiny_COUNT
+/* Add to a layer's counts how many synapses the events of a source reach. */
+static void count_graded_uint8_t_uint32_t(const struct fan_out *op, const uint8_t *values)
+{
+    uint64_t *counts = tiny_counting ? &tiny_counting->multiplied[0][op->layer] : NULL;
+    uint32_t y, x, c, k;
+    if (!counts) return;
+    for (y = 0; y < op->height; y++)
+        for (x = 0; x < op->width; x++, values += op->channels) {
+            const uint32_t *reached = op->reached_uint32_t + (op->row[y] * op->columns + op->column[x]) * 3 * op->channels;
+            for (c = 0; c < op->channels; c++, reached++) {
+                const uint64_t events = values[c] != 0;
+                for (k = 0; events && k < 3; k++)
+                    counts[k * tiny_LAYERS] += events * reached[k * op->channels];
+            }
+        }
+}
+#endif
+
+#ifdef tiny_COUNT
+/* Add to a layer's counts how many synapses the events of a source reach. */
+static void count_spikes_uint8_t_uint32_t(const struct fan_out *op, const uint8_t *values)
+{
+    uint64_t *counts = tiny_counting ? &tiny_counting->operations[0][op->layer] : NULL;
+    uint32_t y, x, c, k;
+    if (!counts) return;
+    for (y = 0; y < op->height; y++)
+        for (x = 0; x < op->width; x++, values += op->channels) {
+            const uint32_t *reached = op->reached_uint32_t + (op->row[y] * op->columns + op->column[x]) * 3 * op->channels;
+            for (c = 0; c < op->channels; c++, reached++) {
+                const uint64_t events = (uint64_t)values[c];
+                for (k = 0; events && k < 3; k++)
+                    counts[k * tiny_LAYERS] += events * reached[k * op->channels];
+            }
+        }
+}
+#endif
+
+#ifdef tiny_COUNT
+static const uint32_t fan_out_0_row[1] = {
+0,
+};
+static const uint32_t fan_out_0_column[1] = {
+0,
+};
+static const uint32_t fan_out_0_reached[6] = {
+3,3,3,3,3,3,
+};
+static const struct fan_out fan_out_0 = {1, 1, 2, 0, 0, 1, fan_out_0_row, fan_out_0_column, fan_out_0_reached, NULL};
+#endif
 static const int8_t weights_hidden[6] = {
 1,3,-2,2,-1,1,
 };
@@ -47,6 +120,18 @@ static const uint8_t flipped_spikes[3] = {
 static const int16_t theta_spikes[3] = {
 1,3,2,
 };
+#ifdef tiny_COUNT
+static const uint32_t fan_out_1_row[1] = {
+0,
+};
+static const uint32_t fan_out_1_column[1] = {
+0,
+};
+static const uint32_t fan_out_1_reached[9] = {
+2,2,2,2,2,1,2,2,1,
+};
+static const struct fan_out fan_out_1 = {1, 1, 3, 0, 1, 1, fan_out_1_row, fan_out_1_column, fan_out_1_reached, NULL};
+#endif
 static const int8_t weights_classes[6] = {
 2,-1,-1,1,0,3,
 };
@@ -139,8 +224,10 @@ void tiny_init(NETWORK *net)
 
 void tiny_step(NETWORK *net, const INPUT *input)
 {
+    COUNT(graded_uint8_t_uint32_t, fan_out_0, input);
     run_hidden(net, input);
     SEE(0, net->at1.value_spikes, 3u);
+    COUNT(spikes_uint8_t_uint32_t, fan_out_1, net->at1.value_spikes);
     run_classes(net);
     run_answer(net);
     SEE(1, net->value_answer, 2u);

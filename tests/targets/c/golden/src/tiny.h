@@ -52,6 +52,25 @@ const tiny_output *tiny_answer(const tiny_net *net);
    Returns the answer. */
 const tiny_output *tiny_run(tiny_net *net, const tiny_input *input);
 
+/* With tiny_COUNT defined, the operations of each weighted layer are counted: spikes times the
+   synapses that they reach, and events that carry a number times those that multiply it.
+   Synapses are every one, then those whose trained weight is not 0, then those whose weight here
+   is not 0. Layers:
+   0: hidden
+   1: classes */
+#ifdef tiny_COUNT
+#define tiny_LAYERS 2
+typedef struct tiny_counts {
+    uint64_t operations[3][tiny_LAYERS], multiplied[3][tiny_LAYERS];
+} tiny_counts;
+
+/* Where steps add what they count, to what is there; NULL: nowhere. */
+extern tiny_counts *tiny_counting;
+
+/* Begin to count. */
+void tiny_clear_counts(tiny_counts *counts);
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -11,6 +11,7 @@ KINDS = frozenset(
     [
         "bias",
         "conserved",
+        "fan",
         "flipped",
         "kept",
         "least",
