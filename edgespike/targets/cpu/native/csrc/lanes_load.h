@@ -1,7 +1,7 @@
 /* Decide whether a network is small enough for lanes.h, and lay it out for that. Included by engine.c alone. */
 
-#define MOST_LANES_PRODUCTS (1 << 20) /* of elements, outputs and positions of a layer, that are looked at while loading */
-#define MOST_LANES_BYTES (1 << 20) /* of scratch memory */
+#define MOST_LANES_PRODUCTS (1024 * 1024) /* of elements, outputs and positions of a layer, that are looked at while loading */
+#define MOST_LANES_BYTES (1024 * 1024) /* of scratch memory */
 
 /* The most work of all layers, where an entry is 1 with sums of 16 bits and 2 with 32. Lanes take as long whatever the
    samples are. Measured with AVX2, that is less than other kernels take up to here, even where 1 % of the elements are

@@ -212,7 +212,7 @@ static void read_fire(struct reader *r, struct op *node, const unsigned char *we
     if (!membrane->plain || membrane->wide || membrane->most_spikes != 1) return;
     const int64_t length = (int64_t)output->width * cell->channels, lanes = (length + 63) / 64 * 64;
     /* Short rows of many would take far more memory in whole words. */
-    if (length > 1 << 24 || (lanes > 4 * length && output->height * lanes > 1 << 18)) return;
+    if (length > 16 * 1024 * 1024 || (lanes > 4 * length && output->height * lanes > 1 << 18)) return;
     fire->length = (int32_t)length, fire->lanes = (int32_t)lanes;
     fire->row = membrane->per_neuron ? lanes : 0;
     fire->bar = spread(r, cell, output, membrane->theta, INT32_MAX);
@@ -248,7 +248,7 @@ static void read_fire(struct reader *r, struct op *node, const unsigned char *we
     fire->on = !r->wrong;
 }
 
-#define COUNTER_BYTES ((int64_t)1 << 20) /* The most bytes of counters of bits. */
+#define COUNTER_BYTES ((int64_t)1024 * 1024) /* The most bytes of counters of bits. */
 
 /* Lay out bits of the values that are read as bits, and find whose bytes are read as well. */
 static void pack_values(struct reader *r) {
