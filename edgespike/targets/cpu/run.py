@@ -24,7 +24,7 @@ from edgespike.trace import Trace, observed_names
 PART_SAMPLES = 8 * LARGEST_BATCH
 """Maximum number of samples of a thread's part: no thread waits long for another's last one."""
 
-THREAD_VALUES = 2**18
+THREAD_VALUES = 2**20
 """Least number of values that are worth a thread: they take about ten times as long as to start it.
 """
 
