@@ -17,7 +17,7 @@ from edgespike.errors import InputError, shown
 if TYPE_CHECKING:
     from pint import UnitRegistry
 
-JOULES = {"fJ": 1e-15, "pJ": 1e-12, "nJ": 1e-9}
+JOULES = {"fJ": 1e-15, "pJ": 1e-12, "nJ": 1e-9, "pJ/cycle": 1e-12}
 """Joules of the usual units; pint agrees (``tests/energy/test_units.py``)."""
 
 UNITS = "fJ, pJ, nJ, uJ, mJ, J, pJ/op, nJ/cycle, uJ/event"

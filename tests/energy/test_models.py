@@ -113,6 +113,8 @@ def test_a_model_may_charge_any_quantity(tmp_path: Path, quantity: Quantity) -> 
         Quantity.DENSE_INPUT_READS: 8,
         Quantity.DENSE_OUTPUT_WRITES: 8,
     }
+    if quantity is Quantity.INSTRUCTIONS:
+        pytest.skip("instructions are those of a board")
     found = of_one_quantity(tmp_path, quantity.value)
     assert found.charged["one"] == dense.get(quantity, found.charged["one"])
     assert found.energy.typical == pytest.approx(found.charged["one"] * 1e-12)

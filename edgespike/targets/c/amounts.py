@@ -389,13 +389,15 @@ def _varies(parameter: object) -> bool:
 def _plain(program: Program, layout: Layout, node: Node) -> Amounts:
     """Return what a function without weights does."""
     graph, value = layout.graph, layout.values[node.name]
-    sources = [layout.values[name] for name in node.inputs]
     wide = 64 if value.c_type == "int64_t" else 32
     match node.op:
         case Threshold() | Membrane():
             tensor = graph.input_tensors(node)[0]
             amounts = _cell(program, layout, node, tensor, value, value.positions)
             amounts["position"] += value.positions
+            if node.inputs[0] in layout.inline:  # it adds its sums up itself
+                terms = len(graph[node.inputs[0]].inputs)
+                amounts["32-bit term"] += value.size * terms
             return amounts
         case MaxPool2d() | SumPool2d() as op:
             each = value.words if value.levels else value.channels
@@ -403,7 +405,7 @@ def _plain(program: Program, layout: Layout, node: Node) -> Amounts:
             kind = "sum" if isinstance(op, SumPool2d) else "bits" if value.levels else "number"
             return Amounts({"pool element": value.positions * each, f"pool tap of {kind}": taps})
         case Add():
-            return Amounts({f"{wide}-bit term": value.length * len(sources)})
+            return Amounts({f"{wide}-bit term": value.length * len(node.inputs)})
         case Multiply():
             return Amounts({"element multiplied": value.length})
         case Concatenate() | Reshape():

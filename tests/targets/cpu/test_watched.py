@@ -44,6 +44,7 @@ es_net *es_load(const void *program, size_t bytes, const char *kernels, char *er
 void es_free(es_net *net) {{ free(net); }}
 size_t es_scratch(const es_net *net)
 {{ {fault} }}
+int es_lanes(const es_net *net) {{ (void)net; return 0; }}
 int es_run(const es_net *net, void *scratch, const void *samples, int32_t type, int64_t count,
            int64_t sample_stride, int64_t step_stride, int64_t *answers, uint32_t *events,
            void *const *kept)
