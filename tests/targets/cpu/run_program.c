@@ -10,7 +10,7 @@
 #include "codes.h"
 #include "engine.h"
 
-enum head { PROGRAM, SAMPLES, TYPE, COUNT, SAMPLE_STRIDE, STEP_STRIDE, ANSWERS, EVENTS, KEPT, HEAD };
+enum head { PROGRAM, SAMPLES, TYPE, COUNT, SAMPLE_STRIDE, STEP_STRIDE, ANSWERS, EVENT_SUMS, KEPT, HEAD };
 
 static void stop(const char *why) {
     fprintf(stderr, "%s\n", why);
@@ -35,7 +35,7 @@ static void print(const void *from, int64_t bytes) {
 
 static void run(const char *kernels, const int64_t *head) {
     int64_t *bytes = bytes_of_input(head[KEPT] * 8), *answers = memory(head[ANSWERS] * 8);
-    uint32_t *events = memory(head[EVENTS] * 4);
+    uint32_t *events = memory(head[EVENT_SUMS] * 4);
     void *program = bytes_of_input(head[PROGRAM]), *samples = bytes_of_input(head[SAMPLES]);
     void **kept = memory(head[KEPT] * (int64_t)sizeof *kept);
     char error[ERROR_BYTES] = "";
@@ -50,7 +50,7 @@ static void run(const char *kernels, const int64_t *head) {
     const int64_t count = head[COUNT], sample = head[SAMPLE_STRIDE], step = head[STEP_STRIDE];
     if (es_run(net, scratch, samples, type, count, sample, step, answers, events, NULL)) stop("es_run refuses");
     print(answers, head[ANSWERS] * 8);
-    print(events, head[EVENTS] * 4);
+    print(events, head[EVENT_SUMS] * 4);
     memset(answers, 0, (size_t)head[ANSWERS] * 8);
     if (es_run(net, scratch, samples, type, count, sample, step, answers, NULL, kept)) stop("es_run refuses");
     print(answers, head[ANSWERS] * 8);
