@@ -43,8 +43,9 @@ from edgespike.targets.c.layers import Kernel, Layer, magnitude
 from edgespike.targets.c.layout import Layout, is_computed
 from edgespike.targets.c.packing import CHUNK, field_bits
 from edgespike.targets.c.program import Program
-from edgespike.targets.c.values import Value, plane
+from edgespike.targets.c.values import Value
 from edgespike.targets.c.weighted import EIGHT
+from edgespike.targets.shared.channels_last import plane
 
 Shares = NDArray[np.float64]
 """How often each element of a node has an event in a step, ``(steps, height, width, channels)``."""

@@ -192,23 +192,12 @@ class _MembraneWriter:
         """Return the function."""
         op, value, channels = self._op, self._value, self._value.channels
         out = "uint32_t" if value.levels else value.c_type
-        v = self._program.keep(f"potential_{self._name}", self._kept, self._neurons)
-        self._program.initial.append(f"memset({v}, 0, sizeof {v});")
-        head = [
-            f"{self._kept} *potential = {v} + position * {channels}u;",
-            "unsigned c;",
-        ]
+        head = [self._state("potential", self._kept)]
         if op.decay_syn is not None:
-            bound = min(self._current, op.saturation)
-            kept = signed_type(-bound, bound, least_bits=16)
-            i = self._program.keep(f"current_{self._name}", kept, self._neurons)
-            self._program.initial.append(f"memset({i}, 0, sizeof {i});")
-            head.insert(1, f"{kept} *current = {i} + position * {channels}u;")
+            head.insert(1, self._state("current", self._current_type()))
         if op.reset_time is ResetTime.NEXT_STEP and op.reset is not Reset.NONE:
-            kept = "uint8_t" if op.max_spikes <= 255 else "int64_t"
-            fired = self._program.keep(f"fired_{self._name}", kept, self._neurons)
-            self._program.initial.append(f"memset({fired}, 0, sizeof {fired});")
-            head.insert(1, f"{kept} *fired = {fired} + position * {channels}u;")
+            head.insert(1, self._state("fired", "uint8_t" if op.max_spikes <= 255 else "int64_t"))
+        head.append("unsigned c;")
         body = self._body()
         if value.levels:
             head.append(f"for (c = 0; c < {value.words}u; c++) to[c] = 0;")
@@ -218,6 +207,12 @@ class _MembraneWriter:
             f"    for (c = 0; c < {channels}u; c++) {{\n"
             f"{block(body, 2)}    }}\n}}\n"
         )
+
+    def _state(self, name: str, c_type: str) -> str:
+        """Lay out what each neuron keeps, 0 at first; return the pointer to a position's."""
+        array = self._program.keep(f"{name}_{self._name}", c_type, self._neurons)
+        self._program.initial.append(f"memset({array}, 0, sizeof {array});")
+        return f"{c_type} *{name} = {array} + position * {self._value.channels}u;"
 
     def _body(self) -> list[str]:
         op, kind, bits = self._op, self._type, self._op.fraction_bits

@@ -21,7 +21,8 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops.windows import padded_size
 from edgespike.targets.c.program import Program, array_text
-from edgespike.targets.c.values import Value, plane
+from edgespike.targets.c.values import Value
+from edgespike.targets.shared.channels_last import plane
 
 Reached = NDArray[np.uint64]
 """How many synapses each element of a node's values reaches, modulo ``2**64``, by convention, in

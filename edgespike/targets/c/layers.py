@@ -10,7 +10,8 @@ import numpy as np
 from edgespike.graph import Conv2d, Dense, Graph, Node, Reshape, Tensor
 from edgespike.graph.tensor import Integers
 from edgespike.targets.c.packing import CHUNK, field_bits
-from edgespike.targets.c.values import RANGES, fits, plane
+from edgespike.targets.c.values import RANGES, fits
+from edgespike.targets.shared.channels_last import plane
 from edgespike.targets.shared.partial_sums import partial_sum_bounds
 
 INT32 = RANGES["int32_t"][1]

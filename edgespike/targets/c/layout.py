@@ -21,7 +21,8 @@ from edgespike.graph import (
 )
 from edgespike.graph.ops import Emits
 from edgespike.targets.c.layers import MOST_LEVELS, Kernel, Layer, kernels_of, layer_of
-from edgespike.targets.c.values import Value, c_type, identifiers, plane
+from edgespike.targets.c.values import Value, c_type, identifiers
+from edgespike.targets.shared.channels_last import plane
 
 FEWEST_CHANNELS = 8
 """Fewest channels whose values are kept as bits: a position takes whole words."""

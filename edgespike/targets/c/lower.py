@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 from typing_extensions import assert_never
@@ -30,8 +31,9 @@ from edgespike.targets.c.counters import Counters
 from edgespike.targets.c.layers import Kernel, partial_bound
 from edgespike.targets.c.layout import Layout, is_computed, make_layout
 from edgespike.targets.c.program import Program, literal
-from edgespike.targets.c.values import RANGES, Value, plane
+from edgespike.targets.c.values import RANGES, Value
 from edgespike.targets.c.weighted import Place, write_layer
+from edgespike.targets.shared.channels_last import order_of_reshape
 from edgespike.trace import observed_names
 
 
@@ -49,7 +51,6 @@ def lower(
     """
     layout = make_layout(graph, forced)
     program = Program()
-    program.highest = {name: tensor.bounds[1] for name, tensor in graph.tensors.items()}
     return _Lowering(program, layout, Counters(program, graph, prefix)).run(), layout
 
 
@@ -146,7 +147,7 @@ class _Lowering:
             case Concatenate():
                 body = _concatenated(sources, value, names, to)
             case Reshape():
-                body = self._reshaped(node, sources[0], value, names[0], to)
+                body = self._reshaped(node, value, names[0], to)
             case Readout() as op:
                 body = _read_out(op, value, names[0], to)
             case Conv2d() | Dense() | Input() | Delay():
@@ -165,15 +166,7 @@ class _Lowering:
         number = self._number[node.name]
         sums = self._program.scratch(f"sums_{name}", kind, value.channels, number)
         terms = " + ".join(self._term(each, kind) for each in added.inputs)
-        each = value.words if value.levels else value.channels
-        lines = cell_lines(
-            self._program,
-            self._layout,
-            node,
-            self._graph.tensors[added.name],
-            kind,
-            Output(value, f"{to} + position * {each}u"),
-        )
+        lines = self._neurons(node, value, kind, to)
         return [
             f"{kind} *sums = {sums};",
             "uint32_t position, o, i = 0;",
@@ -203,33 +196,26 @@ class _Lowering:
         return f"{term} + {self._program.parameter(f'bias_{own}', layer.bias, 'o')}"
 
     def _cell(self, node: Node, source: Value, value: Value, at: str, to: str) -> list[str]:
-        each = value.words if value.levels else value.channels
-        output = Output(value, f"{to} + position * {each}u")
-        lines = cell_lines(
-            self._program,
-            self._layout,
-            node,
-            self._graph.input_tensors(node)[0],
-            source.c_type,
-            output,
-        )
         return [
             f"const {source.c_type} *sums = {at};",
             "uint32_t position;",
             f"for (position = 0; position < {value.positions}; position++) {{",
-            *(f"    {line}" for line in lines),
+            *(f"    {line}" for line in self._neurons(node, value, source.c_type, to)),
             f"    sums += {source.channels};",
             "}",
         ]
 
+    def _neurons(self, node: Node, value: Value, sums_type: str, to: str) -> list[str]:
+        """Compute a position's neurons from its ``sums``."""
+        (tensor,) = self._graph.input_tensors(node)
+        output = Output(value, f"{to} + position * {value.each}u")
+        return cell_lines(self._program, self._layout, node, tensor, sums_type, output)
+
     def _elements(self, node: Node, value: Value, names: list[str], to: str) -> list[str]:
         """Add or multiply element by element, in a type that holds every partial result."""
-        bounds = [abs(end) for each in self._graph.input_tensors(node) for end in each.bounds]
         adds = isinstance(node.op, Add)
-        largest = sum(bounds) if adds else RANGES["int32_t"][1] + 1
-        if not adds:
-            left, right = (max(map(abs, each.bounds)) for each in self._graph.input_tensors(node))
-            largest = left * right
+        ends = [tuple(map(abs, each.bounds)) for each in self._graph.input_tensors(node)]
+        largest = sum(map(sum, ends)) if adds else prod(map(max, ends))
         kind = "int32_t" if largest <= RANGES["int32_t"][1] else "int64_t"
         sign = " + " if adds else " * "
         terms = sign.join(f"({kind}){name}[i]" for name in names)
@@ -238,8 +224,9 @@ class _Lowering:
             f"for (i = 0; i < {value.length}; i++) {to}[i] = ({value.c_type})({terms});",
         ]
 
-    def _reshaped(self, node: Node, source: Value, value: Value, at: str, to: str) -> list[str]:
-        order = self._order(node)
+    def _reshaped(self, node: Node, value: Value, at: str, to: str) -> list[str]:
+        source, result = (self._graph.tensors[name].shape for name in (*node.inputs, node.name))
+        order = order_of_reshape(source, result)
         if (order == np.arange(order.size)).all():
             index = "i"
         else:
@@ -249,13 +236,6 @@ class _Lowering:
             "uint32_t i;",
             f"for (i = 0; i < {value.length}; i++) {to}[i] = {at}[{index}];",
         ]
-
-    def _order(self, node: Node) -> np.typing.NDArray[np.int64]:
-        """Return where each element of a reshape's result, channels last, is in its source."""
-        height, width, channels = plane(self._graph.tensors[node.inputs[0]].shape)
-        places = np.arange(height * width * channels).reshape(height, width, channels)
-        first = np.moveaxis(places, -1, 0).reshape(self._graph.tensors[node.name].shape)
-        return np.moveaxis(first, 0, -1).ravel()
 
     def _see(self, node: Node) -> None:
         """Show a node's values, if it is observed."""
@@ -293,7 +273,7 @@ def _array(value: Value) -> str:
 def _pool(op: MaxPool2d | SumPool2d, source: Value, value: Value, at: str, to: str) -> list[str]:
     (top, _), (left, _) = op.sides
     height, width, _ = source.shape
-    each = source.words if source.levels else source.channels
+    each = source.each
     if source.levels:
         start, taken = "uint32_t found = 0", "found |= next"
     elif isinstance(op, MaxPool2d):

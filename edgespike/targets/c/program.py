@@ -59,7 +59,6 @@ class Program:
     step: list[str] = field(default_factory=list)
     end_of_step: list[str] = field(default_factory=list)
     flash: dict[str, int] = field(default_factory=dict)
-    highest: dict[str, int] = field(default_factory=dict)
     reads_input: bool = False
 
     def constant(self, name: str, values: NDArray[Any], c_type_name: str | None = None) -> str:

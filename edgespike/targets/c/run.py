@@ -16,7 +16,8 @@ from edgespike.graph.inputs import as_samples
 from edgespike.targets.base import TracingRunner
 from edgespike.targets.c.build import compile_library, compiler, load
 from edgespike.targets.c.source import Written, write_c
-from edgespike.targets.c.values import Value, plane
+from edgespike.targets.c.values import Value
+from edgespike.targets.shared.channels_last import plane
 from edgespike.trace import Trace, observed_names
 
 PREFIX = "network"

@@ -41,11 +41,6 @@ def signed_type(low: int, high: int, *, least_bits: int = 8) -> str:
     return next(each for each in signed if fits(low, high, each))
 
 
-def plane(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return height, width and channels; features are the channels of one position."""
-    return (1, 1, shape[0]) if len(shape) == 1 else (shape[1], shape[2], shape[0])
-
-
 @dataclass(frozen=True)
 class Value:
     """A node's values, channels last.
@@ -90,9 +85,14 @@ class Value:
         return -(-self.channels // WORD_BITS) * self.levels
 
     @property
+    def each(self) -> int:
+        """How many elements of the array a position has."""
+        return self.words if self.levels else self.channels
+
+    @property
     def length(self) -> int:
         """Length of the array."""
-        return self.positions * self.words if self.levels else self.size
+        return self.positions * self.each
 
     @property
     def bytes(self) -> int:

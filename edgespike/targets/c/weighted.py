@@ -45,13 +45,6 @@ class Place:
 
 
 @dataclass(frozen=True)
-class _Fire:
-    """The call that compares the sums of 16 outputs with their thresholds."""
-
-    call: str
-
-
-@dataclass(frozen=True)
 class _Sums:
     """Statements that make a position's sums: before all, before a row, at a position."""
 
@@ -68,8 +61,7 @@ def write_layer(program: Program, layout: Layout, node: Node, place: Place) -> N
     pool = layout.pools.get(cell.name) if cell is not None else None
     (height, width), (step_y, step_x), (top, left) = layer.output, layer.stride, layer.padding
     sums_type = _sums_type(layout, layer, kernel)
-    each = place.to.words if place.to.levels else place.to.channels
-    at = "fired" if pool is not None else f"to + position * {each}u"
+    at = "fired" if pool is not None else f"to + position * {place.to.each}u"
     fire = _fire(program, layout, layer, kernel, cell, Output(place.to, at))
     sums = _sums(program, layout, layer, kernel, name, sums_type, place, fire)
     body = [
@@ -154,11 +146,11 @@ def _sums(
     name: str,
     sums_type: str,
     place: Place,
-    fire: _Fire | None,
+    fire: str | None,
 ) -> _Sums:
     match kernel:
         case Kernel.EVENTS | Kernel.EVENTS_WIDE:
-            return _from_events(program, layer, kernel, name, place, fire)
+            return _from_events(program, layout, layer, kernel, name, place, fire)
         case Kernel.PAIRS:
             return _from_pairs(program, layer, name, place, fire)
         case Kernel.EIGHTS:
@@ -170,13 +162,19 @@ def _sums(
 
 
 def _from_events(
-    program: Program, layer: Layer, kernel: Kernel, name: str, place: Place, fire: _Fire | None
+    program: Program,
+    layout: Layout,
+    layer: Layer,
+    kernel: Kernel,
+    name: str,
+    place: Place,
+    fire: str | None,
 ) -> _Sums:
     source = place.source
     height, width, channels = source.shape
     low, high = layer.field_range
     bits, shift = field_bits(low, high), -low
-    levels = source.levels or program.highest[layer.root.name]
+    levels = source.levels or layout.graph.tensors[layer.root.name].bounds[1]
     whole = layer.covers(source.shape)
     if whole:  # the only window holds all events: they are listed as those of one row
         height, width = 1, height * width
@@ -264,9 +262,7 @@ def _from_events(
     return _Sums(declared, by_row, [*found, *_by_chunk(program, layer, name, call, fire)])
 
 
-def _by_chunk(
-    program: Program, layer: Layer, name: str, words: str, fire: _Fire | None
-) -> list[str]:
+def _by_chunk(program: Program, layer: Layer, name: str, words: str, fire: str | None) -> list[str]:
     """Return the statements that compute sums, or what reaches its thresholds, 16 at a time."""
     lines = [f"for (o = 0; o < {layer.padded_outputs}; o += 16) {{", f"    {words}"]
     if fire is None:
@@ -274,7 +270,7 @@ def _by_chunk(
         bias = program.constant(f"bias_{name}", halves(layer.bias), "uint32_t")
         lines.append(f"    take_halves(words, {bias} + o / 2, sums + o);")
     else:
-        lines.append(f"    {fire.call}")
+        lines.append(f"    {fire}")
     return [*lines, "}"]
 
 
@@ -306,9 +302,7 @@ def _spans(program: Program, layer: Layer, name: str, place: Place) -> list[str]
     return [f"struct span spans[{len(layer.segments())}];", "uint32_t found, o;"]
 
 
-def _from_pairs(
-    program: Program, layer: Layer, name: str, place: Place, fire: _Fire | None
-) -> _Sums:
+def _from_pairs(program: Program, layer: Layer, name: str, place: Place, fire: str | None) -> _Sums:
     kind = place.source.c_type
     program.kernels.use("pairs", value=kind)
     declared = [*_spans(program, layer, name, place), "uint32_t words[8];"]
@@ -395,8 +389,11 @@ def _fire(
     kernel: Kernel,
     cell: Node | None,
     output: Output,
-) -> _Fire | None:
-    """Return how halves of words are compared; ``None`` if neurons take sums one by one."""
+) -> str | None:
+    """Return the call that compares the sums of 16 outputs with their thresholds.
+
+    ``None`` if neurons take sums one by one.
+    """
     if kernel not in (Kernel.EVENTS, Kernel.PAIRS) or cell is None or not output.value.levels:
         return None
     if not isinstance(cell.op, Threshold):
@@ -416,7 +413,7 @@ def _fire(
     flags[: layer.outputs] = cell.op.flipped
     flipped = (flags.reshape(-1, CHUNK) << np.arange(CHUNK)).sum(axis=1)
     bits = program.constant(f"flipped_{name}", flipped, "uint16_t")
-    return _Fire(
+    return (
         f"fire_halves(words, {array} + o / 2, {stride}, {bits} + o / 16, {levels}, o % 32, "
         f"{output.place} + o / 32 * {levels});"
     )

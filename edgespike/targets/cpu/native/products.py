@@ -11,6 +11,7 @@ from edgespike.graph import Conv2d, Dense, Graph, Node, Reshape, Signal, SumPool
 from edgespike.graph.tensor import ELEMENT_LIMIT, Integers
 from edgespike.targets.cpu.native.codes import MOST_ELEMENTS, Product, Type
 from edgespike.targets.cpu.native.words import INT16, Words, stored
+from edgespike.targets.shared.channels_last import plane
 
 LARGEST_BYTE = 127
 
@@ -47,11 +48,6 @@ class Window:
     pool: tuple[int, int]
     covered: tuple[int, int]
     output: tuple[int, int]
-
-
-def plane(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return height, width and channels; features are the channels of one position."""
-    return (1, 1, shape[0]) if len(shape) == 1 else (shape[1], shape[2], shape[0])
 
 
 def is_listed(tensor: Tensor) -> bool:

@@ -45,11 +45,11 @@ from edgespike.targets.cpu.native.plan import plan_of
 from edgespike.targets.cpu.native.products import (
     Window,
     is_wide,
-    plane,
     product_of,
     write_product,
 )
 from edgespike.targets.cpu.native.words import Words, stored
+from edgespike.targets.shared.channels_last import order_of_reshape, plane
 from edgespike.trace import observed_names
 
 BYTES_OF_SUMS = 192 * 1024
@@ -160,7 +160,8 @@ class _Writer:
             case MaxPool2d() | SumPool2d() as op:
                 _pool(words, op)
             case Reshape():
-                words.array(self._order(node))
+                source, result = (graph.tensors[name].shape for name in (*node.inputs, node.name))
+                words.array(order_of_reshape(source, result))
             case Readout() as op:
                 words.add(ModeCode[op.mode.name], plan.counted in node.inputs)
             case Add() | Multiply() | Concatenate():
@@ -214,14 +215,6 @@ class _Writer:
             write_threshold(words, cell.op, sums)
         elif isinstance(cell.op, Membrane):
             write_membrane(words, cell.op, sums, self._graph.steps)
-
-    def _order(self, node: Node) -> np.typing.NDArray[np.int64]:
-        """Return where each element of a reshape's result, channels last, is in its source."""
-        source = self._graph.tensors[node.inputs[0]].shape
-        height, width, channels = plane(source)
-        places = np.arange(height * width * channels).reshape(height, width, channels)
-        first = np.moveaxis(places, -1, 0).reshape(self._graph.tensors[node.name].shape)
-        return np.moveaxis(first, 0, -1).ravel()
 
     def _sources(self, words: Words) -> tuple[tuple[Source, ...], int]:
         graph = self._graph
