@@ -11,6 +11,13 @@ from edgespike.graph import Graph
 from tests.targets.c.bundles import Export, export_to
 
 
+@pytest.fixture(autouse=True)
+def outside_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build as a user does, also where a make runs the tests: what it passes on changes what make prints."""
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders that were written before, by the graph's hash."""

@@ -122,7 +122,7 @@ static int is_binary(const uint8_t *row, int64_t elements) {
     uint8_t rest = 0;
     for (; i < elements; i++) rest |= row[i];
     u8v more = any & (uint8_t)254;
-    return rest <= 1 && !any32((s32v)more != (s32v){0});
+    return rest <= 1 && !any_bit((s32v)more);
 }
 
 /* List a row's events of any numbers of spikes. */

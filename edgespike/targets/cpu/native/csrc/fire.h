@@ -94,7 +94,7 @@ INLINE int fire_32(const struct fire *op, const struct membrane *membrane, struc
         *row.bits++ = mask64(fired);
         if (row.bytes) put_bytes(row.bytes + i, fired);
     }
-    return any32(stirred != (s32v){0});
+    return any_bit(stirred);
 }
 
 #define FIRE_32(name, decays, clears)                                                                               \
@@ -138,7 +138,7 @@ INLINE void fire_rows(const struct run *run, const struct op *node, const struct
         } else {
             if (!wide[y]) {
                 const s16v low = load_s16v(kept), high = load_s16v(kept + VECTOR);
-                if (any32((s32v)((low < lowest) | (high > highest)))) {
+                if (any_bit((s32v)((low < lowest) | (high > highest)))) {
                     wide[y] = 1;
                     for (int64_t i = 0; i < lanes; i += LANES32)
                         store_s32v(v + y * lanes + i, load_16_as_32(v16 + y * lanes + i));
@@ -147,7 +147,7 @@ INLINE void fire_rows(const struct run *run, const struct op *node, const struct
             if (!wide[y]) {
                 const struct ends ends = fire_16(op, row, v16 + y * lanes, zeroes, clears);
                 store_s16v(kept, ends.low), store_s16v(kept + VECTOR, ends.high);
-                stirred[y] = (uint8_t)any32((s32v)(ends.high >= quiet));
+                stirred[y] = (uint8_t)any_bit((s32v)(ends.high >= quiet));
             } else {
                 const int leaks = membrane->decays;
                 stirred[y] = (uint8_t)(clears ? (leaks ? fire_leaking_clearing : fire_keeping_clearing)

@@ -158,7 +158,7 @@ INLINE uint64_t membrane_step(const struct run *run, const struct cell *cell, in
             if (saturates) v = least32(most32(v, load_s32v(least + i)), highest);
             s32v enough = comparison ? v > reached : v >= reached, fired = -enough, once = theta & enough, left = v - once;
             int several = 0;
-            if (!single) several = any32(comparison ? v - reached > reached : v - reached >= reached);
+            if (!single) several = any_bit(comparison ? v - reached > reached : v - reached >= reached);
             if (several) {
                 for (int j = 0; j < LANES32; j++)
                     if (enough[j]) {
@@ -179,7 +179,7 @@ INLINE uint64_t membrane_step(const struct run *run, const struct cell *cell, in
             store_s32v(v_row + i, v);
             stirred |= decays ? v : comparison ? v > theta : v >= theta;
         }
-        found |= (uint64_t)any32(stirred != zero) << p;
+        found |= (uint64_t)any_bit(stirred != zero) << p;
         sums += padded, v_row += padded, current_row += padded, fired_row += padded, to += channels * bytes;
         thetas += row, kept += row, kept_current += row, bias += row, least += row;
     }

@@ -128,16 +128,17 @@ INLINE s32v quads8(s32v sum, s32v x, s32v w) {
 #endif
 #endif
 
-INLINE int any32(s32v mask) {
+/* Whether any bit is set, also of marks of 16 bits. */
+INLINE int any_bit(s32v x) {
 #if defined(__AVX512BW__) && VECTOR == 64
-    return _mm512_movepi32_mask((__m512i)mask) != 0;
+    return _mm512_test_epi32_mask((__m512i)x, (__m512i)x) != 0;
 #elif defined(__AVX2__) && VECTOR == 32
-    return _mm256_movemask_epi8((__m256i)mask) != 0;
+    return !_mm256_testz_si256((__m256i)x, (__m256i)x);
 #elif defined(__AARCH64EL__) && VECTOR == 16
-    return vmaxvq_u32((uint32x4_t)mask) != 0;
+    return vmaxvq_u32((uint32x4_t)x) != 0;
 #else
     int32_t found = 0;
-    for (int i = 0; i < LANES32; i++) found |= mask[i];
+    for (int i = 0; i < LANES32; i++) found |= x[i];
     return found != 0;
 #endif
 }
@@ -256,16 +257,6 @@ INLINE uint64_t mask64(const s16v *mark) {
     return nonzero64(bytes);
 }
 #endif
-
-INLINE int any_bit(s32v x) {
-#if defined(__AVX512BW__) && VECTOR == 64
-    return _mm512_test_epi32_mask((__m512i)x, (__m512i)x) != 0;
-#elif defined(__AVX2__) && VECTOR == 32
-    return !_mm256_testz_si256((__m256i)x, (__m256i)x);
-#else
-    return any32(x != (s32v){0});
-#endif
-}
 
 /* Which of a vector of 64-bit words are not zero. */
 INLINE uint64_t nonzero_words(const uint64_t *from) {
