@@ -27,8 +27,8 @@ RATES = (0.01, 0.03, 0.1, 0.2, 0.5)
 CONV_STEPS, MLP_STEPS = 20, 8
 CONV_LIMITS: dict[float, dict[str, float]] = {
     0.01: {LITERT: 20},
-    0.03: {SNNTORCH: 16},
-    0.1: {LITERT: 10},
+    0.03: {LITERT: 10, SNNTORCH: 16},
+    0.1: {LITERT: 5},
     0.5: {LITERT: 2},
 }
 AVX2_LIMITS = {0.03: 6.0}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-MAGIC = 0x31736567646503
+MAGIC = 0x31736567646504
 """First word of a program; it changes with the format."""
 
 MOST_ELEMENTS = 2**27
@@ -33,6 +33,12 @@ WIDE_LIMIT = 2**59
 
 MOST_SPIKES_OF_BYTES = 255
 """Largest sum that a byte holds."""
+
+LARGEST_IN_BYTES = 7
+"""Largest weight, or weight times a level, that is added in bytes.
+
+At least 16 of them are added before their sums need 16 bits.
+"""
 
 ALIGNED, ERROR_BYTES = 64, 200
 
@@ -80,11 +86,12 @@ class Product(IntEnum):
     """How a layer multiplies."""
 
     EVENTS = 0
-    PAIRS8 = 1
-    QUADS8 = 2
-    PAIRS16 = 3
-    SINGLES = 4
-    CHANNELS = 5
+    LEVELS = 1
+    PAIRS8 = 2
+    QUADS8 = 3
+    PAIRS16 = 4
+    SINGLES = 5
+    CHANNELS = 6
 
 
 class CellKind(IntEnum):

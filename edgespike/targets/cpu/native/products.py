@@ -9,11 +9,14 @@ import numpy as np
 
 from edgespike.graph import Conv2d, Dense, Graph, Node, Reshape, Signal, SumPool2d, Tensor
 from edgespike.graph.tensor import ELEMENT_LIMIT, Integers
-from edgespike.targets.cpu.native.codes import MOST_ELEMENTS, Product, Type
+from edgespike.targets.cpu.native.codes import LARGEST_IN_BYTES, MOST_ELEMENTS, Product, Type
 from edgespike.targets.cpu.native.words import INT16, Words, stored
 from edgespike.targets.shared.channels_last import plane
 
 LARGEST_BYTE = 127
+
+MANY_OUTPUTS = 32
+"""Outputs from which on it takes less to add rows of weights than to multiply a few levels."""
 
 MOST_FOLDED_WEIGHTS = 2**24
 """Most weights of a layer into which a sum pool is folded: a row of the pool repeats them."""
@@ -163,6 +166,9 @@ def product_of(graph: Graph, window: Window, sums: Tensor, *, as_events: bool) -
     if as_events or is_listed(source):
         return Product.EVENTS
     largest = int(np.abs(window.weight).max())
+    many = len(window.weight) >= MANY_OUTPUTS
+    if low >= 0 and high * largest <= LARGEST_IN_BYTES and many and not is_wide(sums):
+        return Product.LEVELS
     if low >= 0 and high <= 255 and largest <= LARGEST_BYTE:
         fits = _largest_pair(window, source) <= INT16
         if fits and not is_wide(sums):
@@ -228,7 +234,7 @@ def write_product(
 def weight_bits(window: Window, product: Product) -> int:
     """Return how many bits a stored weight has."""
     match product:
-        case Product.PAIRS8 | Product.QUADS8:
+        case Product.LEVELS | Product.PAIRS8 | Product.QUADS8:
             return 8
         case Product.PAIRS16:
             return 16
@@ -238,13 +244,19 @@ def weight_bits(window: Window, product: Product) -> int:
             return _bits_of_rows(window)
 
 
-MOST_BYTES_OF_ROWS = 2**17
+MOST_BYTES_OF_ROWS = 2**15
 """Most bytes of weights that are stored in 16 bits although 8 hold them."""
 
 
 def _bits_of_rows(window: Window) -> int:
-    """Return the bits of rows that are added: 16 where they fit a cache, as 8 must be widened."""
+    """Return the bits of rows that are added.
+
+    Rows of 8 bits must be widened, unless so many of them fit 8 bits together that they are added
+    as they are; rows of 16 bits take twice the cache.
+    """
     low, high = int(window.weight.min()), int(window.weight.max())
+    if max(-low, high) <= LARGEST_IN_BYTES:
+        return 8
     across = window.pool[1]
     if low >= -LARGEST_BYTE - 1 and high <= LARGEST_BYTE:
         return 16 if window.weight.size * across * 2 <= MOST_BYTES_OF_ROWS else 8

@@ -201,7 +201,7 @@ class _Writer:
         sums = self._graph.tensors[node.name]
         counted = node.name == self._plan.counted
         product = product_of(self._graph, window, sums, as_events=counted)
-        wide = product not in (Product.PAIRS8, Product.EVENTS) or is_wide(sums)
+        wide = product not in (Product.PAIRS8, Product.EVENTS, Product.LEVELS) or is_wide(sums)
         write_product(words, window, op.bias, product, wide=wide)
         layer = self._plan.absorbed.get(node.name)
         others = [self._value[name] for name in node.inputs if layer and name != layer.name]

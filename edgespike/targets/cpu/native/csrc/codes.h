@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define MAGIC 0x31736567646503 /* changes with the format of programs */
+#define MAGIC 0x31736567646504 /* changes with the format of programs */
 
 /* Limits of a program. */
 #define MOST_ELEMENTS (1 << 27) /* of a value, a row, a stride, a padding */
@@ -14,6 +14,7 @@
 #define SPLIT_BITS 15 /* most bits of a decay whose product is computed in two parts of 32 bits */
 #define WIDE_LIMIT ((int64_t)1 << 59) /* largest magnitude of a potential in 64 bits: sums of a few still fit */
 #define MOST_SPIKES_OF_BYTES 255 /* what a sum of bytes holds */
+#define LARGEST_IN_BYTES 7 /* weight, or weight times a level, that is added in bytes: at least 16 before sums need 16 bits */
 
 #define ALIGNED 64 /* bytes: where scratch memory begins */
 #define ERROR_BYTES 200
@@ -27,6 +28,7 @@ enum when { ALWAYS, ONCE /* only at the first step of an input that never change
 
 enum product {
     EVENTS, /* rows of weights are added for each event */
+    LEVELS, /* rows of weights times a small number are added for each number */
     PAIRS8, /* pairs of unsigned bytes times pairs of signed bytes, sums of 16 bits */
     QUADS8, /* four bytes each, sums of 32 bits */
     PAIRS16, /* pairs of 16 bits, sums of 32 bits */

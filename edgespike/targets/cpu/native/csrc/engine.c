@@ -249,6 +249,24 @@ static void pack(struct reader *r, const struct linear *op, const unsigned char 
         }
 }
 
+/* Return the largest level of a source of small numbers. */
+static int32_t levels_of(struct reader *r, const struct value *source) {
+    int32_t most = 1;
+    for (int32_t c = 0; c < source->channels; c++) most = source->high[c] > most ? source->high[c] : most;
+    if (source->type != U8 || source->negative || most > LARGEST_IN_BYTES) fail(r, "levels of a source");
+    return r->wrong ? 1 : most;
+}
+
+/* Write weights times a level: the rows of an element lie side by side. */
+static void pack_level(struct reader *r, const struct linear *op, const unsigned char *from, int32_t level) {
+    for (int64_t i = 0; i < op->rows; i++)
+        for (int64_t o = 0; o < op->outputs; o++) {
+            const int64_t x = item(from, i * op->outputs + o);
+            if (x < -LARGEST_IN_BYTES || x > LARGEST_IN_BYTES || x * level < INT8_MIN || x * level > INT8_MAX) fail(r, "weights");
+            else ((int8_t *)op->weight)[(i * op->times + level - 1) * op->row_bytes + o] = (int8_t)(x * level);
+        }
+}
+
 /* Find where events lead, if all segments have the same columns. */
 static void read_reach(struct reader *r, struct linear *op, int32_t channels) {
     const struct segment *segment = op->segment;
@@ -310,11 +328,13 @@ static int32_t few_vectors(const es_net *net, const struct linear *op, const str
     const int32_t type = op->product == PAIRS16 ? I16 : op->product == SINGLES ? I32 : U8;
     const int whole = op->segments == 1 && op->segment[0].bytes == source->size && op->height * op->width == 1 &&
                       op->padded_height == source->height && op->padded_width == source->width;
-    const int numbers = op->product != EVENTS && op->product != CHANNELS && op->wide == (bits == 32);
+    const int numbers = !es_listed(op) && op->product != CHANNELS && op->wide == (bits == 32);
     return whole && numbers && source->type == type && vectors <= FEW_VECTORS ? vectors : 0;
 }
 
 #include "packed_load.h"
+
+#define MOST_WINDOW 16 /* products of a small window: what is multiplied at once counts as one */
 
 /* Return where the weights are, as they are written. */
 static const unsigned char *read_linear(struct reader *r, struct op *node) {
@@ -336,8 +356,10 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
     op->padded_height = (int32_t)number(r, op->top + op->source_height, most, "padded height");
     op->padded_width = (int32_t)number(r, op->left + op->source_width, most, "padded width");
     op->rows = (int32_t)number(r, 1, most, "rows");
+    op->times = 1;
     op->outputs = output->channels;
     op->padded = (int32_t)whole_vectors(net, op->outputs);
+    op->row_bytes = op->padded;
     op->segments = (int32_t)number(r, 1, most, "segments");
     const unsigned char *segments = array(r, 4 * (int64_t)op->segments, "segments");
     op->segment = room(r, (int64_t)op->segments * (int64_t)sizeof *op->segment);
@@ -362,9 +384,10 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
     if (!r->wrong && (groups > most || (int64_t)op->padded_height * (op->padded_width + 1) > 2 * most)) fail(r, "size");
     const unsigned char *weights = array(r, (int64_t)op->rows * op->outputs, "weights");
     const int bits = op->weight_bits;
+    if (op->product == LEVELS && op->wide) fail(r, "wide");
     const int right = op->product == EVENTS                                    ? bits == 8 || bits == 16 || bits == 32
                       : op->product == PAIRS16                                 ? bits == 16
-                      : op->product == SINGLES || op->product == CHANNELS ? bits == 32
+                      : op->product == SINGLES || op->product == CHANNELS      ? bits == 32
                                                                                : bits == 8;
     if (!right) fail(r, "weight bits");
     if (op->product == CHANNELS && source->channels != op->outputs) fail(r, "channels");
@@ -372,11 +395,25 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
     if (op->product == EVENTS || op->product == CHANNELS) {
         op->weight = room(r, ((int64_t)op->rows + 1) * op->padded * (bits / 8)); /* and a row of zeros */
         if (!r->wrong) pack(r, op, weights, 0, op->rows, 1, bits, op->weight, 0);
+    } else if (op->product == LEVELS) {
+        const int64_t vector = net->kernels->vector;
+        op->times = levels_of(r, source);
+        op->row_bytes = (op->padded + vector - 1) / vector * vector;
+        op->weight = room(r, ((int64_t)op->rows * op->times + 1) * op->row_bytes);
+        for (int32_t level = 1; !r->wrong && level <= op->times; level++) pack_level(r, op, weights, level);
     } else {
         op->weight = room(r, groups * group * op->padded * (bits / 8));
         int64_t at_group = 0;
+        if (groups <= MOST_WINDOW && op->product != CHANNELS && op->height * op->width > 1) {
+            op->window_groups = (int32_t)groups;
+            op->window = room(r, groups * 8);
+            op->window_place = lay(r, (int64_t)WINDOWS * op->padded * 4);
+        }
         for (int32_t s = 0; !r->wrong && s < op->segments; s++) {
             const int64_t count = op->segment[s].bytes;
+            const int64_t first = ((int64_t)op->segment[s].row * op->padded_width + op->segment[s].column) * source->channels;
+            for (int64_t i = 0; op->window && i < count; i += group)
+                op->window[at_group + i / group] = (first + i) * (bits / 8);
             pack(r, op, weights, op->segment[s].first, count, group, bits, op->weight, at_group);
             op->segment[s].first = (int32_t)at_group;
             at_group += (count + group - 1) / group;
@@ -387,6 +424,9 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
         const int64_t x = item(weights, i), size = x < 0 ? -x : x;
         if (size > largest) largest = size;
     }
+    if (op->product == LEVELS) largest *= op->times;
+    if (es_listed(op) && bits == 8 && largest && largest <= LARGEST_IN_BYTES)
+        op->bytes_hold = INT8_MAX / (int32_t)largest / 4 * 4; /* listed rows are added four at a time */
     op->largest_weight = (int32_t)(largest > INT32_MAX ? INT32_MAX : largest);
     op->given = weights;
     op->given_segments = segments;
@@ -405,7 +445,7 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
     for (int64_t bit = 0; bit < 64; bit += source->channels) op->channel_bits |= (uint64_t)1 << bit;
     const int64_t row = (int64_t)op->padded * (op->masked ? op->width : 1);
     if (row > net->most_wide) net->most_wide = row;
-    if (op->product == EVENTS) {
+    if (es_listed(op)) {
         const int64_t elements = (int64_t)op->source_height * op->source_width * source->channels;
         if (elements > most) fail(r, "size");
         op->list_room = 4 * elements + SLACK;
@@ -417,16 +457,16 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
         op->kinds_place = lay(r, op->padded_height);
         op->active_place = lay(r, (int64_t)op->padded_height * 8);
         op->bits_place = lay(r, ((int64_t)op->source_width * source->channels + 63) / 64 * 8 * op->source_height);
-        if (!r->wrong) read_reach(r, op, source->channels);
-        if (op->addend < 0) { /* which only sums that are kept whole begin with */
+        if (!r->wrong && op->product == EVENTS) read_reach(r, op, source->channels);
+        if (op->product == EVENTS && op->addend < 0) { /* which only sums that are kept whole begin with */
             read_tiles(r, op, source, weights);
             read_flat(r, op, source, weights);
         }
     } else {
         op->image_place = lay(r, 4 * (int64_t)op->padded_height * op->padded_width * source->channels);
     }
-    const int64_t entries = op->product == EVENTS ? op->segments * (int64_t)(4 * 8)
-                                                  : (groups + 1) * (int64_t)(2 * sizeof(uint32_t));
+    const int64_t entries = es_listed(op) ? op->segments * (int64_t)(4 * 8)
+                                          : (groups + 1) * (int64_t)(2 * sizeof(uint32_t));
     if (entries > net->temporary_place) net->temporary_place = entries; /* its size, until it is laid out */
     return weights;
 }
@@ -515,6 +555,47 @@ static void read_op(struct reader *r, struct op *node) {
 
 #include "lanes_load.h"
 
+/* Whether an operation reads a value. */
+static int reads(const struct op *node, int32_t value) {
+    int found = node->kind == LINEAR && node->linear.addend == value;
+    for (int32_t k = 0; k < node->inputs; k++) found |= node->input[k] == value;
+    return found;
+}
+
+/* Whether anything but operations needs a value. */
+static int is_needed(const es_net *net, int32_t value) {
+    int found = value == net->input || value == net->readout;
+    for (int32_t k = 0; k < net->delays; k++) found |= net->delay[k].source == value || net->delay[k].output == value;
+    for (int32_t k = 0; k < net->sources; k++) found |= net->source[k].value == value;
+    return found;
+}
+
+/* Find maxima that can be taken of the sums of a layer: its thresholds never fall, and nothing else reads its values. */
+static void find_pooled(struct reader *r) {
+    es_net *net = r->net;
+    for (int32_t k = 0; !r->wrong && k < net->ops; k++) {
+        struct op *node = &net->op[k], *only = NULL;
+        const struct linear *op = &node->linear;
+        const struct value *value = &net->value[node->output];
+        if (node->kind != LINEAR || node->cell.kind != THRESHOLD || node->cell.threshold.flips) continue;
+        if (op->wide || op->addend >= 0 || op->tiles.on || op->flat.on || op->few || is_needed(net, node->output)) continue;
+        int32_t readers = 0;
+        for (int32_t j = 0; j < net->ops; j++)
+            if (reads(&net->op[j], node->output)) only = &net->op[j], readers++;
+        if (readers != 1 || only <= node || only->kind != MAX_POOL || only->when != node->when) continue;
+        const struct pool *pool = &only->pool;
+        const struct value *output = &net->value[only->output];
+        const int apart = pool->step_y == pool->kernel_y && pool->step_x == pool->kernel_x && !pool->top && !pool->left;
+        const int inside = (int64_t)output->height * pool->kernel_y <= value->height &&
+                           (int64_t)output->width * pool->kernel_x <= value->width;
+        if (!apart || !inside || value->type != U8 || output->type != U8) continue;
+        node->pooled = only;
+        only->taken = 1;
+        node->row_place = lay(r, ((int64_t)value->width + WINDOWS) * op->padded * 2);
+        node->largest_place = lay(r, (int64_t)output->width * op->padded * 2);
+    }
+}
+
 /* Read the range of each channel; a readout has none. */
 static void read_ranges(struct reader *r, struct value *value) {
     const int64_t channels = value->type == I64 ? 0 : value->channels;
@@ -590,6 +671,7 @@ static void read_net(struct reader *r) {
         net->kept_value[k] = (int32_t)value;
     }
     if (!r->wrong && r->from != r->end) fail(r, "end");
+    if (!r->wrong) find_pooled(r);
     pack_values(r);
     net->bytes_alone = net->bytes_sum > 0;
     for (int32_t k = 0; !r->wrong && k < net->sources; k++) {

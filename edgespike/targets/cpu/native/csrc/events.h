@@ -125,6 +125,49 @@ static int is_binary(const uint8_t *row, int64_t elements) {
     return rest <= 1 && !any_bit((s32v)more);
 }
 
+/* List a row's events of a few spikes each, so many times. */
+static uint32_t scan_few(const struct linear *op, const struct lists *to, const uint8_t *row, int32_t most, uint32_t count,
+                         uint32_t *starts, int32_t channels, uint64_t *active) {
+    uint32_t *const list = to->list, *end = list + count, place = (uint32_t)(op->left * channels);
+    uint64_t found = 0;
+    int32_t x = 0;
+    for (; x < op->left; x++) starts[x] = count;
+    for (; x < op->left + op->source_width; x++, row += channels, place += (uint32_t)channels) {
+        const uint32_t *const before = end;
+        starts[x] = (uint32_t)(end - list);
+        for (int32_t c = 0; c < channels; c += 64)
+            for (int32_t level = 0; level < most; level++)
+                end = list_bits(end, above64(row + c, level) & low_bits(channels - c), place + (uint32_t)c);
+        found |= (uint64_t)(end != before) << (x & 63);
+    }
+    for (; x <= op->padded_width; x++) starts[x] = (uint32_t)(end - list);
+    *active = found;
+    return (uint32_t)(end - list);
+}
+
+/* List the rows of weights of a row's levels. */
+static uint32_t scan_levels(const struct linear *op, const struct lists *to, const uint8_t *row, uint32_t count,
+                            uint32_t *starts, int32_t channels, uint64_t *active) {
+    const uint32_t times = (uint32_t)op->times;
+    uint32_t *const list = to->list, *end = list + count, place = (uint32_t)(op->left * channels) * times;
+    uint64_t found = 0;
+    int32_t x = 0;
+    for (; x < op->left; x++) starts[x] = count;
+    for (; x < op->left + op->source_width; x++, row += channels, place += (uint32_t)channels * times) {
+        const uint32_t *const before = end;
+        starts[x] = (uint32_t)(end - list);
+        for (int32_t c = 0; c < channels; c += 64)
+            for (uint64_t word = nonzero64(row + c) & low_bits(channels - c); word; word &= word - 1) {
+                const uint32_t channel = (uint32_t)c + (uint32_t)__builtin_ctzll(word), level = row[channel];
+                *end++ = place + channel * times + (level < times ? level : times) - 1;
+            }
+        found |= (uint64_t)(end != before) << (x & 63);
+    }
+    for (; x <= op->padded_width; x++) starts[x] = (uint32_t)(end - list);
+    *active = found;
+    return (uint32_t)(end - list);
+}
+
 /* List a row's events of any numbers of spikes. */
 static uint32_t scan_numbers(const struct linear *op, const struct lists *to, const void *row, int32_t type,
                              uint32_t count, uint32_t *starts, int32_t channels, uint64_t *active, uint8_t *big) {
@@ -152,6 +195,7 @@ static uint32_t scan_numbers(const struct linear *op, const struct lists *to, co
         }
     }
     *big = most > FEW;
+    if (type == U8 && !*big) return scan_few(op, to, row, most, count, starts, channels, active);
     uint64_t found = 0;
     int32_t x = 0; /* where the next start is written */
     for (int64_t first = 0; first < elements; first += 64) {
@@ -204,6 +248,8 @@ static struct found scan(const struct run *run, const struct linear *op, const s
         uint8_t kind = PLACED;
         if (y < 0 || y >= op->source_height) {
             starts[0] = starts[width] = count;
+        } else if (op->product == LEVELS) {
+            found.events = scan_levels(op, &to, row, count, starts, channels, &active);
         } else if (source->type == U8 && is_binary(row, elements)) {
             uint64_t *own = bits + y * words;
             found.events = scan_bits(op, &to, row, count, channels, own);
@@ -257,6 +303,7 @@ struct line { const uint32_t *starts; int32_t width, numbered; uint32_t first; }
 
 enum rows { ROWS16, ROWS8, ROWS16_WIDE, ROWS8_WIDE, ROWS32 };
 
+#define BYTE_VECTORS 4
 #define AT_ONCE 4 /* Lists of rows are filled up to a multiple of this with the row of zeros. */
 
 /* Add up n vectors of sums over listed rows; the first output is at a place. */
@@ -314,6 +361,44 @@ ADDER(add_rows16_wide, ROWS16_WIDE, LANES32)
 ADDER(add_rows8_wide, ROWS8_WIDE, LANES32)
 ADDER(add_rows32, ROWS32, LANES32)
 
+/* Add up n vectors of sums in bytes, over so few listed rows at once that bytes hold them. */
+INLINE void add_rows_in_bytes(const struct linear *op, const uint32_t *list, int64_t count, int64_t place, int16_t *to,
+                              const int n) {
+    const int64_t stride = op->row_bytes, most = op->bytes_hold, left = op->padded - place;
+    const int8_t *weight = (const int8_t *)op->weight + place;
+    uint8_t bytes[VECTOR];
+    to += place;
+    for (int64_t first = 0; first < count; first += most) {
+        const int64_t end = count - first < most ? count : first + most;
+        u8v sum[BYTE_VECTORS];
+        UNROLL for (int k = 0; k < n; k++) sum[k] = (u8v){0};
+        for (int64_t event = first; event < end; event += AT_ONCE)
+            UNROLL for (int e = 0; e < AT_ONCE; e++) {
+                const int8_t *row = weight + list[event + e] * stride;
+                UNROLL for (int k = 0; k < n; k++) sum[k] += load_u8v(row + k * VECTOR);
+            }
+        UNROLL for (int k = 0; k < n; k++) {
+            int16_t *own = to + k * VECTOR;
+            store_u8v(bytes, sum[k]);
+            store_s16v(own, load_s16v(own) + load_8_as_16(bytes));
+            if (k * VECTOR + LANES16 < left)
+                store_s16v(own + LANES16, load_s16v(own + LANES16) + load_8_as_16(bytes + LANES16));
+        }
+    }
+}
+
+static void add_rows8_in_bytes(const struct linear *op, const uint32_t *list, int64_t count, int16_t *to) {
+    const int64_t padded = op->padded;
+    memcpy(to, op->bias, (size_t)padded * 2);
+    for (int64_t place = 0; place < padded; place += BYTE_VECTORS * VECTOR)
+        switch ((padded - place + VECTOR - 1) / VECTOR) {
+        case 1: add_rows_in_bytes(op, list, count, place, to, 1); break;
+        case 2: add_rows_in_bytes(op, list, count, place, to, 2); break;
+        case 3: add_rows_in_bytes(op, list, count, place, to, 3); break;
+        default: add_rows_in_bytes(op, list, count, place, to, BYTE_VECTORS);
+        }
+}
+
 /* Add a row of weights times a number. */
 INLINE void add_number(const struct linear *op, int64_t row, int32_t number, int32_t *to) {
     for (int64_t i = 0; i < op->padded; i += LANES32) {
@@ -337,7 +422,7 @@ INLINE int find_lines(const struct linear *op, const struct lists *from, int32_t
         line[lines].starts = starts + segment->column;
         line[lines].width = segment->width;
         line[lines].numbered = from->kind[row] == NUMBERED;
-        line[lines].first = (uint32_t)segment->first - (uint32_t)segment->column * (uint32_t)channels;
+        line[lines].first = ((uint32_t)segment->first - (uint32_t)segment->column * (uint32_t)channels) * (uint32_t)op->times;
         lines++;
     }
     return lines;
@@ -352,11 +437,10 @@ static struct sums sum_numbers(const struct linear *op, const struct lists *from
     return (struct sums){to, 1};
 }
 
-/* Sum what arrives at an output position; where 32 bits are needed, in memory that is given. */
-INLINE struct sums sum_events(const struct run *run, const struct linear *op, const struct lists *from,
-                              const struct line *line, int lines, uint32_t channels, uint32_t x, int32_t *wide) {
-    char *to = at(run, run->net->temporary_place);
-    const uint32_t place = x * (uint32_t)op->step_x, shift = place * channels;
+/* Sum what arrives at an output position; where 32 bits are needed, in other memory. */
+INLINE struct sums sum_events(const struct linear *op, const struct lists *from, const struct line *line, int lines,
+                              uint32_t channels, uint32_t x, void *to, int32_t *wide) {
+    const uint32_t place = x * (uint32_t)op->step_x, shift = place * channels * (uint32_t)op->times;
     const uint32_t *events = from->list;
     uint32_t *list = from->rows;
     int64_t count = 0;
@@ -370,17 +454,18 @@ INLINE struct sums sum_events(const struct run *run, const struct linear *op, co
         numbered |= begin != end ? line[k].numbered : 0;
     }
     if (numbered) return sum_numbers(op, from, line, lines, channels, place, wide);
-    for (int i = 0; i < AT_ONCE; i++) list[count + i] = (uint32_t)op->rows;
+    for (int i = 0; i < AT_ONCE; i++) list[count + i] = (uint32_t)(op->rows * op->times);
     const int small = !op->wide || count * op->largest_weight + op->largest_bias <= INT16_MAX;
     switch (op->weight_bits) {
     case 8:
-        if (small) add_rows8(list, count, op->weight, op->padded, op->bias, to);
+        if (small && op->bytes_hold) add_rows8_in_bytes(op, list, count, to);
+        else if (small) add_rows8(list, count, op->weight, op->padded, op->bias, to);
         else add_rows8_wide(list, count, op->weight, op->padded, op->bias32, wide);
-        return (struct sums){small ? (void *)to : wide, !small};
+        return (struct sums){small ? to : wide, !small};
     case 16:
         if (small) add_rows16(list, count, op->weight, op->padded, op->bias, to);
         else add_rows16_wide(list, count, op->weight, op->padded, op->bias32, wide);
-        return (struct sums){small ? (void *)to : wide, !small};
+        return (struct sums){small ? to : wide, !small};
     default:
         add_rows32(list, count, op->weight, op->padded, op->bias32, wide);
         return (struct sums){wide, 1};

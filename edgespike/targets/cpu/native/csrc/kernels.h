@@ -74,62 +74,141 @@ static void run_few(const struct run *run, const struct op *node) {
     finish(run, &node->cell, 0, (struct sums){to, op->wide}, at(run, output->place), output->type);
 }
 
+/* What a layer adds for its events: lists of them, or a plane of sums where they are added already. */
+struct arrived { struct lists from; struct line *line; const char *plane; int32_t wide, listed; };
+
+static struct arrived arrive(const struct run *run, const struct linear *op, const struct value *source) {
+    struct found found = {0, 0};
+    struct arrived to = {0};
+    to.listed = op->scatters && list_all(run, op, source, &found) && is_sparse(op, found, is_wide(op, found));
+    if (!to.listed) found = scan(run, op, source);
+    to.from = lists_of(run, op);
+    to.line = (struct line *)(at(run, run->net->temporary_place) + 8 * run->net->most_padded + SLACK);
+    to.wide = is_wide(op, found);
+    const int sparse = to.listed || is_sparse(op, found, to.wide);
+    if (to.listed) scatter_all(run, op, source, found, to.wide);
+    else if (sparse) scatter_rows(run, op, source->channels, to.wide);
+    else place(run, op, source->channels);
+    if (sparse) to.plane = at(run, op->plane_place);
+    return to;
+}
+
+/* Sum a row of positions of a layer whose sums fit 16 bits. */
+static void sum_row16(const struct run *run, const struct linear *op, const struct value *source, const char *image,
+                      const struct arrived *arrived, int32_t y, int32_t width, int16_t *to) {
+    const int32_t channels = source->channels, padded = op->padded;
+    int32_t x = 0;
+    if (op->window)
+        for (; x < width; x += WINDOWS, to += WINDOWS * padded)
+            sum_windows(op, image, channels, y, x, width - x < WINDOWS ? width - x : WINDOWS, (char *)to);
+    else if (!es_listed(op))
+        for (; x < width; x++, to += padded) sum_products(run, op, image, channels, y, x, to);
+    else if (arrived->plane)
+        memcpy(to, arrived->plane + (int64_t)y * op->width * padded * 2, (size_t)width * (size_t)padded * 2);
+    else {
+        int32_t *wide = (int32_t *)at(run, run->net->wide_place);
+        const int lines = find_lines(op, &arrived->from, channels, y, arrived->line);
+        for (; x < width; x++, to += padded) {
+            const struct sums sums =
+                sum_events(op, &arrived->from, arrived->line, lines, (uint32_t)channels, (uint32_t)x, to, wide);
+            for (int32_t i = 0; sums.wide && i < padded; i += LANES32) narrow32_to_16(to + i, load_s32v(wide + i));
+        }
+    }
+}
+
+/* A layer with thresholds that never fall, and the maxima of their levels: the level of the largest sum. */
+static void run_pooled(const struct run *run, const struct op *node) {
+    const struct linear *op = &node->linear;
+    const struct pool *pool = &node->pooled->pool;
+    const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->pooled->output];
+    const int32_t padded = op->padded, across = pool->kernel_x, width = output->width;
+    const int events = es_listed(op);
+    const char *image = events ? NULL : image_of(run, op, source);
+    const struct arrived arrived = events ? arrive(run, op, source) : (struct arrived){0};
+    int16_t *row = (int16_t *)at(run, node->row_place), *largest = (int16_t *)at(run, node->largest_place);
+    uint8_t *to = (uint8_t *)at(run, output->place);
+    for (int32_t y = 0; y < output->height; y++) {
+        for (int32_t inside = 0; inside < pool->kernel_y; inside++) {
+            sum_row16(run, op, source, image, &arrived, y * pool->kernel_y + inside, width * across, row);
+            const int16_t *from = row;
+            for (int32_t x = 0; x < width; x++, from += across * padded)
+                for (int32_t i = 0; i < padded; i += LANES16) {
+                    s16v most = load_s16v(from + i);
+                    for (int32_t j = 1; j < across; j++) most = most16(most, load_s16v(from + j * padded + i));
+                    int16_t *own = largest + x * padded + i;
+                    store_s16v(own, inside ? most16(most, load_s16v(own)) : most);
+                }
+        }
+        for (int32_t x = 0; x < width; x++, to += output->channels)
+            threshold_row(&node->cell, (struct sums){largest + x * padded, 0}, to, U8);
+    }
+}
+
+/* Sum products of numbers. */
+static void run_products(const struct run *run, const struct op *node, const struct linear *op) {
+    const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
+    const int64_t row_bytes = (int64_t)output->channels * es_bytes_of(output->type);
+    const char *image = image_of(run, op, source);
+    char *to = at(run, output->place), *row = at(run, op->window ? op->window_place : run->net->temporary_place);
+    const int32_t positions = op->window ? WINDOWS : 1;
+    const int64_t bytes = (int64_t)op->padded * (op->wide ? 4 : 2);
+    int64_t position = 0;
+    for (int32_t y = 0; y < op->height; y++)
+        for (int32_t x = 0; x < op->width; x += positions) {
+            const int32_t here = op->width - x < positions ? op->width - x : positions;
+            struct sums sums = {row, op->wide};
+            if (op->window) sum_windows(op, image, source->channels, y, x, here, row);
+            else if (op->product == CHANNELS) sums = sum_channels(run, op, image, source->type, source->channels, y, x);
+            else sum_products(run, op, image, source->channels, y, x, row);
+            for (int32_t k = 0; k < here; k++, position++, to += row_bytes)
+                finish(run, &node->cell, position, (struct sums){(const char *)sums.from + k * bytes, sums.wide}, to,
+                       output->type);
+        }
+}
+
 static void run_linear(const struct run *run, const struct op *node) {
     struct linear own;
     const struct linear *op = node->linear.addend < 0 ? &node->linear : with_addend(run, &node->linear, &own);
     const struct cell *cell = &node->cell;
     const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
     const int64_t row_bytes = (int64_t)output->channels * es_bytes_of(output->type);
-    char *to = at(run, output->place);
+    char *to = at(run, output->place), *sums_to = at(run, run->net->temporary_place);
     if (op->tiles.on || op->flat.on) {
         run_packed(run, node);
         return;
     }
-    if (op->product != EVENTS) {
-        const char *image = image_of(run, op, source);
-        int64_t position = 0;
-        for (int32_t y = 0; y < op->height; y++)
-            for (int32_t x = 0; x < op->width; x++, position++, to += row_bytes) {
-                const struct sums sums = op->product == CHANNELS
-                                             ? sum_channels(run, op, image, source->type, source->channels, y, x)
-                                             : sum_products(run, op, image, source->channels, y, x);
-                finish(run, cell, position, sums, to, output->type);
-            }
+    if (!es_listed(op)) {
+        run_products(run, node, op);
         return;
     }
-    struct found found = {0, 0};
-    const int listed = op->scatters && list_all(run, op, source, &found) && is_sparse(op, found, is_wide(op, found));
-    if (!listed) found = scan(run, op, source);
-    const struct lists from = lists_of(run, op);
-    const int wide = is_wide(op, found), sparse = listed || is_sparse(op, found, wide);
-    if (listed) scatter_all(run, op, source, found, wide);
-    else if (sparse) scatter_rows(run, op, source->channels, wide);
-    else place(run, op, source->channels);
+    const struct arrived arrived = arrive(run, op, source);
+    const struct lists *from = &arrived.from;
+    const char *plane = arrived.plane;
+    const int wide = arrived.wide;
     const uint64_t *reached = (const uint64_t *)at(run, op->reached_place);
-    const char *plane = at(run, sparse ? op->plane_place : 0);
     const int64_t plane_bytes = (int64_t)op->padded * (wide ? 4 : 2);
     const int rests = op->masked && cell->kind == MEMBRANE && cell->membrane.rests && !op->biased;
     uint64_t *stirred = (uint64_t *)at(run, rests ? cell->membrane.active_place : 0);
     int32_t *sums_row = (int32_t *)at(run, run->net->wide_place);
     const uint32_t channels = (uint32_t)source->channels;
-    struct line *line = (struct line *)(at(run, run->net->temporary_place) + 8 * run->net->most_padded + SLACK);
+    struct line *line = arrived.line;
     for (int32_t y = 0; y < op->height; y++, to += row_bytes * op->width) {
         const int64_t position = (int64_t)y * op->width;
-        const int lines = sparse ? 0 : find_lines(op, &from, source->channels, y, line);
+        const int lines = plane ? 0 : find_lines(op, from, source->channels, y, line);
         if (rests) {
-            uint64_t active = (listed ? reached[y] : active_row(op, &from, y)) | stirred[y], left = 0;
+            uint64_t active = (arrived.listed ? reached[y] : active_row(op, from, y)) | stirred[y], left = 0;
             memset(to, 0, (size_t)(row_bytes * op->width));
             while (active) { /* a run of positions that lie side by side */
                 const int32_t x = (int32_t)__builtin_ctzll(active);
                 const uint64_t ended = ~(active >> x);
                 const int32_t positions = ended ? (int32_t)__builtin_ctzll(ended) : 64;
                 const int32_t *sums32 = sums_row;
-                if (sparse && wide) sums32 = (const int32_t *)(plane + (position + x) * plane_bytes);
+                if (plane && wide) sums32 = (const int32_t *)(plane + (position + x) * plane_bytes);
                 for (int32_t k = 0; sums32 == sums_row && k < positions; k++) {
                     int32_t *row = sums_row + (int64_t)k * op->padded;
                     const struct sums sums =
-                        sparse ? (struct sums){plane + (position + x + k) * plane_bytes, 0}
-                               : sum_events(run, op, &from, line, lines, channels, (uint32_t)(x + k), row);
+                        plane ? (struct sums){plane + (position + x + k) * plane_bytes, 0}
+                              : sum_events(op, from, line, lines, channels, (uint32_t)(x + k), sums_to, row);
                     widened(cell, sums, row);
                 }
                 left |= membrane_row(run, cell, position + x, positions, sums32, to + row_bytes * x, output->type) << x;
@@ -138,12 +217,12 @@ static void run_linear(const struct run *run, const struct op *node) {
             stirred[y] = left;
             continue;
         }
-        const uint64_t active = op->masked && !sparse ? active_row(op, &from, y) : ~(uint64_t)0;
+        const uint64_t active = op->masked && !plane ? active_row(op, from, y) : ~(uint64_t)0;
         for (int32_t x = 0; x < op->width; x++) {
             struct sums sums = {op->wide ? (const void *)op->bias32 : op->bias, op->wide};
-            if (sparse) sums = (struct sums){plane + (position + x) * plane_bytes, wide};
+            if (plane) sums = (struct sums){plane + (position + x) * plane_bytes, wide};
             else if (!op->masked || (active >> x & 1))
-                sums = sum_events(run, op, &from, line, lines, channels, (uint32_t)x, sums_row);
+                sums = sum_events(op, from, line, lines, channels, (uint32_t)x, sums_to, sums_row);
             finish(run, cell, position + x, sums, to + row_bytes * x, output->type);
         }
     }
@@ -394,9 +473,9 @@ static void run_step(const struct run *run, int64_t step) {
         const struct op *node = &net->op[k];
         const int counted = node->kind == LINEAR && node->counted && !run->kept;
         if (counted) add_to_counts(run, node);
-        if (counted || !runs_now(run, node, step)) continue;
+        if (counted || !runs_now(run, node, step) || (node->taken && !run->kept)) continue;
         switch (node->kind) {
-        case LINEAR: (node->linear.few ? run_few : run_linear)(run, node); break;
+        case LINEAR: (node->linear.few ? run_few : node->pooled && !run->kept ? run_pooled : run_linear)(run, node); break;
         case CELL: run_cell(run, node); break;
         case MAX_POOL:
         case SUM_POOL: run_pool(run, node); break;
@@ -455,7 +534,7 @@ static void run_samples(const struct run *run) {
     begin_planes(run);
     for (int32_t k = 0; k < net->ops; k++) {
         const struct linear *op = &net->op[k].linear;
-        if (net->op[k].kind != LINEAR || op->product == EVENTS) continue;
+        if (net->op[k].kind != LINEAR || es_listed(op)) continue;
         const struct value *source = &net->value[net->op[k].input[0]];
         const int64_t bytes = es_bytes_of(image_type(op, source)), channels = source->channels;
         memset(at(run, op->image_place), 0, (size_t)(bytes * channels * op->padded_width * op->padded_height + SLACK));

@@ -6,6 +6,7 @@
 #include "engine.h"
 
 #define FEW_VECTORS 6 /* of sums, whatever their bits */
+#define WINDOWS 4 /* small windows whose products are summed at once */
 
 /* Bytes that may be read and written behind every buffer: kernels work on whole vectors. */
 #define SLACK 128
@@ -159,6 +160,12 @@ struct linear {
     int32_t masked; /* rows of at most 64 positions: activity is kept as bits */
     int64_t list_place, starts_place, rows_place, kinds_place, image_place, bits_place, active_place; /* scratch */
     int64_t list_room;
+    int32_t times; /* rows of weights of an element: one for each level, where levels are added */
+    int64_t row_bytes; /* of rows that are added in bytes */
+    int32_t bytes_hold; /* how many rows of weights of 8 bits may be added in bytes; 0 if that is few */
+    int32_t window_groups; /* of a small window, 0 of a large one */
+    int64_t *window; /* where what is multiplied at once lies */
+    int64_t window_place;
     int32_t few; /* vectors of sums of a layer of one position whose source is multiplied as it lies; 0 if it is not */
     int32_t addend; /* a value with which sums begin, beside the bias; -1 if there is none */
     int64_t addend_place;
@@ -189,6 +196,9 @@ struct op {
     struct pool pool;
     int32_t *order; /* RESHAPE: place of each element of the output in the source */
     int32_t mode; /* READOUT: enum mode_code */
+    const struct op *pooled; /* LINEAR: what takes the largest of its values, and nothing else reads them, or NULL */
+    int64_t row_place, largest_place; /* sums of a row of positions, and the largest of each row of maxima */
+    int32_t taken; /* MAX_POOL: whether it runs with the layer before it */
     int32_t counted; /* LINEAR: 1 if a readout sums it, and nothing else reads it */
     int64_t counts_place;
     int64_t counted_blocks; /* vectors of the source's bits, if these are counted, else 0 */
@@ -246,6 +256,9 @@ struct kernels {
     int32_t quads; /* whether it has instructions for products of four bytes */
     void (*run)(const struct run *);
 };
+
+/* Whether a layer adds rows of weights that lists name. */
+static inline int es_listed(const struct linear *op) { return op->product == EVENTS || op->product == LEVELS; }
 
 extern const struct kernels es_portable, es_avx2, es_avx512;
 

@@ -49,6 +49,8 @@ INLINE uint32_t load_factor(const char *from, const int bytes) {
     return whole;
 }
 
+#define WINDOW_VECTORS 2 /* of sums of a window at once */
+
 typedef int16_t factor16 __attribute__((UNALIGNED));
 typedef int32_t factor32 __attribute__((UNALIGNED));
 
@@ -104,6 +106,61 @@ INLINE int64_t list_factors(struct factor *to, const char *from, int64_t groups,
     return count;
 }
 
+/* Multiply what some windows hold that lie side by side, zeros too: where windows are small, to list what is not zero
+   takes longer. The sums of each window are a row. */
+INLINE void multiply_windows(const struct linear *op, const char *from, int64_t step, int64_t place, const void *bias,
+                             char *to, const int product, const int n, const int windows) {
+    const int64_t lane = product == PAIRS8 ? 2 : 4, padded = op->padded, groups = op->window_groups;
+    const int64_t *offset = op->window;
+    const char *weight = (const char *)op->weight + place * lane;
+    s32v sum[WINDOWS * WINDOW_VECTORS];
+    UNROLL for (int p = 0; p < windows; p++)
+        UNROLL for (int k = 0; k < n; k++) sum[p * n + k] = load_s32v((const char *)bias + place * lane + k * VECTOR);
+    for (int64_t g = 0; g < groups; g++, weight += padded * lane) {
+        const char *group = from + offset[g];
+        s32v w[WINDOW_VECTORS];
+        UNROLL for (int k = 0; k < n; k++) w[k] = load_s32v(weight + k * VECTOR);
+        UNROLL for (int p = 0; p < windows; p++, group += step) {
+            const s16v pair = all16(*(const factor16 *)group);
+            const s32v whole = product == PAIRS8 ? (s32v)pair : all32(*(const factor32 *)group);
+            UNROLL for (int k = 0; k < n; k++) {
+                s32v *own = &sum[p * n + k];
+                switch (product) {
+                case PAIRS8: *own = (s32v)((s16v)*own + pairs8(pair, (s16v)w[k])); break;
+                case QUADS8: *own = quads8(*own, whole, w[k]); break;
+                case PAIRS16: *own = add_pairs16(*own, whole, w[k]); break;
+                default: *own += whole * w[k];
+                }
+            }
+        }
+    }
+    UNROLL for (int p = 0; p < windows; p++)
+        UNROLL for (int k = 0; k < n; k++)
+            store_s32v(to + p * padded * lane + place * lane + k * VECTOR, sum[p * n + k]);
+}
+
+#define WINDOW_ROWS(product, n, windows) multiply_windows(op, from, step, place, bias, to, product, n, windows)
+#define WINDOW_MULTIPLIER(name, product, lanes)                                                                     \
+    static void name(const struct linear *op, const char *from, int64_t step, int64_t windows, const void *bias,    \
+                     char *to) {                                                                                    \
+        int64_t place = 0;                                                                                          \
+        for (; place + 2 * (lanes) <= op->padded; place += 2 * (lanes)) {                                           \
+            if (windows == WINDOWS) WINDOW_ROWS(product, 2, WINDOWS);                                               \
+            else for (int64_t p = 0; p < windows; p++) WINDOW_ROW(product, 2);                                      \
+        }                                                                                                           \
+        for (; place < op->padded; place += (lanes)) {                                                              \
+            if (windows == WINDOWS) WINDOW_ROWS(product, 1, WINDOWS);                                               \
+            else for (int64_t p = 0; p < windows; p++) WINDOW_ROW(product, 1);                                      \
+        }                                                                                                           \
+    }
+#define WINDOW_ROW(product, n)                                                                                      \
+    multiply_windows(op, from + p * step, step, place, bias, to + p * op->padded * (product == PAIRS8 ? 2 : 4),     \
+                     product, n, 1)
+WINDOW_MULTIPLIER(window_pairs8, PAIRS8, LANES16)
+WINDOW_MULTIPLIER(window_quads8, QUADS8, LANES32)
+WINDOW_MULTIPLIER(window_pairs16, PAIRS16, LANES32)
+WINDOW_MULTIPLIER(window_singles, SINGLES, LANES32)
+
 INLINE int32_t image_type(const struct linear *op, const struct value *source) {
     switch (op->product) {
     case PAIRS16: return I16;
@@ -134,11 +191,31 @@ static const char *image_of(const struct run *run, const struct linear *op, cons
     return image;
 }
 
-INLINE struct sums sum_products(const struct run *run, const struct linear *op, const char *image, int32_t channels,
-                                int32_t y, int32_t x) {
-    char *to = at(run, run->net->temporary_place);
-    struct factor *factor = (struct factor *)(to + 8 * run->net->most_padded + SLACK);
-    const int64_t bytes = op->product == PAIRS16 ? 2 : op->product == SINGLES ? 4 : 1;
+/* Bytes of an element as it is multiplied. */
+INLINE int64_t factor_bytes(const struct linear *op) {
+    return op->product == PAIRS16 ? 2 : op->product == SINGLES ? 4 : 1;
+}
+
+/* Sum the products of some positions of a row, at most WINDOWS, where windows are small. */
+INLINE void sum_windows(const struct linear *op, const char *image, int32_t channels, int32_t y, int32_t x,
+                        int32_t positions, char *to) {
+    const int64_t element = channels * factor_bytes(op), step = op->step_x * element;
+    const char *from = image + (int64_t)y * op->step_y * op->padded_width * element + x * step;
+    const void *bias = op->wide ? (const void *)op->bias32 : op->bias;
+    switch (op->product) {
+    case PAIRS8: window_pairs8(op, from, step, positions, bias, to); break;
+    case QUADS8: window_quads8(op, from, step, positions, bias, to); break;
+    case PAIRS16: window_pairs16(op, from, step, positions, bias, to); break;
+    default: window_singles(op, from, step, positions, bias, to);
+    }
+}
+
+/* Sum the products of a position, where windows are large. */
+INLINE void sum_products(const struct run *run, const struct linear *op, const char *image, int32_t channels,
+                         int32_t y, int32_t x, void *to) {
+    char *const lists = at(run, run->net->temporary_place) + 8 * run->net->most_padded + SLACK;
+    struct factor *factor = (struct factor *)lists;
+    const int64_t bytes = factor_bytes(op);
     const int64_t corner = ((int64_t)y * op->step_y * op->padded_width + (int64_t)x * op->step_x) * channels * bytes;
     int64_t factors = 0;
     for (int32_t s = 0; s < op->segments; s++) {
@@ -161,7 +238,6 @@ INLINE struct sums sum_products(const struct run *run, const struct linear *op, 
     case PAIRS16: multiply_pairs16(factor, factors, op->weight, op->padded, bias, to); break;
     default: multiply_singles(factor, factors, op->weight, op->padded, bias, to);
     }
-    return (struct sums){to, op->wide};
 }
 
 /* Sum the products of each channel by itself. */

@@ -128,6 +128,17 @@ INLINE s32v quads8(s32v sum, s32v x, s32v w) {
 #endif
 #endif
 
+/* A bit for each of 64 bytes that is above a number. */
+INLINE uint64_t above64(const uint8_t *from, int32_t x) {
+#if defined(__AVX512BW__) && VECTOR == 64
+    return _mm512_cmpgt_epu8_mask(_mm512_loadu_si512(from), _mm512_set1_epi8((char)x));
+#else
+    uint8_t above[64];
+    for (int i = 0; i < 64; i += VECTOR) store_u8v(above + i, (u8v)(load_u8v(from + i) > (uint8_t)x));
+    return nonzero64(above);
+#endif
+}
+
 /* Whether any bit is set, also of marks of 16 bits. */
 INLINE int any_bit(s32v x) {
 #if defined(__AVX512BW__) && VECTOR == 64
