@@ -562,23 +562,27 @@ static int reads(const struct op *node, int32_t value) {
     return found;
 }
 
-/* Whether anything but operations needs a value. */
+/* Whether anything but operations needs a value, if its events are not counted. */
 static int is_needed(const es_net *net, int32_t value) {
     int found = value == net->input || value == net->readout;
     for (int32_t k = 0; k < net->delays; k++) found |= net->delay[k].source == value || net->delay[k].output == value;
-    for (int32_t k = 0; k < net->sources; k++) found |= net->source[k].value == value;
     return found;
 }
 
-/* Find maxima that can be taken of the sums of a layer: its thresholds never fall, and nothing else reads its values. */
-static void find_pooled(struct reader *r) {
+/* Find layers whose thresholds follow whole rows of sums; and maxima that can be taken of the sums instead of the levels:
+   where thresholds never fall, and nothing else reads the levels. */
+static void find_rows(struct reader *r) {
     es_net *net = r->net;
     for (int32_t k = 0; !r->wrong && k < net->ops; k++) {
         struct op *node = &net->op[k], *only = NULL;
         const struct linear *op = &node->linear;
         const struct value *value = &net->value[node->output];
-        if (node->kind != LINEAR || node->cell.kind != THRESHOLD || node->cell.threshold.flips) continue;
-        if (op->wide || op->addend >= 0 || op->tiles.on || op->flat.on || op->few || is_needed(net, node->output)) continue;
+        if (node->kind != LINEAR || node->cell.kind != THRESHOLD || op->wide || op->addend >= 0) continue;
+        if (op->tiles.on || op->flat.on || op->few) continue;
+        node->by_rows = 1;
+        node->linear.masked = 0; /* nothing asks where events arrive */
+        node->row_place = lay(r, (int64_t)value->width * op->padded * 2);
+        if (node->cell.threshold.flips || is_needed(net, node->output)) continue;
         int32_t readers = 0;
         for (int32_t j = 0; j < net->ops; j++)
             if (reads(&net->op[j], node->output)) only = &net->op[j], readers++;
@@ -591,7 +595,6 @@ static void find_pooled(struct reader *r) {
         if (!apart || !inside || value->type != U8 || output->type != U8) continue;
         node->pooled = only;
         only->taken = 1;
-        node->row_place = lay(r, ((int64_t)value->width + WINDOWS) * op->padded * 2);
         node->largest_place = lay(r, (int64_t)output->width * op->padded * 2);
     }
 }
@@ -671,7 +674,7 @@ static void read_net(struct reader *r) {
         net->kept_value[k] = (int32_t)value;
     }
     if (!r->wrong && r->from != r->end) fail(r, "end");
-    if (!r->wrong) find_pooled(r);
+    if (!r->wrong) find_rows(r);
     pack_values(r);
     net->bytes_alone = net->bytes_sum > 0;
     for (int32_t k = 0; !r->wrong && k < net->sources; k++) {

@@ -1,6 +1,30 @@
 /* Lists of events, and sums of the rows of weights that they lead to. Included by kernels.h alone. */
+#if defined(__AVX512BW__) && VECTOR == 64
+/* Add those of 16 numbers that a mask names to a list; behind its end anything may be written. */
+INLINE uint32_t *list_some(uint32_t *list, uint32_t mask, s32v numbers) {
+    store_s32v(list, (s32v)_mm512_maskz_compress_epi32((__mmask16)mask, (__m512i)numbers));
+    return list + __builtin_popcount(mask & 0xffff);
+}
+
+INLINE s32v counted_up(uint32_t first, uint32_t step) {
+    s32v place;
+    for (int i = 0; i < LANES32; i++) place[i] = i;
+    return place * (int32_t)step + (int32_t)first;
+}
+
+#define MANY_BITS 5 /* of a word, from which on it takes less to list them all at once */
+#endif
+
 /* Add the places of a word's bits to a list. */
 INLINE uint32_t *list_bits(uint32_t *list, uint64_t word, uint32_t first) {
+#if defined(__AVX512BW__) && VECTOR == 64
+    if (__builtin_popcountll(word) >= MANY_BITS) {
+        const s32v places = counted_up(first, 1);
+        UNROLL for (int part = 0; part < 4; part++)
+            list = list_some(list, (uint32_t)(word >> 16 * part) & 0xffff, places + 16 * part);
+        return list;
+    }
+#endif
     while (word) {
         *list++ = first + (uint32_t)__builtin_ctzll(word);
         word &= word - 1;
@@ -9,6 +33,12 @@ INLINE uint32_t *list_bits(uint32_t *list, uint64_t word, uint32_t first) {
 }
 
 INLINE uint64_t low_bits(int64_t count) { return count >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1; }
+
+/* Return 64 bits of a row that begin anywhere in it; what is behind the row may be among them. */
+INLINE uint64_t bits_from(const uint64_t *row, int64_t first) {
+    const int by = (int)(first & 63);
+    return row[first >> 6] >> by | row[(first >> 6) + 1] << 1 << (63 - by);
+}
 
 /* Move the bits of a pattern together, which has every n-th bit. */
 INLINE uint64_t every(uint64_t word, uint64_t pattern, int32_t n) {
@@ -63,14 +93,10 @@ INLINE void find_starts(const uint64_t *bits, const struct linear *op, int32_t c
             count += (uint32_t)__builtin_popcountll(word);
         }
     } else {
-        int64_t bit = 0;
-        for (int32_t x = 0; x < width; x++) {
+        for (int64_t x = 0; x < width; x++) {
             starts[x] = count;
-            for (int64_t end = bit + channels; bit < end;) {
-                const int64_t most = 64 - (bit & 63), taken = end - bit < most ? end - bit : most;
-                count += (uint32_t)__builtin_popcountll(bits[bit >> 6] >> (bit & 63) & low_bits(taken));
-                bit += taken;
-            }
+            for (int64_t c = 0; c < channels; c += 64)
+                count += (uint32_t)__builtin_popcountll(bits_from(bits, x * channels + c) & low_bits(channels - c));
         }
     }
     for (int32_t x = width; x <= padded_width - left; x++) starts[x] = count;
@@ -145,6 +171,24 @@ static uint32_t scan_few(const struct linear *op, const struct lists *to, const 
     return (uint32_t)(end - list);
 }
 
+/* Add the rows of weights of at most 64 levels to a list. */
+INLINE uint32_t *list_levels(uint32_t *list, const uint8_t *level, uint64_t which, uint32_t place, uint32_t times) {
+#if defined(__AVX512BW__) && VECTOR == 64
+    const uint64_t word = nonzero64(level) & which;
+    const s32v most = all32((int32_t)times), places = counted_up(place - 1, times);
+    for (int part = 0; part < 64 && which >> part; part += 16)
+        list = list_some(list, (uint32_t)(word >> part) & 0xffff,
+                         places + (int32_t)times * part + least32(load_u8_as_32(level + part), most));
+    return list;
+#else
+    for (uint64_t word = nonzero64(level) & which; word; word &= word - 1) {
+        const uint32_t channel = (uint32_t)__builtin_ctzll(word), here = level[channel];
+        *list++ = place + channel * times + (here < times ? here : times) - 1;
+    }
+    return list;
+#endif
+}
+
 /* List the rows of weights of a row's levels. */
 static uint32_t scan_levels(const struct linear *op, const struct lists *to, const uint8_t *row, uint32_t count,
                             uint32_t *starts, int32_t channels, uint64_t *active) {
@@ -157,10 +201,7 @@ static uint32_t scan_levels(const struct linear *op, const struct lists *to, con
         const uint32_t *const before = end;
         starts[x] = (uint32_t)(end - list);
         for (int32_t c = 0; c < channels; c += 64)
-            for (uint64_t word = nonzero64(row + c) & low_bits(channels - c); word; word &= word - 1) {
-                const uint32_t channel = (uint32_t)c + (uint32_t)__builtin_ctzll(word), level = row[channel];
-                *end++ = place + channel * times + (level < times ? level : times) - 1;
-            }
+            end = list_levels(end, row + c, low_bits(channels - c), place + (uint32_t)c * times, times);
         found |= (uint64_t)(end != before) << (x & 63);
     }
     for (; x <= op->padded_width; x++) starts[x] = (uint32_t)(end - list);

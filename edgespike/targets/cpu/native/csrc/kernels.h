@@ -122,11 +122,11 @@ static void run_pooled(const struct run *run, const struct op *node) {
     const struct pool *pool = &node->pooled->pool;
     const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->pooled->output];
     const int32_t padded = op->padded, across = pool->kernel_x, width = output->width;
-    const int events = es_listed(op);
-    const char *image = events ? NULL : image_of(run, op, source);
-    const struct arrived arrived = events ? arrive(run, op, source) : (struct arrived){0};
+    const int listed = es_listed(op);
+    const char *image = listed ? NULL : image_of(run, op, source);
+    const struct arrived arrived = listed ? arrive(run, op, source) : (struct arrived){0};
     int16_t *row = (int16_t *)at(run, node->row_place), *largest = (int16_t *)at(run, node->largest_place);
-    uint8_t *to = (uint8_t *)at(run, output->place);
+    char *to = at(run, output->place);
     for (int32_t y = 0; y < output->height; y++) {
         for (int32_t inside = 0; inside < pool->kernel_y; inside++) {
             sum_row16(run, op, source, image, &arrived, y * pool->kernel_y + inside, width * across, row);
@@ -139,8 +139,24 @@ static void run_pooled(const struct run *run, const struct op *node) {
                     store_s16v(own, inside ? most16(most, load_s16v(own)) : most);
                 }
         }
-        for (int32_t x = 0; x < width; x++, to += output->channels)
-            threshold_row(&node->cell, (struct sums){largest + x * padded, 0}, to, U8);
+        threshold_rows16(&node->cell, largest, width, to, output->type);
+        to += width * output->channels;
+    }
+}
+
+/* A layer with thresholds, whose sums fit 16 bits. */
+static void run_thresholds(const struct run *run, const struct op *node) {
+    const struct linear *op = &node->linear;
+    const struct value *source = &run->net->value[node->input[0]], *output = &run->net->value[node->output];
+    const int listed = es_listed(op);
+    const char *image = listed ? NULL : image_of(run, op, source);
+    const struct arrived arrived = listed ? arrive(run, op, source) : (struct arrived){0};
+    int16_t *row = (int16_t *)at(run, node->row_place);
+    char *to = at(run, output->place);
+    for (int32_t y = 0; y < op->height; y++) {
+        sum_row16(run, op, source, image, &arrived, y, op->width, row);
+        threshold_rows16(&node->cell, row, op->width, to, output->type);
+        to += (int64_t)output->width * output->channels * es_bytes_of(output->type);
     }
 }
 
@@ -265,11 +281,8 @@ static void run_pool(const struct run *run, const struct op *node) {
                 for (int32_t c = 0; c < channels; c += VECTOR) {
                     u8v found = {0};
                     for (int32_t yy = y0; yy < y1; yy++)
-                        for (int32_t xx = x0; xx < x1; xx++) {
-                            u8v next = load_u8v(from + ((int64_t)yy * source->width + xx) * channels + c);
-                            u8v larger = (u8v)(next > found);
-                            found = (next & larger) | (found & ~larger);
-                        }
+                        for (int32_t xx = x0; xx < x1; xx++)
+                            found = most8(found, load_u8v(from + ((int64_t)yy * source->width + xx) * channels + c));
                     store_u8v(to + place + c, found);
                 }
                 continue;
@@ -469,13 +482,19 @@ static void rest(const struct run *run) {
 
 static void run_step(const struct run *run, int64_t step) {
     const es_net *net = run->net;
+    const int alone = !run->kept && !run->events; /* nothing but answers is asked for */
     for (int32_t k = 0; k < net->ops; k++) {
         const struct op *node = &net->op[k];
         const int counted = node->kind == LINEAR && node->counted && !run->kept;
         if (counted) add_to_counts(run, node);
-        if (counted || !runs_now(run, node, step) || (node->taken && !run->kept)) continue;
+        if (counted || !runs_now(run, node, step) || (node->taken && alone)) continue;
         switch (node->kind) {
-        case LINEAR: (node->linear.few ? run_few : node->pooled && !run->kept ? run_pooled : run_linear)(run, node); break;
+        case LINEAR:
+            (node->pooled && alone ? run_pooled
+             : node->linear.few    ? run_few
+             : node->by_rows       ? run_thresholds
+                                   : run_linear)(run, node);
+            break;
         case CELL: run_cell(run, node); break;
         case MAX_POOL:
         case SUM_POOL: run_pool(run, node); break;

@@ -196,8 +196,10 @@ struct op {
     struct pool pool;
     int32_t *order; /* RESHAPE: place of each element of the output in the source */
     int32_t mode; /* READOUT: enum mode_code */
-    const struct op *pooled; /* LINEAR: what takes the largest of its values, and nothing else reads them, or NULL */
-    int64_t row_place, largest_place; /* sums of a row of positions, and the largest of each row of maxima */
+    int32_t by_rows; /* LINEAR: thresholds follow whole rows of sums of 16 bits */
+    int64_t row_place; /* such a row */
+    const struct op *pooled; /* LINEAR, by rows: what takes the largest of its values, and nothing else reads them, or NULL */
+    int64_t largest_place; /* a row of the largest sums */
     int32_t taken; /* MAX_POOL: whether it runs with the layer before it */
     int32_t counted; /* LINEAR: 1 if a readout sums it, and nothing else reads it */
     int64_t counts_place;

@@ -1,11 +1,5 @@
 /* Sums of events of single spikes from bits: tile by tile, or for one position. Included by kernels.h alone. */
 
-/* Return 64 bits of a row that begin anywhere in it; what is behind the row may be among them. */
-INLINE uint64_t bits_from(const uint64_t *row, int64_t first) {
-    const int by = (int)(first & 63);
-    return row[first >> 6] >> by | row[(first >> 6) + 1] << 1 << (63 - by);
-}
-
 /* List the words with events, and note which rows of sums they reach. Where events are is hard to predict: words are
    listed without branches. */
 static int64_t list_words(const struct run *run, const struct linear *op, const struct value *source) {

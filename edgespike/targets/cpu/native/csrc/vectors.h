@@ -128,6 +128,21 @@ INLINE s32v quads8(s32v sum, s32v x, s32v w) {
 #endif
 #endif
 
+INLINE u8v most8(u8v x, u8v y) {
+#if defined(__AVX512BW__) && VECTOR == 64
+    return (u8v)_mm512_max_epu8((__m512i)x, (__m512i)y);
+#elif defined(__AVX2__) && VECTOR == 32
+    return (u8v)_mm256_max_epu8((__m256i)x, (__m256i)y);
+#elif defined(__SSE2__) && VECTOR == 16
+    return (u8v)_mm_max_epu8((__m128i)x, (__m128i)y);
+#elif defined(__AARCH64EL__) && VECTOR == 16
+    return (u8v)vmaxq_u8((uint8x16_t)x, (uint8x16_t)y);
+#else
+    const u8v larger = (u8v)(x > y);
+    return (x & larger) | (y & ~larger);
+#endif
+}
+
 /* A bit for each of 64 bytes that is above a number. */
 INLINE uint64_t above64(const uint8_t *from, int32_t x) {
 #if defined(__AVX512BW__) && VECTOR == 64
