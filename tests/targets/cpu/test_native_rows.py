@@ -124,13 +124,14 @@ def thresholds(levels: int, outputs: int) -> NDArray[np.int64]:
         MaxPool2d((3, 2), (3, 2)),
         MaxPool2d((1, 4), (1, 4)),
         MaxPool2d((3, 3), (2, 2)),
-        MaxPool2d((2, 2), (2, 2), (1, 1)),
+        MaxPool2d((2, 2), (3, 3)),
+        MaxPool2d((1, 4), (1, 4), (0, 1)),
     ],
 )
 def test_the_largest_level_is_that_of_the_largest_sum(
     name: str, levels: int, flipped: bool, pool: MaxPool2d
 ) -> None:
-    """Pools side by side, whatever they leave at the border, overlapping ones, and padded ones."""
+    """Pools side by side, whatever they leave at the border; with gaps, overlapping, padded."""
     source, outputs = SOURCES[name], 48
     conv = Conv2d(
         weights((outputs, source.shape[0], 3, 3), 2), np.zeros(outputs, np.int64), padding=(1, 1)
