@@ -149,7 +149,8 @@ static void read_flat(struct reader *r, struct linear *op, const struct value *s
             return;
         flat->first[segment->row] = segment->first;
     }
-    int even = op->weight_bits == 8 && r->net->kernels->vector > 16; /* others multiply bytes in several instructions */
+    /* Narrower vectors multiply bytes in several instructions; wider ones wait for rows that no event needs. */
+    int even = op->weight_bits == 8 && r->net->kernels->vector == 32;
     for (int32_t y = 0; !r->wrong && y < source->height; y++) even &= flat->first[y] % 2 == 0;
     if (even) {
         flat->pairs = room(r, ((int64_t)op->rows + 1) / 2 * op->padded * 2);
