@@ -73,7 +73,7 @@ ALLOWED = {
     "edgespike/targets/onnx/onnx_runner.py": "onnxruntime samples_and_answers",
     "edgespike/targets/c": "counting graph trace targets.base targets.shared",
     "edgespike/targets/c/instructions.py": "graph counting targets.c",
-    "edgespike/targets/c/bundle": "graph interpreter trace counting targets.base targets.c "
+    "edgespike/targets/c/bundle": "batches graph interpreter trace counting targets.base targets.c "
     "targets.shared",
     "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",

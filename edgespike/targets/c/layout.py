@@ -119,19 +119,43 @@ def _kernels(
 ) -> dict[str, Kernel]:
     """Return each layer's kernel."""
     exact = {name: kernels_of(graph, layer) for name, layer in layers.items()}
-    faults = [
-        f"{name} is no layer; there are {', '.join(layers)}"
-        for name in forced
-        if name not in layers
-    ]
-    faults += [
-        f"{name}: {kernel.name} is not exact; these are: {', '.join(k.name for k in exact[name])}"
-        for name, kernel in forced.items()
-        if name in layers and kernel not in exact[name]
-    ]
+    faults = _faults(exact, {name: kernel.name for name, kernel in forced.items()})
     if faults:
         raise UnsupportedError("kernels cannot be forced", faults)
     return {name: forced.get(name, kernels[0]) for name, kernels in exact.items()}
+
+
+def kernel_faults(graph: Graph, named: Mapping[str, str]) -> list[str]:
+    """Return why layers cannot be computed by the kernels that are named, one line each.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    named
+        Names of members of :class:`Kernel`, by the layers' names.
+    """
+    exact = {
+        node.name: kernels_of(graph, layer_of(graph, node, node.op))
+        for node in graph.nodes
+        if isinstance(node.op, Conv2d | Dense)
+    }
+    return _faults(exact, named)
+
+
+def _faults(exact: Mapping[str, list[Kernel]], named: Mapping[str, str]) -> list[str]:
+    faults = []
+    for name, kernel in named.items():
+        if name not in exact:
+            layers = f"there are {', '.join(exact)}" if exact else "the graph has none"
+            faults.append(f"{name} is no layer; {layers}")
+            continue
+        fitting = [each.name for each in exact[name]]
+        if kernel not in fitting:
+            known = kernel in Kernel.__members__
+            what = "is not exact" if known else "is no kernel"
+            faults.append(f"{name}: {kernel} {what}; these are: {', '.join(fitting)}")
+    return faults
 
 
 def _value(graph: Graph, node: Node, name: str, *, bits: bool) -> Value:

@@ -487,7 +487,7 @@ class TestReport:
 
     def test_kernels_are_named_with_the_reason(self, export: Export) -> None:
         (first, *_) = report_of(export(GRAPHS["residual"]()))["layers"]
-        assert set(first) == {"layer", "numbers", "why"}
+        assert set(first) == {"layer", "numbers", "why", "kernel", "kernels_that_fit"}
         assert first["layer"] == "conv1"
 
     def test_without_a_compiler_it_says_so(
