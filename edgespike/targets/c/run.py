@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.base import TracingRunner
-from edgespike.targets.c.build import compile_library, compiler, load
+from edgespike.targets.c.build import ZIG, compile_library, compiler, load
 from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.source import Written, write_c
 from edgespike.targets.c.values import Value
@@ -33,7 +33,8 @@ def version() -> str:
     EnvironmentMissingError
         There is no compiler.
     """
-    return f"C99 by {Path(compiler()[0]).name}"
+    command = compiler()
+    return f"C99 by {'zig cc' if command == ZIG else Path(command[0]).name}"
 
 
 def prepare(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> TracingRunner:
