@@ -24,9 +24,10 @@ from edgespike.targets.shared.c_labels import StoredInput, measured_c, measured_
 from edgespike.targets.shared.check_samples import CheckSamples, check_samples
 
 COMPILED_BYTES = 2**13
-"""Flash for the samples that are compiled in: as many as fit, but at least two."""
+"""Flash for the samples that are compiled in: as many as fit, but at least three."""
 
-LEAST_COMPILED = 2
+LEAST_COMPILED = 3
+"""The sample with the most events, one without any, and the one that checks the most."""
 
 
 def write_bundle(
@@ -57,7 +58,7 @@ def write_bundle(
     UnsupportedError
         The graph is too large to compute samples.
     """
-    checks = check_samples(graph, samples)
+    checks = check_samples(graph, samples, extremes=True)
     prefix = prefix_of(graph.name)
     written = write_c(graph, prefix, forced)
     compiled = min(len(checks), max(LEAST_COMPILED, COMPILED_BYTES // _sample_bytes(written)))
