@@ -18,7 +18,7 @@ from edgespike.errors import EnvironmentMissingError, TargetRunError
 from edgespike.extras import install_command
 
 MOST_SECONDS = 600
-"""How long a compiler may take: ten million weights take one minute or two."""
+"""How long a compiler may take: gcc 12 took 21 s of a core, and 1.1 GB, for ten million weights."""
 
 ZIG = [sys.executable, "-m", "ziglang", "cc"]
 """The compiler of the package ziglang, which needs nothing of the system."""
