@@ -153,11 +153,12 @@ def layer_of(graph: Graph, node: Node, op: Conv2d | Dense) -> Layer:
 
 
 def kernels_of(graph: Graph, layer: Layer) -> list[Kernel]:
-    """Return the kernels that compute a layer exactly, the fastest first.
+    """Return the kernels that compute a layer exactly, first those that usually are the fastest.
 
-    Following events takes fewer instructions than any product here at every rate of events: where
-    all values are events, a row that is added takes 16 instructions for 16 outputs on a Cortex-M4,
-    a row that is multiplied at least 17.
+    At every rate of events a row that is added takes fewer instructions than one that is
+    multiplied, 15.6 and 16.0 for 16 outputs on a Cortex-M4, and numbers that are 0 are not looked
+    at. But each level of a window takes about 60 and 75 more for 16 outputs, where looking at a
+    number takes 5: windows of few numbers and several levels are faster with products.
     """
     source, sums = graph.tensors[layer.root.name], graph.tensors[layer.node.name]
     height, width, channels = plane(source.shape)
