@@ -279,9 +279,9 @@ def cases() -> Sequence[Case]:
         lambda: _overlapping("overlapping-levels", 3),
         lambda: _overlapping("overlapping-many", 15),
         lambda: _joined("joined"),
-        lambda: _wide("wide-8", 500, 8, 3),
-        lambda: _wide("wide-4", 1500, 4, 7),
-        lambda: _wide("wide-2", 6000, 2, 6),
+        lambda: _by(Kernel.EVENTS, _wide("wide-8", 500, 8, 3)),
+        lambda: _by(Kernel.EVENTS, _wide("wide-4", 1500, 4, 7)),
+        lambda: _by(Kernel.EVENTS, _wide("wide-2", 6000, 2, 6)),
         # Kernels that are not the fastest, so that reports can say what they would take.
         lambda: _by(Kernel.EVENTS_WIDE, _convolutions("conv-4-wide", 4, 1, 0.2)),
         lambda: _by(Kernel.PAIRS, _convolutions("conv-8-pairs", 8, 1, 0.15)),

@@ -20,6 +20,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Emits
+from edgespike.targets.c.choosing import chosen
 from edgespike.targets.c.layers import MOST_LEVELS, Kernel, Layer, kernels_of, layer_of
 from edgespike.targets.c.values import Value, c_type, identifiers
 from edgespike.targets.shared.channels_last import plane
@@ -40,6 +41,8 @@ class Layout:
         Of all nodes.
     layers, kernels
         Each weighted layer, and its kernel.
+    choice
+        The kernels that layers have where none is asked for.
     cells
         The neurons that are computed with a layer, by its name.
     pools
@@ -55,6 +58,7 @@ class Layout:
     identifiers: dict[str, str]
     layers: dict[str, Layer]
     kernels: dict[str, Kernel]
+    choice: dict[str, Kernel]
     cells: dict[str, Node]
     pools: dict[str, Node]
     inline: set[str]
@@ -74,7 +78,7 @@ def make_layout(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> Lay
     graph
         The graph.
     forced
-        Kernels of layers, by their names, instead of the fastest exact ones.
+        Kernels of layers, by their names, instead of the chosen ones.
 
     Raises
     ------
@@ -90,9 +94,17 @@ def make_layout(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> Lay
         for node in graph.nodes
         if isinstance(node.op, Conv2d | Dense)
     }
-    kernels = _kernels(graph, layers, forced or {})
+    exact = {name: kernels_of(graph, layer) for name, layer in layers.items()}
+    _check_forced(exact, forced or {})
     skipped = _skipped_reshapes(graph, readers)
-    in_bits = _in_bits(graph, layers, kernels, readers, skipped)
+    first = {name: each[0] for name, each in exact.items()}
+    may_be = _in_bits(graph, first, readers, skipped)
+    choice = {
+        name: chosen(graph, layer, exact[name], in_bits=layer.root.name in may_be)
+        for name, layer in layers.items()
+    }
+    kernels = {**choice, **(forced or {})}
+    in_bits = _in_bits(graph, kernels, readers, skipped)
     cells = {
         node.name: cell
         for node in graph.nodes
@@ -111,18 +123,14 @@ def make_layout(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> Lay
         for node in graph.nodes
         if node.name not in gone
     }
-    return Layout(graph, names, layers, kernels, cells, pools, inline, values)
+    return Layout(graph, names, layers, kernels, choice, cells, pools, inline, values)
 
 
-def _kernels(
-    graph: Graph, layers: dict[str, Layer], forced: Mapping[str, Kernel]
-) -> dict[str, Kernel]:
-    """Return each layer's kernel."""
-    exact = {name: kernels_of(graph, layer) for name, layer in layers.items()}
+def _check_forced(exact: Mapping[str, list[Kernel]], forced: Mapping[str, Kernel]) -> None:
+    """Raise UnsupportedError if layers cannot be computed by kernels that are asked for."""
     faults = _faults(exact, {name: kernel.name for name, kernel in forced.items()})
     if faults:
         raise UnsupportedError("kernels cannot be forced", faults)
-    return {name: forced.get(name, kernels[0]) for name, kernels in exact.items()}
 
 
 def kernel_faults(graph: Graph, named: Mapping[str, str]) -> list[str]:
@@ -180,7 +188,6 @@ def _skipped_reshapes(graph: Graph, readers: dict[str, list[Node]]) -> set[str]:
 
 def _in_bits(
     graph: Graph,
-    layers: dict[str, Layer],
     kernels: dict[str, Kernel],
     readers: dict[str, list[Node]],
     skipped: set[str],

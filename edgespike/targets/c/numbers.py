@@ -25,16 +25,16 @@ def layer_numbers(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> l
 def numbers_of(layout: Layout) -> list[LayerNumbers]:
     """Return a row for each weighted layer: name and description of its kernel, and why."""
     return [
-        LayerNumbers(name, f"{kernel.name}: {kernel.value}", _why(layout.graph, layer, kernel))
+        LayerNumbers(name, f"{kernel.name}: {kernel.value}", _why(layout, layer, kernel))
         for name, layer in layout.layers.items()
         for kernel in [layout.kernels[name]]
     ]
 
 
-def _why(graph: Graph, layer: Layer, kernel: Kernel) -> str:
-    fastest = kernels_of(graph, layer)[0]
-    if kernel is not fastest:
-        return f"asked for, instead of {fastest.name}"
+def _why(layout: Layout, layer: Layer, kernel: Kernel) -> str:
+    graph, choice = layout.graph, layout.choice[layer.node.name]
+    if kernel is not choice:
+        return f"asked for, instead of {choice.name}"
     low, high = graph.tensors[layer.root.name].bounds
     least, most = graph.tensors[layer.node.name].bounds
     weights = int(layer.weight.min()), int(layer.weight.max())
@@ -42,7 +42,12 @@ def _why(graph: Graph, layer: Layer, kernel: Kernel) -> str:
     if kernel.lists:
         bits = field_bits(*layer.field_range)
         return f"values are {low}..{high}, weights take {bits} bits, {sums}"
+    if kernels_of(graph, layer)[0].lists and kernel is Kernel.PAIRS:
+        size = layer.weight[0].size
+        return f"windows are of {size} numbers up to {high}, too few for lists of events, {sums}"
     if kernel is Kernel.PAIRS or kernel is Kernel.EIGHTS:
+        if high <= MOST_LEVELS and low >= 0:
+            return f"weights {weights[0]}..{weights[1]} take more than 8 bits, {sums}"
         return f"values up to {high} are above {MOST_LEVELS}, {sums}"
     if layer.groups > 1:
         return f"{layer.groups} groups"
