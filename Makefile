@@ -3,7 +3,8 @@
 # make engine the C of the cpu target alone, after a change to it
 # make quick  lint, types and the tests that matter most, in a minute or so; needs no runtime but LiteRT
 # make test   all tests, here and on the other Pythons that are found
-# make check-mcu  shipped models and random graphs in C on emulated microcontrollers; JSON names a file of the figures
+# make check-mcu  shipped models and random graphs in C, here and on emulated microcontrollers; JSON names a
+#             file of the figures, PAGE a page to put the table into
 # make fresh  a minute of conformance on random graphs that no run had before; says how to repeat it
 # make check  lint, types and tests
 # make docs   this project's pages as a site, in docs/_build/html
@@ -93,7 +94,7 @@ check: lint types test
 
 # Needs gcc-arm-none-eabi, gcc-riscv64-unknown-elf and QEMU; cores whose tools are missing are skipped.
 check-mcu: $(VENV)/dev.stamp
-	$(BIN)/python -m tests.targets.c.check_mcu $(if $(JSON),--json $(JSON))
+	$(BIN)/python -m tests.targets.c.check_mcu $(if $(JSON),--json $(JSON)) $(if $(PAGE),--page $(PAGE))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check $(SOURCES)

@@ -7,8 +7,8 @@ other operation, at different rates of events.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,8 @@ from edgespike.graph.inputs import as_samples
 from edgespike.graph.ops import Operation
 from edgespike.interpreter import evaluate
 from edgespike.models import MODELS, shipped_images, shipped_model
+from edgespike.targets.c.layers import Kernel, kernels_of
+from edgespike.targets.c.layout import make_layout
 
 SAMPLES = 4
 """Samples that are measured of each net."""
@@ -48,10 +50,11 @@ _WEIGHTS = {8: (-127, 127), 4: (-7, 8), 3: (-3, 4), 2: (-1, 1)}
 
 @dataclass(frozen=True)
 class Case:
-    """A net and samples ``(samples, steps, *shape)``."""
+    """A net and samples ``(samples, steps, *shape)``, and kernels that layers would not have."""
 
     graph: Graph
     samples: NDArray[Any]
+    forced: Mapping[str, Kernel] = field(default_factory=dict)
 
 
 class _Net:
@@ -171,6 +174,13 @@ def _residual(name: str, levels: int, groups: int) -> Case:
     return net.dense(24).fire(1, 0.3).case()
 
 
+def _depthwise(name: str, channels: int, size: int, stride: int, levels: int) -> Case:
+    net = _Net(name, (3, 14, 14), 255, 0.7)
+    net.conv(channels, 4, size=1).fire(levels, 0.4)
+    net.conv(channels, 8, size=size, stride=stride, groups=channels).fire(levels, 0.3)
+    return net.conv(24, 8, size=1).fire(levels, 0.3).case()
+
+
 def _overlapping(name: str, levels: int) -> Case:
     net = _Net(name, (3, 12, 12), 255, 0.8)
     net.conv(16, 4, size=5, stride=2).fire(levels, 0.3)
@@ -220,6 +230,13 @@ def _recurrent(name: str, units: int, levels: int, steps: int, bits: int) -> Cas
     return Case(Graph(name, nodes, steps), samples)
 
 
+def _by(kernel: Kernel, case: Case, most: int = 100) -> Case:
+    """Return a net with a kernel in its first layers that fit it."""
+    layers = make_layout(case.graph).layers
+    fitting = [name for name, each in layers.items() if kernel in kernels_of(case.graph, each)]
+    return replace(case, forced=dict.fromkeys(fitting[:most], kernel))
+
+
 def _shipped(name: str) -> Case:
     graph = shipped_model(name)
     return Case(graph, as_samples(graph, shipped_images(name)[0][:8]))
@@ -255,13 +272,23 @@ def cases() -> Sequence[Case]:
         lambda: _membranes("raised", 6, 0.3, False, reset_time=ResetTime.SAME_STEP_RAISED),
         lambda: _residual("residual-levels", 3, 1),
         lambda: _residual("depthwise", 7, 16),
+        lambda: _depthwise("depthwise-5x5", 24, 5, 2, 7),
+        lambda: _depthwise("depthwise-many", 64, 3, 1, 31),
         lambda: _residual("groups", 1, 2),
+        lambda: _residual("groups-4", 3, 4),
         lambda: _overlapping("overlapping-levels", 3),
         lambda: _overlapping("overlapping-many", 15),
         lambda: _joined("joined"),
-        lambda: _wide("wide-8", 500, 8, 3),
-        lambda: _wide("wide-4", 1500, 4, 7),
-        lambda: _wide("wide-2", 6000, 2, 6),
+        lambda: _by(Kernel.EVENTS, _wide("wide-8", 500, 8, 3)),
+        lambda: _by(Kernel.EVENTS, _wide("wide-4", 1500, 4, 7)),
+        lambda: _by(Kernel.EVENTS, _wide("wide-2", 6000, 2, 6)),
+        # Kernels that are not the fastest, so that reports can say what they would take.
+        lambda: _by(Kernel.EVENTS_WIDE, _convolutions("conv-4-wide", 4, 1, 0.2)),
+        lambda: _by(Kernel.PAIRS, _convolutions("conv-8-pairs", 8, 1, 0.15)),
+        lambda: _by(Kernel.EIGHTS, _convolutions("conv-8-eights", 8, 1, 0.2)),
+        lambda: _by(Kernel.EIGHTS, _dense("dense-8-eights", 8, 1, 0.1), 1),
+        lambda: _by(Kernel.ROWS, _convolutions("conv-8-rows", 8, 1, 0.15)),
+        lambda: _by(Kernel.ROWS, _dense("dense-8-rows", 8, 3, 0.3)),
         lambda: _recurrent("recurrent-spikes", 32, 1, 10, 4),
         lambda: _recurrent("recurrent-levels", 24, 15, 12, 8),
         lambda: _recurrent("recurrent-few", 40, 3, 8, 3),

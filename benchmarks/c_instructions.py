@@ -70,7 +70,7 @@ def main() -> None:
 
 def _measure(case: Case, kept: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what a net does on each core, from an earlier run if its source is still the same."""
-    written = write_c(case.graph, "network")
+    written = write_c(case.graph, "network", case.forced)
     for row in kept:
         if row["net"] == case.graph.name and row["source"] == source_hash(written.source):
             return row
@@ -107,14 +107,14 @@ def source_hash(text: str) -> str:
 
 
 def _code_length(case: Case) -> int:
-    program, _ = lower(case.graph)
+    program, _ = lower(case.graph, forced=case.forced)
     return len(program.kernels.text()) + sum(map(len, program.functions))
 
 
 def _works(case: Case) -> dict[str, Mapping[str, float]]:
     """Return each function's amounts, by the name that it has in C."""
     tally = tally_trace(case.graph, case.samples, interpret(case.graph, case.samples))
-    program, layout = lower(case.graph)
+    program, layout = lower(case.graph, forced=case.forced)
     return {
         layout.identifiers[work.node] if work.node else "": work.amounts
         for work in program_work(program, layout, tally.events, tally.samples)

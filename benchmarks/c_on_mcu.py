@@ -1,11 +1,13 @@
 """Instructions and memory of the c target on emulated microcontrollers, beside synaptic operations.
 
-    python benchmarks/c_on_mcu.py --json c_on_mcu.json --svg c_on_mcu.svg
+    python benchmarks/c_on_mcu.py --resnet resnet8_cifar10_int8.tflite --page
 
 The shipped models run 8 test images on each core whose compiler and emulator are installed, and 200
-images on a Cortex-M4, for each of which the operations that its events ask for are counted too. All
-answers must be exact. The figures are counts of an emulator, so they repeat; instructions are not
-cycles.
+images on a Cortex-M4, for each of which the operations that its events ask for are counted too.
+``--resnet`` names the file of MLPerf Tiny's ResNet-8 (experiments/mlperf_tiny says where it is
+from), which runs a few random images beside the cycles that were published for it. All answers must
+be exact. The figures are counts of an emulator, so they repeat; instructions are not cycles.
+``--page`` writes the plot and the tables into docs/targets.
 """
 
 from __future__ import annotations
@@ -28,18 +30,34 @@ from rich.console import Console
 from rich.table import Table
 
 import edgespike
+from edgespike.converters import conversion
+from edgespike.converters.base import ConvertOptions
 from edgespike.counting import count
-from edgespike.graph import Graph
+from edgespike.graph import Conv2d, Dense, Graph
 from edgespike.models import MODELS, shipped_images, shipped_model
 from edgespike.targets.c.bundle.cores import CORES, Core, core
 from edgespike.targets.c.bundle.folder import check_sources
 from edgespike.targets.c.names import prefix_of
+from edgespike.targets.shared.candidates import draw
 from edgespike.targets.shared.check_samples import CheckSamples
 from edgespike.trace import Trace
 from tests.targets.c.mcu import OnCore, installed, missing, run_on_core
+from tests.targets.c.page import markdown, write_section
 
 IMAGES = 8
 """Images that run on every core."""
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "targets"
+PLOT = "c-operations.svg"
+
+RESNET_SAMPLES = 3
+
+PUBLISHED = {
+    "m4": "1.59 (X-CUBE-AI), 3.74 (microTVM with CMSIS-NN)",
+    "m7": "0.92 (X-CUBE-AI)",
+    "m33": "1.34",
+}
+"""Cycles a multiply-accumulate of ResNet-8, from MLPerf Tiny's result files; docs/devices.md."""
 
 SPARSE = {"fashion_s3nn": "#1d4ed8", "fashion_maqd": "#047857"}
 """Models whose instructions are held against their operations, with the colour of each."""
@@ -62,6 +80,27 @@ def run_images(folder: Path, graph: Graph, trace: Trace, images: NDArray[Any], o
     return found
 
 
+def resnet(file: Path) -> dict[str, Any]:
+    """Run ResNet-8 on the cores for which cycles were published."""
+    graph = conversion(file, ConvertOptions(rounding="tflm")).graph
+    products = sum(
+        node.op.weight.size * int(np.prod(graph.tensors[node.name].shape[1:]))
+        for node in graph.nodes
+        if isinstance(node.op, Dense | Conv2d)
+    )
+    kinds = [draw(graph.input_op, graph.steps, index)[0] for index in range(RESNET_SAMPLES)]
+    images = np.stack(kinds).astype(np.uint8 if graph.input_op.low >= 0 else np.int8)
+    trace = edgespike.run(graph, images)
+    means: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = edgespike.export(graph, "c", Path(place) / "bundle")
+        for on in installed():
+            if on.name in PUBLISHED:
+                means[on.name] = run_images(folder, graph, trace, images, on).mean
+                print(f"ResNet-8 on {on.name}: {means[on.name]:,.0f}", file=sys.stderr)
+    return {"multiply-accumulates": products, "instructions": means}
+
+
 def operations(graph: Graph, trace: Trace, images: NDArray[Any]) -> list[int]:
     """Return the operations of each image: synaptic ones, and products with levels."""
     found = []
@@ -72,7 +111,7 @@ def operations(graph: Graph, trace: Trace, images: NDArray[Any]) -> list[int]:
     return found
 
 
-def measure() -> dict[str, Any]:
+def measure(resnet_file: Path | None) -> dict[str, Any]:
     """Run all models."""
     rows: list[dict[str, Any]] = []
     sparse: dict[str, Any] = {}
@@ -89,7 +128,8 @@ def measure() -> dict[str, Any]:
                 found = run_images(folder, graph, trace, images, core("m4"))
                 sparse[name] = against(found.instructions, operations(graph, trace, images))
     skipped = {each.name: reason for each in CORES if (reason := missing(each)) is not None}
-    return {"cores": rows, "against operations": sparse, "skipped": skipped}
+    more = {} if resnet_file is None else {"ResNet-8": resnet(resnet_file)}
+    return {"cores": rows, "against operations": sparse, "skipped": skipped, **more}
 
 
 def against(instructions: list[int], operations: list[int]) -> dict[str, Any]:
@@ -131,8 +171,67 @@ def show(found: dict[str, Any]) -> None:
             f"{row['r squared']:.4f}",
         )
     console.print(lines)
+    if "ResNet-8" in found:
+        products = Table(*RESNET_TITLES)
+        for texts in resnet_rows(found["ResNet-8"]):
+            products.add_row(*texts)
+        console.print(products)
     for name, reason in found["skipped"].items():
         console.print(f"skipped {name}: {reason}")
+
+
+RESNET_TITLES = (
+    "ResNet-8 on",
+    "instructions",
+    "a multiply-accumulate",
+    "cycles of others a multiply-accumulate",
+)
+
+
+def resnet_rows(found: dict[str, Any]) -> list[list[str]]:
+    """Return a row for each core."""
+    products = found["multiply-accumulates"]
+    return [
+        [name, f"{mean / 1e6:.1f} M", f"{mean / products:.2f}", PUBLISHED[name]]
+        for name, mean in found["instructions"].items()
+    ]
+
+
+def section(found: dict[str, Any]) -> str:
+    """Return the figures as a part of a page."""
+    lines = [
+        [
+            name,
+            _range(row["operations"]),
+            _range(row["instructions"]),
+            f"{row['instructions an operation more']:.2f}",
+            f"{row['instructions without operations'] / 1e6:.2f} M",
+            f"{row['r squared']:.4f}",
+        ]
+        for name, row in found["against operations"].items()
+    ]
+    titles = (
+        "200 images, Cortex-M4",
+        "operations: least / mean / most",
+        "instructions",
+        "an operation more",
+        "without any",
+        "r²",
+    )
+    parts = [
+        f"![Instructions of 200 images over their synaptic operations]({PLOT})\n",
+        markdown(titles, lines),
+    ]
+    if "ResNet-8" in found:
+        products = found["ResNet-8"]["multiply-accumulates"] / 1e6
+        parts += [
+            f"ResNet-8 of MLPerf Tiny, 8 bits, has {products:.1f} million multiply-accumulates, "
+            f"padding included; those with a 0 are\nskipped. {RESNET_SAMPLES} random images. "
+            "What others publish are cycles, measured on boards; an instruction takes\n"
+            "[1.07 to 2.14 cycles](../devices.md#time-and-energy) on an M4.\n",
+            markdown(RESNET_TITLES, resnet_rows(found["ResNet-8"])),
+        ]
+    return "\n".join(parts)
 
 
 def _range(numbers: list[int]) -> str:
@@ -168,14 +267,16 @@ def main() -> None:
     """Measure, print, and write what was asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--svg", type=Path, metavar="FILE")
+    parser.add_argument("--resnet", type=Path, metavar="FILE.tflite")
+    parser.add_argument("--page", action="store_true", help="write docs/targets")
     arguments = parser.parse_args()
-    found = measure()
+    found = measure(arguments.resnet)
     show(found)
     if arguments.json is not None:
         arguments.json.write_text(f"{json.dumps(found, indent=1)}\n")
-    if arguments.svg is not None:
-        plot(found).savefig(arguments.svg, metadata={"Date": None})
+    if arguments.page:
+        plot(found).savefig(DOCS / PLOT, metadata={"Date": None, "Creator": None})
+        write_section(DOCS / "c.md", "c_on_mcu", section(found))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from edgespike.targets import (
     prepare,
     refusals,
     runtime_names,
+    with_kernels,
 )
 from edgespike.threads import at_most
 from edgespike.trace import Trace
@@ -55,7 +56,12 @@ __all__ = [
 
 
 def export(
-    graph: Graph, target: str, folder: Path | str, samples: NDArray[Any] | None = None
+    graph: Graph,
+    target: str,
+    folder: Path | str,
+    samples: NDArray[Any] | None = None,
+    *,
+    kernels: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a target's artefact for a graph into a new folder, whole or not at all.
 
@@ -72,6 +78,9 @@ def export(
     samples
         Samples, as :func:`edgespike.run` takes them, among which those that check the artefact are
         chosen; ``None`` to choose among random ones.
+    kernels
+        Names of kernels of layers instead of those that the target chooses, by the layers' names;
+        only the target c offers a choice.
 
     Returns
     -------
@@ -86,11 +95,11 @@ def export(
         The samples do not fit the graph's input.
     UnsupportedError
         The target cannot compute the graph exactly, or samples are given and its artefact has
-        none; all reasons are listed.
+        none, or kernels are and it has none, or they do not fit; all reasons are listed.
     WriteError
         The folder exists and is not empty, or cannot be written.
     """
-    chosen = get_target(target)
+    chosen = with_kernels(target, kernels or {})
     chosen.check(graph)
     if samples is not None and chosen.write_with_samples is None:
         raise UnsupportedError(

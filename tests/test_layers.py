@@ -71,9 +71,9 @@ ALLOWED = {
     "edgespike/targets/onnx": "extras graph threads trace targets.base targets.shared onnx "
     "onnxruntime",
     "edgespike/targets/onnx/onnx_runner.py": "onnxruntime samples_and_answers",
-    "edgespike/targets/c": "counting graph trace targets.base targets.shared",
+    "edgespike/targets/c": "extras counting graph trace targets.base targets.shared",
     "edgespike/targets/c/instructions.py": "graph counting targets.c",
-    "edgespike/targets/c/bundle": "graph interpreter trace counting targets.base targets.c "
+    "edgespike/targets/c/bundle": "batches graph interpreter trace counting targets.base targets.c "
     "targets.shared",
     "edgespike/prepared.py": "graph counting targets",
     "edgespike/selection.py": "batches graph trace counting targets",

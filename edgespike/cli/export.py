@@ -33,7 +33,15 @@ def command(
         typer.Option(
             metavar="X.npy",
             help="Samples, as for run --input, among which those that check the artefact are "
-            "chosen. Default: random samples.",
+            "chosen; for c, report.json gets the rates of their events. Default: random samples.",
+        ),
+    ] = None,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LAYER=KIND",
+            help="For c: the kernel of a layer instead of the fastest exact one, for example "
+            "conv2=ROWS; may be repeated.",
         ),
     ] = None,
     as_json: Json = False,
@@ -46,19 +54,20 @@ def command(
     import edgespike
     from edgespike.samples import read_samples
     from edgespike.storage.files import check_new_folder
-    from edgespike.targets import get_target
+    from edgespike.targets import with_kernels
     from edgespike.targets.base import without_repeats
 
     check_new_folder(out)
+    kernels = _kernels(kernel or [])
+    chosen = with_kernels(target, kernels)
     graph = edgespike.load(model)
     if coding is not None:
         _check_coding(target, coding)
         graph = coding.apply(graph)
     given = None if samples is None else read_samples(graph, samples)
     with say_if_slow(f"writing {out} for {target}; the time grows with the number of synapses"):
-        edgespike.export(graph, target, out, given)
+        edgespike.export(graph, target, out, given, kernels=kernels)
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    chosen = get_target(target)
     layers = chosen.numbers(graph) if chosen.numbers else []
     remarks = chosen.remarks(graph) if chosen.remarks else []
     if as_json:
@@ -84,6 +93,20 @@ def command(
         )
     for remark in remarks:
         say(remark)
+
+
+def _kernels(given: list[str]) -> dict[str, str]:
+    """Return the kernels of ``--kernel LAYER=KIND``, by layer."""
+    from edgespike.errors import InputError, shown
+
+    found: dict[str, str] = {}
+    for text in given:
+        layer, equals, kind = text.rpartition("=")
+        if not (layer and equals and kind):
+            raise InputError(f"--kernel {shown(text)} is not LAYER=KIND, as conv2=ROWS is")
+        if found.setdefault(layer, kind) != kind:
+            raise InputError(f"--kernel names two kernels for {shown(layer)}; give one")
+    return found
 
 
 def _check_coding(target: str, coding: Coding) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from edgespike import plugins
-from edgespike.errors import EdgespikeError, shown
+from edgespike.errors import EdgespikeError, UnsupportedError, shown
 
 if TYPE_CHECKING:
     from edgespike.counting import Tally
@@ -63,6 +63,34 @@ def get_target(name: str) -> Target:
         known = ", ".join(sources)
         raise UnknownTargetError(f"no target is named {shown(name)}; there are: {known}")
     return plugins.load(sources[name], Target)
+
+
+def with_kernels(name: str, kernels: Mapping[str, str]) -> Target:
+    """Return a target by the name of any of its runtimes, with kernels of layers.
+
+    Parameters
+    ----------
+    name
+        As for :func:`get_target`.
+    kernels
+        Names of kernels by the layers' names; none leaves the target as it is.
+
+    Raises
+    ------
+    UnknownTargetError, DuplicateTargetError
+        As for :func:`get_target`.
+    UnsupportedError
+        The target offers no choice of kernels.
+    """
+    target = get_target(name)
+    if not kernels:
+        return target
+    if target.with_kernels is None:
+        raise UnsupportedError(
+            f"target {name!r} has no kernels to choose from",
+            ["leave them out, or name the target c"],
+        )
+    return target.with_kernels(kernels)
 
 
 def get_runtime(name: str) -> Runtime:

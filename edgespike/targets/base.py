@@ -183,6 +183,10 @@ class Target:
     write_with_samples
         Like ``write``, with samples as third argument, among which those that check the artefact
         are chosen; ``None`` if the artefact has no samples.
+    with_kernels
+        Returns this target with other ways to compute some layers than it would choose, by the
+        layers' names and the ways' names; what does not fit a graph is among its violations.
+        ``None`` if there is no choice.
     placement
         Returns which neurons of a graph share a core, ``None`` for a graph that cannot be placed;
         ``None`` if the target has no cores.
@@ -199,6 +203,7 @@ class Target:
     remarks: Callable[[Graph], list[str]] | None = None
     codings: tuple[str, ...] = ()
     write_with_samples: Callable[[Graph, Path, NDArray[Any]], None] | None = None
+    with_kernels: Callable[[Mapping[str, str]], Target] | None = None
     placement: Callable[[Graph], Placement | None] | None = None
     instructions: Callable[[Graph, Mapping[str, Integers], int], dict[str, Instructions]] | None = (
         None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from tests.available import is_installed
 from tests.cli.conftest import Cli
+from tests.cli.test_bad_input import refused
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -38,6 +40,46 @@ def test_without_a_compiler_commands_say_so(
     result = cli(command, graph_file, "-t", "c", "--input", input_file)
     assert result.code != 0
     assert "CC is '/nonexistent'" in result.stderr.replace("\n", " ")
+
+
+def test_export_takes_kernels_and_samples(
+    cli: Cli, graph_file: Path, input_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    given = ("--samples", input_file, "--kernel", "conv1=rows", "--kernel", "dense=ROWS")
+    result = cli("export", "-t", "c", graph_file, "-o", out, *given, "--json")
+    assert result.code == 0, result.stderr
+    layers = {row["layer"]: row for row in json.loads(result.stdout)["layers"]}
+    assert layers["conv1"]["numbers"] == "ROWS: a row of weights for each value that is not 0"
+    found = json.loads((out / "report.json").read_text())
+    assert [row["kernel"] for row in found["layers"]] == ["ROWS"] * 3
+    assert found["event_samples"] == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["conv1"], "--kernel 'conv1' is not LAYER=KIND, as conv2=ROWS is"),
+        (["=ROWS"], "is not LAYER=KIND"),
+        (["conv1=ROWS", "conv1=EIGHTS"], "--kernel names two kernels for 'conv1'; give one"),
+        (["conv9=ROWS"], "conv9 is no layer; there are conv1, conv2, dense"),
+        (["conv1=EVENTS"], "conv1: EVENTS is not exact; these are: ROWS"),
+        (["conv1=FAST"], "conv1: FAST is no kernel; these are: ROWS"),
+    ],
+)
+def test_kernels_that_cannot_be_had(
+    cli: Cli, graph_file: Path, tmp_path: Path, given: list[str], named: str
+) -> None:
+    options = [part for each in given for part in ("--kernel", each)]
+    result = cli("export", "-t", "c", graph_file, "-o", tmp_path / "out", *options)
+    refused(result, named)
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_targets_have_no_kernels(cli: Cli, graph_file: Path, tmp_path: Path) -> None:
+    options = ("--kernel", "conv1=ROWS")
+    result = cli("export", "-t", "loihi", graph_file, "-o", tmp_path / "out", *options)
+    refused(result, "target 'loihi' has no kernels to choose from", "name the target c")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

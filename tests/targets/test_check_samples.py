@@ -31,6 +31,7 @@ from edgespike.graph import (
     Threshold,
     save_graph,
 )
+from edgespike.graph.inputs import as_samples
 from edgespike.interpreter import interpret
 from edgespike.models import shipped_model
 from edgespike.targets.cpu import CpuRunner
@@ -174,6 +175,40 @@ def test_samples_are_chosen_from_those_that_are_given() -> None:
     assert check_samples(graph, np.array([[5]])).samples.tolist() == [[5]]
     with pytest.raises(InputError, match=r"its range is 0\.\.255"):
         check_samples(graph, np.array([[256]]))
+
+
+@pytest.mark.parametrize("graph", [residual_graph(), membrane_graph()], ids=["levels", "membrane"])
+def test_the_first_have_the_most_events_and_none(graph: Graph) -> None:
+    checks = check_samples(graph, extremes=True)
+    events = closeness(graph, as_samples(graph, checks.samples)).events
+    assert events[0] == events.max() > 0
+    assert not checks.samples[1].any()
+    assert len(checks) <= 32
+    plain = check_samples(graph)
+    others = closeness(graph, as_samples(graph, plain.samples)).events
+    assert events[0] >= others.max()
+
+
+def test_the_most_events_are_looked_for_among_given_samples_too() -> None:
+    graph = membrane_graph()
+    given = np.zeros((20, 4, 5), np.int64)
+    given[:, 0, 0], given[13] = 1, 1
+    checks = check_samples(graph, given, extremes=True)
+    assert checks.samples[0].all()
+    assert not checks.samples[1].any()
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 9), (-9, -1)])
+def test_where_0_is_not_in_the_range_all_have_events(low: int, high: int) -> None:
+    graph = identity_then(levels(2, 3, 7), low=low, high=high)
+    checks = check_samples(graph, extremes=True)
+    assert (checks.samples != 0).any(axis=1).all()
+
+
+def test_events_are_what_is_not_0_where_they_arise() -> None:
+    """Input and levels of each sample; a value of 1 reaches no level."""
+    graph = identity_then(levels(2, 3, 7))
+    assert closeness(graph, np.array([0, 1, 2, 9])[:, None, None]).events.tolist() == [0, 1, 2, 2]
 
 
 def moved(graph: Graph, name: str, by: int) -> Graph:

@@ -14,29 +14,42 @@ bits, they can be told apart, whatever overflowed on the way.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from edgespike.targets.base import Runtime, Target
 from edgespike.targets.c.check import violations
 from edgespike.targets.c.instructions import instructions
+from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.numbers import layer_numbers
 from edgespike.targets.c.run import prepare, version
 from edgespike.targets.c.write import remarks, write
 
 __all__ = ["TARGET"]
 
-TARGET = Target(
-    name="c",
-    violations=violations,
-    write=write,
-    write_with_samples=write,
-    runtimes=(
-        Runtime(
-            name="c",
-            summary="C99 for microcontrollers, compiled for this computer",
-            version=version,
-            prepare=prepare,
+
+def _target(kernels: Mapping[str, str]) -> Target:
+    """Return the target with kernels of some layers, by their names in upper or lower case."""
+    named = {layer: name.upper() for layer, name in kernels.items()}
+    forced = {layer: Kernel[name] for layer, name in named.items() if name in Kernel.__members__}
+    return Target(
+        name="c",
+        violations=partial(violations, named=named),
+        write=partial(write, forced=forced),
+        write_with_samples=partial(write, forced=forced),
+        runtimes=(
+            Runtime(
+                name="c",
+                summary="C99 for microcontrollers, compiled for this computer",
+                version=version,
+                prepare=partial(prepare, forced=forced),
+            ),
         ),
-    ),
-    numbers=layer_numbers,
-    instructions=instructions,
-    remarks=remarks,
-)
+        numbers=partial(layer_numbers, forced=forced),
+        instructions=partial(instructions, forced=forced),
+        remarks=remarks,
+        with_kernels=_target,
+    )
+
+
+TARGET = _target({})

@@ -103,7 +103,7 @@ def program_work(
         How many samples ran.
     """
     graph = layout.graph
-    shares = _shares(graph, events, samples)
+    shares = event_shares(graph, events, samples)
     found = [
         FunctionWork(node.name, _of(program, layout, node, shares))
         for node in graph.nodes
@@ -123,8 +123,8 @@ def program_work(
     return [*found, FunctionWork("", rest)]
 
 
-def _shares(graph: Graph, events: Mapping[str, Integers], samples: int) -> dict[str, Shares]:
-    """Return how often each element of each node is not zero."""
+def event_shares(graph: Graph, events: Mapping[str, Integers], samples: int) -> dict[str, Shares]:
+    """Return how often each element of each node is not zero, as :func:`program_work` has it."""
     found: dict[str, Shares] = {}
     for node, op in graph.of_type(Delay):  # its source may come later in the graph
         found[node.name] = np.empty((graph.steps, *plane(op.shape)))

@@ -15,9 +15,13 @@ from os import environ
 from pathlib import Path
 
 from edgespike.errors import EnvironmentMissingError, TargetRunError
+from edgespike.extras import install_command
 
 MOST_SECONDS = 600
-"""How long a compiler may take: ten million weights take one minute or two."""
+"""How long a compiler may take: gcc 12 took 21 s of a core, and 1.1 GB, for ten million weights."""
+
+ZIG = [sys.executable, "-m", "ziglang", "cc"]
+"""The compiler of the package ziglang, which needs nothing of the system."""
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
@@ -39,10 +43,10 @@ def compiler() -> list[str]:
         if path := shutil.which(name):
             return [path]
     if find_spec("ziglang") is not None:
-        return [sys.executable, "-m", "ziglang", "cc"]
+        return ZIG
     raise EnvironmentMissingError(
-        "the c target needs a C compiler to run a network here: install one (gcc or clang), or "
-        "pip install ziglang, or set CC"
+        "the c target needs a C compiler to run a network here; install gcc or clang, or run "
+        f"{install_command('c')}, or set CC to one that is not on the path"
     )
 
 

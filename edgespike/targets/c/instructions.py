@@ -23,6 +23,7 @@ from edgespike.counting.instructions import Instructions
 from edgespike.graph import Graph
 from edgespike.graph.tensor import Integers
 from edgespike.targets.c.amounts import FunctionWork, program_work
+from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.layout import Layout
 from edgespike.targets.c.lower import lower
 from edgespike.targets.c.program import Program
@@ -111,7 +112,10 @@ def nets_measured() -> int:
 
 
 def instructions(
-    graph: Graph, events: Mapping[str, Integers], samples: int
+    graph: Graph,
+    events: Mapping[str, Integers],
+    samples: int,
+    forced: Mapping[str, Kernel] | None = None,
 ) -> dict[str, Instructions]:
     """Return the instructions of a sample on every core, in the mean over a run.
 
@@ -121,8 +125,10 @@ def instructions(
         The graph that ran.
     events, samples
         Of its tally, see :class:`edgespike.counting.Tally`.
+    forced
+        Kernels of layers instead of the chosen ones, by the layers' names.
     """
-    program, layout = lower(graph)
+    program, layout = lower(graph, forced=forced)
     works = program_work(program, layout, events, samples)
     return {core: model.estimate(works, _how(model)) for core, model in core_models().items()}
 

@@ -153,11 +153,9 @@ def layer_of(graph: Graph, node: Node, op: Conv2d | Dense) -> Layer:
 
 
 def kernels_of(graph: Graph, layer: Layer) -> list[Kernel]:
-    """Return the kernels that compute a layer exactly, the fastest first.
+    """Return the kernels that compute a layer exactly, first those that usually are the fastest.
 
-    Following events takes fewer instructions than any product here at every rate of events: where
-    all values are events, a row that is added takes 16 instructions for 16 outputs on a Cortex-M4,
-    a row that is multiplied at least 17.
+    :mod:`edgespike.targets.c.choosing` says when the first is not.
     """
     source, sums = graph.tensors[layer.root.name], graph.tensors[layer.node.name]
     height, width, channels = plane(source.shape)

@@ -20,6 +20,7 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.ops import Emits
+from edgespike.targets.c.choosing import chosen
 from edgespike.targets.c.layers import MOST_LEVELS, Kernel, Layer, kernels_of, layer_of
 from edgespike.targets.c.values import Value, c_type, identifiers
 from edgespike.targets.shared.channels_last import plane
@@ -40,6 +41,8 @@ class Layout:
         Of all nodes.
     layers, kernels
         Each weighted layer, and its kernel.
+    choice
+        The kernels that layers have where none is asked for.
     cells
         The neurons that are computed with a layer, by its name.
     pools
@@ -55,6 +58,7 @@ class Layout:
     identifiers: dict[str, str]
     layers: dict[str, Layer]
     kernels: dict[str, Kernel]
+    choice: dict[str, Kernel]
     cells: dict[str, Node]
     pools: dict[str, Node]
     inline: set[str]
@@ -74,7 +78,7 @@ def make_layout(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> Lay
     graph
         The graph.
     forced
-        Kernels of layers, by their names, instead of the fastest exact ones.
+        Kernels of layers, by their names, instead of the chosen ones.
 
     Raises
     ------
@@ -90,9 +94,17 @@ def make_layout(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> Lay
         for node in graph.nodes
         if isinstance(node.op, Conv2d | Dense)
     }
-    kernels = _kernels(graph, layers, forced or {})
+    exact = {name: kernels_of(graph, layer) for name, layer in layers.items()}
+    _check_forced(exact, forced or {})
     skipped = _skipped_reshapes(graph, readers)
-    in_bits = _in_bits(graph, layers, kernels, readers, skipped)
+    first = {name: each[0] for name, each in exact.items()}
+    may_be = _in_bits(graph, first, readers, skipped)
+    choice = {
+        name: chosen(graph, layer, exact[name], in_bits=layer.root.name in may_be)
+        for name, layer in layers.items()
+    }
+    kernels = {**choice, **(forced or {})}
+    in_bits = _in_bits(graph, kernels, readers, skipped)
     cells = {
         node.name: cell
         for node in graph.nodes
@@ -111,27 +123,47 @@ def make_layout(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> Lay
         for node in graph.nodes
         if node.name not in gone
     }
-    return Layout(graph, names, layers, kernels, cells, pools, inline, values)
+    return Layout(graph, names, layers, kernels, choice, cells, pools, inline, values)
 
 
-def _kernels(
-    graph: Graph, layers: dict[str, Layer], forced: Mapping[str, Kernel]
-) -> dict[str, Kernel]:
-    """Return each layer's kernel."""
-    exact = {name: kernels_of(graph, layer) for name, layer in layers.items()}
-    faults = [
-        f"{name} is no layer; there are {', '.join(layers)}"
-        for name in forced
-        if name not in layers
-    ]
-    faults += [
-        f"{name}: {kernel.name} is not exact; these are: {', '.join(k.name for k in exact[name])}"
-        for name, kernel in forced.items()
-        if name in layers and kernel not in exact[name]
-    ]
+def _check_forced(exact: Mapping[str, list[Kernel]], forced: Mapping[str, Kernel]) -> None:
+    """Raise UnsupportedError if layers cannot be computed by kernels that are asked for."""
+    faults = _faults(exact, {name: kernel.name for name, kernel in forced.items()})
     if faults:
         raise UnsupportedError("kernels cannot be forced", faults)
-    return {name: forced.get(name, kernels[0]) for name, kernels in exact.items()}
+
+
+def kernel_faults(graph: Graph, named: Mapping[str, str]) -> list[str]:
+    """Return why layers cannot be computed by the kernels that are named, one line each.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    named
+        Names of members of :class:`Kernel`, by the layers' names.
+    """
+    exact = {
+        node.name: kernels_of(graph, layer_of(graph, node, node.op))
+        for node in graph.nodes
+        if isinstance(node.op, Conv2d | Dense)
+    }
+    return _faults(exact, named)
+
+
+def _faults(exact: Mapping[str, list[Kernel]], named: Mapping[str, str]) -> list[str]:
+    faults = []
+    for name, kernel in named.items():
+        if name not in exact:
+            layers = f"there are {', '.join(exact)}" if exact else "the graph has none"
+            faults.append(f"{name} is no layer; {layers}")
+            continue
+        fitting = [each.name for each in exact[name]]
+        if kernel not in fitting:
+            known = kernel in Kernel.__members__
+            what = "is not exact" if known else "is no kernel"
+            faults.append(f"{name}: {kernel} {what}; these are: {', '.join(fitting)}")
+    return faults
 
 
 def _value(graph: Graph, node: Node, name: str, *, bits: bool) -> Value:
@@ -156,7 +188,6 @@ def _skipped_reshapes(graph: Graph, readers: dict[str, list[Node]]) -> set[str]:
 
 def _in_bits(
     graph: Graph,
-    layers: dict[str, Layer],
     kernels: dict[str, Kernel],
     readers: dict[str, list[Node]],
     skipped: set[str],

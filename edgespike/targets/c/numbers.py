@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgespike.graph import Graph
 from edgespike.targets.base import LayerNumbers
 from edgespike.targets.c.layers import (
@@ -9,21 +11,30 @@ from edgespike.targets.c.layers import (
     MOST_LEVELS,
     Kernel,
     Layer,
+    kernels_of,
 )
-from edgespike.targets.c.layout import make_layout
+from edgespike.targets.c.layout import Layout, make_layout
 from edgespike.targets.c.packing import field_bits
 
 
-def layer_numbers(graph: Graph) -> list[LayerNumbers]:
-    """Return a row for each weighted layer."""
-    layout = make_layout(graph)
+def layer_numbers(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> list[LayerNumbers]:
+    """Return a row for each weighted layer; parameters are those of :func:`make_layout`."""
+    return numbers_of(make_layout(graph, forced))
+
+
+def numbers_of(layout: Layout) -> list[LayerNumbers]:
+    """Return a row for each weighted layer: name and description of its kernel, and why."""
     return [
-        LayerNumbers(name, layout.kernels[name].value, _why(graph, layer, layout.kernels[name]))
+        LayerNumbers(name, f"{kernel.name}: {kernel.value}", _why(layout, layer, kernel))
         for name, layer in layout.layers.items()
+        for kernel in [layout.kernels[name]]
     ]
 
 
-def _why(graph: Graph, layer: Layer, kernel: Kernel) -> str:
+def _why(layout: Layout, layer: Layer, kernel: Kernel) -> str:
+    graph, choice = layout.graph, layout.choice[layer.node.name]
+    if kernel is not choice:
+        return f"asked for, instead of {choice.name}"
     low, high = graph.tensors[layer.root.name].bounds
     least, most = graph.tensors[layer.node.name].bounds
     weights = int(layer.weight.min()), int(layer.weight.max())
@@ -31,7 +42,12 @@ def _why(graph: Graph, layer: Layer, kernel: Kernel) -> str:
     if kernel.lists:
         bits = field_bits(*layer.field_range)
         return f"values are {low}..{high}, weights take {bits} bits, {sums}"
+    if kernels_of(graph, layer)[0].lists and kernel is Kernel.PAIRS:
+        size = layer.weight[0].size
+        return f"windows are of {size} numbers up to {high}, too few for lists of events, {sums}"
     if kernel is Kernel.PAIRS or kernel is Kernel.EIGHTS:
+        if high <= MOST_LEVELS and low >= 0:
+            return f"weights {weights[0]}..{weights[1]} take more than 8 bits, {sums}"
         return f"values up to {high} are above {MOST_LEVELS}, {sums}"
     if layer.groups > 1:
         return f"{layer.groups} groups"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from edgespike.graph import Graph
 from edgespike.graph.inputs import as_samples
 from edgespike.targets.base import TracingRunner
-from edgespike.targets.c.build import compile_library, compiler, load
+from edgespike.targets.c.build import ZIG, compile_library, compiler, load
+from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.source import Written, write_c
 from edgespike.targets.c.values import Value
 from edgespike.targets.shared.channels_last import plane
@@ -31,12 +33,13 @@ def version() -> str:
     EnvironmentMissingError
         There is no compiler.
     """
-    return f"C99 by {Path(compiler()[0]).name}"
+    command = compiler()
+    return f"C99 by {'zig cc' if command == ZIG else Path(command[0]).name}"
 
 
-def prepare(graph: Graph) -> TracingRunner:
-    """Write, compile and load a graph."""
-    return prepare_written(graph, write_c(graph, PREFIX))
+def prepare(graph: Graph, forced: Mapping[str, Kernel] | None = None) -> TracingRunner:
+    """Write, compile and load a graph; parameters are those of :func:`write_c`."""
+    return prepare_written(graph, write_c(graph, PREFIX, forced))
 
 
 def prepare_written(graph: Graph, written: Written, *options: str) -> TracingRunner:

@@ -83,7 +83,9 @@ class CheckSamples:
         return f"{share:.1%} of the {self.places} values on or just below a threshold occur in them"
 
 
-def check_samples(graph: Graph, given: NDArray[Any] | None = None) -> CheckSamples:
+def check_samples(
+    graph: Graph, given: NDArray[Any] | None = None, *, extremes: bool = False
+) -> CheckSamples:
     """Choose samples and compute their accumulators; always the same for the same arguments.
 
     Parameters
@@ -93,6 +95,9 @@ def check_samples(graph: Graph, given: NDArray[Any] | None = None) -> CheckSampl
     given
         Samples to choose from, as :func:`edgespike.graph.inputs.as_samples` takes them; ``None`` to
         choose from random ones of many kinds.
+    extremes
+        Whether the first are the sample with the most events, and one whose input has none if its
+        range has 0; no other sample tells whether memory for all events is there.
 
     Raises
     ------
@@ -105,9 +110,14 @@ def check_samples(graph: Graph, given: NDArray[Any] | None = None) -> CheckSampl
     most = SAMPLE_VALUES_LIMIT // sample_values(graph)
     at_once = max(1, min(most, _VALUES_AT_ONCE // max(graph.values_per_step, _places(graph))))
     count, take = _candidates(graph, given, at_once)
-    counts = _counts(graph, count, take, at_once)
+    silent = extremes and graph.input_op.low <= 0 <= graph.input_op.high
+    if silent:
+        count, take = count + 1, _and_silence(graph, count, take)
+    counts, events = _counts(graph, count, take, at_once)
     allowed = reachable(graph) if counts.size else np.zeros(0, bool)
-    samples = np.stack([take(index) for index in _choose(counts[:, allowed], most)])
+    first = [int(events.argmax())] if extremes else []
+    first += [count - 1] if silent and count - 1 not in first else []
+    samples = np.stack([take(index) for index in _choose(counts[:, allowed], most, first)])
     exact = [
         closeness(graph, samples[start : start + at_once])
         for start in range(0, len(samples), at_once)
@@ -139,27 +149,45 @@ def _candidates(graph: Graph, given: NDArray[Any] | None, at_once: int) -> tuple
     return len(chosen), lambda index: array[chosen[index]].astype(dtype)
 
 
+def _and_silence(graph: Graph, count: int, take: Take) -> Take:
+    """Return a function that returns a sample of zeros as candidate ``count``."""
+    silence = np.zeros((graph.steps, *graph.input_op.shape), _dtype(graph))
+    return lambda index: silence if index == count else take(index)
+
+
 def _places(graph: Graph) -> int:
     return 2 * thresholds_of(graph)
 
 
-def _counts(graph: Graph, count: int, take: Take, at_once: int) -> Counts:
-    """Count each candidate's values on and just below thresholds; no columns if too many."""
+def _counts(graph: Graph, count: int, take: Take, at_once: int) -> tuple[Counts, Integers]:
+    """Count each candidate's values on and just below thresholds, and its events.
+
+    If there are too many thresholds, counts have no columns, and events are those of the input.
+    """
     if count * _places(graph) > _COUNTS:
-        return np.zeros((count, 0), np.uint8)
+        events = [np.count_nonzero(take(index)) for index in range(count)]
+        return np.zeros((count, 0), np.uint8), np.array(events)
     parts = []
     for start in range(0, count, at_once):
         batch = [take(index) for index in range(start, min(start + at_once, count))]
-        parts.append(closeness(graph, np.stack(batch)).counts)
-    return np.concatenate(parts)
+        parts.append(closeness(graph, np.stack(batch)))
+    return (
+        np.concatenate([part.counts for part in parts]),
+        np.concatenate([part.events for part in parts]),
+    )
 
 
-def _choose(counts: Counts, most: int) -> list[int]:
-    """Choose candidates one by one, always the one that adds most of what is still wanted."""
+def _choose(counts: Counts, most: int, first: list[int]) -> list[int]:
+    """Choose candidates one by one, always the one that adds most of what is still wanted.
+
+    ``first`` are chosen before all others.
+    """
     most = min(most, MOST_SAMPLES)
     wanted = np.full(counts.shape[1], WANTED, np.uint8)
-    left = list(range(len(counts)))
-    chosen: list[int] = []
+    chosen = first[:most]
+    for index in chosen:
+        wanted -= np.minimum(counts[index], wanted)
+    left = [index for index in range(len(counts)) if index not in chosen]
     while left and len(chosen) < most:
         gains = np.minimum(counts[left], wanted).sum(axis=1, dtype=np.int64)
         best = int(gains.argmax())

@@ -30,10 +30,13 @@ class Closeness:
         one higher, and the values just below, which notice if it is one lower.
     accumulators
         The interpreter's answer, ``(samples, classes)``.
+    events
+        How many values are not 0 where events arise, over all steps, ``(samples,)``.
     """
 
     counts: Counts
     accumulators: Integers
+    events: Integers
 
 
 def thresholds_of(graph: Graph) -> int:
@@ -69,6 +72,8 @@ def closeness(graph: Graph, samples: NDArray[Any]) -> Closeness:
     others = {node.name: _moved(op) for node, op in neurons if isinstance(op, Membrane)}
     states: dict[str, Any] = {}
     answer = np.zeros((len(samples), graph.tensors[graph.readout.name].size), np.int64)
+    sources = [node.name for node in graph.nodes if node.op.emits_events]
+    events = np.zeros(len(samples), np.int64)
     for values in run_steps(graph, samples):
         for (node, op), total in zip(neurons, counts, strict=True):
             x = values[node.inputs[0]]
@@ -79,10 +84,12 @@ def closeness(graph: Graph, samples: NDArray[Any]) -> Closeness:
                 total += _changed(others[node.name], x, state, fired)
             else:
                 total += _near(op, x, (values[node.name] - op.offset) // op.unit)
+        for name in sources:
+            events += np.count_nonzero(values[name].reshape(len(samples), -1), axis=1)
         answer = values[graph.readout.name]
     parts = [np.minimum(each, MOST_COUNTED).reshape(len(samples), -1) for each in counts]
     found = np.concatenate(parts, axis=1) if parts else np.zeros((len(samples), 0))
-    return Closeness(found.astype(np.uint8), answer)
+    return Closeness(found.astype(np.uint8), answer, events)
 
 
 def _neurons(graph: Graph) -> Iterator[tuple[Node, Threshold | Membrane]]:

@@ -13,7 +13,7 @@ from tests.targets.c.bundles import Export, export_to
 
 @pytest.fixture(autouse=True)
 def outside_make(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Build as a user does, also where a make runs the tests, whose settings others would get."""
+    """Build as a user does, also where a make runs the tests: it would change what make prints."""
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         monkeypatch.delenv(name, raising=False)
 

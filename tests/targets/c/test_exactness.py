@@ -28,7 +28,7 @@ from edgespike.graph import (
 from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.layout import make_layout
 from tests.strategies import Case
-from tests.targets.c.programs import WATCHED, assert_exact
+from tests.targets.c.programs import WATCHED, assert_exact, first_kernels
 from tests.targets.cpu.graphs import chain, random_samples
 
 RNG = np.random.default_rng(5)
@@ -69,7 +69,7 @@ def test_weights_of_one_sign_leave_zeros_where_a_chunk_is_filled_up(
 ) -> None:
     source = Input((20,), 0, 2, 1.0)
     case = of_chain(source, *spiking(20, 17, low, high), *spiking(17, 9, low, high))
-    assert all(kernel.lists for kernel in make_layout(case.graph).kernels.values())
+    assert all(kernel.lists for kernel in first_kernels(case.graph).values())
     exact(tmp_path, case)
 
 
@@ -83,7 +83,7 @@ def test_a_pool_over_the_only_position(tmp_path: Path) -> None:
     source = Input((2, 3, 3), 0, 1, 1.0)
     conv, pool = Conv2d(weights(8, 2, 3, 3), zeros(8)), MaxPool2d((1, 1), (1, 1))
     case = of_chain(source, conv, fires(8), pool, Reshape((8,)), *spiking(8, 6))
-    assert make_layout(case.graph).pools
+    assert make_layout(case.graph, first_kernels(case.graph)).pools
     exact(tmp_path, case)
 
 
@@ -95,7 +95,7 @@ def test_membranes_before_a_pool_keep_a_potential_each(steps: int, tmp_path: Pat
     cells = Membrane(theta, decay=100, decay_syn=300)
     pool = MaxPool2d((2, 2), (2, 2))
     case = of_chain(source, conv, cells, pool, Reshape((72,)), *spiking(72, 6), steps=steps)
-    assert make_layout(case.graph).pools
+    assert make_layout(case.graph, first_kernels(case.graph)).pools
     exact(tmp_path, case)
 
 
@@ -224,6 +224,6 @@ def test_a_dense_layer_after_reshapes_of_a_plane_in_another_order(tmp_path: Path
     case = of_chain(
         source, conv, fires(10), Reshape((4, 10, 3)), Reshape((120,)), *spiking(120, 17)
     )
-    kernels = set(make_layout(case.graph).kernels.values())
+    kernels = set(first_kernels(case.graph).values())
     assert kernels == {Kernel.EVENTS}
     exact(tmp_path, case)

@@ -13,7 +13,7 @@ from edgespike.targets.c.source import write_c
 from tests.random_graphs import up_to
 from tests.strategies import Case
 from tests.targets.c.graphs import RANDOM, drawn, edges_of_sums, thresholds_at_edges
-from tests.targets.c.programs import BY_GCC, WATCHED, assert_exact
+from tests.targets.c.programs import BY_GCC, WATCHED, assert_exact, first_kernels
 
 COUNT = up_to(110)
 """Cases of each kind: with the full number, all that :func:`features` names is reached."""
@@ -29,9 +29,18 @@ def test_random_cases_by_another_compiler(tmp_path: Path) -> None:
     assert_exact(BY_GCC, cases, tmp_path)
 
 
+def test_chosen_kernels_are_exact(tmp_path: Path) -> None:
+    """Mostly products where the others have lists."""
+    cases = [RANDOM[kind](number) for kind in RANDOM for number in range(COUNT // 5)]
+    chosen = {kernel for case in cases for kernel in make_layout(case.graph).kernels.values()}
+    assert chosen >= {Kernel.EVENTS, Kernel.PAIRS} or COUNT < 110
+    assert_exact(BY_GCC, cases, tmp_path, forced=lambda graph: {})
+
+
 def features(case: Case) -> set[str]:
     """Name what a case reaches in the generator."""
-    layout, text = make_layout(case.graph), write_c(case.graph, "n").source
+    written = write_c(case.graph, "n", first_kernels(case.graph))
+    layout, text = written.layout, written.source
     found = set()
     for name, layer in layout.layers.items():
         kernel, low, high = layout.kernels[name], int(layer.weight.min()), int(layer.weight.max())
@@ -70,10 +79,11 @@ def test_random_cases_reach_every_kernel() -> None:
 def test_sums_at_the_edges_of_16_bits(tmp_path: Path) -> None:
     sizes = [(levels, weight) for levels in (1, 3, 7) for weight in (127, 7)] + [(7, 1), (7, 255)]
     cases = [edges_of_sums(beyond, *size) for beyond in (0, 1) for size in sizes]
-    kernels = {make_layout(case.graph).kernels["dense0"] for case in cases}
+    kernels = {first_kernels(case.graph)["dense0"] for case in cases}
     assert kernels == {Kernel.EVENTS, Kernel.EVENTS_WIDE, Kernel.PAIRS, Kernel.ROWS}
     # Their thresholds are so far from the sums that halves of words do not tell.
-    assert any("static void fire_int16_t" in write_c(case.graph, "n").source for case in cases)
+    texts = [write_c(case.graph, "n", first_kernels(case.graph)).source for case in cases]
+    assert any("static void fire_int16_t" in text for text in texts)
     assert_exact(WATCHED, cases, tmp_path)
 
 

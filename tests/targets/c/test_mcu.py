@@ -14,7 +14,7 @@ import pytest
 import edgespike
 from edgespike.graph import Dense, Graph, Input, Node, Readout
 from edgespike.targets.c.bundle.cores import CORES, Core, core
-from tests.targets.c.bundles import GRAPHS, Export, prefix, run
+from tests.targets.c.bundles import C99, GRAPHS, Export, export_to, prefix, run, sources, tool
 from tests.targets.c.mcu import missing, run_on_core
 
 
@@ -140,6 +140,69 @@ def test_cores_in_cmake_run_under_ctest(export: Export) -> None:
     assert "qemu-system-arm" in told
     assert "instructions" in told
     assert "100% tests passed, 0 tests failed out of 1" in told
+
+
+BOTH = """
+#include "port.h"
+#include "ONE-check.h"
+#include "TWO-check.h"
+static ONE_net one;
+static TWO_net two;
+static ONE_net again;
+static void say(const char *what, uint32_t wrong) {
+    port_print(wrong ? "wrong " : "exact ");
+    port_print(what);
+    port_print("\\n");
+}
+int main(void) {
+    uint32_t step, differs = 0;
+    const ONE_output *answer;
+    port_init();
+    say("ONE", ONE_check(&one));
+    say("TWO", TWO_check(&two));
+    /* A step of the one, a sample of the other, in turn. */
+    ONE_init(&one);
+    for (step = 0; step < ONE_STEPS; step++) {
+        ONE_step(&one, ONE_check_inputs[0] + step * ONE_INPUT_SIZE);
+        TWO_run(&two, TWO_check_inputs[0]);
+        ONE_run(&again, ONE_check_inputs[1]);
+    }
+    answer = ONE_answer(&one);
+    for (step = 0; step < ONE_OUTPUT_SIZE; step++)
+        differs += answer[step] != ONE_check_answers[0][step];
+    say("in turn", differs);
+    return 0;
+}
+"""
+
+
+def both(folder: Path, one: Path, two: Path) -> list[str | Path]:
+    """Write a program that runs two networks; return its files and where their headers are."""
+    names = prefix(one), prefix(two)
+    (folder / "main.c").write_text(BOTH.replace("ONE", names[0]).replace("TWO", names[1]))
+    included: list[str | Path] = [f"-I{each / 'src'}" for each in (one, two)]
+    return [*included, f"-I{one / 'check'}", *sources(one), *sources(two), folder / "main.c"]
+
+
+@pytest.mark.parametrize("on", ["host", "m4"])
+def test_two_networks_in_one_firmware_give_their_answers(on: str, tmp_path: Path) -> None:
+    one, two = (export_to(tmp_path)(GRAPHS[name]()) for name in ("recurrent", "residual"))
+    files = both(tmp_path, one, two)
+    warnings = ["-O2", *C99]
+    if on == "host":
+        port = one / "check" / "port_host.c"
+        run(tool("cc"), *warnings, *files, port, "-o", "program", cwd=tmp_path)
+        told = run(tmp_path / "program", cwd=tmp_path)
+    else:
+        needed(core("m4"))
+        mcu = one / "mcu"
+        options = [*core("m4").options.split(), "-ffreestanding", "-nostdlib", f"-I{mcu}"]
+        options += ["-fno-tree-loop-distribute-patterns", f"-L{mcu}", "-T", str(mcu / "m4.ld")]
+        files += ["-isystem", mcu / "include", mcu / "port_mcu.c", mcu / "cortex_m.c", "-lgcc"]
+        run(core("m4").compiler, *warnings, *options, *files, "-o", "program.elf", cwd=tmp_path)
+        told = run(*core("m4").command.split(), "program.elf", cwd=tmp_path)
+    ends = prefix(one), prefix(two)
+    assert told.split("\n") == [f"exact {ends[0]}", f"exact {ends[1]}", "exact in turn", ""]
 
 
 def test_no_c_library_is_linked(export: Export) -> None:

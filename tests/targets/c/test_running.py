@@ -6,12 +6,14 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgespike.errors import EnvironmentMissingError, TargetRunError
+from edgespike.extras import install_command
 from edgespike.graph import Graph, Node
 from edgespike.interpreter import interpret
 from edgespike.targets import prepare
@@ -68,13 +70,34 @@ def test_no_compiler_is_an_error_that_says_what_to_do(monkeypatch: pytest.Monkey
     monkeypatch.setenv("CC", "/nonexistent")
     with pytest.raises(EnvironmentMissingError, match="CC is '/nonexistent', which cannot be run"):
         prepare(residual_graph(), "c")
-    monkeypatch.delenv("CC")
+
+
+@pytest.fixture
+def without_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no compiler of the system be found."""
+    monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", "")
+
+
+@pytest.mark.usefixtures("without_compilers")
+def test_where_the_system_has_none_that_of_ziglang_compiles(temporary: Path) -> None:
+    if find_spec("ziglang") is None:
+        pytest.skip(f"ziglang is not installed; run {install_command('c')}")
+    graph = residual_graph()
+    runner = prepare(graph, "c")
+    assert runner.runtime == "C99 by zig cc"
+    samples = samples_for(graph, 3)
+    found = runner.trace(samples)
+    for name, values in interpret(graph, samples).values.items():
+        np.testing.assert_array_equal(found.values[name], values)
+
+
+@pytest.mark.usefixtures("without_compilers")
+def test_without_any_the_error_names_each_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "find_spec", lambda name: None)
-    with pytest.raises(
-        EnvironmentMissingError, match=r"install one .gcc or clang., or pip install"
-    ):
+    with pytest.raises(EnvironmentMissingError) as error:
         prepare(residual_graph(), "c")
+    assert f"install gcc or clang, or run {install_command('c')}, or set CC" in str(error.value)
 
 
 def test_a_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from edgespike.targets.c.bundle.check_files import check_c, check_h, main_c
 from edgespike.targets.c.bundle.classes import classes_c, classes_h
 from edgespike.targets.c.bundle.readme import readme
 from edgespike.targets.c.bundle.report import report
+from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.names import prefix_of
 from edgespike.targets.c.source import Written, write_c
 from edgespike.targets.c.values import BYTES
@@ -22,12 +24,19 @@ from edgespike.targets.shared.c_labels import StoredInput, measured_c, measured_
 from edgespike.targets.shared.check_samples import CheckSamples, check_samples
 
 COMPILED_BYTES = 2**13
-"""Flash for the samples that are compiled in: as many as fit, but at least two."""
+"""Flash for the samples that are compiled in: as many as fit, but at least three."""
 
-LEAST_COMPILED = 2
+LEAST_COMPILED = 3
+"""The sample with the most events, one without any, and the one that checks the most."""
 
 
-def write_bundle(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> None:
+def write_bundle(
+    graph: Graph,
+    folder: Path,
+    samples: NDArray[Any] | None = None,
+    *,
+    forced: Mapping[str, Kernel] | None = None,
+) -> None:
     """Write the bundle into an empty folder.
 
     Parameters
@@ -37,7 +46,10 @@ def write_bundle(graph: Graph, folder: Path, samples: NDArray[Any] | None = None
     folder
         Where to write.
     samples
-        Samples among which those that check the artefact are chosen; ``None`` for random ones.
+        Samples among which those that check the artefact are chosen, and whose events the report
+        has; ``None`` for random ones.
+    forced
+        Kernels of layers instead of the fastest exact ones, by the layers' names.
 
     Raises
     ------
@@ -46,9 +58,9 @@ def write_bundle(graph: Graph, folder: Path, samples: NDArray[Any] | None = None
     UnsupportedError
         The graph is too large to compute samples.
     """
-    checks = check_samples(graph, samples)
+    checks = check_samples(graph, samples, extremes=True)
     prefix = prefix_of(graph.name)
-    written = write_c(graph, prefix)
+    written = write_c(graph, prefix, forced)
     compiled = min(len(checks), max(LEAST_COMPILED, COMPILED_BYTES // _sample_bytes(written)))
     library = {
         f"{prefix}.h": written.header,
@@ -66,9 +78,9 @@ def write_bundle(graph: Graph, folder: Path, samples: NDArray[Any] | None = None
     }
     for name, text in files.items():
         _write(folder / name, text)
-    found = report(graph, written, checks, compiled, folder / "src")
+    found = report(written, checks, compiled, folder / "src", samples)
     _write(folder / "report.json", f"{json.dumps(found, indent=1)}\n")
-    _write(folder / "README.md", readme(graph, prefix, found, checks, compiled))
+    _write(folder / "README.md", readme(written, found, checks, compiled))
 
 
 def check_sources(graph: Graph, prefix: str, checks: CheckSamples, count: int) -> dict[str, str]:

@@ -9,7 +9,8 @@ from edgespike.graph import Graph
 from edgespike.targets.base import without_repeats
 from edgespike.targets.c.bundle.cores import CORES
 from edgespike.targets.c.bundle.templates import fill
-from edgespike.targets.c.numbers import layer_numbers
+from edgespike.targets.c.numbers import numbers_of
+from edgespike.targets.c.source import Written
 from edgespike.targets.shared.check_samples import CheckSamples
 
 _WIDTH = 100
@@ -56,18 +57,19 @@ with a compiler or an option for which that does not hold it does not compile.
 """
 
 
-def readme(
-    graph: Graph, prefix: str, report: dict[str, Any], checks: CheckSamples, compiled: int
-) -> str:
+def readme(written: Written, report: dict[str, Any], checks: CheckSamples, compiled: int) -> str:
     """Return the page.
 
     Parameters
     ----------
+    written
+        The network.
     report
         What :func:`edgespike.targets.c.bundle.report.report` found.
     checks, compiled
         The check samples, and how many of them are compiled in.
     """
+    graph, prefix = written.layout.graph, written.prefix
     op, measured = graph.input_op, graph.scaling is not None
     members = graph.readout_op.members
     names = {"prefix": prefix, "low": op.low, "high": op.high}
@@ -79,7 +81,10 @@ def readme(
     headers = [f"{prefix}.h", f"{prefix}-classes.h"]
     headers += [f"{prefix}-measured.h"] if measured else []
     included = ", ".join(f'`"{header}"`' for header in headers)
-    rows = [f"| {row.layer} | {row.numbers} | {row.why} |" for row in _layers(graph)]
+    rows = [
+        f"| {row.layer} | {row.numbers} | {row.why} |"
+        for row in without_repeats(numbers_of(written.layout))
+    ]
     return fill(
         "readme",
         **names,
@@ -103,10 +108,6 @@ def readme(
         processors=", ".join(core.processor for core in CORES),
         layers="\n".join(("| Layer | Kernel | Why |", "|---|---|---|", *rows)),
     )
-
-
-def _layers(graph: Graph) -> list[Any]:
-    return without_repeats(layer_numbers(graph))
 
 
 def _wrapped(text: str) -> str:

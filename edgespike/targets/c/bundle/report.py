@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgespike.counting import count
 from edgespike.errors import EnvironmentMissingError, TargetRunError
 from edgespike.graph import Graph
 from edgespike.interpreter import interpret
 from edgespike.targets.c.bundle.cores import core
+from edgespike.targets.c.bundle.kernels import kernels_report
 from edgespike.targets.c.bundle.measure import measured
 from edgespike.targets.c.bundle.templates import template
-from edgespike.targets.c.numbers import layer_numbers
 from edgespike.targets.c.run import stored
 from edgespike.targets.c.source import Written
 from edgespike.targets.c.values import BYTES
@@ -28,13 +29,17 @@ CORE = "m4"
 
 
 def report(
-    graph: Graph, written: Written, checks: CheckSamples, compiled: int, sources: Path
+    written: Written,
+    checks: CheckSamples,
+    compiled: int,
+    sources: Path,
+    samples: NDArray[Any] | None = None,
 ) -> dict[str, Any]:
     """Return the report of a bundle.
 
     Parameters
     ----------
-    graph, written
+    written
         The network.
     checks
         All check samples.
@@ -42,7 +47,10 @@ def report(
         How many of them are compiled in, the first ones.
     sources
         The folder with the network's source and header.
+    samples
+        The user's samples, whose events are counted; ``None`` if there are none.
     """
+    graph = written.layout.graph
     op, answer = graph.readout_op, written.layout.values[graph.readout.name]
     source = written.layout.values[graph.input.name]
     return {
@@ -66,7 +74,7 @@ def report(
         "flash": {"constants": sum(written.flash.values()), "arrays": written.flash},
         "ram": written.memory,
         **_compiled(written, sources),
-        "layers": [asdict(row) for row in layer_numbers(graph)],
+        **kernels_report(written.layout, samples),
         "check": {
             "samples": compiled,
             "coverage_of_all": checks.coverage,

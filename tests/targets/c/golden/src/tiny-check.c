@@ -3,6 +3,12 @@
 const tiny_input tiny_check_inputs[tiny_CHECK_SAMPLES]
     [tiny_STEPS * tiny_INPUT_SIZE] = {
 {
+2, 1,
+},
+{
+0, 0,
+},
+{
 0, 0,
 },
 {
@@ -25,9 +31,6 @@ const tiny_input tiny_check_inputs[tiny_CHECK_SAMPLES]
 },
 {
 1, 1,
-},
-{
-0, 0,
 },
 {
 0, 0,
@@ -42,10 +45,10 @@ const tiny_input tiny_check_inputs[tiny_CHECK_SAMPLES]
 1, 0,
 },
 {
-1, 2,
+0, 0,
 },
 {
-0, 0,
+1, 2,
 },
 {
 1, 0,
@@ -79,6 +82,12 @@ const tiny_input tiny_check_inputs[tiny_CHECK_SAMPLES]
 const tiny_output tiny_check_answers[tiny_CHECK_SAMPLES]
     [tiny_OUTPUT_SIZE] = {
 {
+1, 2,
+},
+{
+0, -1,
+},
+{
 0, -1,
 },
 {
@@ -112,16 +121,13 @@ const tiny_output tiny_check_answers[tiny_CHECK_SAMPLES]
 0, -1,
 },
 {
-0, -1,
-},
-{
 1, 2,
 },
 {
-2, -2,
+0, -1,
 },
 {
-0, -1,
+2, -2,
 },
 {
 1, 2,
@@ -153,7 +159,8 @@ const tiny_output tiny_check_answers[tiny_CHECK_SAMPLES]
 };
 
 const uint32_t tiny_check_classes[tiny_CHECK_SAMPLES] = {
-0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 0,
+1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1,
+0,
 };
 
 uint32_t tiny_check(tiny_net *net)

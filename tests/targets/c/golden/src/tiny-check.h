@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-#define tiny_CHECK_SAMPLES 24
+#define tiny_CHECK_SAMPLES 25
 extern const tiny_input tiny_check_inputs[tiny_CHECK_SAMPLES]
     [tiny_STEPS * tiny_INPUT_SIZE];
 extern const tiny_output tiny_check_answers[tiny_CHECK_SAMPLES]
