@@ -1,4 +1,4 @@
-"""The TFLite target: one exact ``.tflite`` file for PCs, Raspberry Pis and microcontrollers.
+"""The TFLite target: exact ``.tflite`` files for PCs, Raspberry Pis and microcontrollers.
 
 The model takes samples with channels last, ``(batch, height, width, channels)`` or
 ``(batch, features)``; for graphs of several steps ``(batch, steps, ...)``, all steps at once. It
@@ -23,6 +23,9 @@ runtimes compute it exactly. However, LiteRT does so without XNNPACK, several ti
 TFLite Micro unpacks the largest layer's weights into its arena: use this file only where its size
 counts most. The readout keeps 8 bits: with int16 activations, tflite-runtime 2.14 computes int4
 weights wrongly, and TFLite Micro refuses them.
+
+The model for microcontrollers widens int8 to int16, before the readout, by QUANTIZE with equal
+scales, which NPUs run; the others by CAST, since tflite-runtime refuses that QUANTIZE.
 """
 
 from __future__ import annotations

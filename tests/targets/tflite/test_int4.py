@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph
 from edgespike.interpreter import interpret
-from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
+from edgespike.targets.tflite.devices.arena import run_on_tflite_micro
 from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.lower import Lowered, lower
 from edgespike.targets.tflite.planning.plan import Plan

@@ -85,11 +85,14 @@ class Plan:
         Whether weights in int8 are stored in 4 bits each where they fit.
     nodes
         By name, for every node that is not merged into another, in the order in which they run.
+    requantises
+        Whether QUANTIZE widens int8 to int16, not CAST: NPUs run it, tflite-runtime refuses it.
     """
 
     graph: Graph
     four_bits: bool
     nodes: Mapping[str, NodePlan]
+    requantises: bool = False
 
     @property
     def forms(self) -> dict[str, Form]:

@@ -75,7 +75,8 @@ def _prepare_tflite_runtime(graph: Graph) -> TracingRunner:
 
         return run
 
-    return prepare_with(graph, load, _tflite_runtime_version())
+    # It does not know how the microcontroller's model widens int8.
+    return prepare_with(graph, load, _tflite_runtime_version(), micro=False)
 
 
 @cache

@@ -81,4 +81,3 @@ def _run(interpreter: Any, sample: Any, carried: Any, answer: int) -> Any:
         interpreter.invoke()
         states = [interpreter.get_output(output).copy() for output, _ in carried]
     return interpreter.get_output(answer).copy()
-
