@@ -17,7 +17,7 @@ from edgespike.targets.tflite.planning.plan import channels_last, runs_by_step
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.writing.emitter import Value
-from edgespike.targets.tflite.writing.exported import MICRO_MODEL, PI_MODEL, exported
+from edgespike.targets.tflite.writing.exported import LITERT_ONLY, MICRO_MODEL, PI_MODEL, exported
 from edgespike.trace import Trace, observed_names
 
 Run = Callable[[NDArray[Any]], Sequence[NDArray[Any]]]
@@ -35,7 +35,7 @@ levels at once, four bytes each.
 """
 
 
-def prepare_with(graph: Graph, load: Load, runtime: str, *, micro: bool = True) -> TracingRunner:
+def prepare_with(graph: Graph, load: Load, runtime: str, *, litert: bool = True) -> TracingRunner:
     """Plan, lower and load a graph once, for all of its runs.
 
     Each run executes the probe, a model that returns every observed node. All models that are
@@ -49,13 +49,15 @@ def prepare_with(graph: Graph, load: Load, runtime: str, *, micro: bool = True) 
         Loads a model.
     runtime
         Name and version of what runs the models.
-    micro
-        Whether the model for microcontrollers runs too.
+    litert
+        Whether it is LiteRT, which also runs the models that tflite-runtime refuses.
     """
     plan = make_plan(graph)
     probe, deployed = lower(plan, observed_names(graph)), exported(plan)
-    if not micro or deployed[MICRO_MODEL] is deployed[PI_MODEL]:
+    if deployed[MICRO_MODEL] is deployed[PI_MODEL]:
         del deployed[MICRO_MODEL]
+    if not litert:
+        deployed = {place: deployed[place] for place in deployed if place not in LITERT_ONLY}
     run_probe = _in_parts(probe, load(probe))
     runs = {name: _in_parts(lowered, load(lowered)) for name, lowered in deployed.items()}
 

@@ -14,6 +14,7 @@ from edgespike.targets.tflite.devices.microcontroller import write_microcontroll
 from edgespike.targets.tflite.devices.raspberry_pi import write_raspberry_pi
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.writing.exported import (
+    INT2_MODEL,
     INT4_MODEL,
     MICRO_MODEL,
     PI_MODEL,
@@ -35,7 +36,9 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
     for place, lowered in models.items():
         (folder / place).parent.mkdir(exist_ok=True)
         (folder / place).write_bytes(lowered.content)
-    others = [Path(place).name for place in (INT4_MODEL, UNROLLED_MODEL) if place in models]
+    others = [
+        Path(place).name for place in (INT4_MODEL, INT2_MODEL, UNROLLED_MODEL) if place in models
+    ]
     pi, micro = (folder / place for place in (PI_MODEL, MICRO_MODEL))
     write_raspberry_pi(plan, models[PI_MODEL], checks, pi.parent, others)
     write_microcontroller(plan, models[MICRO_MODEL], checks, micro.parent)

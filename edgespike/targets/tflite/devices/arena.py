@@ -70,8 +70,7 @@ def find_arena(lowered: Lowered, batch: NDArray[Any], expected: NDArray[Any]) ->
     size = -(-least // 1024) * 1024
     return Arena(
         size,
-        f"{size} bytes ({least} are enough for TFLite Micro on a PC, found by trial; outputs were "
-        "exact)",
+        f"{size} bytes ({least} found by trial with TFLite Micro on a PC; outputs were exact)",
     )
 
 

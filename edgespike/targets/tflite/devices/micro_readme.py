@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Iterator
 
 from edgespike.graph import Graph
 from edgespike.targets.shared.c_classes import classes_files
@@ -102,11 +103,8 @@ def readme(
         answer=_wrapped(_answer(graph, lowered, prefix)),
         input=_wrapped(_input(graph, lowered)),
         scaling=scaling_note(graph, prefix),
-        arena=arena.origin,
-        model_bytes=len(lowered.content),
+        memory="\n".join(_memory(lowered, prefix, arena)),
         model_crc=crc(lowered.content),
-        operators=", ".join(resolver_method(name) for name in lowered.operators),
-        states=_states(lowered),
         classes_files=classes_files(graph),
         measured_row=row if measured else "",
     )
@@ -114,6 +112,16 @@ def readme(
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, _WIDTH, break_on_hyphens=False, break_long_words=False)
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(
+        f"- {text}",
+        _WIDTH,
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _code(graph: Graph, prefix: str) -> str:
@@ -165,15 +173,23 @@ def _rule(graph: Graph, lowered: Lowered) -> str:
     return f"store round(x / {graph.input_op.scale:.9g}){shift}"
 
 
-def _states(lowered: Lowered) -> str:
-    """List the model's states, if it computes one step."""
+def _memory(lowered: Lowered, prefix: str, arena: Arena) -> Iterator[str]:
+    """List what the network takes, and the model's states, if it computes one step."""
+    operators = ", ".join(resolver_method(name) for name in lowered.operators)
+    yield _item(
+        f"Working memory (arena): {arena.origin}. Optimised kernels may need more: "
+        f"`{prefix}_init` says if it is too small, and `-D{prefix}_ARENA_SIZE=` makes it larger."
+    )
+    yield _item(
+        f"Flash: {len(lowered.content)} bytes of the model, the code of TensorFlow Lite Micro, and "
+        f"its operators: {operators}."
+    )
     if not lowered.states:
-        return ""
-    lines = [
+        return
+    yield "- The model computes one step. States, which the library carries from step to step:"
+    yield from (
         f"  - {state.tensor.name}: input {index}, output {state.output}, "
         f"`{C_TYPES[state.tensor.storage.form]}`, {math.prod(state.tensor.shape)} elements, "
         f"all {state.initial} before the first step"
         for index, state in enumerate(lowered.states, start=1)
-    ]
-    head = "- The model computes one step. States, which the library carries from step to step:"
-    return "\n".join((head, *lines, ""))
+    )

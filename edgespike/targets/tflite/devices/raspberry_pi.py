@@ -19,6 +19,7 @@ from edgespike.targets.tflite.running.trust import TESTED
 
 _OTHER_MODELS = {
     "model_int4.tflite": "the same with 4 bits a weight where they fit: smaller, and slower",
+    "model_int2.tflite": "2 bits for ternary weights of dense layers; ai-edge-litert alone runs it",
     "model_unrolled.tflite": "the same for all steps of a sample at once",
 }
 

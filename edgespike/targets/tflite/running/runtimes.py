@@ -75,8 +75,7 @@ def _prepare_tflite_runtime(graph: Graph) -> TracingRunner:
 
         return run
 
-    # It does not know how the microcontroller's model widens int8.
-    return prepare_with(graph, load, _tflite_runtime_version(), micro=False)
+    return prepare_with(graph, load, _tflite_runtime_version(), litert=False)
 
 
 @cache

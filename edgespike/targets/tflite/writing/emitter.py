@@ -60,7 +60,7 @@ class Emitter:
     def __init__(self, plan: Plan, steps: int) -> None:
         self.builder = ModelBuilder(plan.graph.name)
         self.steps = steps
-        self.four_bits = plan.four_bits
+        self.weight_bits = plan.weight_bits
         self.requantises = plan.requantises
         self._converted: dict[tuple[int, Storage], Value] = {}
 
