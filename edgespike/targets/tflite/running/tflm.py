@@ -6,7 +6,8 @@ This is the interpreter that runs on microcontrollers, compiled for this compute
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -38,30 +39,45 @@ def handle(
     arrays
         ``output``: after the last step.
     answers
-        ``arena``: the fewest bytes of working memory with which the model can be loaded. The
-        batch has run in so many.
+        ``arena``: the fewest bytes of working memory in which the model runs, as the batch did.
     """
     model = arrays["model"].tobytes()
-    interpreter, arena = _smallest(model, parameters["arena"])
     carried, answer = parameters["carried"], parameters["answer"]
+    first = arrays["batch"][0]
+    _load(model, parameters["arena"])  # or say why not
+    arena = _smallest(lambda size: _run(_load(model, size), first, carried, answer), parameters)
+    interpreter = _load(model, arena)
     rows = [_run(interpreter, sample, carried, answer) for sample in arrays["batch"]]
     return {"output": np.concatenate(rows)}, {"arena": arena}
 
 
-def _smallest(model: bytes, most: int) -> tuple[Any, int]:
-    """Load a model into the smallest arena that it can be loaded into; return that size too.
+def _smallest(run: Callable[[int], Any], parameters: Mapping[str, Any]) -> int:
+    """Return the smallest arena in which a model runs, found by trial.
 
-    It is found by trial: what the interpreter reports to have used leaves out the memory in which
-    it plans where tensors lie, without which it stops with "Too many buffers".
+    What the interpreter reports to have used leaves out the memory in which it plans where tensors
+    lie, without which it stops with "Too many buffers".
     """
-    interpreter, least = _load(model, most), _LEAST_ARENA
+    least, most = _LEAST_ARENA, int(parameters["arena"])
     while most - least > _ALIGNMENT:
         middle = (least + most) // 2 // _ALIGNMENT * _ALIGNMENT
-        try:
-            interpreter, most = _load(model, middle), middle
-        except (RuntimeError, ValueError):
+        if _succeeds(run, middle):
+            most = middle
+        else:
             least = middle
-    return interpreter, most
+    return most
+
+
+def _succeeds(run: Callable[[int], Any], arena: int) -> bool:
+    """Try in a child process: where memory is short, the interpreter may crash."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            run(arena)
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def _load(model: bytes, arena: int) -> Any:
