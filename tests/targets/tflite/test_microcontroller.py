@@ -236,7 +236,8 @@ def test_the_header_says_how_numbers_are_stored(export: Export) -> None:
 
 
 def test_the_readme_names_arena_and_operators(export: Export) -> None:
-    text = (export(NETWORKS[EXPORTED[0]]()) / "README.md").read_text()
+    page = (export(NETWORKS[EXPORTED[0]]()) / "README.md").read_text()
+    text = " ".join(page.split())
     assert "AddConv2D, AddFullyConnected, AddMul" in text
     assert re.search(r"Working memory \(arena\): \d+ bytes", text)
     assert ("found by trial" in text) == (find_spec("tflite_micro") is not None)
