@@ -170,11 +170,12 @@ def loihi_rows(name: str, folder: Path, flips: int) -> Iterator[Row]:
 
 
 def array_rows(name: str, folder: Path, flips: int) -> Iterator[Row]:
-    """Measure what main.cc's CRC-32 notices in the model's array."""
-    random, content = np.random.default_rng(0), (folder / name / "model.tflite").read_bytes()
+    """Measure what check/main.cc's CRC-32 notices in the model's array."""
+    random, path = np.random.default_rng(0), folder / name / "microcontroller" / "model.tflite"
+    content = path.read_bytes()
     right = zlib.crc32(content)
     noticed = sum(zlib.crc32(flipped(content, random)) != right for _ in range(flips))
-    yield Row(f"{name}, microcontroller", "network.c", flips, noticed)
+    yield Row(f"{name}, microcontroller", "model.c", flips, noticed)
 
 
 def show(rows: list[Row]) -> None:

@@ -21,7 +21,7 @@ from edgespike.graph import Graph
 from edgespike.storage.toml_files import read_own_toml
 from edgespike.targets import get_target
 
-MODEL_FILES = {"tflite": "model.tflite", "onnx": "model.onnx"}
+MODEL_FILES = {"tflite": "raspberry-pi/model.tflite", "onnx": "model.onnx"}
 """The file of a target's artefact that holds the model. Other targets are measured by the graph."""
 
 

@@ -330,11 +330,11 @@ def _tflite(base: Device, graph: Graph) -> Iterator[Device]:
         yield replace(base, device=micro)
         return
     try:
-        from edgespike.targets.tflite.devices.microcontroller import arena_estimate
+        from edgespike.targets.tflite.devices.arena import arena_estimate
         from edgespike.targets.tflite.planning.planner import make_plan
-        from edgespike.targets.tflite.writing.exported import exported
+        from edgespike.targets.tflite.writing.exported import MICRO_MODEL, exported
 
-        lowered = exported(make_plan(graph))["model"]
+        lowered = exported(make_plan(graph))[MICRO_MODEL]
     except EdgespikeError as error:  # what writes the file is not installed
         for name in (pi, micro):
             yield replace(base, device=name, unknown={**unknown, "flash": str(error)})

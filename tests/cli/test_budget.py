@@ -122,8 +122,8 @@ def test_flash_is_the_graph_file_or_that_of_the_target(
     assert "the graph file" in missed.stdout
     edgespike.export(load_graph(graph_file), "tflite", tmp_path / "out")
     found = cli(*base, "1B", "-t", "tflite", "--json").json["checks"][0]
-    assert found["found"] == (tmp_path / "out" / "model.tflite").stat().st_size
-    assert found["what"].startswith("model.tflite of target tflite")
+    assert found["found"] == (tmp_path / "out" / "raspberry-pi" / "model.tflite").stat().st_size
+    assert found["what"].startswith("raspberry-pi/model.tflite of target tflite")
 
 
 def test_a_file_holds_the_same_and_options_come_first(

@@ -10,15 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgespike.targets.shared.c_arrays import c_prefix
-from edgespike.targets.shared.c_labels import (
-    StoredInput,
-    c_string,
-    classes_c,
-    classes_h,
-    measured_c,
-    measured_h,
-)
+from edgespike.graph import Dense, Graph, Input, Node, Readout
+from edgespike.targets.shared.c_classes import classes_c, classes_h
+from edgespike.targets.shared.c_labels import StoredInput, c_string, measured_c, measured_h
+from edgespike.targets.shared.c_names import c_prefix
 from tests.targets.labelled import GRAPHS, NAMES, in_units, measured_for
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-pedantic"]
@@ -40,11 +35,17 @@ def compiler(command: str) -> list[str]:
     return [name, *options, *FLAGS]
 
 
+DECLARED = """
+#include <stdint.h>
+typedef int32_t net_2nd_x_output;
+#define net_2nd_x_OUTPUT_SIZE COUNT
+"""
+
 PRINT_NAMES = """
 #include <stdio.h>
-#include "classes.h"
+#include "net_2nd_x-classes.h"
 int main(void) {
-  for (int i = 0; i < net_2nd_x_CLASS_NAMES; ++i) {
+  for (int i = 0; i < net_2nd_x_CLASSES; ++i) {
     fputs(net_2nd_x_class_names[i], stdout);
     putchar(0);
   }
@@ -56,11 +57,22 @@ int main(void) {
 @pytest.mark.parametrize("command", COMPILERS)
 def test_names_are_what_they_were(command: str, tmp_path: Path) -> None:
     names = (*NAMES, "".join(map(chr, range(32, 127))), "?" * 100, "é" * 100, "\\x41\\101 0")
-    prefix = c_prefix("2nd.x")
-    (tmp_path / "classes.h").write_text(classes_h(prefix, names), "ascii")
-    (tmp_path / "classes.c").write_text(classes_c(prefix, names), "ascii")
+    nodes = (
+        Node("input", Input((1,), 0, 1, 1.0)),
+        Node(
+            "dense",
+            Dense(np.ones((len(names), 1), np.int64), np.zeros(len(names), np.int64)),
+            ("input",),
+        ),
+        Node("out", Readout(np.ones(len(names))), ("dense",)),
+    )
+    graph = Graph("2nd.x", nodes, class_names=names)
+    prefix = c_prefix(graph.name)
+    (tmp_path / "net_2nd_x.h").write_text(DECLARED.replace("COUNT", str(len(names))))
+    (tmp_path / "net_2nd_x-classes.h").write_text(classes_h(graph, prefix), "ascii")
+    (tmp_path / "net_2nd_x-classes.c").write_text(classes_c(graph, prefix), "ascii")
     (tmp_path / "main.c").write_text(PRINT_NAMES)
-    run(*compiler(command), "main.c", "classes.c", "-o", "main", folder=tmp_path)
+    run(*compiler(command), "main.c", "net_2nd_x-classes.c", "-o", "main", folder=tmp_path)
     printed = run(tmp_path / "main", folder=tmp_path)
     assert tuple(printed.decode().split("\0")[:-1]) == names
 
@@ -72,7 +84,7 @@ def test_a_string_in_c() -> None:
 # Reads runs of doubles; writes what becomes of each, after a byte that says whether it was taken.
 SCALE = """
 #include <stdio.h>
-#include "measured.h"
+#include "NAME-measured.h"
 int main(void) {
   static double measured[NAME_MEASURED_SIZE];
   static TYPE input[NAME_MEASURED_SIZE];
@@ -97,10 +109,10 @@ def build(tmp_path: Path, command: str, name: str, stored: StoredInput) -> tuple
     op, prefix, size = graph.input_op, c_prefix(graph.name), int(np.prod(graph.input_op.shape))
     assert graph.scaling is not None
     content = measured_c(prefix, graph.scaling, op.low, op.high, stored)
-    (tmp_path / "measured.c").write_text(content, "ascii")
-    (tmp_path / "measured.h").write_text(measured_h(prefix, size, stored), "ascii")
+    (tmp_path / f"{prefix}-measured.c").write_text(content, "ascii")
+    (tmp_path / f"{prefix}-measured.h").write_text(measured_h(prefix, size, stored), "ascii")
     (tmp_path / "main.c").write_text(SCALE.replace("NAME", prefix).replace("TYPE", stored.type))
-    run(*compiler(command), "main.c", "measured.c", "-o", "main", folder=tmp_path)
+    run(*compiler(command), "main.c", f"{prefix}-measured.c", "-o", "main", folder=tmp_path)
     return tmp_path / "main", size
 
 
@@ -157,7 +169,7 @@ def test_with_options_that_round_otherwise_it_does_not_compile(
     option: str, message: str, tmp_path: Path
 ) -> None:
     build(tmp_path, COMPILERS[0], "signed", StoredInput("int8_t"))
-    command = [*compiler(COMPILERS[0]), option, "-c", "measured.c"]
+    command = [*compiler(COMPILERS[0]), option, "-c", "net_2_signed_x-measured.c"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     if "unrecognized" in done.stderr or "unsupported" in done.stderr:
         pytest.skip(f"the compiler has no option {option}")

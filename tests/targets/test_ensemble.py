@@ -16,7 +16,7 @@ from edgespike.interpreter import interpret
 from edgespike.passes.ensemble import ensemble
 from edgespike.targets import get_target
 from edgespike.targets.cpu.litert_engine import plan_for
-from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
+from edgespike.targets.tflite.devices.arena import run_on_tflite_micro
 from edgespike.targets.tflite.lower import lower
 from edgespike.targets.tflite.planning.numbers import layer_numbers
 from edgespike.targets.tflite.planning.planner import make_plan

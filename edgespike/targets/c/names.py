@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from edgespike.targets.shared.c_arrays import c_prefix
+from edgespike.targets.shared.c_names import c_prefix
 
 KINDS = frozenset(
     [
@@ -28,47 +28,6 @@ KINDS = frozenset(
 )
 """First words of names inside a source, before those of nodes."""
 
-HEADERS = frozenset(
-    [
-        "arduino",
-        "assert",
-        "complex",
-        "ctype",
-        "errno",
-        "fenv",
-        "float",
-        "inttypes",
-        "iso646",
-        "limits",
-        "locale",
-        "math",
-        "memory",
-        "port",
-        "port_mcu",
-        "setjmp",
-        "signal",
-        "stdalign",
-        "stdarg",
-        "stdatomic",
-        "stdbool",
-        "stddef",
-        "stdint",
-        "stdio",
-        "stdlib",
-        "stdnoreturn",
-        "string",
-        "strings",
-        "tgmath",
-        "threads",
-        "time",
-        "uchar",
-        "unistd",
-        "wchar",
-        "wctype",
-    ]
-)
-"""Headers that a network's must not stand in for."""
-
 _TITLE_LIMIT = 63
 """Most characters of an Arduino library's name."""
 
@@ -80,9 +39,7 @@ def prefix_of(name: str) -> str:
     prefix, and end differently for each purpose.
     """
     prefix = c_prefix(name)
-    if prefix.lower() in HEADERS or prefix.split("_")[0] in KINDS:
-        return f"net_{prefix}"
-    return prefix
+    return f"net_{prefix}" if prefix.split("_")[0] in KINDS else prefix
 
 
 def title_of(name: str) -> str:

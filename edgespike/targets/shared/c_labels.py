@@ -1,31 +1,11 @@
-"""Write names of classes, and the scaling of measured numbers, in C."""
+"""Write the scaling of measured numbers, numbers and text in C."""
 
 from __future__ import annotations
 
 import string
 from dataclasses import dataclass
 
-from edgespike.graph import Scaling
-
-_CLASSES_H = """\
-#ifndef {prefix}_CLASSES_H
-#define {prefix}_CLASSES_H
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-/* How many names there are. */
-#define {prefix}_CLASS_NAMES {count}
-/* The name of each class, in UTF-8. */
-extern const char *const {prefix}_class_names[{prefix}_CLASS_NAMES];
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
+from edgespike.graph import Graph, Scaling
 
 _MEASURED_H = """\
 #ifndef {prefix}_MEASURED_H
@@ -37,7 +17,7 @@ _MEASURED_H = """\
 extern "C" {{
 #endif
 
-/* How many measured numbers one run of the model takes. */
+/* How many measured numbers one step takes. */
 #define {prefix}_MEASURED_SIZE {size}
 
 /* Turns measured numbers into the model's input, in the same order.
@@ -96,6 +76,12 @@ int {prefix}_from_measured(const double measured[{prefix}_MEASURED_SIZE],
 }}
 """
 
+_SCALING = """
+`{prefix}_from_measured` computes floor((x - offset) / step + 1/2) in double, clips it to
+{low}..{high} and stores it. It is exact wherever a double has 64 bits and rounds as IEEE 754 says;
+with a compiler or an option for which that does not hold it does not compile.
+"""
+
 _INT32 = 2**31 - 1
 
 _AS_THEY_ARE = frozenset(f"{string.ascii_letters}{string.digits} -_.,:;/()+'".encode())
@@ -127,18 +113,6 @@ class StoredInput:
         return f"({self.type})(whole * {c_double(self.unit)})"
 
 
-def classes_h(prefix: str, names: tuple[str, ...]) -> str:
-    """Declare the names of classes."""
-    return _CLASSES_H.format(prefix=prefix, count=len(names))
-
-
-def classes_c(prefix: str, names: tuple[str, ...]) -> str:
-    """Define the names of classes."""
-    rows = ",\n".join(f"  {c_string(name)}" for name in names)
-    declared = f"const char *const {prefix}_class_names[{prefix}_CLASS_NAMES]"
-    return f'#include "classes.h"\n\n{declared} = {{\n{rows}\n}};\n'
-
-
 def measured_h(prefix: str, size: int, stored: StoredInput) -> str:
     """Declare the function that scales measured numbers, ``size`` for one run of the model."""
     return _MEASURED_H.format(prefix=prefix, size=size, stored=stored.type, indent=_indent(prefix))
@@ -150,7 +124,6 @@ def measured_c(
     low: int,
     high: int,
     stored: StoredInput,
-    header: str = "measured.h",
 ) -> str:
     """Define the function that scales measured numbers, exactly as `Scaling.apply` does.
 
@@ -158,7 +131,7 @@ def measured_c(
     """
     wide = max(-low, high) > _INT32
     return _MEASURED_C.format(
-        header=header,
+        header=f"{prefix}-measured.h",
         prefix=prefix,
         low=f"INT64_C({low})" if wide else low,
         high=f"INT64_C({high})" if wide else high,
@@ -170,6 +143,14 @@ def measured_c(
         value=stored.of_whole(),
         indent=_indent(prefix),
     )
+
+
+def scaling_note(graph: Graph, prefix: str) -> str:
+    """Say in Markdown what that function does; empty for a graph without a scaling."""
+    if graph.scaling is None:
+        return ""
+    op = graph.input_op
+    return _SCALING.format(prefix=prefix, low=op.low, high=op.high)
 
 
 def _indent(prefix: str) -> str:

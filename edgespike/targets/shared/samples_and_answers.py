@@ -45,7 +45,11 @@ def read_samples(path: Path, about: dict[str, Any]) -> Any:
     kind = path.suffix.lower()
     if kind in IMAGES:
         return read_image(path, about)
-    samples = read_table(path, about) if kind == ".csv" else load_samples(path)
+    return as_whole(read_table(path, about) if kind == ".csv" else load_samples(path), about)
+
+
+def as_whole(samples: Any, about: dict[str, Any]) -> Any:
+    """Return an array as whole numbers: measured ones are scaled, if there is a scaling."""
     if about["scaling"] is not None and samples.dtype.kind == "f":
         check_shape(samples, about)
         return scaled(samples, about)
@@ -169,6 +173,25 @@ def scaled(measured: Any, about: dict[str, Any]) -> Any:
     return whole.reshape(measured.shape)
 
 
+def log_probabilities(logits: Any, members: int) -> Any:
+    """Return the logarithm of each member's softmax, ``(samples, members, classes)``."""
+    each = np.clip(logits, -1e300, 1e300).reshape(len(logits), members, -1)
+    each = each - each.max(axis=2, keepdims=True)
+    return each - np.logaddexp.reduce(each, axis=2, keepdims=True)
+
+
+def mean_of_members(each: Any) -> Any:
+    """Return the logarithm of the members' mean probabilities, ``(samples, classes)``."""
+    return np.logaddexp.reduce(each, axis=1) - np.log(each.shape[1])
+
+
+def classes(logits: Any, members: int) -> Any:
+    """Return the class of each sample; of an ensemble, that of the largest mean probability."""
+    if members == 1:
+        return np.argmax(logits, axis=1)
+    return mean_of_members(log_probabilities(logits, members)).argmax(axis=1)
+
+
 def show(logits: Any, members: int, names: Any = ()) -> None:
     """Print the class of each sample, one a line, and its name, if the classes have names.
 
@@ -181,12 +204,10 @@ def show(logits: Any, members: int, names: Any = ()) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # of names that the terminal cannot show
     after = [f" {name}" for name in names] or [""] * (logits.shape[1] // members)
     if members == 1:
-        print(*(f"{best}{after[best]}" for best in np.argmax(logits, axis=1)), sep="\n")
+        print(*(f"{best}{after[best]}" for best in classes(logits, members)), sep="\n")
         return
-    each = np.clip(logits, -1e300, 1e300).reshape(len(logits), members, -1)
-    each = each - each.max(axis=2, keepdims=True)
-    each = each - np.logaddexp.reduce(each, axis=2, keepdims=True)
-    mean = np.logaddexp.reduce(each, axis=1) - np.log(members)
+    each = log_probabilities(logits, members)
+    mean = mean_of_members(each)
     entropy = -(np.exp(mean) * mean).sum(axis=1)
     expected = -(np.exp(each) * each).sum(axis=2).mean(axis=1)
     disagreement = np.maximum(entropy - expected, 0)

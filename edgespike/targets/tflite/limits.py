@@ -11,6 +11,12 @@ WEIGHT_LIMIT = 127
 INT4_WEIGHT_LIMIT = 7
 """Largest magnitude of a 4-bit weight."""
 
+INT2_WEIGHT_LIMIT = 1
+"""Largest magnitude of a 2-bit weight."""
+
+INT2_INPUTS = 4
+"""A dense layer with 2-bit weights has a multiple of so many inputs, or LiteRT refuses it."""
+
 INT16_LIMIT = 2**15 - 1
 """Largest magnitude of a 16-bit readout."""
 

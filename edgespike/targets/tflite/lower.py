@@ -100,7 +100,7 @@ def lower(plan: Plan, observed: Collection[str] = ()) -> Lowered:
     """
     if runs_by_step(plan.graph):
         return _lower_step(plan, observed)
-    emitter = Emitter(plan.graph.name, plan.graph.steps, plan.four_bits)
+    emitter = Emitter(plan, plan.graph.steps)
     walk = WholeSample(plan, emitter)
     walk.run()
     values = {plan.graph.readout.name: walk.final, **{name: walk.values[name] for name in observed}}
@@ -110,7 +110,7 @@ def lower(plan: Plan, observed: Collection[str] = ()) -> Lowered:
 def lower_unrolled(plan: Plan) -> Lowered:
     """Lower a recurrent graph to a model that takes all steps of a sample, one after the other."""
     graph = plan.graph
-    emitter = Emitter(graph.name, 1, plan.four_bits)
+    emitter = Emitter(plan, 1)
     shape = channels_last(graph.tensors[graph.input.name].shape)
     storage = plan.nodes[graph.input.name].output
     source, x = emit_input(emitter, graph, (graph.steps, *shape), storage)
@@ -128,7 +128,7 @@ def lower_unrolled(plan: Plan) -> Lowered:
 def _lower_step(plan: Plan, observed: Collection[str]) -> Lowered:
     """Lower a recurrent graph to a model that computes one step."""
     graph, states = plan.graph, list(plan.states)
-    emitter = Emitter(graph.name, 1, plan.four_bits)
+    emitter = Emitter(plan, 1)
     shape = channels_last(graph.tensors[graph.input.name].shape)
     source, x = emit_input(emitter, graph, shape, plan.nodes[graph.input.name].output)
     before = {

@@ -17,7 +17,7 @@ from edgespike.targets.tflite.planning.plan import channels_last, runs_by_step
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.writing.emitter import Value
-from edgespike.targets.tflite.writing.exported import exported
+from edgespike.targets.tflite.writing.exported import LITERT_ONLY, MICRO_MODEL, PI_MODEL, exported
 from edgespike.trace import Trace, observed_names
 
 Run = Callable[[NDArray[Any]], Sequence[NDArray[Any]]]
@@ -35,7 +35,7 @@ levels at once, four bytes each.
 """
 
 
-def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
+def prepare_with(graph: Graph, load: Load, runtime: str, *, litert: bool = True) -> TracingRunner:
     """Plan, lower and load a graph once, for all of its runs.
 
     Each run executes the probe, a model that returns every observed node. All models that are
@@ -49,9 +49,15 @@ def prepare_with(graph: Graph, load: Load, runtime: str) -> TracingRunner:
         Loads a model.
     runtime
         Name and version of what runs the models.
+    litert
+        Whether it is LiteRT, which also runs the models that tflite-runtime refuses.
     """
     plan = make_plan(graph)
     probe, deployed = lower(plan, observed_names(graph)), exported(plan)
+    if deployed[MICRO_MODEL] is deployed[PI_MODEL]:
+        del deployed[MICRO_MODEL]
+    if not litert:
+        deployed = {place: deployed[place] for place in deployed if place not in LITERT_ONLY}
     run_probe = _in_parts(probe, load(probe))
     runs = {name: _in_parts(lowered, load(lowered)) for name, lowered in deployed.items()}
 
@@ -83,7 +89,7 @@ def _check_agreement(graph: Graph, name: str, answer: NDArray[Any], probed: NDAr
     if not np.array_equal(answer, expected):
         differ = np.flatnonzero((answer != expected).reshape(len(answer), -1).any(axis=1))
         raise TargetRunError(
-            f"graph {graph.name!r}: {name}.tflite and the model that shows every layer differ in "
+            f"graph {graph.name!r}: {name} and the model that shows every layer differ in "
             f"sample {differ[0]} of a batch of {len(answer)}; please report this"
         )
 

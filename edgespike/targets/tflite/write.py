@@ -13,27 +13,35 @@ from edgespike.targets.shared.check_samples import check_samples
 from edgespike.targets.tflite.devices.microcontroller import write_microcontroller
 from edgespike.targets.tflite.devices.raspberry_pi import write_raspberry_pi
 from edgespike.targets.tflite.planning.planner import make_plan
-from edgespike.targets.tflite.writing.exported import exported
+from edgespike.targets.tflite.writing.exported import (
+    INT2_MODEL,
+    INT4_MODEL,
+    MICRO_MODEL,
+    PI_MODEL,
+    UNROLLED_MODEL,
+    exported,
+)
 
 
 def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> None:
-    """Write ``model.tflite``, ``raspberry-pi/`` and ``microcontroller/`` into an empty folder.
+    """Write ``raspberry-pi/`` and ``microcontroller/`` into an empty folder, each with its model.
 
-    The other models are written too, see
-    :func:`edgespike.targets.tflite.writing.exported.exported`. The graph must have no
-    :func:`edgespike.targets.tflite.check.violations`. The bundles' check samples are chosen among
-    ``samples``, if given.
+    :func:`edgespike.targets.tflite.writing.exported.exported` says which models there are. The
+    graph must have no :func:`edgespike.targets.tflite.check.violations`. The bundles' check samples
+    are chosen among ``samples``, if given.
     """
     checks = check_samples(graph, samples)
     plan = make_plan(graph)
     models = exported(plan)
-    for name, lowered in models.items():
-        (folder / f"{name}.tflite").write_bytes(lowered.content)
-    lowered = models["model"]
-    for name in ("raspberry-pi", "microcontroller"):
-        (folder / name).mkdir()
-    write_raspberry_pi(plan, lowered, checks, folder / "raspberry-pi")
-    write_microcontroller(plan, lowered, checks, folder / "microcontroller")
+    for place, lowered in models.items():
+        (folder / place).parent.mkdir(exist_ok=True)
+        (folder / place).write_bytes(lowered.content)
+    others = [
+        Path(place).name for place in (INT4_MODEL, INT2_MODEL, UNROLLED_MODEL) if place in models
+    ]
+    pi, micro = (folder / place for place in (PI_MODEL, MICRO_MODEL))
+    write_raspberry_pi(plan, models[PI_MODEL], checks, pi.parent, others)
+    write_microcontroller(plan, models[MICRO_MODEL], checks, micro.parent)
     # Each bundle is copied to its device without the rest.
-    for name in ("raspberry-pi", "microcontroller"):
-        write_checksums(folder / name)
+    for bundle in (pi.parent, micro.parent):
+        write_checksums(bundle)

@@ -20,10 +20,10 @@ from edgespike.interpreter import interpret
 from edgespike.targets.c.bundle import folder as bundle_folder
 from edgespike.targets.c.bundle import measure
 from edgespike.targets.c.bundle.check_files import compiled_samples
-from edgespike.targets.c.bundle.classes import compares_integers
 from edgespike.targets.c.bundle.folder import COMPILED_BYTES, LEAST_COMPILED
 from edgespike.targets.c.bundle.measure import deepest
 from edgespike.targets.c.source import write_c
+from edgespike.targets.shared.c_classes import compares_integers
 from edgespike.targets.shared.c_labels import StoredInput, measured_c, measured_h
 from edgespike.targets.shared.check_samples import CheckSamples, check_samples
 from edgespike.trace import observed_names, predictions
@@ -391,7 +391,7 @@ def test_measured_numbers_become_inputs_of_more_than_32_bits(tmp_path: Path) -> 
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "wide.h").write_text("")
     (tmp_path / "src" / "wide-measured.h").write_text(measured_h("wide", 4, stored))
-    text = measured_c("wide", scaling, low, high, stored, header="wide-measured.h")
+    text = measured_c("wide", scaling, low, high, stored)
     (tmp_path / "src" / "measured.c").write_text(text)
     (tmp_path / "main.c").write_text(
         '#include <stdio.h>\n#include "wide-measured.h"\n'

@@ -13,7 +13,8 @@ from edgespike.graph import Dense, Graph, Input, Membrane, Node, Readout
 from edgespike.interpreter import interpret
 from edgespike.targets import prepare
 from edgespike.targets.c.lower import lower
-from edgespike.targets.c.names import HEADERS, KINDS, prefix_of, title_of
+from edgespike.targets.c.names import KINDS, prefix_of, title_of
+from edgespike.targets.shared.c_names import HEADERS
 from tests.example_graphs import weights
 from tests.targets.c.bundles import (
     C99,

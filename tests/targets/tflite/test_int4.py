@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph
 from edgespike.interpreter import interpret
-from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
+from edgespike.targets.tflite.devices.arena import run_on_tflite_micro
 from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.lower import Lowered, lower
 from edgespike.targets.tflite.planning.plan import Plan
@@ -36,7 +36,7 @@ Run = Callable[[Lowered, NDArray[Any]], NDArray[Any]]
 
 def smaller(name: str) -> bool:
     graph = NETWORKS[name]()
-    in_int4 = lower(make_plan(graph, four_bits=True))
+    in_int4 = lower(make_plan(graph, 4))
     return len(in_int4.content) < len(lower(make_plan(graph)).content)
 
 
@@ -89,7 +89,7 @@ RUNTIMES = [
 def test_every_runtime_equals_the_interpreter(name: str, run: Run) -> None:
     graph = NETWORKS[name]()
     samples = samples_of(graph)
-    lowered = lower(make_plan(graph, four_bits=True))
+    lowered = lower(make_plan(graph, 4))
     found = run(lowered, encode_input(graph, lowered, samples))
     np.testing.assert_array_equal(found, interpret(graph, samples).accumulators(graph))
 
@@ -103,8 +103,8 @@ def test_networks_of_every_sort_are_smaller() -> None:
 def test_what_is_stored_is_what_8_bits_hold() -> None:
     graph = NETWORKS["residual of spikes"]()
     stored = []
-    for four_bits in (False, True):
-        content = lower(make_plan(graph, four_bits=four_bits)).content
+    for bits in (8, 4):
+        content = lower(make_plan(graph, bits)).content
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
         weights = {
             tensor.name: (tensor, np.asarray(model.buffers[tensor.buffer].data, np.uint8))
@@ -133,7 +133,7 @@ def test_a_differing_file_of_4_bits_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     other = Graph(graph.name, (*nodes, changed, readout), graph.steps)
 
     def one_of_another(plan: Plan) -> Lowered:
-        return lower(make_plan(other, four_bits=True) if plan.four_bits else plan)
+        return lower(make_plan(other, 4) if plan.weight_bits == 4 else plan)
 
     monkeypatch.setattr(exported, "lower", one_of_another)
     with pytest.raises(TargetRunError, match=r"model_int4\.tflite and the model that shows every"):

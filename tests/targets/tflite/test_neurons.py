@@ -27,7 +27,7 @@ from edgespike.graph import (
 from edgespike.graph.ops.membrane import decayed
 from edgespike.interpreter import interpret
 from edgespike.targets.tflite.check import violations
-from edgespike.targets.tflite.devices.microcontroller import arena_estimate
+from edgespike.targets.tflite.devices.arena import arena_estimate
 from edgespike.targets.tflite.lower import lower
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form

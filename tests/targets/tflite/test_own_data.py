@@ -20,20 +20,17 @@ from numpy.typing import NDArray
 from edgespike.graph import Graph
 from edgespike.passes.ensemble import ensemble
 from edgespike.targets import get_target
-from edgespike.targets.shared.c_arrays import c_prefix
+from edgespike.targets.shared.c_names import c_prefix
 from edgespike.targets.tflite.environment import environment_python
 from edgespike.targets.tflite.lower import Lowered, lower
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
+from edgespike.trace import predictions
 from tests.available import available
 from tests.targets.labelled import GRAPHS, classes, grey_graph, in_units, measured_for
-from tests.targets.tflite.test_bundles import (
-    declared,
-    link_main,
-    needs_gxx,
-    run,
-    write_stand_in,
-)
+from tests.targets.tflite.stand_in import WARNINGS, make, write_stand_in
+from tests.targets.tflite.test_bundles import run
+from tests.targets.tflite.test_microcontroller import declared
 
 Export = Callable[[Graph], Path]
 
@@ -60,6 +57,16 @@ def export(exported: dict[str, Path], tmp_path: Path) -> Export:
 
 def plain(graph: Graph) -> Graph:
     return replace(graph, class_names=(), scaling=None)
+
+
+PROGRAM = """
+import json
+import numpy as np
+from run import classify, names
+numbers = classify(np.load("units.npy")).tolist()
+again = [int(classify(one[None])[0]) for one in np.load("mine.npy")]
+print(json.dumps([numbers, again, [names()[number] for number in numbers]]))
+"""
 
 
 class TestRaspberryPi:
@@ -94,6 +101,27 @@ class TestRaspberryPi:
             rows = measured.reshape(-1, graph.input_op.shape[0]).tolist()
             (folder / "mine.csv").write_text("\n".join(",".join(map(repr, row)) for row in rows))
             assert run(python, "run.py", "mine.csv", cwd=folder).splitlines() == lines
+
+    @pytest.mark.parametrize("name", ["signed", "image in float32", "sequence", "steps at once"])
+    def test_a_program_imports_a_function(self, export: Export, python: str, name: str) -> None:
+        graph = GRAPHS[name]()
+        folder = export(graph) / "raspberry-pi"
+        measured = measured_for(graph, 20)
+        np.save(folder / "mine.npy", measured)
+        np.save(folder / "units.npy", in_units(graph, measured))
+        (folder / "program.py").write_text(PROGRAM)
+        printed = run(python, "program.py", cwd=folder)
+        found = classes(graph, measured)
+        assert json.loads(printed) == [found, found, [graph.class_names[n] for n in found]]
+
+    def test_that_function_refuses_samples_that_do_not_fit(
+        self, export: Export, python: str
+    ) -> None:
+        folder = export(GRAPHS["signed"]()) / "raspberry-pi"
+        program = "from run import classify; import numpy as np\ntry: classify(np.zeros((2, 9)))\n"
+        (folder / "program.py").write_text(f"{program}except ValueError as error: print(error)")
+        told = run(python, "program.py", cwd=folder)
+        assert told == "samples have shape (2, 9); give (samples, 5)\n"
 
     def test_a_terminal_that_cannot_show_a_name(self, export: Export) -> None:
         pytest.importorskip("ai_edge_litert")
@@ -143,15 +171,9 @@ def test_without_names_and_scaling_nothing_is_added(export: Export) -> None:
     assert not {"class_names", "scaling"} & set(
         json.loads((folder / "raspberry-pi" / "network.json").read_text())
     )
-    assert {path.name for path in (folder / "microcontroller").iterdir()} == {
-        "README.md",
-        "SHA256SUMS",
-        "check.c",
-        "check.h",
-        "main.cc",
-        "network.c",
-        "network.h",
-    }
+    source = folder / "microcontroller" / "src"
+    assert not list(source.glob("*-measured.*"))
+    assert "class_names" not in "".join(path.read_text() for path in source.iterdir())
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -163,24 +185,23 @@ def test_the_model_does_not_depend_on_them(name: str) -> None:
 
 
 MAIN = """
-  (void)CountWrong;
+#include <cstdio>
+#include <cstdlib>
+int main() {
   static const TYPE samples[COUNT][SIZE] = {VALUES};
-  for (const auto& sample : samples) {
-    CALL
-  }
+  if (const char *wrong = load()) return std::printf("%s", wrong);
+  for (const auto& sample : samples) std::printf("%s\\n", PREFIX_class_names[classify(sample)]);
   return 0;
 }
 """
 
 
-def code_of(readme: str) -> tuple[str, str, str]:
-    """Return headers, function and call of the section on own samples."""
-    section = readme.split("## Your own samples")[1].split("The number type")[0]
-    headers = re.findall(r"`([<\"][a-z.]+[>\"])`", section)
+def code_of(readme: str) -> str:
+    """Return headers and functions of the section on programs of one's own."""
+    section = readme.split("## In a program of your own")[1].split("## The input")[0]
+    headers = re.findall(r"`([\w.-]+\.h)`", section)
     lines = [line.removeprefix("    ") for line in section.splitlines() if line.startswith("    ")]
-    end = lines.index("}") + 1
-    includes = "".join(f"#include {header}\n" for header in headers)
-    return includes, "\n".join(lines[:end]), "\n".join(lines[end:])
+    return "".join(f'#include "{header}"\n' for header in headers) + "\n".join(lines)
 
 
 def in_c(value: float) -> str:
@@ -200,7 +221,6 @@ def given_to(graph: Graph, lowered: Lowered, samples: NDArray[Any]) -> NDArray[A
     return np.asarray(whole * step[each] + offset[each], np.float64)
 
 
-@needs_gxx
 @pytest.mark.parametrize("scaled", [True, False])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_the_readmes_code_classifies_by_name(export: Export, name: str, scaled: bool) -> None:
@@ -211,28 +231,25 @@ def test_the_readmes_code_classifies_by_name(export: Export, name: str, scaled: 
     graph = GRAPHS[name]()
     graph = graph if scaled else replace(graph, scaling=None)
     folder, lowered = export(graph) / "microcontroller", lower(make_plan(graph))
-    write_stand_in(folder, c_prefix(graph.name), lowered)
-    count = declared((folder / "check.h").read_text())
+    prefix = c_prefix(graph.name)
+    write_stand_in(folder, prefix, lowered)
+    count = declared(folder, prefix)
     samples = np.load(folder.parent / "raspberry-pi" / "sample_input.npy")[:count]
     expected = np.load(folder.parent / "raspberry-pi" / "expected_output.npy")[:count]
     given = given_to(graph, lowered, samples)
-    includes, function, call = code_of((folder / "README.md").read_text())
     rows = ", ".join("{" + ", ".join(map(in_c, row)) + "}" for row in given.tolist())
-    body = MAIN.replace("CALL", call).replace("VALUES", rows).replace("COUNT", str(count))
+    body = MAIN.replace("VALUES", rows).replace("COUNT", str(count)).replace("PREFIX", prefix)
     types = {"f8": "double", "f4": "float", "i1": "int8_t", "i2": "int16_t"}
     body = body.replace("SIZE", str(given.shape[1])).replace("TYPE", types[given.dtype.str[1:]])
-    main = (folder / "main.cc").read_text()
-    main = main.replace("}  // namespace\n", f"{function}\n\n}}  // namespace\n", 1)
-    main = main[: main.index("  const int wrong = CountWrong")]
-    (folder / "main.cc").write_text(includes + main + body)
-    link_main(folder)
-    printed = run(folder / "main", cwd=folder).splitlines()
-    assert printed == [graph.class_names[best] for best in expected.argmax(axis=1)]
+    (folder / "check" / "main.cc").write_text(code_of((folder / "README.md").read_text()) + body)
+    printed = make(folder, "check", "TFLM=tflm", f"FLAGS={WARNINGS}").splitlines()
+    best = predictions(graph, expected)
+    assert printed == [graph.class_names[number] for number in best]
 
 
 def test_the_readme_of_an_ensemble_names_the_classes_rule(export: Export) -> None:
-    text = (
-        export(ensemble([GRAPHS["signed"]()] * 2)) / "microcontroller" / "README.md"
-    ).read_text()
-    assert "the logits of 2 members, one after the other" in text
+    folder = export(ensemble([GRAPHS["signed"]()] * 2)) / "microcontroller"
+    text = (folder / "README.md").read_text()
+    assert "those of 2 members, one after the other" in text.replace("\n", " ")
     assert "`ensemble_from_measured` computes" in text
+    assert "_classify(" not in (folder / "src" / "ensemble-classes.h").read_text()

@@ -10,7 +10,7 @@ import pytest
 from edgespike.errors import TargetRunError
 from edgespike.graph import Dense, Graph, Input, Node, Readout, ReadoutMode
 from edgespike.interpreter import evaluate, interpret
-from edgespike.targets.tflite.devices.microcontroller import run_on_tflite_micro
+from edgespike.targets.tflite.devices.arena import run_on_tflite_micro
 from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.planning.joining import find_joins, joined_tensor
 from edgespike.targets.tflite.planning.numbers import layer_numbers

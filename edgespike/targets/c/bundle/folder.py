@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from edgespike.graph import Graph
 from edgespike.targets.c.bundle.building import building_files
 from edgespike.targets.c.bundle.check_files import check_c, check_h, main_c
-from edgespike.targets.c.bundle.classes import classes_c, classes_h
 from edgespike.targets.c.bundle.readme import readme
 from edgespike.targets.c.bundle.report import report
 from edgespike.targets.c.layers import Kernel
 from edgespike.targets.c.names import prefix_of
 from edgespike.targets.c.source import Written, write_c
 from edgespike.targets.c.values import BYTES
+from edgespike.targets.shared.c_classes import classes_c, classes_h
 from edgespike.targets.shared.c_labels import StoredInput, measured_c, measured_h
 from edgespike.targets.shared.check_samples import CheckSamples, check_samples
 
@@ -98,12 +98,9 @@ def _measured(graph: Graph, written: Written) -> dict[str, str]:
         return {}
     op, prefix = graph.input_op, written.prefix
     stored = StoredInput(written.layout.values[graph.input.name].c_type)
-    header = f"{prefix}-measured.h"
     return {
-        header: measured_h(prefix, prod(op.shape), stored),
-        f"{prefix}-measured.c": measured_c(
-            prefix, graph.scaling, op.low, op.high, stored, header=header
-        ),
+        f"{prefix}-measured.h": measured_h(prefix, prod(op.shape), stored),
+        f"{prefix}-measured.c": measured_c(prefix, graph.scaling, op.low, op.high, stored),
     }
 
 

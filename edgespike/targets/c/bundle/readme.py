@@ -11,6 +11,8 @@ from edgespike.targets.c.bundle.cores import CORES
 from edgespike.targets.c.bundle.templates import fill
 from edgespike.targets.c.numbers import numbers_of
 from edgespike.targets.c.source import Written
+from edgespike.targets.shared.c_classes import classes_files
+from edgespike.targets.shared.c_labels import scaling_note
 from edgespike.targets.shared.check_samples import CheckSamples
 
 _WIDTH = 100
@@ -48,13 +50,6 @@ _MEASURE = """\
         }}
         return (int){prefix}_classify({prefix}_answer(&net));
     }}"""
-
-_SCALING = """\
-
-`{prefix}_from_measured` computes floor((x - offset) / step + 1/2) in double, clips it to
-{low}..{high} and stores it. It is exact wherever a double has 64 bits and rounds as IEEE 754 says;
-with a compiler or an option for which that does not hold it does not compile.
-"""
 
 
 def readme(written: Written, report: dict[str, Any], checks: CheckSamples, compiled: int) -> str:
@@ -97,9 +92,9 @@ def readme(written: Written, report: dict[str, Any], checks: CheckSamples, compi
         code=code,
         answer=_wrapped(_answer(graph, prefix, report)),
         input=_wrapped(_input(graph, report)),
-        scaling=_SCALING.format(**names) if measured else "",
+        scaling=scaling_note(graph, prefix),
         memory=_memory(report),
-        classes_files=_classes_files(graph),
+        classes_files=classes_files(graph),
         measured_row=(
             f"| src/{prefix}-measured.h, .c | turn measured numbers into the input |\n"
             if measured
@@ -168,10 +163,3 @@ def _memory(report: dict[str, Any]) -> str:
 
 def _why(report: dict[str, Any]) -> str:
     return str(report["not_compiled"])
-
-
-def _classes_files(graph: Graph) -> str:
-    parts = ["scales"]
-    parts += ["names"] if graph.class_names else []
-    parts += ["the function that finds the class"] if graph.readout_op.members == 1 else []
-    return ", ".join(parts)

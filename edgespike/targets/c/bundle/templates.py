@@ -1,19 +1,12 @@
-"""The bundle's files as they are written, with ``<<name>>`` where something is filled in."""
+"""The bundle's templates."""
 
 from __future__ import annotations
 
-import re
-from importlib import resources
+from functools import partial
 
-_PLACE = re.compile(r"<<(\w+)>>")
+from edgespike.targets.shared import templates
 
+_PACKAGE = "edgespike.targets.c.bundle"
 
-def template(name: str) -> str:
-    """Return the text of a template of this package."""
-    place = resources.files(__package__).joinpath("templates", f"{name}.txt")
-    return place.read_text("utf-8")
-
-
-def fill(name: str, /, **values: object) -> str:
-    """Fill a template in; each place must have a value."""
-    return _PLACE.sub(lambda found: str(values[found[1]]), template(name))
+template = partial(templates.template, _PACKAGE)
+fill = partial(templates.fill, _PACKAGE)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from string import Template
+from functools import partial
 
+from edgespike.targets.shared import templates
 from edgespike.targets.tflite.planning.numbers import as_markdown
 from edgespike.targets.tflite.planning.plan import Plan
 
+_PACKAGE = "edgespike.targets.tflite.devices"
 
-def fill_template(template: str, /, **values: object) -> str:
-    """Fill in a template of this package; every placeholder must have a value."""
-    text = resources.files(__package__).joinpath("templates", f"{template}.txt").read_text("utf-8")
-    return Template(text).substitute(values)
+template = partial(templates.template, _PACKAGE)
+fill = partial(templates.fill, _PACKAGE)
 
 
 def described(plan: Plan) -> dict[str, object]:

@@ -3,8 +3,9 @@
 
 python run.py               checks this installation with the samples in the folder
 python run.py SAMPLES.npy   prints the class of each sample; for an ensemble also how sure it is
+python run.py --latency     prints how long one sample takes: median and rare cases
 
-SAMPLES may also be a table (.csv) or an image, see README.md.
+SAMPLES may also be a table (.csv) or an image, see README.md. Programs can import classify.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 try:
@@ -23,6 +26,8 @@ except ImportError:
 
 HERE = Path(__file__).parent
 BATCH = 16
+RUNS, SECONDS = 1000, 10.0
+"""How often, and how long, one sample is run to measure its latency."""
 
 LEAST_TFLITE_RUNTIME = (2, 12)
 """Older versions crash on neurons with a potential (XNNPACK) or lack operators."""
@@ -114,26 +119,89 @@ def run(interpreter: Any, batch: Any, network: Any) -> Any:
     return interpreter.get_tensor(outputs[network["output"]]).astype(np.int64)
 
 
-def main(arguments: list[str]) -> int:
-    """Check the installation, or classify samples."""
-    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
-        sys.exit(__doc__)
-    samples_here = () if arguments else ("sample_input.npy", "expected_output.npy")
+@lru_cache(maxsize=1)
+def opened() -> tuple[dict[str, Any], Any]:
+    """Check the files; return what network.json says, and the model, ready to run."""
     code = Path(__file__).name, "samples_and_answers.py"
-    check_files(*code, "network.json", "model.tflite", *samples_here)
-    from samples_and_answers import read_samples, show
+    check_files(*code, "network.json", "model.tflite")
+    stated = json.loads((HERE / "network.json").read_text())
+    return {"scaling": None, "class_names": (), **stated}, load_interpreter()
 
-    network = {
-        "scaling": None,
-        "class_names": (),
-        **json.loads((HERE / "network.json").read_text()),
-    }
-    interpreter = load_interpreter()
-    path = Path(arguments[0]) if arguments else HERE / "sample_input.npy"
-    samples = read_samples(path, network)
+
+def answers(samples: Any) -> Any:
+    """Return the accumulators of whole numbers, however many samples there are."""
+    network, interpreter = opened()
     encoded = encode_samples(samples, network, interpreter.get_input_details()[0])
     batches = (encoded[start : start + BATCH] for start in range(0, len(encoded), BATCH))
-    accumulators = np.concatenate([run(interpreter, batch, network) for batch in batches])
+    return np.concatenate([run(interpreter, batch, network) for batch in batches])
+
+
+def classify(samples: Any) -> Any:
+    """Return the class of each sample, for other programs.
+
+    Parameters
+    ----------
+    samples
+        ``(samples, *shape)`` or ``(samples, steps, *shape)``, channels first, as in a ``.npy``
+        file: the network's own whole numbers, or measured ones if it has a scaling.
+
+    Returns
+    -------
+    classes
+        Their numbers, ``(samples,)``; `names` are what they are called.
+
+    Raises
+    ------
+    ValueError
+        The samples do not fit the network.
+    """
+    network, _ = opened()
+    from samples_and_answers import as_whole, classes
+
+    try:
+        accumulators = answers(as_whole(np.asarray(samples), network))
+    except SystemExit as stopped:
+        raise ValueError(stopped.code) from None
+    return classes(accumulators * network["scale"], network["members"])
+
+
+def names() -> tuple[str, ...]:
+    """Return the name of each class; nothing if they have none."""
+    return tuple(opened()[0]["class_names"])
+
+
+def show_latency() -> None:
+    """Run the first sample again and again, and print percentiles of the time that it takes."""
+    check_files("sample_input.npy")
+    network, interpreter = opened()
+    one = np.load(HERE / "sample_input.npy")[:1]
+    encoded = encode_samples(one, network, interpreter.get_input_details()[0])
+    times: list[float] = []
+    run(interpreter, encoded, network)  # the first run prepares what the others use
+    end = perf_counter() + SECONDS
+    while len(times) < RUNS and (not times or perf_counter() < end):
+        start = perf_counter()
+        run(interpreter, encoded, network)
+        times.append(1000 * (perf_counter() - start))
+    shown = (f"p{rank} {np.percentile(times, rank):.3f} ms" for rank in (50, 95, 99))
+    print(f"one sample: {', '.join(shown)}; {len(times)} runs")
+
+
+def main(arguments: list[str]) -> int:
+    """Check the installation, classify samples, or measure how long that takes."""
+    if arguments == ["--latency"]:
+        show_latency()
+        return 0
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        sys.exit(__doc__)
+    if not arguments:
+        check_files("sample_input.npy", "expected_output.npy")
+    network, _ = opened()
+    from samples_and_answers import read_samples, show
+
+    path = Path(arguments[0]) if arguments else HERE / "sample_input.npy"
+    samples = read_samples(path, network)
+    accumulators = answers(samples)
     if arguments:
         show(accumulators * network["scale"], network["members"], network["class_names"])
         return 0

@@ -81,15 +81,19 @@ class Plan:
     ----------
     graph
         The graph.
-    four_bits
-        Whether weights in int8 are stored in 4 bits each where they fit.
+    weight_bits
+        8; or 4 if weights in int8 layers are stored in 4 bits where they fit; or 2 if, besides,
+        those of dense layers are stored in 2 bits where they fit.
     nodes
         By name, for every node that is not merged into another, in the order in which they run.
+    requantises
+        Whether QUANTIZE widens int8 to int16, not CAST: NPUs run it, tflite-runtime refuses it.
     """
 
     graph: Graph
-    four_bits: bool
+    weight_bits: int
     nodes: Mapping[str, NodePlan]
+    requantises: bool = False
 
     @property
     def forms(self) -> dict[str, Form]:

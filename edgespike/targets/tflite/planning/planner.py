@@ -90,14 +90,15 @@ _TWO_SCALES = "in int8 its scale would be the product of two, which float32 roun
 _UNCHANGED = "it changes no number"
 
 
-def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
+def make_plan(graph: Graph, weight_bits: int = 8) -> Plan:
     """Plan a graph. The target's check decides whether float32 is exact.
 
-    With ``four_bits``, weights are scaled up only to what 4 bits hold if that is enough.
+    ``weight_bits`` is 8, 4 or 2, see :class:`edgespike.targets.tflite.planning.plan.Plan`. With 4
+    or 2, weights are scaled up only to what 4 bits hold if that is enough.
     """
     in_float: frozenset[str] = frozenset()
     while True:
-        planner = _Planner(graph, four_bits, in_float)
+        planner = _Planner(graph, weight_bits < 8, in_float)
         for node in graph.nodes:
             planner.add(node)
         # A delay is planned before its source. If that is stored differently, plan again.
@@ -108,14 +109,14 @@ def make_plan(graph: Graph, four_bits: bool = False) -> Plan:
             if plans[node.name].output not in (FLOAT32, plans[node.inputs[0]].output)
         }
         if not wrong:
-            return Plan(graph, four_bits, plans)
+            return Plan(graph, weight_bits, plans)
         in_float |= wrong
 
 
 class _Planner:
     """Walks a graph and keeps each node's plan."""
 
-    def __init__(self, graph: Graph, four_bits: bool, in_float: Collection[str]) -> None:
+    def __init__(self, graph: Graph, few_bits: bool, in_float: Collection[str]) -> None:
         self.graph = graph
         self.in_float = in_float
         self.plans: dict[str, NodePlan] = {}
@@ -124,7 +125,7 @@ class _Planner:
         self._joined = {part for name in self._joins for part in graph[name].inputs}
         self._aligned = align(graph, self._joins.values())
         self._readers = readers(graph)
-        self._weighted = WeightedPlanner(graph, self.plans, self._aligned, four_bits)
+        self._weighted = WeightedPlanner(graph, self.plans, self._aligned, few_bits)
 
     def add(self, node: Node) -> None:
         """Plan a node, and one that is computed with it."""

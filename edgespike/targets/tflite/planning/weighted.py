@@ -37,14 +37,14 @@ class WeightedPlanner:
         Of the nodes so far, among them all inputs of the node to plan.
     aligned
         As :func:`edgespike.targets.tflite.planning.alignment.align` returns it.
-    four_bits
+    few_bits
         Whether weights are scaled up only to what 4 bits hold if that is enough.
     """
 
     graph: Graph
     plans: Mapping[str, NodePlan]
     aligned: Mapping[str, Storage]
-    four_bits: bool
+    few_bits: bool
 
     def in_float(self, source: Node, affine: Affine, why: str, merged: Node | None) -> NodePlan:
         """Plan a weighted node in float32; ``merged`` is that node if it is not planned alone."""
@@ -75,7 +75,7 @@ class WeightedPlanner:
                 return self.in_float(source, affine, why, source), ""
             why = "one threshold: the multiplier is 1"
             return NodePlan(output, why, entering, source, affine, counted=counted), ""
-        limits = (INT4_WEIGHT_LIMIT, WEIGHT_LIMIT) if self.four_bits else (WEIGHT_LIMIT,)
+        limits = (INT4_WEIGHT_LIMIT, WEIGHT_LIMIT) if self.few_bits else (WEIGHT_LIMIT,)
         for limit in limits:
             affine, proven = fold_levels(op, follower.op, accumulator, tensor, ratio, limit)
             if affine.largest_weight <= limit and proven.all():

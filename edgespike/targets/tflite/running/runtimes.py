@@ -75,7 +75,7 @@ def _prepare_tflite_runtime(graph: Graph) -> TracingRunner:
 
         return run
 
-    return prepare_with(graph, load, _tflite_runtime_version())
+    return prepare_with(graph, load, _tflite_runtime_version(), litert=False)
 
 
 @cache

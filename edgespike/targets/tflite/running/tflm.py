@@ -7,13 +7,17 @@ This is the interpreter that runs on microcontrollers, compiled for this compute
 from __future__ import annotations
 
 import os
-import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+
+_ALIGNMENT = 16
+"""Arenas are multiples of it."""
+
+_LEAST_ARENA = 1024
+"""No interpreter fits into less."""
 
 
 def handle(
@@ -26,8 +30,8 @@ def handle(
     arrays
         ``model``, the file's bytes, and ``batch``.
     parameters
-        ``arena``, bytes of working memory to provide, and ``carried``: for each state of a model
-        that computes one step, its index among the outputs and its initial stored value; and
+        ``arena``, bytes of working memory that are enough, and ``carried``: for each state of a
+        model that computes one step, its index among the outputs and its initial stored value; and
         ``answer``, the index of the output to return.
 
     Returns
@@ -35,15 +39,49 @@ def handle(
     arrays
         ``output``: after the last step.
     answers
-        ``arena``: bytes of working memory that the model used.
+        ``arena``: the fewest bytes of working memory in which the model runs, as the batch did.
     """
-    runtime = import_module("tflite_micro").runtime
-    interpreter = runtime.Interpreter.from_bytes(
-        arrays["model"].tobytes(), arena_size=parameters["arena"]
-    )
+    model = arrays["model"].tobytes()
     carried, answer = parameters["carried"], parameters["answer"]
+    first = arrays["batch"][0]
+    _load(model, parameters["arena"])  # or say why not
+    arena = _smallest(lambda size: _run(_load(model, size), first, carried, answer), parameters)
+    interpreter = _load(model, arena)
     rows = [_run(interpreter, sample, carried, answer) for sample in arrays["batch"]]
-    return {"output": np.concatenate(rows)}, {"arena": _arena(interpreter)}
+    return {"output": np.concatenate(rows)}, {"arena": arena}
+
+
+def _smallest(run: Callable[[int], Any], parameters: Mapping[str, Any]) -> int:
+    """Return the smallest arena in which a model runs, found by trial.
+
+    What the interpreter reports to have used leaves out the memory in which it plans where tensors
+    lie, without which it stops with "Too many buffers".
+    """
+    least, most = _LEAST_ARENA, int(parameters["arena"])
+    while most - least > _ALIGNMENT:
+        middle = (least + most) // 2 // _ALIGNMENT * _ALIGNMENT
+        if _succeeds(run, middle):
+            most = middle
+        else:
+            least = middle
+    return most
+
+
+def _succeeds(run: Callable[[int], Any], arena: int) -> bool:
+    """Try in a child process: where memory is short, the interpreter may crash."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            run(arena)
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _load(model: bytes, arena: int) -> Any:
+    return import_module("tflite_micro").runtime.Interpreter.from_bytes(model, arena_size=arena)
 
 
 def _run(interpreter: Any, sample: Any, carried: Any, answer: int) -> Any:
@@ -59,21 +97,3 @@ def _run(interpreter: Any, sample: Any, carried: Any, answer: int) -> Any:
         interpreter.invoke()
         states = [interpreter.get_output(output).copy() for output, _ in carried]
     return interpreter.get_output(answer).copy()
-
-
-def _arena(interpreter: Any) -> int:
-    """Read the size from the report that the interpreter prints on standard error."""
-    with tempfile.TemporaryFile() as report:
-        kept = os.dup(2)
-        os.dup2(report.fileno(), 2)
-        try:
-            interpreter.print_allocations()
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-        report.seek(0)
-        text = report.read().decode(errors="replace")
-    found = re.search(r"Arena allocation total (\d+) bytes", text)
-    if found is None:
-        raise RuntimeError(f"TFLite Micro did not report an arena size: {text[:200]!r}")
-    return int(found[1])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.targets.tflite.limits import CONCATENATED
+from edgespike.targets.tflite.planning.plan import Plan
 from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage
 from edgespike.targets.tflite.writing.model import ModelBuilder
 from edgespike.targets.tflite.writing.schema import TENSOR_TYPES, Activation, Quantisation
@@ -56,10 +57,11 @@ class Emitter:
     treated separately, tensors are emitted with ``steps=1`` and an axis of steps.
     """
 
-    def __init__(self, name: str, steps: int, four_bits: bool) -> None:
-        self.builder = ModelBuilder(name)
+    def __init__(self, plan: Plan, steps: int) -> None:
+        self.builder = ModelBuilder(plan.graph.name)
         self.steps = steps
-        self.four_bits = four_bits
+        self.weight_bits = plan.weight_bits
+        self.requantises = plan.requantises
         self._converted: dict[tuple[int, Storage], Value] = {}
 
     def emit(
@@ -197,8 +199,11 @@ class Emitter:
             widened = self.emit("dequantize", "DEQUANTIZE", [value.index], value.shape)
             # Activations have scales for which this yields whole numbers again.
             return self.elementwise("MUL", widened, 1 / value.storage.scale)
+        same = replace(storage, form=value.form) == value.storage
+        if storage.form is Form.INT16 and self.requantises and same:
+            # The multiplier is the quotient of two equal scales, exactly 1.
+            return self.emit("widened", "QUANTIZE", [value.index], value.shape, storage)
         if storage.form is Form.INT16:
-            # QUANTIZE does the same, but tflite-runtime does not support it from int8.
             types = {
                 "from_type": TENSOR_TYPES[value.form.dtype],
                 "to_type": TENSOR_TYPES[storage.form.dtype],

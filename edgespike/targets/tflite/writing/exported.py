@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgespike.targets.tflite.lower import Lowered, lower, lower_unrolled
-from edgespike.targets.tflite.planning.plan import Plan, unrolls
+from edgespike.targets.tflite.planning.plan import NodePlan, Plan, unrolls
 from edgespike.targets.tflite.planning.planner import make_plan
+from edgespike.targets.tflite.planning.storage import Form
+from edgespike.targets.tflite.writing.weighted import fits_2_bits
+
+PI_MODEL = "raspberry-pi/model.tflite"
+MICRO_MODEL = "microcontroller/model.tflite"
+INT4_MODEL = "raspberry-pi/model_int4.tflite"
+INT2_MODEL = "raspberry-pi/model_int2.tflite"
+UNROLLED_MODEL = "raspberry-pi/model_unrolled.tflite"
+
+LITERT_ONLY = (MICRO_MODEL, INT2_MODEL)
+"""What tflite-runtime refuses: that QUANTIZE, and weights of 2 bits."""
 
 
 def exported(plan: Plan) -> dict[str, Lowered]:
-    """Return the models by the names of their files, without the suffix ``.tflite``.
+    """Return the models by the places of their files.
 
-    ``model`` is always there, ``model_int4`` if 4 bits a weight make a smaller file, and
-    ``model_unrolled`` for a recurrent graph of few steps.
+    :data:`PI_MODEL` and :data:`MICRO_MODEL` are always there, and the same unless int8 is widened
+    to int16: NPUs have no CAST, and tflite-runtime has no such QUANTIZE. :data:`INT4_MODEL` is
+    there if 4 bits a weight make a smaller file, :data:`INT2_MODEL` if 2 bits hold the weights of a
+    dense layer, and :data:`UNROLLED_MODEL` for a recurrent graph of few steps.
 
     Parameters
     ----------
@@ -19,10 +34,24 @@ def exported(plan: Plan) -> dict[str, Lowered]:
         With 8 bits a weight, of a graph without
         :func:`edgespike.targets.tflite.check.violations`.
     """
-    models = {"model": lower(plan)}
-    in_int4 = lower(make_plan(plan.graph, four_bits=True))
-    if len(in_int4.content) < len(models["model"].content):
-        models["model_int4"] = in_int4
+    model = micro = lower(plan)
+    if "CAST" in model.operators:
+        micro = lower(replace(plan, requantises=True))
+    models = {PI_MODEL: model, MICRO_MODEL: micro}
+    in_4_bits = make_plan(plan.graph, 4)
+    packed = lower(in_4_bits)
+    if len(packed.content) < len(model.content):
+        models[INT4_MODEL] = packed
+    if any(_fits_2_bits(node) for node in in_4_bits.nodes.values()):
+        models[INT2_MODEL] = lower(replace(in_4_bits, weight_bits=2))
     if unrolls(plan.graph):
-        models["model_unrolled"] = lower_unrolled(plan)
+        models[UNROLLED_MODEL] = lower_unrolled(plan)
     return models
+
+
+def _fits_2_bits(node: NodePlan) -> bool:
+    """Return whether a node is a dense operator in int8 whose weights 2 bits hold."""
+    affine = node.affine
+    if affine is None or node.entering.form is not Form.INT8:
+        return False
+    return affine.scale.size == 1 and fits_2_bits(affine.weight)

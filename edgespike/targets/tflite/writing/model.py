@@ -58,12 +58,22 @@ class ModelBuilder:
         tensor_type = schema.TENSOR_TYPES[array.dtype]
         return self._constant(name, array.shape, tensor_type, content, quantisation)
 
-    def constant_int4(self, name: str, array: NDArray[np.int8], quantisation: Quantisation) -> int:
-        """Add a constant of numbers in -8..7, two to a byte, and return its index."""
-        halves = array.ravel().view(np.uint8) & 15
-        halves = np.append(halves, np.zeros(halves.size % 2, np.uint8))
-        content = (halves[::2] | halves[1::2] << 4).tobytes()
-        return self._constant(name, array.shape, schema.INT4, content, quantisation)
+    def packed(
+        self, name: str, array: NDArray[np.int8], bits: int, quantisation: Quantisation
+    ) -> int:
+        """Add a constant of numbers of 4 bits, two to a byte, or of 2, four to a byte.
+
+        Returns
+        -------
+        index
+            Of the constant.
+        """
+        each = 8 // bits
+        parts = np.zeros(-(-array.size // each) * each, np.uint8)
+        parts[: array.size] = array.ravel().view(np.uint8) & (1 << bits) - 1
+        places = parts.reshape(-1, each) << np.arange(0, 8, bits, dtype=np.uint8)
+        content = np.bitwise_or.reduce(places, axis=1).tobytes()
+        return self._constant(name, array.shape, schema.PACKED[bits], content, quantisation)
 
     def widened(self, name: str, stored: int, shape: tuple[int, ...]) -> int:
         """Add the float32 values of a constant that is stored as integers, and return its index."""

@@ -29,8 +29,8 @@ TENSOR_TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.int8): 9,
 }
 
-INT4 = 17
-"""The type of constants with two numbers to a byte, the first one in the lower half."""
+PACKED = {4: 17, 2: 19}
+"""The types of constants with several numbers to a byte, the first one in the lowest bits."""
 
 
 class Activation(IntEnum):

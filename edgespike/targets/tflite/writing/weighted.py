@@ -12,7 +12,12 @@ from typing_extensions import assert_never
 from edgespike.graph import Conv2d, Dense, MaxPool2d, SumPool2d
 from edgespike.graph.ops.windows import Sides, padded_size, total_same_padding
 from edgespike.graph.tensor import Integers
-from edgespike.targets.tflite.limits import INT4_WEIGHT_LIMIT, WEIGHT_LIMIT
+from edgespike.targets.tflite.limits import (
+    INT2_INPUTS,
+    INT2_WEIGHT_LIMIT,
+    INT4_WEIGHT_LIMIT,
+    WEIGHT_LIMIT,
+)
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.storage import Form, Storage
 from edgespike.targets.tflite.writing.emitter import Emitter, Value
@@ -196,11 +201,18 @@ def _weight_constant(
     """Store weights as int8 where they fit; float32 layers widen them when they are loaded."""
     builder, largest = emitter.builder, np.abs(weight).max()
     # With int16 activations, tflite-runtime computes int4 wrongly, and TFLite Micro refuses it.
-    if emitter.four_bits and form is Form.INT8 and largest <= INT4_WEIGHT_LIMIT:
-        return builder.constant_int4(name, weight.astype(np.int8), quantisation)
+    if emitter.weight_bits < 8 and form is Form.INT8 and largest <= INT4_WEIGHT_LIMIT:
+        bits = 2 if emitter.weight_bits == 2 and fits_2_bits(weight) else 4
+        return builder.packed(name, weight.astype(np.int8), bits, quantisation)
     if form is not Form.FLOAT:
         return builder.constant(name, weight.astype(np.int8), quantisation)
     if largest > WEIGHT_LIMIT:
         return builder.constant(name, weight.astype(np.float32))
     stored = builder.constant(name, weight.astype(np.int8), Quantisation((1.0,)))
     return builder.widened(name, stored, weight.shape)
+
+
+def fits_2_bits(weight: Integers) -> bool:
+    """Return whether LiteRT takes the weights of an operator in 2 bits each."""
+    dense = weight.ndim == 2 and weight.shape[1] % INT2_INPUTS == 0
+    return bool(dense and np.abs(weight).max() <= INT2_WEIGHT_LIMIT)

@@ -7,7 +7,7 @@
 extern "C" {
 #endif
 
-/* How many measured numbers one run of the model takes. */
+/* How many measured numbers one step takes. */
 #define tiny_MEASURED_SIZE 2
 
 /* Turns measured numbers into the model's input, in the same order.

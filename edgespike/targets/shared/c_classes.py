@@ -1,4 +1,4 @@
-"""What a network's answers mean: its classes, their names and scales, and scaled measurements."""
+"""What a network's answers mean, in C: classes, their names and scales."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import sys
 import numpy as np
 
 from edgespike.graph import Graph
-from edgespike.targets.c.bundle.templates import fill
 from edgespike.targets.shared.c_labels import c_double, c_string
+from edgespike.targets.shared.templates import fill
+
+_PACKAGE = "edgespike.targets.shared"
 
 _EXACT = 2**50
 """Numbers up to it whose products with one scale are different doubles if they are."""
@@ -35,6 +37,7 @@ def classes_h(graph: Graph, prefix: str) -> str:
             "   function for it here: that takes exp. */"
         )
     return fill(
+        _PACKAGE,
         "classes.h",
         name=graph.name,
         prefix=prefix,
@@ -54,8 +57,8 @@ def classes_c(graph: Graph, prefix: str) -> str:
     classify = ""
     if graph.readout_op.members == 1:
         form = "integers" if compares_integers(graph) else "doubles"
-        classify = fill(f"classify_{form}", prefix=prefix)
-    return fill("classes.c", prefix=prefix, names=names, scales=scales, classify=classify)
+        classify = fill(_PACKAGE, f"classify_{form}", prefix=prefix)
+    return fill(_PACKAGE, "classes.c", prefix=prefix, names=names, scales=scales, classify=classify)
 
 
 def compares_integers(graph: Graph) -> bool:
@@ -71,3 +74,11 @@ def compares_integers(graph: Graph) -> bool:
         return False
     with np.errstate(over="ignore"):
         return bool(np.isfinite(np.float64(largest) * scale))
+
+
+def classes_files(graph: Graph) -> str:
+    """Say what is in the files of :func:`classes_h` and :func:`classes_c`."""
+    parts = ["scales"]
+    parts += ["names"] if graph.class_names else []
+    parts += ["the function that finds the class"] if graph.readout_op.members == 1 else []
+    return ", ".join(parts)
