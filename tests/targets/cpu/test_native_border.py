@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from edgespike.graph import (
     Dense,
     Graph,
     Input,
+    MaxPool2d,
     Membrane,
     Operation,
     Reset,
@@ -195,6 +197,21 @@ def bits() -> Graph:
     return chain(Input((2, 4, 4), 0, 1, 1.0), *ops, steps=3)
 
 
+def levels() -> Graph:
+    """Return small windows, levels as events, and maxima of sums."""
+    none = np.zeros(40, bool)
+    theta = np.sort(weights(9, 40, 3), axis=1)
+    ops: list[Operation] = [
+        Conv2d(weights(1, 40, 1, 2, 2), weights(2, 40), padding=(0, 1)),
+        Threshold(theta, none),
+        MaxPool2d((2, 2), (2, 2)),
+        Conv2d(np.sign(weights(3, 40, 40, 2, 2)), weights(4, 40), padding=(1, 0)),
+        Threshold(theta, none),
+        MaxPool2d((1, 2), (1, 2)),
+    ]
+    return chain(Input((1, 5, 8), 0, 9, 1.0), *ops)
+
+
 PROGRAMS: tuple[Callable[[], Graph], ...] = (
     residual_graph,
     recurrent_graph,
@@ -206,6 +223,7 @@ PROGRAMS: tuple[Callable[[], Graph], ...] = (
     sums_of_products,
     channels_by_themselves,
     bits,
+    levels,
     lambda: image_net(1, 2),
 )
 
@@ -294,11 +312,11 @@ def test_a_program_with_one_wrong_word_is_refused_or_stays_in_its_memory() -> No
             continue
         scratch = memory.aligned_alloc(ALIGNED, size)
         where = ffi.cast("void *", int(libc.cast("uintptr_t", scratch)))
-        for keep in (ffi.NULL, pointers):
-            for step_stride in (0, 8):
-                arguments = (ffi.from_buffer(samples), 4, SAMPLES, samples.strides[0], step_stride)
-                given = ffi.from_buffer("int64_t[]", answers), ffi.from_buffer("uint32_t[]", events)
-                assert lib.es_run(net, where, *arguments, *given, keep) == 0
+        sums = ffi.from_buffer("uint32_t[]", events)
+        for counted, keep, step_stride in product((ffi.NULL, sums), (ffi.NULL, pointers), (0, 8)):
+            arguments = (ffi.from_buffer(samples), 4, SAMPLES, samples.strides[0], step_stride)
+            given = ffi.from_buffer("int64_t[]", answers), counted
+            assert lib.es_run(net, where, *arguments, *given, keep) == 0
         memory.free(scratch)
         ran += 1
     assert refused > 500

@@ -28,7 +28,7 @@ needs_valgrind = pytest.mark.skipif(
     reason="valgrind or gcc is not installed",
 )
 
-TESTS = ("attacks", "border", "graphs", "memory")
+TESTS = ("attacks", "border", "graphs", "memory", "rows")
 """Native tests in which memory is used in different ways: the others look at numbers, and would
 take minutes."""
 

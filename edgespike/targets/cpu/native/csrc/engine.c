@@ -425,7 +425,7 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
         if (size > largest) largest = size;
     }
     if (op->product == LEVELS) largest *= op->times;
-    if (es_listed(op) && bits == 8 && largest && largest <= LARGEST_IN_BYTES)
+    if (!r->wrong && es_listed(op) && bits == 8 && largest && largest <= LARGEST_IN_BYTES)
         op->bytes_hold = INT8_MAX / (int32_t)largest / 4 * 4; /* listed rows are added four at a time */
     op->largest_weight = (int32_t)(largest > INT32_MAX ? INT32_MAX : largest);
     op->given = weights;
