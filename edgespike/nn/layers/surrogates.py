@@ -7,11 +7,13 @@ so one surrogate serves activations of any scale.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
-from typing import Protocol
+from math import isfinite, pi
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
+
+from edgespike.errors import shown
 
 
 class Surrogate(Protocol):
@@ -38,29 +40,72 @@ def surrogate_derivative(x: Tensor, alpha: float, beta: float) -> Tensor:
     return torch.where(x < 0, alpha * sigmoid * (1 - sigmoid), beta / (x.clamp(min=0) + 1))
 
 
+Bump = Literal["asymmetric", "sigmoid", "rectangle", "arctangent"]
+"""The shape of a surrogate at one edge; see `SumOfBumps`."""
+
+BUMPS: tuple[Bump, ...] = get_args(Bump)
+
+
 @dataclass(frozen=True)
 class SumOfBumps:
-    """One `surrogate_derivative` at each edge; with a single edge it is S3NN's.
+    """A bump at each edge, of one of these shapes; with a single edge it is a spike's surrogate.
+
+    - "asymmetric": `surrogate_derivative`, of S3NN.
+    - "sigmoid": the derivative of ``sigmoid(alpha x)``.
+    - "rectangle": ``alpha / 4`` where ``|x| <= 2 / alpha``, else 0 (Wu et al., arXiv 1706.02609,
+      with ``alpha = 4 / a``).
+    - "arctangent": ``alpha / 4 / (1 + (pi alpha x / 4)^2)``, as in snnTorch with half the alpha
+      (Fang et al., arXiv 2007.05785).
+
+    All are ``alpha / 4`` at the edge, and all but the asymmetric one have the area 1. Which widths
+    the paper of the penalty compares is not known: that they share one ``alpha`` is a choice.
+
+    Parameters
+    ----------
+    alpha
+        Steepness.
+    beta
+        Height of the asymmetric bump at and above its edge; the others do not use it.
+    bump
+        The shape.
 
     Raises
     ------
     ValueError
-        ``alpha`` or ``beta`` is not finite.
+        ``alpha`` or ``beta`` is not finite, ``alpha`` is not positive for a shape that has a width,
+        or the shape is unknown.
     """
 
     alpha: float = 4.0
     beta: float = 1.0
+    bump: Bump = "asymmetric"
 
     def __post_init__(self) -> None:
         if not (isfinite(self.alpha) and isfinite(self.beta)):
             raise ValueError(f"alpha is {self.alpha} and beta {self.beta}; both must be finite")
+        if self.bump not in BUMPS:
+            raise ValueError(f"bump is {shown(self.bump)}; it must be one of {', '.join(BUMPS)}")
+        if self.bump != "asymmetric" and self.alpha <= 0:
+            raise ValueError(f"alpha is {self.alpha}; a bump {self.bump!r} needs one above 0")
 
     def derivative(self, x: Tensor, steps: int) -> Tensor:
         """Return the sum of the bumps of all edges."""
-        total = surrogate_derivative(x, self.alpha, self.beta)
+        total = self._at_edge(x)
         for edge in range(1, steps):
-            total = total + surrogate_derivative(x - edge, self.alpha, self.beta)
+            total = total + self._at_edge(x - edge)
         return total
+
+    def _at_edge(self, x: Tensor) -> Tensor:
+        match self.bump:
+            case "asymmetric":
+                return surrogate_derivative(x, self.alpha, self.beta)
+            case "sigmoid":
+                sigmoid = torch.sigmoid(self.alpha * x)
+                return self.alpha * sigmoid * (1 - sigmoid)
+            case "rectangle":
+                return (x.abs() <= 2 / self.alpha).to(x.dtype) * (self.alpha / 4)
+            case "arctangent":
+                return self.alpha / 4 / (1 + (pi / 4 * self.alpha * x) ** 2)
 
 
 @dataclass(frozen=True)

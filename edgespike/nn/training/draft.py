@@ -15,7 +15,7 @@ from edgespike.errors import FileFormatError, InputError, shown
 from edgespike.nn.nets.spec import read_layers
 from edgespike.nn.nets.tables import read_table
 from edgespike.nn.training.own_task import read_own_task
-from edgespike.nn.training.recipe import FOLDER, Recipe, read_recipe
+from edgespike.nn.training.recipe import FOLDER, Recipe, of_today, read_recipe
 from edgespike.nn.training.task import Task
 from edgespike.storage.toml_files import read_toml, shipped_names
 
@@ -65,9 +65,9 @@ class Draft:
         return self._net.get("kind") == "recurrent"
 
     def override(self, **values: Any) -> Draft:
-        """Return a copy with other entries; None keeps an entry."""
+        """Return a copy with other entries, as ``**{"lambda": 1e-6}``; None keeps an entry."""
         given = {name: value for name, value in values.items() if value is not None}
-        return replace(self, table={**self.table, **given})
+        return replace(self, table={**of_today(self.table), **given})
 
     def check(self) -> None:
         """Refuse faults of the recipe that show before the data is read.
@@ -89,7 +89,11 @@ class Draft:
         if not self._recurrent:
             read_layers(net.get("layers"), "recipe.net", faults)
             net["layers"] = []
-        read_recipe({**self.table, "net": net, "penalty": 0, "data": self.data}, "recipe", faults)
+        table = of_today(self.table)
+        strength = table.get("lambda")
+        if isinstance(strength, int | float) and strength > 0:
+            table["lambda"] = 0  # the net lacks its layers, and so whatever sends events
+        read_recipe({**table, "net": net, "data": self.data}, "recipe", faults)
         self._refuse(faults)
 
     def read(self) -> tuple[Recipe, Task | None]:
