@@ -109,6 +109,7 @@ class SpikePenalty:
         self._costs: dict[tuple[str, torch.Size, torch.device], Tensor | float] = {}
         self._steps: list[tuple[Tensor, Tensor]] = []
         self._asked = False
+        self._counted: Tensor | None = None  # the operations of the latest pass, where known
         self._inputs = SpikeInputs(model, example_input, neurons, p, 2 if steps_outside else 1)
         self._hooks = [model.register_forward_pre_hook(self._begin, with_kwargs=True)]
         if steps_outside:
@@ -153,7 +154,7 @@ class SpikePenalty:
         self._inputs.close()
         for hook in self._hooks:
             hook.remove()
-        self._steps = []
+        self._steps, self._counted = [], None
 
     def __enter__(self) -> SpikePenalty:
         return self
@@ -169,6 +170,7 @@ class SpikePenalty:
     def _begin(self, _model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         if self._asked:
             self._steps, self._asked = [], False
+        self._counted = None
         tensors = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor)]
         self._samples = tensors[0].shape[self._axis] if tensors else 1
 
@@ -183,19 +185,25 @@ class SpikePenalty:
         return found
 
     def _penalty(self) -> Tensor:
-        if self.kind == "synaptic":
-            parts = [
-                _weighed(events.powers, self._fan_out(events.layer, events.powers))
-                for events in self._inputs.latest()
-            ]
-        else:
+        if self.kind != "synaptic":
             parts = [
                 _weighed(events.powers, self._share(events.powers.shape[events.axes :]))
                 for events in self._inputs.sent()
             ]
-        return self._mean(parts) / self.p
+            return self._mean(parts) / self.p
+        entered = self._inputs.latest()
+        parts = [
+            _weighed(events.powers, self._fan_out(events.layer, events.powers))
+            for events in entered
+        ]
+        total = self._mean(parts)
+        if self.p == 1 and all(events.note.spikes for events in entered):
+            self._counted = total.detach()  # spikes are counted by their values
+        return total / self.p
 
     def _operations(self) -> Tensor:
+        if self._counted is not None:
+            return self._counted
         with torch.no_grad():
             parts = [
                 _weighed(events.numbers, self._fan_out(events.layer, events.values))

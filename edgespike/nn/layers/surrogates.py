@@ -7,9 +7,10 @@ so one surrogate serves activations of any scale.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, pi
+from math import inf, isfinite, nextafter, pi
 from typing import Literal, Protocol, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +22,12 @@ class Surrogate(Protocol):
 
     def derivative(self, x: Tensor, steps: int) -> Tensor:
         """Return the derivative at each value, in the shape and dtype of ``x``."""
+
+    def times(self, gradient: Tensor, x: Tensor, steps: int) -> Tensor:
+        """Return a gradient times the derivative, in few passes over the memory.
+
+        It cannot be differentiated again.
+        """
 
 
 def surrogate_derivative(x: Tensor, alpha: float, beta: float) -> Tensor:
@@ -95,6 +102,25 @@ class SumOfBumps:
             total = total + self._at_edge(x - edge)
         return total
 
+    def times(self, gradient: Tensor, x: Tensor, steps: int) -> Tensor:
+        """Return a gradient times `derivative`, for training steps."""
+        if self.bump not in ("asymmetric", "sigmoid"):
+            return gradient * self.derivative(x, steps)
+        total = self._times_at_edge(gradient, x)
+        for edge in range(1, steps):
+            total.add_(self._times_at_edge(gradient, x - edge))
+        return total
+
+    def _times_at_edge(self, gradient: Tensor, x: Tensor) -> Tensor:
+        sigmoid = x.mul(self.alpha).sigmoid_()
+        # One pass computes gradient * sigmoid * (1 - sigmoid).
+        below: Tensor = torch.ops.aten.sigmoid_backward(gradient, sigmoid).mul_(self.alpha)
+        if self.bump == "sigmoid":
+            return below
+        above = x.clamp(min=0).add_(1)
+        torch.div(gradient, above, out=above)
+        return torch.where(x < 0, below, above if self.beta == 1 else above.mul_(self.beta))
+
     def _at_edge(self, x: Tensor) -> Tensor:
         match self.bump:
             case "asymmetric":
@@ -115,3 +141,18 @@ class StraightThrough:
     def derivative(self, x: Tensor, steps: int) -> Tensor:
         """Return 1 from one step before the first edge to one step after the last, else 0."""
         return ((x >= -1) & (x <= steps)).to(x.dtype)
+
+    def times(self, gradient: Tensor, x: Tensor, steps: int) -> Tensor:
+        """Return a gradient times `derivative`, for training steps."""
+        if x.dtype not in (torch.float32, torch.float64):
+            return gradient * self.derivative(x, steps)
+        # One pass; it leaves out its bounds, so they are the next numbers outside.
+        low, high = _next(-1.0, -inf, x.dtype), _next(float(steps), inf, x.dtype)
+        found: Tensor = torch.ops.aten.hardtanh_backward(gradient, x, low, high)
+        return found
+
+
+def _next(value: float, towards: float, dtype: torch.dtype) -> float:
+    if dtype == torch.float64:
+        return nextafter(value, towards)
+    return float(np.nextafter(np.float32(value), np.float32(towards)))
