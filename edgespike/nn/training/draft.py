@@ -36,7 +36,7 @@ class Draft:
     name
         Of the recipe, for error messages.
     table
-        What the file states, apart from its data.
+        What the file states, apart from its data, with the entries of today.
     data
         Name of a known data set, or data of one's own; None if none is named.
     """
@@ -67,7 +67,7 @@ class Draft:
     def override(self, **values: Any) -> Draft:
         """Return a copy with other entries, as ``**{"lambda": 1e-6}``; None keeps an entry."""
         given = {name: value for name, value in values.items() if value is not None}
-        return replace(self, table={**of_today(self.table), **given})
+        return replace(self, table={**self.table, **given})
 
     def check(self) -> None:
         """Refuse faults of the recipe that show before the data is read.
@@ -89,7 +89,7 @@ class Draft:
         if not self._recurrent:
             read_layers(net.get("layers"), "recipe.net", faults)
             net["layers"] = []
-        table = of_today(self.table)
+        table = dict(self.table)
         strength = table.get("lambda")
         if isinstance(strength, int | float) and strength > 0:
             table["lambda"] = 0  # the net lacks its layers, and so whatever sends events
@@ -197,7 +197,7 @@ def load_draft(name_or_path: str | Path, data: str | Path | None = None, **optio
     FileFormatError
         The file is not TOML, or its data is not valid.
     """
-    table = read_toml("recipe", str(name_or_path), FOLDER)
+    table = of_today(read_toml("recipe", str(name_or_path), FOLDER))
     stated = table.pop("data", None)
     shipped = str(name_or_path) in shipped_names(FOLDER)
     given = {name: value for name, value in options.items() if value is not None}

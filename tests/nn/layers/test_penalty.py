@@ -10,13 +10,19 @@ from torch import nn
 from edgespike.counting import Convention
 from edgespike.errors import UnsupportedError
 from edgespike.nn import (
+    ConvSpec,
+    DenseSpec,
+    NetSpec,
     QuantConv2d,
     QuantLinear,
+    ResidualSpec,
     SpikeActivation,
     SpikePenalty,
+    build,
     count_synaptic_operations,
     penalty_weight,
 )
+from edgespike.nn.layers.activation import LevelActivation
 from edgespike.nn.layers.fanout import CountedLayer
 from edgespike.nn.layers.penalty import KINDS
 from tests.nn.small import random_images, random_net
@@ -198,6 +204,66 @@ def test_unknown_kinds_are_refused(kind: Any) -> None:
 
 def test_the_weight_of_the_penalty_rises_linearly_to_its_strength() -> None:
     assert [penalty_weight(8.0, epoch, 4) for epoch in range(4)] == [2.0, 4.0, 6.0, 8.0]
+
+
+RESIDUAL = (
+    ConvSpec(4, pool=2, pooling="sum"),
+    ResidualSpec(4),
+    ResidualSpec(6, stride=2),
+    ConvSpec(6, pool=2),
+    DenseSpec(5),
+)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("activation", ["spike", "levels"])
+def test_each_neuron_weighs_once_however_many_layers_it_feeds(activation: Any, p: int) -> None:
+    torch.manual_seed(1)
+    net, images = (
+        build(NetSpec((1, 8, 8), 3, RESIDUAL, activation)).double(),
+        random_images(6).double(),
+    )
+    sent: list[torch.Tensor] = []
+    for module in net.modules():
+        if isinstance(module, LevelActivation):
+            module.register_forward_hook(
+                lambda module, _, output: sent.append((output.detach() / module.scale).round())
+            )
+    count = SpikePenalty(net, images[:1], "spike_count", p)
+    balanced = SpikePenalty(net, images[:1], "layer_balanced", p)
+    sent.clear()
+    net(images)
+    found = count().item(), balanced().item()
+    assert len(sent) == 8
+    assert found[0] == pytest.approx(sum(float((x**p).sum()) for x in sent) / 6 / p)
+    assert found[1] == pytest.approx(sum(float((x**p).mean()) for x in sent) / p)
+
+
+@pytest.mark.parametrize("activation", ["spike", "levels"])
+def test_the_power_is_taken_before_events_are_added_up(activation: Any) -> None:
+    torch.manual_seed(1)
+    net, images = (
+        build(NetSpec((1, 8, 8), 3, RESIDUAL, activation)).double(),
+        random_images(6).double(),
+    )
+    with SpikePenalty(net, images[:1]) as once, SpikePenalty(net, images[:1], p=2) as twice:
+        with torch.no_grad():
+            net(images)
+        first, second, operations = once(), 2 * twice(), twice.synaptic_operations()
+    if activation == "spike":
+        assert first == pytest.approx(second.item(), rel=1e-12)
+        assert first == operations
+    else:  # levels up to 3
+        assert operations < first < second < 9 * operations
+    for _ in range(30):  # so that the running statistics are those of these images
+        net(images)
+    counts = count_synaptic_operations(net.eval(), images, Convention.EVERY)
+    assert len(counts) == 8
+    with SpikePenalty(net, images[:1]) as penalty, torch.no_grad():
+        net(images)
+        total = sum(int(layer.sum()) for layer in counts.values())
+        assert total > 0
+        assert penalty.synaptic_operations() * 6 == pytest.approx(total, rel=1e-12)
 
 
 @pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])

@@ -17,6 +17,7 @@ import edgespike  # noqa: E402
 from edgespike.counting import Convention  # noqa: E402
 from edgespike.errors import UnsupportedError  # noqa: E402
 from edgespike.nn import SpikePenalty  # noqa: E402
+from edgespike.nn.layers.penalty import Kind  # noqa: E402
 from tests.converters.spiking.nets import Dense, convolutional, dyadic, exact_spike  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -178,7 +179,8 @@ def test_the_kinds_count_the_spikes_of_neurons_that_reach_synapses() -> None:
     model(given)
     hook.remove()
     rate = float(torch.stack(spikes).sum(dim=0).mean())  # of 20 neurons, over all steps
-    for kind, expected in (("synaptic", 100), ("spike_count", 20), ("layer_balanced", 1)):
+    expected_of: dict[Kind, int] = {"synaptic": 100, "spike_count": 20, "layer_balanced": 1}
+    for kind, expected in expected_of.items():
         for p in (1, 2):
             with SpikePenalty(model, given, kind, p) as penalty:
                 model(given)
