@@ -76,11 +76,6 @@ class SpikePenalty:
         Whether a forward pass is only one step, and your loop calls the model at each. The record
         then begins anew with the first pass after the penalty was asked for.
 
-    Attributes
-    ----------
-    kind, p
-        As given.
-
     Raises
     ------
     ValueError
