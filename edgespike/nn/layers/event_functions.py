@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from edgespike.nn.layers.event_notes import Note, note_on, put_note
+from edgespike.nn.layers.event_notes import Note, Notes
 from edgespike.nn.layers.event_pools import averaged
 
 _PASSES = frozenset(
@@ -54,6 +54,8 @@ class FunctionFollower(TorchFunctionMode):
 
     Parameters
     ----------
+    notes
+        Those that tensors carry.
     inside
         Returns whether a module runs whose functions are its own affair.
     refuse
@@ -63,9 +65,14 @@ class FunctionFollower(TorchFunctionMode):
     """
 
     def __init__(
-        self, inside: Callable[[], bool], refuse: Callable[[str], None], power: int
+        self,
+        notes: Notes,
+        inside: Callable[[], bool],
+        refuse: Callable[[str], None],
+        power: int,
     ) -> None:
         super().__init__()
+        self._notes = notes
         self._inside, self._refuse, self._power = inside, refuse, power
 
     def __torch_function__(
@@ -78,7 +85,7 @@ class FunctionFollower(TorchFunctionMode):
         """Run a function, and note what its result stands for."""
         given = dict(kwargs or {})
         # Read before it runs: the function may change its argument.
-        notes = [note_on(tensor) for tensor in _tensors((args, given))]
+        notes = [self._notes.on(tensor) for tensor in _tensors((args, given))]
         result = func(*args, **given)
         found = [note for note in notes if note is not None]
         if found and not self._inside():
@@ -104,7 +111,7 @@ class FunctionFollower(TorchFunctionMode):
             return
         note = _merged(notes).without_tensors()
         if name == "__setitem__":
-            put_note(args[0], note)
+            self._notes.put(args[0], note)
             return
         if changed := next((each.changed_by for each in notes if each.changed_by), ""):
             note = replace(note, changed_by=changed)
@@ -116,7 +123,7 @@ class FunctionFollower(TorchFunctionMode):
         elif not (name in _PASSES or (name in _JOINS and all_noted and _one_meaning(notes))):
             note = replace(note, changed_by=f"the function {name}")
         for tensor in _tensors(result):
-            put_note(tensor, note)
+            self._notes.put(tensor, note)
 
     def _sum(self, name: str, note: Note, of_events: bool) -> Note:
         if not of_events:

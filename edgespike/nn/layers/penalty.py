@@ -185,7 +185,7 @@ class SpikePenalty:
                 _weighed(events.powers, self._share(events.powers.shape[events.axes :]))
                 for events in self._inputs.sent()
             ]
-            return self._mean(parts) / self.p
+            return self._mean(parts)
         entered = self._inputs.latest()
         parts = [
             _weighed(events.powers, self._fan_out(events.layer, events.powers))
@@ -194,7 +194,7 @@ class SpikePenalty:
         total = self._mean(parts)
         if self.p == 1 and all(events.note.spikes for events in entered):
             self._counted = total.detach()  # spikes are counted by their values
-        return total / self.p
+        return total
 
     def _operations(self) -> Tensor:
         if self._counted is not None:

@@ -13,7 +13,7 @@ from edgespike.errors import UnsupportedError
 from edgespike.evaluation_mode import untouched
 from edgespike.nn.layers.activation import EventActivation
 from edgespike.nn.layers.event_functions import FunctionFollower
-from edgespike.nn.layers.event_notes import Note, note_of, note_on, put_note
+from edgespike.nn.layers.event_notes import Note, Notes, note_of
 from edgespike.nn.layers.event_pools import averaged
 from edgespike.nn.layers.fanout import CountedPart
 from edgespike.nn.layers.product import EventProduct
@@ -46,8 +46,8 @@ class ArrivingEvents:
         have signs. For a product, those that leave it. Where a layer takes the last of several
         steps, the others are here too, on the second axis.
     powers
-        The values raised to the power that was asked for; where pools or residual blocks add
-        events, each was raised before.
+        The values raised to the power that was asked for, and divided by it; where pools or
+        residual blocks add events, each was raised before.
     note
         What the values mean.
     """
@@ -77,7 +77,7 @@ class SentEvents:
     neurons
         Path of the module.
     powers
-        Spikes or levels raised to the power that was asked for, differentiable.
+        Spikes or levels raised to the power that was asked for and divided by it, differentiable.
     axes
         How many axes in front are those of samples and steps.
     """
@@ -106,7 +106,7 @@ class SpikeInputs:
     neurons
         Further modules or classes whose output, or the first of several, is spikes: 0 or 1.
     power
-        That of `ArrivingEvents.powers` and `SentEvents.powers`.
+        1 or 2, that of `ArrivingEvents.powers` and `SentEvents.powers`.
     passes
         How often the model runs on the example; twice where a pass is one step, so that neurons
         receive what they sent in the step before.
@@ -138,7 +138,7 @@ class SpikeInputs:
         self.feeding: set[str] = set()
         self.shapes: dict[str, torch.Size] = {}
         self._neurons, self._power = tuple(neurons), power
-        self._fed: dict[str, Note] = {}
+        self._notes, self._fed = Notes(), dict[str, Note]()
         self._refused: list[str] = []
         self._entered: list[ArrivingEvents] | None = None
         self._sent: list[SentEvents] = []
@@ -212,7 +212,7 @@ class SpikeInputs:
             self.layers[name] = module
             self._hooks.append(module.register_forward_hook(self._multiplier(name)))
         elif isinstance(module, LastStep):
-            self._hooks.append(module.register_forward_hook(_every_step))
+            self._hooks.append(module.register_forward_hook(self._every_step))
         elif _passes_on(module):
             self._hooks.append(module.register_forward_hook(self._pass_on))
         elif (why := _why_uncounted(module)) is not None:
@@ -237,7 +237,7 @@ class SpikeInputs:
         source = _joined(name, part)
         for module, step in ((layer.initial, 1.0), (layer, layer.step)):
             note = note_of(state, source, step)
-            self._hooks.append(module.register_forward_hook(_noting(note)))
+            self._hooks.append(module.register_forward_hook(self._noting(note)))
 
     def _look(self, model: nn.Module, example: Tensor | tuple[Any, ...], passes: int) -> None:
         """Run the model on the example, and keep which layers receive which events."""
@@ -251,7 +251,9 @@ class SpikeInputs:
                 module.register_forward_hook(self._leave),
             )
         ]
-        follower = FunctionFollower(lambda: self._inside > 0, self._refuse, self._power)
+        follower = FunctionFollower(
+            self._notes, lambda: self._inside > 0, self._refuse, self._power
+        )
         self._looking = True
         try:
             with untouched(model), torch.random.fork_rng(devices=[]), torch.no_grad(), follower:
@@ -309,7 +311,7 @@ class SpikeInputs:
             note = given
             if (factor := getattr(module, "graded_spikes_factor", None)) is not None:
                 note = replace(given, scale=float(factor))
-            put_note(spikes, note)
+            self._notes.put(spikes, note)
             if self._looking:
                 self._check_whole(name, note.levels(spikes), "sends")
             elif self._recording and name in self.feeding:
@@ -325,7 +327,7 @@ class SpikeInputs:
         return record
 
     def _record(self, name: str, entering: Tensor) -> None:
-        note = note_on(entering)
+        note = self._notes.on(entering)
         if note is None and self._looking and bool(entering.any()):
             self._plain.add(name)
         note = note or self._fed.get(name)
@@ -364,10 +366,10 @@ class SpikeInputs:
     def _multiplier(self, name: str) -> Hook:
         def record(_module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
             sources = frozenset[str]().union(
-                *(note.sources for values in inputs if (note := note_on(values)) is not None)
+                *(note.sources for values in inputs if (note := self._notes.on(values)) is not None)
             )
             note = Note(sources, spikes=False, signed=True)
-            put_note(output, note)
+            self._notes.put(output, note)
             if self._looking:
                 self.feeding |= sources
                 self.shapes[name] = output.shape
@@ -379,14 +381,14 @@ class SpikeInputs:
 
     def _refuser(self, line: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         def refuse(_layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-            if self._looking and inputs and note_on(inputs[0]) is not None:
+            if self._looking and inputs and self._notes.on(inputs[0]) is not None:
                 self._refuse(line)
 
         return refuse
 
     def _pass_on(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Pass numbers of events on in the same way as the levels."""
-        notes = [note for values in inputs if (note := note_on(values)) is not None]
+        notes = [note for values in inputs if (note := self._notes.on(values)) is not None]
         if len(notes) < len(inputs) or not isinstance(output, Tensor):
             return
         sources = frozenset[str]().union(*(note.sources for note in notes))
@@ -402,7 +404,9 @@ class SpikeInputs:
         if isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d):
             found = averaged(module, inputs[0].shape[-2:])
             if isinstance(found, str):
-                put_note(output, replace(note, changed_by=f"{type(module).__name__}: {found}"))
+                self._notes.put(
+                    output, replace(note, changed_by=f"{type(module).__name__}: {found}")
+                )
                 return
             window = found
             note = replace(note, scale=note.scale / window)
@@ -416,26 +420,23 @@ class SpikeInputs:
             if self._power != 1:
                 powered = module.forward(*(n.powers(x, self._power) for n, x in arriving))
                 note = replace(note, powered=powered * window)
-        put_note(output, note)
+        self._notes.put(output, note)
+
+    def _noting(self, note: Note) -> Hook:
+        def put(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
+            self._notes.put(output, note)
+
+        return put
+
+    def _every_step(self, _module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Let the events of all steps arrive: in a graph, the next layer computes at every step."""
+        note = self._notes.on(inputs[0])
+        if note is not None:
+            self._notes.put(output, replace(note, arriving=note.levels(inputs[0])))
 
 
 def _joined(name: str, part: str) -> str:
     return f"{name}.{part}" if name else part
-
-
-def _noting(note: Note) -> Hook:
-    def put(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
-        put_note(output, note)
-
-    return put
-
-
-def _every_step(_module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-    """Let the events of all steps arrive: in a graph, the next layer computes at every step."""
-    note = note_on(inputs[0])
-    if note is not None:
-        arriving = note.levels(inputs[0])
-        put_note(output, replace(note, numbers=note.numbers, arriving=arriving))
 
 
 def _axes_of_calls(module: nn.Module) -> int:

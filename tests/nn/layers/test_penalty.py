@@ -246,10 +246,14 @@ def test_the_power_is_taken_before_events_are_added_up(activation: Any) -> None:
         build(NetSpec((1, 8, 8), 3, RESIDUAL, activation)).double(),
         random_images(6).double(),
     )
-    with SpikePenalty(net, images[:1]) as once, SpikePenalty(net, images[:1], p=2) as twice:
+    # Penalties that observe one model do not disturb each other, in either order.
+    twice = SpikePenalty(net, images[:1], p=2)
+    with SpikePenalty(net, images[:1]) as once, SpikePenalty(net, images[:1], p=2) as again:
         with torch.no_grad():
             net(images)
         first, second, operations = once(), 2 * twice(), twice.synaptic_operations()
+        assert again() == twice()
+    twice.close()
     if activation == "spike":
         assert first == pytest.approx(second.item(), rel=1e-12)
         assert first == operations
