@@ -118,6 +118,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/cpu_against_snntorch.py
 	$(BIN)/python benchmarks/maqd_against_onnxruntime.py
 	$(BIN)/python benchmarks/maqd_training_step.py
+	$(BIN)/python benchmarks/penalty_training_step.py
 	$(BIN)/python benchmarks/recurrent.py
 	$(BIN)/python benchmarks/entropy.py
 	$(BIN)/python benchmarks/pruning.py

@@ -15,7 +15,7 @@ import edgespike
 from edgespike.counting import Convention, audit
 from edgespike.interpreter import interpret
 from edgespike.models import shipped_images
-from edgespike.nn.layers.penalty import SynapticPenalty
+from edgespike.nn.layers.penalty import SpikePenalty
 from edgespike.nn.nets.checkpoint import load_model
 
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "fashion_s3nn.safetensors"
@@ -28,7 +28,7 @@ graph = edgespike.convert(module, spec.input_shape)
 # Double precision has the spikes of the integer graph even where single precision would round a
 # membrane potential across its threshold.
 module.double()
-with SynapticPenalty(module, power=1) as penalty, torch.no_grad():
+with SpikePenalty(module, torch.from_numpy(images).double()) as penalty, torch.no_grad():
     module(torch.from_numpy(images).double())
     found = {"training penalty": round(float(penalty()) * len(images))}
 

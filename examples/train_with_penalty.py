@@ -8,7 +8,7 @@ from torch import nn
 import edgespike
 from edgespike.counting import Convention
 from edgespike.models import shipped_images
-from edgespike.nn import ConvSpec, DenseSpec, NetSpec, SynapticPenalty, build
+from edgespike.nn import ConvSpec, DenseSpec, NetSpec, SpikePenalty, build
 
 EPOCHS = 20
 SPEC = NetSpec(
@@ -26,7 +26,7 @@ def trained(strength: float) -> nn.Sequential:
     torch.manual_seed(0)
     net = build(SPEC)
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-3)
-    with SynapticPenalty(net, power=1) as penalty:
+    with SpikePenalty(net, images[:1]) as penalty:
         for epoch in range(EPOCHS):
             for batch in torch.split(torch.randperm(len(images)), 50):
                 loss = nn.functional.cross_entropy(net(images[batch]), labels[batch])
@@ -40,7 +40,7 @@ def trained(strength: float) -> nn.Sequential:
 for strength in (0.0, 1e-5):
     # In double precision no membrane potential is rounded across its threshold.
     net = trained(strength).double()
-    with SynapticPenalty(net, power=1) as penalty, torch.inference_mode():
+    with SpikePenalty(net, images[:1].double()) as penalty, torch.inference_mode():
         accuracy = (net(images.double()).argmax(dim=1) == labels).double().mean()
         operations = penalty() * len(images)
     counts = edgespike.count(edgespike.convert(net, input_shape=SPEC.input_shape), pixels)

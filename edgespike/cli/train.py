@@ -88,6 +88,26 @@ def command(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Override the recipe's seed.")] = None,
+    penalty: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Kind of the penalty on events: synaptic (each by the synapses that it reaches), "
+            "spike_count, or layer_balanced.",
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            "--lambda",
+            metavar="WEIGHT",
+            help="Weight of the penalty in the last epoch; it rises linearly. 0 for no penalty.",
+        ),
+    ] = None,
+    power: Annotated[
+        int | None,
+        typer.Option("--p", metavar="1|2", help="Power of the spikes in the penalty."),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -129,6 +149,7 @@ def command(
     options = {"window": window, "stride": stride, "label": label, "group": group}
     draft = load_draft(recipe, data, **options, size=size_in(size))
     draft = draft.override(epochs=epochs, seed=seed, limit=limit)
+    draft = draft.override(**{"penalty": penalty, "lambda": strength, "p": power})
     place = Place(out)
     place.refuse(Path(recipe))
     if start is not None:

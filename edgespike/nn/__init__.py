@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgespike.nn.layers.activation import RoundClip, TanhLevels
     from edgespike.nn.layers.count import count_synaptic_operations
     from edgespike.nn.layers.normalise import LayerBatchNorm
-    from edgespike.nn.layers.penalty import SynapticPenalty
+    from edgespike.nn.layers.penalty import SpikePenalty, penalty_weight
     from edgespike.nn.layers.quant_gru import QuantGRU
     from edgespike.nn.layers.quant_rnn import QuantRNN
     from edgespike.nn.layers.recurrent import LastStep, Recurrent
@@ -59,8 +59,8 @@ _HOMES = {
     "ResidualSpec": "edgespike.nn.nets.spec",
     "RoundClip": "edgespike.nn.layers.activation",
     "SpikeActivation": "edgespike.nn.layers.spike",
+    "SpikePenalty": "edgespike.nn.layers.penalty",
     "SumPool2d": "edgespike.nn.layers.weighted",
-    "SynapticPenalty": "edgespike.nn.layers.penalty",
     "TanhLevels": "edgespike.nn.layers.activation",
     "TargetForecast": "edgespike.nn.deployment",
     "Task": "edgespike.nn.training.task",
@@ -72,6 +72,7 @@ _HOMES = {
     "load_model": "edgespike.nn.nets.checkpoint",
     "load_recipe": "edgespike.nn.training.draft",
     "load_task": "edgespike.nn.training.task",
+    "penalty_weight": "edgespike.nn.layers.penalty",
     "save_model": "edgespike.nn.nets.checkpoint",
     "shipped_recipes": "edgespike.nn.training.recipe",
     "train": "edgespike.nn.training.train",
@@ -97,8 +98,8 @@ __all__ = [
     "ResidualSpec",
     "RoundClip",
     "SpikeActivation",
+    "SpikePenalty",
     "SumPool2d",
-    "SynapticPenalty",
     "TanhLevels",
     "TargetForecast",
     "Task",
@@ -110,6 +111,7 @@ __all__ = [
     "load_model",
     "load_recipe",
     "load_task",
+    "penalty_weight",
     "save_model",
     "shipped_recipes",
     "train",

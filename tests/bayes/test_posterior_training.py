@@ -26,7 +26,7 @@ pytestmark = pytest.mark.torch
 MIXTURE = replace(
     RECIPE,
     weight_decay=0.0,
-    penalty=0.0,
+    lambda_=0.0,
     posterior=PosteriorSpec(members=3, temperature=0.1, samples=2),
 )
 LEVELS = replace(NET, activation="levels", normalisation="layer_batch")
@@ -144,7 +144,7 @@ def test_components_that_coincide_are_warned_of_in_every_epoch(
 def test_the_penalty_saves_synaptic_operations_of_a_mixture(tmp_path: Path) -> None:
     used = []
     for penalty in (0.0, 3e-2):
-        _, last = run(replace(MIXTURE, epochs=6, penalty=penalty), tmp_path / str(penalty))
+        _, last = run(replace(MIXTURE, epochs=6, lambda_=penalty), tmp_path / str(penalty))
         used.append(last["test_synaptic_operations"])
     assert used[1] < used[0] / 2
 

@@ -18,7 +18,7 @@ from edgespike.converters.torch.agreement import agreement  # noqa: E402
 from edgespike.converters.torch.modules import convert_module  # noqa: E402
 from edgespike.errors import GraphError, UnsupportedError  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
-from edgespike.nn.layers.penalty import SynapticPenalty  # noqa: E402
+from edgespike.nn.layers.penalty import SpikePenalty  # noqa: E402
 from edgespike.nn.layers.spike import SpikeActivation  # noqa: E402
 from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear  # noqa: E402
 
@@ -576,7 +576,7 @@ def parametrised(net: nn.Sequential) -> None:
         (hooked, "0 has forward hooks, which may change"),
         (hooked_before, "the model has forward hooks, which may change"),
         (pruned, r"0 has forward hooks.*prune\.remove"),
-        (SynapticPenalty, r"2 has forward hooks.*close\(\)"),
+        (lambda net: SpikePenalty(net, torch.zeros(1, 4)), r"2 has forward hooks.*close\(\)"),
         (patched, "1 has a forward function of its own"),
         (patched_inside, "0 has a function _call_impl of its own"),
         (parametrised, "0 is a ParametrizedQuantLinear"),

@@ -20,7 +20,7 @@ from edgespike.errors import UnsupportedError  # noqa: E402
 from edgespike.graph import Conv2d, MaxPool2d, SumPool2d  # noqa: E402
 from edgespike.interpreter import evaluate, interpret  # noqa: E402
 from edgespike.nn.layers.count import count_synaptic_operations  # noqa: E402
-from edgespike.nn.layers.penalty import SynapticPenalty  # noqa: E402
+from edgespike.nn.layers.penalty import SpikePenalty  # noqa: E402
 from edgespike.nn.layers.residual import Residual  # noqa: E402
 from edgespike.nn.layers.spike import SpikeActivation  # noqa: E402
 from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear  # noqa: E402
@@ -171,7 +171,7 @@ def test_a_net_with_padding_of_one_side(name: str) -> None:
     images = torch.from_numpy(samples).double()
     trace = interpret(graph, samples)
     scale = graph.readout.op.scale  # type: ignore[union-attr]
-    with SynapticPenalty(net) as penalty, torch.no_grad():
+    with SpikePenalty(net, images) as penalty, torch.no_grad():
         logits = net(images).numpy()
         mean = float(penalty())
     assert trace.accumulators(graph) * scale == pytest.approx(logits, abs=1e-6)

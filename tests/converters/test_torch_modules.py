@@ -18,7 +18,7 @@ from edgespike.errors import FileFormatError, UnsupportedError  # noqa: E402
 from edgespike.graph import Conv2d, Dense, MaxPool2d, Threshold  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
 from edgespike.nn.layers.count import count_synaptic_operations  # noqa: E402
-from edgespike.nn.layers.penalty import SynapticPenalty  # noqa: E402
+from edgespike.nn.layers.penalty import SpikePenalty  # noqa: E402
 from edgespike.nn.layers.spike import SpikeActivation  # noqa: E402
 from edgespike.nn.layers.weighted import InputScale, QuantConv2d, QuantLinear, SumPool2d  # noqa: E402
 
@@ -224,7 +224,7 @@ def test_the_training_penalty_is_the_count_of_the_converted_graph(
     images = np.random.default_rng(seed).integers(0, 256, (20, 2, 8, 8), dtype=np.uint8)
     counted = count(graph, images, interpret(graph, images))
     net.double()
-    with SynapticPenalty(net, power=1) as penalty, torch.no_grad():
+    with SpikePenalty(net, torch.zeros(1, 2, 8, 8).double()) as penalty, torch.no_grad():
         net(torch.from_numpy(images).double())
         mean = float(penalty())
     every = counted.synaptic_operations(Convention.EVERY)

@@ -27,6 +27,20 @@ def blocks(page: str, language: str) -> list[str]:
     return [str(each.parsed) for each in sybil.Sybil([parser]).parse(PAGES / page).examples()]
 
 
+def test_the_loop_of_the_page_about_training_counts_operations(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("snntorch", reason="needs snntorch: pip install snntorch")
+    (code,) = blocks("../training.md", "python")
+    torch.manual_seed(0)
+    exec(code, {})
+    printed = capsys.readouterr().out.splitlines()
+    operations = [int(line.removesuffix(" synaptic operations a sample")) for line in printed]
+    assert len(operations) == 5
+    assert min(operations) > 0
+
+
 @pytest.fixture
 def toy() -> Target:
     (code, *_) = blocks("add-a-target.md", "python")

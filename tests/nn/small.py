@@ -24,7 +24,7 @@ RECIPE = Recipe(
     learning_rate=1e-2,
     flip=True,
     shift=1,
-    penalty=1e-5,
+    lambda_=1e-5,
     label_smoothing=0.1,
 )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgespike.converters.spiking.converter import spiking_converter
 from edgespike.converters.spiking.frameworks import Framework
+from edgespike.simulator_neurons import is_snntorch_neuron
 
 if TYPE_CHECKING:
     from edgespike.converters.spiking.simulator import Simulator
@@ -18,7 +19,7 @@ def simulator() -> Simulator:
 
     return Simulator(
         name="snnTorch",
-        is_neuron=neurons.is_neuron,
+        is_neuron=is_snntorch_neuron,
         state_names=neurons.state_names,
         clear=neurons.clear,
         check=neurons.check,

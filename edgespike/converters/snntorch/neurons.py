@@ -26,6 +26,7 @@ from edgespike.errors import shown
 from edgespike.floats.net import FloatConv2d, FloatDense, FloatNeurons, Reals
 from edgespike.floats.run import along
 from edgespike.graph import Comparison, Reset, ResetTime
+from edgespike.simulator_neurons import is_one_to_one
 
 Shape = tuple[int, ...]
 
@@ -56,13 +57,6 @@ def class_name(neuron: Any) -> str | None:
     kind = type(neuron)
     ours = kind.__module__.startswith("snntorch.")
     return kind.__qualname__ if ours and kind.__qualname__ in {*STATES, *REFUSED} else None
-
-
-def is_neuron(module: Any) -> bool:
-    """Return whether a module is a neuron layer of snnTorch, or a class made from one."""
-    return any(
-        base.__module__.startswith("snntorch._neurons") for base in type(module).__mro__
-    ) and not type(module).__qualname__.startswith("RecurrentOneToOne")
 
 
 def state_names(neuron: Any) -> tuple[str, ...]:
@@ -271,7 +265,7 @@ def _recurrent(neuron: Any, shape: Shape) -> FloatDense | FloatConv2d:
         made = conv2d(layer, shape)
         assert isinstance(made, FloatConv2d)
         return made
-    if type(layer).__qualname__ != "RecurrentOneToOne":
+    if not is_one_to_one(layer):
         raise RefusedError(f"has a recurrent {type(layer).__qualname__}; use Linear or Conv2d")
     weights = each(layer.V, shape, "V")
     if len(shape) == 1:

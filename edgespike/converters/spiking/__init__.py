@@ -8,7 +8,7 @@ A net is run on a probe, and what it calls is recorded: this finds its steps wha
 The entry is :func:`edgespike.converters.spiking.reading.read`. The steps, in order:
 
 1. ``probe``: the module runs on zeros, step by step or on all steps; ``recording`` notes what it
-   calls (``values``), and ``untouched`` leaves the module as it was.
+   calls (``values``), and is left as it was.
 2. ``steps``: which calls of a layer follow each other (``axes``: where the steps are in a tensor),
    and that all steps compute the same.
 3. ``records``, ``readouts``: which values of all steps it returns, and what its answer is.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgespike.converters.spiking.constants import differing, numbers_of
 from edgespike.converters.spiking.simulator import RefusedError, Simulator
-from edgespike.converters.spiking.untouched import untouched
 from edgespike.converters.spiking.values import IDENTITIES, SPIKES, Call, Value, leaves
+from edgespike.evaluation_mode import untouched
 
 if TYPE_CHECKING:
     from torch import Tensor

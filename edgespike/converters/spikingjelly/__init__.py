@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgespike.converters.spiking.converter import spiking_converter
 from edgespike.converters.spiking.frameworks import Framework
+from edgespike.simulator_neurons import SPIKINGJELLY, is_spikingjelly_neuron
 
 if TYPE_CHECKING:
     from edgespike.converters.spiking.simulator import Simulator
@@ -18,7 +19,7 @@ def simulator() -> Simulator:
 
     return Simulator(
         name="SpikingJelly",
-        is_neuron=neurons.is_neuron,
+        is_neuron=is_spikingjelly_neuron,
         is_layer=layers.is_layer,
         layer_type=layers.layer_type,
         state_names=neurons.state_names,
@@ -36,7 +37,7 @@ float_net, activity = _FRAMEWORK.float_net, _FRAMEWORK.activity
 CONVERTER = spiking_converter(
     "spikingjelly",
     "torch modules with neurons of SpikingJelly",
-    "spikingjelly.activation_based.neuron",
+    SPIKINGJELLY,
     simulator,
 )
 """Takes any torch module that has SpikingJelly's neurons, before the one for torch modules."""

@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from edgespike.converters.spiking.converter import is_of
 from edgespike.converters.spiking.layers import reals
 from edgespike.converters.spiking.simulator import Neurons, RefusedError
 from edgespike.floats.net import FloatNeurons
 from edgespike.graph import Comparison, Reset, ResetTime
-
-PACKAGE = "spikingjelly.activation_based.neuron"
+from edgespike.simulator_neurons import SPIKINGJELLY
 
 STATES: Mapping[str, tuple[str, ...]] = {
     "IFNode": ("v",),
@@ -27,11 +25,6 @@ STATES: Mapping[str, tuple[str, ...]] = {
     "CUBALIFNode": ("c", "v"),
 }
 """The classes that are supported, and their states."""
-
-
-def is_neuron(module: Any) -> bool:
-    """Return whether a module is a neuron layer of SpikingJelly, or a class made from one."""
-    return is_of(module, PACKAGE)
 
 
 def state_names(neuron: Any) -> tuple[str, ...]:
@@ -81,7 +74,7 @@ def read(neuron: Any, shape: tuple[int, ...]) -> Neurons:
 
 
 def _is_own(neuron: Any) -> bool:
-    return f"{type(neuron).__module__}.".startswith(f"{PACKAGE}.")
+    return f"{type(neuron).__module__}.".startswith(f"{SPIKINGJELLY}.")
 
 
 def _leak(neuron: Any) -> tuple[float, float | None, float | None]:

@@ -86,7 +86,7 @@ def _changes(place: str, module: Any) -> Iterator[str]:
     if module._forward_hooks or module._forward_pre_hooks:
         yield (
             f"{place} has forward hooks, which may change what it computes; remove them first "
-            "(a SynapticPenalty's by close(), those of pruning by torch.nn.utils.prune.remove)"
+            "(a SpikePenalty's by close(), those of pruning by torch.nn.utils.prune.remove)"
         )
     # A compiled module keeps the compiled function there.
     if "forward" in vars(module) and not is_compiled(module):

@@ -40,10 +40,17 @@ class _Staircase(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (u,) = ctx.saved_tensors
         first, step, states, scale, surrogate = ctx.parameters
-        slope = surrogate.derivative((u - first) / step, states - 1)
+        x = u - first
+        if step != 1:
+            x = x / step
+        # Gradients are on where the gradient itself is to be differentiated.
+        if torch.is_grad_enabled():
+            through = gradients[0] * surrogate.derivative(x, states - 1)
+        else:
+            through = surrogate.times(gradients[0], x, states - 1)
         if scale != step:
-            slope = slope * (scale / step)
-        return (gradients[0] * slope, *(None,) * 5)
+            through = through * (scale / step)
+        return (through, *(None,) * 5)
 
 
 class EventActivation(nn.Module, ABC):

@@ -11,7 +11,7 @@ from edgespike.evaluation_mode import evaluating
 from edgespike.nn.layers.fanout import CountedPart, every_synapse, layer_fan_out
 from edgespike.nn.layers.product import EventProduct
 from edgespike.nn.layers.quant_rnn import SharedUnitLinear
-from edgespike.nn.layers.spike_inputs import SpikeInputs
+from edgespike.nn.layers.spike_inputs import WHOLE, SpikeInputs
 from edgespike.nn.layers.weighted import QuantConv2d, QuantLinear
 
 
@@ -49,7 +49,7 @@ def count_synaptic_operations(
         The convention is "quantised" and some layers have float weights (all are named), a layer
         receives fractions of spikes, or no layer runs after an activation of few levels.
     """
-    inputs = SpikeInputs(model)
+    inputs = SpikeInputs(model, images[:1])
     try:
         with evaluating(model):
             model(images)
@@ -63,10 +63,10 @@ def count_synaptic_operations(
         name, values = events.layer, events.values
         reached = layer_fan_out(layers[name], values.shape[1:], masks[name]).long()
         # Dividing by the scale restores a level with an error far below this.
-        if bool(((values - values.round()).abs() > 1e-3).any()):
+        if bool(((values - values.round()).abs() > WHOLE).any()):
             raise UnsupportedError(
                 "spikes cannot be counted",
-                [f"layer {name} receives fractions; pool spikes with SumPool2d, not with a mean"],
+                [f"layer {name} receives fractions; let only pools and sums change spikes"],
             )
         # Where a pool or a residual block adds events, each of them is an operation of its own.
         found = (events.numbers.round().long() * reached).flatten(1).sum(dim=1)

@@ -23,9 +23,17 @@ def outside(spec: object, low: int, high: int, *names: str) -> Iterator[str]:
             yield f"{name} is {shown(value)}; it must be a whole number from {low} to {high}"
 
 
-def without_absent_signs(table: dict[str, Any]) -> dict[str, Any]:
-    """Return a net's table without an entry for signs if there are none, as in older files."""
-    return {name: value for name, value in table.items() if name != "signed" or value}
+_UNLESS_GIVEN = {"signed": False, "bump": "asymmetric"}
+"""Entries of a net that older files lack, and their defaults."""
+
+
+def without_absent(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a net's table without entries that have their defaults and that older files lack."""
+    return {
+        name: value
+        for name, value in table.items()
+        if name not in _UNLESS_GIVEN or value != _UNLESS_GIVEN[name]
+    }
 
 
 def unknown(spec: object, words: tuple[str, ...], name: str) -> Iterator[str]:

@@ -36,6 +36,7 @@ QUANTISING = (
     "weight_states",
     "readout_states",
     "surrogate",
+    "bump",
     "normalisation",
     "reading",
 )

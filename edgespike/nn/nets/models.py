@@ -97,9 +97,9 @@ def _activation(spec: NetSpec) -> nn.Module:
     if spec.activation == "relu":
         return nn.ReLU()
     if spec.activation == "spike":
-        return SpikeActivation(spec.threshold, spec.alpha, spec.beta)
+        return SpikeActivation(spec.threshold, spec.alpha, spec.beta, spec.bump)
     bumps = spec.surrogate == "bumps"
-    surrogate = SumOfBumps(spec.alpha, spec.beta) if bumps else StraightThrough()
+    surrogate = SumOfBumps(spec.alpha, spec.beta, spec.bump) if bumps else StraightThrough()
     return RoundClip(spec.activation_states, surrogate=surrogate)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from edgespike.graph.graph import STEP_LIMIT
 from edgespike.graph.tensor import CHANNEL_LIMIT
 from edgespike.nn.layers.quantise import MOST_STATES, is_whole
-from edgespike.nn.nets.checks import outside, refuse, unknown, without_absent_signs
+from edgespike.nn.nets.checks import outside, refuse, unknown, without_absent
 
 _MOST_HIDDEN = 1 << 13
 _MOST_LAYERS = 64
@@ -122,7 +122,7 @@ class RecurrentSpec:
 
     def to_table(self) -> dict[str, Any]:
         """Return the description as plain tables, lists, numbers and text."""
-        return without_absent_signs(asdict(self))
+        return without_absent(asdict(self))
 
 
 def _bad_shape(shape: tuple[int, ...]) -> Iterator[str]:

@@ -12,7 +12,8 @@ from edgespike.graph.ops.windows import GEOMETRY_LIMIT, window_count
 from edgespike.graph.tensor import CHANNEL_LIMIT, ELEMENT_LIMIT
 from edgespike.nn.layers.normalise import Reading
 from edgespike.nn.layers.quantise import MOST_STATES, is_whole
-from edgespike.nn.nets.checks import outside, refuse, unknown, without_absent_signs
+from edgespike.nn.layers.surrogates import BUMPS, Bump
+from edgespike.nn.nets.checks import outside, refuse, unknown, without_absent
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.tables import read_table
 
@@ -170,6 +171,9 @@ class NetSpec:
         For "layer_batch": see `LayerBatchNorm`.
     signed
         Whether the image's numbers are -127 to 127 instead of 0 to 255.
+    bump
+        Shape of a spike's surrogate, or of the surrogate "bumps": "asymmetric", "sigmoid",
+        "rectangle" or "arctangent"; see `edgespike.nn.layers.surrogates.SumOfBumps`.
     """
 
     input_shape: tuple[int, int, int]
@@ -187,6 +191,7 @@ class NetSpec:
     normalisation: NormalisationKind = "batch"
     reading: Reading = "averaged"
     signed: bool = False
+    bump: Bump = "asymmetric"
 
     def __post_init__(self) -> None:
         faults = list(self._faults())
@@ -206,6 +211,9 @@ class NetSpec:
                 yield f"{name} is {getattr(self, name)}; it must be finite"
         yield from unknown(self, ("spike", "levels", "relu"), "activation")
         yield from unknown(self, ("straight_through", "bumps"), "surrogate")
+        yield from unknown(self, BUMPS, "bump")
+        if self.bump != "asymmetric" and self.alpha <= 0:
+            yield f"alpha is {self.alpha}; a bump {self.bump!r} needs one above 0"
         yield from unknown(self, get_args(NormalisationKind), "normalisation")
         yield from unknown(self, get_args(Reading), "reading")
         stated = [i for i, layer in enumerate(self.layers) if layer.states]
@@ -249,7 +257,7 @@ class NetSpec:
 
     def to_table(self) -> dict[str, Any]:
         """Return the description as plain tables, lists, numbers and text."""
-        return without_absent_signs(asdict(self))
+        return without_absent(asdict(self))
 
 
 AnySpec: TypeAlias = NetSpec | RecurrentSpec

@@ -19,7 +19,8 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
     Parameters
     ----------
     kind
-        A dataclass. Its ``__post_init__`` may raise ValueError.
+        A dataclass. Its ``__post_init__`` may raise ValueError. A field such as ``lambda_``, whose
+        name would be a keyword, has the entry ``lambda``.
     table
         What was read; anything but a mapping is a fault.
     where
@@ -35,8 +36,8 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
     if not isinstance(table, Mapping):
         faults.append(f"{where} is {shown(table)}, expected a table")
         return None
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    hints = get_type_hints(kind)
+    known = {entry_name(field.name): field for field in fields(kind)}  # type: ignore[arg-type]
+    hints = {entry_name(name): hint for name, hint in get_type_hints(kind).items()}
     found = [
         f"{where}.{named(name)} is not known; known are {', '.join(known)}"
         for name in table
@@ -51,15 +52,20 @@ def read_table(kind: type[T], table: object, where: str, faults: list[str]) -> T
     if found:
         return None
     try:
-        return kind(**table)
+        return kind(**{known[name].name: value for name, value in table.items()})
     except ValueError as error:
         faults.append(f"{where}: {error}")
         return None
 
 
+def entry_name(field: str) -> str:
+    """Return the name of a field's entry in a table."""
+    return field.removesuffix("_")
+
+
 def _needed(field: Field[Any], table: Mapping[str, object]) -> bool:
     optional = field.default is not MISSING or field.default_factory is not MISSING
-    return not optional and field.name not in table
+    return not optional and entry_name(field.name) not in table
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -15,7 +15,7 @@ from edgespike.errors import FileFormatError, InputError, shown
 from edgespike.nn.nets.spec import read_layers
 from edgespike.nn.nets.tables import read_table
 from edgespike.nn.training.own_task import read_own_task
-from edgespike.nn.training.recipe import FOLDER, Recipe, read_recipe
+from edgespike.nn.training.recipe import FOLDER, Recipe, of_today, read_recipe
 from edgespike.nn.training.task import Task
 from edgespike.storage.toml_files import read_toml, shipped_names
 
@@ -36,7 +36,7 @@ class Draft:
     name
         Of the recipe, for error messages.
     table
-        What the file states, apart from its data.
+        What the file states, apart from its data, with the entries of today.
     data
         Name of a known data set, or data of one's own; None if none is named.
     """
@@ -65,7 +65,7 @@ class Draft:
         return self._net.get("kind") == "recurrent"
 
     def override(self, **values: Any) -> Draft:
-        """Return a copy with other entries; None keeps an entry."""
+        """Return a copy with other entries, as ``**{"lambda": 1e-6}``; None keeps an entry."""
         given = {name: value for name, value in values.items() if value is not None}
         return replace(self, table={**self.table, **given})
 
@@ -89,7 +89,11 @@ class Draft:
         if not self._recurrent:
             read_layers(net.get("layers"), "recipe.net", faults)
             net["layers"] = []
-        read_recipe({**self.table, "net": net, "penalty": 0, "data": self.data}, "recipe", faults)
+        table = dict(self.table)
+        strength = table.get("lambda")
+        if isinstance(strength, int | float) and strength > 0:
+            table["lambda"] = 0  # the net lacks its layers, and so whatever sends events
+        read_recipe({**table, "net": net, "data": self.data}, "recipe", faults)
         self._refuse(faults)
 
     def read(self) -> tuple[Recipe, Task | None]:
@@ -193,7 +197,7 @@ def load_draft(name_or_path: str | Path, data: str | Path | None = None, **optio
     FileFormatError
         The file is not TOML, or its data is not valid.
     """
-    table = read_toml("recipe", str(name_or_path), FOLDER)
+    table = of_today(read_toml("recipe", str(name_or_path), FOLDER))
     stated = table.pop("data", None)
     shipped = str(name_or_path) in shipped_names(FOLDER)
     given = {name: value for name, value in options.items() if value is not None}

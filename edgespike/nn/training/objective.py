@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from edgespike.bayes.overlap import measure_overlap
 from edgespike.bayes.posterior import MixturePosterior
-from edgespike.nn.layers.penalty import SynapticPenalty
+from edgespike.nn.layers.penalty import SpikePenalty
 from edgespike.nn.nets.models import build
 from edgespike.nn.training.posterior_spec import PosteriorSpec
 from edgespike.nn.training.recipe import Recipe
@@ -32,7 +32,7 @@ class TrainingObjective(Protocol):
         """Return the model's logits, ``(samples, classes)``."""
 
     def penalty(self) -> Tensor:
-        """Return the synaptic penalty of the latest forward pass."""
+        """Return the penalty of the latest forward pass of a net with events."""
 
     def synaptic_operations(self) -> Tensor:
         """Return the mean number of synaptic operations a sample in the latest forward pass."""
@@ -79,13 +79,18 @@ def objective_of(recipe: Recipe, model: nn.Module, samples: int) -> TrainingObje
     return NetObjective(recipe, model)
 
 
+def _penalty_of(recipe: Recipe, model: nn.Module) -> SpikePenalty:
+    device = next(model.parameters()).device
+    example = torch.zeros((1, *recipe.net.input_shape), dtype=torch.uint8, device=device)
+    return SpikePenalty(model, example, recipe.penalty, recipe.p)
+
+
 class NetObjective:
     """Cross entropy of one net."""
 
     def __init__(self, recipe: Recipe, model: nn.Module) -> None:
         self._model, self._smoothing = model, recipe.label_smoothing
-        penalty = SynapticPenalty(model, recipe.penalty_power, recipe.penalty_cost)
-        self.penalty, self.synaptic_operations = penalty, penalty.synaptic_operations
+        self._penalty = _penalty_of(recipe, model) if recipe.net.spiking else None
 
     def step(
         self, net: nn.Module, images: Tensor, labels: Tensor, _generator: torch.Generator
@@ -98,6 +103,16 @@ class NetObjective:
         """See `TrainingObjective`."""
         found: Tensor = self._model(images)
         return found
+
+    def penalty(self) -> Tensor:
+        """See `TrainingObjective`."""
+        assert self._penalty is not None
+        return self._penalty()
+
+    def synaptic_operations(self) -> Tensor:
+        """See `TrainingObjective`."""
+        assert self._penalty is not None
+        return self._penalty.synaptic_operations()
 
     def measure(self) -> dict[str, float | None]:
         """See `TrainingObjective`."""
@@ -124,8 +139,8 @@ class PosteriorObjective:
     ) -> None:
         self._model, self._smoothing = model, recipe.label_smoothing
         self._spec, self._samples, self._seed = spec, samples, recipe.seed
-        kind = (recipe.penalty_power, recipe.penalty_cost)
-        self._penalties = [SynapticPenalty(member, *kind) for member in model.members]
+        members = model.members if recipe.net.spiking else ()
+        self._penalties = [_penalty_of(recipe, member) for member in members]
 
     def step(
         self, net: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator

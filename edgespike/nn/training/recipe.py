@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 from edgespike.data import DATA_SETS
 from edgespike.data.own import DataOptions
 from edgespike.errors import InputError, shown
-from edgespike.nn.layers.penalty import Cost
+from edgespike.nn.layers.penalty import Kind, penalty_faults
 from edgespike.nn.nets.checks import refuse
 from edgespike.nn.nets.recurrent_spec import RecurrentSpec
 from edgespike.nn.nets.spec import AnySpec, ConvSpec, NetSpec, read_spec
-from edgespike.nn.nets.tables import read_table
+from edgespike.nn.nets.tables import entry_name, read_table
 from edgespike.nn.training.posterior_spec import PosteriorSpec
 from edgespike.storage.toml_files import shipped_names
 
@@ -34,8 +34,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("averaging", 0, _MOST_AVERAGING),
     ("gradient_norm", 0, _LARGEST),
     ("label_smoothing", 0, 1),
-    ("penalty", 0, _LARGEST),
-    ("penalty_power", 1, _MOST),
+    ("lambda_", 0, _LARGEST),
     ("limit", 0, _MOST),
 )
 
@@ -64,9 +63,9 @@ class Recipe:
     flip, shift
         Augmentation: mirror half of the images; shift each by up to ``shift`` pixels each way.
         Not for sequences.
-    penalty, penalty_power, penalty_cost
-        Final weight, power and cost of the `SynapticPenalty`; the weight rises linearly with the
-        epoch, and 0 means no penalty.
+    penalty, lambda_, p
+        Kind, final weight and power of the `SpikePenalty`; the weight rises linearly with the
+        epoch, and 0 means no penalty. In a table the weight is ``lambda``.
     limit
         Use only the first ``limit`` training samples and the first ``limit`` test samples; 0 means
         all.
@@ -95,9 +94,9 @@ class Recipe:
     label_smoothing: float = 0.0
     flip: bool = False
     shift: int = 0
-    penalty: float = 0.0
-    penalty_power: int = 1
-    penalty_cost: Cost = "synaptic"
+    penalty: Kind = "synaptic"
+    lambda_: float = 0.0
+    p: int = 1
     limit: int = 0
     data: str | DataOptions = "fashion_mnist"
     posterior: PosteriorSpec | None = None
@@ -116,16 +115,15 @@ class Recipe:
         for name, low, high in (*_RANGES, ("shift", 0, side)):
             value = getattr(self, name)
             if not low <= value <= high:
-                yield f"{name} is {shown(value)}; it must be {low} to {high}"
-        if self.penalty_cost not in get_args(Cost):
-            yield f"penalty_cost is {shown(self.penalty_cost)}, known are {get_args(Cost)}"
+                yield f"{entry_name(name)} is {shown(value)}; it must be {low} to {high}"
+        yield from penalty_faults(self.penalty, self.p)
         if isinstance(self.data, str) and self.data not in DATA_SETS:
             yield (
                 f"data is {shown(self.data)}, known are {', '.join(DATA_SETS)}; a table [data] "
                 "with a path is for data of one's own"
             )
-        if self.penalty > 0 and not self.net.spiking:
-            yield f"penalty is {self.penalty}, but no layer of the net receives spikes; set it to 0"
+        if self.lambda_ > 0 and not self.net.spiking:
+            yield f"lambda is {self.lambda_}, but no layer of the net receives spikes; set it to 0"
         if self.posterior and self.weight_decay > 0:
             yield (
                 f"weight_decay is {self.weight_decay}, but the weights of a posterior have a prior "
@@ -133,7 +131,14 @@ class Recipe:
             )
 
     def override(
-        self, epochs: int | None = None, seed: int | None = None, limit: int | None = None
+        self,
+        epochs: int | None = None,
+        seed: int | None = None,
+        limit: int | None = None,
+        *,
+        penalty: Kind | None = None,
+        lambda_: float | None = None,
+        p: int | None = None,
     ) -> Recipe:
         """Return a copy with other values; None keeps a value.
 
@@ -142,7 +147,14 @@ class Recipe:
         InputError
             A value is out of range.
         """
-        given = {"epochs": epochs, "seed": seed, "limit": limit}
+        given = {
+            "epochs": epochs,
+            "seed": seed,
+            "limit": limit,
+            "penalty": penalty,
+            "lambda_": lambda_,
+            "p": p,
+        }
         changes = {name: value for name, value in given.items() if value is not None}
         try:
             return replace(self, **changes)  # type: ignore[arg-type]
@@ -151,7 +163,8 @@ class Recipe:
 
     def to_table(self) -> dict[str, Any]:
         """Return the recipe as plain tables, lists, numbers and text."""
-        return {**asdict(self), "net": self.net.to_table()}
+        table = {entry_name(name): value for name, value in asdict(self).items()}
+        return {**table, "net": self.net.to_table()}
 
 
 # Replaces a net with faults, so that the rest of its recipe is checked too.
@@ -163,6 +176,7 @@ def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
     if not isinstance(table, Mapping):
         faults.append(f"{where} is {shown(table)}, expected a table")
         return None
+    table = of_today(table)
     net = read_spec(table.get("net"), f"{where}.net", faults)
     whole, named = {**table, "net": net or _STAND_IN}, table.get("posterior")
     posterior = None
@@ -170,6 +184,20 @@ def read_recipe(table: object, where: str, faults: list[str]) -> Recipe | None:
         posterior = read_table(PosteriorSpec, named, f"{where}.posterior", faults)
     recipe = read_table(Recipe, {**whole, "posterior": posterior}, where, faults)
     return recipe if net and (posterior or named is None) else None
+
+
+def of_today(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's table with the entries of today, where it has those of older files.
+
+    In these, ``penalty`` was the weight, ``penalty_cost`` the kind and ``penalty_power`` the power.
+    """
+    today = dict(table)
+    if isinstance(table.get("penalty"), int | float):
+        today["lambda"] = today.pop("penalty")
+    for old, new in (("penalty_cost", "penalty"), ("penalty_power", "p")):
+        if old in today:
+            today[new] = today.pop(old)
+    return today
 
 
 def shipped_recipes() -> list[str]:

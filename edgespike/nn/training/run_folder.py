@@ -16,7 +16,7 @@ from torch import Tensor
 from edgespike.errors import FileFormatError, InputError, named, shown
 from edgespike.nn.nets.checkpoint import TRAINING, read_checkpoint, write_checkpoint
 from edgespike.nn.training.place import Place
-from edgespike.nn.training.recipe import Recipe
+from edgespike.nn.training.recipe import Recipe, of_today
 from edgespike.nn.training.resuming import description_faults
 from edgespike.storage.files import write_atomically
 
@@ -133,6 +133,7 @@ class RunFolder(Place):
         if not isinstance(found, dict):
             self.refuse_faults([f"its recipe is {shown(found)}, expected a table"])
             return
+        found = of_today(found)
         # Through JSON, in which tuples are lists.
         wanted = json.loads(json.dumps(self.table))
         other = [

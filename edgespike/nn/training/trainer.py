@@ -101,7 +101,7 @@ class Trainer:
         return {
             "epoch": epoch + 1,
             "learning_rate": learning_rate(self.recipe, (epoch + 1) * self.steps - 1, self.steps),
-            "penalty_weight": penalty_weight(self.recipe.penalty, epoch, self.recipe.epochs),
+            "penalty_weight": penalty_weight(self.recipe.lambda_, epoch, self.recipe.epochs),
             **{f"train_{name}": value for name, value in trained.items()},
             **tested,
             **self.result_objective.measure(),
@@ -183,8 +183,8 @@ class Trainer:
         images = augment(self.train_images[batch], recipe.flip, recipe.shift, generator)
         labels = self.train_labels[batch]
         loss, logits = self.objective.step(self.net, images, labels, generator)
-        if recipe.penalty > 0:
-            weight = penalty_weight(recipe.penalty, epoch, recipe.epochs)
+        if recipe.lambda_ > 0:
+            weight = penalty_weight(recipe.lambda_, epoch, recipe.epochs)
             loss = loss + weight * self.objective.penalty()
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -243,7 +243,7 @@ class Trainer:
             when = "" if epoch is None else f" in epoch {epoch + 1}"
             raise TrainingError(
                 f"the loss became {loss}{when}; lower the recipe's learning_rate "
-                f"({self.recipe.learning_rate}) or penalty ({self.recipe.penalty})"
+                f"({self.recipe.learning_rate}) or lambda ({self.recipe.lambda_})"
             )
         return {
             "loss": loss / samples,

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from edgespike.nn import RoundClip, SpikeActivation
 from edgespike.nn.layers.activation import LevelActivation
 from edgespike.nn.layers.optimal_step import optimal_step
-from edgespike.nn.layers.surrogates import StraightThrough, SumOfBumps, surrogate_derivative
+from edgespike.nn.layers.surrogates import (
+    BUMPS,
+    Bump,
+    StraightThrough,
+    SumOfBumps,
+    Surrogate,
+    surrogate_derivative,
+)
 
 STATES = [2, 3, 4, 5, 7, 8, 15, 16, 256]
 
@@ -118,3 +125,63 @@ def test_the_text_form_names_the_parameters() -> None:
     assert "StraightThrough" in repr(RoundClip(4))
     assert "threshold=0.5" in repr(SpikeActivation(0.5))
     assert StraightThrough() == StraightThrough()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize(
+    "surrogate",
+    [StraightThrough(), *(SumOfBumps(2.0, 0.75, bump) for bump in BUMPS)],
+    ids=["straight_through", *BUMPS],
+)
+def test_a_step_of_training_takes_the_derivative_that_is_defined(
+    surrogate: Surrogate, steps: int, dtype: torch.dtype
+) -> None:
+    edges = torch.arange(-2, 6, dtype=dtype)
+    beside = [torch.nextafter(edges.float(), torch.full((8,), e)).to(dtype) for e in (-9.0, 9.0)]
+    x = torch.cat([edges, *beside, torch.linspace(-6, 6, 49, dtype=dtype)])
+    gradient = torch.linspace(-3, 2, len(x), dtype=dtype)
+    before = x.clone()
+    expected = gradient * surrogate.derivative(x, steps)
+    tolerance = 3e-2 if dtype == torch.bfloat16 else 1e-6
+    torch.testing.assert_close(
+        surrogate.times(gradient, x, steps), expected, rtol=tolerance, atol=tolerance
+    )
+    assert torch.equal(x, before)
+    if isinstance(surrogate, StraightThrough):
+        assert torch.equal(surrogate.times(gradient, x, steps) != 0, expected != 0)
+
+
+@pytest.mark.parametrize("bump", BUMPS)
+def test_bumps_have_the_same_height_at_the_edge_and_area_one(bump: Bump) -> None:
+    x = torch.linspace(-400, 400, 800_001, dtype=torch.float64)
+    slope = SumOfBumps(4.0, 1.0, bump).derivative(x, 1)
+    assert slope[len(x) // 2].item() == pytest.approx(1)
+    if bump != "asymmetric":
+        assert float(torch.trapezoid(slope, x)) == pytest.approx(1, abs=2e-3)
+        torch.testing.assert_close(slope, slope.flip(0))
+    # alpha says how high, and so how narrow, a bump is.
+    high = SumOfBumps(8.0, 2.0, bump).derivative(torch.zeros(1), 1)
+    assert high.item() == pytest.approx(2)
+
+
+def test_an_arctangent_is_that_of_snntorch() -> None:
+    snntorch = pytest.importorskip("snntorch.surrogate")
+    u = torch.linspace(-2, 2, 41, requires_grad=True)
+    (expected,) = torch.autograd.grad(snntorch.atan(alpha=2.0)(u).sum(), u)
+    torch.testing.assert_close(SumOfBumps(4.0, bump="arctangent").derivative(u, 1), expected)
+
+
+@pytest.mark.parametrize("bump", BUMPS)
+def test_a_spike_has_the_surrogate_of_its_bump(bump: Bump) -> None:
+    u = torch.linspace(-1, 3, 33, requires_grad=True)
+    spikes = SpikeActivation(0.5, bump=bump)(u)
+    (gradient,) = torch.autograd.grad(spikes.sum(), u)
+    torch.testing.assert_close(gradient, SumOfBumps(bump=bump).derivative(u.detach() - 0.5, 1))
+
+
+def test_impossible_bumps_are_refused() -> None:
+    with pytest.raises(ValueError, match="bump is 'hat'; it must be one of asymmetric, sigmoid"):
+        SumOfBumps(bump="hat")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="alpha is 0; a bump 'rectangle' needs one above 0"):
+        SumOfBumps(0, bump="rectangle")

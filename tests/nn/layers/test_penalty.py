@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +10,21 @@ from torch import nn
 from edgespike.counting import Convention
 from edgespike.errors import UnsupportedError
 from edgespike.nn import (
+    ConvSpec,
+    DenseSpec,
+    NetSpec,
     QuantConv2d,
     QuantLinear,
+    ResidualSpec,
     SpikeActivation,
-    SynapticPenalty,
+    SpikePenalty,
+    build,
     count_synaptic_operations,
+    penalty_weight,
 )
+from edgespike.nn.layers.activation import LevelActivation
 from edgespike.nn.layers.fanout import CountedLayer
-from edgespike.nn.layers.penalty import Cost, penalty_weight
+from edgespike.nn.layers.penalty import KINDS
 from tests.nn.small import random_images, random_net
 from tests.nn.walk import walked_operations
 
@@ -90,17 +97,17 @@ def test_float_layers_have_no_integer_weights_to_count_by() -> None:
 
 def test_the_penalty_of_power_one_is_the_mean_number_of_synaptic_operations() -> None:
     net, images = random_net().double(), random_images(8).double()
-    with SynapticPenalty(net) as penalty, torch.no_grad():
+    with SpikePenalty(net, images) as penalty, torch.no_grad():
         net(images)
         omega = penalty()
     counts = count_synaptic_operations(net, images, Convention.EVERY)
     assert omega.item() == sum(int(layer.sum()) for layer in counts.values()) / 8
 
 
-@pytest.mark.parametrize("power", [1, 2, 3])
+@pytest.mark.parametrize("power", [1, 2])
 def test_the_penalty_of_spikes_is_the_same_for_every_power_but_for_its_factor(power: int) -> None:
     net, images = random_net().double(), random_images(4).double()
-    with SynapticPenalty(net) as first, SynapticPenalty(net, power) as penalty:
+    with SpikePenalty(net, images) as first, SpikePenalty(net, images, p=power) as penalty:
         net(images)
         assert penalty().item() * power == pytest.approx(first().item(), rel=1e-12)
 
@@ -111,10 +118,10 @@ def test_the_costs_of_the_family() -> None:
     net = nn.Sequential(SpikeActivation(), first, SpikeActivation(), QuantLinear(3, 2))
     spikes = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
     values = {}
-    for cost in get_args(Cost):
-        with SynapticPenalty(net, cost=cost) as penalty:
+    for kind in KINDS:
+        with SpikePenalty(net, spikes, kind) as penalty:
             net(spikes)
-            values[cost] = penalty().item()
+            values[kind] = penalty().item()
     # 1.5 of 4 neurons fire in the first layer's input, 3 of 3 in the second one's.
     assert values["synaptic"] == 1.5 * 3 + 3 * 2
     assert values["spike_count"] == 1.5 + 3
@@ -125,7 +132,7 @@ def test_the_costs_of_the_family() -> None:
 def test_the_gradient_is_the_fan_out_times_the_surrogate(power: int) -> None:
     net = nn.Sequential(SpikeActivation(), QuantLinear(3, 5))
     potential = torch.tensor([[-1.0, 1.0, 2.0]], requires_grad=True)
-    with SynapticPenalty(net, power) as penalty:
+    with SpikePenalty(net, potential, p=power) as penalty:
         net(potential)
         (gradient,) = torch.autograd.grad(penalty(), potential)
     silent = 4 * torch.sigmoid(torch.tensor(-8.0)) * torch.sigmoid(torch.tensor(8.0))
@@ -137,7 +144,7 @@ def test_the_gradient_is_the_fan_out_times_the_surrogate(power: int) -> None:
 def test_each_forward_pass_starts_anew_and_a_layer_that_runs_twice_counts_twice() -> None:
     shared = QuantLinear(2, 2)
     net = nn.Sequential(SpikeActivation(), shared, SpikeActivation(-9.0), shared)
-    with SynapticPenalty(net) as penalty:
+    with SpikePenalty(net, torch.ones(1, 2)) as penalty:
         for _ in range(2):
             net(torch.ones(1, 2))
         assert penalty().item() == 8
@@ -145,7 +152,7 @@ def test_each_forward_pass_starts_anew_and_a_layer_that_runs_twice_counts_twice(
 
 def test_the_penalty_of_a_pass_is_the_same_however_often_it_is_asked_for() -> None:
     net, images = random_net().double(), random_images(4).double()
-    with SynapticPenalty(net, power=2, cost="layer_balanced") as penalty, torch.no_grad():
+    with SpikePenalty(net, images, "layer_balanced", 2) as penalty, torch.no_grad():
         net(images)
         first, operations = penalty(), penalty.synaptic_operations()
         assert penalty() == first > 0
@@ -155,7 +162,7 @@ def test_the_penalty_of_a_pass_is_the_same_however_often_it_is_asked_for() -> No
 
 def test_a_penalty_first_seen_in_inference_mode_can_be_trained_with() -> None:
     net, images = random_net(), random_images(4)
-    with SynapticPenalty(net) as penalty:
+    with SpikePenalty(net, images) as penalty:
         with torch.inference_mode():
             net(images)
             first = penalty()
@@ -168,7 +175,7 @@ def test_a_penalty_first_seen_in_inference_mode_can_be_trained_with() -> None:
 
 def test_a_closed_penalty_has_seen_nothing() -> None:
     net = random_net()
-    penalty = SynapticPenalty(net)
+    penalty = SpikePenalty(net, random_images(1))
     net(random_images(1))
     penalty.close()
     with pytest.raises(UnsupportedError, match="no forward pass of the model was seen"):
@@ -177,21 +184,96 @@ def test_a_closed_penalty_has_seen_nothing() -> None:
 
 def test_a_net_without_spikes_has_no_penalty() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
-    with SynapticPenalty(net) as penalty:
-        net(torch.ones(1, 2))
-        with pytest.raises(UnsupportedError, match="ran after a SpikeActivation"):
-            penalty()
+    with pytest.raises(UnsupportedError, match=r"of the Sequential ran after neurons.*use a net"):
+        SpikePenalty(net, torch.ones(1, 2))
+    assert not net._forward_hooks
+    assert not net[0]._forward_pre_hooks
 
 
-def test_impossible_powers_and_costs_are_refused() -> None:
-    with pytest.raises(ValueError, match="power is 0"):
-        SynapticPenalty(nn.Sequential(), power=0)
-    with pytest.raises(ValueError, match="cost is 'joules'; known are synaptic"):
-        SynapticPenalty(nn.Sequential(), cost="joules")  # type: ignore[arg-type]
+@pytest.mark.parametrize("p", [0, 3, 1.5, True, float("nan")])
+def test_impossible_powers_are_refused(p: Any) -> None:
+    with pytest.raises(ValueError, match=f"p is {p}; it must be 1 or 2"):
+        SpikePenalty(nn.Sequential(), torch.ones(1), p=p)
+
+
+@pytest.mark.parametrize("kind", ["joules", None, 1])
+def test_unknown_kinds_are_refused(kind: Any) -> None:
+    with pytest.raises(ValueError, match=f"is {kind!r}; it must be one of synaptic, spike_count"):
+        SpikePenalty(nn.Sequential(), torch.ones(1), kind)
 
 
 def test_the_weight_of_the_penalty_rises_linearly_to_its_strength() -> None:
     assert [penalty_weight(8.0, epoch, 4) for epoch in range(4)] == [2.0, 4.0, 6.0, 8.0]
+
+
+RESIDUAL = (
+    ConvSpec(4, pool=2, pooling="sum"),
+    ResidualSpec(4),
+    ResidualSpec(6, stride=2),
+    ConvSpec(6, pool=2),
+    DenseSpec(5),
+)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("activation", ["spike", "levels"])
+def test_each_neuron_weighs_once_however_many_layers_it_feeds(activation: Any, p: int) -> None:
+    torch.manual_seed(1)
+    net, images = (
+        build(NetSpec((1, 8, 8), 3, RESIDUAL, activation)).double(),
+        random_images(6).double(),
+    )
+    sent: list[torch.Tensor] = []
+    for module in net.modules():
+        if isinstance(module, LevelActivation):
+            module.register_forward_hook(
+                lambda module, _, output: sent.append((output.detach() / module.scale).round())
+            )
+    count = SpikePenalty(net, images[:1], "spike_count", p)
+    balanced = SpikePenalty(net, images[:1], "layer_balanced", p)
+    sent.clear()
+    net(images)
+    found = count().item(), balanced().item()
+    assert len(sent) == 8
+    assert found[0] == pytest.approx(sum(float((x**p).sum()) for x in sent) / 6 / p)
+    assert found[1] == pytest.approx(sum(float((x**p).mean()) for x in sent) / p)
+
+
+@pytest.mark.parametrize("activation", ["spike", "levels"])
+def test_the_power_is_taken_before_events_are_added_up(activation: Any) -> None:
+    torch.manual_seed(1)
+    net, images = (
+        build(NetSpec((1, 8, 8), 3, RESIDUAL, activation)).double(),
+        random_images(6).double(),
+    )
+    # Penalties that observe one model do not disturb each other, in either order.
+    twice = SpikePenalty(net, images[:1], p=2)
+    with SpikePenalty(net, images[:1]) as once, SpikePenalty(net, images[:1], p=2) as again:
+        with torch.no_grad():
+            net(images)
+        first, second, operations = once(), 2 * twice(), twice.synaptic_operations()
+        assert again() == twice()
+    twice.close()
+    if activation == "spike":
+        assert first == pytest.approx(second.item(), rel=1e-12)
+        assert first == operations
+    else:  # levels up to 3
+        assert operations < first < second < 9 * operations
+    for _ in range(30):  # so that the running statistics are those of these images
+        net(images)
+    counts = count_synaptic_operations(net.eval(), images, Convention.EVERY)
+    assert len(counts) == 8
+    with SpikePenalty(net, images[:1]) as penalty, torch.no_grad():
+        net(images)
+        total = sum(int(layer.sum()) for layer in counts.values())
+        assert total > 0
+        assert penalty.synaptic_operations() * 6 == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])
+def test_a_weight_that_is_no_number_from_0_is_refused(strength: float) -> None:
+    with pytest.raises(ValueError, match=f"lambda is {strength}; .* at least 0, and 0 means no"):
+        penalty_weight(strength, 0, 4)
 
 
 def test_fractions_of_spikes_are_an_error_and_not_counted_as_none() -> None:
@@ -203,5 +285,5 @@ def test_fractions_of_spikes_are_an_error_and_not_counted_as_none() -> None:
         nn.Flatten(),
         QuantLinear(8, 3),
     )
-    with pytest.raises(UnsupportedError, match="receives fractions; pool spikes with SumPool2d"):
+    with pytest.raises(UnsupportedError, match="receives what the function interpolate made"):
         count_synaptic_operations(net, torch.rand(20, 1, 6, 6) * 9)

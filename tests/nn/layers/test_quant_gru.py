@@ -19,7 +19,7 @@ from edgespike.nn import (
     QuantGRU,
     QuantLinear,
     RecurrentSpec,
-    SynapticPenalty,
+    SpikePenalty,
     build,
     count_synaptic_operations,
 )
@@ -200,7 +200,7 @@ def test_the_operations_of_the_penalty_are_the_count(
     torch.manual_seed(0)
     spec = replace(SPEC, layers=layers, activation_states=states, gate_states=gate_states)
     net, x = build(spec).double(), sequences(8).double()
-    with SynapticPenalty(net) as penalty, torch.no_grad():
+    with SpikePenalty(net, x) as penalty, torch.no_grad():
         net(x)
         operations, omega = penalty.synaptic_operations().item(), penalty().item()
     counts = count_synaptic_operations(net, x, Convention.EVERY)
@@ -210,7 +210,7 @@ def test_the_operations_of_the_penalty_are_the_count(
 
 def test_the_penalty_reaches_the_weights_through_all_steps() -> None:
     net = nn.Sequential(InputScale(255), layer(), LastStep(), QuantLinear(4, 3))
-    with SynapticPenalty(net) as penalty:
+    with SpikePenalty(net, sequences(1)) as penalty:
         net(sequences(20))
         gradients = torch.autograd.grad(penalty(), list(net[1].parameters()))
     assert all(gradient.any() for gradient in gradients)

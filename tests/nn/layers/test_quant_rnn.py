@@ -16,7 +16,7 @@ from edgespike.nn import (
     QuantLinear,
     QuantRNN,
     RecurrentSpec,
-    SynapticPenalty,
+    SpikePenalty,
     TanhLevels,
     build,
     count_synaptic_operations,
@@ -173,7 +173,7 @@ def test_the_operations_of_the_penalty_are_the_count(
     spec = RecurrentSpec((6, 5), 3, 7, layers, "rnn", nonlinearity, activation="levels")
     net = build(RecurrentSpec(**{**spec.to_table(), "activation_states": states})).double()
     x = sequences(8).double()
-    with SynapticPenalty(net) as penalty, torch.no_grad():
+    with SpikePenalty(net, x) as penalty, torch.no_grad():
         net(x)
         operations, omega = penalty.synaptic_operations().item(), penalty().item()
     counts = count_synaptic_operations(net, x, Convention.EVERY)
@@ -187,7 +187,7 @@ def test_the_penalty_reaches_the_weights_through_all_steps(nonlinearity: Any) ->
     net = torch.nn.Sequential(
         InputScale(255), layer(nonlinearity, 17), LastStep(), QuantLinear(4, 3)
     )
-    with SynapticPenalty(net) as penalty:
+    with SpikePenalty(net, sequences(1)) as penalty:
         net(sequences(20))
         gradients = torch.autograd.grad(penalty(), list(net[1].parameters()))
     assert all(gradient.any() for gradient in gradients)

@@ -249,7 +249,7 @@ def test_a_gated_net_of_levels_learns_and_its_start_from_a_float_one_is_refused(
     tmp_path: Path,
 ) -> None:
     spec = replace(ROWS, cell="gru", activation="levels", activation_states=127)
-    recipe = replace(ROWS_RECIPE, net=spec, epochs=15, penalty=1e-9)
+    recipe = replace(ROWS_RECIPE, net=spec, epochs=15, lambda_=1e-9)
     result = train(recipe, tmp_path / "run", task=rows_task(), quiet=True)
     last = result.history[-1]
     assert (last["test_accuracy"] or 0) > 0.9

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edgespike.nn import (
     load_recipe,
     shipped_recipes,
 )
+from edgespike.nn.training.recipe import read_recipe
 
 LOIHI_ACCUMULATOR = 131_071
 OWN = ["images_maqd", "images_s3nn", "rows_maqd", "sequences_gru", "sequences_rnn"]
@@ -64,7 +66,7 @@ def test_the_float_net_has_the_shape_and_recipe_of_the_spiking_one() -> None:
     spiking, twin = load_recipe("fashion_s3nn"), load_recipe("fashion_relu")
     assert isinstance(spiking.net, NetSpec)
     net = replace(spiking.net, activation="relu")
-    assert twin == replace(spiking, net=net, penalty=0.0)
+    assert twin == replace(spiking, net=net, lambda_=0.0)
 
 
 @pytest.mark.parametrize("name", ["fashion_s3nn", "fashion_posterior"])
@@ -100,7 +102,7 @@ NET = "\n[net]\ninput_shape = [1, 4, 4]\nclasses = 2\nlayers = []"
         ("epochs = 'two'\nsped = 1" + NET, "recipe.epochs is 'two', expected int"),
         ("epochs = 'two'\nsped = 1" + NET, "recipe.sped is not known; known are net, epochs"),
         ("epochs = 0" + NET, "recipe: epochs is 0; it must be 1 to 2147483647"),
-        ("epochs = 1\npenalty_cost = 'joules'" + NET, "penalty_cost is 'joules', known are"),
+        ("epochs = 1\npenalty = 'joules'" + NET, "the penalty is 'joules'; it must be one of"),
         ("epochs = 1\ndata = 'digits'" + NET, "data is 'digits', known are fashion_mnist, mnist, "),
         ("epochs = 1\ndata = 10" + NET, "recipe.data is 10, expected str"),
     ],
@@ -121,9 +123,12 @@ def test_faults_of_a_recipe_are_named(tmp_path: Path, text: str, fault: str) -> 
         ("shift = 5", "shift is 5; it must be 0 to 4"),
         ("label_smoothing = 5", "label_smoothing is 5; it must be 0 to 1"),
         ("label_smoothing = nan", "label_smoothing is nan; it must be 0 to 1"),
-        ("penalty = -1e-3", "penalty is -0.001; it must be 0 to"),
-        ("penalty = 1e-3", "penalty is 0.001, but no layer of the net receives spikes"),
-        ("penalty_power = 0", "penalty_power is 0; it must be 1 to"),
+        ("lambda = -1e-3", "lambda is -0.001; it must be 0 to"),
+        ("lambda = nan", "lambda is nan; it must be 0 to"),
+        ("penalty = -1e-3", "lambda is -0.001; it must be 0 to"),
+        ("lambda = 1e-3", "lambda is 0.001, but no layer of the net receives spikes"),
+        ("p = 0", "p is 0; it must be 1 or 2"),
+        ("penalty_power = 3", "p is 3; it must be 1 or 2"),
         ("learning_rate = -1.0", "learning_rate is -1.0; it must be 0 to"),
         ("learning_rate = inf", "learning_rate is inf; it must be 0 to"),
         ("warmup_epochs = -0.5", "warmup_epochs is -0.5; it must be 0 to"),
@@ -142,12 +147,34 @@ def test_values_out_of_range_are_named(tmp_path: Path, entry: str, fault: str) -
 @pytest.mark.parametrize("net", ["", "\n[net]\nclasses = 2\nlayers = []", NET])
 def test_all_faults_are_named_at_once(tmp_path: Path, net: str) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text("epochs = 0\nlabel_smoothing = 5\npenalty_cost = 'joules'" + net)
+    path.write_text("epochs = 0\nlabel_smoothing = 5\npenalty = 'joules'" + net)
     with pytest.raises(FileFormatError) as caught:
         load_recipe(path)
-    for name in ("epochs is 0", "label_smoothing is 5", "penalty_cost is 'joules'"):
+    for name in ("epochs is 0", "label_smoothing is 5", "penalty is 'joules'"):
         assert name in str(caught.value)
     assert ("recipe.net" in str(caught.value)) == (net != NET)
+
+
+def test_entries_of_older_files_are_read(tmp_path: Path) -> None:
+    path, head = tmp_path / "mine.toml", "epochs = 1\n"
+    net = NET.replace("layers = []", "layers = [{kind = 'dense', features = 3}]")
+    path.write_text(head + "penalty = 1e-3\npenalty_cost = 'spike_count'\npenalty_power = 2" + net)
+    older = load_recipe(path)
+    assert (older.penalty, older.lambda_, older.p) == ("spike_count", 1e-3, 2)
+    path.write_text(head + "penalty = 'spike_count'\nlambda = 1e-3\np = 2" + net)
+    assert load_recipe(path) == older
+    # Changed before it is read, the number is not taken for a kind.
+    path.write_text(head + "penalty = 1e-3" + net)
+    changed = load_draft(path).override(penalty="layer_balanced", p=2).recipe()
+    assert (changed.penalty, changed.lambda_, changed.p) == ("layer_balanced", 1e-3, 2)
+
+
+def test_a_table_of_a_recipe_has_the_names_of_its_entries() -> None:
+    recipe = replace(load_recipe("fashion_s3nn"), lambda_=2e-9, p=2, penalty="layer_balanced")
+    table = recipe.to_table()
+    assert (table["penalty"], table["lambda"], table["p"]) == ("layer_balanced", 2e-9, 2)
+    assert read_recipe(json.loads(json.dumps(table)), "recipe", []) == recipe
+    assert "bump" not in table["net"]  # as in the files of nets that have no other
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:

@@ -52,7 +52,7 @@ def test_a_net_learns_and_its_run_is_logged(tmp_path: Path) -> None:
 def test_the_penalty_saves_synaptic_operations(tmp_path: Path) -> None:
     used = []
     for penalty in (0.0, 3e-2):
-        recipe = replace(RECIPE, epochs=6, penalty=penalty)
+        recipe = replace(RECIPE, epochs=6, lambda_=penalty)
         result = train(recipe, tmp_path / str(penalty), task=striped_task(), quiet=True)
         used.append(result.history[-1]["test_synaptic_operations"])
     assert used[1] < used[0] / 2
@@ -62,7 +62,7 @@ def test_the_penalty_saves_synaptic_operations(tmp_path: Path) -> None:
     "net", [replace(NET, activation="relu"), replace(NET, layers=())], ids=["relu", "readout only"]
 )
 def test_a_net_without_spikes_has_no_synaptic_operations(tmp_path: Path, net: NetSpec) -> None:
-    recipe = replace(RECIPE, net=net, penalty=0.0, epochs=1)
+    recipe = replace(RECIPE, net=net, lambda_=0.0, epochs=1)
     result = train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
     assert result.history[-1]["test_synaptic_operations"] is None
 
