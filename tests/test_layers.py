@@ -120,8 +120,8 @@ ALLOWED = {
     "edgespike/converters/onnx": "extras storage graph floats quantise converters onnx onnxruntime",
     "edgespike/converters/onnx/int8": "graph int8 interpreter converters onnx onnxruntime",
     # A point goes through the whole package.
-    "edgespike/sweep": "text storage graph energy pools nn api comparison verification tomli "
-    "tomllib torch rich",
+    "edgespike/sweep": "text storage graph energy pools nn api comparison verification "
+    "report.units tomli tomllib torch rich",
     "edgespike/frontier": "sweep",
     "edgespike/report/frontier.py": "extras text storage energy frontier report matplotlib "
     "markupsafe",

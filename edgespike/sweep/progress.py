@@ -22,8 +22,10 @@ SECONDS_BETWEEN_LINES = 60.0
 
 def finished_text(row: Row) -> str:
     """Return a point's figures in words."""
+    from edgespike.report.units import joules
+
     energy = row["energy_j"]
-    told = "" if energy is None else f"  {energy:.3g} J"
+    told = "" if energy is None else f"  {joules(energy)}"
     unequal = "" if row["verified"] else "  NOT EQUAL to the definition"
     return (
         f"accuracy {row['accuracy']:.2%}  {row['synaptic_operations']:,.0f} synaptic operations"
@@ -62,9 +64,7 @@ class Lines:
         self._total, self._done = len(points), finished
         left = len(points) - finished
         before = f", {finished:,} of them finished before" if finished else ""
-        at_once = (
-            f"; {number_of(min(left, workers), 'at a time').removesuffix('s')}" if left else ""
-        )
+        at_once = f"; {min(left, workers)} at a time" if left else ""
         self._print(f"{number_of(len(points), 'point')}{before}{at_once}")
 
     def hear(self, point: Point, note: Any) -> None:
