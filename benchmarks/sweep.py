@@ -26,7 +26,7 @@ SPEEDUP_LIMIT = 1.7
 POINTS = 8
 SAMPLES = 4_000
 RECIPE = """
-epochs = 12
+epochs = 20
 batch_size = 64
 learning_rate = 0.01
 

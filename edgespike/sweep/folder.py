@@ -1,7 +1,7 @@
 """The folder of a sweep: its table of results, and the files of each point.
 
 ======================  ==========================================================================
-``sweep.json``          the recipe and the data; a sweep of others is refused
+``sweep.json``          recipe, data and energy model; a sweep of others is refused
 ``results.jsonl``       a line for each finished point
 ``points/ID/``          net, graph, log of the training, counts and energies of a finished point
 ``running/ID/``         what a training on this machine goes on from, while its point is unfinished
@@ -64,7 +64,7 @@ class SweepFolder:
         Parameters
         ----------
         about
-            Recipe and data, as plain tables.
+            Recipe, data and energy model, as plain tables.
         resume
             Whether the folder may hold a sweep.
 
@@ -87,8 +87,8 @@ class SweepFolder:
                 )
             if other := sorted(name for name in wanted if found.get(name) != wanted[name]):
                 raise InputError(
-                    f"the sweep in {self.path} is of another recipe or other data (different: "
-                    f"{', '.join(other)}); name another folder"
+                    f"the sweep in {self.path} is of another recipe, other data or another energy "
+                    f"model (different: {', '.join(other)}); name another folder"
                 )
         else:
             if self.results.exists():

@@ -120,7 +120,11 @@ def sweep(
     if known:
         _load_known(recipe)
     source = None if task is None else task.source
-    about = {"table": dict(draft.table), "data": recipe.data if known else _without_path(source)}
+    about = {
+        "recipe": dict(draft.table),
+        "data": recipe.data if known else _without_path(source),
+        "energy": [counting.model, *(profile.name for profile in counting.profiles)],
+    }
     folder = SweepFolder(out)
     with folder.locked():
         finished = {row["point"]: row for row in folder.begin(about, resume)}

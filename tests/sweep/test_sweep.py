@@ -139,7 +139,7 @@ def test_another_recipe_or_other_data_is_refused(tmp_path: Path) -> None:
     swept(tmp_path, "seed=1")
     text = recipe.read_text()
     recipe.write_text(text.replace("features = 8", "features = 9"))
-    with pytest.raises(InputError, match=r"another recipe or other data \(different: table\)"):
+    with pytest.raises(InputError, match=r"is of another recipe, .* \(different: recipe\)"):
         swept(tmp_path, "seed=2", resume=True)
     recipe.write_text(text)
     with np.load(tmp_path / "stripes.npz") as arrays:
@@ -148,6 +148,15 @@ def test_another_recipe_or_other_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\(different: data\)"):
         swept(tmp_path, "seed=2", resume=True)
     assert len(rows_of(tmp_path)) == 1
+
+
+def test_another_energy_model_is_refused(cli: Cli, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    swept(tmp_path, "seed=1")
+    words = ("--over", "seed=1", "--resume", "--model", "int8-with-memory")
+    refused = cli("sweep", recipe, "-o", tmp_path / "out", *words)
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "(different: energy)" in refused.stderr
 
 
 def test_a_point_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
