@@ -105,7 +105,7 @@ def _print(found: Frontier, wide: bool) -> None:
     print_aligned_table(
         console,
         [
-            ("penalty", "left"),
+            ("series", "left"),
             ("accuracy", "right"),
             *((text, "right") for cost in costs for text in (heads[cost], "over seeds")),
         ],

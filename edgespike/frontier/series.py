@@ -74,8 +74,12 @@ class Series:
 
     @property
     def name(self) -> str:
-        """The settings in words."""
-        return ", ".join(f"{name} {value}" for name, value in self.settings.items()) or "all"
+        """The settings in words: names stand for themselves, ``spike_count, p 2``."""
+        words = (
+            value if isinstance(value, str) else f"{name} {value}"
+            for name, value in self.settings.items()
+        )
+        return ", ".join(words) or "all"
 
     @cached_property
     def by_seed(self) -> dict[Any, tuple[Run, ...]]:

@@ -17,7 +17,7 @@ from edgespike.report import svg
 from edgespike.report.rendering import render
 from edgespike.report.svg import WIDTHS, Width
 from edgespike.report.tables import Table
-from edgespike.report.units import joules, joules_range, times
+from edgespike.report.units import joules, joules_range, operations, operations_range, times
 from edgespike.storage.files import write_atomically
 from edgespike.text import number_of
 
@@ -34,7 +34,7 @@ def amount(cost: str, value: float) -> str:
     """Return a cost for people; an infinite one is not reached."""
     if math.isinf(value):
         return _NOT_REACHED
-    return joules(value) if cost == "energy_j" else times(value)
+    return joules(value) if cost == "energy_j" else operations(value)
 
 
 def amounts(cost: str, low: float, high: float) -> str:
@@ -47,7 +47,7 @@ def amounts(cost: str, low: float, high: float) -> str:
         from edgespike.energy import Interval
 
         return joules_range(Interval(low, low, high))
-    return times(low) if low == high else f"{times(low)} to {times(high)}"
+    return operations_range(low, high)
 
 
 def write_frontier_page(path: Path, frontier: Frontier) -> None:
@@ -73,7 +73,7 @@ def write_frontier_page(path: Path, frontier: Frontier) -> None:
     page = render(
         "frontier.html.jinja",
         version=__version__,
-        series=number_of(len(results.series), "penalty").replace("penaltys", "penalties"),
+        series=f"{len(results.series)} series",
         samples=number_of(results.samples, "test sample"),
         results=results,
         parts=parts,
@@ -177,7 +177,7 @@ def matched_table(frontier: Frontier, cost: str) -> Table:
     return Table(
         f"matched-{cost.replace('_', '-')}",
         f"{COSTS[cost].capitalize()} of a sample at the same accuracy: median and range over seeds",
-        ("penalty", "accuracy", "median", "range", "times the least", "seeds that reach it"),
+        ("series", "accuracy", "median", "range", "times the least", "seeds that reach it"),
         [
             row
             for accuracy in frontier.accuracies
@@ -212,7 +212,7 @@ def _points_table(frontier: Frontier) -> Table:
         "points",
         "Every point: mean and range over seeds, and on which fronts its mean is",
         (
-            "penalty",
+            "series",
             results.along,
             "seeds",
             "accuracy",

@@ -33,7 +33,7 @@ def test_the_answer_fits_and_names_the_ranges(cli: Cli, folder: Path) -> None:
 def test_the_folder_and_its_table_give_the_same_json(cli: Cli, folder: Path) -> None:
     found = [cli("frontier", place, "--json").json for place in (folder, folder / "results.jsonl")]
     assert found[0] == found[1]
-    assert [each["name"] for each in found[0]["series"]] == ["penalty a", "penalty b"]
+    assert [each["name"] for each in found[0]["series"]] == ["a", "b"]
 
 
 def test_the_page_and_the_picture_are_written_once_unless_forced(cli: Cli, folder: Path) -> None:
@@ -59,7 +59,7 @@ def test_the_page_is_sound_and_says_what_json_does(cli: Cli, folder: Path) -> No
     assert links <= set(ids)
     assert len([tag for tag, _ in elements.all if tag == "svg"]) == 3 * 2
     assert all(attrs.get("aria-label") for tag, attrs in elements.all if tag == "svg")
-    for said in ("300 to 330", "not reached", "penalty a", "with a probability of 50%"):
+    for said in ("300 to 330", "not reached", "with a probability of 50%"):
         assert said in text
 
 

@@ -69,7 +69,7 @@ def results() -> Results:
 
 
 def test_rows_become_series_of_levels_and_seeds(results: Results) -> None:
-    assert [series.name for series in results.series] == ["penalty a", "penalty b"]
+    assert [series.name for series in results.series] == ["a", "b"]
     first = results.series[0]
     assert [level.strength for level in first.levels] == [0, 1, 2]
     assert first.levels[0].accuracy.mean == pytest.approx(0.91)
