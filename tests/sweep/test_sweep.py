@@ -386,6 +386,13 @@ def test_the_answer_on_the_command_line(
     failed = cli(*command, "--over", "learning_rate=1e38", "--resume")
     assert failed.code == 1
     assert "FAILED: learning_rate=1e+38: the loss became" in failed.stdout
+    shown = cli("frontier", "out", "--along", "learning_rate", "--at", "0.01", "--json").json
+    (series,) = shown["series"]
+    used = sorted(row["synaptic_operations"] for row in again.json["points"])
+    cost = series["levels"][0]["synaptic_operations"]
+    assert [cost["low"], cost["high"]] == used
+    found = series["matched"][0]["synaptic_operations"]
+    assert [found["low"], found["high"], found["reached"]] == [*used, 2]
     for words, said in (
         (["--over", "nonesuch=1"], "recipe.nonesuch is not known"),
         (["--over", "seed=1", "--model", "nonesuch"], "'nonesuch' is in none of the profiles"),
