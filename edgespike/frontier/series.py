@@ -191,9 +191,16 @@ def _check_same(rows: Sequence[Row]) -> None:
 
 
 def _varying(rows: Sequence[Row]) -> list[str]:
-    """Return the settings that are not the same in all rows, in the order of the table."""
-    names = dict.fromkeys(name for row in rows for name in row if name not in FIGURES)
-    return [name for name in names if any(row.get(name) != rows[0].get(name) for row in rows)]
+    """Return the settings that are not the same in all rows, in the order of the table.
+
+    Rows of an older edgespike may lack a setting, which is then not known to differ.
+    """
+    values: dict[str, set[Any]] = {}
+    for row in rows:
+        for name in row.keys() - set(FIGURES):
+            values.setdefault(name, set()).add(row[name])
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [name for name in names if len(values.get(name, ())) > 1]
 
 
 def _run(row: Row, costs: Sequence[str]) -> Run:

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -191,20 +191,26 @@ def _with(table: Any, names: Sequence[str], value: Value) -> Any:
 def identity(recipe: Recipe) -> str:
     """Return what stands for a recipe in names of files: equal for equal recipes, 16 characters.
 
-    The path of data of one's own does not count: the data may have moved.
+    The path of data of one's own does not count, since the data may have moved, nor do entries that
+    have their default: a later edgespike, which may know more entries, finds the same points.
     """
-    table = _whole_floats_as_integers(recipe.to_table())
-    if isinstance(data := table["data"], Mapping):
-        table["data"] = {name: value for name, value in data.items() if name != "path"}
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
+    content = json.dumps(_stated(recipe), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _whole_floats_as_integers(value: Any) -> Any:
-    """Return nested tables in which 0 and 0.0, which train alike, are the same."""
-    if isinstance(value, Mapping):
-        return {name: _whole_floats_as_integers(entry) for name, entry in value.items()}
+def _stated(value: Any) -> Any:
+    """Return nested dataclasses as tables of what is not the default; 0 and 0.0 are the same."""
+    if is_dataclass(value):
+        entries = {
+            field.name: _stated(getattr(value, field.name))
+            for field in fields(value)
+            if getattr(value, field.name) != field.default
+        }
+        if type(value).__name__ == "DataOptions":
+            del entries["path"]
+        return {"kind": type(value).__name__, **entries}
     if isinstance(value, list | tuple):
-        return [_whole_floats_as_integers(entry) for entry in value]
+        return [_stated(entry) for entry in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

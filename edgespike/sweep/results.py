@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgespike.errors import FileFormatError, InputError, shown
+from edgespike.errors import FileFormatError, InputError, named, shown
 from edgespike.storage.lines import append_line, whole_lines
 
 NAME = "results.jsonl"
@@ -48,6 +48,12 @@ def _row(path: Path, number: int, line: bytes) -> Row:
         raise FileFormatError(f"{path}, line {number} is not JSON: {error}") from None
     if not isinstance(row, dict) or not isinstance(row.get("point"), str):
         raise FileFormatError(f"{path}, line {number} is no row of results: it names no point")
+    for name, value in row.items():
+        if isinstance(value, dict | list):
+            raise FileFormatError(
+                f"{path}, line {number} is no row of results: {named(name)} is {shown(value)}, not "
+                "one value"
+            )
     return row
 
 

@@ -77,6 +77,10 @@ def test_names_on_the_page_are_escaped(cli: Cli, folder: Path) -> None:
         ("", "there are no finished points"),
         ("{}\n", "line 1 is no row of results"),
         ("nonsense\n", "line 1 is not JSON"),
+        (
+            '{"point": "a", "seed": [1]}\n',
+            "line 1 is no row of results: seed is [1], not one value",
+        ),
         ('{"point": "a"}\n{"point": "a"}\n', "line 2: point 'a' is there twice"),
         ('{"point": "a", "verified": true}\n', "the results have no setting lambda"),
     ],

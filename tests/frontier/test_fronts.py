@@ -190,3 +190,10 @@ def test_rows_without_energy_have_the_other_costs() -> None:
 def test_rows_that_cannot_be_compared_are_refused(rows: Any, along: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         read_results(rows, along)
+
+
+def test_a_setting_that_older_rows_lack_does_not_tell_series_apart() -> None:
+    rows = [{**each, **({"newer": 1} if at > 2 else {})} for at, each in enumerate(ROWS)]
+    assert [each.name for each in read_results(rows, "lambda").series] == ["a", "b"]
+    rows[-1] = {**rows[-1], "newer": 2}
+    assert len(read_results(rows, "lambda").series) > 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,35 @@ def test_the_same_training_has_the_same_id_wherever_its_data_is(tmp_path: Path) 
         replace(found[0], learning_rate=1.0)
     )
     assert identity(found[0].override(seed=5)) != identity(found[0])
+
+
+def test_every_entry_that_is_not_the_default_makes_another_point(
+    read: tuple[Recipe, Draft],
+) -> None:
+    recipe = read[0]
+    net: Any = recipe.net
+    first = net.layers[0]
+    others = [
+        recipe,
+        replace(recipe, learning_rate=0.5),
+        replace(recipe, net=replace(net, alpha=3.0)),
+        replace(recipe, net=replace(net, layers=net.layers[:1])),
+        replace(recipe, net=replace(net, layers=(replace(first, channels=5), *net.layers[1:]))),
+        replace(recipe, data="mnist"),
+        replace(recipe, data=replace(recipe.data, grey=True)),  # type: ignore[arg-type]
+    ]
+    assert len(set(map(identity, others))) == len(others)
+
+
+def test_an_entry_that_a_later_version_adds_leaves_the_id(read: tuple[Recipe, Draft]) -> None:
+    @dataclass(frozen=True)
+    class Later(Recipe):
+        more: int = 3
+
+    values = {field.name: getattr(read[0], field.name) for field in fields(Recipe)}
+    Later.__name__ = "Recipe"
+    assert identity(Later(**values)) == identity(read[0])
+    assert identity(Later(**values, more=4)) != identity(read[0])
 
 
 def test_no_setting_is_called_like_a_figure(read: tuple[Recipe, Draft]) -> None:
