@@ -129,6 +129,7 @@ def test_every_entry_that_is_not_the_default_makes_another_point(
 ) -> None:
     recipe = read[0]
     net: Any = recipe.net
+    data: Any = recipe.data
     first = net.layers[0]
     others = [
         recipe,
@@ -137,7 +138,7 @@ def test_every_entry_that_is_not_the_default_makes_another_point(
         replace(recipe, net=replace(net, layers=net.layers[:1])),
         replace(recipe, net=replace(net, layers=(replace(first, channels=5), *net.layers[1:]))),
         replace(recipe, data="mnist"),
-        replace(recipe, data=replace(recipe.data, grey=True)),  # type: ignore[arg-type]
+        replace(recipe, data=replace(data, grey=True)),
     ]
     assert len(set(map(identity, others))) == len(others)
 
