@@ -125,6 +125,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/cpu_speed.py
 	$(BIN)/python benchmarks/onnx_against_litert.py
 	$(BIN)/python benchmarks/bit_flips.py
+	$(BIN)/python benchmarks/sweep.py
 
 # Train the shipped models again, or go on with what is in runs/, and write them and their images into
 # the package.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgespike.batches import ReportProgress, no_report, tally_all, trace_all
+from edgespike.batches import ReportProgress, no_report, trace_all
 from edgespike.converters import convert, load
 from edgespike.counting import Counts
 from edgespike.errors import UnsupportedError, shown
@@ -19,6 +19,7 @@ from edgespike.graph.inputs import as_samples
 from edgespike.passes.ensemble import ensemble
 from edgespike.prepared import prepared
 from edgespike.samples import checked_labels
+from edgespike.sharding import tally_shared
 from edgespike.storage.checksums import write_checksums
 from edgespike.storage.files import new_folder
 from edgespike.targets import (
@@ -153,15 +154,24 @@ def count(
     *,
     progress: ReportProgress = no_report,
     threads: int | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
 ) -> Counts:
     """Run samples on a target in batches and count what it did.
 
-    Parameters and errors are those of :func:`run`; ``progress`` is called before and after each
-    batch.
+    Parameters and errors are those of :func:`run`, and of :func:`edgespike.sharding.tally_shared`
+    for ``workers`` and ``cluster``; ``progress`` is called before and after each batch.
+
+    Parameters
+    ----------
+    workers
+        Share the samples between so many processes of one thread each; the counts are the same.
+    cluster
+        Share them between the workers of the Dask scheduler at this address.
     """
     ready = prepared(graph, target)
     with at_most(threads):
-        tally = tally_all(ready.runner, samples, target, progress)
+        tally = tally_shared(ready, samples, progress, workers=workers, cluster=cluster)
     return ready.counter.counts(tally)
 
 
@@ -174,12 +184,14 @@ def estimate_energy(
     *,
     progress: ReportProgress = no_report,
     threads: int | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
 ) -> EnergyReport:
     """Run samples on a target, count what it did, and estimate the energy from the counts.
 
     Parameters
     ----------
-    graph, samples, target, progress, threads
+    graph, samples, target, progress, threads, workers, cluster
         As for :func:`count`.
     profiles
         Names of shipped profiles, "all" for all of them, paths of profile files, or loaded
@@ -204,7 +216,7 @@ def estimate_energy(
         labels = checked_labels("labels", labels, count, graph.readout_op.classes)
     ready = prepared(graph, target)
     with at_most(threads):
-        tally = tally_all(ready.runner, samples, target, progress)
+        tally = tally_shared(ready, samples, progress, workers=workers, cluster=cluster)
     return report_tally(ready, tally, target, loaded, labels)
 
 

@@ -20,7 +20,9 @@ ALLOWED = {
     "edgespike/threads.py": "",
     "edgespike/workers": "",
     "edgespike/workers/worker_main.py": "",
-    "edgespike/storage": "tomli tomllib",
+    "edgespike/pools": "blas threads workers",
+    "edgespike/pools/cluster.py": "extras pools distributed",
+    "edgespike/storage": "filelock tomli tomllib",
     "edgespike/storage/hdf5.py": "extras storage h5py",
     "edgespike/graph": "text storage safetensors",
     # Notebooks ask the objects themselves for a view; it is imported when they do.
@@ -39,6 +41,7 @@ ALLOWED = {
     "edgespike/adapters/neurobench": "graph interpreter adapters torch neurobench snntorch",
     "edgespike/batches.py": "graph trace counting targets.base",
     "edgespike/samples.py": "storage graph data",
+    "edgespike/sharding.py": "batches graph counting pools prepared",
     "edgespike/counting": "graph interpreter trace",
     "edgespike/energy": "storage graph counting",
     "edgespike/energy/report.py": "graph counting energy report.notebook",
@@ -99,7 +102,7 @@ ALLOWED = {
     "edgespike/nn/layers": "evaluation_mode simulator_neurons graph counting torch",
     "edgespike/nn/nets": "storage graph nn.layers torch safetensors",
     "edgespike/nn/training": "evaluation_mode extras storage graph trace data bayes nn.layers "
-    "nn.nets torch filelock rich",
+    "nn.nets torch rich",
     "edgespike/nn/training/pictures.py": "matplotlib",
     "edgespike/converters": "plugins storage graph passes quantise.result",
     "edgespike/converters/checking.py": "interpreter floats quantise converters",
@@ -117,6 +120,12 @@ ALLOWED = {
     "edgespike/converters/tflite/running.py": "",
     "edgespike/converters/onnx": "extras storage graph floats quantise converters onnx onnxruntime",
     "edgespike/converters/onnx/int8": "graph int8 interpreter converters onnx onnxruntime",
+    # A point goes through the whole package.
+    "edgespike/sweep": "text storage graph energy pools nn api comparison verification "
+    "report.units tomli tomllib torch rich",
+    "edgespike/frontier": "sweep",
+    "edgespike/report/frontier.py": "extras text storage energy frontier report matplotlib "
+    "markupsafe",
     "edgespike/models/__init__.py": "storage graph data",
     "edgespike/models/build.py": "storage graph data models nn converters",
     "edgespike/converters/onnx/qonnx": "graph passes converters",
@@ -125,11 +134,12 @@ ALLOWED = {
     "converters",
     "edgespike/devices.py": "graph counting energy targets",
     "edgespike/budget.py": "storage graph energy comparison targets",
-    "edgespike/api.py": "batches storage graph passes threads trace samples counting energy "
-    "comparison prepared targets verification converters",
-    "edgespike/cli": "api text batches threads prepared console extras storage graph passes show "
-    "trace samples counting energy comparison budget report targets selection verification "
-    "devices certificates prune bayes nn data converters quantise models rich typer",
+    "edgespike/api.py": "batches sharding storage graph passes threads trace samples counting "
+    "energy comparison prepared targets verification converters",
+    "edgespike/cli": "api text batches sharding pools sweep frontier threads prepared console "
+    "extras storage graph passes show trace samples counting energy comparison "
+    "budget report targets selection verification devices certificates prune bayes nn data "
+    "converters quantise models rich typer",
     "edgespike/__init__.py": "graph api",
     "edgespike/__main__.py": "cli",
 }

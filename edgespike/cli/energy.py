@@ -10,6 +10,7 @@ import typer
 from edgespike.cli.inputs import confusion_of, inputs_with_labels
 from edgespike.cli.options import (
     CHECK_FAILED,
+    Cluster,
     Force,
     Html,
     InputFile,
@@ -20,6 +21,7 @@ from edgespike.cli.options import (
     TargetName,
     Threads,
     Wide,
+    Workers,
     profile_names,
 )
 from edgespike.cli.output import MOST_LINES, print_json, progress, say
@@ -79,20 +81,23 @@ def command(
     force: Force = False,
     wide: Wide = False,
     threads: Threads = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
     """Count operations and estimate the energy that they take.
 
-    The first lines say what a sample costs on average; JSON has totals over all samples. The exit
-    code is 1 if an audit disagrees with the count.
+    The first lines say what a sample costs on average; JSON has totals over all samples. With
+    --workers or --cluster, the samples are shared between workers, and all counts stay the same.
+    The exit code is 1 if an audit disagrees with the count.
     """
     import edgespike
     from edgespike.api import report_tally
-    from edgespike.batches import tally_all
     from edgespike.console import make_console, print_facts, print_lines
     from edgespike.energy import load_profiles, shipped_profiles
     from edgespike.prepared import prepared
     from edgespike.report import print_report, write_page
+    from edgespike.sharding import tally_shared
     from edgespike.storage.files import check_output
     from edgespike.text import fact_lines
     from edgespike.threads import at_most
@@ -106,7 +111,7 @@ def command(
     array = inputs.samples
     ready = prepared(graph, target)
     with at_most(threads), progress() as report_progress:
-        tally = tally_all(ready.runner, array, target, report_progress)
+        tally = tally_shared(ready, array, report_progress, workers=workers, cluster=cluster)
     report = report_tally(ready, tally, target, profiles, inputs.labels)
     with at_most(threads):
         recount = _recount(ready, array[:audit]) if audit else None

@@ -164,6 +164,21 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Use at most N threads. Default: one per core."),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Share the work between N processes of one thread each.",
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Share the work between the workers of this Dask scheduler: tcp://10.0.0.1:8786.",
+    ),
+]
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE.html", help="Also write an HTML page with charts.")
 ]

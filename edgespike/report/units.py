@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from edgespike.energy import Interval
 
 _PREFIXES = {0: "", -1: "m", -2: "µ", -3: "n", -4: "p", -5: "f"}
+_LARGE = {0: "", 1: "k", 2: "M", 3: "G", 4: "T"}
 
 
 def joules(value: float) -> str:
@@ -21,6 +23,20 @@ def joules_range(energy: Interval) -> str:
     low, high = _scaled(energy.low, exponent), _scaled(energy.high, exponent)
     figures = low if low == high else f"{low} to {high}"
     return f"{figures} {_PREFIXES[exponent]}J"
+
+
+def operations(value: float) -> str:
+    """Return a mean number of operations with three significant digits, ``8.22 k``, ``417``."""
+    exponent = _exponent(value, _LARGE)
+    return f"{_scaled(value, exponent)} {_LARGE[exponent]}".rstrip()
+
+
+def operations_range(low: float, high: float) -> str:
+    """Return the range of a number of operations with one prefix, ``275 to 400 k``."""
+    exponent = _exponent(high, _LARGE)
+    ends = _scaled(low, exponent), _scaled(high, exponent)
+    figures = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    return f"{figures} {_LARGE[exponent]}".rstrip()
 
 
 def share(value: float | None) -> str:
@@ -58,13 +74,13 @@ def _decimals(value: float) -> int:
     return 0 if value == 0 else max(0, 2 - math.floor(math.log10(float(f"{value:.2e}"))))
 
 
-def _exponent(value: float) -> int:
+def _exponent(value: float, prefixes: Mapping[int, str] = _PREFIXES) -> int:
     """Return the power of 1000 whose prefix leaves a number of 1 to 999 before it."""
     if value == 0:
         return 0
     # Round first: 999.9 nJ is 1.00 µJ.
     rounded = float(f"{value:.2e}")
-    return min(max(math.floor(math.log10(rounded) / 3), min(_PREFIXES)), 0)
+    return min(max(math.floor(math.log10(rounded) / 3), min(prefixes)), max(prefixes))
 
 
 def _scaled(value: float, exponent: int) -> str:

@@ -66,7 +66,7 @@ def test_all_names_are_offered_and_the_beginning_of_one_chooses(
 def test_recipes_are_offered() -> None:
     from edgespike.nn.training.recipe import shipped_recipes
 
-    assert completed("train", "") == list(shipped_recipes())
+    assert completed("train", "") == completed("sweep", "") == list(shipped_recipes())
     assert completed("train", "fashion_m") == ["fashion_maqd"]
 
 

@@ -17,6 +17,8 @@ from tests.cli.conftest import Cli
 COMMANDS = (
     "data",
     "train",
+    "sweep",
+    "frontier",
     "prune",
     "convert",
     "ensemble",

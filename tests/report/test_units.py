@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from edgespike.energy import Interval
-from edgespike.report.units import file_size, joules, joules_range, mean, share, times, whole
+from edgespike.report.units import (
+    file_size,
+    joules,
+    joules_range,
+    mean,
+    operations,
+    operations_range,
+    share,
+    times,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +86,26 @@ def test_ratios() -> None:
         "27.5",
         "1,234",
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.4167, "0.417"),
+        (417, "417"),
+        (999.6, "1.00 k"),
+        (8221, "8.22 k"),
+        (12_345_678, "12.3 M"),
+        (2e15, "2,000 T"),
+    ],
+)
+def test_operations_have_three_digits(value: float, text: str) -> None:
+    assert operations(value) == text
+
+
+def test_a_range_of_operations_has_one_prefix() -> None:
+    assert operations_range(274_861, 1_400_157) == "0.275 to 1.40 M"
+    assert operations_range(300, 330) == "300 to 330"
+    assert operations_range(0, 330) == "0 to 330"
+    assert operations_range(5000, 5001) == "5.00 k"

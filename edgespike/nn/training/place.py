@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from edgespike.errors import InputError
 from edgespike.storage.files import WriteError, check_folder
+from edgespike.storage.locks import locked_folder
 
 WRITTEN = re.compile(
     r"training\.jsonl|results\.json|(checkpoint|model|member\d+|sample\d+)\.safetensors"
@@ -121,19 +120,5 @@ class Place:
         WriteError
             The folder's file system refuses the lock.
         """
-        lock = FileLock(self.path / _LOCK)
-        try:
-            lock.acquire(timeout=_SECONDS_OF_LOCK)
-        except Timeout:
-            raise InputError(
-                f"folder {self.path} is in use by another training run; wait until that has ended, "
-                "or name another folder"
-            ) from None
-        except OSError as error:
-            raise WriteError(
-                f"cannot lock folder {self.path}: {error.strerror or error}; name another one"
-            ) from None
-        try:
+        with locked_folder(self.path, _LOCK, "training run", _SECONDS_OF_LOCK):
             yield
-        finally:
-            lock.release()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,10 @@ class TrainingResult:
         return self.models[0]
 
 
+def ignore_epoch(measured: Mapping[str, Any]) -> None:
+    """Ignore the measurements of an epoch."""
+
+
 def train(
     recipe: Recipe,
     out: Path,
@@ -58,6 +62,7 @@ def train(
     quiet: bool = False,
     report: bool = False,
     tensorboard: bool = False,
+    on_epoch: Callable[[Mapping[str, Any]], None] = ignore_epoch,
 ) -> TrainingResult:
     """Train the recipe's net, or a mixture of such nets.
 
@@ -86,6 +91,8 @@ def train(
     tensorboard
         Write the measurements of each epoch for TensorBoard too, into ``tensorboard`` in the
         folder.
+    on_epoch
+        Called with the measurements of each epoch, as in the log, after it is saved.
 
     Raises
     ------
@@ -133,7 +140,7 @@ def train(
         with folder.locked() if processes.main else contextlib.nullcontext():
             if processes.main:
                 folder.check_files(resume)  # another run may have ended since the first check
-            log = _run(folder, trainer, begin, resume, quiet, tensorboard)
+            log = _run(folder, trainer, begin, resume, quiet, tensorboard, on_epoch)
             paths = _save_networks(folder, trainer, task, log)
             results = None
             if report and processes.main:
@@ -154,6 +161,7 @@ def _run(
     resume: bool,
     quiet: bool,
     tensorboard: bool,
+    on_epoch: Callable[[Mapping[str, Any]], None],
 ) -> Log:
     epochs, log, main = folder.recipe.epochs, Log(), trainer.processes.main
     if resume and (found := folder.read("validation" in trainer.parts)):
@@ -173,6 +181,7 @@ def _run(
             if main:
                 folder.save(trainer.tensors(), log)
             write(history[-1])
+            on_epoch(history[-1])
     return log
 
 

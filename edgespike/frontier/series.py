@@ -1,0 +1,219 @@
+"""The rows of a table of results as series: one for each penalty, levels of its strength, seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import Any
+
+from edgespike.errors import InputError, named, shown
+from edgespike.sweep.point import FIGURES
+from edgespike.sweep.results import Row
+
+SEED = "seed"
+
+COSTS = {
+    "synaptic_operations": "synaptic operations",
+    "operations": "synaptic operations and multiply-accumulates",
+    "energy_j": "energy, typical",
+}
+"""What accuracy is set against, by column of the table, each a mean of a sample."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One net: its seed, its accuracy from 0 to 1, and its costs by the names of `COSTS`."""
+
+    seed: Any
+    accuracy: float
+    costs: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The mean of a figure over seeds, and its range."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Level:
+    """The runs of one strength of a penalty, one for each seed."""
+
+    strength: Any
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def accuracy(self) -> Spread:
+        """The accuracy over seeds."""
+        return _spread([run.accuracy for run in self.runs])
+
+    def cost(self, name: str) -> Spread:
+        """Return a cost over seeds."""
+        return _spread([run.costs[name] for run in self.runs])
+
+
+@dataclass(frozen=True)
+class Series:
+    """A penalty, or another combination of settings than strength and seed.
+
+    Parameters
+    ----------
+    settings
+        Those that are not the same in all rows.
+    levels
+        By rising strength.
+    """
+
+    settings: Mapping[str, Any]
+    levels: tuple[Level, ...]
+
+    @property
+    def name(self) -> str:
+        """The settings in words: names stand for themselves, ``spike_count, p 2``."""
+        words = (
+            value if isinstance(value, str) else f"{name} {value}"
+            for name, value in self.settings.items()
+        )
+        return ", ".join(words) or "all"
+
+    @cached_property
+    def by_seed(self) -> dict[Any, tuple[Run, ...]]:
+        """The runs of each seed, by rising strength."""
+        runs: dict[Any, list[Run]] = {}
+        for level in self.levels:
+            for run in level.runs:
+                runs.setdefault(run.seed, []).append(run)
+        return {seed: tuple(found) for seed, found in runs.items()}
+
+
+@dataclass(frozen=True)
+class Results:
+    """A table of results as series.
+
+    Parameters
+    ----------
+    series
+        In the order of their first rows.
+    along
+        The setting that is a penalty's strength.
+    samples
+        How many test samples each net was counted on.
+    costs
+        Names in `COSTS` of those that all rows have.
+    energy_by
+        Energy model and profile; empty if there is no energy.
+    left_out
+        How many rows were left out, because their graph is not equal to its definition.
+    """
+
+    series: tuple[Series, ...]
+    along: str
+    samples: int
+    costs: tuple[str, ...]
+    energy_by: str
+    left_out: int
+
+
+def read_results(rows: Sequence[Row], along: str) -> Results:
+    """Arrange rows.
+
+    Parameters
+    ----------
+    rows
+        As `edgespike.sweep.results.read_rows` returns them.
+    along
+        Name of the setting that is a penalty's strength, such as ``lambda``.
+
+    Raises
+    ------
+    InputError
+        There are no rows, the setting is missing, figures are missing or not finite, or the nets
+        were counted on other samples or by other energy models.
+    """
+    used = [row for row in rows if row.get("verified") is True]
+    if not used:
+        raise InputError(
+            f"there are no finished points whose graph is equal to its definition, of "
+            f"{len(rows)} points in all; run the sweep again with --resume"
+        )
+    _check_same(used)
+    varying = _varying(used)
+    if any(along not in row for row in used):
+        raise InputError(
+            f"the results have no setting {named(along)}; name the one that is the strength of the "
+            f"penalty, with --along: {', '.join(varying) or 'no setting has several values'}"
+        )
+    names = [name for name in varying if name not in (along, SEED)]
+    costs = tuple(name for name in COSTS if all(row.get(name) is not None for row in used))
+    groups: dict[tuple[Any, ...], dict[Any, list[Run]]] = {}
+    for row in used:
+        key = tuple(row.get(name) for name in names)
+        groups.setdefault(key, {}).setdefault(row[along], []).append(_run(row, costs))
+    series = tuple(
+        Series(dict(zip(names, key, strict=True)), tuple(_levels(along, levels)))
+        for key, levels in groups.items()
+    )
+    by = ""
+    if "energy_j" in costs:
+        by = f"{used[0]['energy_model']} with the constants of {used[0]['energy_profile']}"
+    return Results(series, along, used[0]["samples"], costs, by, len(rows) - len(used))
+
+
+def _levels(along: str, levels: Mapping[Any, list[Run]]) -> list[Level]:
+    try:
+        strengths = sorted(levels)
+    except TypeError:
+        raise InputError(
+            f"the values of {named(along)} have no order; name a setting of numbers with --along"
+        ) from None
+    return [Level(strength, tuple(levels[strength])) for strength in strengths]
+
+
+def _check_same(rows: Sequence[Row]) -> None:
+    wanted = {
+        "inputs": "the nets were counted on other samples, and cannot be compared",
+        "samples": "the nets were counted on other samples, and cannot be compared",
+        "energy_model": "energies are by other models, and cannot be compared",
+        "energy_profile": "energies are of other profiles, and cannot be compared",
+    }
+    for name, why in wanted.items():
+        found = list(dict.fromkeys(row.get(name) for row in rows))
+        if len(found) > 1:
+            raise InputError(
+                f"{why}: {name} is {shown(found[0])} in point {rows[0]['point']}, "
+                f"{shown(found[1])} in another; make one table for each"
+            )
+
+
+def _varying(rows: Sequence[Row]) -> list[str]:
+    """Return the settings that are not the same in all rows, in the order of the table.
+
+    Rows of an older edgespike may lack a setting, which is then not known to differ.
+    """
+    values: dict[str, set[Any]] = {}
+    for row in rows:
+        for name in row.keys() - set(FIGURES):
+            values.setdefault(name, set()).add(row[name])
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [name for name in names if len(values.get(name, ())) > 1]
+
+
+def _run(row: Row, costs: Sequence[str]) -> Run:
+    figures = {name: row.get(name) for name in ("accuracy", *costs)}
+    for name, value in figures.items():
+        if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise InputError(
+                f"{name} of point {row['point']} is {shown(value)}, not a number of at least 0; "
+                "remove its line and run the sweep again with --resume"
+            )
+    accuracy = figures.pop("accuracy")
+    return Run(row.get(SEED), accuracy, figures)  # type: ignore[arg-type]
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(fmean(values), min(values), max(values))

@@ -1,0 +1,228 @@
+"""The points of a sweep: every combination of the values of some settings of a recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from edgespike.errors import EdgespikeError, InputError, shown
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from edgespike.nn import Draft, Recipe
+
+Value = bool | int | float | str
+
+POINT_LIMIT = 100_000
+"""Most points of a sweep."""
+
+_RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A setting of a recipe and the values that it takes.
+
+    Parameters
+    ----------
+    name
+        An entry of the recipe, such as ``seed``, or one of its net, ``net.activation_states``.
+    values
+        All different.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One training of a sweep.
+
+    Parameters
+    ----------
+    id
+        Follows from the whole recipe: the same training has the same id in every sweep.
+    recipe
+        What is trained.
+    settings
+        The swept settings with their values, as they were given.
+    """
+
+    id: str
+    recipe: Recipe
+    settings: Mapping[str, Value]
+
+    @property
+    def label(self) -> str:
+        """The settings in words, ``lambda=1e-09 seed=2``."""
+        return label_of(self.settings)
+
+
+def label_of(settings: Mapping[str, Value]) -> str:
+    """Return settings in words, ``lambda=1e-09 seed=2``."""
+    return " ".join(f"{name}={value}" for name, value in settings.items()) or "the recipe as it is"
+
+
+def read_axis(text: str) -> Axis:
+    """Read ``SETTING=VALUE,VALUE,...``; a value may be a range of whole numbers, ``1..5``.
+
+    Values are read as TOML reads them, words without quotes as text.
+
+    Raises
+    ------
+    InputError
+        The text has another form, or a value stands there twice.
+    """
+    name, equals, listed = text.partition("=")
+    parts = [part.strip() for part in listed.split(",")]
+    if not equals or not name.strip() or not all(parts):
+        raise InputError(
+            f"--over is {shown(text)}; give a setting of the recipe and its values, such as "
+            "lambda=0,1e-9,5e-9 or seed=1..3"
+        )
+    values = tuple(value for part in parts for value in _values(name, part))
+    seen: set[Value] = set()
+    for value in values:
+        if value in seen:
+            raise InputError(f"--over {name} has {shown(value)} twice; give each value once")
+        seen.add(value)
+    return Axis(name.strip(), values)
+
+
+def _values(name: str, text: str) -> Sequence[Value]:
+    if found := _RANGE.fullmatch(text):
+        first, last = map(int, found.groups())
+        if not first <= last < first + POINT_LIMIT:
+            raise InputError(
+                f"--over {name} has the range {text}; it goes upwards, over at most "
+                f"{POINT_LIMIT:,} numbers"
+            )
+        return range(first, last + 1)
+    try:
+        value = tomllib.loads(f"x = {text}")["x"]
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
+        value = text
+    return [value if isinstance(value, bool | int | float | str) else text]
+
+
+def points_of(recipe: Recipe, draft: Draft, axes: Sequence[Axis]) -> list[Point]:
+    """Return all combinations of the axes' values, the last axis changing fastest.
+
+    Parameters
+    ----------
+    recipe
+        The draft's recipe with the data's input and classes, as ``draft.read()`` returned it.
+    draft
+        The recipe as its file states it.
+    axes
+        None is named twice.
+
+    Raises
+    ------
+    InputError
+        A setting is named twice, is of the data, or two combinations are the same training; or the
+        recipe does not have a setting or cannot take a value.
+    """
+    names = [axis.name for axis in axes]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"--over names {name} twice; give all its values in one list")
+        if name.partition(".")[0] == "data":
+            raise InputError(
+                f"--over {name}: points on different data cannot be compared; make a sweep of each"
+            )
+    count = 1
+    for axis in axes:
+        count *= len(axis.values)
+    if count > POINT_LIMIT:
+        raise InputError(f"the sweep has {count:,} points; the limit is {POINT_LIMIT:,}")
+    whole = replace(draft, table={**draft.table, "net": _whole_net(draft, recipe)})
+    points = [
+        _point(whole, dict(zip(names, values, strict=True)))
+        for values in product(*(axis.values for axis in axes))
+    ]
+    first: dict[str, Point] = {}
+    for point in points:
+        if (same := first.setdefault(point.id, point)) is not point:
+            raise InputError(
+                f"--over: {same.label} and {point.label} are the same training; leave one out"
+            )
+    return points
+
+
+def _whole_net(draft: Draft, recipe: Recipe) -> Any:
+    """Return the net's table as the file states it, with what it leaves to the data."""
+    net = draft.table.get("net")
+    found = recipe.net.to_table()
+    of_data = {name: found[name] for name in ("input_shape", "classes", "signed") if name in found}
+    return {**of_data, **net} if isinstance(net, Mapping) else net
+
+
+def _point(draft: Draft, settings: Mapping[str, Value]) -> Point:
+    table: Any = dict(draft.table)
+    for name, value in settings.items():
+        table = _with(table, name.split("."), value)
+    try:
+        recipe = replace(draft, table=table).recipe()
+    except EdgespikeError as error:
+        raise InputError(f"the sweep cannot train {label_of(settings)}: {error}") from None
+    return Point(identity(recipe), recipe, settings)
+
+
+def _with(table: Any, names: Sequence[str], value: Value) -> Any:
+    """Return a copy of nested tables with another entry."""
+    inner = dict(table) if isinstance(table, Mapping) else {}
+    first, *rest = names
+    inner[first] = _with(inner.get(first), rest, value) if rest else value
+    return inner
+
+
+def identity(recipe: Recipe) -> str:
+    """Return what stands for a recipe in names of files: equal for equal recipes, 16 characters.
+
+    The path of data of one's own does not count, since the data may have moved, nor do entries that
+    have their default: a later edgespike, which may know more entries, finds the same points.
+    """
+    content = json.dumps(_stated(recipe), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _stated(value: Any) -> Any:
+    """Return nested dataclasses as tables of what is not the default; 0 and 0.0 are the same."""
+    if is_dataclass(value):
+        entries = {
+            field.name: _stated(getattr(value, field.name))
+            for field in fields(value)
+            if getattr(value, field.name) != field.default
+        }
+        if type(value).__name__ == "DataOptions":
+            del entries["path"]
+        return {"kind": type(value).__name__, **entries}
+    if isinstance(value, list | tuple):
+        return [_stated(entry) for entry in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def settings_of(recipe: Recipe) -> dict[str, Value]:
+    """Return all settings of a recipe that are one value, by the names that ``--over`` gives."""
+    return dict(_flat("", recipe.to_table()))
+
+
+def _flat(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            if name != "data":
+                yield from _flat(f"{prefix}{name}.", value)
+        elif isinstance(value, bool | int | float | str):
+            yield f"{prefix}{name}", value

@@ -1,0 +1,84 @@
+"""The table of results: a line of JSON for each finished point, on disk before the next is begun.
+
+``pandas.read_json(path, lines=True)`` reads it. A kill or a full disk loses no line, and leaves no
+half of one: a line that was being written is removed by whoever adds the next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgespike.errors import FileFormatError, InputError, named, shown
+from edgespike.storage.lines import append_line, whole_lines
+
+NAME = "results.jsonl"
+
+Row = Mapping[str, Any]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a table, one for each point; none if there is no file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    FileFormatError
+        A line is not a row of results, or a point is there twice.
+    """
+    rows: dict[str, Row] = {}
+    for number, line in enumerate(whole_lines(path), 1):
+        row = _row(path, number, line)
+        if row["point"] in rows:
+            raise FileFormatError(
+                f"{path}, line {number}: point {shown(row['point'])} is there twice; remove one of "
+                "the two lines"
+            )
+        rows[row["point"]] = row
+    return list(rows.values())
+
+
+def _row(path: Path, number: int, line: bytes) -> Row:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path}, line {number} is not JSON: {error}") from None
+    if not isinstance(row, dict) or not isinstance(row.get("point"), str):
+        raise FileFormatError(f"{path}, line {number} is no row of results: it names no point")
+    for name, value in row.items():
+        if isinstance(value, dict | list):
+            raise FileFormatError(
+                f"{path}, line {number} is no row of results: {named(name)} is {shown(value)}, not "
+                "one value"
+            )
+    return row
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Add a row, and wait until it is on disk.
+
+    Raises
+    ------
+    WriteError
+        The disk is full, or the file cannot be written; the table is then as it was.
+    """
+    append_line(path, json.dumps(row).encode())
+
+
+def table_path(path: Path) -> Path:
+    """Return the table of a sweep's folder, or the path itself if it is a file.
+
+    Raises
+    ------
+    InputError
+        There is no table.
+    """
+    table = path / NAME if path.is_dir() else path
+    if not table.is_file():
+        raise InputError(
+            f"there are no results at {table}; give the folder of a sweep, or its {NAME}"
+        )
+    return table

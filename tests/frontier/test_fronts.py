@@ -1,0 +1,199 @@
+"""Fronts and matched costs against figures that are worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgespike.errors import InputError
+from edgespike.frontier.fronts import (
+    Matched,
+    common_accuracies,
+    cost_at,
+    coverage,
+    front_of,
+    matched,
+    pareto,
+)
+from edgespike.frontier.series import Results, read_results
+from edgespike.frontier.summary import frontier_of
+from edgespike.sweep.point import FIGURES
+
+PLACES = st.lists(
+    st.tuples(st.integers(0, 8).map(float), st.integers(0, 8).map(lambda n: n / 8)), min_size=1
+)
+
+
+def row(penalty: str, strength: float, seed: int, accuracy: float, cost: float) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(FIGURES),
+        "point": f"{penalty}-{strength}-{seed}",
+        "penalty": penalty,
+        "lambda": strength,
+        "seed": seed,
+        "epochs": 3,
+        "accuracy": accuracy,
+        "samples": 100,
+        "synaptic_operations": cost,
+        "operations": cost + 10,
+        "energy_j": cost * 1e-9,
+        "energy_model": "spikes",
+        "energy_profile": "45nm",
+        "verified": True,
+        "inputs": "abc",
+    }
+
+
+ROWS = [
+    row("a", 0, 1, 0.90, 400),
+    row("a", 0, 2, 0.92, 440),
+    row("a", 1, 1, 0.88, 200),
+    row("a", 1, 2, 0.86, 220),
+    row("a", 2, 1, 0.70, 300),  # beaten by strength 1
+    row("a", 2, 2, 0.70, 300),
+    row("b", 0, 1, 0.90, 400),
+    row("b", 0, 2, 0.84, 400),
+    row("b", 1, 1, 0.80, 100),
+    row("b", 1, 2, 0.80, 100),
+]
+
+
+@pytest.fixture
+def results() -> Results:
+    return read_results(ROWS, "lambda")
+
+
+def test_rows_become_series_of_levels_and_seeds(results: Results) -> None:
+    assert [series.name for series in results.series] == ["a", "b"]
+    first = results.series[0]
+    assert [level.strength for level in first.levels] == [0, 1, 2]
+    assert first.levels[0].accuracy.mean == pytest.approx(0.91)
+    assert (first.levels[0].accuracy.low, first.levels[0].accuracy.high) == (0.90, 0.92)
+    assert first.levels[0].cost("synaptic_operations").mean == 420
+    assert results.costs == ("synaptic_operations", "operations", "energy_j")
+    assert (results.samples, results.energy_by) == (100, "spikes with the constants of 45nm")
+
+
+def test_the_front_leaves_out_what_is_beaten(results: Results) -> None:
+    front = front_of(results.series[0], "synaptic_operations")
+    assert [level.strength for level in front] == [1, 0]
+
+
+@given(PLACES)
+def test_a_front_is_what_no_other_place_beats(places: list[tuple[float, float]]) -> None:
+    front = pareto(places)
+
+    def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
+        return one != other and one[0] <= other[0] and one[1] >= other[1]
+
+    best = {each for each in places if not any(beats(other, each) for other in places)}
+    assert {places[at] for at in front} == best
+    assert len(front) == len(best)
+    assert [places[at] for at in front] == sorted(best)
+
+
+@given(PLACES, st.integers(1, 80))
+def test_a_cost_is_between_those_of_neighbours(
+    places: list[tuple[float, float]], eightieth: int
+) -> None:
+    accuracy = eightieth / 80
+    cost = cost_at(accuracy, places)
+    best = max(accuracy for _, accuracy in places)
+    assert math.isinf(cost) == (accuracy > best)
+    if accuracy <= best:
+        assert cost <= min(cost for cost, reached in places if reached >= accuracy)
+        assert cost >= min(cost for cost, _ in places)
+
+
+def test_costs_between_places_are_interpolated() -> None:
+    places = [(100.0, 0.8), (200.0, 0.9), (150.0, 0.7)]
+    assert cost_at(0.85, places) == pytest.approx(150)
+    assert cost_at(0.9, places) == 200
+    assert cost_at(0.5, places) == 100
+    assert cost_at(0.91, places) == math.inf
+
+
+def test_costs_at_an_accuracy_have_their_range_over_seeds(results: Results) -> None:
+    first, second = results.series
+    # Seed 1: between (200, 0.88) and (400, 0.90); seed 2: between (220, 0.86) and (440, 0.92).
+    found = matched(first, "synaptic_operations", 0.89)
+    assert [found.low, found.high] == pytest.approx([300, 330])
+    assert found.typical == pytest.approx(315)
+    assert (found.reached, found.seeds) == (2, 2)
+    # Only seed 1 reaches it: between (100, 0.80) and (400, 0.90).
+    found = matched(second, "synaptic_operations", 0.89)
+    assert found == Matched(math.inf, found.low, math.inf, 1, 2)
+    assert found.low == pytest.approx(370)
+
+
+def test_the_usual_accuracies_are_reached_by_all(results: Results) -> None:
+    assert common_accuracies(results) == pytest.approx((0.84, 0.83, 0.82))
+    for series, accuracy in product(results.series, common_accuracies(results)):
+        found = matched(series, "energy_j", accuracy)
+        assert found.reached == found.seeds
+
+
+def test_the_coverage_is_that_of_seeds_that_fall_on_both_sides_of_the_median() -> None:
+    for seeds in range(1, 6):
+        sides = list(product([False, True], repeat=seeds))
+        both = sum(any(side) and not all(side) for side in sides)
+        assert coverage(seeds) == both / len(sides)
+
+
+def test_json_has_every_figure(results: Results) -> None:
+    found = frontier_of(results, [0.89]).to_json()
+    assert [series["seeds"] for series in found["series"]] == [2, 2]
+    first, second = found["series"]
+    assert first["fronts"]["synaptic_operations"] == [1, 0]
+    assert first["levels"][0]["lambda"] == 0
+    assert first["matched"][0]["synaptic_operations"]["typical"] == pytest.approx(315)
+    assert second["matched"][0]["synaptic_operations"]["high"] is None
+    assert "with a probability of 50%" in found["method"][-1]
+
+
+def changed(place: int, **values: Any) -> list[dict[str, Any]]:
+    return [{**each, **(values if at == place else {})} for at, each in enumerate(ROWS)]
+
+
+def test_a_graph_that_differs_is_left_out() -> None:
+    found = read_results(changed(9, verified=False), "lambda")
+    assert found.left_out == 1
+    assert [len(level.runs) for level in found.series[1].levels] == [2, 1]
+
+
+def test_rows_without_energy_have_the_other_costs() -> None:
+    none = {"energy_j": None, "energy_model": None, "energy_profile": None}
+    found = read_results([{**each, **none} for each in ROWS], "lambda")
+    assert found.costs == ("synaptic_operations", "operations")
+    assert found.energy_by == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "along", "said"),
+    [
+        ([], "lambda", "there are no finished points"),
+        ([{**each, "verified": False} for each in ROWS], "lambda", "of 10 points in all"),
+        (ROWS, "p", "no setting p; name the one .*: penalty, lambda, seed"),
+        (changed(3, inputs="x"), "lambda", "counted on other samples"),
+        (changed(3, samples=7), "lambda", "counted on other samples"),
+        (changed(3, energy_model="x"), "lambda", "energies are by other models"),
+        (changed(3, accuracy=None), "lambda", "accuracy of point a-1-2 is None"),
+        (changed(3, operations=float("nan")), "lambda", "operations of point a-1-2 is nan"),
+        (changed(3, **{"lambda": "x"}), "lambda", "have no order"),
+    ],
+)
+def test_rows_that_cannot_be_compared_are_refused(rows: Any, along: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_results(rows, along)
+
+
+def test_a_setting_that_older_rows_lack_does_not_tell_series_apart() -> None:
+    rows = [{**each, **({"newer": 1} if at > 2 else {})} for at, each in enumerate(ROWS)]
+    assert [each.name for each in read_results(rows, "lambda").series] == ["a", "b"]
+    rows[-1] = {**rows[-1], "newer": 2}
+    assert len(read_results(rows, "lambda").series) > 2
