@@ -61,6 +61,13 @@ def test_levels_and_small_weights(high: int, largest: int, outputs: int) -> None
     assert_native(chain(plane, conv, fire), on_and_off(plane))
 
 
+@pytest.mark.parametrize("high", [1, 3, 255, 70_000])
+def test_weights_that_are_all_zero(high: int) -> None:
+    source = Input((3, 5, 5), 0, high, 1.0)
+    conv = Conv2d(np.zeros((MANY_OUTPUTS, 3, 3, 3), np.int64), np.arange(MANY_OUTPUTS))
+    assert_native(chain(source, conv), on_and_off(source))
+
+
 def test_sums_of_levels_beyond_16_bits() -> None:
     inputs = 2**15 // 6 + 10
     source = Input((inputs,), 0, 3, 1.0)
@@ -139,6 +146,15 @@ def test_the_largest_level_is_that_of_the_largest_sum(
     sides = np.arange(outputs) % 2 == 1 if flipped else np.zeros(outputs, bool)
     fire = Threshold(thresholds(levels, outputs), sides)
     assert_native(chain(source, conv, fire, pool), on_and_off(source))
+
+
+@pytest.mark.parametrize("kernel", [(2, 2), (5, 4)], ids=["tile by tile", "one position"])
+def test_largest_levels_that_are_read_as_bits(kernel: tuple[int, int]) -> None:
+    source = SOURCES["bytes"]
+    conv = Conv2d(weights((8, 1, 3, 3), 2), np.zeros(8, np.int64), padding=(1, 1))
+    fire = Threshold(np.full((8, 1), 3), np.zeros(8, bool))
+    again = Conv2d(weights((6, 8, *kernel), 9), np.zeros(6, np.int64))
+    assert_native(chain(source, conv, fire, MaxPool2d((2, 2), (2, 2)), again), on_and_off(source))
 
 
 def test_levels_that_something_else_reads_are_kept() -> None:

@@ -488,12 +488,13 @@ static void run_step(const struct run *run, int64_t step) {
         const int counted = node->kind == LINEAR && node->counted && !run->kept;
         if (counted) add_to_counts(run, node);
         if (counted || !runs_now(run, node, step) || (node->taken && alone)) continue;
+        const struct op *pooled = alone ? node->pooled : NULL;
         switch (node->kind) {
         case LINEAR:
-            (node->pooled && alone ? run_pooled
-             : node->linear.few    ? run_few
-             : node->by_rows       ? run_thresholds
-                                   : run_linear)(run, node);
+            (pooled              ? run_pooled
+             : node->linear.few  ? run_few
+             : node->by_rows     ? run_thresholds
+                                 : run_linear)(run, node);
             break;
         case CELL: run_cell(run, node); break;
         case MAX_POOL:
@@ -501,7 +502,8 @@ static void run_step(const struct run *run, int64_t step) {
         case READOUT: if (run->kept || !node->counted) run_readout(run, node, step); break;
         default: run_elements(run, node);
         }
-        if (net->value[node->output].packed && !node->cell.fire.on) pack_value(run, &net->value[node->output]);
+        const struct value *written = &net->value[(pooled ? pooled : node)->output];
+        if (written->packed && !node->cell.fire.on) pack_value(run, written);
     }
 }
 
