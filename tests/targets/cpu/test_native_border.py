@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cffi import FFI
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edgespike.errors import InputError
@@ -29,8 +30,10 @@ from edgespike.graph import (
     Threshold,
 )
 from edgespike.graph.tensor import ACCUMULATOR_LIMIT
-from edgespike.targets.cpu.native.codes import ALIGNED, ERROR_BYTES
+from edgespike.targets.cpu.native.codes import ALIGNED, ERROR_BYTES, Product
 from edgespike.targets.cpu.native.library import kernel_sets, library
+from edgespike.targets.cpu.native.plan import plan_of
+from edgespike.targets.cpu.native.products import has_wide_sums, product_of, weight_bits
 from edgespike.targets.cpu.native.program import program_of
 from tests.example_graphs import membrane_graph, recurrent_graph, residual_graph, weights
 from tests.targets.cpu.graphs import chain, random_samples
@@ -261,6 +264,23 @@ def test_a_program_that_is_cut_off_or_goes_on_is_refused(place: int) -> None:
         assert isinstance(reason, str), length
         assert reason
     assert load(whole + whole[:8], kernel_sets()[0]) == "end"
+
+
+@pytest.mark.parametrize("place", range(len(PROGRAMS)))
+def test_sums_of_other_bits_than_a_product_has_are_refused(place: int) -> None:
+    """Rows of sums would be longer than their memory."""
+    graph = PROGRAMS[place]()
+    for name, window in plan_of(graph).windows.items():
+        product = product_of(graph, window, graph.tensors[name], as_events=False)
+        if product is Product.EVENTS:  # in 16 bits or 32
+            continue
+        wide = has_wide_sums(window, product, graph.tensors[name])
+        begin = [product, wide, weight_bits(window, product), *window.covered, *window.output]
+        words = words_of(place).copy()
+        found = np.flatnonzero((sliding_window_view(words, len(begin)) == begin).all(axis=1))
+        assert len(found)
+        words[found + 1] = not wide
+        assert load(words.tobytes(), kernel_sets()[0]) == "wide"
 
 
 def test_unknown_kernels_are_refused() -> None:

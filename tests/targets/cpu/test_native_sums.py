@@ -354,3 +354,21 @@ def test_what_32_bits_do_not_hold_is_left_to_other_engines(end: int) -> None:
         Dense(np.ones((1, 2), int), no_bias(1) - end),
     ):
         assert program_of(chain(op, dense)) is None
+
+
+@pytest.mark.parametrize("rate", [0.0001, 0.001, 0.1])
+def test_weights_of_32_bits_that_meet_no_event(rate: float) -> None:
+    """They fit no sum of 16 bits, but no sum is larger: the last channel never fires."""
+    source = Input((130, 9, 9), 0, 1, 1.0)
+    kept = np.eye(130, dtype=np.int64)[:, :, None, None]
+    theta = np.array([1] * 129 + [5])[:, None]
+    weight = np.ones((16, 130, 3, 3), np.int64)
+    weight[:, 129] = LARGEST[32]
+    graph = chain(
+        source,
+        Conv2d(kept, no_bias(130)),
+        Threshold(theta, np.zeros(130, bool)),
+        Conv2d(weight, np.arange(16)),
+    )
+    samples = np.random.default_rng(1).random((4, *source.shape)) < rate
+    assert_native(graph, samples.astype(np.uint8))

@@ -167,7 +167,8 @@ def product_of(graph: Graph, window: Window, sums: Tensor, *, as_events: bool) -
         return Product.EVENTS
     largest = int(np.abs(window.weight).max())
     many = len(window.weight) >= MANY_OUTPUTS
-    if low >= 0 and high * largest <= LARGEST_IN_BYTES and many and not is_wide(sums):
+    few = low >= 0 and high * max(largest, 1) <= LARGEST_IN_BYTES
+    if few and many and not is_wide(sums):
         return Product.LEVELS
     if low >= 0 and high <= 255 and largest <= LARGEST_BYTE:
         fits = _largest_pair(window, source) <= INT16
@@ -184,6 +185,21 @@ def is_wide(sums: Tensor) -> bool:
     """Return whether sums need 32 bits."""
     low, high = sums.bounds
     return stored(low, high) is Type.I32 or high > INT16
+
+
+def has_wide_sums(window: Window, product: Product, sums: Tensor) -> bool:
+    """Return whether a product adds up in 32 bits.
+
+    Weights of 32 bits are added in as many, although no sum may need them: what they meet may
+    never fire.
+    """
+    match product:
+        case Product.LEVELS | Product.PAIRS8:
+            return False
+        case Product.EVENTS:
+            return is_wide(sums) or weight_bits(window, product) == 32
+        case Product.QUADS8 | Product.PAIRS16 | Product.SINGLES | Product.CHANNELS:
+            return True
 
 
 def _largest_pair(window: Window, source: Tensor) -> int:

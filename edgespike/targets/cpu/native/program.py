@@ -37,14 +37,13 @@ from edgespike.targets.cpu.native.codes import (
     CellKind,
     ModeCode,
     OpKind,
-    Product,
     Type,
 )
 from edgespike.targets.cpu.native.limits import fits
 from edgespike.targets.cpu.native.plan import plan_of
 from edgespike.targets.cpu.native.products import (
     Window,
-    is_wide,
+    has_wide_sums,
     product_of,
     write_product,
 )
@@ -201,8 +200,7 @@ class _Writer:
         sums = self._graph.tensors[node.name]
         counted = node.name == self._plan.counted
         product = product_of(self._graph, window, sums, as_events=counted)
-        wide = product not in (Product.PAIRS8, Product.EVENTS, Product.LEVELS) or is_wide(sums)
-        write_product(words, window, op.bias, product, wide=wide)
+        write_product(words, window, op.bias, product, wide=has_wide_sums(window, product, sums))
         layer = self._plan.absorbed.get(node.name)
         others = [self._value[name] for name in node.inputs if layer and name != layer.name]
         words.add(len(others), *others)

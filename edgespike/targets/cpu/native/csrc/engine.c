@@ -259,10 +259,11 @@ static int32_t levels_of(struct reader *r, const struct value *source) {
 
 /* Write weights times a level: the rows of an element lie side by side. */
 static void pack_level(struct reader *r, const struct linear *op, const unsigned char *from, int32_t level) {
+    const int64_t most = LARGEST_IN_BYTES / level;
     for (int64_t i = 0; i < op->rows; i++)
         for (int64_t o = 0; o < op->outputs; o++) {
             const int64_t x = item(from, i * op->outputs + o);
-            if (x < -LARGEST_IN_BYTES || x > LARGEST_IN_BYTES || x * level < INT8_MIN || x * level > INT8_MAX) fail(r, "weights");
+            if (x < -most || x > most) fail(r, "weights");
             else ((int8_t *)op->weight)[(i * op->times + level - 1) * op->row_bytes + o] = (int8_t)(x * level);
         }
 }
@@ -384,7 +385,8 @@ static const unsigned char *read_linear(struct reader *r, struct op *node) {
     if (!r->wrong && (groups > most || (int64_t)op->padded_height * (op->padded_width + 1) > 2 * most)) fail(r, "size");
     const unsigned char *weights = array(r, (int64_t)op->rows * op->outputs, "weights");
     const int bits = op->weight_bits;
-    if (op->product == LEVELS && op->wide) fail(r, "wide");
+    const int narrow = op->product == LEVELS || op->product == PAIRS8;
+    if (op->product == EVENTS ? bits == 32 && !op->wide : op->wide == narrow) fail(r, "wide");
     const int right = op->product == EVENTS                                    ? bits == 8 || bits == 16 || bits == 32
                       : op->product == PAIRS16                                 ? bits == 16
                       : op->product == SINGLES || op->product == CHANNELS      ? bits == 32
