@@ -68,6 +68,13 @@ def test_weights_that_are_all_zero(high: int) -> None:
     assert_native(chain(source, conv), on_and_off(source))
 
 
+@pytest.mark.parametrize("largest", [7, 8, 127, 300])
+def test_a_source_that_is_always_zero(largest: int) -> None:
+    source = Input((3, 5, 5), 0, 0, 1.0)
+    conv = Conv2d(weights((MANY_OUTPUTS, 3, 3, 3), largest), np.arange(MANY_OUTPUTS))
+    assert_native(chain(source, conv), np.zeros((2, 3, 5, 5), np.int64))
+
+
 def test_sums_of_levels_beyond_16_bits() -> None:
     inputs = 2**15 // 6 + 10
     source = Input((inputs,), 0, 3, 1.0)

@@ -167,7 +167,8 @@ def product_of(graph: Graph, window: Window, sums: Tensor, *, as_events: bool) -
         return Product.EVENTS
     largest = int(np.abs(window.weight).max())
     many = len(window.weight) >= MANY_OUTPUTS
-    few = low >= 0 and high * max(largest, 1) <= LARGEST_IN_BYTES
+    # Either may be 0, and then the other is anything.
+    few = low >= 0 and max(high, 1) * max(largest, 1) <= LARGEST_IN_BYTES
     if few and many and not is_wide(sums):
         return Product.LEVELS
     if low >= 0 and high <= 255 and largest <= LARGEST_BYTE:
