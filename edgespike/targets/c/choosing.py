@@ -64,9 +64,8 @@ def _of_lists(graph: Graph, layer: Layer, *, in_bits: bool) -> float:
     chunks = layer.padded_outputs // CHUNK
     whole = layer.covers(plane(source.shape))
     segments = 0 if whole else len(layer.segments())
-    bits = field_bits(*layer.field_range)
-    assert bits is not None
-    level = segments * _LEVEL_OF_SEGMENT + chunks * _LEVEL_OF_CHUNK[bits]
+    of_chunk = _LEVEL_OF_CHUNK[field_bits(*layer.field_range)]
+    level = segments * _LEVEL_OF_SEGMENT + chunks * of_chunk
     listed = _NUMBER_LISTED_IN_BITS if in_bits else _NUMBER_LISTED
     read = _read(graph, layer) * (levels * listed + RATE * _EVENT_LISTED)
     found = 0 if whole else RATE * window * _ROW_FOUND

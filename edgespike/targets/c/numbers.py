@@ -9,6 +9,7 @@ from edgespike.targets.base import LayerNumbers
 from edgespike.targets.c.layers import (
     FEWEST_OUTPUTS,
     MOST_LEVELS,
+    MOST_PLACES,
     Kernel,
     Layer,
     kernels_of,
@@ -37,7 +38,6 @@ def _why(layout: Layout, layer: Layer, kernel: Kernel) -> str:
         return f"asked for, instead of {choice.name}"
     low, high = graph.tensors[layer.root.name].bounds
     least, most = graph.tensors[layer.node.name].bounds
-    weights = int(layer.weight.min()), int(layer.weight.max())
     sums = f"sums are {least}..{most}"
     if kernel.lists:
         bits = field_bits(*layer.field_range)
@@ -46,11 +46,26 @@ def _why(layout: Layout, layer: Layer, kernel: Kernel) -> str:
         size = layer.weight[0].size
         return f"windows are of {size} numbers up to {high}, too few for lists of events, {sums}"
     if kernel is Kernel.PAIRS or kernel is Kernel.EIGHTS:
-        if high <= MOST_LEVELS and low >= 0:
-            return f"weights {weights[0]}..{weights[1]} take more than 8 bits, {sums}"
-        return f"values up to {high} are above {MOST_LEVELS}, {sums}"
+        return f"{_not_listed(layer, low, high)}, {sums}"
     if layer.groups > 1:
         return f"{layer.groups} groups"
     if layer.outputs < FEWEST_OUTPUTS:
         return f"{layer.outputs} outputs are fewer than {FEWEST_OUTPUTS}"
-    return f"values are {low}..{high}, weights {weights[0]}..{weights[1]}, {sums}"
+    return f"values are {low}..{high}, {_weights(layer)}, {sums}"
+
+
+def _not_listed(layer: Layer, low: int, high: int) -> str:
+    """Say why events cannot be listed, of values in a range, where products in chunks can be."""
+    if low < 0:
+        return f"values down to {low} are below 0"
+    if high > MOST_LEVELS:
+        return f"values up to {high} are above {MOST_LEVELS}"
+    if low == high:
+        return f"values are always {low}"
+    if not field_bits(*layer.field_range):
+        return f"{_weights(layer)} take more than 8 bits"
+    return f"a row or a window has more than {MOST_PLACES} numbers"
+
+
+def _weights(layer: Layer) -> str:
+    return f"weights {layer.weight.min()}..{layer.weight.max()}"

@@ -81,3 +81,23 @@ def test_wide_weights_are_a_reason_too() -> None:
     (row,) = layer_numbers(graph)
     assert row.numbers.startswith("PAIRS")
     assert row.why.startswith("weights 3..900 take more than 8 bits, sums are ")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "low", "high", "why"),
+    [
+        (40, -1, 1, "values down to -1 are below 0, "),
+        (40, 0, 8, "values up to 8 are above 7, "),
+        (40, 3, 3, "values are always 3, "),
+        (2**16, 0, 1, "a row or a window has more than 65535 numbers, "),
+    ],
+)
+def test_whatever_cannot_be_listed_is_the_reason(
+    inputs: int, low: int, high: int, why: str
+) -> None:
+    weight = np.zeros((8, inputs), np.int64)
+    weight[:, :40] = 3
+    graph = chain(Input((inputs,), low, high, 1.0), Dense(weight, np.zeros(8, np.int64)))
+    (row,) = layer_numbers(graph)
+    assert row.numbers.startswith("PAIRS")
+    assert row.why.startswith(why)

@@ -49,7 +49,7 @@ def write_bundle(
         Samples among which those that check the artefact are chosen, and whose events the report
         has; ``None`` for random ones.
     forced
-        Kernels of layers instead of the fastest exact ones, by the layers' names.
+        Kernels of layers instead of the chosen ones, by the layers' names.
 
     Raises
     ------
