@@ -319,7 +319,11 @@ INLINE s32v on_line(s32v x, f32v slope, f32v shift, f32v levels) {
     return __builtin_convertvector(leastf(mostf(line + shift, zero), levels), s32v);
 }
 
-INLINE f32v allf(float x) { return x - (f32v){0}; } /* -0 stays -0 */
+INLINE f32v allf(float x) {
+    f32v all = {0}; /* an expression of both may be computed in double, which compilers refuse */
+    UNROLL for (int i = 0; i < LANES32; i++) all[i] = x;
+    return all;
+}
 
 INLINE void line_rows(const struct cell *cell, int32_t channel, int64_t rows, const char *from, const int32_t from_type,
                       char *to, const int32_t type, const int simple) {
