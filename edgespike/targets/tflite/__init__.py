@@ -24,9 +24,9 @@ TFLite Micro unpacks the largest layer's weights into its arena: use this file o
 counts most. The readout keeps 8 bits: with int16 activations, tflite-runtime 2.14 computes int4
 weights wrongly, and TFLite Micro refuses them.
 
-``model_int2.tflite`` has 2 bits for weights of -1..1 in dense int8 layers of single-step spikes
-with a multiple of 4 inputs, and 4 bits where these fit elsewhere. LiteRT 2.3 computes it exactly,
-and ``verify`` runs it there; tflite-runtime and TFLite Micro refuse it: they run the other files.
+``model_int2.tflite`` has 2 bits for weights of -1..1 in dense int8 layers of single spikes with a
+multiple of 4 inputs, and 4 bits where these fit elsewhere. LiteRT 2.3 computes it exactly, and
+``verify`` runs it there; tflite-runtime and TFLite Micro refuse it: they run the other files.
 
 The model for microcontrollers widens int8 to int16, before the readout, by QUANTIZE with equal
 scales, which NPUs run; the others by CAST, since tflite-runtime refuses that QUANTIZE.
