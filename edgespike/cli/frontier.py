@@ -113,6 +113,9 @@ def _print(found: Frontier, wide: bool) -> None:
     )
     if len(rows) > len(shown):
         print_lines(console, [f"and {number_of(len(rows) - len(shown), 'more row')}: --wide"])
+    if not found.accuracies:
+        text = "a seed is right on no sample, so no accuracy is reached by all; give --at"
+        print_lines(console, [text])
     if results.left_out:
         left = number_of(results.left_out, "point")
         print_lines(console, [f"left out, not equal to the definition: {left}"])

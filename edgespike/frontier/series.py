@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -132,8 +134,9 @@ def read_results(rows: Sequence[Row], along: str) -> Results:
     Raises
     ------
     InputError
-        There are no rows, the setting is missing, figures are missing or not finite, or the nets
-        were counted on other samples or by other energy models.
+        There are no rows, the setting is missing or not of numbers, figures are missing or no
+        numbers, two nets have the same settings, or the nets were counted on other samples or by
+        other energy models.
     """
     used = [row for row in rows if row.get("verified") is True]
     if not used:
@@ -143,35 +146,58 @@ def read_results(rows: Sequence[Row], along: str) -> Results:
         )
     _check_same(used)
     varying = _varying(used)
-    if any(along not in row for row in used):
+    usable = [named(name) for name in varying if name != SEED]
+    if along in (*FIGURES, SEED) or any(along not in row for row in used):
         raise InputError(
             f"the results have no setting {named(along)}; name the one that is the strength of the "
-            f"penalty, with --along: {', '.join(varying) or 'no setting has several values'}"
+            f"penalty, with --along: {', '.join(usable) or 'no setting has several values'}"
         )
     names = [name for name in varying if name not in (along, SEED)]
     costs = tuple(name for name in COSTS if all(row.get(name) is not None for row in used))
+    if not costs:
+        raise InputError(
+            f"the results have none of the columns {', '.join(COSTS)} in every row, so there is "
+            "nothing to set accuracy against; run the sweep again in a new folder"
+        )
     groups: dict[tuple[Any, ...], dict[Any, list[Run]]] = {}
+    first: dict[tuple[Any, ...], Row] = {}
     for row in used:
         key = tuple(row.get(name) for name in names)
+        _check_strength(along, row)
+        same = first.setdefault((key, row[along], row.get(SEED)), row)
+        if same is not row:
+            raise InputError(
+                f"points {same['point']} and {row['point']} have the same settings, and would "
+                "count as two seeds; leave one of the two lines out"
+            )
         groups.setdefault(key, {}).setdefault(row[along], []).append(_run(row, costs))
     series = tuple(
-        Series(dict(zip(names, key, strict=True)), tuple(_levels(along, levels)))
+        Series(
+            dict(zip(names, key, strict=True)),
+            tuple(Level(strength, tuple(runs)) for strength, runs in sorted(levels.items())),
+        )
         for key, levels in groups.items()
     )
     by = ""
     if "energy_j" in costs:
+        _check_stated(used[0], ("energy_model", "energy_profile"))
         by = f"{used[0]['energy_model']} with the constants of {used[0]['energy_profile']}"
     return Results(series, along, used[0]["samples"], costs, by, len(rows) - len(used))
 
 
-def _levels(along: str, levels: Mapping[Any, list[Run]]) -> list[Level]:
-    try:
-        strengths = sorted(levels)
-    except TypeError:
+def _check_strength(along: str, row: Row) -> None:
+    value = row[along]
+    if not _is_number(value):
         raise InputError(
-            f"the values of {named(along)} have no order; name a setting of numbers with --along"
-        ) from None
-    return [Level(strength, tuple(levels[strength])) for strength in strengths]
+            f"{named(along)} of point {row['point']} is {shown(value)}, not a finite number; name "
+            "a setting of numbers with --along"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a number that a float can hold, neither infinite nor NaN."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max
 
 
 def _check_same(rows: Sequence[Row]) -> None:
@@ -187,6 +213,22 @@ def _check_same(rows: Sequence[Row]) -> None:
             raise InputError(
                 f"{why}: {name} is {shown(found[0])} in point {rows[0]['point']}, "
                 f"{shown(found[1])} in another; make one table for each"
+            )
+    _check_stated(rows[0], ("inputs",))
+    samples = rows[0].get("samples")
+    if not isinstance(samples, int) or samples < 1:
+        raise InputError(
+            f"samples of point {rows[0]['point']} is {shown(samples)}, not a whole number of at "
+            "least 1; remove such lines and run the sweep again with --resume"
+        )
+
+
+def _check_stated(row: Row, names: Sequence[str]) -> None:
+    for name in names:
+        if not isinstance(row.get(name), str):
+            raise InputError(
+                f"{name} of point {row['point']} is {shown(row.get(name))}, so that it cannot be "
+                "compared; remove such lines and run the sweep again with --resume"
             )
 
 
@@ -204,15 +246,17 @@ def _varying(rows: Sequence[Row]) -> list[str]:
 
 
 def _run(row: Row, costs: Sequence[str]) -> Run:
-    figures = {name: row.get(name) for name in ("accuracy", *costs)}
+    figures: dict[str, Any] = {name: row.get(name) for name in ("accuracy", *costs)}
     for name, value in figures.items():
-        if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        share = name == "accuracy"
+        if not _is_number(value) or not 0 <= value <= (1 if share else math.inf):
             raise InputError(
-                f"{name} of point {row['point']} is {shown(value)}, not a number of at least 0; "
-                "remove its line and run the sweep again with --resume"
+                f"{name} of point {row['point']} is {shown(value)}, not a number "
+                f"{'from 0 to 1' if share else 'of at least 0'}; remove its line and run the sweep "
+                "again with --resume"
             )
     accuracy = figures.pop("accuracy")
-    return Run(row.get(SEED), accuracy, figures)  # type: ignore[arg-type]
+    return Run(row.get(SEED), accuracy, figures)
 
 
 def _spread(values: Sequence[float]) -> Spread:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from edgespike.errors import FileFormatError, InputError
 from edgespike.storage.files import WriteError, check_folder, opened, write_atomically
 from edgespike.storage.locks import locked_folder
 from edgespike.sweep.point import Found
-from edgespike.sweep.results import NAME, Row, append_row, read_rows
+from edgespike.sweep.results import NAME, Row, append_row, check_figures, read_rows
 
 _LOCK, _ABOUT = ".sweep.lock", "sweep.json"
 _SECONDS_OF_LOCK = 1.0
@@ -97,7 +97,18 @@ class SweepFolder:
                 )
             content = {**wanted, "edgespike": __version__}
             write_atomically(place, (json.dumps(content, indent=2) + "\n").encode())
-        return read_rows(self.results)
+        rows = read_rows(self.results)
+        for row in rows:
+            check_figures(self.results, row)
+        self._clear({row["point"] for row in rows})
+        return rows
+
+    def _clear(self, finished: Set[str]) -> None:
+        """Remove the trainings that a sweep, killed after it wrote their rows, left behind."""
+        with contextlib.suppress(OSError):
+            for place in (self.path / "running").iterdir():
+                if place.name in finished:
+                    shutil.rmtree(place, ignore_errors=True)
 
     def running(self, identity: str) -> Path:
         """Return the folder of an unfinished point's training."""

@@ -26,6 +26,12 @@ Value = bool | int | float | str
 POINT_LIMIT = 100_000
 """Most points of a sweep."""
 
+_OF_DATA = ("net.input_shape", "net.classes", "net.signed")
+"""Settings that the data decides."""
+
+_OLD_NAMES = {"penalty_cost": "penalty", "penalty_power": "p"}
+"""Entries of older recipes; rows of the table have those of today."""
+
 _RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
 
 
@@ -131,8 +137,9 @@ def points_of(recipe: Recipe, draft: Draft, axes: Sequence[Axis]) -> list[Point]
     Raises
     ------
     InputError
-        A setting is named twice, is of the data, or two combinations are the same training; or the
-        recipe does not have a setting or cannot take a value.
+        A setting is named twice, is of the data, has a name or values of older recipes, or two
+        combinations are the same training; or the recipe does not have a setting or cannot take a
+        value.
     """
     names = [axis.name for axis in axes]
     for name in names:
@@ -142,6 +149,14 @@ def points_of(recipe: Recipe, draft: Draft, axes: Sequence[Axis]) -> list[Point]
             raise InputError(
                 f"--over {name}: points on different data cannot be compared; make a sweep of each"
             )
+        if name in _OF_DATA:
+            raise InputError(f"--over {name}: this follows from the data; leave it out")
+        if name.partition(".")[0] == "posterior":
+            raise InputError(
+                f"--over {name}: a point of a sweep is one net, not a mixture; leave it out"
+            )
+    for axis in axes:
+        _check_values(axis)
     count = 1
     for axis in axes:
         count *= len(axis.values)
@@ -152,6 +167,7 @@ def points_of(recipe: Recipe, draft: Draft, axes: Sequence[Axis]) -> list[Point]
         _point(whole, dict(zip(names, values, strict=True)))
         for values in product(*(axis.values for axis in axes))
     ]
+    _check_strengths(axes, points)
     first: dict[str, Point] = {}
     for point in points:
         if (same := first.setdefault(point.id, point)) is not point:
@@ -159,6 +175,33 @@ def points_of(recipe: Recipe, draft: Draft, axes: Sequence[Axis]) -> list[Point]
                 f"--over: {same.label} and {point.label} are the same training; leave one out"
             )
     return points
+
+
+def _check_values(axis: Axis) -> None:
+    numbers = any(isinstance(value, int | float) for value in axis.values)
+    today = _OLD_NAMES.get(axis.name) or ("lambda" if axis.name == "penalty" and numbers else None)
+    if today is not None:
+        raise InputError(
+            f"--over {axis.name}={axis.values[0]}: this is written {today} since recipes name the "
+            f"kind of the penalty; give --over {today}=..."
+        )
+    if axis.name == "limit" and len(axis.values) > 1:
+        raise InputError(
+            "--over limit: nets that were counted on different samples cannot be compared; give "
+            "one value, or make a sweep of each"
+        )
+
+
+def _check_strengths(axes: Sequence[Axis], points: Sequence[Point]) -> None:
+    """Refuse kinds or powers of a penalty whose strength is 0 everywhere."""
+    if any(point.recipe.lambda_ for point in points):
+        return
+    for axis in axes:
+        if axis.name in ("penalty", "p") and len(axis.values) > 1:
+            raise InputError(
+                f"--over {axis.name}: lambda is 0 in all points, so that the nets do not differ; "
+                "give also --over lambda=..., with values above 0"
+            )
 
 
 def _whole_net(draft: Draft, recipe: Recipe) -> Any:

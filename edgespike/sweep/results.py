@@ -18,6 +18,8 @@ NAME = "results.jsonl"
 
 Row = Mapping[str, Any]
 
+_AGAIN = "and run the sweep again with --resume"
+
 
 def read_rows(path: Path) -> list[Row]:
     """Return the rows of a table, one for each point; none if there is no file.
@@ -45,16 +47,46 @@ def _row(path: Path, number: int, line: bytes) -> Row:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path}, line {number} is not JSON: {error}") from None
+        raise FileFormatError(
+            f"{path}, line {number} is not JSON: {error}; remove the line, {_AGAIN}"
+        ) from None
     if not isinstance(row, dict) or not isinstance(row.get("point"), str):
-        raise FileFormatError(f"{path}, line {number} is no row of results: it names no point")
+        raise FileFormatError(
+            f"{path}, line {number} is no row of results: it names no point; remove the line, "
+            f"{_AGAIN}"
+        )
     for name, value in row.items():
         if isinstance(value, dict | list):
             raise FileFormatError(
                 f"{path}, line {number} is no row of results: {named(name)} is {shown(value)}, not "
-                "one value"
+                f"one value; remove the line, {_AGAIN}"
             )
     return row
+
+
+def check_figures(path: Path, row: Row) -> None:
+    """Refuse a row without the figures that a sweep states of a point.
+
+    Raises
+    ------
+    FileFormatError
+        A figure is missing or of another type.
+    """
+    for name, kind, what in _STATED:
+        if not isinstance(row.get(name), kind):
+            raise FileFormatError(
+                f"{path}: {name} of point {shown(row['point'])} is {shown(row.get(name))}, not "
+                f"{what}; remove its line, and the point is done again"
+            )
+
+
+_STATED: tuple[tuple[str, Any, str], ...] = (
+    ("verified", bool, "true or false"),
+    ("accuracy", int | float, "a number"),
+    ("synaptic_operations", int | float, "a number"),
+    ("multiply_accumulates", int | float, "a number"),
+    ("energy_j", int | float | None, "a number or null"),
+)
 
 
 def append_row(path: Path, row: Row) -> None:

@@ -30,6 +30,16 @@ def test_the_answer_fits_and_names_the_ranges(cli: Cli, folder: Path) -> None:
     assert "from 370" in told.stdout
 
 
+def test_nets_that_are_always_wrong_have_no_common_accuracy(cli: Cli, tmp_path: Path) -> None:
+    rows = "".join(json.dumps({**row, "accuracy": 0}) + "\n" for row in ROWS)
+    (tmp_path / "results.jsonl").write_text(rows)
+    told = cli("frontier", tmp_path)
+    assert told.code == 0
+    assert "so no accuracy is reached by all" in told.stdout
+    pages = ("--html", tmp_path / "f.html", "--png", tmp_path / "f.png")
+    assert cli("frontier", tmp_path, *pages).code == 0
+
+
 def test_the_folder_and_its_table_give_the_same_json(cli: Cli, folder: Path) -> None:
     found = [cli("frontier", place, "--json").json for place in (folder, folder / "results.jsonl")]
     assert found[0] == found[1]
@@ -77,12 +87,17 @@ def test_names_on_the_page_are_escaped(cli: Cli, folder: Path) -> None:
         ("", "there are no finished points"),
         ("{}\n", "line 1 is no row of results"),
         ("nonsense\n", "line 1 is not JSON"),
+        ("nonsense\n", "remove the line, and run the sweep again with --resume"),
         (
             '{"point": "a", "seed": [1]}\n',
             "line 1 is no row of results: seed is [1], not one value",
         ),
         ('{"point": "a"}\n{"point": "a"}\n', "line 2: point 'a' is there twice"),
-        ('{"point": "a", "verified": true}\n', "the results have no setting lambda"),
+        (
+            '{"point": "a", "verified": true, "inputs": "b", "samples": 1}\n',
+            "the results have no setting lambda",
+        ),
+        ('{"point": "a", "verified": true}\n', "inputs of point a is None"),
     ],
 )
 def test_what_is_no_table_is_refused(

@@ -20,7 +20,7 @@ from edgespike.frontier.fronts import (
     matched,
     pareto,
 )
-from edgespike.frontier.series import Results, read_results
+from edgespike.frontier.series import COSTS, Results, read_results
 from edgespike.frontier.summary import frontier_of
 from edgespike.sweep.point import FIGURES
 
@@ -178,13 +178,31 @@ def test_rows_without_energy_have_the_other_costs() -> None:
     [
         ([], "lambda", "there are no finished points"),
         ([{**each, "verified": False} for each in ROWS], "lambda", "of 10 points in all"),
-        (ROWS, "p", "no setting p; name the one .*: penalty, lambda, seed"),
+        (ROWS, "p", "no setting p; name the one .*: penalty, lambda$"),
+        (ROWS, "seed", "no setting seed; name the one .*: penalty, lambda$"),
+        (ROWS, "accuracy", "no setting accuracy; name the one"),
+        (ROWS, "penalty", "penalty of point a-0-1 is 'a', not a finite number"),
+        ([*ROWS, {**ROWS[3], "point": "x"}], "lambda", "points a-1-2 and x have the same settings"),
+        ([{**each, "samples": None} for each in ROWS], "lambda", "samples of point a-0-1 is None"),
+        ([{**each, "samples": "9"} for each in ROWS], "lambda", "samples of point a-0-1 is '9'"),
+        ([{**each, "inputs": None} for each in ROWS], "lambda", "inputs of point a-0-1 is None"),
+        ([{**each, "energy_profile": None} for each in ROWS], "lambda", "energy_profile of point"),
+        ([{**each, **dict.fromkeys(COSTS)} for each in ROWS], "lambda", "nothing to set accuracy"),
+        (changed(3, accuracy=1.5), "lambda", "accuracy of point a-1-2 is 1.5, not .* from 0 to 1"),
+        (changed(3, accuracy=True), "lambda", "accuracy of point a-1-2 is True"),
+        (changed(3, operations=10**400), "lambda", "operations of point a-1-2 is 1000"),
+        (changed(3, **{"lambda": math.nan}), "lambda", "lambda of point a-1-2 is nan"),
+        (changed(3, **{"lambda": None}), "lambda", "lambda of point a-1-2 is None"),
         (changed(3, inputs="x"), "lambda", "counted on other samples"),
         (changed(3, samples=7), "lambda", "counted on other samples"),
         (changed(3, energy_model="x"), "lambda", "energies are by other models"),
         (changed(3, accuracy=None), "lambda", "accuracy of point a-1-2 is None"),
         (changed(3, operations=float("nan")), "lambda", "operations of point a-1-2 is nan"),
-        (changed(3, **{"lambda": "x"}), "lambda", "have no order"),
+        (
+            changed(3, **{"lambda": "x"}),
+            "lambda",
+            "lambda of point a-1-2 is 'x', not a finite number",
+        ),
     ],
 )
 def test_rows_that_cannot_be_compared_are_refused(rows: Any, along: str, said: str) -> None:

@@ -21,7 +21,7 @@ pytest.importorskip("torch")
 
 import edgespike
 from edgespike.api import usable_profiles
-from edgespike.errors import InputError
+from edgespike.errors import FileFormatError, InputError
 from edgespike.nn import load_draft
 from edgespike.pools.base import Failure, Hear, JobFunction, Outcome, attempt
 from edgespike.storage.files import WriteError
@@ -247,6 +247,38 @@ def test_a_worker_s_other_data_stops_the_sweep(tmp_path: Path) -> None:
 
     with pytest.raises(SweepError, match="give all workers the same data"):
         swept(tmp_path, "seed=1", pool=Elsewhere())
+
+
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        ({"verified": None}, "verified of point '[0-9a-f]{16}' is None, not true or false"),
+        ({"accuracy": "x"}, "accuracy of point .* is 'x', not a number; remove its line"),
+        ({"energy_j": "x"}, "energy_j of point .* is 'x', not a number or null"),
+    ],
+)
+def test_rows_without_their_figures_are_refused(
+    tmp_path: Path, figure: dict[str, Any], said: str
+) -> None:
+    write_recipe(tmp_path, epochs=1)
+    swept(tmp_path, "seed=1")
+    (row,) = rows_of(tmp_path)
+    (tmp_path / "out" / "results.jsonl").write_text(json.dumps({**row, **figure}) + "\n")
+    with pytest.raises(FileFormatError, match=said):
+        swept(tmp_path, "seed=1", resume=True)
+
+
+def test_a_finished_point_s_training_is_removed_where_a_killed_sweep_left_it(
+    tmp_path: Path,
+) -> None:
+    write_recipe(tmp_path, epochs=1)
+    swept(tmp_path, "seed=1")
+    running = tmp_path / "out" / "running"
+    for name in (rows_of(tmp_path)[0]["point"], "unfinished"):
+        (running / name).mkdir(parents=True)
+        (running / name / "checkpoint.safetensors").write_bytes(b"x")
+    swept(tmp_path, "seed=1", resume=True)
+    assert [place.name for place in running.iterdir()] == ["unfinished"]
 
 
 def test_a_mixture_is_refused(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ class SpikePenalty:
     Raises
     ------
     ValueError
-        An unknown kind or power.
+        An unknown kind or power, something in ``neurons`` that is no module or class of modules, or
+        an axis that the example does not have.
     UnsupportedError
         No layer of weights receives events, or their synapses cannot be counted.
     """
@@ -95,7 +96,8 @@ class SpikePenalty:
         samples_axis: int = 0,
         steps_outside: bool = False,
     ) -> None:
-        if faults := [*penalty_faults(kind, p)]:
+        faults = [*penalty_faults(kind, p), *_option_faults(example_input, neurons, samples_axis)]
+        if faults:
             raise ValueError("; ".join(faults))
         self.kind: Kind = kind
         self.p = p
@@ -235,18 +237,36 @@ def penalty_faults(kind: object, p: object) -> Iterator[str]:
         yield f"p is {shown(p)}; it must be 1 or 2"
 
 
+def _option_faults(example: object, neurons: Neurons, axis: object) -> Iterator[str]:
+    for given in neurons:
+        if not (isinstance(given, type) and issubclass(given, nn.Module)) and not isinstance(
+            given, nn.Module
+        ):
+            yield f"neurons has {shown(given)}; it must have modules or classes of modules"
+    arguments = example if isinstance(example, tuple) else (example,)
+    axes = next((value.ndim for value in arguments if isinstance(value, Tensor)), None)
+    if not isinstance(axis, int) or (axes is not None and not -axes <= axis < axes):
+        has = "" if axes is None else f", and the example's first tensor has {axes}"
+        yield f"samples_axis is {shown(axis)}; it must be an axis{has}"
+
+
 def penalty_weight(strength: float, epoch: int, epochs: int) -> float:
     """Return lambda of an epoch (from 0): it rises linearly to ``strength`` in the last epoch.
 
     Raises
     ------
     ValueError
-        The strength is negative, infinite or NaN.
+        The strength is negative, infinite or NaN, or the epoch is none of ``0..epochs - 1``.
     """
     if not (isfinite(strength) and strength >= 0):
         raise ValueError(
             f"lambda is {strength}; it must be a finite number of at least 0, and 0 means no "
             "penalty"
+        )
+    if not 0 <= epoch < epochs:
+        raise ValueError(
+            f"the epoch is {epoch}, of {epochs}; epochs are counted from 0, and the last one is "
+            "epochs - 1"
         )
     return strength * (epoch + 1) / epochs
 

@@ -202,6 +202,21 @@ def test_unknown_kinds_are_refused(kind: Any) -> None:
         SpikePenalty(nn.Sequential(), torch.ones(1), kind)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"neurons": ["lif1"]}, "neurons has 'lif1'; it must have modules or classes of modules"),
+        ({"neurons": [int]}, "neurons has <class 'int'>"),
+        ({"samples_axis": 4}, "samples_axis is 4; it must be an axis, and .* first tensor has 4"),
+        ({"samples_axis": "x"}, "samples_axis is 'x'"),
+    ],
+)
+def test_impossible_options_are_refused(options: Any, said: str) -> None:
+    net, images = random_net(), random_images(2)
+    with pytest.raises(ValueError, match=said):
+        SpikePenalty(net, images, **options)
+
+
 def test_the_weight_of_the_penalty_rises_linearly_to_its_strength() -> None:
     assert [penalty_weight(8.0, epoch, 4) for epoch in range(4)] == [2.0, 4.0, 6.0, 8.0]
 
@@ -274,6 +289,12 @@ def test_the_power_is_taken_before_events_are_added_up(activation: Any) -> None:
 def test_a_weight_that_is_no_number_from_0_is_refused(strength: float) -> None:
     with pytest.raises(ValueError, match=f"lambda is {strength}; .* at least 0, and 0 means no"):
         penalty_weight(strength, 0, 4)
+
+
+@pytest.mark.parametrize(("epoch", "epochs"), [(4, 4), (-1, 4), (0, 0), (0, -3)])
+def test_epochs_are_counted_from_0(epoch: int, epochs: int) -> None:
+    with pytest.raises(ValueError, match=f"the epoch is {epoch}, of {epochs}; .* from 0"):
+        penalty_weight(1.0, epoch, epochs)
 
 
 def test_fractions_of_spikes_are_an_error_and_not_counted_as_none() -> None:
