@@ -34,7 +34,7 @@ WITHOUT_NATIVE = "cpu-without-native"
 
 GRAPHS = {
     "cpu": up_to(1000),
-    WITHOUT_NATIVE: up_to(300),
+    WITHOUT_NATIVE: up_to(150),
     "tflite": up_to(300),
     "tflite-reference": up_to(100),
     "tflite-runtime": up_to(60),
