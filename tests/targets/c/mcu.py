@@ -65,8 +65,14 @@ def installed() -> list[Core]:
 
 def exact_here(folder: Path) -> tuple[int, int]:
     """Run a bundle's check on this computer; return how many answers are exact, and of how many."""
+    _, end = _made(folder, "check", "CFLAGS=-O2 -Werror")
+    return int(end[2]), int(end[3])
+
+
+def _made(folder: Path, *arguments: str) -> tuple[str, re.Match[str]]:
+    """Let make build a bundle's check and run it; return what it prints, and its last line."""
     done = subprocess.run(
-        ["make", "-s", "check", "CFLAGS=-O2 -Werror"],
+        ["make", "-s", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -75,24 +81,14 @@ def exact_here(folder: Path) -> tuple[int, int]:
     )
     end = _END.search(done.stdout)
     if end is None or (done.returncode == 0) != (end[1] == "ok"):
-        raise AssertionError(f"{done.returncode}\n{done.stdout}{done.stderr}")
-    return int(end[2]), int(end[3])
+        raise AssertionError(f"{arguments[0]}: {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout, end
 
 
 def run_on_core(folder: Path, prefix: str, core: Core) -> OnCore:
     """Build a bundle's check for a core, run it under QEMU and return what it found."""
     warnings = "-O2 -Werror -fcallgraph-info=su"
-    done = subprocess.run(
-        ["make", "-s", f"run-{core.name}", f"CROSS_CFLAGS={warnings}"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_TIMEOUT_S,
-    )
-    end = _END.search(done.stdout)
-    if end is None or (done.returncode == 0) != (end[1] == "ok"):
-        raise AssertionError(f"{core.name}: {done.returncode}\n{done.stdout}{done.stderr}")
+    printed, end = _made(folder, f"run-{core.name}", f"CROSS_CFLAGS={warnings}")
     built = folder / "build" / core.name
     sizes = subprocess.run(
         [f"{core.tools}size", built / f"{prefix}.o"], capture_output=True, text=True, check=True
@@ -102,7 +98,7 @@ def run_on_core(folder: Path, prefix: str, core: Core) -> OnCore:
         core=core.name,
         samples=int(end[3]),
         exact=int(end[2]),
-        instructions=[int(number) for number in _SAMPLE.findall(done.stdout)],
+        instructions=[int(number) for number in _SAMPLE.findall(printed)],
         flash=text + data,
         ram=int(end[4]) + bss,
         stack=deepest((built / f"{prefix}.ci").read_text(), f"{prefix}_run"),

@@ -45,24 +45,15 @@ INLINE void line_row(const struct cell *cell, struct sums sums, uint8_t *to, con
     }
 }
 
-/* Find the levels of positions that lie side by side, of sums of 16 bits, as bytes. */
-static void reached_of_rows(const struct cell *cell, const int16_t *x, int64_t positions, uint8_t *to) {
-    const struct threshold *op = &cell->threshold;
-    const int32_t padded = cell->padded, levels = op->levels;
-    for (int64_t p = 0; p < positions; p++, x += padded, to += cell->channels)
-        for (int32_t i = 0; i < padded; i += LANES16) {
-            const s16v values = load_s16v(x + i);
-            s16v count = {0};
-            const int16_t *theta = op->theta16 + i;
-            for (int32_t level = 0; level < levels; level++, theta += padded) count -= values >= load_s16v(theta);
-            narrow16(to + i, count);
-        }
+/* Whether levels are found by comparing sums of 16 bits, and stored as they are in bytes. */
+INLINE int compares_16(const struct threshold *op, int32_t type) {
+    return op->theta16 && op->method == COMPARE && type == U8 && op->unit == 1 && op->offset == 0;
 }
 
 static void threshold_row(const struct cell *cell, struct sums sums, void *to, int32_t type) {
     const struct threshold *op = &cell->threshold;
     const int32_t padded = cell->padded;
-    if (!sums.wide && op->theta16 && op->method == COMPARE && type == U8 && op->unit == 1 && op->offset == 0) {
+    if (!sums.wide && compares_16(op, type)) {
         reached_of_16(op, padded, sums.from, to);
         return;
     }
@@ -110,13 +101,13 @@ static void threshold_row(const struct cell *cell, struct sums sums, void *to, i
 /* The same for positions that lie side by side, whose sums have 16 bits. */
 static void threshold_rows16(const struct cell *cell, const int16_t *sums, int64_t positions, char *to, int32_t type) {
     const struct threshold *op = &cell->threshold;
-    const int bytes = type == U8 && op->unit == 1 && op->offset == 0;
-    if (op->theta16 && op->method == COMPARE && bytes && !op->flips) {
-        reached_of_rows(cell, sums, positions, (uint8_t *)to);
-        return;
-    }
-    for (int64_t p = 0; p < positions; p++, sums += cell->padded, to += cell->channels * es_bytes_of(type))
-        threshold_row(cell, (struct sums){sums, 0}, to, type);
+    const int64_t padded = cell->padded, bytes = cell->channels * es_bytes_of(type);
+    if (compares_16(op, type)) /* in place: a call takes as long as a position */
+        for (int64_t p = 0; p < positions; p++, sums += padded, to += bytes)
+            reached_of_16(op, (int32_t)padded, sums, (uint8_t *)to);
+    else
+        for (int64_t p = 0; p < positions; p++, sums += padded, to += bytes)
+            threshold_row(cell, (struct sums){sums, 0}, to, type);
 }
 
 /* Multiply by kept / 2^bits, towards zero. */
