@@ -30,6 +30,13 @@ def command(
             "penalty reaches, and 1 and 2 points less.",
         ),
     ] = None,
+    below: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0.005,0.01",
+            help="Compare costs this far below the mean accuracy of the nets without penalty.",
+        ),
+    ] = None,
     along: Annotated[
         str,
         typer.Option(metavar="SETTING", help="The setting that is the strength of a penalty."),
@@ -50,6 +57,7 @@ def command(
     """
     from edgespike.cli.lists import numbers_in
     from edgespike.errors import InputError
+    from edgespike.frontier.fronts import below_unpenalised
     from edgespike.frontier.series import read_results
     from edgespike.frontier.summary import frontier_of
     from edgespike.storage.files import check_output
@@ -58,11 +66,18 @@ def command(
     table = table_path(results)
     for out in (html, png):
         check_output(out, [table], force)
-    accuracies = numbers_in("--at", at, float) or ()
+    accuracies = tuple(numbers_in("--at", at, float) or ())
     for accuracy in accuracies:
         if not 0 < accuracy <= 1:
             raise InputError(f"--at has the accuracy {accuracy:g}; give shares above 0, up to 1")
-    found = frontier_of(read_results(read_rows(table), along), accuracies)
+    differences = numbers_in("--below", below, float) or ()
+    for difference in differences:
+        if not 0 <= difference < 1:
+            raise InputError(f"--below has {difference:g}; give shares of at least 0, less than 1")
+    read = read_results(read_rows(table), along)
+    if differences:
+        accuracies += below_unpenalised(read, differences)
+    found = frontier_of(read, accuracies)
     if html is not None:
         from edgespike.report.frontier import write_frontier_page
 

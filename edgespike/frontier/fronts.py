@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
+from edgespike.errors import InputError
 from edgespike.frontier.series import Level, Results, Run, Series
 
 BELOW_BEST = (0.0, 0.01, 0.02)
@@ -90,6 +91,31 @@ def common_accuracies(results: Results) -> tuple[float, ...]:
         for runs in series.by_seed.values()
     )
     return tuple(best - below for below in BELOW_BEST if best > below)
+
+
+def below_unpenalised(results: Results, below: Sequence[float]) -> tuple[float, ...]:
+    """Return accuracies some shares below the mean accuracy of the nets without penalty.
+
+    Raises
+    ------
+    InputError
+        There are no such nets, or an accuracy is 0 or less.
+    """
+    levels = [level for series in results.series for level in series.levels if level.strength == 0]
+    # Series share these nets; each of them counts once.
+    free = list({id(run): run for level in levels for run in level.runs}.values())
+    if not free:
+        raise InputError(
+            f"no net has {results.along} = 0, so there is nothing to be below; train one for each "
+            f"seed, or give accuracies with --at"
+        )
+    reference = fmean(run.accuracy for run in free)
+    if reference <= max(below):
+        raise InputError(
+            f"the accuracy without penalty is {reference:.2%}, and {max(below):g} below it is 0 or "
+            "less; give smaller differences"
+        )
+    return tuple(reference - difference for difference in below)
 
 
 def coverage(seeds: int) -> float:

@@ -16,6 +16,10 @@ from edgespike.sweep.results import Row
 
 SEED = "seed"
 
+PENALTY_WEIGHT = "lambda"
+OF_PENALTY = ("penalty", "p")
+"""Settings that mean nothing where the weight of the penalty is 0."""
+
 COSTS = {
     "synaptic_operations": "synaptic operations",
     "operations": "synaptic operations and multiply-accumulates",
@@ -159,7 +163,7 @@ def read_results(rows: Sequence[Row], along: str) -> Results:
             f"the results have none of the columns {', '.join(COSTS)} in every row, so there is "
             "nothing to set accuracy against; run the sweep again in a new folder"
         )
-    groups: dict[tuple[Any, ...], dict[Any, list[Run]]] = {}
+    groups: _Groups = {}
     first: dict[tuple[Any, ...], Row] = {}
     for row in used:
         key = tuple(row.get(name) for name in names)
@@ -171,6 +175,8 @@ def read_results(rows: Sequence[Row], along: str) -> Results:
                 "count as two seeds; leave one of the two lines out"
             )
         groups.setdefault(key, {}).setdefault(row[along], []).append(_run(row, costs))
+    if along == PENALTY_WEIGHT:
+        groups = _with_unpenalised(groups, names)
     series = tuple(
         Series(
             dict(zip(names, key, strict=True)),
@@ -183,6 +189,34 @@ def read_results(rows: Sequence[Row], along: str) -> Results:
         _check_stated(used[0], ("energy_model", "energy_profile"))
         by = f"{used[0]['energy_model']} with the constants of {used[0]['energy_profile']}"
     return Results(series, along, used[0]["samples"], costs, by, len(rows) - len(used))
+
+
+_Groups = dict[tuple[Any, ...], dict[Any, list[Run]]]
+
+
+def _with_unpenalised(groups: _Groups, names: Sequence[str]) -> _Groups:
+    """Share the nets without penalty among all series that differ in the penalty alone.
+
+    A group of nothing else is no series of its own, unless there is no other.
+    """
+
+    def apart_from_penalty(key: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(v for name, v in zip(names, key, strict=True) if name not in OF_PENALTY)
+
+    free: dict[tuple[Any, ...], dict[Any, Run]] = {}
+    for key, levels in groups.items():
+        for run in levels.get(0, ()):
+            free.setdefault(apart_from_penalty(key), {}).setdefault(run.seed, run)
+    penalised = {apart_from_penalty(key) for key, levels in groups.items() if set(levels) != {0}}
+    shared: _Groups = {}
+    for key, levels in groups.items():
+        same = apart_from_penalty(key)
+        if set(levels) == {0} and same in penalised:
+            continue
+        own = {run.seed for run in levels.get(0, ())}
+        others = [run for seed, run in free.get(same, {}).items() if seed not in own]
+        shared[key] = {**levels, 0: [*levels.get(0, ()), *others]} if others else levels
+    return shared
 
 
 def _check_strength(along: str, row: Row) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edgespike.errors import InputError
 from edgespike.frontier.fronts import (
     Matched,
+    below_unpenalised,
     common_accuracies,
     cost_at,
     coverage,
@@ -77,6 +78,57 @@ def test_rows_become_series_of_levels_and_seeds(results: Results) -> None:
     assert first.levels[0].cost("synaptic_operations").mean == 420
     assert results.costs == ("synaptic_operations", "operations", "energy_j")
     assert (results.samples, results.energy_by) == (100, "spikes with the constants of 45nm")
+
+
+def test_nets_without_penalty_are_shared_by_all_penalties() -> None:
+    free = [row("a", 0, 1, 0.90, 400), row("a", 0, 2, 0.92, 440)]
+    rows = [*free, row("b", 1, 1, 0.8, 100), row("b", 1, 2, 0.8, 100), row("c", 2, 1, 0.7, 50)]
+    series = read_results(rows, "lambda").series
+    assert [each.name for each in series] == ["b", "c"]
+    for each in series:
+        assert [level.strength for level in each.levels][0] == 0
+        assert [run.accuracy for run in each.levels[0].runs] == [0.90, 0.92]
+
+
+def test_a_penalty_keeps_its_own_nets_of_strength_0() -> None:
+    rows = [row("a", 0, 1, 0.90, 400), row("b", 0, 1, 0.80, 300), row("b", 0, 2, 0.70, 300)]
+    rows += [row("a", 1, 1, 0.5, 1), row("b", 1, 1, 0.5, 1)]
+    a, b = read_results(rows, "lambda").series
+    assert {run.seed: run.accuracy for run in a.levels[0].runs} == {1: 0.90, 2: 0.70}
+    assert {run.seed: run.accuracy for run in b.levels[0].runs} == {1: 0.80, 2: 0.70}
+
+
+def test_nets_that_differ_in_more_than_the_penalty_are_not_shared() -> None:
+    rows = [{**row("a", strength, 1, 0.9, 9), "epochs": 3 + strength} for strength in (0, 1)]
+    levels = [[level.strength for level in s.levels] for s in read_results(rows, "lambda").series]
+    assert levels == [[0], [1]]
+
+
+def test_another_strength_of_0_is_a_net_of_its_series_only() -> None:
+    rows = [{**row("a", 1, 1, 0.9, 9), "shift": 0}, {**row("b", 1, 1, 0.8, 9), "shift": 1}]
+    levels = [[level.strength for level in s.levels] for s in read_results(rows, "shift").series]
+    assert levels == [[0], [1]]
+
+
+def test_accuracies_below_that_without_penalty() -> None:
+    free = [row("a", 0, 1, 0.90, 400), row("a", 0, 2, 0.92, 440)]
+    rows = [*free, row("b", 1, 1, 0.8, 100), row("c", 2, 1, 0.7, 50)]
+    found = below_unpenalised(read_results(rows, "lambda"), (0.0, 0.01))
+    assert found == pytest.approx((0.91, 0.90))
+
+
+@pytest.mark.parametrize(
+    ("rows", "below", "message"),
+    [
+        ([row("b", 1, 1, 0.8, 100)], 0.01, "no net has lambda = 0"),
+        ([row("b", 0, 1, 0.8, 100)], 0.8, "the accuracy without penalty is 80.00%, and 0.8 below"),
+    ],
+)
+def test_accuracies_that_cannot_be_below(
+    rows: list[dict[str, Any]], below: float, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        below_unpenalised(read_results(rows, "lambda"), (below,))
 
 
 def test_the_front_leaves_out_what_is_beaten(results: Results) -> None:
