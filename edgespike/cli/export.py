@@ -102,6 +102,7 @@ def _kernels(given: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in given:
         layer, equals, kind = text.rpartition("=")
+        layer, kind = layer.strip(), kind.strip()
         if not (layer and equals and kind):
             raise InputError(f"--kernel {shown(text)} is not LAYER=KIND, as conv2=ROWS is")
         if found.setdefault(layer, kind) != kind:

@@ -75,6 +75,20 @@ def command(
             "net.",
         ),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CHECKPOINT",
+            help="Learn from this trained net's answers too, such as those of the float net of the "
+            "same shape; needs --distillation, or that entry in the recipe.",
+        ),
+    ] = None,
+    distillation: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Share of the loss that is the distance from the teacher."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Override the recipe's number of epochs.")
     ] = None,
@@ -143,6 +157,7 @@ def command(
     only larger weights, a warning says so. Without --for, these refusals become warnings.
     """
     from edgespike.bayes.overlap import CollapseWarning
+    from edgespike.errors import InputError
     from edgespike.nn import load_draft, train
     from edgespike.nn.training.place import Place
 
@@ -150,6 +165,14 @@ def command(
     draft = load_draft(recipe, data, **options, size=size_in(size))
     draft = draft.override(epochs=epochs, seed=seed, limit=limit)
     draft = draft.override(**{"penalty": penalty, "lambda": strength, "p": power})
+    draft = draft.override(
+        teacher=None if teacher is None else str(teacher), distillation=distillation
+    )
+    if teacher is not None and not draft.table.get("distillation"):
+        raise InputError(
+            f"--teacher is {teacher}, but nothing is learnt from it while the share is 0; give "
+            "--distillation, such as 0.5"
+        )
     place = Place(out)
     place.refuse(Path(recipe))
     if start is not None:

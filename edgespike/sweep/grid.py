@@ -234,10 +234,16 @@ def _with(table: Any, names: Sequence[str], value: Value) -> Any:
 def identity(recipe: Recipe) -> str:
     """Return what stands for a recipe in names of files: equal for equal recipes, 16 characters.
 
-    The path of data of one's own does not count, since the data may have moved, nor do entries that
-    have their default: a later edgespike, which may know more entries, finds the same points.
+    The paths of data of one's own and of a teacher do not count, since the files may have moved;
+    the teacher's content does. Nor do entries that have their default: a later edgespike, which may
+    know more entries, finds the same points.
     """
-    content = json.dumps(_stated(recipe), sort_keys=True)
+    from edgespike.nn.training.teacher import teacher_sha256
+
+    stated = _stated(recipe)
+    if recipe.teacher:
+        stated["teacher"] = teacher_sha256(recipe.teacher)
+    content = json.dumps(stated, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -98,7 +98,7 @@ def run_point(
     Raises
     ------
     InputError
-        This worker's data is not that of the sweep.
+        This worker's data, or its teacher, is not that of the sweep.
     EdgespikeError
         As for :func:`edgespike.nn.train`, :func:`edgespike.load`, :func:`edgespike.verify` and
         :func:`edgespike.estimate_energy`.
@@ -114,6 +114,7 @@ def run_point(
     began = time.monotonic()
     task = _task(recipe)
     _check_source(task, source)
+    _check_teacher(identity, recipe)
     with _folder(folder) as place:
         result = train(
             *(recipe, place),
@@ -176,6 +177,16 @@ def _check_source(task: Task, source: Mapping[str, Any] | None) -> None:
         raise InputError(
             f"the data of this worker has SHA-256 {here}, that of the sweep {there}; give all "
             "workers the same data"
+        )
+
+
+def _check_teacher(point: str, recipe: Recipe) -> None:
+    from edgespike.sweep.grid import identity
+
+    if identity(recipe) != point:
+        raise InputError(
+            f"the teacher {recipe.teacher} of this worker is not that of the sweep; give all "
+            "workers the same file"
         )
 
 

@@ -55,6 +55,13 @@ def _row(path: Path, number: int, line: bytes) -> Row:
             f"{path}, line {number} is no row of results: it names no point; remove the line, "
             f"{_AGAIN}"
         )
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise FileFormatError(
+            f"{path}, line {number} holds half a character, {shown(error.object[error.start])}; "
+            f"remove the line, {_AGAIN}"
+        ) from None
     for name, value in row.items():
         if isinstance(value, dict | list):
             raise FileFormatError(

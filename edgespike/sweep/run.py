@@ -16,7 +16,7 @@ from edgespike.sweep.point import Counting, run_point
 from edgespike.sweep.results import Row
 
 if TYPE_CHECKING:
-    from edgespike.nn import Draft
+    from edgespike.nn import Draft, Recipe
 
 OF_A_POINT = ("TrainingError", "UnsupportedError", "GraphError", "WorkerDiedError")
 """Kinds of failures after which the other points go on; all others would meet them too."""
@@ -116,6 +116,8 @@ def sweep(
         # Other machines have the data at the same place, but run in another folder.
         draft = replace(draft, data=replace(draft.data, path=str(Path(draft.data.path).absolute())))
     points = points_of(recipe, draft, axes)
+    if not shared:
+        points = [replace(point, recipe=_at_place(point.recipe)) for point in points]
     known = isinstance(recipe.data, str)
     if known:
         _load_known(recipe)
@@ -149,6 +151,11 @@ def sweep(
                 watcher.end(point, row, outcome.failure)
     rows = tuple(finished[point.id] for point in points if point.id in finished)
     return Swept(folder.results, rows, tuple(failed))
+
+
+def _at_place(recipe: Recipe) -> Recipe:
+    """Return a recipe whose teacher is named by its place, for workers in other folders."""
+    return replace(recipe, teacher=str(Path(recipe.teacher).absolute() if recipe.teacher else ""))
 
 
 def _load_known(recipe: Any) -> None:

@@ -87,6 +87,7 @@ def test_names_on_the_page_are_escaped(cli: Cli, folder: Path) -> None:
         ("", "there are no finished points"),
         ("{}\n", "line 1 is no row of results"),
         ("nonsense\n", "line 1 is not JSON"),
+        ('{"point": "a", "penalty": "\\ud800"}\n', "line 1 holds half a character, '\\ud800'"),
         ("nonsense\n", "remove the line, and run the sweep again with --resume"),
         (
             '{"point": "a", "seed": [1]}\n',
@@ -110,8 +111,19 @@ def test_what_is_no_table_is_refused(
     assert said in refused.stderr
 
 
-@pytest.mark.parametrize("at", ["0", "1.5", "nan", "x", "90%"])
-def test_accuracies_are_shares(cli: Cli, folder: Path, at: str) -> None:
-    refused = cli("frontier", folder, "--at", at)
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("--at", text) for text in ("0", "1.5", "nan", "x", "90%")]
+    + [("--below", text) for text in ("-0.1", "1", "nan", "x", "0.95")],
+)
+def test_accuracies_are_shares(cli: Cli, folder: Path, option: str, text: str) -> None:
+    refused = cli("frontier", folder, option, text)
     assert (refused.code, refused.stdout) == (2, "")
-    assert "--at" in refused.stderr
+    assert option in refused.stderr or "0.95 below it is 0 or less" in refused.stderr
+
+
+def test_costs_are_compared_below_the_accuracy_without_penalty(cli: Cli, folder: Path) -> None:
+    found = cli("frontier", folder, "--below", "0,0.02", "--at", "0.8", "--json").json
+    for series in found["series"]:  # without penalty: 0.90, 0.92, 0.90 and 0.84
+        accuracies = [matched["accuracy"] for matched in series["matched"]]
+        assert accuracies == pytest.approx([0.8, 0.89, 0.87])

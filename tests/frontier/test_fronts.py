@@ -86,7 +86,7 @@ def test_nets_without_penalty_are_shared_by_all_penalties() -> None:
     series = read_results(rows, "lambda").series
     assert [each.name for each in series] == ["b", "c"]
     for each in series:
-        assert [level.strength for level in each.levels][0] == 0
+        assert each.levels[0].strength == 0
         assert [run.accuracy for run in each.levels[0].runs] == [0.90, 0.92]
 
 

@@ -255,6 +255,13 @@ class NetSpec:
         """Whether any layer, including the readout, receives spikes or levels."""
         return self.activation != "relu" and len(self.layers) > 0
 
+    @property
+    def bumps(self) -> bool:
+        """Whether its surrogate consists of bumps, whose steepness is ``alpha``."""
+        if self.activation == "levels":
+            return self.surrogate == "bumps"
+        return self.activation == "spike"
+
     def to_table(self) -> dict[str, Any]:
         """Return the description as plain tables, lists, numbers and text."""
         return without_absent(asdict(self))

@@ -204,6 +204,8 @@ def load_draft(name_or_path: str | Path, data: str | Path | None = None, **optio
     if data is not None:
         given["path"] = str(data)
     folder = Path() if shipped else Path(name_or_path).parent
+    if isinstance(table.get("teacher"), str) and table["teacher"]:
+        table["teacher"] = str(folder / table["teacher"])
     draft = Draft(str(name_or_path), table, None)
     return replace(draft, data=_data(draft, stated, given, folder))
 

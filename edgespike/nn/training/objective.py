@@ -15,6 +15,7 @@ from edgespike.nn.layers.penalty import SpikePenalty
 from edgespike.nn.nets.models import build
 from edgespike.nn.training.posterior_spec import PosteriorSpec
 from edgespike.nn.training.recipe import Recipe
+from edgespike.nn.training.teacher import answers_of, distillation_loss
 
 
 class TrainingObjective(Protocol):
@@ -56,10 +57,10 @@ def build_model(recipe: Recipe, start: nn.Module | None = None) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         if recipe.posterior is None:
-            return _for_convolutions(build(recipe.net) if start is None else start)
+            return for_convolutions(build(recipe.net) if start is None else start)
         spec = recipe.posterior
         return MixturePosterior(
-            [_for_convolutions(build(recipe.net)) for _ in range(spec.members)],
+            [for_convolutions(build(recipe.net)) for _ in range(spec.members)],
             prior_deviation=spec.prior_deviation,
             initial_deviation=spec.initial_deviation,
             deviations=spec.deviations,
@@ -67,16 +68,21 @@ def build_model(recipe: Recipe, start: nn.Module | None = None) -> nn.Module:
         )
 
 
-def _for_convolutions(net: nn.Module) -> nn.Module:
+def for_convolutions(net: nn.Module) -> nn.Module:
     """Set the memory layout in which convolutions are faster, on CPUs and GPUs alike."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def objective_of(recipe: Recipe, model: nn.Module, samples: int) -> TrainingObjective:
-    """Return the objective of a model from `build_model`, for a number of training samples."""
+def objective_of(
+    recipe: Recipe, model: nn.Module, samples: int, teacher: nn.Module | None = None
+) -> TrainingObjective:
+    """Return the objective of a model from `build_model`, for a number of training samples.
+
+    The teacher, for one net only, is on the model's device.
+    """
     if isinstance(model, MixturePosterior) and recipe.posterior is not None:
         return PosteriorObjective(recipe, recipe.posterior, model, samples)
-    return NetObjective(recipe, model)
+    return NetObjective(recipe, model, teacher)
 
 
 def _penalty_of(recipe: Recipe, model: nn.Module) -> SpikePenalty:
@@ -86,18 +92,23 @@ def _penalty_of(recipe: Recipe, model: nn.Module) -> SpikePenalty:
 
 
 class NetObjective:
-    """Cross entropy of one net."""
+    """Cross entropy of one net, and how far it is from its teacher, if it has one."""
 
-    def __init__(self, recipe: Recipe, model: nn.Module) -> None:
-        self._model, self._smoothing = model, recipe.label_smoothing
+    def __init__(self, recipe: Recipe, model: nn.Module, teacher: nn.Module | None = None) -> None:
+        self._recipe, self._model, self._teacher = recipe, model, teacher
         self._penalty = _penalty_of(recipe, model) if recipe.net.spiking else None
 
     def step(
         self, net: nn.Module, images: Tensor, labels: Tensor, _generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """See `TrainingObjective`."""
-        logits = net(images)
-        return functional.cross_entropy(logits, labels, label_smoothing=self._smoothing), logits
+        logits, recipe = net(images), self._recipe
+        loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        if self._teacher is not None:
+            taught = answers_of(self._teacher, images)
+            learnt = distillation_loss(logits, taught, recipe.temperature)
+            loss = (1 - recipe.distillation) * loss + recipe.distillation * learnt
+        return loss, logits
 
     def logits(self, images: Tensor) -> Tensor:
         """See `TrainingObjective`."""

@@ -35,6 +35,9 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("gradient_norm", 0, _LARGEST),
     ("label_smoothing", 0, 1),
     ("lambda_", 0, _LARGEST),
+    ("distillation", 0, 1),
+    ("temperature", 1e-3, 1e3),
+    ("final_alpha", 0, _LARGEST),
     ("limit", 0, _MOST),
 )
 
@@ -74,6 +77,15 @@ class Recipe:
         or data of one's own.
     posterior
         Train a mixture of such nets by variational inference; None for one net.
+    teacher, distillation, temperature
+        Path of a trained net, such as the float net of the same shape, from which this one learns;
+        the share of the loss that is the distance from its answers, see
+        `edgespike.nn.training.teacher.distillation_loss`; and the temperature of the answers.
+        With a share of 0 nothing is learnt from the teacher.
+    final_alpha
+        Steepness of the surrogate in the last epoch; from the first epoch to the last one the net's
+        ``alpha`` goes there in equal ratios, so that wide surrogates become narrow. 0 keeps
+        ``alpha``.
 
     Raises
     ------
@@ -100,6 +112,10 @@ class Recipe:
     limit: int = 0
     data: str | DataOptions = "fashion_mnist"
     posterior: PosteriorSpec | None = None
+    teacher: str = ""
+    distillation: float = 0.0
+    temperature: float = 4.0
+    final_alpha: float = 0.0
 
     def __post_init__(self) -> None:
         refuse(self._faults())
@@ -124,6 +140,23 @@ class Recipe:
             )
         if self.lambda_ > 0 and not self.net.spiking:
             yield f"lambda is {self.lambda_}, but no layer of the net receives spikes; set it to 0"
+        if self.distillation > 0 and not self.teacher:
+            yield (
+                f"distillation is {self.distillation}, but there is no teacher; name a checkpoint, "
+                "or set it to 0"
+            )
+        if self.posterior and self.teacher:
+            yield "a mixture of nets has no teacher; leave teacher and distillation out"
+        if self.final_alpha and not (isinstance(self.net, NetSpec) and self.net.bumps):
+            yield (
+                f"final_alpha is {self.final_alpha}, but the net's surrogate has no alpha; set it "
+                'to 0, or let the net have spikes or surrogate = "bumps"'
+            )
+        if self.final_alpha and isinstance(self.net, NetSpec) and self.net.alpha <= 0:
+            yield (
+                f"final_alpha is {self.final_alpha}, but alpha of the net is {self.net.alpha}; "
+                "give one above 0"
+            )
         if self.posterior and self.weight_decay > 0:
             yield (
                 f"weight_decay is {self.weight_decay}, but the weights of a posterior have a prior "

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,24 @@ from torch import Tensor
 
 from edgespike.errors import FileFormatError, InputError, named, shown
 from edgespike.nn.nets.checkpoint import TRAINING, read_checkpoint, write_checkpoint
+from edgespike.nn.nets.tables import entry_name
 from edgespike.nn.training.place import Place
 from edgespike.nn.training.recipe import Recipe, of_today
 from edgespike.nn.training.resuming import description_faults
+from edgespike.nn.training.teacher import teacher_sha256
 from edgespike.storage.files import write_atomically
 
 GIVEN = "given"
 """Recorded as the data of a recipe that was trained on a caller's own data."""
 
 _SHOWN_FAULTS = 5
+
+_DEFAULTS = {
+    entry_name(entry.name): entry.default
+    for entry in fields(Recipe)
+    if isinstance(entry.default, bool | int | float | str)
+}
+"""What an entry is that the recipe of an older version does not have."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class RunFolder(Place):
     ----------
     table
         The recipe as the run's files record it; its data is `GIVEN` if the data was given and
-        nothing says where it came from.
+        nothing says where it came from, its teacher is a path and the file's SHA-256.
     source
         Where data of one's own came from, to be set before anything is written or read; None for a
         known data set.
@@ -67,6 +76,9 @@ class RunFolder(Place):
         super().__init__(path)
         self.recipe = recipe
         self.table = {**recipe.to_table(), **({"data": GIVEN} if data_given else {})}
+        if recipe.teacher:
+            sha256 = teacher_sha256(recipe.teacher)
+            self.table["teacher"] = {"path": recipe.teacher, "sha256": sha256}
         self.source: dict[str, Any] | None = None
 
     def save(self, tensors: Mapping[str, Tensor], log: Log) -> None:
@@ -133,7 +145,7 @@ class RunFolder(Place):
         if not isinstance(found, dict):
             self.refuse_faults([f"its recipe is {shown(found)}, expected a table"])
             return
-        found = of_today(found)
+        found = {**_DEFAULTS, **of_today(found)}
         # Through JSON, in which tuples are lists.
         wanted = json.loads(json.dumps(self.table))
         other = [
@@ -161,7 +173,7 @@ class RunFolder(Place):
 
 
 def _without_path(value: object) -> object:
-    """Return a table about data without its path: the same data may have moved."""
+    """Return a table about a file without its path: the same file may have moved."""
     if isinstance(value, dict):
         return {name: entry for name, entry in value.items() if name != "path"}
     return value

@@ -27,6 +27,7 @@ from edgespike.nn.training.results import Results, write_results
 from edgespike.nn.training.run_folder import Log, RunFolder
 from edgespike.nn.training.start import Start, load_start
 from edgespike.nn.training.task import Task, load_task
+from edgespike.nn.training.teacher import load_teacher
 from edgespike.nn.training.trainer import Trainer
 
 
@@ -98,13 +99,13 @@ def train(
     ------
     InputError
         ``out`` holds a run and ``resume`` is False, holds a run of another recipe or of other data,
-        or is in use by another run; the run would overwrite ``start``; the task or ``start`` does
-        not fit the net; the limit exceeds the data; or ``start`` is given and the recipe has a
-        posterior.
+        or is in use by another run; the run would overwrite ``start`` or the recipe's teacher; the
+        task, ``start`` or the teacher does not fit the net; the limit exceeds the data; or
+        ``start`` is given and the recipe has a posterior.
     EnvironmentMissingError
         ``tensorboard`` is true, and TensorBoard is not installed.
     FileFormatError
-        ``start``, or the checkpoint to resume from, is damaged, foreign or does not fit.
+        ``start``, the teacher or the checkpoint to resume from is damaged, foreign or does not fit.
     WriteError
         ``out`` cannot be written; this is checked before data is read.
     TrainingError
@@ -124,11 +125,13 @@ def train(
         check_tensorboard()
     given = task is not None and task.source is None
     folder = RunFolder(Path(out), recipe, data_given=given)
-    if start:
-        folder.refuse(Path(start))
+    for source in (start, recipe.teacher):
+        if source:
+            folder.refuse(Path(source))
     folder.check(resume)
     task = (task or _load(recipe)).limited(recipe.limit)
     task.check(recipe.net.input_shape, recipe.net.classes, recipe.net.signed)
+    teacher = load_teacher(recipe.teacher, recipe.net) if recipe.teacher else None
     begin = load_start(Path(start), recipe.net, task.train_images) if start else None
     folder.source = task.source
     # Not earlier, so that input that does not fit leaves no empty folder behind.
@@ -136,7 +139,7 @@ def train(
     processes = Processes()
     # Only when they are together, all processes of this run have made their checks.
     with processes.together():
-        trainer = Trainer(recipe, task, processes, begin.model if begin else None)
+        trainer = Trainer(recipe, task, processes, begin.model if begin else None, teacher)
         with folder.locked() if processes.main else contextlib.nullcontext():
             if processes.main:
                 folder.check_files(resume)  # another run may have ended since the first check

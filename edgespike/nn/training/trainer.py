@@ -13,9 +13,15 @@ from torch.nn import functional
 
 from edgespike.errors import EdgespikeError
 from edgespike.nn.layers.penalty import penalty_weight
+from edgespike.nn.training.annealing import alpha_of, set_alpha
 from edgespike.nn.training.augment import augment
 from edgespike.nn.training.averaging import WeightAverage, measure_statistics
-from edgespike.nn.training.objective import TrainingObjective, build_model, objective_of
+from edgespike.nn.training.objective import (
+    TrainingObjective,
+    build_model,
+    for_convolutions,
+    objective_of,
+)
 from edgespike.nn.training.optimiser import (
     learning_rate,
     make_optimiser,
@@ -54,6 +60,8 @@ class Trainer:
         Those that train it together.
     start
         The net to start from; one of random weights if None.
+    teacher
+        The net to learn from, if the recipe has one.
 
     Attributes
     ----------
@@ -69,7 +77,12 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, task: Task, processes: Processes, start: nn.Module | None = None
+        self,
+        recipe: Recipe,
+        task: Task,
+        processes: Processes,
+        start: nn.Module | None = None,
+        teacher: nn.Module | None = None,
     ) -> None:
         self.recipe = recipe
         self.processes, self.device = processes, processes.device
@@ -79,7 +92,8 @@ class Trainer:
         self.average = WeightAverage(self.model, recipe.averaging) if recipe.averaging else None
         self.result: nn.Module = self.average.model if self.average else self.model
         samples = len(task.train_images)
-        self.objective = objective_of(recipe, self.model, samples)
+        taught = None if teacher is None else for_convolutions(teacher).to(self.device)
+        self.objective = objective_of(recipe, self.model, samples, taught)
         self.result_objective = self.objective
         if self.average:
             self.result_objective = objective_of(recipe, self.result, samples)
@@ -160,6 +174,7 @@ class Trainer:
 
     def _train(self, epoch: int, show: EpochProgress) -> dict[str, float | None]:
         self.net.train()
+        set_alpha(self.model, alpha_of(self.recipe, epoch))
         # All randomness of an epoch follows from its seed: resuming needs no generator states.
         seed = _derived(self.recipe.seed, epoch)
         order = torch.randperm(

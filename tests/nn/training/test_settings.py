@@ -14,9 +14,19 @@ from typer.testing import CliRunner
 
 from edgespike.cli.app import app
 from edgespike.errors import FileFormatError
-from edgespike.nn import SpikeActivation, SpikePenalty, build, load_draft, load_model, train
+from edgespike.nn import (
+    DenseSpec,
+    NetSpec,
+    SpikeActivation,
+    SpikePenalty,
+    build,
+    load_draft,
+    load_model,
+    train,
+)
 from edgespike.nn.layers.penalty import KINDS
 from edgespike.nn.layers.surrogates import BUMPS, SumOfBumps
+from edgespike.nn.nets.checkpoint import save_model
 from edgespike.nn.training.run_folder import RunFolder
 from tests.nn.small import NET, RECIPE, random_images, striped_task
 
@@ -34,13 +44,22 @@ def test_all_settings_are_options_of_the_command(tmp_path: Path) -> None:
         "[[net.layers]]\nkind = 'dense'\nfeatures = 5\n"
     )
     out = tmp_path / "run"
-    given = ["--data", str(tmp_path / "train.npz"), "--json"]
+    given = ["train", str(tmp_path / "mine.toml"), "-o", str(out)]
+    given += ["--data", str(tmp_path / "train.npz"), "--json"]
     given += ["--penalty", "layer_balanced", "--lambda", "0.5", "--p", "2", "--seed", "7"]
-    answer = CliRunner().invoke(app, ["train", str(tmp_path / "mine.toml"), "-o", str(out), *given])
+    teacher = tmp_path / "teacher.safetensors"
+    spec = NetSpec((1, 8, 8), 3, (DenseSpec(4),), activation="relu")
+    save_model(teacher, build(spec), spec)
+    given += ["--teacher", str(teacher)]
+    refused = CliRunner().invoke(app, given)
+    assert refused.exit_code == 2
+    assert "give --distillation" in refused.output
+    answer = CliRunner().invoke(app, [*given, "--distillation", "0.25"])
     assert answer.exit_code == 0, answer.output
     recipe, epoch = map(json.loads, (out / "training.jsonl").read_text().splitlines())
-    settings = {name: recipe["recipe"][name] for name in ("penalty", "lambda", "p", "seed")}
-    assert settings == {"penalty": "layer_balanced", "lambda": 0.5, "p": 2, "seed": 7}
+    assert recipe["recipe"].pop("teacher")["path"] == str(teacher)
+    wanted = {"penalty": "layer_balanced", "lambda": 0.5, "p": 2, "seed": 7, "distillation": 0.25}
+    assert {name: recipe["recipe"][name] for name in wanted} == wanted
     assert epoch["penalty_weight"] == 0.5
 
 
