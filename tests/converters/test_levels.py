@@ -16,6 +16,7 @@ from edgespike.converters.torch.agreement import agreement  # noqa: E402
 from edgespike.counting import Convention  # noqa: E402
 from edgespike.errors import UnsupportedError  # noqa: E402
 from edgespike.graph import Add, Threshold  # noqa: E402
+from edgespike.graph import SumPool2d as SumOfWindows  # noqa: E402
 from edgespike.graph.ops import Weighted  # noqa: E402
 from edgespike.interpreter import interpret  # noqa: E402
 from edgespike.nn import (  # noqa: E402
@@ -41,22 +42,24 @@ pytestmark = pytest.mark.torch
 SHAPE = (2, 8, 8)
 
 
+LAYERS = (
+    ConvSpec(6, pool=2, states=15),
+    ConvSpec(6, groups=6, pooling="sum", pool=2, states=7),
+    ResidualSpec(6),
+    ResidualSpec(8, stride=2),
+    DenseSpec(12),
+)
+
+
 def net(activation_states: int = 4, weight_states: int = 3, **changes: Any) -> nn.Sequential:
     """Build a net with pools, depthwise, residual and dense layers, as after some training."""
     spec = NetSpec(
         SHAPE,
         5,
-        (
-            ConvSpec(6, pool=2, states=15),
-            ConvSpec(6, groups=6, pooling="sum", pool=2, states=7),
-            ResidualSpec(6),
-            ResidualSpec(8, stride=2),
-            DenseSpec(12),
-        ),
         activation="levels",
         activation_states=activation_states,
         weight_states=weight_states,
-        **{"normalisation": "layer_batch", **changes},
+        **{"layers": LAYERS, "normalisation": "layer_batch", **changes},
     )
     torch.manual_seed(7)
     model = build(spec)
@@ -83,6 +86,21 @@ def test_every_level_equals_the_module_unless_it_is_near_a_tie(
     assert [layer.different for layer in found] == [0] * 8
     # In double precision hardly anything is near a tie, so that nothing hides there.
     assert sum(layer.near_ties for layer in found) <= 2
+
+
+@pytest.mark.parametrize("last", [(), (DenseSpec(12),)], ids=["readout", "dense"])
+@pytest.mark.parametrize("activation_states", [2, 4])
+def test_a_pool_after_a_residual_block_adds_up_its_events(
+    activation_states: int, last: tuple[DenseSpec, ...]
+) -> None:
+    """As in a ResNet before its readout: over the whole image."""
+    layers = (ConvSpec(6), ResidualSpec(6, stride=2, pool=4), *last)
+    model = net(activation_states, layers=layers).double()
+    found = agreement(model, SHAPE, images(50))
+    assert [layer.different for layer in found] == [0] * (4 + len(last))
+    graph = edgespike.convert(model, SHAPE)
+    (pool,) = (op for _, op in graph.of_type(SumOfWindows))
+    assert (pool.kernel, pool.stride) == ((4, 4), (4, 4))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from edgespike.nn.layers.activation import LevelActivation
 from edgespike.nn.layers.normalise import LayerBatchNorm
 from edgespike.nn.layers.residual import Residual
 from edgespike.nn.nets.models import build
-from edgespike.nn.nets.spec import LayerSpec, NetSpec
+from edgespike.nn.nets.spec import ConvSpec, LayerSpec, NetSpec, ResidualSpec
 
 FACTORS, SPAN = 100, 300.0
 """How many factors are tried, and how many times the largest is the smallest."""
@@ -112,8 +112,18 @@ def from_relu(model: nn.Sequential, spec: NetSpec, images: Tensor) -> nn.Sequent
         _, last = blocks[-1]
         readout = net[-1]
         assert isinstance(readout, nn.Linear)
-        readout.weight.mul_(_value_of_one(net.get_submodule(last), inputs[last], factors[last]))
+        value = _value_of_one(net.get_submodule(last), inputs[last], factors[last])
+        readout.weight.mul_(value / _added_up(spec.layers[-1]))
     return net
+
+
+def _added_up(layer: LayerSpec) -> int:
+    """Return how many events a layer's pool adds up, where the float net takes their mean."""
+    match layer:
+        case ConvSpec(pooling="sum", pool=size) | ResidualSpec(pool=size):
+            return size**2
+        case _:
+            return 1
 
 
 def _blocks(net: nn.Module) -> list[tuple[str, str]]:

@@ -41,7 +41,7 @@ def _feed_forward(spec: NetSpec) -> nn.Sequential:
         if isinstance(layer, DenseSpec):
             continue
         if isinstance(layer, ResidualSpec):
-            modules.append(_residual(spec, layer, channels))
+            modules += _residual_block(spec, layer, channels)
         else:
             modules += _conv_block(spec, layer, channels)
         channels = layer.channels
@@ -66,12 +66,13 @@ def _conv_block(spec: NetSpec, layer: ConvSpec, channels: int) -> list[nn.Module
     ]
 
 
-def _residual(spec: NetSpec, layer: ResidualSpec, channels: int) -> Residual:
+def _residual_block(spec: NetSpec, layer: ResidualSpec, channels: int) -> list[nn.Module]:
     first, second, shortcut = layer.convolutions()
     body = [*_conv_block(spec, first, channels), *_conv_block(spec, second, layer.channels)]
-    if layer.stride == 1 and layer.channels == channels:
-        return Residual(nn.Sequential(*body))
-    return Residual(nn.Sequential(*body), nn.Sequential(*_conv_block(spec, shortcut, channels)))
+    same = layer.stride == 1 and layer.channels == channels
+    passed_on = None if same else nn.Sequential(*_conv_block(spec, shortcut, channels))
+    block = Residual(nn.Sequential(*body), passed_on)
+    return [block] if layer.pool == 1 else [block, _sum_pool(spec, layer.pool)]
 
 
 def _pool_and_activation(spec: NetSpec, layer: ConvSpec) -> list[nn.Module]:
@@ -79,8 +80,12 @@ def _pool_and_activation(spec: NetSpec, layer: ConvSpec) -> list[nn.Module]:
         return [_activation(spec)]
     if layer.pooling == "max":
         return [nn.MaxPool2d(layer.pool), _activation(spec)]
-    mean = spec.activation == "relu"
-    return [_activation(spec), nn.AvgPool2d(layer.pool) if mean else SumPool2d(layer.pool)]
+    return [_activation(spec), _sum_pool(spec, layer.pool)]
+
+
+def _sum_pool(spec: NetSpec, size: int) -> nn.Module:
+    """Return what adds up events, or takes the mean of a float net's values."""
+    return nn.AvgPool2d(size) if spec.activation == "relu" else SumPool2d(size)
 
 
 def _normalisation(spec: NetSpec, channels: int, *, images: bool) -> nn.Module:

@@ -88,12 +88,17 @@ class ResidualSpec:
 
     The shortcut is the block's input or, where the block changes the shape, a 1x1 convolution of
     the input with normalisation and activation. The first convolution has the stride.
+
+    If ``pool > 1``, a pool of that size follows the block, over the whole image for instance, as
+    in a ResNet before its readout. It is as `ConvSpec`'s pool with ``pooling`` "sum": it adds up
+    spikes or levels, and every one of them passes; the float ReLU net takes the mean.
     """
 
     channels: int
     stride: int = 1
     bits: int = 8
     states: int = 0
+    pool: int = 1
     kind: Literal["residual"] = "residual"
 
     def __post_init__(self) -> None:
@@ -101,7 +106,7 @@ class ResidualSpec:
 
     def _faults(self) -> Iterator[str]:
         yield from outside(self, 1, CHANNEL_LIMIT, "channels")
-        yield from outside(self, 1, GEOMETRY_LIMIT, "stride")
+        yield from outside(self, 1, GEOMETRY_LIMIT, "stride", "pool")
         yield from _weights_outside(self)
 
     def convolutions(self) -> tuple[ConvSpec, ConvSpec, ConvSpec]:
@@ -116,7 +121,7 @@ class ResidualSpec:
 
     def output_size(self, size: int) -> int:
         """Return the height (width) of the output from that of the input."""
-        return self.convolutions()[0].output_size(size)
+        return self.convolutions()[0].output_size(size) // self.pool
 
 
 @dataclass(frozen=True)
@@ -264,7 +269,14 @@ class NetSpec:
 
     def to_table(self) -> dict[str, Any]:
         """Return the description as plain tables, lists, numbers and text."""
-        return without_absent(asdict(self))
+        return {**without_absent(asdict(self)), "layers": tuple(map(_layer_table, self.layers))}
+
+
+def _layer_table(layer: LayerSpec) -> dict[str, Any]:
+    table = asdict(layer)
+    if isinstance(layer, ResidualSpec) and layer.pool == 1:
+        del table["pool"]  # as in files of older versions, whose blocks had none
+    return table
 
 
 AnySpec: TypeAlias = NetSpec | RecurrentSpec

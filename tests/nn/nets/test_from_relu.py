@@ -24,6 +24,7 @@ RELU = NetSpec(
     activation="relu",
 )
 RESIDUAL = replace(RELU, layers=(ConvSpec(6), ResidualSpec(6), ResidualSpec(8, stride=2)))
+POOLED = replace(RELU, layers=(ConvSpec(6), ResidualSpec(6, pool=8)))
 SPIKES: dict[str, Any] = {"activation": "spike"}
 LEVELS: dict[str, Any] = {"activation": "levels", "weight_states": 255, "readout_states": 255}
 
@@ -70,8 +71,28 @@ def test_the_last_neurons_follow_those_of_the_float_net(
     assert correlation(float_values, got) > least
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        ConvSpec(8, pool=2, pooling="sum"),
+        ConvSpec(8, pool=2),
+        ResidualSpec(6, pool=4),
+        ResidualSpec(6),
+    ],
+    ids=str,
+)
+def test_the_answers_have_the_size_of_the_float_nets_after_any_pool(last: Any) -> None:
+    """Where a pool adds up what the float net takes the mean of, up to 16 numbers here."""
+    spec = replace(RELU, layers=(ConvSpec(6, pool=2), last))
+    relu, images = trained(spec)
+    net = from_relu(relu, replace(spec, **SPIKES), images[:64])
+    with torch.no_grad():
+        before, after = ((each(images) - each[-1].bias).flatten() for each in (relu, net))
+    assert 0.5 < float(before @ after / (before @ before)) < 2
+
+
 @pytest.mark.parametrize("kind", [SPIKES, LEVELS])
-@pytest.mark.parametrize("spec", [RELU, RESIDUAL])
+@pytest.mark.parametrize("spec", [RELU, RESIDUAL, POOLED])
 def test_the_net_converts_to_a_graph(spec: NetSpec, kind: dict[str, Any]) -> None:
     relu, images = trained(spec)
     net = from_relu(relu, replace(spec, **kind), images)

@@ -14,8 +14,10 @@ from edgespike.nn import (
     NetSpec,
     QuantConv2d,
     QuantLinear,
+    Residual,
     ResidualSpec,
     SpikeActivation,
+    SumPool2d,
     build,
 )
 from edgespike.nn.layers.quantise import SymmetricQuantiser
@@ -155,6 +157,25 @@ def test_a_residual_net_of_any_kind_gives_logits(activation: str, normalisation:
     layers = (ConvSpec(4), ResidualSpec(4), ResidualSpec(6, stride=2), DenseSpec(8))
     net = build(replace(NET, layers=layers, activation=activation, normalisation=normalisation))  # type: ignore[arg-type]
     assert net(random_images(4)).shape == (4, 3)
+
+
+@pytest.mark.parametrize(("activation", "kind"), [("spike", SumPool2d), ("relu", nn.AvgPool2d)])
+def test_a_pool_may_follow_a_residual_block(activation: Any, kind: type[nn.Module]) -> None:
+    layers = (ConvSpec(4), ResidualSpec(6, stride=2, pool=4))
+    net = build(replace(NET, layers=layers, activation=activation))
+    assert [type(module) for module in net][-4:-2] == [Residual, kind]
+    assert net[:-2](random_images(4)).shape == (4, 6, 1, 1)
+    with pytest.raises(ValueError, match="layer 1 gives 0x0"):
+        replace(NET, layers=(ConvSpec(4), ResidualSpec(6, stride=2, pool=5)))
+    with pytest.raises(ValueError, match="pool is 0; it must be a whole number from 1"):
+        ResidualSpec(6, pool=0)
+
+
+def test_the_table_of_a_block_without_a_pool_is_that_of_older_files() -> None:
+    spec = replace(NET, layers=(ConvSpec(4), ResidualSpec(4), ResidualSpec(4, pool=2)))
+    tables = spec.to_table()["layers"]
+    assert ["pool" in table for table in tables] == [True, False, True]
+    assert read_spec(json.loads(json.dumps(spec.to_table())), "net", []) == spec
 
 
 def test_a_residual_block_does_not_come_first() -> None:
