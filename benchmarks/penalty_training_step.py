@@ -18,15 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from edgespike.nn import (
-    ConvSpec,
-    DenseSpec,
-    NetSpec,
-    ResidualSpec,
-    SpikePenalty,
-    build,
-    load_recipe,
-)
+from edgespike.nn import SpikePenalty, build, load_recipe
 
 LIMIT = 1.1
 """Limit of the time of a step with the penalty, as a multiple of one without."""
@@ -36,16 +28,7 @@ FAN_OUT_SECONDS = 1.0
 
 BATCH = 64
 
-RESNET18 = NetSpec(
-    input_shape=(3, 32, 32),
-    classes=10,
-    layers=(
-        ConvSpec(64),
-        *(ResidualSpec(64), ResidualSpec(64), ResidualSpec(128, stride=2), ResidualSpec(128)),
-        *(ResidualSpec(256, stride=2), ResidualSpec(256), ResidualSpec(512, stride=2)),
-        *(ResidualSpec(512), DenseSpec(512)),
-    ),
-)
+RESNET18 = "cifar10_resnet18_s3nn"
 
 
 @dataclass(frozen=True)
@@ -116,7 +99,8 @@ def of_snntorch() -> Case:
 
 def fan_out_seconds(repetitions: int) -> float:
     """Return the median time to find the fan-outs of a ResNet18, of the example's run as well."""
-    net, example = build(RESNET18), torch.zeros((1, *RESNET18.input_shape), dtype=torch.uint8)
+    spec = load_recipe(RESNET18).net
+    net, example = build(spec), torch.zeros((1, *spec.input_shape), dtype=torch.uint8)
     seconds = []
     for _ in range(repetitions):
         start = time.process_time()
@@ -163,7 +147,7 @@ def _print(result: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     seconds = beside_limit(result["resnet18_fan_out_seconds"], most=FAN_OUT_SECONDS)
-    console.print(f"fan-outs of a ResNet18 on 32x32: {seconds} s")
+    console.print(f"fan-outs of a ResNet18 ({RESNET18}): {seconds} s")
 
 
 if __name__ == "__main__":

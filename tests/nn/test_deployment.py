@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,8 +83,24 @@ def test_a_wide_layer_that_only_the_largest_weights_would_exceed_may_fit() -> No
     assert "in net.layers[2], bits=7 is small enough" in found.possible[0]
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_recipes() if not load_draft(name).open])
-@pytest.mark.parametrize("target", ["cpu", "loihi", "tflite"])
+TOO_LARGE_FOR_LOIHI = ("cifar10_resnet18_s3nn", "cifar10_vgg11_s3nn")
+CLOSED = [name for name in shipped_recipes() if not load_draft(name).open]
+
+
+def _with_time(name: str, target: str) -> Any:
+    marks = pytest.mark.slow if name in TOO_LARGE_FOR_LOIHI else ()
+    return pytest.param(name, target, marks=marks)
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        _with_time(name, target)
+        for name in CLOSED
+        for target in ("cpu", "loihi", "tflite")
+        if (name in TOO_LARGE_FOR_LOIHI, target) != (True, "loihi")
+    ],
+)
 def test_shipped_nets_fit_unless_they_are_floats(name: str, target: str) -> None:
     net = load_recipe(name).net
     found = forecast(net, target)
@@ -97,6 +114,14 @@ def test_shipped_nets_fit_unless_they_are_floats(name: str, target: str) -> None
         assert found.certain == ()
     else:
         assert "a net of floats, which no graph computes" in found.certain[0]
+
+
+def test_a_net_with_more_synapses_than_loihi_has_is_named() -> None:
+    """One of `TOO_LARGE_FOR_LOIHI`; the other one's synapses take 20 seconds to count."""
+    (line,) = forecast(load_recipe("cifar10_vgg11_s3nn").net, "loihi").likely
+    assert line == (
+        "it has up to 153,304,064 synapses; the limit is 134,217,728, use smaller layers"
+    )
 
 
 def test_layers_of_a_residual_block_and_the_readout_are_named() -> None:

@@ -26,8 +26,11 @@ OWN = ["images_maqd", "images_s3nn", "rows_maqd", "sequences_gru", "sequences_rn
 def test_the_shipped_recipes_load() -> None:
     steps = ("", "_levels", "_pruned")
     rows = ["fashion_rows_gru", *(f"fashion_rows_rnn{step}" for step in steps)]
-    fashion = ["fashion_maqd", "fashion_posterior", "fashion_relu", *rows, "fashion_s3nn"]
-    assert shipped_recipes() == ["cifar10_resnet", "cifar10_vgg", *fashion, *OWN]
+    small = ["fashion_small_relu", "fashion_small_s3nn"]
+    fashion = ["fashion_maqd", "fashion_posterior", "fashion_relu", *rows, "fashion_s3nn", *small]
+    resnets = [f"cifar10_resnet{kind}" for kind in ("", "18_s3nn", "_relu", "_s3nn")]
+    cifar = [*resnets, "cifar10_vgg", "cifar10_vgg11_s3nn"]
+    assert shipped_recipes() == [*cifar, "fashion_cnn7_s3nn", *fashion, *OWN]
     for name in shipped_recipes():
         if name not in OWN:
             load_recipe(name)
@@ -62,21 +65,34 @@ def test_the_recipes_for_data_of_ones_own_fit_it(
             assert not expected.likely
 
 
-def test_the_float_net_has_the_shape_and_recipe_of_the_spiking_one() -> None:
-    spiking, twin = load_recipe("fashion_s3nn"), load_recipe("fashion_relu")
+@pytest.mark.parametrize("name", ["fashion", "fashion_small", "cifar10_resnet"])
+def test_the_float_net_has_the_shape_and_recipe_of_the_spiking_one(name: str) -> None:
+    spiking, twin = load_recipe(f"{name}_s3nn"), load_recipe(f"{name}_relu")
     assert isinstance(spiking.net, NetSpec)
     net = replace(spiking.net, activation="relu")
     assert twin == replace(spiking, net=net, lambda_=0.0)
 
 
-@pytest.mark.parametrize("name", ["fashion_s3nn", "fashion_posterior"])
+def test_the_residual_nets_of_cifar10_are_trained_alike() -> None:
+    levels, spiking = load_recipe("cifar10_resnet"), load_recipe("cifar10_resnet_s3nn")
+    assert spiking == replace(levels, net=spiking.net)
+
+
+SPIKING = [
+    name
+    for name in shipped_recipes()
+    if name not in OWN and getattr(load_recipe(name).net, "activation", "") == "spike"
+]
+
+
+@pytest.mark.parametrize("name", SPIKING)
 def test_the_first_layer_of_a_spiking_net_stays_inside_loihis_accumulator(name: str) -> None:
     net = load_recipe(name).net
     assert isinstance(net, NetSpec)
     first = net.layers[0]
     assert isinstance(first, ConvSpec)
     largest_weight = 2 ** (first.bits - 1) - 1
-    assert 255 * first.kernel**2 * largest_weight <= LOIHI_ACCUMULATOR
+    assert 255 * first.fan_in(net.input_shape[0]) * largest_weight <= LOIHI_ACCUMULATOR
 
 
 def test_a_recipe_is_loaded_from_a_file(tmp_path: Path) -> None:
@@ -178,7 +194,7 @@ def test_a_table_of_a_recipe_has_the_names_of_its_entries() -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="come with edgespike: cifar10_resnet, cifar10_vgg"):
+    with pytest.raises(InputError, match="come with edgespike: cifar10_resnet, cifar10_resnet18"):
         load_recipe("nothing")
 
 
