@@ -166,11 +166,12 @@ class _Attempt:
             raise RefusedError(*builder.nodes.faults)
         if last.factor < 0:
             last = builder.nodes.plain(last, "readout")
-        readout = FloatNode("readout", FloatReadout(answer.mode), (last.name,), "readout")
+        # A part of the module may be called "readout" too.
+        builder.nodes.add(FloatReadout(answer.mode), [last], last.shape, "readout")
         assumed = [*notes, *answer.notes]
         if last.factor not in (1, -1):
             assumed.append(f"the answer is counted in units of {last.factor:g}")
-        return FloatNet((*builder.nodes.all, readout), count, tuple(assumed)), last.factor
+        return FloatNet(tuple(builder.nodes.all), count, tuple(assumed)), last.factor
 
 
 def _check_again(attempt: _Attempt, net: FloatNet) -> None:

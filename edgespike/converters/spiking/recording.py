@@ -24,8 +24,8 @@ _LOOKS = frozenset(
     {"shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "__len__", "stride"}
     | {"dtype", "device", "layout", "type", "itemsize", "element_size", "nbytes", "get_device"}
     | {"is_cuda", "is_contiguous", "is_floating_point", "is_complex", "is_sparse", "is_quantized"}
-    | {"is_meta", "is_mps", "is_leaf", "requires_grad", "grad", "grad_fn", "names", "_version"}
-    | {"data_ptr", "untyped_storage", "storage_offset", "__hash__", "__eq__", "__ne__"}
+    | {"is_meta", "is_mps", "is_leaf", "is_inference", "requires_grad", "grad", "grad_fn", "names"}
+    | {"_version", "data_ptr", "untyped_storage", "storage_offset", "__hash__", "__eq__", "__ne__"}
     | {"__repr__", "__format__", "__str__"}
 )
 """Functions that look at a tensor, but not at its values, or only to print them."""
@@ -76,7 +76,7 @@ class Recorder:
         found = self._values.get(id(tensor))
         if found is None:
             return self._add(tensor)
-        if found.version != tensor._version:
+        if found.version != _version(tensor):
             raise RefusedError("changes a tensor in place that it has used; write x = x + y")
         return found
 
@@ -238,7 +238,7 @@ class Recorder:
     def _add(
         self, tensor: Tensor, call: Call | None = None, role: str = "0", input_of: int | None = None
     ) -> Value:
-        value = Value(tensor, call, role, input_of, tensor._version)
+        value = Value(tensor, call, role, input_of, _version(tensor))
         self._values[id(tensor)] = value
         self._all.append(value)
         return value
@@ -254,6 +254,15 @@ def _mode(recorder: Recorder) -> Any:
             return recorder.function(func, args, kwargs or {})
 
     return Mode()
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor was changed in place.
+
+    Torch does not count that for tensors that were made in inference mode, such as states that a
+    model kept from there, and refuses to change them outside.
+    """
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _holds_all(tensor: Tensor) -> bool:

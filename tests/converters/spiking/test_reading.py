@@ -23,6 +23,7 @@ from edgespike.errors import UnsupportedError  # noqa: E402
 from edgespike.floats.net import FloatDelay, FloatNeurons, FloatReadout  # noqa: E402
 from edgespike.floats.run import answers, run_steps  # noqa: E402
 from edgespike.graph import ReadoutMode  # noqa: E402
+from edgespike.trace import logits  # noqa: E402
 from tests.converters.spiking.nets import Dense, dyadic, exact_spike  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -535,6 +536,38 @@ def test_a_trained_net_with_states_in_its_graph_can_be_read() -> None:
         loss = model(torch.ones(3, 4)).sum()
     loss.backward()
     assert float_net(model, ConvertOptions(input_shape=(4,), steps=3)).steps == 3
+
+
+def test_a_net_that_keeps_states_from_inference_mode_can_be_read() -> None:
+    model = dyadic(Base(over_steps(lambda s, m: torch.stack(s), always)))
+    with torch.inference_mode():
+        model(torch.ones(2, 4, dtype=torch.float64))
+    assert model.lif1.mem.is_inference()
+    assert float_net(model, ConvertOptions(input_shape=(4,))).steps == STEPS
+
+
+@pytest.mark.parametrize("part", ["fc2", "lif2"])
+def test_a_part_may_be_called_readout_as_the_last_node_is(part: str) -> None:
+    def forward(net: Any, x: Any) -> Any:
+        mem1, mem2, record = net.lif1.reset_mem(), net.lif2.reset_mem(), []
+        for _ in range(STEPS):
+            spikes, mem1 = net.lif1(net.fc1(x), mem1)
+            answer = net.readout(spikes) if part == "fc2" else net.fc2(spikes)
+            if part == "lif2":
+                answer, mem2 = net.readout(answer, mem2)
+            record.append(answer)
+        return torch.stack(record).sum(0)
+
+    model = dyadic(Base(forward), seed=3)
+    model.readout = getattr(model, part)
+    samples = np.random.default_rng(1).integers(0, 9, (9, 4))
+    with torch.no_grad():
+        expected = model(torch.tensor(samples, dtype=torch.float64)).numpy()
+    graph = edgespike.convert(model, (4,), input_range=(0, 8), input_scale=1.0)
+    assert expected.any()
+    np.testing.assert_array_equal(
+        logits(graph, edgespike.run(graph, samples).accumulators(graph)), expected
+    )
 
 
 def test_the_converter_is_chosen_by_what_a_module_contains() -> None:
