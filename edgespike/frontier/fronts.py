@@ -96,12 +96,23 @@ def common_accuracies(results: Results) -> tuple[float, ...]:
 def below_unpenalised(results: Results, below: Sequence[float]) -> tuple[float, ...]:
     """Return accuracies some shares below the mean accuracy of the nets without penalty.
 
+    These are the nets of strength 0 in series that have others too. Where there is such a series,
+    one of strength 0 alone is a baseline of another kind, such as a float net's graph.
+
     Raises
     ------
     InputError
         There are no such nets, or an accuracy is 0 or less.
     """
-    levels = [level for series in results.series for level in series.levels if level.strength == 0]
+    penalised = [
+        series for series in results.series if any(level.strength != 0 for level in series.levels)
+    ]
+    levels = [
+        level
+        for series in penalised or results.series
+        for level in series.levels
+        if level.strength == 0
+    ]
     # Series share these nets; each of them counts once.
     free = list({id(run): run for level in levels for run in level.runs}.values())
     if not free:

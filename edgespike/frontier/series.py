@@ -80,10 +80,14 @@ class Series:
 
     @property
     def name(self) -> str:
-        """The settings in words: names stand for themselves, ``spike_count, p 2``."""
+        """The settings in words: names stand for themselves, ``spike_count, p 2``.
+
+        A setting that the rows of the series lack is not said.
+        """
         words = (
             value if isinstance(value, str) else f"{name} {value}"
             for name, value in self.settings.items()
+            if value is not None
         )
         return ", ".join(words) or "all"
 

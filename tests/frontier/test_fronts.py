@@ -117,6 +117,32 @@ def test_accuracies_below_that_without_penalty() -> None:
     assert found == pytest.approx((0.91, 0.90))
 
 
+def with_baselines() -> list[dict[str, Any]]:
+    """Return rows of a sweep, and of two nets that have no settings of its recipe."""
+    free = [row("a", 0, 1, 0.90, 400), row("a", 0, 2, 0.92, 440)]
+    rows = [*free, row("a", 1, 1, 0.8, 100), row("b", 1, 1, 0.8, 100)]
+    for name, accuracy in (("float", 0.95), ("rates", 0.7)):
+        other = {**row(name, 0, 1, accuracy, 900), "baseline": name}
+        del other["penalty"]
+        rows.append(other)
+    return rows
+
+
+def test_baselines_are_series_of_their_own_and_lack_the_settings_of_penalties() -> None:
+    found = read_results(with_baselines(), "lambda")
+    names = [(each.name, [level.strength for level in each.levels]) for each in found.series]
+    assert names == [("a", [0, 1]), ("b", [0, 1]), ("float", [0]), ("rates", [0])]
+
+
+def test_baselines_are_no_nets_without_penalty() -> None:
+    """As with one sweep alone, its own nets without penalty are the reference."""
+    rows = with_baselines()
+    (alone,) = below_unpenalised(read_results(rows[:4], "lambda"), (0.0,))
+    assert below_unpenalised(read_results(rows, "lambda"), (0.0,)) == (alone,)
+    assert alone == pytest.approx(0.91)
+    assert below_unpenalised(read_results(rows[:2], "lambda"), (0.0,)) == (alone,)
+
+
 @pytest.mark.parametrize(
     ("rows", "below", "message"),
     [
