@@ -15,6 +15,7 @@
 # make onnx-experiment  a float net through ONNX, quantised
 # make mlperf-experiment  MLPerf Tiny's 8-bit nets on every target; TFLITE_FILES names their folder
 # make entropy-experiment  errors of the approximate entropy of mixtures, and their bounds
+# make frontier-experiment  float nets, conversions and snnTorch's neurons, counted as baselines of the penalties
 # make posterior-experiment  mixture posteriors against an ensemble and one net
 # make fuzz   damaged and forged files of every kind against the commands that read them
 # make wheel-check  the built wheel in a fresh environment, with the demo
@@ -47,7 +48,7 @@ QUICK_TESTS := graph passes counting conformance converters nn/layers nn/nets en
 	report/test_terminal.py $(filter-out test_examples.py,$(notdir $(wildcard tests/test_*.py)))
 
 .PHONY: demo dev engine model experiment pruning-experiment entropy-experiment posterior-experiment \
-	ptq-experiment onnx-experiment mlperf-experiment quick \
+	ptq-experiment onnx-experiment mlperf-experiment frontier-experiment quick \
 	quick-tests check-mcu test test-here fresh test-others $(OTHER_PYTHONS) check lint types docs wheel-check fuzz bench clean
 .DELETE_ON_ERROR:
 
@@ -167,6 +168,11 @@ mlperf-experiment: dev
 # Bounds of the approximate entropy, and errors of all approximations; pages in experiments/entropy/results.
 entropy-experiment: $(VENV)/dev.stamp
 	$(BIN)/python -m experiments.entropy.run --full --out experiments/entropy/results
+
+# Baselines of the penalties; rows and a page in experiments/frontier/results, checkpoints in runs/frontier.
+frontier-experiment: $(VENV)/dev.stamp
+	$(BIN)/python -m experiments.frontier.baselines --seeds 1..3 --leaky-epochs 3 \
+	    --runs runs/frontier --out experiments/frontier/results
 
 # Mixture posteriors against an ensemble and one net; page and plot in experiments/posterior/results.
 posterior-experiment: $(VENV)/dev.stamp

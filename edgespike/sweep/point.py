@@ -16,6 +16,8 @@ from edgespike import __version__
 from edgespike.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edgespike.energy import EnergyReport, Estimate, Profile
     from edgespike.graph import Graph
     from edgespike.nn import Recipe, Task
@@ -105,9 +107,7 @@ def run_point(
     """
     import torch
 
-    from edgespike.api import estimate_energy, load, verify
-    from edgespike.comparison import samples_hash
-    from edgespike.graph.files import graph_bytes
+    from edgespike.api import load
     from edgespike.nn import train
 
     torch.set_num_threads(1)
@@ -126,22 +126,52 @@ def run_point(
         graph = load(result.model)
         files = {MODEL: result.model.read_bytes(), LOG: result.log.read_bytes()}
     limited = task.limited(recipe.limit)
-    samples, labels = limited.test_images, limited.test_labels
-    certificate = verify(graph, samples[: counting.verified], ["cpu"])
-    report = estimate_energy(graph, samples, "cpu", counting.profiles, labels)
-    answer = {**report.to_json(), "inputs": samples_hash(graph, samples)}
-    files |= {GRAPH: graph_bytes(graph), REPORT: (json.dumps(answer, indent=2) + "\n").encode()}
+    counted = count_graph(graph, limited.test_images, limited.test_labels, counting)
     figures = {
         "point": identity,
-        **_figures(report, counting.model),
+        **counted.figures,
         "train_accuracy": result.history[-1]["train_accuracy"],
-        **_verified(graph, certificate),
-        "inputs": answer["inputs"],
         "seconds": round(time.monotonic() - began, 1),
         "edgespike": __version__,
         "torch": str(torch.__version__),
     }
-    return Found({name: figures[name] for name in FIGURES}, files)
+    return Found({name: figures[name] for name in FIGURES}, {**files, **counted.files})
+
+
+def count_graph(
+    graph: Graph, samples: NDArray[Any], labels: NDArray[Any], counting: Counting
+) -> Found:
+    """Verify a graph on the first samples, and count it on all of them.
+
+    Parameters
+    ----------
+    samples, labels
+        ``(samples, *shape)`` as :func:`edgespike.run` takes them, and the class of each.
+
+    Returns
+    -------
+    found
+        The figures of `FIGURES` that follow from the graph and the samples, `GRAPH` and `REPORT`.
+
+    Raises
+    ------
+    EdgespikeError
+        As for :func:`edgespike.verify` and :func:`edgespike.estimate_energy`.
+    """
+    from edgespike.api import estimate_energy, verify
+    from edgespike.comparison import samples_hash
+    from edgespike.graph.files import graph_bytes
+
+    certificate = verify(graph, samples[: counting.verified], ["cpu"])
+    report = estimate_energy(graph, samples, "cpu", counting.profiles, labels)
+    answer = {**report.to_json(), "inputs": samples_hash(graph, samples)}
+    figures = {
+        **_figures(report, counting.model),
+        **_verified(graph, certificate),
+        "inputs": answer["inputs"],
+    }
+    files = {GRAPH: graph_bytes(graph), REPORT: (json.dumps(answer, indent=2) + "\n").encode()}
+    return Found(figures, files)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Run an experiment as ``python -m experiments.NAME.run`` does."""
+"""Run an experiment as ``python -m experiments.NAME.run`` does, or another script of it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def run_experiment(
-    name: str, *arguments: str | Path, cwd: Path | None = None
+    name: str, *arguments: str | Path, cwd: Path | None = None, script: str = "run"
 ) -> subprocess.CompletedProcess[str]:
     """Run an experiment of this checkout, with warnings as errors, in any folder."""
-    command = [sys.executable, "-W", "error", "-m", f"experiments.{name}.run"]
+    command = [sys.executable, "-W", "error", "-m", f"experiments.{name}.{script}"]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return subprocess.run(
         [*command, *map(str, arguments)],

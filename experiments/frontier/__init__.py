@@ -1,0 +1,1 @@
+"""Baselines beside the penalties of a sweep: ``python -m experiments.frontier.baselines``."""
