@@ -62,6 +62,22 @@ def truncating(x: Whole, multiplier: np.float32) -> Whole:
     return np.asarray((high + (1 << (right - 1))) >> right, np.int64)
 
 
+def with_15_bits(x: Whole, multiplier: np.float32) -> Whole:
+    """Round once, half up, with 15 bits of the multiplier: 16-bit activations and 64-bit sums.
+
+    MultiplyByQuantizedMultiplier in TFLite and TFLite Micro, arm_nn_requantize_s64 in CMSIS-NN.
+    """
+    mantissa, exponent = _mantissa_and_exponent(multiplier)
+    reduced = (mantissa + (1 << 15)) >> 16 if mantissa < 0x7FFF0000 else 0x7FFF
+    shift = 15 - exponent
+    return np.asarray((x * reduced + (1 << (shift - 1))) >> shift, np.int64)
+
+
+SIXTEEN_BITS: dict[str, Kernel] = {
+    "15 bits of a multiplier": with_15_bits,
+    "31 bits of a multiplier": rounding_once,
+}
+
 PER_CHANNEL: dict[str, Kernel] = {
     "XNNPACK": xnnpack,
     "built-in": built_in,
