@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -76,7 +77,7 @@ def wide_readout() -> Graph:
     return Loops((4,), 0, 255, largest=127).finish("input", ReadoutMode.SUM)
 
 
-NETS = {
+NETS: dict[str, Callable[[], Graph]] = {
     **NETWORKS,
     "gated": gated,
     "wide sums": wide_readout,
@@ -243,7 +244,7 @@ def found_levels(steps: Staircase, sums: Whole, kernel: str) -> Whole:
         most = round(6 / steps.counted.scale)
         for row in range(window * rows, (window + 1) * rows):
             scale = lines.scale[row % lines.scale.size]
-            multiplier = np.float64(SUMS.scale) * np.float64(scale) / steps.counted.scale
+            multiplier = np.float64(SUMS.scale * float(scale) / steps.counted.scale)
             x = lines.weight.ravel()[row] * stored + lines.bias[row]
             total += np.clip(SIXTEEN_BITS[kernel](x, multiplier), 0, most)
     return total
