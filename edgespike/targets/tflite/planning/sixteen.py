@@ -155,7 +155,7 @@ class SixteenPlanner:
         if tiles is None:
             return None, f"16 bits do not hold sums of {low}..{high}"
         affine = replace(affine, scale=unit_ratio(entering.scale, WHOLE.scale))
-        why = f"16 bits hold the sums, {_parts(len(tiles.centres))}, which float32 adds up"
+        why = f"16 bits hold the sums {_parts(len(tiles.centres))}, which float32 adds up"
         largest = max(-low, high)
         return NodePlan(FLOAT32, why, entering, merged, affine, largest, tiles=tiles), ""
 

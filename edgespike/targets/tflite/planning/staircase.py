@@ -172,7 +172,12 @@ def climb(theta: Integers, low: Integers, high: Integers) -> Affine | None:
         Weights ``(rows, 1, 1, 1)``, biases and scales of products, from numbers with the scale of
         :data:`edgespike.targets.tflite.planning.storage.SUMS` to levels with that of their number.
     """
-    step, _ = fit(theta, low, high)
+    step, start = fit(theta, low, high)
+    line = start[:, None] + step[:, None] * np.arange(1, theta.shape[1] + 1)
+    outside = (line > theta + 1) & (theta <= high[:, None])
+    outside |= (line < theta - 2) & (theta > low[:, None])
+    if outside.any():  # by more than rounding: the best line misses a threshold, so all do
+        return None
     shared = np.full_like(step, np.median(step))
     return _line(theta, low, high, shared, True) or _line(theta, low, high, step, False)
 
