@@ -28,8 +28,10 @@ weights wrongly, and TFLite Micro refuses them.
 multiple of 4 inputs, and 4 bits where these fit elsewhere. LiteRT 2.3 computes it exactly, and
 ``verify`` runs it there; tflite-runtime and TFLite Micro refuse it: they run the other files.
 
-The model for microcontrollers widens int8 to int16, before the readout, by QUANTIZE with equal
-scales, which NPUs run; the others by CAST, since tflite-runtime refuses that QUANTIZE.
+The model for microcontrollers has 16-bit activations in place of float32 where that is proven, see
+:mod:`edgespike.targets.tflite.planning.sixteen`. It widens int8 to int16 by QUANTIZE with equal
+scales, which NPUs run; the others, before the readout, by CAST, since tflite-runtime refuses that
+QUANTIZE.
 """
 
 from __future__ import annotations

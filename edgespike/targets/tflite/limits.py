@@ -18,7 +18,7 @@ INT2_INPUTS = 4
 """A dense layer with 2-bit weights has a multiple of so many inputs, or LiteRT refuses it."""
 
 INT16_LIMIT = 2**15 - 1
-"""Largest magnitude of a 16-bit readout."""
+"""Largest magnitude of a 16-bit number, but for -32768."""
 
 SUM_LIMIT = 2**30
 """Sums in 32 bits must stay below this: built-in kernels shift them left by one if a multiplier
@@ -27,8 +27,18 @@ exceeds one half."""
 MULTIPLIER_LIMIT = 256.0
 """Multipliers must stay below this: XNNPACK refuses this one and larger ones."""
 
+MOST_WINDOWS = 4
+"""How often a layer is computed to have all of its sums in 16 bits, at most."""
+
+MOST_LINES = (1, 2, 4)
+"""On how many lines the levels of a channel may be, of those sums that are computed at once."""
+
 CONCATENATED = 10
 """Most values that one operator puts side by side: TFLite Micro takes no more."""
+
+FEWEST_NEAR_LEVELS = 12
+"""Fewest levels for which, in float32, a line and a comparison are smaller than comparisons with
+each."""
 
 UNROLLED_STEPS = 256
 """Maximum number of steps that are unrolled: each adds operators of membranes and of the readout to

@@ -20,6 +20,7 @@ from edgespike.targets.tflite.writing.exported import (
     PI_MODEL,
     UNROLLED_MODEL,
     exported,
+    for_micro,
 )
 
 
@@ -41,7 +42,7 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
     ]
     pi, micro = (folder / place for place in (PI_MODEL, MICRO_MODEL))
     write_raspberry_pi(plan, models[PI_MODEL], checks, pi.parent, others)
-    write_microcontroller(plan, models[MICRO_MODEL], checks, micro.parent)
+    write_microcontroller(for_micro(plan), models[MICRO_MODEL], checks, micro.parent)
     # Each bundle is copied to its device without the rest.
     for bundle in (pi.parent, micro.parent):
         write_checksums(bundle)

@@ -33,7 +33,7 @@ def built_in(x: Whole, multiplier: np.float32) -> Whole:
     return np.asarray((high >> right) + up, np.int64)
 
 
-def rounding_once(x: Whole, multiplier: np.float32) -> Whole:
+def rounding_once(x: Whole, multiplier: np.float32 | np.float64) -> Whole:
     """Round the shifted product once, half up: built-in kernels with TFLITE_SINGLE_ROUNDING."""
     mantissa, exponent = _mantissa_and_exponent(multiplier)
     shift = 31 - exponent
@@ -62,6 +62,22 @@ def truncating(x: Whole, multiplier: np.float32) -> Whole:
     return np.asarray((high + (1 << (right - 1))) >> right, np.int64)
 
 
+def with_15_bits(x: Whole, multiplier: np.float64) -> Whole:
+    """Round once, half up, with 15 bits of the multiplier: 16-bit activations and 64-bit sums.
+
+    MultiplyByQuantizedMultiplier in TFLite and TFLite Micro, arm_nn_requantize_s64 in CMSIS-NN.
+    """
+    mantissa, exponent = _mantissa_and_exponent(multiplier)
+    reduced = (mantissa + (1 << 15)) >> 16 if mantissa < 0x7FFF0000 else 0x7FFF
+    shift = 15 - exponent
+    return np.asarray((x * reduced + (1 << (shift - 1))) >> shift, np.int64)
+
+
+SIXTEEN_BITS: dict[str, Callable[[Whole, np.float64], Whole]] = {
+    "15 bits of a multiplier": with_15_bits,
+    "31 bits of a multiplier": rounding_once,
+}
+
 PER_CHANNEL: dict[str, Kernel] = {
     "XNNPACK": xnnpack,
     "built-in": built_in,
@@ -71,7 +87,7 @@ PER_CHANNEL: dict[str, Kernel] = {
 ONE_CHANNEL = {**PER_CHANNEL, "XNNPACK on ARM": truncating}
 
 
-def _mantissa_and_exponent(multiplier: np.float32) -> tuple[int, int]:
+def _mantissa_and_exponent(multiplier: np.float32 | np.float64) -> tuple[int, int]:
     """Return QuantizeMultiplier's 31 bits and shift."""
     mantissa, exponent = math.frexp(float(multiplier))
     whole = round(mantissa * 2**31)

@@ -221,8 +221,8 @@ def test_nothing_in_the_model_sends_an_operator_off_an_npu(export: Export, name:
     assert (export(graph) / "model.tflite").read_bytes() == models[MICRO_MODEL].content
 
 
-def test_there_is_one_model_where_nothing_is_widened() -> None:
-    models = exported_models(make_plan(NETWORKS["graded input in float32"]()))
+def test_there_is_one_model_where_16_bits_hold_nothing() -> None:
+    models = exported_models(make_plan(NETWORKS["recurrent layer of large weights"]()))
     assert models[PI_MODEL] is models[MICRO_MODEL]
 
 

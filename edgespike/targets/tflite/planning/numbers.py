@@ -27,7 +27,7 @@ def as_markdown(plan: Plan) -> str:
 
 def _layer(plan: Plan, name: str, node: NodePlan) -> str:
     """Name a node and all that is computed with it, in the order in which they run."""
-    if node.source is None:
+    if node.source is None or node.source.name in node.source.inputs:
         return name
     names = [node.source.name, name]
     if len(node.source.inputs) > 1 and not isinstance(plan.graph[name].op, Add):

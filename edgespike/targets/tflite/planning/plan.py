@@ -9,7 +9,9 @@ from edgespike.graph import Graph, Membrane, Node, ReadoutMode
 from edgespike.targets.tflite.limits import UNROLLED_MEMBRANES, UNROLLED_STEPS
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.membranes import Potentials
+from edgespike.targets.tflite.planning.staircase import Staircase
 from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage
+from edgespike.targets.tflite.planning.tiles import Tiles
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class NodePlan:
         How a weighted node, or what it is merged into, takes its input.
     source
         The weighted node that is computed in one operator with this one, which alone reads its
-        accumulators. It may be joined from several nodes, whose inputs it takes side by side.
+        accumulators. It may be joined from several nodes, whose inputs it takes side by side; or
+        be made for a threshold in 16 bits, of a node that others read too, whose name it has.
     affine
         Weight and bias of the operator, with any threshold folded in.
     largest
@@ -60,6 +63,10 @@ class NodePlan:
     counted
         How the number of thresholds that are reached is stored, if it is turned into the output's
         values by an operator of its own.
+    staircase
+        How a threshold counts its levels in 16 bits; ``affine`` then gives its sums.
+    tiles
+        Wide sums, as 16 bits hold them; ``affine`` gives the sums themselves.
     """
 
     output: Storage
@@ -71,6 +78,8 @@ class NodePlan:
     states: tuple[StateTensor, ...] = ()
     potentials: Potentials | None = None
     counted: Storage | None = None
+    staircase: Staircase | None = None
+    tiles: Tiles | None = None
 
 
 @dataclass(frozen=True)
@@ -86,14 +95,15 @@ class Plan:
         those of dense layers are stored in 2 bits where they fit.
     nodes
         By name, for every node that is not merged into another, in the order in which they run.
-    requantises
-        Whether QUANTIZE widens int8 to int16, not CAST: NPUs run it, tflite-runtime refuses it.
+    sixteen
+        Whether it is for TensorFlow Lite Micro and NPUs: 16 bits instead of float32 where that is
+        proven, and QUANTIZE widens int8 to int16, not CAST: NPUs run it, tflite-runtime refuses it.
     """
 
     graph: Graph
     weight_bits: int
     nodes: Mapping[str, NodePlan]
-    requantises: bool = False
+    sixteen: bool = False
 
     @property
     def forms(self) -> dict[str, Form]:

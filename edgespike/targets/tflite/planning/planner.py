@@ -21,6 +21,9 @@ Sums that meet in an addition, such as those of a layer's input and of its outpu
 before: one operator on both inputs, laid side by side, see
 :mod:`edgespike.targets.tflite.planning.joining`.
 
+Where the plan is for TensorFlow Lite Micro, 16 bits for what int8 does not hold, see
+:mod:`edgespike.targets.tflite.planning.sixteen`.
+
 Everything else, such as products of events, float32: whole numbers. Every sum, product and
 comparison is exact while no partial sum, in whatever order it is formed, exceeds 2**24. What
 membranes need is in :mod:`edgespike.targets.tflite.planning.membranes`.
@@ -31,7 +34,7 @@ violation, see :mod:`edgespike.targets.tflite.check`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from typing_extensions import assert_never
@@ -82,6 +85,7 @@ from edgespike.targets.tflite.planning.plan import (
     spikes_name,
 )
 from edgespike.targets.tflite.planning.reasons import outside_int8
+from edgespike.targets.tflite.planning.sixteen import SixteenPlanner
 from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage, zero_point
 from edgespike.targets.tflite.planning.weighted import WeightedPlanner
 
@@ -90,35 +94,45 @@ _TWO_SCALES = "in int8 its scale would be the product of two, which float32 roun
 _UNCHANGED = "it changes no number"
 
 
-def make_plan(graph: Graph, weight_bits: int = 8) -> Plan:
+def make_plan(graph: Graph, weight_bits: int = 8, sixteen: bool = False) -> Plan:
     """Plan a graph. The target's check decides whether float32 is exact.
 
-    ``weight_bits`` is 8, 4 or 2, see :class:`edgespike.targets.tflite.planning.plan.Plan`. With 4
-    or 2, weights are scaled up only to what 4 bits hold if that is enough.
+    ``weight_bits`` and ``sixteen`` are those of
+    :class:`edgespike.targets.tflite.planning.plan.Plan`. With 4 or 2 bits, weights are scaled up
+    only to what 4 bits hold if that is enough.
     """
-    in_float: frozenset[str] = frozenset()
+    delays: dict[str, Storage] = {}
     while True:
-        planner = _Planner(graph, weight_bits < 8, in_float)
+        planner = _Planner(graph, weight_bits < 8, sixteen, delays)
         for node in graph.nodes:
             planner.add(node)
         # A delay is planned before its source. If that is stored differently, plan again.
-        plans = planner.plans
-        wrong = {
-            node.name
-            for node, _ in graph.of_type(Delay)
-            if plans[node.name].output not in (FLOAT32, plans[node.inputs[0]].output)
-        }
-        if not wrong:
-            return Plan(graph, weight_bits, plans)
-        in_float |= wrong
+        found = planner.delays_stored_otherwise()
+        if not found:
+            return Plan(graph, weight_bits, planner.plans, sixteen)
+        delays |= found
 
 
 class _Planner:
-    """Walks a graph and keeps each node's plan."""
+    """Walks a graph and keeps each node's plan.
 
-    def __init__(self, graph: Graph, few_bits: bool, in_float: Collection[str]) -> None:
+    Parameters
+    ----------
+    graph
+        The graph.
+    few_bits
+        Whether weights are scaled up only to what 4 bits hold if that is enough.
+    sixteen
+        Whether 16 bits are used instead of float32.
+    delays
+        How the outputs of delays are stored; of others, as int8 if that holds them.
+    """
+
+    def __init__(
+        self, graph: Graph, few_bits: bool, sixteen: bool, delays: Mapping[str, Storage]
+    ) -> None:
         self.graph = graph
-        self.in_float = in_float
+        self.delays = delays
         self.plans: dict[str, NodePlan] = {}
         self._refusals: dict[str, str] = {}
         self._joins = find_joins(graph)
@@ -126,6 +140,23 @@ class _Planner:
         self._aligned = align(graph, self._joins.values())
         self._readers = readers(graph)
         self._weighted = WeightedPlanner(graph, self.plans, self._aligned, few_bits)
+        self._sixteen = SixteenPlanner(graph, self.plans, self._aligned) if sixteen else None
+
+    def delays_stored_otherwise(self) -> dict[str, Storage]:
+        """Return how delays must be stored that are not stored as their sources are.
+
+        In 16 bits if the source is, else in float32, which takes values of any storage.
+        """
+        found = {}
+        for node, _ in self.graph.of_type(Delay):
+            here, source = (self.plans[name].output for name in (node.name, node.inputs[0]))
+            if here == source:
+                continue
+            if source.form is Form.INT16 and node.name not in self.delays:
+                found[node.name] = source
+            elif here != FLOAT32:
+                found[node.name] = FLOAT32
+        return found
 
     def add(self, node: Node) -> None:
         """Plan a node, and one that is computed with it."""
@@ -139,15 +170,13 @@ class _Planner:
             case Input():
                 self.plans[name] = self._events(node, [tensor], self._aligned.get(name, FLOAT32))
             case MaxPool2d():
-                self.plans[name] = self._events(node, [tensor], sources[0])
+                self.plans[name] = self._max_pool(node, tensor, sources[0])
             case SumPool2d():
                 self.plans[name] = self._sum(node, [tensor], sources[0])
             case Add():
-                sums = partial_sums(self.graph.input_tensors(node))
-                self.plans[name] = self._sum(node, sums, sources[0])
+                self.plans[name] = self._add(node, sources[0])
             case Multiply():
-                largest = product_magnitude(self.graph, node)
-                self.plans[name] = NodePlan(FLOAT32, _TWO_SCALES, largest=largest)
+                self.plans[name] = self._multiply(node)
             case Concatenate():
                 self.plans[name] = self._concatenate(node)
             case Reshape():
@@ -155,9 +184,7 @@ class _Planner:
             case Delay() as op:
                 self.plans[name] = self._delay(node, op)
             case Threshold() as op:
-                why = self._refusals.get(name, _NOT_IN_INT8)
-                largest = threshold_magnitude(self.graph, node, op)
-                self.plans[name] = NodePlan(FLOAT32, why, largest=largest)
+                self.plans[name] = self._threshold(node, op, sources[0])
             case Membrane() as op:
                 self.plans[name] = self._membrane(node, op)
             case Readout():
@@ -182,10 +209,35 @@ class _Planner:
         why = outside_int8(outputs, self._sources(node))
         return self._stored(node, FLOAT32 if why else storage, why or "int8 holds every value")
 
+    def _max_pool(self, node: Node, tensor: Tensor, source: Storage) -> NodePlan:
+        if source.form is Form.INT16:
+            return self._stored(node, source, "16 bits hold every value")
+        return self._events(node, [tensor], source)
+
+    def _threshold(self, node: Node, op: Threshold, source: Storage) -> NodePlan:
+        """Plan a threshold that is computed alone."""
+        why = self._refusals.get(node.name, _NOT_IN_INT8)
+        if self._sixteen is not None and source.form is Form.INT16:
+            plan, why = self._sixteen.lone(node, op)
+            if plan is not None:
+                return plan
+        return NodePlan(FLOAT32, why, largest=threshold_magnitude(self.graph, node, op))
+
     def _sum(self, node: Node, outputs: Sequence[Tensor], source: Storage) -> NodePlan:
         """Plan a sum, whose range and so zero point are not those of its source."""
         zero = zero_point(outputs[-1]) or 0
         return self._events(node, outputs, replace(source, zero_point=zero))
+
+    def _add(self, node: Node, source: Storage) -> NodePlan:
+        sums = partial_sums(self.graph.input_tensors(node))
+        plan = self._sum(node, sums, source)
+        if self._sixteen is None or plan.output.form is Form.INT8:
+            return plan
+        return self._sixteen.add(node, sums) or plan
+
+    def _multiply(self, node: Node) -> NodePlan:
+        plan = None if self._sixteen is None else self._sixteen.multiply(node)
+        return plan or NodePlan(FLOAT32, _TWO_SCALES, largest=product_magnitude(self.graph, node))
 
     def _concatenate(self, node: Node) -> NodePlan:
         """Plan channels side by side: in int8 if all inputs are; a product gives them one scale."""
@@ -200,7 +252,7 @@ class _Planner:
 
     def _delay(self, node: Node, op: Delay) -> NodePlan:
         """Store a delay's output as its source is stored."""
-        storage = FLOAT32 if node.name in self.in_float else self._aligned.get(node.name, FLOAT32)
+        storage = self.delays.get(node.name, self._aligned.get(node.name, FLOAT32))
         why = "carried from step to step as an input and an output of the model"
         return self._stored(node, storage, why, [self._state(node, node.name, storage, op.initial)])
 
@@ -230,15 +282,38 @@ class _Planner:
         why = "its sums are needed elsewhere than in one threshold or readout"
         follower = self._follower(node)
         if follower is not None:
-            plan, why = self._weighted.with_follower(source, op, follower)
+            plan, why = self._with_follower(source, op, follower)
             if plan is not None:
                 self.plans[follower.name] = plan
                 return
             self._refusals[follower.name] = why
         joined = None if source is node else source
+        if self._sixteen is not None:
+            found = self._sixteen.for_each_reader(source, op, self._readers[node.name])
+            if found is None:
+                plan, _ = self._sixteen.sums(node.name, source, op, joined)
+                found = None if plan is None else {node.name: plan}
+            if found is not None:
+                self.plans |= found
+                return
         self.plans[node.name] = self._weighted.in_float(
             source, Affine(op.weight, op.bias), why, joined
         )
+
+    def _with_follower(
+        self, source: Node, op: Dense | Conv2d, follower: Node
+    ) -> tuple[NodePlan | None, str]:
+        """Plan a weighted node and its follower as one; return only why if they must be two."""
+        plan, why = self._weighted.with_follower(source, op, follower)
+        if self._sixteen is None or (plan is not None and plan.output.form is not Form.FLOAT):
+            return plan, why
+        if isinstance(follower.op, Threshold):
+            found, refusal = self._sixteen.threshold(source, op, follower, follower.op)
+        else:
+            found, refusal = self._sixteen.readout(source, op)
+        if found is not None:
+            return found, ""
+        return (None, refusal) if plan is None else (replace(plan, why=refusal), "")
 
     def _follower(self, node: Node) -> Node | None:
         """Return the only reader of a node's weighted sums, if the two can be one operator."""

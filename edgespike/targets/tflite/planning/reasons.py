@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgespike.graph import Tensor, Threshold
 from edgespike.graph.ops import Weighted
-from edgespike.targets.tflite.limits import SUM_LIMIT, WEIGHT_LIMIT
+from edgespike.targets.tflite.limits import INT16_LIMIT, SUM_LIMIT, WEIGHT_LIMIT
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.storage import Form, Storage, zero_point
 
@@ -22,6 +22,19 @@ def obstacle(affine: Affine, source: Tensor) -> str:
     if zero_point(source) is None:
         low, high = source.bounds
         return f"int8 does not hold its input, {low}..{high}"
+    return too_large(affine, source)
+
+
+def obstacle_in_16_bits(affine: Affine, source: Tensor) -> str:
+    """Say why a weighted node cannot have int8 weights and a 16-bit input; empty if it can."""
+    low, high = source.bounds
+    if max(-low, high) > INT16_LIMIT:
+        return f"16 bits do not hold its input, {low}..{high}"
+    return too_large(affine, source)
+
+
+def too_large(affine: Affine, source: Tensor) -> str:
+    """Say which weight or sum is beyond what integer kernels take; empty if none is."""
     if affine.largest_weight > WEIGHT_LIMIT:
         return f"a weight of {affine.largest_weight} is beyond {WEIGHT_LIMIT}"
     largest = int(affine.magnitudes(source).max())
@@ -50,7 +63,7 @@ def outside_int8(outputs: Sequence[Tensor], sources: Sequence[Storage]) -> str:
             low, high = tensor.bounds
             return f"int8 does not hold {low}..{high}"
     if not {source.form for source in sources} <= {Form.INT8}:
-        return "its input is in float32"
+        return "its input is not in int8"
     if len({source.scale for source in sources}) > 1:
         return "its summands have different numbers of levels, and so different scales"
     return ""

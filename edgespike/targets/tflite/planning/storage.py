@@ -48,6 +48,13 @@ class Storage:
 FLOAT32 = Storage()
 """The scale of 1 says that float32 holds the values themselves."""
 
+SUMS = Storage(Form.INT16, ACTIVATION_SCALE)
+"""Sums whose levels are counted: compared, they are spikes with the scale that these have. Of this
+scale, float32 holds any 16-bit number when it is widened."""
+
+WHOLE = Storage(Form.INT16, 1.0)
+"""16-bit numbers that are widened to float32 as they are."""
+
 
 def shared_scale(scales: NDArray[np.float64]) -> float | None:
     """Return the scale of all classes, as float32, or None if they differ."""

@@ -56,9 +56,8 @@ class WeightedPlanner:
         self, source: Node, op: Dense | Conv2d, follower: Node
     ) -> tuple[NodePlan | None, str]:
         """Plan a weighted node and its follower as one; return only why if they must be two."""
-        entering, *others = {self._in_int8(name) for name in source.inputs}
         tensor = joined_tensor(self.graph.input_tensors(source))
-        apart = "its inputs have no scale and zero point in common" if others else ""
+        entering, apart = self._entering(source, tensor)
         if not isinstance(follower.op, Threshold):
             return self._readout(source, Affine(op.weight, op.bias), entering, apart), ""
         levels = follower.op.levels
@@ -90,8 +89,8 @@ class WeightedPlanner:
         tensor = joined_tensor(self.graph.input_tensors(source))
         why = apart or obstacle(affine, tensor)
         # An int8 value is the same integer in 16 bits as long as neither is shifted.
-        forms = {self.plans[name].output.form for name in source.inputs}
-        if forms != {Form.INT8} or entering.zero_point:
+        stored = [self.plans[name].output for name in source.inputs]
+        if any(each.form is not Form.INT8 or each.zero_point for each in stored):
             why = why or "its input is not stored as it is in int8"
         low, high = self.graph.tensors[self.graph.readout.inputs[0]].bounds
         if max(-low, high) > INT16_LIMIT:
@@ -104,6 +103,18 @@ class WeightedPlanner:
         why = "16 bits hold the sums: the multiplier is 1"
         entering = replace(entering, form=Form.INT16)
         return NodePlan(replace(entering, scale=scale), why, entering, source, affine)
+
+    def _entering(self, source: Node, tensor: Tensor) -> tuple[Storage, str]:
+        """Return how inputs side by side are stored in int8; or why they cannot be."""
+        first, *others = (self._in_int8(name) for name in source.inputs)
+        zero = zero_point(tensor)
+        if any(self.plans[name].output.form is Form.INT16 for name in source.inputs):
+            return first, "its input is in int16"
+        if all(other == first for other in others):
+            return first, ""
+        if zero is None:
+            return first, "its inputs have no zero point in common"
+        return Storage(Form.INT8, first.scale, zero), ""
 
     def _in_int8(self, name: str) -> Storage:
         """Return how a node's output is stored in int8, or would be after a conversion."""

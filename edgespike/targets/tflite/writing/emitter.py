@@ -61,7 +61,7 @@ class Emitter:
         self.builder = ModelBuilder(plan.graph.name)
         self.steps = steps
         self.weight_bits = plan.weight_bits
-        self.requantises = plan.requantises
+        self.sixteen = plan.sixteen
         self._converted: dict[tuple[int, Storage], Value] = {}
 
     def emit(
@@ -175,7 +175,8 @@ class Emitter:
     def convert(self, value: Value, storage: Storage) -> Value:
         """Return a value in another storage.
 
-        To int8 only if its range fits, to int16 only from int8 with zero point 0.
+        To an integer type only if its range fits. From int8 to int16, the scale must be the same,
+        and without :attr:`edgespike.targets.tflite.planning.plan.Plan.sixteen` the zero point.
         """
         if value.form is storage.form:
             return value
@@ -197,13 +198,14 @@ class Emitter:
     def _convert(self, value: Value, storage: Storage) -> Value:
         if storage.form is Form.FLOAT:
             widened = self.emit("dequantize", "DEQUANTIZE", [value.index], value.shape)
+            if value.storage.scale == 1:
+                return widened
             # Activations have scales for which this yields whole numbers again.
             return self.elementwise("MUL", widened, 1 / value.storage.scale)
-        same = replace(storage, form=value.form) == value.storage
-        if storage.form is Form.INT16 and self.requantises and same:
+        if value.form is Form.INT8 and self.sixteen and storage.scale == value.storage.scale:
             # The multiplier is the quotient of two equal scales, exactly 1.
             return self.emit("widened", "QUANTIZE", [value.index], value.shape, storage)
-        if storage.form is Form.INT16:
+        if value.form is Form.INT8:
             types = {
                 "from_type": TENSOR_TYPES[value.form.dtype],
                 "to_type": TENSOR_TYPES[storage.form.dtype],

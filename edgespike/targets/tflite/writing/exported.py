@@ -20,11 +20,17 @@ LITERT_ONLY = (MICRO_MODEL, INT2_MODEL)
 """What tflite-runtime refuses: that QUANTIZE, and weights of 2 bits."""
 
 
+def for_micro(plan: Plan) -> Plan:
+    """Return the plan of :data:`MICRO_MODEL`."""
+    return make_plan(plan.graph, sixteen=True)
+
+
 def exported(plan: Plan) -> dict[str, Lowered]:
     """Return the models by the places of their files.
 
-    :data:`PI_MODEL` and :data:`MICRO_MODEL` are always there, and the same unless int8 is widened
-    to int16: NPUs have no CAST, and tflite-runtime has no such QUANTIZE. :data:`INT4_MODEL` is
+    :data:`PI_MODEL` and :data:`MICRO_MODEL` are always there, and the same unless that has 16 bits
+    instead of float32, or widens int8 to them: NPUs have no CAST, and tflite-runtime has no such
+    QUANTIZE. :data:`INT4_MODEL` is
     there if 4 bits a weight make a smaller file, :data:`INT2_MODEL` if 2 bits hold the weights of a
     dense layer, and :data:`UNROLLED_MODEL` for a recurrent graph of few steps.
 
@@ -34,10 +40,9 @@ def exported(plan: Plan) -> dict[str, Lowered]:
         With 8 bits a weight, of a graph without
         :func:`edgespike.targets.tflite.check.violations`.
     """
-    model = micro = lower(plan)
-    if "CAST" in model.operators:
-        micro = lower(replace(plan, requantises=True))
-    models = {PI_MODEL: model, MICRO_MODEL: micro}
+    model = lower(plan)
+    micro = lower(for_micro(plan))
+    models = {PI_MODEL: model, MICRO_MODEL: model if micro.content == model.content else micro}
     in_4_bits = make_plan(plan.graph, 4)
     packed = lower(in_4_bits)
     if len(packed.content) < len(model.content):

@@ -94,10 +94,10 @@ _FUSED_FIRST = {"activation": (0, np.int8)}
 
 OPERATORS: dict[str, Operator] = {
     "ADD": Operator(0, 2, 11, _FUSED_FIRST),
-    "CONCATENATION": Operator(2, 2, 10, {"axis": (0, np.int32), "activation": (1, np.int8)}),
+    "CONCATENATION": Operator(2, 3, 10, {"axis": (0, np.int32), "activation": (1, np.int8)}),
     "CONV_2D": Operator(
         3,
-        3,
+        5,
         1,
         {
             "padding": (0, np.int8),
@@ -110,7 +110,7 @@ OPERATORS: dict[str, Operator] = {
     ),
     "DEPTHWISE_CONV_2D": Operator(
         4,
-        3,
+        5,
         2,
         {
             "padding": (0, np.int8),
@@ -122,12 +122,12 @@ OPERATORS: dict[str, Operator] = {
             "dilation_h": (6, np.int32),
         },
     ),
-    "DEQUANTIZE": Operator(6, 2, 38, {}),
+    "DEQUANTIZE": Operator(6, 3, 38, {}),
     "FLOOR": Operator(8, 1, 0, {}),
     "FULLY_CONNECTED": Operator(9, 7, 8, _FUSED_FIRST),
     "MAX_POOL_2D": Operator(
         17,
-        2,
+        3,
         5,
         {
             "padding": (0, np.int8),
@@ -138,11 +138,11 @@ OPERATORS: dict[str, Operator] = {
             "activation": (5, np.int8),
         },
     ),
-    "MUL": Operator(18, 2, 21, _FUSED_FIRST),
+    "MUL": Operator(18, 4, 21, _FUSED_FIRST),
     "GATHER": Operator(36, 1, 23, {"axis": (0, np.int32)}),
     "RESHAPE": Operator(22, 1, 17, {}),
-    "PAD": Operator(34, 2, 22, {}),
-    "TRANSPOSE": Operator(39, 2, 26, {}),
+    "PAD": Operator(34, 3, 22, {}),
+    "TRANSPOSE": Operator(39, 5, 26, {}),
     "SUB": Operator(41, 1, 28, _FUSED_FIRST),
     "SPLIT": Operator(49, 2, 35, {"num_splits": (0, np.int32)}),
     "CAST": Operator(53, 1, 37, {"from_type": (0, np.int8), "to_type": (1, np.int8)}),

@@ -8,12 +8,11 @@ from edgespike.graph import Tensor, Threshold
 from edgespike.graph.tensor import FLOAT32_LIMIT, Integers
 from edgespike.targets.shared.lines import LevelLine, Singles, fit_line
 from edgespike.targets.shared.thresholds import upright
+from edgespike.targets.tflite.limits import FEWEST_NEAR_LEVELS
 from edgespike.targets.tflite.planning.storage import Form, Storage
 from edgespike.targets.tflite.writing.emitter import Emitter, Value
 from edgespike.targets.tflite.writing.schema import TENSOR_TYPES, Activation, Quantisation
-
-FEWEST_NEAR_LEVELS = 12
-"""Fewest levels for which a line and a comparison are smaller than comparisons with each."""
+from edgespike.targets.tflite.writing.sixteen import offset_and_scaled
 
 
 def emit_threshold(emitter: Emitter, name: str, op: Threshold, tensor: Tensor, x: Value) -> Value:
@@ -35,6 +34,8 @@ def emit_values(
     if output.form is Form.FLOAT:
         scaled = counted if op.unit == 1 else emitter.elementwise("MUL", counted, op.unit)
         return emitter.elementwise("ADD", scaled, op.offset, name=name)
+    if output.form is Form.INT16:
+        return offset_and_scaled(emitter, name, op, counted, output)
     sign = np.array([np.sign(op.offset)], np.int8)
     scale = float(np.float32(output.scale * max(abs(op.offset), 1)))
     constant = emitter.builder.constant(f"{name}.offset", sign, Quantisation((scale,)))

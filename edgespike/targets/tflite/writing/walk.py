@@ -24,19 +24,26 @@ from edgespike.graph import (
     SumPool2d,
     Threshold,
 )
+from edgespike.graph.tensor import Integers
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.joining import partial_sums
 from edgespike.targets.tflite.planning.membranes import Potentials
 from edgespike.targets.tflite.planning.plan import NodePlan, Plan, readers
-from edgespike.targets.tflite.planning.storage import Form, zero_point
+from edgespike.targets.tflite.planning.storage import SUMS, WHOLE, Form, Storage, zero_point
 from edgespike.targets.tflite.writing.emitter import Emitter, Value
 from edgespike.targets.tflite.writing.schema import Activation
+from edgespike.targets.tflite.writing.sixteen import (
+    emit_levels,
+    emit_tiles,
+    in_units_of,
+    within_channels,
+)
 from edgespike.targets.tflite.writing.thresholds import emit_threshold, emit_values
 from edgespike.targets.tflite.writing.weighted import (
     emit_max_pool2d,
     emit_sum_pool2d,
     emit_weighted,
-    side_by_side,
+    in_stored_order,
 )
 
 
@@ -53,6 +60,8 @@ class Walk(ABC):
         self.emitter = emitter
         self.values: dict[str, Value] = {}
         self._readers = readers(plan.graph)
+        self._joined: dict[tuple[int, ...], Value] = {}
+        self._in_units: dict[tuple[int, Storage], Value] = {}
 
     def run(self, only: Collection[str] | None = None) -> None:
         """Emit all nodes, or some, except those that are merged into the one that follows."""
@@ -78,6 +87,10 @@ class Walk(ABC):
 
     def _emit(self, node: Node, plan: NodePlan) -> Value:
         """Emit a node; one that has weights of its own or merged into it first emits those."""
+        if plan.staircase is not None and isinstance(node.op, Threshold):
+            steps = plan.staircase
+            sums = [self._sums(node, plan, SUMS, centre) for centre in steps.centre]
+            return emit_levels(self.emitter, node.name, node.op, steps, sums, plan.output)
         if plan.affine is not None:
             weighted = self._weighted(node, plan, plan.affine)
             return self._read_out(node, weighted) if isinstance(node.op, Readout) else weighted
@@ -94,8 +107,7 @@ class Walk(ABC):
             case Add():
                 return self._add(node, self._inputs(node, plan))
             case Multiply():
-                left, right = self._inputs(node, plan)
-                return self.emitter.elementwise("MUL", left, right, name=node.name)
+                return self._multiply(node, plan)
             case Concatenate():
                 return self._concatenate(node, self._inputs(node, plan), plan)
             case Reshape() as op:
@@ -116,6 +128,8 @@ class Walk(ABC):
 
     def _inputs(self, node: Node, plan: NodePlan) -> list[Value]:
         """Return what a node without weights takes, stored as its output is."""
+        if plan.entering.form is not Form.FLOAT:
+            return [self._entering(name, plan.entering) for name in node.inputs]
         return [self.emitter.convert(self.values[name], plan.output) for name in node.inputs]
 
     def _read_out(self, node: Node, x: Value) -> Value:
@@ -125,19 +139,63 @@ class Walk(ABC):
 
     def _weighted(self, node: Node, plan: NodePlan, affine: Affine) -> Value:
         """Emit a weighted operator with what is merged into it."""
-        source, output = plan.source or node, plan.output
-        if not isinstance(source.op, Dense | Conv2d):
-            raise TypeError(f"{source.name} is planned as a weighted node and has no weights")
-        parts = [self.emitter.convert(self.values[name], plan.entering) for name in source.inputs]
-        x, affine = side_by_side(self.emitter, source.name, parts, affine)
+        output = plan.output
+        if plan.tiles is not None:
+            parts = [self._sums(node, plan, WHOLE, centre) for centre in plan.tiles.centres]
+            return emit_tiles(self.emitter, node.name, plan.tiles, parts)
         if not isinstance(node.op, Threshold):
-            return emit_weighted(self.emitter, node.name, source.op, affine, x, output)
-        integers = output.form is Form.INT8
+            return self._sums(node, plan, output)
+        integers = output.form is not Form.FLOAT
         activation = Activation.RELU6 if integers else Activation.RELU
-        stored = plan.counted or output
-        count = emit_weighted(self.emitter, node.name, source.op, affine, x, stored, activation)
+        count = self._sums(node, plan, plan.counted or output, activation=activation)
         count = count if integers else self.emitter.elementwise("MINIMUM", count, 1)
         return emit_values(self.emitter, node.name, node.op, count, output)
+
+    def _sums(
+        self,
+        node: Node,
+        plan: NodePlan,
+        stored: Storage,
+        less: Integers | int = 0,
+        activation: Activation = Activation.NONE,
+    ) -> Value:
+        """Emit the product of a node's weights, or of those merged into it, less a constant."""
+        source, affine = plan.source or node, plan.affine
+        if affine is None:
+            raise TypeError(f"{node.name} is planned without weights")
+        affine = replace(affine, bias=affine.bias - less)
+        if source.name in source.inputs:  # nothing but a threshold, of values that others read too
+            x = self._entering(source.name, plan.entering)
+            return within_channels(self.emitter, node.name, affine, x, stored)
+        if not isinstance(source.op, Dense | Conv2d):
+            raise TypeError(f"{source.name} is planned as a weighted node and has no weights")
+        x, affine = self._side_by_side(source, plan.entering, affine)
+        return emit_weighted(self.emitter, node.name, source.op, affine, x, stored, activation)
+
+    def _side_by_side(
+        self, source: Node, entering: Storage, affine: Affine
+    ) -> tuple[Value, Affine]:
+        """Return a weighted node's inputs, joined once for all operators that take them."""
+        parts = [self._entering(name, entering) for name in source.inputs]
+        key = tuple(part.index for part in parts)
+        if key not in self._joined:
+            self._joined[key] = self.emitter.concatenate(f"{source.name}.inputs", parts)
+        return self._joined[key], in_stored_order(affine, parts)
+
+    def _entering(self, name: str, storage: Storage) -> Value:
+        """Return a weighted node's input, stored as the node takes it."""
+        value = self.values[name]
+        if value.form is Form.INT8 and storage.form is Form.INT16:
+            value = self.emitter.convert(value, replace(storage, scale=value.storage.scale))
+        value = self.emitter.convert(value, storage)
+        if value.storage == storage:
+            return value
+        key = (value.index, storage)
+        if key not in self._in_units:
+            in_units = Emitter.in_units_of if storage.form is Form.INT8 else in_units_of
+            scaled = in_units(self.emitter, value, storage)
+            self._in_units[key] = replace(scaled, flattened=value.flattened)
+        return self._in_units[key]
 
     def _concatenate(self, node: Node, values: Sequence[Value], plan: NodePlan) -> Value:
         """Put channels side by side; in int8 all have one scale and zero point."""
@@ -160,6 +218,17 @@ class Walk(ABC):
             inputs = [total.index, value.index]
             total = self.emitter.emit(node.name, "ADD", inputs, total.shape, storage)
         return total
+
+    def _multiply(self, node: Node, plan: NodePlan) -> Value:
+        if plan.output.form is Form.FLOAT:
+            left, right = self._inputs(node, plan)
+            return self.emitter.elementwise("MUL", left, right, name=node.name)
+        values = [
+            self._entering(name, Storage(Form.INT16, self.values[name].storage.scale))
+            for name in node.inputs
+        ]
+        inputs, shape = [value.index for value in values], values[0].shape
+        return self.emitter.emit(node.name, "MUL", inputs, shape, plan.output)
 
     def _reshape(self, node: Node, op: Reshape, x: Value) -> Value:
         """Keep the graph's order, channels first, unless only dense layers can see it."""

@@ -45,16 +45,14 @@ def emit_weighted(
             assert_never(op)
 
 
-def side_by_side(
-    emitter: Emitter, name: str, parts: Sequence[Value], affine: Affine
-) -> tuple[Value, Affine]:
-    """Join a weighted node's inputs along their channels, and order its weights accordingly."""
-    if any(part.flattened for part in parts):
-        ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
-        weights = np.split(affine.weight, ends, axis=1)
-        ordered = [_for_flattened(*pair) for pair in zip(weights, parts, strict=True)]
-        affine = replace(affine, weight=np.concatenate(ordered, axis=1))
-    return emitter.concatenate(f"{name}.inputs", parts), affine
+def in_stored_order(affine: Affine, parts: Sequence[Value]) -> Affine:
+    """Order a weighted node's weights as its inputs are stored, which are joined by channels."""
+    if not any(part.flattened for part in parts):
+        return affine
+    ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
+    weights = np.split(affine.weight, ends, axis=1)
+    ordered = [_for_flattened(*pair) for pair in zip(weights, parts, strict=True)]
+    return replace(affine, weight=np.concatenate(ordered, axis=1))
 
 
 def _for_flattened(weight: Integers, x: Value) -> Integers:
