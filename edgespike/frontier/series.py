@@ -11,14 +11,12 @@ from statistics import fmean
 from typing import Any
 
 from edgespike.errors import InputError, named, shown
+from edgespike.sweep.grid import OF_PENALTY, PENALTY_WEIGHT
 from edgespike.sweep.point import FIGURES
 from edgespike.sweep.results import Row
 
 SEED = "seed"
 
-PENALTY_WEIGHT = "lambda"
-OF_PENALTY = ("penalty", "p")
-"""Settings that mean nothing where the weight of the penalty is 0."""
 
 COSTS = {
     "synaptic_operations": "synaptic operations",

@@ -29,6 +29,10 @@ POINT_LIMIT = 100_000
 _OF_DATA = ("net.input_shape", "net.classes", "net.signed")
 """Settings that the data decides."""
 
+PENALTY_WEIGHT = "lambda"
+OF_PENALTY = ("penalty", "p")
+"""Settings that mean nothing where the weight of the penalty is 0."""
+
 _OLD_NAMES = {"penalty_cost": "penalty", "penalty_power": "p"}
 """Entries of older recipes; rows of the table have those of today."""
 
@@ -134,6 +138,12 @@ def points_of(recipe: Recipe, draft: Draft, axes: Sequence[Axis]) -> list[Point]
     axes
         None is named twice.
 
+    Returns
+    -------
+    list of Point
+        Without penalty, kind and power do not matter: of combinations that differ in these alone,
+        the first one stands for all.
+
     Raises
     ------
     InputError
@@ -170,16 +180,23 @@ def points_of(recipe: Recipe, draft: Draft, axes: Sequence[Axis]) -> list[Point]
     _check_strengths(axes, points)
     first: dict[str, Point] = {}
     for point in points:
-        if (same := first.setdefault(point.id, point)) is not point:
+        same = first.setdefault(point.id, point)
+        if same is not point and _of_penalty(same) == _of_penalty(point):
             raise InputError(
                 f"--over: {same.label} and {point.label} are the same training; leave one out"
             )
-    return points
+    return list(first.values())
+
+
+def _of_penalty(point: Point) -> list[Any]:
+    return [getattr(point.recipe, name) for name in OF_PENALTY]
 
 
 def _check_values(axis: Axis) -> None:
     numbers = any(isinstance(value, int | float) for value in axis.values)
-    today = _OLD_NAMES.get(axis.name) or ("lambda" if axis.name == "penalty" and numbers else None)
+    today = _OLD_NAMES.get(axis.name)
+    if axis.name == "penalty" and numbers:
+        today = PENALTY_WEIGHT
     if today is not None:
         raise InputError(
             f"--over {axis.name}={axis.values[0]}: this is written {today} since recipes name the "
@@ -197,7 +214,7 @@ def _check_strengths(axes: Sequence[Axis], points: Sequence[Point]) -> None:
     if any(point.recipe.lambda_ for point in points):
         return
     for axis in axes:
-        if axis.name in ("penalty", "p") and len(axis.values) > 1:
+        if axis.name in OF_PENALTY and len(axis.values) > 1:
             raise InputError(
                 f"--over {axis.name}: lambda is 0 in all points, so that the nets do not differ; "
                 "give also --over lambda=..., with values above 0"
@@ -235,14 +252,16 @@ def identity(recipe: Recipe) -> str:
     """Return what stands for a recipe in names of files: equal for equal recipes, 16 characters.
 
     The paths of data of one's own and of a teacher do not count, since the files may have moved;
-    the teacher's content does. Nor do entries that have their default: a later edgespike, which may
-    know more entries, finds the same points.
+    the teacher's content does. Nor do the kind and power of a penalty of weight 0, a teacher from
+    which nothing is learnt, and entries that have their default: a later edgespike, which may know
+    more entries, finds the same points.
     """
-    from edgespike.nn.training.teacher import teacher_sha256
-
+    if recipe.lambda_ == 0:
+        recipe = replace(recipe, **{name: _default_of(recipe, name) for name in OF_PENALTY})
     stated = _stated(recipe)
-    if recipe.teacher:
-        stated["teacher"] = teacher_sha256(recipe.teacher)
+    stated.pop("teacher", None)
+    if teacher := teacher_of(recipe):
+        stated["teacher"] = teacher
     content = json.dumps(stated, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -263,9 +282,29 @@ def _stated(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _default_of(recipe: Recipe, name: str) -> Any:
+    return next(field.default for field in fields(recipe) if field.name == name)
+
+
+def teacher_of(recipe: Recipe) -> str:
+    """Return the SHA-256 of the file from which the net learns; empty if there is none.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    from edgespike.nn.training.teacher import teacher_sha256
+
+    return teacher_sha256(recipe.teacher) if recipe.distillation > 0 else ""
+
+
 def settings_of(recipe: Recipe) -> dict[str, Value]:
-    """Return all settings of a recipe that are one value, by the names that ``--over`` gives."""
-    return dict(_flat("", recipe.to_table()))
+    """Return all settings of a recipe that are one value, by the names that ``--over`` gives.
+
+    A teacher stands there as the first 16 characters of its SHA-256.
+    """
+    return {**dict(_flat("", recipe.to_table())), "teacher": teacher_of(recipe)[:16]}
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:

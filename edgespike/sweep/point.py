@@ -211,12 +211,13 @@ def _check_source(task: Task, source: Mapping[str, Any] | None) -> None:
 
 
 def _check_teacher(point: str, recipe: Recipe) -> None:
-    from edgespike.sweep.grid import identity
+    from edgespike.sweep.grid import identity, teacher_of
 
-    if identity(recipe) != point:
+    sha256 = teacher_of(recipe)
+    if sha256 and identity(recipe) != point:
         raise InputError(
-            f"the teacher {recipe.teacher} of this worker is not that of the sweep; give all "
-            "workers the same file"
+            f"the teacher {recipe.teacher} of this worker, with SHA-256 {sha256}, is not that of "
+            "the sweep; give all workers the same file"
         )
 
 

@@ -123,7 +123,8 @@ def sweep(
         _load_known(recipe)
     source = None if task is None else task.source
     about = {
-        "recipe": dict(draft.table),
+        # Not the teacher's path: its content is a setting of each point.
+        "recipe": {name: entry for name, entry in draft.table.items() if name != "teacher"},
         "data": recipe.data if known else _without_path(source),
         "energy": [counting.model, *(profile.name for profile in counting.profiles)],
     }

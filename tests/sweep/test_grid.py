@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,29 @@ def test_all_combinations_are_points_and_the_last_changes_fastest(
     assert found[0].recipe.net.alpha == 2  # type: ignore[union-attr]
     assert found[0].recipe.net.input_shape == (1, 8, 8)
     assert found[0].recipe.net.classes == 3
+
+
+def test_without_penalty_its_kind_and_power_make_no_points(read: tuple[Recipe, Draft]) -> None:
+    found = points(read, "penalty=spike_count,synaptic", "p=1,2", "lambda=0,1e-6")
+    assert [each.label for each in found] == [
+        "penalty=spike_count p=1 lambda=0",
+        "penalty=spike_count p=1 lambda=1e-06",
+        "penalty=spike_count p=2 lambda=1e-06",
+        "penalty=synaptic p=1 lambda=1e-06",
+        "penalty=synaptic p=2 lambda=1e-06",
+    ]
+    assert found[0].id == identity(read[0])
+
+
+def test_a_teacher_is_a_setting_by_its_content(read: tuple[Recipe, Draft], tmp_path: Path) -> None:
+    (tmp_path / "teacher").write_bytes(b"abc")
+    taught = replace(read[0], teacher=str(tmp_path / "teacher"), distillation=0.5)
+    assert settings_of(taught)["teacher"] == hashlib.sha256(b"abc").hexdigest()[:16]
+    assert settings_of(replace(taught, distillation=0.0))["teacher"] == ""
+    given = ("distillation=0.5", f"teacher={tmp_path / 'teacher'}")
+    assert [each.id for each in points(read, *given)] == [identity(taught)]
+    with pytest.raises(InputError, match="are the same training"):
+        points(read, f"teacher={tmp_path / 'teacher'},other", "distillation=0")
 
 
 def test_without_settings_the_recipe_is_the_point(read: tuple[Recipe, Draft]) -> None:

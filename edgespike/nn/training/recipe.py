@@ -23,6 +23,7 @@ FOLDER = "nn/training/recipes"
 # Whole numbers that every library accepts; floats that single precision can hold.
 _MOST, _LARGEST = 2**31 - 1, 3e38
 _MOST_AVERAGING = 1 - 1e-6
+_LEAST_ALPHA = 1e-3
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("epochs", 1, _MOST),
     ("batch_size", 2, _MOST),
@@ -37,7 +38,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("lambda_", 0, _LARGEST),
     ("distillation", 0, 1),
     ("temperature", 1e-3, 1e3),
-    ("final_alpha", 0, _LARGEST),
+    ("final_alpha", 0, 1e3),
     ("limit", 0, _MOST),
 )
 
@@ -85,7 +86,7 @@ class Recipe:
     final_alpha
         Steepness of the surrogate in the last epoch; from the first epoch to the last one the net's
         ``alpha`` goes there in equal ratios, so that wide surrogates become narrow. 0 keeps
-        ``alpha``.
+        ``alpha``. The trained net's description keeps the first ``alpha``, which it starts from.
 
     Raises
     ------
@@ -146,7 +147,12 @@ class Recipe:
                 "or set it to 0"
             )
         if self.posterior and self.teacher:
-            yield "a mixture of nets has no teacher; leave teacher and distillation out"
+            yield (
+                f"teacher is {shown(self.teacher)}, but a mixture of nets learns from none; leave "
+                "teacher and distillation out"
+            )
+        if 0 < self.final_alpha < _LEAST_ALPHA:
+            yield f"final_alpha is {self.final_alpha}; it must be 0, or {_LEAST_ALPHA} or more"
         if self.final_alpha and not (isinstance(self.net, NetSpec) and self.net.bumps):
             yield (
                 f"final_alpha is {self.final_alpha}, but the net's surrogate has no alpha; set it "

@@ -66,7 +66,8 @@ class RunFolder(Place):
     ----------
     table
         The recipe as the run's files record it; its data is `GIVEN` if the data was given and
-        nothing says where it came from, its teacher is a path and the file's SHA-256.
+        nothing says where it came from, a teacher from which it learns is a path and the file's
+        SHA-256.
     source
         Where data of one's own came from, to be set before anything is written or read; None for a
         known data set.
@@ -76,7 +77,8 @@ class RunFolder(Place):
         super().__init__(path)
         self.recipe = recipe
         self.table = {**recipe.to_table(), **({"data": GIVEN} if data_given else {})}
-        if recipe.teacher:
+        self.table["teacher"] = ""
+        if recipe.distillation > 0:
             sha256 = teacher_sha256(recipe.teacher)
             self.table["teacher"] = {"path": recipe.teacher, "sha256": sha256}
         self.source: dict[str, Any] | None = None

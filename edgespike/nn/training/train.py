@@ -131,7 +131,7 @@ def train(
     folder.check(resume)
     task = (task or _load(recipe)).limited(recipe.limit)
     task.check(recipe.net.input_shape, recipe.net.classes, recipe.net.signed)
-    teacher = load_teacher(recipe.teacher, recipe.net) if recipe.teacher else None
+    teacher = load_teacher(recipe.teacher, recipe.net) if recipe.distillation > 0 else None
     begin = load_start(Path(start), recipe.net, task.train_images) if start else None
     folder.source = task.source
     # Not earlier, so that input that does not fit leaves no empty folder behind.

@@ -111,6 +111,13 @@ def test_a_run_of_a_version_without_teachers_goes_on(tmp_path: Path) -> None:
     assert train(recipe, run, task=striped_task(), quiet=True, resume=True).history
 
 
+def test_a_teacher_from_which_nothing_is_learnt_is_none(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=1, teacher=str(tmp_path / "missing.safetensors"))
+    result = train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
+    assert load_model(result.model)[2]["recipe"]["teacher"] == ""
+    assert identity(recipe) == identity(replace(recipe, teacher=""))
+
+
 def test_a_point_of_a_sweep_follows_from_its_teachers_content(tmp_path: Path, teacher: str) -> None:
     def point(path: str) -> str:
         return identity(replace(RECIPE, teacher=path, distillation=0.5))
@@ -128,6 +135,7 @@ def test_a_point_of_a_sweep_follows_from_its_teachers_content(tmp_path: Path, te
         ({"teacher": "t", "distillation": 1.5}, "distillation is 1.5; it must be 0 to 1"),
         ({"temperature": 0.0}, "temperature is 0.0; it must be 0.001 to 1000"),
         ({"final_alpha": -1.0}, "final_alpha is -1.0; it must be 0 to"),
+        ({"final_alpha": 1e-9}, "final_alpha is 1e-09; it must be 0, or 0.001 or more"),
         ({"final_alpha": 8.0, "net": RELU, "lambda_": 0.0}, "the net's surrogate has no alpha"),
         ({"final_alpha": 8.0, "net": replace(NET, alpha=-1.0)}, "alpha of the net is -1.0"),
     ],
