@@ -16,6 +16,7 @@ from edgespike.counting import dense_connections
 from edgespike.graph import Conv2d, Dense, Graph
 from edgespike.nn import NetSpec, Recipe, Task, build
 from edgespike.sweep.point import Counting
+from edgespike.text import number_of
 from experiments.frontier.nets import rate_coded
 
 CALIBRATION = 256
@@ -125,7 +126,8 @@ def baselines(plan: Plan) -> Iterator[Baseline]:
             f"rates{steps}", f"ReLU, rates, T = {steps}", RELU, partial(to_rates, steps=steps)
         )
     leaky = f"leaky{LEAKY_STEPS}-epochs{plan.leaky_epochs}"
-    yield Baseline(leaky, f"snnTorch LIF, T = {LEAKY_STEPS}", leaky, to_spikes)
+    epochs = number_of(plan.leaky_epochs, "epoch")
+    yield Baseline(leaky, f"snnTorch LIF, T = {LEAKY_STEPS}, {epochs}", leaky, to_spikes)
 
 
 def connections_of(plan: Plan) -> int:
