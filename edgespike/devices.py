@@ -332,9 +332,10 @@ def _tflite(base: Device, graph: Graph) -> Iterator[Device]:
     try:
         from edgespike.targets.tflite.devices.arena import arena_estimate
         from edgespike.targets.tflite.planning.planner import make_plan
-        from edgespike.targets.tflite.writing.exported import MICRO_MODEL, exported
+        from edgespike.targets.tflite.writing.exported import MICRO_MODEL, exported, for_micro
 
-        lowered = exported(make_plan(graph))[MICRO_MODEL]
+        plan = make_plan(graph)
+        lowered = exported(plan, for_micro(plan))[MICRO_MODEL]
     except EdgespikeError as error:  # what writes the file is not installed
         for name in (pi, micro):
             yield replace(base, device=name, unknown={**unknown, "flash": str(error)})

@@ -17,7 +17,13 @@ from edgespike.targets.tflite.planning.plan import channels_last, runs_by_step
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.storage import Form
 from edgespike.targets.tflite.writing.emitter import Value
-from edgespike.targets.tflite.writing.exported import LITERT_ONLY, MICRO_MODEL, PI_MODEL, exported
+from edgespike.targets.tflite.writing.exported import (
+    LITERT_ONLY,
+    MICRO_MODEL,
+    PI_MODEL,
+    exported,
+    for_micro,
+)
 from edgespike.trace import Trace, observed_names
 
 Run = Callable[[NDArray[Any]], Sequence[NDArray[Any]]]
@@ -53,7 +59,7 @@ def prepare_with(graph: Graph, load: Load, runtime: str, *, litert: bool = True)
         Whether it is LiteRT, which also runs the models that tflite-runtime refuses.
     """
     plan = make_plan(graph)
-    probe, deployed = lower(plan, observed_names(graph)), exported(plan)
+    probe, deployed = lower(plan, observed_names(graph)), exported(plan, for_micro(plan))
     if deployed[MICRO_MODEL] is deployed[PI_MODEL]:
         del deployed[MICRO_MODEL]
     if not litert:

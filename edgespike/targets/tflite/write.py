@@ -33,7 +33,8 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
     """
     checks = check_samples(graph, samples)
     plan = make_plan(graph)
-    models = exported(plan)
+    micro_plan = for_micro(plan)
+    models = exported(plan, micro_plan)
     for place, lowered in models.items():
         (folder / place).parent.mkdir(exist_ok=True)
         (folder / place).write_bytes(lowered.content)
@@ -42,7 +43,7 @@ def write(graph: Graph, folder: Path, samples: NDArray[Any] | None = None) -> No
     ]
     pi, micro = (folder / place for place in (PI_MODEL, MICRO_MODEL))
     write_raspberry_pi(plan, models[PI_MODEL], checks, pi.parent, others)
-    write_microcontroller(for_micro(plan), models[MICRO_MODEL], checks, micro.parent)
+    write_microcontroller(micro_plan, models[MICRO_MODEL], checks, micro.parent)
     # Each bundle is copied to its device without the rest.
     for bundle in (pi.parent, micro.parent):
         write_checksums(bundle)

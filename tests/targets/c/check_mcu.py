@@ -74,8 +74,8 @@ its own CMSIS-NN.
 ABOUT_TFLM = """\
 TFLM: the same nets as `export --target tflite` writes them, on TensorFlow Lite Micro 90b983c2b with
 its reference kernels or its CMSIS-NN, measured once under QEMU too. Its instructions do not depend
-on the input; its flash is that of the model and of the runtime, its RAM the arena. fashion_rnn was
-in float32; today its model has 16 bits and an arena of 6 KB.
+on the input; its flash is that of the model and of the runtime, its RAM the arena. Measured
+with fashion_rnn in float32.
 """
 
 

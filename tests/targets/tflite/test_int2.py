@@ -35,7 +35,8 @@ def ternary(inputs: int = 64, outputs: int = 32, high: int = 1) -> Graph:
 
 
 def in_int2(graph: Graph) -> Lowered:
-    return exported.exported(make_plan(graph))[INT2_MODEL]
+    plan = make_plan(graph)
+    return exported.exported(plan, exported.for_micro(plan))[INT2_MODEL]
 
 
 @pytest.mark.parametrize("run", [default, reference])

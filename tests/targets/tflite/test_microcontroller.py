@@ -21,11 +21,11 @@ from edgespike.targets.shared.c_names import c_prefix
 from edgespike.targets.shared.check_samples import check_samples
 from edgespike.targets.tflite.devices.arena import arena_estimate, run_on_tflite_micro
 from edgespike.targets.tflite.devices.microcontroller import COMMIT, write_microcontroller
-from edgespike.targets.tflite.lower import lower
+from edgespike.targets.tflite.lower import Lowered, lower
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.run import encode_input
+from edgespike.targets.tflite.writing import exported as models_of
 from edgespike.targets.tflite.writing.exported import MICRO_MODEL, PI_MODEL
-from edgespike.targets.tflite.writing.exported import exported as exported_models
 from tests.available import needs_tflm
 from tests.targets.tflite.networks import NETWORKS, Chain
 from tests.targets.tflite.stand_in import WARNINGS, make, write_stand_in
@@ -210,11 +210,16 @@ def test_two_networks_fit_into_one_firmware(export: Export, tmp_path: Path) -> N
     assert "begins with `net_2nd_x`" in text
 
 
+def exported_models(graph: Graph) -> dict[str, Lowered]:
+    plan = make_plan(graph)
+    return models_of.exported(plan, models_of.for_micro(plan))
+
+
 @pytest.mark.parametrize("name", ["graded input in int8", "two levels"])
 def test_nothing_in_the_model_sends_an_operator_off_an_npu(export: Export, name: str) -> None:
     """Ethos-U has no CAST. QUANTIZE does the same, but not on tflite-runtime."""
     graph = NETWORKS[name]()
-    models = exported_models(make_plan(graph))
+    models = exported_models(graph)
     assert "CAST" in models[PI_MODEL].operators
     operators = set(models[MICRO_MODEL].operators)
     assert operators == {*models[PI_MODEL].operators, "QUANTIZE"} - {"CAST"}
@@ -222,7 +227,7 @@ def test_nothing_in_the_model_sends_an_operator_off_an_npu(export: Export, name:
 
 
 def test_there_is_one_model_where_16_bits_hold_nothing() -> None:
-    models = exported_models(make_plan(NETWORKS["recurrent layer of large weights"]()))
+    models = exported_models(NETWORKS["recurrent layer of large weights"]())
     assert models[PI_MODEL] is models[MICRO_MODEL]
 
 
@@ -260,7 +265,7 @@ def test_tflite_micro_equals_the_interpreter(name: str) -> None:
     checks = check_samples(graph)
     samples, expected = checks.samples, checks.expected
     stepped = samples.reshape(len(samples), graph.steps, *graph.tensors["input"].shape)
-    lowered = exported_models(make_plan(graph))[MICRO_MODEL]
+    lowered = exported_models(graph)[MICRO_MODEL]
     batch = encode_input(graph, lowered, stepped)
     outputs, arena = run_on_tflite_micro(sys.executable, lowered, batch)
     np.testing.assert_array_equal(outputs, expected)

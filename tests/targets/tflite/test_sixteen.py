@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from edgespike.graph import (
     Add,
+    Concatenate,
     Conv2d,
     Delay,
     Graph,
+    Membrane,
     Multiply,
     ReadoutMode,
     Signal,
+    SumPool2d,
     Tensor,
     Threshold,
 )
@@ -32,7 +35,16 @@ from edgespike.targets.tflite.lower import lower, lower_unrolled
 from edgespike.targets.tflite.planning.numbers import layer_numbers
 from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.staircase import Staircase, climb, staircase
-from edgespike.targets.tflite.planning.storage import SUMS, Form, Storage, activation_scale
+from edgespike.targets.tflite.planning.storage import (
+    ACTIVATION_SCALE,
+    LARGEST_STORED,
+    SUMS,
+    WHOLE,
+    Form,
+    Storage,
+    activation_scale,
+    widens_exactly,
+)
 from edgespike.targets.tflite.planning.tiles import tile
 from edgespike.targets.tflite.run import decode, decode_outputs, encode_input
 from edgespike.targets.tflite.running import execute
@@ -113,7 +125,7 @@ def test_random_graphs_equal_the_interpreter(mix: str) -> None:
 
 
 @needs_tflm
-@pytest.mark.parametrize("name", [*RECURRENT, *(set(NETS) - set(NETWORKS))])
+@pytest.mark.parametrize("name", [*RECURRENT, *(name for name in NETS if name not in NETWORKS)])
 def test_every_layer_of_the_last_step_on_tflite_micro(name: str) -> None:
     graph = NETS[name]()
     samples = as_samples(graph, samples_of(graph, 3))
@@ -272,7 +284,7 @@ def test_sums_beyond_16_bits_that_reach_all_thresholds_or_none(low: int, theta: 
 @given(
     step=st.floats(1, 3000),
     start=st.floats(-30_000, 30_000),
-    levels=st.integers(2, 63),
+    levels=st.one_of(st.integers(2, 63), st.sampled_from([255, 256, 700, 1020, 1684])),
     flipped=st.booleans(),
 )
 def test_even_thresholds_are_counted(step: float, start: float, levels: int, flipped: bool) -> None:
@@ -309,10 +321,124 @@ def test_thresholds_on_no_line_have_none() -> None:
     assert climb(theta, np.array([-(2**15)]), np.array([2**15 - 1])) is None
 
 
-@pytest.mark.parametrize("scale", [1.0, SUMS.scale])
+@pytest.mark.parametrize("scale", [WHOLE.scale, SUMS.scale, ACTIVATION_SCALE])
 def test_16_bit_numbers_of_these_scales_are_whole_when_widened(scale: float) -> None:
     values = np.arange(-(2**15), 2**15, dtype=np.float32)
     assert np.array_equal(values * np.float32(scale) * np.float32(1 / scale), values)
+    assert widens_exactly(scale)
+
+
+@settings(max_examples=100)
+@given(st.integers(1, 255), st.integers(1, 255))
+def test_numbers_are_whole_when_widened_if_and_only_if_that_is_said(one: int, other: int) -> None:
+    scale = float(np.float32(activation_scale(one) * activation_scale(other)))
+    values = np.arange(-one * other, one * other + 1, dtype=np.float32)
+    found = values * np.float32(scale) * np.float32(1 / scale)
+    assert widens_exactly(scale, one * other) == np.array_equal(found, values)
+
+
+@pytest.mark.parametrize("levels", [0, LARGEST_STORED + 1, 1684])
+def test_other_numbers_of_levels_have_no_scale(levels: int) -> None:
+    with pytest.raises(ValueError, match=f"{levels} levels have no scale; 1 to 255 have one"):
+        activation_scale(levels)
+
+
+def test_relu6_clamps_to_every_number_of_levels_that_has_a_scale() -> None:
+    for levels in range(1, LARGEST_STORED + 1):
+        assert round(np.float32(6) / np.float32(activation_scale(levels))) == levels
+
+
+def products(finish: Callable[[Loops], str], largest: int = 1, size: tuple[int, ...] = ()) -> Graph:
+    """A 16-bit product, what ``finish`` adds, and a layer of weights up to ``largest``."""
+    loops = Loops((3, *size), 0, 15, largest=20)
+    for name in ("left", "right"):
+        sums = loops.weigh(f"{name}.sums", "input", 4, kernel=1 if size else None)
+        loops.count(name, sums, 65)
+    loops.add("product", Multiply(), "left", "right")
+    name = finish(loops)
+    loops.largest = largest
+    return loops.finish(name, ReadoutMode.LAST)
+
+
+def counted_in_units_of_200(loops: Loops) -> str:
+    theta = np.array([[9, 99, 999, 2999]]).repeat(4, axis=0)
+    op = Threshold(theta, np.zeros(4, np.bool_), offset=-500, unit=200)
+    return loops.add("far", op, "product")
+
+
+def beside_the_input(loops: Loops) -> str:
+    return loops.add("beside", Concatenate(), "product", "input")
+
+
+def added_beyond_16_bits(loops: Loops) -> str:
+    return loops.add("eightfold", Add(), *["product"] * 8)
+
+
+def integrated(loops: Loops) -> str:
+    loops.add("cells", Membrane(np.array([9, 20, 30, 90]), decay=410), "product")
+    return "cells"
+
+
+def delayed(loops: Loops) -> str:
+    """A first value that is far beyond the levels whose scale it has."""
+    loops.delay("late", "left", (4,), 4000, initial=3917)
+    return loops.add("beside", Concatenate(), "late", "product")
+
+
+WIDENED: dict[str, tuple[Callable[[], Graph], str]] = {
+    "weights beyond 127": (lambda: products(lambda _: "product", largest=300), "product"),
+    "sums beyond 16 bits": (lambda: products(lambda _: "product", largest=127), "product"),
+    "a unit beyond 127": (lambda: products(counted_in_units_of_200), "product"),
+    "channels side by side": (lambda: products(beside_the_input), "product"),
+    "an addition": (lambda: products(added_beyond_16_bits), "product"),
+    "a pool": (
+        lambda: products(
+            lambda loops: loops.add("pool", SumPool2d((2, 2), (2, 2)), "product"), size=(4, 2)
+        ),
+        "product",
+    ),
+    "membranes": (lambda: products(integrated), "product"),
+    "a delay beyond its levels": (lambda: products(delayed), "late"),
+}
+"""Nets by what reads 16-bit values in float32, and what these values are."""
+
+
+@pytest.mark.parametrize("name", WIDENED)
+def test_16_bit_values_of_any_scale_are_whole_in_float32(name: str) -> None:
+    make, layer = WIDENED[name]
+    graph = make()
+    assert Form.FLOAT in forms(graph).values()
+    assert forms(graph)[layer] is Form.INT16
+    assert_equal(graph, samples_of(graph))
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "why"),
+    [
+        ("an addition", "eightfold", "16 bits do not hold 0..33800"),
+        ("a pool", "pool", "int8 does not hold 0..16900, and no 16-bit form of it is planned"),
+        (
+            "channels side by side",
+            "beside",
+            "int8 does not hold 0..4225, and no 16-bit form of it is planned",
+        ),
+    ],
+)
+def test_reasons_for_float32_behind_a_product(name: str, layer: str, why: str) -> None:
+    assert make_plan(WIDENED[name][0](), sixteen=True).nodes[layer].why == why
+
+
+@pytest.mark.parametrize("levels", [256, 300, 800, 1020, 1021, 1684])
+@pytest.mark.parametrize("largest", [1, 300])
+def test_a_line_has_no_more_levels_than_have_a_scale(levels: int, largest: int) -> None:
+    loops = Loops((1,), 0, 255, largest=127)
+    sums = loops.weigh("sums", "input", 1)
+    theta = int(loops.tensors[sums].low[0]) + 5 + 16 * np.arange(levels)
+    loops.add("levels", Threshold(theta[None], np.zeros(1, np.bool_)), sums)
+    loops.largest = largest
+    graph = loops.finish("levels", ReadoutMode.LAST)
+    assert forms(graph)["levels"] is (Form.INT16 if levels <= 4 * 255 else Form.FLOAT)
+    assert_equal(graph, np.arange(255)[:, None, None].repeat(graph.steps, axis=1))
 
 
 def test_comparisons_are_clamped_to_spikes() -> None:
@@ -329,6 +455,32 @@ def test_units_that_no_weight_holds_stay_in_float32() -> None:
     graph = loops.finish("far", ReadoutMode.SUM)
     plan = make_plan(graph, sixteen=True)
     assert plan.nodes["far"].why == "a unit of 200 is beyond 127"
+    assert_equal(graph, samples_of(graph))
+
+
+def test_sums_that_thresholds_compare_are_not_computed_in_parts() -> None:
+    """Float32 would compare them anyway."""
+    loops = Loops((4,), 0, 255, largest=127)
+    loops.weigh("sums", "input", 4)
+    far = Threshold(np.array([[300]] * 4), np.zeros(4, np.bool_), unit=200)
+    loops.add("far", far, "sums")
+    loops.add("also", far, "sums")
+    loops.add("both", Concatenate(), "far", "also")
+    graph = loops.finish("both", ReadoutMode.LAST)
+    plan = make_plan(graph, sixteen=True).nodes["sums"]
+    assert plan.tiles is None
+    assert plan.output.form is Form.FLOAT
+    assert_equal(graph, samples_of(graph))
+
+
+@pytest.mark.parametrize("kernel", [None, 3])
+def test_sums_of_dense_layers_only_are_computed_in_parts_for_membranes(kernel: int | None) -> None:
+    """A convolution would be computed again at each of its places."""
+    loops = Loops((4,) if kernel is None else (4, 3, 3), 0, 255, largest=127)
+    loops.weigh("sums", "input", 4, kernel=kernel)
+    loops.add("cells", Membrane(np.array([900, 2000, 3000, 9000]), decay=410), "sums")
+    graph = loops.finish("cells", ReadoutMode.LAST)
+    assert (make_plan(graph, sixteen=True).nodes["sums"].tiles is not None) == (kernel is None)
     assert_equal(graph, samples_of(graph))
 
 

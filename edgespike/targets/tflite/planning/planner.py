@@ -91,6 +91,7 @@ from edgespike.targets.tflite.planning.weighted import WeightedPlanner
 
 _NOT_IN_INT8 = "int8 has no exact form of it"
 _TWO_SCALES = "in int8 its scale would be the product of two, which float32 rounds"
+_NO_16_BITS = ", and no 16-bit form of it is planned"
 _UNCHANGED = "it changes no number"
 
 
@@ -206,8 +207,13 @@ class _Planner:
 
     def _events(self, node: Node, outputs: Sequence[Tensor], storage: Storage) -> NodePlan:
         """Plan the input, a pool or a sum: in int8, if that holds all it computes."""
-        why = outside_int8(outputs, self._sources(node))
+        why = self._outside_int8(outputs, self._sources(node))
         return self._stored(node, FLOAT32 if why else storage, why or "int8 holds every value")
+
+    def _outside_int8(self, outputs: Sequence[Tensor], sources: Sequence[Storage]) -> str:
+        """Say why what is planned in int8 or float32 only is not in int8; empty if it is."""
+        why = outside_int8(outputs, sources)
+        return f"{why}{_NO_16_BITS}" if why and self._sixteen is not None else why
 
     def _max_pool(self, node: Node, tensor: Tensor, source: Storage) -> NodePlan:
         if source.form is Form.INT16:
@@ -233,17 +239,21 @@ class _Planner:
         plan = self._sum(node, sums, source)
         if self._sixteen is None or plan.output.form is Form.INT8:
             return plan
-        return self._sixteen.add(node, sums) or plan
+        found, why = self._sixteen.add(node, sums)
+        return found or replace(plan, why=why)
 
     def _multiply(self, node: Node) -> NodePlan:
-        plan = None if self._sixteen is None else self._sixteen.multiply(node)
-        return plan or NodePlan(FLOAT32, _TWO_SCALES, largest=product_magnitude(self.graph, node))
+        plan, why = None, _TWO_SCALES
+        if self._sixteen is not None:
+            plan, why = self._sixteen.multiply(node)
+        return plan or NodePlan(FLOAT32, why, largest=product_magnitude(self.graph, node))
 
     def _concatenate(self, node: Node) -> NodePlan:
         """Plan channels side by side: in int8 if all inputs are; a product gives them one scale."""
         storage = self._aligned.get(node.name, FLOAT32)
         outputs = [self.graph.tensors[node.name]]
-        why = outside_int8(outputs, [replace(each, scale=1.0) for each in self._sources(node)])
+        sources = [replace(each, scale=1.0) for each in self._sources(node)]
+        why = self._outside_int8(outputs, sources)
         return self._stored(node, FLOAT32 if why else storage, why or "int8 holds every value")
 
     def _state(self, node: Node, name: str, storage: Storage, initial: int = 0) -> StateTensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgespike.graph import Conv2d, Dense, Graph, Node, Tensor, Threshold
+from edgespike.graph import Conv2d, Dense, Graph, Membrane, Node, Readout, Tensor, Threshold
 from edgespike.graph.ops import Weighted
 from edgespike.graph.tensor import per_channel
 from edgespike.targets.tflite.limits import INT16_LIMIT, WEIGHT_LIMIT
@@ -90,15 +90,26 @@ class SixteenPlanner:
     def sums(
         self, name: str, source: Node, op: Weighted, merged: Node | None
     ) -> tuple[NodePlan | None, str]:
-        """Plan a weighted node whose sums others read; ``merged`` is it if it is joined."""
-        return self._unchanged(source, op, merged, self.graph.tensors[name], WHOLE)
+        """Plan a weighted node whose sums others read.
+
+        ``merged`` is ``source`` if that is joined from several nodes, else ``None``.
+        """
+        sums = self.graph.tensors[name]
+        read_as_float = all(
+            isinstance(reader.op, Membrane | Readout)
+            for reader in self.graph.nodes
+            if name in reader.inputs
+        )
+        tiled = read_as_float and sums.shape[1:] == ()
+        return self._unchanged(source, op, merged, sums, WHOLE, tiled)
 
     def readout(self, source: Node, op: Weighted) -> tuple[NodePlan | None, str]:
         """Plan a weighted node together with the readout that returns its sums."""
         accumulator = self.graph.tensors[self.graph.readout.inputs[0]]
         # A tensor has one scale: if those of the classes differ, it holds sums in units of 1.
         scale = shared_scale(self.graph.readout_op.scale) or 1.0
-        return self._unchanged(source, op, source, accumulator, Storage(Form.INT16, scale))
+        output = Storage(Form.INT16, scale)
+        return self._unchanged(source, op, source, accumulator, output, tiled=True)
 
     def lone(self, node: Node, op: Threshold) -> tuple[NodePlan | None, str]:
         """Plan a threshold of 16-bit values that others read too."""
@@ -115,23 +126,31 @@ class SixteenPlanner:
         source = Node(name, one, (name,))
         return self._counted(node, op, steps, self.plans[name].output, source, one), ""
 
-    def multiply(self, node: Node) -> NodePlan | None:
-        """Plan a product of two values. Its scale is that of theirs, so the multiplier is 1."""
-        stored = [self.plans[name].output for name in node.inputs]
-        if self._beyond([self.graph.tensors[node.name], *self.graph.input_tensors(node)]):
-            return None
-        if any(each.form is Form.FLOAT for each in stored):
-            return None
-        scale = float(np.float32(stored[0].scale * stored[1].scale))
-        return NodePlan(Storage(Form.INT16, scale), "16 bits hold the product")
+    def multiply(self, node: Node) -> tuple[NodePlan | None, str]:
+        """Plan a product of two values; or say why it cannot be.
 
-    def add(self, node: Node, sums: Sequence[Tensor]) -> NodePlan | None:
-        """Plan an addition, given what each partial sum is."""
-        if self._beyond([*sums, *self.graph.input_tensors(node)]):
-            return None
-        if any(self.plans[name].output.form is Form.FLOAT for name in node.inputs):
-            return None
-        return NodePlan(SUMS, "16 bits hold the sums", SUMS)
+        Its scale is the product of theirs, so the multiplier is 1.
+        """
+        why = self._not_of(node, [self.graph.tensors[node.name]])
+        if why:
+            return None, why
+        left, right = (self.plans[name].output.scale for name in node.inputs)
+        output = Storage(Form.INT16, float(np.float32(left * right)))
+        return NodePlan(output, "16 bits hold the product"), ""
+
+    def add(self, node: Node, sums: Sequence[Tensor]) -> tuple[NodePlan | None, str]:
+        """Plan an addition, given what each partial sum is; or say why it cannot be."""
+        why = self._not_of(node, sums)
+        return (None, why) if why else (NodePlan(SUMS, "16 bits hold the sums", SUMS), "")
+
+    def _not_of(self, node: Node, results: Sequence[Tensor]) -> str:
+        """Say why 16 bits cannot hold a node's results or inputs; empty if they can."""
+        for tensor in (*self.graph.input_tensors(node), *results):
+            if self._beyond(tensor):
+                low, high = tensor.bounds
+                return f"16 bits do not hold {low}..{high}"
+        stored = (self.plans[name].output.form for name in node.inputs)
+        return "its input is in float32" if Form.FLOAT in stored else ""
 
     def _unchanged(
         self,
@@ -140,8 +159,9 @@ class SixteenPlanner:
         merged: Node | None,
         sums: Tensor,
         output: Storage,
+        tiled: bool,
     ) -> tuple[NodePlan | None, str]:
-        """Plan sums that are stored as they are, or less a constant, which float32 adds."""
+        """Plan sums that are stored as they are, or in tiles, if permitted, which float32 adds."""
         entering, affine = self._entering(source), Affine(op.weight, op.bias)
         low, high = sums.bounds
         why = obstacle_in_16_bits(affine, self._entered(source))
@@ -151,7 +171,7 @@ class SixteenPlanner:
             affine = replace(affine, scale=unit_ratio(entering.scale, output.scale))
             why = "16 bits hold the sums: the multiplier is 1"
             return NodePlan(output, why, entering, merged, affine), ""
-        tiles = tile(sums)
+        tiles = tile(sums) if tiled else None
         if tiles is None:
             return None, f"16 bits do not hold sums of {low}..{high}"
         affine = replace(affine, scale=unit_ratio(entering.scale, WHOLE.scale))
@@ -184,8 +204,7 @@ class SixteenPlanner:
     def _levels(self, node: Node, op: Threshold, clamped: bool) -> Storage:
         """Return how levels are stored, where possible as what they meet in a product.
 
-        If a clamp gives them, it sets their scale. Others have a scale with which
-        float32 holds the values themselves when they are widened.
+        If a clamp gives them, it sets their scale.
         """
         if clamped and counts(op):
             return Storage(Form.INT16, activation_scale(op.levels))
@@ -195,13 +214,13 @@ class SixteenPlanner:
     def _outside(self, node: Node, op: Threshold) -> str:
         """Say why 16 bits cannot hold a threshold's output; empty if they can."""
         tensor = self.graph.tensors[node.name]
-        if self._beyond([tensor]):
+        if self._beyond(tensor):
             low, high = tensor.bounds
             return f"16 bits do not hold {low}..{high}"
         return f"a unit of {op.unit} is beyond {WEIGHT_LIMIT}" if op.unit > WEIGHT_LIMIT else ""
 
-    def _beyond(self, tensors: Sequence[Tensor]) -> bool:
-        return max(abs(end) for tensor in tensors for end in tensor.bounds) > INT16_LIMIT
+    def _beyond(self, tensor: Tensor) -> bool:
+        return max(abs(end) for end in tensor.bounds) > INT16_LIMIT
 
     def _entered(self, source: Node) -> Tensor:
         return joined_tensor(self.graph.input_tensors(source))

@@ -7,9 +7,10 @@ not hold all thresholds, the layer is computed again for the others, with anothe
 
 In a window, levels are rounded products with a weight and a multiplier for each channel, see
 :func:`edgespike.targets.tflite.planning.requantise.proven_in_16_bits`: a line, or several of fewer
-levels each, which leave more room for a proof. (In int8, the layer's own weights would have to be
-scaled up to make room, which large weights forbid. Here the weights are free.) Otherwise sums are
-compared with each threshold.
+levels each, which leave more room for a proof. A line has 255 levels at most: with more, RELU6 may
+clamp to another number. (In int8, the layer's own weights would have to be scaled up to make room,
+which large weights forbid. Here the weights are free.) Otherwise sums are compared with each
+threshold.
 """
 
 from __future__ import annotations
@@ -32,7 +33,13 @@ from edgespike.targets.tflite.limits import (
 )
 from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.requantise import best_offset, proven_in_16_bits, short
-from edgespike.targets.tflite.planning.storage import SUMS, Form, Storage, activation_scale
+from edgespike.targets.tflite.planning.storage import (
+    LARGEST_STORED,
+    SUMS,
+    Form,
+    Storage,
+    activation_scale,
+)
 
 COMPARISON_BYTES = 4
 """A threshold, and whether it is reached."""
@@ -100,10 +107,12 @@ def staircase(op: Threshold, tensor: Tensor) -> tuple[Staircase | None, str]:
     each = stored.theta.reshape(*centre.shape, -1)
     comparable = bool((each >= LEAST_THETA).all())
     for number in MOST_LINES:
+        levels = -(-each.shape[2] // number)
+        if levels > LARGEST_STORED:
+            continue
         lines = _on_lines(stored, number)
         if lines is None or (comparable and _line_bytes(lines) > COMPARISON_BYTES * each.size):
             continue
-        levels = -(-each.shape[2] // number)
         counted = Storage(Form.INT16, activation_scale(levels))
         return Staircase(sign, centre, each, lines, counted), ""
     if op.levels >= FEWEST_NEAR_LEVELS and fit_line(op, tensor) is not None:

@@ -11,12 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgespike.graph import Tensor
+from edgespike.targets.tflite.limits import INT16_LIMIT
 
 ACTIVATION_SCALE = 6.0
 """Scale of spikes and input: the largest that RELU6 lets through is then one unit."""
 
 LARGEST_STORED = 255
 """Width of the widest range that int8 holds, with any zero point."""
+
+LARGEST_IN_16_BITS = INT16_LIMIT + 1
+"""Largest magnitude of a 16-bit number."""
 
 
 class Form(Enum):
@@ -74,15 +78,39 @@ def zero_point_of(low: int, high: int) -> int | None:
 
 
 @cache
+def widens_exactly(scale: float, largest: int = LARGEST_IN_16_BITS) -> bool:
+    """Return whether float32 gets back whole numbers that are stored with a scale.
+
+    They are widened: multiplied by the scale, and then by its rounded inverse. If that does not
+    give the numbers back, they are stored as :data:`WHOLE` first.
+
+    Parameters
+    ----------
+    scale
+        The scale, as float32.
+    largest
+        Largest magnitude of the numbers; if it is not known, that of 16 bits.
+    """
+    values = np.arange(largest + 1, dtype=np.float32)  # float32 rounds both signs alike
+    return np.array_equal(values * np.float32(scale) * np.float32(1 / scale), values)
+
+
+@cache
 def activation_scale(levels: int) -> float:
     """Return a float32 scale at which RELU6 clamps to ``0..levels``, 1 to 255 of them.
 
-    It is 6 / levels or a little more: a stored int8 number must come back as a whole number when it
-    is widened to float32, that is, multiplied by the scale and then by its rounded inverse.
+    It is 6 / levels or a little more: every stored int8 number must widen exactly.
+
+    Raises
+    ------
+    ValueError
+        There are none, or more than :data:`LARGEST_STORED`: with so many, RELU6 may clamp to
+        another number.
     """
-    values = np.arange(LARGEST_STORED + 1, dtype=np.float32)
+    if not 1 <= levels <= LARGEST_STORED:
+        raise ValueError(f"{levels} levels have no scale; 1 to {LARGEST_STORED} have one")
     for step in range(2**11):  # so fine and so few that it stays far from half a level
-        scale = np.float32(ACTIVATION_SCALE / levels * (1 + step * 2.0**-22))
-        if np.array_equal(values * scale * np.float32(1 / float(scale)), values):
-            return float(scale)
+        scale = float(np.float32(ACTIVATION_SCALE / levels * (1 + step * 2.0**-22)))
+        if widens_exactly(scale, LARGEST_STORED):
+            return scale
     raise ValueError(f"no scale for {levels} levels")

@@ -1,4 +1,8 @@
-"""Sums that are wider than 16 bits, as several of 16 bits, which float32 adds."""
+"""Sums that are wider than 16 bits, as several of 16 bits, which float32 adds.
+
+Only dense layers' sums that a readout or a membrane reads: what else reads them compares them in
+float32, and a convolution would be computed again at each of its places.
+"""
 
 from __future__ import annotations
 

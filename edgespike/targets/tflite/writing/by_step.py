@@ -62,7 +62,7 @@ class OneStep(Walk):
         value = self._after.get(state.name)
         if value is None:  # a delay's
             value = self.values[self.graph[state.name].inputs[0]]
-        return self.emitter.convert(value, state.storage)
+        return self.converted(value, state.storage)
 
     def enter(self, node: Node) -> Value:
         """Return the input of this step."""

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from edgespike.targets.tflite.limits import CONCATENATED
 from edgespike.targets.tflite.planning.plan import Plan
-from edgespike.targets.tflite.planning.storage import FLOAT32, Form, Storage
+from edgespike.targets.tflite.planning.storage import (
+    FLOAT32,
+    LARGEST_IN_16_BITS,
+    Form,
+    Storage,
+    widens_exactly,
+)
 from edgespike.targets.tflite.writing.model import ModelBuilder
 from edgespike.targets.tflite.writing.schema import TENSOR_TYPES, Activation, Quantisation
 
@@ -32,12 +38,15 @@ class Value:
     flattened
         ``(channels, height, width)`` if its features are an image that was flattened with channels
         last; ``None`` if they are in the graph's order.
+    largest
+        Bound on the magnitude of its whole numbers, if it is less than that of 16 bits.
     """
 
     index: int
     shape: tuple[int, ...]
     storage: Storage
     flattened: tuple[int, int, int] | None = None
+    largest: int = LARGEST_IN_16_BITS
 
     @property
     def form(self) -> Form:
@@ -177,6 +186,13 @@ class Emitter:
 
         To an integer type only if its range fits. From int8 to int16, the scale must be the same,
         and without :attr:`edgespike.targets.tflite.planning.plan.Plan.sixteen` the zero point.
+        From int16 to float32, the scale must widen exactly, see
+        :func:`edgespike.targets.tflite.planning.storage.widens_exactly`.
+
+        Raises
+        ------
+        ValueError
+            It does not.
         """
         if value.form is storage.form:
             return value
@@ -197,11 +213,15 @@ class Emitter:
 
     def _convert(self, value: Value, storage: Storage) -> Value:
         if storage.form is Form.FLOAT:
+            scale = value.storage.scale
+            if value.form is Form.INT16 and not widens_exactly(scale, value.largest):
+                raise ValueError(
+                    f"numbers up to {value.largest} with the scale {scale:g} are not whole in "
+                    "float32; give them units of 1 first"
+                )
             widened = self.emit("dequantize", "DEQUANTIZE", [value.index], value.shape)
-            if value.storage.scale == 1:
-                return widened
             # Activations have scales for which this yields whole numbers again.
-            return self.elementwise("MUL", widened, 1 / value.storage.scale)
+            return widened if scale == 1 else self.elementwise("MUL", widened, 1 / scale)
         if value.form is Form.INT8 and self.sixteen and storage.scale == value.storage.scale:
             # The multiplier is the quotient of two equal scales, exactly 1.
             return self.emit("widened", "QUANTIZE", [value.index], value.shape, storage)

@@ -25,24 +25,26 @@ def for_micro(plan: Plan) -> Plan:
     return make_plan(plan.graph, sixteen=True)
 
 
-def exported(plan: Plan) -> dict[str, Lowered]:
+def exported(plan: Plan, micro: Plan) -> dict[str, Lowered]:
     """Return the models by the places of their files.
 
     :data:`PI_MODEL` and :data:`MICRO_MODEL` are always there, and the same unless that has 16 bits
     instead of float32, or widens int8 to them: NPUs have no CAST, and tflite-runtime has no such
-    QUANTIZE. :data:`INT4_MODEL` is
-    there if 4 bits a weight make a smaller file, :data:`INT2_MODEL` if 2 bits hold the weights of a
-    dense layer, and :data:`UNROLLED_MODEL` for a recurrent graph of few steps.
+    QUANTIZE. :data:`INT4_MODEL` is there if 4 bits a weight make a smaller file,
+    :data:`INT2_MODEL` if 2 bits hold the weights of a dense layer, and :data:`UNROLLED_MODEL` for a
+    recurrent graph of few steps.
 
     Parameters
     ----------
     plan
         With 8 bits a weight, of a graph without
         :func:`edgespike.targets.tflite.check.violations`.
+    micro
+        That of :data:`MICRO_MODEL`, as :func:`for_micro` returns it.
     """
     model = lower(plan)
-    micro = lower(for_micro(plan))
-    models = {PI_MODEL: model, MICRO_MODEL: model if micro.content == model.content else micro}
+    other = lower(micro)
+    models = {PI_MODEL: model, MICRO_MODEL: model if other.content == model.content else other}
     in_4_bits = make_plan(plan.graph, 4)
     packed = lower(in_4_bits)
     if len(packed.content) < len(model.content):

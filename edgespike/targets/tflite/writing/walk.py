@@ -29,7 +29,14 @@ from edgespike.targets.tflite.planning.affine import Affine
 from edgespike.targets.tflite.planning.joining import partial_sums
 from edgespike.targets.tflite.planning.membranes import Potentials
 from edgespike.targets.tflite.planning.plan import NodePlan, Plan, readers
-from edgespike.targets.tflite.planning.storage import SUMS, WHOLE, Form, Storage, zero_point
+from edgespike.targets.tflite.planning.storage import (
+    SUMS,
+    WHOLE,
+    Form,
+    Storage,
+    widens_exactly,
+    zero_point,
+)
 from edgespike.targets.tflite.writing.emitter import Emitter, Value
 from edgespike.targets.tflite.writing.schema import Activation
 from edgespike.targets.tflite.writing.sixteen import (
@@ -67,7 +74,9 @@ class Walk(ABC):
         """Emit all nodes, or some, except those that are merged into the one that follows."""
         for node in self.graph.nodes:
             if node.name in self.plans and (only is None or node.name in only):
-                self.values[node.name] = self._emit(node, self.plans[node.name])
+                value = self._emit(node, self.plans[node.name])
+                largest = max(abs(bound) for bound in self.graph.tensors[node.name].bounds)
+                self.values[node.name] = replace(value, largest=largest)
 
     @abstractmethod
     def enter(self, node: Node) -> Value:
@@ -130,7 +139,7 @@ class Walk(ABC):
         """Return what a node without weights takes, stored as its output is."""
         if plan.entering.form is not Form.FLOAT:
             return [self._entering(name, plan.entering) for name in node.inputs]
-        return [self.emitter.convert(self.values[name], plan.output) for name in node.inputs]
+        return [self.converted(self.values[name], plan.output) for name in node.inputs]
 
     def _read_out(self, node: Node, x: Value) -> Value:
         if len(x.shape) > 1:  # a pixel whose reshape was merged with it
@@ -187,7 +196,20 @@ class Walk(ABC):
         value = self.values[name]
         if value.form is Form.INT8 and storage.form is Form.INT16:
             value = self.emitter.convert(value, replace(storage, scale=value.storage.scale))
-        value = self.emitter.convert(value, storage)
+        return self._in_units_of(self.converted(value, storage), storage)
+
+    def converted(self, value: Value, storage: Storage) -> Value:
+        """Return a value in another form: to float32 in units of 1 if others are not whole there.
+
+        See :meth:`edgespike.targets.tflite.writing.emitter.Emitter.convert`.
+        """
+        if value.form is Form.INT16 and storage.form is Form.FLOAT:
+            exact = widens_exactly(value.storage.scale, value.largest)
+            value = value if exact else self._in_units_of(value, WHOLE)
+        return self.emitter.convert(value, storage)
+
+    def _in_units_of(self, value: Value, storage: Storage) -> Value:
+        """Return a value with another scale and zero point, and the form that it has."""
         if value.storage == storage:
             return value
         key = (value.index, storage)
