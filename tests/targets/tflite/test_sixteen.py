@@ -37,6 +37,7 @@ from edgespike.targets.tflite.planning.planner import make_plan
 from edgespike.targets.tflite.planning.staircase import Staircase, climb, staircase
 from edgespike.targets.tflite.planning.storage import (
     ACTIVATION_SCALE,
+    FLOAT32,
     LARGEST_STORED,
     SUMS,
     WHOLE,
@@ -48,6 +49,7 @@ from edgespike.targets.tflite.planning.storage import (
 from edgespike.targets.tflite.planning.tiles import tile
 from edgespike.targets.tflite.run import decode, decode_outputs, encode_input
 from edgespike.targets.tflite.running import execute
+from edgespike.targets.tflite.writing.emitter import Emitter
 from edgespike.trace import observed_names
 from tests.available import needs_tflm
 from tests.random_graphs import accepted, up_to
@@ -410,6 +412,15 @@ def test_16_bit_values_of_any_scale_are_whole_in_float32(name: str) -> None:
     assert Form.FLOAT in forms(graph).values()
     assert forms(graph)[layer] is Form.INT16
     assert_equal(graph, samples_of(graph))
+
+
+def test_no_operator_is_emitted_that_widens_to_other_numbers() -> None:
+    graph = layers(1)
+    emitter = Emitter(make_plan(graph, sixteen=True), 1)
+    scale = float(np.float32(activation_scale(65) ** 2))
+    value = emitter.declare("product", (4,), Storage(Form.INT16, scale))
+    with pytest.raises(ValueError, match=r"numbers up to 32768 with the scale .* are not whole"):
+        emitter.convert(value, FLOAT32)
 
 
 @pytest.mark.parametrize(
