@@ -100,8 +100,10 @@ def _print(found: Frontier, wide: bool) -> None:
     from edgespike.text import wrapped
 
     results, console = found.results, make_console(wide)
-    points = sum(len(level.runs) for series in results.series for level in series.levels)
-    of = f"{number_of(points, 'point')}, means over {number_of(results.samples, 'test sample')}"
+    # Series share the nets without penalty.
+    levels = [level for series in results.series for level in series.levels]
+    nets = {id(run) for level in levels for run in level.runs}
+    of = f"{number_of(len(nets), 'point')}, means over {number_of(results.samples, 'test sample')}"
     costs = [cost for cost in ("synaptic_operations", "energy_j") if cost in results.costs]
     rows = []
     for accuracy in found.accuracies:
