@@ -232,7 +232,7 @@ class SpikePenalty:
 def penalty_faults(kind: object, p: object) -> Iterator[str]:
     """Yield why there is no penalty of a kind and a power."""
     if kind not in KINDS:
-        yield f"the kind of the penalty is {shown(kind)}; it must be one of {', '.join(KINDS)}"
+        yield f"penalty is {shown(kind)}; it must be one of {', '.join(KINDS)}"
     if p not in POWERS or isinstance(p, bool):
         yield f"p is {shown(p)}; it must be 1 or 2"
 

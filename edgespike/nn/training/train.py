@@ -27,7 +27,7 @@ from edgespike.nn.training.results import Results, write_results
 from edgespike.nn.training.run_folder import Log, RunFolder
 from edgespike.nn.training.start import Start, load_start
 from edgespike.nn.training.task import Task, load_task
-from edgespike.nn.training.teacher import load_teacher
+from edgespike.nn.training.teacher import class_names_of, load_teacher
 from edgespike.nn.training.trainer import Trainer
 
 
@@ -131,7 +131,10 @@ def train(
     folder.check(resume)
     task = (task or _load(recipe)).limited(recipe.limit)
     task.check(recipe.net.input_shape, recipe.net.classes, recipe.net.signed)
-    teacher = load_teacher(recipe.teacher, recipe.net) if recipe.distillation > 0 else None
+    teacher = None
+    if recipe.distillation > 0:
+        classes = task.class_names or class_names_of(recipe.data if not given else None)
+        teacher = load_teacher(recipe.teacher, recipe.net, classes)
     begin = load_start(Path(start), recipe.net, task.train_images) if start else None
     folder.source = task.source
     # Not earlier, so that input that does not fit leaves no empty folder behind.

@@ -40,7 +40,7 @@ extern "C" {{
 typedef {input_type} {prefix}_input;
 typedef {output_type} {prefix}_output;
 
-/* All memory that the network works in: {memory} bytes. Nobody else may change it. */
+/* All memory that the network works in: {memory} bytes at most. Nobody else may change it. */
 typedef struct {prefix}_net {{
     uint32_t step;
 {members}}} {prefix}_net;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,6 +152,21 @@ def test_a_teacher_of_other_inputs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="classes is 7 in the teacher, 3 in the net"):
         train(recipe, tmp_path / "run", task=striped_task(), quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"class_names": ["a", "b", "d"]}, {"recipe": {"data": "mnist"}}],
+    ids=["own data", "known data"],
+)
+def test_a_teacher_of_other_classes_is_refused(tmp_path: Path, metadata: dict[str, Any]) -> None:
+    path = tmp_path / "other.safetensors"
+    save_model(path, build(RELU), RELU, metadata)
+    recipe = replace(RECIPE, teacher=str(path), distillation=0.5)
+    named = replace(striped_task(), class_names=("a", "b", "c"))
+    with pytest.raises(InputError, match=r"its classes are .*, those of the data a, b, c"):
+        train(recipe, tmp_path / "run", task=named, quiet=True)
+    assert train(recipe, tmp_path / "unnamed", task=striped_task(), quiet=True)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a checkpoint"])

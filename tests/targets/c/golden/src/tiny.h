@@ -22,7 +22,7 @@ extern "C" {
 typedef uint8_t tiny_input;
 typedef int8_t tiny_output;
 
-/* All memory that the network works in: 48 bytes. Nobody else may change it. */
+/* All memory that the network works in: 48 bytes at most. Nobody else may change it. */
 typedef struct tiny_net {
     uint32_t step;
     /* kept from step to step */
