@@ -96,13 +96,12 @@ def command(
 
 def _print(found: Frontier, wide: bool) -> None:
     from edgespike.console import make_console, print_aligned_table, print_lines
+    from edgespike.frontier.series import distinct_runs
     from edgespike.report.frontier import amount, amounts
     from edgespike.text import wrapped
 
     results, console = found.results, make_console(wide)
-    # Series share the nets without penalty.
-    levels = [level for series in results.series for level in series.levels]
-    nets = {id(run) for level in levels for run in level.runs}
+    nets = distinct_runs(level for series in results.series for level in series.levels)
     of = f"{number_of(len(nets), 'point')}, means over {number_of(results.samples, 'test sample')}"
     costs = [cost for cost in ("synaptic_operations", "energy_j") if cost in results.costs]
     rows = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from edgespike.errors import InputError
-from edgespike.frontier.series import Level, Results, Run, Series
+from edgespike.frontier.series import Level, Results, Run, Series, distinct_runs
 
 BELOW_BEST = (0.0, 0.01, 0.02)
 """How far below what all series reach accuracies are matched, unless some are given."""
@@ -107,14 +107,12 @@ def below_unpenalised(results: Results, below: Sequence[float]) -> tuple[float, 
     penalised = [
         series for series in results.series if any(level.strength != 0 for level in series.levels)
     ]
-    levels = [
+    free = distinct_runs(
         level
         for series in penalised or results.series
         for level in series.levels
         if level.strength == 0
-    ]
-    # Series share these nets; each of them counts once.
-    free = list({id(run): run for level in levels for run in level.runs}.values())
+    )
     if not free:
         raise InputError(
             f"no net has {results.along} = 0, so there is nothing to be below; train one for each "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -16,7 +16,6 @@ from edgespike.sweep.point import FIGURES
 from edgespike.sweep.results import Row
 
 SEED = "seed"
-
 
 COSTS = {
     "synaptic_operations": "synaptic operations",
@@ -59,6 +58,11 @@ class Level:
     def cost(self, name: str) -> Spread:
         """Return a cost over seeds."""
         return _spread([run.costs[name] for run in self.runs])
+
+
+def distinct_runs(levels: Iterable[Level]) -> list[Run]:
+    """Return the runs of levels, each once: series share the nets without penalty."""
+    return list({id(run): run for level in levels for run in level.runs}.values())
 
 
 @dataclass(frozen=True)

@@ -257,7 +257,7 @@ def identity(recipe: Recipe) -> str:
     more entries, finds the same points.
     """
     if recipe.lambda_ == 0:
-        recipe = replace(recipe, **{name: _default_of(recipe, name) for name in OF_PENALTY})
+        recipe = replace(recipe, **{name: getattr(type(recipe), name) for name in OF_PENALTY})
     stated = _stated(recipe)
     stated.pop("teacher", None)
     if teacher := teacher_of(recipe):
@@ -280,10 +280,6 @@ def _stated(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_stated(entry) for entry in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _default_of(recipe: Recipe, name: str) -> Any:
-    return next(field.default for field in fields(recipe) if field.name == name)
 
 
 def teacher_of(recipe: Recipe) -> str:

@@ -213,11 +213,10 @@ def _check_source(task: Task, source: Mapping[str, Any] | None) -> None:
 def _check_teacher(point: str, recipe: Recipe) -> None:
     from edgespike.sweep.grid import identity, teacher_of
 
-    sha256 = teacher_of(recipe)
-    if sha256 and identity(recipe) != point:
+    if recipe.distillation > 0 and identity(recipe) != point:
         raise InputError(
-            f"the teacher {recipe.teacher} of this worker, with SHA-256 {sha256}, is not that of "
-            "the sweep; give all workers the same file"
+            f"the teacher {recipe.teacher} of this worker, with SHA-256 {teacher_of(recipe)}, is "
+            "not that of the sweep; give all workers the same file"
         )
 
 
