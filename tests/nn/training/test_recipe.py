@@ -29,7 +29,7 @@ def test_the_shipped_recipes_load() -> None:
     small = ["fashion_small_relu", "fashion_small_s3nn"]
     fashion = ["fashion_maqd", "fashion_posterior", "fashion_relu", *rows, "fashion_s3nn", *small]
     resnets = [f"cifar10_resnet{kind}" for kind in ("", "18_s3nn", "_relu", "_s3nn")]
-    cifar = [*resnets, "cifar10_vgg", "cifar10_vgg11_s3nn"]
+    cifar = ["cifar10_maqd", *resnets, "cifar10_s3nn", "cifar10_vgg11_s3nn"]
     assert shipped_recipes() == [*cifar, "fashion_cnn7_s3nn", *fashion, *OWN]
     for name in shipped_recipes():
         if name not in OWN:
@@ -118,7 +118,7 @@ NET = "\n[net]\ninput_shape = [1, 4, 4]\nclasses = 2\nlayers = []"
         ("epochs = 'two'\nsped = 1" + NET, "recipe.epochs is 'two', expected int"),
         ("epochs = 'two'\nsped = 1" + NET, "recipe.sped is not known; known are net, epochs"),
         ("epochs = 0" + NET, "recipe: epochs is 0; it must be 1 to 2147483647"),
-        ("epochs = 1\npenalty = 'joules'" + NET, "the penalty is 'joules'; it must be one of"),
+        ("epochs = 1\npenalty = 'joules'" + NET, "recipe: penalty is 'joules'; it must be one of"),
         ("epochs = 1\ndata = 'digits'" + NET, "data is 'digits', known are fashion_mnist, mnist, "),
         ("epochs = 1\ndata = 10" + NET, "recipe.data is 10, expected str"),
     ],
@@ -194,7 +194,7 @@ def test_a_table_of_a_recipe_has_the_names_of_its_entries() -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="come with edgespike: cifar10_resnet, cifar10_resnet18"):
+    with pytest.raises(InputError, match="come with edgespike: cifar10_maqd, cifar10_resnet, cifar10"):
         load_recipe("nothing")
 
 
