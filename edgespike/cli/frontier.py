@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "edgespike frontier sweeps/fashion --html frontier.html --png frontier.png"
 
+_NAMED = 3
+"""How many rows are named that not all seeds reach."""
+
 
 def command(
     results: Annotated[
@@ -104,7 +107,7 @@ def _print(found: Frontier, wide: bool) -> None:
     nets = distinct_runs(level for series in results.series for level in series.levels)
     of = f"{number_of(len(nets), 'point')}, means over {number_of(results.samples, 'test sample')}"
     costs = [cost for cost in ("synaptic_operations", "energy_j") if cost in results.costs]
-    rows = []
+    rows, some = [], []
     for accuracy in found.accuracies:
         for series in results.series:
             cells = []
@@ -115,7 +118,12 @@ def _print(found: Frontier, wide: bool) -> None:
                     amounts(cost, matched.low, matched.high),
                 ]
             rows.append([series.name, f"{accuracy:.2%}", *cells])
-    shown = rows if wide else rows[: MOST_LINES - 10]
+            if 0 < matched.reached < matched.seeds:
+                reached = f"{matched.reached} of {matched.seeds}"
+                some.append(f"{accuracy:.2%} by {reached} of {series.name}")
+    if len(some) > _NAMED:
+        some[_NAMED:] = [f"and {number_of(len(some) - _NAMED, 'more row')}: --json"]
+    shown = rows if wide else rows[: MOST_LINES - (15 if some else 12)]
     heads = {"synaptic_operations": "synaptic op.", "energy_j": "energy"}
     print_lines(console, [of])
     print_aligned_table(
@@ -129,6 +137,9 @@ def _print(found: Frontier, wide: bool) -> None:
     )
     if len(rows) > len(shown):
         print_lines(console, [f"and {number_of(len(rows) - len(shown), 'more row')}: --wide"])
+    if some:
+        told = f"not reached by all seeds: {'; '.join(some)}"
+        print_lines(console, wrapped(told, console.width))
     if not found.accuracies:
         text = "a seed is right on no sample, so no accuracy is reached by all; give --at"
         print_lines(console, [text])

@@ -28,6 +28,14 @@ def test_the_answer_fits_and_names_the_ranges(cli: Cli, folder: Path) -> None:
     assert "300 to 330" in told.stdout
     assert "not reached" in told.stdout
     assert "from 370" in told.stdout
+    assert "not reached by all seeds: 89.00% by 1 of 2 of b" in told.stdout
+
+
+def test_rows_that_not_all_seeds_reach_leave_room_for_the_rest(cli: Cli, folder: Path) -> None:
+    at = ",".join(f"0.{number}" for number in range(886, 896))
+    told = cli("frontier", folder, "--at", at)
+    assert len(told.stdout.splitlines()) <= 25
+    assert "of b; and 7 more rows: --json" in " ".join(told.stdout.split())
 
 
 def test_nets_that_are_always_wrong_have_no_common_accuracy(cli: Cli, tmp_path: Path) -> None:
