@@ -176,8 +176,8 @@ class Target:
     numbers
         Returns the number type of each layer; ``None`` if it is the same for all layers.
     remarks
-        Returns what a graph's artefact lacks, one line each, with the reason and the way out;
-        ``None`` if artefacts are always complete.
+        Returns what to know of a graph's artefact, one line each: what it lacks, with the reason
+        and the way out, or where it says more; ``None`` if there is nothing.
     codings
         How levels can travel ("graded", "unary"), the default first; empty if there is no choice.
     write_with_samples

@@ -294,6 +294,9 @@ def test_export_tells_how_tflite_computes_each_layer(
     answer = cli("export", "-t", "tflite", graph_file, "-o", tmp_path / "a", "--json").json
     assert answer["layers"]
     assert all(set(row) == {"layer", "numbers", "why"} for row in answer["layers"])
+    (remark,) = answer["remarks"]
+    assert "microcontroller/README.md" in remark
+    assert (tmp_path / "a" / "microcontroller" / "README.md").is_file()
     printed = cli("export", "-t", "tflite", graph_file, "-o", tmp_path / "b").stdout
     assert answer["layers"][0]["layer"] in printed
     assert (

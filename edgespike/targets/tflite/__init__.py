@@ -51,6 +51,13 @@ def _numbers(graph: Graph) -> list[LayerNumbers]:
     return layer_numbers(make_plan(graph))
 
 
+def _remarks(_: Graph) -> list[str]:
+    return [
+        "these are the numbers on the Raspberry Pi; microcontroller/README.md lists those of the "
+        "microcontroller's model, and each folder's README says how to run it"
+    ]
+
+
 TARGET = Target(
     name="tflite",
     violations=violations,
@@ -58,4 +65,5 @@ TARGET = Target(
     write_with_samples=write,
     runtimes=RUNTIMES,
     numbers=_numbers,
+    remarks=_remarks,
 )
